@@ -1,0 +1,1 @@
+"""The command lines: options derived from the settings; heavy imports only when work starts."""

@@ -1,0 +1,180 @@
+"""Click options derived from `audio_cls.config`: one flag a setting, presets as defaults below it.
+
+Precedence is flag > preset > default. It comes from click itself: a preset becomes the context's
+`default_map`, whose values pass the same conversion as a typed flag. `--preset p.yaml --help` shows
+the defaults in force.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from audio_cls.config import RunConfig, Setting, flag_name, iterate_settings
+from audio_cls.errors import AudioClsError
+from audio_cls.presets import Preset, find_preset_for, load_preset
+
+PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
+
+logger = logging.getLogger("audio_cls")
+
+
+class CommaSeparated(click.ParamType[tuple[str, ...]]):
+    """A list of words typed as one: `a,b`; YAML may give a real list."""
+
+    name = "a,b,..."
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Split at commas and drop empty words."""
+        words = value.split(",") if isinstance(value, str) else value
+        return tuple(str(word).strip() for word in words if str(word).strip())
+
+
+class SettingsCommand(click.Command):
+    """A command whose settings can come from a preset."""
+
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Run the command; a mistyped flag is answered by one line and exit code 2."""
+        try:
+            options["standalone_mode"] = False
+            return super().main(*args, **options)
+        except click.UsageError as error:
+            _show_error(error.format_message())
+            raise SystemExit(2) from None
+        except click.Abort:
+            raise SystemExit(130) from None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the preset before the flags are read, and put its values below them."""
+        typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        try:
+            preset = _find_preset(typed.get("preset"), typed.get("dataset"))
+        except AudioClsError as error:
+            raise click.UsageError(str(error), ctx) from error
+        if preset is not None:
+            own = {param.name for param in self.params}
+            ctx.default_map = {name: value for name, value in preset.values.items() if name in own}
+        ctx.meta[PRESET_KEY] = preset
+        return super().parse_args(ctx, args)
+
+
+def _find_preset(name: str | None, dataset: str | None) -> Preset | None:
+    """Take the preset that was asked for, else the one that calls the data set its own."""
+    if name is not None:
+        return load_preset(name)
+    return find_preset_for(dataset) if dataset is not None else None
+
+
+def make_option(one: Setting) -> Callable[[Any], Any]:
+    """Turn one setting into a click option with its default, range and meaning in the help."""
+    flag = flag_name(one.name)
+    notes = [one.allowed] if one.allowed else []
+    meaning = one.meaning + (f" [{'; '.join(notes)}]" if notes else "")
+    if one.type is bool:
+        default = None if one.is_optional else one.default
+        return click.option(
+            f"{flag}/--no-{flag[2:]}", one.name, default=default, help=meaning, show_default=True
+        )
+    kind: Any = one.type
+    if one.choices:
+        kind = click.Choice(one.choices)
+    elif one.type not in (str, int, float):
+        kind = CommaSeparated()
+    return click.option(
+        flag,
+        one.name,
+        type=kind,
+        default=one.default,
+        help=meaning,
+        show_default=not one.is_optional,
+    )
+
+
+def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], click.Command]:
+    """Make a function of a `RunConfig` into a command with one option a setting.
+
+    Args:
+        sections: The sections of settings the command takes; none for all of them.
+
+    Returns:
+        A decorator. The command calls the function with the resolved settings; an `AudioClsError`
+        from it becomes one line on standard error and exit code 2.
+    """
+
+    def decorate(function: Callable[[RunConfig], None]) -> click.Command:
+        @functools.wraps(function)
+        def run(**typed: Any) -> None:  # noqa: ANN401
+            typed.pop("preset")
+            with one_line_errors():
+                cfg = RunConfig.from_flat(typed)
+                function(cfg)
+
+        command: Any = run
+        for one in reversed(list(iterate_settings(*sections))):
+            command = make_option(one)(command)
+        command = click.option(
+            "--preset",
+            metavar="NAME|FILE.yaml",
+            help="Settings to start from: a shipped preset or a file; flags beat it.",
+        )(command)
+        width = {"max_content_width": 110, "help_option_names": ["-h", "--help"]}
+        return click.command(cls=SettingsCommand, context_settings=width)(command)
+
+    return decorate
+
+
+class one_line_errors:
+    """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through."""
+
+    def __enter__(self) -> None:
+        """Set the project's messages up: plain lines on standard error."""
+        if not logger.handlers:
+            handler = logging.StreamHandler(sys.stderr)
+            handler.setFormatter(logging.Formatter("%(message)s"))
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+        """Turn the user's mistake into its line."""
+        if isinstance(error, AudioClsError):
+            _show_error(str(error))
+            raise SystemExit(2) from None
+
+
+def _show_error(text: str) -> None:
+    """Write one line on standard error, once a machine when several processes fail alike."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        click.echo(f"Error: {' '.join(text.split())}", err=True)
+
+
+def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:
+    """Print every resolved setting and where it came from: flag, preset or default."""
+    if not is_shown:
+        return
+    ctx = click.get_current_context()
+    preset: Preset | None = ctx.meta.get(PRESET_KEY)
+    origins = {
+        ParameterSource.COMMANDLINE: "flag",
+        ParameterSource.DEFAULT_MAP: f"preset {preset.name}" if preset else "preset",
+    }
+    nested = cfg.to_nested()
+    click.echo("Settings:", err=True)
+    for one in iterate_settings():
+        value = nested[one.section][one.name]
+        source = ctx.get_parameter_source(one.name)
+        origin = origins.get(source, "default") if source else "default"
+        shown = ",".join(value) if isinstance(value, list) else value
+        shown = "-" if shown in (None, "") else shown
+        click.echo(f"  {one.section + '.' + one.name:<36} {shown!s:<32} {origin}", err=True)

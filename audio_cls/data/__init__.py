@@ -1,0 +1,15 @@
+"""Room 1: a data set id becomes batches of waves. Knows nothing of models."""
+
+from audio_cls.data.labels import read_labels
+from audio_cls.data.prepare import describe_data, pool_clips, prepare_clips
+from audio_cls.data.source import load_source
+from audio_cls.data.splits import make_splits
+
+__all__ = [
+    "describe_data",
+    "load_source",
+    "make_splits",
+    "pool_clips",
+    "prepare_clips",
+    "read_labels",
+]

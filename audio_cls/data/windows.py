@@ -1,0 +1,83 @@
+"""Pieces of clips: one crop for training, all windows for evaluation, one score a clip.
+
+Pure functions on sample counts and scores; batches.py reads the sound, scoring.py runs the model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.config import AudioConfig, Hertz, Seconds
+
+
+def seconds_to_samples(seconds: Seconds, sampling_rate: Hertz) -> int:
+    """Return the number of samples, rounded to the nearest, at least 1.
+
+    >>> seconds_to_samples(0.25, 16_000)
+    4000
+    """
+    return max(1, round(seconds * sampling_rate))
+
+
+def choose_crop(num_samples: int, longest: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Choose where to cut a training piece: uniform over every start, the last included.
+
+    Args:
+        num_samples: Length of the clip.
+        longest: Longest piece, in samples; a shorter clip is taken whole.
+        rng: Used only when the clip is longer.
+
+    Returns:
+        Start and stop of the piece.
+    """
+    if num_samples <= longest:
+        return 0, num_samples
+    start = int(rng.integers(num_samples - longest + 1))
+    return start, start + longest
+
+
+def list_windows(num_samples: int, cfg: AudioConfig, sampling_rate: Hertz) -> list[tuple[int, int]]:
+    """List the windows in which a clip is heard in evaluation.
+
+    Windows start every hop; the last one ends at the clip's end, so that every sample is heard. A
+    clip no longer than a window is one window.
+
+    >>> list_windows(10, AudioConfig(max_seconds=4, hop_seconds=4), 1)
+    [(0, 4), (4, 8), (6, 10)]
+    """
+    window = seconds_to_samples(cfg.window_seconds or cfg.max_seconds, sampling_rate)
+    hop = seconds_to_samples(cfg.hop_seconds, sampling_rate) if cfg.hop_seconds else window
+    if num_samples <= window or cfg.aggregate == "first":
+        return [(0, min(window, num_samples))]
+    starts = list(range(0, num_samples - window, hop))
+    starts.append(num_samples - window)
+    return [(start, start + window) for start in starts]
+
+
+def aggregate_windows(logits: NDArray[np.float64], how: str) -> NDArray[np.float64]:
+    """Turn the logits of one clip's windows into the clip's probabilities.
+
+    Args:
+        logits: Shape (number of windows, L).
+        how: mean-logit, mean-probability, max (of probabilities, then scaled to sum 1), vote (the
+            share of windows won; ties go to the smaller label), or first.
+
+    Returns:
+        Shape (L,), sums to 1.
+    """
+    if how == "first":
+        return _softmax(logits[0])
+    if how == "mean-logit":
+        return _softmax(logits.mean(axis=0))
+    if how == "vote":
+        return np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]) / len(logits)
+    probabilities = _softmax(logits)
+    merged = probabilities.max(axis=0) if how == "max" else probabilities.mean(axis=0)
+    return np.asarray(merged / merged.sum())
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Softmax over the last axis."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -1,0 +1,67 @@
+"""What a user can get wrong, as exceptions whose text says how to mend it.
+
+Every message follows one template: what was given, what is allowed, what to do. The command line
+shows the text of an `AudioClsError` on one line, without a traceback, and ends with exit code 2;
+any other exception keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+MAX_LISTED = 10  # names shown in a message before "and N more"
+
+
+class AudioClsError(ValueError):
+    """Anything the user can mend; the base of all errors below."""
+
+
+class SettingError(AudioClsError):
+    """A setting is unknown, out of range or contradicts another one."""
+
+
+class DatasetError(AudioClsError):
+    """A data set, a split, a column or a label cannot be used as asked."""
+
+
+class AudioError(AudioClsError):
+    """One clip cannot be turned into a wave; `reason` is a short fixed phrase for bad_audio.csv."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        """Keep the short `reason` apart from the `detail` that the decoder gave."""
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class ModelError(AudioClsError):
+    """A checkpoint cannot be loaded or cannot do what was asked of it."""
+
+
+class RunFolderError(AudioClsError):
+    """The output folder cannot be used: taken, not writable, or written by other settings."""
+
+
+class HubError(AudioClsError):
+    """The Hub refused, or could not be reached."""
+
+
+def list_names(names: Iterable[object]) -> str:
+    """Join names for a message, the first ten of them.
+
+    >>> list_names(["a", "b"])
+    'a, b'
+    """
+    shown = [str(name) for name in names]
+    rest = len(shown) - MAX_LISTED
+    return ", ".join(shown[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def suggest_name(given: str, names: Iterable[str]) -> str:
+    """Return " Did you mean X?" for the nearest of `names`, or an empty string.
+
+    >>> suggest_name("learning_rat", ["learning_rate", "epochs"])
+    ' Did you mean learning_rate?'
+    """
+    nearest = difflib.get_close_matches(given, list(names), n=1)
+    return f" Did you mean {nearest[0]}?" if nearest else ""

@@ -1,0 +1,113 @@
+"""Clips -> windows -> logits -> one row of probabilities a clip, from any number of processes.
+
+A clip's scores do not depend on its neighbours: windows share a batch only where padding cannot
+change a score. They do not depend on the number of processes or the batch size either: what is
+gathered is keyed by window, and probabilities are rounded to six decimals before anything is
+computed from them, so that predictions.csv holds exactly what the metrics saw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from audio_cls.config import AudioConfig, RunConfig
+from audio_cls.data.batches import (
+    Clips,
+    Encode,
+    EvaluationWindows,
+    group_windows,
+    make_evaluation_loader,
+)
+from audio_cls.data.windows import aggregate_windows
+from audio_cls.model.backbone import Backbone
+from audio_cls.training.accelerator import Accelerator, choose_num_workers, gather_rows
+
+DECIMALS = 6  # of the probabilities kept
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One row a clip, in the clips' order."""
+
+    ids: NDArray[np.str_]  # (N,)
+    labels: NDArray[np.int64]  # (N,)
+    probabilities: NDArray[np.float64]  # (N, L), rounded to six decimals
+    loss: float  # mean over clips of -log p(label)
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """Return the most probable label of each clip, (N,); ties go to the smaller label."""
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How a model is heard out."""
+
+    accelerator: Accelerator
+    encode: Encode
+    equal_lengths: bool  # True for models whose scores padding would change
+    audio: AudioConfig
+    batch_size: int
+    num_workers: int
+
+    def score(self, model: nn.Module, clips: Clips) -> Scores:
+        """Score every clip once. Call on every process; each gets the whole result.
+
+        Args:
+            model: The classifier, on the accelerator's device, prepared or not.
+            clips: The clips of one split.
+        """
+        windows = EvaluationWindows(clips, self.audio)
+        own = self._share_out(windows)
+        loader = make_evaluation_loader(windows, self.encode, own, self.num_workers)
+        bare = self.accelerator.unwrap_model(model, keep_fp32_wrapper=True)
+        was_training = bare.training
+        bare.eval()
+        rows: dict[int, NDArray[np.float64]] = {}
+        with torch.inference_mode():
+            for batch in loader:
+                logits = bare(**batch.to(self.accelerator.device).inputs).logits
+                scores = logits.float().cpu().numpy().astype(np.float64)
+                rows.update(zip(batch.numbers.tolist(), scores, strict=True))
+        bare.train(was_training)
+        return self._merge(windows, dict(gather_rows(list(rows.items()))))
+
+    def _share_out(self, windows: EvaluationWindows) -> list[list[int]]:
+        """Return this process's batches; each process gets as many, by repeating one if need be.
+
+        Equal counts matter to wrappers that exchange weights in every forward pass (FSDP, ZeRO-3).
+        """
+        lengths = [stop - start for _, start, stop in windows.windows]
+        batches = group_windows(lengths, self.batch_size, equal_lengths=self.equal_lengths)
+        num_processes = self.accelerator.num_processes
+        batches += batches[:1] * (-len(batches) % num_processes)
+        return batches[self.accelerator.process_index :: num_processes]
+
+    def _merge(self, windows: EvaluationWindows, rows: dict[int, NDArray[np.float64]]) -> Scores:
+        """Bring the windows of each clip together."""
+        clips = windows.clips
+        of_clip: list[list[NDArray[np.float64]]] = [[] for _ in range(len(clips))]
+        for number, (clip, _, _) in enumerate(windows.windows):
+            of_clip[clip].append(rows[number])
+        exact = np.stack([aggregate_windows(np.stack(w), self.audio.aggregate) for w in of_clip])
+        chosen = exact[np.arange(len(clips)), clips.labels]
+        loss = float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
+        return Scores(clips.ids, clips.labels, exact.round(DECIMALS), loss)
+
+
+def make_scorer(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) -> Scorer:
+    """Make the scorer that a backbone and the settings ask for."""
+    return Scorer(
+        accelerator,
+        backbone.encoder,
+        equal_lengths=not backbone.encoder.traits.pads_safely,
+        audio=cfg.audio,
+        batch_size=cfg.eval.eval_batch_size,
+        num_workers=choose_num_workers(cfg.train.num_workers),
+    )

@@ -1,0 +1,227 @@
+"""What a model wants to be given, found by trying it on noise; and how waves become just that.
+
+A classifier and its feature extractor come in; `Traits` and a `WaveEncoder` go out. No family is
+known by name, so that a new one needs no new line. Letters: B clips, T samples, F feature frames,
+H width. Forming batches of equal length, where a model needs them, is the work of `data/`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, SequenceFeatureExtractor
+
+from audio_cls.config import Hertz, Seconds
+from audio_cls.errors import ModelError
+from audio_cls.model.lengths import read_heard_samples
+
+STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
+LONGEST_SECONDS: Seconds = 6.4  # a model that refuses this much noise refuses everything
+PADDING_TOLERANCE = 1e-4  # of the largest pooled value, and never more than this absolutely
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a model wants to be given."""
+
+    input_name: str  # "input_values" or "input_features"
+    sampling_rate: Hertz
+    has_mask: bool  # an attention_mask goes into the model
+    pads_safely: bool  # a clip's logits do not depend on the longer clips beside it
+    min_samples: int  # shortest wave that survives a training step; zeros fill up shorter ones
+    max_samples: int | None  # longest wave that is heard in full; None: no limit
+
+
+@dataclass(frozen=True)
+class WaveEncoder:
+    """Waves become model inputs. Holds no weights: it can be pickled into loader workers."""
+
+    extractor: SequenceFeatureExtractor
+    traits: Traits
+
+    def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """Turn clips into one padded batch.
+
+        Args:
+            waves: B mono clips, each (T_i,), float32, at `traits.sampling_rate` Hz. One shorter
+                than `traits.min_samples` is filled up with zeros, which count as sound; one longer
+                than `traits.max_samples` loses its end.
+
+        Returns:
+            The batch under `traits.input_name`, (B, T) or (B, F, ...) float32, and, where the model
+            takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound.
+        """
+        traits = self.traits
+        # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
+        options: dict[str, Any] = {} if traits.max_samples else {"padding": True}
+        extract: Any = self.extractor
+        inputs = extract(
+            [_fill_up(wave, traits.min_samples) for wave in waves],
+            sampling_rate=traits.sampling_rate,
+            return_attention_mask=traits.has_mask,
+            return_tensors="pt",
+            **options,
+        )
+        names = [traits.input_name, *(["attention_mask"] if traits.has_mask else [])]
+        return {name: inputs[name] for name in names}
+
+
+def probe_traits(
+    model: PreTrainedModel, extractor: SequenceFeatureExtractor, *, use_mask: bool | None = None
+) -> Traits:
+    """Try a model on noise; weights, buffers, modes and random states are as before afterwards.
+
+    Args:
+        model: A classifier on the CPU.
+        extractor: Its feature extractor.
+        use_mask: True or False decide about the mask, where the model takes one. None: what the
+            extractor says, or its contrary if padding is harmless only then.
+
+    Returns:
+        The traits. An extractor of fixed length pads safely by construction.
+
+    Raises:
+        ModelError: The model has no finite score even for seconds of noise.
+    """
+    input_name, rate = str(model.main_input_name), int(extractor.sampling_rate)
+    own = bool(getattr(extractor, "return_attention_mask", False))
+    with _undisturbed(model):
+        max_samples = _find_max_samples(extractor, input_name)
+        is_fixed = max_samples is not None
+        takes_mask = (
+            not is_fixed and "attention_mask" in inspect.signature(model.forward).parameters
+        )
+        has_mask = takes_mask and (own if use_mask is None else use_mask)
+        traits = Traits(
+            input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=max_samples
+        )
+        shortest = _find_min_samples(model, WaveEncoder(extractor, traits))
+        traits = replace(traits, min_samples=shortest)
+        if is_fixed:
+            return traits
+        may_differ = takes_mask and use_mask is None
+        for choice in (has_mask, not has_mask) if may_differ else (has_mask,):
+            trial = replace(traits, has_mask=choice, pads_safely=True)
+            if _is_padding_harmless(model, WaveEncoder(extractor, trial)):
+                return trial
+    return traits
+
+
+@contextmanager
+def _undisturbed(model: PreTrainedModel) -> Iterator[None]:
+    """Put back random states, training modes and buffers (batch norm counts while training)."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    numpy_state = np.random.get_state()  # SpecAugment draws from numpy's global generator
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+            warnings.simplefilter("ignore")  # too short a wave has no mean
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        for module, mode in modes:
+            module.training = mode
+
+
+def _make_noise(num_samples: int) -> np.ndarray:
+    """White noise, (T,) float32, the same each time and a prefix of any longer one."""
+    noise = np.random.default_rng(0).standard_normal(num_samples, dtype=np.float32)
+    return np.float32(0.1) * noise
+
+
+def _fill_up(wave: np.ndarray, min_samples: int) -> np.ndarray:
+    """Append zeros to a wave (T,) that is shorter than `min_samples`."""
+    wave = np.asarray(wave, dtype=np.float32)
+    return np.pad(wave, (0, min_samples - len(wave))) if len(wave) < min_samples else wave
+
+
+def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: ANN401
+    """Return how much a fixed-length extractor hears; None where the length follows the wave."""
+    rate = extractor.sampling_rate
+    half, whole = (
+        extractor(_make_noise(count), sampling_rate=rate, return_tensors="pt")[input_name].shape
+        for count in (rate // 2, rate)
+    )
+    return read_heard_samples(extractor) if half == whole else None
+
+
+Trial = Callable[[PreTrainedModel, WaveEncoder, int], bool]
+
+
+def _find_min_samples(model: PreTrainedModel, encoder: WaveEncoder) -> int:
+    """Search for the shortest wave, in steps of 5 ms, that a training step survives."""
+    rate = encoder.traits.sampling_rate
+    step = round(STEP_SECONDS * rate)
+    works: Trial = _is_heard if encoder.traits.max_samples else _survives_training
+    model.train()
+    too_short, enough = 0, 4 * step
+    while not _succeeds(works, model, encoder, enough):
+        if enough > LONGEST_SECONDS * rate:
+            works(model, encoder, enough)  # raises what is wrong with the model, if anything
+            raise ModelError(f"This model has no finite score for {enough / rate:g} s of noise.")
+        too_short, enough = enough, 2 * enough
+    while enough - too_short > step:
+        middle = (too_short + enough) // 2 // step * step
+        if _succeeds(works, model, encoder, middle):
+            enough = middle
+        else:
+            too_short = middle
+    return enough
+
+
+def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+    """Run a trial; an error that too short a wave provokes counts as no."""
+    try:
+        return trial(model, encoder, count)
+    except (RuntimeError, ValueError, IndexError):
+        return False
+
+
+def _survives_training(model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+    """Forward one clip of `count` samples in training mode, SpecAugment included."""
+    logits: Tensor = model(**encoder([_make_noise(count)])).logits
+    return bool(logits.isfinite().all())
+
+
+def _is_heard(_model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+    """Tell whether `count` samples of sound give other features than as many of silence."""
+    inputs = encoder([_make_noise(count), np.zeros(count, np.float32)])
+    sound, silence = inputs[encoder.traits.input_name]
+    return bool(sound.isfinite().all()) and not torch.equal(sound, silence)
+
+
+def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
+    """Compare what four clips give alone and in one padded batch.
+
+    The first three end on different frames: SEW squeezes frames in pairs and drops a last odd one.
+    """
+    rate = encoder.traits.sampling_rate
+    shortest = max(encoder.traits.min_samples, round(0.1 * rate))
+    waves = [_make_noise(shortest + round(more * rate)) for more in (0.0, 0.01, 0.02, 0.12)]
+    model.train(mode=False)
+    alone = torch.cat([_pool(model, encoder([wave])) for wave in waves])
+    together = _pool(model, encoder(waves))
+    scale = min(1.0, float(alone.abs().max()))
+    return bool((alone - together).abs().max() <= PADDING_TOLERANCE * scale)
+
+
+def _pool(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+    """Return what the last layer is given, (B, H); a head that is still zero would hide it."""
+    seen: list[Tensor] = []
+    hook = model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        model(**inputs)
+    finally:
+        hook.remove()
+    return seen[0]

@@ -1,0 +1,119 @@
+"""Presets: YAML overlays of the settings in `audio_cls.config`.
+
+A preset names settings by section (`optim: {learning_rate: 5e-5}`). Two more keys are allowed on
+top: `datasets`, the ids for which `--dataset ID` alone picks the preset up, and `record`, what a
+finished run noted in its `run_config.yaml` (ignored here). Values stay as YAML gave them: click
+converts them, so that `1e-4` (a string for YAML 1.1) becomes a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audio_cls.config import iterate_settings
+from audio_cls.errors import SettingError, list_names, suggest_name
+
+EXTRA_KEYS = ("datasets", "record")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One preset, read and checked."""
+
+    name: str
+    values: dict[str, Any]  # setting name -> value as YAML gave it
+    datasets: tuple[str, ...]  # data set ids that pick this preset up by themselves
+    text: str  # the file, header included
+
+
+def list_presets() -> list[str]:
+    """Return the names of the presets that ship with the package."""
+    folder = resources.files(__name__)
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def load_preset(name: str) -> Preset:
+    """Read a shipped preset by name, or any file whose name ends in .yaml or .yml.
+
+    Raises:
+        SettingError: There is no such preset, the file is not YAML, or it names an unknown setting.
+    """
+    if name in list_presets():
+        return parse_preset(name, (resources.files(__name__) / f"{name}.yaml").read_text("utf-8"))
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        known = list_presets()
+        raise SettingError(
+            f"There is no preset '{name}': it is one of {list_names(known)}, or a file that ends in"
+            f" .yaml.{suggest_name(name, known)}"
+        )
+    try:
+        return parse_preset(name, path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            f"The preset file {name} cannot be read ({error}). Check the path."
+        ) from error
+
+
+def find_preset_for(dataset: str) -> Preset | None:
+    """Return the shipped preset that names this data set id as its own, if one does."""
+    presets = map(load_preset, list_presets())
+    return next((preset for preset in presets if dataset in preset.datasets), None)
+
+
+def parse_preset(name: str, text: str) -> Preset:
+    """Check the YAML text of a preset; all unknown names are reported at once.
+
+    Raises:
+        SettingError: The text is not a mapping of sections, or has unknown names.
+    """
+    try:
+        tree = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        where = " ".join(str(error).split())
+        raise SettingError(f"{name} is not valid YAML: {where}. Mend that line.") from error
+    sections: dict[str, set[str]] = {}
+    for one in iterate_settings():
+        sections.setdefault(one.section, set()).add(one.name)
+    if not isinstance(tree, dict):
+        raise SettingError(f"{name} must be a mapping of sections: {list_names(sections)}.")
+    values: dict[str, Any] = {}
+    faults = []
+    for section, content in tree.items():
+        if section in EXTRA_KEYS:
+            continue
+        if section not in sections:
+            hint = suggest_name(str(section), sections)
+            faults.append(
+                f"unknown section '{section}', it is one of {list_names(sections)}.{hint}"
+            )
+        elif not isinstance(content, dict):
+            faults.append(f"section '{section}' must hold 'setting: value' lines.")
+        else:
+            faults += _unknown_names(section, content, sections)
+            values |= {key: value for key, value in content.items() if value is not None}
+    if faults:
+        raise SettingError(f"{name}: " + " ".join(faults))
+    return Preset(name, values, tuple(tree.get("datasets") or ()), text)
+
+
+def _unknown_names(
+    section: str, content: dict[str, Any], sections: dict[str, set[str]]
+) -> list[str]:
+    """Say which settings of one section do not exist, each with the nearest name of any section."""
+    full_names = [f"{owner}.{name}" for owner, names in sections.items() for name in names]
+    faults = []
+    for key in content:
+        if key not in sections[section]:
+            hint = suggest_name(f"{section}.{key}", full_names)
+            faults.append(f"unknown setting '{section}.{key}'.{hint}")
+    return faults

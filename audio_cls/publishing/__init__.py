@@ -1,0 +1,7 @@
+"""Room 5: the run becomes a Hub repository, and is ranked."""
+
+from audio_cls.publishing.card import write_card
+from audio_cls.publishing.hub import check_hub, push_run
+from audio_cls.publishing.leaderboard import write_eval_results
+
+__all__ = ["check_hub", "push_run", "write_card", "write_eval_results"]

@@ -1,0 +1,94 @@
+"""What travels to the Hub: the files of a run folder that belong there, fit to be seen by anybody.
+
+Comes in: a run folder. Goes out: path in the repository -> content. It is a list of what may go, so
+that optimizer states, logs with host names and forgotten files stay; texts lose this machine's
+folders and tokens on the way. RUN itself is only read.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import yaml
+
+from audio_cls.errors import RunFolderError, list_names
+from audio_cls.publishing.card import render_card
+from audio_cls.publishing.privacy import hide_in_file, hide_tokens
+from audio_cls.publishing.record import load_run
+
+WEIGHTS = ("model*.safetensors", "adapter_model.safetensors")
+PUBLIC_FILES = (
+    *WEIGHTS,
+    "config.json",
+    "adapter_config.json",
+    "model.safetensors.index.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "results.json",
+    "run_config.yaml",
+    "summary.csv",
+    "predictions.csv",
+    "bad_audio.csv",
+    "splits/*.txt",
+    "figures/*.png",
+    ".eval_results/*.yaml",
+)
+TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
+SAFE_NAME = re.compile(r"[\w.-]+", re.ASCII)
+
+
+def gather_files(run: Path, repo_id: str, secrets: tuple[str, ...] = ()) -> dict[str, bytes | Path]:
+    """Collect what is published: path in the repository -> content, or the file that holds it.
+
+    Args:
+        run: The run folder.
+        repo_id: Where it goes; the card names it, unless somebody edited the card.
+        secrets: Tokens in use on this machine.
+
+    Raises:
+        RunFolderError: The folder holds no finished run, or a file that is not what its name says.
+    """
+    record = load_run(run)
+    if not any(path.is_file() for pattern in WEIGHTS for path in run.glob(pattern)):
+        raise RunFolderError(
+            f"'{run}' holds no weights ({list_names(WEIGHTS)}): a finished run does."
+            " Give the folder that train.py named as --output-dir."
+        )
+    readme = run / "README.md"
+    card, written = render_card(record, repo_id), None
+    if readme.is_file():
+        written = readme.read_text("utf-8")
+    if written is not None and written != render_card(record):
+        card = written  # somebody edited it
+    files: dict[str, bytes | Path] = {"README.md": hide_tokens(card, secrets).encode()}
+    for pattern in PUBLIC_FILES:
+        for path in sorted(run.glob(pattern)):
+            if _is_ours(run, path):
+                name = path.relative_to(run).as_posix()
+                files[name] = _read_public(path, name, secrets)
+    return files
+
+
+def _is_ours(run: Path, path: Path) -> bool:
+    """Return whether a path is a plainly named file within the run folder, links followed."""
+    return (
+        path.is_file()
+        and SAFE_NAME.fullmatch(path.name) is not None
+        and path.resolve().is_relative_to(run.resolve())
+    )
+
+
+def _read_public(path: Path, name: str, secrets: tuple[str, ...]) -> bytes | Path:
+    """Return a text file's content fit to be published, and the path of any other file."""
+    if path.suffix not in TEXT_SUFFIXES:
+        return path
+    try:
+        text = path.read_bytes().decode()
+        return hide_in_file(name, text, secrets).encode()
+    except (ValueError, csv.Error, yaml.YAMLError) as error:
+        raise RunFolderError(
+            f"'{path}' cannot be read as {path.suffix[1:]} in UTF-8. Mend or remove it, then"
+            " publish again."
+        ) from error

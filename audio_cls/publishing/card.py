@@ -1,0 +1,241 @@
+"""The model card: a dataclass, and `card.md.jinja` beside it.
+
+Comes in: a run folder. Goes out: RUN/README.md, YAML front matter for the Hub and a body for
+people, both from the numbers of results.json. Works offline; what it writes was parsed again by
+huggingface_hub first. It invents nothing: what the run does not record (a licence, a language) is
+absent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from huggingface_hub import ModelCard, ModelCardData
+
+from audio_cls.publishing import tables, words
+from audio_cls.publishing.leaderboard import (
+    TASK,
+    make_eval_results,
+)
+from audio_cls.publishing.markdown import (
+    MAX_TEXT,
+    Markdown,
+    escape,
+    to_block,
+    to_sentence,
+)
+from audio_cls.publishing.privacy import hide_in_command, hide_tokens
+from audio_cls.publishing.record import (
+    MAX_FRONT_MATTER,
+    RunRecord,
+    load_run,
+    read_base_name,
+    to_line,
+)
+
+MAX_LABELS = 30  # labels named in the first sentence
+LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}")
+LANGUAGE_ID = re.compile(r"[a-z]{2,3}|multilingual")
+USAGE = """\
+import soundfile
+import soxr
+from transformers import pipeline
+
+classifier = pipeline("audio-classification", model={model})
+sampling_rate = classifier.feature_extractor.sampling_rate
+wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
+wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
+print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
+
+
+@dataclass(frozen=True)
+class CardData:
+    """Everything the template shows; a plain str is escaped there, `Markdown` is not."""
+
+    name: str
+    num_labels: int
+    labels: Markdown
+    is_multilabel: bool
+    is_from_scratch: bool
+    is_test_validation: bool
+    base_model: Markdown
+    dataset: Markdown
+    headline: Markdown
+    install: Markdown
+    usage: Markdown
+    test_clips: str
+    test_split: Markdown
+    interval_sentence: Markdown
+    metrics: list[tables.Row]
+    per_class: list[tables.Row]
+    per_class_note: Markdown
+    confusions: list[Markdown]
+    figures: list[Markdown]
+    columns: Markdown
+    splits: list[tables.Row]
+    split_sentences: list[Markdown]
+    changed: list[tables.Row]
+    command: Markdown
+    provenance: list[Markdown]
+    log_header: list[object]
+    log_rule: Markdown
+    log: list[tables.Row]
+    log_note: str
+    cost: list[Markdown]
+    limits: list[Markdown]
+    licences: list[Markdown]
+
+
+def write_card(run: Path, repo_id: str | None = None) -> Path:
+    """Write RUN/README.md. Main process only.
+
+    Args:
+        run: The run folder.
+        repo_id: Where it will be published, so that the example names it;
+            the run folder's name otherwise.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunFolderError: The folder holds no results.json that can be read.
+    """
+    path = run / "README.md"
+    path.write_text(render_card(load_run(run), repo_id), "utf-8", newline="\n")
+    return path
+
+
+def render_card(record: RunRecord, repo_id: str | None = None) -> str:
+    """Return the whole card; its front matter was read back and holds every result."""
+    metadata = make_metadata(record, repo_id)
+    template = _make_environment().from_string(
+        (resources.files(__package__) / "card.md.jinja").read_text("utf-8")
+    )
+    body = template.render(card=make_card_data(record, repo_id)).strip()
+    text = hide_tokens(f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{body}\n")
+    read_back = ModelCard(text).data
+    if (read_back.get("eval_results") or None) != metadata.get("eval_results"):
+        raise AssertionError("the card's results changed on their way through YAML")
+    return text
+
+
+def _make_environment() -> jinja2.Environment:
+    """Return jinja's environment in which every value is escaped unless it is `Markdown`."""
+    environment = jinja2.Environment(
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # that would escape for HTML; `finalize` escapes for Markdown
+    )
+    environment.filters["join_cells"] = lambda cells: Markdown(" | ".join(map(escape, cells)))
+    environment.filters["join_sentence"] = lambda parts: Markdown(", ".join(map(escape, parts)))
+    return environment
+
+
+def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardData:
+    """Return the front matter: only keys whose value this run knows."""
+    base_model = None if record.is_from_scratch else record.model_hub_id
+    licence, hub_id = words.read_license(record), record.dataset_hub_id
+    results = make_eval_results(record, repo_id)
+    metrics = list(dict.fromkeys(result.metric_type for result in results))
+    extras: dict[str, Any] = {"base_model_relation": "finetune"} if base_model else {}
+    extras |= make_license_keys(licence) if licence else {}
+    return ModelCardData(
+        library_name="transformers",
+        pipeline_tag=TASK,
+        language=_read_languages(record) or None,
+        base_model=base_model,
+        datasets=[hub_id] if hub_id else None,
+        metrics=metrics or None,
+        tags=[TASK, "audio_cls"],
+        model_name=name_model(record, repo_id),
+        eval_results=results or None,
+        **extras,
+    )
+
+
+def name_model(record: RunRecord, repo_id: str | None) -> str:
+    """Return the repository's name, else the run folder's."""
+    return repo_id.rpartition("/")[2] if repo_id else read_base_name(record.run.absolute().name)
+
+
+def make_license_keys(licence: str) -> dict[str, str]:
+    """Return the front matter's keys for a licence; one that cannot be a Hub id goes by its name.
+
+    >>> make_license_keys("mit"), make_license_keys("My own: terms")
+    ({'license': 'mit'}, {'license': 'other', 'license_name': 'my-own-terms'})
+    """
+    if LICENSE_ID.fullmatch(licence):
+        return {"license": licence}
+    slug = re.sub(r"[^a-z0-9]+", "-", licence.lower()).strip("-")[:MAX_FRONT_MATTER]
+    return {"license": "other", "license_name": slug or "unnamed"}
+
+
+def _read_languages(record: RunRecord) -> list[str]:
+    """Return the language codes that results.json names for the data set."""
+    given = record.section("dataset").get("language") or []
+    codes = [given] if isinstance(given, str) else list(given)
+    return [code for code in codes if isinstance(code, str) and LANGUAGE_ID.fullmatch(code)]
+
+
+def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
+    """Gather what the template shows."""
+    header, log, log_note = tables.make_log(record)
+    command = hide_in_command(str(record.results.get("command") or ""))
+    address = repo_id or record.run.absolute().name
+    classes = tables.make_class_rows(record)
+    count = record.section("test").get("num_examples")
+    return CardData(
+        name=name_model(record, repo_id),
+        num_labels=len(record.labels),
+        labels=_list_labels(record.labels),
+        is_multilabel=record.model.get("problem_type") == "multi_label_classification",
+        is_from_scratch=record.is_from_scratch,
+        is_test_validation=bool(record.section("dataset").get("is_test_validation")),
+        base_model=_link(record.model_hub_id, record.section("model").get("id"), ""),
+        dataset=_link(record.dataset_hub_id, record.dataset_name, "datasets/"),
+        headline=words.make_headline(record),
+        install=to_block("pip install transformers torch soundfile soxr", "bash"),
+        usage=to_block(USAGE.format(model=json.dumps(address)), "python"),
+        test_clips=f"{count} clips" if count is not None else "the clips",
+        test_split=words.describe_test(record),
+        interval_sentence=words.make_interval_sentence(record),
+        metrics=tables.make_metric_rows(record),
+        per_class=classes,
+        per_class_note=words.make_class_note(record, len(classes)),
+        confusions=words.make_confusions(record),
+        figures=[Markdown(f"![{n[:-4].replace('_', ' ')}](figures/{n})") for n in record.figures],
+        columns=words.describe_columns(record),
+        splits=tables.make_split_rows(record),
+        split_sentences=words.make_split_sentences(record),
+        changed=tables.make_changed_rows(record),
+        command=to_block(to_line(command, MAX_TEXT), "bash") if command else Markdown(""),
+        provenance=words.make_provenance(record),
+        log_header=header,
+        log_rule=Markdown("---:|" * len(header)),
+        log=log,
+        log_note=log_note,
+        cost=words.make_cost(record),
+        limits=words.make_limits(record),
+        licences=words.make_licence_sentences(record),
+    )
+
+
+def _list_labels(labels: list[str]) -> Markdown:
+    """Name the first labels, and count the rest."""
+    shown = ", ".join(map(escape, labels[:MAX_LABELS]))
+    rest = len(labels) - MAX_LABELS
+    return Markdown(f"{shown} and {rest} more" if rest > 0 else shown)
+
+
+def _link(hub_id: str | None, name: object, kind: str) -> Markdown:
+    """Link to the Hub where there is an id; name the folder otherwise."""
+    if hub_id:
+        return Markdown(f"[{escape(hub_id)}](https://huggingface.co/{kind}{hub_id})")
+    return to_sentence("{} (a local folder)", read_base_name(name))

@@ -1,0 +1,201 @@
+"""The run's results in the two forms the Hub ranks: model-index and `.eval_results/*.yaml`.
+
+Comes in: a `RunRecord`. Goes out: `EvalResult`s for the card's front matter, and a file of
+`EvalResultEntry`. Both take their numbers from results.json and round nothing; both are parsed
+again by huggingface_hub before they count as written.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry
+from huggingface_hub import eval_result_entries_to_yaml as to_yaml_entries
+from huggingface_hub import parse_eval_result_entries as parse_entries
+
+from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, load_run, to_line
+
+TASK = "audio-classification"
+NOT_METRICS = (
+    "num_examples",
+    "epoch",
+    "step",
+    "seconds",
+)  # numbers in results.json's parts that judge nothing
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """How the Hub and the card call one of our metrics."""
+
+    hub_type: str  # id at hf.co/metrics where there is one
+    title: str
+    args: Mapping[str, Any] | None = None
+
+
+METRIC_NAMES: Mapping[str, MetricName] = {
+    "accuracy": MetricName("accuracy", "Accuracy"),
+    "balanced_accuracy": MetricName("balanced_accuracy", "Balanced accuracy"),
+    "f1_macro": MetricName("f1", "Macro F1", {"average": "macro"}),
+    "f1_micro": MetricName("f1", "Micro F1", {"average": "micro"}),
+    "f1_weighted": MetricName("f1", "Weighted F1", {"average": "weighted"}),
+    "map": MetricName("mean_average_precision", "Mean average precision", {"average": "macro"}),
+    "ece": MetricName("ece", "Expected calibration error"),
+    "loss": MetricName("loss", "Loss"),
+}
+
+
+def name_metric(key: str) -> MetricName:
+    """Return a metric's names; one that is not in the table keeps its key.
+
+    >>> name_metric("top3_accuracy").title
+    'Top3 accuracy'
+    """
+    return METRIC_NAMES.get(key) or MetricName(key, key.replace("_", " ").capitalize())
+
+
+def read_metrics(part: Mapping[str, Any]) -> dict[str, float]:
+    """Pick the metrics out of results.json's `test` or `validation`: its finite numbers.
+
+    >>> read_metrics({"accuracy": 0.5, "num_examples": 8, "f1_macro": float("nan")})
+    {'accuracy': 0.5}
+    """
+    return {
+        str(key): value
+        for key, value in part.items()
+        if key not in NOT_METRICS
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    }
+
+
+def is_cut_from_train(record: RunRecord) -> bool:
+    """Return whether the test clips were cut from the data set's training split."""
+    split = record.section("dataset").get("split") or {}
+    train, test = split.get("train") or {}, split.get("test") or {}
+    own = test.get("source") or test.get("name")
+    return own is not None and own == (train.get("source") or train.get("name"))
+
+
+def read_split_name(record: RunRecord, role: str) -> str:
+    """Return the name of the split that plays a role; a cut from train is called by its role.
+
+    Args:
+        record: The run.
+        role: "train", "validation" or "test".
+    """
+    split = record.section("dataset").get("split") or {}
+    name = (split.get(role) or {}).get("name") or role
+    is_cut = role != "train" and name == (split.get("train") or {}).get("name")
+    return to_line(role if is_cut else name, MAX_FRONT_MATTER)
+
+
+def _read_cut(record: RunRecord) -> dict[str, Any] | None:
+    """Return the settings that repeat the cut of the training split; None for a given split."""
+    if not is_cut_from_train(record):
+        return None
+    data = record.settings.get("data", {})
+    names = ("split_method", "test_size", "validation_size", "split_seed")
+    cut = {name: data[name] for name in names if isinstance(data.get(name), str | int | float)}
+    return {"cut_from": "train", **cut}
+
+
+def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[EvalResult]:
+    """Return every test metric for model-index.
+
+    A folder's type holds a space and brackets: it cannot be taken for a data set on the Hub.
+
+    Args:
+        record: The run.
+        repo_id: Where it is published, when that is known: the source is results.json there.
+    """
+    dataset, hub_id = record.section("dataset"), record.dataset_hub_id
+    config = dataset.get("config")
+    shared: dict[str, Any] = {
+        "task_type": TASK,
+        "task_name": "Audio Classification",
+        "dataset_type": hub_id or f"{record.dataset_name} (local folder)",
+        "dataset_name": to_line(record.dataset_name, MAX_FRONT_MATTER),
+        "dataset_config": to_line(config, MAX_FRONT_MATTER) if config else None,
+        "dataset_split": read_split_name(record, "test"),
+        "dataset_revision": str(dataset["revision"])
+        if hub_id and dataset.get("revision")
+        else None,
+        "dataset_args": _read_cut(record),
+        "source_name": "results.json" if repo_id else None,
+        "source_url": f"https://huggingface.co/{repo_id}/blob/main/results.json"
+        if repo_id
+        else None,
+    }
+    results = []
+    for key, value in read_metrics(record.section("test")).items():
+        name = name_metric(key)
+        results.append(
+            EvalResult(
+                **shared,
+                metric_type=to_line(name.hub_type, MAX_FRONT_MATTER),
+                metric_name=to_line(name.title, MAX_FRONT_MATTER),
+                metric_args=dict(name.args) if name.args else None,
+                metric_value=value,
+            )
+        )
+    return results
+
+
+def make_notes(record: RunRecord) -> str:
+    """Say in one line what the number is: metric, clips, split, interval, who chose the epoch."""
+    test, metric = record.section("test"), record.results.get("metric", "accuracy")
+    parts = [
+        f"{metric} on {test.get('num_examples', '?')} clips of {read_split_name(record, 'test')}"
+    ]
+    if is_cut_from_train(record):
+        parts[0] += " (cut from train)"
+    interval = test.get("accuracy_ci95")
+    if interval and metric == "accuracy":
+        parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
+    if record.section("dataset").get("is_test_validation"):
+        parts.append("validation and test are the same clips")
+    return to_line("; ".join(parts), MAX_FRONT_MATTER)
+
+
+def write_eval_results(run: Path) -> Path | None:
+    """Write RUN/.eval_results/<dataset>.yaml. Main process only.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        The file; None for a folder's data set, or when the metric has no finite value.
+
+    Raises:
+        RunFolderError: The folder holds no results.json that can be read.
+    """
+    record = load_run(run)
+    dataset, hub_id = record.section("dataset"), record.dataset_hub_id
+    value = read_metrics(record.section("test")).get(record.results.get("metric", "accuracy"))
+    if hub_id is None or value is None:
+        return None
+    hub = record.settings.get("hub", {})
+    date = record.results.get("date") or record.record.get("date")
+    entry = EvalResultEntry(
+        dataset_id=hub_id,
+        task_id=to_line(hub.get("task_id") or dataset.get("config") or "default", MAX_FRONT_MATTER),
+        value=value,
+        dataset_revision=str(dataset["revision"]) if dataset.get("revision") else None,
+        date=to_line(date, MAX_FRONT_MATTER) if date else None,
+        notes=to_line(hub.get("eval_notes") or make_notes(record), MAX_FRONT_MATTER),
+    )
+    text = str(yaml.safe_dump(to_yaml_entries([entry]), sort_keys=False, allow_unicode=True))
+    if parse_entries(yaml.safe_load(text)) != [entry]:
+        raise AssertionError("the evaluation result changed on its way through YAML")
+    path = run / ".eval_results" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', hub_id)}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path

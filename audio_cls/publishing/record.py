@@ -1,0 +1,177 @@
+"""A run folder, read back from disk: what the card, the evaluation results and the push work from.
+
+Comes in: RUN with results.json and, where they exist, run_config.yaml, summary.csv, config.json,
+preprocessor_config.json and figures/. Goes out: one `RunRecord`. Nothing here trains, imports a
+model or goes online, so that a run can be published at any later time from its folder alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+from audio_cls.errors import RunFolderError
+
+MAX_FRONT_MATTER = 200  # characters of one name in YAML; the Hub draws them on one line
+COMMIT_SHA = re.compile(r"[0-9a-f]{40}")
+FIGURE_NAME = re.compile(r"[\w-]+\.png", re.ASCII)
+
+Tree = Mapping[str, Any]
+
+csv.field_size_limit(2**24)  # characters; the default, 131,072, is less than a table may hold
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one run folder says about itself."""
+
+    run: Path
+    results: Tree  # results.json
+    settings: Mapping[str, Tree]  # run_config.yaml by section, without `record`
+    record: Tree  # run_config.yaml's `record`: versions, shas
+    summary: list[dict[str, str]]  # summary.csv, a row per evaluation
+    model: Tree  # config.json
+    extractor: Tree  # preprocessor_config.json
+    figures: list[str]  # file names under figures/
+
+    def section(self, name: str) -> Tree:
+        """Return one part of results.json, empty when it is missing or not a mapping."""
+        part = self.results.get(name)
+        return part if isinstance(part, Mapping) else {}
+
+    @property
+    def labels(self) -> list[str]:
+        """Return the labels in the order of the model's outputs."""
+        return [str(label) for label in self.results.get("labels") or []]
+
+    @property
+    def dataset_hub_id(self) -> str | None:
+        """Return the data set's Hub id, None for a folder."""
+        return read_hub_id(self.section("dataset"))
+
+    @property
+    def model_hub_id(self) -> str | None:
+        """Return the base model's Hub id, None for a folder."""
+        return read_hub_id(self.section("model"))
+
+    @property
+    def dataset_name(self) -> str:
+        """Return what to call the data set: its name, else its Hub id, else its folder's name."""
+        dataset = self.section("dataset")
+        if self.dataset_hub_id:
+            return str(dataset.get("name") or self.dataset_hub_id)
+        return read_base_name(dataset.get("id") or dataset.get("name") or "unnamed data set")
+
+    @property
+    def is_from_scratch(self) -> bool:
+        """Return whether training began from random weights."""
+        return bool(self.settings.get("model", {}).get("from_scratch"))
+
+
+def load_run(run: Path) -> RunRecord:
+    """Read a run folder; only results.json is required.
+
+    Raises:
+        RunFolderError: There is no results.json, or one of the files is not what its name says.
+    """
+    if not (run / "results.json").is_file():
+        raise RunFolderError(
+            f"'{run}' holds no results.json: a finished run does."
+            " Give the folder that train.py had as --output-dir."
+        )
+    config = _load_mapping(run / "run_config.yaml")
+    record = config.get("record")
+    return RunRecord(
+        run=run,
+        results=_load_mapping(run / "results.json"),
+        settings={k: v for k, v in config.items() if k != "record" and isinstance(v, Mapping)},
+        record=record if isinstance(record, Mapping) else {},
+        summary=_load_rows(run / "summary.csv"),
+        model=_load_mapping(run / "config.json"),
+        extractor=_load_mapping(run / "preprocessor_config.json"),
+        figures=sorted(p.name for p in run.glob("figures/*.png") if FIGURE_NAME.fullmatch(p.name)),
+    )
+
+
+def _load_mapping(path: Path) -> Tree:
+    """Read a JSON or YAML file that holds a mapping; a missing file is an empty one."""
+    if not path.is_file():
+        return {}
+    try:
+        text = path.read_text("utf-8")
+        content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError) as error:
+        raise RunFolderError(
+            f"'{path}' cannot be read ({type(error).__name__}):"
+            f" it must be {path.suffix[1:]} in UTF-8. Copy the run folder"
+            " again, or repeat the evaluation."
+        ) from error
+    if not isinstance(content, Mapping):
+        raise RunFolderError(f"'{path}' must hold a mapping. Copy the run folder again.")
+    return content
+
+
+def _load_rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file as dictionaries; a missing file has no rows, a short row has empty cells."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        reader = csv.DictReader(file, restval="")
+        return [{k: str(v) for k, v in row.items() if k is not None} for row in reader]
+
+
+def read_hub_id(source: Tree) -> str | None:
+    """Tell a Hub id from a folder: by `is_local` where it is given, else by a commit's sha.
+
+    >>> read_hub_id({"id": "marsyas/gtzan", "revision": "0" * 40})
+    'marsyas/gtzan'
+    >>> read_hub_id({"id": "data/gtzan", "revision": None}) is None
+    True
+    """
+    name, is_local = source.get("id"), source.get("is_local")
+    if is_local is None:
+        is_local = not COMMIT_SHA.fullmatch(str(source.get("revision")))
+    return name if isinstance(name, str) and is_repo_id(name) and not is_local else None
+
+
+def is_repo_id(name: str) -> bool:
+    """Return whether the Hub could have a repository of this name.
+
+    >>> is_repo_id("marsyas/gtzan"), is_repo_id("../gtzan")
+    (True, False)
+    """
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
+
+
+def read_base_name(path: object) -> str:
+    """Return the last part of a path, whichever system wrote it, in one printable line.
+
+    >>> read_base_name("/home/ann/My Music/")
+    'My Music'
+    """
+    parts = [part for part in re.split(r"[\\/]", str(path)) if part.strip(" .~")]
+    return to_line(parts[-1] if parts else "unnamed", MAX_FRONT_MATTER)
+
+
+def to_line(value: object, max_length: int) -> str:
+    r"""Put any text on one line: white space collapsed, the unprintable dropped, the end cut.
+
+    >>> to_line("a\n  b" + chr(0), 80)
+    'a b'
+    """
+    printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in str(value))
+    line = " ".join(printable.split())
+    return line if len(line) <= max_length else line[: max_length - 1] + "…"

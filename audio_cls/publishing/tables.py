@@ -1,0 +1,165 @@
+"""The card's tables: rows of cells, read from a run's record; the template escapes every cell.
+
+Comes in: a `RunRecord`. Goes out: lists of rows, short enough to read: results.json and the CSV
+files hold the rest.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audio_cls.config import flag_name, iterate_settings
+from audio_cls.publishing.leaderboard import name_metric, read_metrics, read_split_name
+from audio_cls.publishing.markdown import Markdown, escape, to_code, to_duration, to_number
+from audio_cls.publishing.privacy import hide_paths, hide_tokens
+from audio_cls.publishing.record import RunRecord
+
+MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
+MAX_LOG_ROWS = 30  # rows of the training log
+NUM_CONFUSIONS = 3
+# Where a result went says nothing about how it came about.
+UNTOLD = ("output_dir", "overwrite", "resume", "report_to", "push_to_hub", "hub_repo_id", "private")
+
+Row = list[object]
+
+
+def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return (label, scores) for every class that has scores, in the labels' order."""
+    per_class = record.section("test").get("per_class")
+    if not isinstance(per_class, Mapping):
+        return []
+    order = {label: place for place, label in enumerate(record.labels)}
+    known = [(str(k), v) for k, v in per_class.items() if isinstance(v, Mapping)]
+    return sorted(known, key=lambda pair: order.get(pair[0], len(order)))
+
+
+def make_metric_rows(record: RunRecord) -> list[Row]:
+    """Return a row per metric: name, test with the accuracy's interval, validation."""
+    test, validation = record.section("test"), record.section("validation")
+    tested, validated = read_metrics(test), read_metrics(validation)
+    rows: list[Row] = []
+    for key in {**tested, **validated}:
+        cell = to_number(tested.get(key))
+        interval = test.get(f"{key}_ci95")
+        if interval:
+            cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
+        rows.append([name_metric(key).title, Markdown(cell), to_number(validated.get(key))])
+    return rows
+
+
+def make_class_rows(record: RunRecord) -> list[Row]:
+    """Return a row per class; of more than `MAX_CLASSES`, those with the lowest F1."""
+    classes = read_classes(record)
+    if len(classes) > MAX_CLASSES:
+        classes = sorted(classes, key=lambda pair: _read_score(pair[1], "f1"))[:MAX_CLASSES]
+    names = ("precision", "recall", "f1", "support")
+    return [
+        [label, *(Markdown(to_number(scores.get(name))) for name in names)]
+        for label, scores in classes
+    ]
+
+
+def _read_score(scores: Mapping[str, Any], name: str) -> float:
+    """Return one score of a class; what is missing or not a number sorts last."""
+    value = scores.get(name)
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if is_number and value is not None else math.inf
+
+
+def read_confusions(record: RunRecord) -> list[tuple[str, str, int]]:
+    """Return the most frequent (label, prediction, clips) in which the two differ."""
+    path = record.run / "predictions.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        pairs = Counter((r.get("label"), r.get("prediction")) for r in csv.DictReader(file))
+    return [
+        (a, b, count) for (a, b), count in pairs.most_common() if a is not None and b and a != b
+    ][:NUM_CONFUSIONS]
+
+
+def make_split_rows(record: RunRecord) -> list[Row]:
+    """Return a row per part of the data: role, split, clips, length of the sound."""
+    splits = record.section("dataset").get("split")
+    rows: list[Row] = []
+    for role in ("train", "validation", "test"):
+        part = splits.get(role) if isinstance(splits, Mapping) else None
+        if isinstance(part, Mapping):
+            count, sound = to_number(part.get("num_examples")), to_duration(part.get("seconds"))
+            name = part.get("name") if part.get("name") else read_split_name(record, role)
+            rows.append([role, to_code(name), Markdown(count), Markdown(sound)])
+    return rows
+
+
+def make_changed_rows(record: RunRecord) -> list[Row]:
+    """Return a row per setting that differs from its default: flag, value, default."""
+    rows: list[Row] = []
+    for spec in iterate_settings():
+        section = record.settings.get(spec.section, {})
+        if spec.name in UNTOLD or spec.name not in section:
+            continue
+        value = section[spec.name]
+        default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+        if value != default:
+            cells = [to_code(_show_value(value)), to_code(_show_value(default))]
+            rows.append([to_code(flag_name(spec.name)), *cells])
+    return rows
+
+
+def _show_value(value: object) -> str:
+    """Write a setting's value as one would type it, without folders of this machine."""
+    if isinstance(value, list):
+        return ",".join(map(_show_value, value)) or "none"
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else hide_tokens(hide_paths(str(value)))
+
+
+def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
+    """Return the training log's header, rows and a note on what was left out."""
+    rows = record.summary
+    if not rows:
+        return [], [], ""
+    header = list(rows[0])
+    saved = _find_saved_row(record)
+    shown = list(range(len(rows)))
+    if len(rows) > MAX_LOG_ROWS:
+        stride = math.ceil(len(rows) / MAX_LOG_ROWS)
+        shown = [i for i in shown if i % stride == 0 or i in (saved, len(rows) - 1)]
+    note = f"{len(shown)} of {len(rows)} evaluations are shown; summary.csv has all."
+    cells = [_make_log_row([rows[i].get(name, "") for name in header], i == saved) for i in shown]
+    return list(header), cells, note if len(shown) < len(rows) else ""
+
+
+def _find_saved_row(record: RunRecord) -> int | None:
+    """Return the place of the row whose weights were saved, by results.json's step, else epoch."""
+    validation = record.section("validation")
+    for name in ("step", "epoch"):
+        wanted = _to_float(validation.get(name))
+        for place, row in enumerate(record.summary):
+            if wanted is not None and _to_float(row.get(name)) == wanted:
+                return place
+    return None
+
+
+def _make_log_row(cells: Sequence[str], is_saved: bool) -> Row:  # noqa: FBT001 (private, named by its only caller's test)
+    """Shorten the numbers of a row, and make the saved one bold."""
+    shown = []
+    for cell in cells:
+        number = _to_float(cell)
+        is_whole = number is not None and number == int(number) and "." not in cell
+        shown.append(escape(cell) if number is None or is_whole else escape(f"{number:.4g}"))
+    return [Markdown(f"**{cell}**" if is_saved and cell else cell) for cell in shown]
+
+
+def _to_float(text: object) -> float | None:
+    """Read a finite number from text, None from anything else."""
+    try:
+        number = float(str(text))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,309 @@
+"""What the card says in words: how it was made, what its numbers cannot tell, who owns what.
+
+Comes in: a `RunRecord`. Goes out: sentences. Each is made from a number or a setting of this very
+run; nothing general.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from audio_cls.config import AudioConfig, DataConfig
+from audio_cls.publishing.leaderboard import is_cut_from_train, name_metric, read_split_name
+from audio_cls.publishing.markdown import (
+    Markdown,
+    escape,
+    to_code,
+    to_duration,
+    to_number,
+    to_sentence,
+)
+from audio_cls.publishing.record import RunRecord
+from audio_cls.publishing.tables import read_classes, read_confusions
+
+WIDE_INTERVAL = 0.05  # half an interval, from which the card warns of a small test
+FEW_CLIPS = 10  # test clips of a class, below which its scores say little
+NUM_WEAKEST = 3
+
+Sentences = list[Markdown]
+
+
+def make_interval_sentence(record: RunRecord) -> Markdown:
+    """Say what the accuracy's interval means, and how many points it is wide to either side."""
+    interval = record.section("test").get("accuracy_ci95")
+    if not interval:
+        return Markdown("")
+    low, high = (float(end) for end in interval)
+    return to_sentence(
+        "With so many clips the accuracy is known to about {} points to either side"
+        " (95 % interval {} to {}).",
+        f"{50 * (high - low):.1f}",
+        f"{low:.3f}",
+        f"{high:.3f}",
+    )
+
+
+def make_class_note(record: RunRecord, num_shown: int) -> Markdown:
+    """Say that the table by class is not whole; nothing when it is."""
+    if num_shown == len(read_classes(record)):
+        return Markdown("")
+    return to_sentence("The {} weakest are shown; results.json has all.", num_shown)
+
+
+def make_confusions(record: RunRecord) -> Sentences:
+    """Name the classes that are most often taken for another."""
+    return [
+        to_sentence("{} taken for {} ({})", label, prediction, clips)
+        for label, prediction, clips in read_confusions(record)
+    ]
+
+
+def make_split_sentences(record: RunRecord) -> Sentences:
+    """Say where validation and test came from, what was kept together, and what was left out."""
+    data, defaults = record.settings.get("data", {}), DataConfig()
+    sentences = []
+    if record.section("dataset").get("is_test_validation"):
+        sentences.append(
+            Markdown("**Validation and test are the same clips: the test chose the saved epoch.**")
+        )
+    if is_cut_from_train(record):
+        sentences.append(
+            to_sentence(
+                "The data set has no test split: the test clips were cut from its training split"
+                " ({}, seed {}).",
+                data.get("split_method", defaults.split_method),
+                data.get("split_seed", defaults.split_seed),
+            )
+        )
+    if data.get("group_column"):
+        sentences.append(
+            to_sentence("Clips that share {} are in one part only.", data["group_column"])
+        )
+    for name, part in (("max_train_samples", "train"), ("max_eval_samples", "validation and test")):
+        if data.get(name):
+            sentences.append(to_sentence("At most {} clips of {} were used.", data[name], part))
+    skipped = record.section("bad_audio").get("skipped")
+    if skipped:
+        sentences.append(
+            to_sentence("{} clips could not be read and were left out (bad_audio.csv).", skipped)
+        )
+    sentences.append(Markdown("The clips of each part are listed in `splits/`."))
+    return sentences
+
+
+def make_limits(record: RunRecord) -> Sentences:
+    """List what the data and the numbers of this run cannot promise."""
+    sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_sound(record)
+    if is_cut_from_train(record) and not record.settings.get("data", {}).get("group_column"):
+        sentences.append(
+            Markdown(
+                "The cut knew nothing of speakers, tracks or recording sessions: clips of one"
+                " source may stand on both sides, and the score on new sources may then be lower."
+                " `--group-column` prevents that."
+            )
+        )
+    if record.model.get("problem_type") != "multi_label_classification":
+        sentences.append(
+            Markdown(
+                "It always answers with one of its classes, for silence and any other sound too."
+            )
+        )
+    return sentences
+
+
+def _limit_by_test_size(record: RunRecord) -> Sentences:
+    """Warn of a wide interval, and of a test that chose its own model."""
+    test, sentences = record.section("test"), []
+    interval = test.get("accuracy_ci95")
+    if interval and (interval[1] - interval[0]) / 2 >= WIDE_INTERVAL:
+        sentences.append(
+            to_sentence(
+                "The test is small ({} clips): a model that differs by less than {} points is not"
+                " shown to be better or worse than this one.",
+                test.get("num_examples", "few"),
+                f"{50 * (interval[1] - interval[0]):.0f}",
+            )
+        )
+    if record.section("dataset").get("is_test_validation"):
+        sentences.append(
+            Markdown(
+                "No clip was held back from the choice of the epoch, so no result here is unbiased."
+            )
+        )
+    return sentences
+
+
+def _limit_by_class(record: RunRecord) -> Sentences:
+    """Name the weakest classes, and those with few or no test clips."""
+    classes = [
+        (n, float(s.get("f1") or 0), int(s.get("support") or 0)) for n, s in read_classes(record)
+    ]
+    tested = sorted((c for c in classes if c[2] > 0), key=lambda c: c[1])
+    sentences = []
+    if len(tested) > 1 and tested[0][1] < tested[-1][1]:
+        weakest = [c for c in tested[:NUM_WEAKEST] if c[1] < tested[-1][1]]
+        names = ", ".join(f"{escape(name)} (F1 {to_number(f1)})" for name, f1, _ in weakest)
+        sentences.append(Markdown(f"Weakest: {names}."))
+    for lacking, text in (
+        ([c[0] for c in classes if c[2] == 0], "Not tested at all, for want of clips: {}."),
+        (
+            [c[0] for c in tested if c[2] < FEW_CLIPS],
+            f"Tested on fewer than {FEW_CLIPS} clips: {{}}.",
+        ),
+    ):
+        if lacking:
+            shown = ", ".join(escape(name) for name in lacking[:10])
+            rest = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
+            sentences.append(to_sentence(text, Markdown(shown + rest)))
+    return sentences
+
+
+def _limit_by_sound(record: RunRecord) -> Sentences:
+    """Say how long a clip it hears, and up to which pitch."""
+    audio, sentences = record.settings.get("audio", {}), []
+    if audio:
+        longest = audio.get("max_seconds", AudioConfig().max_seconds)
+        window = audio.get("window_seconds") or longest
+        sentences.append(
+            to_sentence(
+                "It learnt from pieces of at most {} s. The results above judge a longer clip by"
+                " windows of {} s ({}); `pipeline` hears a clip whole, so cut longer ones to get"
+                " the same scores.",
+                f"{longest:g}",
+                f"{window:g}",
+                audio.get("aggregate", AudioConfig().aggregate),
+            )
+        )
+    rate = record.extractor.get("sampling_rate")
+    if isinstance(rate, int):
+        sentences.append(
+            to_sentence("It hears at {} Hz: nothing above {} Hz reaches it.", rate, rate // 2)
+        )
+    return sentences
+
+
+def make_licence_sentences(record: RunRecord) -> Sentences:
+    """Say which licences are known, and that the others are for the reader to look up."""
+    known = (
+        ("This model", read_license(record)),
+        ("The base model", record.section("model").get("license")),
+        ("The data set", record.section("dataset").get("license")),
+    )
+    sentences = [to_sentence("{}: {}.", who, licence) for who, licence in known if licence]
+    unknown = [who.lower() for who, licence in known if not licence]
+    if record.is_from_scratch:
+        unknown = [who for who in unknown if who != "the base model"]
+    if unknown:
+        names = " and ".join(unknown)
+        sentences.append(to_sentence("The licence of {} is not recorded in this run.", names))
+    sentences.append(
+        Markdown(
+            "The terms of the recordings may bind what is made from them: read them before use."
+        )
+    )
+    return sentences
+
+
+def read_license(record: RunRecord) -> str | None:
+    """Return the licence for the card: what `--license` said, else the base model's."""
+    given = record.settings.get("hub", {}).get("license")
+    inherited = None if record.is_from_scratch else record.section("model").get("license")
+    return str(given or inherited) if given or inherited else None
+
+
+def make_headline(record: RunRecord) -> Markdown:
+    """Return the result in one line: metric, value, split, clips."""
+    test, metric = record.section("test"), str(record.results.get("metric", "accuracy"))
+    value = to_number(test.get(metric))
+    if value == "-":
+        return Markdown("")
+    return to_sentence(
+        "{} {} on {} clips of {}",
+        name_metric(metric).title,
+        value,
+        test.get("num_examples", "?"),
+        read_split_name(record, "test"),
+    )
+
+
+def describe_test(record: RunRecord) -> Markdown:
+    """Name the test split, and say when it is a cut of the training split."""
+    name = to_code(read_split_name(record, "test"))
+    return Markdown(f"{name}, cut from the training split") if is_cut_from_train(record) else name
+
+
+def describe_columns(record: RunRecord) -> Markdown:
+    """Name the configuration and the columns that were used."""
+    dataset = record.section("dataset")
+    parts = [
+        to_sentence(f"{what} {{}}", to_code(dataset[key]))
+        for what, key in (
+            ("configuration", "config"),
+            ("label column", "label_column"),
+            ("sound column", "audio_column"),
+        )
+        if dataset.get(key)
+    ]
+    text = ", ".join(parts)
+    return Markdown(text[:1].upper() + text[1:] + "." if text else "")
+
+
+def make_provenance(record: RunRecord) -> list[Markdown]:
+    """List what repeats the run: metric, seeds, commits, versions, settings."""
+    train, data = record.settings.get("train", {}), record.settings.get("data", {})
+    versions = record.record.get("versions") or record.results.get("versions") or {}
+    validation = record.section("validation")
+    sentences = [
+        to_sentence(
+            "Saved: epoch {} (step {}), chosen by {} on validation.",
+            validation.get("epoch", "?"),
+            validation.get("step", "?"),
+            name_metric(str(record.results.get("metric", "accuracy"))).title.lower(),
+        )
+    ]
+    for text, value in (
+        ("Seed {}.", train.get("seed")),
+        ("Seed of the split {}.", data.get("split_seed")),
+        ("Data set at commit {}.", _to_sha(record.section("dataset").get("revision"))),
+        ("Base model at commit {}.", _to_sha(record.section("model").get("revision"))),
+        ("Code at commit {}.", _to_sha(record.record.get("commit"))),
+    ):
+        if value is not None:
+            sentences.append(to_sentence(text, value))
+    if isinstance(versions, dict) and versions:
+        sentences.append(to_sentence("Versions: {}.", _list_versions(versions.items())))
+    sentences.append(
+        Markdown("`run_config.yaml` has all settings; `--preset run_config.yaml` repeats the run.")
+    )
+    return sentences
+
+
+def _to_sha(value: object) -> Markdown | None:
+    """Show a commit or a fingerprint as code."""
+    return to_code(value) if value else None
+
+
+def _list_versions(versions: Iterable[tuple[object, object]]) -> Markdown:
+    """Write `name version` pairs as one list."""
+    return Markdown(", ".join(escape(f"{name} {version}") for name, version in versions))
+
+
+def make_cost(record: RunRecord) -> list[Markdown]:
+    """Say on what it was trained, how long that took, and how large the model is."""
+    hardware, timing = record.section("hardware"), record.section("timing")
+    size, memory = record.section("model").get("num_parameters"), timing.get("peak_memory_mb")
+    speed, sentences = timing.get("train_clips_per_second"), []
+    if hardware:
+        device, count = hardware.get("device", "?"), hardware.get("num_processes", 1)
+        precision = hardware.get("mixed_precision", "no")
+        text = "{}, {} process(es), mixed precision: {}."
+        sentences.append(to_sentence(text, device, count, precision))
+    if timing.get("train_seconds") is not None:
+        shown = to_duration(timing["train_seconds"])
+        rate = f", {to_number(speed, 1)} clips a second" if speed is not None else ""
+        sentences.append(to_sentence("Training took {}{}.", shown, rate))
+    if memory is not None:
+        sentences.append(to_sentence("Peak memory: {} MB.", to_number(memory, 0)))
+    if isinstance(size, int):
+        sentences.append(to_sentence("The model has {} parameters.", f"{size:,}"))
+    return sentences

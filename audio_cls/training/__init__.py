@@ -1,0 +1,30 @@
+"""Room 3: batches teach the classifier."""
+
+from audio_cls.training.accelerator import describe_hardware, start_accelerator
+from audio_cls.training.loop import train
+from audio_cls.training.session import (
+    Clock,
+    describe_command,
+    describe_model,
+    describe_timing,
+    describe_versions,
+    open_run,
+    pin_revisions,
+    save_settings,
+    set_up_training,
+)
+
+__all__ = [
+    "Clock",
+    "describe_command",
+    "describe_hardware",
+    "describe_model",
+    "describe_timing",
+    "describe_versions",
+    "open_run",
+    "pin_revisions",
+    "save_settings",
+    "set_up_training",
+    "start_accelerator",
+    "train",
+]

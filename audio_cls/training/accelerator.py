@@ -1,0 +1,117 @@
+"""The one place that configures Accelerate.
+
+Accelerate places the model, wraps it for the number of processes (DDP, FSDP, DeepSpeed), scales
+fp16 losses and saves states. What depends on data order is ours (data/batches.py): how clips are
+dealt out to processes and passes, so that it can be exact. Accumulation is therefore told to
+Accelerate as 1 whatever its environment says.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import GradientAccumulationPlugin, gather_object, set_seed
+
+from audio_cls.config import TrainConfig
+from audio_cls.errors import SettingError
+
+__all__ = ["Accelerator", "choose_num_workers", "gather_rows", "start_accelerator"]
+
+MOST_WORKERS = 4  # loader processes beside an accelerator, unless --num-workers says otherwise
+
+Row = TypeVar("Row")
+
+logger = logging.getLogger(__name__)
+
+
+def start_accelerator(cfg: TrainConfig) -> Accelerator:
+    """Start this process's part of the run and seed it. Call on every process.
+
+    Args:
+        cfg: Number format, trackers, seed.
+
+    Raises:
+        SettingError: The device cannot do the number format, or a tracker is not installed.
+    """
+    precision = choose_precision(cfg.mixed_precision)
+    try:
+        accelerator = Accelerator(
+            mixed_precision=precision,
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            log_with=list(cfg.report_to) or None,
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+    except (ValueError, ImportError) as error:
+        raise SettingError(f"Accelerate cannot start with these settings: {error}") from error
+    _set_threads(accelerator)
+    set_seed(cfg.seed, device_specific=True)
+    return accelerator
+
+
+def start_trackers(accelerator: Accelerator, folder: Path) -> None:
+    """Let the trackers of `--report-to` write below the run folder. Call on every process."""
+    accelerator.project_configuration.set_directories(str(folder))
+    accelerator.project_configuration.logging_dir = str(folder / "logs")
+    if accelerator.trackers or accelerator.log_with:
+        accelerator.init_trackers(folder.name)
+
+
+def choose_precision(wanted: str) -> str | None:
+    """Return what to tell Accelerate: None leaves it to the launcher; a CPU has no fp16."""
+    if wanted == "launcher":
+        return None
+    if wanted == "fp16" and not has_accelerator():
+        logger.info("fp16 needs an accelerator: training in float32 on the CPU.")
+        return "no"
+    return wanted
+
+
+def has_accelerator() -> bool:
+    """Tell whether Accelerate will use something faster than the CPU."""
+    return torch.accelerator.is_available() and os.environ.get("ACCELERATE_USE_CPU") != "true"
+
+
+def choose_num_workers(wanted: int | None) -> int:
+    """Return the number of loader processes: the wanted one, else 0 on a CPU, whose cores train."""
+    if wanted is not None:
+        return wanted
+    return min(MOST_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
+
+
+def _set_threads(accelerator: Accelerator) -> None:
+    """Give each process its share of the cores: `accelerate launch` alone leaves one thread."""
+    if accelerator.device.type == "cpu":
+        local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_processes))
+
+
+def gather_rows(rows: list[Row]) -> list[Row]:
+    """Return the rows of all processes, in process order. Call on every process."""
+    return list(gather_object(rows))
+
+
+def describe_hardware(accelerator: Accelerator) -> dict[str, object]:
+    """Return the `hardware` part of results.json."""
+    device = accelerator.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "device": name,
+        "num_processes": accelerator.num_processes,
+        "num_threads": torch.get_num_threads(),
+        "mixed_precision": str(accelerator.mixed_precision),
+    }
+
+
+def read_peak_memory(accelerator: Accelerator) -> int:
+    """Return the most memory this process has held so far, in MB, on its device."""
+    if accelerator.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(accelerator.device) / 1e6)
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts bytes there, kilobytes here
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)

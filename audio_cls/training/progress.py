@@ -1,0 +1,107 @@
+"""What a run tells while it runs: progress bar, one line an epoch, summary.csv, trackers."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from audio_cls.training.accelerator import Accelerator
+from audio_cls.training.checkpoint import Best
+
+LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """The bar, the lines and the rows of one training."""
+
+    def __init__(
+        self, accelerator: Accelerator, path: Path, *, num_steps: int, clips_per_step: int
+    ) -> None:
+        self.accelerator = accelerator
+        self.path = path
+        self.clips_per_step = clips_per_step
+        self.losses = torch.zeros((), device=accelerator.device)  # sum since the last evaluation
+        self.steps = 0  # since the last evaluation
+        self.train_seconds = 0.0
+        self.evaluate_seconds = 0.0
+        self.paused_at = 0.0
+        self.steps_done = 0  # by this process start
+        self.started = time.perf_counter()
+        self.resumed_at = self.started
+        shows = accelerator.is_main_process and sys.stderr.isatty()
+        self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
+
+    def start(self, step: int) -> None:
+        """Begin at `step`: rows of summary.csv after it belong to a run that was cut off."""
+        self.bar.update(step)
+        self.started = self.resumed_at = time.perf_counter()
+        if self.accelerator.is_main_process and self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                names, rows = reader.fieldnames or [], list(reader)
+            with self.path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, names)
+                writer.writeheader()
+                writer.writerows(row for row in rows if int(row["step"]) <= step)
+
+    def after_step(self, step: int, loss: torch.Tensor) -> None:
+        """Move the bar; the loss is read off the device only now and then."""
+        self.losses += loss
+        self.steps += 1
+        self.steps_done += 1
+        self.bar.update()
+        if not self.bar.disable and step % LOSS_EVERY == 0:
+            seconds = self.train_seconds + time.perf_counter() - self.resumed_at
+            rate = self.steps_done * self.clips_per_step / seconds
+            self.bar.set_postfix_str(
+                f"loss {self.losses.item() / self.steps:.3f}, {rate:.1f} clips/s"
+            )
+
+    def before_evaluation(self) -> None:
+        """Stop the clock that counts training alone."""
+        self.paused_at = time.perf_counter()
+        self.train_seconds += self.paused_at - self.resumed_at
+
+    def after_evaluation(self, latest: Best, learning_rate: float) -> None:
+        """Write the row of an evaluation everywhere. Call on every process."""
+        total = self.accelerator.reduce(self.losses, "sum").item()
+        row = {
+            "epoch": round(latest.epoch, 4),
+            "step": latest.step,
+            "train_loss": round(total / max(1, self.steps), 6),
+            "validation_loss": round(latest.loss, 6),
+            **{name: value for name, value in latest.metrics.items() if name != "loss"},
+            "learning_rate": float(f"{learning_rate:.6g}"),
+            "seconds": round(time.perf_counter() - self.started, 2),
+        }
+        self.losses.zero_()
+        self.steps = 0
+        self.resumed_at = time.perf_counter()
+        self.evaluate_seconds += self.resumed_at - self.paused_at
+        if self.accelerator.is_main_process:
+            self._write(row)
+            self.accelerator.log(row, step=latest.step)
+
+    def close(self) -> None:
+        """End the bar and the trackers."""
+        self.bar.close()
+        self.accelerator.end_training()
+
+    def _write(self, row: dict[str, float]) -> None:
+        """Append to summary.csv and show the line."""
+        is_new = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "step")
+        tqdm.write(shown, file=sys.stderr) if not self.bar.disable else logger.info(shown)

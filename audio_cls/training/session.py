@@ -1,0 +1,187 @@
+"""One run from its folder to its last step: the parts of the other rooms put together."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import platform
+import re
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from audio_cls import __version__
+from audio_cls.config import RunConfig
+from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
+from audio_cls.data.source import Source
+from audio_cls.model.backbone import Backbone
+from audio_cls.model.losses import clip_losses
+from audio_cls.training.accelerator import (
+    Accelerator,
+    choose_num_workers,
+    read_peak_memory,
+    start_trackers,
+)
+from audio_cls.training.checkpoint import (
+    Position,
+    RunFolder,
+    adopt_revisions,
+    find_resume_point,
+    open_run_folder,
+    save_run_config,
+)
+from audio_cls.training.loop import Judge, Training, count_steps
+from audio_cls.training.optim import make_optimizer
+from audio_cls.training.progress import Progress
+
+LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
+
+
+def choose_run_path(cfg: RunConfig) -> Path:
+    """Return `--output-dir`, else runs/DATASET-MODEL by their base names."""
+    if cfg.train.output_dir:
+        return Path(cfg.train.output_dir).expanduser()
+    parts = [str(cfg.data.dataset), cfg.model.model]
+    names = [re.split(r"[/:]", part.rstrip("/"))[-1] for part in parts]
+    return Path("runs") / "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names)
+
+
+def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunConfig]:
+    """Make the run folder ready, before any long work. Call on every process.
+
+    Returns:
+        The folder, and the settings: those of a run that goes on name the commits it began with.
+
+    Raises:
+        RunFolderError: See `open_run_folder`.
+    """
+    path = choose_run_path(cfg)
+    if accelerator.is_main_process:
+        open_run_folder(path, cfg)
+    accelerator.wait_for_everyone()
+    start_trackers(accelerator, path)
+    return RunFolder(path), adopt_revisions(cfg, path)
+
+
+def pin_revisions(cfg: RunConfig, source: Source, backbone: Backbone) -> RunConfig:
+    """Return the settings with the commits that were found on the Hub, so that they repeat it."""
+    commit = None if source.is_local else source.revision
+    return dataclasses.replace(
+        cfg,
+        data=dataclasses.replace(cfg.data, dataset_revision=commit),
+        model=dataclasses.replace(cfg.model, model_revision=backbone.revision),
+    )
+
+
+def save_settings(folder: RunFolder, cfg: RunConfig, accelerator: Accelerator) -> None:
+    """Write run_config.yaml, with the versions and the command. Call on every process."""
+    if accelerator.is_main_process:
+        record = {"command": describe_command(), "versions": describe_versions()}
+        save_run_config(folder, cfg, record)
+
+
+def set_up_training(
+    cfg: RunConfig,
+    accelerator: Accelerator,
+    folder: RunFolder,
+    backbone: Backbone,
+    clips: Clips,
+    judge: Judge,
+) -> Training:
+    """Put the cast of the loop together, and go back to where an interrupted run stood.
+
+    Call on every process.
+    """
+    shape = StepShape(
+        cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
+    )
+    order = TrainingOrder(len(clips), shape, rank=accelerator.process_index, seed=cfg.train.seed)
+    workers = choose_num_workers(cfg.train.num_workers)
+    loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers)
+    optimizer = make_optimizer(backbone.model, cfg.optim)
+    model, optimizer = accelerator.prepare(backbone.model, optimizer)
+    resume_point = find_resume_point(folder, cfg.train.resume)
+    position = folder.restore(accelerator, resume_point) if resume_point else Position()
+    progress = Progress(
+        accelerator,
+        folder.path / "summary.csv",
+        num_steps=count_steps(cfg, order),
+        clips_per_step=shape.clips,
+    )
+    progress.start(position.step)
+    return Training(
+        cfg=cfg,
+        accelerator=accelerator,
+        model=model,
+        optimizer=optimizer,
+        loader=loader,
+        order=order,
+        clip_losses=clip_losses,
+        judge=judge,
+        save_model=functools.partial(_save_best, accelerator, backbone, folder.path),
+        folder=folder,
+        progress=progress,
+        position=position,
+    )
+
+
+def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: nn.Module) -> None:
+    """Write the model into the run folder. Call on every process; the main one writes."""
+    if accelerator.is_main_process:
+        backbone.save(path)
+    accelerator.wait_for_everyone()
+
+
+def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) -> dict[str, float]:
+    """Return the `timing` part of results.json; training seconds leave evaluation out.
+
+    A resumed run counts from where it went on.
+    """
+    seconds = run.progress.train_seconds
+    num_clips = run.progress.steps_done * run.order.shape.clips
+    return {
+        "prepare_seconds": round(prepare_seconds, 2),
+        "train_seconds": round(seconds, 2),
+        "evaluate_seconds": round(run.progress.evaluate_seconds + test_seconds, 2),
+        "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
+        "peak_memory_mb": read_peak_memory(run.accelerator),
+    }
+
+
+def describe_versions() -> dict[str, str]:
+    """Return the versions that a repetition needs to know."""
+    found = {name: metadata.version(name) for name in LIBRARIES}
+    return {"audio_cls": __version__, "python": platform.python_version(), **found}
+
+
+class Clock:
+    """Seconds since it was made, or since the last reading."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap and begin the next."""
+        now = time.perf_counter()
+        seconds, self.started = now - self.started, now
+        return seconds
+
+
+def describe_command() -> str:
+    """Return the launch line that repeats this run."""
+    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    shown: list[Any] = ["accelerate launch", f"scripts/{words[0]}", *words[1:]]
+    return " ".join(str(word) for word in shown)
+
+
+def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
+    """Return the `model` part of results.json: what the run began from."""
+    return {
+        "id": cfg.model.model,
+        "revision": backbone.revision,
+        "num_parameters": sum(weight.numel() for weight in backbone.model.parameters()),
+    }

@@ -1,0 +1,79 @@
+#!/usr/bin/env python
+"""The way of a clip from a data set id to a published classifier.
+
+    accelerate launch scripts/train.py --preset demo
+    accelerate launch scripts/train.py --dataset marsyas/gtzan
+
+Every line of `main` is a station; what happens there is told in the room it names.
+"""
+
+from __future__ import annotations
+
+from audio_cls.cli.options import announce_settings, settings_command
+from audio_cls.config import RunConfig
+
+
+@settings_command()
+def main(cfg: RunConfig) -> None:
+    """Train an audio classifier on any data set, judge it on clips it never heard, describe it."""
+    # Not at the top of the file, so that --help need not wait for torch.
+    from audio_cls import data, evaluation, model, publishing, training
+
+    clock = training.Clock()
+    accelerator = training.start_accelerator(cfg.train)
+    announce_settings(cfg, is_shown=accelerator.is_main_process)
+    folder, cfg = training.open_run(cfg, accelerator)
+    repo_id = publishing.check_hub(cfg.hub, folder.path.name) if cfg.hub.push_to_hub else None
+
+    # --- 1. a data set id becomes clips ---
+    with accelerator.main_process_first():
+        source = data.load_source(cfg.data)
+        labels = data.read_labels(source.splits, cfg.data.label_column)
+        pool = data.pool_clips(source, labels, cfg.data.group_column)
+        splits = data.make_splits(pool, cfg.data)
+        rate = model.load_extractor(cfg.model, cfg.audio).sampling_rate
+        clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
+
+        # --- 2. a checkpoint id becomes a classifier ---
+        backbone = model.load_backbone(cfg.model, cfg.audio, labels.names)
+    training.save_settings(folder, training.pin_revisions(cfg, source, backbone), accelerator)
+
+    # --- 3. batches teach it, validation chooses the best epoch ---
+    scorer = evaluation.make_scorer(backbone, cfg, accelerator)
+    judge = evaluation.make_judge(scorer, clips.validation)
+    run = training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
+    prepare_seconds = clock.lap()
+    training.train(run)
+    clock.lap()
+
+    # --- 4. test clips judge the best one ---
+    best = accelerator.prepare_model(model.load_trained(folder.path).model, evaluation_mode=True)
+    scores = scorer.score(best, clips.test)
+    timing = training.describe_timing(run, prepare_seconds, clock.lap())
+
+    # --- 5. the run is described and published ---
+    if accelerator.is_main_process:
+        clips.save(folder.path)
+        results = {
+            "dataset": data.describe_data(source, labels, splits, clips),
+            "model": training.describe_model(cfg, backbone),
+            "labels": list(labels.names),
+            "metric": cfg.eval.metric,
+            "validation": evaluation.report_best(run.position, len(clips.validation)),
+            "test": evaluation.report_scores(scores, labels.names),
+            "timing": timing,
+            "bad_audio": {"skipped": len(clips.bad)},
+            "hardware": training.describe_hardware(accelerator),
+            "command": training.describe_command(),
+            "versions": training.describe_versions(),
+        }
+        evaluation.write_report(folder.path, results, scores)
+        publishing.write_card(folder.path, repo_id)
+        publishing.write_eval_results(folder.path)
+        if repo_id is not None:
+            publishing.push_run(folder.path, cfg.hub, repo_id)
+    run.progress.close()
+
+
+if __name__ == "__main__":
+    main()

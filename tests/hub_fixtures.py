@@ -1,0 +1,40 @@
+"""Fixtures for tests against the loopback Hub; `pytest_plugins = ("hub_fixtures",)` loads them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import huggingface_hub
+import pytest
+from hub_server import HubServer
+from huggingface_hub import HfApi
+
+
+@pytest.fixture
+def real_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let huggingface_hub reach loopback, without Xet, also where the suite runs offline."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+
+
+@pytest.fixture
+def hub(real_client: None) -> Iterator[HubServer]:
+    """A loopback Hub with nothing in it."""
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def api(hub: HubServer) -> HfApi:
+    """The real client, with a write token of the user "tester"."""
+    return HfApi(endpoint=hub.url, token=hub.write_token)
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the waiting out of the client's retries; nothing else of them changes."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))

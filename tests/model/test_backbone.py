@@ -1,0 +1,469 @@
+"""The promises of audio_cls.model, tried on a tiny random checkpoint of each of the families."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from huggingface_hub import errors as hub_errors
+from tiny_models import FAMILIES, make_extractor, write_tiny_checkpoint
+
+from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.errors import ModelError
+from audio_cls.model.backbone import Backbone, WaveEncoder, load_backbone, load_trained
+from audio_cls.model.lengths import fit_patch_positions
+from audio_cls.model.losses import clip_losses
+from audio_cls.model.traits import probe_traits
+
+RATE = 16_000
+LABELS = ("blues", "jazz", "rock")
+FIXED = {"audio-spectrogram-transformer", "whisper"}
+ONE_SECOND = AudioConfig(max_seconds=1.0)
+
+# (family, its feat_extract_norm or None for the tiny default) -> (has_mask, pads_safely)
+PADDING: dict[tuple[str, str | None], tuple[bool, bool]] = {
+    ("audio-spectrogram-transformer", None): (False, True),
+    ("data2vec-audio", None): (False, False),
+    ("hubert", None): (False, False),
+    ("hubert", "layer"): (True, True),
+    ("sew", None): (False, False),
+    ("sew", "layer"): (True, False),  # frames squeezed in pairs: safe for even ones only
+    ("sew-d", None): (False, False),
+    ("unispeech", None): (False, False),
+    ("unispeech", "layer"): (True, True),
+    ("unispeech-sat", None): (False, False),
+    ("unispeech-sat", "layer"): (True, True),
+    ("wav2vec2", None): (False, False),
+    ("wav2vec2", "layer"): (True, True),
+    ("wav2vec2-bert", None): (True, True),
+    ("wav2vec2-conformer", None): (True, False),
+    ("wavlm", None): (False, False),
+    ("wavlm", "layer"): (True, True),
+    ("whisper", None): (False, True),
+}
+
+
+def make_clip(seconds: float, seed: int = 0) -> np.ndarray:
+    """White noise with a tone in it, (T,) float32."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * RATE)) / RATE
+    wave = 0.1 * rng.standard_normal(len(time)) + 0.3 * np.sin(2 * np.pi * 300 * (seed + 1) * time)
+    return wave.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that writes a tiny checkpoint once a session; nobody may change it."""
+    written: dict[str, Path] = {}
+
+    def write(family: str, norm: str | None = None) -> Path:
+        key = f"{family}-{norm}"
+        if key not in written:
+            overrides: dict[str, Any] = {} if norm is None else {"feat_extract_norm": norm}
+            written[key] = write_tiny_checkpoint(family, tmp_path_factory.mktemp(key), **overrides)
+        return written[key]
+
+    return write
+
+
+def load(
+    folder: Path, audio: AudioConfig = ONE_SECOND, labels: tuple[str, ...] = LABELS
+) -> Backbone:
+    torch.manual_seed(0)
+    return load_backbone(ModelConfig(model=str(folder)), audio, labels)
+
+
+@torch.no_grad()
+def score(backbone: Backbone, *waves: np.ndarray) -> torch.Tensor:
+    """Logits (B, L) of one batch in evaluation mode."""
+    backbone.model.train(mode=False)
+    logits: torch.Tensor = backbone.model(**backbone.encoder(waves)).logits
+    return logits
+
+
+def find_head(backbone: Backbone) -> Any:  # noqa: ANN401
+    """The layer that gives the logits."""
+    head: Any = backbone.model.classifier
+    return head.dense if hasattr(head, "dense") else head
+
+
+def amplify_head(backbone: Backbone) -> None:
+    """Make logits of a fresh head as large as a trained one's, so that 1e-4 means something."""
+    scale = float(score(backbone, make_clip(0.5)).abs().max())
+    find_head(backbone).weight.data.mul_(1.0 / scale)
+
+
+def ask_stock_pipeline(folder: Path, wave: np.ndarray) -> dict[str, float]:
+    """Probabilities by label, from transformers alone."""
+    classify = transformers.pipeline("audio-classification", model=str(folder), device="cpu")
+    answers = classify({"raw": wave, "sampling_rate": RATE}, top_k=None)
+    return {answer["label"]: answer["score"] for answer in answers}
+
+
+# --- the matrix: every family trains, is saved, and is used by others ---
+
+
+def test_the_matrix_has_twelve_families() -> None:
+    assert len(FAMILIES) == 12
+    assert {family for family, _ in PADDING} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_trains_and_gives_the_same_scores_in_a_stock_pipeline(
+    family: str, checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    backbone = load(checkpoint(family))
+    backbone.model.train()
+    optimizer = torch.optim.SGD(backbone.model.parameters(), lr=0.5)
+    waves = [make_clip(0.6, seed) for seed in range(4)]
+    targets = torch.tensor([0, 1, 2, 0])
+    loss = clip_losses(backbone.model(**backbone.encoder(waves)).logits, targets).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    gradients = [weight.grad for weight in backbone.model.parameters() if weight.grad is not None]
+    assert len(gradients) > 10
+    assert all(gradient.isfinite().all() for gradient in gradients)
+
+    backbone.save(tmp_path)
+    names = {"config.json", "model.safetensors", "preprocessor_config.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    wave = make_clip(0.87, seed=9)
+    ours = score(backbone, wave).softmax(-1)[0]
+    theirs = ask_stock_pipeline(tmp_path, wave)
+    assert [theirs[label] for label in LABELS] == pytest.approx(ours.tolist(), abs=1e-5)
+    again = load_trained(tmp_path)
+    assert again.labels == LABELS
+    assert again.encoder.traits == backbone.encoder.traits
+    torch.testing.assert_close(score(again, wave), score(backbone, wave), rtol=0, atol=1e-6)
+
+
+# --- padding ---
+
+
+@pytest.mark.parametrize(("family", "norm"), PADDING)
+def test_padding_never_changes_a_score(
+    family: str, norm: str | None, checkpoint: Callable[..., Path]
+) -> None:
+    backbone = load(checkpoint(family, norm), AudioConfig(max_seconds=12.0))
+    amplify_head(backbone)
+    traits = backbone.encoder.traits
+    assert (traits.has_mask, traits.pads_safely) == PADDING[family, norm]
+    seconds = np.random.default_rng(0).permutation(np.geomspace(0.3, 12.0, 16))
+    waves = [make_clip(length, seed) for seed, length in enumerate(seconds)]
+    alone = torch.cat([score(backbone, wave) for wave in waves])
+    for size in (4, 16):
+        batches = [score(backbone, *waves[at : at + size]) for at in range(0, len(waves), size)]
+        error = (torch.cat(batches) - alone).abs().max()
+        assert (error <= 1e-4) == traits.pads_safely, f"{error=}"
+    equal = [make_clip(0.777, seed) for seed in range(4)]
+    singly = torch.cat([score(backbone, wave) for wave in equal])
+    torch.testing.assert_close(score(backbone, *equal), singly, rtol=0, atol=1e-4)
+
+
+def test_a_mask_that_makes_padding_harmless_is_used_whatever_the_extractor_says(
+    tmp_path: Path,
+) -> None:
+    folder = write_tiny_checkpoint("wav2vec2", tmp_path / "a", feat_extract_norm="layer")
+    make_extractor("wav2vec2", config=None).save_pretrained(folder)  # says: no mask
+    backbone = load(folder)
+    assert backbone.encoder.traits.has_mask
+    assert backbone.encoder.traits.pads_safely
+    backbone.save(tmp_path / "b")
+    assert json.loads((tmp_path / "b/preprocessor_config.json").read_text())[
+        "return_attention_mask"
+    ]
+
+
+def test_a_head_of_zeros_does_not_hide_that_padding_matters(
+    checkpoint: Callable[..., Path],
+) -> None:
+    backbone = load(checkpoint("hubert"))
+    find_head(backbone).weight.data.zero_()
+    assert not probe_traits(backbone.model, backbone.encoder.extractor).pads_safely
+
+
+def test_the_settings_of_the_course_reach_model_and_disk(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    audio = AudioConfig(normalize=True, attention_mask=True)
+    backbone = load(checkpoint("hubert"), audio)
+    inputs = backbone.encoder([5 * make_clip(1.0), make_clip(0.5)])
+    assert inputs["attention_mask"].sum(-1).tolist() == [RATE, RATE // 2]
+    assert inputs["input_values"][0].std().item() == pytest.approx(1.0, abs=1e-3)
+    assert not backbone.encoder.traits.pads_safely
+    backbone.save(tmp_path)
+    saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    assert saved["do_normalize"]
+    assert saved["return_attention_mask"]
+    assert load_trained(tmp_path).encoder.traits.has_mask
+    masked = load(checkpoint("wav2vec2", "layer"), AudioConfig(attention_mask=False))
+    assert list(masked.encoder([make_clip(1.0)])) == ["input_values"]
+    assert not masked.encoder.traits.pads_safely
+
+
+# --- the shortest and the longest wave ---
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_shortest_clips_survive_training_and_not_much_is_added(
+    family: str, checkpoint: Callable[..., Path]
+) -> None:
+    backbone = load(checkpoint(family))
+    traits = backbone.encoder.traits
+    backbone.model.train()
+    for waves in ([make_clip(0.01)], [make_clip(0.01), make_clip(0.05)], [np.zeros(1, np.float32)]):
+        assert backbone.model(**backbone.encoder(waves)).logits.isfinite().all()
+    assert traits.min_samples <= 0.21 * RATE
+    if family not in FIXED:  # 10 frames of 20 ms for SpecAugment; one step of 5 ms less fails
+        too_short = dataclasses.replace(traits, min_samples=traits.min_samples - 80)
+        barely = WaveEncoder(backbone.encoder.extractor, too_short)
+        with pytest.raises(ValueError, match="mask_length"):
+            backbone.model(**barely([make_clip(0.01)]))
+
+
+def test_without_spec_augment_a_shorter_clip_will_do(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint("wav2vec2", tmp_path, apply_spec_augment=False)
+    assert load(folder).encoder.traits.min_samples == 400  # the seven convolutions need no more
+
+
+def test_a_clip_that_is_filled_up_scores_the_same_in_any_batch(
+    checkpoint: Callable[..., Path],
+) -> None:
+    backbone = load(checkpoint("wav2vec2", "layer"))
+    amplify_head(backbone)
+    short, longer = make_clip(0.05), make_clip(0.9)
+    together = score(backbone, longer, short)[1]
+    torch.testing.assert_close(score(backbone, short)[0], together, rtol=0, atol=1e-4)
+
+
+def find_positions(backbone: Backbone) -> torch.Tensor:
+    """Whisper's position embedding, (positions, H)."""
+    model: Any = backbone.model
+    positions: torch.Tensor = model.encoder.embed_positions.weight
+    return positions
+
+
+def test_whisper_is_cut_to_whole_seconds(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
+    whole = load(checkpoint("whisper"), AudioConfig(max_seconds=30.0))
+    positions = find_positions(whole)
+    assert whole.encoder.traits.max_samples == 30 * RATE
+    for asked, heard in ((1.0, 1), (1.2, 2), (0.4, 1), (29.5, 30)):
+        backbone = load(checkpoint("whisper"), AudioConfig(max_seconds=asked))
+        assert backbone.encoder.traits.max_samples == heard * RATE
+        assert backbone.encoder([make_clip(asked)])["input_features"].shape == (1, 80, 100 * heard)
+        assert backbone.model.config.max_source_positions == 50 * heard
+        kept = find_positions(backbone)
+        torch.testing.assert_close(kept, positions[: 50 * heard])
+        assert not kept.requires_grad
+
+
+def test_clips_longer_than_whisper_hears_are_refused_with_advice(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"--max-seconds 31 .* at most 30 s .* --max-seconds 30;"):
+        load(checkpoint("whisper"), AudioConfig(max_seconds=31.0))
+    load(checkpoint("whisper"), AudioConfig(max_seconds=2.0)).save(tmp_path)
+    with pytest.raises(ModelError, match=r"Use --max-seconds 2; .* windows"):
+        load(tmp_path, AudioConfig(max_seconds=3.0))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "frames"), [(1.0, 106), (0.1, 16), (10.24, 1024), (12.0, 1206)]
+)
+def test_patch_positions_fit_the_clips(
+    seconds: float, frames: int, checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    backbone = load(checkpoint("audio-spectrogram-transformer"), AudioConfig(max_seconds=seconds))
+    wave = make_clip(seconds)
+    assert backbone.encoder([wave])["input_values"].shape == (1, frames, 32)
+    assert backbone.encoder.traits.max_samples is not None
+    backbone.save(tmp_path)
+    ours = score(backbone, wave).softmax(-1)[0].tolist()
+    theirs = ask_stock_pipeline(tmp_path, wave)
+    assert [theirs[label] for label in LABELS] == pytest.approx(ours, abs=1e-5)
+
+
+def test_patch_positions_are_cut_or_stretched_in_time_only() -> None:
+    tokens = torch.full((1, 2, 1), -7.0)
+    grid = torch.tensor([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 12.0, 13.0]])
+    positions = torch.cat([tokens, grid.reshape(1, 8, 1)], dim=1)
+    cut = fit_patch_positions(positions, num_bands=2, num_steps=2)
+    assert cut.flatten().tolist() == [-7, -7, 0, 1, 10, 11]
+    stretched = fit_patch_positions(positions, num_bands=2, num_steps=8).flatten()
+    low, high = stretched[2:10], stretched[10:]
+    assert stretched[:2].tolist() == [-7, -7]
+    assert (low.diff() >= 0).all()
+    torch.testing.assert_close(low.mean(), torch.tensor(1.5))
+    torch.testing.assert_close(high, low + 10)
+
+
+# --- what loading promises ---
+
+
+def test_loading_says_one_line_and_disturbs_nothing(
+    checkpoint: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    folder = checkpoint("wav2vec2-conformer")  # it has batch norm, whose buffers count
+    with caplog.at_level(logging.INFO, logger="audio_cls"):
+        backbone = load(folder)
+    assert [record.message for record in caplog.records] == [
+        "head: 3 labels, new; 0.0 M parameters"
+    ]
+    assert capfd.readouterr() == ("", "")
+    model = backbone.model
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    assert any("num_batches_tracked" in name for name in before)
+    model.train()
+    frozen: Any = model.classifier
+    frozen.eval()
+    numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
+    probe_traits(model, backbone.encoder.extractor)
+    assert pickle.dumps(np.random.get_state()) == pickle.dumps(numpy_state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    assert model.training
+    assert not frozen.training
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_the_encoder_of_a_speech_recogniser_is_really_loaded(tmp_path: Path) -> None:
+    config = transformers.AutoConfig.from_pretrained(write_tiny_checkpoint("whisper", tmp_path))
+    recogniser: Any = transformers.WhisperForConditionalGeneration(config)
+    recogniser.half()
+    recogniser.save_pretrained(tmp_path)
+    model: Any = load(tmp_path, AudioConfig(max_seconds=30.0)).model
+    source = recogniser.model.encoder.state_dict()
+    for name, weight in model.encoder.state_dict().items():
+        assert weight.dtype == torch.float32
+        torch.testing.assert_close(weight, source[name].float())
+
+
+def test_a_head_is_kept_for_the_same_labels_only(
+    checkpoint: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = load(checkpoint("hubert"))
+    first.save(tmp_path)
+    head = find_head(first).weight
+    assert torch.equal(find_head(load(tmp_path)).weight, head)
+    others = load(tmp_path, labels=("jazz", "blues", "rock"))
+    assert not torch.equal(find_head(others).weight, head)
+    assert others.model.config.id2label == {0: "jazz", 1: "blues", 2: "rock"}
+    assert len(find_head(load(tmp_path, labels=("a", "b", "c", "d"))).weight) == 4
+
+
+def test_a_multi_label_checkpoint_becomes_single_label(tmp_path: Path) -> None:
+    write_tiny_checkpoint("hubert", tmp_path, problem_type="multi_label_classification")
+    load(tmp_path).save(tmp_path)
+    assert sum(ask_stock_pipeline(tmp_path, make_clip(0.5)).values()) == pytest.approx(1.0)
+
+
+def test_from_scratch_needs_no_weights_and_follows_the_seed(tmp_path: Path) -> None:
+    write_tiny_checkpoint("hubert", tmp_path, dtype="float16")
+    (tmp_path / "model.safetensors").unlink()
+    scratch = ModelConfig(model=str(tmp_path), from_scratch=True)
+    sums = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        model = load_backbone(scratch, ONE_SECOND, LABELS).model
+        assert model.dtype == torch.float32
+        sums.append(sum(weight.double().sum().item() for weight in model.parameters()))
+    assert sums[0] == sums[1] != sums[2]
+
+
+def test_the_wave_encoder_is_small_and_survives_a_pickle(checkpoint: Callable[..., Path]) -> None:
+    encoder = load(checkpoint("whisper")).encoder
+    packed = pickle.dumps(encoder)
+    assert len(packed) < 1_000_000
+    waves = [make_clip(0.5), make_clip(0.7)]
+    again = pickle.loads(packed)(waves)
+    assert torch.equal(again["input_features"], encoder(waves)["input_features"])
+
+
+# --- what a user can get wrong ---
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("/nowhere/at/all", "There is no folder '/nowhere/at/all'"),
+        ("./runs/typo/here", "There is no folder './runs/typo/here'"),
+        ("two words", "There is no folder 'two words'"),
+    ],
+)
+def test_a_name_that_is_nothing_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ModelError, match=text) as caught:
+        load_backbone(ModelConfig(model=name), ONE_SECOND, LABELS)
+    assert caught.value.__cause__ is not None
+
+
+def test_a_text_model_is_refused_with_the_families(tmp_path: Path) -> None:
+    transformers.BertConfig(hidden_size=8, num_attention_heads=1).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"not an audio model .* 'bert'; .* hubert, .* whisper"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
+@pytest.mark.parametrize("fault", ["missing", "cut short"])
+def test_a_broken_checkpoint_names_the_file(file: str, fault: str, tmp_path: Path) -> None:
+    path = write_tiny_checkpoint("hubert", tmp_path) / file
+    content = path.read_bytes()
+    path.unlink()
+    if fault == "cut short":
+        path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=f"has no {file} that can be used"):
+        load(tmp_path)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    write_tiny_checkpoint("hubert", tmp_path / "a")
+    write_tiny_checkpoint("whisper", tmp_path / "b")
+    (tmp_path / "b/model.safetensors").replace(tmp_path / "a/model.safetensors")
+    with pytest.raises(ModelError, match="another kind of model was saved there"):
+        load(tmp_path / "a")
+
+
+def test_an_encoder_is_no_finished_classifier(checkpoint: Callable[..., Path]) -> None:
+    with pytest.raises(ModelError, match=r"not a finished classifier: .* classifier.weight"):
+        load_trained(checkpoint("hubert"))
+
+
+def test_remote_code_is_refused(tmp_path: Path) -> None:
+    remote = {"model_type": "mine", "auto_map": {"AutoConfig": "configuration_mine.Mine"}}
+    (tmp_path / "config.json").write_text(json.dumps(remote))
+    with pytest.raises(ModelError, match="never run here"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("GatedRepoError", "is gated: accept its terms at https://huggingface.co/me/mine"),
+        ("RepositoryNotFoundError", "neither a folder nor on the Hub"),
+        ("RevisionNotFoundError", "no branch, tag or commit 'v9'. Check --model-revision"),
+        ("LocalEntryNotFoundError", "The Hub cannot be reached for config.json"),
+        ("HfHubHTTPError", "The Hub cannot be reached for config.json"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_in_a_sentence(kind: str, text: str) -> None:
+    error: Any = getattr(hub_errors, kind)
+    needs_response = issubclass(error, hub_errors.HfHubHTTPError)
+    refusal = error("no", response=mock.MagicMock()) if needs_response else error("no")
+    cfg = ModelConfig(model="me/mine", model_revision="v9")
+    with (
+        mock.patch("transformers.utils.hub.hf_hub_download", side_effect=refusal),
+        pytest.raises(ModelError, match=text) as caught,
+    ):
+        load_backbone(cfg, ONE_SECOND, LABELS)
+    assert caught.value.__cause__ is not None

@@ -1,0 +1,45 @@
+"""The promises of audio_cls.model.losses, on logits whose loss is known on paper."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from audio_cls.model.losses import clip_losses
+
+
+def test_a_clip_costs_what_its_label_got() -> None:
+    logits = torch.tensor([[0.0, math.log(3.0)], [0.0, math.log(3.0)]])
+    losses = clip_losses(logits, torch.tensor([0, 1]))
+    assert losses.tolist() == pytest.approx([math.log(4.0), math.log(4.0 / 3.0)])
+
+
+def test_smoothing_spreads_a_share_over_all_labels() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.5]])
+    log_p = logits.log_softmax(-1)[0]
+    expected = -(0.7 * log_p[1] + 0.3 * log_p.mean())
+    smoothed = clip_losses(logits, torch.tensor([1]), label_smoothing=0.3)
+    assert smoothed.item() == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_losses_are_float32_and_one_a_clip(dtype: torch.dtype) -> None:
+    logits = torch.randn(5, 3).to(dtype)
+    losses = clip_losses(logits, torch.tensor([0, 1, 2, 0, 1]))
+    assert losses.shape == (5,)
+    assert losses.dtype == torch.float32
+
+
+def test_an_empty_batch_has_no_losses_and_still_a_gradient() -> None:
+    logits = torch.zeros(0, 3, requires_grad=True)
+    losses = clip_losses(logits, torch.zeros(0, dtype=torch.int64))
+    assert losses.shape == (0,)
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+
+
+def test_the_mean_equals_the_mean_over_uneven_parts() -> None:
+    logits, targets = torch.randn(7, 4), torch.randint(4, (7,))
+    parts = torch.cat([clip_losses(logits[:5], targets[:5]), clip_losses(logits[5:], targets[5:])])
+    torch.testing.assert_close(parts.mean(), clip_losses(logits, targets).mean())

@@ -1,0 +1,34 @@
+"""A finished run, and a login on the loopback Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from fake_run import make_run
+from hub_server import HubServer
+
+from audio_cls.publishing.card import write_card
+from audio_cls.publishing.leaderboard import write_eval_results
+
+
+@pytest.fixture
+def logged_in(
+    hub: HubServer, quick_retries: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Point the client at the loopback Hub, as a user who may write; no login of this machine."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setenv("HF_TOKEN", hub.write_token)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run with its card and its evaluation results."""
+    folder = make_run(tmp_path / "runs" / "gtzan-distilhubert")
+    write_card(folder)
+    write_eval_results(folder)
+    return folder
