@@ -14,8 +14,6 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
 )
 
-pytest_plugins = ("hub_fixtures",)
-
 
 def test_downloads_survive_cuts_drops_and_the_storage_host(
     hub: HubServer,

@@ -17,8 +17,6 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-pytest_plugins = ("hub_fixtures",)
-
 RESULT = "- {dataset: {id: marsyas/gtzan, task_id: genre}, value: %s}\n"
 
 

@@ -18,8 +18,6 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-pytest_plugins = ("hub_fixtures",)
-
 
 def make_folder(root: Path, large_bytes: int) -> Path:
     root.mkdir()

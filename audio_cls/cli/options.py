@@ -42,11 +42,11 @@ class CommaSeparated(click.ParamType[tuple[str, ...]]):
         return tuple(str(word).strip() for word in words if str(word).strip())
 
 
-class SettingsCommand(click.Command):
-    """A command whose settings can come from a preset."""
+class OneLineCommand(click.Command):
+    """A command that answers a mistyped flag by one line and exit code 2."""
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Run the command; a mistyped flag is answered by one line and exit code 2."""
+        """Run the command."""
         try:
             options["standalone_mode"] = False
             return super().main(*args, **options)
@@ -55,6 +55,10 @@ class SettingsCommand(click.Command):
             raise SystemExit(2) from None
         except click.Abort:
             raise SystemExit(130) from None
+
+
+class SettingsCommand(OneLineCommand):
+    """A command whose settings can come from a preset."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the preset before the flags are read, and put its values below them."""
@@ -117,9 +121,11 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
         @functools.wraps(function)
         def run(**typed: Any) -> None:  # noqa: ANN401
             typed.pop("preset")
+            optional = {one.name for one in iterate_settings() if one.is_optional}
+            for name in optional & typed.keys():  # --test-split "" takes a preset's value back
+                typed[name] = None if typed[name] == "" else typed[name]
             with one_line_errors():
-                cfg = RunConfig.from_flat(typed)
-                function(cfg)
+                function(RunConfig.from_flat(typed))
 
         command: Any = run
         for one in reversed(list(iterate_settings(*sections))):
@@ -144,7 +150,7 @@ class one_line_errors:
             handler = logging.StreamHandler(sys.stderr)
             handler.setFormatter(logging.Formatter("%(message)s"))
             logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
+            logger.setLevel(logging.INFO if _is_first_process() else logging.CRITICAL)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
         """Turn the user's mistake into its line."""
@@ -153,9 +159,14 @@ class one_line_errors:
             raise SystemExit(2) from None
 
 
+def _is_first_process() -> bool:
+    """Tell whether this process speaks for its machine."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def _show_error(text: str) -> None:
     """Write one line on standard error, once a machine when several processes fail alike."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if _is_first_process():
         click.echo(f"Error: {' '.join(text.split())}", err=True)
 
 

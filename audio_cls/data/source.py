@@ -8,7 +8,6 @@ torchcodec is needed. folder.py reads this disk, repository.py the Hub.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from datasets import Audio, Dataset
 from audio_cls.config import DataConfig
 from audio_cls.data.folder import read_folder
 from audio_cls.data.repository import read_repository
+from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
-BUILTIN = "builtin:"  # prefix of the data sets and models that ship with the package
 NO_DATASET = "No data set was given. Name a Hub id or a folder by --dataset, or try --preset demo."
 
 
@@ -75,20 +74,13 @@ def locate_folder(dataset: str) -> Path | None:
     Raises:
         DatasetError: The id is written as a path, and no folder is there.
     """
-    if dataset.startswith(BUILTIN):
-        folder = (
-            Path(str(resources.files("audio_cls"))) / "demo_data" / dataset.removeprefix(BUILTIN)
-        )
-        advice = "The package ships builtin:tiny_speech."
-    else:
-        folder, advice = (
-            Path(dataset).expanduser(),
-            "Give an existing folder, or a Hub id (owner/name).",
-        )
+    folder = locate_builtin(dataset) or Path(dataset).expanduser()
     if folder.is_dir():
         return folder
-    if dataset.startswith((".", "/", "~", BUILTIN)) or dataset.count("/") > 1:
-        raise DatasetError(f"There is no folder '{dataset}'. {advice}")
+    if dataset.startswith((".", "/", "~")) or dataset.count("/") > 1:
+        raise DatasetError(
+            f"There is no folder '{dataset}'. Give an existing folder, or a Hub id (owner/name)."
+        )
     return None
 
 

@@ -9,9 +9,8 @@ an audio classification family. What a model wants is probed in `traits`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,15 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
     MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES,
 )
-from transformers.utils import logging as transformers_logging
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
+from audio_cls.model.fetch import (
+    explain_load_error,
+    locate_checkpoint,
+    pin_commit,
+    quiet_transformers,
+)
 from audio_cls.model.lengths import fit_clip_length
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
 
@@ -40,6 +44,8 @@ __all__ = ["Backbone", "Traits", "WaveEncoder", "load_backbone", "load_extractor
 
 logger = logging.getLogger(__name__)
 
+NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
+NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate")  # read back in note.py
 HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
 
 
@@ -62,7 +68,7 @@ class Backbone:
               model.safetensors          float32 weights
               preprocessor_config.json   how waves become inputs
         """
-        with _quiet_transformers():
+        with quiet_transformers():
             self.model.save_pretrained(folder)
             self.encoder.extractor.save_pretrained(folder)
 
@@ -81,12 +87,13 @@ def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -
     Raises:
         ModelError: There is no such checkpoint, or it cannot be read or do what is asked.
     """
+    cfg, commit = pin_commit(cfg)
     config = _load_config(cfg)
-    cfg = _pin(cfg, config)
     extractor = load_extractor(cfg, audio)
     fits = _read_labels(config) == tuple(labels)
     config.id2label = dict(enumerate(labels))  # int keys: pipeline() looks them up so
     config.label2id = {label: number for number, label in enumerate(labels)}
+    setattr(config, NOTE, {name: getattr(audio, name) for name in NOTED})
     config.problem_type = "single_label_classification"  # pipeline() takes the softmax then
     if cfg.from_scratch:
         model, is_kept = _build_model(config), False
@@ -98,7 +105,7 @@ def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -
             _reset_head(model)
     fit_clip_length(model, extractor, audio.max_seconds)
     origin = "kept from the checkpoint" if is_kept else "new"
-    return _assemble(model, extractor, use_mask=audio.attention_mask, origin=origin)
+    return _assemble(model, extractor, use_mask=audio.attention_mask, origin=origin, commit=commit)
 
 
 def load_trained(folder_or_id: str | Path, revision: str | None = None) -> Backbone:
@@ -112,8 +119,8 @@ def load_trained(folder_or_id: str | Path, revision: str | None = None) -> Backb
         ModelError: There is no such checkpoint, or it has no trained head.
     """
     cfg = ModelConfig(model=str(folder_or_id), model_revision=revision)
+    cfg, commit = pin_commit(cfg)
     config = _load_config(cfg)
-    cfg = _pin(cfg, config)
     extractor = load_extractor(cfg, AudioConfig())
     model, missing = _load_weights(cfg, config)
     head = sorted(key for key in missing if key.startswith(HEAD_PREFIXES))
@@ -122,7 +129,7 @@ def load_trained(folder_or_id: str | Path, revision: str | None = None) -> Backb
             f"'{cfg.model}' is not a finished classifier: it has no weights for {', '.join(head)}. "
             "Train it first (scripts/train.py --model), or name a run folder."
         )
-    return _assemble(model, extractor, use_mask=None, origin="trained")
+    return _assemble(model, extractor, use_mask=None, origin="trained", commit=commit)
 
 
 def load_extractor(cfg: ModelConfig, audio: AudioConfig) -> SequenceFeatureExtractor:
@@ -132,12 +139,12 @@ def load_extractor(cfg: ModelConfig, audio: AudioConfig) -> SequenceFeatureExtra
         ModelError: The checkpoint has none, or none for sound.
     """
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             extractor: Any = AutoFeatureExtractor.from_pretrained(  # type: ignore[no-untyped-call]
-                cfg.model, revision=cfg.model_revision, trust_remote_code=False
+                locate_checkpoint(cfg), revision=cfg.model_revision, trust_remote_code=False
             )
     except (OSError, ValueError) as error:
-        raise _explain(error, cfg, "preprocessor_config.json") from error
+        raise explain_load_error(error, cfg, "preprocessor_config.json") from error
     if not isinstance(extractor, SequenceFeatureExtractor):
         raise ModelError(
             f"'{cfg.model}' has a {type(extractor).__name__}, which does not prepare sound. "
@@ -161,27 +168,27 @@ def _assemble(
     *,
     use_mask: bool | None,
     origin: str,
+    commit: str | None,
 ) -> Backbone:
     """Probe the model, note its mask in the extractor to be saved, and log what was loaded."""
     traits = probe_traits(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = traits.has_mask
     labels = _read_labels(model.config)
-    millions = sum(weight.numel() for weight in model.parameters()) / 1e6
-    logger.info("head: %d labels, %s; %.1f M parameters", len(labels), origin, millions)
-    revision = getattr(model.config, "_commit_hash", None)
-    return Backbone(model, WaveEncoder(extractor, traits), labels, revision)
+    count = sum(weight.numel() for weight in model.parameters())
+    logger.info("head: %d labels, %s; %s parameters", len(labels), origin, f"{count:,}")
+    return Backbone(model, WaveEncoder(extractor, traits), labels, commit)
 
 
 def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its own fields)
     """Read the configuration and check that the family can classify sound."""
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             config = AutoConfig.from_pretrained(
-                cfg.model, revision=cfg.model_revision, trust_remote_code=False
+                locate_checkpoint(cfg), revision=cfg.model_revision, trust_remote_code=False
             )
     except (OSError, ValueError) as error:
-        raise _explain(error, cfg, "config.json") from error
+        raise explain_load_error(error, cfg, "config.json") from error
     if type(config) not in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING:
         families = ", ".join(sorted(MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES))
         raise ModelError(
@@ -189,11 +196,6 @@ def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its 
             f"the families are {families}. Name a checkpoint of one of them with --model."
         )
     return config
-
-
-def _pin(cfg: ModelConfig, config: Any) -> ModelConfig:  # noqa: ANN401
-    """Name the commit that `config` came from, so that a push meanwhile cannot mix versions."""
-    return replace(cfg, model_revision=getattr(config, "_commit_hash", None) or cfg.model_revision)
 
 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -212,9 +214,9 @@ def _build_model(config: Any) -> PreTrainedModel:  # noqa: ANN401
 def _load_weights(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[str]]:  # noqa: ANN401
     """Load float32 weights; name those that the checkpoint lacks or has in another shape."""
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             model, report = AutoModelForAudioClassification.from_pretrained(
-                cfg.model,
+                locate_checkpoint(cfg),
                 revision=cfg.model_revision,
                 config=config,
                 dtype=torch.float32,
@@ -223,7 +225,7 @@ def _load_weights(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[s
                 trust_remote_code=False,
             )
     except (OSError, ValueError, SafetensorError) as error:
-        raise _explain(error, cfg, "model.safetensors") from error
+        raise explain_load_error(error, cfg, "model.safetensors") from error
     missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     body = [name for name, _ in model.named_parameters() if not name.startswith(HEAD_PREFIXES)]
     absent = [name for name in body if name in missing]
@@ -244,54 +246,3 @@ def _reset_head(model: Any) -> None:  # noqa: ANN401
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
             nn.init.zeros_(module.bias)
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep load report and bars off the screen; what matters of them is logged here."""
-    verbosity = transformers_logging.get_verbosity()
-    had_bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.CRITICAL)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _explain(error: Exception, cfg: ModelConfig, file: str) -> ModelError:
-    """Turn what transformers raised into one sentence; the kinds in its chain tell what it is."""
-    name, kinds = f"'{cfg.model}'", set()
-    cause: BaseException | None = error
-    while cause is not None:
-        kinds.add(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
-    other = "Name another checkpoint with --model."
-    if "trust_remote_code" in str(error):
-        text = f"{name} needs code from its own repository, which is never run here. {other}"
-    elif Path(cfg.model).is_dir():
-        text = f"The folder {name} has no {file} that can be used: {reason} {other}"
-    elif "HFValidationError" in kinds:
-        text = f"There is no folder {name}, and a Hub id looks like 'name/model'. Check --model."
-    elif "GatedRepoError" in kinds:
-        page = f"https://huggingface.co/{cfg.model}"
-        text = f"{name} is gated: accept its terms at {page}, then run 'hf auth login'."
-    elif "RevisionNotFoundError" in kinds:
-        revision = f"branch, tag or commit '{cfg.model_revision}'"
-        text = f"{name} has no {revision}. Check --model-revision."
-    elif "RepositoryNotFoundError" in kinds:
-        text = (
-            f"{name} is neither a folder nor on the Hub. Check --model; "
-            "if it is private, run 'hf auth login' first."
-        )
-    elif kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError"}:
-        text = (
-            f"The Hub cannot be reached for {file} of {name}, which is not in the cache either. "
-            "Try again later, or give --model a folder."
-        )
-    else:
-        text = f"{name} has no {file} that can be used: {reason} {other}"
-    return ModelError(text)

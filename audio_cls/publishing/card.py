@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 from huggingface_hub import ModelCard, ModelCardData
 
-from audio_cls.publishing import tables, words
+from audio_cls.publishing import recipe, tables, words
 from audio_cls.publishing.leaderboard import (
     TASK,
     make_eval_results,
@@ -187,8 +187,7 @@ def _read_languages(record: RunRecord) -> list[str]:
 def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
     """Gather what the template shows."""
     header, log, log_note = tables.make_log(record)
-    command = hide_in_command(str(record.results.get("command") or ""))
-    address = repo_id or record.run.absolute().name
+    command = to_line(hide_in_command(str(record.results.get("command") or "")), MAX_TEXT)
     classes = tables.make_class_rows(record)
     count = record.section("test").get("num_examples")
     return CardData(
@@ -202,7 +201,9 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         dataset=_link(record.dataset_hub_id, record.dataset_name, "datasets/"),
         headline=words.make_headline(record),
         install=to_block("pip install transformers torch soundfile soxr", "bash"),
-        usage=to_block(USAGE.format(model=json.dumps(address)), "python"),
+        usage=to_block(
+            USAGE.format(model=json.dumps(repo_id or record.run.absolute().name)), "python"
+        ),
         test_clips=f"{count} clips" if count is not None else "the clips",
         test_split=words.describe_test(record),
         interval_sentence=words.make_interval_sentence(record),
@@ -211,17 +212,17 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         per_class_note=words.make_class_note(record, len(classes)),
         confusions=words.make_confusions(record),
         figures=[Markdown(f"![{n[:-4].replace('_', ' ')}](figures/{n})") for n in record.figures],
-        columns=words.describe_columns(record),
+        columns=recipe.describe_columns(record),
         splits=tables.make_split_rows(record),
         split_sentences=words.make_split_sentences(record),
         changed=tables.make_changed_rows(record),
-        command=to_block(to_line(command, MAX_TEXT), "bash") if command else Markdown(""),
-        provenance=words.make_provenance(record),
+        command=to_block(command, "bash") if command else Markdown(""),
+        provenance=recipe.make_provenance(record),
         log_header=header,
         log_rule=Markdown("---:|" * len(header)),
         log=log,
         log_note=log_note,
-        cost=words.make_cost(record),
+        cost=recipe.make_cost(record),
         limits=words.make_limits(record),
         licences=words.make_licence_sentences(record),
     )

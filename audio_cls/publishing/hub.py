@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx2
 from huggingface_hub import CommitOperationAdd, HfApi, ModelCard, get_token
-from huggingface_hub.errors import (
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is not exported
     HfHubHTTPError,
+    HTTPError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
 )
@@ -40,8 +40,9 @@ TOO_MANY_REQUESTS = 429
 # answers to two commits at once (409, 412).
 PASSING_STATUS = frozenset({408, 409, 412, 425, TOO_MANY_REQUESTS})
 
-# What the client raises; HfHubHTTPError, a missing token and offline mode are OSErrors.
-Failure = (OSError, ValueError, httpx2.HTTPError)
+# What the client raises. HTTPError is that of httpx or httpx2, whichever this client works with;
+# HfHubHTTPError, a missing token and offline mode are OSErrors.
+Failure = (OSError, ValueError, HTTPError)
 T = TypeVar("T")
 
 
@@ -216,11 +217,16 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         return status >= 500 or status in PASSING_STATUS
-    if isinstance(error, httpx2.LocalProtocolError):  # a token with a line break in it
+    if _is_malformed_token(error):
         return False
     # A 503 with a page instead of JSON ends in a JSONDecodeError within the client.
-    passing = (httpx2.HTTPError, ConnectionError, TimeoutError, json.JSONDecodeError)
+    passing = (HTTPError, ConnectionError, TimeoutError, json.JSONDecodeError)
     return isinstance(error, passing)
+
+
+def _is_malformed_token(error: BaseException) -> bool:
+    """Return whether no header can hold the token: a line break in it, or a letter beyond ASCII."""
+    return type(error).__name__ in ("LocalProtocolError", "UnicodeEncodeError")
 
 
 def explain_refusal(error: BaseException, repo_id: str) -> HubError:
@@ -228,7 +234,7 @@ def explain_refusal(error: BaseException, repo_id: str) -> HubError:
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, LocalTokenNotFoundError):
         return HubError("Nobody is logged in to the Hub. Log in first: hf auth login")
-    if status == 401 or isinstance(error, httpx2.LocalProtocolError | UnicodeEncodeError):
+    if status == 401 or _is_malformed_token(error):
         return HubError(
             "The Hub does not accept this token. Log in again: hf auth login"
             " (HF_TOKEN in the environment comes before the login: unset or renew it)"

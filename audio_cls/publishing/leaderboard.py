@@ -19,6 +19,7 @@ from huggingface_hub import EvalResult, EvalResultEntry
 from huggingface_hub import eval_result_entries_to_yaml as to_yaml_entries
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
+from audio_cls.config import DataConfig
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, load_run, to_line
 
 TASK = "audio-classification"
@@ -98,13 +99,20 @@ def read_split_name(record: RunRecord, role: str) -> str:
 
 
 def _read_cut(record: RunRecord) -> dict[str, Any] | None:
-    """Return the settings that repeat the cut of the training split; None for a given split."""
-    if not is_cut_from_train(record):
-        return None
-    data = record.settings.get("data", {})
-    names = ("split_method", "test_size", "validation_size", "split_seed")
-    cut = {name: data[name] for name in names if isinstance(data.get(name), str | int | float)}
-    return {"cut_from": "train", **cut}
+    """Say how the test clips were cut from the training split; None for a given split."""
+    return {"origin": describe_cut(record)} if is_cut_from_train(record) else None
+
+
+def describe_cut(record: RunRecord) -> str:
+    """Say in one line what the test clips were cut from, and how."""
+    test = (record.section("dataset").get("split") or {}).get("test") or {}
+    data, defaults = record.settings.get("data", {}), DataConfig()
+    method = "by group" if data.get("group_column") else data.get("split_method")
+    seed = data.get("split_seed", defaults.split_seed)
+    told = test.get("origin") or (
+        f"cut from {test.get('name')!r} ({method or defaults.split_method}, seed {seed})"
+    )
+    return to_line(told, MAX_FRONT_MATTER)
 
 
 def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[EvalResult]:

@@ -6,15 +6,17 @@ run; nothing general.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from audio_cls.config import AudioConfig, DataConfig
-from audio_cls.publishing.leaderboard import is_cut_from_train, name_metric, read_split_name
+from audio_cls.config import AudioConfig
+from audio_cls.publishing.leaderboard import (
+    describe_cut,
+    is_cut_from_train,
+    name_metric,
+    read_split_name,
+)
 from audio_cls.publishing.markdown import (
     Markdown,
     escape,
     to_code,
-    to_duration,
     to_number,
     to_sentence,
 )
@@ -60,20 +62,14 @@ def make_confusions(record: RunRecord) -> Sentences:
 
 def make_split_sentences(record: RunRecord) -> Sentences:
     """Say where validation and test came from, what was kept together, and what was left out."""
-    data, defaults = record.settings.get("data", {}), DataConfig()
-    sentences = []
+    data, sentences = record.settings.get("data", {}), []
     if record.section("dataset").get("is_test_validation"):
         sentences.append(
             Markdown("**Validation and test are the same clips: the test chose the saved epoch.**")
         )
     if is_cut_from_train(record):
         sentences.append(
-            to_sentence(
-                "The data set has no test split: the test clips were cut from its training split"
-                " ({}, seed {}).",
-                data.get("split_method", defaults.split_method),
-                data.get("split_seed", defaults.split_seed),
-            )
+            to_sentence("The test clips are no split of their own: {}.", describe_cut(record))
         )
     if data.get("group_column"):
         sentences.append(
@@ -194,8 +190,8 @@ def make_licence_sentences(record: RunRecord) -> Sentences:
     if record.is_from_scratch:
         unknown = [who for who in unknown if who != "the base model"]
     if unknown:
-        names = " and ".join(unknown)
-        sentences.append(to_sentence("The licence of {} is not recorded in this run.", names))
+        names = ", ".join(unknown)
+        sentences.append(to_sentence("Not recorded in this run: the licence of {}.", names))
     sentences.append(
         Markdown(
             "The terms of the recordings may bind what is made from them: read them before use."
@@ -230,80 +226,3 @@ def describe_test(record: RunRecord) -> Markdown:
     """Name the test split, and say when it is a cut of the training split."""
     name = to_code(read_split_name(record, "test"))
     return Markdown(f"{name}, cut from the training split") if is_cut_from_train(record) else name
-
-
-def describe_columns(record: RunRecord) -> Markdown:
-    """Name the configuration and the columns that were used."""
-    dataset = record.section("dataset")
-    parts = [
-        to_sentence(f"{what} {{}}", to_code(dataset[key]))
-        for what, key in (
-            ("configuration", "config"),
-            ("label column", "label_column"),
-            ("sound column", "audio_column"),
-        )
-        if dataset.get(key)
-    ]
-    text = ", ".join(parts)
-    return Markdown(text[:1].upper() + text[1:] + "." if text else "")
-
-
-def make_provenance(record: RunRecord) -> list[Markdown]:
-    """List what repeats the run: metric, seeds, commits, versions, settings."""
-    train, data = record.settings.get("train", {}), record.settings.get("data", {})
-    versions = record.record.get("versions") or record.results.get("versions") or {}
-    validation = record.section("validation")
-    sentences = [
-        to_sentence(
-            "Saved: epoch {} (step {}), chosen by {} on validation.",
-            validation.get("epoch", "?"),
-            validation.get("step", "?"),
-            name_metric(str(record.results.get("metric", "accuracy"))).title.lower(),
-        )
-    ]
-    for text, value in (
-        ("Seed {}.", train.get("seed")),
-        ("Seed of the split {}.", data.get("split_seed")),
-        ("Data set at commit {}.", _to_sha(record.section("dataset").get("revision"))),
-        ("Base model at commit {}.", _to_sha(record.section("model").get("revision"))),
-        ("Code at commit {}.", _to_sha(record.record.get("commit"))),
-    ):
-        if value is not None:
-            sentences.append(to_sentence(text, value))
-    if isinstance(versions, dict) and versions:
-        sentences.append(to_sentence("Versions: {}.", _list_versions(versions.items())))
-    sentences.append(
-        Markdown("`run_config.yaml` has all settings; `--preset run_config.yaml` repeats the run.")
-    )
-    return sentences
-
-
-def _to_sha(value: object) -> Markdown | None:
-    """Show a commit or a fingerprint as code."""
-    return to_code(value) if value else None
-
-
-def _list_versions(versions: Iterable[tuple[object, object]]) -> Markdown:
-    """Write `name version` pairs as one list."""
-    return Markdown(", ".join(escape(f"{name} {version}") for name, version in versions))
-
-
-def make_cost(record: RunRecord) -> list[Markdown]:
-    """Say on what it was trained, how long that took, and how large the model is."""
-    hardware, timing = record.section("hardware"), record.section("timing")
-    size, memory = record.section("model").get("num_parameters"), timing.get("peak_memory_mb")
-    speed, sentences = timing.get("train_clips_per_second"), []
-    if hardware:
-        device, count = hardware.get("device", "?"), hardware.get("num_processes", 1)
-        precision = hardware.get("mixed_precision", "no")
-        text = "{}, {} process(es), mixed precision: {}."
-        sentences.append(to_sentence(text, device, count, precision))
-    if timing.get("train_seconds") is not None:
-        shown = to_duration(timing["train_seconds"])
-        rate = f", {to_number(speed, 1)} clips a second" if speed is not None else ""
-        sentences.append(to_sentence("Training took {}{}.", shown, rate))
-    if memory is not None:
-        sentences.append(to_sentence("Peak memory: {} MB.", to_number(memory, 0)))
-    if isinstance(size, int):
-        sentences.append(to_sentence("The model has {} parameters.", f"{size:,}"))
-    return sentences

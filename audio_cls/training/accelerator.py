@@ -26,6 +26,8 @@ __all__ = ["Accelerator", "choose_num_workers", "gather_rows", "start_accelerato
 
 MOST_WORKERS = 4  # loader processes beside an accelerator, unless --num-workers says otherwise
 
+ONE_THREAD_BELOW = 1_000_000  # parameters
+
 Row = TypeVar("Row")
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
     precision = choose_precision(cfg.mixed_precision)
     try:
         accelerator = Accelerator(
+            cpu=not has_accelerator(),  # without it, processes on CPUs would not find each other
             mixed_precision=precision,
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             log_with=list(cfg.report_to) or None,
@@ -50,7 +53,6 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
         )
     except (ValueError, ImportError) as error:
         raise SettingError(f"Accelerate cannot start with these settings: {error}") from error
-    _set_threads(accelerator)
     set_seed(cfg.seed, device_specific=True)
     return accelerator
 
@@ -85,11 +87,17 @@ def choose_num_workers(wanted: int | None) -> int:
     return min(MOST_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
 
 
-def _set_threads(accelerator: Accelerator) -> None:
-    """Give each process its share of the cores: `accelerate launch` alone leaves one thread."""
-    if accelerator.device.type == "cpu":
-        local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // local_processes))
+def set_threads(accelerator: Accelerator, num_parameters: int) -> None:
+    """Give this process its share of a CPU's cores; `accelerate launch` alone leaves one thread.
+
+    A network of fewer than a million parameters gets one: sharing out its small operations costs
+    more than it brings, many times more when another program wants the cores as well.
+    """
+    if accelerator.device.type != "cpu":
+        return
+    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    share = max(1, (os.cpu_count() or 1) // local_processes)
+    torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)
 
 
 def gather_rows(rows: list[Row]) -> list[Row]:

@@ -148,7 +148,7 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
             " Give another by --output-dir, or mend its permissions."
         ) from error
     if is_run and cfg.train.resume != "never":
-        _check_same_settings(path / "run_config.yaml", cfg)
+        _check_same_settings(path / "run_config.yaml", adopt_revisions(cfg, path))
     elif is_run and cfg.train.overwrite:
         _clear(folder)
     elif is_run:

@@ -18,12 +18,14 @@ from audio_cls import __version__
 from audio_cls.config import RunConfig
 from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
 from audio_cls.data.source import Source
+from audio_cls.demo_data import BUILTIN
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
     choose_num_workers,
     read_peak_memory,
+    set_threads,
     start_trackers,
 )
 from audio_cls.training.checkpoint import (
@@ -96,6 +98,7 @@ def set_up_training(
 
     Call on every process.
     """
+    set_threads(accelerator, count_parameters(backbone))
     shape = StepShape(
         cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
     )
@@ -183,5 +186,11 @@ def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
     return {
         "id": cfg.model.model,
         "revision": backbone.revision,
-        "num_parameters": sum(weight.numel() for weight in backbone.model.parameters()),
+        "is_local": cfg.model.model.startswith(BUILTIN) or Path(cfg.model.model).is_dir(),
+        "num_parameters": count_parameters(backbone),
     }
+
+
+def count_parameters(backbone: Backbone) -> int:
+    """Count the weights of a model, frozen ones included."""
+    return sum(weight.numel() for weight in backbone.model.parameters())

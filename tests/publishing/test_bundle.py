@@ -15,7 +15,6 @@ from audio_cls.errors import RunFolderError
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.hub import push_run
 
-pytest_plugins = ("hub_fixtures",)
 pytestmark = pytest.mark.usefixtures("logged_in")
 
 

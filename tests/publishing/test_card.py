@@ -115,8 +115,8 @@ def test_a_cut_of_the_training_split_is_never_called_train(tmp_path: Path) -> No
     card = read_card(make_run(tmp_path / "run", results))
     (first, *_) = card.results
     assert first.dataset_split == "test"
-    assert first.dataset_args == {"cut_from": "train", "split_seed": 42}
-    assert "cut from its training split (stratified, seed 42)" in card.text
+    assert first.dataset_args == {"origin": "cut from 'train' (stratified, seed 42)"}
+    assert "no split of their own: cut from 'train' (stratified, seed 42)." in card.text
     assert "knew nothing of speakers" in card.text
 
 

@@ -20,7 +20,6 @@ from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
 from audio_cls.publishing.hub import check_hub, find_license, make_repo_id, push_run
 
-pytest_plugins = ("hub_fixtures",)
 pytestmark = pytest.mark.usefixtures("logged_in")
 
 
@@ -125,7 +124,13 @@ def test_a_refused_card_says_what_to_mend(hub: HubServer, run: Path) -> None:
 
 @pytest.mark.parametrize(
     ("token", "says"),
-    [("read-token", "write access"), ("wrong", "hf auth login"), (None, "hf auth login")],
+    [
+        ("read-token", "write access"),
+        ("wrong", "hf auth login"),
+        ("two\nlines", "hf auth login"),
+        ("\N{KEY}", "hf auth login"),
+        (None, "hf auth login"),
+    ],
 )
 def test_a_token_that_cannot_write_is_refused_in_words(
     token: str | None, says: str, run: Path, monkeypatch: pytest.MonkeyPatch
@@ -212,8 +217,14 @@ def test_names_are_cut_to_what_the_hub_allows() -> None:
     assert make_repo_id(None, "ann", "-" * 5 + "a" * 95 + "---b") == "ann/" + "a" * 95
 
 
-def test_a_killed_push_run_again_completes(hub: HubServer, run: Path, tmp_path: Path) -> None:
-    hub.slow(30, path_part="/commit/")
+@pytest.mark.parametrize(
+    ("held_at", "seen_before"),
+    [("/preupload/", "/api/validate-yaml"), ("/commit/", "/preupload/")],
+)
+def test_a_killed_push_run_again_completes(
+    held_at: str, seen_before: str, hub: HubServer, run: Path
+) -> None:
+    hub.slow(60, path_part=held_at)
     code = (
         "import sys; from pathlib import Path; from audio_cls.config import HubConfig\n"
         "from audio_cls.publishing.hub import push_run\n"
@@ -228,11 +239,12 @@ def test_a_killed_push_run_again_completes(hub: HubServer, run: Path, tmp_path: 
     before = read_all(run)
     process = subprocess.Popen([sys.executable, "-c", code, str(run), REPO], env=environment)
     deadline = time.monotonic() + 60
-    while not hub.count("POST", "/preupload/") and time.monotonic() < deadline:
+    while not hub.count("POST", seen_before) and time.monotonic() < deadline:
         assert process.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.02)
     process.kill()
     process.wait()
+    hub.faults.active.clear()
     assert not set(hub.files("models", REPO)) & PUBLISHED
     assert push_run(run, HubConfig(), REPO)
     assert set(hub.files("models", REPO)) - {".gitattributes"} == PUBLISHED

@@ -1,0 +1,18 @@
+# make = check + test
+.PHONY: default style check test docs smoke
+default: check test
+
+style:
+	ruff check --fix . && ruff format .
+
+check:
+	ruff check . && ruff format --check . && mypy
+
+test:
+	python -m pytest -q
+
+docs: # README's table of settings
+	python -m audio_cls.cli.table README.md
+
+smoke:
+	accelerate launch --config_file examples/accelerate/one.yaml scripts/train.py --preset demo --overwrite

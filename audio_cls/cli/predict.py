@@ -1,0 +1,74 @@
+"""`scripts/predict.py`: MODEL and PATHS in, JSON lines or CSV out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from audio_cls.cli.options import OneLineCommand, one_line_errors
+
+
+@click.command(cls=OneLineCommand)
+@click.argument("model")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--revision", help="Branch, tag or commit of MODEL on the Hub.")
+@click.option("--jsonl", "form", flag_value="jsonl", default=True, help="One JSON object a line.")
+@click.option("--csv", "form", flag_value="csv", help="Columns file, label, score, error, LABELS.")
+def main(model: str, paths: tuple[str, ...], revision: str | None, form: str) -> None:
+    """Classify the sound files PATHS (folders are searched) by MODEL, a run folder or a Hub id.
+
+    One row a file on standard output, an error in its row where a file cannot be read. The exit
+    code is 0 when at least one file was read, else 1.
+    """
+    with one_line_errors():
+        # Not at the top of the file, so that --help need not wait for torch.
+        from audio_cls.serving import Classifier
+
+        classifier = Classifier.from_pretrained(model, revision)
+        predictions = classifier(find_files(paths))
+        rows = (prediction.to_row() for prediction in predictions)
+        write = write_csv if form == "csv" else write_jsonl
+        num_read = write(rows, classifier.backbone.labels)
+    sys.exit(0 if num_read else 1)
+
+
+def find_files(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the files as they are, and the audio files below the folders, sorted."""
+    from audio_cls.data.found import AUDIO_SUFFIXES
+
+    for path in paths:
+        if Path(path).is_dir():
+            found = sorted(Path(path).rglob("*"))
+            yield from (str(file) for file in found if file.suffix.lower() in AUDIO_SUFFIXES)
+        else:
+            yield path
+
+
+def write_jsonl(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int:
+    """Write one JSON object a line as they come; return how many files were read."""
+    num_read = 0
+    for row in rows:
+        num_read += "error" not in row
+        click.echo(json.dumps(row, ensure_ascii=False))
+    return num_read
+
+
+def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int:
+    """Write a table with one score column a label; return how many files were read."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["file", "label", "score", "error", *labels])
+    num_read = 0
+    for row in rows:
+        num_read += "error" not in row
+        scores = row.get("scores")
+        own = (
+            [scores[label] for label in labels] if isinstance(scores, dict) else [""] * len(labels)
+        )
+        writer.writerow([row.get(name, "") for name in ("file", "label", "score", "error")] + own)
+        sys.stdout.flush()
+    return num_read

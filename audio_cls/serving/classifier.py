@@ -1,0 +1,110 @@
+"""Files -> labels and scores, heard in the same windows as in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audio_cls.config import AudioConfig
+from audio_cls.data.audio import Wave, decode_wave
+from audio_cls.data.batches import group_windows
+from audio_cls.data.windows import aggregate_windows, list_windows
+from audio_cls.errors import AudioError
+from audio_cls.model.backbone import NOTE, NOTED, Backbone, load_trained
+
+BATCH_SIZE = 16  # windows of one forward pass
+DECIMALS = 6  # of the scores, as in predictions.csv
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was heard in one file, or why nothing was."""
+
+    file: str
+    label: str | None = None
+    score: float | None = None  # probability of `label`
+    scores: dict[str, float] | None = None  # probability of every label
+    error: str | None = None
+
+    def to_row(self) -> dict[str, object]:
+        """Return `{"file", "label", "score", "scores"}`, or `{"file", "error"}`."""
+        if self.error is not None:
+            return {"file": self.file, "error": self.error}
+        heard = {"label": self.label, "score": self.score, "scores": self.scores}
+        return {"file": self.file, **heard}
+
+
+def read_windows(backbone: Backbone) -> AudioConfig:
+    """Return how the run listened; a checkpoint that does not say hears whole clips up to 30 s."""
+    note = getattr(backbone.model.config, NOTE, None) or {}
+    return AudioConfig(**{name: note[name] for name in NOTED if name in note})
+
+
+class Classifier:
+    """A finished run, ready to hear files.
+
+    Example:
+        >>> classifier = Classifier.from_pretrained("runs/demo")  # doctest: +SKIP
+        >>> [prediction.label for prediction in classifier(["hello.wav"])]  # doctest: +SKIP
+        ['it']
+    """
+
+    def __init__(self, backbone: Backbone, audio: AudioConfig, device: torch.device) -> None:
+        self.backbone = backbone
+        self.audio = audio
+        self.device = device
+        self.model = backbone.model.to(device).eval()  # type: ignore[arg-type] # its own overload
+
+    @classmethod
+    def from_pretrained(cls, folder_or_id: str | Path, revision: str | None = None) -> Classifier:
+        """Load a run folder or a Hub id. Downloads.
+
+        Raises:
+            ModelError: It is no finished classifier, or cannot be read.
+        """
+        backbone = load_trained(folder_or_id, revision)
+        device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        return cls(backbone, read_windows(backbone), device)
+
+    def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
+        """Classify files one by one; one that cannot be read becomes a `Prediction.error`."""
+        for path in paths:
+            try:
+                wave = decode_wave(None, str(path), self.backbone.encoder.traits.sampling_rate)
+            except AudioError as error:
+                yield Prediction(str(path), error=str(error))
+            else:
+                yield self._describe(str(path), self.score_wave(wave))
+
+    def score_wave(self, wave: Wave) -> NDArray[np.float64]:
+        """Score one clip.
+
+        Args:
+            wave: Mono sound at the model's rate, shape (T,).
+
+        Returns:
+            Probabilities, shape (L,), rounded to six decimals as in predictions.csv.
+        """
+        traits = self.backbone.encoder.traits
+        windows = list_windows(len(wave), self.audio, traits.sampling_rate)
+        lengths = [stop - start for start, stop in windows]
+        logits: dict[int, NDArray[np.float64]] = {}
+        for batch in group_windows(lengths, BATCH_SIZE, equal_lengths=not traits.pads_safely):
+            inputs = self.backbone.encoder([wave[slice(*windows[number])] for number in batch])
+            moved = {name: value.to(self.device) for name, value in inputs.items()}
+            with torch.inference_mode():
+                output = self.model(**moved).logits.float().cpu().numpy().astype(np.float64)
+            logits.update(zip(batch, output, strict=True))
+        stacked = np.stack([logits[number] for number in range(len(windows))])
+        return aggregate_windows(stacked, self.audio.aggregate).round(DECIMALS)
+
+    def _describe(self, file: str, scores: NDArray[np.float64]) -> Prediction:
+        """Name the scores of a file."""
+        best = int(scores.argmax())
+        named = dict(zip(self.backbone.labels, scores.tolist(), strict=True))
+        return Prediction(file, self.backbone.labels[best], float(scores[best]), named)

@@ -1,0 +1,30 @@
+#!/usr/bin/env python
+"""Write the package's small data set out as a folder of clips: FOLDER/LANGUAGE/PROMPT.flac.
+
+python examples/your_own_folder/make_folder.py FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from audio_cls.config import DataConfig
+from audio_cls.data import load_source
+
+
+def main(folder: Path) -> None:
+    """Write every clip of every split below `folder`, as it is stored."""
+    source = load_source(DataConfig(dataset="builtin:tiny_speech"))
+    for table in source.splits.values():
+        names = table.features["language"].names
+        for row in table:
+            path = folder / names[row["language"]] / row["audio"]["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(row["audio"]["bytes"])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))

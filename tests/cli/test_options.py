@@ -1,0 +1,126 @@
+"""The command line: flag beats preset beats default, and mistakes get one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from audio_cls.cli.options import announce_settings, settings_command
+from audio_cls.config import RunConfig, flag_name, iterate_settings
+from audio_cls.errors import DatasetError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def seen() -> list[RunConfig]:
+    """Collects what the command was called with."""
+    return []
+
+
+@pytest.fixture
+def command(seen: list[RunConfig]) -> click.Command:
+    """A command of all settings."""
+
+    @settings_command()
+    def run(cfg: RunConfig) -> None:
+        """Do."""
+        announce_settings(cfg, is_shown=True)
+        seen.append(cfg)
+
+    return run
+
+
+def test_flag_beats_preset_beats_default(command: click.Command, seen: list[RunConfig]) -> None:
+    result = CliRunner().invoke(command, ["--preset", "gtzan", "--epochs", "3"])
+    assert result.exit_code == 0, result.output
+    cfg = seen[0]
+    assert (cfg.train.epochs, cfg.optim.learning_rate, cfg.optim.max_grad_norm) == (3, 5e-5, 1.0)
+    lines = {line.split()[0]: line.split()[-1] for line in result.stderr.splitlines()[1:]}
+    assert lines["train.epochs"] == "flag"
+    assert lines["optim.learning_rate"] == "gtzan"
+    assert lines["optim.max_grad_norm"] == "default"
+    assert len(lines) == len(list(iterate_settings()))
+
+
+def test_the_reference_data_set_alone_picks_its_recipe_up(
+    command: click.Command, seen: list[RunConfig]
+) -> None:
+    CliRunner().invoke(command, ["--dataset", "marsyas/gtzan"])
+    CliRunner().invoke(command, ["--dataset", "other/data"])
+    assert seen[0].data.test_split == "validation"
+    assert seen[1].data.test_split is None
+
+
+def test_yaml_numbers_that_are_strings_become_numbers(
+    command: click.Command, seen: list[RunConfig], tmp_path: Path
+) -> None:
+    preset = tmp_path / "p.yaml"
+    preset.write_text("optim: {learning_rate: 1e-4}\ntrain: {report_to: [wandb, trackio]}\n")
+    CliRunner().invoke(command, ["--preset", str(preset)])
+    assert seen[0].optim.learning_rate == 1e-4
+    assert seen[0].train.report_to == ("wandb", "trackio")
+
+
+def test_an_empty_flag_takes_back_what_a_preset_set(
+    command: click.Command, seen: list[RunConfig]
+) -> None:
+    CliRunner().invoke(command, ["--preset", "gtzan", "--test-split", ""])
+    assert seen[0].data.test_split is None
+
+
+def test_help_shows_every_setting_with_the_preset_in_force(command: click.Command) -> None:
+    output = CliRunner().invoke(command, ["--preset", "demo", "--help"]).output
+    for one in iterate_settings():
+        assert flag_name(one.name) in output
+    assert "[default: 50" in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--max-seconds", "0"], "--max-seconds 0.0 is not possible: it must be 0.1 or more."),
+        (["--learning-rat", "1"], "Did you mean '--learning-rate'?"),
+        (["--epochs", "many"], "'many' is not a valid int"),
+        (["--scheduler", "step"], "'linear', 'cosine', 'constant'"),
+        (["--preset", "gtzn"], "Did you mean gtzan?"),
+        (["--preset", "missing.yaml"], "missing.yaml cannot be read"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2(
+    command: click.Command, arguments: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert message in result.stderr
+
+
+def test_errors_of_the_user_have_no_traceback_and_others_have() -> None:
+    @settings_command()
+    def fail(cfg: RunConfig) -> None:
+        """Fail."""
+        raise DatasetError("two\nlines") if cfg.train.seed else KeyError("bug")
+
+    own = CliRunner().invoke(fail, [])
+    assert (own.exit_code, own.stderr) == (2, "Error: two lines\n")
+    bug = CliRunner().invoke(fail, ["--seed", "0"])
+    assert isinstance(bug.exception, KeyError)
+
+
+def test_help_answers_at_once() -> None:
+    command = [sys.executable, "scripts/train.py", "--help"]
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert b"--learning-rate" in done.stdout
+    assert min(seconds) < 1.5

@@ -1,0 +1,68 @@
+"""What all tests share: no network, a cache of their own, and sounds made on the spot."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+# Set before any Hugging Face library is imported: they read these once.
+_CACHE = tempfile.mkdtemp(prefix="audio_cls_tests_")
+os.environ.update(
+    HF_HOME=_CACHE,
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_XET="1",
+    HF_HUB_DISABLE_PROGRESS_BARS="1",
+    HF_DATASETS_DISABLE_PROGRESS_BARS="1",
+)
+for _name in ("HF_TOKEN", "HF_ENDPOINT", "HUGGING_FACE_HUB_TOKEN"):
+    os.environ.pop(_name, None)
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import soundfile  # noqa: E402
+import torch  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+pytest_plugins = ("hub_fixtures",)
+torch.set_num_threads(1)  # tiny networks are faster so, and results do not depend on the machine
+
+Wave = NDArray[np.float32]
+
+
+def make_tone(hz: float, seconds: float, sampling_rate: int = 16_000, seed: int = 0) -> Wave:
+    """Return a sine of amplitude 0.5 with a little noise, shape (T,)."""
+    time = np.arange(round(seconds * sampling_rate)) / sampling_rate
+    noise = np.random.default_rng(seed).normal(0, 0.01, len(time))
+    return (0.5 * np.sin(2 * np.pi * hz * time) + noise).astype(np.float32)
+
+
+def encode_sound(wave: NDArray[np.float32], sampling_rate: int, **options: str) -> bytes:
+    """Return an audio file's bytes, wav unless `format` says otherwise."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, wave, sampling_rate, **{"format": "WAV", **options})
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def tone() -> Callable[..., Wave]:
+    """Give tests the sine maker."""
+    return make_tone
+
+
+@pytest.fixture(scope="session")
+def tone_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of clips, a sub-folder a class, whose classes are frequencies.
+
+    Three classes of 20 clips, 0.3 to 0.6 s at 16 kHz: so easy that a tiny network must learn it.
+    """
+    root = tmp_path_factory.mktemp("tones")
+    rng = np.random.default_rng(0)
+    for label, hz in {"low": 200, "middle": 800, "high": 3000}.items():
+        (root / label).mkdir()
+        for number in range(20):
+            wave = make_tone(hz * rng.uniform(0.95, 1.05), rng.uniform(0.3, 0.6), seed=number)
+            soundfile.write(root / label / f"{label}-{number:02d}.wav", wave, 16_000)
+    return root

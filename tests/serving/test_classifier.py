@@ -1,0 +1,89 @@
+"""Files in, labels out: the same scores as in evaluation, whatever the file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+from conftest import make_tone
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
+
+from audio_cls import training
+from audio_cls.cli.predict import main
+from audio_cls.data.batches import EvaluationWindows
+from audio_cls.errors import ModelError
+from audio_cls.evaluation.scoring import make_scorer
+from audio_cls.serving import Classifier
+
+
+@pytest.fixture(scope="module")
+def run(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run that hears 0.2 s at once, so that every clip has several windows."""
+    root = tmp_path_factory.mktemp("serving")
+    checkpoint = write_quiet_checkpoint(root / "checkpoint")
+    cfg = make_config(
+        tone_folder, checkpoint, root / "run", epochs=6, learning_rate=3e-3, max_seconds=0.25
+    )
+    training.train(set_up(cfg))
+    return root / "run"
+
+
+def test_a_file_gets_the_scores_that_evaluation_gave_it(
+    run: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    again = set_up(make_config(tone_folder, run, tmp_path / "x", max_seconds=0.25))
+    clips = again.loader.dataset.clips
+    classifier = Classifier.from_pretrained(run)
+    cfg = make_config(tone_folder, run, tmp_path / "x", max_seconds=0.25)
+    scores = make_scorer(classifier.backbone, cfg, again.accelerator).score(classifier.model, clips)
+    assert len(EvaluationWindows(clips, cfg.audio)) > 1.5 * len(clips)
+    paths = [tone_folder / clip for clip in scores.ids[:5]]
+    for number, prediction in enumerate(classifier(paths)):
+        assert prediction.scores is not None
+        own = np.array(list(prediction.scores.values()))
+        assert own == pytest.approx(scores.probabilities[number], abs=2e-6)
+
+
+def test_any_rate_and_channels_are_heard(run: Path, tmp_path: Path) -> None:
+    stereo = np.stack([make_tone(800, 0.4, 44_100)] * 2, axis=1)
+    soundfile.write(tmp_path / "a.flac", stereo, 44_100)
+    (prediction,) = Classifier.from_pretrained(run)([tmp_path / "a.flac"])
+    assert prediction.label == "middle"
+
+
+def test_predict_writes_a_row_a_file_and_says_which_failed(
+    run: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    result = CliRunner().invoke(main, [str(run), str(tone_folder / "low"), str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(rows) == 21
+    assert set(rows[0]) == {"file", "label", "score", "scores"}
+    assert rows[0]["score"] == max(rows[0]["scores"].values())
+    assert set(rows[-1]) == {"file", "error"}
+    assert np.mean([row.get("label") == "low" for row in rows[:-1]]) >= 0.9
+
+
+def test_predict_as_csv_and_the_exit_code_when_nothing_was_read(run: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", make_tone(3000, 0.3), 16_000)
+    result = CliRunner().invoke(main, [str(run), str(tmp_path / "a.wav"), "--csv"])
+    (row,) = csv.DictReader(result.stdout.splitlines())
+    assert row["label"] == "high"
+    assert float(row["high"]) == float(row["score"])
+    nothing = CliRunner().invoke(main, [str(run), str(tmp_path / "missing.wav")])
+    assert nothing.exit_code == 1
+    assert "missing file" in json.loads(nothing.stdout)["error"]
+
+
+def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not a finished classifier"):
+        Classifier.from_pretrained(write_quiet_checkpoint(tmp_path / "encoder"))
+    result = CliRunner().invoke(main, [str(tmp_path / "encoder"), "a.wav"])
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -1,0 +1,117 @@
+"""Settings: ranges, contradictions, and the way from a preset to the tree and back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from audio_cls.config import SECTIONS, AudioConfig, RunConfig, flag_name, iterate_settings
+from audio_cls.errors import SettingError
+from audio_cls.presets import list_presets, load_preset, parse_preset
+
+
+def test_a_setting_has_one_name_in_all_sections_and_a_sentence() -> None:
+    names = [one.name for one in iterate_settings()]
+    assert len(names) == len(set(names)) > 40
+    for one in iterate_settings():
+        assert one.meaning.endswith((".", "...")), one.name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("max_seconds", 0, "0.1 or more"),
+        ("learning_rate", 0, "above 0"),
+        ("learning_rate", float("nan"), "above 0"),
+        ("epochs", 0, "1 or more"),
+        ("validation_size", 1.5, "above 0 and 0.9 or less"),
+        ("warmup_ratio", -0.1, "0 or more and 1 or less"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_the_range(
+    name: str, value: float, allowed: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        RunConfig.from_flat({name: value})
+    assert flag_name(name) in str(caught.value)
+    assert allowed in str(caught.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(SettingError, match=r"--epochs 0.*--seed -1|--seed -1.*--epochs 0"):
+        RunConfig.from_flat({"epochs": 0, "seed": -1})
+    with pytest.raises(SettingError, match=r"--max-seconds(.|\n)*--epochs"):
+        RunConfig.from_flat({"epochs": 0, "max_seconds": 0})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"overwrite": True, "resume": "auto"},
+        {"max_seconds": 1.0, "window_seconds": 2.0},
+        {"max_seconds": 1.0, "hop_seconds": 2.0},
+    ],
+)
+def test_contradictions_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(SettingError):
+        RunConfig.from_flat(values)
+
+
+def test_settings_survive_the_way_to_yaml_and_back() -> None:
+    cfg = RunConfig.from_flat({"report_to": ("tensorboard",), "max_seconds": 3.0, "resume": "auto"})
+    flat = {name: value for part in cfg.to_nested().values() for name, value in part.items()}
+    flat["report_to"] = tuple(flat["report_to"])
+    assert RunConfig.from_flat(flat) == cfg
+
+
+def test_settings_cannot_be_changed_once_made() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        AudioConfig().max_seconds = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", list_presets())
+def test_every_shipped_preset_makes_a_valid_configuration_and_says_what_it_is(name: str) -> None:
+    preset = load_preset(name)
+    known = {one.name for one in iterate_settings()}
+    assert set(preset.values) <= known
+    for word in ("# Data set", "# Launch", "# Expected"):
+        assert word in preset.text
+
+
+def test_gtzan_is_the_course_recipe_value_for_value() -> None:
+    values = load_preset("gtzan").values
+    expected = {
+        "dataset": "marsyas/gtzan", "label_column": "genre", "split_method": "shuffled",
+        "split_seed": 42, "validation_size": 0.1, "test_split": "validation",
+        "model": "ntu-spml/distilhubert", "normalize": True, "attention_mask": True,
+        "max_seconds": 30.0, "batch_size": 8, "epochs": 10, "warmup_ratio": 0.1,
+        "mixed_precision": "fp16", "metric": "accuracy", "crop": "start", "aggregate": "first",
+    }  # fmt: skip
+    assert {name: values[name] for name in expected} == expected
+    assert float(values["learning_rate"]) == 5e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optim: {learning_rat: 1}", r"'optim\.learning_rat'.*Did you mean optim\.learning_rate"),
+        ("optimizer: {x: 1}", "unknown section 'optimizer'.*optim"),
+        ("train: {learning_rate: 1}", "unknown setting 'train.learning_rate'.*optim.learning_rate"),
+        ("- a\n- b", "mapping of sections"),
+        ("a: [", "not valid YAML"),
+        ("train: 3", "section 'train' must hold"),
+    ],
+)
+def test_a_preset_with_a_mistake_is_refused_with_the_nearest_name(text: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        parse_preset("p.yaml", text)
+
+
+def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(SettingError, match=r"demo.*gtzan.*Did you mean gtzan"):
+        load_preset("gtzn")
+
+
+def test_sections_are_listed_once() -> None:
+    assert list(SECTIONS) == [spec.name for spec in dataclasses.fields(RunConfig)]

@@ -1,0 +1,55 @@
+"""README keeps its word: its commands exist, its table is the settings'."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from audio_cls.cli.table import rewrite
+from audio_cls.config import flag_name, iterate_settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
+
+
+def _list_commands(text: str) -> list[str]:
+    """Return the lines of all bash blocks."""
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_the_first_two_blocks_are_one_line_each_and_set_everything_up() -> None:
+    train, test = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)[:2]
+    assert train.count("\n") == test.count("\n") == 1
+    assert train.startswith("pip install -c constraints.txt -e . && accelerate launch ")
+    assert "pytest" in test
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.parent.name))
+def test_every_command_names_files_and_flags_that_exist(path: Path) -> None:
+    flags = {flag_name(one.name) for one in iterate_settings()} | {"--preset"}
+    commands = _list_commands(path.read_text("utf-8"))
+    assert commands
+    for line in commands:
+        words = shlex.split(line, comments=True)
+        for word in words:
+            if word.startswith(("scripts/", "examples/")):
+                assert (ROOT / word).is_file(), line
+        if "scripts/train.py" in words:
+            given = words[words.index("scripts/train.py") + 1 :]
+            assert {word for word in given if word.startswith("--")} <= flags, line
+
+
+def test_the_table_of_settings_is_up_to_date() -> None:
+    assert rewrite(README) == README, "run: make docs"
+
+
+def test_links_lead_to_files() -> None:
+    for path in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
+            if not target.startswith("http"):
+                assert (path.parent / target).exists(), f"{path}: {target}"

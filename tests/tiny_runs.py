@@ -1,0 +1,62 @@
+"""Whole runs in this process, small enough for a test: tones, a tiny HuBERT, the real rooms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from tiny_models import write_tiny_checkpoint
+
+from audio_cls import data, evaluation, model, training
+from audio_cls.config import RunConfig
+from audio_cls.data.prepare import PreparedClips
+from audio_cls.model.backbone import Backbone
+from audio_cls.training.loop import Training
+
+QUIET = {  # no dropout of any kind: what is left is the same in every program
+    "hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
+    "feat_proj_dropout": 0.0, "final_dropout": 0.0, "layerdrop": 0.0, "apply_spec_augment": False,
+}  # fmt: skip
+
+
+def write_quiet_checkpoint(folder: Path) -> Path:
+    """Write a tiny HuBERT without dropout."""
+    write_tiny_checkpoint("hubert", folder, **QUIET)
+    return folder
+
+
+def make_config(dataset: Path, checkpoint: Path, run: Path, **changes: Any) -> RunConfig:  # noqa: ANN401
+    """Return the settings of a small run: half a second heard, batches of 4, all on the CPU."""
+    values = {
+        "dataset": str(dataset),
+        "model": str(checkpoint),
+        "output_dir": str(run),
+        "max_seconds": 0.5,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "epochs": 1,
+    }
+    return RunConfig.from_flat({**values, **changes})
+
+
+def prepare(cfg: RunConfig) -> tuple[PreparedClips, Backbone]:
+    """Decode the clips and load the model, as scripts/train.py does."""
+    source = data.load_source(cfg.data)
+    labels = data.read_labels(source.splits, cfg.data.label_column)
+    pool = data.pool_clips(source, labels, cfg.data.group_column)
+    splits = data.make_splits(pool, cfg.data)
+    rate = model.load_extractor(cfg.model, cfg.audio).sampling_rate
+    clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
+    return clips, model.load_backbone(cfg.model, cfg.audio, labels.names)
+
+
+def set_up(cfg: RunConfig) -> Training:
+    """Put a run together up to the first step."""
+    accelerator: Accelerator = training.start_accelerator(cfg.train)
+    folder, cfg = training.open_run(cfg, accelerator)
+    clips, backbone = prepare(cfg)
+    training.save_settings(folder, cfg, accelerator)
+    scorer = evaluation.make_scorer(backbone, cfg, accelerator)
+    judge = evaluation.make_judge(scorer, clips.validation)
+    return training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)

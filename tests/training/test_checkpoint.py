@@ -1,0 +1,176 @@
+"""The run folder: who may write to it, and checkpoints that are whole or absent."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
+
+from audio_cls.config import RunConfig
+from audio_cls.errors import RunFolderError
+from audio_cls.training import checkpoint
+from audio_cls.training.checkpoint import (
+    Best,
+    RunFolder,
+    adopt_revisions,
+    find_resume_point,
+    open_run_folder,
+    save_run_config,
+)
+
+
+def _config(**changes: object) -> RunConfig:
+    return RunConfig.from_flat({"dataset": "owner/name", **changes})
+
+
+def _make_run(path: Path, cfg: RunConfig) -> RunFolder:
+    folder = open_run_folder(path, cfg)
+    save_run_config(folder, cfg, {"versions": {}})
+    return folder
+
+
+def test_a_folder_with_another_run_is_refused_unless_told(tmp_path: Path) -> None:
+    cfg = _config()
+    _make_run(tmp_path / "run", cfg)
+    (tmp_path / "run" / "results.json").write_text("{}")
+    (tmp_path / "run" / "my-notes.txt").write_text("keep")
+    with pytest.raises(RunFolderError, match=r"--resume auto.*--overwrite.*--output-dir"):
+        open_run_folder(tmp_path / "run", cfg)
+    open_run_folder(tmp_path / "run", _config(overwrite=True))
+    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["my-notes.txt"]
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(RunFolderError, match=r"thesis\.tex"):
+        open_run_folder(tmp_path, _config(overwrite=True))
+
+
+def test_a_path_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        open_run_folder(tmp_path / "file" / "run", _config())
+
+
+def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path) -> None:
+    _make_run(tmp_path, _config(learning_rate=1e-4))
+    with pytest.raises(RunFolderError, match=r"--learning-rate 0\.0001 is now 0\.0002"):
+        open_run_folder(tmp_path, _config(learning_rate=2e-4, resume="auto"))
+    open_run_folder(tmp_path, _config(learning_rate=1e-4, resume="auto", num_workers=3))
+
+
+def test_a_resumed_run_keeps_the_commits_it_began_with(tmp_path: Path) -> None:
+    cfg = _config()
+    data = dataclasses.replace(cfg.data, dataset_revision="a" * 40)
+    _make_run(tmp_path, dataclasses.replace(cfg, data=data))
+    resumed = _config(resume="auto")
+    open_run_folder(tmp_path, resumed)
+    assert adopt_revisions(resumed, tmp_path).data.dataset_revision == "a" * 40
+    assert adopt_revisions(_config(), tmp_path).data.dataset_revision is None
+
+
+def test_run_config_is_a_preset_that_repeats_the_run(tmp_path: Path) -> None:
+    from audio_cls.presets import load_preset
+
+    cfg = _config(learning_rate=3e-4, report_to=("tensorboard",), epochs=3)
+    _make_run(tmp_path, cfg)
+    preset = load_preset(str(tmp_path / "run_config.yaml"))
+    assert RunConfig.from_flat(preset.values).optim == cfg.optim
+    assert RunConfig.from_flat(preset.values).train.epochs == 3
+    assert "record" in yaml.safe_load((tmp_path / "run_config.yaml").read_text())
+
+
+def test_resume_names_a_checkpoint_or_the_last_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert find_resume_point(folder, "auto") is None
+    for step in (9, 10, 100):
+        (folder.checkpoints / f"step-{step}").mkdir(parents=True)
+        (folder.checkpoints / f"step-{step}" / "position.json").touch()
+    (folder.checkpoints / ".partial-200").mkdir()
+    assert find_resume_point(folder, "auto") == folder.checkpoints / "step-100"
+    assert find_resume_point(folder, str(folder.checkpoints / "step-9")) is not None
+    assert find_resume_point(folder, "never") is None
+    with pytest.raises(RunFolderError, match="no checkpoint"):
+        find_resume_point(folder, str(tmp_path))
+
+
+def test_better_means_a_higher_metric_then_a_lower_loss_then_earlier() -> None:
+    first = Best(0.8, 0.5, 1.0, 10, {})
+    assert Best(0.9, 0.9, 2.0, 20, {}).beats(first)
+    assert Best(0.8, 0.4, 2.0, 20, {}).beats(first)
+    assert not Best(0.8, 0.5, 2.0, 20, {}).beats(first)
+
+
+def test_only_the_newest_checkpoints_are_kept(tone_folder: Path, tmp_path: Path) -> None:
+    cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
+    run = set_up(cfg)
+    for step in (1, 2, 3):
+        run.position.step = step
+        run.folder.save_checkpoint(run.accelerator, run.position, keep=2)
+    assert [path.name for path in run.folder.find_checkpoints()] == ["step-2", "step-3"]
+    assert not list(run.folder.checkpoints.glob(".partial*"))
+
+
+def test_a_save_that_fails_leaves_the_old_checkpoint_alone(
+    tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
+    run = set_up(cfg)
+    run.position.step = 1
+    run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
+
+    def fail(folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "flush_to_disk", fail)
+    run.position.step = 2
+    with pytest.raises(OSError, match="No space"):
+        run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
+    assert find_resume_point(run.folder, "auto") == run.folder.checkpoints / "step-1"
+
+
+@pytest.mark.slow
+def test_sigkill_at_any_moment_then_resume_gives_the_same_weights(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+    from tiny_models import write_tiny_checkpoint
+
+    write_tiny_checkpoint("hubert", tmp_path / "m")
+    common = [
+        sys.executable, "scripts/train.py", "--dataset", str(tone_folder), "--model",
+        str(tmp_path / "m"), "--max-seconds", "0.3", "--epochs", "3", "--batch-size", "4",
+        "--learning-rate", "0.001", "--save-every-steps", "2", "--num-workers", "2",
+    ]  # fmt: skip
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    quiet = {"cwd": root, "env": environment, "stderr": subprocess.DEVNULL}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([*common, "--output-dir", str(whole)], check=True, **quiet)  # type: ignore[call-overload]
+    command = [*common, "--output-dir", str(cut)]
+    for target in (4, 20):  # killed as soon as these checkpoints are seen
+        process = subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
+        end = time.monotonic() + 60
+        while not _has_reached(cut, target) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        command = [*common, "--output-dir", str(cut), "--resume", "auto"]
+    subprocess.run(command, check=True, **quiet)  # type: ignore[call-overload]
+    one, other = load_file(whole / "model.safetensors"), load_file(cut / "model.safetensors")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert (whole / "predictions.csv").read_bytes() == (cut / "predictions.csv").read_bytes()
+
+
+def _has_reached(run: Path, step: int) -> bool:
+    """Tell whether a checkpoint of this step or a later one is there."""
+    return any(int(path.name[5:]) >= step for path in (run / "checkpoints").glob("step-*"))

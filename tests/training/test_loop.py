@@ -1,0 +1,212 @@
+"""The loop: its losses are the Trainer's, it learns, it goes on where it was cut off."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import make_config, prepare, set_up, write_quiet_checkpoint
+from torch import Tensor, nn
+from torch.utils.data import Dataset, SequentialSampler
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from audio_cls import training
+from audio_cls.data.batches import StepShape, TrainingOrder, TrainingPieces
+from audio_cls.training.loop import Training, take_step
+
+
+class InOurOrder(Dataset[dict[str, Tensor]]):
+    """The pieces of our first epochs, one after the other, encoded a piece at a time."""
+
+    def __init__(self, run: Training, num_epochs: int) -> None:
+        self.pieces = run.loader.dataset
+        self.keys = []
+        for epoch in range(num_epochs):
+            order = TrainingOrder(
+                run.order.num_clips, StepShape(1, 1, 1), rank=0, seed=run.order.seed
+            )
+            order.epoch = epoch
+            self.keys += [batch[0] for batch in order]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        wave, label, _, _ = self.pieces[self.keys[index]]
+        return {"wave": wave, "label": label}
+
+
+class Recorder(TrainerCallback):  # type: ignore[misc] # untyped upstream
+    """Keeps every logged loss."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any, **_: Any) -> None:  # noqa: ANN401
+        """Note the loss of the step."""
+        if "loss" in logs:
+            self.losses.append(logs["loss"])
+
+
+class OrderedTrainer(Trainer):  # type: ignore[misc] # untyped upstream
+    """The Trainer, taking the data as they lie and logging the loss unrounded."""
+
+    def _get_train_sampler(self, dataset: Any = None) -> SequentialSampler:  # noqa: ANN401
+        return SequentialSampler(dataset)
+
+
+@pytest.mark.parametrize(
+    ("accumulation", "scheduler", "smoothing"), [(1, "linear", 0.0), (2, "cosine", 0.1)]
+)
+def test_losses_are_those_of_transformers_trainer_step_for_step(
+    tone_folder: Path, tmp_path: Path, accumulation: int, scheduler: str, smoothing: float
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    cfg = make_config(
+        tone_folder,
+        checkpoint,
+        tmp_path / "run",
+        max_steps=20,
+        gradient_accumulation_steps=accumulation,
+        scheduler=scheduler,
+        label_smoothing=smoothing,
+        max_grad_norm=0.5,
+    )
+    run = set_up(cfg)
+    start = {name: value.clone() for name, value in run.model.state_dict().items()}
+    epochs = -(-20 // run.order.steps_per_epoch)
+    rows = InOurOrder(run, epochs)
+    ours = [float(loss) for loss in _iterate_losses(run)]
+
+    _, backbone = prepare(cfg)
+    backbone.model.load_state_dict(start)
+    recorder = Recorder()
+    trainer = OrderedTrainer(
+        model=backbone.model,
+        args=TrainingArguments(
+            output_dir=str(tmp_path / "trainer"),
+            max_steps=20,
+            per_device_train_batch_size=4,
+            gradient_accumulation_steps=accumulation,
+            learning_rate=1e-3,
+            warmup_steps=0.1,
+            lr_scheduler_type=scheduler,
+            label_smoothing_factor=smoothing,
+            max_grad_norm=0.5,
+            weight_decay=0.0,
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            use_cpu=True,
+            remove_unused_columns=False,
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+        ),
+        train_dataset=rows,
+        data_collator=lambda batch: {
+            **backbone.encoder([row["wave"] for row in batch]),
+            "labels": torch.tensor([row["label"] for row in batch]),
+        },
+        callbacks=[recorder],
+    )
+    trainer.train()
+    theirs = recorder.losses
+    assert len(ours) == len(theirs) == 20
+    assert ours[0] != ours[-1]
+    for step, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+        assert own == pytest.approx(other, rel=1e-5), f"step {step}"
+
+
+def _iterate_losses(run: Training) -> Iterator[Tensor]:
+    """Take all steps of a run and yield each step's loss."""
+    for epoch in itertools.count():
+        run.order.epoch, run.order.first_step = epoch, 0
+        for batches in run.order.group_steps(run.loader):
+            yield take_step(run, batches)
+            run.position.step += 1
+            if run.position.step == run.num_steps:
+                return
+
+
+def test_a_tiny_network_learns_the_frequencies(tone_folder: Path, tmp_path: Path) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=8, learning_rate=3e-3)
+    run = set_up(cfg)
+    training.train(run)
+    rows = list(csv.DictReader((tmp_path / "run" / "summary.csv").open()))
+    assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert float(rows[-1]["train_loss"]) < 0.5 * float(rows[0]["train_loss"])
+    assert run.position.best is not None
+    assert run.position.best.value == 1.0
+
+
+class Cut(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("cut_at", [5, 17])  # in the first and in the second epoch of 12 steps
+def test_resumed_equals_never_interrupted_bit_for_bit(
+    tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_at: int
+) -> None:
+    # With dropout and random crops: their random states must come back as well.
+    from tiny_models import write_tiny_checkpoint
+
+    checkpoint = tmp_path / "checkpoint"
+    write_tiny_checkpoint("hubert", checkpoint)
+    changes: dict[str, Any] = {"epochs": 2, "save_every_steps": 3, "max_seconds": 0.3}
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **changes))
+    training.train(whole)
+
+    cut = set_up(make_config(tone_folder, checkpoint, tmp_path / "cut", **changes))
+    after_step = cut.progress.after_step
+
+    def stop(step: int, loss: Tensor) -> None:
+        after_step(step, loss)
+        if step == cut_at:
+            raise Cut
+
+    monkeypatch.setattr(cut.progress, "after_step", stop)
+    with pytest.raises(Cut):
+        training.train(cut)
+    resumed = set_up(
+        make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **changes)
+    )
+    assert resumed.position.step == cut_at - cut_at % 3
+    training.train(resumed)
+    _assert_equal(whole.model, resumed.model)
+    assert whole.position == resumed.position
+    steps = [row["step"] for row in csv.DictReader((tmp_path / "cut" / "summary.csv").open())]
+    assert steps == [str(whole.num_steps // 2), str(whole.num_steps)]
+
+
+def _assert_equal(one: nn.Module, other: nn.Module) -> None:
+    """Compare all weights exactly."""
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    for (name, left), (_, right) in pairs:
+        assert torch.equal(left, right), name
+
+
+def test_random_crops_do_not_depend_on_the_number_of_workers(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    batches = []
+    for workers in (0, 2):
+        cfg = make_config(
+            tone_folder,
+            checkpoint,
+            tmp_path / f"run{workers}",
+            num_workers=workers,
+            max_seconds=0.2,
+        )
+        run = set_up(cfg)
+        assert isinstance(run.loader.dataset, TrainingPieces)
+        batches.append([batch.inputs["input_values"] for batch in run.loader])
+    assert len(batches[0]) > 3
+    for own, other in zip(*batches, strict=True):
+        assert torch.equal(own, other)

@@ -1,0 +1,49 @@
+"""The learning rate at every step, and what decays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import transformers
+from torch import nn
+
+from audio_cls.config import OptimConfig
+from audio_cls.training.optim import group_parameters, learning_rate_factor, make_optimizer
+
+
+@pytest.mark.parametrize("scheduler", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.33])
+def test_the_schedule_is_that_of_transformers(scheduler: str, warmup: float) -> None:
+    cfg = OptimConfig(scheduler=scheduler, warmup_ratio=warmup)  # type: ignore[arg-type]
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    name = "constant_with_warmup" if scheduler == "constant" else scheduler
+    steps = -(-30 * round(warmup * 100) // 100)
+    theirs = transformers.get_scheduler(name, optimizer, steps, 30)
+    for step in range(30):
+        expected = theirs.get_last_lr()[0]
+        assert learning_rate_factor(step, 30, cfg) == pytest.approx(expected, abs=1e-12)
+        optimizer.step()
+        theirs.step()
+
+
+def test_the_rate_is_zero_after_the_last_step_and_a_warm_up_of_all_steps_works() -> None:
+    assert learning_rate_factor(30, 30, OptimConfig(scheduler="linear")) == 0
+    assert learning_rate_factor(29, 30, OptimConfig(warmup_ratio=1.0)) == pytest.approx(29 / 30)
+
+
+def test_biases_and_norms_do_not_decay_and_frozen_weights_are_left_out() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Conv1d(4, 2, 3))
+    model[2].weight.requires_grad_(False)  # noqa: FBT003 (torch's own signature)
+    decaying, plain = group_parameters(model, 0.1)
+    assert [tuple(p.shape) for p in decaying["params"]] == [(4, 3)]
+    assert [p.ndim for p in plain["params"]] == [1, 1, 1, 1]
+    assert (decaying["weight_decay"], plain["weight_decay"]) == (0.1, 0.0)
+
+
+def test_weight_decay_shrinks_weights_that_get_no_gradient() -> None:
+    model = nn.Linear(2, 2)
+    before = model.weight.detach().clone()
+    optimizer = make_optimizer(model, OptimConfig(learning_rate=0.1, weight_decay=0.5))
+    (model.weight.sum() * 0).backward()
+    optimizer.step()
+    assert torch.allclose(model.weight, before * (1 - 0.1 * 0.5))
