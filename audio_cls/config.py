@@ -204,8 +204,15 @@ class OptimConfig(_Section):
     weight_decay: float = setting(
         0.0, "AdamW weight decay; not applied to biases and norms.", minimum=0
     )
-    scheduler: Literal["linear", "cosine", "constant"] = setting(
-        "linear", "Learning rate after the warm-up."
+    scheduler: Literal["linear", "cosine", "constant", "wsd"] = setting(
+        "linear",
+        "Learning rate after the warm-up; wsd: constant, then down over --decay-ratio.",
+    )
+    decay_ratio: float = setting(
+        0.2, "Share of all steps over which wsd falls to 0.", minimum=0, maximum=1
+    )
+    ema_decay: float = setting(
+        0.0, "Decay of the moving average of the weights that is judged; 0: none.", minimum=0
     )
     label_smoothing: float = setting(
         0.0, "Share of the target spread over all classes.", minimum=0, maximum=0.99
@@ -222,6 +229,12 @@ class TrainConfig(_Section):
     epochs: int = setting(10, "Passes over the training clips.", minimum=1)
     max_steps: int | None = setting(
         None, "Stop after this many optimizer steps; beats --epochs.", minimum=1
+    )
+    max_train_minutes: float | None = setting(
+        None, "Stop training after this many minutes and judge what there is.", above=0
+    )
+    early_stopping_patience: int | None = setting(
+        None, "Stop after this many evaluations without a better one.", minimum=1
     )
     batch_size: int = setting(8, "Training clips per process and forward pass.", minimum=1)
     gradient_accumulation_steps: int = setting(1, "Forward passes per optimizer step.", minimum=1)
@@ -245,6 +258,9 @@ class TrainConfig(_Section):
         None, "Steps between checkpoints to resume from; default: one an epoch.", minimum=1
     )
     keep_checkpoints: int = setting(1, "Newest checkpoints to keep.", minimum=1)
+    log: Literal["text", "json", "quiet"] = setting(
+        "text", "Settings, bar and a line an epoch; a JSON line an epoch; or warnings only."
+    )
     report_to: tuple[str, ...] = setting(
         (), "Trackers, comma-separated: tensorboard, trackio, wandb ..."
     )

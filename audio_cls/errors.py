@@ -42,6 +42,14 @@ class RunFolderError(AudioClsError):
     """The output folder cannot be used: taken, not writable, or written by other settings."""
 
 
+class TrainingError(AudioClsError):
+    """Training cannot go on with these settings: numbers not finite, or no memory left."""
+
+
+class Paused(Exception):
+    """A signal stopped the run after its state was saved; the text says how to go on."""
+
+
 class HubError(AudioClsError):
     """The Hub refused, or could not be reached."""
 

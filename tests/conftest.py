@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
 from collections.abc import Callable
@@ -24,26 +23,10 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import soundfile  # noqa: E402
 import torch  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
+from tones import Wave, make_tone  # noqa: E402
 
 pytest_plugins = ("hub_fixtures",)
 torch.set_num_threads(1)  # tiny networks are faster so, and results do not depend on the machine
-
-Wave = NDArray[np.float32]
-
-
-def make_tone(hz: float, seconds: float, sampling_rate: int = 16_000, seed: int = 0) -> Wave:
-    """Return a sine of amplitude 0.5 with a little noise, shape (T,)."""
-    time = np.arange(round(seconds * sampling_rate)) / sampling_rate
-    noise = np.random.default_rng(seed).normal(0, 0.01, len(time))
-    return (0.5 * np.sin(2 * np.pi * hz * time) + noise).astype(np.float32)
-
-
-def encode_sound(wave: NDArray[np.float32], sampling_rate: int, **options: str) -> bytes:
-    """Return an audio file's bytes, wav unless `format` says otherwise."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, wave, sampling_rate, **{"format": "WAV", **options})
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ import click
 from click.core import ParameterSource
 
 from audio_cls.config import RunConfig, Setting, flag_name, iterate_settings
-from audio_cls.errors import AudioClsError
+from audio_cls.errors import AudioClsError, Paused
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
@@ -125,7 +125,9 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
             for name in optional & typed.keys():  # --test-split "" takes a preset's value back
                 typed[name] = None if typed[name] == "" else typed[name]
             with one_line_errors():
-                function(RunConfig.from_flat(typed))
+                cfg = RunConfig.from_flat(typed)
+                logger.setLevel(_choose_level(cfg))
+                function(cfg)
 
         command: Any = run
         for one in reversed(list(iterate_settings(*sections))):
@@ -141,6 +143,13 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
     return decorate
 
 
+def _choose_level(cfg: RunConfig) -> int:
+    """Return which messages are shown: one process speaks, and in quiet and JSON only to warn."""
+    if not _is_first_process():
+        return logging.CRITICAL
+    return logging.INFO if cfg.train.log == "text" else logging.WARNING
+
+
 class one_line_errors:
     """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through."""
 
@@ -150,10 +159,13 @@ class one_line_errors:
             handler = logging.StreamHandler(sys.stderr)
             handler.setFormatter(logging.Formatter("%(message)s"))
             logger.addHandler(handler)
-            logger.setLevel(logging.INFO if _is_first_process() else logging.CRITICAL)
+            logger.setLevel(logging.INFO)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
-        """Turn the user's mistake into its line."""
+        """Turn the user's mistake into its line; a pause that was asked for is no mistake."""
+        if isinstance(error, Paused):
+            click.echo(str(error), err=True)
+            raise SystemExit(0) from None
         if isinstance(error, AudioClsError):
             _show_error(str(error))
             raise SystemExit(2) from None
@@ -172,7 +184,7 @@ def _show_error(text: str) -> None:
 
 def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:
     """Print every resolved setting and where it came from: flag, preset or default."""
-    if not is_shown:
+    if not is_shown or cfg.train.log != "text":
         return
     ctx = click.get_current_context()
     preset: Preset | None = ctx.meta.get(PRESET_KEY)

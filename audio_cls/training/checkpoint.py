@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ OWN_FILES = (
 )  # fmt: skip
 FREE_TO_CHANGE = {  # settings that a resumed run may change without being another run
     "output_dir", "resume", "overwrite", "num_workers", "keep_checkpoints", "save_every_steps",
-    "report_to", "eval_batch_size", "push_to_hub", "hub_repo_id", "private", "license",
+    "report_to", "eval_batch_size", "log", "max_train_minutes", "push_to_hub", "hub_repo_id",
+    "private", "license",
 }  # fmt: skip
 
 
@@ -55,6 +56,9 @@ class Position:
 
     step: int = 0  # optimizer steps done
     best: Best | None = None
+    stale: int = 0  # evaluations since the best one
+    skipped: int = 0  # steps whose loss or gradient was not finite
+    seconds: float = field(default=0.0, compare=False)  # trained, over all starts
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class RunFolder:
         accelerator.load_state(str(checkpoint))
         kept = json.loads((checkpoint / POSITION_FILE).read_text("utf-8"))
         best = Best(**kept["best"]) if kept["best"] else None
-        return Position(kept["step"], best)
+        return Position(**{**kept, "best": best})
 
 
 def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:

@@ -10,10 +10,14 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from audio_cls.config import RunConfig
+from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.batches import Batch, TrainingOrder
+from audio_cls.errors import Paused
 from audio_cls.training.accelerator import Accelerator
+from audio_cls.training.average import Average
+from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
+from audio_cls.training.guard import Guard, clip_gradient, explain_memory
 from audio_cls.training.optim import learning_rate_factor, set_learning_rate
 from audio_cls.training.progress import Progress
 
@@ -37,6 +41,9 @@ class Training:
     folder: RunFolder
     progress: Progress
     position: Position
+    average: Average
+    guard: Guard
+    brakes: Brakes
 
     @property
     def num_steps(self) -> int:
@@ -50,18 +57,49 @@ def count_steps(cfg: RunConfig, order: TrainingOrder) -> int:
 
 
 def train(run: Training) -> None:
-    """Train from `run.position` to the last step. Call on every process."""
-    while run.position.step < run.num_steps:
-        for batches in _steps_of_epoch(run):
-            loss = take_step(run, batches)
-            run.position.step += 1
-            run.progress.after_step(run.position.step, loss)
-            if _ends_here(run):
-                break
-            if _is_save_due(run):
-                save(run)
-        evaluate(run)
-        save(run)
+    """Train from `run.position` to the last step, or to where the brakes say. On every process.
+
+    Raises:
+        Paused: A signal asked for it; the state is saved.
+        TrainingError: The loss is not finite any more, or memory ran out.
+    """
+    seconds_before = run.position.seconds
+    with run.brakes, explain_memory(run.cfg.train.batch_size, run.cfg.audio.max_seconds):
+        wish = GO
+        while not is_over(run.position, run.num_steps, run.cfg.train) and wish == GO:
+            for batches in _steps_of_epoch(run):
+                loss = take_step(run, batches)
+                run.position.step += 1
+                run.progress.after_step(run.position.step, loss)
+                run.position.seconds = seconds_before + run.brakes.seconds
+                wish = run.brakes.ask(run.position.step, seconds_before)
+                if wish == PAUSE:
+                    pause(run)
+                if wish == FINISH or _ends_here(run):
+                    break
+                if _is_save_due(run):
+                    save(run)
+            evaluate(run)
+            save(run)
+
+
+def is_over(position: Position, num_steps: int, cfg: TrainConfig) -> bool:
+    """Tell whether all steps are done, or patience is."""
+    patience = cfg.early_stopping_patience
+    return position.step >= num_steps or (patience is not None and position.stale >= patience)
+
+
+def pause(run: Training) -> None:
+    """Save where the run stands and leave; it goes on as if nothing had been.
+
+    Raises:
+        Paused: Always.
+    """
+    save(run)
+    raise Paused(
+        f"Stopped by a signal after step {run.position.step} of {run.num_steps}, the state is"
+        f" saved. Go on: the same command with --resume auto --output-dir {run.folder.path}"
+    )
 
 
 def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
@@ -84,9 +122,12 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
             share = (losses * batch.weights).sum()
             accelerator.backward(share * accelerator.num_processes)  # DDP takes the mean
             total += share.detach()
-    if cfg.max_grad_norm > 0:
-        accelerator.clip_grad_norm_(run.model.parameters(), cfg.max_grad_norm)
-    run.optimizer.step()
+    norm = clip_gradient(accelerator, run.model, cfg.max_grad_norm)
+    numbers = [number for batch in batches for number in batch.numbers.tolist()]
+    if run.guard.allows(total if accelerator.scaler else norm, total, numbers, run.position.step):
+        run.optimizer.step()
+        run.average.update()
+    run.position.skipped = run.guard.skipped
     run.optimizer.zero_grad()
     return total
 
@@ -94,12 +135,13 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
 def evaluate(run: Training) -> None:
     """Judge the model on validation, log the row, and keep the model if it is the best so far."""
     run.progress.before_evaluation()
-    metrics = run.judge(run.model)
+    metrics = run.judge(run.average.averaged)
     epoch = run.position.step / run.order.steps_per_epoch
     latest = Best(metrics[run.cfg.eval.metric], metrics["loss"], epoch, run.position.step, metrics)
+    run.position.stale += 1
     if run.position.best is None or latest.beats(run.position.best):
-        run.position.best = latest
-        run.save_model(run.model)
+        run.position.best, run.position.stale = latest, 0
+        run.save_model(run.average.averaged)
     run.progress.after_evaluation(latest, run.optimizer.param_groups[0]["lr"])
 
 

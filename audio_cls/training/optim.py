@@ -36,7 +36,9 @@ def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
     """Return the share of the peak learning rate for optimizer step `step`, counted from 0.
 
     It rises linearly over the first ceil(warmup_ratio * num_steps) steps, then falls to 0 at
-    `num_steps` (linear, cosine) or stays (constant): the schedules of transformers.
+    `num_steps` (linear, cosine) or stays (constant): the schedules of transformers. wsd
+    (warm-up, stable, decay; arXiv:2404.06395) stays, then falls linearly over the last
+    ceil(decay_ratio * num_steps) steps.
 
     >>> learning_rate_factor(1, 10, OptimConfig(warmup_ratio=0.2))
     0.5
@@ -46,6 +48,9 @@ def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
         return step / max(1, warmup)
     if cfg.scheduler == "constant":
         return 1.0
+    if cfg.scheduler == "wsd":
+        decay = max(1, math.ceil(num_steps * cfg.decay_ratio))
+        return max(0.0, min(1.0, (num_steps - step) / decay))
     progress = (step - warmup) / max(1, num_steps - warmup)
     if cfg.scheduler == "cosine":
         return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))

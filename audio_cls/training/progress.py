@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import sys
 import time
@@ -23,11 +24,18 @@ class Progress:
     """The bar, the lines and the rows of one training."""
 
     def __init__(
-        self, accelerator: Accelerator, path: Path, *, num_steps: int, clips_per_step: int
+        self,
+        accelerator: Accelerator,
+        path: Path,
+        *,
+        num_steps: int,
+        clips_per_step: int,
+        log: str = "text",
     ) -> None:
         self.accelerator = accelerator
         self.path = path
         self.clips_per_step = clips_per_step
+        self.log = log  # text, json or quiet
         self.losses = torch.zeros((), device=accelerator.device)  # sum since the last evaluation
         self.steps = 0  # since the last evaluation
         self.train_seconds = 0.0
@@ -36,7 +44,7 @@ class Progress:
         self.steps_done = 0  # by this process start
         self.started = time.perf_counter()
         self.resumed_at = self.started
-        shows = accelerator.is_main_process and sys.stderr.isatty()
+        shows = accelerator.is_main_process and sys.stderr.isatty() and log == "text"
         self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
 
     def start(self, step: int) -> None:
@@ -103,5 +111,8 @@ class Progress:
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
+        if self.log == "json":
+            sys.stderr.write(json.dumps(row) + "\n")
+            return
         shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "step")
         tqdm.write(shown, file=sys.stderr) if not self.bar.disable else logger.info(shown)

@@ -28,6 +28,8 @@ from audio_cls.training.accelerator import (
     set_threads,
     start_trackers,
 )
+from audio_cls.training.average import Average
+from audio_cls.training.brakes import Brakes
 from audio_cls.training.checkpoint import (
     Position,
     RunFolder,
@@ -36,6 +38,7 @@ from audio_cls.training.checkpoint import (
     open_run_folder,
     save_run_config,
 )
+from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import make_optimizer
 from audio_cls.training.progress import Progress
@@ -107,6 +110,8 @@ def set_up_training(
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers)
     optimizer = make_optimizer(backbone.model, cfg.optim)
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
+    average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
+    accelerator.register_for_checkpointing(average)
     resume_point = find_resume_point(folder, cfg.train.resume)
     position = folder.restore(accelerator, resume_point) if resume_point else Position()
     progress = Progress(
@@ -114,6 +119,7 @@ def set_up_training(
         folder.path / "summary.csv",
         num_steps=count_steps(cfg, order),
         clips_per_step=shape.clips,
+        log=cfg.train.log,
     )
     progress.start(position.step)
     return Training(
@@ -129,13 +135,17 @@ def set_up_training(
         folder=folder,
         progress=progress,
         position=position,
+        average=average,
+        guard=Guard(clips.ids.tolist(), position.skipped),
+        brakes=Brakes(accelerator, cfg.train.max_train_minutes),
     )
 
 
 def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: nn.Module) -> None:
     """Write the model into the run folder. Call on every process; the main one writes."""
     if accelerator.is_main_process:
-        backbone.save(path)
+        bare: Any = accelerator.unwrap_model(model)
+        dataclasses.replace(backbone, model=bare).save(path)
     accelerator.wait_for_everyone()
 
 
@@ -150,6 +160,7 @@ def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) 
         "prepare_seconds": round(prepare_seconds, 2),
         "train_seconds": round(seconds, 2),
         "evaluate_seconds": round(run.progress.evaluate_seconds + test_seconds, 2),
+        "skipped_steps": run.position.skipped,
         "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
         "peak_memory_mb": read_peak_memory(run.accelerator),
     }

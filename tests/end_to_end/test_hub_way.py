@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from conftest import encode_sound, make_tone
 from datasets import Audio, ClassLabel, Dataset, Features, Value
 from hub_server import HubServer
 from huggingface_hub import ModelCard
 from tiny_runs import write_quiet_checkpoint
+from tones import encode_sound, make_tone
 
 ROOT = Path(__file__).parents[2]
 GENRES = ["blues", "classical", "country"]

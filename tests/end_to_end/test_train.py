@@ -16,10 +16,10 @@ import pytest
 import soundfile
 import yaml
 from click.testing import CliRunner
-from conftest import make_tone
 from datasets import Audio, ClassLabel, Dataset, Features, Value
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, write_quiet_checkpoint
+from tones import make_tone
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
-from conftest import make_tone
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
+from tones import make_tone
 
 from audio_cls import training
 from audio_cls.cli.predict import main

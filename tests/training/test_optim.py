@@ -47,3 +47,9 @@ def test_weight_decay_shrinks_weights_that_get_no_gradient() -> None:
     (model.weight.sum() * 0).backward()
     optimizer.step()
     assert torch.allclose(model.weight, before * (1 - 0.1 * 0.5))
+
+
+def test_wsd_stays_then_falls_over_the_decay_share() -> None:
+    cfg = OptimConfig(scheduler="wsd", warmup_ratio=0.1, decay_ratio=0.4)
+    factors = [learning_rate_factor(step, 10, cfg) for step in range(11)]
+    assert factors == pytest.approx([0, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])

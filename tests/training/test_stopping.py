@@ -1,0 +1,227 @@
+"""Stops that are not the end: signals, the clock, patience, numbers that are not finite, memory."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
+from torch import nn
+
+from audio_cls import training
+from audio_cls.config import TrainConfig
+from audio_cls.errors import Paused, TrainingError
+from audio_cls.training.average import Average
+from audio_cls.training.checkpoint import Position
+from audio_cls.training.guard import Guard, explain_memory
+from audio_cls.training.loop import Training, is_over
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Return a tiny HuBERT without dropout."""
+    return write_quiet_checkpoint(tmp_path / "checkpoint")
+
+
+def _signal_after(run: Training, step: int, number: int, patch: pytest.MonkeyPatch) -> None:
+    """Send this process a real signal as soon as a step is done."""
+    after_step = run.progress.after_step
+
+    def send(done: int, loss: torch.Tensor) -> None:
+        after_step(done, loss)
+        if done == step:
+            os.kill(os.getpid(), number)
+
+    patch.setattr(run.progress, "after_step", send)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_says_how_to_go_on_and_gives_the_handlers_back(
+    tone_folder: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    before = signal.getsignal(number)
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2)
+    run = set_up(cfg)
+    _signal_after(run, 7, number, monkeypatch)
+    with pytest.raises(Paused, match=r"step 7 of 24.*--resume auto --output-dir"):
+        training.train(run)
+    assert signal.getsignal(number) == before
+    assert [path.name for path in run.folder.find_checkpoints()] == ["step-7"]
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
+    training.train(whole)
+    again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto"))
+    training.train(again)
+    for one, other in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_real_script_with_exit_code_0(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable, "scripts/train.py", "--dataset", str(tone_folder), "--model",
+        str(checkpoint), "--max-seconds", "0.5", "--epochs", "500", "--output-dir",
+        str(tmp_path / "run"),
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 90
+    while not list((tmp_path / "run").glob("checkpoints/step-*")) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors[-2000:]
+    assert "--resume auto" in errors
+    assert "Traceback" not in errors
+
+
+def test_the_clock_ends_training_but_not_the_judging(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    cfg = make_config(
+        tone_folder, checkpoint, tmp_path / "run", epochs=1000, max_train_minutes=0.005
+    )
+    run = set_up(cfg)
+    training.train(run)
+    assert 1 <= run.position.step < run.num_steps
+    assert run.position.best is not None
+    assert run.folder.find_checkpoints()
+
+
+def test_patience_ends_training_and_counts_over_a_resume() -> None:
+    cfg = TrainConfig(early_stopping_patience=2)
+    assert not is_over(Position(step=5, stale=1), 100, cfg)
+    assert is_over(Position(step=5, stale=2), 100, cfg)
+    assert not is_over(Position(step=5, stale=9), 100, TrainConfig())
+    assert is_over(Position(step=100), 100, cfg)
+
+
+def test_a_run_that_does_not_improve_stops_early(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = make_config(
+        tone_folder, checkpoint, tmp_path / "run", epochs=20, early_stopping_patience=3
+    )
+    run = set_up(cfg)
+    run.judge = lambda _: {"accuracy": 0.5, "loss": 1.0}
+    training.train(run)
+    assert len(list(csv.DictReader((tmp_path / "run" / "summary.csv").open()))) == 4
+    assert run.position.stale == 3
+
+
+def _poison(run: Training, steps: set[int], patch: pytest.MonkeyPatch) -> None:
+    """Make the loss of some steps NaN, from inside the loss."""
+    original = run.clip_losses
+
+    def poisoned(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:  # noqa: ANN401
+        losses = original(logits, targets, **options)
+        return losses * float("nan") if run.position.step in steps else losses
+
+    patch.setattr(run, "clip_losses", poisoned)
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_counted(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
+    _poison(run, {3, 4, 7}, monkeypatch)
+    training.train(run)
+    assert run.position.skipped == 3
+    assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
+
+
+def test_three_in_a_row_stop_the_run_with_the_clips_named(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
+    _poison(run, {3, 4, 5}, monkeypatch)
+    with pytest.raises(TrainingError, match=r"3 steps in a row.*\w+-\d\d\.wav"):
+        training.train(run)
+
+
+def test_a_good_step_between_begins_the_count_anew() -> None:
+    guard = Guard(["a", "b"])
+    good, bad = torch.tensor(1.0), torch.tensor(float("inf"))
+    verdicts = [guard.allows(norm, good, [0], 0) for norm in (bad, bad, good, bad, bad, good)]
+    assert verdicts == [False, False, True, False, False, True]
+    assert guard.skipped == 4
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(),
+              RuntimeError("DefaultCPUAllocator: not enough memory: you tried")]
+)  # fmt: skip
+def test_memory_that_runs_out_names_the_three_settings(error: Exception) -> None:
+    with (
+        pytest.raises(TrainingError, match=r"--batch-size 4.*--max-seconds.*--mixed-precision"),
+        explain_memory(8, 30.0),
+    ):
+        raise error
+
+
+def test_other_errors_pass_through() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), explain_memory(8, 30.0):
+        raise RuntimeError("shapes do not match")
+
+
+# --- the moving average ---
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[nn.Linear, Average]]:
+    """Return a layer and its average."""
+    layer = nn.Linear(2, 2)
+    yield layer, Average(layer, 0.9)
+
+
+def test_the_average_follows_by_hand(pair: tuple[nn.Linear, Average]) -> None:
+    layer, average = pair
+    expected = layer.weight.detach().clone()
+    for update in range(1, 30):
+        with torch.no_grad():
+            layer.weight += 1.0
+        average.update()
+        decay = min(0.9, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * layer.weight.detach()
+    assert torch.allclose(average.averaged.weight, expected)  # type: ignore[arg-type]
+    assert not any(weight.requires_grad for weight in average.averaged.parameters())
+
+
+def test_no_decay_is_the_model_itself() -> None:
+    layer = nn.Linear(2, 2)
+    assert Average(layer, 0.0).averaged is layer
+
+
+def test_the_average_comes_back_with_a_checkpoint(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"epochs": 2, "ema_decay": 0.9, "learning_rate": 3e-3}
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **changes))
+    training.train(whole)
+    cut = set_up(make_config(tone_folder, checkpoint, tmp_path / "cut", **changes))
+    _signal_after(cut, 9, signal.SIGTERM, monkeypatch)
+    with pytest.raises(Paused):
+        training.train(cut)
+    resumed = set_up(
+        make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **changes)
+    )
+    training.train(resumed)
+    own, other = whole.average.averaged.state_dict(), resumed.average.averaged.state_dict()
+    assert all(torch.equal(own[name], other[name]) for name in own)
+    live = whole.model.state_dict()
+    assert any(not torch.equal(own[name], live[name]) for name in own)
