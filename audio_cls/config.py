@@ -9,6 +9,7 @@ that a checkpoint decides are `None` here.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,9 @@ from audio_cls.errors import SettingError
 
 Seconds: TypeAlias = float
 Hertz: TypeAlias = int
+Range: TypeAlias = tuple[float, float]  # low, high
 
+LOWER_IS_BETTER = ("log_loss", "loss", "ece", "eer")  # metrics that are errors
 SHORTEST_CLIP: Seconds = 0.1  # the shortest clip or window that any backbone is asked to hear
 
 
@@ -76,18 +79,31 @@ def find_faults(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclas
     """List every field of `section` whose number is out of its range, as full sentences."""
     faults = []
     for spec in dataclasses.fields(section):
-        value, allowed = getattr(section, spec.name), spec.metadata
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        too_low = allowed["minimum"] is not None and value < allowed["minimum"]
-        too_high = allowed["maximum"] is not None and value > allowed["maximum"]
-        not_above = allowed["above"] is not None and value <= allowed["above"]
-        if too_low or too_high or not_above or value != value:
+        given, allowed = getattr(section, spec.name), spec.metadata
+        shown = ",".join(map(str, given)) if isinstance(given, tuple) else given
+        numbers = [
+            value
+            for value in (given if isinstance(given, tuple) else (given,))
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        if not all(_is_allowed(value, allowed) for value in numbers):
             faults.append(
-                f"{flag_name(spec.name)} {value} is not possible: "
+                f"{flag_name(spec.name)} {shown} is not possible: "
                 f"it must be {describe_range(allowed)}."
             )
+        elif len(numbers) == 2 and numbers[0] > numbers[1]:
+            faults.append(
+                f"{flag_name(spec.name)} {shown} is not possible: give the lower number first."
+            )
     return faults
+
+
+def _is_allowed(value: float, allowed: Mapping[str, Any]) -> bool:
+    """Tell whether a number is in the range of its setting."""
+    too_low = allowed["minimum"] is not None and value < allowed["minimum"]
+    too_high = allowed["maximum"] is not None and value > allowed["maximum"]
+    not_above = allowed["above"] is not None and value <= allowed["above"]
+    return not (too_low or too_high or not_above or value != value)
 
 
 class _Section:
@@ -110,11 +126,32 @@ class DataConfig(_Section):
     dataset_revision: str | None = setting(
         None, "Branch, tag or commit of the data set; default: today's commit."
     )
+    allow_partial: bool = setting(
+        default=False, meaning="Accept a copy that the Hub cut at 5 GB (its `partial-` splits)."
+    )
+    audio_root: str | None = setting(
+        None, "Folder that the paths in a CSV, TSV or JSON file start from; default: the file's."
+    )
     audio_column: str | None = setting(
         None, "Column that holds the sound; default: the only audio column."
     )
     label_column: str | None = setting(
         None, "Column that holds the label; default: the only one that can."
+    )
+    label_separator: str | None = setting(
+        None, "What parts the labels in a text that names several, such as ';'."
+    )
+    keep_labels: tuple[str, ...] = setting(
+        (), "Only these labels, comma-separated; the other clips are left out."
+    )
+    drop_labels: tuple[str, ...] = setting(
+        (), "Not these labels, comma-separated; their clips are left out."
+    )
+    min_clips_per_label: int | None = setting(
+        None, "Leave out labels with fewer clips than this in all splits together.", minimum=1
+    )
+    merge_rare_into: str | None = setting(
+        None, "Make the labels below --min-clips-per-label this one label instead."
     )
     group_column: str | None = setting(
         None, "Keep clips that share this value (speaker, track) in one split."
@@ -141,6 +178,24 @@ class DataConfig(_Section):
     split_seed: int = setting(
         42, "Seed of the cut; apart from --seed so that seeds share their splits.", minimum=0
     )
+    fold_column: str | None = setting(
+        None, "Column that deals the clips into folds, as in ESC-50; needs --fold."
+    )
+    fold: str | None = setting(None, "Fold of --fold-column that is reported as test.")
+    fold_validation: Literal["next", "cut"] = setting(
+        "next", "With --fold: validate on the fold after it, or on a cut of the training folds."
+    )
+    split_files: str | None = setting(
+        None,
+        "Folder, run or address of train.txt, validation.txt and test.txt with a clip id a line.",
+    )
+    split_files_sha256: str | None = setting(
+        None, "The lists' sha256; the run stops when --split-files has other ids."
+    )
+    deduplicate: bool = setting(
+        default=False,
+        meaning="Leave out clips whose sound is the same as another's; test keeps its clips.",
+    )
     max_train_samples: int | None = setting(
         None, "Use at most this many training clips.", minimum=1
     )
@@ -150,6 +205,43 @@ class DataConfig(_Section):
     max_bad_share: float = setting(
         0.1, "Stop when more than this share of the clips cannot be read.", minimum=0, maximum=1
     )
+    bad_audio: Literal["skip", "fail"] = setting(
+        "skip", "Set clips aside that cannot be used (see bad_audio.csv), or stop at the first."
+    )
+    max_clip_seconds: Seconds | None = setting(
+        None, "Set longer clips aside, in seconds; default: none is too long.", above=0
+    )
+    min_clip_seconds: Seconds = setting(
+        0.025, "Set shorter clips aside, in seconds; 0.025 is what one frame hears.", minimum=0
+    )
+    drop_silent: bool = setting(
+        default=False, meaning="Set clips aside that stay below -80 dB of full scale."
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and settings that need or exclude each other.
+
+        Raises:
+            SettingError: The text has every fault.
+        """
+        both = sorted(set(self.keep_labels) & set(self.drop_labels))
+        pairs = [
+            (self.fold is not None) == (self.fold_column is not None),
+            self.merge_rare_into is None or self.min_clips_per_label is not None,
+            self.split_files_sha256 is None or self.split_files is not None,
+            self.split_files is None or self.fold_column is None,
+            not both,
+        ]
+        texts = [
+            "--fold-column and --fold need each other: give both or none.",
+            "--merge-rare-into needs --min-clips-per-label, which says what is rare.",
+            "--split-files-sha256 needs --split-files.",
+            "--split-files and --fold-column both say which clip is tested: give one of them.",
+            f"--keep-labels and --drop-labels both name {', '.join(both)}: choose one.",
+        ]
+        faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
+        if faults:
+            raise SettingError(" ".join(faults))
 
 
 @dataclass(frozen=True)
@@ -172,12 +264,77 @@ class AudioConfig(_Section):
         "mean-logit",
         "How window scores become the clip's score; 'first' hears the first window only.",
     )
+    repeat_short: bool = setting(
+        default=False,
+        meaning="Repeat a clip shorter than the piece or window instead of padding it.",
+    )
     normalize: bool | None = setting(
         None, "Zero mean and unit variance per clip; default: what the extractor says."
     )
     attention_mask: bool | None = setting(
         None, "Ask the extractor for a mask; default: what the extractor says."
     )
+
+
+@dataclass(frozen=True)
+class AugmentConfig(_Section):
+    """How training clips are varied; all of it is off by default, none of it touches evaluation."""
+
+    gain_db: float = setting(
+        0.0, "Make clips louder or softer by up to this, in dB.", minimum=0, maximum=60
+    )
+    shift_seconds: Seconds = setting(
+        0.0, "Move the sound by up to this, in seconds; silence fills the gap.", minimum=0
+    )
+    speed_range: Range | None = setting(
+        None,
+        "Play faster or slower, pitch included, LOW,HIGH such as 0.9,1.1.",
+        minimum=0.25,
+        maximum=4,
+    )
+    polarity_probability: float = setting(
+        0.0, "Share of the clips whose polarity is turned.", minimum=0, maximum=1
+    )
+    noise_snr_db: Range | None = setting(
+        None,
+        "Add noise at this signal-to-noise ratio in dB, LOW,HIGH such as 10,30.",
+        minimum=-40,
+        maximum=100,
+    )
+    noise_color: Literal["white", "pink", "brown"] = setting(
+        "white", "Spectrum of the made noise: flat, -3 or -6 dB per octave."
+    )
+    noise_dir: str | None = setting(
+        None, "Folder of recordings to use as the noise; needs --noise-snr-db."
+    )
+    time_masks: int = setting(0, "Spans of a piece to blank (SpecAugment).", minimum=0, maximum=20)
+    time_mask_seconds: Seconds = setting(0.5, "Longest blanked span, in seconds.", above=0)
+    frequency_masks: int = setting(
+        0,
+        "Bands of a piece to blank (SpecAugment); a band-stop for wave models.",
+        minimum=0,
+        maximum=20,
+    )
+    frequency_mask_share: float = setting(
+        0.2, "Widest blanked band, as a share of the mel scale.", above=0, maximum=1
+    )
+    mixup_alpha: float = setting(
+        0.0,
+        "Mix clips in pairs, labels too: Beta(alpha, alpha) gives the shares; 0 is off.",
+        minimum=0,
+    )
+    cutmix_alpha: float = setting(
+        0.0, "Paste a span of another clip in, labels by the shares of time; 0 is off.", minimum=0
+    )
+
+    def __post_init__(self) -> None:
+        """Check that the folder of noise comes with a loudness."""
+        super().__post_init__()
+        if self.noise_dir is not None and self.noise_snr_db is None:
+            raise SettingError(
+                f"--noise-dir {self.noise_dir} needs to know how loud the noise is: add "
+                "--noise-snr-db LOW,HIGH, such as 10,30."
+            )
 
 
 @dataclass(frozen=True)
@@ -270,12 +427,41 @@ class TrainConfig(_Section):
 class EvalConfig(_Section):
     """How the classifier is judged."""
 
-    metric: Literal["accuracy", "balanced_accuracy", "f1_macro"] = setting(
-        "accuracy", "Validation metric that chooses the best epoch."
+    metric: str = setting(
+        "accuracy",
+        "Validation metric that chooses the best epoch: one of ours, the folder or file of an"
+        " `evaluate` module, or a metric id of the Hub.",
+    )
+    metric_goal: Literal["auto", "max", "min"] = setting(
+        "auto",
+        "Whether the best epoch has the largest or smallest metric; 'auto': smallest for"
+        " log_loss, ece, eer and loss, else largest.",
     )
     eval_batch_size: int = setting(
         16, "Clips or windows per process and forward pass in evaluation.", minimum=1
     )
+
+    @property
+    def metric_key(self) -> str:
+        """Return the metric's short name, for columns: a module's or a Hub id's last part.
+
+        >>> EvalConfig(metric="./metrics/my_score.py").metric_key
+        'my_score'
+        """
+        name = self.metric.replace("\\", "/").rstrip("/").rpartition("/")[2]
+        return name.removesuffix(".py")
+
+    def to_objective(self, metrics: Mapping[str, float]) -> float:
+        """Return the number whose largest value is the best epoch; the worst for an undefined one.
+
+        >>> EvalConfig(metric="log_loss").to_objective({"log_loss": 0.5})
+        -0.5
+        """
+        value = metrics[self.metric_key]
+        if value != value:
+            return -math.inf
+        is_lower_better = self.metric_goal == "auto" and self.metric_key in LOWER_IS_BETTER
+        return -value if is_lower_better or self.metric_goal == "min" else value
 
 
 @dataclass(frozen=True)
@@ -296,6 +482,7 @@ class RunConfig:
 
     data: DataConfig = field(default_factory=DataConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -363,6 +550,7 @@ class RunConfig:
 SECTIONS: dict[str, type[Any]] = {
     "data": DataConfig,
     "audio": AudioConfig,
+    "augment": AugmentConfig,
     "model": ModelConfig,
     "optim": OptimConfig,
     "train": TrainConfig,

@@ -7,6 +7,13 @@ python scripts/predict.py owner/name clips/ --csv > labels.csv
 
 from __future__ import annotations
 
+import os
+import sys
+
+# Python looks in this folder first, where other scripts would hide libraries of their names.
+if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
+    sys.path.pop(0)
+
 from audio_cls.cli.predict import main
 
 if __name__ == "__main__":

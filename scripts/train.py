@@ -9,6 +9,13 @@ Every line of `main` is a station; what happens there is told in the room it nam
 
 from __future__ import annotations
 
+import os
+import sys
+
+# Python looks in this folder first, where evaluate.py would hide the library of that name.
+if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
+    sys.path.pop(0)
+
 from audio_cls.cli.options import announce_settings, settings_command
 from audio_cls.config import RunConfig
 
@@ -28,8 +35,9 @@ def main(cfg: RunConfig) -> None:
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
         source = data.load_source(cfg.data)
-        labels = data.read_labels(source.splits, cfg.data.label_column)
-        pool = data.pool_clips(source, labels, cfg.data.group_column)
+        data.warn_if_heard(source, cfg.model)
+        labels = data.read_labels(source.splits, cfg.data)
+        pool = data.pool_clips(source, labels, cfg.data)
         splits = data.make_splits(pool, cfg.data)
         rate = model.load_extractor(cfg.model, cfg.audio).sampling_rate
         clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
@@ -40,7 +48,7 @@ def main(cfg: RunConfig) -> None:
 
     # --- 3. batches teach it, validation chooses the best epoch ---
     scorer = evaluation.make_scorer(backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, clips.validation)
+    judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)
     run = training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
     prepare_seconds = clock.lap()
     training.train(run)
@@ -48,26 +56,31 @@ def main(cfg: RunConfig) -> None:
 
     # --- 4. test clips judge the best one ---
     best = accelerator.prepare_model(model.load_trained(folder.path).model, evaluation_mode=True)
+    temperature = evaluation.fit_temperature(scorer.score(best, clips.validation))
     scores = scorer.score(best, clips.test)
     timing = training.describe_timing(run, prepare_seconds, clock.lap())
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
         clips.save(folder.path)
+        model.save_temperature(folder.path, temperature)
+        facts = data.read_clip_facts(source, pool, clips.test)
         results = {
             "dataset": data.describe_data(source, labels, splits, clips),
             "model": training.describe_model(cfg, backbone),
             "labels": list(labels.names),
-            "metric": cfg.eval.metric,
+            "metric": cfg.eval.metric_key,
             "validation": evaluation.report_best(run.position, len(clips.validation)),
-            "test": evaluation.report_scores(scores, labels.names),
+            "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
+            "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
             "timing": timing,
             "bad_audio": {"skipped": len(clips.bad)},
             "hardware": training.describe_hardware(accelerator),
             "command": training.describe_command(),
             "versions": training.describe_versions(),
         }
-        evaluation.write_report(folder.path, results, scores)
+        evaluation.write_report(folder.path, results, scores, facts)
+        evaluation.draw_figures(folder.path)
         publishing.write_card(folder.path, repo_id)
         publishing.write_eval_results(folder.path)
         if repo_id is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -38,3 +39,27 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the waiting out of the client's retries; nothing else of them changes."""
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
+
+
+@pytest.fixture(scope="session")
+def one_hub() -> Iterator[HubServer]:
+    """One server for many tests; each seeds ids of its own."""
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def data_hub(
+    one_hub: HubServer, real_client: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> HubServer:
+    """Point `huggingface_hub` and `datasets` at the loopback Hub, without a login."""
+    import datasets
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", one_hub.url)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    template = f"{one_hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", one_hub.url)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return one_hub

@@ -61,7 +61,7 @@ def test_contradictions_are_refused(values: dict[str, object]) -> None:
 def test_settings_survive_the_way_to_yaml_and_back() -> None:
     cfg = RunConfig.from_flat({"report_to": ("tensorboard",), "max_seconds": 3.0, "resume": "auto"})
     flat = {name: value for part in cfg.to_nested().values() for name, value in part.items()}
-    flat["report_to"] = tuple(flat["report_to"])
+    flat = {name: tuple(v) if isinstance(v, list) else v for name, v in flat.items()}
     assert RunConfig.from_flat(flat) == cfg
 
 

@@ -43,8 +43,8 @@ def make_config(dataset: Path, checkpoint: Path, run: Path, **changes: Any) -> R
 def prepare(cfg: RunConfig) -> tuple[PreparedClips, Backbone]:
     """Decode the clips and load the model, as scripts/train.py does."""
     source = data.load_source(cfg.data)
-    labels = data.read_labels(source.splits, cfg.data.label_column)
-    pool = data.pool_clips(source, labels, cfg.data.group_column)
+    labels = data.read_labels(source.splits, cfg.data)
+    pool = data.pool_clips(source, labels, cfg.data)
     splits = data.make_splits(pool, cfg.data)
     rate = model.load_extractor(cfg.model, cfg.audio).sampling_rate
     clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
@@ -58,5 +58,5 @@ def set_up(cfg: RunConfig) -> Training:
     clips, backbone = prepare(cfg)
     training.save_settings(folder, cfg, accelerator)
     scorer = evaluation.make_scorer(backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, clips.validation)
+    judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)
     return training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)

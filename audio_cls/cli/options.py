@@ -17,7 +17,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audio_cls.config import RunConfig, Setting, flag_name, iterate_settings
+from audio_cls.config import Range, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.errors import AudioClsError, Paused
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
@@ -40,6 +40,26 @@ class CommaSeparated(click.ParamType[tuple[str, ...]]):
         """Split at commas and drop empty words."""
         words = value.split(",") if isinstance(value, str) else value
         return tuple(str(word).strip() for word in words if str(word).strip())
+
+
+class NumberRange(click.ParamType[Range]):
+    """Two numbers typed as one word: `0.9,1.1`; YAML may give a list."""
+
+    name = "low,high"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Range:
+        """Split at the comma; anything but two numbers is refused."""
+        words = value.split(",") if isinstance(value, str) else value
+        try:
+            low, high = (float(word) for word in words)
+        except (TypeError, ValueError):
+            self.fail(f"'{value}' is not LOW,HIGH, two numbers such as 0.9,1.1", param, ctx)
+        return low, high
 
 
 class OneLineCommand(click.Command):
@@ -94,6 +114,8 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
     kind: Any = one.type
     if one.choices:
         kind = click.Choice(one.choices)
+    elif one.type == Range:
+        kind = NumberRange()
     elif one.type not in (str, int, float):
         kind = CommaSeparated()
     return click.option(
@@ -198,6 +220,6 @@ def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:
         value = nested[one.section][one.name]
         source = ctx.get_parameter_source(one.name)
         origin = origins.get(source, "default") if source else "default"
-        shown = ",".join(value) if isinstance(value, list) else value
+        shown = ",".join(map(str, value)) if isinstance(value, list) else value
         shown = "-" if shown in (None, "") else shown
         click.echo(f"  {one.section + '.' + one.name:<36} {shown!s:<32} {origin}", err=True)

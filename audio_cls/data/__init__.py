@@ -1,7 +1,10 @@
 """Room 1: a data set id becomes batches of waves. Knows nothing of models."""
 
+from audio_cls.data.facts import read_clip_facts
 from audio_cls.data.labels import read_labels
+from audio_cls.data.leaks import warn_if_heard
 from audio_cls.data.prepare import describe_data, pool_clips, prepare_clips
+from audio_cls.data.single import prepare_split
 from audio_cls.data.source import load_source
 from audio_cls.data.splits import make_splits
 
@@ -11,5 +14,8 @@ __all__ = [
     "make_splits",
     "pool_clips",
     "prepare_clips",
+    "prepare_split",
+    "read_clip_facts",
     "read_labels",
+    "warn_if_heard",
 ]

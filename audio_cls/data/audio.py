@@ -21,45 +21,57 @@ import soxr
 from datasets import Dataset, Features, List, Value
 from numpy.typing import NDArray
 
-from audio_cls.config import Hertz
+from audio_cls.config import Hertz, Seconds
+from audio_cls.data.memory import PageRelease
+from audio_cls.data.sound import read_sound
 from audio_cls.errors import AudioError
 
-DECODER_VERSION = 1  # raise it when decoding changes, so that old caches are not used
-CLIPS_PER_BATCH = 32  # clips decoded between two writes: 60 MB of 30 s clips at 16 kHz
+DECODER_VERSION = 2  # raise it when decoding changes, so that old caches are not used
+BATCH_SAMPLES = 2**20  # samples decoded between two writes, as far as can be foreseen: 4 MB
+BATCH_CLIPS = 64  # and never more clips than this, so that the progress bar moves
+NUM_PROBES = 16  # clips whose headers foretell how long the others are
 CLIPS_PER_PROCESS = 64  # fewer clips than this are not worth another process
 
 Wave = NDArray[np.float32]
 
 
-def decode_wave(bytes_: bytes | None, path: str | None, sampling_rate: Hertz) -> Wave:
+def decode_wave(
+    bytes_: bytes | None,
+    path: str | None,
+    sampling_rate: Hertz,
+    max_seconds: Seconds | None = None,
+) -> Wave:
     """Decode one clip to mono at `sampling_rate`.
 
     Args:
         bytes_: The encoded file; None to read `path` instead.
         path: Where the file lies; only read when there are no bytes.
         sampling_rate: Wanted rate in Hz.
+        max_seconds: Refuse a longer clip.
 
     Returns:
         Shape (T,), float32, nominally in [-1, 1]. All-zero sound is returned as it is.
 
     Raises:
-        AudioError: The clip is missing, unreadable, empty, truncated or not finite.
+        AudioError: See `read_sound`.
     """
-    if bytes_ is None and not (path and Path(path).is_file()):
-        raise AudioError("missing file", str(path))
-    try:
-        with soundfile.SoundFile(io.BytesIO(bytes_) if bytes_ is not None else path) as file:
-            promised, own_rate = file.frames, file.samplerate
-            channels = file.read(dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
-        raise AudioError("unreadable", str(error)) from error
-    if len(channels) == 0:
-        raise AudioError("empty")
-    if len(channels) < promised:
-        raise AudioError("truncated", f"{len(channels)} of {promised} frames")
-    wave = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
-    if not np.isfinite(wave).all():
-        raise AudioError("not finite")
+    sound = read_sound(bytes_, path, max_seconds)
+    return resample(mix_channels(sound.samples), sound.sampling_rate, sampling_rate)
+
+
+def mix_channels(samples: NDArray[np.float32]) -> Wave:
+    """Return the mean over the channels: (T, C) -> (T,)."""
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    return np.asarray(samples.mean(axis=1), dtype=np.float32)
+
+
+def resample(wave: Wave, own_rate: Hertz, sampling_rate: Hertz) -> Wave:
+    """Bring a wave (T,) to another rate by soxr's high quality; at its own rate it stays as it is.
+
+    Raises:
+        AudioError: The wave is so short that nothing is left of it.
+    """
     if own_rate != sampling_rate:
         wave = soxr.resample(wave, own_rate, sampling_rate)
     if len(wave) == 0:
@@ -67,32 +79,62 @@ def decode_wave(bytes_: bytes | None, path: str | None, sampling_rate: Hertz) ->
     return np.ascontiguousarray(wave, dtype=np.float32)
 
 
-def decode_batch(batch: pa.Table, *, column: str, sampling_rate: Hertz) -> pa.Table:
-    """Decode the clips of an Arrow table: columns wave, num_samples and fault (null when good)."""
+def decode_batch(
+    batch: pa.Table,
+    *,
+    column: str,
+    sampling_rate: Hertz,
+    max_seconds: Seconds | None = None,
+    release: PageRelease | None = None,
+) -> pa.Table:
+    """Decode the clips of an Arrow table.
+
+    Args:
+        batch: The clips.
+        column: Name of the column of undecoded sound.
+        sampling_rate: Rate of the waves in Hz.
+        max_seconds: Longer clips are bad.
+        release: Gives the memory of read pages of the table back.
+
+    Returns:
+        Columns wave, num_samples, peak (largest absolute sample) and fault (null when good); the
+        wave of a bad clip is empty.
+    """
     waves: list[Wave] = []
     faults: list[str | None] = []
-    for clip in batch.column(column).to_pylist():
+    for clip in batch.column(column):
         try:
-            if clip is None:
+            if not clip.is_valid:
                 raise AudioError("missing file")
-            waves.append(decode_wave(clip["bytes"], clip["path"], sampling_rate))
+            bytes_, path = clip["bytes"].as_py(), clip["path"].as_py()
+            waves.append(decode_wave(bytes_, path, sampling_rate, max_seconds))
             faults.append(None)
         except AudioError as error:
             waves.append(np.zeros(0, np.float32))
             faults.append(str(error))
+    if release is not None:
+        release(batch.column(column))
     lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
+    peaks = [max(float(wave.max()), -float(wave.min())) if len(wave) else 0.0 for wave in waves]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     samples = pa.array(np.concatenate(waves), type=pa.float32())
     return pa.table(
         {
             "wave": pa.ListArray.from_arrays(pa.array(offsets), samples),
             "num_samples": pa.array(lengths),
+            "peak": pa.array(peaks, type=pa.float32()),
             "fault": pa.array(faults, type=pa.string()),
         }
     )
 
 
-def decode_clips(table: Dataset, column: str, sampling_rate: Hertz, content_key: str) -> Dataset:
+def decode_clips(
+    table: Dataset,
+    column: str,
+    sampling_rate: Hertz,
+    content_key: str,
+    max_seconds: Seconds | None = None,
+) -> Dataset:
     """Decode every clip of a table, or open the cache where that was done before. Writes the cache.
 
     Args:
@@ -100,36 +142,66 @@ def decode_clips(table: Dataset, column: str, sampling_rate: Hertz, content_key:
         column: Name of that column.
         sampling_rate: Rate of the waves in Hz.
         content_key: What identifies these clips; equal keys share a cache.
+        max_seconds: Longer clips are bad.
 
     Returns:
-        A memory-mapped table, row for row: wave (list of float32), num_samples, fault.
+        A memory-mapped table, row for row: wave (list of float32), num_samples, peak, fault.
     """
     key = f"{content_key}/{column}/{sampling_rate}/{DECODER_VERSION}/{datasets.__version__}"
+    if max_seconds is not None:
+        key += f"/{max_seconds:g}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:32]
     cache = Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "waves" / f"{digest}.arrow"
     cache.parent.mkdir(parents=True, exist_ok=True)
     features = Features(
-        {"wave": List(Value("float32")), "num_samples": Value("int64"), "fault": Value("string")}
+        {
+            "wave": List(Value("float32")),
+            "num_samples": Value("int64"),
+            "peak": Value("float32"),
+            "fault": Value("string"),
+        }
     )
+    undecoded = table.select_columns([column]).with_format("arrow")
+    batch_size = choose_batch_size(undecoded, column, sampling_rate)
     num_processes = min(os.cpu_count() or 1, len(table) // CLIPS_PER_PROCESS)
-    decoded = (
-        table.select_columns([column])
-        .with_format("arrow")
-        .map(
-            decode_batch,
-            fn_kwargs={"column": column, "sampling_rate": sampling_rate},
-            batched=True,
-            batch_size=CLIPS_PER_BATCH,
-            writer_batch_size=CLIPS_PER_BATCH,
-            remove_columns=[column],
-            features=features,
-            num_proc=num_processes if num_processes > 1 else None,
-            cache_file_name=str(cache),
-            new_fingerprint=digest,
-            desc="Decoding",
-        )
+    decoded = undecoded.map(
+        decode_batch,
+        fn_kwargs={
+            "column": column,
+            "sampling_rate": sampling_rate,
+            "max_seconds": max_seconds,
+            "release": PageRelease(),
+        },
+        batched=True,
+        batch_size=batch_size,
+        writer_batch_size=batch_size,
+        remove_columns=[column],
+        features=features,
+        num_proc=num_processes if num_processes > 1 else None,
+        cache_file_name=str(cache),
+        new_fingerprint=digest,
+        desc="Decoding",
     )
     return decoded.with_format(None)
+
+
+def choose_batch_size(table: Dataset, column: str, sampling_rate: Hertz) -> int:
+    """Return how many clips to decode at once, so that memory does not grow with their length.
+
+    The headers of some clips, spread evenly over the table, tell how long the others are.
+    """
+    longest = 1
+    for row in np.unique(np.linspace(0, max(0, len(table) - 1), NUM_PROBES, dtype=int)):
+        clip = table[int(row)].column(column)[0] if len(table) else pa.scalar(None)
+        if not clip.is_valid:
+            continue
+        bytes_, path = clip["bytes"].as_py(), clip["path"].as_py()
+        try:
+            info = soundfile.info(io.BytesIO(bytes_) if bytes_ is not None else str(path))
+        except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
+            continue
+        longest = max(longest, round(info.duration * sampling_rate))
+    return max(1, min(BATCH_CLIPS, BATCH_SAMPLES // longest))
 
 
 def read_clip_ids(splits: dict[str, Dataset], column: str) -> NDArray[np.str_]:

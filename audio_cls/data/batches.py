@@ -9,25 +9,52 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from datasets import Dataset
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from audio_cls.config import AudioConfig, Hertz
+from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave
+from audio_cls.data.augment import change_speed
+from audio_cls.data.clips import Clips, Label
+from audio_cls.data.masking import Encode, FeatureMasker, Inputs
+from audio_cls.data.variety import Augmenter
 from audio_cls.data.windows import choose_crop, list_windows, seconds_to_samples
 
-Inputs = dict[str, torch.Tensor]
-Encode = Callable[[Sequence[Wave]], Inputs]  # waves (T_i,) -> padded model inputs
+__all__ = [
+    "Batch",
+    "Clips",
+    "Encode",
+    "EvaluationWindows",
+    "Inputs",
+    "Piece",
+    "StepShape",
+    "TrainingOrder",
+    "TrainingPieces",
+    "collate_pieces",
+    "group_windows",
+    "make_evaluation_loader",
+    "make_training_loader",
+]
+
 Key = tuple[int, int, float]  # epoch, clip number, weight in the step's loss
-Piece = tuple[Wave, int, int, float]  # wave (T,), label, clip or window number, weight
 
 CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
+PARTNER_STREAM = 2  # and those of the clip that is mixed in
+
+
+class Piece(NamedTuple):
+    """A piece of a clip on its way into a batch."""
+
+    wave: Wave  # (T,)
+    label: Label
+    number: int  # of the clip in training, of the window in evaluation
+    weight: float  # share in the step's loss
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,7 +62,7 @@ class Batch:
     """What one forward pass needs and what goes with it."""
 
     inputs: Inputs  # the model's arguments, first dimension B
-    labels: torch.Tensor  # (B,) int64
+    labels: torch.Tensor  # (B,) int64, or (B, L) float32 where clips are mixed
     numbers: torch.Tensor  # (B,) int64, the clips' or windows' numbers
     weights: torch.Tensor  # (B,) float32, share of each clip in the step's loss
 
@@ -58,40 +85,16 @@ class Batch:
         )
 
 
-@dataclass(frozen=True)
-class Clips:
-    """The usable clips of one split."""
-
-    table: Dataset  # decoded: wave, num_samples
-    rows: NDArray[np.int64]  # (N,) rows of the table
-    labels: NDArray[np.int64]  # (N,)
-    ids: NDArray[np.str_]  # (N,)
-    lengths: NDArray[np.int64]  # (N,) samples
-    sampling_rate: Hertz
-
-    def __len__(self) -> int:
-        """Count the clips."""
-        return len(self.rows)
-
-    @property
-    def seconds(self) -> float:
-        """Return the total duration."""
-        return float(self.lengths.sum()) / self.sampling_rate
-
-    def read_wave(self, number: int, start: int, stop: int) -> Wave:
-        """Read samples start to stop of a clip; only that part of the cache file is touched."""
-        row = self.table.with_format("arrow")[int(self.rows[number])]
-        samples = row.column("wave").chunk(0).flatten().slice(start, stop - start)
-        return np.array(samples.to_numpy(zero_copy_only=True))
-
-
 class TrainingPieces(torch.utils.data.Dataset[Piece]):
     """One piece of a clip for each (epoch, number)."""
 
-    def __init__(self, clips: Clips, cfg: AudioConfig, seed: int) -> None:
+    def __init__(
+        self, clips: Clips, cfg: AudioConfig, seed: int, augmenter: Augmenter | None = None
+    ) -> None:
         self.clips = clips
+        self.cfg = cfg
         self.seed = seed
-        self.is_random = cfg.crop == "random"
+        self.augmenter = augmenter
         self.longest = seconds_to_samples(cfg.max_seconds, clips.sampling_rate)
 
     def __len__(self) -> int:
@@ -99,15 +102,30 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         return len(self.clips)
 
     def __getitem__(self, key: Key) -> Piece:
-        """Return the piece (T,), its label, the clip's number and its weight."""
+        """Return the piece (T,), its label, the clip's number, its weight and the epoch."""
         epoch, number, weight = key
-        length = int(self.clips.lengths[number])
-        start, stop = 0, min(length, self.longest)
-        if self.is_random:
-            rng = np.random.default_rng((self.seed, CROP_STREAM, epoch, number))
-            start, stop = choose_crop(length, self.longest, rng)
+        crop_rng = np.random.default_rng((self.seed, CROP_STREAM, epoch, number))
+        label = self.clips.read_label(number)
+        if self.augmenter is None:
+            return Piece(self._read(number, crop_rng, 1.0), label, number, weight, epoch)
+        plan = self.augmenter.plan(self.seed, epoch, number, len(self.clips))
+        wave = self._read(number, crop_rng, plan.speed)
+        if plan.num_labels:
+            partner_rng = np.random.default_rng((self.seed, PARTNER_STREAM, epoch, number))
+            other = self._read(plan.partner, partner_rng, plan.speed)
+            wave, label = plan.mix(wave, label, other, self.clips.read_label(plan.partner))
+        return Piece(plan.vary(wave), label, number, weight, epoch)
+
+    def _read(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
+        """Return the piece that, played at `speed`, lasts --max-seconds or as long as the clip."""
+        length, span = int(self.clips.lengths[number]), round(self.longest * speed)
+        start, stop = 0, min(length, span)
+        if self.cfg.repeat_short:
+            stop = span
+        if length > span and self.cfg.crop == "random":
+            start, stop = choose_crop(length, span, rng)
         wave = self.clips.read_wave(number, start, stop)
-        return wave, int(self.clips.labels[number]), number, weight
+        return change_speed(wave, speed)[: self.longest]
 
 
 @dataclass(frozen=True)
@@ -173,13 +191,20 @@ class TrainingOrder:
 
 
 def make_training_loader(
-    clips: Clips, encode: Encode, cfg: AudioConfig, order: TrainingOrder, num_workers: int
+    clips: Clips,
+    encode: Encode,
+    cfg: AudioConfig,
+    order: TrainingOrder,
+    num_workers: int,
+    augmenter: Augmenter | None = None,
 ) -> DataLoader[Batch]:
     """Make the loader of training batches: model inputs and what `Batch` adds to them."""
+    pieces = TrainingPieces(clips, cfg, order.seed, augmenter)
+    masker = augmenter.masker if augmenter is not None else None
     return DataLoader(
-        TrainingPieces(clips, cfg, order.seed),  # type: ignore[arg-type] # collate makes Batches
+        pieces,  # type: ignore[arg-type] # collate makes Batches
         batch_sampler=order,
-        collate_fn=functools.partial(collate_pieces, encode=encode),
+        collate_fn=functools.partial(collate_pieces, encode=encode, masker=masker, seed=order.seed),
         num_workers=num_workers,
         pin_memory=torch.accelerator.is_available(),
         persistent_workers=num_workers > 0,
@@ -206,7 +231,7 @@ class EvaluationWindows(torch.utils.data.Dataset[Piece]):
         """Return the window (T,), the clip's label, the window's number and weight 1."""
         clip, start, stop = self.windows[number]
         wave = self.clips.read_wave(clip, start, stop)
-        return wave, int(self.clips.labels[clip]), number, 1.0
+        return Piece(wave, self.clips.read_label(clip), number, 1.0)
 
 
 def group_windows(
@@ -249,12 +274,16 @@ def make_evaluation_loader(
     )
 
 
-def collate_pieces(pieces: Sequence[Piece], encode: Encode) -> Batch:
-    """Encode the waves of a batch and stack what goes with them."""
-    waves, labels, numbers, weights = zip(*pieces, strict=True)
+def collate_pieces(
+    pieces: Sequence[Piece], encode: Encode, masker: FeatureMasker | None = None, seed: int = 0
+) -> Batch:
+    """Encode the waves of a batch, blank what SpecAugment blanks, and stack what goes with them."""
+    inputs = encode([piece.wave for piece in pieces])
+    if masker is not None:
+        inputs = masker.mask(inputs, seed, [(p.epoch, p.number, len(p.wave)) for p in pieces])
     return Batch(
-        inputs=encode(waves),
-        labels=torch.tensor(labels),
-        numbers=torch.tensor(numbers),
-        weights=torch.tensor(weights),
+        inputs=inputs,
+        labels=torch.as_tensor(np.stack([piece.label for piece in pieces])),
+        numbers=torch.tensor([piece.number for piece in pieces]),
+        weights=torch.tensor([piece.weight for piece in pieces]),
     )

@@ -6,19 +6,28 @@ In: the tables of a `Source`. Out: `Labels`, with one integer a clip. A label th
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from datasets import ClassLabel, Dataset, Value
+from datasets import ClassLabel, Dataset, List, Value
 from numpy.typing import NDArray
 
+from audio_cls.config import DataConfig
+from audio_cls.data.cells import MOST_NAMES, Cells, Names, read_cells
+from audio_cls.data.vocabulary import choose_names, count_clips
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
 UNUSABLE = -1
-NAME_TYPES = ("string", "large_string", "bool", "int", "uint")  # that can be labels
-MOST_NAMES = 1000  # a string column with more distinct values is no label
 CLIPS_PER_NAME = 2  # a string column with fewer clips a value on average is an id or a sentence
+# What audio data sets call their label, likeliest first; chooses among columns that could be one.
+LABEL_COLUMNS = (
+    *("label", "labels", "genre", "class", "category", "intent_class", "lang_id", "language"),
+    *("locale", "emotion", "answer", "keyword", "word", "target", "classID", "tags"),
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,56 +35,75 @@ class Labels:
     """The classes of a task and each clip's class."""
 
     column: str
-    names: tuple[str, ...]
+    names: Names
     ids: dict[str, NDArray[np.int64]]  # split -> (number of clips,), UNUSABLE where there is none
+    # Split -> (number of clips, number of classes) float32, 1 where a clip has the class; None when
+    # no clip has two. `ids` then hold each clip's first class.
+    targets: dict[str, NDArray[np.float32]] | None = None
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Tell whether some clip has several classes."""
+        return self.targets is not None
 
     def count_unusable(self) -> int:
         """Count the clips of all splits whose label cannot be used."""
         return int(sum((ids == UNUSABLE).sum() for ids in self.ids.values()))
 
 
-def read_labels(splits: dict[str, Dataset], column: str | None) -> Labels:
-    """Find the label column and read every clip's class.
+def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
+    """Find the label column and read every clip's class, restricted as the settings say.
 
     Args:
         splits: Tables with the same columns.
-        column: The column asked for, or None to find the only one that can be meant.
+        cfg: `label_column` (None to find the only one that can be meant), `label_separator`,
+            `keep_labels`, `drop_labels`, `min_clips_per_label` and `merge_rare_into`.
 
     Raises:
         DatasetError: No column, several, or a column with fewer than two classes.
     """
-    first = next(iter(splits.values()))
-    column = find_label_column(first, column)
-    kind = first.features[column]
-    values = {name: table.with_format(None)[column][:] for name, table in splits.items()}
-    if isinstance(kind, ClassLabel):
-        names = tuple(kind.names)
-        ids = {name: _check_ids(rows, len(names)) for name, rows in values.items()}
-        present = {int(i) for rows in ids.values() for i in rows if i != UNUSABLE}
-    elif isinstance(kind, Value) and kind.dtype.startswith(NAME_TYPES):
-        names = _collect_names(values)
-        index: dict[str | None, int] = {name: number for number, name in enumerate(names)}
-        ids = {
-            split: np.array([index.get(_to_name(v), UNUSABLE) for v in rows], dtype=np.int64)
-            for split, rows in values.items()
-        }
-        present = set(index.values())
-    else:
-        raise DatasetError(
-            f"Column '{column}' ({kind}) cannot be a label: class labels, strings, whole numbers"
-            " and booleans can. Choose another by --label-column."
+    column = find_label_column(next(iter(splits.values())), cfg.label_column)
+    cells = choose_names(read_cells(splits, column, cfg.label_separator), cfg)
+    _check_classes(column, cells)
+    index = {name: number for number, name in enumerate(cells.order)}
+    ids = {
+        split: np.array([index[own[0]] if own else UNUSABLE for own in clips], dtype=np.int64)
+        for split, clips in cells.clips.items()
+    }
+    if cells.faults:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in cells.faults.most_common())
+        logger.warning(
+            "%d of %d clips have no usable label in '%s' (%s): set aside.",
+            cells.faults.total(),
+            sum(map(len, cells.clips.values())),
+            column,
+            reasons,
         )
-    if len(present) < 2:
-        only = list_names(names[i] for i in present) or "nothing"
-        raise DatasetError(
-            f"Column '{column}' has {len(present)} class ({only}): a classifier needs two or more."
-            " Choose another by --label-column, or add clips of another class."
-        )
-    return Labels(column, names, ids)
+    is_multilabel = any(len(own) > 1 for clips in cells.clips.values() for own in clips)
+    targets = None
+    if is_multilabel:
+        targets = {split: make_targets(clips, cells.order) for split, clips in cells.clips.items()}
+    return Labels(column, cells.order, ids, targets)
+
+
+def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:
+    """Mark the classes of each clip.
+
+    >>> make_targets([("b",), ("a", "b"), ()], ("a", "b")).tolist()
+    [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
+    """
+    index = {name: number for number, name in enumerate(order)}
+    targets = np.zeros((len(clips), len(order)), dtype=np.float32)
+    for row, names in enumerate(clips):
+        targets[row, [index[name] for name in names]] = 1
+    return targets
 
 
 def find_label_column(table: Dataset, wanted: str | None) -> str:
     """Return the wanted column, else `label`, the only ClassLabel, or the only column of names.
+
+    Among several that could be meant, one with a usual name (`LABEL_COLUMNS`) is taken, and a line
+    says so.
 
     Raises:
         DatasetError: There is no such column, or no single candidate; the text lists the columns.
@@ -88,14 +116,47 @@ def find_label_column(table: Dataset, wanted: str | None) -> str:
             f"There is no column '{wanted}': the columns are {list_names(columns)}."
             f"{suggest_name(wanted, columns)}"
         )
-    if "label" in columns:
-        return "label"
-    class_labels = [name for name, kind in table.features.items() if isinstance(kind, ClassLabel)]
-    candidates = class_labels or [name for name in columns if _looks_like_names(table, name)]
+    if LABEL_COLUMNS[0] in columns:
+        return LABEL_COLUMNS[0]
+    candidates = (
+        [name for name, kind in table.features.items() if isinstance(kind, ClassLabel)]
+        or [name for name in columns if _looks_like_names(table, name)]
+        or [name for name in LABEL_COLUMNS if _holds_classes(table, name)]
+    )
+    usual = [name for name in LABEL_COLUMNS if name in candidates]
+    if len(candidates) > 1 and usual:
+        others = list_names(name for name in candidates if name != usual[0])
+        logger.info("The label is '%s'; --label-column could also be %s.", usual[0], others)
+        return usual[0]
     if len(candidates) == 1:
         return str(candidates[0])
-    found = f"could be {list_names(candidates)}" if candidates else "is in no column that we know"
-    raise DatasetError(f"The label {found}: choose --label-column of {list_names(columns)}.")
+    if candidates:
+        found = f"could be {list_names(candidates)}: choose one by --label-column"
+    else:
+        found = f"is in no column that we know: choose --label-column of {list_names(columns)}"
+    raise DatasetError(f"The label {found}.")
+
+
+def _check_classes(column: str, cells: Cells) -> None:
+    """Refuse fewer than two classes with clips, and say which declared ones have none."""
+    counts = count_clips(cells)
+    present = [name for name in cells.order if counts[name]]
+    if len(present) < 2:
+        only = list_names(present) or "nothing"
+        classes = "class" if len(present) == 1 else "classes"
+        raise DatasetError(
+            f"Column '{column}' has {len(present)} {classes} ({only}): a classifier needs two or"
+            " more. Choose another by --label-column, add clips of another class, or read every"
+            " configuration by --dataset-config all."
+        )
+    absent = [name for name in cells.order if not counts[name]]
+    if absent:
+        logger.warning(
+            "%d classes of '%s' have no clip (%s); --min-clips-per-label 1 leaves them out.",
+            len(absent),
+            column,
+            list_names(absent),
+        )
 
 
 def _looks_like_names(table: Dataset, column: str) -> bool:
@@ -107,21 +168,8 @@ def _looks_like_names(table: Dataset, column: str) -> bool:
     return 2 <= num_names <= min(MOST_NAMES, len(table) // CLIPS_PER_NAME)
 
 
-def _check_ids(rows: list[int | None], num_labels: int) -> NDArray[np.int64]:
-    """Replace nulls and ids outside 0..num_labels-1 by UNUSABLE."""
-    ids = np.array([UNUSABLE if value is None else value for value in rows], dtype=np.int64)
-    ids[(ids < 0) | (ids >= num_labels)] = UNUSABLE
-    return ids
-
-
-def _to_name(value: Any) -> str | None:  # noqa: ANN401
-    """Turn one value into a class name; None where it is no label."""
-    if value is None or value == "" or (not isinstance(value, str) and value == -1):
-        return None
-    return str(value)
-
-
-def _collect_names(values: dict[str, list[Any]]) -> tuple[str, ...]:
-    """List the distinct names of all splits: numbers in number order, words in word order."""
-    distinct = {value for rows in values.values() for value in rows if _to_name(value) is not None}
-    return tuple(str(value) for value in sorted(distinct))
+def _holds_classes(table: Dataset, column: str) -> bool:
+    """Tell whether a column of numbers, booleans or lists is there."""
+    kind = table.features.get(column)
+    is_number = isinstance(kind, Value) and kind.dtype.startswith(("int", "uint", "bool"))
+    return is_number or isinstance(kind, List)

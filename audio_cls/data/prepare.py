@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import logging
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import concatenate_datasets
+from datasets import ClassLabel, Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.audio import decode_clips, read_clip_ids
 from audio_cls.data.batches import Clips
+from audio_cls.data.cuts import cap_rows
+from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.labels import Labels
+from audio_cls.data.leaks import (
+    Duplicate,
+    announce_duplicates,
+    drop_duplicates,
+    find_duplicates,
+    hash_waves,
+    save_duplicates,
+)
 from audio_cls.data.source import Source
-from audio_cls.data.splits import Pool, Splits, cap_rows
+from audio_cls.data.splits import Pool, Splits
 from audio_cls.errors import DatasetError, list_names, suggest_name
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,15 @@ class PreparedClips:
     validation: Clips
     test: Clips
     bad: dict[str, str]  # clip id -> reason
+    duplicates: list[Duplicate]  # clips whose sound another clip has
+    are_duplicates_dropped: bool  # such clips were left out
 
     def items(self) -> list[tuple[str, Clips]]:
         """Return (role, clips) of the three splits."""
         return [("train", self.train), ("validation", self.validation), ("test", self.test)]
 
     def save(self, folder: Path) -> None:
-        """Write `splits/ROLE.txt`, a clip id a line, and bad_audio.csv: id, reason."""
+        """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv."""
         (folder / "splits").mkdir(exist_ok=True)
         for role, clips in self.items():
             (folder / "splits" / f"{role}.txt").write_text(
@@ -49,29 +57,32 @@ class PreparedClips:
             writer = csv.writer(file)
             writer.writerow(["id", "reason"])
             writer.writerows(self.bad.items())
+        save_duplicates(folder / "duplicates.csv", self.duplicates)
 
 
-def pool_clips(source: Source, labels: Labels, group_column: str | None) -> Pool:
-    """Line the clips of all given splits up, with their labels and groups.
+def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
+    """Line the clips of all given splits up, with their ids, labels, groups and folds.
 
     Raises:
-        DatasetError: The group column does not exist.
+        DatasetError: The group or fold column does not exist, or clips have several labels.
     """
-    tables = list(source.splits.values())
-    columns = tables[0].column_names
-    if group_column is not None and group_column not in columns:
+    if labels.is_multilabel:
         raise DatasetError(
-            f"There is no column '{group_column}' for --group-column: the columns are"
-            f" {list_names(columns)}.{suggest_name(group_column, columns)}"
+            f"Column '{labels.column}' is multi-label: some clips have several of its"
+            f" {len(labels.names)} classes, and a classifier of one class a clip cannot learn that."
+            " Choose another column by --label-column, or read single labels."
         )
-    groups = None
-    if group_column is not None:
-        groups = np.concatenate([np.array(t[group_column][:]).astype(str) for t in tables])
     given, start = {}, 0
     for name, table in source.splits.items():
         given[name] = np.arange(start, start + len(table))
         start += len(table)
-    return Pool(np.concatenate([labels.ids[name] for name in source.splits]), groups, given)
+    return Pool(
+        labels=np.concatenate([labels.ids[name] for name in source.splits]),
+        ids=read_clip_ids(source.splits, source.audio_column),
+        groups=_read_texts(source, cfg.group_column, "--group-column"),
+        folds=_read_texts(source, cfg.fold_column, "--fold-column"),
+        given=given,
+    )
 
 
 def prepare_clips(
@@ -87,31 +98,32 @@ def prepare_clips(
         name: cap_rows(own, pool.labels, limits.get(name, cfg.max_eval_samples), cfg.split_seed)
         for name, own in splits.items()
     }
-    table = concatenate_datasets(list(source.splits.values()))
-    ids = read_clip_ids(source.splits, source.audio_column)
+    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+    table, ids = concatenate_datasets(sounds), pool.ids
     wanted = np.unique(np.concatenate(list(rows.values())))
     key = source.content_key
     if len(wanted) < len(table):
         table = table.select(wanted)
         key += f"/{hash_rows(wanted)}"
-    decoded = decode_clips(table, source.audio_column, sampling_rate, key)
+    decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
     place = np.full(len(ids), -1)
     place[wanted] = np.arange(len(wanted))  # row of the pool -> row of `decoded`
     lengths = np.array(decoded["num_samples"][:])
-    faults = {ids[row]: text for row, text in zip(wanted, decoded["fault"][:], strict=True) if text}
-    _check_faults(faults, len(wanted), cfg.max_bad_share)
+    faults = find_faults(decoded, ids[wanted], sampling_rate, cfg)
+    check_faults(faults, len(wanted), cfg)
     is_good = np.array([ids[row] not in faults for row in wanted])
-    parts = {}
-    for name, own in rows.items():
-        kept = own[is_good[place[own]]]
-        if len(kept) == 0:
-            raise DatasetError(
-                f"No clip of the {name} split can be read; the first faults: {faults}"
-            )
-        parts[name] = Clips(
-            decoded, place[kept], pool.labels[kept], ids[kept], lengths[place[kept]], sampling_rate
+    good = {name: own[is_good[place[own]]] for name, own in rows.items()}
+    good, duplicates = _find_repeats(good, place, decoded, pool, cfg)
+    _check_splits(good, faults)
+    parts = {
+        name: Clips(
+            decoded, place[own], pool.labels[own], ids[own], lengths[place[own]], sampling_rate
         )
-    return PreparedClips(**parts, bad=faults)
+        for name, own in good.items()
+    }
+    return PreparedClips(
+        **parts, bad=faults, duplicates=duplicates, are_duplicates_dropped=cfg.deduplicate
+    )
 
 
 def describe_data(
@@ -128,6 +140,11 @@ def describe_data(
         "audio_column": source.audio_column,
         "label_column": labels.column,
         "is_test_validation": splits.test_is_validation,
+        "duplicates": {
+            "found": len(clips.duplicates),
+            "across_splits": sum(one.is_leak for one in clips.duplicates),
+            "left_out": len(clips.duplicates) if clips.are_duplicates_dropped else 0,
+        },
         "split": {
             role: {
                 "name": splits.names[role],
@@ -140,21 +157,61 @@ def describe_data(
     }
 
 
+def _check_splits(rows: dict[str, NDArray[np.int64]], faults: dict[str, str]) -> None:
+    """Refuse a split that lost all its clips."""
+    for name, own in rows.items():
+        if len(own) == 0:
+            first = list_names(f"{clip} ({reason})" for clip, reason in faults.items())
+            raise DatasetError(
+                f"No clip of the {name} split can be used. Mend them, or choose another split; set"
+                f" aside were {first or 'none'}."
+            )
+
+
+def _read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str_] | None:
+    """Read a column of all splits as text: classes by name, 1.0 as '1', nothing as ''."""
+    if column is None:
+        return None
+    columns = list(dict.fromkeys(name for t in source.splits.values() for name in t.column_names))
+    if column not in columns:
+        raise DatasetError(
+            f"There is no column '{column}' for {flag}: the columns are"
+            f" {list_names(columns)}.{suggest_name(column, columns)}"
+        )
+    texts: list[str] = []
+    for table in source.splits.values():
+        cells = table[column][:] if column in table.column_names else [None] * len(table)
+        kind = table.features.get(column)
+        names = kind.names if isinstance(kind, ClassLabel) else None
+        texts += [_to_text(names[cell] if names and cell is not None else cell) for cell in cells]
+    return np.array(texts, dtype=np.str_)
+
+
+def _to_text(cell: object) -> str:
+    """Write one cell.
+
+    >>> _to_text(3.0), _to_text(None), _to_text("a b")
+    ('3', '', 'a b')
+    """
+    if cell is None:
+        return ""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def _find_repeats(
+    rows: dict[str, NDArray[np.int64]],
+    place: NDArray[np.int64],
+    decoded: Dataset,
+    pool: Pool,
+    cfg: DataConfig,
+) -> tuple[dict[str, NDArray[np.int64]], list[Duplicate]]:
+    """Look for clips that sound the same, say so, and leave them out if that was asked for."""
+    hashes = np.concatenate([hash_waves(decoded), [""]])[place]  # place -1: not decoded
+    duplicates = find_duplicates(rows, hashes, pool.ids, pool.labels)
+    announce_duplicates(duplicates, are_dropped=cfg.deduplicate)
+    return drop_duplicates(rows, pool.ids, duplicates) if cfg.deduplicate else rows, duplicates
+
+
 def hash_rows(rows: NDArray[np.int64]) -> str:
     """Return a short key of a selection of rows."""
     return hashlib.sha256(np.ascontiguousarray(rows, dtype=np.int64).tobytes()).hexdigest()[:16]
-
-
-def _check_faults(faults: dict[str, str], num_clips: int, max_share: float) -> None:
-    """Say in one line how many clips are bad and why; stop when there are too many."""
-    if not faults:
-        return
-    kinds = Counter(text.split(":")[0] for text in faults.values())
-    summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
-    first = next(iter(faults.items()))
-    if len(faults) > max_share * num_clips:
-        raise DatasetError(
-            f"{len(faults)} of {num_clips} clips cannot be used ({summary}; first: {first[0]},"
-            f" {first[1]}). Mend them, or allow it by --max-bad-share {len(faults) / num_clips:.2f}"
-        )
-    logger.warning("%d of %d clips set aside: %s.", len(faults), num_clips, summary)

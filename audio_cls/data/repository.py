@@ -1,32 +1,58 @@
 """A repository on the Hub -> tables, at one pinned commit.
 
-Three kinds: parquet (and other tables) by `datasets`; plain audio files as a folder; a script
-repository, which `datasets` no longer runs, through the parquet copy on its convert branch.
+Three kinds: parquet (and other tables) by `datasets`; plain audio files as a folder; scripts, which
+`datasets` no longer runs, and archives through the parquet copy on the repository's convert branch.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
-from datasets import load_dataset
+from datasets import Dataset, get_dataset_config_names, load_dataset
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folder import read_class_folders
-from audio_cls.data.found import AUDIO_SUFFIXES, TABLE_SUFFIXES, Found, explain_load_error
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.data.folder import read_folder
+from audio_cls.data.found import (
+    ALL_CONFIGS,
+    AUDIO_SUFFIXES,
+    LOAD_ERRORS,
+    Found,
+    choose_config,
+    explain_load_error,
+    holds_sound,
+    merge_configs,
+)
+from audio_cls.data.tables import ROW_SUFFIXES
+from audio_cls.errors import DatasetError, list_names
 
 CONVERT_BRANCH = "refs/convert/parquet"  # written by the Hub for script repositories
-_CONVERTED = re.compile(
-    r"[^/]+/[^/]+/\d+\.parquet"
-)  # CONFIG/SPLIT/0000.parquet, as that branch has
+PARTIAL = "partial-"  # prefix of a split folder there that was cut at 5 GB
+ARCHIVE_SUFFIXES = (".tar", ".zip", ".gz", ".tgz", ".7z")
+READABLE = (*AUDIO_SUFFIXES, ".parquet", ".arrow")
+# CONFIG/SPLIT/0000.parquet, as that branch has it.
+_CONVERTED = re.compile(r"[^/]+/[^/]+/\d+\.parquet")
+# Copies under other ids that load without a script, by a part of the original's name. They were
+# seen in public code and documents, and are suggestions only: nothing is loaded unasked.
+KNOWN_COPIES = {
+    "gtzan": "sanchit-gandhi/gtzan",
+    "speech_commands": "beeneptune/speech_commands (--dataset-config v0.02)",
+    "common_language": "mteb/commonlanguage-lang-mini",
+    "common_voice": "fixie-ai/common_voice_17_0 (--dataset-config LANGUAGE)",
+    "minds14": "mteb/minds14-multilingual",
+    "voxlingua": "mteb/voxlingua107-top10",
+    "superb": "s3prl/superb (--dataset-config ks)",
+    "esc50": "ashraq/esc50",
+    "urbansound": "danavery/urbansound8K",
+    "fleurs": "mteb/sib-fleurs-multilingual-mini",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -39,25 +65,25 @@ def read_repository(dataset: str, cfg: DataConfig) -> Found:
             the Hub cannot be reached.
     """
     info = read_info(dataset, cfg.dataset_revision)
-    files = [entry.rfilename.lower() for entry in info.siblings or []]
+    files = [entry.rfilename for entry in info.siblings or [] if entry.rfilename[0] != "."]
+    suffixes = {Path(name).suffix.lower() for name in files}
     license_id = info.card_data.get("license") if info.card_data is not None else None
     license_id = license_id if isinstance(license_id, str) else None
-    if f"{dataset.split('/')[-1].lower()}.py" in files:
-        sha = _find_convert_branch(dataset)
-        logger.info("'%s' is a script repository: read from %s.", dataset, CONVERT_BRANCH)
-        return _read_converted(dataset, sha, cfg.dataset_config, license_id)
-    if files and all(_CONVERTED.fullmatch(name) for name in files if not name.startswith(".")):
-        return _read_converted(dataset, info.sha, cfg.dataset_config, license_id)
-    has_tables = any(name.endswith(TABLE_SUFFIXES) for name in files)
-    if not has_tables and any(name.endswith(AUDIO_SUFFIXES) for name in files):
-        folder = _download_clips(dataset, info.sha)
-        clips = sorted(path for path in folder.rglob("*") if path.is_file())
-        return Found(read_class_folders(folder, clips), info.sha, None, license_id)
-    try:
-        splits = load_dataset(dataset, cfg.dataset_config, revision=info.sha)
-    except (ValueError, OSError, RuntimeError) as error:
-        raise explain_load_error(dataset, error) from error
-    return Found(splits, info.sha, cfg.dataset_config, license_id)
+    is_script = any(name.lower() == f"{dataset.split('/')[-1].lower()}.py" for name in files)
+    if is_script or (suffixes & set(ARCHIVE_SUFFIXES) and not suffixes & set(READABLE)):
+        kind = "a script repository" if is_script else "made of archives"
+        copy = _read_convert_branch(dataset, kind)
+        logger.info("'%s' is %s: read from %s at %s.", dataset, kind, CONVERT_BRANCH, copy.sha)
+        names = [entry.rfilename for entry in copy.siblings or []]
+        splits, config = _read_converted(dataset, copy.sha, names, cfg)
+        return Found(splits, copy.sha, config, license_id)
+    if files and all(_CONVERTED.fullmatch(name) for name in files):
+        splits, config = _read_converted(dataset, info.sha, files, cfg)
+        return Found(splits, info.sha, config, license_id)
+    if suffixes & set(AUDIO_SUFFIXES) and not any(map(holds_sound, files)):
+        splits = read_folder(_download_clips(dataset, info.sha), cfg).splits
+        return Found(splits, info.sha, None, license_id)
+    return Found(_load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id)
 
 
 def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyped upstream)
@@ -68,7 +94,9 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
     """
     page = f"https://huggingface.co/datasets/{dataset}"
     try:
-        return HfApi().dataset_info(dataset, revision=revision)
+        info = HfApi().dataset_info(dataset, revision=revision)
+        if info.gated:  # described to everybody, but its files are not for everybody
+            HfApi().auth_check(dataset, repo_type="dataset")
     except GatedRepoError as error:
         text = f"'{dataset}' is gated. Accept its terms at {page}, then run: hf auth login"
         raise DatasetError(text) from error
@@ -80,7 +108,7 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
     except RepositoryNotFoundError as error:
         text = (
             f"There is no data set '{dataset}': neither a folder here nor a public id on the Hub."
-            " Check the spelling; for a private one run: hf auth login"
+            f" Check the spelling; for a private one run: hf auth login.{suggest_copy(dataset)}"
         )
         raise DatasetError(text) from error
     except (httpx.HTTPError, OSError) as error:
@@ -92,29 +120,25 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
     except ValueError as error:  # not of the form owner/name
         text = f"'{dataset}' is neither a folder nor a Hub id (owner/name). Check the spelling."
         raise DatasetError(text) from error
+    return info
 
 
-def choose_config(dataset: str, names: list[str], wanted: str | None) -> str:
-    """Return the wanted configuration, else the only one.
+def suggest_copy(dataset: str) -> str:
+    """Return a sentence that names a copy which loads without a script, or an empty string.
 
-    Raises:
-        DatasetError: It does not exist, or there are several to choose from.
+    >>> suggest_copy("me/speech_commands_v1")
+    ' A copy that loads is --dataset beeneptune/speech_commands (--dataset-config v0.02).'
     """
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted in names:
-        return str(wanted)
-    if wanted is None:
-        problem, hint = "has several configurations", ""
-    else:
-        problem, hint = f"has no configuration '{wanted}'", suggest_name(wanted, names)
-    choices = list_names(names)
-    raise DatasetError(f"'{dataset}' {problem}: choose --dataset-config of {choices}.{hint}")
+    name = dataset.split("/")[-1].lower()
+    for part, copy in KNOWN_COPIES.items():
+        if part in name and copy.split(" ")[0].lower() != dataset.lower():
+            return f" A copy that loads is --dataset {copy}."
+    return ""
 
 
 def _download_clips(dataset: str, revision: str) -> Path:
-    """Fetch a repository of plain audio files and return its local folder. Downloads."""
-    patterns = [f"*{suffix}" for suffix in AUDIO_SUFFIXES]
+    """Fetch a repository of audio files, with tables that list them. Downloads."""
+    patterns = [f"*{suffix}" for suffix in (*AUDIO_SUFFIXES, *ROW_SUFFIXES)]
     patterns += [pattern.upper() for pattern in patterns]
     where = snapshot_download(
         dataset, repo_type="dataset", revision=revision, allow_patterns=patterns
@@ -122,36 +146,89 @@ def _download_clips(dataset: str, revision: str) -> Path:
     return Path(where)
 
 
-def _find_convert_branch(dataset: str) -> str:
-    """Return the commit of the parquet copy that the Hub made of a script repository."""
+def _load_tables(dataset: str, sha: str, cfg: DataConfig) -> dict[str, Dataset]:
+    """Let `datasets` read one configuration, or all of them when that is asked for."""
+    wanted = cfg.dataset_config
     try:
-        return str(HfApi().dataset_info(dataset, revision=CONVERT_BRANCH).sha)
+        if wanted == ALL_CONFIGS:
+            names = get_dataset_config_names(dataset, revision=sha)
+            if ALL_CONFIGS not in names:
+                return merge_configs({n: load_dataset(dataset, n, revision=sha) for n in names})
+        return dict(load_dataset(dataset, wanted, revision=sha))
+    except DatasetError:
+        raise
+    except LOAD_ERRORS as error:
+        raise explain_load_error(dataset, wanted, error) from error
+
+
+def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyped upstream)
+    """Describe the parquet copy that the Hub made of a repository that cannot be read itself."""
+    try:
+        return HfApi().dataset_info(dataset, revision=CONVERT_BRANCH)
     except RevisionNotFoundError as error:
+        advice = suggest_copy(dataset) or " Look for a copy under another id."
         raise DatasetError(
-            f"'{dataset}' is a script repository, which datasets {datasets.__version__} cannot run,"
-            " and the Hub holds no parquet copy of it. Look for a copy under another id."
+            f"'{dataset}' is {kind}, which datasets {datasets.__version__} cannot read by itself,"
+            f" and the Hub holds no parquet copy of it.{advice}"
         ) from error
 
 
-def _read_converted(dataset: str, sha: str, wanted: str | None, license_id: str | None) -> Found:
+def _read_converted(
+    dataset: str, sha: str, files: Sequence[str], cfg: DataConfig
+) -> tuple[dict[str, Dataset], str]:
     """Read `CONFIG/SPLIT/0000.parquet` at one commit of the convert branch. Downloads.
 
     `datasets` would merge all configurations into one and read a split folder named `partial-...`
-    (a copy cut at 5 GB) as if it were whole; here one configuration is chosen, and it is whole.
+    (a copy cut at 5 GB) as if it were whole; here a configuration is chosen, and it is whole.
+
+    Returns:
+        The tables by split, and the configuration's name.
     """
-    tree = HfApi().list_repo_tree(dataset, repo_type="dataset", revision=sha, recursive=True)
-    files = sorted(entry.path for entry in tree if isinstance(entry, RepoFile))
-    parts = [path.split("/") for path in files if _CONVERTED.fullmatch(path)]
-    config = choose_config(dataset, sorted({own for own, _, _ in parts}), wanted)
-    splits: dict[str, list[str]] = {}
-    for own, split, name in parts:
-        if own == config:
-            url = f"hf://datasets/{dataset}@{sha}/{own}/{split}/{name}"
-            splits.setdefault(split, []).append(url)
-    partial = [name for name in splits if name.startswith("partial-")]
-    if partial:
+    tree: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(name for name in files if _CONVERTED.fullmatch(name)):
+        config, split, _ = path.split("/")
+        url = f"hf://datasets/{dataset}@{sha}/{path}"
+        tree.setdefault(config, {}).setdefault(split, []).append(url)
+    chosen = _choose_converted(dataset, tree, cfg)
+    cut = [
+        f"{name}/{split}" for name in chosen for split in tree[name] if split.startswith(PARTIAL)
+    ]
+    if cut and not cfg.allow_partial:
         raise DatasetError(
-            f"The Hub's parquet copy of '{dataset}' ({config}) is cut: {list_names(partial)}."
-            " A part is not the data set; look for a whole copy under another id."
+            f"The Hub's parquet copy of '{dataset}' is cut at 5 GB: {list_names(cut)}. Accept a"
+            " part of the data set by --allow-partial, or choose another --dataset-config."
+            f"{suggest_copy(dataset)}"
         )
-    return Found(load_dataset("parquet", data_files=splits), sha, config, license_id)
+    if cut:
+        logger.warning("Only a part of the data set is read: %s.", list_names(cut))
+    tables = {name: _load_converted(dataset, tree[name]) for name in chosen}
+    if len(tables) == 1:
+        return tables[chosen[0]], chosen[0]
+    return merge_configs(tables), ALL_CONFIGS
+
+
+def _choose_converted(
+    dataset: str, tree: dict[str, dict[str, list[str]]], cfg: DataConfig
+) -> list[str]:
+    """Choose the configurations to read: one, or every one but a cut sum of them called `all`."""
+    names = list(tree)
+    if cfg.dataset_config != ALL_CONFIGS:
+        return [choose_config(dataset, names, cfg.dataset_config)]
+    is_whole = not any(split.startswith(PARTIAL) for split in tree.get(ALL_CONFIGS, {}))
+    others = [name for name in names if name != ALL_CONFIGS]
+    if ALL_CONFIGS in tree and (is_whole or not others):
+        return [ALL_CONFIGS]
+    if not names:
+        raise DatasetError(
+            f"The Hub's parquet copy of '{dataset}' is empty.{suggest_copy(dataset)}"
+        )
+    return others
+
+
+def _load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Dataset]:
+    """Load one configuration; a part of a split gets the name of the whole."""
+    data_files = {split.removeprefix(PARTIAL): urls for split, urls in splits.items()}
+    try:
+        return dict(load_dataset("parquet", data_files=data_files))
+    except LOAD_ERRORS as error:
+        raise explain_load_error(dataset, None, error) from error

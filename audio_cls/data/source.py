@@ -2,19 +2,22 @@
 
 In: `DataConfig.dataset` and its neighbours. Out: a `Source`, whose splits are `datasets.Dataset`
 tables with the audio column still as `{"bytes", "path"}`; nothing is decoded, so neither FFmpeg nor
-torchcodec is needed. folder.py reads this disk, repository.py the Hub.
+torchcodec is needed. folder.py reads this disk, repository.py the Hub, remote.py addresses.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlparse
 
 from datasets import Audio, Dataset
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folder import read_folder
+from audio_cls.data.folder import read_file, read_folder
+from audio_cls.data.found import TABLE_SUFFIXES, Found
+from audio_cls.data.remote import is_remote, parse_hub_place, read_hub_place, read_url
 from audio_cls.data.repository import read_repository
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import DatasetError, list_names, suggest_name
@@ -31,14 +34,10 @@ class Source:
     is_local: bool
     config: str | None
     revision: str
+    content_key: str  # what the clips depend on, for caches
     license: str | None
     audio_column: str
     splits: dict[str, Dataset]  # all with the same columns
-
-    @property
-    def content_key(self) -> str:
-        """What the clips depend on, for caches."""
-        return f"{self.revision}/{self.config}/{self.audio_column}"
 
 
 def load_source(cfg: DataConfig) -> Source:
@@ -49,37 +48,51 @@ def load_source(cfg: DataConfig) -> Source:
     """
     if not cfg.dataset:
         raise DatasetError(NO_DATASET)
-    folder = locate_folder(cfg.dataset)
-    if folder is not None:
-        found, name = read_folder(folder, cfg), folder.resolve().name
-    else:
-        found, name = read_repository(cfg.dataset, cfg), cfg.dataset
+    name, is_local, found = _find(cfg.dataset, cfg)
     column = find_audio_column(next(iter(found.splits.values())).features, cfg.audio_column)
     undecoded = Audio(decode=False)
     return Source(
-        id=cfg.dataset,
+        id=cfg.dataset if is_local else name,
         name=name,
-        is_local=folder is not None,
+        is_local=is_local,
         config=found.config,
         revision=found.revision,
+        content_key=f"{found.key or found.revision}/{found.config}/{column}",
         license=found.license,
         audio_column=column,
         splits={key: table.cast_column(column, undecoded) for key, table in found.splits.items()},
     )
 
 
+def _find(dataset: str, cfg: DataConfig) -> tuple[str, bool, Found]:
+    """Return the data set's name for people, whether it is no repository, and its tables."""
+    if is_remote(dataset):
+        place = parse_hub_place(dataset)
+        if place is not None:
+            return place.id, False, read_hub_place(place, cfg)
+        return PurePosixPath(urlparse(dataset).path).stem, True, read_url(dataset, cfg)
+    path = locate_folder(dataset)
+    if path is None:
+        return dataset, False, read_repository(dataset, cfg)
+    if path.is_file():
+        return path.stem, True, read_file(path, cfg)
+    return path.resolve().name, True, read_folder(path, cfg)
+
+
 def locate_folder(dataset: str) -> Path | None:
-    """Return the folder that a data set id names, or None when it can only be a Hub id.
+    """Return the folder or file that a data set id names, or None when it can only be a Hub id.
 
     Raises:
-        DatasetError: The id is written as a path, and no folder is there.
+        DatasetError: The id is written as a path, and nothing is there.
     """
     folder = locate_builtin(dataset) or Path(dataset).expanduser()
-    if folder.is_dir():
+    if folder.exists():
         return folder
-    if dataset.startswith((".", "/", "~")) or dataset.count("/") > 1:
+    is_path = dataset.startswith((".", "/", "~")) or dataset.count("/") > 1
+    if is_path or dataset.lower().endswith(TABLE_SUFFIXES):
         raise DatasetError(
-            f"There is no folder '{dataset}'. Give an existing folder, or a Hub id (owner/name)."
+            f"There is no folder or file '{dataset}'. Give one that exists, or a Hub id"
+            " (owner/name)."
         )
     return None
 

@@ -1,7 +1,8 @@
-"""Train, validation and test as row numbers of one table: given, or cut stratified or by group.
+"""Train, validation and test as row numbers of one table: given, listed, folded, or cut.
 
-In: how many clips each given split has, their classes and groups. Out: `Splits`, row numbers into
-the concatenation of the given splits. Pure: the same settings give the same cut on any machine.
+In: how many clips each given split has, their ids, classes, groups and folds. Out: `Splits`, row
+numbers into the concatenation of the given splits. The same settings give the same splits on any
+machine.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import Dataset
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folder import SPLIT_NAMES
+from audio_cls.data.cuts import Groups, Rows, cut_rows
+from audio_cls.data.found import SPLIT_NAMES
 from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.lists import load_lists, match_ids
 from audio_cls.errors import DatasetError, list_names
 
-Rows = NDArray[np.int64]
 ROLES = ("train", "validation", "test")
 
 logger = logging.getLogger(__name__)
@@ -28,10 +28,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Pool:
-    """All clips of the given splits, one after the other."""
+    """All clips of the given splits, one after the other; N of them."""
 
-    labels: NDArray[np.int64]  # (number of clips,), UNUSABLE where a clip has no label
-    groups: NDArray[np.str_] | None  # (number of clips,), the group column as text
+    labels: NDArray[np.int64]  # (N,), UNUSABLE where a clip has no label
+    ids: NDArray[np.str_]  # (N,), each once
+    groups: Groups | None  # (N,), the group column as text
+    folds: NDArray[np.str_] | None  # (N,), the fold column as text, empty where there is none
     given: dict[str, Rows]  # split name -> its rows
 
 
@@ -51,46 +53,49 @@ class Splits:
         return [("train", self.train), ("validation", self.validation), ("test", self.test)]
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """What is known before missing parts are cut from train."""
+
+    parts: dict[str, Rows]  # role -> rows; train is always there
+    names: dict[str, str]
+    origins: dict[str, str]
+
+
 def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
-    """Resolve given splits by name and cut the missing ones from train.
+    """Take the three splits as listed, folded or given, and cut the missing ones from train.
 
     Clips without a usable label are in no split. With groups, given splits that share a group are
     pooled and cut anew, so that no group is heard in training and judged.
 
     Raises:
-        DatasetError: A named split does not exist, or too few clips or groups are left to cut.
+        DatasetError: A named split, fold or list does not exist, or too few clips or groups are
+            left to cut.
     """
-    given = {name: rows[pool.labels[rows] != UNUSABLE] for name, rows in pool.given.items()}
-    names = name_splits(list(given), cfg)
-    if pool.groups is not None:
-        names, given = _pool_shared_groups(names, given, pool.groups)
-    train = given[names["train"]]
-    origins = {role: f"split '{name}'" for role, name in names.items()}
-    parts = {role: given[name] for role, name in names.items()}
-    is_same_given = "test" in names and names["test"] == names.get("validation")
-    names = {role: names.get(role, names["train"]) for role in ROLES}
+    if cfg.split_files is not None:
+        draft = _take_listed(pool, cfg)
+    elif cfg.fold_column is not None:
+        draft = _take_fold(pool, cfg)
+    else:
+        draft = _take_given(pool, cfg)
+    parts, origins = dict(draft.parts), dict(draft.origins)
+    names = {role: draft.names.get(role, draft.names["train"]) for role in ROLES}
     share_left = 1.0
     for role, share in (("test", cfg.test_size), ("validation", cfg.validation_size)):
         if role in parts or (role == "test" and cfg.test_split == "validation"):
             continue
         how = "by group" if pool.groups is not None else cfg.split_method
         origins[role] = f"cut from '{names['train']}' ({how}, {share:g}, seed {cfg.split_seed})"
-        train, parts[role] = cut_rows(train, pool, share / share_left, cfg)
+        parts["train"], parts[role] = _cut(parts["train"], pool, share / share_left, cfg)
         share_left -= share
-    parts["train"] = train
-    is_shared = is_same_given or "test" not in parts
+    is_shared = "test" not in parts or parts["test"] is parts["validation"]
     if is_shared:
         parts["test"], origins["test"] = parts["validation"], "the validation clips again"
         names["test"] = names["validation"]
         logger.warning(
             "Validation and test are the same clips: the test score is the best epoch's."
         )
-    empty = [role for role, rows in parts.items() if len(rows) == 0]
-    if empty:
-        raise DatasetError(
-            f"The split for {list_names(empty)} has no clip with a usable label. Check"
-            " --label-column and the split names, or give larger --validation-size and --test-size."
-        )
+    _check_parts(parts, pool)
     return Splits(parts["train"], parts["validation"], parts["test"], names, origins, is_shared)
 
 
@@ -106,9 +111,12 @@ def name_splits(available: list[str], cfg: DataConfig) -> dict[str, str]:
         if name in available:
             names[role] = str(name)
         elif name is None:
-            alias = next((known for known in SPLIT_NAMES[role] if known in available), None)
+            taken = names.values()
+            alias = next((n for n in SPLIT_NAMES[role] if n in available and n not in taken), None)
             if alias is not None:
                 names[role] = alias
+        elif role == "train" and name == "train" and len(available) == 1:
+            names[role] = available[0]  # `full` or `test` is all there is
         elif not (role == "test" and name == "validation"):
             raise DatasetError(
                 f"There is no split '{name}': the data set has {list_names(available)}."
@@ -117,69 +125,114 @@ def name_splits(available: list[str], cfg: DataConfig) -> dict[str, str]:
     return names
 
 
-def cut_rows(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
-    """Cut `share` of the rows off, as the settings say.
-
-    Returns:
-        The rows that stay and the rows cut off, each in ascending order; a plain shuffle keeps the
-        shuffled order, which is that of `datasets.Dataset.train_test_split`.
-    """
+def _take_given(pool: Pool, cfg: DataConfig) -> _Draft:
+    """Take the splits that the data set brings."""
+    given = {name: _keep_labelled(rows, pool) for name, rows in pool.given.items()}
+    names = name_splits(list(given), cfg)
     if pool.groups is not None:
-        return _cut_by_group(rows, pool.labels[rows], pool.groups[rows], share, cfg.split_seed)
-    if cfg.split_method == "shuffled":
-        table = Dataset.from_dict({"row": rows}).train_test_split(
-            test_size=share, seed=cfg.split_seed, shuffle=True
-        )
-        return np.array(table["train"]["row"]), np.array(table["test"]["row"])
-    kept, cut = _cut_stratified(rows, pool.labels[rows], share, cfg.split_seed)
-    return np.sort(kept), np.sort(cut)
+        names, given = _pool_shared_groups(names, given, pool.groups)
+    origins = {role: f"split '{name}'" for role, name in names.items()}
+    return _Draft({role: given[name] for role, name in names.items()}, names, origins)
 
 
-def cap_rows(rows: Rows, labels: NDArray[np.int64], limit: int | None, seed: int) -> Rows:
-    """Keep at most `limit` rows, every class in its share where that is possible."""
-    if limit is None or len(rows) <= limit:
-        return rows
-    _, kept = _cut_stratified(rows, labels[rows], limit, seed)
-    return np.sort(kept)
+def _take_listed(pool: Pool, cfg: DataConfig) -> _Draft:
+    """Take the clips that lists of ids name; clips in no list are left out."""
+    lists = load_lists(str(cfg.split_files), cfg.split_files_sha256)
+    rows = match_ids(lists.ids, pool.ids)
+    logger.info("--split-files: the ids' sha256 is %s (--split-files-sha256).", lists.sha256)
+    unlisted = len(pool.ids) - sum(map(len, rows.values()))
+    if unlisted:
+        logger.info("--split-files: %d clips are in no list and are left out.", unlisted)
+    parts = {role: _keep_labelled(own, pool) for role, own in rows.items()}
+    origin = f"listed at {lists.place} (sha256 {lists.sha256[:12]})"
+    name = "+".join(pool.given)
+    return _Draft(parts, dict.fromkeys(parts, name), dict.fromkeys(parts, origin))
 
 
-def _cut_stratified(
-    rows: Rows, labels: NDArray[np.int64], size: float | int, seed: int
-) -> tuple[Rows, Rows]:
-    """Cut stratified by class; a class of one clip stays, too small a cut is plainly shuffled."""
-    counts = np.bincount(labels)
-    is_single = counts[labels] < 2
-    singles, many = rows[is_single], rows[~is_single]
-    try:
-        kept, cut = train_test_split(
-            many, test_size=size, random_state=seed, stratify=labels[~is_single]
-        )
-    except ValueError:  # fewer clips asked for than there are classes
-        kept, cut = train_test_split(rows, test_size=size, random_state=seed)
-        return kept, cut
-    return np.concatenate([kept, singles]), cut
-
-
-def _cut_by_group(
-    rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.str_], share: float, seed: int
-) -> tuple[Rows, Rows]:
-    """Cut whole groups off, as near to `share` and to equal class shares as the groups allow."""
-    num_groups = len(np.unique(groups))
-    if num_groups < 2:
+def _take_fold(pool: Pool, cfg: DataConfig) -> _Draft:
+    """Test on one fold, validate on the next (or a cut), train on the others."""
+    assert pool.folds is not None
+    folds = pool.folds
+    rows = _keep_labelled(np.arange(len(folds)), pool)
+    known = sort_folds({str(fold) for fold in folds[rows]} - {""})
+    if cfg.fold not in known:
         raise DatasetError(
-            f"--group-column: {num_groups} group is left to cut from, at least 2 are needed."
-            " Give --validation-split and --test-split, or another column."
+            f"There is no fold '{cfg.fold}' in column '{cfg.fold_column}': the folds are"
+            f" {list_names(known)}. Choose one by --fold."
         )
-    num_folds = min(max(2, round(1 / share)), num_groups)
-    folds = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
-    kept, cut = min(
-        folds.split(rows, labels, groups), key=lambda fold: abs(len(fold[1]) / len(rows) - share)
+    test = str(cfg.fold)
+    held = {"test": test}
+    if cfg.fold_validation == "next":
+        if len(known) < 3:
+            raise DatasetError(
+                f"Column '{cfg.fold_column}' has {len(known)} folds: one for test and one for"
+                " validation leave none to train. Give --fold-validation cut."
+            )
+        held["validation"] = known[(known.index(test) + 1) % len(known)]
+    train = [fold for fold in known if fold not in held.values()]
+    chosen = {"train": train, **{role: [fold] for role, fold in held.items()}}
+    parts = {role: rows[np.isin(folds[rows], own)] for role, own in chosen.items()}
+    origins = {
+        role: f"fold {list_names(own)} of column '{cfg.fold_column}'"
+        for role, own in chosen.items()
+    }
+    return _Draft(parts, dict.fromkeys(parts, "+".join(pool.given)), origins)
+
+
+def sort_folds(folds: set[str]) -> list[str]:
+    """Order folds by number where all are numbers, else by spelling.
+
+    >>> sort_folds({"10", "9"}), sort_folds({"b", "a"})
+    (['9', '10'], ['a', 'b'])
+    """
+    return sorted(folds, key=int) if all(f.isdecimal() for f in folds) else sorted(folds)
+
+
+def _keep_labelled(rows: Rows, pool: Pool) -> Rows:
+    """Leave out clips without a usable label."""
+    kept: Rows = rows[pool.labels[rows] != UNUSABLE]
+    return kept
+
+
+def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
+    """Cut `share` of the rows off, as the settings say."""
+    if len(rows) < 2:
+        raise DatasetError(
+            f"{len(rows)} clips with a usable label are left to cut a split from. Check"
+            " --label-column and the split names, or give smaller --validation-size and"
+            " --test-size."
+        )
+    groups = pool.groups[rows] if pool.groups is not None else None
+    return cut_rows(
+        rows,
+        pool.labels[rows],
+        groups,
+        share=share,
+        method=cfg.split_method,
+        seed=cfg.split_seed,
     )
-    return rows[kept], rows[cut]
+
+
+def _check_parts(parts: Mapping[str, Rows], pool: Pool) -> None:
+    """Refuse an empty split, and warn of classes that are judged but never trained."""
+    empty = [role for role, rows in parts.items() if len(rows) == 0]
+    if empty:
+        raise DatasetError(
+            f"The split for {list_names(empty)} has no clip with a usable label. Check"
+            " --label-column and the split names, or give larger --validation-size and --test-size."
+        )
+    heard = set(pool.labels[parts["train"]].tolist())
+    judged = {int(i) for role in ("validation", "test") for i in pool.labels[parts[role]]}
+    if judged - heard:
+        logger.warning(
+            "%d of %d classes have no training clip: they cannot be recognised.",
+            len(judged - heard),
+            len(judged | heard),
+        )
 
 
 def _pool_shared_groups(
-    names: dict[str, str], given: Mapping[str, Rows], groups: NDArray[np.str_]
+    names: dict[str, str], given: Mapping[str, Rows], groups: Groups
 ) -> tuple[dict[str, str], dict[str, Rows]]:
     """Merge the given splits into train when they share groups; else leave them as they are."""
     seen: dict[str, str] = {}

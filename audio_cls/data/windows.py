@@ -37,19 +37,40 @@ def choose_crop(num_samples: int, longest: int, rng: np.random.Generator) -> tup
     return start, start + longest
 
 
+def repeat_wave(wave: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
+    """Repeat a wave (T,) from its start until it has `num_samples`; an empty one becomes zeros.
+
+    >>> repeat_wave(np.array([1, 2, 3], np.float32), 7).tolist()
+    [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0]
+    """
+    return np.resize(wave, num_samples)
+
+
+def cut_wave(wave: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
+    """Copy a piece of a wave (T,); past its end the wave begins again, see `list_windows`.
+
+    >>> cut_wave(np.array([1, 2, 3], np.float32), 0, 5).tolist()
+    [1.0, 2.0, 3.0, 1.0, 2.0]
+    """
+    return wave[start:stop].copy() if stop <= len(wave) else repeat_wave(wave, stop)[start:]
+
+
 def list_windows(num_samples: int, cfg: AudioConfig, sampling_rate: Hertz) -> list[tuple[int, int]]:
     """List the windows in which a clip is heard in evaluation.
 
     Windows start every hop; the last one ends at the clip's end, so that every sample is heard. A
-    clip no longer than a window is one window.
+    clip no longer than a window is one window; with `cfg.repeat_short` that window is whole, and
+    reaches as far past the clip's end as the clip is to be repeated.
 
     >>> list_windows(10, AudioConfig(max_seconds=4, hop_seconds=4), 1)
     [(0, 4), (4, 8), (6, 10)]
+    >>> list_windows(3, AudioConfig(max_seconds=4, repeat_short=True), 1)
+    [(0, 4)]
     """
     window = seconds_to_samples(cfg.window_seconds or cfg.max_seconds, sampling_rate)
     hop = seconds_to_samples(cfg.hop_seconds, sampling_rate) if cfg.hop_seconds else window
     if num_samples <= window or cfg.aggregate == "first":
-        return [(0, min(window, num_samples))]
+        return [(0, window if cfg.repeat_short else min(window, num_samples))]
     starts = list(range(0, num_samples - window, hop))
     starts.append(num_samples - window)
     return [(start, start + window) for start in starts]

@@ -1,6 +1,40 @@
 """Room 4: the classifier is judged, by the same code in validation, test and evaluate.py."""
 
+from audio_cls.evaluation.answer import (
+    answer_from_files,
+    describe_judged,
+    open_output,
+    write_answer,
+)
+from audio_cls.evaluation.calibration import calibrate, fit_temperature, report_calibration
+from audio_cls.evaluation.figures import draw_figures
+from audio_cls.evaluation.matching import (
+    adopt_settings,
+    choose_rows,
+    load_label_map,
+    match_labels,
+    read_own_run,
+)
 from audio_cls.evaluation.report import make_judge, report_best, report_scores, write_report
 from audio_cls.evaluation.scoring import make_scorer
 
-__all__ = ["make_judge", "make_scorer", "report_best", "report_scores", "write_report"]
+__all__ = [
+    "adopt_settings",
+    "answer_from_files",
+    "calibrate",
+    "choose_rows",
+    "describe_judged",
+    "draw_figures",
+    "fit_temperature",
+    "load_label_map",
+    "make_judge",
+    "make_scorer",
+    "match_labels",
+    "open_output",
+    "read_own_run",
+    "report_best",
+    "report_calibration",
+    "report_scores",
+    "write_answer",
+    "write_report",
+]

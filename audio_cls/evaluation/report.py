@@ -1,37 +1,63 @@
-"""Scores -> the numbers of results.json and the rows of predictions.csv."""
+"""Scores -> the numbers of results.json, and the files beside it."""
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
-from audio_cls.data.batches import Clips
-from audio_cls.evaluation.metrics import (
-    compute_metrics,
-    expected_calibration_error,
-    tabulate_classes,
+from audio_cls.config import EvalConfig
+from audio_cls.data.clips import Clips
+from audio_cls.data.facts import ClipFacts
+from audio_cls.evaluation.external import Metric, load_metric
+from audio_cls.evaluation.intervals import (
+    Interval,
+    Rows,
+    bootstrap_interval,
+    group_rows,
     wilson_interval,
 )
+from audio_cls.evaluation.metrics import (
+    METRICS,
+    OfflineMetric,
+    compute_metrics,
+    tabulate_classes,
+)
+from audio_cls.evaluation.predictions import write_facts, write_predictions
 from audio_cls.evaluation.scoring import DECIMALS, Scorer, Scores
+from audio_cls.evaluation.tables import (
+    SCORE_DECIMALS,
+    list_confusions,
+    list_mistakes,
+    tabulate_facts,
+)
 from audio_cls.training.checkpoint import Position
 
-
-def summarize_scores(scores: Scores) -> dict[str, float]:
-    """Return every metric and the loss, for choosing an epoch."""
-    metrics = compute_metrics(scores.labels, scores.predictions)
-    rounded = {name: round(value, DECIMALS) for name, value in metrics.items()}
-    return {**rounded, "loss": round(scores.loss, DECIMALS)}
+ONE_GROUP = "All clips are of one group: the intervals say nothing of other groups."
+HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every evaluation in training
 
 
-def make_judge(scorer: Scorer, clips: Clips) -> Callable[[nn.Module], dict[str, float]]:
-    """Return the function that judges a model on these clips; it is called on every process."""
-    return lambda model: summarize_scores(scorer.score(model, clips))
+def make_judge(
+    scorer: Scorer, clips: Clips, cfg: EvalConfig
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Return the function that judges a model on these clips; it is called on every process.
+
+    Raises:
+        SettingError: `--metric` names no metric, or one that cannot judge this task.
+    """
+    metric = load_metric(cfg, len(scorer.labels))
+    return lambda model: summarize_scores(scorer.score(model, clips), cfg.metric_key, metric)
+
+
+def summarize_scores(scores: Scores, key: str, metric: Metric) -> dict[str, float]:
+    """Return the headline metrics, the one that chooses and the loss."""
+    found = compute_metrics(scores.labels, scores.probabilities, HEADLINES)
+    found.setdefault(key, metric(scores.labels, scores.probabilities))
+    return {name: round(value, DECIMALS) for name, value in {**found, "loss": scores.loss}.items()}
 
 
 def report_best(position: Position, num_clips: int) -> dict[str, Any]:
@@ -43,33 +69,95 @@ def report_best(position: Position, num_clips: int) -> dict[str, Any]:
     return {**best.metrics, "num_examples": num_clips, **where}
 
 
-def report_scores(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the `test` part of results.json: metrics, interval, calibration, per class."""
-    right = int((scores.predictions == scores.labels).sum())
-    interval = wilson_interval(right, len(scores.labels))
-    error = expected_calibration_error(scores.probabilities, scores.labels)
+def report_scores(
+    scores: Scores, names: tuple[str, ...], cfg: EvalConfig, facts: ClipFacts | None
+) -> dict[str, Any]:
+    """Return the `test` part of results.json.
+
+    Every metric of ours, and the one that `--metric` names; intervals; scores by class; the
+    mistakes; accuracy by what is known of the clips. What rests on probabilities has four decimals:
+    the order in which a device adds up moves their last digits.
+
+    Args:
+        scores: A row a clip.
+        names: The L labels.
+        cfg: The metric that chose the model.
+        facts: Lengths, rates and groups of the clips; None where they are not known.
+    """
+    found = compute_metrics(scores.labels, scores.probabilities)
+    if cfg.metric_key not in (*found, "loss"):
+        chosen = load_metric(cfg, len(names))
+        found[cfg.metric_key] = chosen(scores.labels, scores.probabilities)
+    rounded = {name: _round_metric(name, value) for name, value in found.items()}
     return {
-        **summarize_scores(scores),
-        "accuracy_ci95": [round(bound, DECIMALS) for bound in interval],
-        "ece": round(error, DECIMALS),
+        **rounded,
+        "loss": _round_metric("loss", scores.loss),
+        **report_intervals(scores, cfg.metric_key, facts),
         "num_examples": len(scores.labels),
         "per_class": tabulate_classes(scores.labels, scores.predictions, names),
+        "top_confusions": list_confusions(scores, names),
+        "confident_mistakes": list_mistakes(scores, names),
+        **(tabulate_facts(scores, facts) if facts is not None else {}),
     }
 
 
-def write_predictions(path: Path, scores: Scores, names: tuple[str, ...]) -> None:
-    """Write a row per clip: id, label, prediction, then one probability column a label."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "label", "prediction", *names])
-        rows = zip(scores.ids, scores.labels, scores.predictions, scores.probabilities, strict=True)
-        for clip, label, prediction, probabilities in rows:
-            shown = [np.format_float_positional(p, trim="0") for p in probabilities]
-            writer.writerow([clip, names[label], names[prediction], *shown])
+def _round_metric(name: str, value: float) -> float:
+    """Round to six decimals what counts clips, to four what rests on probabilities."""
+    counts = name in METRICS and METRICS[name].judged == "predictions"
+    return round(value, DECIMALS if counts else SCORE_DECIMALS)
 
 
-def write_report(folder: Path, results: Mapping[str, Any], scores: Scores) -> None:
-    """Write results.json and predictions.csv. Main process only."""
-    text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
+def report_intervals(scores: Scores, chosen: str, facts: ClipFacts | None) -> dict[str, Any]:
+    """Return NAME_ci95 of the headline metrics and the chosen one, and how they were found."""
+    groups = facts.groups if facts is not None else None
+    is_one_group = groups is not None and len(set(groups)) == 1
+    groups = None if is_one_group else groups
+    units = group_rows(len(scores.labels), groups)
+    found: dict[str, Any] = {}
+    for key in dict.fromkeys((*HEADLINES, *([chosen] if chosen in METRICS else []))):
+        if key == "accuracy" and groups is None:
+            right = int((scores.predictions == scores.labels).sum())
+            interval: Interval | None = wilson_interval(right, len(scores.labels))
+        else:
+            interval = _draw_interval(METRICS[key], scores, units)
+        found[f"{key}_ci95"] = interval and [_round_metric(key, bound) for bound in interval]
+    method = {
+        "drawn": "clips" if groups is None else "groups",
+        "num_drawn": len(units),
+        "accuracy": "wilson" if groups is None else "bootstrap",
+        "others": "bootstrap",
+        **({"note": ONE_GROUP} if is_one_group else {}),
+    }
+    return {**found, "intervals": method}
+
+
+def _draw_interval(
+    metric: type[OfflineMetric], scores: Scores, units: Sequence[Rows]
+) -> Interval | None:
+    """Return the bootstrap interval of one of our metrics."""
+    judged: Any = scores.predictions if metric.judged == "predictions" else scores.probabilities
+
+    def compute(rows: Rows) -> float:
+        return metric.function(scores.labels[rows], judged[rows])
+
+    return bootstrap_interval(compute, units, is_share=metric.key != "log_loss")
+
+
+def write_report(
+    folder: Path, results: Mapping[str, Any], scores: Scores, facts: ClipFacts | None
+) -> None:
+    """Write results.json, predictions.csv and clips.csv. Main process only."""
+    text = json.dumps(_without_nan(results), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "results.json").write_text(text + "\n", "utf-8")
     write_predictions(folder / "predictions.csv", scores, tuple(results["labels"]))
+    if facts is not None:
+        write_facts(folder / "clips.csv", scores, facts)
+
+
+def _without_nan(value: Any) -> Any:  # noqa: ANN401 (a tree of anything JSON holds)
+    """Return the tree with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -24,6 +24,7 @@ from audio_cls.data.batches import (
     make_evaluation_loader,
 )
 from audio_cls.data.windows import aggregate_windows
+from audio_cls.evaluation.scores import log_loss
 from audio_cls.model.backbone import Backbone
 from audio_cls.training.accelerator import Accelerator, choose_num_workers, gather_rows
 
@@ -37,7 +38,11 @@ class Scores:
     ids: NDArray[np.str_]  # (N,)
     labels: NDArray[np.int64]  # (N,)
     probabilities: NDArray[np.float64]  # (N, L), rounded to six decimals
-    loss: float  # mean over clips of -log p(label)
+
+    @property
+    def loss(self) -> float:
+        """Return the mean over clips of -log p(label), from the rounded probabilities."""
+        return log_loss(self.labels, self.probabilities)
 
     @property
     def predictions(self) -> NDArray[np.int64]:
@@ -55,6 +60,7 @@ class Scorer:
     audio: AudioConfig
     batch_size: int
     num_workers: int
+    labels: tuple[str, ...]  # names of the L logits
 
     def score(self, model: nn.Module, clips: Clips) -> Scores:
         """Score every clip once. Call on every process; each gets the whole result.
@@ -96,9 +102,7 @@ class Scorer:
         for number, (clip, _, _) in enumerate(windows.windows):
             of_clip[clip].append(rows[number])
         exact = np.stack([aggregate_windows(np.stack(w), self.audio.aggregate) for w in of_clip])
-        chosen = exact[np.arange(len(clips)), clips.labels]
-        loss = float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
-        return Scores(clips.ids, clips.labels, exact.round(DECIMALS), loss)
+        return Scores(clips.ids, clips.labels, exact.round(DECIMALS))
 
 
 def make_scorer(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) -> Scorer:
@@ -110,4 +114,5 @@ def make_scorer(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) ->
         audio=cfg.audio,
         batch_size=cfg.eval.eval_batch_size,
         num_workers=choose_num_workers(cfg.train.num_workers),
+        labels=backbone.labels,
     )

@@ -1,5 +1,19 @@
 """Room 2: a checkpoint id becomes a classifier."""
 
 from audio_cls.model.backbone import load_backbone, load_extractor, load_trained
+from audio_cls.model.note import (
+    find_file,
+    read_audio_settings,
+    read_temperature,
+    save_temperature,
+)
 
-__all__ = ["load_backbone", "load_extractor", "load_trained"]
+__all__ = [
+    "find_file",
+    "load_backbone",
+    "load_extractor",
+    "load_trained",
+    "read_audio_settings",
+    "read_temperature",
+    "save_temperature",
+]

@@ -45,7 +45,7 @@ __all__ = ["Backbone", "Traits", "WaveEncoder", "load_backbone", "load_extractor
 logger = logging.getLogger(__name__)
 
 NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
-NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate")  # read back in note.py
+NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
 HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
 
 

@@ -19,7 +19,8 @@ def clip_losses(logits: Tensor, targets: Tensor, *, label_smoothing: float = 0.0
 
     Args:
         logits: Scores before the softmax, shape (B, L), any floating type.
-        targets: Label ids in [0, L), shape (B,), int64.
+        targets: Label ids in [0, L), shape (B,), int64; or the share of each label, shape (B, L),
+            floating, each row with sum 1: the loss is then the shares' mean of the labels' losses.
         label_smoothing: Share of the target that is spread over all labels, in [0, 1).
 
     Returns:

@@ -3,5 +3,6 @@
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.hub import check_hub, push_run
 from audio_cls.publishing.leaderboard import write_eval_results
+from audio_cls.publishing.update import update_card
 
-__all__ = ["check_hub", "push_run", "write_card", "write_eval_results"]
+__all__ = ["check_hub", "push_run", "update_card", "write_card", "write_eval_results"]

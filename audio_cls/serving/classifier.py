@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave, decode_wave
 from audio_cls.data.batches import group_windows
-from audio_cls.data.windows import aggregate_windows, list_windows
+from audio_cls.data.windows import aggregate_windows, cut_wave, list_windows
 from audio_cls.errors import AudioError
-from audio_cls.model.backbone import NOTE, NOTED, Backbone, load_trained
+from audio_cls.model.backbone import Backbone, load_trained
+from audio_cls.model.note import read_audio_settings
 
 BATCH_SIZE = 16  # windows of one forward pass
 DECIMALS = 6  # of the scores, as in predictions.csv
@@ -37,12 +38,6 @@ class Prediction:
             return {"file": self.file, "error": self.error}
         heard = {"label": self.label, "score": self.score, "scores": self.scores}
         return {"file": self.file, **heard}
-
-
-def read_windows(backbone: Backbone) -> AudioConfig:
-    """Return how the run listened; a checkpoint that does not say hears whole clips up to 30 s."""
-    note = getattr(backbone.model.config, NOTE, None) or {}
-    return AudioConfig(**{name: note[name] for name in NOTED if name in note})
 
 
 class Classifier:
@@ -69,7 +64,7 @@ class Classifier:
         """
         backbone = load_trained(folder_or_id, revision)
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
-        return cls(backbone, read_windows(backbone), device)
+        return cls(backbone, read_audio_settings(backbone), device)
 
     def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Classify files one by one; one that cannot be read becomes a `Prediction.error`."""
@@ -95,7 +90,7 @@ class Classifier:
         lengths = [stop - start for start, stop in windows]
         logits: dict[int, NDArray[np.float64]] = {}
         for batch in group_windows(lengths, BATCH_SIZE, equal_lengths=not traits.pads_safely):
-            inputs = self.backbone.encoder([wave[slice(*windows[number])] for number in batch])
+            inputs = self.backbone.encoder([cut_wave(wave, *windows[number]) for number in batch])
             moved = {name: value.to(self.device) for name, value in inputs.items()}
             with torch.inference_mode():
                 output = self.model(**moved).logits.float().cpu().numpy().astype(np.float64)

@@ -1,9 +1,10 @@
 """Room 3: batches teach the classifier."""
 
-from audio_cls.training.accelerator import describe_hardware, start_accelerator
+from audio_cls.training.accelerator import describe_hardware, set_threads, start_accelerator
 from audio_cls.training.loop import train
 from audio_cls.training.session import (
     Clock,
+    count_parameters,
     describe_command,
     describe_model,
     describe_timing,
@@ -16,6 +17,7 @@ from audio_cls.training.session import (
 
 __all__ = [
     "Clock",
+    "count_parameters",
     "describe_command",
     "describe_hardware",
     "describe_model",
@@ -24,6 +26,7 @@ __all__ = [
     "open_run",
     "pin_revisions",
     "save_settings",
+    "set_threads",
     "set_up_training",
     "start_accelerator",
     "train",

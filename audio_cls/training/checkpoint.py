@@ -26,7 +26,7 @@ POSITION_FILE = "position.json"
 OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs")
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "README.md", "run_config.yaml",
-    "results.json", "summary.csv", "predictions.csv", "bad_audio.csv",
+    "results.json", "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
 )  # fmt: skip
 FREE_TO_CHANGE = {  # settings that a resumed run may change without being another run
     "output_dir", "resume", "overwrite", "num_workers", "keep_checkpoints", "save_every_steps",
@@ -74,6 +74,7 @@ class RunFolder:
           results.json             numbers of validation and test
           summary.csv              a row per evaluation
           predictions.csv          a row per test clip
+          clips.csv                length, rate and group of each test clip
           bad_audio.csv            a row per clip set aside
           splits/*.txt             clip ids
           checkpoints/step-N/      to resume from

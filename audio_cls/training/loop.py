@@ -137,7 +137,8 @@ def evaluate(run: Training) -> None:
     run.progress.before_evaluation()
     metrics = run.judge(run.average.averaged)
     epoch = run.position.step / run.order.steps_per_epoch
-    latest = Best(metrics[run.cfg.eval.metric], metrics["loss"], epoch, run.position.step, metrics)
+    value = run.cfg.eval.to_objective(metrics)
+    latest = Best(value, metrics["loss"], epoch, run.position.step, metrics)
     run.position.stale += 1
     if run.position.best is None or latest.beats(run.position.best):
         run.position.best, run.position.stale = latest, 0

@@ -18,6 +18,7 @@ from audio_cls import __version__
 from audio_cls.config import RunConfig
 from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
 from audio_cls.data.source import Source
+from audio_cls.data.variety import make_augmenter
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.losses import clip_losses
@@ -107,7 +108,10 @@ def set_up_training(
     )
     order = TrainingOrder(len(clips), shape, rank=accelerator.process_index, seed=cfg.train.seed)
     workers = choose_num_workers(cfg.train.num_workers)
-    loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers)
+    augmenter = make_augmenter(
+        cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
+    )
+    loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
     optimizer = make_optimizer(backbone.model, cfg.optim)
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)

@@ -203,7 +203,7 @@ def test_wrong_input_gets_one_line_and_exit_code_2(
     (tmp_path / "file").touch()
     new = tmp_path / "new"
     cases = {
-        "There is no folder './nowhere'": ("--dataset", "./nowhere", "--output-dir", new),
+        "There is no folder or file './nowhere'": ("--dataset", "./nowhere", "--output-dir", new),
         "There is no column 'gener'": ("--dataset", one_class, "--label-column", "gener"),
         "has 1 class (blues)": ("--dataset", one_class),
         "holds another run": ("--dataset", tone_folder, "--output-dir", run),

@@ -43,3 +43,24 @@ def test_the_mean_equals_the_mean_over_uneven_parts() -> None:
     logits, targets = torch.randn(7, 4), torch.randint(4, (7,))
     parts = torch.cat([clip_losses(logits[:5], targets[:5]), clip_losses(logits[5:], targets[5:])])
     torch.testing.assert_close(parts.mean(), clip_losses(logits, targets).mean())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_shares_cost_the_mean_of_what_their_labels_cost(smoothing: float) -> None:
+    logits = torch.randn(6, 4)
+    first, second = torch.tensor([0, 1, 2, 3, 0, 1]), torch.tensor([1, 1, 0, 2, 3, 2])
+    share = torch.tensor([0.0, 0.2, 0.5, 0.7, 0.9, 1.0])
+    shares = torch.zeros(6, 4)
+    shares[torch.arange(6), first] += share
+    shares[torch.arange(6), second] += 1 - share
+    alone = [clip_losses(logits, labels, label_smoothing=smoothing) for labels in (first, second)]
+    mixed = clip_losses(logits, shares, label_smoothing=smoothing)
+    assert mixed.shape == (6,)
+    torch.testing.assert_close(mixed, share * alone[0] + (1 - share) * alone[1])
+
+
+def test_shares_in_half_precision_are_float32_losses() -> None:
+    shares = torch.tensor([[0.25, 0.75]], dtype=torch.float16)
+    losses = clip_losses(torch.zeros(1, 2, dtype=torch.float16), shares)
+    assert losses.dtype == torch.float32
+    assert losses.item() == pytest.approx(math.log(2.0))

@@ -37,7 +37,7 @@ class InOurOrder(Dataset[dict[str, Tensor]]):
         return len(self.keys)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        wave, label, _, _ = self.pieces[self.keys[index]]
+        wave, label, *_ = self.pieces[self.keys[index]]
         return {"wave": wave, "label": label}
 
 

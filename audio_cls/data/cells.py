@@ -1,0 +1,207 @@
+"""The cells of a label column -> the class names of each clip, as the data set spells them.
+
+A clip has a tuple of names: one, several (multi-label) or none, and then a reason was counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import ClassLabel, Dataset, List, Value
+
+from audio_cls.data.found import AUDIO_SUFFIXES
+from audio_cls.errors import DatasetError
+
+Names = tuple[str, ...]
+MOST_NAMES = 1000  # a string column with more distinct values is no label
+# Columns that tell what the numbers of a column beside them mean, likeliest first.
+NAME_COLUMNS = ("category", "class", "class_name", "label_name", "genre", "name", "text")
+
+
+logger = logging.getLogger(__name__)
+
+
+class UnusableError(Exception):
+    """A cell that says nothing of the clip's class; the text is the reason to count."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The label column, read."""
+
+    order: Names  # every class there can be, in the order of their ids
+    clips: dict[str, list[Names]]  # split -> the names of each clip
+    faults: Counter[str]  # reason -> number of clips without a name
+
+
+def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None) -> Cells:
+    """Read a label column of any type that can hold classes.
+
+    Class labels keep their order, numbers go by size and words by spelling. Numbers are named by a
+    column beside them when one has exactly one text for each (`target` and `category`).
+
+    Args:
+        splits: Tables; one without the column has clips without a label.
+        column: The label column.
+        separator: What parts the names in a text with several of them, or None.
+
+    Raises:
+        DatasetError: Cells of this type cannot be classes.
+    """
+    kind = next(table.features[column] for table in splits.values() if column in table.features)
+    inner = kind.feature if isinstance(kind, List) else kind
+    values = {
+        split: table.with_format(None)[column][:]
+        if column in table.features
+        else [None] * len(table)
+        for split, table in splits.items()
+    }
+    names = read_names_beside(splits, column, values) if inner is kind else {}
+    read_one = _choose_reader(column, inner, names)
+    faults: Counter[str] = Counter()
+    known: dict[Names, Names] = {}  # so that equal tuples are one object
+    clips = {}
+    for split, cells in values.items():
+        own = []
+        for cell in cells:
+            parts = _split_cell(cell, separator)
+            read, problem = _read_parts(parts, read_one)
+            if problem:
+                faults[problem] += 1
+            own.append(known.setdefault(read, read))
+        clips[split] = own
+    if isinstance(inner, ClassLabel):
+        order = tuple(inner.names)
+    else:
+        order = _sort_names({name for read in known for name in read}, names)
+    return Cells(order, clips, faults)
+
+
+def read_names_beside(
+    splits: Mapping[str, Dataset], column: str, values: Mapping[str, list[Any]]
+) -> dict[int, str]:
+    """Return number -> name from a text column that has exactly one text for each number.
+
+    Empty when the column does not hold whole numbers or no such column is there.
+    """
+    first = next(iter(splits.values()))
+    if not isinstance(first.features.get(column), Value) or not _is_integer(first.features[column]):
+        return {}
+    texts = [name for name, kind in first.features.items() if _is_text(kind) and name != column]
+    texts.sort(key=lambda name: NAME_COLUMNS.index(name) if name in NAME_COLUMNS else 99)
+    for name in texts:
+        if len(first.unique(name)) > MOST_NAMES or any(
+            name not in table.features for table in splits.values()
+        ):
+            continue
+        pairs = {
+            (number, text)
+            for split, table in splits.items()
+            for number, text in zip(values[split], table[name][:], strict=True)
+            if number is not None and text
+        }
+        mapping = dict(pairs)
+        is_one_to_one = len(pairs) == len(mapping) == len(set(mapping.values()))
+        if is_one_to_one and len(mapping) > 1 and not _are_files(mapping.values()):
+            logger.info("The classes of '%s' have their names from '%s'.", column, name)
+            return mapping
+    return {}
+
+
+def _choose_reader(column: str, kind: Any, names: Mapping[int, str]) -> Callable[[Any], str]:  # noqa: ANN401
+    """Return what turns one value into a class name, or raises UnusableError."""
+    if isinstance(kind, ClassLabel):
+        return lambda value: _read_class_id(value, kind.names)
+    if isinstance(kind, Value) and (_is_text(kind) or kind.dtype == "bool"):
+        return _read_text
+    if isinstance(kind, Value) and (_is_integer(kind) or kind.dtype.startswith("float")):
+        return lambda value: _read_number(column, value, names)
+    raise DatasetError(
+        f"Column '{column}' ({kind}) cannot be a label: class labels, strings, whole numbers,"
+        " booleans and lists of them can. Choose another by --label-column."
+    )
+
+
+def _read_parts(parts: list[Any], read_one: Callable[[Any], str]) -> tuple[Names, str]:
+    """Name the values of one cell; a repeated name counts once, an unusable value is left out."""
+    read, problem = [], "" if parts else "empty"
+    for part in parts:
+        try:
+            read.append(read_one(part))
+        except UnusableError as error:
+            problem = str(error)
+    return tuple(dict.fromkeys(read)), "" if read else problem
+
+
+def _split_cell(cell: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
+    """Return the values of one cell; text is parted, and trimmed, only when asked for."""
+    if isinstance(cell, list):
+        return cell
+    if separator and isinstance(cell, str):
+        return [part.strip() for part in cell.split(separator) if part.strip()]
+    return [cell]
+
+
+def _read_class_id(value: int | None, names: list[str]) -> str:
+    if value is None:
+        raise UnusableError("null")
+    if value == -1:
+        raise UnusableError("-1")
+    if not 0 <= value < len(names):
+        raise UnusableError("out of range")
+    return str(names[value])
+
+
+def _read_text(value: str | bool | None) -> str:  # noqa: FBT001 (a cell, not an option)
+    if value is None:
+        raise UnusableError("null")
+    if str(value).strip() == "":
+        raise UnusableError("empty")
+    return str(value)
+
+
+def _read_number(column: str, value: float | None, names: Mapping[int, str]) -> str:
+    if value is None or math.isnan(value):
+        raise UnusableError("null")
+    if value != int(value):
+        raise DatasetError(
+            f"Column '{column}' holds {value}, which is no class but a measurement: whole numbers"
+            " can be classes. Choose another by --label-column."
+        )
+    if value == -1:
+        raise UnusableError("-1")
+    if names and int(value) not in names:
+        raise UnusableError("without a name")
+    return names.get(int(value), str(int(value)))
+
+
+def _sort_names(distinct: Iterable[str], beside: Mapping[int, str]) -> Names:
+    """Order names: by their numbers where they have some or are some, else by spelling."""
+    found = sorted(distinct)
+    if beside:
+        number = {name: key for key, name in beside.items()}
+        return tuple(sorted(found, key=lambda name: number[name]))
+    if all(_is_plain_number(name) for name in found):
+        return tuple(sorted(found, key=lambda name: (int(name), name)))
+    return tuple(found)
+
+
+def _is_plain_number(name: str) -> bool:
+    return name.removeprefix("-").isascii() and name.removeprefix("-").isdigit()
+
+
+def _is_text(kind: Any) -> bool:  # noqa: ANN401
+    return isinstance(kind, Value) and kind.dtype in ("string", "large_string")
+
+
+def _is_integer(kind: Value) -> bool:
+    return str(kind.dtype).startswith(("int", "uint"))
+
+
+def _are_files(names: Iterable[str]) -> bool:
+    return all(name.lower().endswith(AUDIO_SUFFIXES) for name in names)

@@ -1,0 +1,71 @@
+"""The usable clips of one split, and the way to their samples in the memory-mapped cache."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from audio_cls.config import Hertz
+from audio_cls.data.audio import Wave
+from audio_cls.data.windows import cut_wave
+
+Label = int | NDArray[np.float32]  # one id, or the share of each label, (L,)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The usable clips of one split."""
+
+    table: Dataset  # decoded: wave, num_samples
+    rows: NDArray[np.int64]  # (N,) rows of the table
+    labels: NDArray[np.int64]  # (N,)
+    ids: NDArray[np.str_]  # (N,)
+    lengths: NDArray[np.int64]  # (N,) samples
+    sampling_rate: Hertz
+
+    def __len__(self) -> int:
+        """Count the clips."""
+        return len(self.rows)
+
+    @property
+    def seconds(self) -> float:
+        """Return the total duration."""
+        return float(self.lengths.sum()) / self.sampling_rate
+
+    def read_label(self, number: int) -> Label:
+        """Return a clip's label: its id, or its row where clips have several, (L,)."""
+        label = self.labels[number]
+        return int(label) if label.ndim == 0 else np.asarray(label, dtype=np.float32)
+
+    def read_wave(self, number: int, start: int, stop: int) -> Wave:
+        """Copy samples start to stop of a clip; only that part of the cache file is touched.
+
+        Past its end, the clip begins again.
+        """
+        begins, chunks = self._waves
+        row = int(self.rows[number])
+        place = int(np.searchsorted(begins, row, side="right")) - 1
+        samples, offsets = chunks[place]
+        begin, end = offsets[row - begins[place] : row - begins[place] + 2]
+        return cut_wave(samples[begin:end], start, stop)
+
+    @functools.cached_property
+    def _waves(self) -> tuple[NDArray[np.int64], list[tuple[Wave, NDArray[np.int32]]]]:
+        """Return the first row of each chunk of the table, and the chunks' samples and offsets.
+
+        These are views of the memory-mapped file: nothing is read yet.
+        """
+        table = self.table.flatten_indices() if self.table._indices is not None else self.table
+        chunks = [chunk for chunk in table.data.column("wave").chunks if len(chunk)]
+        begins = np.cumsum([0, *(len(chunk) for chunk in chunks)])[:-1]
+        views = [(chunk.values.to_numpy(), chunk.offsets.to_numpy()) for chunk in chunks]
+        return begins, views
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the views out when a loader process is sent the clips: it maps the file itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_waves"}

@@ -1,0 +1,71 @@
+"""Which decoded clips cannot be used, and what to do about it.
+
+Decoding itself finds what is missing, unreadable, empty, truncated, not finite or too long; what is
+too short or silent depends on settings alone and is told from the cached lengths and peaks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from audio_cls.config import DataConfig, Hertz
+from audio_cls.errors import DatasetError
+
+SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit sound, nothing can be heard
+
+logger = logging.getLogger(__name__)
+
+
+def find_faults(
+    decoded: Dataset, ids: NDArray[np.str_], sampling_rate: Hertz, cfg: DataConfig
+) -> dict[str, str]:
+    """List the clips that cannot be used.
+
+    Args:
+        decoded: Table of `decode_clips`, N rows.
+        ids: Names of the clips, shape (N,).
+        sampling_rate: Rate of the waves in Hz.
+        cfg: `min_clip_seconds` and `drop_silent`.
+
+    Returns:
+        Clip id -> reason, after which details may follow a colon.
+    """
+    lengths, peaks = np.array(decoded["num_samples"][:]), np.array(decoded["peak"][:])
+    texts = np.array([text or "" for text in decoded["fault"][:]], dtype=object)
+    for row in np.flatnonzero((texts == "") & (lengths < cfg.min_clip_seconds * sampling_rate)):
+        texts[row] = f"too short: {lengths[row] / sampling_rate:.3f} s"
+    if cfg.drop_silent:
+        texts[(texts == "") & (peaks < SILENT_PEAK)] = "silent"
+    return {str(ids[row]): texts[row] for row in np.flatnonzero(texts != "")}
+
+
+def check_faults(faults: dict[str, str], num_clips: int, cfg: DataConfig) -> None:
+    """Say in one line how many clips are set aside and why.
+
+    Raises:
+        DatasetError: There are more than `cfg.max_bad_share`, or any at all with
+            `--bad-audio fail`.
+    """
+    if not faults:
+        return
+    kinds = Counter(text.split(":")[0] for text in faults.values())
+    summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
+    clip, reason = next(iter(faults.items()))
+    first = f"first: {clip}, {reason}"
+    if cfg.bad_audio == "fail":
+        raise DatasetError(
+            f"{len(faults)} of {num_clips} clips cannot be used ({summary}; {first}). Mend or"
+            " remove them, or set them aside by --bad-audio skip."
+        )
+    if len(faults) > cfg.max_bad_share * num_clips:
+        share = np.ceil(100 * len(faults) / num_clips) / 100
+        raise DatasetError(
+            f"{len(faults)} of {num_clips} clips cannot be used ({summary}; {first}). Mend them,"
+            f" or allow it by --max-bad-share {share:.2f}"
+        )
+    logger.warning("%d of %d clips set aside: %s.", len(faults), num_clips, summary)

@@ -1,0 +1,56 @@
+"""The formats that libsndfile does not read (m4a, webm, wma, aac), by PyAV, which is optional."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.config import Hertz
+from audio_cls.errors import AudioError
+
+EXTRA = "needs the extra 'formats'"  # the reason that bad_audio.csv gives
+
+
+def decode_foreign(
+    bytes_: bytes | None, path: str | None, container: str
+) -> tuple[NDArray[np.float32], Hertz, str]:
+    """Decode the first audio stream of a file by PyAV, which brings FFmpeg along.
+
+    Args:
+        bytes_: The encoded file; None to read `path` instead.
+        path: Where the file lies.
+        container: What the file is, for messages.
+
+    Returns:
+        Samples, shape (T, C), float32; their rate in Hz; the codec's name.
+
+    Raises:
+        AudioError: PyAV is not installed (the text names the extra), or the file cannot be decoded.
+    """
+    try:
+        av: Any = importlib.import_module("av")
+    except ImportError as error:
+        detail = f"{container} is decoded by PyAV; run pip install 'audio-cls[formats]'"
+        raise AudioError(EXTRA, detail) from error
+    blocks = []
+    try:
+        with av.open(io.BytesIO(bytes_) if bytes_ is not None else path) as file:
+            if not file.streams.audio:
+                raise AudioError("unreadable", f"the {container} file holds no sound")
+            stream = file.streams.audio[0]
+            own_rate, codec = int(stream.rate), str(stream.codec_context.name)
+            planar = av.AudioResampler(format="fltp")
+            for frame in file.decode(stream):
+                blocks += [part.to_ndarray() for part in planar.resample(frame)]
+            blocks += [part.to_ndarray() for part in planar.resample(None)]
+    except (av.error.FFmpegError, ValueError, RuntimeError) as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError("unreadable", str(error)) from error
+    if not blocks:
+        raise AudioError("empty")
+    return np.concatenate(blocks, axis=1).T, own_rate, codec

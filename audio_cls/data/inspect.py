@@ -1,0 +1,171 @@
+"""What is in a data set: every clip is decoded once, at its own rate, and what it is like is noted.
+
+In: the settings of a data set. Out: an `Inspection`, one `ClipNote` a clip; summary.py counts them,
+page.py shows them. Nothing is cached and nothing is resampled. The first clips are taken evenly
+from the whole data set, so that an early answer is a fair one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+from numpy.typing import NDArray
+
+from audio_cls.config import DataConfig
+from audio_cls.data.audio import read_clip_ids
+from audio_cls.data.labels import Labels, read_labels
+from audio_cls.data.sound import read_sound
+from audio_cls.data.source import Source, load_source
+from audio_cls.errors import AudioError, DatasetError
+
+FIRST_CLIPS = 200  # clips after which there is a first answer
+CLIPS_AT_ONCE = 20  # clips between two reports of progress
+
+# Columns that say who or what was recorded, and so what belongs into one split only.
+GROUP_COLUMNS = (
+    *("speaker", "speaker_id", "client_id", "artist", "artist_id", "track", "track_id"),
+    *("album", "session", "recording", "recording_id", "singer", "subject", "patient_id"),
+)
+
+
+@dataclass(frozen=True)
+class ClipNote:
+    """What one clip is like."""
+
+    seconds: float = 0.0
+    sampling_rate: int = 0  # Hz of the file
+    num_channels: int = 0
+    encoding: str = ""
+    peak: float = 0.0  # largest absolute sample
+    hash: str = ""  # of the decoded sound; empty for a clip that cannot be used
+    fault: str | None = None
+
+
+@dataclass
+class Inspection:
+    """A data set and what has been noted of it so far."""
+
+    cfg: DataConfig
+    source: Source
+    labels: Labels | None
+    label_fault: str | None  # why there are no labels
+    table: Dataset  # all splits, the audio column only
+    split_of: NDArray[np.str_]  # (number of clips,)
+    ids: NDArray[np.str_]  # (number of clips,)
+    groups: dict[str, list[str]]  # group column -> each clip's group as text
+    notes: dict[int, ClipNote] = field(default_factory=dict)  # row -> note
+
+    @property
+    def num_clips(self) -> int:
+        """Count the clips of all splits."""
+        return len(self.table)
+
+    def read(self) -> Iterator[int]:
+        """Note every clip; yield how many are done, after `FIRST_CLIPS` in any case."""
+        order = order_clips(self.num_clips)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # libsndfile works outside Python's lock
+            for start in range(0, self.num_clips, CLIPS_AT_ONCE):
+                rows = order[start : start + CLIPS_AT_ONCE].tolist()
+                self.notes.update(zip(rows, pool.map(self._note, rows), strict=True))
+                yield len(self.notes)
+
+    def read_clip(self, row: int) -> tuple[bytes | None, str | None]:
+        """Return the bytes and the path of one clip, each None when there is none."""
+        clip = self.table[row].column(0)[0]
+        return (clip["bytes"].as_py(), clip["path"].as_py()) if clip.is_valid else (None, None)
+
+    def _note(self, row: int) -> ClipNote:
+        """Decode one clip and note what it is like."""
+        return note_clip(*self.read_clip(row), self.cfg)
+
+
+def open_inspection(cfg: DataConfig) -> Inspection:
+    """Find the data set and its labels; no clip is decoded yet. Downloads.
+
+    Raises:
+        DatasetError: There is no such data set or audio column.
+    """
+    source = load_source(cfg)
+    labels, label_fault = None, None
+    try:
+        labels = read_labels(source.splits, cfg)
+    except DatasetError as error:
+        label_fault = str(error)
+    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+    return Inspection(
+        cfg=cfg,
+        source=source,
+        labels=labels,
+        label_fault=label_fault,
+        table=concatenate_datasets(sounds).with_format("arrow"),
+        split_of=np.repeat(list(source.splits), [len(table) for table in sounds]),
+        ids=read_clip_ids(source.splits, source.audio_column),
+        groups=read_groups(source, cfg.group_column),
+    )
+
+
+def order_clips(num_clips: int) -> NDArray[np.int64]:
+    """Return all rows: first `FIRST_CLIPS` evenly from the whole, then the others in their order.
+
+    >>> order_clips(3).tolist()
+    [0, 1, 2]
+    """
+    rows = np.arange(num_clips)
+    first = np.unique(np.linspace(0, max(0, num_clips - 1), min(num_clips, FIRST_CLIPS), dtype=int))
+    return np.concatenate([first, np.setdiff1d(rows, first)])
+
+
+def note_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipNote:
+    """Decode one file and note what it is like."""
+    try:
+        sound = read_sound(bytes_, path, cfg.max_clip_seconds)
+    except AudioError as error:
+        return ClipNote(fault=str(error))
+    samples, rate = sound.samples, sound.sampling_rate
+    seconds = len(samples) / rate
+    digest = hashlib.blake2b(np.ascontiguousarray(samples).tobytes(), digest_size=16)
+    digest.update(f"{rate}/{samples.shape[1]}".encode())
+    return ClipNote(
+        seconds=seconds,
+        sampling_rate=rate,
+        num_channels=samples.shape[1],
+        encoding=sound.encoding,
+        peak=max(float(samples.max()), -float(samples.min())),
+        hash=digest.hexdigest(),
+        fault=f"too short: {seconds:.3f} s" if seconds < cfg.min_clip_seconds else None,
+    )
+
+
+def read_groups(source: Source, wanted: str | None) -> dict[str, list[str]]:
+    """Read the group columns: the wanted one, else those whose names say that they are one.
+
+    Raises:
+        DatasetError: There is no wanted column.
+    """
+    columns = list(dict.fromkeys(name for t in source.splits.values() for name in t.column_names))
+    if wanted is not None and wanted not in columns:
+        raise DatasetError(
+            f"There is no column '{wanted}' for --group-column: choose of {', '.join(columns)}."
+        )
+    names = [wanted] if wanted is not None else [c for c in columns if c.lower() in GROUP_COLUMNS]
+    return {
+        name: [_to_text(cell) for t in source.splits.values() for cell in _read_cells(t, name)]
+        for name in names
+    }
+
+
+def _read_cells(table: Dataset, name: str) -> list[Any]:
+    """Return a column, or nothing for each row where a split lacks it."""
+    return list(table[name][:]) if name in table.column_names else [None] * len(table)
+
+
+def _to_text(cell: object) -> str:
+    """Write one cell; nothing becomes the empty text."""
+    return "" if cell is None else str(cell)

@@ -1,0 +1,204 @@
+"""What makes a test score too good: one sound in two splits, or a test set the model has heard.
+
+Equal sounds are found by a hash of the decoded wave, so that a copy under another name or in
+another lossless format is still a copy.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import yaml
+from datasets import Dataset
+from huggingface_hub import HfApi, metadata_load
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
+from numpy.typing import NDArray
+
+from audio_cls.config import ModelConfig
+from audio_cls.data.cuts import Rows
+from audio_cls.data.source import Source
+from audio_cls.demo_data import locate_builtin
+
+KEEPING_ORDER = ("test", "validation", "train")  # which split keeps a sound that two of them have
+SHORTEST_NAME = 5  # letters of a data set's name that may be looked for inside another's
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A clip whose sound another clip has as well."""
+
+    id: str
+    split: str
+    same_as: str  # id of the clip that is kept
+    same_as_split: str
+    has_same_label: bool
+
+    @property
+    def is_leak(self) -> bool:
+        """Tell whether the two clips are in different splits."""
+        return self.split != self.same_as_split
+
+
+def hash_waves(decoded: Dataset) -> NDArray[np.str_]:
+    """Hash the wave of every clip, or read the hashes where that was done before. Writes a cache.
+
+    Args:
+        decoded: Decoded clips with a column `wave`.
+
+    Returns:
+        Shape (number of clips,): 32 hex letters each, empty for a clip without sound.
+    """
+    digest = hashlib.sha256(f"{decoded._fingerprint}/hash".encode()).hexdigest()[:32]
+    cache = Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "hashes" / f"{digest}.npy"
+    if cache.is_file():
+        return np.asarray(np.load(cache))
+    hashes = [name for batch in _iterate_batches(decoded) for name in _hash_batch(batch)]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    part = cache.with_suffix(f".{os.getpid()}.npy")
+    np.save(part, np.array(hashes, dtype="U32"))
+    part.replace(cache)
+    return np.array(hashes, dtype="U32")
+
+
+def find_duplicates(
+    parts: Mapping[str, Rows],
+    hashes: NDArray[np.str_],
+    ids: NDArray[np.str_],
+    labels: NDArray[np.int64],
+) -> list[Duplicate]:
+    """List the clips whose sound was met before, in test first, then validation, then train.
+
+    Args:
+        parts: Split -> rows of the three arrays below; one row may be in validation and test.
+        hashes: Hash of each row's sound, empty for none.
+        ids: Id of each row.
+        labels: Class of each row.
+    """
+    first: dict[str, tuple[int, str]] = {}
+    found = []
+    for split in KEEPING_ORDER:
+        for row in parts.get(split, ()):
+            if not hashes[row]:
+                continue
+            kept, kept_split = first.setdefault(str(hashes[row]), (int(row), split))
+            if kept != row:
+                same_label = bool(labels[row] == labels[kept])
+                duplicate = Duplicate(str(ids[row]), split, str(ids[kept]), kept_split, same_label)
+                found.append(duplicate)
+    return found
+
+
+def drop_duplicates(
+    parts: Mapping[str, Rows], ids: NDArray[np.str_], duplicates: Sequence[Duplicate]
+) -> dict[str, Rows]:
+    """Leave the duplicates out of their splits."""
+    left_out = {(one.split, one.id) for one in duplicates}
+    return {
+        split: np.array([row for row in rows if (split, str(ids[row])) not in left_out], np.int64)
+        for split, rows in parts.items()
+    }
+
+
+def announce_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) -> None:
+    """Say in one line how many clips share their sound with another."""
+    if not duplicates:
+        return
+    leaks = sum(one.is_leak for one in duplicates)
+    contradictions = sum(not one.has_same_label for one in duplicates)
+    fate = "left out" if are_dropped else "kept; --deduplicate leaves them out"
+    logger.warning(
+        "%d clips sound the same as another (%d in another split, %d with another label; first:"
+        " %s = %s): %s. See duplicates.csv.",
+        *(len(duplicates), leaks, contradictions),
+        *(duplicates[0].id, duplicates[0].same_as, fate),
+    )
+
+
+def save_duplicates(path: Path, duplicates: Sequence[Duplicate]) -> None:
+    """Write a row a duplicate: id, split, same_as, same_as_split, same_label."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "split", "same_as", "same_as_split", "same_label"])
+        for one in duplicates:
+            same_label = "yes" if one.has_same_label else "no"
+            writer.writerow([one.id, one.split, one.same_as, one.same_as_split, same_label])
+
+
+def warn_if_heard(source: Source, cfg: ModelConfig) -> None:
+    """Warn when the checkpoint's card says that it was trained on this data set. Asks the Hub.
+
+    A card that cannot be read says nothing. Weights that start at random have heard nothing.
+    """
+    if cfg.from_scratch:
+        return
+    heard = [name for name in read_card_datasets(cfg) if is_same_dataset(name, source)]
+    if heard:
+        logger.warning(
+            "The card of '%s' lists '%s' among its training data: it may have heard the test clips"
+            " of '%s', and the test score may be too good.",
+            *(cfg.model, heard[0], source.name),
+        )
+
+
+def read_card_datasets(cfg: ModelConfig) -> list[str]:
+    """Return the `datasets:` of a checkpoint's card, in its folder or on the Hub; else nothing."""
+    folder = locate_builtin(cfg.model) or Path(cfg.model).expanduser()
+    try:
+        if folder.is_dir():
+            header = metadata_load(folder / "README.md") or {}
+        else:
+            card = HfApi().model_info(cfg.model, revision=cfg.model_revision).card_data
+            header = {"datasets": getattr(card, "datasets", None)}
+    except (OSError, ValueError, httpx.HTTPError, yaml.YAMLError):
+        return []
+    listed = header.get("datasets") or []
+    return [str(name) for name in ([listed] if isinstance(listed, str) else listed)]
+
+
+def is_same_dataset(listed: str, source: Source) -> bool:
+    """Tell whether a card's data set is this one, or a copy of it by another owner.
+
+    Names are compared without owner and punctuation; `gtzan` is also found in `gtzan-genre`.
+    """
+    names = [re.sub(r"[^a-z0-9]", "", n.split("/")[-1].lower()) for n in (listed, source.name)]
+    shorter, longer = sorted(names, key=len)
+    if source.is_local or len(shorter) < SHORTEST_NAME:
+        return shorter == longer
+    return shorter in longer
+
+
+def _iterate_batches(decoded: Dataset) -> Iterator[pa.RecordBatch]:
+    """Read the waves batch by batch.
+
+    From the cache files and not through their memory map, whose pages would pile up in memory until
+    all the sound was there.
+    """
+    files = [entry["filename"] for entry in decoded.cache_files]
+    if decoded._indices is not None or not files:
+        yield from decoded.select_columns(["wave"]).flatten_indices().data.table.to_batches()
+        return
+    for file in files:
+        with pa.OSFile(file) as source:
+            yield from pa.ipc.open_stream(source)
+
+
+def _hash_batch(batch: pa.RecordBatch) -> Iterator[str]:
+    """Hash the waves of one batch, '' for one without sound."""
+    for wave in batch.column("wave"):
+        if wave.is_valid and len(wave.values):
+            samples = wave.values.to_numpy(zero_copy_only=True)
+            yield hashlib.blake2b(samples, digest_size=16).hexdigest()
+        else:
+            yield ""

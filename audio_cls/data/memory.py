@@ -1,0 +1,69 @@
+"""Memory of mapped files, given back once it has been read.
+
+`datasets` maps its Arrow files into memory. The system counts every page that was read as the
+process's own until another needs the room, so that a walk over a data set seems to grow to its
+size, and a limit on memory (a container's, a cluster's) may end it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+from typing import Any
+
+import pyarrow as pa
+
+BYTES_BETWEEN = 2**26  # read between two times that pages are given back: 64 MB
+DONT_NEED = 4  # MADV_DONTNEED of Linux: forget the pages; the file still has them
+
+
+class PageRelease:
+    """Counts what is read of mapped columns, and gives their pages back now and then."""
+
+    def __init__(self) -> None:
+        self.num_bytes = 0
+
+    def __call__(self, column: pa.ChunkedArray) -> None:
+        """Note that a column has been read; does nothing where the system is not Linux."""
+        self.num_bytes += column.nbytes
+        if self.num_bytes >= BYTES_BETWEEN and sys.platform == "linux":
+            self.num_bytes = 0
+            release_pages(column)
+
+
+def release_pages(column: pa.ChunkedArray) -> int:
+    """Give back the pages of the files that a column is mapped from, all that was read of them.
+
+    Returns:
+        The size of these files' mappings; 0 for a column that the process made itself, which is
+        left alone.
+    """
+    buffers = [buffer for chunk in column.chunks for buffer in chunk.buffers() if buffer]
+    ranges = [(buffer.address, buffer.address + buffer.size) for buffer in buffers]
+    released = 0
+    for first, last in _list_mappings():
+        if any(first <= start and stop <= last and start < stop for start, stop in ranges):
+            is_done = _load_madvise()(first, last - first, DONT_NEED) == 0
+            released += (last - first) * is_done
+    return released
+
+
+def _list_mappings() -> list[tuple[int, int]]:
+    """List first and last address of the files that are mapped for reading only."""
+    found = []
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            parts = line.split(maxsplit=5)
+            if parts[1] in ("r--s", "r--p") and parts[4] != "0":
+                first, last = (int(address, 16) for address in parts[0].split("-"))
+                found.append((first, last))
+    return found
+
+
+@functools.cache
+def _load_madvise() -> Any:  # noqa: ANN401 (a function of the C library)
+    """Return the C library's madvise."""
+    madvise = ctypes.CDLL(None, use_errno=True).madvise
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return madvise

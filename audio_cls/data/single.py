@@ -1,0 +1,45 @@
+"""One split alone, for evaluation: its clips are decoded, the others are not touched."""
+
+from __future__ import annotations
+
+import numpy as np
+from datasets import concatenate_datasets
+
+from audio_cls.config import DataConfig, Hertz
+from audio_cls.data.audio import decode_clips
+from audio_cls.data.clips import Clips
+from audio_cls.data.cuts import Rows, cap_rows
+from audio_cls.data.faults import check_faults, find_faults
+from audio_cls.data.prepare import hash_rows
+from audio_cls.data.source import Source
+from audio_cls.data.splits import Pool
+from audio_cls.errors import DatasetError, list_names
+
+
+def prepare_split(
+    source: Source, pool: Pool, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
+) -> tuple[Clips, dict[str, str]]:
+    """Decode these rows of the pool, capped by `--max-eval-samples` as in training.
+
+    Writes the cache of waves.
+
+    Returns:
+        The clips that can be used, and {clip id: reason} of the others.
+
+    Raises:
+        DatasetError: More than `cfg.max_bad_share` of the clips are bad, or none is left.
+    """
+    own = cap_rows(rows, pool.labels, cfg.max_eval_samples, cfg.split_seed)
+    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+    table = concatenate_datasets(sounds).select(own)
+    key = f"{source.content_key}/{hash_rows(own)}"
+    decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
+    faults = find_faults(decoded, pool.ids[own], sampling_rate, cfg)
+    check_faults(faults, len(own), cfg)
+    kept = np.flatnonzero([name not in faults for name in pool.ids[own]])
+    if len(kept) == 0:
+        raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")
+    lengths = np.array(decoded["num_samples"][:])[kept]
+    row = own[kept]
+    clips = Clips(decoded, kept, pool.labels[row], pool.ids[row], lengths, sampling_rate)
+    return clips, faults

@@ -1,0 +1,166 @@
+"""The stations of scripts/evaluate.py that training has no need of."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audio_cls.config import EvalConfig
+from audio_cls.data.clips import Clips
+from audio_cls.data.facts import ClipFacts
+from audio_cls.data.labels import Labels
+from audio_cls.data.source import Source
+from audio_cls.errors import RunFolderError
+from audio_cls.evaluation.compare import aggregate_folders, compare_runs
+from audio_cls.evaluation.figures import draw_figures
+from audio_cls.evaluation.predictions import read_facts, read_predictions
+from audio_cls.evaluation.report import report_scores, write_report
+from audio_cls.evaluation.scoring import Scores
+
+logger = logging.getLogger(__name__)
+
+
+def open_output(path: Path) -> Path:
+    """Make the folder for the results. Main process only.
+
+    An earlier evaluation in it is replaced.
+
+    Raises:
+        RunFolderError: It is a training's run folder, whose own results would be lost, or it
+            cannot be written.
+    """
+    if (path / "run_config.yaml").is_file():
+        raise RunFolderError(
+            f"'{path}' is a run folder: its own results.json would be lost."
+            " Choose another --output-dir; --update-card brings results into the run."
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RunFolderError(
+            f"'{path}' cannot be written ({error.strerror}). Give another --output-dir."
+        ) from error
+    return path
+
+
+def describe_judged(
+    source: Source, labels: Labels, clips: Clips, split: str, origin: str
+) -> dict[str, Any]:
+    """Return the `dataset` part of results.json for one split that was judged."""
+    return {
+        "id": source.name if source.is_local else source.id,
+        "name": source.name,
+        "config": source.config,
+        "revision": source.revision,
+        "is_local": source.is_local,
+        "license": source.license,
+        "audio_column": source.audio_column,
+        "label_column": labels.column,
+        "is_test_validation": False,
+        "split": {
+            "test": {
+                "name": split,
+                "origin": origin,
+                "num_examples": len(clips),
+                "seconds": round(clips.seconds, 2),
+            }
+        },
+    }
+
+
+def write_answer(
+    folder: Path,
+    results: Mapping[str, Any],
+    scores: Scores,
+    facts: ClipFacts | None,
+    other: Path | None,
+) -> None:
+    """Write everything an evaluation leaves, compared with another run if asked. Main process only.
+
+    ::
+
+        FOLDER/
+          results.json       numbers, of the same form as a run's
+          predictions.csv    a row per clip
+          clips.csv          length, rate and group of each clip
+          figures/           pictures and the confusion matrix
+    """
+    names = tuple(results["labels"])
+    whole = dict(results)
+    if other is not None:
+        whole["comparison"] = compare_runs(scores, names, other, facts)
+    write_report(folder, whole, scores, facts)
+    draw_figures(folder)
+    _announce(whole)
+
+
+def answer_from_files(
+    predictions: Path | None,
+    runs: tuple[Path, ...],
+    folder: Path,
+    cfg: EvalConfig,
+    other: Path | None,
+) -> None:
+    """Answer what needs no model: numbers from predictions.csv, or the spread of several runs."""
+    if predictions is not None:
+        recompute(predictions, folder, cfg, other)
+    else:
+        aggregate(runs, folder)
+
+
+def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> None:
+    """Compute everything again from a predictions.csv, and clips.csv if it lies beside it.
+
+    Raises:
+        RunFolderError: One of the files is not what its name says, or the folder is a run.
+    """
+    scores, names = read_predictions(path)
+    facts = read_facts(path.parent / "clips.csv", scores)
+    results = {
+        "labels": list(names),
+        "metric": cfg.metric_key,
+        "test": report_scores(scores, names, cfg, facts),
+    }
+    write_answer(open_output(folder), results, scores, facts, other)
+
+
+def aggregate(folders: tuple[Path, ...], folder: Path) -> None:
+    """Write FOLDER/aggregate.json: mean, sd and interval of several runs' test numbers.
+
+    Raises:
+        RunFolderError: One of them is no finished run, or there is only one.
+    """
+    found = aggregate_folders(folders)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "aggregate.json").write_text(text + "\n", "utf-8")
+    for name in ("accuracy", "f1_macro"):
+        numbers = found["test"][name]
+        bounds = f"{numbers['ci95_low']:.4f} to {numbers['ci95_high']:.4f}"
+        spread = f"sd {numbers['sd']:.4f}, 95 % interval {bounds}"
+        logger.info("%s %.4f over %d runs (%s)", name, numbers["mean"], len(folders), spread)
+
+
+def _announce(results: Mapping[str, Any]) -> None:
+    """Say the headline with its interval, and who is better where two were compared."""
+    test = results["test"]
+    low, high = test["accuracy_ci95"]
+    text = "accuracy %.4f on %d clips (95 %% interval %.3f to %.3f), macro F1 %.4f, ECE %.4f"
+    shown = (test["accuracy"], test["num_examples"], low, high, test["f1_macro"], test["ece"])
+    logger.info(text, *shown)
+    if "note" in test["intervals"]:
+        logger.warning(test["intervals"]["note"])
+    told = results.get("comparison")
+    if told is not None:
+        logger.info(
+            "against %s: %+.4f (only this one right %d, only the other %d, McNemar p = %.4g)",
+            *(told["other"], told["accuracy_difference"], told["only_this_right"]),
+            *(told["only_other_right"], told["mcnemar_p"]),
+        )

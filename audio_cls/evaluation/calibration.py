@@ -1,0 +1,85 @@
+"""Whether 0.9 means right nine times of ten: one temperature, fitted on validation.
+
+Guo et al. 2017 (arXiv:1706.04599), section 4.2. It is applied to a clip's probabilities, after its
+windows were brought together: p**(1 / temperature), scaled to sum 1. For mean-logit that is the
+softmax of the mean logits divided by the temperature. No prediction changes by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+
+from audio_cls.evaluation.scores import LEAST_PROBABILITY, expected_calibration_error, log_loss
+from audio_cls.evaluation.scoring import DECIMALS, Scores
+
+HOTTEST = 20.0  # a temperature beyond this, or below its inverse, says that nothing was learnt
+
+
+def apply_temperature(
+    probabilities: NDArray[np.float64], temperature: float
+) -> NDArray[np.float64]:
+    """Return probabilities (N, L) made less sure (above 1) or surer (below 1), summing to 1.
+
+    >>> apply_temperature(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
+    [[0.667, 0.333]]
+    """
+    logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY)) / temperature
+    powers = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def fit_temperature(scores: Scores) -> float:
+    """Return the temperature with the smallest log loss on these clips, to four decimals.
+
+    Args:
+        scores: Of validation clips: on test clips the fit would flatter itself.
+    """
+
+    def judge(log_temperature: float) -> float:
+        return log_loss(
+            scores.labels, apply_temperature(scores.probabilities, float(np.exp(log_temperature)))
+        )
+
+    limit = float(np.log(HOTTEST))
+    found = minimize_scalar(judge, bounds=(-limit, limit), method="bounded")
+    return round(float(np.exp(found.x)), 4)
+
+
+def calibrate(scores: Scores, temperature: float) -> Scores:
+    """Return the scores at a temperature, rounded like those that were given."""
+    warm = apply_temperature(scores.probabilities, temperature).round(DECIMALS)
+    # Rounding may tie the two best labels; the prediction must stay what it was.
+    return replace(scores, probabilities=_keep_best(warm, scores.predictions))
+
+
+def _keep_best(probabilities: NDArray[np.float64], best: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Raise the best label by one last decimal where rounding put an earlier one level with it."""
+    rows = np.flatnonzero(probabilities.argmax(axis=1) != best)
+    kept = probabilities.copy()
+    kept[rows, best[rows]] = (kept[rows].max(axis=1) + 10.0**-DECIMALS).round(DECIMALS)
+    return kept
+
+
+def report_calibration(scores: Scores, temperature: float, *, is_applied: bool) -> dict[str, Any]:
+    """Return the `calibration` part of results.json: the test before and after the temperature.
+
+    Args:
+        scores: Of the test clips, as the model gave them.
+        temperature: Fitted on validation.
+        is_applied: The `test` part and predictions.csv are those after.
+    """
+    after = calibrate(scores, temperature)
+    return {
+        "temperature": temperature,
+        "is_applied": is_applied,
+        **{
+            f"{name}_{when}": round(function(some.labels, some.probabilities), 4)
+            for name, function in (("ece", expected_calibration_error), ("log_loss", log_loss))
+            for when, some in (("before", scores), ("after", after))
+        },
+    }

@@ -1,0 +1,115 @@
+"""Two runs on the same clips, and many runs on average.
+
+Comes in: a finished run's folder or predictions.csv. Goes out: parts of results.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.data.facts import ClipFacts
+from audio_cls.errors import RunFolderError, list_names
+from audio_cls.evaluation.intervals import (
+    aggregate_runs,
+    difference_interval,
+    group_rows,
+    mcnemar_test,
+)
+from audio_cls.evaluation.predictions import read_predictions
+from audio_cls.evaluation.scoring import DECIMALS, Scores
+
+
+def compare_runs(
+    scores: Scores, names: Sequence[str], other: Path, facts: ClipFacts | None
+) -> dict[str, Any]:
+    """Return the `comparison` part of results.json: who is right where the two differ.
+
+    Args:
+        scores: Of this run.
+        names: Its labels.
+        other: The other run's folder, or its predictions.csv.
+        facts: Of the clips; with groups, the interval of the difference draws groups. McNemar's
+            test always takes clips for independent.
+
+    Raises:
+        RunFolderError: The other run did not judge these clips, or by other true labels.
+    """
+    path = other / "predictions.csv" if other.is_dir() else other
+    their = _read_hits(path, scores, names)
+    own = scores.labels == scores.predictions
+    gain = own.astype(np.float64) - their
+    units = group_rows(len(own), None if facts is None else facts.groups)
+    interval = difference_interval(lambda some: float(gain[some].mean()), units)
+    counts = [int((own & ~their).sum()), int((their & ~own).sum())]
+    return {
+        "other": path.parent.name if path.name == "predictions.csv" else path.name,
+        "accuracy_other": round(float(their.mean()), DECIMALS),
+        "accuracy_difference": round(float(gain.mean()), DECIMALS),
+        "accuracy_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
+        "only_this_right": counts[0],
+        "only_other_right": counts[1],
+        "both_right": int((own & their).sum()),
+        "both_wrong": int((~own & ~their).sum()),
+        "mcnemar_p": round(mcnemar_test(*counts), DECIMALS),
+    }
+
+
+def _read_hits(path: Path, scores: Scores, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which of these clips another run had right, (N,); refuse other clips or truths."""
+    theirs, their_names = read_predictions(path)
+    place = {str(name): row for row, name in enumerate(theirs.ids)}
+    missing = [str(name) for name in scores.ids if str(name) not in place]
+    if missing:
+        raise RunFolderError(
+            f"'{path}' lacks {len(missing)} of these {len(scores.ids)} clips (first: {missing[0]})."
+            " Evaluate both on the same --dataset and --split, then compare the two folders."
+        )
+    rows = np.array([place[str(name)] for name in scores.ids])
+    own_truth = np.array(names)[scores.labels]
+    their_truth = np.array(their_names)[theirs.labels[rows]]
+    differing = scores.ids[own_truth != their_truth]
+    if len(differing):
+        raise RunFolderError(
+            f"'{path}' has other true labels for {len(differing)} clips"
+            f" ({list_names(differing[:3])}). Evaluate both with the same --label-map."
+        )
+    return np.asarray((theirs.labels == theirs.predictions)[rows])
+
+
+def aggregate_folders(folders: Sequence[Path]) -> dict[str, Any]:
+    """Bring the test numbers of several seeds or folds together: mean, sd, 95 % interval.
+
+    Raises:
+        RunFolderError: One of the folders has no results.json with a test, or there is only one.
+    """
+    if len(folders) < 2:
+        raise RunFolderError("One run has no spread: give --aggregate twice or more.")
+    tests = []
+    for folder in folders:
+        try:
+            test = json.loads((folder / "results.json").read_text("utf-8"))["test"]
+            tests.append({k: float(v) for k, v in test.items() if isinstance(v, int | float)})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunFolderError(
+                f"'{folder}' has no results.json with a test ({error}). Give folders of finished"
+                " runs by --aggregate."
+            ) from error
+    found = aggregate_runs(tests)
+    return {
+        "runs": [folder.name for folder in folders],
+        "test": {
+            name: {key: _round(value) for key, value in numbers.items()}
+            for name, numbers in found.items()
+        },
+    }
+
+
+def _round(value: float | int | None) -> float | int | None:
+    """Round a number to six decimals, leave counts and nothing as they are."""
+    return round(value, DECIMALS) if isinstance(value, float) else value

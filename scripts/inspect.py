@@ -1,0 +1,29 @@
+#!/usr/bin/env python
+"""Look at a data set before training on it: classes, durations, faults, duplicates, advice.
+
+python scripts/inspect.py --dataset marsyas/gtzan
+python scripts/inspect.py --dataset my_clips --group-column speaker --report page.html
+python scripts/inspect.py --dataset my_clips --json | jq .suggested
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "inspect":  # a script beside this one wants the library of that name
+    from importlib import util
+    from importlib.machinery import PathFinder
+
+    _spec = PathFinder.find_spec("inspect", [os.path.dirname(os.__file__)])
+    assert _spec is not None
+    assert _spec.loader is not None
+    sys.modules["inspect"] = util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["inspect"])
+elif __name__ == "__main__":
+    # Python looks in this folder first, where this file would hide the library of its name.
+    if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
+        sys.path.pop(0)
+    from audio_cls.cli.inspection import main
+
+    main()

@@ -1,0 +1,260 @@
+"""The promises of audio_cls.data.batches and clips: who hears which piece of which clip, when."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, Features, List, Value, concatenate_datasets
+
+from audio_cls.config import AudioConfig
+from audio_cls.data.batches import (
+    Batch,
+    Clips,
+    EvaluationWindows,
+    Piece,
+    StepShape,
+    TrainingOrder,
+    TrainingPieces,
+    collate_pieces,
+    group_windows,
+    make_evaluation_loader,
+    make_training_loader,
+)
+
+RATE = 10
+FEATURES = Features({"wave": List(Value("float32"))})
+
+
+def make_clips(lengths: Sequence[int], rows: Sequence[int] | None = None) -> Clips:
+    """Return clips whose samples are 1000 * row, 1000 * row + 1 and so on, in chunks of 3 rows."""
+    waves = [1000.0 * row + np.arange(length) for row, length in enumerate(lengths)]
+    chunks = [
+        Dataset.from_dict({"wave": waves[start : start + 3]}, features=FEATURES)
+        for start in range(0, len(waves), 3)
+    ]
+    chosen = np.array(range(len(lengths)) if rows is None else rows)
+    return Clips(
+        table=concatenate_datasets(chunks),
+        rows=chosen,
+        labels=chosen % 3,
+        ids=np.array([f"clip-{row}" for row in chosen]),
+        lengths=np.array(lengths)[chosen],
+        sampling_rate=RATE,
+    )
+
+
+def pad_waves(waves: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    """Stack waves as the simplest encoder does."""
+    tensors = [torch.from_numpy(wave) for wave in waves]
+    return {"input_values": torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)}
+
+
+def list_steps(
+    num_clips: int, batch_size: int, accumulation: int, num_processes: int, **start: int
+) -> list[list[tuple[int, float]]]:
+    """Return the (clip, weight) pairs of each step of an epoch, over all processes and passes."""
+    shape = StepShape(batch_size, accumulation, num_processes)
+    steps: list[list[tuple[int, float]]] = []
+    for rank in range(num_processes):
+        order = TrainingOrder(num_clips, shape, rank=rank, seed=7)
+        order.epoch, order.first_step = start.get("epoch", 0), start.get("first_step", 0)
+        batches = list(order)
+        assert all(1 <= len(keys) <= batch_size for keys in batches)
+        for number, step in enumerate(range(order.first_step, order.steps_per_epoch)):
+            own = [batches.pop(0) for _ in range(order.passes_of(step))]
+            steps += [[]] if number == len(steps) else []
+            steps[number] += [(clip, weight) for keys in own for _, clip, weight in keys]
+        assert not batches
+    return steps
+
+
+@pytest.mark.parametrize("num_clips", [1, 15, 16, 17, 24, 33, 48, 50])
+def test_a_step_is_the_same_however_its_work_is_shared(num_clips: int) -> None:
+    alone = list_steps(num_clips, 16, 1, 1)
+    for shape in [(8, 1, 2), (8, 2, 1), (4, 2, 2), (4, 4, 1), (1, 4, 4), (16, 1, 1)]:
+        shared = list_steps(num_clips, *shape)
+        assert len(shared) == len(alone)
+        for step, same_step in zip(alone, shared, strict=True):
+            heard = {clip: weight for clip, weight in same_step if weight > 0}
+            assert heard == dict(step)
+            assert sum(weight for _, weight in same_step) == pytest.approx(1)
+
+
+def test_an_epoch_hears_every_clip_once_and_another_epoch_in_another_order() -> None:
+    first, second = (list_steps(50, 8, 1, 2, epoch=epoch) for epoch in (0, 1))
+    for steps in (first, second):
+        heard = [clip for step in steps for clip, weight in step if weight > 0]
+        assert sorted(heard) == list(range(50))
+    assert first != second
+
+
+def test_a_resumed_epoch_goes_on_with_the_steps_that_are_left() -> None:
+    whole = list_steps(50, 4, 2, 2)
+    for done in range(len(whole)):
+        assert list_steps(50, 4, 2, 2, first_step=done) == whole[done:]
+
+
+def test_every_process_makes_as_many_passes_and_an_idle_one_weighs_nothing() -> None:
+    shape = StepShape(2, 2, 4)
+    orders = [TrainingOrder(17, shape, rank=rank, seed=0) for rank in range(4)]
+    lists = [list(order) for order in orders]
+    assert {len(batches) for batches in lists} == {3}  # two full passes, one with a single clip
+    last = [batches[-1] for batches in lists]
+    assert len({keys[0][1] for keys in last}) == 1
+    assert sorted(keys[0][2] for keys in last) == [0, 0, 0, 1]
+
+
+def test_steps_are_put_together_from_a_loaders_batches() -> None:
+    order = TrainingOrder(10, StepShape(2, 2, 1), rank=0, seed=0)
+    loader = make_training_loader(make_clips([5] * 10), pad_waves, AudioConfig(), order, 0)
+    steps = list(order.group_steps(loader))
+    assert [[len(batch.numbers) for batch in step] for step in steps] == [[2, 2], [2, 2], [2]]
+    assert [float(sum(b.weights.sum() for b in step)) for step in steps] == pytest.approx([1] * 3)
+
+
+def list_batches(num_workers: int, cfg: AudioConfig) -> list[Batch]:
+    """Return the training batches of two epochs."""
+    clips = make_clips([20 + number for number in range(11)])
+    order = TrainingOrder(len(clips), StepShape(4, 1, 1), rank=0, seed=3)
+    loader = make_training_loader(clips, pad_waves, cfg, order, num_workers)
+    batches = list(loader)
+    order.epoch = 1
+    return batches + list(loader)
+
+
+def test_pieces_are_the_same_with_0_and_2_workers() -> None:
+    cfg = AudioConfig(max_seconds=1.0)
+    own, others = list_batches(0, cfg), list_batches(2, cfg)
+    assert len(own) == len(others) == 6
+    for one, other in zip(own, others, strict=True):
+        assert torch.equal(one.inputs["input_values"], other.inputs["input_values"])
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.numbers, other.numbers)
+
+
+def test_a_piece_depends_on_seed_epoch_and_clip_alone() -> None:
+    clips = make_clips([1000] * 3)
+    cfg = AudioConfig(max_seconds=1.0)
+    pieces = TrainingPieces(clips, cfg, seed=1)
+    again, other_seed = TrainingPieces(clips, cfg, seed=1), TrainingPieces(clips, cfg, seed=2)
+    same = pieces[0, 1, 0.5]
+    assert len(same.wave) == 10
+    assert np.array_equal(again[0, 1, 0.1].wave, same.wave)
+    for other in (pieces[1, 1, 0.5], other_seed[0, 1, 0.5]):
+        assert other.wave[0] != same.wave[0]
+    assert pieces[0, 2, 0.5].wave[0] - 2000 != same.wave[0] - 1000
+
+
+def test_training_crops_reach_the_last_sample() -> None:
+    pieces = TrainingPieces(make_clips([13]), AudioConfig(max_seconds=1.0), seed=0)
+    starts = {int(pieces[epoch, 0, 1.0].wave[0]) for epoch in range(60)}
+    assert starts == {0, 1, 2, 3}
+
+
+def test_crop_start_takes_the_beginning() -> None:
+    cfg = AudioConfig(max_seconds=1.0, crop="start")
+    piece = TrainingPieces(make_clips([13]), cfg, seed=0)[5, 0, 1.0]
+    assert piece.wave.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("crop", ["random", "start"])
+def test_repeat_short_fills_training_pieces_and_windows_alike(crop: str) -> None:
+    clips = make_clips([4, 25])
+    cfg = AudioConfig(max_seconds=1.0, repeat_short=True, crop=crop)
+    expected = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+    assert TrainingPieces(clips, cfg, seed=0)[0, 0, 1.0].wave.tolist() == expected
+    windows = EvaluationWindows(clips, cfg)
+    assert windows[0].wave.tolist() == expected
+    assert {stop - start for _, start, stop in windows.windows} == {10}
+    without = AudioConfig(max_seconds=1.0)
+    assert TrainingPieces(clips, without, seed=0)[0, 0, 1.0].wave.tolist() == [0, 1, 2, 3]
+    assert EvaluationWindows(clips, without)[0].wave.tolist() == [0, 1, 2, 3]
+
+
+def test_clips_are_read_from_any_chunk_of_the_table() -> None:
+    clips = make_clips([5, 0, 4, 3, 6, 2, 7], rows=[6, 2, 0, 4])
+    for number, row in enumerate([6, 2, 0, 4]):
+        length = int(clips.lengths[number])
+        wave = clips.read_wave(number, 1, length)
+        assert wave.tolist() == [1000 * row + sample for sample in range(1, length)]
+
+
+def test_clips_are_read_through_a_selection_of_rows() -> None:
+    clips = make_clips([5, 6, 7, 8])
+    table = clips.table.select([3, 1])
+    chosen = Clips(table, np.arange(2), clips.labels[:2], clips.ids[:2], np.array([8, 6]), RATE)
+    assert chosen.read_wave(0, 0, 2).tolist() == [3000, 3001]
+    assert chosen.read_wave(1, 4, 6).tolist() == [1004, 1005]
+
+
+def test_a_wave_is_a_copy_that_may_be_changed() -> None:
+    clips = make_clips([5])
+    clips.read_wave(0, 0, 5)[:] = -1
+    assert clips.read_wave(0, 0, 5).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_clips_are_sent_to_workers_without_their_samples(tmp_path: object) -> None:
+    clips = make_clips([20_000])
+    wave = clips.read_wave(0, 0, 10)
+    before = len(pickle.dumps(clips.__getstate__()["table"]))
+    data = pickle.dumps(clips)
+    assert len(data) < before + 2_000
+    assert np.array_equal(pickle.loads(data).read_wave(0, 0, 10), wave)
+
+
+def test_a_piece_of_a_long_clip_is_read_in_less_than_a_tenth_of_a_millisecond() -> None:
+    rng = np.random.default_rng(0)
+    waves = [rng.standard_normal(480_000, dtype=np.float32) for _ in range(4)]
+    table = Dataset.from_dict({"wave": waves}, features=FEATURES)
+    rows = np.arange(4)
+    clips = Clips(table, rows, rows, rows.astype(str), np.full(4, 480_000), 16_000)
+    clips.read_wave(0, 0, 1)
+    seconds = []
+    for number in range(200):
+        started = time.perf_counter()
+        clips.read_wave(number % 4, 160_000, 176_000)
+        seconds.append(time.perf_counter() - started)
+    assert np.median(seconds) < 1e-4
+
+
+def test_windows_group_by_length_longest_first_and_keep_every_window() -> None:
+    lengths = [5, 9, 5, 7, 9, 5]
+    assert group_windows(lengths, 2, equal_lengths=True) == [[1, 4], [3], [0, 2], [5]]
+    assert group_windows(lengths, 4, equal_lengths=False) == [[1, 4, 3, 0], [2, 5]]
+    assert group_windows([], 4, equal_lengths=True) == []
+    rng = np.random.default_rng(0)
+    many = rng.integers(1, 6, 101).tolist()
+    for equal in (True, False):
+        batches = group_windows(many, 8, equal_lengths=equal)
+        assert sorted(number for batch in batches for number in batch) == list(range(101))
+        assert max(map(len, batches)) <= 8
+        if equal:
+            assert all(len({many[number] for number in batch}) == 1 for batch in batches)
+
+
+def test_evaluation_hears_every_window_with_its_clips_label() -> None:
+    clips = make_clips([25, 4, 10])
+    windows = EvaluationWindows(clips, AudioConfig(max_seconds=1.0))
+    assert windows.windows == [(0, 0, 10), (0, 10, 20), (0, 15, 25), (1, 0, 4), (2, 0, 10)]
+    loader = make_evaluation_loader(windows, pad_waves, [[2, 4], [3]], num_workers=0)
+    first, second = list(loader)
+    assert first.inputs["input_values"][:, 0].tolist() == [15, 2000]
+    assert (first.labels.tolist(), first.numbers.tolist()) == ([0, 2], [2, 4])
+    assert second.inputs["input_values"].tolist() == [[1000, 1001, 1002, 1003]]
+    assert second.weights.tolist() == [1]
+
+
+def test_labels_are_ids_or_shares() -> None:
+    wave = np.zeros(3, np.float32)
+    ids = collate_pieces([Piece(wave, 2, 0, 0.5), Piece(wave, 0, 1, 0.5)], pad_waves)
+    assert ids.labels.dtype == torch.int64
+    assert ids.labels.tolist() == [2, 0]
+    shares = [np.array(share, np.float32) for share in ([0.25, 0.75], [1, 0])]
+    soft = collate_pieces([Piece(wave, one, 0, 0.5) for one in shares], pad_waves)
+    assert soft.labels.dtype == torch.float32
+    assert soft.labels.tolist() == [[0.25, 0.75], [1, 0]]

@@ -1,0 +1,62 @@
+"""K folds: every clip is tested exactly once, and never where it or its group was trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audio_cls.config import DataConfig
+from audio_cls.data.folds import deal_folds, list_folds
+from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.splits import Pool
+from audio_cls.errors import DatasetError
+
+LABELS = np.arange(120) % 4
+
+
+def make_pool(groups: list[str] | None = None, folds: list[str] | None = None) -> Pool:
+    """Make a pool of 120 clips, two of them without a label."""
+    labels = LABELS.copy()
+    labels[:2] = UNUSABLE
+    texts = [None if one is None else np.array(one) for one in (groups, folds)]
+    ids = np.array([str(number) for number in range(120)])
+    return Pool(labels, ids, texts[0], texts[1], {"train": np.arange(120)})
+
+
+@pytest.mark.parametrize("num_folds", [3, 5, 10])
+@pytest.mark.parametrize("is_grouped", [False, True])
+def test_every_clip_is_tested_once(num_folds: int, *, is_grouped: bool) -> None:
+    groups = [f"speaker {number % 20}" for number in range(120)] if is_grouped else None
+    runs = list_folds(make_pool(groups), DataConfig(), num_folds)
+    assert sorted(np.concatenate([run.test for run in runs]).tolist()) == list(range(2, 120))
+    for run in runs:
+        parts = [set(rows.tolist()) for _, rows in run.items()]
+        assert sum(map(len, parts)) == len(set().union(*parts)) == 118
+        if groups is not None:
+            heard = [{groups[row] for row in part} for part in parts]
+            assert not heard[0] & heard[2] and not heard[1] & heard[2]
+
+
+def test_dealt_folds_have_like_classes_and_follow_the_seed() -> None:
+    folds = deal_folds(make_pool(), 5, 0)
+    for fold in "12345":
+        counts = np.bincount(LABELS[folds == fold], minlength=4)
+        assert counts.max() - counts.min() <= 2
+    assert deal_folds(make_pool(), 5, 0).tolist() == folds.tolist()
+    assert deal_folds(make_pool(), 5, 1).tolist() != folds.tolist()
+
+
+def test_folds_of_a_column_are_taken_as_they_are() -> None:
+    pool = make_pool(folds=[str(number // 40 + 1) for number in range(120)])
+    runs = list_folds(pool, DataConfig(fold_column="fold", fold="1"), 3)
+    assert runs[2].test.tolist() == list(range(80, 120))
+    assert runs[2].origins["test"] == "fold 3 of column 'fold'"
+    with pytest.raises(DatasetError, match="into 3 folds, not 5"):
+        list_folds(pool, DataConfig(fold_column="fold", fold="1"), 5)
+
+
+def test_more_folds_than_clips_or_groups_are_refused() -> None:
+    with pytest.raises(DatasetError, match="40 folds need as many clips"):
+        deal_folds(make_pool(), 40, 0)
+    with pytest.raises(DatasetError, match="5 folds need as many groups: there are 3"):
+        deal_folds(make_pool([f"{number % 3}" for number in range(120)]), 5, 0)

@@ -1,0 +1,271 @@
+"""The promises of audio_cls.data.inspect, summary and page, and of scripts/inspect.py."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from datasets import ClassLabel
+from sounds import encode_sound, make_noise, make_table, make_tone
+
+from audio_cls.cli.inspection import main
+from audio_cls.cli.options import settings_command
+from audio_cls.config import DataConfig, RunConfig
+from audio_cls.data.inspect import (
+    CLIPS_AT_ONCE,
+    FIRST_CLIPS,
+    Inspection,
+    note_clip,
+    open_inspection,
+    order_clips,
+)
+from audio_cls.data.page import write_page
+from audio_cls.data.summary import (
+    LARGEST_BATCH,
+    MEMORY_BUDGET_MB,
+    describe_durations,
+    format_summary,
+    suggest_settings,
+    summarize,
+)
+from audio_cls.errors import DatasetError
+
+ROOT = Path(__file__).parents[2]
+NAMES = ["tone <b>", "räuspern 🎵"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data set of two splits with one fault of each kind.
+
+    train: 6 tones of 1 s at 8 kHz and 2 noises of 2 s in stereo; a broken clip, a silent one, a
+    copy, and one without a label. test: 2 clips, one of which is in train as well.
+    """
+    root = tmp_path_factory.mktemp("inspected")
+    tones = [encode_sound(make_tone(300 + 50 * n, 1.0, 8_000), 8_000) for n in range(6)]
+    noises = [
+        encode_sound(np.stack([make_noise(44_100, seed=n)] * 2, axis=1), 22_050, format="FLAC")
+        for n in range(2)
+    ]
+    silent = encode_sound(np.zeros(8_000, np.float32), 8_000)
+    samples, _ = soundfile.read(io.BytesIO(tones[0]), dtype="int16")
+    copy = encode_sound(samples, 8_000, format="FLAC")
+    splits = {
+        "train": ([*tones, *noises, b"no sound", silent, copy], [0] * 6 + [1] * 2 + [0, 0, -1]),
+        "test": ([tones[5], encode_sound(make_tone(999, 1.0, 8_000), 8_000)], [0, 1]),
+    }
+    speakers = {"train": [f"s{n % 4}" for n in range(11)], "test": ["s3", "s9"]}
+    (root / "data").mkdir()
+    for split, (clips, labels) in splits.items():
+        table = make_table(clips, kind=labels, speaker=speakers[split])
+        table = table.cast_column("kind", ClassLabel(names=NAMES))
+        table.to_parquet(str(root / "data" / f"{split}-00000-of-00001.parquet"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def inspection(folder: Path) -> Inspection:
+    """Return the whole data set's inspection."""
+    found = open_inspection(DataConfig(dataset=str(folder), label_column="kind"))
+    assert list(found.read())[-1] == 13
+    return found
+
+
+def test_every_clip_is_counted_by_class_and_split(inspection: Inspection) -> None:
+    summary = summarize(inspection)
+    assert summary["is_complete"]
+    assert summary["classes"] == {
+        NAMES[0]: {"train": 8, "test": 1},
+        NAMES[1]: {"train": 2, "test": 1},
+    }
+    assert summary["splits"]["train"] == {"num_clips": 11, "seconds": 12.0, "num_unlabelled": 1}
+    assert summary["splits"]["test"]["seconds"] == 2.0
+
+
+def test_durations_rates_channels_and_encodings_are_those_of_the_files(
+    inspection: Inspection,
+) -> None:
+    summary = summarize(inspection)
+    spread = summary["durations"]
+    assert (spread["min"], spread["median"], spread["max"], spread["total"]) == (1, 1, 2, 14)
+    assert spread["p95"] == 2
+    assert sum(spread["histogram"]["counts"]) == 12
+    assert summary["sampling_rates"] == {"8000": 10, "22050": 2}
+    assert summary["channels"] == {"1": 10, "2": 2}
+    assert summary["encodings"] == {"WAV PCM_16": 9, "FLAC PCM_16": 3}
+
+
+def test_bad_silent_and_repeated_clips_are_named(inspection: Inspection) -> None:
+    summary = summarize(inspection)
+    assert summary["bad_audio"]["reasons"] == {"unreadable": 1}
+    assert summary["bad_audio"]["clips"][0]["id"] == "train/8"
+    assert summary["silent"] == {"num_clips": 1, "clips": ["train/9"]}
+    twice = summary["duplicates"]
+    assert (twice["num_clips"], twice["num_across_splits"]) == (2, 1)
+    assert {"ids": ["train/0", "train/10"], "splits": ["train", "train"]} in twice["groups"]
+    assert {"ids": ["train/5", "test/0"], "splits": ["train", "test"]} in twice["groups"]
+
+
+def test_groups_in_several_splits_are_found_without_being_asked_for(inspection: Inspection) -> None:
+    groups = summarize(inspection)["groups"]
+    assert groups == {"speaker": {"num_groups": 5, "num_splits": 2, "shared": ["s3"]}}
+
+
+def test_a_group_column_that_is_not_there_is_refused(folder: Path) -> None:
+    with pytest.raises(DatasetError, match="no column 'singer' for --group-column"):
+        open_inspection(DataConfig(dataset=str(folder), group_column="singer"))
+
+
+def test_a_data_set_without_labels_is_inspected_all_the_same(tmp_path: Path) -> None:
+    clip = encode_sound(make_tone(300, 0.5), 16_000)
+    make_table([clip, clip]).to_parquet(str(tmp_path / "train-00000-of-00001.parquet"))
+    found = open_inspection(DataConfig(dataset=str(tmp_path)))
+    list(found.read())
+    summary = summarize(found)
+    assert summary["classes"] == {}
+    assert "No labels:" in format_summary(summary)
+    write_page(tmp_path / "page.html", summary, found)
+    assert (tmp_path / "page.html").read_text().count("<audio") == 2
+
+
+def test_limits_of_the_settings_count_as_faults() -> None:
+    clip = encode_sound(make_tone(300, 0.5), 16_000)
+    assert note_clip(clip, None, DataConfig()).fault is None
+    short, long = DataConfig(min_clip_seconds=0.6), DataConfig(max_clip_seconds=0.4)
+    assert note_clip(clip, None, short).fault == "too short: 0.500 s"
+    assert note_clip(clip, None, long).fault == "too long: 0.5 s"
+
+
+def test_the_first_clips_come_evenly_from_the_whole() -> None:
+    order = order_clips(10_000)
+    assert sorted(order.tolist()) == list(range(10_000))
+    first = order[:FIRST_CLIPS]
+    assert (first[0], first[-1]) == (0, 9_999)
+    assert np.diff(first).max() <= 51
+    assert FIRST_CLIPS % CLIPS_AT_ONCE == 0
+    for num_clips in (0, 1, 199, 201):
+        assert sorted(order_clips(num_clips).tolist()) == list(range(num_clips))
+
+
+def test_an_answer_before_the_end_says_that_it_is_not_the_whole(folder: Path) -> None:
+    found = open_inspection(DataConfig(dataset=str(folder), label_column="kind"))
+    assert describe_durations(np.zeros(0)) == {}
+    summary = summarize(found)
+    assert not summary["is_complete"]
+    assert (summary["num_read"], summary["num_clips"]) == (0, 13)
+    assert summary["classes"][NAMES[0]]["train"] == 8
+    assert summary["suggested"] == {}
+    assert "13 clips, 0 read" in format_summary(summary)
+
+
+@pytest.mark.parametrize(
+    ("p95", "piece"), [(0.66, 1.0), (1.0, 1.0), (1.2, 1.5), (9.9, 10.0), (10.2, 11.0), (300, 30.0)]
+)
+def test_the_suggested_piece_holds_95_percent_of_the_clips(p95: float, piece: float) -> None:
+    advice = suggest_settings(np.full(100, p95), {"a": 50, "b": 50})
+    assert advice["max_seconds"] == piece
+    assert 1 <= advice["batch_size"] <= LARGEST_BATCH
+    assert advice["memory_mb"] <= MEMORY_BUDGET_MB
+    assert f"--max-seconds {piece:g} --batch-size {advice['batch_size']}" in advice["flags"]
+
+
+def test_unbalanced_classes_get_another_metric_and_weights() -> None:
+    even = suggest_settings(np.ones(4), {"a": 10, "b": 20, "none": 0})
+    assert (even["metric"], even["class_weights"]) == ("accuracy", {})
+    uneven = suggest_settings(np.ones(4), {"a": 10, "b": 30, "none": 0})
+    assert uneven["metric"] == "f1_macro"
+    assert uneven["class_weights"] == {"a": 2.0, "b": 0.667}
+
+
+def test_the_page_is_one_file_with_safe_names_and_clips_that_play(
+    inspection: Inspection, tmp_path: Path
+) -> None:
+    path = tmp_path / "new" / "page.html"
+    write_page(path, summarize(inspection), inspection)
+    page = path.read_text("utf-8")
+    assert "tone &lt;b&gt;" in page
+    assert "tone <b>" not in page
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert page.count("<rect") == 20
+    players = re.findall(r'src="data:audio/wav;base64,([^"]+)"', page)
+    assert len(players) == 6
+    for text in players:
+        wave, rate = soundfile.read(io.BytesIO(base64.b64decode(text)))
+        assert rate in (8_000, 16_000)
+        assert 1.0 <= len(wave) / rate <= 2.0
+
+
+def test_the_script_writes_one_json_object_on_standard_output(folder: Path, tmp_path: Path) -> None:
+    script, page = str(ROOT / "scripts" / "inspect.py"), str(tmp_path / "page.html")
+    words = ["--dataset", str(folder), "--label-column", "kind", "--json", "--report", page]
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, check=True)
+    summary = json.loads(done.stdout)
+    assert summary["num_clips"] == 13
+    assert list(summary["classes"]) == NAMES
+    assert b"Reading" in done.stderr
+    assert Path(page).is_file()
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(["--dataset", "/nowhere/at/all"])
+    assert caught.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("Error: There is no folder")
+    assert shown.err.count("\n") == 1
+
+
+def test_the_scripts_beside_it_still_find_the_library_of_its_name() -> None:
+    scripts = str(ROOT / "scripts")
+    code = f"import sys; sys.path.insert(0, {scripts!r}); sys.modules.pop('inspect', None)"
+    code += "; import inspect; print(inspect.signature(len), inspect.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("(obj, /)")
+    assert scripts not in done.stdout
+
+
+def test_the_first_answer_comes_before_the_whole_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = [encode_sound(make_tone(200 + n, 0.05), 16_000) for n in range(300)]
+    table = make_table(clips, label=["a", "b"] * 150)
+    table.to_parquet(str(tmp_path / "train-00000-of-00001.parquet"))
+    main.main(["--dataset", str(tmp_path)])
+    shown = capsys.readouterr()
+    assert "After 200 clips" in shown.err
+    assert "300 clips, 200 read" in shown.err
+    assert "300 clips, 300 read" in shown.out
+    assert shown.out.count("Suggested:") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--speed-range", "0.9,1.1"], (0.9, 1.1)),
+        ([], None),
+        (["--speed-range", "0.9"], "not LOW,HIGH"),
+        (["--speed-range", "fast,slow"], "not LOW,HIGH"),
+        (["--speed-range", "1.2,1.1"], "lower number first"),
+    ],
+)
+def test_a_range_is_typed_as_one_word(
+    words: list[str], expected: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[RunConfig] = []
+    command = settings_command()(seen.append)
+    if isinstance(expected, str):
+        with pytest.raises(SystemExit):
+            command.main(words)
+        assert expected in capsys.readouterr().err
+    else:
+        command.main(words)
+        assert seen[0].augment.speed_range == expected

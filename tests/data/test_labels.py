@@ -1,0 +1,255 @@
+"""Labels of every type a data set may have: names verbatim, unusable ones counted."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset, List, Value
+from hub_datasets import make_table
+
+from audio_cls.config import DataConfig
+from audio_cls.data.labels import UNUSABLE, Labels, find_label_column, read_labels
+from audio_cls.errors import DatasetError, SettingError
+
+
+def read(cells: list[Any], kind: Any = None, *, beside: Any = None, **settings: Any) -> Labels:  # noqa: ANN401
+    """Read a column `label` of one split, with other columns beside it."""
+    columns = {"label": cells, **(beside or {})}
+    kinds = {} if kind is None else {"label": kind}
+    return read_labels({"train": make_table(columns, **kinds)}, DataConfig(**settings))
+
+
+def ids(labels: Labels) -> list[int]:
+    """Return the ids of the only split."""
+    return [int(number) for number in labels.ids["train"]]
+
+
+def test_class_labels_keep_their_order_and_their_unheard_classes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    labels = read([2, 0, 2], ["zebra", "ant", "cow"])
+    assert labels.names == ("zebra", "ant", "cow") and ids(labels) == [2, 0, 2]
+    assert "1 classes of 'label' have no clip (ant)" in caplog.text
+
+
+def test_null_negative_and_out_of_range_are_set_aside_and_counted_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Written as data sets on the Hub hold them: `cast_column` would refuse the 99.
+    table = Dataset.from_dict({"label": [0, None, -1, 99, 1, 1, -1]})
+    table.info.features["label"] = ClassLabel(names=["a", "b"])
+    labels = read_labels({"train": table}, DataConfig())
+    assert ids(labels) == [0, UNUSABLE, UNUSABLE, UNUSABLE, 1, 1, UNUSABLE]
+    assert labels.count_unusable() == 4
+    lines = [line.getMessage() for line in caplog.records]
+    assert lines == [
+        "4 of 7 clips have no usable label in 'label' (2 -1, 1 null, 1 out of range): set aside."
+    ]
+
+
+def test_strings_are_sorted_and_verbatim() -> None:
+    names = ["no", "null", " Rock & Roll ", "北京", "🎸", "1.0", "true", "~", "a: b"]
+    labels = read(names)
+    assert labels.names == tuple(sorted(names))
+    assert [labels.names[number] for number in ids(labels)] == names
+
+
+def test_empty_strings_are_no_class() -> None:
+    labels = read(["a", "", "  ", None, "b"])
+    assert labels.names == ("a", "b") and ids(labels) == [0, -1, -1, -1, 1]
+
+
+def test_bare_integers_with_holes_get_dense_ids_in_number_order() -> None:
+    labels = read([100, 9, 36, 9, None, -1])
+    assert labels.names == ("9", "36", "100") and ids(labels) == [2, 0, 1, 0, -1, -1]
+
+
+def test_numbers_written_as_text_go_by_size() -> None:
+    assert read(["10", "9", "100"]).names == ("9", "10", "100")
+
+
+def test_booleans_are_two_classes() -> None:
+    labels = read([True, False, None, True])
+    assert labels.names == ("False", "True") and ids(labels) == [1, 0, -1, 1]
+
+
+def test_whole_floats_are_integers_that_met_a_null() -> None:
+    labels = read([1.0, None, float("nan"), 3.0])
+    assert labels.names == ("1", "3") and ids(labels) == [0, -1, -1, 1]
+
+
+def test_measurements_are_no_classes() -> None:
+    with pytest.raises(DatasetError, match=r"holds 0\.25.*--label-column"):
+        read([0.25, 0.5])
+
+
+def test_numbers_are_named_by_the_column_beside_them(caplog: pytest.LogCaptureFixture) -> None:
+    beside = {"filename": ["1.wav", "2.wav", "3.wav"], "category": ["dog", "vacuum", "dog"]}
+    with caplog.at_level(logging.INFO):
+        labels = read([7, 3, 7], beside=beside)
+    assert labels.names == ("vacuum", "dog") and ids(labels) == [1, 0, 1]
+    assert "names from 'category'" in caplog.text
+
+
+@pytest.mark.parametrize("category", [["dog", "cat", "wolf"], ["dog", "dog", "dog"], [None] * 3])
+def test_numbers_are_not_named_by_a_column_that_says_something_else(category: list[str]) -> None:
+    labels = read([7, 3, 7], beside={"category": category})
+    assert labels.names == ("3", "7")
+
+
+def test_a_clip_whose_number_has_no_name_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    labels = read([7, 3, 5, 7], beside={"category": ["dog", "cat", None, "dog"]})
+    assert labels.names == ("cat", "dog") and ids(labels) == [1, 0, -1, 1]
+    assert "1 without a name" in caplog.text
+
+
+def test_lists_of_one_are_single_labels() -> None:
+    labels = read([["a"], ["b"], [], None])
+    assert not labels.is_multilabel and ids(labels) == [0, 1, -1, -1]
+
+
+def test_lists_of_several_are_multilabel_targets() -> None:
+    labels = read([["b", "a"], ["b"], []])
+    assert labels.is_multilabel and labels.names == ("a", "b")
+    assert labels.targets is not None
+    np.testing.assert_array_equal(labels.targets["train"], [[1, 1], [0, 1], [0, 0]])
+    assert labels.targets["train"].dtype == np.float32 and labels.count_unusable() == 1
+
+
+def test_lists_of_class_labels_use_the_declared_names() -> None:
+    labels = read([[1, 0], [1], [-1]], List(ClassLabel(names=["x", "y"])))
+    assert labels.names == ("x", "y") and labels.targets is not None
+    np.testing.assert_array_equal(labels.targets["train"], [[1, 1], [0, 1], [0, 0]])
+
+
+def test_a_separator_parts_names_only_when_it_is_given() -> None:
+    cells = ["dog; bark", "dog", "cat;"]
+    assert read(cells).names == ("cat;", "dog", "dog; bark")
+    labels = read(cells, label_separator=";")
+    assert labels.names == ("bark", "cat", "dog") and labels.is_multilabel
+
+
+def test_only_the_kept_labels_are_known(caplog: pytest.LogCaptureFixture) -> None:
+    labels = read([0, 1, 2, 1], ["a", "b", "c"], keep_labels=("c", "a"))
+    assert labels.names == ("a", "c") and ids(labels) == [0, -1, 1, -1]
+    assert "2 of a class left out" in caplog.text
+
+
+def test_dropped_labels_are_not_known() -> None:
+    labels = read(["a", "b", "c"], drop_labels=("b",))
+    assert labels.names == ("a", "c") and ids(labels) == [0, -1, 1]
+
+
+@pytest.mark.parametrize("flag", ["keep_labels", "drop_labels"])
+def test_a_label_that_is_not_there_is_met_with_the_nearest(flag: str) -> None:
+    with pytest.raises(DatasetError, match=r"no label 'rok': the labels are .*Did you mean rock"):
+        read(["rock", "jazz"], **{flag: ("rok",)})
+
+
+def test_rare_labels_are_left_out_over_all_splits(caplog: pytest.LogCaptureFixture) -> None:
+    splits = {
+        "train": make_table({"label": ["a", "a", "b", "c"]}),
+        "test": make_table({"label": ["b", "a", "d", "d"]}),
+    }
+    with caplog.at_level(logging.INFO):
+        labels = read_labels(splits, DataConfig(min_clips_per_label=2))
+    assert labels.names == ("a", "b", "d")
+    assert labels.ids["train"].tolist() == [0, 0, 1, -1]
+    assert labels.ids["test"].tolist() == [1, 0, 2, 2]
+    assert "1 classes with too few clips are left out: c." in caplog.text
+
+
+def test_declared_classes_without_a_clip_can_be_left_out() -> None:
+    assert read([0, 2], ["a", "b", "c"], min_clips_per_label=1).names == ("a", "c")
+
+
+def test_rare_labels_can_become_one() -> None:
+    cells = ["a", "a", "b", "c", "d"]
+    labels = read(cells, min_clips_per_label=2, merge_rare_into="other")
+    assert labels.names == ("a", "other") and ids(labels) == [0, 0, 1, 1, 1]
+
+
+def test_rare_labels_may_join_a_class_that_is_there() -> None:
+    labels = read(["a", "a", "other", "c"], min_clips_per_label=2, merge_rare_into="other")
+    assert labels.names == ("a", "other") and ids(labels) == [0, 0, 1, 1]
+
+
+def test_without_rare_labels_no_class_is_added() -> None:
+    labels = read(["a", "a", "b", "b"], min_clips_per_label=2, merge_rare_into="other")
+    assert labels.names == ("a", "b")
+
+
+def test_multilabel_clips_lose_dropped_names_only() -> None:
+    labels = read([["a", "b"], ["b", "c"], ["a"], ["a", "c"]], drop_labels=("a",))
+    assert labels.names == ("b", "c") and labels.targets is not None
+    np.testing.assert_array_equal(labels.targets["train"], [[1, 0], [1, 1], [0, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"merge_rare_into": "other"}, "--min-clips-per-label"),
+        ({"keep_labels": ("a", "b"), "drop_labels": ("b",)}, "both name b"),
+        ({"min_clips_per_label": 0}, "1 or more"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    settings: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(SettingError, match=fault):
+        DataConfig(**settings)
+
+
+@pytest.mark.parametrize("cells", [["a", "a"], ["a", None], [None, None]])
+def test_fewer_than_two_classes_are_refused(cells: list[str | None]) -> None:
+    with pytest.raises(DatasetError, match="a classifier needs two or more"):
+        read(cells, Value("string"))
+
+
+def test_a_split_without_the_column_has_no_labels() -> None:
+    splits = {"train": make_table({"label": ["a", "b"]}), "test": make_table({"id": [1, 2]})}
+    labels = read_labels(splits, DataConfig())
+    assert labels.ids["test"].tolist() == [-1, -1]
+
+
+def test_a_missing_column_lists_the_columns() -> None:
+    with pytest.raises(DatasetError, match=r"columns are genre, id.* Did you mean genre"):
+        find_label_column(make_table({"genre": ["a"], "id": [1]}), "genr")
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        ({"label": [0, 1, 0, 1], "genre": ["a", "b", "a", "b"]}, "label"),
+        ({"id": ["1", "2", "3", "4"], "sound": ["a", "b", "a", "b"]}, "sound"),
+        ({"take": ["A", "B", "A", "B"], "category": ["x", "y", "x", "y"]}, "category"),
+        ({"target": [0, 1, 0, 1], "age": [1, 2, 3, 4]}, "target"),
+        ({"id": ["1", "2", "3", "4"], "tags": [["a"], ["b"], [], ["a", "b"]]}, "tags"),
+    ],
+)
+def test_the_label_column_is_found(columns: dict[str, list[Any]], found: str) -> None:
+    assert find_label_column(make_table(columns), None) == found
+
+
+def test_declared_class_labels_win_over_texts() -> None:
+    columns = {"category": ["x", "y", "x", "y"], "kind": [0, 1, 0, 1]}
+    assert find_label_column(make_table(columns, kind=["a", "b"]), None) == "kind"
+
+
+def test_columns_that_could_all_be_meant_are_listed() -> None:
+    columns = {"age": ["20", "30", "20", "30"], "sex": ["f", "m", "m", "f"], "id": [1, 2, 3, 4]}
+    with pytest.raises(DatasetError, match="could be age, sex: choose one by --label-column"):
+        find_label_column(make_table(columns), None)
+
+
+def test_a_table_without_a_label_lists_the_columns() -> None:
+    with pytest.raises(DatasetError, match="choose --label-column of id, sentence"):
+        find_label_column(make_table({"id": [1, 2], "sentence": ["a b", "c d"]}), None)
+
+
+def test_a_column_of_another_type_is_refused() -> None:
+    with pytest.raises(DatasetError, match="cannot be a label: class labels, strings"):
+        read([{"a": 1}, {"a": 2}])

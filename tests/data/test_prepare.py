@@ -1,0 +1,187 @@
+"""From splits to decoded clips: every clip is somewhere, and the run folder can say where."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from hub_datasets import load, make_table, make_wav, write_clips
+
+from audio_cls.config import DataConfig
+from audio_cls.data.labels import Labels, read_labels
+from audio_cls.data.prepare import PreparedClips, describe_data, pool_clips, prepare_clips
+from audio_cls.data.source import Source
+from audio_cls.data.splits import Pool, Splits, make_splits
+from audio_cls.errors import DatasetError
+
+RATE = 16_000
+NAMES = [f"{label}/{label}-{number}.wav" for label in ("cat", "dog") for number in range(10)]
+
+
+def run(folder: Path, **settings: Any) -> tuple[Source, Labels, Splits, PreparedClips]:  # noqa: ANN401
+    """Go the whole way from a folder to clips."""
+    cfg = DataConfig(**settings)
+    source = load(folder, **settings)
+    labels = read_labels(source.splits, cfg)
+    pool = pool_clips(source, labels, cfg)
+    splits = make_splits(pool, cfg)
+    return source, labels, splits, prepare_clips(source, pool, splits, RATE, cfg)
+
+
+def ids_of(clips: PreparedClips) -> dict[str, set[str]]:
+    """Return the ids of each split."""
+    return {role: set(map(str, part.ids)) for role, part in clips.items()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty clips of two classes, all of them different."""
+    write_clips(tmp_path / "set", NAMES)
+    return tmp_path / "set"
+
+
+def test_every_clip_is_in_one_split_with_its_label(folder: Path) -> None:
+    _, labels, _, clips = run(folder)
+    ids = ids_of(clips)
+    assert set().union(*ids.values()) == set(NAMES)
+    assert sum(map(len, ids.values())) == len(NAMES)
+    for _, part in clips.items():
+        assert [labels.names[n] for n in part.labels] == [name.split("/")[0] for name in part.ids]
+
+
+def test_waves_belong_to_their_ids(folder: Path) -> None:
+    _, _, _, clips = run(folder, max_train_samples=5)
+    for number, name in enumerate(clips.train.ids):
+        wave = clips.train.read_wave(number, 0, int(clips.train.lengths[number]))
+        np.testing.assert_array_equal(wave, soundfile.read(folder / str(name), dtype="float32")[0])
+
+
+def test_caps_count_train_and_each_of_validation_and_test(folder: Path) -> None:
+    _, _, _, clips = run(folder, max_train_samples=6, max_eval_samples=1)
+    assert [len(part) for _, part in clips.items()] == [6, 1, 1]
+    assert np.bincount(clips.train.labels).tolist() == [3, 3]
+
+
+def test_the_lists_of_a_run_repeat_its_splits(folder: Path, tmp_path: Path) -> None:
+    _, _, _, first = run(folder, split_seed=5)
+    (tmp_path / "run").mkdir()
+    first.save(tmp_path / "run")
+    _, _, _, again = run(folder, split_files=str(tmp_path / "run"))
+    for (_, mine), (_, theirs) in zip(first.items(), again.items(), strict=True):
+        assert mine.ids.tolist() == theirs.ids.tolist()
+
+
+def test_bad_clips_are_set_aside_and_listed(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / NAMES[3]).write_bytes(b"no sound")
+    _, _, _, clips = run(folder)
+    assert set(clips.bad) == {NAMES[3]} and NAMES[3] not in set().union(*ids_of(clips).values())
+    assert "1 of 20 clips set aside" in caplog.text
+    clips.save(tmp_path)
+    (row,) = csv.DictReader((tmp_path / "bad_audio.csv").open())
+    assert row["id"] == NAMES[3] and row["reason"]
+
+
+def test_too_many_bad_clips_stop_the_run(folder: Path) -> None:
+    for name in NAMES[:3]:
+        (folder / name).write_bytes(b"no sound")
+    with pytest.raises(DatasetError, match=r"3 of 20 clips.*--max-bad-share 0\.15"):
+        run(folder)
+    _, _, _, clips = run(folder, max_bad_share=0.15)
+    assert len(clips.bad) == 3
+
+
+def copy_into_two_splits(root: Path) -> Path:
+    """Make given splits in which one sound is in train twice and in test once."""
+    for split in ("train", "validation", "test"):
+        for number, name in enumerate(NAMES):
+            path = root / split / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(make_wav(1000 * len(split) + number))
+    shutil.copy(root / "test" / NAMES[0], root / "train" / NAMES[1])
+    shutil.copy(root / "test" / NAMES[0], root / "train" / NAMES[12])
+    return root
+
+
+def test_duplicates_are_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _, _, _, clips = run(copy_into_two_splits(tmp_path / "set"))
+    assert [len(part) for _, part in clips.items()] == [20, 20, 20]
+    assert "2 clips sound the same as another (2 in another split, 1 with another" in caplog.text
+    clips.save(tmp_path)
+    rows = list(csv.DictReader((tmp_path / "duplicates.csv").open()))
+    assert {row["id"] for row in rows} == {f"train/{NAMES[1]}", f"train/{NAMES[12]}"}
+    assert {row["same_as"] for row in rows} == {f"test/{NAMES[0]}"}
+    assert [row["same_label"] for row in rows] == ["yes", "no"]
+
+
+def test_deduplicate_leaves_them_out_of_training(tmp_path: Path) -> None:
+    _, _, _, clips = run(copy_into_two_splits(tmp_path / "set"), deduplicate=True)
+    assert [len(part) for _, part in clips.items()] == [18, 20, 20]
+    assert not {f"train/{NAMES[1]}", f"train/{NAMES[12]}"} & ids_of(clips)["train"]
+
+
+def test_a_test_split_of_validation_clips_stays_whole(folder: Path) -> None:
+    _, _, splits, clips = run(folder, test_split="validation", deduplicate=True)
+    assert splits.test_is_validation and clips.duplicates == []
+    assert clips.test.ids.tolist() == clips.validation.ids.tolist()
+
+
+def test_the_record_says_what_was_used(folder: Path) -> None:
+    source, labels, splits, clips = run(folder)
+    record = describe_data(source, labels, splits, clips)
+    assert record["id"] == "set" and record["revision"] == source.revision
+    assert record["label_column"] == "label" and record["is_local"]
+    assert {role: part["num_examples"] for role, part in record["split"].items()} == {
+        role: len(part) for role, part in clips.items()
+    }
+    assert record["duplicates"] == {"found": 0, "across_splits": 0, "left_out": 0}
+
+
+def pool(
+    columns: dict[str, list[Any]],
+    kinds: dict[str, list[str]] | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> Pool:
+    """Pool the clips of such a source."""
+    sounds = [{"bytes": make_wav(number), "path": None} for number in range(4)]
+    splits = {"train": make_table({"audio": sounds, **columns}, **(kinds or {}))}
+    source = Source(
+        id="x",
+        name="x",
+        is_local=True,
+        config=None,
+        revision="",
+        content_key="",
+        license=None,
+        audio_column="audio",
+        splits=splits,
+    )
+    return pool_clips(source, read_labels(splits, DataConfig()), DataConfig(**settings))
+
+
+def test_folds_and_groups_are_read_as_text() -> None:
+    columns = {"label": ["a", "b", "a", "b"], "fold": [1.0, 2.0, None, 3.0], "who": [7, 8, 7, 8]}
+    made = pool(columns, fold_column="fold", fold="1", group_column="who")
+    named = pool({"label": [0, 1, 0, 1]}, {"label": ["a", "b"]}, group_column="label")
+    assert named.groups is not None and named.groups.tolist() == ["a", "b", "a", "b"]
+    assert made.folds is not None and made.folds.tolist() == ["1", "2", "", "3"]
+    assert made.groups is not None and made.groups.tolist() == ["7", "8", "7", "8"]
+
+
+@pytest.mark.parametrize("setting", ["group_column", "fold_column"])
+def test_a_column_that_is_not_there_is_met_with_the_nearest(setting: str) -> None:
+    flag = "--" + setting.replace("_", "-")
+    settings = {setting: "speakr", **({"fold": "1"} if "fold" in setting else {})}
+    with pytest.raises(DatasetError, match=rf"no column 'speakr' for {flag}.*Did you mean speaker"):
+        pool({"label": ["a", "b", "a", "b"], "speaker": [1, 1, 2, 2]}, **settings)
+
+
+def test_several_labels_a_clip_are_refused_by_name() -> None:
+    with pytest.raises(DatasetError, match="Column 'label' is multi-label"):
+        pool({"label": [["a"], ["b"], ["a", "b"], ["b"]]})

@@ -1,0 +1,193 @@
+"""Repositories of the Hub, laid out like the real ones: the right one is read, or the error helps.
+
+hub_table.py has the table of audio data sets people name today.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import huggingface_hub
+import pytest
+from hub_datasets import CONVERT, TRAIN, languages, load, one_file, seed_main, seed_script
+from hub_layouts import COMMON_VOICE, GENRES, GTZAN_FILE, LAYOUTS, MINDS, VOICE_CARD
+from hub_server import HubServer
+from hub_table import CASES, Case
+
+from audio_cls.config import DataConfig
+from audio_cls.data.labels import find_label_column, read_labels
+from audio_cls.data.prepare import pool_clips
+from audio_cls.data.repository import KNOWN_COPIES, suggest_copy
+from audio_cls.data.splits import make_splits
+from audio_cls.errors import DatasetError
+
+pytestmark = pytest.mark.usefixtures("data_hub")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_one_line_call_works_or_says_what_to_call(data_hub: HubServer, case: Case) -> None:
+    LAYOUTS[case.id](data_hub, case.id)
+    if case.advice:
+        with pytest.raises(DatasetError, match=re.escape(case.advice)):
+            read_labels(load(case.id, **case.settings).splits, DataConfig(**case.settings))
+        return
+    source = load(case.id, **case.settings)
+    labels = read_labels(source.splits, DataConfig(**case.settings))
+    assert labels.column == case.column and labels.names == case.names
+    assert labels.count_unusable() == 0
+    assert len(source.revision) == 40 and not source.is_local
+    cell = next(iter(source.splits.values()))[0][source.audio_column]
+    assert cell["bytes"] or cell["path"]
+    splits = make_splits(
+        pool_clips(source, labels, DataConfig(test_size=0.34, validation_size=0.34)),
+        DataConfig(test_size=0.34, validation_size=0.34),
+    )
+    assert all(len(rows) for _, rows in splits.items())
+
+
+def test_every_row_of_the_table_is_a_case() -> None:
+    assert len(CASES) >= 35 and {case.id for case in CASES} == set(LAYOUTS)
+
+
+def test_a_script_repository_is_pinned_to_the_copy_and_can_be_read_again(
+    data_hub: HubServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {"all/train/0000.parquet": GTZAN_FILE}
+    seed_script(files)(data_hub, "pin/gtzan")
+    with caplog.at_level(logging.INFO):
+        first = load("pin/gtzan")
+    assert "script repository" in caplog.text and first.revision in caplog.text
+    other = one_file(genre=([0, 1], ["new", "newer"]))
+    data_hub.seed("datasets", "pin/gtzan", {"all/train/0000.parquet": other}, branch=CONVERT)
+    again = load("pin/gtzan", dataset_revision=first.revision)
+    assert again.revision == first.revision
+    assert again.splits["train"].features["genre"].names == GENRES
+    assert load("pin/gtzan").splits["train"].features["genre"].names == ["new", "newer"]
+
+
+def test_configurations_are_never_merged_silently(data_hub: HubServer) -> None:
+    seed_script(languages("aa", "bb"))(data_hub, "never/fleurs")
+    assert load("never/fleurs", dataset_config="bb").splits["train"].num_rows == 6
+    with pytest.raises(DatasetError, match="several configurations"):
+        load("never/fleurs")
+    merged = load("never/fleurs", dataset_config="all")
+    assert merged.splits["train"].num_rows == 12
+    assert merged.splits["train"]["config"][:] == ["aa"] * 6 + ["bb"] * 6
+
+
+def test_all_reads_every_configuration_of_a_parquet_repository(data_hub: HubServer) -> None:
+    seed_main({**VOICE_CARD, **COMMON_VOICE})(data_hub, "all/voices")
+    source = load("all/voices", dataset_config="all")
+    assert source.splits["train"]["config"][:] == ["en"] * 6 + ["de"] * 6
+    assert source.content_key != load("all/voices", dataset_config="en").content_key
+
+
+def test_columns_in_which_configurations_differ_are_left_out_and_named(
+    data_hub: HubServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {
+        "a/train/0000.parquet": one_file(label=["x", "y"], only_here=[1]),
+        "b/train/0000.parquet": one_file(label=["x", "z"]),
+    }
+    seed_script(files)(data_hub, "differ/set")
+    source = load("differ/set", dataset_config="all")
+    assert set(source.splits["train"].column_names) == {"audio", "label", "config"}
+    assert "only_here" in caplog.text
+
+
+def test_a_copy_that_was_cut_is_refused_unless_a_part_is_allowed(
+    data_hub: HubServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = {
+        "en/partial-train/0000.parquet": one_file(label=["x", "y"]),
+        "en/test/0000.parquet": one_file(label=["x", "y"]),
+    }
+    seed_script(files)(data_hub, "cut/set")
+    with pytest.raises(DatasetError, match=r"en/partial-train.*--allow-partial"):
+        load("cut/set")
+    source = load("cut/set", allow_partial=True)
+    assert set(source.splits) == {"train", "test"} and "Only a part" in caplog.text
+
+
+def test_archives_are_read_through_their_copy(data_hub: HubServer) -> None:
+    data_hub.seed("datasets", "tar/set", {"train-000.tar": b"1", "README.md": "# Shards"})
+    with pytest.raises(DatasetError, match=r"made of archives.*no parquet copy"):
+        load("tar/set")
+    files = {"default/train/0000.parquet": one_file(label=["x", "y"])}
+    data_hub.seed("datasets", "tar/set", files, branch=CONVERT)
+    assert load("tar/set").splits["train"].num_rows == 6
+
+
+def test_several_shards_of_a_split_are_one_table(data_hub: HubServer) -> None:
+    files = {f"all/train/000{n}.parquet": one_file(label=["x", "y"]) for n in range(3)}
+    seed_script(files)(data_hub, "shards/set")
+    assert load("shards/set").splits["train"].num_rows == 18
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+def test_a_gated_set_names_the_page_and_the_login(data_hub: HubServer, *, is_script: bool) -> None:
+    name = f"gated/set{is_script:d}"
+    (seed_script if is_script else seed_main)({"all/train/0000.parquet": GTZAN_FILE})(
+        data_hub, name
+    )
+    data_hub.repos["datasets", name].gated = "manual"
+    with pytest.raises(
+        DatasetError, match=rf"https://huggingface.co/datasets/{name}.*hf auth login"
+    ):
+        load(name)
+
+
+def test_who_was_let_in_reads_a_gated_set(
+    data_hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_hub.seed("datasets", "testers/set", {TRAIN: GTZAN_FILE}, gated="auto")
+    monkeypatch.setenv("HF_TOKEN", data_hub.read_token)
+    assert load("testers/set").splits["train"].num_rows == 6
+
+
+def test_a_private_set_looks_like_none_and_names_the_login(data_hub: HubServer) -> None:
+    data_hub.seed("datasets", "secret/set", {"a.parquet": GTZAN_FILE}, private=True)
+    with pytest.raises(DatasetError, match=r"no data set 'secret/set'.*hf auth login"):
+        load("secret/set")
+
+
+def test_a_revision_that_is_not_there_is_named(data_hub: HubServer) -> None:
+    data_hub.seed("datasets", "rev/set", {TRAIN: GTZAN_FILE})
+    with pytest.raises(DatasetError, match="no revision 'v9'"):
+        load("rev/set", dataset_revision="v9")
+
+
+def test_a_wrong_configuration_is_met_with_the_nearest(data_hub: HubServer) -> None:
+    seed_main({**VOICE_CARD, **COMMON_VOICE})(data_hub, "near/voices")
+    with pytest.raises(DatasetError, match=r"no configuration 'enn': choose.*Did you mean en"):
+        load("near/voices", dataset_config="enn")
+
+
+def test_a_hub_that_cannot_be_reached_is_no_traceback(
+    data_hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DatasetError, match=r"Hub cannot be asked.*Check the network"):
+        load("any/set")
+
+
+@pytest.mark.parametrize("name", ["a b", "owner/na me", "-x-/--"])
+def test_what_can_be_no_id_is_refused_as_such(name: str) -> None:
+    with pytest.raises(DatasetError, match="Check the spelling"):
+        load(name)
+
+
+def test_a_copy_is_never_suggested_for_itself() -> None:
+    for copy in KNOWN_COPIES.values():
+        assert copy.split(" ")[0] not in suggest_copy(copy.split(" ")[0])
+    assert suggest_copy("nobody/knows") == ""
+
+
+def test_the_label_that_was_not_asked_for_is_told(
+    data_hub: HubServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    seed_main({TRAIN: MINDS})(data_hub, "told/minds")
+    with caplog.at_level(logging.INFO):
+        assert find_label_column(load("told/minds").splits["train"], None) == "intent_class"
+    assert "--label-column could also be lang_id" in caplog.text

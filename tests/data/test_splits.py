@@ -1,0 +1,265 @@
+"""Train, validation and test: disjoint, whole, labelled, and no group on two sides."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from audio_cls.config import DataConfig
+from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.splits import Pool, Splits, make_splits, name_splits
+from audio_cls.errors import DatasetError, SettingError
+
+
+def make_pool(
+    labels: NDArray[np.int64],
+    *,
+    groups: NDArray[Any] | None = None,
+    folds: NDArray[Any] | None = None,
+    sizes: dict[str, int] | None = None,
+) -> Pool:
+    """Make a pool of given splits of these sizes, one after the other."""
+    given, start = {}, 0
+    for name, size in (sizes or {"train": len(labels)}).items():
+        given[name] = np.arange(start, start + size)
+        start += size
+    ids = np.array([f"clip-{number}.wav" for number in range(len(labels))])
+    texts = [None if one is None else one.astype(str) for one in (groups, folds)]
+    return Pool(labels, ids, texts[0], texts[1], given)
+
+
+def classes(count: int, num_labels: int, seed: int = 0) -> NDArray[np.int64]:
+    """Draw classes of unequal size."""
+    weights = np.arange(1, num_labels + 1) / sum(range(1, num_labels + 1))
+    return np.random.default_rng(seed).choice(num_labels, count, p=weights)
+
+
+def check_disjoint(splits: Splits, expected: set[int]) -> None:
+    """Every expected row is in exactly one split, and no other is."""
+    rows = np.concatenate([own for _, own in splits.items()])
+    assert len(rows) == len(set(rows.tolist())) and set(rows.tolist()) == expected
+
+
+def test_the_course_recipe_gives_exactly_its_rows(caplog: pytest.LogCaptureFixture) -> None:
+    labels = np.arange(999) % 10
+    cfg = DataConfig(
+        split_method="shuffled", split_seed=42, validation_size=0.1, test_split="validation"
+    )
+    splits = make_splits(make_pool(labels), cfg)
+    course = Dataset.from_dict({"row": range(999)}).train_test_split(
+        seed=42, shuffle=True, test_size=0.1
+    )
+    assert splits.train.tolist() == course["train"]["row"][:] and len(splits.train) == 899
+    assert splits.test.tolist() == course["test"]["row"][:] and len(splits.test) == 100
+    assert splits.validation is splits.test and splits.test_is_validation
+    assert splits.origins["test"] == "the validation clips again"
+    assert "the test score is the best epoch's" in caplog.text
+
+
+def test_missing_splits_are_cut_stratified() -> None:
+    labels = classes(1000, 7)
+    splits = make_splits(make_pool(labels), DataConfig(validation_size=0.1, test_size=0.2))
+    check_disjoint(splits, set(range(1000)))
+    assert [len(rows) for _, rows in splits.items()] == [700, 100, 200]
+    for share, rows in ((0.1, splits.validation), (0.2, splits.test)):
+        wanted = np.bincount(labels) * share
+        assert np.abs(np.bincount(labels[rows], minlength=7) - wanted).max() <= 1.5
+
+
+def test_a_cut_depends_on_its_own_seed_alone() -> None:
+    pool = make_pool(classes(200, 3))
+    cuts = [make_splits(pool, DataConfig(split_seed=seed)).test.tolist() for seed in (1, 1, 2)]
+    assert cuts[0] == cuts[1] != cuts[2]
+
+
+def test_a_class_of_one_clip_is_trained_on() -> None:
+    labels = np.array([0] * 20 + [1] * 20 + [2])
+    assert 40 in make_splits(make_pool(labels), DataConfig()).train
+
+
+def test_clips_without_a_label_are_in_no_split() -> None:
+    labels = classes(100, 3)
+    labels[::10] = UNUSABLE
+    splits = make_splits(make_pool(labels), DataConfig())
+    check_disjoint(splits, set(np.flatnonzero(labels >= 0).tolist()))
+
+
+def test_given_splits_are_taken_whole_and_other_splits_are_left() -> None:
+    sizes = {"train": 50, "dev": 20, "test": 20, "unlabelled": 10}
+    splits = make_splits(make_pool(classes(100, 3), sizes=sizes), DataConfig())
+    assert splits.validation.tolist() == list(range(50, 70))
+    assert splits.test.tolist() == list(range(70, 90))
+    assert splits.origins == {r: f"split '{n}'" for r, n in splits.names.items()}
+    assert splits.names == {"train": "train", "validation": "dev", "test": "test"}
+
+
+def test_a_split_that_is_not_given_is_cut_from_train() -> None:
+    pool = make_pool(classes(100, 3), sizes={"train": 80, "test": 20})
+    splits = make_splits(pool, DataConfig())
+    check_disjoint(splits, set(range(100)))
+    assert splits.test.tolist() == list(range(80, 100)) and len(splits.validation) == 8
+    assert "cut from 'train' (stratified, 0.1, seed 42)" in splits.origins["validation"]
+
+
+def test_the_only_split_is_trained_on_whatever_its_name() -> None:
+    splits = make_splits(make_pool(classes(60, 3), sizes={"test": 60}), DataConfig())
+    check_disjoint(splits, set(range(60)))
+    assert set(splits.names.values()) == {"test"}
+
+
+@pytest.mark.parametrize("role", ["train", "validation", "test"])
+def test_a_split_that_is_not_there_is_met_with_those_that_are(role: str) -> None:
+    cfg = DataConfig(**{f"{role}_split": "nope"})  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match=rf"no split 'nope'.*train, test.*--{role}-split"):
+        name_splits(["train", "test"], cfg)
+
+
+def test_an_empty_split_is_refused() -> None:
+    labels = np.array([0, 1] * 10 + [UNUSABLE] * 5)
+    pool = make_pool(labels, sizes={"train": 20, "test": 5})
+    with pytest.raises(DatasetError, match="The split for test has no clip"):
+        make_splits(pool, DataConfig())
+
+
+def test_one_clip_cannot_be_cut() -> None:
+    with pytest.raises(DatasetError, match="1 clips with a usable label are left"):
+        make_splits(make_pool(np.array([0, UNUSABLE, UNUSABLE])), DataConfig())
+
+
+def test_a_class_without_a_training_clip_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    pool = make_pool(np.array([0, 1] * 10 + [0, 2]), sizes={"train": 20, "test": 2})
+    make_splits(pool, DataConfig())
+    assert "1 of 3 classes have no training clip" in caplog.text
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.4])
+def test_no_group_is_on_two_sides(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    labels, speakers = classes(600, 4, seed), rng.integers(0, 40, 600)
+    pool = make_pool(labels, groups=speakers)
+    cfg = DataConfig(group_column="speaker", validation_size=0.1, test_size=share, split_seed=seed)
+    splits = make_splits(pool, cfg)
+    check_disjoint(splits, set(range(600)))
+    heard = [set(speakers[rows].tolist()) for _, rows in splits.items()]
+    assert not heard[0] & heard[1] and not heard[0] & heard[2] and not heard[1] & heard[2]
+    assert abs(len(splits.test) / 600 - share) < 0.06
+    shares = np.bincount(labels[splits.test], minlength=4) / len(splits.test)
+    assert np.abs(shares - np.bincount(labels) / 600).max() < 0.1
+    assert "by group" in splits.origins["test"]
+
+
+def test_given_splits_that_share_a_group_are_cut_anew(caplog: pytest.LogCaptureFixture) -> None:
+    groups = np.arange(120) % 12
+    pool = make_pool(classes(120, 3), groups=groups, sizes={"train": 100, "test": 20})
+    splits = make_splits(pool, DataConfig(group_column="speaker"))
+    check_disjoint(splits, set(range(120)))
+    assert not set(groups[splits.train].tolist()) & set(groups[splits.test].tolist())
+    assert "share 12 groups" in caplog.text and splits.names["test"] == "train+test"
+
+
+def test_given_splits_without_a_common_group_stay() -> None:
+    groups = np.array([0] * 40 + [1] * 40 + [2] * 20)
+    pool = make_pool(classes(100, 3), groups=groups, sizes={"train": 80, "test": 20})
+    splits = make_splits(pool, DataConfig(group_column="speaker"))
+    assert splits.test.tolist() == list(range(80, 100))
+
+
+def test_one_group_cannot_be_cut() -> None:
+    pool = make_pool(classes(50, 2), groups=np.zeros(50))
+    with pytest.raises(DatasetError, match="1 group is left to cut from"):
+        make_splits(pool, DataConfig(group_column="speaker"))
+
+
+def test_as_many_groups_as_splits_are_enough() -> None:
+    labels = np.arange(30) % 2
+    splits = make_splits(make_pool(labels, groups=np.arange(30) // 10), DataConfig())
+    assert [len(rows) for _, rows in splits.items()] == [10, 10, 10]
+
+
+def take_fold(fold: str, **settings: Any) -> tuple[Splits, NDArray[np.int64]]:  # noqa: ANN401
+    """Split 100 clips by their five folds."""
+    folds = np.arange(100) % 5 + 1
+    pool = make_pool(np.arange(100) // 5 % 4, folds=folds)
+    return make_splits(pool, DataConfig(fold_column="fold", fold=fold, **settings)), folds
+
+
+@pytest.mark.parametrize(("fold", "after"), [("1", 2), ("3", 4), ("5", 1)])
+def test_a_fold_is_tested_and_the_next_validated(fold: str, after: int) -> None:
+    splits, folds = take_fold(fold)
+    check_disjoint(splits, set(range(100)))
+    assert set(folds[splits.test]) == {int(fold)} and set(folds[splits.validation]) == {after}
+    assert splits.origins["test"] == f"fold {fold} of column 'fold'"
+
+
+def test_validation_can_be_cut_from_the_training_folds() -> None:
+    splits, folds = take_fold("3", fold_validation="cut")
+    check_disjoint(splits, set(range(100)))
+    assert set(folds[splits.test]) == {3} and len(splits.validation) == 8
+    assert set(folds[splits.train]) == {1, 2, 4, 5}
+
+
+def test_folds_go_by_number_and_clips_without_one_are_left_out() -> None:
+    folds = np.array([str(n % 10 + 1) for n in range(100)] + [""] * 5)
+    pool = make_pool(np.arange(105) % 3, folds=folds)
+    splits = make_splits(pool, DataConfig(fold_column="fold", fold="9"))
+    assert set(folds[splits.validation]) == {"10"}
+    check_disjoint(splits, set(range(100)))
+
+
+def test_a_fold_that_is_not_there_is_met_with_those_that_are() -> None:
+    with pytest.raises(DatasetError, match=r"no fold '6'.*the folds are 1, 2, 3, 4, 5"):
+        take_fold("6")
+
+
+def test_two_folds_leave_no_next_one() -> None:
+    pool = make_pool(np.arange(40) % 2, folds=np.arange(40) // 20)
+    with pytest.raises(DatasetError, match="--fold-validation cut"):
+        make_splits(pool, DataConfig(fold_column="fold", fold="1"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"fold_column": "fold"},
+        {"fold": "1"},
+        {"split_files_sha256": "0"},
+        {"split_files": ".", "fold_column": "fold", "fold": "1"},
+    ],
+)
+def test_settings_that_need_each_other_are_checked(settings: dict[str, str]) -> None:
+    with pytest.raises(SettingError, match=r"give|needs"):
+        DataConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_lists_are_read_back_exactly(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ANN401
+    pool = make_pool(classes(100, 3))
+    first = make_splits(pool, DataConfig(split_seed=7))
+    (tmp_path / "splits").mkdir()
+    for role, rows in first.items():
+        text = "".join(f"{name}\n" for name in pool.ids[rows])
+        (tmp_path / "splits" / f"{role}.txt").write_text(text)
+    again = make_splits(pool, DataConfig(split_files=str(tmp_path)))
+    for (_, mine), (_, theirs) in zip(first.items(), again.items(), strict=True):
+        assert mine.tolist() == theirs.tolist()
+    assert again.origins["test"].startswith(f"listed at {tmp_path} (sha256 ")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_clips_in_no_list_are_left_out_and_missing_lists_are_cut(
+    tmp_path: Any,  # noqa: ANN401
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pool = make_pool(np.arange(60) % 3)
+    (tmp_path / "train.txt").write_text("".join(f"{name}\n" for name in pool.ids[:40]))
+    (tmp_path / "test.txt").write_text("".join(f"{name}\n" for name in pool.ids[40:50]))
+    with caplog.at_level(logging.INFO):
+        splits = make_splits(pool, DataConfig(split_files=str(tmp_path)))
+    check_disjoint(splits, set(range(50)))
+    assert len(splits.validation) == 4 and splits.test.tolist() == list(range(40, 50))
+    assert "10 clips are in no list" in caplog.text

@@ -1,0 +1,258 @@
+"""scripts/evaluate.py on a run of scripts/train.py: the same numbers, from model or files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import soundfile
+from conftest import make_tone
+from hub_server import HubServer
+from tiny_models import write_tiny_checkpoint
+from tiny_runs import QUIET
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(script: str, *arguments: object) -> None:
+    """Run a script's command in this process."""
+    main = runpy.run_path(str(ROOT / "scripts" / f"{script}.py"))["main"]
+    main(list(map(str, arguments)))
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Read results.json."""
+    return dict(json.loads((folder / "results.json").read_text("utf-8")))
+
+
+@pytest.fixture(scope="module")
+def grouped_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return clips of three tones by ten speakers: one split, two rates, some labels wrong."""
+    root = tmp_path_factory.mktemp("grouped")
+    rows = []
+    for number in range(60):
+        label, rate = ("low", "middle", "high")[number % 3], (8_000, 16_000)[number % 2]
+        hz, seconds = {"low": 200, "middle": 260, "high": 330}[label], 0.3 + 0.02 * (number % 7)
+        soundfile.write(root / f"{number:02d}.wav", make_tone(hz, seconds, rate, number), rate)
+        said = "low" if number % 5 == 0 else label
+        rows.append([f"{number:02d}.wav", said, f"speaker-{number // 6}"])
+    with (root / "train.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["file_name", "label", "speaker"], *rows])
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(grouped_tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run whose test was cut by speaker, heard in windows of a quarter second."""
+    root = tmp_path_factory.mktemp("run")
+    checkpoint = write_tiny_checkpoint("hubert", root / "checkpoint", **QUIET)
+    call(
+        "train", "--dataset", grouped_tones, "--model", checkpoint, "--max-seconds", 0.3,
+        "--window-seconds", 0.25, "--hop-seconds", 0.1, "--aggregate", "mean-probability",
+        "--group-column", "speaker", "--test-size", 0.4, "--validation-size", 0.2, "--epochs", 2,
+        "--learning-rate", 3e-3, "--batch-size", 8, "--output-dir", root / "tones",
+        "--eval-batch-size", 5,
+    )  # fmt: skip
+    return root / "tones"
+
+
+@pytest.mark.parametrize(("goal", "choose"), [("auto", min), ("max", max)])
+def test_training_keeps_the_epoch_that_the_metrics_goal_asks_for(
+    goal: str, choose: Callable[..., float], grouped_tones: Path, tmp_path: Path
+) -> None:
+    checkpoint = write_tiny_checkpoint("hubert", tmp_path / "checkpoint", **QUIET)
+    call(
+        "train", "--dataset", grouped_tones, "--model", checkpoint, "--max-seconds", 0.3,
+        "--epochs", 3, "--learning-rate", 1e-3, "--metric", "log_loss", "--metric-goal", goal,
+        "--output-dir", tmp_path / "run",
+    )  # fmt: skip
+    with (tmp_path / "run" / "summary.csv").open(newline="", encoding="utf-8") as file:
+        losses = {int(row["step"]): float(row["log_loss"]) for row in csv.DictReader(file)}
+    assert len(set(losses.values())) == 3
+    results = read_results(tmp_path / "run")
+    assert results["validation"]["step"] == choose(losses, key=losses.__getitem__)
+    assert results["metric"] == "log_loss"
+    assert "log_loss_ci95" in results["test"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 32])
+def test_evaluation_repeats_the_tests_numbers_digit_for_digit(
+    batch_size: int, run: Path, tmp_path: Path
+) -> None:
+    call("evaluate", "--model", run, "--output-dir", tmp_path, "--eval-batch-size", batch_size)
+    own, found = read_results(run), read_results(tmp_path)
+    assert found["test"] == own["test"]
+    told, before = (one["dataset"]["split"]["test"] for one in (found, own))
+    assert told == {**before, "name": "test"}
+    assert told["origin"].startswith("cut from 'train' (by group")
+    assert 0 < found["test"]["accuracy"] < 1
+    ids = [row["id"] for row in csv.DictReader((tmp_path / "predictions.csv").open())]
+    assert ids == (run / "splits" / "test.txt").read_text("utf-8").splitlines()
+    assert {path.name for path in (tmp_path / "figures").iterdir()} >= {
+        "confusion_matrix.png", "confusion_matrix.csv", "reliability.png", "durations.png",
+    }  # fmt: skip
+
+
+def test_run_has_figures_and_an_interval_by_group(run: Path) -> None:
+    test = read_results(run)["test"]
+    assert (run / "figures" / "curves.png").is_file()
+    assert test["intervals"]["drawn"] == "groups"
+    assert test["num_groups"] == test["intervals"]["num_drawn"] == len(test["by_group"])
+    assert set(test["by_sampling_rate"]) == {"8000 Hz", "16000 Hz"}
+    clips = sum(row["num_examples"] for row in test["by_duration"].values())
+    assert clips == test["num_examples"]
+
+
+def test_a_run_on_the_hub_is_judged_on_its_own_test_clips(
+    run: Path, grouped_tones: Path, tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["config.json", "model.safetensors", "preprocessor_config.json", "results.json"]
+    names += ["run_config.yaml", "splits/train.txt", "splits/validation.txt", "splits/test.txt"]
+    hub.seed("models", "tester/tones", {name: run / name for name in names})
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    call("evaluate", "--model", "tester/tones", "--dataset", grouped_tones, "--output-dir",
+         tmp_path)  # fmt: skip
+    found = read_results(tmp_path)
+    assert found["test"] == read_results(run)["test"]
+    assert len(found["model"]["revision"]) == 40
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_numbers(run: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--master_port", "29533", "scripts/evaluate.py", "--model", str(run)]
+    command += ["--output-dir", str(tmp_path), "--eval-batch-size", "7"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=200
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = read_results(tmp_path)
+    assert found["hardware"]["num_processes"] == 2
+    assert found["test"] == read_results(run)["test"]
+
+
+def test_predictions_alone_give_every_number_again(run: Path, tmp_path: Path) -> None:
+    call("evaluate", "--predictions", run / "predictions.csv", "--output-dir", tmp_path / "with")
+    own = read_results(run)["test"]
+    assert read_results(tmp_path / "with")["test"] == own
+    shutil.copy(run / "predictions.csv", tmp_path / "predictions.csv")
+    call("evaluate", "--predictions", tmp_path / "predictions.csv", "--output-dir", tmp_path / "o")
+    alone = read_results(tmp_path / "o")["test"]
+    unknown = {"by_duration", "by_sampling_rate", "by_group", "num_groups", "intervals"}
+    unknown |= {key for key in own if key.endswith("_ci95")}  # by clip: the speakers are not told
+    assert {k: v for k, v in alone.items() if k not in unknown} == {
+        k: v for k, v in own.items() if k not in unknown
+    }
+    assert alone["intervals"]["drawn"] == "clips"
+
+
+def test_calibration_is_off_unless_asked_for(run: Path, tmp_path: Path) -> None:
+    call("evaluate", "--model", run, "--output-dir", tmp_path, "--calibrate")
+    own, found = read_results(run), read_results(tmp_path)
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    assert own["calibration"]["is_applied"] is False
+    assert config["audio_cls"]["temperature"] == own["calibration"]["temperature"]
+    assert found["test"]["accuracy"] == own["test"]["accuracy"]
+    assert found["test"]["ece"] == own["calibration"]["ece_after"]
+    assert found["test"]["log_loss"] == own["calibration"]["log_loss_after"]
+
+
+def test_another_data_set_is_judged_under_mapped_labels(
+    run: Path, tone_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("deep", "Middle", "noise"):
+        source = {"deep": "low", "Middle": "middle", "noise": "high"}[name]
+        shutil.copytree(tone_folder / source, tmp_path / "other" / "test" / name)
+    (tmp_path / "map.yaml").write_text("deep: low\nnoise: null\n", "utf-8")
+    caplog.set_level("WARNING", "audio_cls")
+    arguments = ("--model", run, "--dataset", tmp_path / "other", "--label-map")
+    call("evaluate", *arguments, tmp_path / "map.yaml", "--output-dir", tmp_path / "out",
+         "--max-eval-samples", 30)  # fmt: skip
+    found = read_results(tmp_path / "out")
+    assert found["unmatched_labels"] == {"noise": 20}
+    assert found["labels"] == read_results(run)["labels"]
+    assert {k: v["support"] for k, v in found["test"]["per_class"].items()} == {
+        "high": 0, "low": 15, "middle": 15,
+    }  # fmt: skip
+    assert "noise (20 clips)" in caplog.text
+    assert "lacks these labels of the model: high" in caplog.text
+
+
+def test_comparison_counts_the_clips_that_one_alone_has_right(run: Path, tmp_path: Path) -> None:
+    lines = (run / "predictions.csv").read_text("utf-8").splitlines()
+    names = lines[0].split(",")[3:]
+    perfect = []
+    for line in lines[1:]:
+        clip, label = line.split(",")[:2]
+        scores = ["1.0" if name == label else "0.0" for name in names]
+        perfect.append(",".join([clip, label, label, *scores]))
+    (tmp_path / "predictions.csv").write_text("\n".join([lines[0], *perfect]) + "\n", "utf-8")
+    call("evaluate", "--model", run, "--output-dir", tmp_path / "out", "--compare", tmp_path)
+    told, test = (read_results(tmp_path / "out")[part] for part in ("comparison", "test"))
+    wrong = round((1 - test["accuracy"]) * test["num_examples"])
+    assert wrong > 0
+    assert told["accuracy_other"] == 1.0
+    assert (told["only_this_right"], told["only_other_right"]) == (0, wrong)
+    assert told["mcnemar_p"] == pytest.approx(0.5 ** (wrong - 1), abs=1e-6)
+
+
+def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "tones"))
+    for _ in range(2):  # a repetition replaces its own line
+        call("evaluate", "--model", copy, "--split", "validation", "--update-card",
+             "--output-dir", tmp_path / "out")  # fmt: skip
+    card, before = ((folder / "README.md").read_text("utf-8") for folder in (copy, run))
+    accuracy = read_results(tmp_path / "out")["test"]["accuracy"]
+    assert card.count("## Judged later on") == 1
+    assert card.count(f", validation: accuracy {accuracy:.3f}") == 1
+    assert f"value: {accuracy}" in card
+    assert card.startswith(before.split("model-index")[0])
+    assert read_results(copy)["test"] == read_results(run)["test"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--model", "RUN", "--output-dir", "RUN"], "is a run folder"),
+        (["--output-dir", "OUT"], "Give one of --model"),
+        (["--model", "RUN", "--split", "eval", "--output-dir", "OUT"], "There is no split 'eval'"),
+        (["--model", "RUN", "--label-map", "no.yaml", "--output-dir", "OUT"], "--label-map"),
+        (["--predictions", "RUN/summary.csv", "--output-dir", "OUT"], "a predictions.csv has"),
+        (["--aggregate", "RUN", "--output-dir", "OUT"], "twice or more"),
+        (["--model", "RUN", "--metric", "eer", "--output-dir", "OUT"], "at most 2 labels"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    arguments: list[str], told: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"RUN": str(run), "OUT": str(tmp_path / "out")}
+    shown = [word.replace("RUN", places["RUN"]).replace("OUT", places["OUT"]) for word in arguments]
+    with pytest.raises(SystemExit) as left:
+        call("evaluate", *shown)
+    assert left.value.code == 2
+    error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
+    assert len(error) == 1
+    assert told in error[0]
+
+
+def test_seeds_are_brought_together(run: Path, tmp_path: Path) -> None:
+    call("evaluate", "--aggregate", run, "--aggregate", run, "--output-dir", tmp_path)
+    found = json.loads((tmp_path / "aggregate.json").read_text("utf-8"))
+    accuracy = read_results(run)["test"]["accuracy"]
+    expected = {"mean": accuracy, "sd": 0.0, "ci95_low": accuracy, "ci95_high": accuracy}
+    assert found["test"]["accuracy"] == {**expected, "num_runs": 2}

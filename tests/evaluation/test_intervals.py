@@ -1,0 +1,159 @@
+"""Intervals against what they promise, on simulated test sets whose truth is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats  # type: ignore[import-untyped]
+
+from audio_cls.evaluation import intervals
+from audio_cls.evaluation.intervals import (
+    aggregate_runs,
+    bootstrap_interval,
+    difference_interval,
+    group_rows,
+    mcnemar_test,
+    wilson_interval,
+)
+from audio_cls.evaluation.metrics import average_classes
+
+PROMISED = (0.93, 0.97)  # share of simulated test sets whose 95 % interval covers the truth
+NUM_SETS = 1000
+
+
+def draw_clustered(
+    rng: np.random.Generator, share: float, num_groups: int
+) -> list[NDArray[np.float64]]:
+    """Draw which clips are right, a group at a time: groups of 5 to 30 clips, of unlike skill."""
+    skills = rng.beta(8 * share, 8 * (1 - share), size=num_groups)
+    sizes = rng.integers(5, 31, size=num_groups)
+    return [
+        (rng.random(size) < skill).astype(float) for skill, size in zip(skills, sizes, strict=True)
+    ]
+
+
+def test_wilson_covers_the_true_accuracy_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(20)
+    covered = 0
+    for _ in range(4 * NUM_SETS):
+        share, num_clips = rng.uniform(0.5, 0.98), int(rng.integers(50, 400))
+        low, high = wilson_interval(int(rng.binomial(num_clips, share)), num_clips)
+        covered += low <= share <= high
+    assert PROMISED[0] <= covered / (4 * NUM_SETS) <= PROMISED[1]
+
+
+@pytest.mark.parametrize(("share", "num_groups"), [(0.83, 20), (0.7, 40), (0.9, 30)])
+def test_bootstrap_by_group_covers_the_accuracy_of_clustered_clips(
+    share: float, num_groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intervals, "NUM_DRAWS", 120)
+    rng = np.random.default_rng(num_groups)
+    covered = naive = 0
+    for _ in range(NUM_SETS):
+        groups = draw_clustered(rng, share, num_groups)
+        counts, sums = np.array([len(g) for g in groups]), np.array([g.sum() for g in groups])
+        # A unit is a group, its clips kept as a sum: the same numbers, drawn faster.
+        units = group_rows(num_groups, None)
+        interval = bootstrap_interval(
+            lambda rows, s=sums, c=counts: float(s[rows].sum() / c[rows].sum()), units
+        )
+        assert interval is not None
+        covered += interval[0] <= share <= interval[1]
+        low, high = wilson_interval(sums.sum(), counts.sum())
+        naive += low <= share <= high
+    assert PROMISED[0] <= covered / NUM_SETS <= PROMISED[1]
+    assert naive / NUM_SETS < 0.85  # clips taken for independent promise too much
+
+
+@pytest.mark.parametrize(("num_labels", "num_clips"), [(3, 100), (10, 300)])
+def test_bootstrap_covers_the_true_macro_f1(
+    num_labels: int, num_clips: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intervals, "NUM_DRAWS", 100)
+    rng = np.random.default_rng(num_labels)
+    skill = np.linspace(0.95, 0.65, num_labels)
+
+    def draw(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        true = rng.integers(num_labels, size=count)
+        wrong = (true + rng.integers(1, num_labels, size=count)) % num_labels
+        return true, np.where(rng.random(count) < skill[true], true, wrong)
+
+    truth = average_classes(*draw(400_000), kind="f1", average="macro")
+    units, covered = group_rows(num_clips, None), 0
+    for _ in range(NUM_SETS):
+        true, predicted = draw(num_clips)
+        interval = bootstrap_interval(
+            lambda rows, t=true, p=predicted: average_classes(
+                t[rows], p[rows], kind="f1", average="macro"
+            ),
+            units,
+        )
+        assert interval is not None
+        covered += interval[0] <= truth <= interval[1]
+    assert PROMISED[0] <= covered / NUM_SETS <= PROMISED[1]
+
+
+def test_interval_is_the_same_each_time_and_wider_by_group() -> None:
+    rng = np.random.default_rng(3)
+    groups = draw_clustered(rng, 0.8, 12)
+    right = np.concatenate(groups)
+    names = np.repeat([f"g{n}" for n in range(12)], [len(g) for g in groups])
+
+    def share(rows: NDArray[np.int64]) -> float:
+        return float(right[rows].mean())
+
+    by_clip = bootstrap_interval(share, group_rows(len(right), None))
+    by_group = bootstrap_interval(share, group_rows(len(right), names))
+    assert by_clip is not None
+    assert by_group is not None
+    assert by_group == bootstrap_interval(share, group_rows(len(right), names))
+    assert by_group[1] - by_group[0] > 1.2 * (by_clip[1] - by_clip[0])
+
+
+def test_perfect_score_has_an_interval_of_as_many_clips_as_groups() -> None:
+    units = group_rows(40, [f"g{n % 8}" for n in range(40)])
+    assert bootstrap_interval(lambda _: 1.0, units) == wilson_interval(8, 8)
+
+
+def test_one_group_and_an_undefined_metric_have_no_interval() -> None:
+    assert bootstrap_interval(lambda _: 0.5, group_rows(4, ["a"] * 4)) is None
+    assert bootstrap_interval(lambda _: math.nan, group_rows(4, None)) is None
+
+
+def test_interval_of_a_loss_may_exceed_one_and_stays_positive() -> None:
+    losses = np.random.default_rng(1).exponential(2.0, size=50)
+    interval = bootstrap_interval(
+        lambda rows: float(losses[rows].mean()), group_rows(50, None), is_share=False
+    )
+    assert interval is not None
+    assert 0 < interval[0] < losses.mean() < interval[1]
+    assert interval[1] > 1
+
+
+def test_mcnemar_is_the_exact_binomial_test_of_the_differing_clips() -> None:
+    for first, second in ((1, 8), (5, 5), (0, 3), (40, 20)):
+        tail = stats.binom.cdf(min(first, second), first + second, 0.5)
+        assert mcnemar_test(first, second) == pytest.approx(min(1.0, 2 * tail))
+    assert mcnemar_test(0, 0) == 1.0
+
+
+def test_difference_of_a_run_to_itself_is_zero_and_of_a_better_one_is_not() -> None:
+    units = group_rows(200, None)
+    gain = np.zeros(200)
+    assert difference_interval(lambda rows: float(gain[rows].mean()), units) == (0.0, 0.0)
+    gain[:40] = 1.0
+    interval = difference_interval(lambda rows: float(gain[rows].mean()), units)
+    assert interval is not None
+    assert 0.1 < interval[0] < 0.2 < interval[1] < 0.3
+
+
+def test_seeds_become_mean_sd_and_students_interval() -> None:
+    found = aggregate_runs([{"accuracy": value} for value in (0.8, 0.9, 0.85)])["accuracy"]
+    low, high = stats.t.interval(0.95, 2, loc=0.85, scale=0.05 / math.sqrt(3))
+    assert found["mean"] == pytest.approx(0.85)
+    assert found["sd"] == pytest.approx(0.05)
+    assert (found["ci95_low"], found["ci95_high"]) == pytest.approx((low, high))
+    assert "b" not in aggregate_runs([{"a": 1.0, "b": 1.0}, {"a": 2.0}])

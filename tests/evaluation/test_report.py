@@ -1,0 +1,120 @@
+"""The parts of results.json, and the files from which they can be computed again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_scores import make_facts, make_scores
+
+from audio_cls.config import EvalConfig
+from audio_cls.errors import RunFolderError
+from audio_cls.evaluation.intervals import wilson_interval
+from audio_cls.evaluation.predictions import (
+    read_facts,
+    read_predictions,
+    write_facts,
+    write_predictions,
+)
+from audio_cls.evaluation.report import report_scores, write_report
+from audio_cls.evaluation.scoring import Scores
+
+NAMES = ("fr", "it, or so", 'r"u')
+
+
+def test_accuracy_has_wilsons_interval_without_groups_and_a_wider_one_with_few() -> None:
+    scores = make_scores(200)
+    plain = report_scores(scores, NAMES, EvalConfig(), make_facts(200))
+    right = int((scores.labels == scores.predictions).sum())
+    assert plain["accuracy_ci95"] == pytest.approx(wilson_interval(right, 200), abs=1e-6)
+    grouped = report_scores(scores, NAMES, EvalConfig(), make_facts(200, num_groups=5))
+    assert grouped["intervals"]["num_drawn"] == 5
+    assert grouped["accuracy_ci95"] != plain["accuracy_ci95"]
+    assert plain["f1_macro_ci95"][0] < plain["f1_macro"] < plain["f1_macro_ci95"][1]
+
+
+def test_chosen_metric_has_an_interval_too() -> None:
+    told = report_scores(make_scores(), NAMES, EvalConfig(metric="log_loss"), None)
+    assert told["log_loss_ci95"][0] < told["log_loss"] < told["log_loss_ci95"][1]
+
+
+def test_confusions_are_sorted_and_mistakes_name_the_surest_first() -> None:
+    probabilities = np.array(
+        [[0.1, 0.9, 0], [0.4, 0.6, 0], [0.9, 0, 0.1], [0.3, 0, 0.7], [1, 0, 0]]
+    )
+    scores = Scores(np.array(list("abcde")), np.array([0, 0, 1, 1, 0]), probabilities)
+    told = report_scores(scores, NAMES, EvalConfig(), None)
+    assert told["top_confusions"] == [
+        {"label": "fr", "prediction": "it, or so", "count": 2},
+        {"label": "it, or so", "prediction": "fr", "count": 1},
+        {"label": "it, or so", "prediction": 'r"u', "count": 1},
+    ]
+    assert [row["id"] for row in told["confident_mistakes"]] == ["a", "c", "d", "b"]
+    assert told["confident_mistakes"][0]["confidence"] == 0.9
+
+
+def test_tables_by_length_and_rate_count_every_clip_once() -> None:
+    scores, facts = make_scores(), replace(make_facts(), seconds=np.linspace(0.5, 70, 60))
+    told = report_scores(scores, NAMES, EvalConfig(), facts)
+    for table in ("by_duration", "by_sampling_rate"):
+        assert sum(row["num_examples"] for row in told[table].values()) == 60
+    assert next(iter(told["by_duration"])) == "below 1 s"
+    assert list(told["by_duration"])[-1] == "60 s and more"
+    is_short = facts.seconds < 1
+    expected = (scores.labels == scores.predictions)[is_short].mean()
+    assert told["by_duration"]["below 1 s"]["accuracy"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
+    scores, facts = make_scores(1), make_facts(1, num_groups=1)
+    results = {"labels": list(NAMES), "test": report_scores(scores, NAMES, EvalConfig(), facts)}
+    write_report(tmp_path, results, scores, facts)
+    test = json.loads((tmp_path / "results.json").read_text("utf-8"))["test"]
+    assert test["roc_auc"] is None
+    assert test["accuracy_ci95"] == pytest.approx(
+        wilson_interval(int(test["accuracy"]), 1), abs=1e-6
+    )
+    assert test["f1_macro_ci95"] is None
+    assert "one group" in test["intervals"]["note"]
+
+
+@pytest.mark.parametrize("num_groups", [None, 7])
+def test_files_give_the_same_report_again(num_groups: int | None, tmp_path: Path) -> None:
+    scores, facts = make_scores(), make_facts(num_groups=num_groups)
+    write_predictions(tmp_path / "predictions.csv", scores, NAMES)
+    write_facts(tmp_path / "clips.csv", scores, facts)
+    again, names = read_predictions(tmp_path / "predictions.csv")
+    assert names == NAMES
+    cfg = EvalConfig(metric="ece")
+    expected = report_scores(scores, NAMES, cfg, facts)
+    found = report_scores(again, names, cfg, read_facts(tmp_path / "clips.csv", again))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("id,label", "name,label", "a predictions.csv has"),
+        ("clip-3,", "clip-3,nobody,", "Line 5"),
+        ("clip-0,", "clip-0,it,", "Line 2"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_by_line(
+    old: str, new: str, told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, make_scores(), ("fr", "it", "ru"))
+    path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
+    with pytest.raises(RunFolderError, match=told):
+        read_predictions(path)
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        read_predictions(tmp_path / "nothing.csv")
+
+
+def test_facts_of_other_clips_are_refused(tmp_path: Path) -> None:
+    write_facts(tmp_path / "clips.csv", make_scores(5), make_facts(5))
+    with pytest.raises(RunFolderError, match="does not belong"):
+        read_facts(tmp_path / "clips.csv", make_scores(6))
