@@ -178,10 +178,15 @@ class DataConfig(_Section):
     split_seed: int = setting(
         42, "Seed of the cut; apart from --seed so that seeds share their splits.", minimum=0
     )
-    fold_column: str | None = setting(
-        None, "Column that deals the clips into folds, as in ESC-50; needs --fold."
+    folds: int | None = setting(
+        None, "Cross-validate: this many runs, each tested on another fold.", minimum=2
     )
-    fold: str | None = setting(None, "Fold of --fold-column that is reported as test.")
+    fold_column: str | None = setting(
+        None, "Column that deals the clips into folds, as in ESC-50; needs --fold or --folds."
+    )
+    fold: str | None = setting(
+        None, "The one fold that is reported as test; with --folds a number from 1 on."
+    )
     fold_validation: Literal["next", "cut"] = setting(
         "next", "With --fold: validate on the fold after it, or on a cut of the training folds."
     )
@@ -226,17 +231,19 @@ class DataConfig(_Section):
         """
         both = sorted(set(self.keep_labels) & set(self.drop_labels))
         pairs = [
-            (self.fold is not None) == (self.fold_column is not None),
+            self.fold is None or self.fold_column is not None or self.folds is not None,
+            self.fold_column is None or self.fold is not None or self.folds is not None,
             self.merge_rare_into is None or self.min_clips_per_label is not None,
             self.split_files_sha256 is None or self.split_files is not None,
-            self.split_files is None or self.fold_column is None,
+            self.split_files is None or (self.fold_column is None and self.folds is None),
             not both,
         ]
         texts = [
-            "--fold-column and --fold need each other: give both or none.",
+            "--fold needs --fold-column or --folds, which say what the folds are.",
+            "--fold-column needs --fold, or --folds for one run a fold.",
             "--merge-rare-into needs --min-clips-per-label, which says what is rare.",
             "--split-files-sha256 needs --split-files.",
-            "--split-files and --fold-column both say which clip is tested: give one of them.",
+            "--split-files and folds both say which clip is tested: give one of them.",
             f"--keep-labels and --drop-labels both name {', '.join(both)}: choose one.",
         ]
         faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
@@ -398,6 +405,9 @@ class TrainConfig(_Section):
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
         "Number format; 'launcher': what accelerate launch says. On a CPU fp16 becomes no.",
+    )
+    seeds: tuple[int, ...] = setting(
+        (), "Several runs, one a seed, comma-separated; mean, sd and interval are told.", minimum=0
     )
     seed: int = setting(42, "Seed of weights, order, crops and dropout.", minimum=0)
     num_workers: int | None = setting(

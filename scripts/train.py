@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 # Python looks in this folder first, where evaluate.py would hide the library of that name.
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
@@ -24,6 +25,16 @@ from audio_cls.config import RunConfig
 def main(cfg: RunConfig) -> None:
     """Train an audio classifier on any data set, judge it on clips it never heard, describe it."""
     # Not at the top of the file, so that --help need not wait for torch.
+    from audio_cls import evaluation, training
+
+    runs = training.plan_runs(cfg)  # one, unless --seeds or --folds ask for more
+    folders = [train_classifier(run) for run in runs]
+    if len(runs) > 1:
+        evaluation.report_runs(folders)
+
+
+def train_classifier(cfg: RunConfig) -> Path:
+    """Do one run from its data set to its model card; return its folder."""
     from audio_cls import data, evaluation, model, publishing, training
 
     clock = training.Clock()
@@ -86,6 +97,7 @@ def main(cfg: RunConfig) -> None:
         if repo_id is not None:
             publishing.push_run(folder.path, cfg.hub, repo_id)
     run.progress.close()
+    return folder.path
 
 
 if __name__ == "__main__":

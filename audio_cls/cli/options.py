@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import sys
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -26,20 +27,26 @@ PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 logger = logging.getLogger("audio_cls")
 
 
-class CommaSeparated(click.ParamType[tuple[str, ...]]):
-    """A list of words typed as one: `a,b`; YAML may give a real list."""
+class CommaSeparated(click.ParamType[tuple[Any, ...]]):
+    """A list of words (or of whole numbers) typed as one: `a,b`; YAML may give a real list."""
 
     name = "a,b,..."
+
+    def __init__(self, item: type[str] | type[int] = str) -> None:
+        self.item = item
 
     def convert(
         self,
         value: Any,  # noqa: ANN401
         param: click.Parameter | None,
         ctx: click.Context | None,
-    ) -> tuple[str, ...]:
+    ) -> tuple[Any, ...]:
         """Split at commas and drop empty words."""
         words = value.split(",") if isinstance(value, str) else value
-        return tuple(str(word).strip() for word in words if str(word).strip())
+        try:
+            return tuple(self.item(str(word).strip()) for word in words if str(word).strip())
+        except ValueError:
+            self.fail(f"'{value}' is not a list of whole numbers such as 0,1,2", param, ctx)
 
 
 class NumberRange(click.ParamType[Range]):
@@ -117,7 +124,7 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
     elif one.type == Range:
         kind = NumberRange()
     elif one.type not in (str, int, float):
-        kind = CommaSeparated()
+        kind = CommaSeparated(typing.get_args(one.type)[0])
     return click.option(
         flag,
         one.name,

@@ -11,39 +11,30 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels import UNUSABLE
-from audio_cls.data.splits import Pool, Splits, make_splits, sort_folds
+from audio_cls.data.splits import Pool
 from audio_cls.errors import DatasetError
 
 
-def list_folds(pool: Pool, cfg: DataConfig, num_folds: int) -> list[Splits]:
-    """Make the splits of each fold: it is the test of one run; `fold_validation` says the rest.
+def fold_pool(pool: Pool, cfg: DataConfig) -> Pool:
+    """Return the pool with its clips in `--folds` folds: those of `--fold-column`, else dealt anew.
 
-    Folds are those of `--fold-column`, else all clips of the given splits are dealt anew,
-    stratified by class, and in whole groups where there is a group column.
-
-    Args:
-        pool: All clips.
-        cfg: Settings; `fold` is not looked at, `split_seed` deals.
-        num_folds: How many runs there are to be, 2 or more.
+    Dealing goes over all clips of the given splits, stratified by class, and in whole groups where
+    there is a group column.
 
     Raises:
         DatasetError: The column has another number of folds, or there are too few clips or groups.
     """
+    if cfg.folds is None:
+        return pool
     if pool.folds is None:
-        pool = dataclasses.replace(pool, folds=deal_folds(pool, num_folds, cfg.split_seed))
-        how = f"{num_folds} folds dealt by seed {cfg.split_seed}"
-    else:
-        how = str(cfg.fold_column)
-    assert pool.folds is not None
-    known = sort_folds(set(pool.folds[pool.labels != UNUSABLE].tolist()) - {""})
-    if len(known) != num_folds:
+        return dataclasses.replace(pool, folds=deal_folds(pool, cfg.folds, cfg.split_seed))
+    known = set(pool.folds[pool.labels != UNUSABLE].tolist()) - {""}
+    if len(known) != cfg.folds:
         raise DatasetError(
-            f"Column '{cfg.fold_column}' deals the clips into {len(known)} folds, not {num_folds}."
-            f" Ask for {len(known)}, or leave --fold-column out to deal them anew."
+            f"Column '{cfg.fold_column}' deals the clips into {len(known)} folds, not {cfg.folds}."
+            f" Ask for --folds {len(known)}, or leave --fold-column out to deal them anew."
         )
-    return [
-        make_splits(pool, dataclasses.replace(cfg, fold_column=how, fold=fold)) for fold in known
-    ]
+    return pool
 
 
 def deal_folds(pool: Pool, num_folds: int, seed: int) -> NDArray[np.str_]:

@@ -17,6 +17,7 @@ from audio_cls.data.audio import decode_clips, read_clip_ids
 from audio_cls.data.batches import Clips
 from audio_cls.data.cuts import cap_rows
 from audio_cls.data.faults import check_faults, find_faults
+from audio_cls.data.folds import fold_pool
 from audio_cls.data.labels import Labels
 from audio_cls.data.leaks import (
     Duplicate,
@@ -76,13 +77,14 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
     for name, table in source.splits.items():
         given[name] = np.arange(start, start + len(table))
         start += len(table)
-    return Pool(
+    pool = Pool(
         labels=np.concatenate([labels.ids[name] for name in source.splits]),
         ids=read_clip_ids(source.splits, source.audio_column),
         groups=_read_texts(source, cfg.group_column, "--group-column"),
         folds=_read_texts(source, cfg.fold_column, "--fold-column"),
         given=given,
     )
+    return fold_pool(pool, cfg)
 
 
 def prepare_clips(

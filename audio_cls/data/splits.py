@@ -74,7 +74,7 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
     """
     if cfg.split_files is not None:
         draft = _take_listed(pool, cfg)
-    elif cfg.fold_column is not None:
+    elif cfg.fold is not None:
         draft = _take_fold(pool, cfg)
     else:
         draft = _take_given(pool, cfg)
@@ -155,27 +155,27 @@ def _take_fold(pool: Pool, cfg: DataConfig) -> _Draft:
     folds = pool.folds
     rows = _keep_labelled(np.arange(len(folds)), pool)
     known = sort_folds({str(fold) for fold in folds[rows]} - {""})
-    if cfg.fold not in known:
+    names = known if cfg.folds is None else [str(number + 1) for number in range(cfg.folds)]
+    if cfg.fold not in names:
         raise DatasetError(
-            f"There is no fold '{cfg.fold}' in column '{cfg.fold_column}': the folds are"
-            f" {list_names(known)}. Choose one by --fold."
+            f"There is no fold '{cfg.fold}': the folds are {list_names(names)}."
+            " Choose one by --fold."
         )
-    test = str(cfg.fold)
+    test = known[names.index(cfg.fold)]
     held = {"test": test}
     if cfg.fold_validation == "next":
         if len(known) < 3:
             raise DatasetError(
-                f"Column '{cfg.fold_column}' has {len(known)} folds: one for test and one for"
-                " validation leave none to train. Give --fold-validation cut."
+                f"Of {len(known)} folds, one for test and one for validation leave none to train."
+                " Give --fold-validation cut."
             )
         held["validation"] = known[(known.index(test) + 1) % len(known)]
     train = [fold for fold in known if fold not in held.values()]
     chosen = {"train": train, **{role: [fold] for role, fold in held.items()}}
     parts = {role: rows[np.isin(folds[rows], own)] for role, own in chosen.items()}
-    origins = {
-        role: f"fold {list_names(own)} of column '{cfg.fold_column}'"
-        for role, own in chosen.items()
-    }
+    dealt = f"{cfg.folds}, dealt by seed {cfg.split_seed}"
+    source = f"column '{cfg.fold_column}'" if cfg.fold_column is not None else dealt
+    origins = {role: f"fold {list_names(own)} of {source}" for role, own in chosen.items()}
     return _Draft(parts, dict.fromkeys(parts, "+".join(pool.given)), origins)
 
 

@@ -7,6 +7,7 @@ from audio_cls.evaluation.answer import (
     write_answer,
 )
 from audio_cls.evaluation.calibration import calibrate, fit_temperature, report_calibration
+from audio_cls.evaluation.compare import report_runs
 from audio_cls.evaluation.figures import draw_figures
 from audio_cls.evaluation.matching import (
     adopt_settings,
@@ -34,6 +35,7 @@ __all__ = [
     "read_own_run",
     "report_best",
     "report_calibration",
+    "report_runs",
     "report_scores",
     "write_answer",
     "write_report",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from audio_cls.data.facts import ClipFacts
 from audio_cls.data.labels import Labels
 from audio_cls.data.source import Source
 from audio_cls.errors import RunFolderError
-from audio_cls.evaluation.compare import aggregate_folders, compare_runs
+from audio_cls.evaluation.compare import aggregate, compare_runs
 from audio_cls.evaluation.figures import draw_figures
 from audio_cls.evaluation.predictions import read_facts, read_predictions
 from audio_cls.evaluation.report import report_scores, write_report
@@ -129,23 +128,6 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
         "test": report_scores(scores, names, cfg, facts),
     }
     write_answer(open_output(folder), results, scores, facts, other)
-
-
-def aggregate(folders: tuple[Path, ...], folder: Path) -> None:
-    """Write FOLDER/aggregate.json: mean, sd and interval of several runs' test numbers.
-
-    Raises:
-        RunFolderError: One of them is no finished run, or there is only one.
-    """
-    found = aggregate_folders(folders)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "aggregate.json").write_text(text + "\n", "utf-8")
-    for name in ("accuracy", "f1_macro"):
-        numbers = found["test"][name]
-        bounds = f"{numbers['ci95_low']:.4f} to {numbers['ci95_high']:.4f}"
-        spread = f"sd {numbers['sd']:.4f}, 95 % interval {bounds}"
-        logger.info("%s %.4f over %d runs (%s)", name, numbers["mean"], len(folders), spread)
 
 
 def _announce(results: Mapping[str, Any]) -> None:

@@ -6,6 +6,8 @@ Comes in: a finished run's folder or predictions.csv. Goes out: parts of results
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from audio_cls.evaluation.intervals import (
 )
 from audio_cls.evaluation.predictions import read_predictions
 from audio_cls.evaluation.scoring import DECIMALS, Scores
+
+logger = logging.getLogger(__name__)
 
 
 def compare_runs(
@@ -113,3 +117,33 @@ def aggregate_folders(folders: Sequence[Path]) -> dict[str, Any]:
 def _round(value: float | int | None) -> float | int | None:
     """Round a number to six decimals, leave counts and nothing as they are."""
     return round(value, DECIMALS) if isinstance(value, float) else value
+
+
+def report_runs(folders: Sequence[Path]) -> None:
+    """Write results.json of several runs beside their folders. Call on every process.
+
+    ::
+
+        RUN/
+          results.json      mean, sd and 95 % interval of every test metric over the runs
+          seed-0/ ...       the runs
+    """
+    if int(os.environ.get("RANK", "0")) == 0:
+        aggregate(folders, folders[0].parent, "results.json")
+
+
+def aggregate(folders: Sequence[Path], folder: Path, name: str = "aggregate.json") -> None:
+    """Write mean, sd and interval of several runs' test numbers to FOLDER/NAME, and say two.
+
+    Raises:
+        RunFolderError: One of them is no finished run, or there is only one.
+    """
+    found = aggregate_folders(folders)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / name).write_text(text + "\n", "utf-8")
+    for metric in ("accuracy", "f1_macro"):
+        numbers = found["test"][metric]
+        bounds = f"{numbers['ci95_low']:.4f} to {numbers['ci95_high']:.4f}"
+        spread = f"sd {numbers['sd']:.4f}, 95 % interval {bounds}"
+        logger.info("%s %.4f over %d runs (%s)", metric, numbers["mean"], len(folders), spread)

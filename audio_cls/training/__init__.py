@@ -2,6 +2,7 @@
 
 from audio_cls.training.accelerator import describe_hardware, set_threads, start_accelerator
 from audio_cls.training.loop import train
+from audio_cls.training.plan import plan_runs
 from audio_cls.training.session import (
     Clock,
     count_parameters,
@@ -25,6 +26,7 @@ __all__ = [
     "describe_versions",
     "open_run",
     "pin_revisions",
+    "plan_runs",
     "save_settings",
     "set_threads",
     "set_up_training",

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folds import deal_folds, list_folds
+from audio_cls.data.folds import deal_folds, fold_pool
 from audio_cls.data.labels import UNUSABLE
-from audio_cls.data.splits import Pool
+from audio_cls.data.splits import Pool, Splits, make_splits
 from audio_cls.errors import DatasetError
 
 LABELS = np.arange(120) % 4
@@ -23,11 +23,20 @@ def make_pool(groups: list[str] | None = None, folds: list[str] | None = None) -
     return Pool(labels, ids, texts[0], texts[1], {"train": np.arange(120)})
 
 
+def list_folds(pool: Pool, num_folds: int, **changes: str) -> list[Splits]:
+    """Make the splits of each run of a cross-validation."""
+    cfgs = [
+        DataConfig(folds=num_folds, fold=str(number + 1), **changes)  # type: ignore[arg-type]
+        for number in range(num_folds)
+    ]
+    return [make_splits(fold_pool(pool, cfg), cfg) for cfg in cfgs]
+
+
 @pytest.mark.parametrize("num_folds", [3, 5, 10])
 @pytest.mark.parametrize("is_grouped", [False, True])
 def test_every_clip_is_tested_once(num_folds: int, *, is_grouped: bool) -> None:
     groups = [f"speaker {number % 20}" for number in range(120)] if is_grouped else None
-    runs = list_folds(make_pool(groups), DataConfig(), num_folds)
+    runs = list_folds(make_pool(groups), num_folds)
     assert sorted(np.concatenate([run.test for run in runs]).tolist()) == list(range(2, 120))
     for run in runs:
         parts = [set(rows.tolist()) for _, rows in run.items()]
@@ -48,11 +57,11 @@ def test_dealt_folds_have_like_classes_and_follow_the_seed() -> None:
 
 def test_folds_of_a_column_are_taken_as_they_are() -> None:
     pool = make_pool(folds=[str(number // 40 + 1) for number in range(120)])
-    runs = list_folds(pool, DataConfig(fold_column="fold", fold="1"), 3)
+    runs = list_folds(pool, 3, fold_column="fold")
     assert runs[2].test.tolist() == list(range(80, 120))
     assert runs[2].origins["test"] == "fold 3 of column 'fold'"
     with pytest.raises(DatasetError, match="into 3 folds, not 5"):
-        list_folds(pool, DataConfig(fold_column="fold", fold="1"), 5)
+        list_folds(pool, 5, fold_column="fold")
 
 
 def test_more_folds_than_clips_or_groups_are_refused() -> None:

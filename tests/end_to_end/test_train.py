@@ -222,6 +222,24 @@ def test_wrong_input_gets_one_line_and_exit_code_2(
         assert "Traceback" not in result.stderr
 
 
+def test_folds_in_one_command_test_every_clip_once_and_tell_the_spread(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    result = _train(
+        "--dataset", tone_folder, "--model", checkpoint, "--max-seconds", 0.5, "--max-steps", 2,
+        "--folds", 3, "--output-dir", tmp_path / "run",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    folds = [tmp_path / "run" / f"fold-{number}" for number in (1, 2, 3)]
+    ids = [row["id"] for fold in folds for row in _read_csv(fold / "predictions.csv")]
+    assert len(ids) == len(set(ids)) == 60
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    own = [json.loads((fold / "results.json").read_text())["test"]["accuracy"] for fold in folds]
+    assert results["test"]["accuracy"]["mean"] == pytest.approx(np.mean(own), abs=1e-6)
+    assert results["test"]["accuracy"]["sd"] == pytest.approx(np.std(own, ddof=1), abs=1e-6)
+    assert results["runs"] == ["fold-1", "fold-2", "fold-3"]
+
+
 def test_clips_that_cannot_be_read_are_set_aside_and_listed(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
