@@ -19,7 +19,19 @@ from audio_cls.cli.options import OneLineCommand, one_line_errors
 @click.option("--revision", help="Branch, tag or commit of MODEL on the Hub.")
 @click.option("--jsonl", "form", flag_value="jsonl", default=True, help="One JSON object a line.")
 @click.option("--csv", "form", flag_value="csv", help="Columns file, label, score, error, LABELS.")
-def main(model: str, paths: tuple[str, ...], revision: str | None, form: str) -> None:
+@click.option(
+    "--calibrate/--no-calibrate",
+    default=True,
+    show_default=True,
+    help="Scores as sure as the model is right, by the temperature that training fitted.",
+)
+def main(
+    model: str,
+    paths: tuple[str, ...],
+    revision: str | None,
+    form: str,
+    calibrate: bool,  # noqa: FBT001 (click's own way)
+) -> None:
     """Classify the sound files PATHS (folders are searched) by MODEL, a run folder or a Hub id.
 
     One row a file on standard output, an error in its row where a file cannot be read. The exit
@@ -29,7 +41,7 @@ def main(model: str, paths: tuple[str, ...], revision: str | None, form: str) ->
         # Not at the top of the file, so that --help need not wait for torch.
         from audio_cls.serving import Classifier
 
-        classifier = Classifier.from_pretrained(model, revision)
+        classifier = Classifier.from_pretrained(model, revision, calibrate=calibrate)
         predictions = classifier(find_files(paths))
         rows = (prediction.to_row() for prediction in predictions)
         write = write_csv if form == "csv" else write_jsonl

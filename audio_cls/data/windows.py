@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from audio_cls.config import AudioConfig, Hertz, Seconds
 
+LEAST_PROBABILITY = 5e-7  # half of the last of six decimals: what a written 0 can have been
+
 
 def seconds_to_samples(seconds: Seconds, sampling_rate: Hertz) -> int:
     """Return the number of samples, rounded to the nearest, at least 1.
@@ -96,6 +98,19 @@ def aggregate_windows(logits: NDArray[np.float64], how: str) -> NDArray[np.float
     probabilities = _softmax(logits)
     merged = probabilities.max(axis=0) if how == "max" else probabilities.mean(axis=0)
     return np.asarray(merged / merged.sum())
+
+
+def apply_temperature(
+    probabilities: NDArray[np.float64], temperature: float
+) -> NDArray[np.float64]:
+    """Return probabilities (N, L) made less sure (above 1) or surer (below 1), summing to 1.
+
+    >>> apply_temperature(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
+    [[0.667, 0.333]]
+    """
+    logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY)) / temperature
+    powers = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,23 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 
-from audio_cls.evaluation.scores import LEAST_PROBABILITY, expected_calibration_error, log_loss
+from audio_cls.data.windows import apply_temperature
+from audio_cls.evaluation.scores import expected_calibration_error, log_loss
 from audio_cls.evaluation.scoring import DECIMALS, Scores
 
+__all__ = ["apply_temperature", "calibrate", "fit_temperature", "report_calibration"]
+
 HOTTEST = 20.0  # a temperature beyond this, or below its inverse, says that nothing was learnt
-
-
-def apply_temperature(
-    probabilities: NDArray[np.float64], temperature: float
-) -> NDArray[np.float64]:
-    """Return probabilities (N, L) made less sure (above 1) or surer (below 1), summing to 1.
-
-    >>> apply_temperature(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
-    [[0.667, 0.333]]
-    """
-    logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY)) / temperature
-    powers = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def fit_temperature(scores: Scores) -> float:

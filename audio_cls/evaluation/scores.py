@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata  # type: ignore[import-untyped]
 
+from audio_cls.data.windows import LEAST_PROBABILITY
+
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-LEAST_PROBABILITY = 5e-7  # half of the last decimal kept: what a written 0 can have been
 CALIBRATION_BINS = 15  # as in Guo et al. 2017, arXiv:1706.04599, section 2
 
 

@@ -52,6 +52,11 @@ def read_audio_settings(backbone: Backbone) -> AudioConfig:
         ) from error
 
 
+def is_calibrated(backbone: Backbone) -> bool:
+    """Tell whether training fitted a temperature for this model."""
+    return _read_note(backbone).get("temperature") is not None
+
+
 def read_temperature(backbone: Backbone) -> float:
     """Return the temperature that was fitted on validation.
 

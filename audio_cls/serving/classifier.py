@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave, decode_wave
 from audio_cls.data.batches import group_windows
-from audio_cls.data.windows import aggregate_windows, cut_wave, list_windows
+from audio_cls.data.windows import aggregate_windows, apply_temperature, cut_wave, list_windows
 from audio_cls.errors import AudioError
 from audio_cls.model.backbone import Backbone, load_trained
-from audio_cls.model.note import read_audio_settings
+from audio_cls.model.note import is_calibrated, read_audio_settings, read_temperature
 
 BATCH_SIZE = 16  # windows of one forward pass
 DECIMALS = 6  # of the scores, as in predictions.csv
@@ -49,22 +49,38 @@ class Classifier:
         ['it']
     """
 
-    def __init__(self, backbone: Backbone, audio: AudioConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        audio: AudioConfig,
+        device: torch.device,
+        temperature: float = 1.0,
+    ) -> None:
         self.backbone = backbone
         self.audio = audio
         self.device = device
+        self.temperature = temperature  # of the scores; 1 leaves them as the network gave them
         self.model = backbone.model.to(device).eval()  # type: ignore[arg-type] # its own overload
 
     @classmethod
-    def from_pretrained(cls, folder_or_id: str | Path, revision: str | None = None) -> Classifier:
+    def from_pretrained(
+        cls, folder_or_id: str | Path, revision: str | None = None, *, calibrate: bool = False
+    ) -> Classifier:
         """Load a run folder or a Hub id. Downloads.
+
+        Args:
+            folder_or_id: A run folder, or the id of a model on the Hub.
+            revision: Branch, tag or commit there.
+            calibrate: Make scores as sure as the model is right, by the temperature that training
+                fitted on validation; a checkpoint from elsewhere has none and stays as it is.
 
         Raises:
             ModelError: It is no finished classifier, or cannot be read.
         """
         backbone = load_trained(folder_or_id, revision)
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
-        return cls(backbone, read_audio_settings(backbone), device)
+        temperature = read_temperature(backbone) if calibrate and is_calibrated(backbone) else 1.0
+        return cls(backbone, read_audio_settings(backbone), device, temperature)
 
     def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Classify files one by one; one that cannot be read becomes a `Prediction.error`."""
@@ -96,7 +112,10 @@ class Classifier:
                 output = self.model(**moved).logits.float().cpu().numpy().astype(np.float64)
             logits.update(zip(batch, output, strict=True))
         stacked = np.stack([logits[number] for number in range(len(windows))])
-        return aggregate_windows(stacked, self.audio.aggregate).round(DECIMALS)
+        scores = aggregate_windows(stacked, self.audio.aggregate)
+        if self.temperature != 1.0:
+            scores = apply_temperature(scores, self.temperature)
+        return scores.round(DECIMALS)
 
     def _describe(self, file: str, scores: NDArray[np.float64]) -> Prediction:
         """Name the scores of a file."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hub_server import HubServer
 from made_scores import make_scores
 
 from audio_cls.config import EvalConfig
@@ -96,3 +100,42 @@ def test_an_undefined_metric_never_beats_a_defined_one() -> None:
     for name in ("roc_auc", "log_loss"):
         cfg = EvalConfig(metric=name)
         assert cfg.to_objective({name: float("nan")}) < cfg.to_objective({name: 0.9})
+
+
+FROM_HUB = """
+import numpy as np
+from audio_cls.config import EvalConfig
+from audio_cls.evaluation.external import load_metric
+metric = load_metric(EvalConfig(metric="tester/half"), 3)
+print(metric(np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 1, 1]]))
+"""
+HALF = """
+import datasets
+import evaluate
+
+
+class Half(evaluate.Metric):
+    def _info(self):
+        kinds = {name: datasets.Value("int64") for name in ("predictions", "references")}
+        return evaluate.MetricInfo(description="", citation="", features=datasets.Features(kinds))
+
+    def _compute(self, predictions, references):
+        right = sum(p == r for p, r in zip(predictions, references))
+        return {"half": right / len(references) / 2}
+"""
+
+
+def test_a_metric_of_the_hub_is_loaded_by_its_id(hub: HubServer, tmp_path: Path) -> None:
+    hub.seed("spaces", "tester/half", {"half.py": HALF, "README.md": "---\nsdk: gradio\n---\n"})
+    environment = {
+        **os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", FROM_HUB],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert float(done.stdout) == 0.25

@@ -13,13 +13,13 @@ from scipy.interpolate import interp1d  # type: ignore[import-untyped]
 from scipy.optimize import brentq  # type: ignore[import-untyped]
 from sklearn import metrics as reference
 
+from audio_cls.data.windows import LEAST_PROBABILITY
 from audio_cls.evaluation.metrics import (
     METRICS,
     Accuracy,
     compute_metrics,
     tabulate_classes,
 )
-from audio_cls.evaluation.scores import LEAST_PROBABILITY
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]

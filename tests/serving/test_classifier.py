@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from audio_cls.cli.predict import main
 from audio_cls.data.batches import EvaluationWindows
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scoring import make_scorer
+from audio_cls.model.note import save_temperature
 from audio_cls.serving import Classifier
 
 
@@ -87,3 +89,22 @@ def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path / "encoder"), "a.wav"])
     assert result.exit_code == 2
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_calibrated_scores_keep_the_label_and_are_as_sure_as_the_temperature_says(
+    run: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    warm = tmp_path / "warm"
+    shutil.copytree(run, warm)
+    save_temperature(warm, 3.0)
+    paths = sorted((tone_folder / "low").iterdir())[:3]
+    plain = list(Classifier.from_pretrained(warm)(paths))
+    calibrated = list(Classifier.from_pretrained(warm, calibrate=True)(paths))
+    for own, other in zip(plain, calibrated, strict=True):
+        assert own.label == other.label
+        assert own.scores is not None and other.scores is not None
+        before, after = (np.array(list(one.scores.values())) for one in (own, other))  # type: ignore[union-attr]
+        powers = before ** (1 / 3.0)
+        assert after == pytest.approx(powers / powers.sum(), abs=5e-6)
+    never = Classifier.from_pretrained(run, calibrate=True)
+    assert never.temperature == 1.0
