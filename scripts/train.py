@@ -31,6 +31,7 @@ def main(cfg: RunConfig) -> None:
     folders = [train_classifier(run) for run in runs]
     if len(runs) > 1:
         evaluation.report_runs(folders)
+    training.leave_processes()
 
 
 def train_classifier(cfg: RunConfig) -> Path:

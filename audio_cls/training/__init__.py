@@ -1,6 +1,11 @@
 """Room 3: batches teach the classifier."""
 
-from audio_cls.training.accelerator import describe_hardware, set_threads, start_accelerator
+from audio_cls.training.accelerator import (
+    describe_hardware,
+    leave_processes,
+    set_threads,
+    start_accelerator,
+)
 from audio_cls.training.loop import train
 from audio_cls.training.plan import plan_runs
 from audio_cls.training.session import (
@@ -24,6 +29,7 @@ __all__ = [
     "describe_model",
     "describe_timing",
     "describe_versions",
+    "leave_processes",
     "open_run",
     "pin_revisions",
     "plan_runs",

@@ -8,6 +8,7 @@ Accelerate as 1 whatever its environment says.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import GradientAccumulationPlugin, gather_object, set_seed
 
 from audio_cls.config import TrainConfig
@@ -98,6 +99,18 @@ def set_threads(accelerator: Accelerator, num_parameters: int) -> None:
     local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     share = max(1, (os.cpu_count() or 1) // local_processes)
     torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)
+
+
+def leave_processes() -> None:
+    """Part with the other processes, after the last run. Call on every process.
+
+    Everything that was wrapped for them is freed first: a wrapper that outlives its group can wait
+    for ever.
+    """
+    gc.collect()
+    state = PartialState()
+    state.wait_for_everyone()
+    state.destroy_process_group()
 
 
 def gather_rows(rows: list[Row]) -> list[Row]:

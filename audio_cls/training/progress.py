@@ -99,9 +99,10 @@ class Progress:
             self.accelerator.log(row, step=latest.step)
 
     def close(self) -> None:
-        """End the bar and the trackers."""
+        """End the bar and the trackers; the processes stay together, another run may follow."""
         self.bar.close()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def _write(self, row: dict[str, float]) -> None:
         """Append to summary.csv and show the line."""
