@@ -3,5 +3,15 @@
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.hub import check_hub, push_run
 from audio_cls.publishing.leaderboard import write_eval_results
+from audio_cls.publishing.listing import format_standing, save_page
+from audio_cls.publishing.standing import find_standing
 
-__all__ = ["check_hub", "push_run", "write_card", "write_eval_results"]
+__all__ = [
+    "check_hub",
+    "find_standing",
+    "format_standing",
+    "push_run",
+    "save_page",
+    "write_card",
+    "write_eval_results",
+]

@@ -11,39 +11,28 @@ import json
 import logging
 import re
 import shlex
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from huggingface_hub import CommitOperationAdd, HfApi, ModelCard, get_token
-from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is not exported
-    HfHubHTTPError,
-    HTTPError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-)
+from huggingface_hub import CommitOperationAdd, HfApi, ModelCard
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError, list_names
 from audio_cls.publishing.bundle import gather_files
 from audio_cls.publishing.card import make_license_keys
-from audio_cls.publishing.privacy import hide_tokens
+from audio_cls.publishing.outage import (
+    Failure,
+    is_malformed_token,
+    is_outage,
+    list_secrets,
+    retry,
+    to_reason,
+)
 from audio_cls.publishing.record import is_repo_id, to_line
 
 logger = logging.getLogger(__name__)
-
-ATTEMPTS = 8  # with 30 % of all requests failing, 1 push in 200 is left for later
-LONGEST_WAIT = 30.0  # seconds between two attempts; they begin at one
-TOO_MANY_REQUESTS = 429
-# Refused now, and likely to be taken a moment later: RFC 9110 section 15, RFC 6585, and the Hub's
-# answers to two commits at once (409, 412).
-PASSING_STATUS = frozenset({408, 409, 412, 425, TOO_MANY_REQUESTS})
-
-# What the client raises. HTTPError is that of httpx or httpx2, whichever this client works with;
-# HfHubHTTPError, a missing token and offline mode are OSErrors.
-Failure = (OSError, ValueError, HTTPError)
-T = TypeVar("T")
 
 
 def check_hub(cfg: HubConfig, run_name: str) -> str:
@@ -74,7 +63,7 @@ def check_hub(cfg: HubConfig, run_name: str) -> str:
     except Failure as error:
         if is_outage(error):
             raise HubError(
-                f"The Hub cannot be reached now ({_to_reason(error)}). Train without --push-to-hub"
+                f"The Hub cannot be reached now ({to_reason(error)}). Train without --push-to-hub"
                 " and publish the run later: python scripts/publish.py RUN"
             ) from error
         if cfg.license and isinstance(error, ValueError) and "license" in str(error):
@@ -166,7 +155,7 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
         RunFolderError: The folder holds no finished run.
     """
     api = HfApi(library_name="audio_cls")
-    files = gather_files(run, repo_id, _list_secrets())
+    files = gather_files(run, repo_id, list_secrets())
     try:
         retry(lambda: api.create_repo(repo_id, private=cfg.private or None, exist_ok=True))
         if cfg.private and not retry(lambda: api.model_info(repo_id)).private:
@@ -198,43 +187,12 @@ def _commit(api: HfApi, repo_id: str, files: Mapping[str, bytes | Path]) -> None
     api.create_commit(repo_id, operations, commit_message="Publish a run of audio_cls")
 
 
-def retry(act: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
-    """Call `act` until it succeeds, with waits; what will not pass by itself is raised at once."""
-    for attempt in range(1, attempts):
-        try:
-            return act()
-        except Failure as error:
-            if isinstance(error, OfflineModeIsEnabled) or not is_outage(error):
-                raise
-            wait = min(2.0 ** (attempt - 1), LONGEST_WAIT)
-            logger.info("The Hub did not answer (%s); again in %.0f s.", _to_reason(error), wait)
-            time.sleep(wait)
-    return act()
-
-
-def is_outage(error: BaseException) -> bool:
-    """Return whether a failure lies in the network or the Hub's state and not in what was asked."""
-    if isinstance(error, HfHubHTTPError):
-        status = error.response.status_code
-        return status >= 500 or status in PASSING_STATUS
-    if _is_malformed_token(error):
-        return False
-    # A 503 with a page instead of JSON ends in a JSONDecodeError within the client.
-    passing = (HTTPError, ConnectionError, TimeoutError, json.JSONDecodeError)
-    return isinstance(error, passing)
-
-
-def _is_malformed_token(error: BaseException) -> bool:
-    """Return whether no header can hold the token: a line break in it, or a letter beyond ASCII."""
-    return type(error).__name__ in ("LocalProtocolError", "UnicodeEncodeError")
-
-
 def explain_refusal(error: BaseException, repo_id: str) -> HubError:
     """Turn the client's error into one sentence that says what to do."""
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, LocalTokenNotFoundError):
         return HubError("Nobody is logged in to the Hub. Log in first: hf auth login")
-    if status == 401 or _is_malformed_token(error):
+    if status == 401 or is_malformed_token(error):
         return HubError(
             "The Hub does not accept this token. Log in again: hf auth login"
             " (HF_TOKEN in the environment comes before the login: unset or renew it)"
@@ -243,28 +201,16 @@ def explain_refusal(error: BaseException, repo_id: str) -> HubError:
         return HubError(_say_no_rights(repo_id))
     if "README.md" in str(error):
         return HubError(
-            f"The Hub refuses the card: {_to_reason(error)}. Mend README.md in the run folder, or"
+            f"The Hub refuses the card: {to_reason(error)}. Mend README.md in the run folder, or"
             " delete it so that it is written anew; then: python scripts/publish.py RUN"
         )
     return HubError(
-        f"The Hub refuses to publish '{repo_id}': {_to_reason(error)}. The run is whole; mend"
+        f"The Hub refuses to publish '{repo_id}': {to_reason(error)}. The run is whole; mend"
         " this, then: python scripts/publish.py RUN"
     )
-
-
-def _list_secrets() -> tuple[str, ...]:
-    """Return the token in use, so that it can be taken out of every text."""
-    token = get_token()
-    return (token,) if token else ()
-
-
-def _to_reason(error: BaseException) -> str:
-    """Shorten an error to one line without tokens."""
-    text = hide_tokens(str(error), _list_secrets()) or type(error).__name__
-    return to_line(text, 300).rstrip(".")
 
 
 def _say_later(run: Path, repo_id: str, error: BaseException) -> str:
     """Say that nothing is lost, and how to publish later."""
     line = shlex.join(["python", "scripts/publish.py", str(run), "--hub-repo-id", repo_id])
-    return f"The run was not published ({_to_reason(error)}). It is whole; publish it later: {line}"
+    return f"The run was not published ({to_reason(error)}). It is whole; publish it later: {line}"
