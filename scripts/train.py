@@ -42,8 +42,10 @@ def main(cfg: RunConfig) -> None:
     scorer = evaluation.make_scorer(backbone, cfg, accelerator)
     judge = evaluation.make_judge(scorer, clips.validation)
     run = training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
+    end_following = publishing.follow_training(run, repo_id)
     prepare_seconds = clock.lap()
     training.train(run)
+    end_following()
     clock.lap()
 
     # --- 4. test clips judge the best one ---
