@@ -58,7 +58,7 @@ def main(cfg: RunConfig) -> None:
         clips.save(folder.path)
         results = {
             "dataset": data.describe_data(source, labels, splits, clips),
-            "model": training.describe_model(cfg, backbone),
+            "model": publishing.add_license(training.describe_model(cfg, backbone)),
             "labels": list(labels.names),
             "metric": cfg.eval.metric,
             "validation": evaluation.report_best(run.position, len(clips.validation)),
@@ -68,6 +68,7 @@ def main(cfg: RunConfig) -> None:
             "hardware": training.describe_hardware(accelerator),
             "command": training.describe_command(),
             "versions": training.describe_versions(),
+            "date": training.describe_date(),
         }
         evaluation.write_report(folder.path, results, scores)
         publishing.write_card(folder.path, repo_id)

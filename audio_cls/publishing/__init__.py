@@ -2,12 +2,13 @@
 
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.courier import follow_training
-from audio_cls.publishing.hub import check_hub, publish_later, push_run
+from audio_cls.publishing.hub import add_license, check_hub, publish_later, push_run
 from audio_cls.publishing.leaderboard import write_eval_results
 from audio_cls.publishing.listing import format_standing, save_page
 from audio_cls.publishing.standing import find_standing
 
 __all__ = [
+    "add_license",
     "check_hub",
     "find_standing",
     "follow_training",

@@ -14,7 +14,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from huggingface_hub import (
     CommitInfo,
@@ -118,6 +118,18 @@ def find_license(repo_id: str, revision: str | None, repo_type: str = "model") -
     card = getattr(info, "card_data", None)
     licence = card.get("license") if card else None
     return licence if isinstance(licence, str) else None
+
+
+def add_license(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the licence that the Hub tells to the `model` part of results.json. Asks the Hub.
+
+    Args:
+        source: Its `id`, `revision` and `is_local`; a folder's licence stays unknown.
+    """
+    name = source.get("id")
+    is_local = source.get("is_local") or not (isinstance(name, str) and is_repo_id(name))
+    found = None if is_local else find_license(str(name), source.get("revision"))
+    return {**source, "license": found}
 
 
 def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:

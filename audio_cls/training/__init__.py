@@ -5,6 +5,7 @@ from audio_cls.training.loop import train
 from audio_cls.training.session import (
     Clock,
     describe_command,
+    describe_date,
     describe_model,
     describe_timing,
     describe_versions,
@@ -17,6 +18,7 @@ from audio_cls.training.session import (
 __all__ = [
     "Clock",
     "describe_command",
+    "describe_date",
     "describe_hardware",
     "describe_model",
     "describe_timing",

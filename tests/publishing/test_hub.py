@@ -18,7 +18,7 @@ from huggingface_hub import HfApi
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
-from audio_cls.publishing.hub import check_hub, find_license, make_repo_id, push_run
+from audio_cls.publishing.hub import add_license, check_hub, find_license, make_repo_id, push_run
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 
@@ -211,6 +211,14 @@ def test_a_licence_is_found_or_unknown(hub: HubServer) -> None:
     hub.seed("models", "ann/base", {"README.md": "---\nlicense: mit\n---\n"})
     assert find_license("ann/base", None) == "mit"
     assert find_license("ann/none", None) is None
+
+
+def test_the_licence_of_a_base_model_is_recorded_and_a_folders_is_not(hub: HubServer) -> None:
+    hub.seed("models", "ann/base", {"README.md": "---\nlicense: mit\n---\n"})
+    model = {"id": "ann/base", "revision": None, "num_parameters": 3}
+    assert add_license(model) == {**model, "license": "mit"}
+    assert add_license(model | {"is_local": True})["license"] is None
+    assert add_license({"id": "/home/ann/base"})["license"] is None
 
 
 def test_names_are_cut_to_what_the_hub_allows() -> None:
