@@ -22,6 +22,7 @@ from huggingface_hub import (
     CommitOperationDelete,
     HfApi,
     ModelCard,
+    constants,
 )
 
 from audio_cls.config import HubConfig, flag_name
@@ -32,6 +33,7 @@ from audio_cls.publishing.outage import (
     ATTEMPTS,
     Failure,
     is_outage,
+    lacks_xet,
     list_secrets,
     retry,
     to_reason,
@@ -208,15 +210,27 @@ def _commit(
     The operations are made anew for each attempt: after a lost answer the client then sees that the
     files are there, and makes no second commit.
     """
-    there = api.list_repo_files(repo_id, revision=revision)
-    operations: list[CommitOperation] = [
-        CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
-        for path, content in files.items()
-    ]
-    operations += [CommitOperationDelete(path) for path in find_stale(there, files)]
-    return api.create_commit(
-        repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
-    )
+    stale = find_stale(api.list_repo_files(repo_id, revision=revision), files)
+
+    def send() -> CommitInfo:
+        operations: list[CommitOperation] = [
+            CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
+            for path, content in files.items()
+        ]
+        operations += [CommitOperationDelete(path) for path in stale]
+        return api.create_commit(
+            repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
+        )
+
+    try:
+        return send()
+    except Failure as error:
+        if constants.HF_HUB_DISABLE_XET or not lacks_xet(error):
+            raise
+    # hf_xet, where it is installed, asks no server whether it knows Xet; plain LFS always works.
+    logger.info("This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1).")
+    constants.HF_HUB_DISABLE_XET = True
+    return send()
 
 
 def _commit_to_request(api: HfApi, repo_id: str, files: Mapping[str, bytes | Path]) -> str:

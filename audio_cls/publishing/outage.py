@@ -80,6 +80,12 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, passing)
 
 
+def lacks_xet(error: BaseException) -> bool:
+    """Return whether a server answered the Xet client that it knows no such storage."""
+    text = str(error)
+    return "/xet-write-token/" in text and "404" in text
+
+
 def is_malformed_token(error: BaseException) -> bool:
     """Return whether no header can hold the token: a line break in it, or a letter beyond ASCII."""
     return type(error).__name__ in ("LocalProtocolError", "UnicodeEncodeError")

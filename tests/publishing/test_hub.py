@@ -225,6 +225,19 @@ def test_names_are_cut_to_what_the_hub_allows() -> None:
     assert make_repo_id(None, "ann", "-" * 5 + "a" * 95 + "---b") == "ann/" + "a" * 95
 
 
+def test_with_xet_on_a_hub_without_it_gets_the_files_all_the_same(
+    hub: HubServer, run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", False)
+    with caplog.at_level(logging.INFO, "audio_cls"):
+        assert push_run(run, HubConfig(), REPO)
+    assert set(hub.files("models", REPO)) - {".gitattributes"} == PUBLISHED
+    assert hub.count("GET", "/xet-write-token/", 404) and count_commits(hub) == 1
+    told = [r.getMessage() for r in caplog.records if r.name.startswith("audio_cls")]
+    assert told == ["This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1)."]
+
+
 @pytest.mark.parametrize(
     ("held_at", "seen_before"),
     [("/preupload/", "/api/validate-yaml"), ("/commit/", "/preupload/")],
