@@ -65,6 +65,9 @@ def main(cfg: RunConfig) -> None:
             "test": evaluation.report_scores(scores, labels.names),
             "timing": timing,
             "bad_audio": {"skipped": len(clips.bad)},
+            "samples": publishing.save_samples(
+                folder.path, clips.test, labels.names, source.license
+            ),
             "hardware": training.describe_hardware(accelerator),
             "command": training.describe_command(),
             "versions": training.describe_versions(),

@@ -35,6 +35,7 @@ PUBLIC_FILES = (
     "duplicates.csv",
     "splits/*.txt",
     "figures/*.png",
+    "samples/*.wav",
     ".eval_results/*.yaml",
 )
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
