@@ -218,9 +218,14 @@ def _commit(
             for path, content in files.items()
         ]
         operations += [CommitOperationDelete(path) for path in stale]
-        return api.create_commit(
-            repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
-        )
+        try:
+            return api.create_commit(
+                repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
+            )
+        except RuntimeError as error:  # what the client makes of a file that it gave up on
+            if isinstance(error.__cause__, Failure):
+                raise error.__cause__ from None
+            raise
 
     try:
         return send()

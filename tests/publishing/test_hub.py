@@ -57,6 +57,19 @@ def test_a_dropped_connection_is_tried_again(path_part: str, hub: HubServer, run
     assert count_commits(hub) == 1
 
 
+@pytest.mark.parametrize("kind", ["status", "drop"])
+@pytest.mark.parametrize("path_part", ["/storage/", "/objects/verify", "/objects/batch"])
+def test_a_file_that_the_client_gives_up_on_is_an_outage_and_is_tried_again(
+    path_part: str, kind: str, hub: HubServer, run: Path
+) -> None:
+    fault = hub.fail(path_part=path_part, times=None)
+    fault.kind = kind
+    if "verify" not in path_part:  # bytes that arrived need no second proof
+        assert push_run(run, HubConfig(), REPO) is None and count_commits(hub) == 0
+    fault.times = 12  # the client tries six times
+    assert push_run(run, HubConfig(), REPO) and count_commits(hub) == 1
+
+
 def test_a_lost_answer_makes_no_second_commit(hub: HubServer, run: Path) -> None:
     hub.lose(method="POST", path_part="/api/repos/create")
     hub.lose(method="POST", path_part="/commit/")
