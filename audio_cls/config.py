@@ -483,7 +483,31 @@ class HubConfig(_Section):
         None, "Repository to publish to; default: your name and the run folder's."
     )
     private: bool = setting(default=False, meaning="Make a new repository private.")
+    hub_strategy: Literal["end", "every-save", "best"] = setting(
+        "end",
+        "Publish when all is done, or also the best model so far: at every checkpoint, or whenever"
+        " it got better.",
+    )
+    create_pr: bool = setting(
+        default=False, meaning="Send the run as a pull request to a repository that exists."
+    )
     license: str | None = setting(None, "Licence id for the card; default: the base model's.")
+    task_id: str | None = setting(
+        None, "Task of the data set's leaderboard; default: the configuration, else 'default'."
+    )
+    eval_notes: str | None = setting(
+        None, "Notes for the leaderboard's entry; default: metric, clips and interval."
+    )
+    limits: str | None = setting(None, "A sentence for the card on what this model cannot do.")
+
+    def __post_init__(self) -> None:
+        """Check that a pull request is sent once."""
+        super().__post_init__()
+        if self.create_pr and self.hub_strategy != "end":
+            raise SettingError(
+                f"--create-pr sends one pull request when all is done, and --hub-strategy"
+                f" {self.hub_strategy} publishes meanwhile: give one of them."
+            )
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def train_classifier(cfg: RunConfig) -> Path:
     judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)
     run = training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
     prepare_seconds = clock.lap()
-    training.train(run)
+    with publishing.follow_training(run, repo_id):
+        training.train(run)
     clock.lap()
 
     # --- 4. test clips judge the best one ---
@@ -79,7 +80,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         facts = data.read_clip_facts(source, pool, clips.test)
         results = {
             "dataset": data.describe_data(source, labels, splits, clips),
-            "model": training.describe_model(cfg, backbone),
+            "model": publishing.add_license(training.describe_model(cfg, backbone)),
             "labels": list(labels.names),
             "metric": cfg.eval.metric_key,
             "validation": evaluation.report_best(run.position, len(clips.validation)),
@@ -87,9 +88,13 @@ def train_classifier(cfg: RunConfig) -> Path:
             "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
             "timing": timing,
             "bad_audio": {"skipped": len(clips.bad)},
+            "samples": publishing.save_samples(
+                folder.path, clips.test, labels.names, source.license
+            ),
             "hardware": training.describe_hardware(accelerator),
             "command": training.describe_command(),
             "versions": training.describe_versions(),
+            "date": training.describe_date(),
         }
         evaluation.write_report(folder.path, results, scores, facts)
         evaluation.draw_figures(folder.path)

@@ -165,6 +165,7 @@ class Fault:
         times: How many requests it hits; None for all.
         skip: How many fitting requests pass first.
         share: Which share of the fitting requests it hits, drawn from a generator seeded by `seed`.
+        headers: What a "status" answer carries, such as Retry-After.
     """
 
     kind: str
@@ -176,6 +177,7 @@ class Fault:
     seconds: float = 0.0
     share: float = 1.0
     seed: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)

@@ -227,6 +227,31 @@ def commits(hub: HubStore, call: Call) -> Answer:
     return to_page(hub, call, rows)
 
 
+@route("GET", "/api/{kind}/{id}/discussions")
+def discussions(hub: HubStore, call: Call) -> Answer:
+    """List the pull requests, all open, newest first; their title is their first commit's."""
+    repo = open_repo(hub, call)
+    rows = []
+    for name in repo.branches:
+        if not name.startswith("refs/pr/"):
+            continue
+        commit = repo.resolve(name)
+        rows.append(
+            {
+                "num": int(name.rpartition("/")[2]),
+                "title": commit.title,
+                "author": {"name": commit.author},
+                "createdAt": commit.date,
+                "status": "open",
+                "isPullRequest": True,
+                "repo": {"name": repo.id, "type": repo.kind[:-1]},
+            }
+        )
+    author = call.value("author")
+    rows = [row for row in rows[::-1] if not author or row["author"] == {"name": author}]
+    return to_json({"count": len(rows), "start": 0, "discussions": rows})
+
+
 @route("GET", "/api/{kind}/{id}/auth-check")
 def auth_check(hub: HubStore, call: Call) -> Answer:
     """Tell whether the token may read the files."""

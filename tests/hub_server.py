@@ -20,6 +20,7 @@ import sys
 import threading
 import traceback
 from collections import deque
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -105,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "slow":
             hub.stopping.wait(fault.seconds)
         if fault and fault.kind == "status":
-            answer = to_error("A fault on demand", fault.status)
+            answer = to_error("A fault on demand", fault.status, fault.headers)
         else:
             with hub.lock:
                 answer = dispatch(hub, Call(self.command, target, self.headers, body))
@@ -206,10 +207,17 @@ class HubServer(HubStore):
         )
 
     def fail(
-        self, *, method: str = "*", path_part: str = "", status: int = 503, times: int | None = 1
+        self,
+        *,
+        method: str = "*",
+        path_part: str = "",
+        status: int = 503,
+        times: int | None = 1,
+        headers: Mapping[str, str] | None = None,
     ) -> Fault:
         """Answer the next fitting requests with an error status."""
-        return self.faults.add(Fault("status", method, path_part, times, status=status))
+        fault = Fault("status", method, path_part, times, status=status, headers=headers or {})
+        return self.faults.add(fault)
 
     def fail_randomly(
         self, share: float, *, seed: int = 0, status: int = 503, method: str = WRITES

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from typing import Any
+from urllib.parse import unquote
 
 from hub_http import Answer, Call, route, to_json
 from hub_reading import open_repo, refuse_token
@@ -57,7 +58,8 @@ def lfs_batch(hub: HubStore, call: Call) -> Answer:
     """Say where each large object goes: nowhere if it is there, in one piece, or in parts."""
     hub.check_writer(None, call.token)
     repo, asked = open_repo(hub, call), call.json()
-    if "ref" in asked:  # a commit; a pull request names none
+    ref = unquote(str((asked.get("ref") or {}).get("name", "")))
+    if ref and not ref.startswith("refs/pr/"):  # a commit; a new pull request names none
         hub.check_writer(repo.namespace, call.token)
     if asked.get("operation") != "upload":
         raise HubError(400, "Only uploads go through this address")

@@ -124,11 +124,15 @@ def validate_card(hub: HubStore, call: Call) -> Answer:
 
 
 def open_for_commit(hub: HubStore, call: Call) -> Repo:
-    """A pull request needs a write token only, a commit a member's."""
-    if not call.flag("create_pr"):
+    """A pull request, new or one's own, needs a write token only, a commit a member's."""
+    repo, branch = open_repo(hub, call), call.names.get("rev", "")
+    is_own = False
+    if branch.startswith("refs/pr/") and branch in repo.branches and call.token:
+        is_own = repo.resolve(branch).author == call.token.name
+    if not (is_own or call.flag("create_pr")):
         return open_to_write(hub, call)
     hub.check_writer(None, call.token)
-    return open_repo(hub, call)
+    return repo
 
 
 @route("POST", "/api/{kind}/{id}/commit/{rev}")

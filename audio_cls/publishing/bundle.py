@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 import yaml
 
@@ -31,11 +32,27 @@ PUBLIC_FILES = (
     "summary.csv",
     "predictions.csv",
     "bad_audio.csv",
+    "duplicates.csv",
     "splits/*.txt",
     "figures/*.png",
+    "samples/*.wav",
     ".eval_results/*.yaml",
 )
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
+# What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
+EARLY_FILES = (*WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
+EARLY_CARD = """\
+---
+library_name: transformers
+pipeline_tag: audio-classification
+tags: [audio-classification, audio_cls]
+---
+
+# {name}
+
+The training of this model is going on. These are its best weights so far; what they are worth is \
+told here when it has ended.
+"""
 SAFE_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
@@ -69,6 +86,46 @@ def gather_files(run: Path, repo_id: str, secrets: tuple[str, ...] = ()) -> dict
                 name = path.relative_to(run).as_posix()
                 files[name] = _read_public(path, name, secrets)
     return files
+
+
+def gather_early_files(
+    run: Path, repo_id: str, secrets: tuple[str, ...] = ()
+) -> dict[str, bytes | Path]:
+    """Collect what a run that still trains can show: its best model, and a card that says so.
+
+    Args:
+        run: The run folder, or a copy of it.
+        repo_id: Where it goes.
+        secrets: Tokens in use on this machine.
+    """
+    card = EARLY_CARD.format(name=repo_id.rpartition("/")[2])
+    files: dict[str, bytes | Path] = {"README.md": card.encode()}
+    for pattern in EARLY_FILES:
+        for path in sorted(run.glob(pattern)):
+            if _is_ours(run, path):
+                files[path.name] = _read_public(path, path.name, secrets)
+    return files
+
+
+def find_stale(there: Iterable[str], files: Mapping[str, object]) -> list[str]:
+    """List the files of an earlier run that this one does not have; others' files are none.
+
+    >>> find_stale(["run_config.yaml", "figures/old.png", "notes.md"], {"run_config.yaml": 1})
+    ['figures/old.png']
+    """
+    names = set(there)
+    if "run_config.yaml" not in names:
+        return []  # what is there did not come from here
+    return sorted(name for name in names - files.keys() if is_public(name))
+
+
+def is_public(name: str) -> bool:
+    """Return whether a path in the repository is one that a run publishes."""
+    path = PurePosixPath(name)
+    return any(
+        path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts)
+        for pattern in PUBLIC_FILES
+    )
 
 
 def _is_ours(run: Path, path: Path) -> bool:

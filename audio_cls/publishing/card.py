@@ -38,6 +38,7 @@ from audio_cls.publishing.record import (
     read_base_name,
     to_line,
 )
+from audio_cls.publishing.samples import make_widget
 
 MAX_LABELS = 30  # labels named in the first sentence
 LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}")
@@ -154,6 +155,7 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
         datasets=[hub_id] if hub_id else None,
         metrics=metrics or None,
         tags=[TASK, "audio_cls"],
+        widget=make_widget(record, repo_id),
         model_name=name_model(record, repo_id),
         eval_results=results or None,
         **extras,

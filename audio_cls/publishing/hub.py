@@ -7,43 +7,44 @@ of the same run makes no commit.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import re
 import shlex
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
-from huggingface_hub import CommitOperationAdd, HfApi, ModelCard, get_token
-from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is not exported
-    HfHubHTTPError,
-    HTTPError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
+from huggingface_hub import (
+    CommitInfo,
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    ModelCard,
+    constants,
 )
 
-from audio_cls.config import HubConfig
-from audio_cls.errors import HubError, list_names
-from audio_cls.publishing.bundle import gather_files
+from audio_cls.config import HubConfig, flag_name
+from audio_cls.errors import HubError
+from audio_cls.publishing.bundle import find_stale, gather_files
 from audio_cls.publishing.card import make_license_keys
-from audio_cls.publishing.privacy import hide_tokens
-from audio_cls.publishing.record import is_repo_id, to_line
+from audio_cls.publishing.outage import (
+    ATTEMPTS,
+    Failure,
+    is_outage,
+    lacks_xet,
+    list_secrets,
+    retry,
+    to_reason,
+)
+from audio_cls.publishing.record import is_repo_id, load_run, to_line
+from audio_cls.publishing.refusals import check_rights, explain_refusal
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 8  # with 30 % of all requests failing, 1 push in 200 is left for later
-LONGEST_WAIT = 30.0  # seconds between two attempts; they begin at one
-TOO_MANY_REQUESTS = 429
-# Refused now, and likely to be taken a moment later: RFC 9110 section 15, RFC 6585, and the Hub's
-# answers to two commits at once (409, 412).
-PASSING_STATUS = frozenset({408, 409, 412, 425, TOO_MANY_REQUESTS})
-
-# What the client raises. HTTPError is that of httpx or httpx2, whichever this client works with;
-# HfHubHTTPError, a missing token and offline mode are OSErrors.
-Failure = (OSError, ValueError, HTTPError)
-T = TypeVar("T")
+TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
+CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
 
 
 def check_hub(cfg: HubConfig, run_name: str) -> str:
@@ -64,7 +65,9 @@ def check_hub(cfg: HubConfig, run_name: str) -> str:
     try:
         who = retry(api.whoami, attempts=3)
         repo_id = make_repo_id(cfg.hub_repo_id, str(who["name"]), run_name)
-        _check_rights(who, repo_id)
+        check_rights(who, repo_id, is_request=cfg.create_pr)
+        if cfg.create_pr:
+            retry(lambda: api.model_info(repo_id), attempts=3)
         if cfg.license:
             keys = make_license_keys(cfg.license)
             card = ModelCard(f"---\n{json.dumps(keys)}\n---\n")
@@ -74,7 +77,7 @@ def check_hub(cfg: HubConfig, run_name: str) -> str:
     except Failure as error:
         if is_outage(error):
             raise HubError(
-                f"The Hub cannot be reached now ({_to_reason(error)}). Train without --push-to-hub"
+                f"The Hub cannot be reached now ({to_reason(error)}). Train without --push-to-hub"
                 " and publish the run later: python scripts/publish.py RUN"
             ) from error
         if cfg.license and isinstance(error, ValueError) and "license" in str(error):
@@ -106,36 +109,6 @@ def make_repo_id(given: str | None, user: str, run_name: str) -> str:
     return repo_id
 
 
-def _check_rights(who: Mapping[str, Any], repo_id: str) -> None:
-    """Refuse a token that cannot write under the repository's owner, as far as whoami tells."""
-    owner, user = repo_id.partition("/")[0], str(who["name"])
-    token = (who.get("auth") or {}).get("accessToken") or {}
-    orgs = {str(org.get("name")): org.get("roleInOrg") for org in who.get("orgs") or []}
-    role, grants = token.get("role"), token.get("fineGrained") or {}
-    if owner != user and owner not in orgs:
-        raise HubError(
-            f"'{owner}' is neither you nor an organisation of yours: a repository can be under"
-            f" {list_names([user, *orgs])}. Give --hub-repo-id {user}/{repo_id.partition('/')[2]}"
-        )
-    can_write = role != "read" and (owner == user or orgs[owner] != "read")
-    if role == "fineGrained" and grants:
-        can_write = any(
-            (grant.get("entity") or {}).get("name") in (owner, repo_id)
-            and "repo.write" in (grant.get("permissions") or [])
-            for grant in grants.get("scoped") or []
-        )
-    if not can_write:
-        raise HubError(_say_no_rights(repo_id))
-
-
-def _say_no_rights(repo_id: str) -> str:
-    """Say how to get a token that may write."""
-    return (
-        f"The token may read but not write to '{repo_id}': make one with write access at"
-        " https://huggingface.co/settings/tokens and log in with it: hf auth login"
-    )
-
-
 def find_license(repo_id: str, revision: str | None, repo_type: str = "model") -> str | None:
     """Ask the Hub for the licence of a model or data set; None when it cannot tell."""
     try:
@@ -149,122 +122,178 @@ def find_license(repo_id: str, revision: str | None, repo_type: str = "model") -
     return licence if isinstance(licence, str) else None
 
 
+def add_license(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the licence that the Hub tells to the `model` part of results.json. Asks the Hub.
+
+    Args:
+        source: Its `id`, `revision` and `is_local`; a folder's licence stays unknown.
+    """
+    name = source.get("id")
+    is_local = source.get("is_local") or not (isinstance(name, str) and is_repo_id(name))
+    found = None if is_local else find_license(str(name), source.get("revision"))
+    return {**source, "license": found}
+
+
 def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
     """Publish a run folder in one commit. Asks the Hub; reads RUN only. Main process only.
 
     Args:
         run: The run folder.
-        cfg: Whether a new repository is private.
+        cfg: Whether a new repository is private, and whether a pull request is made.
         repo_id: Where to, as `check_hub` returned it.
 
     Returns:
-        The repository's address; None when the Hub could not be reached: then the log says how to
-        publish later.
+        The address of the repository or of the pull request; None when the Hub could not be
+        reached: then the log says how to publish later.
 
     Raises:
         HubError: The Hub refused; the run is whole, and the text says what to mend.
         RunFolderError: The folder holds no finished run.
     """
-    api = HfApi(library_name="audio_cls")
-    files = gather_files(run, repo_id, _list_secrets())
+    files = gather_files(run, repo_id, list_secrets())
     try:
-        retry(lambda: api.create_repo(repo_id, private=cfg.private or None, exist_ok=True))
-        if cfg.private and not retry(lambda: api.model_info(repo_id)).private:
-            raise HubError(
-                f"--private was asked for, and '{repo_id}' is public already. Give another"
-                " --hub-repo-id, or make it private in its settings on the Hub first."
-            )
-        retry(lambda: _commit(api, repo_id, files))
+        return send_files(files, cfg, repo_id)
     except HubError:
         raise
     except Failure as error:
         if not is_outage(error):
             raise explain_refusal(error, repo_id) from error
-        logger.warning("%s", _say_later(run, repo_id, error))
+        logger.warning("%s", _say_later(run, cfg, repo_id, error))
         return None
+
+
+def send_files(
+    files: Mapping[str, bytes | Path], cfg: HubConfig, repo_id: str, *, attempts: int = ATTEMPTS
+) -> str:
+    """Bring a repository to hold these files, in one commit or none. Asks the Hub.
+
+    Args:
+        files: Path in the repository -> content, or the file that holds it.
+        cfg: Whether a new repository is private, and whether a pull request is made.
+        repo_id: Where to.
+        attempts: How often each request is tried.
+
+    Returns:
+        The address of the repository or of the pull request.
+
+    Raises:
+        HubError: `--private` was asked for a repository that is public.
+        OSError, ValueError, HTTPError: What the client raises.
+    """
+    api = HfApi(library_name="audio_cls")
+    if cfg.create_pr:
+        place = retry(lambda: _commit_to_request(api, repo_id, files), attempts=attempts)
+        return f"{api.endpoint}/{repo_id}{place}"
+    retry(
+        lambda: api.create_repo(repo_id, private=cfg.private or None, exist_ok=True),
+        attempts=attempts,
+    )
+    if cfg.private and not retry(lambda: api.model_info(repo_id), attempts=attempts).private:
+        raise HubError(
+            f"--private was asked for, and '{repo_id}' is public already. Give another"
+            " --hub-repo-id, or make it private in its settings on the Hub first."
+        )
+    retry(lambda: _commit(api, repo_id, files, "main"), attempts=attempts)
     return f"{api.endpoint}/{repo_id}"
 
 
-def _commit(api: HfApi, repo_id: str, files: Mapping[str, bytes | Path]) -> None:
-    """Send what the repository does not have yet, as one commit.
+def _commit(
+    api: HfApi,
+    repo_id: str,
+    files: Mapping[str, bytes | Path],
+    revision: str,
+    *,
+    create_pr: bool = False,
+) -> CommitInfo:
+    """Send what the repository does not have yet, and delete what an earlier run left, at once.
 
     The operations are made anew for each attempt: after a lost answer the client then sees that the
     files are there, and makes no second commit.
     """
-    operations = [
-        CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
-        for path, content in files.items()
-    ]
-    api.create_commit(repo_id, operations, commit_message="Publish a run of audio_cls")
+    stale = find_stale(api.list_repo_files(repo_id, revision=revision), files)
 
-
-def retry(act: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
-    """Call `act` until it succeeds, with waits; what will not pass by itself is raised at once."""
-    for attempt in range(1, attempts):
+    def send() -> CommitInfo:
+        operations: list[CommitOperation] = [
+            CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
+            for path, content in files.items()
+        ]
+        operations += [CommitOperationDelete(path) for path in stale]
         try:
-            return act()
-        except Failure as error:
-            if isinstance(error, OfflineModeIsEnabled) or not is_outage(error):
-                raise
-            wait = min(2.0 ** (attempt - 1), LONGEST_WAIT)
-            logger.info("The Hub did not answer (%s); again in %.0f s.", _to_reason(error), wait)
-            time.sleep(wait)
-    return act()
+            return api.create_commit(
+                repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
+            )
+        except RuntimeError as error:  # what the client makes of a file that it gave up on
+            if isinstance(error.__cause__, Failure):
+                raise error.__cause__ from None
+            raise
+
+    try:
+        return send()
+    except Failure as error:
+        if constants.HF_HUB_DISABLE_XET or not lacks_xet(error):
+            raise
+    # hf_xet, where it is installed, asks no server whether it knows Xet; plain LFS always works.
+    logger.info("This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1).")
+    constants.HF_HUB_DISABLE_XET = True
+    return send()
 
 
-def is_outage(error: BaseException) -> bool:
-    """Return whether a failure lies in the network or the Hub's state and not in what was asked."""
-    if isinstance(error, HfHubHTTPError):
-        status = error.response.status_code
-        return status >= 500 or status in PASSING_STATUS
-    if _is_malformed_token(error):
-        return False
-    # A 503 with a page instead of JSON ends in a JSONDecodeError within the client.
-    passing = (HTTPError, ConnectionError, TimeoutError, json.JSONDecodeError)
-    return isinstance(error, passing)
+def _commit_to_request(api: HfApi, repo_id: str, files: Mapping[str, bytes | Path]) -> str:
+    """Send the files as a pull request, or into the one of ours that is open.
 
+    Looking first makes a repetition after a lost answer find its request and not make another.
 
-def _is_malformed_token(error: BaseException) -> bool:
-    """Return whether no header can hold the token: a line break in it, or a letter beyond ASCII."""
-    return type(error).__name__ in ("LocalProtocolError", "UnicodeEncodeError")
-
-
-def explain_refusal(error: BaseException, repo_id: str) -> HubError:
-    """Turn the client's error into one sentence that says what to do."""
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    if isinstance(error, LocalTokenNotFoundError):
-        return HubError("Nobody is logged in to the Hub. Log in first: hf auth login")
-    if status == 401 or _is_malformed_token(error):
-        return HubError(
-            "The Hub does not accept this token. Log in again: hf auth login"
-            " (HF_TOKEN in the environment comes before the login: unset or renew it)"
+    Returns:
+        "/discussions/N"; nothing when the repository holds the files already.
+    """
+    user = str(api.whoami()["name"])
+    numbers = [
+        one.num
+        for one in api.get_repo_discussions(
+            repo_id, author=user, discussion_type="pull_request", discussion_status="open"
         )
-    if status == 403:
-        return HubError(_say_no_rights(repo_id))
-    if "README.md" in str(error):
-        return HubError(
-            f"The Hub refuses the card: {_to_reason(error)}. Mend README.md in the run folder, or"
-            " delete it so that it is written anew; then: python scripts/publish.py RUN"
-        )
-    return HubError(
-        f"The Hub refuses to publish '{repo_id}': {_to_reason(error)}. The run is whole; mend"
-        " this, then: python scripts/publish.py RUN"
-    )
+        if one.title == TITLE
+    ]
+    if numbers:
+        _commit(api, repo_id, files, f"refs/pr/{numbers[0]}")
+        return f"/discussions/{numbers[0]}"
+    made = _commit(api, repo_id, files, "main", create_pr=True)
+    return f"/discussions/{made.pr_num}" if made.pr_num else ""
 
 
-def _list_secrets() -> tuple[str, ...]:
-    """Return the token in use, so that it can be taken out of every text."""
-    token = get_token()
-    return (token,) if token else ()
+def publish_later(run: Path, typed: Mapping[str, str | bool | None]) -> str | None:
+    """Publish a finished run as its own settings say, and as `typed` says over them.
+
+    Args:
+        run: The run folder.
+        typed: Settings of `HubConfig` by name; None leaves the run's own.
+
+    Returns:
+        See `push_run`.
+
+    Raises:
+        HubError: See `check_hub` and `push_run`; an outage before the push is none.
+        RunFolderError: The folder holds no finished run, or settings that are none.
+    """
+    own = load_run(run).settings.get("hub", {})
+    known = {spec.name for spec in dataclasses.fields(HubConfig)}
+    values = {name: value for name, value in own.items() if name in known}
+    values |= {"hub_strategy": "end"} | {k: v for k, v in typed.items() if v is not None}
+    cfg = HubConfig(**values)
+    try:
+        repo_id = check_hub(cfg, run.absolute().name)
+    except HubError as error:
+        if error.__cause__ is None or not is_outage(error.__cause__):
+            raise
+        logger.warning("%s", _say_later(run, cfg, cfg.hub_repo_id, error.__cause__))
+        return None
+    return push_run(run, cfg, repo_id)
 
 
-def _to_reason(error: BaseException) -> str:
-    """Shorten an error to one line without tokens."""
-    text = hide_tokens(str(error), _list_secrets()) or type(error).__name__
-    return to_line(text, 300).rstrip(".")
-
-
-def _say_later(run: Path, repo_id: str, error: BaseException) -> str:
+def _say_later(run: Path, cfg: HubConfig, repo_id: str | None, error: BaseException) -> str:
     """Say that nothing is lost, and how to publish later."""
-    line = shlex.join(["python", "scripts/publish.py", str(run), "--hub-repo-id", repo_id])
-    return f"The run was not published ({_to_reason(error)}). It is whole; publish it later: {line}"
+    words = ["python", "scripts/publish.py", str(run)]
+    words += ["--hub-repo-id", repo_id] if repo_id else []
+    words += [flag_name(name) for name in ("private", "create_pr") if getattr(cfg, name)]
+    reason, line = to_reason(error), shlex.join(words)
+    return f"The run was not published ({reason}). It is whole; publish it later: {line}"

@@ -22,7 +22,7 @@ from audio_cls.publishing.record import read_base_name
 
 HIDDEN_TOKEN = "<token>"
 LABEL_KEYS = frozenset({"labels", "per_class", "id2label", "label2id"})
-ID_COLUMNS = ("id", "file", "path", "reason")  # of predictions.csv and bad_audio.csv
+ID_COLUMNS = ("id", "file", "path", "reason", "same_as")  # of tables of clips
 
 _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
 _ABSOLUTE = re.compile(r"(?:/(?!/)|~[\\/]|[A-Za-z]:[\\/]|\\\\|file:)")

@@ -42,6 +42,7 @@ class RunRecord:
     model: Tree  # config.json
     extractor: Tree  # preprocessor_config.json
     figures: list[str]  # file names under figures/
+    duplicates: list[tuple[str, str]]  # duplicates.csv: the two parts that hold one sound
 
     def section(self, name: str) -> Tree:
         """Return one part of results.json, empty when it is missing or not a mapping."""
@@ -98,6 +99,10 @@ def load_run(run: Path) -> RunRecord:
         summary=_load_rows(run / "summary.csv"),
         model=_load_mapping(run / "config.json"),
         extractor=_load_mapping(run / "preprocessor_config.json"),
+        duplicates=[
+            (row.get("split", ""), row.get("same_as_split", ""))
+            for row in _load_rows(run / "duplicates.csv")
+        ],
         figures=sorted(p.name for p in run.glob("figures/*.png") if FIGURE_NAME.fullmatch(p.name)),
     )
 

@@ -22,7 +22,17 @@ MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
 NUM_CONFUSIONS = 3
 # Where a result went says nothing about how it came about.
-UNTOLD = ("output_dir", "overwrite", "resume", "report_to", "push_to_hub", "hub_repo_id", "private")
+UNTOLD = (
+    "output_dir",
+    "overwrite",
+    "resume",
+    "report_to",
+    "push_to_hub",
+    "hub_repo_id",
+    "private",
+    "hub_strategy",
+    "create_pr",
+)
 
 Row = list[object]
 

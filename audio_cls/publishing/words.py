@@ -26,6 +26,7 @@ from audio_cls.publishing.tables import read_classes, read_confusions
 WIDE_INTERVAL = 0.05  # half an interval, from which the card warns of a small test
 FEW_CLIPS = 10  # test clips of a class, below which its scores say little
 NUM_WEAKEST = 3
+MAX_LIMITS = 2_000  # characters of --limits
 
 Sentences = list[Markdown]
 
@@ -83,6 +84,17 @@ def make_split_sentences(record: RunRecord) -> Sentences:
         sentences.append(
             to_sentence("{} clips could not be read and were left out (bad_audio.csv).", skipped)
         )
+    if record.duplicates:
+        fate = "were left out" if _are_duplicates_left_out(record) else "were kept"
+        sentences.append(
+            to_sentence(
+                "{} clips have the sound of another one and {}; {} of the pairs lie in two parts"
+                " (duplicates.csv).",
+                len(record.duplicates),
+                fate,
+                sum(first != second for first, second in record.duplicates),
+            )
+        )
     sentences.append(Markdown("The clips of each part are listed in `splits/`."))
     return sentences
 
@@ -90,6 +102,7 @@ def make_split_sentences(record: RunRecord) -> Sentences:
 def make_limits(record: RunRecord) -> Sentences:
     """List what the data and the numbers of this run cannot promise."""
     sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_sound(record)
+    sentences += _limit_by_leaks(record)
     if is_cut_from_train(record) and not record.settings.get("data", {}).get("group_column"):
         sentences.append(
             Markdown(
@@ -104,7 +117,29 @@ def make_limits(record: RunRecord) -> Sentences:
                 "It always answers with one of its classes, for silence and any other sound too."
             )
         )
+    told = record.settings.get("hub", {}).get("limits")
+    if told:
+        sentences.append(Markdown(escape(told, MAX_LIMITS)))
     return sentences
+
+
+def _limit_by_leaks(record: RunRecord) -> Sentences:
+    """Warn of test clips whose sound is in training too."""
+    leaks = [one for one in record.duplicates if "test" in one and "train" in one]
+    if not leaks or _are_duplicates_left_out(record):
+        return []
+    return [
+        to_sentence(
+            "{} clips sound the same in training and in test (duplicates.csv): the model has heard"
+            " those answers.",
+            len(leaks),
+        )
+    ]
+
+
+def _are_duplicates_left_out(record: RunRecord) -> bool:
+    """Return whether such clips were taken out before training."""
+    return bool(record.settings.get("data", {}).get("deduplicate"))
 
 
 def _limit_by_test_size(record: RunRecord) -> Sentences:

@@ -134,5 +134,9 @@ def read_peak_memory(accelerator: Accelerator) -> int:
     """Return the most memory this process has held so far, in MB, on its device."""
     if accelerator.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(accelerator.device) / 1e6)
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss counts bytes there, kilobytes here
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux, where ru_maxrss begins at the peak of the starting program
+        own = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        return int(int(own["VmHWM"].split()[0]) * 1024 / 1e6)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)

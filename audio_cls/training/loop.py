@@ -44,6 +44,8 @@ class Training:
     average: Average
     guard: Guard
     brakes: Brakes
+    after_best: Callable[[], None] = lambda: None  # the best model was written
+    after_save: Callable[[], None] = lambda: None  # a checkpoint was written
 
     @property
     def num_steps(self) -> int:
@@ -143,12 +145,14 @@ def evaluate(run: Training) -> None:
     if run.position.best is None or latest.beats(run.position.best):
         run.position.best, run.position.stale = latest, 0
         run.save_model(run.average.averaged)
+        run.after_best()
     run.progress.after_evaluation(latest, run.optimizer.param_groups[0]["lr"])
 
 
 def save(run: Training) -> None:
     """Write a checkpoint to resume from. Call on every process."""
     run.folder.save_checkpoint(run.accelerator, run.position, run.cfg.train.keep_checkpoints)
+    run.after_save()
 
 
 def _steps_of_epoch(run: Training) -> Iterator[list[Batch]]:

@@ -8,6 +8,7 @@ import platform
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,11 @@ class Clock:
         now = time.perf_counter()
         seconds, self.started = now - self.started, now
         return seconds
+
+
+def describe_date() -> str:
+    """Return today's date in UTC, ISO 8601."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def describe_command() -> str:

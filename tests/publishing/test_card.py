@@ -240,6 +240,30 @@ def test_a_long_log_is_thinned_and_keeps_the_saved_row(tmp_path: Path) -> None:
     assert log.count("\n|") < 36 and "of 500 evaluations" in log
 
 
+@pytest.mark.parametrize(("is_dropped", "fate"), [(False, "were kept"), (True, "were left out")])
+def test_duplicates_are_told_and_leaks_limit_the_result(
+    is_dropped: bool,  # noqa: FBT001 (a case of the test)
+    fate: str,
+    tmp_path: Path,
+) -> None:
+    settings = make_settings()
+    settings["data"]["deduplicate"] = is_dropped
+    run = make_run(tmp_path / "run", settings=settings)
+    rows = ["id,split,same_as,same_as_split,same_label", "a,test,b,train,yes", "c,train,d,train,no"]
+    (run / "duplicates.csv").write_text("\n".join(rows))
+    card = read_card(run)
+    assert f"2 clips have the sound of another one and {fate}; 1 of the pairs" in card.text
+    assert ("1 clips sound the same in training and in test" in card.text) is not is_dropped
+
+
+def test_limits_that_were_given_stand_with_those_that_were_found(tmp_path: Path) -> None:
+    settings = make_settings()
+    settings["hub"]["limits"] = "Not for <b>sirens</b>:\n# at night"
+    card = read_card(make_run(tmp_path / "run", settings=settings))
+    assert "- Not for &#60;b&#62;sirens&#60;/b&#62;:" in card.text.split("## Limits")[1]
+    assert "\n# at night" not in card.text
+
+
 def test_many_classes_show_the_weakest(tmp_path: Path) -> None:
     results = make_results()
     names = [f"class {n}" for n in range(200)]

@@ -18,7 +18,7 @@ from huggingface_hub import HfApi
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
-from audio_cls.publishing.hub import check_hub, find_license, make_repo_id, push_run
+from audio_cls.publishing.hub import add_license, check_hub, find_license, make_repo_id, push_run
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 
@@ -55,6 +55,19 @@ def test_a_dropped_connection_is_tried_again(path_part: str, hub: HubServer, run
     hub.drop(method="POST", path_part=path_part, times=2)
     assert push_run(run, HubConfig(), REPO)
     assert count_commits(hub) == 1
+
+
+@pytest.mark.parametrize("kind", ["status", "drop"])
+@pytest.mark.parametrize("path_part", ["/storage/", "/objects/verify", "/objects/batch"])
+def test_a_file_that_the_client_gives_up_on_is_an_outage_and_is_tried_again(
+    path_part: str, kind: str, hub: HubServer, run: Path
+) -> None:
+    fault = hub.fail(path_part=path_part, times=None)
+    fault.kind = kind
+    if "verify" not in path_part:  # bytes that arrived need no second proof
+        assert push_run(run, HubConfig(), REPO) is None and count_commits(hub) == 0
+    fault.times = 12  # the client tries six times
+    assert push_run(run, HubConfig(), REPO) and count_commits(hub) == 1
 
 
 def test_a_lost_answer_makes_no_second_commit(hub: HubServer, run: Path) -> None:
@@ -213,8 +226,29 @@ def test_a_licence_is_found_or_unknown(hub: HubServer) -> None:
     assert find_license("ann/none", None) is None
 
 
+def test_the_licence_of_a_base_model_is_recorded_and_a_folders_is_not(hub: HubServer) -> None:
+    hub.seed("models", "ann/base", {"README.md": "---\nlicense: mit\n---\n"})
+    model = {"id": "ann/base", "revision": None, "num_parameters": 3}
+    assert add_license(model) == {**model, "license": "mit"}
+    assert add_license(model | {"is_local": True})["license"] is None
+    assert add_license({"id": "/home/ann/base"})["license"] is None
+
+
 def test_names_are_cut_to_what_the_hub_allows() -> None:
     assert make_repo_id(None, "ann", "-" * 5 + "a" * 95 + "---b") == "ann/" + "a" * 95
+
+
+def test_with_xet_on_a_hub_without_it_gets_the_files_all_the_same(
+    hub: HubServer, run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("hf_xet")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", False)
+    with caplog.at_level(logging.INFO, "audio_cls"):
+        assert push_run(run, HubConfig(), REPO)
+    assert set(hub.files("models", REPO)) - {".gitattributes"} == PUBLISHED
+    assert hub.count("GET", "/xet-write-token/", 404) and count_commits(hub) == 1
+    told = [r.getMessage() for r in caplog.records if r.name.startswith("audio_cls")]
+    assert told == ["This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1)."]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""`scripts/leaderboard.py`: a data set in, the standing of its models out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from audio_cls.cli.options import OneLineCommand, one_line_errors
+
+
+@click.command(cls=OneLineCommand)
+@click.option("--dataset", required=True, help="Hub id of the data set: owner/name.")
+@click.option("--metric", default="accuracy", show_default=True, help="Metric, by our name.")
+@click.option("--split", help="Split that counts; default: --mine's, else the usual one.")
+@click.option(
+    "--mine", type=click.Path(path_type=Path), metavar="RUN", help="Put this run in its place."
+)
+@click.option("--csv", "form", flag_value="csv", help="Comma-separated rows on standard output.")
+@click.option("--json", "form", flag_value="json", help="One JSON object on standard output.")
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page to this file.")
+def main(
+    *,
+    dataset: str,
+    metric: str,
+    split: str | None,
+    mine: Path | None,
+    form: str | None,
+    page: Path | None,
+) -> None:
+    """Show how the models of a data set stand today, by what their cards and the Hub say.
+
+    Only entries that can be set beside each other have a rank; the others say why not. What was
+    read is kept by commit, so that a second look, or one that was cut, asks for news only.
+    """
+    with one_line_errors():
+        from audio_cls import publishing
+
+        standing = publishing.find_standing(dataset, metric, split=split, mine=mine)
+        if page is not None:
+            publishing.save_page(standing, page)
+            click.echo(f"{page} has {len(standing.rows)} models.", err=True)
+        if form or page is None:
+            click.echo(publishing.format_standing(standing, form or "text"), nl=False)

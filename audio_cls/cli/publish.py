@@ -1,0 +1,34 @@
+"""`scripts/publish.py`: a finished run in, its address on the Hub out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from audio_cls.cli.options import OneLineCommand, one_line_errors
+
+
+@click.command(cls=OneLineCommand)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--hub-repo-id", help="Where to; default: what the run was trained with.")
+@click.option("--private/--no-private", default=None, help="Make a new repository private.")
+@click.option("--create-pr/--no-create-pr", default=None, help="Send it as a pull request.")
+def main(
+    *, run: Path, hub_repo_id: str | None, private: bool | None, create_pr: bool | None
+) -> None:
+    """Publish the finished run RUN on the Hub, now or again; only what changed is sent.
+
+    Its address goes to standard output. The exit code is 1 when the Hub could not be reached, 2
+    when it refused; the run is whole either way.
+    """
+    with one_line_errors():
+        from audio_cls import publishing
+
+        address = publishing.publish_later(
+            run, {"hub_repo_id": hub_repo_id, "private": private, "create_pr": create_pr}
+        )
+        if address is not None:
+            click.echo(address)
+    sys.exit(0 if address is not None else 1)

@@ -1,0 +1,174 @@
+"""scripts/publish.py and scripts/leaderboard.py as they are typed, on the loopback Hub."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from hub_server import HubServer, Token
+
+from audio_cls.cli.leaderboard import main as leaderboard
+from audio_cls.cli.publish import main as publish
+
+RESULTS = {
+    "dataset": {"id": "marsyas/gtzan", "revision": "0" * 40, "config": "all"},
+    "model": {"id": "ann/base", "revision": "1" * 40},
+    "labels": ["a", "b"],
+    "test": {"accuracy": 0.83, "accuracy_ci95": [0.72, 0.91], "num_examples": 60},
+}
+
+
+@pytest.fixture
+def run(
+    hub: HubServer, quick_retries: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Path]:
+    """A small finished run, and a login on the loopback Hub."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setenv("HF_TOKEN", hub.write_token)
+    folder = tmp_path / "gtzan"
+    (folder / "figures").mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(RESULTS))
+    (folder / "run_config.yaml").write_text(yaml.safe_dump({"hub": {"hub_repo_id": "testers/own"}}))
+    (folder / "model.safetensors").write_text("weights")
+    (folder / "config.json").write_text("{}")
+    (folder / "figures" / "old.png").write_text("picture")
+    yield folder
+
+
+def _type(command: object, *words: object) -> Result:
+    return CliRunner().invoke(command, [str(word) for word in words])  # type: ignore[arg-type]
+
+
+def test_a_run_is_published_where_it_was_trained_for_or_where_it_is_told(
+    hub: HubServer, run: Path
+) -> None:
+    done = _type(publish, run)
+    assert (done.exit_code, done.stdout) == (0, f"{hub.url}/testers/own\n"), done.output
+    done = _type(publish, run, "--hub-repo-id", "mine", "--private")
+    assert done.stdout == f"{hub.url}/tester/mine\n"
+    assert hub.repos["models", "tester/mine"].private
+
+
+def test_a_file_that_the_run_has_no_more_goes_in_the_same_commit(hub: HubServer, run: Path) -> None:
+    _type(publish, run)
+    hub.seed("models", "testers/own", {"notes.md": "mine", "figures/mine.pdf": "mine"})
+    (run / "figures" / "old.png").unlink()
+    (run / "figures" / "new.png").write_text("picture")
+    num_commits = hub.count("POST", "/commit/", 200)
+    assert _type(publish, run).exit_code == 0
+    files = hub.files("models", "testers/own")
+    assert hub.count("POST", "/commit/", 200) == num_commits + 1
+    assert "figures/old.png" not in files
+    assert {"figures/new.png", "notes.md", "figures/mine.pdf"} <= set(files)
+
+
+def test_a_repository_that_is_not_ours_loses_no_file(hub: HubServer, run: Path) -> None:
+    hub.seed("models", "tester/theirs", {"figures/a.png": "x", "model.safetensors": "old"})
+    assert _type(publish, run, "--hub-repo-id", "tester/theirs").exit_code == 0
+    assert "figures/a.png" in hub.files("models", "tester/theirs")
+
+
+@pytest.mark.parametrize("path_part", ["whoami", "/api/repos/create", "/commit/"])
+def test_an_outage_ends_with_one_and_says_how_to_go_on(
+    path_part: str, hub: HubServer, run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.fail(path_part=path_part, times=None)
+    done = _type(publish, run, "--hub-repo-id", "tester/x", "--private")
+    assert (done.exit_code, done.stdout) == (1, "")
+    line = f"python scripts/publish.py {run} --hub-repo-id tester/x --private"
+    assert caplog.records[-1].getMessage().endswith(line)
+
+
+def test_a_refusal_ends_with_two_and_one_line(
+    hub: HubServer, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", hub.read_token)
+    done = _type(publish, run)
+    assert done.exit_code == 2 and done.stderr.count("\n") == 1 and "write access" in done.stderr
+    done = _type(publish, run / "figures")
+    assert done.exit_code == 2 and "results.json" in done.stderr
+
+
+def test_a_pull_request_reaches_a_repository_of_others_and_is_found_again(
+    hub: HubServer, run: Path
+) -> None:
+    hub.seed("models", "ann/theirs", {"README.md": "# Theirs\n"})
+    words = ("--hub-repo-id", "ann/theirs", "--create-pr")
+    done = _type(publish, run, *words)
+    assert done.stdout == f"{hub.url}/ann/theirs/discussions/1\n", done.output
+    assert hub.files("models", "ann/theirs")["README.md"] == b"# Theirs\n"
+    assert b"weights" in hub.files("models", "ann/theirs", "refs/pr/1").values()
+    (run / "config.json").write_text('{"a": 1}')
+    assert _type(publish, run, *words).stdout == done.stdout
+    assert hub.files("models", "ann/theirs", "refs/pr/1")["config.json"] == b'{"a": 1}'
+    assert "refs/pr/2" not in hub.repos["models", "ann/theirs"].branches
+
+
+def test_a_lost_answer_makes_no_second_request(hub: HubServer, run: Path) -> None:
+    hub.seed("models", "ann/theirs", {"README.md": "# Theirs\n"})
+    hub.lose(method="POST", path_part="/commit/")
+    done = _type(publish, run, "--hub-repo-id", "ann/theirs", "--create-pr")
+    assert done.stdout == f"{hub.url}/ann/theirs/discussions/1\n"
+    repo = hub.repos["models", "ann/theirs"]
+    assert [name for name in repo.branches if name.startswith("refs/pr/")] == ["refs/pr/1"]
+    assert (
+        len(repo.history(repo.resolve("refs/pr/1"))) == len(repo.history(repo.resolve("main"))) + 1
+    )
+
+
+def test_a_request_of_somebody_else_is_left_alone(
+    hub: HubServer, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.seed("models", "ann/theirs", {"README.md": "# Theirs\n"})
+    hub.tokens["other-token"] = Token("bob")
+    words = ("--hub-repo-id", "ann/theirs", "--create-pr")
+    monkeypatch.setenv("HF_TOKEN", "other-token")
+    assert _type(publish, run, *words).stdout.endswith("/discussions/1\n")
+    monkeypatch.setenv("HF_TOKEN", hub.write_token)
+    assert _type(publish, run, *words).stdout.endswith("/discussions/2\n")
+
+
+def test_a_request_to_a_repository_that_is_not_there_is_refused(hub: HubServer, run: Path) -> None:
+    done = _type(publish, run, "--hub-repo-id", "ann/none", "--create-pr")
+    assert done.exit_code == 2 and "has no model 'ann/none'" in done.stderr
+
+
+def test_the_standing_is_printed_in_every_form(hub: HubServer, run: Path, tmp_path: Path) -> None:
+    hub.seed("datasets", "marsyas/gtzan", {"README.md": "# GTZAN\n"})
+    hub.seed("models", "ann/base", {"README.md": "---\nlicense: mit\n---\n"})
+    assert _type(publish, run).exit_code == 0
+    words = ("--dataset", "marsyas/gtzan", "--mine", run)
+    text = _type(leaderboard, *words)
+    assert text.exit_code == 0 and "testers/own" in text.stdout and "0.8300 (0.720" in text.stdout
+    rows = list(csv.DictReader(io.StringIO(_type(leaderboard, *words, "--csv").stdout)))
+    assert [(row["rank"], row["model"], row["value"]) for row in rows] == [
+        ("1", "gtzan", "0.83"), ("1", "testers/own", "0.83"),
+    ]  # fmt: skip
+    content = json.loads(_type(leaderboard, *words, "--json").stdout)
+    assert [row["is_mine"] for row in content["rows"]] == [True, False]
+    page = _type(leaderboard, *words, "--html", tmp_path / "page.html")
+    assert page.stdout == "" and "testers/own" in (tmp_path / "page.html").read_text()
+    lost = _type(leaderboard, *words, "--html", tmp_path / "no" / "page.html")
+    assert lost.exit_code == 2 and "cannot be written" in lost.stderr
+
+
+def test_a_metric_that_the_run_lacks_is_refused(hub: HubServer, run: Path) -> None:
+    hub.seed("datasets", "marsyas/gtzan", {"README.md": "# GTZAN\n"})
+    done = _type(leaderboard, "--dataset", "marsyas/gtzan", "--mine", run, "--metric", "map")
+    assert done.exit_code == 2 and "it has accuracy" in done.stderr
+
+
+def test_a_token_that_was_typed_is_not_repeated(run: Path) -> None:
+    token = "hf_" + "x" * 34
+    for words in (["--token", token], [f"--token={token}"]):
+        done = _type(publish, run, *words)
+        assert done.exit_code == 2 and token not in done.output

@@ -1,0 +1,142 @@
+"""The best model so far is published while training goes on, which nothing there can stop."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from fake_run import REPO, count_commits, make_run, read_all
+from hub_server import HubServer
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
+
+from audio_cls import training
+from audio_cls.config import HubConfig, RunConfig
+from audio_cls.errors import SettingError
+from audio_cls.publishing.courier import DRAFT, Courier, follow_training
+from audio_cls.publishing.hub import push_run
+
+pytestmark = pytest.mark.usefixtures("logged_in")
+EARLY = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny HuBERT."""
+    return write_quiet_checkpoint(tmp_path_factory.mktemp("hubert"))
+
+
+def _make_config(tone_folder: Path, checkpoint: Path, run: Path, strategy: str) -> RunConfig:
+    options = {"hub_strategy": strategy, "push_to_hub": True, "epochs": 3, "max_eval_samples": 3}
+    return make_config(tone_folder, checkpoint, run, max_train_samples=8, **options)
+
+
+@pytest.mark.parametrize(("strategy", "num_taken"), [("end", 0), ("best", 1), ("every-save", 3)])
+def test_each_strategy_publishes_when_it_says(
+    strategy: str,
+    num_taken: int,
+    tone_folder: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+    take = Courier.take
+    monkeypatch.setattr(Courier, "take", lambda self: (taken.append(1), take(self)))
+    run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", strategy))
+    run.judge = lambda model: {"accuracy": 0.5, "loss": 1.0}  # the first epoch stays the best
+    with follow_training(run, REPO):
+        training.train(run)
+    assert len(taken) == num_taken
+    assert not list((tmp_path / "run").glob(f"{DRAFT}*"))
+
+
+def test_what_arrives_is_the_best_model_and_says_that_it_is_early(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run")
+    courier = Courier(run, HubConfig(), REPO)
+    courier.take()
+    before = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").write_text("the next epoch's")
+    _wait_for(courier, 1)
+    courier.close()
+    files = hub.files("models", REPO)
+    assert set(files) - {".gitattributes"} == EARLY | {"run_config.yaml"}
+    assert files["model.safetensors"] == before
+    assert b"is going on" in files["README.md"]
+    assert push_run(run, HubConfig(), REPO)
+    files = hub.files("models", REPO)
+    assert files["model.safetensors"] == b"the next epoch's" and "results.json" in files
+
+
+def test_results_of_an_earlier_run_do_not_stand_beside_new_weights(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run")
+    push_run(run, HubConfig(), REPO)
+    hub.seed("models", REPO, {"notes.md": "mine", "splits/readme/x.txt": "mine"})
+    courier = Courier(run, HubConfig(), REPO)
+    courier.take()
+    _wait_for(courier, 1)
+    courier.close()
+    kept = {".gitattributes", "notes.md", "splits/readme/x.txt", "run_config.yaml"}
+    assert set(hub.files("models", REPO)) == EARLY | kept
+
+
+def test_only_the_newest_copy_waits_its_turn(hub: HubServer, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    hub.slow(0.5, path_part="/api/repos/create")
+    courier = Courier(run, HubConfig(), REPO)
+    for number in range(5):
+        (run / "model.safetensors").write_text(f"weights {number}")
+        courier.take()
+        if number == 0:
+            while courier.waiting is not None:
+                pass  # the first is on its way
+    _wait_for(courier, 2)
+    courier.close()
+    assert courier.num_sent == 2 and count_commits(hub) == 2
+    assert hub.files("models", REPO)["model.safetensors"] == b"weights 4"
+    assert not list(run.glob(f"{DRAFT}*"))
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_a_hub_that_fails_does_not_stop_the_training(
+    status: int,
+    hub: HubServer,
+    tone_folder: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hub.fail(path_part="/api/repos/create", status=status, times=None)
+    run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "every-save"))
+    with caplog.at_level(logging.WARNING, "audio_cls"), follow_training(run, REPO):
+        training.train(run)
+    assert run.position.step == run.num_steps
+    told = [r.getMessage() for r in caplog.records if "training goes on" in r.getMessage()]
+    assert told and not any(hub.write_token in text for text in told)
+
+
+def test_copies_of_a_run_that_was_killed_are_cleared(hub: HubServer, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    before = read_all(run)
+    (run / f"{DRAFT}abc").mkdir()
+    (run / f"{DRAFT}abc" / "model.safetensors").write_text("half")
+    Courier(run, HubConfig(), REPO).close()
+    assert read_all(run) == before
+
+
+def test_a_pull_request_is_sent_once() -> None:
+    with pytest.raises(SettingError, match="give one of them"):
+        HubConfig(create_pr=True, hub_strategy="best")
+
+
+def _wait_for(courier: Courier, num_sent: int) -> None:
+    import time
+
+    deadline = time.monotonic() + 20
+    while courier.num_sent < num_sent and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert courier.num_sent >= num_sent

@@ -1,0 +1,205 @@
+"""The standing of thirty models, poisoned cards among them, on the loopback Hub."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from fake_run import make_results, make_run
+from hub_models import APART, DATASET, RANKED, UNUSABLE, make_card, seed_models
+from hub_server import HubServer
+
+from audio_cls.errors import HubError, RunFolderError
+from audio_cls.publishing.listing import save_page, to_csv, to_json, to_text
+from audio_cls.publishing.standing import Standing, find_standing
+
+pytestmark = pytest.mark.usefixtures("logged_in")
+
+
+VALUES = {
+    **{name: value for name, value in RANKED.items() if isinstance(value, float)},
+    "ann/text-percent": 0.945,
+    "ann/percent": 0.93,
+    "ann/text": 0.92,
+    "ann/percent-point": 0.785,
+    "eve/broken-yaml": 0.5,
+}
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A folder for cards, empty."""
+    return tmp_path / "cards"
+
+
+def _look(cache: Path, dataset: str = DATASET, **more: object) -> Standing:
+    return find_standing(dataset, "accuracy", cache=cache, **more)  # type: ignore[arg-type]
+
+
+def test_thirty_models_are_ranked_as_by_hand(hub: HubServer, cache: Path) -> None:
+    seed_models(hub)
+    standing = _look(cache)
+    ranked = [row for row in standing.rows if row.rank is not None]
+    assert {row.model for row in ranked} == set(RANKED)
+    assert [row.value for row in ranked] == sorted(VALUES.values(), reverse=True)
+    assert all(row.value == VALUES[row.model] for row in ranked)
+    by_name = {row.model: row for row in standing.rows}
+    assert by_name["ann/first"].rank == 1 and by_name["ann/last"].rank == len(RANKED)
+    assert by_name["ann/percent"].value == 0.93 and by_name["ann/percent"].notes == ("given as 93",)
+    # Equals share a rank, however they were written.
+    assert by_name["ann/share"].value == by_name["ann/percent-point"].value == 0.785
+    assert by_name["ann/share"].rank == by_name["ann/percent-point"].rank
+    for name, reason in APART.items():
+        assert by_name[name].rank is None and reason in by_name[name].obstacles
+    unusable = dict(standing.unusable)
+    assert unusable.keys() == UNUSABLE.keys()
+    for name, reason in UNUSABLE.items():
+        assert reason in unusable[name]
+    assert by_name["bob/plain-00"].num_examples == 200
+    assert by_name["eve/other-split"].num_examples == 799
+
+
+def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(
+    hub: HubServer, cache: Path
+) -> None:
+    seed_models(hub)
+    standing = _look(cache)
+    by_name = {row.model: row for row in standing.rows}
+    assert by_name["eve/two-numbers"].hub_rank == 1
+    assert "its card is not YAML" in by_name["eve/broken-yaml"].notes
+    entry = [{"dataset": {"id": DATASET, "task_id": "all"}, "value": 0.4}]
+    card = {"README.md": "---\nbase_model: ann/good\n---\n"}
+    hub.seed("models", "zoe/tuned", {**card, ".eval_results/a.yaml": json.dumps(entry)})
+    standing = _look(cache)
+    assert {row.model: row.rank for row in standing.rows}["zoe/tuned"] == len(RANKED)
+    (told,) = [text for text in standing.sentences if "own leaderboard" in text]
+    assert "lists 3 models; 1 of them are hidden by default" in told
+
+
+def test_without_a_board_a_number_without_a_metric_has_no_rank(hub: HubServer, cache: Path) -> None:
+    hub.seed("datasets", "ann/set", {"README.md": "# Set\n"})
+    entry = [{"dataset": {"id": "ann/set", "task_id": "x"}, "value": 0.4}]
+    files = {"README.md": "---\ndatasets: [ann/set]\n---\n", ".eval_results/a.yaml": str(entry)}
+    hub.seed("models", "ann/one", files)
+    standing = _look(cache, "ann/set")
+    (row,) = standing.rows
+    assert row.rank is None and row.obstacles == ("metric not named",)
+    assert any("no leaderboard of its own" in text for text in standing.sentences)
+
+
+def test_a_run_takes_its_place_with_its_interval(
+    hub: HubServer, cache: Path, tmp_path: Path
+) -> None:
+    seed_models(hub)
+    run = make_run(tmp_path / "mine")  # 50 of 60: 0.8333, from 0.72 to 0.91
+    standing = _look(cache, mine=run)
+    (mine,) = [row for row in standing.rows if row.is_mine]
+    above = [value for value in VALUES.values() if value > 50 / 60]
+    assert mine.rank == len(above) + 1 and mine.interval == (0.72, 0.91)
+    assert (mine.proof, mine.num_examples, mine.split) == ("local run", 60, "test")
+    inside = [row.rank for row in standing.rows if row.rank and 0.72 <= row.value <= 0.91]
+    text = standing.sentences[-1]
+    assert text.startswith(f"mine would stand at place {mine.rank} of {len(RANKED) + 1}")
+    assert text.endswith(f"covers places {min(inside)} to {max(inside)}.")
+    assert "\n> " in to_text(standing)
+    hub.seed("models", "ntu-spml/distilhubert", {"README.md": make_card(0.5)})
+    (mine,) = [row for row in _look(tmp_path / "new", mine=run).rows if row.is_mine]
+    assert mine.rank is None and "was trained on this data set" in mine.obstacles[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [({"id": "ann/set"}, "was tested on 'ann/set'"), ({"id": "x", "is_local": True}, "tested on")],
+)
+def test_a_run_on_other_data_is_refused(
+    change: dict[str, object], says: str, hub: HubServer, cache: Path, tmp_path: Path
+) -> None:
+    seed_models(hub)
+    results = make_results()
+    results["dataset"] |= change
+    with pytest.raises(RunFolderError, match=says):
+        _look(cache, mine=make_run(tmp_path / "mine", results))
+
+
+def test_what_strangers_wrote_does_nothing_in_any_form(
+    hub: HubServer, cache: Path, tmp_path: Path
+) -> None:
+    seed_models(hub)
+    odd = "=HYPERLINK(<script>)\x1b[2J\n| x"
+    hub.seed("models", "eve/odd", {"README.md": make_card(0.5, split=odd)})
+    standing = _look(cache)
+    page = tmp_path / "standing.html"
+    save_page(standing, page)
+    html = page.read_text("utf-8")
+    assert "<script" not in html and "&lt;script&gt;" in html
+    text = to_text(standing)
+    assert "\x1b" not in text and len(text.splitlines()) < len(standing.rows) + 15
+    rows = list(csv.reader(io.StringIO(to_csv(standing))))
+    assert len({len(row) for row in rows}) == 1
+    assert not [cell for row in rows for cell in row if cell.startswith("=")]
+    content = json.loads(to_json(standing))
+    assert content["rows"][0]["model"] == "eve/other-split" and content["unusable"]
+
+
+def test_a_second_look_reads_no_card_again(hub: HubServer, cache: Path) -> None:
+    seed_models(hub)
+    first = _look(cache)
+    num_cards = hub.count("GET", "/resolve/")
+    assert num_cards == 30
+    assert _look(cache) == first and hub.count("GET", "/resolve/") == num_cards
+    hub.seed("models", "ann/last", {"README.md": make_card(0.99)})
+    assert _look(cache).rows[0].model == "ann/last"
+    assert hub.count("GET", "/resolve/") == num_cards + 1
+
+
+def test_a_look_that_was_cut_goes_on_where_it_stood(hub: HubServer, cache: Path) -> None:
+    seed_models(hub)
+    hub.fail(path_part="/resolve/", times=None).skip = 17
+    with pytest.raises(HubError, match=r"stopped answering after 17 cards .* goes on from there"):
+        _look(cache)
+    hub.faults.clear()
+    hub.requests.clear()
+    assert len(_look(cache).rows) == 26
+    assert hub.count("GET", "/resolve/", 200) == 13
+
+
+def test_a_limit_of_requests_is_waited_for(
+    hub: HubServer, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_models(hub)
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    hub.fail(path_part="/api/models", status=429, headers={"Retry-After": "42"})
+    reset = {"RateLimit": '"resolvers";r=0;t=17', "RateLimit-Policy": '"fixed window";q=9;w=300'}
+    hub.fail(path_part="/resolve/", status=429, headers=reset)
+    assert len(_look(cache).rows) == 26
+    assert waits == [42.0, 17.0]
+
+
+def test_a_listing_of_many_pages_is_read_to_its_end(hub: HubServer, cache: Path) -> None:
+    seed_models(hub)
+    hub.page_size = 7
+    assert len(_look(cache).rows) == 26 and hub.count("GET", "/api/models?") >= 5
+
+
+def test_a_gated_card_is_read_from_the_listing(hub: HubServer, cache: Path) -> None:
+    seed_models(hub)
+    hub.seed("models", "org/gated", {"README.md": make_card(0.999)}, gated="manual")
+    assert _look(cache).rows[0].model == "org/gated"
+
+
+@pytest.mark.parametrize("dataset", ["ann/absent", "../x", "a b"])
+def test_a_data_set_that_is_not_there_is_told(dataset: str, hub: HubServer, cache: Path) -> None:
+    with pytest.raises(HubError, match=r"Give .*OWNER/NAME"):
+        _look(cache, dataset)
+
+
+def test_no_network_is_told_in_one_sentence(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(HubError, match="stopped answering after 0 cards"):
+        _look(cache)
