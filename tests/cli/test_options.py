@@ -42,10 +42,17 @@ def test_flag_beats_preset_beats_default(command: click.Command, seen: list[RunC
     assert result.exit_code == 0, result.output
     cfg = seen[0]
     assert (cfg.train.epochs, cfg.optim.learning_rate, cfg.optim.max_grad_norm) == (3, 5e-5, 1.0)
-    lines = {line.split()[0]: line.split()[-1] for line in result.stderr.splitlines()[1:]}
+    lines: dict[str, str] = {}
+    origin = ""
+    for line in result.stderr.splitlines():
+        if line.startswith("Settings by "):
+            origin = line.removeprefix("Settings by ").rstrip(":")
+        else:
+            lines |= {word.split("=")[0]: origin for word in line.split()}
     assert lines["train.epochs"] == "flag"
-    assert lines["optim.learning_rate"] == "gtzan"
+    assert lines["optim.learning_rate"] == "preset gtzan"
     assert lines["optim.max_grad_norm"] == "default"
+    assert "  train.epochs=3" in result.stderr.splitlines()
     assert len(lines) == len(list(iterate_settings()))
 
 
