@@ -128,10 +128,8 @@ def prepare_clips(
     )
 
 
-def describe_data(
-    source: Source, labels: Labels, splits: Splits, clips: PreparedClips
-) -> dict[str, Any]:
-    """Return the `dataset` part of results.json: what was used, pinned, and how it was split."""
+def describe_source(source: Source, labels: Labels) -> dict[str, Any]:
+    """Return where clips and labels came from; of a folder only its name, never its path."""
     return {
         "id": source.name if source.is_local else source.id,
         "name": source.name,
@@ -141,6 +139,15 @@ def describe_data(
         "license": source.license,
         "audio_column": source.audio_column,
         "label_column": labels.column,
+    }
+
+
+def describe_data(
+    source: Source, labels: Labels, splits: Splits, clips: PreparedClips
+) -> dict[str, Any]:
+    """Return the `dataset` part of results.json: what was used, pinned, and how it was split."""
+    return {
+        **describe_source(source, labels),
         "is_test_validation": splits.test_is_validation,
         "duplicates": {
             "found": len(clips.duplicates),

@@ -12,6 +12,7 @@ from audio_cls.config import EvalConfig
 from audio_cls.data.clips import Clips
 from audio_cls.data.facts import ClipFacts
 from audio_cls.data.labels import Labels
+from audio_cls.data.prepare import describe_source
 from audio_cls.data.source import Source
 from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.compare import aggregate, compare_runs
@@ -54,14 +55,7 @@ def describe_judged(
 ) -> dict[str, Any]:
     """Return the `dataset` part of results.json for one split that was judged."""
     return {
-        "id": source.name if source.is_local else source.id,
-        "name": source.name,
-        "config": source.config,
-        "revision": source.revision,
-        "is_local": source.is_local,
-        "license": source.license,
-        "audio_column": source.audio_column,
-        "label_column": labels.column,
+        **describe_source(source, labels),
         "is_test_validation": False,
         "split": {
             "test": {
