@@ -12,13 +12,14 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from audio_cls.config import LOWER_IS_BETTER
 from audio_cls.errors import HubError
 from audio_cls.publishing.record import RunRecord, is_repo_id, load_run, to_line
 from audio_cls.publishing.reports import NOT_SHARES
 from audio_cls.publishing.rows import UNNAMED_CONFIGS, Row, make_own_row, make_row, read_model
 from audio_cls.publishing.survey import Survey, survey_hub
 
-LOWER_IS_BETTER = NOT_SHARES | {"ece", "eer"}
+SMALLER_WINS = NOT_SHARES | frozenset(LOWER_IS_BETTER)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def make_standing(
         else:
             fallback = model.card.fault or f"it gives no {metric} on this data set"
             unusable.append((model.id, "; ".join(dict.fromkeys(reading.faults)) or fallback))
-    ranked = rank_rows(rows, is_lower_better=metric in LOWER_IS_BETTER)
+    ranked = rank_rows(rows, is_lower_better=metric in SMALLER_WINS)
     sentences = _describe(survey, ranked, unusable, (split, config))
     return Standing(survey.dataset, metric, split, ranked, unusable, sentences)
 
