@@ -1,0 +1,36 @@
+"""Every setting, once: frozen dataclasses with default, meaning, unit and range.
+
+The command line, the presets, the printed summary, `run_config.yaml` and README's table are all
+derived from the fields in this folder. A field name is unique across the sections, so that flags
+stay flat: `optim.learning_rate` is `--learning-rate`. Nothing here reads a file, downloads or
+mutates; values that a checkpoint decides are `None` here.
+"""
+
+from audio_cls.config.clips import DataConfig
+from audio_cls.config.learning import ModelConfig, OptimConfig, TrainConfig
+from audio_cls.config.results import LOWER_IS_BETTER, EvalConfig, HubConfig
+from audio_cls.config.run import SECTIONS, RunConfig, Setting, iterate_settings
+from audio_cls.config.settings import Hertz, Range, Seconds, flag_name, setting
+from audio_cls.config.sound import SHORTEST_CLIP, AudioConfig, AugmentConfig
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "SECTIONS",
+    "SHORTEST_CLIP",
+    "AudioConfig",
+    "AugmentConfig",
+    "DataConfig",
+    "EvalConfig",
+    "Hertz",
+    "HubConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "Range",
+    "RunConfig",
+    "Seconds",
+    "Setting",
+    "TrainConfig",
+    "flag_name",
+    "iterate_settings",
+    "setting",
+]

@@ -1,0 +1,145 @@
+"""Settings of the data set: which clips, which labels, which splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from audio_cls.config.settings import Seconds, Section, find_faults, setting
+from audio_cls.errors import SettingError
+
+
+@dataclass(frozen=True)
+class DataConfig(Section):
+    """Which clips, which labels, which splits."""
+
+    dataset: str | None = setting(
+        None, "Hub id, or a folder of parquet files, or a folder with a sub-folder a class."
+    )
+    dataset_config: str | None = setting(None, "Configuration (subset) of the data set.")
+    dataset_revision: str | None = setting(
+        None, "Branch, tag or commit of the data set; default: today's commit."
+    )
+    allow_partial: bool = setting(
+        default=False, meaning="Accept a copy that the Hub cut at 5 GB (its `partial-` splits)."
+    )
+    audio_root: str | None = setting(
+        None, "Folder that the paths in a CSV, TSV or JSON file start from; default: the file's."
+    )
+    audio_column: str | None = setting(
+        None, "Column that holds the sound; default: the only audio column."
+    )
+    label_column: str | None = setting(
+        None, "Column that holds the label; default: the only one that can."
+    )
+    label_separator: str | None = setting(
+        None, "What parts the labels in a text that names several, such as ';'."
+    )
+    keep_labels: tuple[str, ...] = setting(
+        (), "Only these labels, comma-separated; the other clips are left out."
+    )
+    drop_labels: tuple[str, ...] = setting(
+        (), "Not these labels, comma-separated; their clips are left out."
+    )
+    min_clips_per_label: int | None = setting(
+        None, "Leave out labels with fewer clips than this in all splits together.", minimum=1
+    )
+    merge_rare_into: str | None = setting(
+        None, "Make the labels below --min-clips-per-label this one label instead."
+    )
+    group_column: str | None = setting(
+        None, "Keep clips that share this value (speaker, track) in one split."
+    )
+    train_split: str = setting("train", "Name of the training split.")
+    validation_split: str | None = setting(
+        None,
+        "Split that chooses the best epoch; default: validation, valid or dev, else a cut.",
+    )
+    test_split: str | None = setting(
+        None,
+        "Split that is reported; default: test, else a cut. 'validation': the same clips again.",
+    )
+    validation_size: float = setting(
+        0.1, "Share of train cut off when there is no validation split.", above=0, maximum=0.9
+    )
+    test_size: float = setting(
+        0.1, "Share of train cut off when there is no test split.", above=0, maximum=0.9
+    )
+    split_method: Literal["stratified", "shuffled"] = setting(
+        "stratified",
+        "How missing splits are cut: every class in its share, or a plain shuffle.",
+    )
+    split_seed: int = setting(
+        42, "Seed of the cut; apart from --seed so that seeds share their splits.", minimum=0
+    )
+    folds: int | None = setting(
+        None, "Cross-validate: this many runs, each tested on another fold.", minimum=2
+    )
+    fold_column: str | None = setting(
+        None, "Column that deals the clips into folds, as in ESC-50; needs --fold or --folds."
+    )
+    fold: str | None = setting(
+        None, "The one fold that is reported as test; with --folds a number from 1 on."
+    )
+    fold_validation: Literal["next", "cut"] = setting(
+        "next", "With --fold: validate on the fold after it, or on a cut of the training folds."
+    )
+    split_files: str | None = setting(
+        None,
+        "Folder, run or address of train.txt, validation.txt and test.txt with a clip id a line.",
+    )
+    split_files_sha256: str | None = setting(
+        None, "The lists' sha256; the run stops when --split-files has other ids."
+    )
+    deduplicate: bool = setting(
+        default=False,
+        meaning="Leave out clips whose sound is the same as another's; test keeps its clips.",
+    )
+    max_train_samples: int | None = setting(
+        None, "Use at most this many training clips.", minimum=1
+    )
+    max_eval_samples: int | None = setting(
+        None, "Use at most this many clips of validation and of test.", minimum=1
+    )
+    max_bad_share: float = setting(
+        0.1, "Stop when more than this share of the clips cannot be read.", minimum=0, maximum=1
+    )
+    bad_audio: Literal["skip", "fail"] = setting(
+        "skip", "Set clips aside that cannot be used (see bad_audio.csv), or stop at the first."
+    )
+    max_clip_seconds: Seconds | None = setting(
+        None, "Set longer clips aside, in seconds; default: none is too long.", above=0
+    )
+    min_clip_seconds: Seconds = setting(
+        0.025, "Set shorter clips aside, in seconds; 0.025 is what one frame hears.", minimum=0
+    )
+    drop_silent: bool = setting(
+        default=False, meaning="Set clips aside that stay below -80 dB of full scale."
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and settings that need or exclude each other.
+
+        Raises:
+            SettingError: The text has every fault.
+        """
+        both = sorted(set(self.keep_labels) & set(self.drop_labels))
+        pairs = [
+            self.fold is None or self.fold_column is not None or self.folds is not None,
+            self.fold_column is None or self.fold is not None or self.folds is not None,
+            self.merge_rare_into is None or self.min_clips_per_label is not None,
+            self.split_files_sha256 is None or self.split_files is not None,
+            self.split_files is None or (self.fold_column is None and self.folds is None),
+            not both,
+        ]
+        texts = [
+            "--fold needs --fold-column or --folds, which say what the folds are.",
+            "--fold-column needs --fold, or --folds for one run a fold.",
+            "--merge-rare-into needs --min-clips-per-label, which says what is rare.",
+            "--split-files-sha256 needs --split-files.",
+            "--split-files and folds both say which clip is tested: give one of them.",
+            f"--keep-labels and --drop-labels both name {', '.join(both)}: choose one.",
+        ]
+        faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
+        if faults:
+            raise SettingError(" ".join(faults))

@@ -1,0 +1,140 @@
+"""All settings of one run, and how a command line or a table sees them."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from audio_cls.config.clips import DataConfig
+from audio_cls.config.learning import ModelConfig, OptimConfig, TrainConfig
+from audio_cls.config.results import EvalConfig, HubConfig
+from audio_cls.config.settings import describe_range
+from audio_cls.config.sound import AudioConfig, AugmentConfig
+from audio_cls.errors import SettingError
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All settings of one run, section by section."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    eval: EvalConfig = field(default_factory=EvalConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+
+    def __post_init__(self) -> None:
+        """Check what spans sections.
+
+        Raises:
+            SettingError: Two settings contradict each other; the text names both.
+        """
+        faults = []
+        if self.train.overwrite and self.train.resume != "never":
+            faults.append("--overwrite and --resume contradict each other: give one of them.")
+        window, hop = self.audio.window_seconds or self.audio.max_seconds, self.audio.hop_seconds
+        if window > self.audio.max_seconds:
+            faults.append(
+                f"--window-seconds {window:g} is longer than --max-seconds "
+                f"{self.audio.max_seconds:g}: the model never heard that much at once. "
+                "Give at most --max-seconds."
+            )
+        if hop is not None and hop > window:
+            faults.append(
+                f"--hop-seconds {hop:g} would skip sound between windows of {window:g} s: "
+                f"give at most {window:g}."
+            )
+        if faults:
+            raise SettingError(" ".join(faults))
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Build the tree from `{setting name: value}`; names that are missing keep their default.
+
+        Raises:
+            SettingError: Values out of range or in contradiction; the text has all faults.
+        """
+        sections: dict[str, Any] = {}
+        faults = []
+        for name, section in SECTIONS.items():
+            own = {
+                spec.name: values[spec.name]
+                for spec in dataclasses.fields(section)
+                if spec.name in values
+            }
+            try:
+                sections[name] = section(**own)
+            except SettingError as error:
+                faults.append(str(error))
+        if faults:
+            raise SettingError(" ".join(faults))
+        return cls(**sections)
+
+    def to_nested(self) -> dict[str, dict[str, Any]]:
+        """Return `{section: {setting: value}}`, ready for YAML; tuples become lists."""
+        return {
+            section: {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in values.items()
+            }
+            for section, values in dataclasses.asdict(self).items()
+        }
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "audio": AudioConfig,
+    "augment": AugmentConfig,
+    "model": ModelConfig,
+    "optim": OptimConfig,
+    "train": TrainConfig,
+    "eval": EvalConfig,
+    "hub": HubConfig,
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One field seen from outside: what a command line or a table needs to know of it."""
+
+    section: str
+    name: str
+    type: Any  # the type without None: str, int, float, bool, tuple[str, ...] or a Literal
+    is_optional: bool
+    default: Any
+    meaning: str
+    allowed: str  # the range in words, empty when any value goes
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed words of a Literal, else empty."""
+        return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
+
+
+def iterate_settings(*sections: str) -> Iterator[Setting]:
+    """Yield every setting in reading order, or those of the named sections."""
+    for section, owner in SECTIONS.items():
+        if sections and section not in sections:
+            continue
+        hints = typing.get_type_hints(owner)
+        for spec in dataclasses.fields(owner):
+            hint = hints[spec.name]
+            is_optional = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
+            if is_optional:
+                (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
+            yield Setting(
+                section,
+                spec.name,
+                hint,
+                is_optional,
+                spec.default,
+                spec.metadata["meaning"],
+                describe_range(spec.metadata),
+            )

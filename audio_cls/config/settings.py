@@ -1,0 +1,103 @@
+"""What a setting is: default, meaning, unit and range in one field, checked when it is made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any, TypeAlias
+
+from audio_cls.errors import SettingError
+
+Seconds: TypeAlias = float
+Hertz: TypeAlias = int
+Range: TypeAlias = tuple[float, float]  # low, high
+
+
+def setting(
+    default: Any,  # noqa: ANN401 (a default may have any type)
+    meaning: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+) -> Any:  # noqa: ANN401 (dataclasses.field has no narrower type)
+    """Declare one setting: its default, one sentence with the unit, and its range.
+
+    Args:
+        default: The value when neither a flag nor a preset gives one.
+        meaning: The sentence that `--help` and README show.
+        minimum: Smallest allowed value.
+        maximum: Largest allowed value.
+        above: Allowed values are strictly larger than this.
+
+    Returns:
+        A dataclass field that carries all of it as metadata.
+    """
+    metadata = {"meaning": meaning, "minimum": minimum, "maximum": maximum, "above": above}
+    return field(default=default, metadata=metadata)
+
+
+def flag_name(name: str) -> str:
+    """Return the flag of a setting.
+
+    >>> flag_name("learning_rate")
+    '--learning-rate'
+    """
+    return "--" + name.replace("_", "-")
+
+
+def describe_range(spec: Mapping[str, Any]) -> str:
+    """Say in words which values are allowed.
+
+    >>> describe_range({"minimum": 0, "maximum": 1, "above": None})
+    '0 or more and 1 or less'
+    """
+    parts = []
+    if spec["above"] is not None:
+        parts.append(f"above {spec['above']:g}")
+    if spec["minimum"] is not None:
+        parts.append(f"{spec['minimum']:g} or more")
+    if spec["maximum"] is not None:
+        parts.append(f"{spec['maximum']:g} or less")
+    return " and ".join(parts)
+
+
+def find_faults(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclasses below)
+    """List every field of `section` whose number is out of its range, as full sentences."""
+    faults = []
+    for spec in dataclasses.fields(section):
+        given, allowed = getattr(section, spec.name), spec.metadata
+        shown = ",".join(map(str, given)) if isinstance(given, tuple) else given
+        numbers = [
+            value
+            for value in (given if isinstance(given, tuple) else (given,))
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        ]
+        if not all(_is_allowed(value, allowed) for value in numbers):
+            faults.append(
+                f"{flag_name(spec.name)} {shown} is not possible: "
+                f"it must be {describe_range(allowed)}."
+            )
+        elif len(numbers) == 2 and numbers[0] > numbers[1]:
+            faults.append(
+                f"{flag_name(spec.name)} {shown} is not possible: give the lower number first."
+            )
+    return faults
+
+
+def _is_allowed(value: float, allowed: Mapping[str, Any]) -> bool:
+    """Tell whether a number is in the range of its setting."""
+    too_low = allowed["minimum"] is not None and value < allowed["minimum"]
+    too_high = allowed["maximum"] is not None and value > allowed["maximum"]
+    not_above = allowed["above"] is not None and value <= allowed["above"]
+    return not (too_low or too_high or not_above or value != value)
+
+
+class Section:
+    """A group of settings that checks its ranges as it is made."""
+
+    def __post_init__(self) -> None:
+        faults = find_faults(self)
+        if faults:
+            raise SettingError(" ".join(faults))
