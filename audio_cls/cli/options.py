@@ -14,7 +14,7 @@ import sys
 import textwrap
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from click.core import ParameterSource
@@ -180,13 +180,26 @@ def _choose_level(cfg: RunConfig) -> int:
     return logging.INFO if cfg.train.log == "text" else logging.WARNING
 
 
+class _CurrentStandardError(logging.StreamHandler[TextIO]):
+    """Write messages to what standard error is now: it may be another stream after the set-up."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Return today's standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """Keep nothing."""
+
+
 class one_line_errors:
     """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through."""
 
     def __enter__(self) -> None:
         """Set the project's messages up: plain lines on standard error."""
         if not logger.handlers:
-            handler = logging.StreamHandler(sys.stderr)
+            handler = _CurrentStandardError()
             handler.setFormatter(logging.Formatter("%(message)s"))
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)

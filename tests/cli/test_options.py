@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from audio_cls.cli.options import announce_settings, settings_command
+from audio_cls.cli.options import announce_settings, one_line_errors, settings_command
 from audio_cls.config import RunConfig, flag_name, iterate_settings
 from audio_cls.errors import DatasetError
 
@@ -131,3 +132,10 @@ def test_help_answers_at_once() -> None:
         seconds.append(time.perf_counter() - started)
     assert b"--learning-rate" in done.stdout
     assert min(seconds) < 1.5
+
+
+def test_messages_find_todays_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with CliRunner().isolation(), one_line_errors():  # a first command, its stream soon closed
+        pass
+    logging.getLogger("audio_cls").warning("still heard")
+    assert capsys.readouterr().err == "still heard\n"
