@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Set before any Hugging Face library is imported: they read these once.
@@ -27,6 +28,13 @@ from tones import Wave, make_tone  # noqa: E402
 
 pytest_plugins = ("hub_fixtures",)
 torch.set_num_threads(1)  # tiny networks are faster so, and results do not depend on the machine
+
+
+@pytest.fixture(autouse=True)
+def silent_logger() -> Iterator[None]:
+    """Take off what a command set up to show messages, so that no other test sees them."""
+    yield
+    logging.getLogger("audio_cls").handlers.clear()
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,9 @@ class Classifier:
             ModelError: It is no finished classifier, or cannot be read.
         """
         backbone = load_trained(folder_or_id, revision)
-        device = torch.accelerator.current_accelerator() or torch.device("cpu")
+        device = torch.device("cpu")
+        if torch.accelerator.is_available():
+            device = torch.accelerator.current_accelerator() or device
         temperature = read_temperature(backbone) if calibrate and is_calibrated(backbone) else 1.0
         return cls(backbone, read_audio_settings(backbone), device, temperature)
 
