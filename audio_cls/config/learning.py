@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audio_cls.config.settings import Section, setting
+from audio_cls.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,26 @@ class ModelConfig(Section):
     from_scratch: bool = setting(
         default=False, meaning="Start from random weights: only the model's configuration is read."
     )
+    freeze: Literal["none", "features", "backbone"] = setting(
+        "none",
+        "Parts that do not learn: the front end below the transformer, or all but the head.",
+    )
+    unfreeze_after_epochs: int | None = setting(
+        None, "Let the frozen parts learn after this many epochs; default: never.", minimum=1
+    )
+
+    def __post_init__(self) -> None:
+        """Check that what shall wake sleeps.
+
+        Raises:
+            SettingError: Two settings contradict each other; the text names both.
+        """
+        super().__post_init__()
+        if self.unfreeze_after_epochs is not None and self.freeze == "none":
+            raise SettingError(
+                f"--unfreeze-after-epochs {self.unfreeze_after_epochs} has nothing to wake: add "
+                "--freeze features or --freeze backbone."
+            )
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from transformers.models.auto.modeling_auto import (
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
+from audio_cls.model.anatomy import HEAD_PREFIXES
 from audio_cls.model.fetch import (
     explain_load_error,
     locate_checkpoint,
@@ -46,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
 NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
-HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
 
 
 @dataclass

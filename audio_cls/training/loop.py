@@ -44,6 +44,7 @@ class Training:
     average: Average
     guard: Guard
     brakes: Brakes
+    before_epoch: Callable[[int], None] = lambda _: None  # an epoch, counted from 0, goes on
     after_best: Callable[[], None] = lambda: None  # the best model was written
     after_save: Callable[[], None] = lambda: None  # a checkpoint was written
 
@@ -158,6 +159,7 @@ def save(run: Training) -> None:
 def _steps_of_epoch(run: Training) -> Iterator[list[Batch]]:
     """Yield the batches of each step that is left of the epoch at `run.position`."""
     run.order.epoch, run.order.first_step = divmod(run.position.step, run.order.steps_per_epoch)
+    run.before_epoch(run.order.epoch)
     yield from run.order.group_steps(run.loader)
 
 

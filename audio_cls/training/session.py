@@ -22,6 +22,7 @@ from audio_cls.data.source import Source
 from audio_cls.data.variety import make_augmenter
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.backbone import Backbone
+from audio_cls.model.freezing import freeze
 from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
@@ -113,6 +114,7 @@ def set_up_training(
         cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
     )
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
+    frozen = freeze(backbone, cfg.model)
     optimizer = make_optimizer(backbone.model, cfg.optim)
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
@@ -143,6 +145,7 @@ def set_up_training(
         average=average,
         guard=Guard(clips.ids.tolist(), position.skipped),
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
+        before_epoch=frozen.set_epoch,
     )
 
 

@@ -1,0 +1,92 @@
+"""Where a classifier has its front end, its layers and its head, found by watching it run.
+
+No family is known by name. The layers are the longest-known thing of all of them: as many like
+modules as the configuration says. Whatever was done before the first of them is the front end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from audio_cls.model.traits import WaveEncoder, make_noise, undisturbed
+
+HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
+
+
+class _Reached(Exception):
+    """The first layer is about to run: the rest of the network need not."""
+
+
+def find_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+    """Return the layers and their name: the list as long as the configuration says.
+
+    Where two lists are, the one with more parameters is taken (not seven convolutions, say).
+    """
+    config: Any = model.config
+    count = getattr(config, "num_hidden_layers", None) or config.encoder_layers
+    lists = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == count
+    ]
+    return max(lists, key=lambda found: sum(p.numel() for p in found[1].parameters()))
+
+
+def find_front(model: PreTrainedModel, encoder: WaveEncoder) -> set[str]:
+    """Return the parameters that did their work before the first layer, by name.
+
+    Watches the model hear a moment of noise, up to its first layer; it is as before afterwards.
+    """
+    done: set[str] = set()
+    _, layers = find_layers(model)
+    names = {module: name for name, module in model.named_modules()}
+
+    def note(module: nn.Module, *_: object) -> None:
+        prefix = f"{names[module]}."
+        done.update(prefix + name for name, _ in module.named_parameters())
+
+    def stop(*_: object) -> None:
+        raise _Reached
+
+    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    hooks.append(layers[0].register_forward_pre_hook(stop))
+    try:
+        with undisturbed(model):
+            model.train(mode=False)
+            model(**encoder([make_noise(max(encoder.traits.min_samples, 1600))]))
+    except _Reached:
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return done
+
+
+def find_body(model: PreTrainedModel) -> set[str]:
+    """Return the parameters of everything but the head, by name."""
+    names = (name for name, _ in model.named_parameters())
+    return {name for name in names if not name.startswith(HEAD_PREFIXES)}
+
+
+def find_owners(model: nn.Module, parameters: Set[str]) -> tuple[str, ...]:
+    """Return the largest modules all of whose parameters are named, in their order in the model.
+
+    Args:
+        model: Any module.
+        parameters: Names of some of its parameters.
+    """
+    return tuple(_iterate_owners(model, parameters, ""))
+
+
+def _iterate_owners(module: nn.Module, parameters: Set[str], prefix: str) -> Iterator[str]:
+    """Yield the names of `find_owners` below one module."""
+    for name, child in module.named_children():
+        own = {f"{prefix}{name}.{parameter}" for parameter, _ in child.named_parameters()}
+        if own and own <= parameters:
+            yield f"{prefix}{name}"
+        elif own & parameters:
+            yield from _iterate_owners(child, parameters, f"{prefix}{name}.")
