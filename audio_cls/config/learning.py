@@ -47,6 +47,15 @@ class OptimConfig(Section):
     """How the weights move."""
 
     learning_rate: float = setting(5e-5, "Peak learning rate of AdamW.", above=0)
+    head_learning_rate: float | None = setting(
+        None, "Peak learning rate of the head; default: --learning-rate.", above=0
+    )
+    layer_decay: float = setting(
+        1.0,
+        "A layer learns so many times as fast as the one above it; the head is on top.",
+        above=0,
+        maximum=1,
+    )
     warmup_ratio: float = setting(
         0.1, "Share of all steps over which the learning rate rises.", minimum=0, maximum=1
     )

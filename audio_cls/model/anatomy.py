@@ -66,6 +66,30 @@ def find_front(model: PreTrainedModel, encoder: WaveEncoder) -> set[str]:
     return done
 
 
+def measure_depths(model: PreTrainedModel, encoder: WaveEncoder) -> dict[str, int]:
+    """Say how high above the sound each parameter stands, by name.
+
+    Of N layers, layer i (from 0) stands at i + 1; the front end at 0, and with it whatever else is
+    looked up rather than run, such as the embedding that fills masks; norms after the last layer
+    and the head stand at N + 1: the groups of timm's `--layer-decay`.
+    """
+    stack, layers = find_layers(model)
+    front, body = find_front(model, encoder), find_body(model)
+    depths = {}
+    for name, _ in model.named_parameters():
+        owner = name.rpartition(".")[0]
+        is_table = stack.startswith(f"{owner}.") or isinstance(
+            model.get_submodule(owner), nn.Embedding
+        )
+        if name.startswith(f"{stack}."):
+            depths[name] = 1 + int(name.removeprefix(f"{stack}.").split(".")[0])
+        elif name in front or (name in body and is_table):
+            depths[name] = 0
+        else:
+            depths[name] = len(layers) + 1
+    return depths
+
+
 def find_body(model: PreTrainedModel) -> set[str]:
     """Return the parameters of everything but the head, by name."""
     names = (name for name, _ in model.named_parameters())

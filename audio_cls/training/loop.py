@@ -18,7 +18,7 @@ from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
 from audio_cls.training.guard import Guard, clip_gradient, explain_memory
-from audio_cls.training.optim import learning_rate_factor, set_learning_rate
+from audio_cls.training.optim import learning_rate_factor, read_learning_rate, set_learning_rate
 from audio_cls.training.progress import Progress
 
 ClipLosses = Callable[..., torch.Tensor]  # (logits (B, L), targets (B,)) -> losses (B,)
@@ -147,7 +147,7 @@ def evaluate(run: Training) -> None:
         run.position.best, run.position.stale = latest, 0
         run.save_model(run.average.averaged)
         run.after_best()
-    run.progress.after_evaluation(latest, run.optimizer.param_groups[0]["lr"])
+    run.progress.after_evaluation(latest, read_learning_rate(run.optimizer))
 
 
 def save(run: Training) -> None:

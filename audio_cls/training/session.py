@@ -16,11 +16,12 @@ from typing import Any
 from torch import nn
 
 from audio_cls import __version__
-from audio_cls.config import RunConfig
+from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
 from audio_cls.data.source import Source
 from audio_cls.data.variety import make_augmenter
 from audio_cls.demo_data import BUILTIN
+from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.freezing import freeze
 from audio_cls.model.losses import clip_losses
@@ -43,7 +44,7 @@ from audio_cls.training.checkpoint import (
 )
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
-from audio_cls.training.optim import make_optimizer
+from audio_cls.training.optim import compute_factors, make_optimizer
 from audio_cls.training.progress import Progress
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
@@ -115,7 +116,7 @@ def set_up_training(
     )
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
     frozen = freeze(backbone, cfg.model)
-    optimizer = make_optimizer(backbone.model, cfg.optim)
+    optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
@@ -147,6 +148,14 @@ def set_up_training(
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
         before_epoch=frozen.set_epoch,
     )
+
+
+def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:
+    """Return how many times as fast as --learning-rate each parameter learns; {}: all alike."""
+    if cfg.layer_decay == 1 and cfg.head_learning_rate is None:
+        return {}
+    depths = measure_depths(backbone.model, backbone.encoder)
+    return compute_factors(depths, depths.keys() - find_body(backbone.model), cfg)
 
 
 def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: nn.Module) -> None:
