@@ -28,8 +28,16 @@ class ModelConfig(Section):
         None, "Let the frozen parts learn after this many epochs; default: never.", minimum=1
     )
 
+    lora_rank: int = setting(
+        0, "Rank of LoRA adapters beside the attention, which alone learn; 0: none.", minimum=0
+    )
+    lora_alpha: float | None = setting(
+        None, "LoRA's scale times its rank; default: twice the rank.", above=0
+    )
+    lora_dropout: float = setting(0.0, "Dropout before the adapters.", minimum=0, maximum=0.9)
+
     def __post_init__(self) -> None:
-        """Check that what shall wake sleeps.
+        """Check that what shall wake sleeps, and that what shall sleep is not adapted.
 
         Raises:
             SettingError: Two settings contradict each other; the text names both.
@@ -39,6 +47,11 @@ class ModelConfig(Section):
             raise SettingError(
                 f"--unfreeze-after-epochs {self.unfreeze_after_epochs} has nothing to wake: add "
                 "--freeze features or --freeze backbone."
+            )
+        if self.lora_rank and (self.freeze == "backbone" or self.unfreeze_after_epochs):
+            raise SettingError(
+                f"--lora-rank {self.lora_rank} lets adapters learn in a backbone that is frozen for"
+                " good: leave --freeze backbone and --unfreeze-after-epochs out."
             )
 
 

@@ -6,7 +6,7 @@ modules as the configuration says. Whatever was done before the first of them is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from torch import nn
@@ -15,6 +15,8 @@ from transformers import PreTrainedModel
 from audio_cls.model.traits import WaveEncoder, make_noise, undisturbed
 
 HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
+
+NOISE_SAMPLES = 1600  # a tenth of a second, unless the model insists on more
 
 
 class _Reached(Exception):
@@ -36,34 +38,44 @@ def find_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     return max(lists, key=lambda found: sum(p.numel() for p in found[1].parameters()))
 
 
-def find_front(model: PreTrainedModel, encoder: WaveEncoder) -> set[str]:
-    """Return the parameters that did their work before the first layer, by name.
+def watch(
+    model: PreTrainedModel,
+    encoder: WaveEncoder,
+    note: Callable[[nn.Module], None],
+    stop_at: nn.Module | None = None,
+) -> None:
+    """Let the model hear a moment of noise; it is as before afterwards.
 
-    Watches the model hear a moment of noise, up to its first layer; it is as before afterwards.
+    Args:
+        model: A classifier on the CPU.
+        encoder: What makes its inputs.
+        note: Called with every module when it has run.
+        stop_at: The module before which to stop; None: hear to the end.
     """
-    done: set[str] = set()
-    _, layers = find_layers(model)
-    names = {module: name for name, module in model.named_modules()}
-
-    def note(module: nn.Module, *_: object) -> None:
-        prefix = f"{names[module]}."
-        done.update(prefix + name for name, _ in module.named_parameters())
 
     def stop(*_: object) -> None:
         raise _Reached
 
-    hooks = [module.register_forward_hook(note) for module in model.modules()]
-    hooks.append(layers[0].register_forward_pre_hook(stop))
+    hooks = [module.register_forward_hook(lambda m, *_: note(m)) for module in model.modules()]
+    if stop_at is not None:
+        hooks.append(stop_at.register_forward_pre_hook(stop))
     try:
         with undisturbed(model):
             model.train(mode=False)
-            model(**encoder([make_noise(max(encoder.traits.min_samples, 1600))]))
+            model(**encoder([make_noise(max(encoder.traits.min_samples, NOISE_SAMPLES))]))
     except _Reached:
         pass
     finally:
         for hook in hooks:
             hook.remove()
-    return done
+
+
+def find_front(model: PreTrainedModel, encoder: WaveEncoder) -> set[str]:
+    """Return the parameters that did their work before the first layer, by name."""
+    done: set[nn.Parameter] = set()
+    _, layers = find_layers(model)
+    watch(model, encoder, lambda module: done.update(module.parameters()), stop_at=layers[0])
+    return {name for name, weight in model.named_parameters() if weight in done}
 
 
 def measure_depths(model: PreTrainedModel, encoder: WaveEncoder) -> dict[str, int]:

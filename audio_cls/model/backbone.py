@@ -39,6 +39,7 @@ from audio_cls.model.fetch import (
     quiet_transformers,
 )
 from audio_cls.model.lengths import fit_clip_length
+from audio_cls.model.lora import merge_adapters
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
 
 __all__ = ["Backbone", "Traits", "WaveEncoder", "load_backbone", "load_extractor", "load_trained"]
@@ -69,7 +70,7 @@ class Backbone:
               preprocessor_config.json   how waves become inputs
         """
         with quiet_transformers():
-            self.model.save_pretrained(folder)
+            merge_adapters(self.model).save_pretrained(folder)
             self.encoder.extractor.save_pretrained(folder)
 
 

@@ -24,6 +24,7 @@ from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.freezing import freeze
+from audio_cls.model.lora import add_adapters
 from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
@@ -116,6 +117,7 @@ def set_up_training(
     )
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
     frozen = freeze(backbone, cfg.model)
+    add_adapters(backbone.model, backbone.encoder, cfg.model)
     optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
@@ -225,5 +227,6 @@ def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
 
 
 def count_parameters(backbone: Backbone) -> int:
-    """Count the weights of a model, frozen ones included."""
-    return sum(weight.numel() for weight in backbone.model.parameters())
+    """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
+    named = backbone.model.named_parameters()
+    return sum(weight.numel() for name, weight in named if ".lora_" not in name)
