@@ -20,6 +20,12 @@ class ModelConfig(Section):
     from_scratch: bool = setting(
         default=False, meaning="Start from random weights: only the model's configuration is read."
     )
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = setting(
+        "auto", "How attention is computed; default: what transformers chooses."
+    )
+    weighted_layer_sum: bool | None = setting(
+        None, "Classify a learnt mix of all layers (SUPERB); default: what the checkpoint says."
+    )
     freeze: Literal["none", "features", "backbone"] = setting(
         "none",
         "Parts that do not learn: the front end below the transformer, or all but the head.",
@@ -112,6 +118,12 @@ class TrainConfig(Section):
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
         "Number format; 'launcher': what accelerate launch says. On a CPU fp16 becomes no.",
+    )
+    gradient_checkpointing: bool = setting(
+        default=False, meaning="Save memory: compute each layer again in the backward pass."
+    )
+    compile: bool = setting(
+        default=False, meaning="Let torch compile the network; the first steps are slow then."
     )
     seeds: tuple[int, ...] = setting(
         (), "Several runs, one a seed, comma-separated; mean, sd and interval are told.", minimum=0

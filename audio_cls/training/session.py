@@ -23,8 +23,7 @@ from audio_cls.data.variety import make_augmenter
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
-from audio_cls.model.freezing import freeze
-from audio_cls.model.lora import add_adapters
+from audio_cls.model.learning import prepare_learning
 from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
@@ -116,8 +115,7 @@ def set_up_training(
         cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
     )
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
-    frozen = freeze(backbone, cfg.model)
-    add_adapters(backbone.model, backbone.encoder, cfg.model)
+    frozen = prepare_learning(backbone, cfg, accelerator.mixed_precision)
     optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
