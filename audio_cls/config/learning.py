@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audio_cls.config.settings import Section, setting
+from audio_cls.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,45 @@ class ModelConfig(Section):
     from_scratch: bool = setting(
         default=False, meaning="Start from random weights: only the model's configuration is read."
     )
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = setting(
+        "auto", "How attention is computed; default: what transformers chooses."
+    )
+    weighted_layer_sum: bool | None = setting(
+        None, "Classify a learnt mix of all layers (SUPERB); default: what the checkpoint says."
+    )
+    freeze: Literal["none", "features", "backbone"] = setting(
+        "none",
+        "Parts that do not learn: the front end below the transformer, or all but the head.",
+    )
+    unfreeze_after_epochs: int | None = setting(
+        None, "Let the frozen parts learn after this many epochs; default: never.", minimum=1
+    )
+
+    lora_rank: int = setting(
+        0, "Rank of LoRA adapters beside the attention, which alone learn; 0: none.", minimum=0
+    )
+    lora_alpha: float | None = setting(
+        None, "LoRA's scale times its rank; default: twice the rank.", above=0
+    )
+    lora_dropout: float = setting(0.0, "Dropout before the adapters.", minimum=0, maximum=0.9)
+
+    def __post_init__(self) -> None:
+        """Check that what shall wake sleeps, and that what shall sleep is not adapted.
+
+        Raises:
+            SettingError: Two settings contradict each other; the text names both.
+        """
+        super().__post_init__()
+        if self.unfreeze_after_epochs is not None and self.freeze == "none":
+            raise SettingError(
+                f"--unfreeze-after-epochs {self.unfreeze_after_epochs} has nothing to wake: add "
+                "--freeze features or --freeze backbone."
+            )
+        if self.lora_rank and (self.freeze == "backbone" or self.unfreeze_after_epochs):
+            raise SettingError(
+                f"--lora-rank {self.lora_rank} lets adapters learn in a backbone that is frozen for"
+                " good: leave --freeze backbone and --unfreeze-after-epochs out."
+            )
 
 
 @dataclass(frozen=True)
@@ -26,6 +66,15 @@ class OptimConfig(Section):
     """How the weights move."""
 
     learning_rate: float = setting(5e-5, "Peak learning rate of AdamW.", above=0)
+    head_learning_rate: float | None = setting(
+        None, "Peak learning rate of the head; default: --learning-rate.", above=0
+    )
+    layer_decay: float = setting(
+        1.0,
+        "A layer learns so many times as fast as the one above it; the head is on top.",
+        above=0,
+        maximum=1,
+    )
     warmup_ratio: float = setting(
         0.1, "Share of all steps over which the learning rate rises.", minimum=0, maximum=1
     )
@@ -69,6 +118,12 @@ class TrainConfig(Section):
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
         "Number format; 'launcher': what accelerate launch says. On a CPU fp16 becomes no.",
+    )
+    gradient_checkpointing: bool = setting(
+        default=False, meaning="Save memory: compute each layer again in the backward pass."
+    )
+    compile: bool = setting(
+        default=False, meaning="Let torch compile the network; the first steps are slow then."
     )
     seeds: tuple[int, ...] = setting(
         (), "Several runs, one a seed, comma-separated; mean, sd and interval are told.", minimum=0

@@ -31,6 +31,7 @@ from transformers.models.auto.modeling_auto import (
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
+from audio_cls.model.anatomy import HEAD_PREFIXES
 from audio_cls.model.fetch import (
     explain_load_error,
     locate_checkpoint,
@@ -38,6 +39,8 @@ from audio_cls.model.fetch import (
     quiet_transformers,
 )
 from audio_cls.model.lengths import fit_clip_length
+from audio_cls.model.lora import merge_adapters
+from audio_cls.model.running import choose_attention
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
 
 __all__ = ["Backbone", "Traits", "WaveEncoder", "load_backbone", "load_extractor", "load_trained"]
@@ -46,7 +49,6 @@ logger = logging.getLogger(__name__)
 
 NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
 NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
-HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Backbone:
               preprocessor_config.json   how waves become inputs
         """
         with quiet_transformers():
-            self.model.save_pretrained(folder)
+            merge_adapters(self.model).save_pretrained(folder)
             self.encoder.extractor.save_pretrained(folder)
 
 
@@ -95,6 +97,8 @@ def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -
     config.label2id = {label: number for number, label in enumerate(labels)}
     setattr(config, NOTE, {name: getattr(audio, name) for name in NOTED})
     config.problem_type = "single_label_classification"  # pipeline() takes the softmax then
+    if cfg.weighted_layer_sum is not None:
+        config.use_weighted_layer_sum = cfg.weighted_layer_sum
     if cfg.from_scratch:
         model, is_kept = _build_model(config), False
     else:
@@ -103,9 +107,13 @@ def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -
         is_kept = has_size and fits
         if has_size and not fits:
             _reset_head(model)
+    _check_layer_sum(model, cfg)
     fit_clip_length(model, extractor, audio.max_seconds)
     origin = "kept from the checkpoint" if is_kept else "new"
-    return _assemble(model, extractor, use_mask=audio.attention_mask, origin=origin, commit=commit)
+    mask = audio.attention_mask
+    backbone = _assemble(model, extractor, use_mask=mask, origin=origin, commit=commit)
+    choose_attention(model, cfg.attention)
+    return backbone
 
 
 def load_trained(folder_or_id: str | Path, revision: str | None = None) -> Backbone:
@@ -235,9 +243,20 @@ def _load_weights(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[s
             f"{type(model).__name__}, such as {absent[0]}: another kind of model was saved there. "
             "Use --from-scratch to train its shape from random weights."
         )
+    if "layer_weights" in missing:  # from_pretrained forgets to draw them in most families
+        nn.init.constant_(model.layer_weights, 1 / len(model.layer_weights))
     if absent:
         logger.warning("not in the checkpoint, so random: %s", ", ".join(absent))
     return model, missing
+
+
+def _check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
+    """Refuse a mix of layers that the family's head does not make."""
+    if cfg.weighted_layer_sum and not hasattr(model, "layer_weights"):
+        raise ModelError(
+            f"--weighted-layer-sum is not possible: {model.config.model_type} classifies its last "
+            "layer only. Leave it out."
+        )
 
 
 def _reset_head(model: Any) -> None:  # noqa: ANN401

@@ -93,7 +93,7 @@ def probe_traits(
     """
     input_name, rate = str(model.main_input_name), int(extractor.sampling_rate)
     own = bool(getattr(extractor, "return_attention_mask", False))
-    with _undisturbed(model):
+    with undisturbed(model):
         max_samples = _find_max_samples(extractor, input_name)
         is_fixed = max_samples is not None
         takes_mask = (
@@ -116,7 +116,7 @@ def probe_traits(
 
 
 @contextmanager
-def _undisturbed(model: PreTrainedModel) -> Iterator[None]:
+def undisturbed(model: PreTrainedModel) -> Iterator[None]:
     """Put back random states, training modes and buffers (batch norm counts while training)."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
@@ -134,7 +134,7 @@ def _undisturbed(model: PreTrainedModel) -> Iterator[None]:
             module.training = mode
 
 
-def _make_noise(num_samples: int) -> np.ndarray:
+def make_noise(num_samples: int) -> np.ndarray:
     """White noise, (T,) float32, the same each time and a prefix of any longer one."""
     noise = np.random.default_rng(0).standard_normal(num_samples, dtype=np.float32)
     return np.float32(0.1) * noise
@@ -150,7 +150,7 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
     """Return how much a fixed-length extractor hears; None where the length follows the wave."""
     rate = extractor.sampling_rate
     half, whole = (
-        extractor(_make_noise(count), sampling_rate=rate, return_tensors="pt")[input_name].shape
+        extractor(make_noise(count), sampling_rate=rate, return_tensors="pt")[input_name].shape
         for count in (rate // 2, rate)
     )
     return read_heard_samples(extractor) if half == whole else None
@@ -190,13 +190,13 @@ def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveEncoder, count:
 
 def _survives_training(model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
     """Forward one clip of `count` samples in training mode, SpecAugment included."""
-    logits: Tensor = model(**encoder([_make_noise(count)])).logits
+    logits: Tensor = model(**encoder([make_noise(count)])).logits
     return bool(logits.isfinite().all())
 
 
 def _is_heard(_model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
     """Tell whether `count` samples of sound give other features than as many of silence."""
-    inputs = encoder([_make_noise(count), np.zeros(count, np.float32)])
+    inputs = encoder([make_noise(count), np.zeros(count, np.float32)])
     sound, silence = inputs[encoder.traits.input_name]
     return bool(sound.isfinite().all()) and not torch.equal(sound, silence)
 
@@ -208,7 +208,7 @@ def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
     """
     rate = encoder.traits.sampling_rate
     shortest = max(encoder.traits.min_samples, round(0.1 * rate))
-    waves = [_make_noise(shortest + round(more * rate)) for more in (0.0, 0.01, 0.02, 0.12)]
+    waves = [make_noise(shortest + round(more * rate)) for more in (0.0, 0.01, 0.02, 0.12)]
     model.train(mode=False)
     alone = torch.cat([_pool(model, encoder([wave])) for wave in waves])
     together = _pool(model, encoder(waves))

@@ -18,7 +18,7 @@ from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
 from audio_cls.training.guard import Guard, clip_gradient, explain_memory
-from audio_cls.training.optim import learning_rate_factor, set_learning_rate
+from audio_cls.training.optim import learning_rate_factor, read_learning_rate, set_learning_rate
 from audio_cls.training.progress import Progress
 
 ClipLosses = Callable[..., torch.Tensor]  # (logits (B, L), targets (B,)) -> losses (B,)
@@ -44,6 +44,7 @@ class Training:
     average: Average
     guard: Guard
     brakes: Brakes
+    before_epoch: Callable[[int], None] = lambda _: None  # an epoch, counted from 0, goes on
     after_best: Callable[[], None] = lambda: None  # the best model was written
     after_save: Callable[[], None] = lambda: None  # a checkpoint was written
 
@@ -146,7 +147,7 @@ def evaluate(run: Training) -> None:
         run.position.best, run.position.stale = latest, 0
         run.save_model(run.average.averaged)
         run.after_best()
-    run.progress.after_evaluation(latest, run.optimizer.param_groups[0]["lr"])
+    run.progress.after_evaluation(latest, read_learning_rate(run.optimizer))
 
 
 def save(run: Training) -> None:
@@ -158,6 +159,7 @@ def save(run: Training) -> None:
 def _steps_of_epoch(run: Training) -> Iterator[list[Batch]]:
     """Yield the batches of each step that is left of the epoch at `run.position`."""
     run.order.epoch, run.order.first_step = divmod(run.position.step, run.order.steps_per_epoch)
+    run.before_epoch(run.order.epoch)
     yield from run.order.group_steps(run.loader)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Set
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,25 +13,62 @@ from torch import nn
 from audio_cls.config import OptimConfig
 
 
-def make_optimizer(model: nn.Module, cfg: OptimConfig) -> torch.optim.AdamW:
-    """Make AdamW over the parameters that learn; fused on an accelerator."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    is_fused = parameters[0].device.type in ("cuda", "xpu")
-    groups = group_parameters(model, cfg.weight_decay)
+def make_optimizer(
+    model: nn.Module, cfg: OptimConfig, factors: Mapping[str, float] = MappingProxyType({})
+) -> torch.optim.AdamW:
+    """Make AdamW over the parameters that learn; fused on an accelerator.
+
+    Args:
+        model: What learns.
+        cfg: Learning rate and weight decay.
+        factors: How many times as fast as --learning-rate a parameter learns, by name; those that
+            are missing learn at that rate.
+    """
+    groups = group_parameters(model, cfg.weight_decay, factors)
+    for group in groups:
+        group["lr"] = cfg.learning_rate * group["lr_factor"]
+    is_fused = groups[0]["params"][0].device.type in ("cuda", "xpu")
     return torch.optim.AdamW(groups, lr=cfg.learning_rate, fused=is_fused or None)
 
 
-def group_parameters(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split what learns in two groups: matrices and kernels decay, biases and norms do not.
+def group_parameters(
+    model: nn.Module, weight_decay: float, factors: Mapping[str, float] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """Put what learns in groups that learn equally fast, split by whether they decay.
 
     A parameter of fewer than two dimensions (bias, scale of a norm, mask embedding) does not decay.
+
+    Returns:
+        Groups for a torch optimizer, the fastest first; `lr_factor` is the group's factor.
     """
-    learning = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            groups.setdefault((factors.get(name, 1.0), weight.ndim >= 2), []).append(weight)
+    return [
+        {"params": groups[key], "weight_decay": weight_decay * key[1], "lr_factor": key[0]}
+        for key in sorted(groups, reverse=True)
     ]
-    return [group for group in groups if group["params"]]
+
+
+def compute_factors(
+    depths: Mapping[str, int], head: Set[str], cfg: OptimConfig
+) -> dict[str, float]:
+    """Return how many times as fast as --learning-rate each parameter learns.
+
+    Args:
+        depths: How high above the sound a parameter stands, by name; the head is the highest.
+        head: The parameters of the head, which --head-learning-rate is for.
+        cfg: The rates and --layer-decay: each step down multiplies by it.
+
+    >>> compute_factors({"low": 0, "high": 1, "head": 2}, {"head"}, OptimConfig(layer_decay=0.5))
+    {'low': 0.25, 'high': 0.5, 'head': 1.0}
+    """
+    top = max(depths.values())
+    factors = {name: cfg.layer_decay ** (top - depth) for name, depth in depths.items()}
+    if cfg.head_learning_rate is not None:
+        factors |= dict.fromkeys(head, cfg.head_learning_rate / cfg.learning_rate)
+    return factors
 
 
 def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
@@ -58,6 +97,12 @@ def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every group. Changes the optimizer in place."""
+    """Set the learning rate: each group gets its share of it. Changes the optimizer in place."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["lr_factor"]
+
+
+def read_learning_rate(optimizer: torch.optim.Optimizer) -> float:
+    """Return the learning rate that the groups have shares of, as `set_learning_rate` set it."""
+    fastest = optimizer.param_groups[0]
+    return float(fastest["lr"] / fastest["lr_factor"])

@@ -16,12 +16,14 @@ from typing import Any
 from torch import nn
 
 from audio_cls import __version__
-from audio_cls.config import RunConfig
+from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
 from audio_cls.data.source import Source
 from audio_cls.data.variety import make_augmenter
 from audio_cls.demo_data import BUILTIN
+from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
+from audio_cls.model.learning import prepare_learning
 from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
@@ -42,7 +44,7 @@ from audio_cls.training.checkpoint import (
 )
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
-from audio_cls.training.optim import make_optimizer
+from audio_cls.training.optim import compute_factors, make_optimizer
 from audio_cls.training.progress import Progress
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
@@ -113,7 +115,8 @@ def set_up_training(
         cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
     )
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
-    optimizer = make_optimizer(backbone.model, cfg.optim)
+    frozen = prepare_learning(backbone, cfg, accelerator.mixed_precision)
+    optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
@@ -143,7 +146,16 @@ def set_up_training(
         average=average,
         guard=Guard(clips.ids.tolist(), position.skipped),
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
+        before_epoch=frozen.set_epoch,
     )
+
+
+def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:
+    """Return how many times as fast as --learning-rate each parameter learns; {}: all alike."""
+    if cfg.layer_decay == 1 and cfg.head_learning_rate is None:
+        return {}
+    depths = measure_depths(backbone.model, backbone.encoder)
+    return compute_factors(depths, depths.keys() - find_body(backbone.model), cfg)
 
 
 def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: nn.Module) -> None:
@@ -213,5 +225,6 @@ def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
 
 
 def count_parameters(backbone: Backbone) -> int:
-    """Count the weights of a model, frozen ones included."""
-    return sum(weight.numel() for weight in backbone.model.parameters())
+    """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
+    named = backbone.model.named_parameters()
+    return sum(weight.numel() for name, weight in named if ".lora_" not in name)

@@ -8,7 +8,14 @@ import transformers
 from torch import nn
 
 from audio_cls.config import OptimConfig
-from audio_cls.training.optim import group_parameters, learning_rate_factor, make_optimizer
+from audio_cls.training.optim import (
+    compute_factors,
+    group_parameters,
+    learning_rate_factor,
+    make_optimizer,
+    read_learning_rate,
+    set_learning_rate,
+)
 
 
 @pytest.mark.parametrize("scheduler", ["linear", "cosine", "constant"])
@@ -53,3 +60,26 @@ def test_wsd_stays_then_falls_over_the_decay_share() -> None:
     cfg = OptimConfig(scheduler="wsd", warmup_ratio=0.1, decay_ratio=0.4)
     factors = [learning_rate_factor(step, 10, cfg) for step in range(11)]
     assert factors == pytest.approx([0, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])
+
+
+def test_a_layer_learns_as_much_slower_as_it_lies_deeper_and_the_head_as_it_is_told() -> None:
+    depths = {"0.weight": 0, "1.weight": 1, "2.weight": 2, "2.bias": 2}
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.Linear(2, 2))
+    cfg = OptimConfig(learning_rate=0.1, layer_decay=0.5, head_learning_rate=0.4)
+    factors = compute_factors(depths, {"2.weight", "2.bias"}, cfg)
+    assert factors == {"0.weight": 0.25, "1.weight": 0.5, "2.weight": 4.0, "2.bias": 4.0}
+    optimizer = make_optimizer(model, cfg, factors)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.4, 0.4, 0.05, 0.025]
+    set_learning_rate(optimizer, 0.01)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.04, 0.04, 0.005, 0.0025]
+    assert read_learning_rate(optimizer) == pytest.approx(0.01)
+    before = [layer.weight.detach().clone() for layer in model]  # type: ignore[union-attr]
+    sum(weight.sum() for weight in model.parameters()).backward()  # type: ignore[union-attr]
+    optimizer.step()  # AdamW's first step is as long as its learning rate
+    moved = [float((a.weight - b).abs().mean()) for a, b in zip(model, before, strict=True)]  # type: ignore[operator, arg-type]
+    assert moved == pytest.approx([0.0025, 0.005, 0.04], rel=1e-3)
+
+
+def test_without_a_wish_all_layers_learn_alike() -> None:
+    cfg = OptimConfig()
+    assert compute_factors({"low": 0, "high": 9}, set(), cfg) == {"low": 1.0, "high": 1.0}

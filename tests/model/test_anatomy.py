@@ -1,0 +1,56 @@
+"""Front end, layers and head are found in every family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import FAMILIES, write_tiny_checkpoint
+
+from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.model.anatomy import find_body, find_front, find_layers, measure_depths
+from audio_cls.model.backbone import load_backbone
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_depth_counts_the_layers_between_the_sound_and_the_head(
+    family: str, tmp_path: Path
+) -> None:
+    folder = write_tiny_checkpoint(family, tmp_path, num_hidden_layers=3, encoder_layers=3)
+    backbone = load_backbone(
+        ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b")
+    )
+    model = backbone.model
+    depths = measure_depths(model, backbone.encoder)
+    assert depths.keys() == dict(model.named_parameters()).keys()
+    stack, layers = find_layers(model)
+    assert len(layers) == 3
+    for name, depth in depths.items():
+        if name.startswith(f"{stack}."):
+            assert depth == 1 + int(name[len(stack) + 1])
+        elif name.startswith(("classifier.", "projector.")):
+            assert depth == 4
+        elif "feature_" in name or "embeddings." in name or ".conv1." in name:
+            assert depth == 0, name
+    assert set(depths.values()) == {0, 1, 2, 3, 4}
+    body = find_body(model)
+    assert depths.keys() - body == {n for n in depths if n.startswith(("classifier", "projector"))}
+
+
+def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint("wav2vec2-conformer", tmp_path)
+    backbone = load_backbone(ModelConfig(model=str(folder)), AudioConfig(), ("a", "b"))
+    model = backbone.model.train()
+    find_front(model, backbone.encoder)  # transformers hangs hooks of its own on first use
+    hooks = [len(module._forward_hooks) for module in model.modules()]
+    state, random = torch.get_rng_state(), np.random.get_state()[1]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert len(find_front(model, backbone.encoder)) > 10
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], random)
+    assert all(module.training for module in model.modules())
+    assert hooks == [len(module._forward_hooks) for module in model.modules()]
+    assert not any(module._forward_pre_hooks for module in model.modules())

@@ -1,0 +1,110 @@
+"""What learns in a run, how fast and from when on, also when the run was cut off in between."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import write_tiny_checkpoint
+from tiny_runs import make_config, set_up
+from torch import Tensor
+
+from audio_cls import training
+from audio_cls.training.loop import Training
+
+WAKING: dict[str, Any] = {
+    "freeze": "backbone", "unfreeze_after_epochs": 1, "epochs": 2, "save_every_steps": 3,
+    "max_seconds": 0.3, "layer_decay": 0.8, "head_learning_rate": 5e-3, "ema_decay": 0.5,
+    "weight_decay": 0.1, "learning_rate": 1e-3,
+}  # fmt: skip
+
+
+class Cut(Exception):
+    """Stands for a kill."""
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_checkpoint("hubert", tmp_path_factory.mktemp("hubert"))
+
+
+def train_until(run: Training, last: int) -> None:
+    """Train; a kill comes after step `last`."""
+    after_step = run.progress.after_step
+
+    def stop(step: int, loss: Tensor) -> None:
+        after_step(step, loss)
+        if step == last:
+            raise Cut
+
+    run.progress.after_step = stop  # type: ignore[method-assign]
+    with pytest.raises(Cut):
+        training.train(run)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tone_folder: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Training:
+    """Return a run of two epochs whose backbone wakes in the second."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run = set_up(make_config(tone_folder, checkpoint, folder, **WAKING))
+    training.train(run)
+    return run
+
+
+def test_a_backbone_sleeps_for_its_epochs_and_learns_then(
+    whole: Training, checkpoint: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    half = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **WAKING))
+    steps = half.order.steps_per_epoch
+    start = {name: value.clone() for name, value in half.model.state_dict().items()}
+    train_until(half, steps)
+    for name, value in half.model.state_dict().items():
+        assert torch.equal(value, start[name]) == name.startswith("hubert."), name
+    awake = whole.model.state_dict()
+    moved = [name for name, value in awake.items() if not torch.equal(value, start[name])]
+    assert sum(name.startswith("hubert.") for name in moved) > 30
+
+
+@pytest.mark.parametrize("cut_at", [5, 17])  # before and after the backbone wakes at step 12
+def test_resumed_before_or_after_the_waking_equals_never_interrupted(
+    whole: Training, cut_at: int, tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    cut = set_up(make_config(tone_folder, checkpoint, tmp_path, **WAKING))
+    train_until(cut, cut_at)
+    resumed = set_up(make_config(tone_folder, checkpoint, tmp_path, resume="auto", **WAKING))
+    assert resumed.position.step == cut_at - cut_at % 3
+    training.train(resumed)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    one, other = (load_file(run.folder.path / "model.safetensors") for run in (whole, resumed))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert whole.position == resumed.position
+
+
+def test_every_depth_learns_at_its_own_rate_and_the_log_tells_the_common_one(
+    whole: Training,
+) -> None:
+    rates = {
+        id(weight): group["lr"]
+        for group in whole.optimizer.param_groups
+        for weight in group["params"]
+    }
+    of = {name: rates[id(weight)] for name, weight in whole.model.named_parameters()}
+    common = float(
+        list(csv.DictReader((whole.folder.path / "summary.csv").open()))[-1]["learning_rate"]
+    )
+    assert 0 < common < 1e-3  # the last step of a falling schedule
+    head = of["classifier.weight"]
+    first, second = (of[f"hubert.encoder.layers.{n}.attention.k_proj.weight"] for n in (0, 1))
+    front = of["hubert.feature_extractor.conv_layers.0.conv.weight"]
+    assert head == pytest.approx(5 * common, rel=1e-5)
+    assert [second, first, front] == pytest.approx([common * 0.8**n for n in (1, 2, 3)], rel=1e-5)
+    assert math.isfinite(whole.position.best.loss)  # type: ignore[union-attr]
