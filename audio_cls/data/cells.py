@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from datasets import ClassLabel, Dataset, List, Value
+from numpy.typing import NDArray
 
 from audio_cls.data.found import AUDIO_SUFFIXES
 from audio_cls.errors import DatasetError
 
 Names = tuple[str, ...]
+EMPTY = "empty"  # the reason of a cell that names nothing
 MOST_NAMES = 1000  # a string column with more distinct values is no label
 # Columns that tell what the numbers of a column beside them mean, likeliest first.
 NAME_COLUMNS = ("category", "class", "class_name", "label_name", "genre", "name", "text")
@@ -37,6 +40,9 @@ class Cells:
     order: Names  # every class there can be, in the order of their ids
     clips: dict[str, list[Names]]  # split -> the names of each clip
     faults: Counter[str]  # reason -> number of clips without a name
+    # Split -> (number of clips,), True where the cell is a list of nothing: `[]`, or "" to be
+    # parted. That is a fault (`EMPTY`) unless a clip may have no label.
+    is_bare: dict[str, NDArray[np.bool_]]
 
 
 def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None) -> Cells:
@@ -65,11 +71,13 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
     read_one = _choose_reader(column, inner, names)
     faults: Counter[str] = Counter()
     known: dict[Names, Names] = {}  # so that equal tuples are one object
-    clips = {}
+    clips, is_bare = {}, {}
     for split, cells in values.items():
         own = []
-        for cell in cells:
+        is_bare[split] = np.zeros(len(cells), dtype=np.bool_)
+        for row, cell in enumerate(cells):
             parts = _split_cell(cell, separator)
+            is_bare[split][row] = not parts
             read, problem = _read_parts(parts, read_one)
             if problem:
                 faults[problem] += 1
@@ -79,7 +87,7 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
         order = tuple(inner.names)
     else:
         order = _sort_names({name for read in known for name in read}, names)
-    return Cells(order, clips, faults)
+    return Cells(order, clips, faults, is_bare)
 
 
 def read_names_beside(
@@ -129,7 +137,7 @@ def _choose_reader(column: str, kind: Any, names: Mapping[int, str]) -> Callable
 
 def _read_parts(parts: list[Any], read_one: Callable[[Any], str]) -> tuple[Names, str]:
     """Name the values of one cell; a repeated name counts once, an unusable value is left out."""
-    read, problem = [], "" if parts else "empty"
+    read, problem = [], "" if parts else EMPTY
     for part in parts:
         try:
             read.append(read_one(part))
@@ -161,7 +169,7 @@ def _read_text(value: str | bool | None) -> str:  # noqa: FBT001 (a cell, not an
     if value is None:
         raise UnusableError("null")
     if str(value).strip() == "":
-        raise UnusableError("empty")
+        raise UnusableError(EMPTY)
     return str(value)
 
 

@@ -6,6 +6,7 @@ from audio_cls.model.note import (
     read_audio_settings,
     read_temperature,
     save_temperature,
+    save_thresholds,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "read_audio_settings",
     "read_temperature",
     "save_temperature",
+    "save_thresholds",
 ]
