@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -119,6 +120,25 @@ def read_names_beside(
             logger.info("The classes of '%s' have their names from '%s'.", column, name)
             return mapping
     return {}
+
+
+def join_names(names: Iterable[str]) -> str:
+    r"""Write the labels of a clip into one cell: `;` parts them, `\` comes before one in a name.
+
+    >>> join_names(["a;b", "d"])
+    'a\\;b;d'
+    """
+    return ";".join(name.replace("\\", "\\\\").replace(";", "\\;") for name in names)
+
+
+def split_names(cell: str) -> list[str]:
+    r"""Read what `join_names` wrote.
+
+    >>> split_names("a\\;b;d"), split_names("")
+    (['a;b', 'd'], [])
+    """
+    parts = re.findall(r"(?:[^;\\]|\\.)+", cell, flags=re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts]
 
 
 def _choose_reader(column: str, kind: Any, names: Mapping[int, str]) -> Callable[[Any], str]:  # noqa: ANN401

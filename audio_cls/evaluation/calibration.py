@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 
 from audio_cls.data.windows import apply_temperature
+from audio_cls.evaluation.judging import tune
 from audio_cls.evaluation.scores import expected_calibration_error, log_loss
 from audio_cls.evaluation.scoring import DECIMALS, Scores
 
@@ -42,6 +43,14 @@ def fit_temperature(scores: Scores) -> float:
     limit = float(np.log(HOTTEST))
     found = minimize_scalar(judge, bounds=(-limit, limit), method="bounded")
     return round(float(np.exp(found.x)), 4)
+
+
+def fit_decision(scores: Scores) -> tuple[float, NDArray[np.float64] | None]:
+    """Return the temperature, and each label's threshold (L,), that are best on these clips.
+
+    There are no thresholds where a clip has one label.
+    """
+    return fit_temperature(scores), tune(scores).thresholds
 
 
 def calibrate(scores: Scores, temperature: float) -> Scores:

@@ -5,8 +5,8 @@ from audio_cls.model.note import (
     find_file,
     read_audio_settings,
     read_temperature,
+    save_decision,
     save_temperature,
-    save_thresholds,
 )
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "load_trained",
     "read_audio_settings",
     "read_temperature",
+    "save_decision",
     "save_temperature",
-    "save_thresholds",
 ]

@@ -125,10 +125,21 @@ def save_temperature(folder: Path, temperature: float) -> None:
     _add_note(folder, "temperature", temperature)
 
 
-def save_thresholds(
-    folder: Path, labels: Sequence[str], thresholds: NDArray[np.float64] | None
+def save_decision(
+    folder: Path,
+    temperature: float,
+    labels: Sequence[str],
+    thresholds: NDArray[np.float64] | None,
 ) -> None:
-    """Add each label's threshold to FOLDER/config.json, where there are some. Main process only."""
+    """Add to FOLDER/config.json what validation decided. Main process only.
+
+    Args:
+        folder: The run folder.
+        temperature: Of the scores.
+        labels: Names of the L labels.
+        thresholds: Of each label, (L,); None for one label a clip.
+    """
+    save_temperature(folder, temperature)
     if thresholds is not None:
         _add_note(folder, "thresholds", dict(zip(labels, thresholds.tolist(), strict=True)))
 
