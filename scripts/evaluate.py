@@ -47,8 +47,8 @@ def main(ask: Question, typed: dict[str, Any]) -> None:
         evaluation.open_output(ask.output_dir)
     backbone = model.load_trained(ask.model, ask.model_revision)
     own_model = ModelConfig(model=ask.model, model_revision=backbone.revision)
-    audio = model.read_audio_settings(backbone)
-    cfg = dataclasses.replace(cfg, model=own_model, audio=audio)
+    told = dataclasses.replace(cfg, model=own_model, audio=model.read_audio_settings(backbone))
+    cfg = evaluation.follow_task(told, backbone.problem_type)
     temperature = model.read_temperature(backbone) if ask.calibrate else None
 
     # --- 2. the clips, under the model's labels ---

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 # Python looks in this folder first, where evaluate.py would hide the library of that name.
@@ -49,13 +50,17 @@ def train_classifier(cfg: RunConfig) -> Path:
         source = data.load_source(cfg.data)
         data.warn_if_heard(source, cfg.model)
         labels = data.read_labels(source.splits, cfg.data)
+        cfg = training.settle_task(cfg, labels)
         pool = data.pool_clips(source, labels, cfg.data)
         splits = data.make_splits(pool, cfg.data)
-        rate = model.load_extractor(cfg.model, cfg.audio).sampling_rate
-        clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
+        clips = data.prepare_clips(
+            source, pool, splits, model.load_extractor(cfg.model, cfg.audio).sampling_rate, cfg.data
+        )
 
         # --- 2. a checkpoint id becomes a classifier ---
-        backbone = model.load_backbone(cfg.model, cfg.audio, labels.names)
+        backbone = model.load_backbone(
+            cfg.model, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
+        )
     training.save_settings(folder, training.pin_revisions(cfg, source, backbone), accelerator)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
@@ -69,14 +74,14 @@ def train_classifier(cfg: RunConfig) -> Path:
 
     # --- 4. test clips judge the best one ---
     best = accelerator.prepare_model(model.load_trained(folder.path).model, evaluation_mode=True)
-    temperature = evaluation.fit_temperature(scorer.score(best, clips.validation))
-    scores = scorer.score(best, clips.test)
+    temperature, thresholds = evaluation.fit_decision(scorer.score(best, clips.validation))
+    scores = replace(scorer.score(best, clips.test), thresholds=thresholds)
     timing = training.describe_timing(run, prepare_seconds, clock.lap())
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
         clips.save(folder.path)
-        model.save_temperature(folder.path, temperature)
+        model.save_decision(folder.path, temperature, labels.names, thresholds)
         facts = data.read_clip_facts(source, pool, clips.test)
         results = {
             "dataset": data.describe_data(source, labels, splits, clips),

@@ -35,6 +35,11 @@ class DataConfig(Section):
     label_separator: str | None = setting(
         None, "What parts the labels in a text that names several, such as ';'."
     )
+    problem_type: Literal["auto", "single-label", "multi-label"] = setting(
+        "auto",
+        "Whether a clip has one label or any number, none included; 'auto': multi-label when some"
+        " clip has several.",
+    )
     keep_labels: tuple[str, ...] = setting(
         (), "Only these labels, comma-separated; the other clips are left out."
     )

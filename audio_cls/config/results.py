@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Literal
 from audio_cls.config.settings import Section, setting
 from audio_cls.errors import SettingError
 
-LOWER_IS_BETTER = ("log_loss", "loss", "ece", "eer")  # metrics that are errors
+LOWER_IS_BETTER = ("log_loss", "loss", "ece", "eer", "hamming_loss")  # metrics that are errors
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,14 @@ class EvalConfig(Section):
     """How the classifier is judged."""
 
     metric: str = setting(
-        "accuracy",
+        "auto",
         "Validation metric that chooses the best epoch: one of ours, the folder or file of an"
-        " `evaluate` module, or a metric id of the Hub.",
+        " `evaluate` module, or a metric id of the Hub; 'auto': accuracy, or map if multi-label.",
     )
     metric_goal: Literal["auto", "max", "min"] = setting(
         "auto",
         "Whether the best epoch has the largest or smallest metric; 'auto': smallest for"
-        " log_loss, ece, eer and loss, else largest.",
+        " log_loss, ece, eer, hamming_loss and loss, else largest.",
     )
     eval_batch_size: int = setting(
         16, "Clips or windows per process and forward pass in evaluation.", minimum=1
@@ -35,11 +36,25 @@ class EvalConfig(Section):
     def metric_key(self) -> str:
         """Return the metric's short name, for columns: a module's or a Hub id's last part.
 
+        What is still 'auto' has not met a multi-label task: it is accuracy.
+
         >>> EvalConfig(metric="./metrics/my_score.py").metric_key
         'my_score'
         """
+        if self.metric == "auto":
+            return "accuracy"
         name = self.metric.replace("\\", "/").rstrip("/").rpartition("/")[2]
         return name.removesuffix(".py")
+
+    def choose_metric(self, *, is_multilabel: bool) -> EvalConfig:
+        """Return the settings with what 'auto' means for the task.
+
+        >>> EvalConfig().choose_metric(is_multilabel=True).metric
+        'map'
+        """
+        if self.metric != "auto":
+            return self
+        return dataclasses.replace(self, metric="map" if is_multilabel else "accuracy")
 
     def to_objective(self, metrics: Mapping[str, float]) -> float:
         """Return the number whose largest value is the best epoch; the worst for an undefined one.

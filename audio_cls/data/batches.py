@@ -1,7 +1,7 @@
 """Sampler and collate: rows of decoded clips -> batches of waves, as the backbone wants them.
 
 Letters used everywhere: B clips or windows in a batch, T samples, L labels. A training key names
-epoch and clip: what a loader worker returns is a pure function of the key and the seed, so that
+hearing and clip: what a loader worker returns is a pure function of the key and the seed, so that
 order and crops are the same for any number of workers and processes, and after a resume.
 """
 
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from audio_cls.config import AudioConfig
@@ -41,7 +42,10 @@ __all__ = [
     "make_training_loader",
 ]
 
-Key = tuple[int, int, float]  # epoch, clip number, weight in the step's loss
+Key = tuple[int, int, float]  # hearing, clip number, weight in the step's loss
+# A hearing is the epoch, plus this for every time that the clip was drawn before in that epoch, so
+# that it is cut and varied in another way each time.
+HEARINGS = 1_000_000
 
 CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
 PARTNER_STREAM = 2  # and those of the clip that is mixed in
@@ -150,14 +154,29 @@ class TrainingOrder:
     clip weighs 1 / (clips of its step), so that a short last step is a plain mean as well. A
     process that would have nothing to do in a pass repeats a clip with weight 0.
 
+    With `draws`, an epoch has as many clips, but each comes up in proportion to its number there.
+    With `weights`, a clip counts 1 / (weights of its step): the loss has the weight of its class,
+    and the step is then their weighted mean over all processes and passes.
+
     `epoch` and `first_step` say where iteration starts; a resumed run sets both.
     """
 
-    def __init__(self, num_clips: int, shape: StepShape, *, rank: int, seed: int) -> None:
+    def __init__(
+        self,
+        num_clips: int,
+        shape: StepShape,
+        *,
+        rank: int,
+        seed: int,
+        draws: NDArray[np.float64] | None = None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         self.num_clips = num_clips
         self.shape = shape
         self.rank = rank
         self.seed = seed
+        self.draws = draws
+        self.weights = np.ones(num_clips) if weights is None else weights
         self.epoch = 0
         self.first_step = 0
 
@@ -173,21 +192,66 @@ class TrainingOrder:
 
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield this process's batches of `epoch`, from step `first_step` on."""
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_clips)
+        order = self._draw_epoch()
+        hearings = self.epoch + HEARINGS * count_before(order)
         per_pass = self.shape.batch_size * self.shape.num_processes
         for step in range(self.first_step, self.steps_per_epoch):
-            clips = order[step * self.shape.clips : (step + 1) * self.shape.clips]
-            for start in range(0, len(clips), per_pass):
-                shared = clips[start : start + per_pass]
+            places = np.arange(len(order))[step * self.shape.clips :][: self.shape.clips]
+            whole = self.weights[order[places]].sum()
+            for start in range(0, len(places), per_pass):
+                shared = places[start : start + per_pass]
                 own = np.array_split(shared, self.shape.num_processes)[self.rank]
-                weight = 1 / len(clips) if len(own) else 0.0
-                yield [(self.epoch, int(n), weight) for n in (own if len(own) else shared[:1])]
+                weight = 1 / whole if len(own) else 0.0
+                yield [
+                    (int(hearings[place]), int(order[place]), float(weight))
+                    for place in (own if len(own) else shared[:1])
+                ]
+
+    def _draw_epoch(self) -> NDArray[np.int64]:
+        """Return the clips of the epoch in their order; pure in (seed, epoch)."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(self.num_clips)
+        return order if self.draws is None else draw_in_proportion(order, self.draws, rng)
 
     def group_steps(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         """Put the batches of a loader over this order together, one list a step."""
         iterator = iter(batches)
         for step in range(self.first_step, self.steps_per_epoch):
             yield list(itertools.islice(iterator, self.passes_of(step)))
+
+
+def draw_in_proportion(
+    order: NDArray[np.int64], draws: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw as many clips as there are, each in proportion to its number, in random order.
+
+    Systematic sampling: a comb of equal steps over the numbers laid end to end, so that each clip
+    is drawn as often as its share says, rounded up or down. Clips of equal numbers lie together, as
+    the clips of one class do, so that a class gets its share to within one clip as well.
+
+    Args:
+        order: A permutation of the clips: which of a class come up when not all do.
+        draws: How often each clip is to be drawn, in proportion, (N,).
+        rng: Places the comb, and shuffles what it drew.
+    """
+    lined_up = order[np.argsort(draws[order], kind="stable")]
+    ends = np.cumsum(draws[lined_up])
+    teeth = (np.arange(len(order)) + rng.random()) * (ends[-1] / len(order))
+    return rng.permutation(lined_up[np.searchsorted(ends[:-1], teeth, side="right")])
+
+
+def count_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count for each place how often its clip came up before.
+
+    >>> count_before(np.array([3, 1, 3, 3])).tolist()
+    [0, 0, 1, 2]
+    """
+    by_clip = np.argsort(order, kind="stable")
+    held = order[by_clip]
+    firsts = np.searchsorted(held, held, side="left")
+    before = np.empty(len(order), dtype=np.int64)
+    before[by_clip] = np.arange(len(order)) - firsts
+    return before
 
 
 def make_training_loader(

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from datasets import ClassLabel, Dataset, List, Value
+from numpy.typing import NDArray
 
 from audio_cls.data.found import AUDIO_SUFFIXES
 from audio_cls.errors import DatasetError
 
 Names = tuple[str, ...]
+EMPTY = "empty"  # the reason of a cell that names nothing
 MOST_NAMES = 1000  # a string column with more distinct values is no label
 # Columns that tell what the numbers of a column beside them mean, likeliest first.
 NAME_COLUMNS = ("category", "class", "class_name", "label_name", "genre", "name", "text")
@@ -37,6 +41,9 @@ class Cells:
     order: Names  # every class there can be, in the order of their ids
     clips: dict[str, list[Names]]  # split -> the names of each clip
     faults: Counter[str]  # reason -> number of clips without a name
+    # Split -> (number of clips,), True where the cell is a list of nothing: `[]`, or "" to be
+    # parted. That is a fault (`EMPTY`) unless a clip may have no label.
+    is_bare: dict[str, NDArray[np.bool_]]
 
 
 def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None) -> Cells:
@@ -65,11 +72,13 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
     read_one = _choose_reader(column, inner, names)
     faults: Counter[str] = Counter()
     known: dict[Names, Names] = {}  # so that equal tuples are one object
-    clips = {}
+    clips, is_bare = {}, {}
     for split, cells in values.items():
         own = []
-        for cell in cells:
+        is_bare[split] = np.zeros(len(cells), dtype=np.bool_)
+        for row, cell in enumerate(cells):
             parts = _split_cell(cell, separator)
+            is_bare[split][row] = not parts
             read, problem = _read_parts(parts, read_one)
             if problem:
                 faults[problem] += 1
@@ -79,7 +88,7 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
         order = tuple(inner.names)
     else:
         order = _sort_names({name for read in known for name in read}, names)
-    return Cells(order, clips, faults)
+    return Cells(order, clips, faults, is_bare)
 
 
 def read_names_beside(
@@ -113,6 +122,25 @@ def read_names_beside(
     return {}
 
 
+def join_names(names: Iterable[str]) -> str:
+    r"""Write the labels of a clip into one cell: `;` parts them, `\` comes before one in a name.
+
+    >>> join_names(["a;b", "d"])
+    'a\\;b;d'
+    """
+    return ";".join(name.replace("\\", "\\\\").replace(";", "\\;") for name in names)
+
+
+def split_names(cell: str) -> list[str]:
+    r"""Read what `join_names` wrote.
+
+    >>> split_names("a\\;b;d"), split_names("")
+    (['a;b', 'd'], [])
+    """
+    parts = re.findall(r"(?:[^;\\]|\\.)+", cell, flags=re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts]
+
+
 def _choose_reader(column: str, kind: Any, names: Mapping[int, str]) -> Callable[[Any], str]:  # noqa: ANN401
     """Return what turns one value into a class name, or raises UnusableError."""
     if isinstance(kind, ClassLabel):
@@ -129,7 +157,7 @@ def _choose_reader(column: str, kind: Any, names: Mapping[int, str]) -> Callable
 
 def _read_parts(parts: list[Any], read_one: Callable[[Any], str]) -> tuple[Names, str]:
     """Name the values of one cell; a repeated name counts once, an unusable value is left out."""
-    read, problem = [], "" if parts else "empty"
+    read, problem = [], "" if parts else EMPTY
     for part in parts:
         try:
             read.append(read_one(part))
@@ -161,7 +189,7 @@ def _read_text(value: str | bool | None) -> str:  # noqa: FBT001 (a cell, not an
     if value is None:
         raise UnusableError("null")
     if str(value).strip() == "":
-        raise UnusableError("empty")
+        raise UnusableError(EMPTY)
     return str(value)
 
 

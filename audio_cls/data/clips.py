@@ -14,7 +14,7 @@ from audio_cls.config import Hertz
 from audio_cls.data.audio import Wave
 from audio_cls.data.windows import cut_wave
 
-Label = int | NDArray[np.float32]  # one id, or the share of each label, (L,)
+Label = int | NDArray[np.float32]  # one id, or what there is of each label, (L,)
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Clips:
 
     table: Dataset  # decoded: wave, num_samples
     rows: NDArray[np.int64]  # (N,) rows of the table
-    labels: NDArray[np.int64]  # (N,)
+    labels: NDArray[np.int64] | NDArray[np.float32]  # ids (N,), or marks (N, L) if multi-label
     ids: NDArray[np.str_]  # (N,)
     lengths: NDArray[np.int64]  # (N,) samples
     sampling_rate: Hertz

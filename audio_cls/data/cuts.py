@@ -1,7 +1,11 @@
-"""Rows -> rows that stay and rows cut off: stratified, by group, or by a plain shuffle. Pure."""
+"""Rows -> rows that stay and rows cut off: stratified, by group, or by a plain shuffle. Pure.
+
+Labels are ids (N,), or marks (N, L) where a clip may have several; those are dealt by strata.py.
+"""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Literal
 
@@ -10,7 +14,10 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from audio_cls.data.strata import Marks, count_classes, deal_evenly
 from audio_cls.errors import DatasetError
+
+__all__ = ["Groups", "Marks", "Rows", "cap_rows", "cut_rows", "cut_stratified"]
 
 Rows = NDArray[np.int64]
 Groups = NDArray[np.str_]
@@ -19,7 +26,7 @@ MOST_FOLDS = 10  # groups are dealt into at most this many heaps
 
 def cut_rows(
     rows: Rows,
-    labels: NDArray[np.int64],
+    labels: Marks,
     groups: Groups | None,
     *,
     share: float,
@@ -30,10 +37,10 @@ def cut_rows(
 
     Args:
         rows: Which rows there are to cut from.
-        labels: Class of each of these rows.
+        labels: Class of each of these rows, or its marks.
         groups: Group of each of these rows; with groups, no group is on both sides.
         share: Of the rows, between 0 and 1.
-        method: Without groups: every class in its share, or a plain shuffle.
+        method: Without groups: every class, or label, in its share, or a plain shuffle.
         seed: Equal seeds give equal cuts.
 
     Returns:
@@ -55,12 +62,12 @@ def cut_rows(
     return np.sort(kept), np.sort(cut)
 
 
-def cap_rows(rows: Rows, labels: NDArray[np.int64], limit: int | None, seed: int) -> Rows:
+def cap_rows(rows: Rows, labels: Marks, limit: int | None, seed: int) -> Rows:
     """Keep at most `limit` rows, every class in its share where that is possible.
 
     Args:
         rows: Rows of the pool.
-        labels: Class of every row of the pool.
+        labels: Class of every row of the pool, or its marks.
         limit: Most rows to keep; None for all.
         seed: Chooses which.
     """
@@ -70,18 +77,18 @@ def cap_rows(rows: Rows, labels: NDArray[np.int64], limit: int | None, seed: int
     return np.sort(kept)
 
 
-def cut_stratified(
-    rows: Rows, labels: NDArray[np.int64], size: float | int, seed: int
-) -> tuple[Rows, Rows]:
+def cut_stratified(rows: Rows, labels: Marks, size: float | int, seed: int) -> tuple[Rows, Rows]:
     """Cut stratified by class; a class of one clip stays, too small a cut is plainly shuffled.
 
     Args:
         rows: Rows to cut from.
-        labels: Class of each of them.
+        labels: Class of each of them, or its marks.
         size: A share (float) or a number (int) of rows to cut off.
         seed: Chooses which.
     """
-    counts = np.bincount(labels)
+    if labels.ndim > 1:
+        return _cut_marked(rows, labels, size, seed)
+    counts = count_classes(labels)
     is_single = counts[labels] < 2
     singles, many = rows[is_single], rows[~is_single]
     try:
@@ -94,8 +101,16 @@ def cut_stratified(
     return np.concatenate([kept, singles]), cut
 
 
+def _cut_marked(rows: Rows, marks: Marks, size: float | int, seed: int) -> tuple[Rows, Rows]:
+    """Cut so that every label has its share on both sides."""
+    wanted = math.ceil(len(rows) * size) if isinstance(size, float) else size
+    share = min(max(wanted, 1), len(rows) - 1) / len(rows)
+    heaps = deal_evenly(marks, [1 - share, share], None, seed)
+    return rows[heaps == 0], rows[heaps == 1]
+
+
 def _cut_by_group(
-    rows: Rows, labels: NDArray[np.int64], groups: Groups, share: float, seed: int
+    rows: Rows, labels: Marks, groups: Groups, share: float, seed: int
 ) -> tuple[Rows, Rows]:
     """Cut whole groups off, as near to `share` and to equal class shares as the groups allow.
 
@@ -107,24 +122,31 @@ def _cut_by_group(
             f"--group-column: {num_groups} group is left to cut from, at least 2 are needed."
             " Give --validation-split and --test-split, or another column."
         )
-    num_heaps, num_cut = _choose_heaps(share, min(num_groups, MOST_FOLDS, _most_clips(labels)))
-    dealer = StratifiedGroupKFold(n_splits=num_heaps, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # a class of fewer clips than heaps is no mistake here
-        warnings.simplefilter("ignore", UserWarning)
-        heaps = [places for _, places in dealer.split(rows, labels, groups)]
+    most = max(2, int(count_classes(labels).max(initial=0)))
+    num_heaps, num_cut = _choose_heaps(share, min(num_groups, MOST_FOLDS, most))
+    heaps = _deal_groups(rows, labels, groups, num_heaps, seed)
     choices = [
         np.concatenate([heaps[(first + step) % num_heaps] for step in range(num_cut)])
         for first in range(num_heaps)
     ]
-    cut = min(choices, key=lambda places: abs(len(places) / len(rows) - share))
+    possible = [places for places in choices if 0 < len(places) < len(rows)]
+    cut = min(possible, key=lambda places: abs(len(places) / len(rows) - share))
     is_cut = np.zeros(len(rows), dtype=bool)
     is_cut[cut] = True
     return rows[~is_cut], rows[is_cut]
 
 
-def _most_clips(labels: NDArray[np.int64]) -> int:
-    """Count the clips of the largest class, at least two."""
-    return max(2, int(np.bincount(labels).max()))
+def _deal_groups(
+    rows: Rows, labels: Marks, groups: Groups, num_heaps: int, seed: int
+) -> list[Rows]:
+    """Return the places of the rows in each of `num_heaps` heaps, whole groups in one heap."""
+    if labels.ndim > 1:
+        heap_of = deal_evenly(labels, [1 / num_heaps] * num_heaps, groups, seed)
+        return [np.flatnonzero(heap_of == heap) for heap in range(num_heaps)]
+    dealer = StratifiedGroupKFold(n_splits=num_heaps, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # a class of fewer clips than heaps is no mistake here
+        warnings.simplefilter("ignore", UserWarning)
+        return [places for _, places in dealer.split(rows, labels, groups)]
 
 
 def _choose_heaps(share: float, most: int) -> tuple[int, int]:

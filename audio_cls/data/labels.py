@@ -1,21 +1,24 @@
 """Which column holds the label, and what its values mean: names <-> ids.
 
-In: the tables of a `Source`. Out: `Labels`, with one integer a clip. A label that cannot be used
-(null, empty, -1, out of range) becomes `UNUSABLE` and is counted, never trained on.
+In: the tables of a `Source`. Out: `Labels`, with one integer a clip, and in a multi-label task a
+row of marks a clip. A label that cannot be used (null, empty, -1, out of range) becomes `UNUSABLE`
+and is counted, never trained on; in a multi-label task an empty list is no fault, but a clip in
+which nothing is to be found.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from datasets import ClassLabel, Dataset, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.cells import MOST_NAMES, Cells, Names, read_cells
+from audio_cls.data.cells import EMPTY, MOST_NAMES, Cells, Names, read_cells
 from audio_cls.data.vocabulary import choose_names, count_clips
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
@@ -32,18 +35,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes of a task and each clip's class."""
+    """The classes of a task and each clip's class, or classes."""
 
     column: str
     names: Names
     ids: dict[str, NDArray[np.int64]]  # split -> (number of clips,), UNUSABLE where there is none
-    # Split -> (number of clips, number of classes) float32, 1 where a clip has the class; None when
-    # no clip has two. `ids` then hold each clip's first class.
+    # Split -> (number of clips, number of classes) float32, 1 where a clip has the class; None in a
+    # single-label task. `ids` then hold each clip's first class, and the number of classes where a
+    # clip has none of them.
     targets: dict[str, NDArray[np.float32]] | None = None
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether some clip has several classes."""
+        """Tell whether a clip may have several classes, or none."""
         return self.targets is not None
 
     def count_unusable(self) -> int:
@@ -57,14 +61,19 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     Args:
         splits: Tables with the same columns.
         cfg: `label_column` (None to find the only one that can be meant), `label_separator`,
-            `keep_labels`, `drop_labels`, `min_clips_per_label` and `merge_rare_into`.
+            `problem_type`, `keep_labels`, `drop_labels`, `min_clips_per_label` and
+            `merge_rare_into`.
 
     Raises:
-        DatasetError: No column, several, or a column with fewer than two classes.
+        DatasetError: No column, several, a column with fewer than two classes, or several labels a
+            clip where one was asked for.
     """
     column = find_label_column(next(iter(splits.values())), cfg.label_column)
     cells = choose_names(read_cells(splits, column, cfg.label_separator), cfg)
     _check_classes(column, cells)
+    is_multilabel = _may_have_several(column, cells, cfg.problem_type)
+    if is_multilabel:
+        cells = _accept_bare(cells)
     index = {name: number for number, name in enumerate(cells.order)}
     ids = {
         split: np.array([index[own[0]] if own else UNUSABLE for own in clips], dtype=np.int64)
@@ -79,11 +88,34 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
             column,
             reasons,
         )
-    is_multilabel = any(len(own) > 1 for clips in cells.clips.values() for own in clips)
-    targets = None
-    if is_multilabel:
-        targets = {split: make_targets(clips, cells.order) for split, clips in cells.clips.items()}
+    if not is_multilabel:
+        return Labels(column, cells.order, ids)
+    ids = {
+        split: np.where((own == UNUSABLE) & cells.is_bare[split], len(cells.order), own)
+        for split, own in ids.items()
+    }
+    targets = {split: make_targets(clips, cells.order) for split, clips in cells.clips.items()}
     return Labels(column, cells.order, ids, targets)
+
+
+def _may_have_several(column: str, cells: Cells, problem_type: str) -> bool:
+    """Tell whether the task is multi-label: as asked for, else when some clip has several."""
+    several = sum(len(own) > 1 for clips in cells.clips.values() for own in clips)
+    if several and problem_type == "single-label":
+        raise DatasetError(
+            f"{several} clips have several labels in '{column}', and --problem-type single-label"
+            " allows one. Leave it out, or choose another --label-column."
+        )
+    return problem_type == "multi-label" or (problem_type == "auto" and several > 0)
+
+
+def _accept_bare(cells: Cells) -> Cells:
+    """Take clips whose cell lists nothing as clips without any of the labels, and say so."""
+    count = int(sum(own.sum() for own in cells.is_bare.values()))
+    if count == 0:
+        return cells
+    logger.info("%d clips have no label: they are heard as examples of none.", count)
+    return replace(cells, faults=cells.faults - Counter({EMPTY: count}))
 
 
 def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:

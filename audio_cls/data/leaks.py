@@ -76,7 +76,7 @@ def find_duplicates(
     parts: Mapping[str, Rows],
     hashes: NDArray[np.str_],
     ids: NDArray[np.str_],
-    labels: NDArray[np.int64],
+    labels: NDArray[np.int64] | NDArray[np.float32],
 ) -> list[Duplicate]:
     """List the clips whose sound was met before, in test first, then validation, then train.
 
@@ -84,7 +84,7 @@ def find_duplicates(
         parts: Split -> rows of the three arrays below; one row may be in validation and test.
         hashes: Hash of each row's sound, empty for none.
         ids: Id of each row.
-        labels: Class of each row.
+        labels: Class of each row, or its marks (L,).
     """
     first: dict[str, tuple[int, str]] = {}
     found = []
@@ -94,7 +94,7 @@ def find_duplicates(
                 continue
             kept, kept_split = first.setdefault(str(hashes[row]), (int(row), split))
             if kept != row:
-                same_label = bool(labels[row] == labels[kept])
+                same_label = bool(np.array_equal(labels[row], labels[kept]))
                 duplicate = Duplicate(str(ids[row]), split, str(ids[kept]), kept_split, same_label)
                 found.append(duplicate)
     return found

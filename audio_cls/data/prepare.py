@@ -65,14 +65,8 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
     """Line the clips of all given splits up, with their ids, labels, groups and folds.
 
     Raises:
-        DatasetError: The group or fold column does not exist, or clips have several labels.
+        DatasetError: The group or fold column does not exist.
     """
-    if labels.is_multilabel:
-        raise DatasetError(
-            f"Column '{labels.column}' is multi-label: some clips have several of its"
-            f" {len(labels.names)} classes, and a classifier of one class a clip cannot learn that."
-            " Choose another column by --label-column, or read single labels."
-        )
     given, start = {}, 0
     for name, table in source.splits.items():
         given[name] = np.arange(start, start + len(table))
@@ -83,6 +77,9 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
         groups=_read_texts(source, cfg.group_column, "--group-column"),
         folds=_read_texts(source, cfg.fold_column, "--fold-column"),
         given=given,
+        targets=None
+        if labels.targets is None
+        else np.concatenate([labels.targets[name] for name in source.splits]),
     )
     return fold_pool(pool, cfg)
 
@@ -97,7 +94,7 @@ def prepare_clips(
     """
     limits = {"train": cfg.max_train_samples}
     rows = {
-        name: cap_rows(own, pool.labels, limits.get(name, cfg.max_eval_samples), cfg.split_seed)
+        name: cap_rows(own, pool.marks, limits.get(name, cfg.max_eval_samples), cfg.split_seed)
         for name, own in splits.items()
     }
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
@@ -119,7 +116,7 @@ def prepare_clips(
     _check_splits(good, faults)
     parts = {
         name: Clips(
-            decoded, place[own], pool.labels[own], ids[own], lengths[place[own]], sampling_rate
+            decoded, place[own], pool.marks[own], ids[own], lengths[place[own]], sampling_rate
         )
         for name, own in good.items()
     }
@@ -139,6 +136,7 @@ def describe_source(source: Source, labels: Labels) -> dict[str, Any]:
         "license": source.license,
         "audio_column": source.audio_column,
         "label_column": labels.column,
+        "problem_type": "multi-label" if labels.is_multilabel else "single-label",
     }
 
 
@@ -216,7 +214,7 @@ def _find_repeats(
 ) -> tuple[dict[str, NDArray[np.int64]], list[Duplicate]]:
     """Look for clips that sound the same, say so, and leave them out if that was asked for."""
     hashes = np.concatenate([hash_waves(decoded), [""]])[place]  # place -1: not decoded
-    duplicates = find_duplicates(rows, hashes, pool.ids, pool.labels)
+    duplicates = find_duplicates(rows, hashes, pool.ids, pool.marks)
     announce_duplicates(duplicates, are_dropped=cfg.deduplicate)
     return drop_duplicates(rows, pool.ids, duplicates) if cfg.deduplicate else rows, duplicates
 

@@ -29,7 +29,7 @@ def prepare_split(
     Raises:
         DatasetError: More than `cfg.max_bad_share` of the clips are bad, or none is left.
     """
-    own = cap_rows(rows, pool.labels, cfg.max_eval_samples, cfg.split_seed)
+    own = cap_rows(rows, pool.marks, cfg.max_eval_samples, cfg.split_seed)
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
     table = concatenate_datasets(sounds).select(own)
     key = f"{source.content_key}/{hash_rows(own)}"
@@ -41,5 +41,5 @@ def prepare_split(
         raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")
     lengths = np.array(decoded["num_samples"][:])[kept]
     row = own[kept]
-    clips = Clips(decoded, kept, pool.labels[row], pool.ids[row], lengths, sampling_rate)
+    clips = Clips(decoded, kept, pool.marks[row], pool.ids[row], lengths, sampling_rate)
     return clips, faults

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.cuts import Groups, Rows, cut_rows
+from audio_cls.data.cuts import Groups, Marks, Rows, cut_rows
 from audio_cls.data.found import SPLIT_NAMES
 from audio_cls.data.labels import UNUSABLE
 from audio_cls.data.lists import load_lists, match_ids
+from audio_cls.data.strata import list_classes
 from audio_cls.errors import DatasetError, list_names
 
 ROLES = ("train", "validation", "test")
@@ -35,6 +36,12 @@ class Pool:
     groups: Groups | None  # (N,), the group column as text
     folds: NDArray[np.str_] | None  # (N,), the fold column as text, empty where there is none
     given: dict[str, Rows]  # split name -> its rows
+    targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
+
+    @property
+    def marks(self) -> Marks:
+        """Return the labels to balance by: ids (N,), or rows of marks (N, L) if multi-label."""
+        return self.labels if self.targets is None else self.targets
 
 
 @dataclass(frozen=True)
@@ -205,7 +212,7 @@ def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, R
     groups = pool.groups[rows] if pool.groups is not None else None
     return cut_rows(
         rows,
-        pool.labels[rows],
+        pool.marks[rows],
         groups,
         share=share,
         method=cfg.split_method,
@@ -221,8 +228,8 @@ def _check_parts(parts: Mapping[str, Rows], pool: Pool) -> None:
             f"The split for {list_names(empty)} has no clip with a usable label. Check"
             " --label-column and the split names, or give larger --validation-size and --test-size."
         )
-    heard = set(pool.labels[parts["train"]].tolist())
-    judged = {int(i) for role in ("validation", "test") for i in pool.labels[parts[role]]}
+    heard = list_classes(pool.marks[parts["train"]])
+    judged = set.union(*(list_classes(pool.marks[parts[r]]) for r in ("validation", "test")))
     if judged - heard:
         logger.warning(
             "%d of %d classes have no training clip: they cannot be recognised.",

@@ -82,4 +82,4 @@ def _rename(cells: Cells, order: Names, renamed: dict[str, str]) -> Cells:
                 faults["of a class left out"] += 1
             own.append(new)
         clips[split] = own
-    return Cells(order, clips, faults)
+    return Cells(order, clips, faults, cells.is_bare)

@@ -6,12 +6,18 @@ from audio_cls.evaluation.answer import (
     open_output,
     write_answer,
 )
-from audio_cls.evaluation.calibration import calibrate, fit_temperature, report_calibration
+from audio_cls.evaluation.calibration import (
+    calibrate,
+    fit_decision,
+    fit_temperature,
+    report_calibration,
+)
 from audio_cls.evaluation.compare import report_runs
 from audio_cls.evaluation.figures import draw_figures
 from audio_cls.evaluation.matching import (
     adopt_settings,
     choose_rows,
+    follow_task,
     load_label_map,
     match_labels,
     read_own_run,
@@ -26,7 +32,9 @@ __all__ = [
     "choose_rows",
     "describe_judged",
     "draw_figures",
+    "fit_decision",
     "fit_temperature",
+    "follow_task",
     "load_label_map",
     "make_judge",
     "make_scorer",

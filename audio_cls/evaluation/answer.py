@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,7 +119,7 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
     facts = read_facts(path.parent / "clips.csv", scores)
     results = {
         "labels": list(names),
-        "metric": cfg.metric_key,
+        "metric": cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
         "test": report_scores(scores, names, cfg, facts),
     }
     write_answer(open_output(folder), results, scores, facts, other)
@@ -127,10 +128,11 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
 def _announce(results: Mapping[str, Any]) -> None:
     """Say the headline with its interval, and who is better where two were compared."""
     test = results["test"]
-    low, high = test["accuracy_ci95"]
-    text = "accuracy %.4f on %d clips (95 %% interval %.3f to %.3f), macro F1 %.4f, ECE %.4f"
-    shown = (test["accuracy"], test["num_examples"], low, high, test["f1_macro"], test["ece"])
-    logger.info(text, *shown)
+    key = "map" if "map_ci95" in test and "map_micro" in test else "accuracy"
+    low, high = test[f"{key}_ci95"] or (math.nan, math.nan)
+    text = "%s %.4f on %d clips (95 %% interval %.3f to %.3f), macro F1 %.4f, ECE %.4f"
+    shown = (test[key], test["num_examples"], low, high, test["f1_macro"], test["ece"])
+    logger.info(text, key, *shown)
     if "note" in test["intervals"]:
         logger.warning(test["intervals"]["note"])
     told = results.get("comparison")

@@ -2,7 +2,8 @@
 
 Guo et al. 2017 (arXiv:1706.04599), section 4.2. It is applied to a clip's probabilities, after its
 windows were brought together: p**(1 / temperature), scaled to sum 1. For mean-logit that is the
-softmax of the mean logits divided by the temperature. No prediction changes by it.
+softmax of the mean logits divided by the temperature. Where each label has a probability of its
+own, its log odds are divided instead, and its threshold moves along. No prediction changes by it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 
 from audio_cls.data.windows import apply_temperature
+from audio_cls.evaluation.judging import tune
 from audio_cls.evaluation.scores import expected_calibration_error, log_loss
 from audio_cls.evaluation.scoring import DECIMALS, Scores
 
@@ -31,20 +33,49 @@ def fit_temperature(scores: Scores) -> float:
     """
 
     def judge(log_temperature: float) -> float:
-        return log_loss(
-            scores.labels, apply_temperature(scores.probabilities, float(np.exp(log_temperature)))
+        warm = apply_temperature(
+            scores.probabilities,
+            float(np.exp(log_temperature)),
+            is_multilabel=scores.is_multilabel,
         )
+        return log_loss(scores.labels, warm)
 
     limit = float(np.log(HOTTEST))
     found = minimize_scalar(judge, bounds=(-limit, limit), method="bounded")
     return round(float(np.exp(found.x)), 4)
 
 
+def fit_decision(scores: Scores) -> tuple[float, NDArray[np.float64] | None]:
+    """Return the temperature, and each label's threshold (L,), that are best on these clips.
+
+    There are no thresholds where a clip has one label.
+    """
+    return fit_temperature(scores), tune(scores).thresholds
+
+
 def calibrate(scores: Scores, temperature: float) -> Scores:
     """Return the scores at a temperature, rounded like those that were given."""
+    if scores.is_multilabel:
+        return _calibrate_marks(scores, temperature)
     warm = apply_temperature(scores.probabilities, temperature).round(DECIMALS)
     # Rounding may tie the two best labels; the prediction must stay what it was.
     return replace(scores, probabilities=_keep_best(warm, scores.predictions))
+
+
+def warm_thresholds(thresholds: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Return the thresholds (L,) that draw the same lines after the temperature."""
+    warm = apply_temperature(thresholds, temperature, is_multilabel=True).round(DECIMALS)
+    return np.maximum(warm, 10.0**-DECIMALS)
+
+
+def _calibrate_marks(scores: Scores, temperature: float) -> Scores:
+    """Move each label's probabilities and its threshold, and no prediction."""
+    thresholds = warm_thresholds(scores.own_thresholds, temperature)
+    warm = apply_temperature(scores.probabilities, temperature, is_multilabel=True).round(DECIMALS)
+    # Rounding may bring a probability and the threshold above it level.
+    below = np.minimum(warm, (thresholds - 10.0**-DECIMALS).round(DECIMALS))
+    kept = np.where(scores.predictions > 0, np.maximum(warm, thresholds), below)
+    return replace(scores, probabilities=kept, thresholds=thresholds)
 
 
 def _keep_best(probabilities: NDArray[np.float64], best: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -9,21 +9,25 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_cls.data.cells import join_names
 from audio_cls.data.facts import ClipFacts
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.intervals import (
+    Rows,
     aggregate_runs,
     difference_interval,
     group_rows,
     mcnemar_test,
 )
-from audio_cls.evaluation.predictions import read_predictions
+from audio_cls.evaluation.predictions import pick_names, read_predictions
+from audio_cls.evaluation.scores import average_precision
 from audio_cls.evaluation.scoring import DECIMALS, Scores
 
 logger = logging.getLogger(__name__)
@@ -45,8 +49,8 @@ def compare_runs(
         RunFolderError: The other run did not judge these clips, or by other true labels.
     """
     path = other / "predictions.csv" if other.is_dir() else other
-    their = _read_hits(path, scores, names)
-    own = scores.labels == scores.predictions
+    theirs = _read_same(path, scores, names)
+    their, own = theirs.is_right, scores.is_right
     gain = own.astype(np.float64) - their
     units = group_rows(len(own), None if facts is None else facts.groups)
     interval = difference_interval(lambda some: float(gain[some].mean()), units)
@@ -61,11 +65,30 @@ def compare_runs(
         "both_right": int((own & their).sum()),
         "both_wrong": int((~own & ~their).sum()),
         "mcnemar_p": round(mcnemar_test(*counts), DECIMALS),
+        **(_compare_rankings(scores, theirs, units) if scores.is_multilabel else {}),
     }
 
 
-def _read_hits(path: Path, scores: Scores, names: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which of these clips another run had right, (N,); refuse other clips or truths."""
+def _compare_rankings(scores: Scores, theirs: Scores, units: Sequence[Rows]) -> dict[str, Any]:
+    """Return by how much the mean average precision of two runs on the same clips differs."""
+
+    def gain(rows: Rows) -> float:
+        own, other = (
+            average_precision(some.labels[rows], some.probabilities[rows])
+            for some in (scores, theirs)
+        )
+        return own - other
+
+    interval = difference_interval(gain, units)
+    return {
+        "map_other": round(average_precision(theirs.labels, theirs.probabilities), DECIMALS),
+        "map_difference": round(gain(np.arange(len(scores.labels))), DECIMALS),
+        "map_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
+    }
+
+
+def _read_same(path: Path, scores: Scores, names: Sequence[str]) -> Scores:
+    """Return another run's scores of these clips, in this order; refuse other clips or truths."""
     theirs, their_names = read_predictions(path)
     place = {str(name): row for row, name in enumerate(theirs.ids)}
     missing = [str(name) for name in scores.ids if str(name) not in place]
@@ -75,15 +98,42 @@ def _read_hits(path: Path, scores: Scores, names: Sequence[str]) -> NDArray[np.b
             " Evaluate both on the same --dataset and --split, then compare the two folders."
         )
     rows = np.array([place[str(name)] for name in scores.ids])
-    own_truth = np.array(names)[scores.labels]
-    their_truth = np.array(their_names)[theirs.labels[rows]]
+    theirs = replace(
+        theirs,
+        ids=theirs.ids[rows],
+        labels=theirs.labels[rows],
+        probabilities=theirs.probabilities[rows],
+    )
+    own_truth, their_truth = _name_truth(scores, names), _name_truth(theirs, their_names)
     differing = scores.ids[own_truth != their_truth]
     if len(differing):
         raise RunFolderError(
             f"'{path}' has other true labels for {len(differing)} clips"
             f" ({list_names(differing[:3])}). Evaluate both with the same --label-map."
         )
-    return np.asarray((theirs.labels == theirs.predictions)[rows])
+    if scores.is_multilabel and set(names) != set(their_names):
+        raise RunFolderError(
+            f"'{path}' knows other labels ({list_names(set(names) ^ set(their_names))}): two"
+            " multi-label runs are compared label by label. Give one with the same labels."
+        )
+    if not scores.is_multilabel:
+        return theirs
+    columns = [their_names.index(name) for name in names]
+    return replace(
+        theirs,
+        labels=theirs.labels[:, columns],
+        probabilities=theirs.probabilities[:, columns],
+        thresholds=theirs.own_thresholds[columns],
+    )
+
+
+def _name_truth(scores: Scores, names: Sequence[str]) -> NDArray[np.str_]:
+    """Return the true label of each clip in words, (N,); several in the order of their spelling."""
+    if not scores.is_multilabel:
+        return np.array(names)[scores.labels]
+    order = np.argsort(np.array(names))
+    spelled = [names[place] for place in order]
+    return np.array([join_names(pick_names(spelled, m)) for m in scores.labels[:, order]])
 
 
 def aggregate_folders(folders: Sequence[Path]) -> dict[str, Any]:
@@ -142,7 +192,7 @@ def aggregate(folders: Sequence[Path], folder: Path, name: str = "aggregate.json
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / name).write_text(text + "\n", "utf-8")
-    for metric in ("accuracy", "f1_macro"):
+    for metric in [name for name in ("map", "accuracy", "f1_macro") if name in found["test"]]:
         numbers = found["test"][metric]
         bounds = f"{numbers['ci95_low']:.4f} to {numbers['ci95_high']:.4f}"
         spread = f"sd {numbers['sd']:.4f}, 95 % interval {bounds}"

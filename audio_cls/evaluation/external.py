@@ -11,44 +11,51 @@ from pathlib import Path
 
 import evaluate
 import numpy as np
-from numpy.typing import NDArray
 
 from audio_cls.config import EvalConfig
 from audio_cls.errors import SettingError, suggest_name
-from audio_cls.evaluation.metrics import METRICS, compute_metrics
+from audio_cls.evaluation.judging import compute_metrics, list_metrics
+from audio_cls.evaluation.metrics import METRICS
+from audio_cls.evaluation.scoring import Scores
 
-# (true label ids (N,), probabilities (N, L)) -> value, NaN where it is undefined
-Metric = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
+Metric = Callable[[Scores], float]  # NaN where it is undefined
 
 
-def load_metric(cfg: EvalConfig, num_labels: int) -> Metric:
+def load_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool = False) -> Metric:
     """Return the metric that `--metric` names, tried on made-up clips. May download.
 
     Args:
         cfg: The metric: one of `METRICS`, the folder or file of an `evaluate` module, a Hub id.
         num_labels: Labels of the task.
+        is_multilabel: A clip may have several of them, or none.
 
     Raises:
         SettingError: There is no such metric, or it says nothing for so many labels.
     """
-    name = cfg.metric
+    metrics = list_metrics(is_multilabel=is_multilabel)
+    name = cfg.choose_metric(is_multilabel=is_multilabel).metric
     if name == "loss":
         name = "log_loss"
-    if name not in METRICS:
-        return _load_module(cfg, num_labels)
-    if not METRICS[name].suits(num_labels):
-        limit = METRICS[name].most_labels
-        wanted = f"at most {limit}" if limit else f"at least {METRICS[name].least_labels}"
+    if name in METRICS and name not in metrics:
+        raise SettingError(
+            f"--metric {name} is for one label a clip, and this task is multi-label. Choose map,"
+            " f1_macro or another of these: " + ", ".join(metrics) + "."
+        )
+    if name not in metrics:
+        return _load_module(cfg, num_labels, is_multilabel=is_multilabel)
+    if not metrics[name].suits(num_labels):
+        limit = metrics[name].most_labels
+        wanted = f"at most {limit}" if limit else f"at least {metrics[name].least_labels}"
         raise SettingError(
             f"--metric {name} needs {wanted} labels, this task has {num_labels}."
             " Choose another metric, such as accuracy."
         )
-    return lambda true, probabilities: compute_metrics(true, probabilities, [name])[name]
+    return lambda scores: compute_metrics(scores, [name])[name]
 
 
-def _load_module(cfg: EvalConfig, num_labels: int) -> Metric:
+def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Metric:
     """Load an `evaluate` module and make it a function like our own."""
-    is_local = Path(cfg.metric).exists()
+    is_local, metrics = Path(cfg.metric).exists(), list_metrics(is_multilabel=is_multilabel)
     try:
         module = evaluate.load(cfg.metric, keep_in_memory=True)
     except (OSError, ImportError, ValueError, TypeError, AttributeError, SyntaxError) as error:
@@ -56,26 +63,30 @@ def _load_module(cfg: EvalConfig, num_labels: int) -> Metric:
         place = "as an `evaluate` module" if is_local else "from the Hub, and is no file here"
         raise SettingError(
             f"--metric {cfg.metric} cannot be loaded {place} ({reason}). Ours are"
-            f" {', '.join(METRICS)}.{suggest_name(cfg.metric, METRICS)}"
+            f" {', '.join(metrics)}.{suggest_name(cfg.metric, metrics)}"
         ) from error
 
-    def compute(true: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
+    def compute(scores: Scores) -> float:
         given = {
-            "references": true.tolist(),
-            "predictions": probabilities.argmax(axis=1).tolist(),
-            "prediction_scores": probabilities.tolist(),
+            "references": scores.labels.tolist(),
+            "predictions": scores.predictions.tolist(),
+            "prediction_scores": scores.probabilities.tolist(),
         }
         wanted = {key: value for key, value in given.items() if key in module.features}
         return _pick_number(module.compute(**wanted), cfg.metric_key)
 
     labels = np.arange(2 * num_labels) % num_labels
+    sure = np.eye(num_labels)[labels]
     try:
-        compute(labels, np.eye(num_labels)[labels])
+        compute(
+            Scores(labels.astype(np.str_), sure.astype(np.int64) if is_multilabel else labels, sure)
+        )
     except (ValueError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
             f"--metric {cfg.metric} cannot judge this task of {num_labels} labels: {reason}"
-            " It must take label ids as predictions and references and return one number."
+            f" It must take {'rows of 0 and 1' if is_multilabel else 'label ids'} as predictions"
+            " and references and return one number."
         ) from error
     return compute
 

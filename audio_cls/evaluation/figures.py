@@ -5,6 +5,7 @@ Goes out::
 
     FOLDER/figures/
       confusion_matrix.png confusion_matrix.csv   clips by true and predicted label
+      labels.png                                  instead, where a clip may have several labels
       reliability.png                             accuracy by confidence
       durations.png                               right and wrong clips by length
       curves.png                                  losses and metrics of the training
@@ -27,9 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.evaluation.calibration import calibrate
+from audio_cls.evaluation.marks import score_labels
 from audio_cls.evaluation.metrics import METRICS, count_confusions
+from audio_cls.evaluation.multilabel import MARK_METRICS
 from audio_cls.evaluation.predictions import read_facts, read_predictions
-from audio_cls.evaluation.scores import bin_confidence
+from audio_cls.evaluation.scores import bin_confidence, rank_precisions
 from audio_cls.evaluation.scoring import Scores
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito: 3 : 1 or mo
 DPI = 150
 MOST_COUNTS = 30  # classes up to which the counts are written into the matrix
 MOST_NAMES = 120  # classes up to which every one is named
+MOST_BARS = 60  # labels of a multi-label task that are drawn
 LONGEST_NAME = 22  # characters of a label on an axis
 
 
@@ -52,15 +56,16 @@ def draw_figures(folder: Path) -> list[Path]:
     """
     scores, names = read_predictions(folder / "predictions.csv")
     (folder / "figures").mkdir(exist_ok=True)
-    matrix = count_confusions(scores.labels, scores.predictions, len(names))
-    write_matrix(folder / "figures" / "confusion_matrix.csv", matrix, names)
-    figures = {
-        "confusion_matrix": draw_matrix(matrix, names),
-        "reliability": draw_reliability(scores, _read_temperature(folder)),
-    }
+    figures = {"reliability": draw_reliability(scores, _read_temperature(folder))}
+    if scores.is_multilabel:
+        figures["labels"] = draw_labels(scores, names)
+    else:
+        matrix = count_confusions(scores.labels, scores.predictions, len(names))
+        write_matrix(folder / "figures" / "confusion_matrix.csv", matrix, names)
+        figures["confusion_matrix"] = draw_matrix(matrix, names)
     facts = read_facts(folder / "clips.csv", scores)
     if facts is not None:
-        figures["durations"] = draw_durations(facts.seconds, scores.predictions == scores.labels)
+        figures["durations"] = draw_durations(facts.seconds, scores.is_right)
     if (folder / "summary.csv").is_file():
         with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -109,8 +114,37 @@ def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
     return figure
 
 
+def draw_labels(scores: Scores, names: Sequence[str]) -> Figure:
+    """Draw average precision and F1 of each label, the weakest at the bottom.
+
+    Of more than `MOST_BARS` labels, the weakest are shown; a label without a clip is left out.
+    """
+    precisions = rank_precisions(scores.labels > 0, scores.probabilities)
+    f1 = score_labels(scores.labels, scores.predictions)[2]
+    tested = np.flatnonzero(np.isfinite(precisions))
+    shown = tested[np.argsort(precisions[tested], kind="stable")][:MOST_BARS]
+    places, support = np.arange(len(shown)), scores.labels.sum(axis=0)
+    figure = _make_figure(6.4, 1.2 + 0.26 * len(shown))
+    axes = figure.add_subplot()
+    axes.barh(places, precisions[shown], color=BLUE, height=0.6, label="average precision")
+    style: dict[str, Any] = {"color": RED, "marker": "D", "markersize": 5, "linestyle": "none"}
+    axes.plot(f1[shown], places, label="F1 at the threshold", **style)
+    ticks = [f"{_shorten(names[label])} ({support[label]})" for label in shown]
+    axes.set_yticks(places, ticks, fontsize=8, parse_math=False)
+    axes.set_xlim(0, 1.02)
+    axes.set_xlabel("score (clips with the label in brackets)")
+    axes.legend(
+        frameon=False, labelcolor=GREY, fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)
+    )
+    _tint(axes)
+    return figure
+
+
 def draw_reliability(scores: Scores, temperature: float | None) -> Figure:
-    """Draw accuracy by confidence, with and without the temperature, over a count of clips."""
+    """Draw accuracy by confidence, with and without the temperature, over a count of clips.
+
+    Multi-label: how often a label is there, by its probability, over a count of clip-label pairs.
+    """
     figure = _make_figure(5.2, 5.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], linestyle="--", color=GREY, linewidth=1, label="as sure as right")
@@ -125,10 +159,10 @@ def draw_reliability(scores: Scores, temperature: float | None) -> Figure:
         upper.plot(confidence[held], accuracy[held], label=name, **line)
         edges = np.linspace(0, 1, len(counts) + 1)
         lower.stairs(counts, edges, color=colour, linewidth=1.5)
-    upper.set_ylabel("accuracy")
+    upper.set_ylabel("share that is there" if scores.is_multilabel else "accuracy")
     upper.set_ylim(-0.03, 1.03)
-    lower.set_ylabel("clips")
-    lower.set_xlabel("confidence")
+    lower.set_ylabel("clip-label pairs" if scores.is_multilabel else "clips")
+    lower.set_xlabel("probability of a label" if scores.is_multilabel else "confidence")
     lower.set_xlim(0, 1)
     _add_legend(upper)
     _tint(upper)
@@ -187,7 +221,8 @@ def _find_metrics(rows: Sequence[dict[str, str]]) -> list[str]:
     """Return the metrics among the columns of summary.csv."""
     others = ("epoch", "step", "train_loss", "validation_loss", "learning_rate", "seconds")
     found = [name for name in rows[0] if name not in others] if rows else []
-    return sorted(found, key=lambda name: (name not in METRICS, found.index(name)))
+    ours = {*METRICS, *MARK_METRICS}
+    return sorted(found, key=lambda name: (name not in ours, found.index(name)))
 
 
 def _to_float(text: str | None) -> float:

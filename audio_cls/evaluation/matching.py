@@ -14,10 +14,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from audio_cls.config import RunConfig
 from audio_cls.data.cuts import Rows
@@ -102,6 +103,21 @@ def _name_place(dataset: str | None) -> str | None:
     return Path(str(dataset)).expanduser().resolve().name if is_folder else dataset
 
 
+def follow_task(cfg: RunConfig, problem_type: Literal["single-label", "multi-label"]) -> RunConfig:
+    """Return the settings with the model's kind of task, and the metric that 'auto' means for it.
+
+    Args:
+        cfg: As typed, or adopted from the model's run.
+        problem_type: Of the model: it cannot judge as another.
+    """
+    is_multilabel = problem_type == "multi-label"
+    return dataclasses.replace(
+        cfg,
+        data=dataclasses.replace(cfg.data, problem_type=problem_type),
+        eval=cfg.eval.choose_metric(is_multilabel=is_multilabel),
+    )
+
+
 def choose_rows(
     pool: Pool, split: str, run: OwnRun, cfg: RunConfig, *, is_own: bool
 ) -> tuple[Rows, str]:
@@ -168,7 +184,8 @@ def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str 
     """Translate a data set's labels into a model's, by the map, by name, or nearly by name.
 
     Nearly: capitals, spaces, hyphens and underscores make no difference where that is unambiguous.
-    Clips whose label the model does not know cannot be judged: they are counted and left out.
+    Clips whose label the model does not know cannot be judged: they are counted and left out. Of
+    several labels a clip only the unknown ones are, and the clip if it has no other.
 
     Raises:
         SettingError: The map names a label that does not exist.
@@ -184,11 +201,7 @@ def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str 
         said = mapping.get(name, name)
         number = exact.get(said, loose.get(_loosen(said), UNUSABLE)) if said else UNUSABLE
         target.append(number)
-    lookup = np.array([*target, UNUSABLE], dtype=np.int64)  # the last is for UNUSABLE itself
-    clips = np.bincount(
-        np.concatenate([ids[ids != UNUSABLE] for ids in given.ids.values()]),
-        minlength=len(given.names),
-    )
+    clips = _count_clips(given)
     unmatched = {
         name: int(clips[number])
         for number, name in enumerate(given.names)
@@ -201,8 +214,34 @@ def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str 
             " lines and give it by --label-map."
         )
     _tell(unmatched, [name for number, name in enumerate(known) if number not in target])
-    ids = {split: lookup[own] for split, own in given.ids.items()}
-    return Match(Labels(given.column, tuple(known), ids), unmatched)
+    return Match(_translate(given, target, tuple(known)), unmatched)
+
+
+def _count_clips(given: Labels) -> NDArray[np.int64]:
+    """Return the clips of each label over all splits, (L,)."""
+    if given.targets is not None:
+        whole = np.concatenate(list(given.targets.values()))
+        return np.asarray(whole.sum(axis=0), dtype=np.int64)
+    usable = np.concatenate([ids[ids != UNUSABLE] for ids in given.ids.values()])
+    return np.bincount(usable, minlength=len(given.names))
+
+
+def _translate(given: Labels, target: Sequence[int], known: tuple[str, ...]) -> Labels:
+    """Return the clips' labels with the model's ids; `target` has one for each label."""
+    lookup = np.array([*target, UNUSABLE], dtype=np.int64)  # the last is for UNUSABLE itself
+    if given.targets is None:
+        return Labels(given.column, known, {s: lookup[own] for s, own in given.ids.items()})
+    ids, targets = {}, {}
+    matched = [place for place, number in enumerate(target) if number != UNUSABLE]
+    for split, marks in given.targets.items():
+        targets[split] = np.zeros((len(marks), len(known)), dtype=np.float32)
+        for place in matched:  # two labels of the data set may be one of the model's
+            column = targets[split][:, target[place]]
+            np.maximum(column, marks[:, place], out=column)
+        firsts = np.where(targets[split].any(axis=1), targets[split].argmax(axis=1), UNUSABLE)
+        was_bare = given.ids[split] == len(given.names)
+        ids[split] = np.where(was_bare, len(known), firsts)
+    return Labels(given.column, known, ids, targets)
 
 
 def load_label_map(path: Path | None) -> dict[str, str | None]:

@@ -244,25 +244,6 @@ METRICS: dict[str, type[OfflineMetric]] = {
 }
 
 
-def compute_metrics(
-    true: Ids, probabilities: Floats, keys: Sequence[str] = tuple(METRICS)
-) -> dict[str, float]:
-    """Compute metrics of `METRICS`; those that mean nothing for so many labels are left out.
-
-    Args:
-        true: Label ids, (N,).
-        probabilities: Shape (N, L); the most probable label is the predicted one.
-        keys: Which ones.
-    """
-    suited = [METRICS[key]() for key in keys if METRICS[key].suits(probabilities.shape[1])]
-    result = evaluate.combine(suited).compute(
-        predictions=probabilities.argmax(axis=1).tolist(),
-        references=true.tolist(),
-        prediction_scores=probabilities.tolist(),
-    )
-    return {metric.key: float(result[metric.key]) for metric in suited}
-
-
 def tabulate_classes(
     true: Ids, predicted: Ids, names: Sequence[str]
 ) -> dict[str, dict[str, float]]:

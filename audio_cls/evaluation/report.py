@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import nn
 from audio_cls.config import EvalConfig
 from audio_cls.data.clips import Clips
 from audio_cls.data.facts import ClipFacts
+from audio_cls.errors import list_names
 from audio_cls.evaluation.external import Metric, load_metric
 from audio_cls.evaluation.intervals import (
     Interval,
@@ -21,12 +23,9 @@ from audio_cls.evaluation.intervals import (
     group_rows,
     wilson_interval,
 )
-from audio_cls.evaluation.metrics import (
-    METRICS,
-    OfflineMetric,
-    compute_metrics,
-    tabulate_classes,
-)
+from audio_cls.evaluation.judging import compute_metrics, list_metrics, tune
+from audio_cls.evaluation.metrics import METRICS, OfflineMetric, tabulate_classes
+from audio_cls.evaluation.multilabel import MARK_METRICS
 from audio_cls.evaluation.predictions import write_facts, write_predictions
 from audio_cls.evaluation.scoring import DECIMALS, Scorer, Scores
 from audio_cls.evaluation.tables import (
@@ -34,11 +33,15 @@ from audio_cls.evaluation.tables import (
     list_confusions,
     list_mistakes,
     tabulate_facts,
+    tabulate_labels,
 )
 from audio_cls.training.checkpoint import Position
 
+logger = logging.getLogger(__name__)
+
 ONE_GROUP = "All clips are of one group: the intervals say nothing of other groups."
 HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every evaluation in training
+MARK_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several labels a clip
 
 
 def make_judge(
@@ -46,18 +49,26 @@ def make_judge(
 ) -> Callable[[nn.Module], dict[str, float]]:
     """Return the function that judges a model on these clips; it is called on every process.
 
+    Multi-label: each label counts from the threshold that is best on these very clips.
+
     Raises:
         SettingError: `--metric` names no metric, or one that cannot judge this task.
     """
-    metric = load_metric(cfg, len(scorer.labels))
-    return lambda model: summarize_scores(scorer.score(model, clips), cfg.metric_key, metric)
+    metric = load_metric(cfg, len(scorer.labels), is_multilabel=scorer.is_multilabel)
+    key = cfg.choose_metric(is_multilabel=scorer.is_multilabel).metric_key
+    return lambda model: summarize_scores(tune(scorer.score(model, clips)), key, metric)
 
 
 def summarize_scores(scores: Scores, key: str, metric: Metric) -> dict[str, float]:
     """Return the headline metrics, the one that chooses and the loss."""
-    found = compute_metrics(scores.labels, scores.probabilities, HEADLINES)
-    found.setdefault(key, metric(scores.labels, scores.probabilities))
+    found = compute_metrics(scores, list_headlines(scores))
+    found.setdefault(key, metric(scores))
     return {name: round(value, DECIMALS) for name, value in {**found, "loss": scores.loss}.items()}
+
+
+def list_headlines(scores: Scores) -> tuple[str, ...]:
+    """Return the keys of the metrics that are told first."""
+    return MARK_HEADLINES if scores.is_multilabel else HEADLINES
 
 
 def report_best(position: Position, num_clips: int) -> dict[str, Any]:
@@ -84,26 +95,41 @@ def report_scores(
         cfg: The metric that chose the model.
         facts: Lengths, rates and groups of the clips; None where they are not known.
     """
-    found = compute_metrics(scores.labels, scores.probabilities)
+    cfg = cfg.choose_metric(is_multilabel=scores.is_multilabel)
+    found = compute_metrics(scores)
     if cfg.metric_key not in (*found, "loss"):
-        chosen = load_metric(cfg, len(names))
-        found[cfg.metric_key] = chosen(scores.labels, scores.probabilities)
+        chosen = load_metric(cfg, len(names), is_multilabel=scores.is_multilabel)
+        found[cfg.metric_key] = chosen(scores)
     rounded = {name: _round_metric(name, value) for name, value in found.items()}
     return {
         **rounded,
         "loss": _round_metric("loss", scores.loss),
         **report_intervals(scores, cfg.metric_key, facts),
         "num_examples": len(scores.labels),
-        "per_class": tabulate_classes(scores.labels, scores.predictions, names),
-        "top_confusions": list_confusions(scores, names),
+        **_report_classes(scores, names),
         "confident_mistakes": list_mistakes(scores, names),
         **(tabulate_facts(scores, facts) if facts is not None else {}),
     }
 
 
+def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return what was right and wrong class by class; labels without a clip have no ranking."""
+    if not scores.is_multilabel:
+        return {
+            "per_class": tabulate_classes(scores.labels, scores.predictions, names),
+            "top_confusions": list_confusions(scores, names),
+        }
+    untested = [name for name, own in zip(names, scores.labels.T, strict=True) if not own.any()]
+    if untested:
+        text = "No clip has %s: left out of the mean average precision."
+        logger.warning(text, list_names(untested))
+    return {"per_class": tabulate_labels(scores, names), "untested_labels": untested}
+
+
 def _round_metric(name: str, value: float) -> float:
     """Round to six decimals what counts clips, to four what rests on probabilities."""
-    counts = name in METRICS and METRICS[name].judged == "predictions"
+    metric = METRICS.get(name) or MARK_METRICS.get(name)
+    counts = metric is not None and metric.judged == "predictions"
     return round(value, DECIMALS if counts else SCORE_DECIMALS)
 
 
@@ -114,12 +140,14 @@ def report_intervals(scores: Scores, chosen: str, facts: ClipFacts | None) -> di
     groups = None if is_one_group else groups
     units = group_rows(len(scores.labels), groups)
     found: dict[str, Any] = {}
-    for key in dict.fromkeys((*HEADLINES, *([chosen] if chosen in METRICS else []))):
+    metrics = list_metrics(is_multilabel=scores.is_multilabel)
+    headlines = list_headlines(scores)
+    for key in dict.fromkeys((*headlines, *([chosen] if chosen in metrics else []))):
         if key == "accuracy" and groups is None:
-            right = int((scores.predictions == scores.labels).sum())
+            right = int(scores.is_right.sum())
             interval: Interval | None = wilson_interval(right, len(scores.labels))
         else:
-            interval = _draw_interval(METRICS[key], scores, units)
+            interval = _draw_interval(metrics[key], scores, units)
         found[f"{key}_ci95"] = interval and [_round_metric(key, bound) for bound in interval]
     method = {
         "drawn": "clips" if groups is None else "groups",

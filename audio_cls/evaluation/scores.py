@@ -1,5 +1,6 @@
-"""What probabilities are worth: plain functions of true label ids (N,) and scores (N, L).
+"""What probabilities are worth: plain functions of true labels and scores (N, L).
 
+True labels are ids (N,), or marks (N, L) where a clip may have several: 1 where it has the label.
 Scores are probabilities as predictions.csv holds them, rounded to six decimals. A class without a
 clip, or with nothing but its own clips, has no ranking to judge: it is left out of the means.
 """
@@ -19,7 +20,10 @@ CALIBRATION_BINS = 15  # as in Guo et al. 2017, arXiv:1706.04599, section 2
 
 
 def log_loss(true: Ids, scores: Floats) -> float:
-    """Return the mean of -log p(true label)."""
+    """Return the mean of -log p(true label); of marks, the mean over labels as well."""
+    if true.ndim > 1:
+        given = np.where(true > 0, scores, 1 - scores)
+        return float(-np.log(np.maximum(given, LEAST_PROBABILITY)).mean())
     own = scores[np.arange(len(true)), true]
     return float(-np.log(np.maximum(own, LEAST_PROBABILITY)).mean())
 
@@ -34,7 +38,7 @@ def score_top(true: Ids, scores: Floats, count: int) -> float:
 
 def average_auc(true: Ids, scores: Floats) -> float:
     """Return the mean area under the one-against-rest ROC curves, by ranks (Mann-Whitney)."""
-    is_own = true[:, None] == np.arange(scores.shape[1])
+    is_own = mark_own(true, scores.shape[1])
     positives = is_own.sum(axis=0)
     negatives = len(true) - positives
     has_both = (positives > 0) & (negatives > 0)
@@ -46,18 +50,36 @@ def average_auc(true: Ids, scores: Floats) -> float:
 
 
 def average_precision(true: Ids, scores: Floats) -> float:
-    """Return the mean over classes that occur of the step-wise average precision."""
-    found = [_score_ranking(true == label, scores[:, label]) for label in np.unique(true)]
-    return float(np.mean(found))
+    """Return the mean over classes that occur of the step-wise average precision; else NaN."""
+    found = rank_precisions(mark_own(true, scores.shape[1]), scores)
+    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
 
-def _score_ranking(is_own: NDArray[np.bool_], scores: Floats) -> float:
-    """Sum precision times gain in recall over the distinct thresholds, best first."""
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(is_own[order])
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of each tie
-    gains = np.diff(hits[ends], prepend=0)
-    return float((gains * hits[ends] / (ends + 1)).sum() / hits[-1])
+def mark_own(true: Ids, num_labels: int) -> NDArray[np.bool_]:
+    """Return which clips have which label, (N, L), from ids or marks."""
+    return true > 0 if true.ndim > 1 else true[:, None] == np.arange(num_labels)
+
+
+def rank_precisions(is_own: NDArray[np.bool_], scores: Floats) -> Floats:
+    """Return each label's average precision, (L,); NaN for a label without a clip.
+
+    Precision times gain in recall is summed over the distinct thresholds, best first.
+
+    Args:
+        is_own: Which clips have which label, (N, L).
+        scores: Shape (N, L).
+    """
+    order = np.argsort(-scores, axis=0, kind="stable")
+    ranked = np.take_along_axis(scores, order, axis=0)
+    hits = np.cumsum(np.take_along_axis(is_own, order, axis=0), axis=0)
+    is_end = np.ones(scores.shape, dtype=np.bool_)  # of each tie
+    is_end[:-1] = ranked[1:] != ranked[:-1]
+    reached = np.maximum.accumulate(np.where(is_end, hits, 0), axis=0)
+    gains = np.diff(reached, axis=0, prepend=0)
+    precision = hits / np.arange(1, len(scores) + 1)[:, None]
+    positives = is_own.sum(axis=0)
+    sums = (gains * precision).sum(axis=0)
+    return np.where(positives > 0, sums / np.maximum(positives, 1), np.nan)
 
 
 def equal_error_rate(true: Ids, scores: Floats) -> float:
@@ -84,16 +106,22 @@ def expected_calibration_error(true: Ids, scores: Floats) -> float:
     Guo et al. 2017 (arXiv:1706.04599), equation 3.
     """
     counts, confidence, accuracy = bin_confidence(true, scores)
-    return float((counts * np.abs(accuracy - confidence)).sum() / len(true))
+    return float((counts * np.abs(accuracy - confidence)).sum() / counts.sum())
 
 
 def bin_confidence(true: Ids, scores: Floats) -> tuple[Ids, Floats, Floats]:
     """Put the clips in 15 equal-width bins of confidence.
 
+    Of marks, every clip-label pair is put in by its probability, and is right when the label is
+    there.
+
     Returns:
         Clips, mean confidence and accuracy of each bin, (15,) each; 0 where a bin is empty.
     """
-    confidence, is_right = scores.max(axis=1), scores.argmax(axis=1) == true
+    if true.ndim > 1:
+        confidence, is_right = scores.ravel(), true.ravel() > 0
+    else:
+        confidence, is_right = scores.max(axis=1), scores.argmax(axis=1) == true
     bins = np.clip(
         np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1
     )

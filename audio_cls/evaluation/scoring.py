@@ -8,6 +8,7 @@ computed from them, so that predictions.csv holds exactly what the metrics saw.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,10 @@ from audio_cls.data.batches import (
     make_evaluation_loader,
 )
 from audio_cls.data.windows import aggregate_windows
+from audio_cls.evaluation.marks import HALF
 from audio_cls.evaluation.scores import log_loss
 from audio_cls.model.backbone import Backbone
+from audio_cls.model.note import read_thresholds
 from audio_cls.training.accelerator import Accelerator, choose_num_workers, gather_rows
 
 DECIMALS = 6  # of the probabilities kept
@@ -36,8 +39,15 @@ class Scores:
     """One row a clip, in the clips' order."""
 
     ids: NDArray[np.str_]  # (N,)
-    labels: NDArray[np.int64]  # (N,)
+    labels: NDArray[np.int64]  # ids (N,); multi-label: 1 where a clip has the label, (N, L)
     probabilities: NDArray[np.float64]  # (N, L), rounded to six decimals
+    # Multi-label: the probability from which on each label counts as there, (L,); None for 0.5.
+    thresholds: NDArray[np.float64] | None = None
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Tell whether a clip may have several labels, or none."""
+        return self.labels.ndim > 1
 
     @property
     def loss(self) -> float:
@@ -46,8 +56,27 @@ class Scores:
 
     @property
     def predictions(self) -> NDArray[np.int64]:
-        """Return the most probable label of each clip, (N,); ties go to the smaller label."""
+        """Return the most probable label of each clip, (N,); ties go to the smaller label.
+
+        Multi-label: 1 where a label's probability reaches its threshold, (N, L).
+        """
+        if self.is_multilabel:
+            reached = self.probabilities >= self.own_thresholds
+            return np.asarray(reached, dtype=np.int64)
         return np.asarray(self.probabilities.argmax(axis=1))
+
+    @property
+    def own_thresholds(self) -> NDArray[np.float64]:
+        """Return the thresholds, (L,), 0.5 where none were tuned."""
+        if self.thresholds is None:
+            return np.full(self.probabilities.shape[1], HALF)
+        return self.thresholds
+
+    @property
+    def is_right(self) -> NDArray[np.bool_]:
+        """Return which clips were answered rightly, with all their labels, (N,)."""
+        same = self.labels == self.predictions
+        return np.asarray(same.all(axis=1) if self.is_multilabel else same)
 
 
 @dataclass(frozen=True)
@@ -61,6 +90,8 @@ class Scorer:
     batch_size: int
     num_workers: int
     labels: tuple[str, ...]  # names of the L logits
+    is_multilabel: bool = False
+    thresholds: NDArray[np.float64] | None = None  # of the labels, (L,), where some were tuned
 
     def score(self, model: nn.Module, clips: Clips) -> Scores:
         """Score every clip once. Call on every process; each gets the whole result.
@@ -101,8 +132,12 @@ class Scorer:
         of_clip: list[list[NDArray[np.float64]]] = [[] for _ in range(len(clips))]
         for number, (clip, _, _) in enumerate(windows.windows):
             of_clip[clip].append(rows[number])
-        exact = np.stack([aggregate_windows(np.stack(w), self.audio.aggregate) for w in of_clip])
-        return Scores(clips.ids, clips.labels, exact.round(DECIMALS))
+        merge = functools.partial(
+            aggregate_windows, how=self.audio.aggregate, is_multilabel=self.is_multilabel
+        )
+        exact = np.stack([merge(np.stack(logits)) for logits in of_clip])
+        labels = clips.labels.astype(np.int64)
+        return Scores(clips.ids, labels, exact.round(DECIMALS), self.thresholds)
 
 
 def make_scorer(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) -> Scorer:
@@ -115,4 +150,6 @@ def make_scorer(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) ->
         batch_size=cfg.eval.eval_batch_size,
         num_workers=choose_num_workers(cfg.train.num_workers),
         labels=backbone.labels,
+        is_multilabel=backbone.is_multilabel,
+        thresholds=read_thresholds(backbone),
     )

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from audio_cls.data.facts import ClipFacts
 from audio_cls.evaluation.intervals import wilson_interval
+from audio_cls.evaluation.marks import score_labels
+from audio_cls.evaluation.scores import rank_precisions
 from audio_cls.evaluation.scoring import Scores
 
 NUM_CONFUSIONS = 20
@@ -40,7 +42,13 @@ def list_confusions(scores: Scores, names: Sequence[str]) -> list[Row]:
 
 
 def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
-    """Return the wrong answers that the model was surest of, by id: the labels to listen to."""
+    """Return the wrong answers that the model was surest of, by id: the labels to listen to.
+
+    Multi-label: `label` is the one that was missed, or `prediction` the one that is not there; the
+    other is empty.
+    """
+    if scores.is_multilabel:
+        return _list_wrong_marks(scores, names)
     confidence = scores.probabilities.max(axis=1).round(SCORE_DECIMALS)
     wrong = np.flatnonzero(scores.labels != scores.predictions)
     ranked = sorted(wrong, key=lambda row: (-confidence[row], str(scores.ids[row])))
@@ -55,9 +63,47 @@ def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
     ]
 
 
+def _list_wrong_marks(scores: Scores, names: Sequence[str]) -> list[Row]:
+    """Return the clip-label pairs that are wrong, the surest first."""
+    sure = np.where(scores.labels > 0, 1 - scores.probabilities, scores.probabilities)
+    sure = sure.round(SCORE_DECIMALS)
+    wrong = np.argwhere(scores.labels != scores.predictions)
+    ranked = sorted(wrong, key=lambda at: (-sure[tuple(at)], str(scores.ids[at[0]]), at[1]))
+    return [
+        {
+            "id": str(scores.ids[row]),
+            "label": names[place] if scores.labels[row, place] else "",
+            "prediction": "" if scores.labels[row, place] else names[place],
+            "confidence": float(sure[row, place]),
+        }
+        for row, place in ranked[:NUM_MISTAKES]
+    ]
+
+
+def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
+    """Return how well each label of a multi-label task was found; 0 where it never occurs.
+
+    An average_precision is missing where no clip has the label.
+    """
+    precision, recall, f1 = score_labels(scores.labels, scores.predictions)
+    ranking = rank_precisions(scores.labels > 0, scores.probabilities)
+    table: dict[str, Row] = {}
+    for label, name in enumerate(names):
+        table[name] = {
+            "precision": round(float(precision[label]), 6),
+            "recall": round(float(recall[label]), 6),
+            "f1": round(float(f1[label]), 6),
+            "support": int(scores.labels[:, label].sum()),
+            "threshold": round(float(scores.own_thresholds[label]), 6),
+        }
+        if np.isfinite(ranking[label]):
+            table[name]["average_precision"] = round(float(ranking[label]), SCORE_DECIMALS)
+    return table
+
+
 def tabulate_facts(scores: Scores, facts: ClipFacts) -> dict[str, Any]:
     """Return accuracy by duration, by sampling rate and, where there are groups, by group."""
-    is_right = scores.labels == scores.predictions
+    is_right = scores.is_right
     tables: dict[str, Any] = {
         "by_duration": _tabulate_durations(is_right, facts.seconds),
         "by_sampling_rate": {

@@ -5,6 +5,7 @@ from audio_cls.model.note import (
     find_file,
     read_audio_settings,
     read_temperature,
+    save_decision,
     save_temperature,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "load_trained",
     "read_audio_settings",
     "read_temperature",
+    "save_decision",
     "save_temperature",
 ]

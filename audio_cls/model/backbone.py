@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -49,6 +49,10 @@ logger = logging.getLogger(__name__)
 
 NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
 NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
+PROBLEM_TYPES = {  # ours -> config.json's
+    "single-label": "single_label_classification",
+    "multi-label": "multi_label_classification",
+}
 
 
 @dataclass
@@ -74,8 +78,25 @@ class Backbone:
             merge_adapters(self.model).save_pretrained(folder)
             self.encoder.extractor.save_pretrained(folder)
 
+    @property
+    def problem_type(self) -> Literal["single-label", "multi-label"]:
+        """Return whether one label is chosen, or each label has a probability of its own."""
+        is_multilabel = self.model.config.problem_type == PROBLEM_TYPES["multi-label"]
+        return "multi-label" if is_multilabel else "single-label"
 
-def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -> Backbone:
+    @property
+    def is_multilabel(self) -> bool:
+        """Tell whether each label has a probability of its own."""
+        return self.problem_type == "multi-label"
+
+
+def load_backbone(
+    cfg: ModelConfig,
+    audio: AudioConfig,
+    labels: Sequence[str],
+    *,
+    is_multilabel: bool = False,
+) -> Backbone:
     """Load a checkpoint for training, in evaluation mode. Call on every process; may download.
 
     A head that has exactly these labels, in this order, is kept. Any other is replaced by a new
@@ -85,6 +106,7 @@ def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -
         cfg: Which checkpoint, and whether only its configuration is used.
         audio: Clip length in seconds, normalisation, mask.
         labels: Names of the L labels, in the order of their ids.
+        is_multilabel: Each label is to have a probability of its own.
 
     Raises:
         ModelError: There is no such checkpoint, or it cannot be read or do what is asked.
@@ -96,7 +118,8 @@ def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -
     config.id2label = dict(enumerate(labels))  # int keys: pipeline() looks them up so
     config.label2id = {label: number for number, label in enumerate(labels)}
     setattr(config, NOTE, {name: getattr(audio, name) for name in NOTED})
-    config.problem_type = "single_label_classification"  # pipeline() takes the softmax then
+    # pipeline() takes the softmax or the sigmoid by this.
+    config.problem_type = PROBLEM_TYPES["multi-label" if is_multilabel else "single-label"]
     if cfg.weighted_layer_sum is not None:
         config.use_weighted_layer_sum = cfg.weighted_layer_sum
     if cfg.from_scratch:

@@ -1,23 +1,27 @@
 """What our training notes in config.json beside the network: how clips are heard, and how sure.
 
 The key `audio_cls` holds {max_seconds, window_seconds, hop_seconds, aggregate, repeat_short} and,
-once fitted, temperature. transformers keeps keys that it does not know: stock users are not
-disturbed. Evaluation and prediction read it back and so cut clips into the very windows that
-training judged. A checkpoint from elsewhere has no such key: it gets the defaults.
+once fitted, temperature and, for multi-label, thresholds {label: probability}. transformers keeps
+keys that it does not know: stock users are not disturbed. Evaluation and prediction read it back
+and so cut clips into the very windows that training judged. A checkpoint from elsewhere has no such
+key: it gets the defaults.
 """
 
 from __future__ import annotations
 
 import json
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from transformers.utils.hub import cached_file
 
 from audio_cls.config import AudioConfig
 from audio_cls.demo_data import locate_builtin
-from audio_cls.errors import ModelError, SettingError
+from audio_cls.errors import ModelError, SettingError, list_names
 from audio_cls.model.backbone import NOTE, NOTED, Backbone
 
 AGGREGATES = typing.get_args(typing.get_type_hints(AudioConfig)["aggregate"])
@@ -77,6 +81,29 @@ def read_temperature(backbone: Backbone) -> float:
     return float(value)
 
 
+def read_thresholds(backbone: Backbone) -> NDArray[np.float64] | None:
+    """Return the probability from which on each label counts as there, (L,).
+
+    None where none were tuned: for one label a clip, or a checkpoint from elsewhere.
+
+    Raises:
+        ModelError: The note has no number for one of the labels.
+    """
+    told = _read_note(backbone).get("thresholds")
+    if told is None or not backbone.is_multilabel:
+        return None
+    found = [told.get(label) if isinstance(told, dict) else None for label in backbone.labels]
+    lacking = [
+        label for label, value in zip(backbone.labels, found, strict=True) if not _is_number(value)
+    ]
+    if lacking:
+        raise ModelError(
+            f"config.json's '{NOTE}' has no threshold for {list_names(lacking)}: it holds one a"
+            " label, as training tuned them. Mend the file, or save the model again."
+        )
+    return np.array(found, dtype=np.float64)
+
+
 def find_file(model: str, revision: str | None, name: str) -> Path | None:
     """Return a file that lies beside a model, on this disk or on the Hub; None without one.
 
@@ -95,9 +122,33 @@ def find_file(model: str, revision: str | None, name: str) -> Path | None:
 
 def save_temperature(folder: Path, temperature: float) -> None:
     """Add the temperature to FOLDER/config.json. Main process only."""
+    _add_note(folder, "temperature", temperature)
+
+
+def save_decision(
+    folder: Path,
+    temperature: float,
+    labels: Sequence[str],
+    thresholds: NDArray[np.float64] | None,
+) -> None:
+    """Add to FOLDER/config.json what validation decided. Main process only.
+
+    Args:
+        folder: The run folder.
+        temperature: Of the scores.
+        labels: Names of the L labels.
+        thresholds: Of each label, (L,); None for one label a clip.
+    """
+    save_temperature(folder, temperature)
+    if thresholds is not None:
+        _add_note(folder, "thresholds", dict(zip(labels, thresholds.tolist(), strict=True)))
+
+
+def _add_note(folder: Path, name: str, value: object) -> None:
+    """Add one entry to the note in FOLDER/config.json."""
     path = folder / "config.json"
     config = json.loads(path.read_text("utf-8"))
-    config[NOTE] = {**(config.get(NOTE) or {}), "temperature": temperature}
+    config[NOTE] = {**(config.get(NOTE) or {}), name: value}
     text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)
     partial = path.with_name(".config.json.partial")
     partial.write_text(text + "\n", "utf-8")

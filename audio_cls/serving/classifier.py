@@ -13,10 +13,16 @@ from numpy.typing import NDArray
 from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave, decode_wave
 from audio_cls.data.batches import group_windows
+from audio_cls.data.cells import join_names
 from audio_cls.data.windows import aggregate_windows, apply_temperature, cut_wave, list_windows
 from audio_cls.errors import AudioError
 from audio_cls.model.backbone import Backbone, load_trained
-from audio_cls.model.note import is_calibrated, read_audio_settings, read_temperature
+from audio_cls.model.note import (
+    is_calibrated,
+    read_audio_settings,
+    read_temperature,
+    read_thresholds,
+)
 
 BATCH_SIZE = 16  # windows of one forward pass
 DECIMALS = 6  # of the scores, as in predictions.csv
@@ -24,20 +30,30 @@ DECIMALS = 6  # of the scores, as in predictions.csv
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was heard in one file, or why nothing was."""
+    """What was heard in one file, or why nothing was.
+
+    Where a clip may have several labels, `labels` are those that reach their thresholds, surest
+    first, `label` is these joined by `;` as in predictions.csv, and `score` is of the surest label
+    of all, whether it is among them or not.
+    """
 
     file: str
     label: str | None = None
-    score: float | None = None  # probability of `label`
+    score: float | None = None  # the largest probability
     scores: dict[str, float] | None = None  # probability of every label
     error: str | None = None
+    labels: list[str] | None = None  # multi-label: what is there
 
     def to_row(self) -> dict[str, object]:
-        """Return `{"file", "label", "score", "scores"}`, or `{"file", "error"}`."""
+        """Return `{"file", "label", "score", "scores"}`, or `{"file", "error"}`.
+
+        Multi-label: `labels`, a list, is there as well.
+        """
         if self.error is not None:
             return {"file": self.file, "error": self.error}
         heard = {"label": self.label, "score": self.score, "scores": self.scores}
-        return {"file": self.file, **heard}
+        several = {} if self.labels is None else {"labels": self.labels}
+        return {"file": self.file, **heard, **several}
 
 
 class Classifier:
@@ -60,6 +76,7 @@ class Classifier:
         self.audio = audio
         self.device = device
         self.temperature = temperature  # of the scores; 1 leaves them as the network gave them
+        self.thresholds = read_thresholds(backbone)  # (L,) before the temperature; None for 0.5
         self.model = backbone.model.to(device).eval()  # type: ignore[arg-type] # its own overload
 
     @classmethod
@@ -114,13 +131,29 @@ class Classifier:
                 output = self.model(**moved).logits.float().cpu().numpy().astype(np.float64)
             logits.update(zip(batch, output, strict=True))
         stacked = np.stack([logits[number] for number in range(len(windows))])
-        scores = aggregate_windows(stacked, self.audio.aggregate)
+        is_multilabel = self.backbone.is_multilabel
+        scores = aggregate_windows(stacked, self.audio.aggregate, is_multilabel=is_multilabel)
         if self.temperature != 1.0:
-            scores = apply_temperature(scores, self.temperature)
+            scores = apply_temperature(scores, self.temperature, is_multilabel=is_multilabel)
         return scores.round(DECIMALS)
+
+    def choose_labels(self, scores: NDArray[np.float64]) -> list[str]:
+        """Return the labels that reach their thresholds, surest first, for multi-label scores (L,).
+
+        Thresholds move with the temperature, so that it brings and takes no label.
+        """
+        line = np.full(len(scores), 0.5) if self.thresholds is None else self.thresholds
+        if self.temperature != 1.0:
+            line = apply_temperature(line, self.temperature, is_multilabel=True).round(DECIMALS)
+        there = np.flatnonzero(scores >= line)
+        return [self.backbone.labels[n] for n in sorted(there, key=lambda n: (-scores[n], n))]
 
     def _describe(self, file: str, scores: NDArray[np.float64]) -> Prediction:
         """Name the scores of a file."""
         best = int(scores.argmax())
         named = dict(zip(self.backbone.labels, scores.tolist(), strict=True))
-        return Prediction(file, self.backbone.labels[best], float(scores[best]), named)
+        score = float(scores[best])
+        if not self.backbone.is_multilabel:
+            return Prediction(file, self.backbone.labels[best], score, named)
+        own = self.choose_labels(scores)
+        return Prediction(file, join_names(own), score, named, labels=own)

@@ -20,6 +20,7 @@ from audio_cls.training.session import (
     pin_revisions,
     save_settings,
     set_up_training,
+    settle_task,
 )
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "save_settings",
     "set_threads",
     "set_up_training",
+    "settle_task",
     "start_accelerator",
     "train",
 ]

@@ -172,18 +172,23 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
 def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
     """Return the settings with the commits that the run in `path` started from, when it goes on.
 
-    A data set or a model may have moved on the Hub since; a resumed run must not move with it.
+    A data set or a model may have moved on the Hub since; a resumed run must not move with it. What
+    'auto' meant for its labels stays as well.
     """
     file = path / "run_config.yaml"
     if cfg.train.resume == "never" or not file.is_file():
         return cfg
     tree = yaml.safe_load(file.read_text("utf-8")) or {}
-    data, model = cfg.data, cfg.model
+    data, model, judging = cfg.data, cfg.model, cfg.eval
+    if data.problem_type == "auto":
+        data = dataclasses.replace(data, problem_type=tree["data"]["problem_type"])
+    if judging.metric == "auto":
+        judging = dataclasses.replace(judging, metric=tree["eval"]["metric"])
     if data.dataset_revision is None:
         data = dataclasses.replace(data, dataset_revision=tree["data"]["dataset_revision"])
     if model.model_revision is None:
         model = dataclasses.replace(model, model_revision=tree["model"]["model_revision"])
-    return dataclasses.replace(cfg, data=data, model=model)
+    return dataclasses.replace(cfg, data=data, model=model, eval=judging)
 
 
 def find_resume_point(folder: RunFolder, resume: str) -> Path | None:

@@ -21,7 +21,7 @@ from audio_cls.training.guard import Guard, clip_gradient, explain_memory
 from audio_cls.training.optim import learning_rate_factor, read_learning_rate, set_learning_rate
 from audio_cls.training.progress import Progress
 
-ClipLosses = Callable[..., torch.Tensor]  # (logits (B, L), targets (B,)) -> losses (B,)
+ClipLosses = Callable[..., torch.Tensor]  # (logits (B, L), targets) -> losses (B,)
 Judge = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
 
 
@@ -121,7 +121,7 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
         with nullcontext() if is_last else accelerator.no_sync(run.model):
             batch = batch.to(accelerator.device)
             logits = run.model(**batch.inputs).logits
-            losses = run.clip_losses(logits, batch.labels, label_smoothing=cfg.label_smoothing)
+            losses = run.clip_losses(logits, batch.labels)
             share = (losses * batch.weights).sum()
             accelerator.backward(share * accelerator.num_processes)  # DDP takes the mean
             total += share.detach()

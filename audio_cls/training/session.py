@@ -11,20 +11,20 @@ import time
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from audio_cls import __version__
 from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
+from audio_cls.data.labels import Labels
 from audio_cls.data.source import Source
 from audio_cls.data.variety import make_augmenter
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.learning import prepare_learning
-from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
     choose_num_workers,
@@ -42,6 +42,7 @@ from audio_cls.training.checkpoint import (
     open_run_folder,
     save_run_config,
 )
+from audio_cls.training.costs import make_loss, weigh_clips, weigh_draws
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import compute_factors, make_optimizer
@@ -74,6 +75,17 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
     accelerator.wait_for_everyone()
     start_trackers(accelerator, path)
     return RunFolder(path), adopt_revisions(cfg, path)
+
+
+def settle_task(cfg: RunConfig, labels: Labels) -> RunConfig:
+    """Return the settings with what 'auto' means for these labels: problem type and metric."""
+    kind: Literal["multi-label", "single-label"]
+    kind = "multi-label" if labels.is_multilabel else "single-label"
+    return dataclasses.replace(
+        cfg,
+        data=dataclasses.replace(cfg.data, problem_type=kind),
+        eval=cfg.eval.choose_metric(is_multilabel=labels.is_multilabel),
+    )
 
 
 def pin_revisions(cfg: RunConfig, source: Source, backbone: Backbone) -> RunConfig:
@@ -109,7 +121,14 @@ def set_up_training(
     shape = StepShape(
         cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
     )
-    order = TrainingOrder(len(clips), shape, rank=accelerator.process_index, seed=cfg.train.seed)
+    order = TrainingOrder(
+        len(clips),
+        shape,
+        rank=accelerator.process_index,
+        seed=cfg.train.seed,
+        draws=weigh_draws(clips.labels, cfg.optim),
+        weights=weigh_clips(clips.labels, backbone.labels, cfg.optim),
+    )
     workers = choose_num_workers(cfg.train.num_workers)
     augmenter = make_augmenter(
         cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
@@ -137,7 +156,7 @@ def set_up_training(
         optimizer=optimizer,
         loader=loader,
         order=order,
-        clip_losses=clip_losses,
+        clip_losses=make_loss(clips.labels, backbone.labels, cfg.optim),
         judge=judge,
         save_model=functools.partial(_save_best, accelerator, backbone, folder.path),
         folder=folder,
