@@ -21,6 +21,7 @@ from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave
 from audio_cls.data.augment import change_speed
 from audio_cls.data.clips import Clips, Label
+from audio_cls.data.fillers import EpochDraw
 from audio_cls.data.masking import Encode, FeatureMasker, Inputs
 from audio_cls.data.variety import Augmenter
 from audio_cls.data.windows import choose_crop, list_windows, seconds_to_samples
@@ -153,8 +154,10 @@ class TrainingOrder:
     `epoch` and `first_step` say where iteration starts; a resumed run sets both.
     """
 
-    def __init__(self, num_clips: int, shape: StepShape, *, rank: int, seed: int) -> None:
-        self.num_clips = num_clips
+    def __init__(self, clips: int | EpochDraw, shape: StepShape, *, rank: int, seed: int) -> None:
+        """Take how many clips there are, or how each epoch's are drawn."""
+        self.draw = None if isinstance(clips, int) else clips
+        self.num_clips = clips if isinstance(clips, int) else len(clips)
         self.shape = shape
         self.rank = rank
         self.seed = seed
@@ -174,6 +177,8 @@ class TrainingOrder:
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield this process's batches of `epoch`, from step `first_step` on."""
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_clips)
+        if self.draw is not None:
+            order = self.draw.draw(self.seed, self.epoch)[order]
         per_pass = self.shape.batch_size * self.shape.num_processes
         for step in range(self.first_step, self.steps_per_epoch):
             clips = order[step * self.shape.clips : (step + 1) * self.shape.clips]

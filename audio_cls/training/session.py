@@ -18,6 +18,7 @@ from torch import nn
 from audio_cls import __version__
 from audio_cls.config import RunConfig
 from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
+from audio_cls.data.fillers import plan_epochs
 from audio_cls.data.source import Source
 from audio_cls.data.variety import make_augmenter
 from audio_cls.demo_data import BUILTIN
@@ -107,7 +108,8 @@ def set_up_training(
     shape = StepShape(
         cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
     )
-    order = TrainingOrder(len(clips), shape, rank=accelerator.process_index, seed=cfg.train.seed)
+    drawn = plan_epochs(clips.labels, backbone.labels, cfg.data) or len(clips)
+    order = TrainingOrder(drawn, shape, rank=accelerator.process_index, seed=cfg.train.seed)
     workers = choose_num_workers(cfg.train.num_workers)
     augmenter = make_augmenter(
         cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
