@@ -51,7 +51,9 @@ class DataConfig(Section):
         (), "Keyword spotting: the words, comma-separated; every other label becomes `_unknown_`."
     )
     unknown_from: tuple[str, ...] = setting(
-        (), "Keyword spotting: these labels become `_unknown_`, comma-separated."
+        (),
+        "Keyword spotting: these labels become `_unknown_`, the others are keywords; beats"
+        " --keywords.",
     )
     unknown_share: float | None = setting(
         None,
@@ -61,7 +63,8 @@ class DataConfig(Section):
     )
     silence_from: str | None = setting(
         None,
-        "Add `_silence_` in pieces: a label or a folder of recordings to cut, or 'synthesise'.",
+        "Add `_silence_` in pieces: a label or a folder of recordings to cut, 'synthesise', or"
+        " 'auto' (a label of silence, if there is one, else synthesise).",
     )
     silence_share: float = setting(
         0.1, "`_silence_` pieces per keyword clip; needs --silence-from.", above=0
@@ -162,7 +165,6 @@ class DataConfig(Section):
             not named or self.group_column is not None,
             not named or (self.split_files, self.fold_column, self.folds) == (None, None, None),
             len(set(named)) == len(named),
-            not set(self.keywords) & set(self.unknown_from),
         ]
         texts = [
             "--fold needs --fold-column or --folds, which say what the folds are.",
@@ -174,7 +176,6 @@ class DataConfig(Section):
             "--test-groups and --validation-groups need --group-column, which they are values of.",
             "--split-files or folds already say which clip is tested: leave --test-groups out.",
             f"--test-groups and --validation-groups name a group twice: {', '.join(named)}.",
-            "--keywords and --unknown-from name the same label: give it to one of them.",
         ]
         faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
         if faults:

@@ -34,7 +34,9 @@ from audio_cls.data.vocabulary import check_known
 from audio_cls.errors import DatasetError, list_names
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
+SILENCE_LABELS = (SILENCE, "_background_noise_")  # as Speech Commands calls it, here and there
 RECORDING = "silence_recording"  # column: where a piece still to be dealt to a split was cut from
+AUTO = "auto"  # --silence-from: the label of silence, if there is one, else made noise
 LONG = 1.5  # a clip of silence this many pieces long is a recording to be cut
 
 Tables = dict[str, Dataset]
@@ -108,17 +110,18 @@ def rename_labels(order: Names, cfg: DataConfig) -> dict[str, str]:
     Raises:
         DatasetError: The settings name a label that does not exist.
     """
-    check_known(cfg.keywords, order, "--keywords")
+    keywords = () if cfg.unknown_from else cfg.keywords
+    check_known(keywords, order, "--keywords")
     check_known(cfg.unknown_from, order, "--unknown-from")
     renamed = {name: name for name in order}
     for name in order:
-        is_word = name in cfg.keywords if cfg.keywords else name not in cfg.unknown_from
-        if name == SILENCE or name == cfg.silence_from:
+        is_word = name in keywords if keywords else name not in cfg.unknown_from
+        if name in (*SILENCE_LABELS, cfg.silence_from):
             renamed[name] = SILENCE
         elif not is_word:
             renamed[name] = UNKNOWN
     # As the user ordered the keywords, so are the classes.
-    return {name: renamed[name] for name in (*cfg.keywords, *order)}
+    return {name: renamed[name] for name in (*keywords, *order)}
 
 
 def _add_silence(
@@ -138,7 +141,7 @@ def _add_silence(
         wanted = _count_wanted(split, first, names, cfg)
         long = _find_recordings(table, audio_column, cells.clips[split], own_ids, cfg)
         pieces = cut_recordings(list(long.values()), cfg.silence_seconds, wanted) if long else []
-        if split == first and not pieces:
+        if split == first and not long:
             pieces = _find_elsewhere(wanted, names, cfg)
         kept = [row for row in range(len(table)) if row not in long]
         table = _name_clips(_leave_out(table, long), own_ids[kept])
@@ -170,7 +173,7 @@ def _find_recordings(
     found = {}
     undecoded = table.with_format(None)
     for row, own in enumerate(clips):
-        if own and own[0] in (cfg.silence_from, SILENCE):
+        if own and own[0] in (cfg.silence_from, *SILENCE_LABELS):
             cell = undecoded[row][audio_column] or {}
             one = Recording(str(ids[row]), cell.get("bytes"), cell.get("path"))
             if measure_seconds(one) > LONG * cfg.silence_seconds:
@@ -182,17 +185,19 @@ def _find_elsewhere(
     count: int, names: Mapping[str, list[str | None]], cfg: DataConfig
 ) -> list[SilencePiece]:
     """Return pieces of a folder's recordings, or made ones; none where a label has short clips."""
-    if cfg.silence_from == SYNTHESISE:
-        return make_silence(count, cfg.silence_seconds, cfg.split_seed)
     folder = _find_folder(cfg)
     if folder is not None:
         return cut_recordings(list_recordings(folder), cfg.silence_seconds, count)
-    if any(SILENCE in own for own in names.values()):
+    has_label = any(SILENCE in own for own in names.values())
+    if cfg.silence_from == SYNTHESISE or (cfg.silence_from == AUTO and not has_label):
+        return make_silence(count, cfg.silence_seconds, cfg.split_seed)
+    if has_label:
         return []
     labels = sorted({name for own in names.values() for name in own if name})
     raise DatasetError(
         f"--silence-from '{cfg.silence_from}' is no folder and no label: the labels are"
-        f" {list_names(labels)}. Give one of them, a folder of recordings, or '{SYNTHESISE}'."
+        f" {list_names(labels)}. Give one of them, a folder of recordings, '{SYNTHESISE}', or"
+        f" '{AUTO}'."
     )
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from audio_cls.config import EvalConfig
 from audio_cls.data.clips import Clips
 from audio_cls.data.facts import ClipFacts
+from audio_cls.evaluation.detection import report_detection
 from audio_cls.evaluation.external import Metric, load_metric
 from audio_cls.evaluation.intervals import (
     Interval,
@@ -94,6 +95,7 @@ def report_scores(
         "loss": _round_metric("loss", scores.loss),
         **report_intervals(scores, cfg.metric_key, facts),
         "num_examples": len(scores.labels),
+        **report_detection(scores, names, facts.seconds if facts is not None else None),
         "per_class": tabulate_classes(scores.labels, scores.predictions, names),
         "top_confusions": list_confusions(scores, names),
         "confident_mistakes": list_mistakes(scores, names),
