@@ -7,6 +7,7 @@ machine.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
         logger.warning(
             "Validation and test are the same clips: the test score is the best epoch's."
         )
-    _check_parts(parts, pool)
+    _check_parts(parts, whole)
     return Splits(parts["train"], parts["validation"], parts["test"], names, origins, is_shared)
 
 
@@ -182,8 +183,9 @@ def _take_fold(pool: Pool, cfg: DataConfig) -> _Draft:
 def _take_groups(pool: Pool, cfg: DataConfig) -> _Draft:
     """Take the clips of the named groups, out of all given splits; the others are train."""
     assert pool.groups is not None
-    names = name_splits(list(pool.given), cfg)
-    given = dict.fromkeys(names.values())
+    is_shared = cfg.test_split == "validation"  # says who is tested, not which split is left out
+    named = dataclasses.replace(cfg, test_split=None if is_shared else cfg.test_split)
+    given = dict.fromkeys(name_splits(list(pool.given), named).values())
     rows = keep_labelled(np.concatenate([pool.given[name] for name in given]), pool)
     parts = {"train": rows}
     for role, wanted in (("test", cfg.test_groups), ("validation", cfg.validation_groups)):

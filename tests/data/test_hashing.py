@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from word_folders import write_words
+from word_sounds import write_words
 
 from audio_cls.config import DataConfig
 from audio_cls.data import load_source, make_splits, pool_clips, read_labels

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import ClassLabel
-from word_folders import WORDS, make_word_tables, spotting, write_words
+from word_sounds import WORDS, make_word_tables, spotting, write_words
 
 from audio_cls.config import DataConfig
 from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from word_folders import RATE, make_noise_wav
+from word_sounds import RATE, make_noise_wav
 
 from audio_cls.data.silence import (
     NOISE_DB,
