@@ -13,7 +13,7 @@ import os
 import sys
 import textwrap
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 import click
@@ -96,7 +96,7 @@ class SettingsCommand(OneLineCommand):
         except AudioClsError as error:
             raise click.UsageError(str(error), ctx) from error
         if preset is not None:
-            own = {param.name for param in self.params}
+            own = {param.name for param in self.params} - _list_strange(preset, typed)
             ctx.default_map = {name: value for name, value in preset.values.items() if name in own}
         ctx.meta[PRESET_KEY] = preset
         return super().parse_args(ctx, args)
@@ -107,6 +107,13 @@ def _find_preset(name: str | None, dataset: str | None) -> Preset | None:
     if name is not None:
         return load_preset(name)
     return find_preset_for(dataset) if dataset is not None else None
+
+
+def _list_strange(preset: Preset, typed: Mapping[str, Any]) -> set[str]:
+    """Name the settings of a preset that mean nothing for another data set than its own."""
+    own = preset.values.get("dataset")
+    is_other = own is not None and typed.get("dataset") not in (None, own)
+    return {"dataset_config", "dataset_revision"} if is_other else set()
 
 
 def make_option(one: Setting) -> Callable[[Any], Any]:

@@ -52,8 +52,37 @@ class DataConfig(Section):
     merge_rare_into: str | None = setting(
         None, "Make the labels below --min-clips-per-label this one label instead."
     )
+    keywords: tuple[str, ...] = setting(
+        (), "Keyword spotting: the words, comma-separated; every other label becomes `_unknown_`."
+    )
+    unknown_from: tuple[str, ...] = setting(
+        (),
+        "Keyword spotting: these labels become `_unknown_`, the others are keywords; beats"
+        " --keywords.",
+    )
+    unknown_share: float | None = setting(
+        None,
+        "`_unknown_` clips per keyword clip, drawn anew each epoch, fixed in validation and test;"
+        " default: all there are.",
+        above=0,
+    )
+    silence_from: str | None = setting(
+        None,
+        "Add `_silence_` in pieces: a label or a folder of recordings to cut, 'synthesise', or"
+        " 'auto' (a label of silence, if there is one, else synthesise).",
+    )
+    silence_share: float = setting(
+        0.1, "`_silence_` pieces per keyword clip; needs --silence-from.", above=0
+    )
+    silence_seconds: Seconds = setting(1.0, "Length of a piece of silence, in seconds.", above=0)
     group_column: str | None = setting(
         None, "Keep clips that share this value (speaker, track) in one split."
+    )
+    test_groups: tuple[str, ...] = setting(
+        (), "Test on the clips of these groups, whatever split they were in; comma-separated."
+    )
+    validation_groups: tuple[str, ...] = setting(
+        (), "Choose the best epoch by the clips of these groups, comma-separated."
     )
     train_split: str = setting("train", "Name of the training split.")
     validation_split: str | None = setting(
@@ -70,9 +99,10 @@ class DataConfig(Section):
     test_size: float = setting(
         0.1, "Share of train cut off when there is no test split.", above=0, maximum=0.9
     )
-    split_method: Literal["stratified", "shuffled"] = setting(
+    split_method: Literal["stratified", "shuffled", "hash"] = setting(
         "stratified",
-        "How missing splits are cut: every class in its share, or a plain shuffle.",
+        "How missing splits are cut: every class in its share, a plain shuffle, or by the hash of"
+        " the file's name up to `_nohash_`, as Speech Commands does.",
     )
     split_seed: int = setting(
         42, "Seed of the cut; apart from --seed so that seeds share their splits.", minimum=0
@@ -129,6 +159,7 @@ class DataConfig(Section):
             SettingError: The text has every fault.
         """
         both = sorted(set(self.keep_labels) & set(self.drop_labels))
+        named = (*self.test_groups, *self.validation_groups)
         pairs = [
             self.fold is None or self.fold_column is not None or self.folds is not None,
             self.fold_column is None or self.fold is not None or self.folds is not None,
@@ -136,6 +167,9 @@ class DataConfig(Section):
             self.split_files_sha256 is None or self.split_files is not None,
             self.split_files is None or (self.fold_column is None and self.folds is None),
             not both,
+            not named or self.group_column is not None,
+            not named or (self.split_files, self.fold_column, self.folds) == (None, None, None),
+            len(set(named)) == len(named),
         ]
         texts = [
             "--fold needs --fold-column or --folds, which say what the folds are.",
@@ -144,6 +178,9 @@ class DataConfig(Section):
             "--split-files-sha256 needs --split-files.",
             "--split-files and folds both say which clip is tested: give one of them.",
             f"--keep-labels and --drop-labels both name {', '.join(both)}: choose one.",
+            "--test-groups and --validation-groups need --group-column, which they are values of.",
+            "--split-files or folds already say which clip is tested: leave --test-groups out.",
+            f"--test-groups and --validation-groups name a group twice: {', '.join(named)}.",
         ]
         faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
         if faults:

@@ -22,6 +22,7 @@ from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave
 from audio_cls.data.augment import change_speed
 from audio_cls.data.clips import Clips, Label
+from audio_cls.data.fillers import EpochDraw
 from audio_cls.data.masking import Encode, FeatureMasker, Inputs
 from audio_cls.data.variety import Augmenter
 from audio_cls.data.windows import choose_crop, list_windows, seconds_to_samples
@@ -163,7 +164,7 @@ class TrainingOrder:
 
     def __init__(
         self,
-        num_clips: int,
+        clips: int | EpochDraw,
         shape: StepShape,
         *,
         rank: int,
@@ -171,12 +172,14 @@ class TrainingOrder:
         draws: NDArray[np.float64] | None = None,
         weights: NDArray[np.float64] | None = None,
     ) -> None:
-        self.num_clips = num_clips
+        """Take how many clips there are, or how each epoch's are drawn."""
+        self.draw = None if isinstance(clips, int) else clips
+        self.num_clips = clips if isinstance(clips, int) else len(clips)
         self.shape = shape
         self.rank = rank
         self.seed = seed
         self.draws = draws
-        self.weights = np.ones(num_clips) if weights is None else weights
+        self.weights = weights
         self.epoch = 0
         self.first_step = 0
 
@@ -197,7 +200,7 @@ class TrainingOrder:
         per_pass = self.shape.batch_size * self.shape.num_processes
         for step in range(self.first_step, self.steps_per_epoch):
             places = np.arange(len(order))[step * self.shape.clips :][: self.shape.clips]
-            whole = self.weights[order[places]].sum()
+            whole = len(places) if self.weights is None else self.weights[order[places]].sum()
             for start in range(0, len(places), per_pass):
                 shared = places[start : start + per_pass]
                 own = np.array_split(shared, self.shape.num_processes)[self.rank]
@@ -211,6 +214,8 @@ class TrainingOrder:
         """Return the clips of the epoch in their order; pure in (seed, epoch)."""
         rng = np.random.default_rng((self.seed, self.epoch))
         order = rng.permutation(self.num_clips)
+        if self.draw is not None:
+            order = self.draw.draw(self.seed, self.epoch)[order]
         return order if self.draws is None else draw_in_proportion(order, self.draws, rng)
 
     def group_steps(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:

@@ -17,7 +17,9 @@ from audio_cls.data.audio import decode_clips, read_clip_ids
 from audio_cls.data.batches import Clips
 from audio_cls.data.cuts import cap_rows
 from audio_cls.data.faults import check_faults, find_faults
+from audio_cls.data.fillers import read_fillers
 from audio_cls.data.folds import fold_pool
+from audio_cls.data.keywords import RECORDING
 from audio_cls.data.labels import Labels
 from audio_cls.data.leaks import (
     Duplicate,
@@ -80,6 +82,8 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
         targets=None
         if labels.targets is None
         else np.concatenate([labels.targets[name] for name in source.splits]),
+        recordings=_read_recordings(source),
+        fillers=read_fillers(labels.names, cfg),
     )
     return fold_pool(pool, cfg)
 
@@ -192,6 +196,15 @@ def _read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str
         names = kind.names if isinstance(kind, ClassLabel) else None
         texts += [_to_text(names[cell] if names and cell is not None else cell) for cell in cells]
     return np.array(texts, dtype=np.str_)
+
+
+def _read_recordings(source: Source) -> NDArray[np.str_] | None:
+    """Read what pieces of silence were cut from, '' for other clips; None without such pieces."""
+    tables = source.splits.values()
+    if not all(RECORDING in table.column_names for table in tables):
+        return None
+    names = np.concatenate([np.array(table[RECORDING][:], dtype=np.str_) for table in tables])
+    return names if (names != "").any() else None
 
 
 def _to_text(cell: object) -> str:

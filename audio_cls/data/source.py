@@ -17,6 +17,7 @@ from datasets import Audio, Dataset
 from audio_cls.config import DataConfig
 from audio_cls.data.folder import read_file, read_folder
 from audio_cls.data.found import TABLE_SUFFIXES, Found
+from audio_cls.data.keywords import describe_spotting, is_spotting, spot_keywords
 from audio_cls.data.remote import is_remote, parse_hub_place, read_hub_place, read_url
 from audio_cls.data.repository import read_repository
 from audio_cls.demo_data import locate_builtin
@@ -43,6 +44,8 @@ class Source:
 def load_source(cfg: DataConfig) -> Source:
     """Find the data set and open its splits without decoding a clip. Downloads.
 
+    For keyword spotting the labels are renamed and pieces of silence added (keywords.py).
+
     Raises:
         DatasetError: There is no such data set, configuration or audio column, or the Hub says no.
     """
@@ -51,16 +54,20 @@ def load_source(cfg: DataConfig) -> Source:
     name, is_local, found = _find(cfg.dataset, cfg)
     column = find_audio_column(next(iter(found.splits.values())).features, cfg.audio_column)
     undecoded = Audio(decode=False)
+    splits = {key: table.cast_column(column, undecoded) for key, table in found.splits.items()}
+    key = f"{found.key or found.revision}/{found.config}/{column}"
+    if is_spotting(cfg):
+        splits, key = spot_keywords(splits, column, cfg), f"{key}/{describe_spotting(cfg)}"
     return Source(
         id=cfg.dataset if is_local else name,
         name=name,
         is_local=is_local,
         config=found.config,
         revision=found.revision,
-        content_key=f"{found.key or found.revision}/{found.config}/{column}",
+        content_key=key,
         license=found.license,
         audio_column=column,
-        splits={key: table.cast_column(column, undecoded) for key, table in found.splits.items()},
+        splits=splits,
     )
 
 

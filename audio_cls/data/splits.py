@@ -7,41 +7,29 @@ machine.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.cuts import Groups, Marks, Rows, cut_rows
+from audio_cls.data.cuts import Rows, cut_rows
+from audio_cls.data.dealing import fill_in, hide_silence
 from audio_cls.data.found import SPLIT_NAMES
-from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.hashing import cut_by_hash
 from audio_cls.data.lists import load_lists, match_ids
+from audio_cls.data.pool import Pool, join_shared_groups, keep_labelled
 from audio_cls.data.strata import list_classes
+from audio_cls.data.vocabulary import check_known
 from audio_cls.errors import DatasetError, list_names
+
+__all__ = ["ROLES", "Pool", "Splits", "make_splits", "name_splits", "sort_folds"]
 
 ROLES = ("train", "validation", "test")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """All clips of the given splits, one after the other; N of them."""
-
-    labels: NDArray[np.int64]  # (N,), UNUSABLE where a clip has no label
-    ids: NDArray[np.str_]  # (N,), each once
-    groups: Groups | None  # (N,), the group column as text
-    folds: NDArray[np.str_] | None  # (N,), the fold column as text, empty where there is none
-    given: dict[str, Rows]  # split name -> its rows
-    targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
-
-    @property
-    def marks(self) -> Marks:
-        """Return the labels to balance by: ids (N,), or rows of marks (N, L) if multi-label."""
-        return self.labels if self.targets is None else self.targets
 
 
 @dataclass(frozen=True)
@@ -79,10 +67,13 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
         DatasetError: A named split, fold or list does not exist, or too few clips or groups are
             left to cut.
     """
+    whole, pool = pool, hide_silence(pool, cfg)
     if cfg.split_files is not None:
         draft = _take_listed(pool, cfg)
     elif cfg.fold is not None:
         draft = _take_fold(pool, cfg)
+    elif cfg.test_groups or cfg.validation_groups:
+        draft = _take_groups(pool, cfg)
     else:
         draft = _take_given(pool, cfg)
     parts, origins = dict(draft.parts), dict(draft.origins)
@@ -93,8 +84,12 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
             continue
         how = "by group" if pool.groups is not None else cfg.split_method
         origins[role] = f"cut from '{names['train']}' ({how}, {share:g}, seed {cfg.split_seed})"
-        parts["train"], parts[role] = _cut(parts["train"], pool, share / share_left, cfg)
+        if how == "hash":
+            parts["train"], parts[role] = cut_by_hash(parts["train"], pool.ids, role, cfg)
+        else:
+            parts["train"], parts[role] = _cut(parts["train"], pool, share / share_left, cfg)
         share_left -= share
+    parts, origins = fill_in(parts, origins, whole, cfg)
     is_shared = "test" not in parts or parts["test"] is parts["validation"]
     if is_shared:
         parts["test"], origins["test"] = parts["validation"], "the validation clips again"
@@ -102,7 +97,7 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
         logger.warning(
             "Validation and test are the same clips: the test score is the best epoch's."
         )
-    _check_parts(parts, pool)
+    _check_parts(parts, whole)
     return Splits(parts["train"], parts["validation"], parts["test"], names, origins, is_shared)
 
 
@@ -134,10 +129,10 @@ def name_splits(available: list[str], cfg: DataConfig) -> dict[str, str]:
 
 def _take_given(pool: Pool, cfg: DataConfig) -> _Draft:
     """Take the splits that the data set brings."""
-    given = {name: _keep_labelled(rows, pool) for name, rows in pool.given.items()}
+    given = {name: keep_labelled(rows, pool) for name, rows in pool.given.items()}
     names = name_splits(list(given), cfg)
     if pool.groups is not None:
-        names, given = _pool_shared_groups(names, given, pool.groups)
+        names, given = join_shared_groups(names, given, pool.groups)
     origins = {role: f"split '{name}'" for role, name in names.items()}
     return _Draft({role: given[name] for role, name in names.items()}, names, origins)
 
@@ -150,7 +145,7 @@ def _take_listed(pool: Pool, cfg: DataConfig) -> _Draft:
     unlisted = len(pool.ids) - sum(map(len, rows.values()))
     if unlisted:
         logger.info("--split-files: %d clips are in no list and are left out.", unlisted)
-    parts = {role: _keep_labelled(own, pool) for role, own in rows.items()}
+    parts = {role: keep_labelled(own, pool) for role, own in rows.items()}
     origin = f"listed at {lists.place} (sha256 {lists.sha256[:12]})"
     name = "+".join(pool.given)
     return _Draft(parts, dict.fromkeys(parts, name), dict.fromkeys(parts, origin))
@@ -160,7 +155,7 @@ def _take_fold(pool: Pool, cfg: DataConfig) -> _Draft:
     """Test on one fold, validate on the next (or a cut), train on the others."""
     assert pool.folds is not None
     folds = pool.folds
-    rows = _keep_labelled(np.arange(len(folds)), pool)
+    rows = keep_labelled(np.arange(len(folds)), pool)
     known = sort_folds({str(fold) for fold in folds[rows]} - {""})
     names = known if cfg.folds is None else [str(number + 1) for number in range(cfg.folds)]
     if cfg.fold not in names:
@@ -186,6 +181,28 @@ def _take_fold(pool: Pool, cfg: DataConfig) -> _Draft:
     return _Draft(parts, dict.fromkeys(parts, "+".join(pool.given)), origins)
 
 
+def _take_groups(pool: Pool, cfg: DataConfig) -> _Draft:
+    """Take the clips of the named groups, out of all given splits; the others are train."""
+    assert pool.groups is not None
+    is_shared = cfg.test_split == "validation"  # says who is tested, not which split is left out
+    named = dataclasses.replace(cfg, test_split=None if is_shared else cfg.test_split)
+    given = dict.fromkeys(name_splits(list(pool.given), named).values())
+    rows = keep_labelled(np.concatenate([pool.given[name] for name in given]), pool)
+    parts = {"train": rows}
+    for role, wanted in (("test", cfg.test_groups), ("validation", cfg.validation_groups)):
+        check_known(wanted, sorted(set(pool.groups[rows].tolist())), f"--{role}-groups", "group")
+        if wanted:
+            parts[role] = rows[np.isin(pool.groups[rows], wanted)]
+            parts["train"] = np.setdiff1d(parts["train"], parts[role])
+    origins = {
+        "test": f"group {list_names(cfg.test_groups)} of column '{cfg.group_column}'",
+        "validation": f"group {list_names(cfg.validation_groups)} of column '{cfg.group_column}'",
+        "train": f"the other groups of column '{cfg.group_column}'",
+    }
+    label = "+".join(given)
+    return _Draft(parts, dict.fromkeys(parts, label), {role: origins[role] for role in parts})
+
+
 def sort_folds(folds: set[str]) -> list[str]:
     """Order folds by number where all are numbers, else by spelling.
 
@@ -193,12 +210,6 @@ def sort_folds(folds: set[str]) -> list[str]:
     (['9', '10'], ['a', 'b'])
     """
     return sorted(folds, key=int) if all(f.isdecimal() for f in folds) else sorted(folds)
-
-
-def _keep_labelled(rows: Rows, pool: Pool) -> Rows:
-    """Leave out clips without a usable label."""
-    kept: Rows = rows[pool.labels[rows] != UNUSABLE]
-    return kept
 
 
 def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
@@ -215,7 +226,7 @@ def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, R
         pool.marks[rows],
         groups,
         share=share,
-        method=cfg.split_method,
+        method="shuffled" if cfg.split_method == "shuffled" else "stratified",
         seed=cfg.split_seed,
     )
 
@@ -236,25 +247,3 @@ def _check_parts(parts: Mapping[str, Rows], pool: Pool) -> None:
             len(judged - heard),
             len(judged | heard),
         )
-
-
-def _pool_shared_groups(
-    names: dict[str, str], given: Mapping[str, Rows], groups: Groups
-) -> tuple[dict[str, str], dict[str, Rows]]:
-    """Merge the given splits into train when they share groups; else leave them as they are."""
-    seen: dict[str, str] = {}
-    shared: set[str] = set()
-    for name in dict.fromkeys(names.values()):
-        for group in np.unique(groups[given[name]]):
-            if seen.setdefault(str(group), name) != name:
-                shared.add(str(group))
-    if not shared:
-        return names, dict(given)
-    logger.warning(
-        "The given splits share %d groups (%s): all are pooled and cut anew by group.",
-        len(shared),
-        list_names(sorted(shared)),
-    )
-    pooled = np.concatenate([given[name] for name in dict.fromkeys(names.values())])
-    label = "+".join(dict.fromkeys(names.values()))
-    return {"train": label}, {label: np.sort(pooled)}

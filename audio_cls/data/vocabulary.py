@@ -23,10 +23,10 @@ def choose_names(cells: Cells, cfg: DataConfig) -> Cells:
     """
     kept = list(cells.order)
     if cfg.keep_labels:
-        _check_known(cfg.keep_labels, cells.order, "--keep-labels")
+        check_known(cfg.keep_labels, cells.order, "--keep-labels")
         kept = [name for name in kept if name in set(cfg.keep_labels)]
     if cfg.drop_labels:
-        _check_known(cfg.drop_labels, cells.order, "--drop-labels")
+        check_known(cfg.drop_labels, cells.order, "--drop-labels")
         kept = [name for name in kept if name not in set(cfg.drop_labels)]
     renamed = {name: name for name in kept}
     if cfg.min_clips_per_label is not None:
@@ -48,12 +48,18 @@ def count_clips(cells: Cells) -> Counter[str]:
     return Counter(name for clips in cells.clips.values() for names in clips for name in names)
 
 
-def _check_known(wanted: Sequence[str], known: Names, flag: str) -> None:
-    """Refuse a label that the data set does not have."""
+def check_known(
+    wanted: Sequence[str], known: Sequence[str], flag: str, what: str = "label"
+) -> None:
+    """Refuse a label, or what else a flag names, that the data set does not have.
+
+    Raises:
+        DatasetError: The text has the known names.
+    """
     for name in wanted:
         if name not in known:
             raise DatasetError(
-                f"{flag}: there is no label '{name}': the labels are {list_names(known)}."
+                f"{flag}: there is no {what} '{name}': the {what}s are {list_names(known)}."
                 f"{suggest_name(name, known)}"
             )
 

@@ -15,6 +15,7 @@ from audio_cls.config import EvalConfig
 from audio_cls.data.clips import Clips
 from audio_cls.data.facts import ClipFacts
 from audio_cls.errors import list_names
+from audio_cls.evaluation.detection import report_detection
 from audio_cls.evaluation.external import Metric, load_metric
 from audio_cls.evaluation.intervals import (
     Interval,
@@ -106,6 +107,7 @@ def report_scores(
         "loss": _round_metric("loss", scores.loss),
         **report_intervals(scores, cfg.metric_key, facts),
         "num_examples": len(scores.labels),
+        **report_detection(scores, names, facts.seconds if facts is not None else None),
         **_report_classes(scores, names),
         "confident_mistakes": list_mistakes(scores, names),
         **(tabulate_facts(scores, facts) if facts is not None else {}),

@@ -74,6 +74,8 @@ class CardData:
     test_split: Markdown
     interval_sentence: Markdown
     metrics: list[tables.Row]
+    detection: list[tables.Row]
+    detection_note: Markdown
     per_class: list[tables.Row]
     per_class_note: Markdown
     confusions: list[Markdown]
@@ -210,6 +212,8 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         test_split=words.describe_test(record),
         interval_sentence=words.make_interval_sentence(record),
         metrics=tables.make_metric_rows(record),
+        detection=tables.make_detection_rows(record),
+        detection_note=words.make_detection_note(record),
         per_class=classes,
         per_class_note=words.make_class_note(record, len(classes)),
         confusions=words.make_confusions(record),

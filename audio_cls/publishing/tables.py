@@ -61,6 +61,24 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
     return rows
 
 
+def make_detection_rows(record: RunRecord) -> list[Row]:
+    """Return a row per operating point of a keyword spotter; none for other classifiers."""
+    detection = record.section("test").get("detection")
+    points = detection.get("points") if isinstance(detection, Mapping) else None
+    rows: list[Row] = []
+    for point in points if isinstance(points, list) else []:
+        allowed = f"{100 * float(point.get('allowed_false_rejects', 0)):g} %"
+        hourly, bounds = (
+            point.get("false_accepts_per_hour"),
+            point.get("false_accepts_per_hour_ci95"),
+        )
+        cell = "not reached" if hourly is None else f"{hourly:g}"
+        if bounds:
+            cell += f" ({bounds[0]:g} to {bounds[1]:g})"
+        rows.append([allowed, Markdown(to_number(point.get("threshold"))), cell])
+    return rows
+
+
 def make_class_rows(record: RunRecord) -> list[Row]:
     """Return a row per class; of more than `MAX_CLASSES`, those with the lowest F1."""
     classes = read_classes(record)

@@ -6,6 +6,8 @@ run; nothing general.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from audio_cls.config import AudioConfig
 from audio_cls.publishing.leaderboard import (
     describe_cut,
@@ -17,6 +19,7 @@ from audio_cls.publishing.markdown import (
     Markdown,
     escape,
     to_code,
+    to_duration,
     to_number,
     to_sentence,
 )
@@ -43,6 +46,21 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
         f"{50 * (high - low):.1f}",
         f"{low:.3f}",
         f"{high:.3f}",
+    )
+
+
+def make_detection_note(record: RunRecord) -> Markdown:
+    """Say on how much sound without keywords false accepts were counted; nothing for others."""
+    detection = record.section("test").get("detection")
+    if not isinstance(detection, Mapping):
+        return Markdown("")
+    return to_sentence(
+        "How often a keyword fires in {} clips without one ({}), at the threshold that misses no"
+        " more than so many of {} keyword clips. So little sound cannot show how seldom a good"
+        " spotter fires: read the interval.",
+        detection.get("other_clips"),
+        to_duration(detection.get("other_seconds")),
+        detection.get("keyword_clips"),
     )
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from audio_cls import __version__
 from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
+from audio_cls.data.fillers import plan_epochs
 from audio_cls.data.labels import Labels
 from audio_cls.data.source import Source
 from audio_cls.data.variety import make_augmenter
@@ -122,7 +123,7 @@ def set_up_training(
         cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
     )
     order = TrainingOrder(
-        len(clips),
+        plan_epochs(clips.labels, backbone.labels, cfg.data) or len(clips),
         shape,
         rank=accelerator.process_index,
         seed=cfg.train.seed,

@@ -263,3 +263,62 @@ def test_clips_in_no_list_are_left_out_and_missing_lists_are_cut(
     check_disjoint(splits, set(range(50)))
     assert len(splits.validation) == 4 and splits.test.tolist() == list(range(40, 50))
     assert "10 clips are in no list" in caplog.text
+
+
+def make_speakers() -> Pool:
+    """Return 60 clips of six speakers, the last 12 in a given test split that shares speakers."""
+    speakers = np.array(list("abcdef") * 10)
+    return make_pool(np.arange(60) % 5, groups=speakers, sizes={"train": 48, "test": 12})
+
+
+def test_named_groups_are_the_test_and_the_validation() -> None:
+    cfg = DataConfig(group_column="speaker", test_groups=("b", "e"), validation_groups=("a",))
+    pool = make_speakers()
+    splits = make_splits(pool, cfg)
+    assert pool.groups is not None
+    heard = {role: set(pool.groups[rows].tolist()) for role, rows in splits.items()}
+    assert heard == {"train": {"c", "d", "f"}, "validation": {"a"}, "test": {"b", "e"}}
+    check_disjoint(splits, set(range(60)))
+    assert splits.origins["test"] == "group b, e of column 'speaker'"
+
+
+def test_the_split_that_no_group_is_named_for_is_cut_by_group() -> None:
+    pool = make_speakers()
+    splits = make_splits(pool, DataConfig(group_column="speaker", test_groups=("b", "e")))
+    assert pool.groups is not None
+    heard = [set(pool.groups[rows].tolist()) for _, rows in splits.items()]
+    assert heard[2] == {"b", "e"} and not heard[0] & heard[1] and len(heard[1]) == 1
+
+
+def test_named_groups_can_be_validation_and_test_at_once() -> None:
+    cfg = DataConfig(group_column="speaker", validation_groups=("a", "b"), test_split="validation")
+    splits = make_splits(make_speakers(), cfg)
+    assert splits.test_is_validation and len(splits.train) == 40 and len(splits.test) == 20
+
+
+def test_a_group_that_does_not_exist_is_refused_with_the_groups() -> None:
+    with pytest.raises(DatasetError, match="no group 'x': the groups are a, b"):
+        make_splits(make_speakers(), DataConfig(group_column="s", test_groups=("x",)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"test_groups": ("a",)},
+        {"test_groups": ("a",), "validation_groups": ("a",), "group_column": "s"},
+        {"test_groups": ("a",), "group_column": "s", "folds": 3},
+    ],
+)
+def test_named_groups_need_a_column_and_no_other_division(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="--test-groups"):
+        DataConfig(**settings)
+
+
+def test_clips_without_a_group_are_no_shared_group() -> None:
+    """The official silence of Speech Commands has no speaker."""
+    groups = np.array(["a", "b", "", "c", "d", "", "e", ""])
+    pool = make_pool(
+        np.arange(8) % 2, groups=groups, sizes={"train": 3, "validation": 3, "test": 2}
+    )
+    splits = make_splits(pool, DataConfig(group_column="speaker"))
+    assert splits.origins["test"] == "split 'test'" and splits.test.tolist() == [6, 7]

@@ -1,0 +1,66 @@
+"""All clips of a data set's given splits in one row of columns, before train and test are made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.data.cuts import Groups, Marks, Rows
+from audio_cls.data.fillers import Fillers
+from audio_cls.data.labels import UNUSABLE
+from audio_cls.errors import list_names
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All clips of the given splits, one after the other; N of them."""
+
+    labels: NDArray[np.int64]  # (N,), UNUSABLE where a clip has no label
+    ids: NDArray[np.str_]  # (N,), each once
+    groups: Groups | None  # (N,), the group column as text
+    folds: NDArray[np.str_] | None  # (N,), the fold column as text, empty where there is none
+    given: dict[str, Rows]  # split name -> its rows
+    # For keyword spotting: what each piece of silence was cut from, (N,), '' for other clips, and
+    # how many unknown words and pieces of silence there are to be.
+    recordings: NDArray[np.str_] | None = None
+    fillers: Fillers | None = None
+    targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
+
+    @property
+    def marks(self) -> Marks:
+        """Return the labels to balance by: ids (N,), or rows of marks (N, L) if multi-label."""
+        return self.labels if self.targets is None else self.targets
+
+
+def keep_labelled(rows: Rows, pool: Pool) -> Rows:
+    """Leave out clips without a usable label."""
+    kept: Rows = rows[pool.labels[rows] != UNUSABLE]
+    return kept
+
+
+def join_shared_groups(
+    names: dict[str, str], given: Mapping[str, Rows], groups: Groups
+) -> tuple[dict[str, str], dict[str, Rows]]:
+    """Merge the given splits into train when they share groups; else leave them as they are."""
+    seen: dict[str, str] = {}
+    shared: set[str] = set()
+    for name in dict.fromkeys(names.values()):
+        for group in np.unique(groups[given[name]]):
+            if group and seen.setdefault(str(group), name) != name:
+                shared.add(str(group))
+    if not shared:
+        return names, dict(given)
+    logger.warning(
+        "The given splits share %d groups (%s): all are pooled and cut anew by group.",
+        len(shared),
+        list_names(sorted(shared)),
+    )
+    pooled = np.concatenate([given[name] for name in dict.fromkeys(names.values())])
+    label = "+".join(dict.fromkeys(names.values()))
+    return {"train": label}, {label: np.sort(pooled)}

@@ -1,0 +1,105 @@
+"""The promises of audio_cls.data.fillers and dealing: shares as asked for, fixed or drawn anew."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from audio_cls.config import DataConfig
+from audio_cls.data.batches import StepShape, TrainingOrder
+from audio_cls.data.dealing import deal_silence
+from audio_cls.data.fillers import plan_epochs, read_fillers, thin_fillers
+
+NAMES = ("yes", "no", "_silence_", "_unknown_")
+LABELS = np.repeat([0, 1, 2, 3], [40, 60, 30, 500])
+CFG = DataConfig(unknown_share=0.1, silence_from="_silence_", silence_share=0.2)
+
+
+def test_an_official_test_set_keeps_all_its_clips() -> None:
+    """Speech Commands v0.02: 4,074 keyword clips, 408 of silence, 408 unknown."""
+    labels = np.repeat([0, 2, 3], [4074, 408, 408])
+    cfg = DataConfig(unknown_share=0.1, silence_from="_silence_")
+    rows = thin_fillers(np.arange(4890), labels, read_fillers(NAMES, cfg), seed=1)
+    assert len(rows) == 4890
+
+
+def test_validation_and_test_keep_one_fixed_share() -> None:
+    fillers, rows = read_fillers(NAMES, CFG), np.arange(len(LABELS))
+    kept = thin_fillers(rows, LABELS, fillers, seed=1)
+    assert np.bincount(LABELS[kept]).tolist() == [40, 60, 20, 10]
+    assert kept.tolist() == thin_fillers(rows, LABELS, fillers, seed=1).tolist()
+    assert kept.tolist() != thin_fillers(rows, LABELS, fillers, seed=2).tolist()
+
+
+def test_an_epoch_has_every_keyword_and_another_draw_of_unknown_words() -> None:
+    plan = plan_epochs(LABELS, NAMES, CFG)
+    assert plan is not None and len(plan) == 130
+    epochs = [plan.draw(7, epoch) for epoch in range(3)]
+    for drawn in epochs:
+        assert np.bincount(LABELS[drawn]).tolist() == [40, 60, 20, 10]
+        assert len(set(drawn.tolist())) == 130
+    unknown = [set(drawn[LABELS[drawn] == 3].tolist()) for drawn in epochs]
+    assert unknown[0] != unknown[1] != unknown[2]
+    assert plan.draw(7, 1).tolist() == epochs[1].tolist(), "a function of seed and epoch"
+    assert plan.draw(8, 1).tolist() != epochs[1].tolist()
+
+
+def test_without_shares_every_epoch_has_all_clips() -> None:
+    assert plan_epochs(LABELS, NAMES, DataConfig()) is None
+    assert plan_epochs(LABELS, ("a", "b", "c", "d"), CFG) is None
+
+
+def list_clips(order: TrainingOrder) -> list[list[int]]:
+    """Return the clips of each batch of an epoch that count."""
+    return [[number for _, number, weight in batch if weight > 0] for batch in order]
+
+
+def test_the_draw_is_the_same_for_two_processes_and_after_a_resume() -> None:
+    plan = plan_epochs(LABELS, NAMES, CFG)
+    assert plan is not None
+    one = TrainingOrder(plan, StepShape(8, 1, 1), rank=0, seed=5)
+    two = [TrainingOrder(plan, StepShape(4, 1, 2), rank=rank, seed=5) for rank in (0, 1)]
+    for order in (one, *two):
+        order.epoch = 2
+    assert one.steps_per_epoch == two[0].steps_per_epoch == 17
+    alone = list_clips(one)
+    assert alone == [a + b for a, b in zip(*map(list_clips, two), strict=True)]
+    resumed = TrainingOrder(plan, StepShape(8, 1, 1), rank=0, seed=5)
+    resumed.epoch, resumed.first_step = 2, 6
+    assert list_clips(resumed) == alone[6:]
+
+
+RECORDINGS = np.array([""] * 100 + [f"hum{n}" for n in range(6) for _ in range(10)])
+SOUNDS = np.array([0] * 80 + [1] * 20 + [2] * 60)
+PARTS = {"train": np.arange(80), "validation": np.arange(80, 90), "test": np.arange(90, 100)}
+
+
+def test_recordings_are_dealt_whole_and_every_split_gets_one() -> None:
+    parts = deal_silence(PARTS, RECORDINGS, SOUNDS, read_fillers(NAMES, CFG), seed=3)
+    heard = {role: set(RECORDINGS[rows].tolist()) - {""} for role, rows in parts.items()}
+    assert {role: len(own) for role, own in heard.items()} == {
+        "train": 4, "validation": 1, "test": 1,
+    }  # fmt: skip
+    assert set.union(*heard.values()) == {f"hum{n}" for n in range(6)}
+    assert all(
+        len(rows) == len(PARTS[role]) + 10 * len(heard[role]) for role, rows in parts.items()
+    )
+
+
+def test_a_split_with_silence_of_its_own_gets_none() -> None:
+    sounds = SOUNDS.copy()
+    sounds[95] = 2
+    parts = deal_silence(PARTS, RECORDINGS, sounds, read_fillers(NAMES, CFG), seed=3)
+    assert len(parts["test"]) == 10 and len(parts["validation"]) == 20
+
+
+def test_too_few_recordings_leave_validation_without(caplog: pytest.LogCaptureFixture) -> None:
+    few = np.where(np.isin(RECORDINGS, ["", "hum0", "hum1"]), RECORDINGS, "")
+    with caplog.at_level(logging.WARNING):
+        parts = deal_silence(PARTS, few, SOUNDS, read_fillers(NAMES, CFG), seed=3)
+    assert {role: len(rows) for role, rows in parts.items()} == {
+        "train": 90, "validation": 10, "test": 20,
+    }  # fmt: skip
+    assert "validation gets none" in caplog.text

@@ -1,0 +1,180 @@
+"""The promises of audio_cls.data.keywords: what is no keyword is unknown, silence is real rows."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import ClassLabel
+from word_sounds import WORDS, make_word_tables, spotting, write_words
+
+from audio_cls.config import DataConfig
+from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
+from audio_cls.data.keywords import RECORDING, SILENCE, UNKNOWN, spot_keywords
+from audio_cls.errors import DatasetError
+
+
+def count_labels(table) -> dict[str, int]:  # noqa: ANN001
+    """Count the clips of each class of a table."""
+    kind = table.features["label"]
+    assert isinstance(kind, ClassLabel)
+    names = [kind.names[label] for label in table["label"]]
+    return {name: names.count(name) for name in kind.names}
+
+
+def test_every_label_that_is_no_keyword_becomes_unknown() -> None:
+    tables = spot_keywords(make_word_tables(), "audio", DataConfig(keywords=("no", "yes")))
+    assert tables["train"].features["label"].names == ["no", "yes", SILENCE, UNKNOWN]
+    assert count_labels(tables["validation"]) == {"no": 10, "yes": 10, SILENCE: 0, UNKNOWN: 30}
+
+
+def test_unknown_from_names_the_labels_that_become_unknown() -> None:
+    tables = spot_keywords(make_word_tables(), "audio", DataConfig(unknown_from=("cat", "bed")))
+    assert tables["train"].features["label"].names == ["no", "up", "yes", SILENCE, UNKNOWN]
+    assert count_labels(tables["train"])[UNKNOWN] == 40
+
+
+def test_without_such_settings_the_tables_are_the_same_objects() -> None:
+    tables = make_word_tables()
+    assert spot_keywords(tables, "audio", DataConfig(silence_share=0.5)) is tables
+
+
+def test_recordings_of_the_label_are_cut_where_the_data_set_put_them() -> None:
+    made = make_word_tables(long_in=("train", "validation"))
+    tables = spot_keywords(made, "audio", spotting(silence_from=SILENCE, silence_share=0.25))
+    train = tables["train"]
+    rows = [row for row, label in enumerate(train["label"]) if label == 2]
+    assert len(rows) >= 10 and len(tables["train"]) == 100 + len(rows)
+    assert all("#" in train["file"][row] for row in rows)
+    assert {train[RECORDING][row] for row in rows} == {"train-hum0.wav", "train-hum1.wav"}
+    assert set(tables["validation"][RECORDING]) == {""}, "they stay in validation"
+    assert sum("#" in name for name in tables["validation"]["file"]) >= 5
+    assert count_labels(tables["test"])[SILENCE] == 2, "short clips stay as they are"
+
+
+def test_more_silence_is_cut_when_a_larger_share_is_asked_for() -> None:
+    few, many = (
+        count_labels(
+            spot_keywords(
+                make_word_tables(), "audio", spotting(silence_from=SILENCE, silence_share=share)
+            )["train"]
+        )[SILENCE]
+        for share in (0.1, 0.6)
+    )
+    assert few == 20 and many >= 30  # 2 recordings of 2 s in pieces of 0.2 s, then overlapping
+
+
+def test_silence_is_made_where_there_is_none() -> None:
+    tables = make_word_tables()
+    tables = {"train": tables["train"].select(range(100))}
+    cfg = spotting(silence_from="synthesise", silence_share=0.5)
+    made = spot_keywords(tables, "audio", cfg)["train"]
+    assert count_labels(made)[SILENCE] == 20
+    assert made["file"][100].startswith("synthesised/white#0")
+    assert made["speaker"][100] is None
+
+
+def test_silence_from_an_unknown_place_lists_the_labels() -> None:
+    tables = {"train": make_word_tables()["train"].select(range(100))}
+    with pytest.raises(DatasetError, match=r"no folder and no label: the labels are .*synthesise"):
+        spot_keywords(tables, "audio", spotting(silence_from="hums"))
+
+
+def test_a_keyword_that_does_not_exist_is_suggested_another() -> None:
+    with pytest.raises(DatasetError, match=r"no label 'yess'.*Did you mean yes"):
+        spot_keywords(make_word_tables(), "audio", DataConfig(keywords=("yess",)))
+
+
+def test_unknown_from_beats_the_keywords_of_a_preset() -> None:
+    cfg = DataConfig(keywords=("left", "right"), unknown_from=("cat", "bed", "up"))
+    tables = spot_keywords(make_word_tables(), "audio", cfg)
+    assert tables["train"].features["label"].names == ["no", "yes", SILENCE, UNKNOWN]
+
+
+@pytest.mark.parametrize(("rows", "marks"), [(100, "synthesised/"), (102, "train-hum")])
+def test_auto_takes_the_label_of_silence_or_else_makes_some(rows: int, marks: str) -> None:
+    tables = {"train": make_word_tables()["train"].select(range(rows))}
+    made = spot_keywords(tables, "audio", spotting(silence_from="auto"))["train"]
+    pieces = [name for name in made["file"] if "#" in name]
+    assert pieces and all(name.startswith(marks) for name in pieces)
+
+
+def prepare_words(root: Path, **settings: object):  # noqa: ANN201
+    """Load, split and decode a folder of words, as a run does."""
+    cfg = spotting(dataset=str(root), **settings)
+    source = load_source(cfg)
+    labels = read_labels(source.splits, cfg)
+    pool = pool_clips(source, labels, cfg)
+    splits = make_splits(pool, cfg)
+    return labels, pool, splits, prepare_clips(source, pool, splits, 16_000, cfg)
+
+
+def test_a_folder_of_words_becomes_a_twelve_class_like_task(tmp_path: Path) -> None:
+    """Every split has keywords, unknown words and silence, and no recording is on two sides."""
+    root = write_words(tmp_path / "words", background=4)
+    labels, pool, splits, clips = prepare_words(
+        root, silence_from="_background_noise_", unknown_share=0.5, silence_share=0.25
+    )
+    assert labels.names == ("yes", "no", SILENCE, UNKNOWN)
+    sides = {}
+    for role, part in clips.items():
+        names = [labels.names[label] for label in part.labels]
+        assert all(name in names for name in labels.names), role
+        for clip in part.ids:
+            if "#" in clip:
+                sides.setdefault(clip.split("#")[0], set()).add(role)
+                assert clip.startswith("_background_noise_/hum")
+    assert len(sides) == 4 and all(len(roles) == 1 for roles in sides.values())
+    test = [labels.names[label] for label in clips.test.labels]
+    assert test.count(UNKNOWN) == 2 and test.count("yes") + test.count("no") == 4
+    assert test.count(SILENCE) == 1
+    assert not clips.bad and splits.origins["test"].startswith("keywords with unknown words")
+    assert len(set(pool.ids.tolist())) == len(pool.ids)
+
+
+def test_a_folder_of_recordings_is_the_silence(tmp_path: Path) -> None:
+    root = write_words(tmp_path / "words")
+    hums = write_words(tmp_path / "other", clips=0, background=3) / "_background_noise_"
+    labels, _, _, clips = prepare_words(root, silence_from=str(hums))
+    index = labels.names.index(SILENCE)
+    assert all((part.labels == index).any() for _, part in clips.items())
+    assert {clip.split("#")[0] for clip in clips.train.ids if "#" in clip} < {
+        f"hum{n}.wav" for n in range(3)
+    }
+    (hums / "hum0.wav").write_bytes((hums / "hum1.wav").read_bytes())
+    again = load_source(spotting(dataset=str(root), silence_from=str(hums)))
+    before = spotting(dataset=str(root), silence_from=str(hums), silence_share=0.2)
+    assert again.content_key != load_source(before).content_key
+
+
+def test_named_speakers_are_tested_with_silence_beside_them(tmp_path: Path) -> None:
+    lines = ["file_name,label,speaker"]
+    root = write_words(tmp_path / "words", clips=8)
+    for word in WORDS:
+        lines += [
+            f"{word}/{path.name},{word},{'ann' if number < 3 else 'ben' if number < 5 else 'cy'}"
+            for number, path in enumerate(sorted((root / word).iterdir()))
+        ]
+    (root / "metadata.csv").write_text("\n".join(lines))
+    labels, pool, _, clips = prepare_words(
+        root, silence_from="synthesise", silence_share=0.5,
+        group_column="speaker", test_groups=("ann",), validation_groups=("ben",),
+    )  # fmt: skip
+    place = {str(name): row for row, name in enumerate(pool.ids)}
+    for role, speaker in (("train", "cy"), ("validation", "ben"), ("test", "ann")):
+        part = getattr(clips, role)
+        assert {str(pool.groups[place[str(clip)]]) for clip in part.ids} == {speaker, ""}
+        assert (part.labels == labels.names.index(SILENCE)).sum() >= 1
+
+
+def test_a_run_is_repeated_by_its_lists(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = write_words(tmp_path / "words", background=4)
+    silence = {"silence_from": "_background_noise_", "unknown_share": 0.5}
+    _, _, _, clips = prepare_words(root, **silence)
+    clips.save(tmp_path)
+    with caplog.at_level(logging.INFO):
+        _, _, _, again = prepare_words(root, **silence, split_files=str(tmp_path / "splits"))
+    for (_, one), (_, other) in zip(clips.items(), again.items(), strict=True):
+        np.testing.assert_array_equal(np.sort(one.ids), np.sort(other.ids))

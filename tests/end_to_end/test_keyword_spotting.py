@@ -1,0 +1,163 @@
+"""The keyword-spotting preset on repositories laid out like the standard ones, on loopback."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import runpy
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from datasets import Audio, ClassLabel, Dataset, Features, Value
+from hub_server import HubServer
+from tiny_runs import write_quiet_checkpoint
+from tones import encode_sound, make_tone
+from word_sounds import make_noise_wav
+
+ROOT = Path(__file__).parents[2]
+TEN = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
+OTHERS = ["zero", "one", "two", "bed", "bird", "cat", "backward", "visual"]
+SILENCE = "_silence_"
+CLIPS = {"train": 4, "validation": 2, "test": 2}
+CONVERT, PART = "refs/convert/parquet", "00000-of-00001.parquet"
+CARD = "---\nlicense: cc-by-4.0\n---\nSpeech Commands\n"
+SUPERB_CARD = """---
+configs:
+- config_name: ks
+  data_files:
+  - {split: train, path: ks/train-*}
+  - {split: validation, path: ks/validation-*}
+  - {split: test, path: ks/test-*}
+- config_name: ic
+  data_files:
+  - {split: train, path: ic/train-*}
+---
+# SUPERB
+"""
+
+
+def _make_row(split: str, word: str, number: int, seconds: float) -> dict[str, Any]:
+    """Return a clip: a tone for each word, noise for silence."""
+    name = f"{1000 * len(split) + number:08x}_nohash_{number}.wav"
+    if word == SILENCE:
+        sound, name = make_noise_wav(seconds, number + 100 * len(split)), f"hum{split}{number}.wav"
+    else:
+        place = [*TEN, *OTHERS].index(word)
+        wave = make_tone(200 + 150 * place + number, seconds, seed=number + len(split))
+        sound = encode_sound(wave, 16_000)
+    return {
+        "file": f"{word}/{name}",
+        "audio": {"bytes": sound, "path": name},
+        "label": word,
+        "is_unknown": word in OTHERS,
+        "speaker_id": None if word == SILENCE else f"{split}-{number}",
+        "utterance_id": 0,
+    }
+
+
+def _to_parquet(rows: list[dict[str, Any]], names: list[str], columns: list[str]) -> bytes:
+    """Encode rows as the Hub's copies are: undecoded sound, a ClassLabel."""
+    kinds: dict[str, Any] = {
+        "file": Value("string"),
+        "audio": {"bytes": Value("binary"), "path": Value("string")},
+        "label": ClassLabel(names=names),
+        "is_unknown": Value("bool"),
+        "speaker_id": Value("string"),
+        "utterance_id": Value("int8"),
+    }
+    plain = Features({name: kinds[name] for name in columns})
+    table = Dataset.from_list([{n: row[n] for n in columns} for row in rows], features=plain)
+    buffer = io.BytesIO()
+    table.cast_column("audio", Audio(16_000, decode=False)).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _list_words(split: str, extra: list[str]) -> list[dict[str, Any]]:
+    """Return the clips of keywords and of other words."""
+    counted = [(w, CLIPS[split]) for w in TEN] + [(w, 1 if split == "test" else 3) for w in extra]
+    return [_make_row(split, word, n, 0.2) for word, count in counted for n in range(count)]
+
+
+def seed_speech_commands(hub: HubServer) -> dict[str, str]:
+    """Seed a script repository with v0.02 on its convert branch: five long recordings train."""
+    files = {}
+    for split in CLIPS:
+        rows = _list_words(split, OTHERS[:2] if split == "test" else OTHERS)
+        long = {"train": 5, "validation": 1, "test": 0}[split]
+        rows += [_make_row(split, SILENCE, n, 4.0) for n in range(long)]
+        rows += [_make_row(split, SILENCE, n, 1.0) for n in range(2 if split == "test" else 0)]
+        names = [*TEN, *OTHERS, SILENCE]
+        content = _to_parquet(rows, names, [*rows[0]])
+        files |= {f"{config}/{split}/0000.parquet": content for config in ("v0.01", "v0.02")}
+    hub.seed("datasets", "google/speech_commands", {"README.md": CARD, "speech_commands.py": "x"})
+    hub.seed("datasets", "google/speech_commands", files, branch=CONVERT)
+    return {"dataset": "google/speech_commands"}
+
+
+def seed_superb(hub: HubServer) -> dict[str, str]:
+    """Seed SUPERB: twelve classes ready-made, six recordings in train, none in validation."""
+    files: dict[str, Any] = {
+        "README.md": SUPERB_CARD,
+        f"ic/train-{PART}": _to_parquet([_make_row("train", "yes", 0, 0.2)], ["yes"], ["audio"]),
+    }
+    for split in CLIPS:
+        rows = _list_words(split, OTHERS[:2] if split == "test" else OTHERS)
+        for row in rows:
+            row |= {"label": "_unknown_" if row["is_unknown"] else row["label"]}
+            row["file"] = f"/root/{row['file']}"
+        long = 6 if split == "train" else 0
+        rows += [_make_row(split, SILENCE, n, 4.0) for n in range(long)]
+        rows += [_make_row(split, SILENCE, n, 1.0) for n in range(2 if split == "test" else 0)]
+        names = [*TEN, SILENCE, "_unknown_"]
+        files[f"ks/{split}-{PART}"] = _to_parquet(rows, names, ["file", "audio", "label"])
+    hub.seed("datasets", "s3prl/superb", files)
+    return {"dataset": "s3prl/superb", "dataset-config": "ks"}
+
+
+@pytest.mark.parametrize("seed_dataset", [seed_speech_commands, seed_superb])
+def test_the_data_set_alone_trains_judges_and_describes_a_keyword_spotter(
+    seed_dataset: Any,  # noqa: ANN401
+    data_hub: HubServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    flags = seed_dataset(data_hub)
+    checkpoint = write_quiet_checkpoint(tmp_path / "distilhubert")
+    card = "---\nlicense: apache-2.0\n---\nDistilHuBERT\n"
+    content = {"README.md": card, **{path.name: path for path in checkpoint.iterdir()}}
+    data_hub.seed("models", "ntu-spml/distilhubert", content)
+    monkeypatch.chdir(tmp_path)
+    command = [word for flag, value in flags.items() for word in (f"--{flag}", value)]
+    main = runpy.run_path(str(ROOT / "scripts" / "train.py"))["main"]
+    done = CliRunner().invoke(main, [*command, "--epochs", "1", "--output-dir", "run"])
+    assert done.exit_code == 0, (done.output[-2000:], done.exception)
+
+    assert "no training clip" not in caplog.text
+
+    results = json.loads(Path("run/results.json").read_text())
+    assert results["labels"] == [*TEN, SILENCE, "_unknown_"]
+    per_class = {name: one["support"] for name, one in results["test"]["per_class"].items()}
+    assert per_class == {**dict.fromkeys(TEN, 2), SILENCE: 2, "_unknown_": 2}
+    found = results["test"]["detection"]
+    assert (found["keyword_clips"], found["other_clips"]) == (20, 4)
+    assert found["other_seconds"] == pytest.approx(2 * 1.0 + 2 * 0.2, abs=0.01)
+
+    sides: dict[str, set[str]] = {}
+    for role in ("train", "validation"):
+        ids = Path(f"run/splits/{role}.txt").read_text().splitlines()
+        for clip in ids:
+            if "#" in clip:
+                sides.setdefault(clip.split("#")[0], set()).add(role)
+    assert Counter(role for roles in sides.values() for role in roles) == {
+        "train": 5, "validation": 1,
+    }  # fmt: skip
+    assert all(len(roles) == 1 for roles in sides.values())
+    with Path("run/predictions.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 24
+    readme = Path("run/README.md").read_text()
+    assert "### As a detector" in readme and "4 clips without one (2 s)" in readme
