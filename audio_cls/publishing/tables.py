@@ -27,6 +27,8 @@ UNTOLD = (
     "overwrite",
     "resume",
     "report_to",
+    "measure_energy",
+    "energy_country",
     "push_to_hub",
     "hub_repo_id",
     "private",

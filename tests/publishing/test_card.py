@@ -315,3 +315,41 @@ def test_the_example_runs_with_stock_transformers(
     code = read_card(run).text.split("```python\n")[1].split("\n```")[0]
     exec(code, {})
     assert "'score'" in capsys.readouterr().out
+
+
+ENERGY = {
+    "kwh": 0.0123,
+    "kg_co2eq": 0.00469,
+    "grid_kg_co2eq_per_kwh": 0.38095,
+    "country": "DEU",
+    "meter": "CodeCarbon 3.3.2",
+}
+
+
+def _add_energy(energy: object) -> dict[str, Any]:
+    results = make_results()
+    results["timing"]["energy"] = energy
+    return results
+
+
+def test_electricity_is_told_in_the_body_and_in_grams_in_the_metadata(tmp_path: Path) -> None:
+    card = read_card(make_run(tmp_path / "run", _add_energy(ENERGY)))
+    assert "0.0123 kWh, about 0.00469 kg CO2eq at 0.381 kg a kWh (the grid of DEU)" in card.body
+    assert card.front["co2_eq_emissions"] == {
+        "emissions": 4.69,
+        "source": "CodeCarbon 3.3.2",
+        "training_type": "fine-tuning",
+        "hardware_used": "cpu",
+    }
+    settings = make_settings()
+    settings["model"]["from_scratch"] = True
+    world = ENERGY | {"country": None}
+    card = read_card(make_run(tmp_path / "new", _add_energy(world), settings))
+    assert "(the world's average)" in card.body.replace("&#39;", "'")
+    assert card.front["co2_eq_emissions"]["training_type"] == "pre-training"
+
+
+@pytest.mark.parametrize("energy", [None, {}, {"kwh": None, "kg_co2eq": None}])
+def test_without_a_measurement_nothing_is_said(energy: object, tmp_path: Path) -> None:
+    card = read_card(make_run(tmp_path / "run", _add_energy(energy)))
+    assert "Electricity" not in card.body and "co2_eq_emissions" not in card.front
