@@ -41,6 +41,7 @@ from audio_cls.publishing.refusals import explain_refusal
 logger = logging.getLogger(__name__)
 
 TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
+FLAGS = ("private", "create_pr", "push_logs")  # of scripts/publish.py
 CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
 
 
@@ -83,7 +84,7 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
 
     Args:
         run: The run folder.
-        cfg: Whether a new repository is private, and whether a pull request is made.
+        cfg: What is published, whether a new repository is private, whether as a pull request.
         repo_id: Where to, as `check_hub` returned it.
 
     Returns:
@@ -94,7 +95,7 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
         HubError: The Hub refused; the run is whole, and the text says what to mend.
         RunFolderError: The folder holds no finished run.
     """
-    files = gather_files(run, repo_id, list_secrets())
+    files = gather_files(run, repo_id, cfg, list_secrets())
     try:
         return send_files(files, cfg, repo_id)
     except HubError:
@@ -238,6 +239,8 @@ def _say_later(run: Path, cfg: HubConfig, repo_id: str | None, error: BaseExcept
     """Say that nothing is lost, and how to publish later."""
     words = ["python", "scripts/publish.py", str(run)]
     words += ["--hub-repo-id", repo_id] if repo_id else []
-    words += [flag_name(name) for name in ("private", "create_pr") if getattr(cfg, name)]
+    words += [flag_name(name) for name in FLAGS if getattr(cfg, name)]
+    default = HubConfig().publish_names
+    words += ["--publish-names", cfg.publish_names] if cfg.publish_names != default else []
     reason, line = to_reason(error), shlex.join(words)
     return f"The run was not published ({reason}). It is whole; publish it later: {line}"

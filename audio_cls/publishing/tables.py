@@ -34,6 +34,8 @@ UNTOLD = (
     "private",
     "hub_strategy",
     "create_pr",
+    "publish_names",
+    "push_logs",
 )
 
 Row = list[object]
