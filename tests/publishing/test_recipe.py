@@ -11,7 +11,6 @@ from hub_cards import check_card, read_front_matter
 
 from audio_cls.publishing.card import write_card
 
-
 ENERGY = {
     "kwh": 0.0123,
     "kg_co2eq": 0.00469,
