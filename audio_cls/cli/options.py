@@ -20,7 +20,7 @@ import click
 from click.core import ParameterSource
 
 from audio_cls.config import Range, RunConfig, Setting, flag_name, iterate_settings
-from audio_cls.errors import AudioClsError, Paused
+from audio_cls.errors import AudioClsError, Paused, hide_tokens
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
@@ -209,7 +209,8 @@ def _is_first_process() -> bool:
 def _show_error(text: str) -> None:
     """Write one line on standard error, once a machine when several processes fail alike."""
     if _is_first_process():
-        click.echo(f"Error: {' '.join(text.split())}", err=True)
+        text = hide_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
+        click.echo(f"Error: {text}", err=True)
 
 
 def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:

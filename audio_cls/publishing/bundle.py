@@ -17,10 +17,10 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from audio_cls.config import HubConfig
-from audio_cls.errors import RunFolderError, list_names
+from audio_cls.errors import RunFolderError, hide_tokens, list_names
 from audio_cls.publishing.card import render_card
 from audio_cls.publishing.names import Names, choose_names
-from audio_cls.publishing.privacy import hide_in_file, hide_tokens
+from audio_cls.publishing.privacy import hide_in_file
 from audio_cls.publishing.record import load_run
 
 WEIGHTS = ("model*.safetensors", "adapter_model.safetensors")
@@ -43,6 +43,7 @@ PUBLIC_FILES = (
     ".eval_results/*.yaml",
 )
 LOGS = "logs/**/events.out.tfevents.*"  # what --report-to tensorboard leaves in the run folder
+SHORTEST_PRIVATE = 5  # letters; shorter ones stand in numbers by chance
 PUBLIC_LOGS = "runs/events.out.tfevents."  # and what it is called in the repository, with a number
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
 # What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
@@ -105,8 +106,8 @@ def gather_logs(run: Path, secrets: tuple[str, ...] = ()) -> dict[str, bytes | P
 
     A file that holds a token, the machine's name or a folder of this machine stays, with a warning.
     """
-    private = [text for text in (*secrets, socket.gethostname(), str(Path.home())) if len(text) > 1]
-    private += [str(run.resolve().parent)]
+    private = [*secrets, socket.gethostname(), str(Path.home()), str(run.resolve().parent)]
+    private = [text for text in private if len(text) >= SHORTEST_PRIVATE]
     files: dict[str, bytes | Path] = {}
     for path in sorted(run.glob(LOGS), key=lambda path: path.name):
         content = path.read_bytes() if path.resolve().is_relative_to(run.resolve()) else None

@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 from huggingface_hub import ModelCard, ModelCardData
 
+from audio_cls.errors import hide_tokens
 from audio_cls.publishing import recipe, tables, words
 from audio_cls.publishing.leaderboard import (
     TASK,
@@ -30,7 +31,7 @@ from audio_cls.publishing.markdown import (
     to_block,
     to_sentence,
 )
-from audio_cls.publishing.privacy import hide_in_command, hide_tokens
+from audio_cls.publishing.privacy import hide_in_command
 from audio_cls.publishing.record import (
     MAX_FRONT_MATTER,
     RunRecord,
