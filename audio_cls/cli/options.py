@@ -13,7 +13,7 @@ import os
 import sys
 import textwrap
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import click
@@ -88,6 +88,18 @@ class OneLineCommand(click.Command):
 class SettingsCommand(OneLineCommand):
     """A command whose settings can come from a preset."""
 
+    def __init__(self, *args: Any, settings: Collection[str] = (), **options: Any) -> None:  # noqa: ANN401
+        """Make the command.
+
+        Args:
+            args: See `click.Command`.
+            settings: The settings among its options; none for all. An option of the command's own
+                may share a name with a setting, and no preset speaks for it.
+            options: See `click.Command`.
+        """
+        super().__init__(*args, **options)
+        self.settings = settings or {one.name for one in iterate_settings()}
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the preset before the flags are read, and put its values below them."""
         typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
@@ -96,7 +108,7 @@ class SettingsCommand(OneLineCommand):
         except AudioClsError as error:
             raise click.UsageError(str(error), ctx) from error
         if preset is not None:
-            own = {param.name for param in self.params}
+            own = {param.name for param in self.params if param.name in self.settings}
             ctx.default_map = {name: value for name, value in preset.values.items() if name in own}
         ctx.meta[PRESET_KEY] = preset
         return super().parse_args(ctx, args)
