@@ -21,7 +21,7 @@ from click.core import ParameterSource
 
 from audio_cls.config import Range, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.errors import AudioClsError, Paused, hide_tokens
-from audio_cls.presets import Preset, find_preset_for, load_preset
+from audio_cls.presets import Preset, describe_presets, find_preset_for, load_preset
 
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 
@@ -148,6 +148,38 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
     )
 
 
+def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001 (click calls it so)
+    """Print the table of presets, or the file of one, and leave."""
+    if not value or ctx.resilient_parsing:
+        return
+    try:
+        text = describe_presets() if value is True else load_preset(str(value)).text
+    except AudioClsError as error:
+        raise click.UsageError(str(error), ctx) from error
+    click.echo(text.rstrip("\n"))
+    ctx.exit()
+
+
+PRESET_OPTIONS = (
+    click.option(
+        "--show-preset",
+        metavar="NAME|FILE.yaml",
+        is_eager=True,
+        expose_value=False,
+        callback=_show_presets,
+        help="Print a preset and leave.",
+    ),
+    click.option(
+        "--list-presets",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_presets,
+        help="Print a table of the shipped presets and leave.",
+    ),
+)
+
+
 def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], click.Command]:
     """Make a function of a `RunConfig` into a command with one option a setting.
 
@@ -174,6 +206,8 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
         command: Any = run
         for one in reversed(list(iterate_settings(*sections))):
             command = make_option(one)(command)
+        for option in PRESET_OPTIONS:
+            command = option(command)
         command = click.option(
             "--preset",
             metavar="NAME|FILE.yaml",
