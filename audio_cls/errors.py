@@ -8,9 +8,13 @@ any other exception keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 MAX_LISTED = 10  # names shown in a message before "and N more"
+HIDDEN_TOKEN = "<token>"
+
+_TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
 
 
 class AudioClsError(ValueError):
@@ -73,3 +77,15 @@ def suggest_name(given: str, names: Iterable[str]) -> str:
     """
     nearest = difflib.get_close_matches(given, list(names), n=1)
     return f" Did you mean {nearest[0]}?" if nearest else ""
+
+
+def hide_tokens(text: str, secrets: tuple[str, ...] = ()) -> str:
+    """Replace everything that looks like a Hub token, and every one of `secrets`.
+
+    >>> hide_tokens("login hf_" + "a" * 34)
+    'login <token>'
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, HIDDEN_TOKEN)
+    return _TOKEN.sub(HIDDEN_TOKEN, text)

@@ -43,7 +43,7 @@ def train_classifier(cfg: RunConfig) -> Path:
     accelerator = training.start_accelerator(cfg.train)
     announce_settings(cfg, is_shown=accelerator.is_main_process)
     folder, cfg = training.open_run(cfg, accelerator)
-    repo_id = publishing.check_hub(cfg.hub, folder.path.name) if cfg.hub.push_to_hub else None
+    repo_id = publishing.check_publication(cfg, folder.path.name)
 
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
@@ -84,7 +84,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         model.save_decision(folder.path, temperature, labels.names, thresholds)
         facts = data.read_clip_facts(source, pool, clips.test)
         results = {
-            "dataset": data.describe_data(source, labels, splits, clips),
+            "dataset": publishing.add_languages(data.describe_data(source, labels, splits, clips)),
             "model": publishing.add_license(training.describe_model(cfg, backbone)),
             "labels": list(labels.names),
             "metric": cfg.eval.metric_key,

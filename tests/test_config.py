@@ -51,6 +51,8 @@ def test_all_faults_are_told_at_once() -> None:
         {"overwrite": True, "resume": "auto"},
         {"max_seconds": 1.0, "window_seconds": 2.0},
         {"max_seconds": 1.0, "hop_seconds": 2.0},
+        {"push_logs": True, "report_to": ("wandb",)},
+        {"energy_country": "FRA"},
     ],
 )
 def test_contradictions_are_refused(values: dict[str, object]) -> None:

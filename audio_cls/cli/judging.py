@@ -110,4 +110,4 @@ def evaluate_command(function: Callable[[Question, dict[str, Any]], None]) -> cl
     for option in reversed(OPTIONS):
         command = option(command)
     width = {"max_content_width": 110, "help_option_names": ["-h", "--help"]}
-    return click.command(cls=SettingsCommand, context_settings=width)(command)
+    return click.command(cls=SettingsCommand, settings=SETTINGS, context_settings=width)(command)

@@ -13,15 +13,15 @@ import os
 import sys
 import textwrap
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TextIO
 
 import click
 from click.core import ParameterSource
 
 from audio_cls.config import Range, RunConfig, Setting, flag_name, iterate_settings
-from audio_cls.errors import AudioClsError, Paused
-from audio_cls.presets import Preset, find_preset_for, load_preset
+from audio_cls.errors import AudioClsError, Paused, hide_tokens
+from audio_cls.presets import Preset, describe_presets, find_preset_for, load_preset
 
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 
@@ -88,6 +88,18 @@ class OneLineCommand(click.Command):
 class SettingsCommand(OneLineCommand):
     """A command whose settings can come from a preset."""
 
+    def __init__(self, *args: Any, settings: Collection[str] = (), **options: Any) -> None:  # noqa: ANN401
+        """Make the command.
+
+        Args:
+            args: See `click.Command`.
+            settings: The settings among its options; none for all. An option of the command's own
+                may share a name with a setting, and no preset speaks for it.
+            options: See `click.Command`.
+        """
+        super().__init__(*args, **options)
+        self.settings = settings or {one.name for one in iterate_settings()}
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the preset before the flags are read, and put its values below them."""
         typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
@@ -96,7 +108,8 @@ class SettingsCommand(OneLineCommand):
         except AudioClsError as error:
             raise click.UsageError(str(error), ctx) from error
         if preset is not None:
-            own = {param.name for param in self.params} - _list_strange(preset, typed)
+            own = {param.name for param in self.params if param.name in self.settings}
+            own -= _list_strange(preset, typed)
             ctx.default_map = {name: value for name, value in preset.values.items() if name in own}
         ctx.meta[PRESET_KEY] = preset
         return super().parse_args(ctx, args)
@@ -143,6 +156,38 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
     )
 
 
+def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001 (click calls it so)
+    """Print the table of presets, or the file of one, and leave."""
+    if not value or ctx.resilient_parsing:
+        return
+    try:
+        text = describe_presets() if value is True else load_preset(str(value)).text
+    except AudioClsError as error:
+        raise click.UsageError(str(error), ctx) from error
+    click.echo(text.rstrip("\n"))
+    ctx.exit()
+
+
+PRESET_OPTIONS = (
+    click.option(
+        "--show-preset",
+        metavar="NAME|FILE.yaml",
+        is_eager=True,
+        expose_value=False,
+        callback=_show_presets,
+        help="Print a preset and leave.",
+    ),
+    click.option(
+        "--list-presets",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_presets,
+        help="Print a table of the shipped presets and leave.",
+    ),
+)
+
+
 def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], click.Command]:
     """Make a function of a `RunConfig` into a command with one option a setting.
 
@@ -169,6 +214,8 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
         command: Any = run
         for one in reversed(list(iterate_settings(*sections))):
             command = make_option(one)(command)
+        for option in PRESET_OPTIONS:
+            command = option(command)
         command = click.option(
             "--preset",
             metavar="NAME|FILE.yaml",
@@ -229,7 +276,8 @@ def _is_first_process() -> bool:
 def _show_error(text: str) -> None:
     """Write one line on standard error, once a machine when several processes fail alike."""
     if _is_first_process():
-        click.echo(f"Error: {' '.join(text.split())}", err=True)
+        text = hide_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
+        click.echo(f"Error: {text}", err=True)
 
 
 def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:

@@ -15,9 +15,13 @@ from audio_cls.cli.options import OneLineCommand, one_line_errors
 @click.option("--hub-repo-id", help="Where to; default: what the run was trained with.")
 @click.option("--private/--no-private", default=None, help="Make a new repository private.")
 @click.option("--create-pr/--no-create-pr", default=None, help="Send it as a pull request.")
-def main(
-    *, run: Path, hub_repo_id: str | None, private: bool | None, create_pr: bool | None
-) -> None:
+@click.option(
+    "--publish-names",
+    type=click.Choice(["clips", "all", "none"]),
+    help="Names of the data that are published: of clips; of groups such as speakers too; or none.",
+)
+@click.option("--push-logs/--no-push-logs", default=None, help="TensorBoard's curves too.")
+def main(*, run: Path, **typed: str | bool | None) -> None:
     """Publish the finished run RUN on the Hub, now or again; only what changed is sent.
 
     Its address goes to standard output. The exit code is 1 when the Hub could not be reached, 2
@@ -26,9 +30,7 @@ def main(
     with one_line_errors():
         from audio_cls import publishing
 
-        address = publishing.publish_later(
-            run, {"hub_repo_id": hub_repo_id, "private": private, "create_pr": create_pr}
-        )
+        address = publishing.publish_later(run, typed)
         if address is not None:
             click.echo(address)
     sys.exit(0 if address is not None else 1)

@@ -189,3 +189,12 @@ class TrainConfig(Section):
     report_to: tuple[str, ...] = setting(
         (), "Trackers, comma-separated: tensorboard, trackio, wandb ..."
     )
+    measure_energy: bool = setting(
+        default=False,
+        meaning="Measure the electricity of the training and its CO2eq; needs the extra `energy`.",
+    )
+    energy_country: str | None = setting(
+        None,
+        "Whose electricity it is, ISO 3166 in three letters such as FRA; default: the world's"
+        " average. It is published with the run.",
+    )

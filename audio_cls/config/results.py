@@ -86,6 +86,14 @@ class HubConfig(Section):
     create_pr: bool = setting(
         default=False, meaning="Send the run as a pull request to a repository that exists."
     )
+    publish_names: Literal["clips", "all", "none"] = setting(
+        "clips",
+        "Names of the data that are published: of clips, by which others repeat the split and check"
+        " the predictions; of groups such as speakers too; or none, all are numbered.",
+    )
+    push_logs: bool = setting(
+        default=False, meaning="Publish the curves of --report-to tensorboard too, under runs/."
+    )
     license: str | None = setting(None, "Licence id for the card; default: the base model's.")
     task_id: str | None = setting(
         None, "Task of the data set's leaderboard; default: the configuration, else 'default'."

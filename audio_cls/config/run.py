@@ -51,6 +51,10 @@ class RunConfig:
                 f"--hop-seconds {hop:g} would skip sound between windows of {window:g} s: "
                 f"give at most {window:g}."
             )
+        if self.hub.push_logs and "tensorboard" not in self.train.report_to:
+            faults.append("--push-logs needs --report-to tensorboard, which writes the curves.")
+        if self.train.energy_country and not self.train.measure_energy:
+            faults.append("--energy-country needs --measure-energy, whose numbers it is for.")
         if faults:
             raise SettingError(" ".join(faults))
 

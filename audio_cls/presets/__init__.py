@@ -30,6 +30,12 @@ class Preset:
     datasets: tuple[str, ...]  # data set ids that pick this preset up by themselves
     text: str  # the file, header included
 
+    @property
+    def title(self) -> str:
+        """Return what the first line of the header says the preset is for."""
+        first = self.text.partition("\n")[0]
+        return first.lstrip("# ").rstrip(".") if first.startswith("#") else ""
+
 
 def list_presets() -> list[str]:
     """Return the names of the presets that ship with the package."""
@@ -62,6 +68,16 @@ def load_preset(name: str) -> Preset:
         raise SettingError(
             f"The preset file {name} cannot be read ({error}). Check the path."
         ) from error
+
+
+def describe_presets() -> str:
+    """Return a table of the shipped presets: name, what it is for, its data sets."""
+    presets = [load_preset(name) for name in list_presets()]
+    rows = [(one.name, one.title, ", ".join(one.datasets)) for one in presets]
+    rows.insert(0, ("preset", "what it is for", "data sets that pick it up by themselves"))
+    widths = [max(len(row[i]) for row in rows) for i in range(2)]
+    lines = [f"{name:<{widths[0]}}  {title:<{widths[1]}}  {ids}" for name, title, ids in rows]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def find_preset_for(dataset: str) -> Preset | None:

@@ -1,8 +1,9 @@
 """Room 5: the run becomes a Hub repository, and is ranked."""
 
 from audio_cls.publishing.card import write_card
+from audio_cls.publishing.check import check_publication
 from audio_cls.publishing.courier import follow_training
-from audio_cls.publishing.hub import add_license, check_hub, publish_later, push_run
+from audio_cls.publishing.hub import add_languages, add_license, publish_later, push_run
 from audio_cls.publishing.leaderboard import write_eval_results
 from audio_cls.publishing.listing import format_standing, save_page
 from audio_cls.publishing.samples import save_samples
@@ -10,8 +11,9 @@ from audio_cls.publishing.standing import find_standing
 from audio_cls.publishing.update import update_card
 
 __all__ = [
+    "add_languages",
     "add_license",
-    "check_hub",
+    "check_publication",
     "find_standing",
     "follow_training",
     "format_standing",

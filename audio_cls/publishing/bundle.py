@@ -8,15 +8,19 @@ folders and tokens on the way. RUN itself is only read.
 from __future__ import annotations
 
 import csv
+import logging
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import yaml
 
-from audio_cls.errors import RunFolderError, list_names
+from audio_cls.config import HubConfig
+from audio_cls.errors import RunFolderError, hide_tokens, list_names
 from audio_cls.publishing.card import render_card
-from audio_cls.publishing.privacy import hide_in_file, hide_tokens
+from audio_cls.publishing.names import Names, choose_names
+from audio_cls.publishing.privacy import hide_in_file
 from audio_cls.publishing.record import load_run
 
 WEIGHTS = ("model*.safetensors", "adapter_model.safetensors")
@@ -38,6 +42,9 @@ PUBLIC_FILES = (
     "samples/*.wav",
     ".eval_results/*.yaml",
 )
+LOGS = "logs/**/events.out.tfevents.*"  # what --report-to tensorboard leaves in the run folder
+SHORTEST_PRIVATE = 5  # letters; shorter ones stand in numbers by chance
+PUBLIC_LOGS = "runs/events.out.tfevents."  # and what it is called in the repository, with a number
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
 # What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
 EARLY_FILES = (*WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
@@ -53,15 +60,20 @@ tags: [audio-classification, audio_cls]
 The training of this model is going on. These are its best weights so far; what they are worth is \
 told here when it has ended.
 """
+logger = logging.getLogger(__name__)
+
 SAFE_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
-def gather_files(run: Path, repo_id: str, secrets: tuple[str, ...] = ()) -> dict[str, bytes | Path]:
+def gather_files(
+    run: Path, repo_id: str, cfg: HubConfig, secrets: tuple[str, ...] = ()
+) -> dict[str, bytes | Path]:
     """Collect what is published: path in the repository -> content, or the file that holds it.
 
     Args:
         run: The run folder.
         repo_id: Where it goes; the card names it, unless somebody edited the card.
+        cfg: Which names are published, and whether the curves are.
         secrets: Tokens in use on this machine.
 
     Raises:
@@ -80,11 +92,31 @@ def gather_files(run: Path, repo_id: str, secrets: tuple[str, ...] = ()) -> dict
     if written is not None and written != render_card(record):
         card = written  # somebody edited it
     files: dict[str, bytes | Path] = {"README.md": hide_tokens(card, secrets).encode()}
+    names = choose_names(run, cfg)
     for pattern in PUBLIC_FILES:
         for path in sorted(run.glob(pattern)):
             if _is_ours(run, path):
                 name = path.relative_to(run).as_posix()
-                files[name] = _read_public(path, name, secrets)
+                files[name] = _read_public(path, name, secrets, names)
+    return files | (gather_logs(run, secrets) if cfg.push_logs else {})
+
+
+def gather_logs(run: Path, secrets: tuple[str, ...] = ()) -> dict[str, bytes | Path]:
+    """Collect TensorBoard's files by number: their own names hold the machine's and a process's.
+
+    A file that holds a token, the machine's name or a folder of this machine stays, with a warning.
+    """
+    private = [*secrets, socket.gethostname(), str(Path.home()), str(run.resolve().parent)]
+    private = [text for text in private if len(text) >= SHORTEST_PRIVATE]
+    files: dict[str, bytes | Path] = {}
+    for path in sorted(run.glob(LOGS), key=lambda path: path.name):
+        content = path.read_bytes() if path.resolve().is_relative_to(run.resolve()) else None
+        if content is None or any(text.encode() in content for text in private):
+            logger.warning("A file of curves is not published: it names this machine, or a token.")
+            continue
+        files[f"{PUBLIC_LOGS}{len(files) + 1:04d}"] = content
+    if not files:
+        logger.warning("There are no curves to publish: train with --report-to tensorboard.")
     return files
 
 
@@ -124,7 +156,7 @@ def is_public(name: str) -> bool:
     path = PurePosixPath(name)
     return any(
         path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts)
-        for pattern in PUBLIC_FILES
+        for pattern in (*PUBLIC_FILES, f"{PUBLIC_LOGS}*")
     )
 
 
@@ -137,12 +169,15 @@ def _is_ours(run: Path, path: Path) -> bool:
     )
 
 
-def _read_public(path: Path, name: str, secrets: tuple[str, ...]) -> bytes | Path:
+def _read_public(
+    path: Path, name: str, secrets: tuple[str, ...], names: Names | None = None
+) -> bytes | Path:
     """Return a text file's content fit to be published, and the path of any other file."""
     if path.suffix not in TEXT_SUFFIXES:
         return path
     try:
         text = path.read_bytes().decode()
+        text = names.hide(name, text) if names is not None else text
         return hide_in_file(name, text, secrets).encode()
     except (ValueError, csv.Error, yaml.YAMLError) as error:
         raise RunFolderError(

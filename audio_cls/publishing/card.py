@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 from huggingface_hub import ModelCard, ModelCardData
 
+from audio_cls.errors import hide_tokens
 from audio_cls.publishing import recipe, tables, words
 from audio_cls.publishing.leaderboard import (
     TASK,
@@ -30,7 +31,7 @@ from audio_cls.publishing.markdown import (
     to_block,
     to_sentence,
 )
-from audio_cls.publishing.privacy import hide_in_command, hide_tokens
+from audio_cls.publishing.privacy import hide_in_command
 from audio_cls.publishing.record import (
     MAX_FRONT_MATTER,
     RunRecord,
@@ -149,6 +150,7 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
     metrics = list(dict.fromkeys(result.metric_type for result in results))
     extras: dict[str, Any] = {"base_model_relation": "finetune"} if base_model else {}
     extras |= make_license_keys(licence) if licence else {}
+    extras |= make_energy_keys(record)
     return ModelCardData(
         library_name="transformers",
         pipeline_tag=TASK,
@@ -179,6 +181,23 @@ def make_license_keys(licence: str) -> dict[str, str]:
         return {"license": licence}
     slug = re.sub(r"[^a-z0-9]+", "-", licence.lower()).strip("-")[:MAX_FRONT_MATTER]
     return {"license": "other", "license_name": slug or "unnamed"}
+
+
+def make_energy_keys(record: RunRecord) -> dict[str, Any]:
+    """Return the front matter's `co2_eq_emissions`, in grams; nothing when it was not measured."""
+    energy = record.section("timing").get("energy") or {}
+    kilograms = energy.get("kg_co2eq")
+    if not isinstance(kilograms, int | float):
+        return {}
+    told: dict[str, Any] = {
+        "emissions": round(1000 * kilograms, 6),
+        "source": to_line(energy.get("meter") or "CodeCarbon", MAX_FRONT_MATTER),
+        "training_type": "pre-training" if record.is_from_scratch else "fine-tuning",
+    }
+    device = record.section("hardware").get("device")
+    if device:
+        told["hardware_used"] = to_line(device, MAX_FRONT_MATTER)
+    return {"co2_eq_emissions": told}
 
 
 def _read_languages(record: RunRecord) -> list[str]:

@@ -8,9 +8,7 @@ of the same run makes no commit.
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,14 +19,13 @@ from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
     HfApi,
-    ModelCard,
     constants,
 )
 
 from audio_cls.config import HubConfig, flag_name
 from audio_cls.errors import HubError
 from audio_cls.publishing.bundle import find_stale, gather_files
-from audio_cls.publishing.card import make_license_keys
+from audio_cls.publishing.check import check_hub
 from audio_cls.publishing.outage import (
     ATTEMPTS,
     Failure,
@@ -38,100 +35,48 @@ from audio_cls.publishing.outage import (
     retry,
     to_reason,
 )
-from audio_cls.publishing.record import is_repo_id, load_run, to_line
-from audio_cls.publishing.refusals import check_rights, explain_refusal
+from audio_cls.publishing.record import is_repo_id, load_run
+from audio_cls.publishing.refusals import explain_refusal
 
 logger = logging.getLogger(__name__)
 
 TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
+FLAGS = ("private", "create_pr", "push_logs")  # of scripts/publish.py
 CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
 
 
-def check_hub(cfg: HubConfig, run_name: str) -> str:
-    """Check, before training, that the run can be published. Asks the Hub. Main process only.
+def read_card_key(source: Mapping[str, Any], key: str, repo_type: str) -> object:
+    """Ask the Hub what a model's or data set's card says; None when it does not tell.
 
     Args:
-        cfg: Where to publish.
-        run_name: The run folder's name, of which the repository's is made when none is given.
-
-    Returns:
-        The repository's id, with its namespace.
-
-    Raises:
-        HubError: Nobody is logged in, the token may not write there, the name or the licence is not
-            possible, or the Hub cannot be reached.
+        source: Its `id`, `revision` and `is_local`; a folder has no card.
+        key: "license" or "language".
+        repo_type: "model" or "dataset".
     """
-    api, repo_id = HfApi(library_name="audio_cls"), cfg.hub_repo_id or run_name
-    try:
-        who = retry(api.whoami, attempts=3)
-        repo_id = make_repo_id(cfg.hub_repo_id, str(who["name"]), run_name)
-        check_rights(who, repo_id, is_request=cfg.create_pr)
-        if cfg.create_pr:
-            retry(lambda: api.model_info(repo_id), attempts=3)
-        if cfg.license:
-            keys = make_license_keys(cfg.license)
-            card = ModelCard(f"---\n{json.dumps(keys)}\n---\n")
-            retry(card.validate, attempts=3)
-    except HubError:
-        raise
-    except Failure as error:
-        if is_outage(error):
-            raise HubError(
-                f"The Hub cannot be reached now ({to_reason(error)}). Train without --push-to-hub"
-                " and publish the run later: python scripts/publish.py RUN"
-            ) from error
-        if cfg.license and isinstance(error, ValueError) and "license" in str(error):
-            raise HubError(
-                f"--license {cfg.license} is not a licence id of the Hub: it has apache-2.0, mit,"
-                " cc-by-4.0, cc-by-nc-4.0, other ... (https://hf.co/docs/hub/repositories-licenses)."
-            ) from error
-        raise explain_refusal(error, repo_id) from error
-    return repo_id
-
-
-def make_repo_id(given: str | None, user: str, run_name: str) -> str:
-    """Complete a repository's id.
-
-    >>> make_repo_id(None, "ann", "my run: 2"), make_repo_id("gtzan", "ann", "x")
-    ('ann/my-run-2', 'ann/gtzan')
-
-    Raises:
-        HubError: `given` is no id.
-    """
-    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", run_name.removesuffix(".git"))
-    slug = re.sub(r"-*\.{2,}-*|-{2,}", "-", slug)[:96].strip("-.") or "audio-classifier"
-    repo_id = f"{user}/{slug}" if given is None else given if "/" in given else f"{user}/{given}"
-    if not is_repo_id(repo_id):
-        raise HubError(
-            f"--hub-repo-id {to_line(given, 120)} is not possible: it is OWNER/NAME of letters,"
-            f" digits, '-', '_' and '.'. Try --hub-repo-id {user}/{slug}"
-        )
-    return repo_id
-
-
-def find_license(repo_id: str, revision: str | None, repo_type: str = "model") -> str | None:
-    """Ask the Hub for the licence of a model or data set; None when it cannot tell."""
+    name = source.get("id")
+    if source.get("is_local") or not (isinstance(name, str) and is_repo_id(name)):
+        return None
     try:
         info = HfApi(library_name="audio_cls").repo_info(
-            repo_id, revision=revision, repo_type=repo_type, timeout=10
+            name, revision=source.get("revision"), repo_type=repo_type, timeout=10
         )
     except Failure:
         return None
     card = getattr(info, "card_data", None)
-    licence = card.get("license") if card else None
-    return licence if isinstance(licence, str) else None
+    return card.get(key) if card else None
 
 
 def add_license(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the licence that the Hub tells to the `model` part of results.json. Asks the Hub.
+    """Add the licence that the Hub tells to the `model` part of results.json. Asks the Hub."""
+    found = read_card_key(source, "license", "model")
+    return {**source, "license": found if isinstance(found, str) else None}
 
-    Args:
-        source: Its `id`, `revision` and `is_local`; a folder's licence stays unknown.
-    """
-    name = source.get("id")
-    is_local = source.get("is_local") or not (isinstance(name, str) and is_repo_id(name))
-    found = None if is_local else find_license(str(name), source.get("revision"))
-    return {**source, "license": found}
+
+def add_languages(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the languages that the Hub tells to the `dataset` part of results.json. Asks the Hub."""
+    found = read_card_key(source, "language", "dataset")
+    codes = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+    return {**source, "language": [code for code in codes if isinstance(code, str)]}
 
 
 def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
@@ -139,7 +84,7 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
 
     Args:
         run: The run folder.
-        cfg: Whether a new repository is private, and whether a pull request is made.
+        cfg: What is published, whether a new repository is private, whether as a pull request.
         repo_id: Where to, as `check_hub` returned it.
 
     Returns:
@@ -150,7 +95,7 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
         HubError: The Hub refused; the run is whole, and the text says what to mend.
         RunFolderError: The folder holds no finished run.
     """
-    files = gather_files(run, repo_id, list_secrets())
+    files = gather_files(run, repo_id, cfg, list_secrets())
     try:
         return send_files(files, cfg, repo_id)
     except HubError:
@@ -294,6 +239,8 @@ def _say_later(run: Path, cfg: HubConfig, repo_id: str | None, error: BaseExcept
     """Say that nothing is lost, and how to publish later."""
     words = ["python", "scripts/publish.py", str(run)]
     words += ["--hub-repo-id", repo_id] if repo_id else []
-    words += [flag_name(name) for name in ("private", "create_pr") if getattr(cfg, name)]
+    words += [flag_name(name) for name in FLAGS if getattr(cfg, name)]
+    default = HubConfig().publish_names
+    words += ["--publish-names", cfg.publish_names] if cfg.publish_names != default else []
     reason, line = to_reason(error), shlex.join(words)
     return f"The run was not published ({reason}). It is whole; publish it later: {line}"

@@ -183,26 +183,18 @@ def make_notes(record: RunRecord) -> str:
     return to_line("; ".join(parts), MAX_FRONT_MATTER)
 
 
-def write_eval_results(run: Path) -> Path | None:
-    """Write RUN/.eval_results/<dataset>.yaml. Main process only.
+def make_entry(record: RunRecord) -> EvalResultEntry | None:
+    """Return the run's entry for the data set's leaderboard.
 
-    Args:
-        run: The run folder.
-
-    Returns:
-        The file; None for a folder's data set, or when the metric has no finite value.
-
-    Raises:
-        RunFolderError: The folder holds no results.json that can be read.
+    None for a folder's data set, or when the metric has no finite value.
     """
-    record = load_run(run)
     dataset, hub_id = record.section("dataset"), record.dataset_hub_id
     value = read_metrics(record.section("test")).get(record.results.get("metric", "accuracy"))
     if hub_id is None or value is None:
         return None
     hub = record.settings.get("hub", {})
     date = record.results.get("date") or record.record.get("date")
-    entry = EvalResultEntry(
+    return EvalResultEntry(
         dataset_id=hub_id,
         task_id=to_line(hub.get("task_id") or dataset.get("config") or "default", MAX_FRONT_MATTER),
         value=value,
@@ -210,10 +202,32 @@ def write_eval_results(run: Path) -> Path | None:
         date=to_line(date, MAX_FRONT_MATTER) if date else None,
         notes=to_line(hub.get("eval_notes") or make_notes(record), MAX_FRONT_MATTER),
     )
+
+
+def to_entry_text(entry: EvalResultEntry) -> str:
+    """Return an entry's YAML; it was read back and says the same."""
     text = str(yaml.safe_dump(to_yaml_entries([entry]), sort_keys=False, allow_unicode=True))
     if parse_entries(yaml.safe_load(text)) != [entry]:
         raise AssertionError("the evaluation result changed on its way through YAML")
-    path = run / ".eval_results" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', hub_id)}.yaml"
+    return text
+
+
+def write_eval_results(run: Path) -> Path | None:
+    """Write RUN/.eval_results/<dataset>.yaml. Main process only.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        The file; None where there is no entry, see `make_entry`.
+
+    Raises:
+        RunFolderError: The folder holds no results.json that can be read.
+    """
+    entry = make_entry(load_run(run))
+    if entry is None:
+        return None
+    path = run / ".eval_results" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', entry.dataset_id)}.yaml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text, "utf-8")
+    path.write_text(to_entry_text(entry), "utf-8")
     return path

@@ -22,7 +22,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported la
     parse_ratelimit_headers,
 )
 
-from audio_cls.publishing.privacy import hide_tokens
+from audio_cls.errors import hide_tokens
 from audio_cls.publishing.record import to_line
 
 logger = logging.getLogger(__name__)

@@ -18,13 +18,12 @@ from typing import Any
 
 import yaml
 
+from audio_cls.errors import hide_tokens
 from audio_cls.publishing.record import read_base_name
 
-HIDDEN_TOKEN = "<token>"
 LABEL_KEYS = frozenset({"labels", "per_class", "id2label", "label2id"})
 ID_COLUMNS = ("id", "file", "path", "reason", "same_as")  # of tables of clips
 
-_TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
 _ABSOLUTE = re.compile(r"(?:/(?!/)|~[\\/]|[A-Za-z]:[\\/]|\\\\|file:)")
 # In the middle of a sentence: only roots under which people keep files, so that "/" as "or" stays.
 _ROOTS = (
@@ -33,18 +32,6 @@ _ROOTS = (
 _EMBEDDED = re.compile(
     rf"(?<![\w./~-])(?:/(?:{_ROOTS})/|~/|[A-Za-z]:[\\/](?!/))[^\s\"'`,;:()<>|=]+"
 )
-
-
-def hide_tokens(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Replace everything that looks like a Hub token, and every one of `secrets`.
-
-    >>> hide_tokens("login hf_" + "a" * 34)
-    'login <token>'
-    """
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, HIDDEN_TOKEN)
-    return _TOKEN.sub(HIDDEN_TOKEN, text)
 
 
 def hide_paths(text: str) -> str:

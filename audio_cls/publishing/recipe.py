@@ -101,4 +101,23 @@ def make_cost(record: RunRecord) -> list[Markdown]:
         sentences.append(to_sentence("Peak memory: {} MB.", to_number(memory, 0)))
     if isinstance(size, int):
         sentences.append(to_sentence("The model has {} parameters.", f"{size:,}"))
-    return sentences
+    return sentences + _describe_energy(record)
+
+
+def _describe_energy(record: RunRecord) -> list[Markdown]:
+    """Say how much electricity the training took, and how that is known; nothing if it is not."""
+    energy = record.section("timing").get("energy") or {}
+    if not isinstance(energy.get("kwh"), int | float):
+        return []
+    country = energy.get("country")
+    return [
+        to_sentence(
+            "Electricity of the training: {} kWh, about {} kg CO2eq at {} kg a kWh ({}), by {} for"
+            " the whole machine. Parts without a meter of their own are estimated from their load.",
+            f"{energy['kwh']:.3g}",
+            f"{energy.get('kg_co2eq', 0):.3g}",
+            to_number(energy.get("grid_kg_co2eq_per_kwh")),
+            f"the grid of {country}" if country else "the world's average",
+            energy.get("meter", "CodeCarbon"),
+        )
+    ]

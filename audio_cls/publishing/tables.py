@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audio_cls.config import flag_name, iterate_settings
+from audio_cls.errors import hide_tokens
 from audio_cls.publishing.leaderboard import name_metric, read_metrics, read_split_name
 from audio_cls.publishing.markdown import Markdown, escape, to_code, to_duration, to_number
-from audio_cls.publishing.privacy import hide_paths, hide_tokens
+from audio_cls.publishing.privacy import hide_paths
 from audio_cls.publishing.record import RunRecord
 
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
@@ -27,11 +28,15 @@ UNTOLD = (
     "overwrite",
     "resume",
     "report_to",
+    "measure_energy",
+    "energy_country",
     "push_to_hub",
     "hub_repo_id",
     "private",
     "hub_strategy",
     "create_pr",
+    "publish_names",
+    "push_logs",
 )
 
 Row = list[object]

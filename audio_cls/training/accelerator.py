@@ -18,7 +18,12 @@ from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
-from accelerate.utils import GradientAccumulationPlugin, gather_object, set_seed
+from accelerate.utils import (
+    GradientAccumulationPlugin,
+    ProjectConfiguration,
+    gather_object,
+    set_seed,
+)
 
 from audio_cls.config import TrainConfig
 from audio_cls.errors import SettingError
@@ -50,6 +55,8 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
             mixed_precision=precision,
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             log_with=list(cfg.report_to) or None,
+            # Trackers that write files ask for a place now; start_trackers names the real one.
+            project_config=ProjectConfiguration(logging_dir="logs"),
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
     except (ValueError, ImportError) as error:

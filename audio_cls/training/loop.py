@@ -17,6 +17,7 @@ from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
+from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.guard import Guard, clip_gradient, explain_memory
 from audio_cls.training.optim import learning_rate_factor, read_learning_rate, set_learning_rate
 from audio_cls.training.progress import Progress
@@ -44,6 +45,7 @@ class Training:
     average: Average
     guard: Guard
     brakes: Brakes
+    meter: EnergyMeter
     before_epoch: Callable[[int], None] = lambda _: None  # an epoch, counted from 0, goes on
     after_best: Callable[[], None] = lambda: None  # the best model was written
     after_save: Callable[[], None] = lambda: None  # a checkpoint was written
@@ -67,7 +69,7 @@ def train(run: Training) -> None:
         TrainingError: The loss is not finite any more, or memory ran out.
     """
     seconds_before = run.position.seconds
-    with run.brakes, explain_memory(run.cfg.train.batch_size, run.cfg.audio.max_seconds):
+    with run.brakes, run.meter, explain_memory(run.cfg.train.batch_size, run.cfg.audio.max_seconds):
         wish = GO
         while not is_over(run.position, run.num_steps, run.cfg.train) and wish == GO:
             for batches in _steps_of_epoch(run):

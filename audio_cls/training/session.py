@@ -44,6 +44,7 @@ from audio_cls.training.checkpoint import (
     save_run_config,
 )
 from audio_cls.training.costs import make_loss, weigh_clips, weigh_draws
+from audio_cls.training.energy import EnergyMeter, check_meter
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import compute_factors, make_optimizer
@@ -69,7 +70,9 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
 
     Raises:
         RunFolderError: See `open_run_folder`.
+        SettingError: See `check_meter`.
     """
+    check_meter(cfg.train)
     path = choose_run_path(cfg)
     if accelerator.is_main_process:
         open_run_folder(path, cfg)
@@ -167,6 +170,7 @@ def set_up_training(
         guard=Guard(clips.ids.tolist(), position.skipped),
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
         before_epoch=frozen.set_epoch,
+        meter=EnergyMeter(cfg.train, accelerator),
     )
 
 
@@ -186,12 +190,13 @@ def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: 
     accelerator.wait_for_everyone()
 
 
-def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) -> dict[str, float]:
+def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) -> dict[str, Any]:
     """Return the `timing` part of results.json; training seconds leave evaluation out.
 
-    A resumed run counts from where it went on.
+    Its `energy`, where that was measured, is of training and its evaluations. A resumed run counts
+    from where it went on. Call on every process.
     """
-    seconds = run.progress.train_seconds
+    seconds, energy = run.progress.train_seconds, run.meter.describe()
     num_clips = run.progress.steps_done * run.order.shape.clips
     return {
         "prepare_seconds": round(prepare_seconds, 2),
@@ -200,6 +205,7 @@ def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) 
         "skipped_steps": run.position.skipped,
         "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
         "peak_memory_mb": read_peak_memory(run.accelerator),
+        **({"energy": energy} if energy is not None else {}),
     }
 
 

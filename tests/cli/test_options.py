@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from audio_cls.cli.options import announce_settings, one_line_errors, settings_command
 from audio_cls.config import RunConfig, flag_name, iterate_settings
 from audio_cls.errors import DatasetError
+from audio_cls.presets import list_presets, load_preset
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,3 +140,29 @@ def test_messages_find_todays_standard_error(capsys: pytest.CaptureFixture[str])
         pass
     logging.getLogger("audio_cls").warning("still heard")
     assert capsys.readouterr().err == "still heard\n"
+
+
+def test_presets_are_listed_and_shown_without_a_heavy_import() -> None:
+    code = (
+        "import sys; sys.argv[0] = 'scripts/train.py'; import runpy\n"
+        "try: runpy.run_path('scripts/train.py', run_name='__main__')\n"
+        "finally: print(sorted({'torch', 'transformers', 'datasets'} & sys.modules.keys()))"
+    )
+    for words in (["--list-presets"], ["--show-preset", "gtzan"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        assert done.stdout.endswith("[]\n")
+        for word in ("gtzan", "marsyas/gtzan"):
+            assert word in done.stdout
+
+
+def test_every_preset_has_a_line_in_the_table_and_is_shown_whole(command: click.Command) -> None:
+    table = CliRunner().invoke(command, ["--list-presets"]).stdout.splitlines()
+    assert [line.split()[0] for line in table] == ["preset", *list_presets()]
+    for name in list_presets():
+        shown = CliRunner().invoke(command, ["--show-preset", name]).stdout
+        assert shown.strip() == load_preset(name).text.strip()
+    lost = CliRunner().invoke(command, ["--show-preset", "gtzn"])
+    assert lost.exit_code == 2 and "Did you mean gtzan?" in lost.stderr

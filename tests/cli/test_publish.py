@@ -167,6 +167,24 @@ def test_a_metric_that_the_run_lacks_is_refused(hub: HubServer, run: Path) -> No
     assert done.exit_code == 2 and "it has accuracy" in done.stderr
 
 
+def test_names_and_curves_are_chosen_on_the_line_and_repeated_after_an_outage(
+    hub: HubServer, run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (run / "splits").mkdir()
+    (run / "splits" / "test.txt").write_text("ann.wav\n")
+    (run / "logs").mkdir()
+    (run / "logs" / "events.out.tfevents.1.ann-laptop.2.0").write_text("curve")
+    words = ("--publish-names", "none", "--push-logs")
+    hub.fail(path_part="/commit/", times=None)
+    assert _type(publish, run, *words).exit_code == 1
+    assert caplog.records[-1].getMessage().endswith("--push-logs --publish-names none")
+    hub.faults.active.clear()
+    assert _type(publish, run, *words).exit_code == 0
+    files = hub.files("models", "testers/own")
+    assert files["splits/test.txt"] == b"clip 1\n"
+    assert files["runs/events.out.tfevents.0001"] == b"curve"
+
+
 def test_a_token_that_was_typed_is_not_repeated(run: Path) -> None:
     token = "hf_" + "x" * 34
     for words in (["--token", token], [f"--token={token}"]):

@@ -8,15 +8,22 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import huggingface_hub
 import pytest
 import soundfile
+import soxr
 from datasets import Audio, ClassLabel, Dataset, Features, Value
+from hub_cards import check_card
 from hub_server import HubServer
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 from tiny_runs import write_quiet_checkpoint
 from tones import encode_sound, make_tone
+
+from audio_cls.publishing.leaderboard import read_metrics
 
 ROOT = Path(__file__).parents[2]
 GENRES = ["blues", "classical", "country"]
@@ -55,71 +62,129 @@ def _make_gtzan() -> tuple[bytes, dict[str, bytes]]:
     return buffer.getvalue(), clips
 
 
-@pytest.mark.slow
-def test_the_reference_line_trains_and_publishes_from_a_script_repository(
-    hub: HubServer, tmp_path: Path
-) -> None:
+class Published(NamedTuple):
+    """What the reference line left, here and on the Hub."""
+
+    hub: HubServer
+    run: Path
+    said: str
+    sha: str  # of the parquet copy
+    clips: dict[str, bytes]
+    environment: dict[str, str]
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Read results.json."""
+        return dict(json.loads((self.run / "results.json").read_text()))
+
+
+def _seed(hub: HubServer, folder: Path) -> tuple[str, dict[str, bytes]]:
+    """Seed GTZAN as it is today, and a small DistilHuBERT; return the copy's commit and clips."""
     parquet, clips = _make_gtzan()
     hub.seed("datasets", "marsyas/gtzan", {"README.md": CARD, "gtzan.py": "raise SystemExit"})
-    sha = hub.seed(
-        "datasets",
-        "marsyas/gtzan",
-        {"all/train/0000.parquet": parquet},
-        branch="refs/convert/parquet",
-    )
-    checkpoint = write_quiet_checkpoint(tmp_path / "distilhubert")
+    copy = {"all/train/0000.parquet": parquet}
+    sha = hub.seed("datasets", "marsyas/gtzan", copy, branch="refs/convert/parquet")
+    checkpoint = write_quiet_checkpoint(folder / "distilhubert")
     card = "---\nlicense: apache-2.0\n---\nDistilHuBERT\n"
-    hub.seed(
-        "models",
-        "ntu-spml/distilhubert",
-        {"README.md": card, **{path.name: path for path in checkpoint.iterdir()}},
-    )
-    environment = {
-        **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.write_token, "HF_HUB_OFFLINE": "0",
-        "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-    command = [
-        sys.executable, "-m", "accelerate.commands.launch", "scripts/train.py", "--dataset",
-        "marsyas/gtzan", "--epochs", "3", "--learning-rate", "0.003", "--max-seconds", "0.5",
-        "--output-dir", str(tmp_path / "my-gtzan"), "--push-to-hub",
-    ]  # fmt: skip
+    files = {"README.md": card, **{path.name: path for path in checkpoint.iterdir()}}
+    hub.seed("models", "ntu-spml/distilhubert", files)
+    return sha, clips
+
+
+def _launch(environment: dict[str, str], *words: object) -> str:
+    """Run `accelerate launch WORDS` and return what it said."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", *map(str, words)]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "preset gtzan" in done.stderr
-    assert "script repository" in done.stderr
-    results = json.loads((tmp_path / "my-gtzan" / "results.json").read_text())
-    assert results["dataset"]["revision"] == sha
-    assert results["dataset"]["config"] == "all"
-    assert results["dataset"]["split"]["test"]["num_examples"] == 5  # a tenth of 42, rounded up
+    assert done.returncode == 0, done.stderr[:2000] + done.stderr[-1000:]
+    return done.stderr
 
-    files = hub.files("models", "tester/my-gtzan")
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    """Train on the script repository and push, with nothing but the line of README."""
+    folder = tmp_path_factory.mktemp("hub_way")
+    with HubServer() as hub:
+        sha, clips = _seed(hub, folder)
+        environment = {
+            **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.write_token,
+            "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1",
+        }  # fmt: skip
+        said = _launch(
+            environment, "scripts/train.py", "--dataset", "marsyas/gtzan", "--epochs", 3,
+            "--learning-rate", 0.003, "--max-seconds", 0.5, "--output-dir", folder / "my-gtzan",
+            "--push-to-hub",
+        )  # fmt: skip
+        yield Published(hub, folder / "my-gtzan", said, sha, clips, environment)
+
+
+@pytest.mark.slow
+def test_the_reference_line_trains_from_a_script_repository(published: Published) -> None:
+    assert "preset gtzan" in published.said
+    assert "script repository" in published.said
+    dataset = published.results["dataset"]
+    assert (dataset["revision"], dataset["config"]) == (published.sha, "all")
+    assert dataset["split"]["test"]["num_examples"] == 5  # a tenth of 42, rounded up
+
+
+@pytest.mark.slow
+def test_what_it_pushed_is_whole_and_private_things_stay(published: Published) -> None:
+    files = published.hub.files("models", "tester/my-gtzan")
     assert {"config.json", "model.safetensors", "README.md", "results.json"} <= set(files)
     assert not any(name.startswith("checkpoints") for name in files)
-    published = b"".join(content for name, content in files.items() if name != "model.safetensors")
-    for secret in (hub.write_token, str(tmp_path)):
-        assert secret.encode() not in published
-    data = ModelCard(files["README.md"].decode()).data
-    values = {result.metric_type: result.metric_value for result in data.eval_results}
-    assert values["accuracy"] == results["test"]["accuracy"]
-    assert {result.dataset_type for result in data.eval_results} == {"marsyas/gtzan"}
-    assert {result.dataset_revision for result in data.eval_results} == {sha}
-    assert data.base_model == "ntu-spml/distilhubert"
+    texts = b"".join(content for name, content in files.items() if name != "model.safetensors")
+    for secret in (published.hub.write_token, str(published.run.parent)):
+        assert secret.encode() not in texts
 
-    with (tmp_path / "my-gtzan" / "predictions.csv").open(newline="") as file:
+
+@pytest.mark.slow
+def test_its_card_is_valid_and_holds_every_metric(
+    published: Published, monkeypatch: pytest.MonkeyPatch, real_client: None
+) -> None:
+    text = published.hub.files("models", "tester/my-gtzan")["README.md"].decode()
+    assert check_card(text, "models") == ([], [])
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", published.hub.url)
+    card = ModelCard(text)
+    card.validate()
+    assert isinstance(card.data, ModelCardData) and card.data.eval_results
+    assert card.data.base_model == "ntu-spml/distilhubert"
+    values = [result.metric_value for result in card.data.eval_results]
+    assert values == list(read_metrics(published.results["test"]).values())
+    for result in card.data.eval_results:
+        assert (result.dataset_type, result.dataset_config) == ("marsyas/gtzan", "all")
+        assert (result.dataset_split, result.dataset_revision) == ("test", published.sha)
+
+
+@pytest.mark.slow
+def test_stock_pipeline_loads_it_from_the_hub_with_equal_scores(
+    published: Published, tmp_path: Path
+) -> None:
+    with (published.run / "predictions.csv").open(newline="") as file:
         row = next(iter(csv.DictReader(file)))
-    wave, rate = soundfile.read(io.BytesIO(clips[Path(row["id"]).name]), dtype="float32")
-    import soxr
-
-    soundfile.write(
-        tmp_path / "clip.wav", soxr.resample(wave, rate, 16_000), 16_000, subtype="FLOAT"
-    )
+    clip = published.clips[Path(row["id"]).name]
+    wave, rate = soundfile.read(io.BytesIO(clip), dtype="float32")
+    own = soxr.resample(wave, rate, 16_000)
+    soundfile.write(tmp_path / "clip.wav", own, 16_000, subtype="FLOAT")
     loaded = subprocess.run(
         [sys.executable, "-c", LOAD, "tester/my-gtzan", str(tmp_path / "clip.wav")],
-        env={**environment, "HF_HUB_DISABLE_XET": "1"}, capture_output=True, text=True, check=True,
-        cwd=tmp_path,
+        env=published.environment, capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
     scores = {one["label"]: one["score"] for one in json.loads(loaded.stdout)}
     for genre in GENRES:
         assert scores[genre] == pytest.approx(float(row[genre]), abs=2e-5)
+
+
+@pytest.mark.slow
+def test_evaluate_loads_it_from_the_hub_and_finds_the_same_numbers(
+    published: Published, tmp_path: Path
+) -> None:
+    environment = published.environment | {"HF_HOME": str(tmp_path / "another-machine")}
+    _launch(
+        environment, "scripts/evaluate.py", "--model", "tester/my-gtzan", "--dataset",
+        "marsyas/gtzan", "--output-dir", tmp_path / "again",
+    )  # fmt: skip
+    for name in ("predictions.csv", "clips.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (published.run / name).read_bytes()
+    again = json.loads((tmp_path / "again" / "results.json").read_text())
+    assert again["test"] == published.results["test"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_run import PUBLISHED, REPO, count_commits, make_results, make_run, make_settings, read_all
@@ -102,3 +106,101 @@ def test_a_run_without_weights_is_not_published(hub: HubServer, run: Path) -> No
     with pytest.raises(RunFolderError, match="no weights"):
         push_run(run, HubConfig(), REPO)
     assert not hub.repos
+
+
+GROUPS = {
+    "annabel": {"num_examples": 2, "accuracy": 0.0},
+    "bobby": {"num_examples": 2, "accuracy": 1.0},
+}
+
+
+def _make_named_run(folder: Path) -> Path:
+    """Make a run whose results, tables and lists name speakers and clips."""
+    results = make_results()
+    mistake = {"id": "jazz/00002.wav", "label": "jazz", "prediction": "rock", "confidence": 0.6}
+    results["test"] |= {"by_group": GROUPS, "num_groups": 2, "confident_mistakes": [mistake]}
+    results["samples"] = [{"file": "samples/1.wav", "label": "blues", "id": "blues/00001.wav"}]
+    run = make_run(folder, results)
+    (run / "clips.csv").write_text(
+        "id,seconds,sampling_rate,group\nblues/00001.wav,1,8000,annabel\n"
+    )
+    (run / "splits" / "train.txt").write_text("rock/00009.wav\n")
+    columns = "id,split,same_as,same_as_split,same_label\n"
+    (run / "duplicates.csv").write_text(f"{columns}blues/00001.wav,test,rock/00009.wav,train,no\n")
+    write_card(run)
+    return run
+
+
+def _push(hub: HubServer, run: Path, **settings: Any) -> dict[str, bytes]:  # noqa: ANN401
+    push_run(run, HubConfig(**settings), REPO)
+    files = hub.files("models", REPO)
+    return {name: files[name] for name in files if name != "model.safetensors"}
+
+
+def test_groups_are_numbered_and_clips_named_unless_told_otherwise(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    run = _make_named_run(tmp_path / "run")
+    before = read_all(run)
+    files = _push(hub, run)
+    everything = b"\n".join(files.values())
+    assert b"annabel" not in everything and b"bobby" not in everything and "clips.csv" not in files
+    own = json.loads(files["results.json"])["test"]
+    assert own["by_group"] == {"group 1": GROUPS["annabel"], "group 2": GROUPS["bobby"]}
+    assert files["predictions.csv"] == before["predictions.csv"]
+    assert files["splits/test.txt"] == before["splits/test.txt"]
+
+    files = _push(hub, run, publish_names="all")
+    assert json.loads(files["results.json"])["test"]["by_group"] == GROUPS
+    assert read_all(run) == before
+
+
+def test_no_names_at_all_leave_one_number_a_clip_in_all_files(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    run = _make_named_run(tmp_path / "run")
+    files = _push(hub, run, publish_names="none")
+    everything = b"\n".join(files.values())
+    for name in (b"00001", b"00002", b"00003", b"00009", b"annabel", b"bobby"):
+        assert name not in everything
+    lists = [files[f"splits/{role}.txt"].decode().splitlines() for role in ("train", "test")]
+    assert lists == [["clip 1"], ["clip 2", "clip 3"]]
+    rows = list(csv.DictReader(io.StringIO(files["predictions.csv"].decode())))
+    assert [(row["id"], row["label"]) for row in rows] == [("clip 2", "blues"), ("clip 3", "jazz")]
+    assert b"clip 2,test,clip 1,train,no" in files["duplicates.csv"]
+    assert b"clip 4,empty file" in files["bad_audio.csv"]
+    results = json.loads(files["results.json"])
+    assert results["test"]["confident_mistakes"][0]["id"] == "clip 3"
+    assert results["samples"][0]["id"] == "clip 2"
+    assert results["test"]["accuracy"] == make_results()["test"]["accuracy"]
+
+
+def _write_log(run: Path, number: int, content: bytes) -> None:
+    path = run / "logs" / "run" / f"events.out.tfevents.176385060{number}.ann-laptop.99.0"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def test_curves_are_published_on_request_without_the_machines_name(
+    hub: HubServer, run: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "ann-laptop")
+    _write_log(run, 1, b"first")
+    _write_log(run, 2, b"second")
+    _write_log(run, 3, b"hf login with " + hub.write_token.encode())
+    _write_log(run, 4, b"on ann-laptop")
+    _write_log(run, 5, b"in " + str(run).encode())
+    assert not any("runs" in name for name in _push(hub, run))
+    files = _push(hub, run, push_logs=True)
+    curves = {name: content for name, content in files.items() if "tfevents" in name}
+    assert curves == {
+        "runs/events.out.tfevents.0001": b"first",
+        "runs/events.out.tfevents.0002": b"second",
+    }
+    assert sum("names this machine" in r.getMessage() for r in caplog.records) == 3
+    assert not any("tfevents" in name for name in _push(hub, run))  # what is not sent is not kept
+
+
+def test_curves_that_are_not_there_are_told(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+    push_run(run, HubConfig(push_logs=True), REPO)
+    assert "no curves to publish" in caplog.text

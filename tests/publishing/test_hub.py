@@ -18,7 +18,8 @@ from huggingface_hub import HfApi
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
-from audio_cls.publishing.hub import add_license, check_hub, find_license, make_repo_id, push_run
+from audio_cls.publishing.check import check_hub, make_repo_id
+from audio_cls.publishing.hub import add_languages, add_license, push_run
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 
@@ -220,10 +221,11 @@ def test_a_grant_for_another_repository_is_not_enough(monkeypatch: pytest.Monkey
                 check_hub(HubConfig(), "run")
 
 
-def test_a_licence_is_found_or_unknown(hub: HubServer) -> None:
-    hub.seed("models", "ann/base", {"README.md": "---\nlicense: mit\n---\n"})
-    assert find_license("ann/base", None) == "mit"
-    assert find_license("ann/none", None) is None
+def test_the_languages_of_a_data_set_are_recorded(hub: HubServer) -> None:
+    hub.seed("datasets", "ann/en", {"README.md": "---\nlanguage: en\n---\n"})
+    hub.seed("datasets", "ann/two", {"README.md": "---\nlanguage: [de, fr]\n---\n"})
+    for name, codes in (("ann/en", ["en"]), ("ann/two", ["de", "fr"]), ("ann/none", [])):
+        assert add_languages({"id": name, "revision": None})["language"] == codes
 
 
 def test_the_licence_of_a_base_model_is_recorded_and_a_folders_is_not(hub: HubServer) -> None:
@@ -231,7 +233,8 @@ def test_the_licence_of_a_base_model_is_recorded_and_a_folders_is_not(hub: HubSe
     model = {"id": "ann/base", "revision": None, "num_parameters": 3}
     assert add_license(model) == {**model, "license": "mit"}
     assert add_license(model | {"is_local": True})["license"] is None
-    assert add_license({"id": "/home/ann/base"})["license"] is None
+    for other in ({"id": "/home/ann/base"}, {"id": "ann/none", "revision": None}):
+        assert add_license(other)["license"] is None
 
 
 def test_names_are_cut_to_what_the_hub_allows() -> None:

@@ -1,0 +1,146 @@
+"""How much electricity the training took, by CodeCarbon (the extra `energy`).
+
+One process of each machine reads the meters, from the first step to the last evaluation. Nothing
+goes online: the country whose electricity it is has to be named, and nothing else of the machine or
+its place is asked for or kept.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from types import TracebackType
+from typing import Any
+
+from audio_cls.config import TrainConfig
+from audio_cls.errors import SettingError, list_names, suggest_name
+from audio_cls.training.accelerator import Accelerator, gather_rows
+
+SECONDS_BETWEEN = 15.0  # two readings of the meters
+PARTS = ("cpu_energy", "gpu_energy", "ram_energy")  # of CodeCarbon's record, kWh
+
+logger = logging.getLogger(__name__)
+
+
+class EnergyMeter:
+    """Measures what happens in its `with` block; does nothing unless `--measure-energy` is given.
+
+    Call on every process.
+    """
+
+    def __init__(self, cfg: TrainConfig, accelerator: Accelerator) -> None:
+        """Find the meters.
+
+        Raises:
+            SettingError: See `check_meter`.
+        """
+        check_meter(cfg)
+        self.is_on = cfg.measure_energy
+        self.country = read_country(cfg)
+        self.read: Any = None
+        is_reader = self.is_on and accelerator.is_local_main_process
+        self.tracker = _make_tracker(self.country) if is_reader else None
+
+    def __enter__(self) -> EnergyMeter:
+        """Begin."""
+        if self.tracker is not None:
+            self.tracker.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End, whatever happened."""
+        if self.tracker is not None:
+            self.tracker.stop()
+            self.read = getattr(self.tracker, "final_emissions_data", None)
+
+    def describe(self) -> dict[str, Any] | None:
+        """Return kWh, kg CO2eq and the grid's factor, summed over machines. Call on every process.
+
+        None when it was not measured.
+        """
+        if not self.is_on:
+            return None
+        own = [self.read] if self.read is not None else []
+        rows = gather_rows([{**vars(one)} for one in own])
+        kwh = sum(row["energy_consumed"] for row in rows)
+        if kwh <= 0:
+            logger.warning("The electricity could not be measured on this machine.")
+            return None
+        kg = sum(row["emissions"] for row in rows)
+        return {
+            "kwh": round(kwh, 9),
+            **{name.replace("energy", "kwh"): round(_add(rows, name), 9) for name in PARTS},
+            "kg_co2eq": round(kg, 9),
+            "grid_kg_co2eq_per_kwh": round(kg / kwh, 5),
+            "country": self.country,
+            "num_machines": len(rows),
+            "meter": f"CodeCarbon {rows[0]['codecarbon_version']}",
+        }
+
+
+def read_country(cfg: TrainConfig) -> str | None:
+    """Return the country's three letters; None for the world's average."""
+    return cfg.energy_country.upper() if cfg.energy_country else None
+
+
+def check_meter(cfg: TrainConfig) -> None:
+    """Check, before any long work, that electricity can be measured if it is asked for.
+
+    Raises:
+        SettingError: CodeCarbon is not installed, or knows no such country.
+    """
+    country = read_country(cfg)
+    if not cfg.measure_energy:
+        return
+    if importlib.util.find_spec("codecarbon") is None:
+        raise SettingError(
+            "--measure-energy needs CodeCarbon, which is not installed: pip install"
+            " 'audio-cls[energy]', or pip install codecarbon."
+        )
+    if country is None:
+        return
+    from codecarbon.input import DataSource
+
+    known = DataSource().get_global_energy_mix_data()
+    if country not in known:
+        raise SettingError(
+            f"--energy-country {country} is not a country whose grid CodeCarbon knows: it knows"
+            f" {list_names(sorted(known))}, by three letters.{suggest_name(country, known)}"
+        )
+
+
+def _make_tracker(country: str | None) -> Any:  # noqa: ANN401 (untyped upstream)
+    """Make CodeCarbon's offline tracker; what would go online or write a file is switched off.
+
+    Several trackers are allowed because the lock against it takes over SIGTERM, which here saves
+    the run's state.
+    """
+    from codecarbon import OfflineEmissionsTracker
+
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
+    return OfflineEmissionsTracker(
+        country_iso_code=country,
+        country_2letter_iso_code=None,
+        region=None,
+        cloud_provider=None,
+        cloud_region=None,
+        electricitymaps_api_token="",  # not None, which would look for one in a configuration file
+        emissions_endpoint=None,
+        output_methods=[],
+        output_handlers=[],
+        force_carbon_intensity_g_co2e_kwh=None,
+        tracking_mode="machine",
+        allow_multiple_runs=True,
+        measure_power_secs=SECONDS_BETWEEN,
+        log_level="critical",
+    )
+
+
+def _add(rows: list[dict[str, Any]], name: str) -> float:
+    """Sum one number over the machines."""
+    return float(sum(row[name] for row in rows))

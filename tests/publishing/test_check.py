@@ -1,0 +1,132 @@
+"""What would fail at the end fails before training, in one line; what is right costs nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hub_cards import check_card
+from hub_server import HubServer
+from huggingface_hub import ModelCard, ModelCardData
+
+from audio_cls.config import RunConfig
+from audio_cls.errors import HubError
+from audio_cls.publishing import check
+from audio_cls.publishing.card import render_card
+from audio_cls.publishing.check import check_publication, find_card_faults, plan_record
+from audio_cls.publishing.leaderboard import make_entry
+
+
+def _make(**settings: Any) -> RunConfig:  # noqa: ANN401
+    return RunConfig.from_flat({"dataset": "marsyas/gtzan", **settings})
+
+
+def test_the_plan_names_what_the_settings_name() -> None:
+    cfg = _make(
+        dataset_config="all", dataset_revision="1" * 40, license="cc-by-4.0", task_id="genre",
+        metric="f1_macro", test_split="validation", eval_notes="seed 7",
+    )  # fmt: skip
+    record = plan_record(cfg, "my-run")
+    card = ModelCard(render_card(record, "tester/my-run")).data
+    assert isinstance(card, ModelCardData)
+    assert (card.license, card.datasets, card.model_name) == (
+        "cc-by-4.0", ["marsyas/gtzan"], "my-run",
+    )  # fmt: skip
+    assert card.base_model == "ntu-spml/distilhubert"
+    assert card.eval_results
+    assert {r.metric_type for r in card.eval_results} == {"accuracy", "f1"}
+    for result in card.eval_results:
+        assert (result.dataset_config, result.dataset_split) == ("all", "validation")
+        assert result.dataset_revision == "1" * 40
+    entry = make_entry(record)
+    assert entry is not None
+    assert (entry.dataset_id, entry.task_id, entry.notes) == ("marsyas/gtzan", "genre", "seed 7")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"dataset_config": "2024"},
+        {"dataset_config": "a: b # yaml\n- {{ x }}"},
+        {"metric": "some/metric"},
+        {"metric": "./metrics/my_score.py"},
+        {"license": "My own: terms"},
+        {"dataset": "builtin:tiny_speech", "model": "builtin:tiny_model", "from_scratch": True},
+        {"dataset": "https://host.example/clips.csv"},
+        {"dataset": "."},
+        {"limits": "x" * 2_000, "eval_notes": "n" * 200},
+    ],
+)
+def test_a_run_that_is_not_pushed_is_tried_out_offline(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "HfApi", None)
+    cfg = _make(**settings)
+    assert check_publication(cfg, "my run: 2") is None
+    assert check_card(render_card(plan_record(cfg, "run")), "models") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"hub_repo_id": "a--b"}, "--hub-repo-id a--b is not possible"),
+        ({"hub_repo_id": "you/a/b"}, "OWNER/NAME"),
+        ({"task_id": "two words"}, "--task-id two words is not possible"),
+        ({"task_id": "\u200b"}, "--task-id has 0 characters"),
+        ({"eval_notes": "n" * 201}, "--eval-notes has 201 characters"),
+        ({"limits": "x" * 2_001}, "1 to 2000. Shorten it"),
+    ],
+)
+def test_what_would_fail_or_be_cut_at_the_end_is_refused_before(
+    settings: dict[str, str], says: str
+) -> None:
+    with pytest.raises(HubError) as caught:
+        check_publication(_make(**settings), "run")
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_card_against_the_hubs_rules_is_refused_with_the_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = """---
+license: mit
+tags: [audio, 3]
+model-index:
+- name: run
+  results:
+  - task: {type: audio-classification}
+    dataset: {type: marsyas/gtzan, name: GTZAN, config: 2024}
+    metrics: [{type: accuracy, value: .nan}, {type: f1, value: high}]
+---
+"""
+    assert find_card_faults(text) == [
+        "tags holds 3, no text",
+        "dataset_config is 2024, no text",
+        "accuracy is nan, no number",
+        "f1 is 'high', no number",
+    ]
+    monkeypatch.setattr(check, "render_card", lambda record, repo_id: text)
+    with pytest.raises(HubError, match=r"would not be valid: tags holds 3.*Change --dataset"):
+        check_publication(_make(), "run")
+
+
+def test_a_card_that_cannot_be_made_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(record: object, repo_id: object) -> str:
+        raise AssertionError("the card's results changed on their way through YAML")
+
+    monkeypatch.setattr(check, "render_card", fail)
+    with pytest.raises(HubError, match="could not be written"):
+        check_publication(_make(), "run")
+
+
+@pytest.mark.usefixtures("logged_in")
+def test_a_run_that_will_be_pushed_asks_the_hub_with_the_whole_card(hub: HubServer) -> None:
+    cfg = _make(push_to_hub=True, license="mit")
+    assert check_publication(cfg, "my run") == "tester/my-run"
+    assert hub.count("POST", "/api/validate-yaml", 200) == 1 and not hub.repos
+    with pytest.raises(HubError, match="--license nonsense is not a licence id"):
+        check_publication(_make(push_to_hub=True, license="nonsense"), "run")
+    hub.fail(path_part="/api/validate-yaml", status=400, times=None)
+    with pytest.raises(HubError, match="would refuse the card of this run"):
+        check_publication(_make(push_to_hub=True), "run")
