@@ -51,7 +51,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         labels = data.read_labels(source.splits, cfg.data)
         pool = data.pool_clips(source, labels, cfg.data)
         splits = data.make_splits(pool, cfg.data)
-        rate = model.load_extractor(cfg.model, cfg.audio).sampling_rate
+        cfg, rate = model.read_hearing(cfg)
         clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
 
         # --- 2. a checkpoint id becomes a classifier ---

@@ -170,20 +170,23 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
 
 
 def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
-    """Return the settings with the commits that the run in `path` started from, when it goes on.
+    """Return the settings with what the run in `path` found when it started, when it goes on.
 
-    A data set or a model may have moved on the Hub since; a resumed run must not move with it.
+    The commits, and how long a piece its checkpoint heard where that was not told. A data set or a
+    model may have moved on the Hub since; a resumed run must not move with it.
     """
     file = path / "run_config.yaml"
     if cfg.train.resume == "never" or not file.is_file():
         return cfg
     tree = yaml.safe_load(file.read_text("utf-8")) or {}
-    data, model = cfg.data, cfg.model
+    data, model, audio = cfg.data, cfg.model, cfg.audio
     if data.dataset_revision is None:
         data = dataclasses.replace(data, dataset_revision=tree["data"]["dataset_revision"])
     if model.model_revision is None:
         model = dataclasses.replace(model, model_revision=tree["model"]["model_revision"])
-    return dataclasses.replace(cfg, data=data, model=model)
+    if audio.max_seconds is None:
+        audio = dataclasses.replace(audio, max_seconds=tree["audio"]["max_seconds"])
+    return dataclasses.replace(cfg, data=data, model=model, audio=audio)
 
 
 def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
