@@ -53,9 +53,8 @@ def train_classifier(cfg: RunConfig) -> Path:
         cfg = training.settle_task(cfg, labels)
         pool = data.pool_clips(source, labels, cfg.data)
         splits = data.make_splits(pool, cfg.data)
-        clips = data.prepare_clips(
-            source, pool, splits, model.load_extractor(cfg.model, cfg.audio).sampling_rate, cfg.data
-        )
+        cfg, rate = model.read_hearing(cfg)
+        clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
 
         # --- 2. a checkpoint id becomes a classifier ---
         backbone = model.load_backbone(

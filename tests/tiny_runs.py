@@ -46,7 +46,7 @@ def prepare(cfg: RunConfig) -> tuple[PreparedClips, Backbone]:
     labels = data.read_labels(source.splits, cfg.data)
     pool = data.pool_clips(source, labels, cfg.data)
     splits = data.make_splits(pool, cfg.data)
-    rate = model.load_extractor(cfg.model, cfg.audio).sampling_rate
+    cfg, rate = model.read_hearing(cfg)
     clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
     return clips, model.load_backbone(cfg.model, cfg.audio, labels.names)
 

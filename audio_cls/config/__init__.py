@@ -11,9 +11,10 @@ from audio_cls.config.learning import ModelConfig, OptimConfig, TrainConfig
 from audio_cls.config.results import LOWER_IS_BETTER, EvalConfig, HubConfig
 from audio_cls.config.run import SECTIONS, RunConfig, Setting, iterate_settings
 from audio_cls.config.settings import Hertz, Range, Seconds, flag_name, setting
-from audio_cls.config.sound import SHORTEST_CLIP, AudioConfig, AugmentConfig
+from audio_cls.config.sound import LONGEST_PIECE, SHORTEST_CLIP, AudioConfig, AugmentConfig
 
 __all__ = [
+    "LONGEST_PIECE",
     "LOWER_IS_BETTER",
     "SECTIONS",
     "SHORTEST_CLIP",

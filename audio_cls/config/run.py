@@ -39,11 +39,12 @@ class RunConfig:
         faults = []
         if self.train.overwrite and self.train.resume != "never":
             faults.append("--overwrite and --resume contradict each other: give one of them.")
-        window, hop = self.audio.window_seconds or self.audio.max_seconds, self.audio.hop_seconds
-        if window > self.audio.max_seconds:
+        longest = self.audio.piece_seconds
+        window, hop = self.audio.window_seconds or longest, self.audio.hop_seconds
+        if window > longest:
             faults.append(
                 f"--window-seconds {window:g} is longer than --max-seconds "
-                f"{self.audio.max_seconds:g}: the model never heard that much at once. "
+                f"{longest:g}: the model never heard that much at once. "
                 "Give at most --max-seconds."
             )
         if hop is not None and hop > window:

@@ -8,6 +8,7 @@ from typing import Literal
 from audio_cls.config.settings import Range, Seconds, Section, setting
 from audio_cls.errors import SettingError
 
+LONGEST_PIECE: Seconds = 30.0  # what is heard at once, unless the checkpoint or the user say less
 SHORTEST_CLIP: Seconds = 0.1  # the shortest clip or window that any backbone is asked to hear
 
 
@@ -15,8 +16,11 @@ SHORTEST_CLIP: Seconds = 0.1  # the shortest clip or window that any backbone is
 class AudioConfig(Section):
     """What the model hears of a clip."""
 
-    max_seconds: Seconds = setting(
-        30.0, "Longest piece of a clip the model hears at once, in seconds.", minimum=SHORTEST_CLIP
+    max_seconds: Seconds | None = setting(
+        None,
+        "Longest piece of a clip the model hears at once, in seconds; default: what the checkpoint"
+        " hears, at most 30.",
+        minimum=SHORTEST_CLIP,
     )
     crop: Literal["random", "start"] = setting(
         "random", "Where a training piece is cut from a longer clip."
@@ -41,6 +45,11 @@ class AudioConfig(Section):
     attention_mask: bool | None = setting(
         None, "Ask the extractor for a mask; default: what the extractor says."
     )
+
+    @property
+    def piece_seconds(self) -> Seconds:
+        """Return `max_seconds`, or 30 s where no checkpoint was asked yet."""
+        return LONGEST_PIECE if self.max_seconds is None else self.max_seconds
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         self.cfg = cfg
         self.seed = seed
         self.augmenter = augmenter
-        self.longest = seconds_to_samples(cfg.max_seconds, clips.sampling_rate)
+        self.longest = seconds_to_samples(cfg.piece_seconds, clips.sampling_rate)
 
     def __len__(self) -> int:
         """Count the clips."""

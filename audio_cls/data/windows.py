@@ -69,7 +69,7 @@ def list_windows(num_samples: int, cfg: AudioConfig, sampling_rate: Hertz) -> li
     >>> list_windows(3, AudioConfig(max_seconds=4, repeat_short=True), 1)
     [(0, 4)]
     """
-    window = seconds_to_samples(cfg.window_seconds or cfg.max_seconds, sampling_rate)
+    window = seconds_to_samples(cfg.window_seconds or cfg.piece_seconds, sampling_rate)
     hop = seconds_to_samples(cfg.hop_seconds, sampling_rate) if cfg.hop_seconds else window
     if num_samples <= window or cfg.aggregate == "first":
         return [(0, window if cfg.repeat_short else min(window, num_samples))]

@@ -8,6 +8,7 @@ an audio classification family. What a model wants is probed in `traits`.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES,
 )
 
-from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.config import AudioConfig, Hertz, ModelConfig, RunConfig
 from audio_cls.errors import ModelError
 from audio_cls.model.anatomy import HEAD_PREFIXES
 from audio_cls.model.fetch import (
@@ -38,12 +39,20 @@ from audio_cls.model.fetch import (
     pin_commit,
     quiet_transformers,
 )
-from audio_cls.model.lengths import fit_clip_length
+from audio_cls.model.lengths import choose_seconds, fit_clip_length
 from audio_cls.model.lora import merge_adapters
 from audio_cls.model.running import choose_attention
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
 
-__all__ = ["Backbone", "Traits", "WaveEncoder", "load_backbone", "load_extractor", "load_trained"]
+__all__ = [
+    "Backbone",
+    "Traits",
+    "WaveEncoder",
+    "load_backbone",
+    "load_extractor",
+    "load_trained",
+    "read_hearing",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +123,7 @@ def load_backbone(
     cfg, commit = pin_commit(cfg)
     config = _load_config(cfg)
     extractor = load_extractor(cfg, audio)
+    audio = choose_seconds(audio, extractor)
     fits = _read_labels(config) == tuple(labels)
     config.id2label = dict(enumerate(labels))  # int keys: pipeline() looks them up so
     config.label2id = {label: number for number, label in enumerate(labels)}
@@ -131,7 +141,7 @@ def load_backbone(
         if has_size and not fits:
             _reset_head(model)
     _check_layer_sum(model, cfg)
-    fit_clip_length(model, extractor, audio.max_seconds)
+    fit_clip_length(model, extractor, audio.piece_seconds)
     origin = "kept from the checkpoint" if is_kept else "new"
     mask = audio.attention_mask
     backbone = _assemble(model, extractor, use_mask=mask, origin=origin, commit=commit)
@@ -191,6 +201,23 @@ def load_extractor(cfg: ModelConfig, audio: AudioConfig) -> SequenceFeatureExtra
             kind = type(extractor).__name__
             logger.warning("%s has no %s: the setting changes nothing.", kind, name)
     return extractor
+
+
+def read_hearing(cfg: RunConfig) -> tuple[RunConfig, Hertz]:
+    """Ask the checkpoint's extractor how it hears, before anything is loaded. May download.
+
+    Returns:
+        The settings, with a number for --max-seconds where none was given; and the sampling rate.
+
+    Raises:
+        ModelError: See `load_extractor`.
+        SettingError: A window is longer than what the checkpoint hears.
+    """
+    extractor = load_extractor(cfg.model, cfg.audio)
+    if cfg.audio.max_seconds is None:
+        cfg = dataclasses.replace(cfg, audio=choose_seconds(cfg.audio, extractor))
+        logger.info("pieces: %g s at most, as the checkpoint hears", cfg.audio.piece_seconds)
+    return cfg, int(extractor.sampling_rate)
 
 
 def _assemble(

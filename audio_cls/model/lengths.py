@@ -8,6 +8,7 @@ Models that take any length are left alone.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from audio_cls.config import Seconds
+from audio_cls.config import LONGEST_PIECE, AudioConfig, Seconds
 from audio_cls.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,21 @@ def fit_clip_length(
         _cut_seconds(model, extractor, max_seconds)
     elif hasattr(extractor, "max_length") and hasattr(model.config, "time_stride"):
         _fit_patches(model, extractor, max_seconds)
+
+
+def choose_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: ANN401
+    """Return the settings with a number for --max-seconds: what the checkpoint hears, at most 30 s.
+
+    Whisper's extractor says it in seconds, AST's in frames of 10 ms; the others hear any length.
+    """
+    if audio.max_seconds is not None:
+        return audio
+    seconds = LONGEST_PIECE
+    if hasattr(extractor, "chunk_length"):
+        seconds = min(seconds, float(extractor.chunk_length))
+    elif hasattr(extractor, "max_length"):
+        seconds = min(seconds, extractor.max_length * HOP_SAMPLES / extractor.sampling_rate)
+    return dataclasses.replace(audio, max_seconds=seconds)
 
 
 def read_heard_samples(extractor: Any) -> int:  # noqa: ANN401 (each family has its own fields)

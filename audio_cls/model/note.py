@@ -10,6 +10,7 @@ key: it gets the defaults.
 from __future__ import annotations
 
 import json
+import math
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers.utils.hub import cached_file
 
-from audio_cls.config import AudioConfig
+from audio_cls.config import LONGEST_PIECE, AudioConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError, SettingError, list_names
 from audio_cls.model.backbone import NOTE, NOTED, Backbone
@@ -38,9 +39,9 @@ def read_audio_settings(backbone: Backbone) -> AudioConfig:
     note = _read_note(backbone)
     traits = backbone.encoder.traits
     kept = {name: note[name] for name in NOTED if note.get(name) is not None}
-    if "max_seconds" not in kept and traits.max_samples is not None:
-        heard = traits.max_samples / traits.sampling_rate
-        kept["max_seconds"] = min(AudioConfig().max_seconds, heard)
+    if "max_seconds" not in kept:
+        heard = (traits.max_samples or math.inf) / traits.sampling_rate
+        kept["max_seconds"] = min(LONGEST_PIECE, heard)
     words = {"aggregate": AGGREGATES, "repeat_short": (False, True)}
     is_sound = all(
         value in words[name] if name in words else _is_number(value) for name, value in kept.items()

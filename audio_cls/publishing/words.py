@@ -211,7 +211,7 @@ def _limit_by_sound(record: RunRecord) -> Sentences:
     """Say how long a clip it hears, and up to which pitch."""
     audio, sentences = record.settings.get("audio", {}), []
     if audio:
-        longest = audio.get("max_seconds", AudioConfig().max_seconds)
+        longest = audio.get("max_seconds") or AudioConfig().piece_seconds
         window = audio.get("window_seconds") or longest
         sentences.append(
             to_sentence(

@@ -28,6 +28,13 @@ OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "README.md", "run_config.yaml",
     "results.json", "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
 )  # fmt: skip
+FOUND_OUT = (  # section, setting, and its value while a run has yet to find it out
+    ("data", "dataset_revision", None),
+    ("data", "problem_type", "auto"),
+    ("model", "model_revision", None),
+    ("audio", "max_seconds", None),
+    ("eval", "metric", "auto"),
+)
 FREE_TO_CHANGE = {  # settings that a resumed run may change without being another run
     "output_dir", "resume", "overwrite", "num_workers", "keep_checkpoints", "save_every_steps",
     "report_to", "eval_batch_size", "log", "max_train_minutes", "push_to_hub", "hub_repo_id",
@@ -170,25 +177,22 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
 
 
 def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
-    """Return the settings with the commits that the run in `path` started from, when it goes on.
+    """Return the settings with what the run in `path` found when it started, when it goes on.
 
-    A data set or a model may have moved on the Hub since; a resumed run must not move with it. What
-    'auto' meant for its labels stays as well.
+    The commits, what 'auto' meant for its labels, and how long a piece its checkpoint heard where
+    that was not told. A data set or a model may have moved on the Hub since; a resumed run must not
+    move with it.
     """
     file = path / "run_config.yaml"
     if cfg.train.resume == "never" or not file.is_file():
         return cfg
     tree = yaml.safe_load(file.read_text("utf-8")) or {}
-    data, model, judging = cfg.data, cfg.model, cfg.eval
-    if data.problem_type == "auto":
-        data = dataclasses.replace(data, problem_type=tree["data"]["problem_type"])
-    if judging.metric == "auto":
-        judging = dataclasses.replace(judging, metric=tree["eval"]["metric"])
-    if data.dataset_revision is None:
-        data = dataclasses.replace(data, dataset_revision=tree["data"]["dataset_revision"])
-    if model.model_revision is None:
-        model = dataclasses.replace(model, model_revision=tree["model"]["model_revision"])
-    return dataclasses.replace(cfg, data=data, model=model, eval=judging)
+    nested = cfg.to_nested()
+    for section, name, undecided in FOUND_OUT:
+        if nested[section][name] == undecided:
+            part = dataclasses.replace(getattr(cfg, section), **{name: tree[section][name]})
+            cfg = dataclasses.replace(cfg, **{section: part})
+    return cfg
 
 
 def find_resume_point(folder: RunFolder, resume: str) -> Path | None:

@@ -69,7 +69,11 @@ def train(run: Training) -> None:
         TrainingError: The loss is not finite any more, or memory ran out.
     """
     seconds_before = run.position.seconds
-    with run.brakes, run.meter, explain_memory(run.cfg.train.batch_size, run.cfg.audio.max_seconds):
+    with (
+        run.brakes,
+        run.meter,
+        explain_memory(run.cfg.train.batch_size, run.cfg.audio.piece_seconds),
+    ):
         wish = GO
         while not is_over(run.position, run.num_steps, run.cfg.train) and wish == GO:
             for batches in _steps_of_epoch(run):

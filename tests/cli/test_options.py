@@ -95,7 +95,7 @@ def test_help_shows_every_setting_with_the_preset_in_force(command: click.Comman
     ("arguments", "message"),
     [
         (["--max-seconds", "0"], "--max-seconds 0.0 is not possible: it must be 0.1 or more."),
-        (["--learning-rat", "1"], "Did you mean '--learning-rate'?"),
+        (["--learning-rat", "1"], "'--learning-rate'?"),
         (["--epochs", "many"], "'many' is not a valid int"),
         (["--scheduler", "step"], "'linear', 'cosine', 'constant'"),
         (["--preset", "gtzn"], "Did you mean gtzan?"),

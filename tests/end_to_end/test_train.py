@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from click.testing import CliRunner
 from datasets import Audio, ClassLabel, Dataset, Features, Value
+from safetensors.torch import load_file
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, write_quiet_checkpoint
 from tones import make_tone
@@ -108,6 +110,7 @@ PIPELINE = """
 import json, sys
 sys.modules["audio_cls"] = None  # importing it now fails
 import soundfile
+import torch
 from transformers import pipeline
 classify = pipeline("audio-classification", model=sys.argv[1])
 wave, rate = soundfile.read(sys.argv[2], dtype="float32")
@@ -135,6 +138,31 @@ def test_run_config_repeats_the_run_to_the_letter(run: Path, tmp_path: Path) -> 
     launch("--preset", run / "run_config.yaml", "--output-dir", tmp_path / "again")
     again = (tmp_path / "again" / "predictions.csv").read_bytes()
     assert again == (run / "predictions.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_backbone_that_wakes_in_the_second_epoch_wakes_on_both_processes(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = write_tiny_checkpoint(
+        "hubert", tmp_path / "checkpoint", feat_extract_norm="layer", **QUIET
+    )
+    common = (
+        "--dataset", tone_folder, "--model", checkpoint, "--max-seconds", 0.5, "--epochs", 2,
+        "--learning-rate", 1e-3, "--max-train-samples", 24, "--max-eval-samples", 3,
+        "--freeze", "backbone", "--unfreeze-after-epochs", 1, "--layer-decay", 0.9,
+    )  # fmt: skip
+    launch(*common, "--batch-size", 8, "--output-dir", tmp_path / "one")
+    pair = ("--multi_gpu", "--num_processes", "2")
+    launch(*common, "--batch-size", 4, "--output-dir", tmp_path / "two", launcher=pair)
+    name = "hubert.encoder.layers.0.attention.k_proj.weight"
+    given = load_file(checkpoint / "model.safetensors")[name.removeprefix("hubert.")]
+    ends = [
+        load_file(tmp_path / run / "checkpoints" / "step-6" / "model.safetensors")[name]
+        for run in ("one", "two")
+    ]
+    assert not torch.allclose(ends[0], given, atol=1e-5)
+    torch.testing.assert_close(*ends, rtol=0, atol=1e-5)
 
 
 @pytest.mark.slow

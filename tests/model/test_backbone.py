@@ -18,9 +18,15 @@ import transformers
 from huggingface_hub import errors as hub_errors
 from tiny_models import FAMILIES, make_extractor, write_tiny_checkpoint
 
-from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.errors import ModelError
-from audio_cls.model.backbone import Backbone, WaveEncoder, load_backbone, load_trained
+from audio_cls.config import AudioConfig, ModelConfig, RunConfig
+from audio_cls.errors import ModelError, SettingError
+from audio_cls.model.backbone import (
+    Backbone,
+    WaveEncoder,
+    load_backbone,
+    load_trained,
+    read_hearing,
+)
 from audio_cls.model.lengths import fit_patch_positions
 from audio_cls.model.losses import clip_losses
 from audio_cls.model.traits import probe_traits
@@ -291,6 +297,28 @@ def test_patch_positions_fit_the_clips(
     ours = score(backbone, wave).softmax(-1)[0].tolist()
     theirs = ask_stock_pipeline(tmp_path, wave)
     assert [theirs[label] for label in LABELS] == pytest.approx(ours, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "seconds"),
+    [("hubert", 30.0), ("whisper", 30.0), ("audio-spectrogram-transformer", 10.24)],
+)
+def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
+    family: str, seconds: float, checkpoint: Callable[..., Path]
+) -> None:
+    folder = checkpoint(family)
+    cfg, rate = read_hearing(RunConfig(model=ModelConfig(model=str(folder))))
+    assert (cfg.audio.max_seconds, rate) == (seconds, RATE)
+    typed = RunConfig(model=cfg.model, audio=ONE_SECOND)
+    assert read_hearing(typed) == (typed, RATE)
+    own = load(folder, AudioConfig())
+    assert own.model.config.audio_cls["max_seconds"] == seconds
+    told = load(folder, AudioConfig(max_seconds=seconds))
+    assert told.encoder.traits == own.encoder.traits
+    if family == "audio-spectrogram-transformer":  # as it was trained: nothing is stretched
+        assert own.encoder([make_clip(1.0)])["input_values"].shape == (1, 1024, 32)
+    with pytest.raises(SettingError, match=rf"--window-seconds .* --max-seconds {seconds:g}"):
+        read_hearing(RunConfig(model=cfg.model, audio=AudioConfig(window_seconds=seconds + 15)))
 
 
 def test_patch_positions_are_cut_or_stretched_in_time_only() -> None:

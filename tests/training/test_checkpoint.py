@@ -77,6 +77,14 @@ def test_a_resumed_run_keeps_the_commits_it_began_with(tmp_path: Path) -> None:
     assert adopt_revisions(_config(), tmp_path).data.dataset_revision is None
 
 
+def test_a_resumed_run_hears_as_long_a_piece_as_it_began_with(tmp_path: Path) -> None:
+    _make_run(tmp_path, _config(max_seconds=10.24))
+    open_run_folder(tmp_path, _config(resume="auto"))
+    assert adopt_revisions(_config(resume="auto"), tmp_path).audio.max_seconds == 10.24
+    with pytest.raises(RunFolderError, match=r"--max-seconds 10\.24 is now 30"):
+        open_run_folder(tmp_path, _config(resume="auto", max_seconds=30.0))
+
+
 def test_run_config_is_a_preset_that_repeats_the_run(tmp_path: Path) -> None:
     from audio_cls.presets import load_preset
 
