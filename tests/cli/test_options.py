@@ -131,3 +131,13 @@ def test_help_answers_at_once() -> None:
         seconds.append(time.perf_counter() - started)
     assert b"--learning-rate" in done.stdout
     assert min(seconds) < 1.5
+
+
+def test_a_presets_configuration_goes_with_its_own_data_set(
+    command: click.Command, seen: list[RunConfig]
+) -> None:
+    spot = ["--preset", "keyword-spotting"]
+    for arguments in ([*spot], [*spot, "--dataset", "clips"], ["--dataset", "s3prl/superb"]):
+        assert CliRunner().invoke(command, arguments).exit_code == 0
+    assert [cfg.data.dataset_config for cfg in seen] == ["v0.02", None, None]
+    assert all(cfg.data.silence_from == "auto" for cfg in seen)
