@@ -166,3 +166,13 @@ def test_every_preset_has_a_line_in_the_table_and_is_shown_whole(command: click.
         assert shown.strip() == load_preset(name).text.strip()
     lost = CliRunner().invoke(command, ["--show-preset", "gtzn"])
     assert lost.exit_code == 2 and "Did you mean gtzan?" in lost.stderr
+
+
+def test_a_presets_configuration_goes_with_its_own_data_set(
+    command: click.Command, seen: list[RunConfig]
+) -> None:
+    spot = ["--preset", "keyword-spotting"]
+    for arguments in ([*spot], [*spot, "--dataset", "clips"], ["--dataset", "s3prl/superb"]):
+        assert CliRunner().invoke(command, arguments).exit_code == 0
+    assert [cfg.data.dataset_config for cfg in seen] == ["v0.02", None, None]
+    assert all(cfg.data.silence_from == "auto" for cfg in seen)

@@ -118,9 +118,16 @@ def seed_superb(hub: HubServer) -> dict[str, str]:
     return {"dataset": "s3prl/superb", "dataset-config": "ks"}
 
 
-@pytest.mark.parametrize("seed_dataset", [seed_speech_commands, seed_superb])
+@pytest.mark.parametrize(
+    ("seed_dataset", "recordings"),
+    [
+        (seed_speech_commands, {"train": 5, "validation": 1}),  # as the data set has it
+        (seed_superb, {"train": 4, "validation": 2}),  # by the clips of 40 and 20 keywords
+    ],
+)
 def test_the_data_set_alone_trains_judges_and_describes_a_keyword_spotter(
     seed_dataset: Any,  # noqa: ANN401
+    recordings: dict[str, int],
     data_hub: HubServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -153,11 +160,16 @@ def test_the_data_set_alone_trains_judges_and_describes_a_keyword_spotter(
         for clip in ids:
             if "#" in clip:
                 sides.setdefault(clip.split("#")[0], set()).add(role)
-    assert Counter(role for roles in sides.values() for role in roles) == {
-        "train": 5, "validation": 1,
-    }  # fmt: skip
+    assert Counter(role for roles in sides.values() for role in roles) == recordings
     assert all(len(roles) == 1 for roles in sides.values())
     with Path("run/predictions.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 24
     readme = Path("run/README.md").read_text()
     assert "### As a detector" in readme and "4 clips without one (2 s)" in readme
+
+    evaluate = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))["main"]
+    again = CliRunner().invoke(evaluate, ["--model", "run", "--output-dir", "again"])
+    assert again.exit_code == 0, (again.output[-2000:], again.exception)
+    assert json.loads(Path("again/results.json").read_text())["test"]["detection"] == found
+    ids = {Path(name, "predictions.csv").read_text() for name in ("run", "again")}
+    assert len(ids) == 1, "the same clips, silence and all, with the same scores"
