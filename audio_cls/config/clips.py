@@ -50,6 +50,11 @@ class DataConfig(Section):
     group_column: str | None = setting(
         None, "Keep clips that share this value (speaker, track) in one split."
     )
+    group_pattern: str | None = setting(
+        None,
+        "The group is what this regular expression's first (...) finds in --group-column, or"
+        " without one in the clip's id: '([0-9]{4})_' for files named SPEAKER_....",
+    )
     train_split: str = setting("train", "Name of the training split.")
     validation_split: str | None = setting(
         None,
