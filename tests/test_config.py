@@ -117,3 +117,28 @@ def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:
 
 def test_sections_are_listed_once() -> None:
     assert list(SECTIONS) == [spec.name for spec in dataclasses.fields(RunConfig)]
+
+
+def test_one_preset_serves_several_data_sets_each_with_what_is_special_to_it() -> None:
+    text = """
+datasets:
+  ann/one: {data: {label_column: category, folds: 5, fold_column: fold}}
+  ann/two: {}
+data: {dataset: ann/one, label_column: label}
+"""
+    preset = parse_preset("p", text)
+    for dataset in (None, "ann/one"):
+        values = preset.choose_values(dataset)
+        assert (values["label_column"], values["folds"]) == ("category", 5)
+    for dataset in ("ann/two", "my/own"):
+        values = preset.choose_values(dataset)
+        assert values["label_column"] == "label" and "folds" not in values
+    with pytest.raises(SettingError, match=r"p, ann/one: unknown setting 'data.label_colum'"):
+        parse_preset("p", "datasets: {ann/one: {data: {label_colum: x}}}")
+    with pytest.raises(SettingError, match="datasets must be a list of ids"):
+        parse_preset("p", "datasets: 3")
+
+
+def test_no_data_set_picks_two_presets_up() -> None:
+    ids = [dataset for name in list_presets() for dataset in load_preset(name).datasets]
+    assert len(ids) == len(set(ids)) >= 8

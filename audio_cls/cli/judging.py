@@ -17,7 +17,14 @@ from audio_cls.errors import SettingError
 
 SETTINGS = (
     *("dataset", "dataset_config", "dataset_revision", "audio_column", "audio_root"),
-    *("label_column", "group_column", "max_eval_samples", "max_bad_share", "eval_batch_size"),
+    *(
+        "label_column",
+        "group_column",
+        "group_pattern",
+        "max_eval_samples",
+        "max_bad_share",
+        "eval_batch_size",
+    ),
     *("metric", "mixed_precision", "num_workers"),
 )
 PATH = click.Path(path_type=Path)

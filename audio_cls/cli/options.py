@@ -19,9 +19,10 @@ from typing import Any, TextIO
 import click
 from click.core import ParameterSource
 
+from audio_cls.cli.shelf import PRESET_OPTIONS
 from audio_cls.config import Range, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.errors import AudioClsError, Paused, hide_tokens
-from audio_cls.presets import Preset, describe_presets, find_preset_for, load_preset
+from audio_cls.presets import Preset, find_preset_for, load_preset
 
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 
@@ -110,7 +111,8 @@ class SettingsCommand(OneLineCommand):
         if preset is not None:
             own = {param.name for param in self.params if param.name in self.settings}
             own -= _list_strange(preset, typed)
-            ctx.default_map = {name: value for name, value in preset.values.items() if name in own}
+            values = preset.choose_values(typed.get("dataset"))
+            ctx.default_map = {name: value for name, value in values.items() if name in own}
         ctx.meta[PRESET_KEY] = preset
         return super().parse_args(ctx, args)
 
@@ -154,38 +156,6 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
         help=meaning,
         show_default=not one.is_optional,
     )
-
-
-def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001 (click calls it so)
-    """Print the table of presets, or the file of one, and leave."""
-    if not value or ctx.resilient_parsing:
-        return
-    try:
-        text = describe_presets() if value is True else load_preset(str(value)).text
-    except AudioClsError as error:
-        raise click.UsageError(str(error), ctx) from error
-    click.echo(text.rstrip("\n"))
-    ctx.exit()
-
-
-PRESET_OPTIONS = (
-    click.option(
-        "--show-preset",
-        metavar="NAME|FILE.yaml",
-        is_eager=True,
-        expose_value=False,
-        callback=_show_presets,
-        help="Print a preset and leave.",
-    ),
-    click.option(
-        "--list-presets",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_show_presets,
-        help="Print a table of the shipped presets and leave.",
-    ),
-)
 
 
 def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], click.Command]:

@@ -78,6 +78,11 @@ class DataConfig(Section):
     group_column: str | None = setting(
         None, "Keep clips that share this value (speaker, track) in one split."
     )
+    group_pattern: str | None = setting(
+        None,
+        "The group is what this regular expression's first (...) finds in --group-column, or"
+        " without one in the clip's id: '([0-9]{4})_' for files named SPEAKER_....",
+    )
     test_groups: tuple[str, ...] = setting(
         (), "Test on the clips of these groups, whatever split they were in; comma-separated."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,11 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
     for name, table in source.splits.items():
         given[name] = np.arange(start, start + len(table))
         start += len(table)
+    ids = read_clip_ids(source.splits, source.audio_column)
     pool = Pool(
         labels=np.concatenate([labels.ids[name] for name in source.splits]),
-        ids=read_clip_ids(source.splits, source.audio_column),
-        groups=_read_texts(source, cfg.group_column, "--group-column"),
+        ids=ids,
+        groups=_find_groups(_read_texts(source, cfg.group_column, "--group-column"), ids, cfg),
         folds=_read_texts(source, cfg.fold_column, "--fold-column"),
         given=given,
         targets=None
@@ -205,6 +207,38 @@ def _read_recordings(source: Source) -> NDArray[np.str_] | None:
         return None
     names = np.concatenate([np.array(table[RECORDING][:], dtype=np.str_) for table in tables])
     return names if (names != "").any() else None
+
+
+def _find_groups(
+    texts: NDArray[np.str_] | None, ids: NDArray[np.str_], cfg: DataConfig
+) -> NDArray[np.str_] | None:
+    """Return the group of each clip: the column's text, or what `--group-pattern` finds in it.
+
+    Raises:
+        DatasetError: The pattern is none, or finds nothing in some clip.
+    """
+    if cfg.group_pattern is None:
+        return texts
+    try:
+        pattern = re.compile(cfg.group_pattern)
+    except re.error as error:
+        raise DatasetError(
+            f"--group-pattern {cfg.group_pattern} is no regular expression ({error}). Mend it."
+        ) from error
+    if pattern.groups < 1:
+        raise DatasetError(
+            f"--group-pattern {cfg.group_pattern} has no (...), which is what names the group."
+            " Put it around that part."
+        )
+    given = ids if texts is None else texts
+    found = [pattern.search(str(text)) for text in given]
+    missing = [str(text) for text, match in zip(given, found, strict=True) if match is None]
+    if missing:
+        raise DatasetError(
+            f"--group-pattern {cfg.group_pattern} finds no group in {len(missing)} of"
+            f" {len(given)} clips: {list_names(missing[:3])}. Widen it."
+        )
+    return np.array([match[1] for match in found if match], dtype=np.str_)
 
 
 def _to_text(cell: object) -> str:

@@ -2,8 +2,10 @@
 
 A preset names settings by section (`optim: {learning_rate: 5e-5}`). Two more keys are allowed on
 top: `datasets`, the ids for which `--dataset ID` alone picks the preset up, and `record`, what a
-finished run noted in its `run_config.yaml` (ignored here). Values stay as YAML gave them: click
-converts them, so that `1e-4` (a string for YAML 1.1) becomes a number.
+finished run noted in its `run_config.yaml` (ignored here). `datasets` is a list of ids, or a
+mapping of ids to what is special to each (`owner/name: {data: {label_column: class}}`), so that one
+recipe serves several data sets. Values stay as YAML gave them: click converts them, so that `1e-4`
+(a string for YAML 1.1) becomes a number.
 """
 
 from __future__ import annotations
@@ -27,8 +29,18 @@ class Preset:
 
     name: str
     values: dict[str, Any]  # setting name -> value as YAML gave it
-    datasets: tuple[str, ...]  # data set ids that pick this preset up by themselves
+    # Data set ids that pick this preset up by themselves -> what is special about each.
+    datasets: dict[str, dict[str, Any]]
     text: str  # the file, header included
+
+    def choose_values(self, dataset: str | None) -> dict[str, Any]:
+        """Return the settings for a data set: what the preset says of all, then of this one.
+
+        Args:
+            dataset: The id that was typed; None for the preset's own.
+        """
+        chosen = dataset or self.values.get("dataset")
+        return {**self.values, **self.datasets.get(str(chosen), {})}
 
     @property
     def title(self) -> str:
@@ -97,6 +109,12 @@ def parse_preset(name: str, text: str) -> Preset:
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise SettingError(f"{name} is not valid YAML: {where}. Mend that line.") from error
+    values = _read_values(name, tree)
+    return Preset(name, values, _read_datasets(name, tree.get("datasets")), text)
+
+
+def _read_values(name: str, tree: Any) -> dict[str, Any]:  # noqa: ANN401 (any YAML value)
+    """Flatten sections of settings; all unknown names are reported at once."""
     sections: dict[str, set[str]] = {}
     for one in iterate_settings():
         sections.setdefault(one.section, set()).add(one.name)
@@ -119,7 +137,19 @@ def parse_preset(name: str, text: str) -> Preset:
             values |= {key: value for key, value in content.items() if value is not None}
     if faults:
         raise SettingError(f"{name}: " + " ".join(faults))
-    return Preset(name, values, tuple(tree.get("datasets") or ()), text)
+    return values
+
+
+def _read_datasets(name: str, given: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401 (any YAML value)
+    """Read `datasets`: a list of ids, or a mapping of ids to the settings special to each."""
+    if isinstance(given, list | tuple):
+        return {str(one): {} for one in given}
+    if given is None or isinstance(given, dict):
+        return {
+            str(key): _read_values(f"{name}, {key}", part or {})
+            for key, part in (given or {}).items()
+        }
+    raise SettingError(f"{name}: datasets must be a list of ids, or 'id: settings' lines.")
 
 
 def _unknown_names(

@@ -117,7 +117,11 @@ def describe_cut(record: RunRecord) -> str:
     """Say in one line what the test clips were cut from, and how."""
     test = (record.section("dataset").get("split") or {}).get("test") or {}
     data, defaults = record.settings.get("data", {}), DataConfig()
-    method = "by group" if data.get("group_column") else data.get("split_method")
+    method = (
+        "by group"
+        if data.get("group_column") or data.get("group_pattern")
+        else data.get("split_method")
+    )
     seed = data.get("split_seed", defaults.split_seed)
     told = test.get("origin") or (
         f"cut from {test.get('name')!r} ({method or defaults.split_method}, seed {seed})"

@@ -94,6 +94,10 @@ def make_split_sentences(record: RunRecord) -> Sentences:
         sentences.append(
             to_sentence("Clips that share {} are in one part only.", data["group_column"])
         )
+    elif data.get("group_pattern"):
+        sentences.append(
+            Markdown("Clips of one group, by a part of their names, are in one part only.")
+        )
     for name, part in (("max_train_samples", "train"), ("max_eval_samples", "validation and test")):
         if data.get(name):
             sentences.append(to_sentence("At most {} clips of {} were used.", data[name], part))
@@ -121,7 +125,9 @@ def make_limits(record: RunRecord) -> Sentences:
     """List what the data and the numbers of this run cannot promise."""
     sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_sound(record)
     sentences += _limit_by_leaks(record)
-    if is_cut_from_train(record) and not record.settings.get("data", {}).get("group_column"):
+    data = record.settings.get("data", {})
+    is_grouped = data.get("group_column") or data.get("group_pattern")
+    if is_cut_from_train(record) and not is_grouped:
         sentences.append(
             Markdown(
                 "The cut knew nothing of speakers, tracks or recording sessions: clips of one"

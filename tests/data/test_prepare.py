@@ -185,3 +185,27 @@ def test_a_column_that_is_not_there_is_met_with_the_nearest(setting: str) -> Non
 def test_several_labels_a_clip_are_refused_by_name() -> None:
     with pytest.raises(DatasetError, match="Column 'label' is multi-label"):
         pool({"label": [["a"], ["b"], ["a", "b"], ["b"]]})
+
+
+def test_a_group_can_be_a_part_of_the_clips_name(tmp_path: Path) -> None:
+    names = [
+        f"{label}/{s}_{n}.wav" for label in ("a", "b") for s in range(1001, 1009) for n in "xy"
+    ]
+    write_clips(tmp_path / "set", names)
+    _, _, _, clips = run(tmp_path / "set", group_pattern=r"(\d{4})_")
+    actors = {role: {n.split("/")[1][:4] for n in ids} for role, ids in ids_of(clips).items()}
+    assert set().union(*actors.values()) == {str(s) for s in range(1001, 1009)}
+    assert sum(map(len, actors.values())) == 8  # each on one side
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("(", "is no regular expression"),
+        (r"\d+", "has no"),
+        ("(dog)", "finds no group in 10 of 20 clips: cat/cat-0"),
+    ],
+)
+def test_a_pattern_that_names_no_group_is_refused(pattern: str, says: str, folder: Path) -> None:
+    with pytest.raises(DatasetError, match=says):
+        run(folder, group_pattern=pattern)

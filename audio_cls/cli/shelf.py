@@ -1,0 +1,40 @@
+"""`--list-presets` and `--show-preset`: what ships, told before anything heavy is imported."""
+
+from __future__ import annotations
+
+import click
+
+from audio_cls.errors import AudioClsError
+from audio_cls.presets import describe_presets, load_preset
+
+
+def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001 (click calls it so)
+    """Print the table of presets, or the file of one, and leave."""
+    if not value or ctx.resilient_parsing:
+        return
+    try:
+        text = describe_presets() if value is True else load_preset(str(value)).text
+    except AudioClsError as error:
+        raise click.UsageError(str(error), ctx) from error
+    click.echo(text.rstrip("\n"))
+    ctx.exit()
+
+
+PRESET_OPTIONS = (
+    click.option(
+        "--show-preset",
+        metavar="NAME|FILE.yaml",
+        is_eager=True,
+        expose_value=False,
+        callback=_show_presets,
+        help="Print a preset and leave.",
+    ),
+    click.option(
+        "--list-presets",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_show_presets,
+        help="Print a table of the shipped presets and leave.",
+    ),
+)
