@@ -56,6 +56,7 @@ def train_classifier(cfg: RunConfig) -> Path:
 
         # --- 2. a checkpoint id becomes a classifier ---
         backbone = model.load_backbone(cfg.model, cfg.audio, labels.names)
+    cfg = training.fit_batch(cfg, accelerator, backbone, clips.train)
     training.save_settings(folder, training.pin_revisions(cfg, source, backbone), accelerator)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
@@ -71,7 +72,6 @@ def train_classifier(cfg: RunConfig) -> Path:
     best = accelerator.prepare_model(model.load_trained(folder.path).model, evaluation_mode=True)
     temperature = evaluation.fit_temperature(scorer.score(best, clips.validation))
     scores = scorer.score(best, clips.test)
-    timing = training.describe_timing(run, prepare_seconds, clock.lap())
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
@@ -86,7 +86,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "validation": evaluation.report_best(run.position, len(clips.validation)),
             "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
             "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
-            "timing": timing,
+            "timing": training.describe_timing(run, prepare_seconds, clock.lap()),
             "bad_audio": {"skipped": len(clips.bad)},
             "samples": publishing.save_samples(
                 folder.path, clips.test, labels.names, source.license

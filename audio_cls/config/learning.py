@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from audio_cls.config.settings import Section, setting
+from audio_cls.config.settings import CountOrAuto, Section, find_faults, setting
+from audio_cls.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,18 @@ class TrainConfig(Section):
     early_stopping_patience: int | None = setting(
         None, "Stop after this many evaluations without a better one.", minimum=1
     )
-    batch_size: int = setting(8, "Training clips per process and forward pass.", minimum=1)
+    batch_size: CountOrAuto = setting(
+        8,
+        "Training clips per process and forward pass; 'auto': as many as memory holds, with more"
+        " passes per step where they are fewer.",
+        minimum=1,
+    )
+    effective_batch_size: int | None = setting(
+        None,
+        "Clips of an optimizer step over all processes and passes; default: what the batch, the"
+        " passes and the processes make (for 'auto', with a batch of 8).",
+        minimum=1,
+    )
     gradient_accumulation_steps: int = setting(1, "Forward passes per optimizer step.", minimum=1)
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
@@ -95,3 +107,14 @@ class TrainConfig(Section):
     report_to: tuple[str, ...] = setting(
         (), "Trackers, comma-separated: tensorboard, trackio, wandb ..."
     )
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that the passes are said once."""
+        faults = find_faults(self)
+        if self.effective_batch_size is not None and self.gradient_accumulation_steps > 1:
+            faults.append(
+                "--effective-batch-size and --gradient-accumulation-steps both say how many passes"
+                " make a step: give one of them."
+            )
+        if faults:
+            raise SettingError(" ".join(faults))

@@ -11,14 +11,25 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import random
 import resource
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
-from accelerate.utils import GradientAccumulationPlugin, gather_object, set_seed
+from accelerate.utils import (
+    DistributedType,
+    GradientAccumulationPlugin,
+    find_executable_batch_size,
+    gather_object,
+    set_seed,
+)
+from accelerate.utils.memory import should_reduce_batch_size
 
 from audio_cls.config import TrainConfig
 from audio_cls.errors import SettingError
@@ -116,6 +127,75 @@ def leave_processes() -> None:
 def gather_rows(rows: list[Row]) -> list[Row]:
     """Return the rows of all processes, in process order. Call on every process."""
     return list(gather_object(rows))
+
+
+def agree(accelerator: Accelerator, *, verdict: bool) -> bool:
+    """Tell whether all processes say yes. Call on every process, each with its own verdict."""
+    if accelerator.num_processes == 1:
+        return verdict
+    noes = torch.tensor(0 if verdict else 1, device=accelerator.device)
+    return int(accelerator.reduce(noes, "sum")) == 0
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out, on a device or on the CPU.
+
+    Accelerate knows the devices' words and the CPU allocator's; Windows and oneDNN have others.
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    words = ("not enough memory", "bad_alloc", "out of memory")
+    return isinstance(error, Exception) and (
+        should_reduce_batch_size(error)
+        or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
+    )
+
+
+def find_largest_batch(fits: Callable[[int], bool], sizes: Sequence[int]) -> int | None:
+    """Return the first of `sizes` that fits, by Accelerate's search; None if none does.
+
+    Args:
+        fits: Tells whether a batch size fits, the same on every process.
+        sizes: What to try, the largest first.
+    """
+    smaller = iter([*sizes[1:], 0])
+
+    def attempt(batch_size: int) -> int | None:
+        if batch_size and not fits(batch_size):
+            raise RuntimeError("A process is out of memory.")  # what the search goes on after
+        return batch_size or None
+
+    def reduce() -> int:
+        return next(smaller)
+
+    search = find_executable_batch_size(
+        attempt, starting_batch_size=sizes[0], reduce_batch_size_fn=reduce
+    )
+    try:
+        found: int | None = search()
+    except RuntimeError as error:
+        if "No executable batch size" not in str(error):
+            raise
+        return None
+    return found
+
+
+@contextmanager
+def keep_random_states(device: torch.device) -> Iterator[None]:
+    """Give every global generator back as it was: Python's, numpy's, torch's, the device's."""
+    state, legacy = random.getstate(), np.random.get_state()
+    devices = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(legacy)
+
+
+def is_sharded(accelerator: Accelerator) -> bool:
+    """Tell whether no process has the whole model: FSDP and DeepSpeed."""
+    return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def describe_hardware(accelerator: Accelerator) -> dict[str, object]:

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from audio_cls.training.accelerator import Accelerator
-from audio_cls.training.checkpoint import Best
+from audio_cls.training.checkpoint import Best, Position
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
 
@@ -36,7 +36,8 @@ class Progress:
         self.path = path
         self.clips_per_step = clips_per_step
         self.log = log  # text, json or quiet
-        self.losses = torch.zeros((), device=accelerator.device)  # sum since the last evaluation
+        exact = torch.float32 if accelerator.device.type == "mps" else torch.float64
+        self.losses = torch.zeros((), device=accelerator.device, dtype=exact)  # since evaluation
         self.steps = 0  # since the last evaluation
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
@@ -47,9 +48,13 @@ class Progress:
         shows = accelerator.is_main_process and sys.stderr.isatty() and log == "text"
         self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
 
-    def start(self, step: int) -> None:
-        """Begin at `step`: rows of summary.csv after it belong to a run that was cut off."""
+    def start(self, position: Position) -> None:
+        """Begin at `position`: rows of summary.csv after it belong to a run that was cut off."""
+        step = position.step
         self.bar.update(step)
+        self.steps = step - position.judged
+        if self.accelerator.is_main_process:  # the sum over all processes; the others start at 0
+            self.losses += position.loss_sum
         self.started = self.resumed_at = time.perf_counter()
         if self.accelerator.is_main_process and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
@@ -73,6 +78,10 @@ class Progress:
                 f"loss {self.losses.item() / self.steps:.3f}, {rate:.1f} clips/s"
             )
 
+    def sum_losses(self) -> float:
+        """Return the sum of the losses since the last evaluation. Call on every process."""
+        return float(self.accelerator.reduce(self.losses, "sum"))
+
     def before_evaluation(self) -> None:
         """Stop the clock that counts training alone."""
         self.paused_at = time.perf_counter()
@@ -80,7 +89,7 @@ class Progress:
 
     def after_evaluation(self, latest: Best, learning_rate: float) -> None:
         """Write the row of an evaluation everywhere. Call on every process."""
-        total = self.accelerator.reduce(self.losses, "sum").item()
+        total = self.sum_losses()
         row = {
             "epoch": round(latest.epoch, 4),
             "step": latest.step,

@@ -31,6 +31,7 @@ from audio_cls.training.accelerator import (
     start_trackers,
 )
 from audio_cls.training.average import Average
+from audio_cls.training.batch import count_passes
 from audio_cls.training.brakes import Brakes
 from audio_cls.training.checkpoint import (
     Position,
@@ -40,6 +41,7 @@ from audio_cls.training.checkpoint import (
     open_run_folder,
     save_run_config,
 )
+from audio_cls.training.disk import write_whole
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import make_optimizer
@@ -65,8 +67,10 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
 
     Raises:
         RunFolderError: See `open_run_folder`.
+        SettingError: A step's clips cannot be dealt out to the processes.
     """
     path = choose_run_path(cfg)
+    count_passes(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
     if accelerator.is_main_process:
         open_run_folder(path, cfg)
     accelerator.wait_for_everyone()
@@ -104,9 +108,8 @@ def set_up_training(
     Call on every process.
     """
     set_threads(accelerator, count_parameters(backbone))
-    shape = StepShape(
-        cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
-    )
+    passes = count_passes(cfg.train, accelerator.num_processes)
+    shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
     order = TrainingOrder(len(clips), shape, rank=accelerator.process_index, seed=cfg.train.seed)
     workers = choose_num_workers(cfg.train.num_workers)
     augmenter = make_augmenter(
@@ -126,7 +129,7 @@ def set_up_training(
         clips_per_step=shape.clips,
         log=cfg.train.log,
     )
-    progress.start(position.step)
+    progress.start(position)
     return Training(
         cfg=cfg,
         accelerator=accelerator,
@@ -141,7 +144,7 @@ def set_up_training(
         progress=progress,
         position=position,
         average=average,
-        guard=Guard(clips.ids.tolist(), position.skipped),
+        guard=Guard(accelerator, clips.ids.tolist(), position),
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
     )
 
@@ -150,7 +153,7 @@ def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: 
     """Write the model into the run folder. Call on every process; the main one writes."""
     if accelerator.is_main_process:
         bare: Any = accelerator.unwrap_model(model)
-        dataclasses.replace(backbone, model=bare).save(path)
+        write_whole(path, dataclasses.replace(backbone, model=bare).save)
     accelerator.wait_for_everyone()
 
 

@@ -119,6 +119,23 @@ def test_only_the_newest_checkpoints_are_kept(tone_folder: Path, tmp_path: Path)
     assert not list(run.folder.checkpoints.glob(".partial*"))
 
 
+def test_the_best_evaluation_s_checkpoint_is_kept_beside_the_newest_ones(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
+    run = set_up(cfg)
+    (run.folder.checkpoints / ".partial-7").mkdir(parents=True)  # what a kill left
+    for step in (1, 2, 3, 4):
+        run.position.step = step
+        if step == 2:
+            run.position.best = Best(0.5, 0.5, 1.0, 2, {})
+        run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
+    assert [path.name for path in sorted(run.folder.checkpoints.iterdir())] == ["step-2", "step-4"]
+    run.position.step = 3  # gone back, and on from there
+    run.folder.save_checkpoint(run.accelerator, run.position, keep=2)
+    assert [path.name for path in run.folder.find_checkpoints()] == ["step-2", "step-3"]
+
+
 def test_a_save_that_fails_leaves_the_old_checkpoint_alone(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
