@@ -234,6 +234,12 @@ def _show_error(text: str) -> None:
         click.echo(f"Error: {' '.join(text.split())}", err=True)
 
 
+def announce(text: object) -> None:
+    """Print on standard output, once a machine."""
+    if _is_first_process():
+        click.echo(str(text))
+
+
 def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:
     """Print every resolved setting under where it came from: flag, preset or default.
 

@@ -85,6 +85,9 @@ class TrainConfig(Section):
     seeds: tuple[int, ...] = setting(
         (), "Several runs, one a seed, comma-separated; mean, sd and interval are told.", minimum=0
     )
+    sweep: str | None = setting(
+        None, "YAML file of settings to lists of values: a run each, compared in one table."
+    )
     seed: int = setting(42, "Seed of weights, order, crops and dropout.", minimum=0)
     num_workers: int | None = setting(
         None,
@@ -96,6 +99,10 @@ class TrainConfig(Section):
     resume: str = setting(
         "never",
         "'auto' goes on from the run folder's last checkpoint, 'never', or a checkpoint folder.",
+    )
+    dry_run: bool = setting(
+        default=False,
+        meaning="Only rehearse with a few clips, and tell the time, memory and disk of the run.",
     )
     save_every_steps: int | None = setting(
         None, "Steps between checkpoints to resume from; default: one an epoch.", minimum=1

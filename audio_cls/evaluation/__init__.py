@@ -7,7 +7,6 @@ from audio_cls.evaluation.answer import (
     write_answer,
 )
 from audio_cls.evaluation.calibration import calibrate, fit_temperature, report_calibration
-from audio_cls.evaluation.compare import report_runs
 from audio_cls.evaluation.figures import draw_figures
 from audio_cls.evaluation.matching import (
     adopt_settings,
@@ -18,6 +17,7 @@ from audio_cls.evaluation.matching import (
 )
 from audio_cls.evaluation.report import make_judge, report_best, report_scores, write_report
 from audio_cls.evaluation.scoring import make_scorer
+from audio_cls.evaluation.sweep import report_runs
 
 __all__ = [
     "adopt_settings",

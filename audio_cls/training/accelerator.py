@@ -112,6 +112,16 @@ def set_threads(accelerator: Accelerator, num_parameters: int) -> None:
     torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)
 
 
+def is_main_process() -> bool:
+    """Tell whether this is the first of all processes."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def wait_for_processes() -> None:
+    """Wait until every process is here. Call on every process."""
+    PartialState().wait_for_everyone()
+
+
 def leave_processes() -> None:
     """Part with the other processes, after the last run. Call on every process.
 

@@ -22,7 +22,7 @@ import yaml
 from audio_cls.config import RunConfig, flag_name
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.training.accelerator import Accelerator
-from audio_cls.training.disk import flush_to_disk
+from audio_cls.training.disk import flush_to_disk, replace_file
 
 POSITION_FILE = "position.json"
 OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs")
@@ -34,7 +34,7 @@ STEP_SIZE = ("gradient_accumulation_steps", "effective_batch_size")
 FREE_TO_CHANGE = {  # settings that a resumed run may change without being another run
     "output_dir", "resume", "overwrite", "num_workers", "keep_checkpoints", "save_every_steps",
     "report_to", "eval_batch_size", "log", "max_train_minutes", "push_to_hub", "hub_repo_id",
-    "private", "license",
+    "private", "license", "dry_run",
 }  # fmt: skip
 
 
@@ -179,33 +179,44 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
             not those of the run that is to go on.
     """
     folder = RunFolder(path)
-    is_run = (path / "run_config.yaml").is_file()
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
-        others = [entry.name for entry in path.iterdir()]
     except OSError as error:
         raise RunFolderError(
             f"The run folder '{path}' cannot be written ({error.strerror})."
             " Give another by --output-dir, or mend its permissions."
         ) from error
-    if is_run and cfg.train.resume != "never":
-        _check_same_settings(path / "run_config.yaml", adopt_revisions(cfg, path))
-    elif is_run and cfg.train.overwrite:
+    check_run_folder(path, cfg)
+    if cfg.train.overwrite:
         _clear(folder)
-    elif is_run:
-        raise RunFolderError(
-            f"'{path}' holds another run. Go on with it by --resume auto, replace it by"
-            " --overwrite, or choose another --output-dir."
-        )
-    elif others:
+    return folder
+
+
+def check_run_folder(path: Path, cfg: RunConfig) -> None:
+    """Refuse a folder that the run may not write to; nothing is written yet.
+
+    Raises:
+        RunFolderError: It holds another run or other files, or its settings are not those of the
+            run that is to go on.
+    """
+    if (path / "run_config.yaml").is_file():
+        if cfg.train.resume != "never":
+            _check_same_settings(path / "run_config.yaml", adopt_revisions(cfg, path))
+        elif not cfg.train.overwrite:
+            raise RunFolderError(
+                f"'{path}' holds another run. Go on with it by --resume auto, replace it by"
+                " --overwrite, or choose another --output-dir."
+            )
+        return
+    others = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    if others:
         raise RunFolderError(
             f"'{path}' is not empty ({list_names(others)}) and not a run."
             " Choose another --output-dir."
         )
-    return folder
 
 
 def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
@@ -257,13 +268,6 @@ def save_run_config(folder: RunFolder, cfg: RunConfig, record: Mapping[str, Any]
     tree: dict[str, Any] = {**cfg.to_nested(), "record": dict(record)}
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
     replace_file(folder.path / "run_config.yaml", text)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a half."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
 
 
 def _check_same_settings(path: Path, cfg: RunConfig) -> None:

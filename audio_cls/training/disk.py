@@ -37,6 +37,13 @@ def flush_to_disk(folder: Path) -> None:
         os.close(handle)
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old or the new one, never a half."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
+
+
 def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a new folder, then move its files into `folder`, each whole or not at all.
 

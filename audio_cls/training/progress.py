@@ -41,6 +41,7 @@ class Progress:
         self.steps = 0  # since the last evaluation
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
+        self.evaluations = 0
         self.paused_at = 0.0
         self.steps_done = 0  # by this process start
         self.started = time.perf_counter()
@@ -103,6 +104,7 @@ class Progress:
         self.steps = 0
         self.resumed_at = time.perf_counter()
         self.evaluate_seconds += self.resumed_at - self.paused_at
+        self.evaluations += 1
         if self.accelerator.is_main_process:
             self._write(row)
             self.accelerator.log(row, step=latest.step)

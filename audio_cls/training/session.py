@@ -168,7 +168,11 @@ def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) 
         "prepare_seconds": round(prepare_seconds, 2),
         "train_seconds": round(seconds, 2),
         "evaluate_seconds": round(run.progress.evaluate_seconds + test_seconds, 2),
+        "steps": run.progress.steps_done,
+        "clips_per_step": run.order.shape.clips,
         "skipped_steps": run.position.skipped,
+        "evaluations": run.progress.evaluations,
+        "validation_seconds": round(run.progress.evaluate_seconds, 3),
         "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
         "peak_memory_mb": read_peak_memory(run.accelerator),
     }
