@@ -26,6 +26,10 @@ class ModelConfig(Section):
 class OptimConfig(Section):
     """How the weights move."""
 
+    optimizer: Literal["adamw", "adamw-8bit"] = setting(
+        "adamw",
+        "AdamW, fused; or with its moments in 8 bits, a quarter of their memory (extra: eightbit).",
+    )
     learning_rate: float = setting(5e-5, "Peak learning rate of AdamW.", above=0)
     warmup_ratio: float = setting(
         0.1, "Share of all steps over which the learning rate rises.", minimum=0, maximum=1

@@ -28,8 +28,8 @@ from audio_cls.training.session import (
 
 __all__ = [
     "Clock",
-    "count_parameters",
     "choose_run_path",
+    "count_parameters",
     "describe_cases",
     "describe_command",
     "describe_date",

@@ -22,6 +22,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, filter_trackers, get_available_trackers
 from accelerate.utils import (
     DistributedType,
     GradientAccumulationPlugin,
@@ -31,8 +32,8 @@ from accelerate.utils import (
 )
 from accelerate.utils.memory import should_reduce_batch_size
 
-from audio_cls.config import TrainConfig
-from audio_cls.errors import SettingError
+from audio_cls.config import RunConfig, TrainConfig
+from audio_cls.errors import SettingError, list_names, suggest_name
 
 __all__ = ["Accelerator", "choose_num_workers", "gather_rows", "start_accelerator"]
 
@@ -54,13 +55,13 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
     Raises:
         SettingError: The device cannot do the number format, or a tracker is not installed.
     """
+    check_trackers(cfg.report_to)
     precision = choose_precision(cfg.mixed_precision)
     try:
         accelerator = Accelerator(
             cpu=not has_accelerator(),  # without it, processes on CPUs would not find each other
             mixed_precision=precision,
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-            log_with=list(cfg.report_to) or None,
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
     except (ValueError, ImportError) as error:
@@ -69,12 +70,44 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
     return accelerator
 
 
-def start_trackers(accelerator: Accelerator, folder: Path) -> None:
-    """Let the trackers of `--report-to` write below the run folder. Call on every process."""
+def check_trackers(names: Sequence[str]) -> None:
+    """Refuse trackers that Accelerate does not know or that are not installed.
+
+    Raises:
+        SettingError: The text lists those that are there.
+    """
+    known = sorted(map(str, LOGGER_TYPE_TO_CLASS))
+    installed = sorted(map(str, get_available_trackers()))
+    shown = f"installed here: {list_names(installed) or 'none'}"
+    for name in names:
+        if name not in known:
+            hint = suggest_name(name, known)
+            raise SettingError(
+                f"--report-to {name} is no tracker: there are {list_names(known)}; {shown}.{hint}"
+            )
+        if name not in installed:
+            raise SettingError(
+                f"--report-to {name} is not installed (pip install {name}); {shown}."
+            )
+
+
+def start_trackers(accelerator: Accelerator, folder: Path, cfg: RunConfig) -> None:
+    """Let the trackers of `--report-to` write below RUN/logs. Call on every process.
+
+    They are told every setting that has a value, as `section.name`.
+    """
     accelerator.project_configuration.set_directories(str(folder))
     accelerator.project_configuration.logging_dir = str(folder / "logs")
-    if accelerator.trackers or accelerator.log_with:
-        accelerator.init_trackers(folder.name)
+    if not cfg.train.report_to:
+        return
+    settings = {
+        f"{section}.{name}": ",".join(map(str, value)) if isinstance(value, list) else value
+        for section, values in cfg.to_nested().items()
+        for name, value in values.items()
+        if value not in (None, [])
+    }
+    accelerator.log_with = filter_trackers(list(cfg.train.report_to), accelerator.logging_dir)
+    accelerator.init_trackers(folder.name, config=settings)
 
 
 def choose_precision(wanted: str) -> str | None:

@@ -9,14 +9,29 @@ import torch
 from torch import nn
 
 from audio_cls.config import OptimConfig
+from audio_cls.errors import SettingError
 
 
-def make_optimizer(model: nn.Module, cfg: OptimConfig) -> torch.optim.AdamW:
-    """Make AdamW over the parameters that learn; fused on an accelerator."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    is_fused = parameters[0].device.type in ("cuda", "xpu")
+def make_optimizer(model: nn.Module, cfg: OptimConfig) -> torch.optim.Optimizer:
+    """Make AdamW over the parameters that learn: torch's fused one, or with 8-bit moments.
+
+    The fused one is asked for before the model is moved to its device: torch has it for them all.
+
+    Raises:
+        SettingError: 8 bits need a library that is not installed.
+    """
     groups = group_parameters(model, cfg.weight_decay)
-    return torch.optim.AdamW(groups, lr=cfg.learning_rate, fused=is_fused or None)
+    if cfg.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=cfg.learning_rate, fused=True)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise SettingError(
+            "--optimizer adamw-8bit needs bitsandbytes, which is not installed:"
+            " pip install 'audio-cls[eightbit]', or use --optimizer adamw."
+        ) from error
+    optimizer: torch.optim.Optimizer = AdamW8bit(groups, lr=cfg.learning_rate)
+    return optimizer
 
 
 def group_parameters(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

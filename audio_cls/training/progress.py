@@ -7,12 +7,13 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from audio_cls.training.accelerator import Accelerator
+from audio_cls.training.accelerator import Accelerator, read_peak_memory
 from audio_cls.training.checkpoint import Best, Position
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
@@ -31,10 +32,12 @@ class Progress:
         num_steps: int,
         clips_per_step: int,
         log: str = "text",
+        read_learning_rate: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.accelerator = accelerator
         self.path = path
         self.clips_per_step = clips_per_step
+        self.read_learning_rate = read_learning_rate
         self.log = log  # text, json or quiet
         exact = torch.float32 if accelerator.device.type == "mps" else torch.float64
         self.losses = torch.zeros((), device=accelerator.device, dtype=exact)  # since evaluation
@@ -73,11 +76,18 @@ class Progress:
         self.steps_done += 1
         self.bar.update()
         if not self.bar.disable and step % LOSS_EVERY == 0:
-            seconds = self.train_seconds + time.perf_counter() - self.resumed_at
-            rate = self.steps_done * self.clips_per_step / seconds
-            self.bar.set_postfix_str(
-                f"loss {self.losses.item() / self.steps:.3f}, {rate:.1f} clips/s"
-            )
+            self.bar.set_postfix_str(self.describe())
+
+    def describe(self) -> str:
+        """Say what stands at the end of the bar, which tells steps, rate and time left itself."""
+        seconds = self.train_seconds + time.perf_counter() - self.resumed_at
+        rate = self.steps_done * self.clips_per_step / seconds
+        memory = read_peak_memory(self.accelerator)
+        mean = self.losses.item() * self.accelerator.num_processes / self.steps
+        return (
+            f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {rate:.1f} clips/s,"
+            f" {memory} MB at most"
+        )
 
     def sum_losses(self) -> float:
         """Return the sum of the losses since the last evaluation. Call on every process."""

@@ -74,7 +74,7 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
     if accelerator.is_main_process:
         open_run_folder(path, cfg)
     accelerator.wait_for_everyone()
-    start_trackers(accelerator, path)
+    start_trackers(accelerator, path, cfg)
     return RunFolder(path), adopt_revisions(cfg, path)
 
 
@@ -128,6 +128,7 @@ def set_up_training(
         num_steps=count_steps(cfg, order),
         clips_per_step=shape.clips,
         log=cfg.train.log,
+        read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
     )
     progress.start(position)
     return Training(
