@@ -25,7 +25,10 @@ from audio_cls.model.backbone import Backbone
 from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
+    check_sharded,
     choose_num_workers,
+    is_sharded,
+    prepare_pair,
     read_peak_memory,
     set_threads,
     start_trackers,
@@ -67,10 +70,13 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
 
     Raises:
         RunFolderError: See `open_run_folder`.
-        SettingError: A step's clips cannot be dealt out to the processes.
+        SettingError: A step's clips cannot be dealt out to the processes, or a sharded model
+            cannot do what is asked.
     """
     path = choose_run_path(cfg)
     count_passes(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
+    if is_sharded(accelerator):
+        check_sharded(accelerator, cfg)
     if accelerator.is_main_process:
         open_run_folder(path, cfg)
     accelerator.wait_for_everyone()
@@ -117,7 +123,7 @@ def set_up_training(
     )
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
     optimizer = make_optimizer(backbone.model, cfg.optim)
-    model, optimizer = accelerator.prepare(backbone.model, optimizer)
+    model, optimizer = prepare_pair(accelerator, backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
     resume_point = find_resume_point(folder, cfg.train.resume)
@@ -152,9 +158,11 @@ def set_up_training(
 
 def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: nn.Module) -> None:
     """Write the model into the run folder. Call on every process; the main one writes."""
+    weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None
     if accelerator.is_main_process:
         bare: Any = accelerator.unwrap_model(model)
-        write_whole(path, dataclasses.replace(backbone, model=bare).save)
+        own = dataclasses.replace(backbone, model=bare)
+        write_whole(path, functools.partial(own.save, weights=weights))
     accelerator.wait_for_everyone()
 
 
