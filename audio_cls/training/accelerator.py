@@ -32,7 +32,6 @@ from accelerate.utils import (
     set_seed,
 )
 from accelerate.utils.memory import should_reduce_batch_size
-from torch import nn
 
 from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.errors import SettingError, list_names, suggest_name
@@ -245,64 +244,14 @@ def is_sharded(accelerator: Accelerator) -> bool:
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
-def prepare_pair(
-    accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """Place and wrap the model and its optimizer. Call on every process.
-
-    FSDP asks every model of transformers for its embeddings, to see whether they are shared with
-    the output, and those that hear waves have none and raise.
-    """
-    if is_sharded(accelerator):
-        _share_weights(accelerator, model)
-        names = ("get_input_embeddings", "get_output_embeddings")
-        for name in names:
-            setattr(model, name, _have_none)
-        try:
-            pair = accelerator.prepare(model, optimizer)
-        finally:
-            for name in names:
-                delattr(model, name)
-    else:
-        pair = accelerator.prepare(model, optimizer)
-    prepared: tuple[nn.Module, torch.optim.Optimizer] = pair
-    return prepared
+def is_fsdp(accelerator: Accelerator) -> bool:
+    """Tell whether the model is sharded by FSDP, of either version."""
+    return bool(accelerator.distributed_type == DistributedType.FSDP)
 
 
-def _share_weights(accelerator: Accelerator, model: nn.Module) -> None:
-    """Give every process the first one's weights, as DDP does: a new head is drawn on each."""
-    with torch.no_grad():
-        for value in model.state_dict().values():
-            value.copy_(broadcast(value.to(accelerator.device, copy=True)))
-
-
-def _have_none() -> None:
-    """Stand for embeddings that a model does not have."""
-
-
-def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
-    """Refuse what a sharded model cannot do yet, before any long work.
-
-    Raises:
-        SettingError: An average of the weights, FSDP 1, or DeepSpeed with several passes a step.
-    """
-    if cfg.optim.ema_decay > 0:
-        raise SettingError(
-            f"--ema-decay {cfg.optim.ema_decay:g} needs the whole model on each process, and this"
-            " one is sharded. Leave it out, or launch with DDP (examples/multi_gpu/ddp.yaml)."
-        )
-    if accelerator.distributed_type == DistributedType.FSDP and not accelerator.is_fsdp2:
-        raise SettingError(
-            "FSDP 1 cannot be judged between steps here: give fsdp_version: 2 in the"
-            " configuration of accelerate launch (examples/multi_gpu/fsdp.yaml)."
-        )
-    if accelerator.distributed_type == DistributedType.DEEPSPEED and (
-        cfg.train.gradient_accumulation_steps > 1 or cfg.train.effective_batch_size is not None
-    ):
-        raise SettingError(
-            "DeepSpeed steps after every pass: --gradient-accumulation-steps must be 1 and"
-            " --effective-batch-size absent. Give a larger --batch-size, or launch with FSDP."
-        )
+def copy_from_main(accelerator: Accelerator, value: torch.Tensor) -> None:
+    """Overwrite a tensor by the first process's. Call on every process."""
+    value.copy_(broadcast(value.to(accelerator.device, copy=True)))
 
 
 def describe_hardware(accelerator: Accelerator) -> dict[str, object]:

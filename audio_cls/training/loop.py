@@ -72,7 +72,8 @@ def train(run: Training) -> None:
         wish = GO
         while not is_over(run.position, run.num_steps, run.cfg.train) and wish == GO:
             for batches in _steps_of_epoch(run):
-                loss = take_step(run, batches)
+                with run.progress.computing():
+                    loss = take_step(run, batches)
                 run.position.step += 1
                 run.progress.after_step(run.position.step, loss)
                 run.position.seconds = seconds_before + run.brakes.seconds

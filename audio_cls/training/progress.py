@@ -7,7 +7,8 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -45,6 +46,7 @@ class Progress:
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
         self.evaluations = 0
+        self.compute_seconds = 0.0  # in forward, backward and optimizer
         self.paused_at = 0.0
         self.steps_done = 0  # by this process start
         self.started = time.perf_counter()
@@ -77,6 +79,20 @@ class Progress:
         self.bar.update()
         if not self.bar.disable and step % LOSS_EVERY == 0:
             self.bar.set_postfix_str(self.describe())
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Count the time inside as forward, backward and optimizer."""
+        started = time.perf_counter()
+        yield
+        self.compute_seconds += time.perf_counter() - started
+
+    @property
+    def overhead_share(self) -> float:
+        """Return the share of the training's time that went elsewhere: batches, saves, messages."""
+        if not self.train_seconds:
+            return 0.0
+        return round(max(0.0, 1 - self.compute_seconds / self.train_seconds), 4)
 
     def describe(self) -> str:
         """Say what stands at the end of the bar, which tells steps, rate and time left itself."""

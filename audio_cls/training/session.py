@@ -25,10 +25,8 @@ from audio_cls.model.backbone import Backbone
 from audio_cls.model.losses import clip_losses
 from audio_cls.training.accelerator import (
     Accelerator,
-    check_sharded,
     choose_num_workers,
     is_sharded,
-    prepare_pair,
     read_peak_memory,
     set_threads,
     start_trackers,
@@ -49,6 +47,7 @@ from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import make_optimizer
 from audio_cls.training.progress import Progress
+from audio_cls.training.shards import check_sharded, prepare_pair
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
@@ -179,6 +178,7 @@ def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) 
         "evaluate_seconds": round(run.progress.evaluate_seconds + test_seconds, 2),
         "steps": run.progress.steps_done,
         "clips_per_step": run.order.shape.clips,
+        "overhead_share": run.progress.overhead_share,
         "skipped_steps": run.position.skipped,
         "evaluations": run.progress.evaluations,
         "validation_seconds": round(run.progress.evaluate_seconds, 3),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,24 @@ def test_the_bar_tells_loss_rate_learning_rate_and_memory(
     assert text.startswith("loss 1.500, lr 2.50e-04, ")
     assert "clips/s" in text
     assert text.endswith(" MB at most")
+
+
+def test_the_time_lost_between_the_steps_is_told(
+    tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", max_steps=4))
+    after_step = run.progress.after_step
+
+    def dawdle(step: int, loss: torch.Tensor) -> None:
+        after_step(step, loss)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(run.progress, "after_step", dawdle)
+    training.train(run)
+    lost = run.progress.overhead_share * run.progress.train_seconds
+    assert lost >= 0.8
+    assert run.progress.compute_seconds + lost == pytest.approx(
+        run.progress.train_seconds, rel=1e-3
+    )
+    assert training.describe_timing(run, 0.0, 0.0)["overhead_share"] == run.progress.overhead_share
