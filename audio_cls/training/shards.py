@@ -1,4 +1,4 @@
-"""A model of which each process holds a part: FSDP and DeepSpeed, prepared and their limits told."""
+"""A model of which each process holds a part, by FSDP or DeepSpeed: preparing it, and limits."""
 
 from __future__ import annotations
 

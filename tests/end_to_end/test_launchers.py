@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 import torch
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
+from click.testing import CliRunner
 from safetensors.torch import load_file
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET
@@ -68,8 +70,9 @@ def common(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def alone(common: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the run of one process."""
     path = tmp_path_factory.mktemp("alone") / "run"
-    one = ROOT / "examples" / "accelerate" / "one.yaml"
-    _finish(_start(one, "scripts/train.py", *common, "--output-dir", path))
+    main = runpy.run_path(str(ROOT / "scripts" / "train.py"))["main"]
+    result = CliRunner().invoke(main, [*map(str, common), "--output-dir", str(path)])
+    assert result.exit_code == 0, result.output
     return path
 
 
