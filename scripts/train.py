@@ -18,7 +18,7 @@ from pathlib import Path
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path.pop(0)
 
-from audio_cls.cli.options import announce_settings, settings_command
+from audio_cls.cli.options import announce, announce_settings, settings_command
 from audio_cls.config import RunConfig
 
 
@@ -28,10 +28,17 @@ def main(cfg: RunConfig) -> None:
     # Not at the top of the file, so that --help need not wait for torch.
     from audio_cls import evaluation, training
 
-    runs = training.plan_runs(cfg)  # one, unless --seeds or --folds ask for more
-    folders = [train_classifier(run) for run in runs]
-    if len(runs) > 1:
-        evaluation.report_runs(folders)
+    runs = training.plan_runs(cfg)  # one, unless --seeds, --folds or --sweep ask for more
+    if cfg.train.dry_run:
+        with training.rehearse(runs[0]) as rehearsal:
+            announce(training.estimate_run(runs, train_classifier(rehearsal)))
+        return training.leave_processes()
+    for run in training.list_unfinished(runs):
+        train_classifier(run)
+    if len(runs) > 1 and training.is_main_process():
+        folders = [training.choose_run_path(run) for run in runs]
+        cases = training.describe_cases(cfg, runs)
+        evaluation.report_runs(folders, cases, cfg.eval, folders[0].parent)
     training.leave_processes()
 
 
@@ -60,6 +67,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         backbone = model.load_backbone(
             cfg.model, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
         )
+    cfg = training.fit_batch(cfg, accelerator, backbone, clips.train)
     training.save_settings(folder, training.pin_revisions(cfg, source, backbone), accelerator)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
@@ -75,7 +83,6 @@ def train_classifier(cfg: RunConfig) -> Path:
     best = accelerator.prepare_model(model.load_trained(folder.path).model, evaluation_mode=True)
     temperature, thresholds = evaluation.fit_decision(scorer.score(best, clips.validation))
     scores = replace(scorer.score(best, clips.test), thresholds=thresholds)
-    timing = training.describe_timing(run, prepare_seconds, clock.lap())
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
@@ -90,7 +97,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "validation": evaluation.report_best(run.position, len(clips.validation)),
             "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
             "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
-            "timing": timing,
+            "timing": training.describe_timing(run, prepare_seconds, clock.lap()),
             "bad_audio": {"skipped": len(clips.bad)},
             "samples": publishing.save_samples(
                 folder.path, clips.test, labels.names, source.license
@@ -104,8 +111,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         evaluation.draw_figures(folder.path)
         publishing.write_card(folder.path, repo_id)
         publishing.write_eval_results(folder.path)
-        if repo_id is not None:
-            publishing.push_run(folder.path, cfg.hub, repo_id)
+        publishing.publish_run(folder.path, cfg, repo_id)
     run.progress.close()
     return folder.path
 

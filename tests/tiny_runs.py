@@ -56,6 +56,7 @@ def set_up(cfg: RunConfig) -> Training:
     accelerator: Accelerator = training.start_accelerator(cfg.train)
     folder, cfg = training.open_run(cfg, accelerator)
     clips, backbone = prepare(cfg)
+    cfg = training.fit_batch(cfg, accelerator, backbone, clips.train)
     training.save_settings(folder, cfg, accelerator)
     scorer = evaluation.make_scorer(backbone, cfg, accelerator)
     judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)

@@ -20,7 +20,7 @@ import click
 from click.core import ParameterSource
 
 from audio_cls.cli.shelf import PRESET_OPTIONS
-from audio_cls.config import Range, RunConfig, Setting, flag_name, iterate_settings
+from audio_cls.config import CountOrAuto, Range, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.errors import AudioClsError, Paused, hide_tokens
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
@@ -49,6 +49,26 @@ class CommaSeparated(click.ParamType[tuple[Any, ...]]):
             return tuple(self.item(str(word).strip()) for word in words if str(word).strip())
         except ValueError:
             self.fail(f"'{value}' is not a list of whole numbers such as 0,1,2", param, ctx)
+
+
+class CountOrWord(click.ParamType[int | str]):
+    """A whole number, or the word `auto`."""
+
+    name = "integer|auto"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | str:
+        """Read a number where it is not the word."""
+        if value == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            self.fail(f"'{value}' is neither a whole number nor 'auto'", param, ctx)
 
 
 class NumberRange(click.ParamType[Range]):
@@ -146,6 +166,8 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
         kind = click.Choice(one.choices)
     elif one.type == Range:
         kind = NumberRange()
+    elif one.type == CountOrAuto:
+        kind = CountOrWord()
     elif one.type not in (str, int, float):
         kind = CommaSeparated(typing.get_args(one.type)[0])
     return click.option(
@@ -248,6 +270,12 @@ def _show_error(text: str) -> None:
     if _is_first_process():
         text = hide_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
         click.echo(f"Error: {text}", err=True)
+
+
+def announce(text: object) -> None:
+    """Print on standard output, once a machine."""
+    if _is_first_process():
+        click.echo(str(text))
 
 
 def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:

@@ -10,7 +10,7 @@ from audio_cls.config.clips import DataConfig
 from audio_cls.config.learning import ModelConfig, OptimConfig, TrainConfig
 from audio_cls.config.results import LOWER_IS_BETTER, EvalConfig, HubConfig
 from audio_cls.config.run import SECTIONS, RunConfig, Setting, iterate_settings
-from audio_cls.config.settings import Hertz, Range, Seconds, flag_name, setting
+from audio_cls.config.settings import CountOrAuto, Hertz, Range, Seconds, flag_name, setting
 from audio_cls.config.sound import LONGEST_PIECE, SHORTEST_CLIP, AudioConfig, AugmentConfig
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "SHORTEST_CLIP",
     "AudioConfig",
     "AugmentConfig",
+    "CountOrAuto",
     "DataConfig",
     "EvalConfig",
     "Hertz",

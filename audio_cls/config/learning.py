@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from audio_cls.config.settings import Section, setting
+from audio_cls.config.settings import CountOrAuto, Section, find_faults, setting
 from audio_cls.errors import SettingError
 
 
@@ -74,6 +74,10 @@ class ModelConfig(Section):
 class OptimConfig(Section):
     """How the weights move."""
 
+    optimizer: Literal["adamw", "adamw-8bit"] = setting(
+        "adamw",
+        "AdamW, fused; or with its moments in 8 bits, a quarter of their memory (extra: eightbit).",
+    )
     learning_rate: float = setting(5e-5, "Peak learning rate of AdamW.", above=0)
     head_learning_rate: float | None = setting(
         None, "Peak learning rate of the head; default: --learning-rate.", above=0
@@ -152,7 +156,18 @@ class TrainConfig(Section):
     early_stopping_patience: int | None = setting(
         None, "Stop after this many evaluations without a better one.", minimum=1
     )
-    batch_size: int = setting(8, "Training clips per process and forward pass.", minimum=1)
+    batch_size: CountOrAuto = setting(
+        8,
+        "Training clips per process and forward pass; 'auto': as many as memory holds, with more"
+        " passes per step where they are fewer.",
+        minimum=1,
+    )
+    effective_batch_size: int | None = setting(
+        None,
+        "Clips of an optimizer step over all processes and passes; default: what the batch, the"
+        " passes and the processes make (for 'auto', with a batch of 8).",
+        minimum=1,
+    )
     gradient_accumulation_steps: int = setting(1, "Forward passes per optimizer step.", minimum=1)
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
@@ -167,6 +182,9 @@ class TrainConfig(Section):
     seeds: tuple[int, ...] = setting(
         (), "Several runs, one a seed, comma-separated; mean, sd and interval are told.", minimum=0
     )
+    sweep: str | None = setting(
+        None, "YAML file of settings to lists of values: a run each, compared in one table."
+    )
     seed: int = setting(42, "Seed of weights, order, crops and dropout.", minimum=0)
     num_workers: int | None = setting(
         None,
@@ -178,6 +196,10 @@ class TrainConfig(Section):
     resume: str = setting(
         "never",
         "'auto' goes on from the run folder's last checkpoint, 'never', or a checkpoint folder.",
+    )
+    dry_run: bool = setting(
+        default=False,
+        meaning="Only rehearse with a few clips, and tell the time, memory and disk of the run.",
     )
     save_every_steps: int | None = setting(
         None, "Steps between checkpoints to resume from; default: one an epoch.", minimum=1
@@ -198,3 +220,14 @@ class TrainConfig(Section):
         "Whose electricity it is, ISO 3166 in three letters such as FRA; default: the world's"
         " average. It is published with the run.",
     )
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that the passes are said once."""
+        faults = find_faults(self)
+        if self.effective_batch_size is not None and self.gradient_accumulation_steps > 1:
+            faults.append(
+                "--effective-batch-size and --gradient-accumulation-steps both say how many passes"
+                " make a step: give one of them."
+            )
+        if faults:
+            raise SettingError(" ".join(faults))

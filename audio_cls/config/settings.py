@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from audio_cls.errors import SettingError
 
 Seconds: TypeAlias = float
 Hertz: TypeAlias = int
 Range: TypeAlias = tuple[float, float]  # low, high
+CountOrAuto: TypeAlias = int | Literal["auto"]  # found out when it is "auto"
 
 
 def setting(

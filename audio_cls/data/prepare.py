@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class PreparedClips:
     bad: dict[str, str]  # clip id -> reason
     duplicates: list[Duplicate]  # clips whose sound another clip has
     are_duplicates_dropped: bool  # such clips were left out
+    decode_seconds: float = 0.0  # next to nothing where the cache had the waves
 
     def items(self) -> list[tuple[str, Clips]]:
         """Return (role, clips) of the three splits."""
@@ -110,7 +112,9 @@ def prepare_clips(
     if len(wanted) < len(table):
         table = table.select(wanted)
         key += f"/{hash_rows(wanted)}"
+    started = time.perf_counter()
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
+    decode_seconds = time.perf_counter() - started
     place = np.full(len(ids), -1)
     place[wanted] = np.arange(len(wanted))  # row of the pool -> row of `decoded`
     lengths = np.array(decoded["num_samples"][:])
@@ -127,7 +131,11 @@ def prepare_clips(
         for name, own in good.items()
     }
     return PreparedClips(
-        **parts, bad=faults, duplicates=duplicates, are_duplicates_dropped=cfg.deduplicate
+        **parts,
+        bad=faults,
+        duplicates=duplicates,
+        are_duplicates_dropped=cfg.deduplicate,
+        decode_seconds=decode_seconds,
     )
 
 
@@ -150,8 +158,11 @@ def describe_data(
     source: Source, labels: Labels, splits: Splits, clips: PreparedClips
 ) -> dict[str, Any]:
     """Return the `dataset` part of results.json: what was used, pinned, and how it was split."""
+    rows = dict(splits.items())
     return {
         **describe_source(source, labels),
+        "sampling_rate": clips.train.sampling_rate,
+        "decode_seconds": round(clips.decode_seconds, 2),
         "is_test_validation": splits.test_is_validation,
         "duplicates": {
             "found": len(clips.duplicates),
@@ -162,6 +173,7 @@ def describe_data(
             role: {
                 "name": splits.names[role],
                 "origin": splits.origins[role],
+                "num_available": len(rows[role]),
                 "num_examples": len(part),
                 "seconds": round(part.seconds, 2),
             }

@@ -12,7 +12,6 @@ from audio_cls.evaluation.calibration import (
     fit_temperature,
     report_calibration,
 )
-from audio_cls.evaluation.compare import report_runs
 from audio_cls.evaluation.figures import draw_figures
 from audio_cls.evaluation.matching import (
     adopt_settings,
@@ -24,6 +23,7 @@ from audio_cls.evaluation.matching import (
 )
 from audio_cls.evaluation.report import make_judge, report_best, report_scores, write_report
 from audio_cls.evaluation.scoring import make_scorer
+from audio_cls.evaluation.sweep import report_runs
 
 __all__ = [
     "adopt_settings",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -167,19 +166,6 @@ def aggregate_folders(folders: Sequence[Path]) -> dict[str, Any]:
 def _round(value: float | int | None) -> float | int | None:
     """Round a number to six decimals, leave counts and nothing as they are."""
     return round(value, DECIMALS) if isinstance(value, float) else value
-
-
-def report_runs(folders: Sequence[Path]) -> None:
-    """Write results.json of several runs beside their folders. Call on every process.
-
-    ::
-
-        RUN/
-          results.json      mean, sd and 95 % interval of every test metric over the runs
-          seed-0/ ...       the runs
-    """
-    if int(os.environ.get("RANK", "0")) == 0:
-        aggregate(folders, folders[0].parent, "results.json")
 
 
 def aggregate(folders: Sequence[Path], folder: Path, name: str = "aggregate.json") -> None:

@@ -73,8 +73,12 @@ class Backbone:
     labels: tuple[str, ...]  # the name of each of the L logits
     revision: str | None  # commit of the checkpoint on the Hub; None for a folder
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
         """Write what stock `AutoModelForAudioClassification` and `pipeline` need.
+
+        Args:
+            folder: Where to.
+            weights: The whole model's, where this process holds a part of them only.
 
         Main process only::
 
@@ -84,7 +88,7 @@ class Backbone:
               preprocessor_config.json   how waves become inputs
         """
         with quiet_transformers():
-            merge_adapters(self.model).save_pretrained(folder)
+            merge_adapters(self.model).save_pretrained(folder, state_dict=weights)
             self.encoder.extractor.save_pretrained(folder)
 
     @property

@@ -2,14 +2,18 @@
 
 from audio_cls.training.accelerator import (
     describe_hardware,
+    is_main_process,
     leave_processes,
     set_threads,
     start_accelerator,
 )
+from audio_cls.training.batch import fit_batch
 from audio_cls.training.loop import train
-from audio_cls.training.plan import plan_runs
+from audio_cls.training.plan import describe_cases, list_unfinished, plan_runs
+from audio_cls.training.rehearsal import estimate_run, rehearse
 from audio_cls.training.session import (
     Clock,
+    choose_run_path,
     count_parameters,
     describe_command,
     describe_date,
@@ -25,17 +29,24 @@ from audio_cls.training.session import (
 
 __all__ = [
     "Clock",
+    "choose_run_path",
     "count_parameters",
+    "describe_cases",
     "describe_command",
     "describe_date",
     "describe_hardware",
     "describe_model",
     "describe_timing",
     "describe_versions",
+    "estimate_run",
+    "fit_batch",
+    "is_main_process",
     "leave_processes",
+    "list_unfinished",
     "open_run",
     "pin_revisions",
     "plan_runs",
+    "rehearse",
     "save_settings",
     "set_threads",
     "set_up_training",

@@ -1,8 +1,9 @@
 """The run folder: its layout, who may write to it, checkpoints and exact resume.
 
-A checkpoint is written under a temporary name, flushed to disk and renamed: a folder called
-`step-N` is always whole. Order and crops are functions of (seed, step), so that beside Accelerate's
-state (weights, optimizer, scaler, random states) only `Position` has to be kept.
+A checkpoint is written under a temporary name, flushed to disk and renamed, and renamed before it
+is removed: a folder called `step-N` is always whole. Order and crops are functions of (seed, step),
+so that beside Accelerate's state (weights, optimizer, scaler, random states) only `Position` has to
+be kept.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import yaml
 from audio_cls.config import RunConfig, flag_name
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.training.accelerator import Accelerator
+from audio_cls.training.disk import flush_to_disk, replace_file
 
 POSITION_FILE = "position.json"
 OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs")
@@ -35,10 +37,11 @@ FOUND_OUT = (  # section, setting, and its value while a run has yet to find it 
     ("audio", "max_seconds", None),
     ("eval", "metric", "auto"),
 )
+STEP_SIZE = ("gradient_accumulation_steps", "effective_batch_size")
 FREE_TO_CHANGE = {  # settings that a resumed run may change without being another run
     "output_dir", "resume", "overwrite", "num_workers", "keep_checkpoints", "save_every_steps",
     "report_to", "eval_batch_size", "log", "max_train_minutes", "push_to_hub", "hub_repo_id",
-    "private", "license",
+    "private", "license", "dry_run",
 }  # fmt: skip
 
 
@@ -65,6 +68,9 @@ class Position:
     best: Best | None = None
     stale: int = 0  # evaluations since the best one
     skipped: int = 0  # steps whose loss or gradient was not finite
+    in_a_row: int = 0  # of them, without a good one between
+    judged: int = 0  # step of the last evaluation
+    loss_sum: float = 0.0  # of the steps since that evaluation, over all processes
     seconds: float = field(default=0.0, compare=False)  # trained, over all starts
 
 
@@ -97,10 +103,13 @@ class RunFolder:
     def find_checkpoints(self) -> list[Path]:
         """List the whole checkpoints, oldest first."""
         found = self.checkpoints.glob("step-*") if self.checkpoints.is_dir() else []
-        return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+        return sorted(found, key=_read_step)
 
     def save_checkpoint(self, accelerator: Accelerator, position: Position, keep: int) -> None:
-        """Write `checkpoints/step-N` and drop all but the `keep` newest. Call on every process.
+        """Write `checkpoints/step-N`, then drop what is not to be kept. Call on every process.
+
+        Kept are the `keep` newest, the last of them this one, and the best evaluation's. Those of
+        later steps are of a run that was resumed from before them, and go.
 
         ::
 
@@ -115,17 +124,33 @@ class RunFolder:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
         accelerator.wait_for_everyone()
-        accelerator.save_state(str(partial))
-        accelerator.wait_for_everyone()
+        try:
+            accelerator.save_state(str(partial))
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                (partial / POSITION_FILE).write_text(json.dumps(asdict(position)), "utf-8")
+                flush_to_disk(partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         if accelerator.is_main_process:
-            (partial / POSITION_FILE).write_text(json.dumps(asdict(position)), "utf-8")
-            flush_to_disk(partial)
-            shutil.rmtree(target, ignore_errors=True)
+            _remove(target)
             partial.rename(target)
             flush_to_disk(self.checkpoints)
-            for old in self.find_checkpoints()[:-keep]:
-                shutil.rmtree(old)
+            self._drop_others(position, keep)
         accelerator.wait_for_everyone()
+
+    def _drop_others(self, position: Position, keep: int) -> None:
+        """Remove the checkpoints that are not to be kept, and what a kill left half-done."""
+        found = self.find_checkpoints()
+        earlier = [path for path in found if _read_step(path) <= position.step]
+        kept = earlier[-keep:]
+        best = position.best.step if position.best else None
+        for path in found:
+            if path not in kept and not (path in earlier and _read_step(path) == best):
+                _remove(path)
+        for rest in self.checkpoints.glob(".*-*"):
+            shutil.rmtree(rest, ignore_errors=True)
 
     def restore(self, accelerator: Accelerator, checkpoint: Path) -> Position:
         """Load weights, optimizer and random states in place; call on every process.
@@ -139,6 +164,20 @@ class RunFolder:
         return Position(**{**kept, "best": best})
 
 
+def _read_step(checkpoint: Path) -> int:
+    """Return the step in a checkpoint's name."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint, if there is one; a kill meanwhile leaves no half that looks whole."""
+    if checkpoint.exists():
+        away = checkpoint.with_name(f".removed-{checkpoint.name}")
+        shutil.rmtree(away, ignore_errors=True)
+        checkpoint.rename(away)
+        shutil.rmtree(away)
+
+
 def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
     """Make the run folder ready to be written to. Main process only.
 
@@ -147,41 +186,52 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
             not those of the run that is to go on.
     """
     folder = RunFolder(path)
-    is_run = (path / "run_config.yaml").is_file()
     try:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
-        others = [entry.name for entry in path.iterdir()]
     except OSError as error:
         raise RunFolderError(
             f"The run folder '{path}' cannot be written ({error.strerror})."
             " Give another by --output-dir, or mend its permissions."
         ) from error
-    if is_run and cfg.train.resume != "never":
-        _check_same_settings(path / "run_config.yaml", adopt_revisions(cfg, path))
-    elif is_run and cfg.train.overwrite:
+    check_run_folder(path, cfg)
+    if cfg.train.overwrite:
         _clear(folder)
-    elif is_run:
-        raise RunFolderError(
-            f"'{path}' holds another run. Go on with it by --resume auto, replace it by"
-            " --overwrite, or choose another --output-dir."
-        )
-    elif others:
+    return folder
+
+
+def check_run_folder(path: Path, cfg: RunConfig) -> None:
+    """Refuse a folder that the run may not write to; nothing is written yet.
+
+    Raises:
+        RunFolderError: It holds another run or other files, or its settings are not those of the
+            run that is to go on.
+    """
+    if (path / "run_config.yaml").is_file():
+        if cfg.train.resume != "never":
+            _check_same_settings(path / "run_config.yaml", adopt_revisions(cfg, path))
+        elif not cfg.train.overwrite:
+            raise RunFolderError(
+                f"'{path}' holds another run. Go on with it by --resume auto, replace it by"
+                " --overwrite, or choose another --output-dir."
+            )
+        return
+    others = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    if others:
         raise RunFolderError(
             f"'{path}' is not empty ({list_names(others)}) and not a run."
             " Choose another --output-dir."
         )
-    return folder
 
 
 def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
     """Return the settings with what the run in `path` found when it started, when it goes on.
 
-    The commits, what 'auto' meant for its labels, and how long a piece its checkpoint heard where
-    that was not told. A data set or a model may have moved on the Hub since; a resumed run must not
-    move with it.
+    The commits, what 'auto' meant for its labels, the number that `--batch-size auto` came to, and
+    how long a piece its checkpoint heard where that was not told. A data set or a model may have
+    moved on the Hub since; a resumed run must not move with it.
     """
     file = path / "run_config.yaml"
     if cfg.train.resume == "never" or not file.is_file():
@@ -192,7 +242,13 @@ def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
         if nested[section][name] == undecided:
             part = dataclasses.replace(getattr(cfg, section), **{name: tree[section][name]})
             cfg = dataclasses.replace(cfg, **{section: part})
-    return cfg
+    train = cfg.train
+    if train.batch_size == "auto":  # what was found then
+        own = {name: tree["train"][name] for name in ("batch_size", *STEP_SIZE)}
+        if train.effective_batch_size is not None:
+            own["effective_batch_size"] = train.effective_batch_size
+        train = dataclasses.replace(train, **own)
+    return dataclasses.replace(cfg, train=train)
 
 
 def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
@@ -220,21 +276,6 @@ def save_run_config(folder: RunFolder, cfg: RunConfig, record: Mapping[str, Any]
     tree: dict[str, Any] = {**cfg.to_nested(), "record": dict(record)}
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
     replace_file(folder.path / "run_config.yaml", text)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a half."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
-
-
-def flush_to_disk(folder: Path) -> None:
-    """Force a folder and its files out of the system's cache, so that they survive a power cut."""
-    for path in [*(entry for entry in folder.rglob("*") if entry.is_file()), folder]:
-        handle = os.open(path, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
 
 
 def _check_same_settings(path: Path, cfg: RunConfig) -> None:

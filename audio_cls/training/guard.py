@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from audio_cls.errors import TrainingError, list_names
-from audio_cls.training.accelerator import Accelerator
+from audio_cls.training.accelerator import Accelerator, agree, gather_rows, is_out_of_memory
+from audio_cls.training.checkpoint import Position
 
 MOST_IN_A_ROW = 3  # steps skipped one after the other before the run stops
 
@@ -20,37 +21,43 @@ logger = logging.getLogger(__name__)
 def clip_gradient(accelerator: Accelerator, model: nn.Module, max_norm: float) -> torch.Tensor:
     """Clip the gradient in place and return its norm before that; `max_norm` 0 only measures."""
     norm = accelerator.clip_grad_norm_(model.parameters(), max_norm or float("inf"))
-    return torch.as_tensor(norm)
+    full = getattr(norm, "full_tensor", None)  # a sharded model has a part of it on each process
+    return torch.as_tensor(norm if full is None else full())
 
 
 class Guard:
     """Counts the steps that were skipped because their loss or gradient was not finite."""
 
-    def __init__(self, ids: list[str], skipped: int = 0) -> None:
+    def __init__(self, accelerator: Accelerator, ids: list[str], position: Position) -> None:
+        self.accelerator = accelerator
         self.ids = ids  # of the training clips, by number
-        self.skipped = skipped
-        self.in_a_row = 0
+        self.position = position  # counts `skipped` and `in_a_row`, over all starts
 
-    def allows(self, norm: torch.Tensor, loss: torch.Tensor, numbers: list[int], step: int) -> bool:
-        """Tell whether the optimizer may use this step's gradient.
+    def allows(self, norm: torch.Tensor, loss: torch.Tensor, numbers: list[int]) -> bool:
+        """Tell whether the optimizer may use this step's gradient. Call on every process.
+
+        All processes agree: a loss that one of them cannot use keeps every one from stepping.
 
         Args:
             norm: The gradient's norm; in fp16 the scaler looks after it, and only the loss counts.
             loss: The step's loss on this process.
             numbers: The clips this process heard in the step.
-            step: Its number, for the message.
 
         Raises:
             TrainingError: It is the third such step in a row.
         """
-        if bool(torch.isfinite(norm)) and bool(torch.isfinite(loss)):
-            self.in_a_row = 0
+        is_loss_good = bool(torch.isfinite(loss))
+        if agree(self.accelerator, verdict=is_loss_good and bool(torch.isfinite(norm))):
+            self.position.in_a_row = 0
             return True
-        self.skipped += 1
-        self.in_a_row += 1
-        clips = list_names(self.ids[number] for number in numbers)
+        self.position.skipped += 1
+        self.position.in_a_row += 1
+        step = self.position.step
+        heard = gather_rows([(number, is_loss_good) for number in numbers])
+        faulty = [number for number, is_good in heard if not is_good]
+        clips = list_names(self.ids[n] for n in faulty or [number for number, _ in heard])
         logger.warning("Step %d is skipped: its loss is not finite (clips %s).", step, clips)
-        if self.in_a_row >= MOST_IN_A_ROW:
+        if self.position.in_a_row >= MOST_IN_A_ROW:
             raise TrainingError(
                 f"The loss was not finite in {MOST_IN_A_ROW} steps in a row, last in step {step}"
                 f" (clips {clips}). Lower --learning-rate or raise --warmup-ratio, then go on from"
@@ -69,11 +76,11 @@ def explain_memory(batch_size: int, max_seconds: float) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        if not is_memory and "not enough memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             f"Out of memory with {batch_size} clips of up to {max_seconds:g} s at once. Try"
             f" --batch-size {max(1, batch_size // 2)} with --gradient-accumulation-steps doubled"
-            " (the same result), a shorter --max-seconds, or --mixed-precision bf16."
+            " (the same result; --batch-size auto finds it), a shorter --max-seconds, or"
+            " --mixed-precision bf16."
         ) from error

@@ -17,6 +17,7 @@ from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
+from audio_cls.training.disk import explain_disk
 from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.guard import Guard, clip_gradient, explain_memory
 from audio_cls.training.optim import learning_rate_factor, read_learning_rate, set_learning_rate
@@ -72,12 +73,14 @@ def train(run: Training) -> None:
     with (
         run.brakes,
         run.meter,
-        explain_memory(run.cfg.train.batch_size, run.cfg.audio.piece_seconds),
+        explain_memory(run.order.shape.batch_size, run.cfg.audio.piece_seconds),
+        explain_disk(run.folder),
     ):
         wish = GO
         while not is_over(run.position, run.num_steps, run.cfg.train) and wish == GO:
             for batches in _steps_of_epoch(run):
-                loss = take_step(run, batches)
+                with run.progress.computing():
+                    loss = take_step(run, batches)
                 run.position.step += 1
                 run.progress.after_step(run.position.step, loss)
                 run.position.seconds = seconds_before + run.brakes.seconds
@@ -93,9 +96,10 @@ def train(run: Training) -> None:
 
 
 def is_over(position: Position, num_steps: int, cfg: TrainConfig) -> bool:
-    """Tell whether all steps are done, or patience is."""
+    """Tell whether all steps are done and judged, or patience is at its end."""
     patience = cfg.early_stopping_patience
-    return position.step >= num_steps or (patience is not None and position.stale >= patience)
+    is_done = position.step >= num_steps and position.judged == position.step
+    return is_done or (patience is not None and position.stale >= patience)
 
 
 def pause(run: Training) -> None:
@@ -133,10 +137,11 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
             total += share.detach()
     norm = clip_gradient(accelerator, run.model, cfg.max_grad_norm)
     numbers = [number for batch in batches for number in batch.numbers.tolist()]
-    if run.guard.allows(total if accelerator.scaler else norm, total, numbers, run.position.step):
+    allowed = run.guard.allows(total if accelerator.scaler else norm, total, numbers)
+    if allowed or accelerator.scaler:  # the scaler refuses by itself, and must see every gradient
         run.optimizer.step()
+    if allowed:
         run.average.update()
-    run.position.skipped = run.guard.skipped
     run.optimizer.zero_grad()
     return total
 
@@ -149,6 +154,7 @@ def evaluate(run: Training) -> None:
     value = run.cfg.eval.to_objective(metrics)
     latest = Best(value, metrics["loss"], epoch, run.position.step, metrics)
     run.position.stale += 1
+    run.position.judged = run.position.step
     if run.position.best is None or latest.beats(run.position.best):
         run.position.best, run.position.stale = latest, 0
         run.save_model(run.average.averaged)
@@ -158,13 +164,20 @@ def evaluate(run: Training) -> None:
 
 def save(run: Training) -> None:
     """Write a checkpoint to resume from. Call on every process."""
+    run.position.loss_sum = run.progress.sum_losses()
     run.folder.save_checkpoint(run.accelerator, run.position, run.cfg.train.keep_checkpoints)
     run.after_save()
 
 
 def _steps_of_epoch(run: Training) -> Iterator[list[Batch]]:
-    """Yield the batches of each step that is left of the epoch at `run.position`."""
+    """Yield the batches of each step that is left of the epoch at `run.position`.
+
+    None is left where a run was stopped between the last step of an epoch and its evaluation.
+    """
     run.order.epoch, run.order.first_step = divmod(run.position.step, run.order.steps_per_epoch)
+    is_at_end = run.order.first_step == 0 or run.position.step == run.num_steps
+    if run.position.step and is_at_end and run.position.judged != run.position.step:
+        return
     run.before_epoch(run.order.epoch)
     yield from run.order.group_steps(run.loader)
 

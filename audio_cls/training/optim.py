@@ -11,24 +11,39 @@ import torch
 from torch import nn
 
 from audio_cls.config import OptimConfig
+from audio_cls.errors import SettingError
 
 
 def make_optimizer(
     model: nn.Module, cfg: OptimConfig, factors: Mapping[str, float] = MappingProxyType({})
-) -> torch.optim.AdamW:
-    """Make AdamW over the parameters that learn; fused on an accelerator.
+) -> torch.optim.Optimizer:
+    """Make AdamW over the parameters that learn: torch's fused one, or with 8-bit moments.
+
+    The fused one is asked for before the model is moved to its device: torch has it for them all.
 
     Args:
         model: What learns.
-        cfg: Learning rate and weight decay.
+        cfg: Learning rate, weight decay and which AdamW.
         factors: How many times as fast as --learning-rate a parameter learns, by name; those that
             are missing learn at that rate.
+
+    Raises:
+        SettingError: 8 bits need a library that is not installed.
     """
     groups = group_parameters(model, cfg.weight_decay, factors)
     for group in groups:
         group["lr"] = cfg.learning_rate * group["lr_factor"]
-    is_fused = groups[0]["params"][0].device.type in ("cuda", "xpu")
-    return torch.optim.AdamW(groups, lr=cfg.learning_rate, fused=is_fused or None)
+    if cfg.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=cfg.learning_rate, fused=True)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError as error:
+        raise SettingError(
+            "--optimizer adamw-8bit needs bitsandbytes, which is not installed:"
+            " pip install 'audio-cls[eightbit]', or use --optimizer adamw."
+        ) from error
+    optimizer: torch.optim.Optimizer = AdamW8bit(groups, lr=cfg.learning_rate)
+    return optimizer
 
 
 def group_parameters(

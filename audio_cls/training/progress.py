@@ -7,13 +7,15 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from audio_cls.training.accelerator import Accelerator
-from audio_cls.training.checkpoint import Best
+from audio_cls.training.accelerator import Accelerator, read_peak_memory
+from audio_cls.training.checkpoint import Best, Position
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
 
@@ -31,15 +33,20 @@ class Progress:
         num_steps: int,
         clips_per_step: int,
         log: str = "text",
+        read_learning_rate: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.accelerator = accelerator
         self.path = path
         self.clips_per_step = clips_per_step
+        self.read_learning_rate = read_learning_rate
         self.log = log  # text, json or quiet
-        self.losses = torch.zeros((), device=accelerator.device)  # sum since the last evaluation
+        exact = torch.float32 if accelerator.device.type == "mps" else torch.float64
+        self.losses = torch.zeros((), device=accelerator.device, dtype=exact)  # since evaluation
         self.steps = 0  # since the last evaluation
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
+        self.evaluations = 0
+        self.compute_seconds = 0.0  # in forward, backward and optimizer
         self.paused_at = 0.0
         self.steps_done = 0  # by this process start
         self.started = time.perf_counter()
@@ -47,9 +54,13 @@ class Progress:
         shows = accelerator.is_main_process and sys.stderr.isatty() and log == "text"
         self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
 
-    def start(self, step: int) -> None:
-        """Begin at `step`: rows of summary.csv after it belong to a run that was cut off."""
+    def start(self, position: Position) -> None:
+        """Begin at `position`: rows of summary.csv after it belong to a run that was cut off."""
+        step = position.step
         self.bar.update(step)
+        self.steps = step - position.judged
+        if self.accelerator.is_main_process:  # the sum over all processes; the others start at 0
+            self.losses += position.loss_sum
         self.started = self.resumed_at = time.perf_counter()
         if self.accelerator.is_main_process and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
@@ -67,11 +78,36 @@ class Progress:
         self.steps_done += 1
         self.bar.update()
         if not self.bar.disable and step % LOSS_EVERY == 0:
-            seconds = self.train_seconds + time.perf_counter() - self.resumed_at
-            rate = self.steps_done * self.clips_per_step / seconds
-            self.bar.set_postfix_str(
-                f"loss {self.losses.item() / self.steps:.3f}, {rate:.1f} clips/s"
-            )
+            self.bar.set_postfix_str(self.describe())
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Count the time inside as forward, backward and optimizer."""
+        started = time.perf_counter()
+        yield
+        self.compute_seconds += time.perf_counter() - started
+
+    @property
+    def overhead_share(self) -> float:
+        """Return the share of the training's time that went elsewhere: batches, saves, messages."""
+        if not self.train_seconds:
+            return 0.0
+        return round(max(0.0, 1 - self.compute_seconds / self.train_seconds), 4)
+
+    def describe(self) -> str:
+        """Say what stands at the end of the bar, which tells steps, rate and time left itself."""
+        seconds = self.train_seconds + time.perf_counter() - self.resumed_at
+        rate = self.steps_done * self.clips_per_step / seconds
+        memory = read_peak_memory(self.accelerator)
+        mean = self.losses.item() * self.accelerator.num_processes / self.steps
+        return (
+            f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {rate:.1f} clips/s,"
+            f" {memory} MB at most"
+        )
+
+    def sum_losses(self) -> float:
+        """Return the sum of the losses since the last evaluation. Call on every process."""
+        return float(self.accelerator.reduce(self.losses, "sum"))
 
     def before_evaluation(self) -> None:
         """Stop the clock that counts training alone."""
@@ -80,7 +116,7 @@ class Progress:
 
     def after_evaluation(self, latest: Best, learning_rate: float) -> None:
         """Write the row of an evaluation everywhere. Call on every process."""
-        total = self.accelerator.reduce(self.losses, "sum").item()
+        total = self.sum_losses()
         row = {
             "epoch": round(latest.epoch, 4),
             "step": latest.step,
@@ -94,6 +130,7 @@ class Progress:
         self.steps = 0
         self.resumed_at = time.perf_counter()
         self.evaluate_seconds += self.resumed_at - self.paused_at
+        self.evaluations += 1
         if self.accelerator.is_main_process:
             self._write(row)
             self.accelerator.log(row, step=latest.step)

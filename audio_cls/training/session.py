@@ -29,11 +29,13 @@ from audio_cls.model.learning import prepare_learning
 from audio_cls.training.accelerator import (
     Accelerator,
     choose_num_workers,
+    is_sharded,
     read_peak_memory,
     set_threads,
     start_trackers,
 )
 from audio_cls.training.average import Average
+from audio_cls.training.batch import count_passes
 from audio_cls.training.brakes import Brakes
 from audio_cls.training.checkpoint import (
     Position,
@@ -44,11 +46,13 @@ from audio_cls.training.checkpoint import (
     save_run_config,
 )
 from audio_cls.training.costs import make_loss, weigh_clips, weigh_draws
+from audio_cls.training.disk import write_whole
 from audio_cls.training.energy import EnergyMeter, check_meter
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import compute_factors, make_optimizer
 from audio_cls.training.progress import Progress
+from audio_cls.training.shards import check_sharded, prepare_pair
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
@@ -70,14 +74,18 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
 
     Raises:
         RunFolderError: See `open_run_folder`.
-        SettingError: See `check_meter`.
+        SettingError: A step's clips cannot be dealt out to the processes, a sharded model cannot do
+            what is asked, or see `check_meter`.
     """
     check_meter(cfg.train)
     path = choose_run_path(cfg)
+    count_passes(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
+    if is_sharded(accelerator):
+        check_sharded(accelerator, cfg)
     if accelerator.is_main_process:
         open_run_folder(path, cfg)
     accelerator.wait_for_everyone()
-    start_trackers(accelerator, path)
+    start_trackers(accelerator, path, cfg)
     return RunFolder(path), adopt_revisions(cfg, path)
 
 
@@ -122,9 +130,8 @@ def set_up_training(
     Call on every process.
     """
     set_threads(accelerator, count_parameters(backbone))
-    shape = StepShape(
-        cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
-    )
+    passes = count_passes(cfg.train, accelerator.num_processes)
+    shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
     order = TrainingOrder(
         plan_epochs(clips.labels, backbone.labels, cfg.data) or len(clips),
         shape,
@@ -140,7 +147,7 @@ def set_up_training(
     loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
     frozen = prepare_learning(backbone, cfg, accelerator.mixed_precision)
     optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
-    model, optimizer = accelerator.prepare(backbone.model, optimizer)
+    model, optimizer = prepare_pair(accelerator, backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
     resume_point = find_resume_point(folder, cfg.train.resume)
@@ -151,8 +158,9 @@ def set_up_training(
         num_steps=count_steps(cfg, order),
         clips_per_step=shape.clips,
         log=cfg.train.log,
+        read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
     )
-    progress.start(position.step)
+    progress.start(position)
     return Training(
         cfg=cfg,
         accelerator=accelerator,
@@ -167,7 +175,7 @@ def set_up_training(
         progress=progress,
         position=position,
         average=average,
-        guard=Guard(clips.ids.tolist(), position.skipped),
+        guard=Guard(accelerator, clips.ids.tolist(), position),
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
         before_epoch=frozen.set_epoch,
         meter=EnergyMeter(cfg.train, accelerator),
@@ -184,9 +192,11 @@ def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:
 
 def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: nn.Module) -> None:
     """Write the model into the run folder. Call on every process; the main one writes."""
+    weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None
     if accelerator.is_main_process:
         bare: Any = accelerator.unwrap_model(model)
-        dataclasses.replace(backbone, model=bare).save(path)
+        own = dataclasses.replace(backbone, model=bare)
+        write_whole(path, functools.partial(own.save, weights=weights))
     accelerator.wait_for_everyone()
 
 
@@ -202,7 +212,12 @@ def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) 
         "prepare_seconds": round(prepare_seconds, 2),
         "train_seconds": round(seconds, 2),
         "evaluate_seconds": round(run.progress.evaluate_seconds + test_seconds, 2),
+        "steps": run.progress.steps_done,
+        "clips_per_step": run.order.shape.clips,
+        "overhead_share": run.progress.overhead_share,
         "skipped_steps": run.position.skipped,
+        "evaluations": run.progress.evaluations,
+        "validation_seconds": round(run.progress.evaluate_seconds, 3),
         "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
         "peak_memory_mb": read_peak_memory(run.accelerator),
         **({"energy": energy} if energy is not None else {}),

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +122,23 @@ def test_only_the_newest_checkpoints_are_kept(tone_folder: Path, tmp_path: Path)
     assert not list(run.folder.checkpoints.glob(".partial*"))
 
 
+def test_the_best_evaluation_s_checkpoint_is_kept_beside_the_newest_ones(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
+    run = set_up(cfg)
+    (run.folder.checkpoints / ".partial-7").mkdir(parents=True)  # what a kill left
+    for step in (1, 2, 3, 4):
+        run.position.step = step
+        if step == 2:
+            run.position.best = Best(0.5, 0.5, 1.0, 2, {})
+        run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
+    assert [path.name for path in sorted(run.folder.checkpoints.iterdir())] == ["step-2", "step-4"]
+    run.position.step = 3  # gone back, and on from there
+    run.folder.save_checkpoint(run.accelerator, run.position, keep=2)
+    assert [path.name for path in run.folder.find_checkpoints()] == ["step-2", "step-3"]
+
+
 def test_a_save_that_fails_leaves_the_old_checkpoint_alone(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,42 +155,3 @@ def test_a_save_that_fails_leaves_the_old_checkpoint_alone(
     with pytest.raises(OSError, match="No space"):
         run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
     assert find_resume_point(run.folder, "auto") == run.folder.checkpoints / "step-1"
-
-
-@pytest.mark.slow
-def test_sigkill_at_any_moment_then_resume_gives_the_same_weights(
-    tone_folder: Path, tmp_path: Path
-) -> None:
-    import torch
-    from safetensors.torch import load_file
-    from tiny_models import write_tiny_checkpoint
-
-    write_tiny_checkpoint("hubert", tmp_path / "m")
-    common = [
-        sys.executable, "scripts/train.py", "--dataset", str(tone_folder), "--model",
-        str(tmp_path / "m"), "--max-seconds", "0.3", "--epochs", "3", "--batch-size", "4",
-        "--learning-rate", "0.001", "--save-every-steps", "2", "--num-workers", "2",
-    ]  # fmt: skip
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    quiet = {"cwd": root, "env": environment, "stderr": subprocess.DEVNULL}
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([*common, "--output-dir", str(whole)], check=True, **quiet)  # type: ignore[call-overload]
-    command = [*common, "--output-dir", str(cut)]
-    for target in (4, 20):  # killed as soon as these checkpoints are seen
-        process = subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
-        end = time.monotonic() + 60
-        while not _has_reached(cut, target) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        command = [*common, "--output-dir", str(cut), "--resume", "auto"]
-    subprocess.run(command, check=True, **quiet)  # type: ignore[call-overload]
-    one, other = load_file(whole / "model.safetensors"), load_file(cut / "model.safetensors")
-    assert all(torch.equal(one[name], other[name]) for name in one)
-    assert (whole / "predictions.csv").read_bytes() == (cut / "predictions.csv").read_bytes()
-
-
-def _has_reached(run: Path, step: int) -> bool:
-    """Tell whether a checkpoint of this step or a later one is there."""
-    return any(int(path.name[5:]) >= step for path in (run / "checkpoints").glob("step-*"))

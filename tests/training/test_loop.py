@@ -61,10 +61,16 @@ class OrderedTrainer(Trainer):  # type: ignore[misc] # untyped upstream
 
 
 @pytest.mark.parametrize(
-    ("accumulation", "scheduler", "smoothing"), [(1, "linear", 0.0), (2, "cosine", 0.1)]
+    ("accumulation", "scheduler", "smoothing", "decay"),
+    [(1, "linear", 0.0, 0.0), (2, "cosine", 0.1, 0.3)],
 )
 def test_losses_are_those_of_transformers_trainer_step_for_step(
-    tone_folder: Path, tmp_path: Path, accumulation: int, scheduler: str, smoothing: float
+    tone_folder: Path,
+    tmp_path: Path,
+    accumulation: int,
+    scheduler: str,
+    smoothing: float,
+    decay: float,
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
     cfg = make_config(
@@ -76,6 +82,7 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
         scheduler=scheduler,
         label_smoothing=smoothing,
         max_grad_norm=0.5,
+        weight_decay=decay,
     )
     run = set_up(cfg)
     start = {name: value.clone() for name, value in run.model.state_dict().items()}
@@ -98,7 +105,7 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
             lr_scheduler_type=scheduler,
             label_smoothing_factor=smoothing,
             max_grad_norm=0.5,
-            weight_decay=0.0,
+            weight_decay=decay,
             logging_steps=1,
             save_strategy="no",
             report_to=[],

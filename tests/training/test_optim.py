@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 import transformers
 from torch import nn
 
 from audio_cls.config import OptimConfig
+from audio_cls.errors import SettingError
 from audio_cls.training.optim import (
     compute_factors,
     group_parameters,
@@ -83,3 +86,25 @@ def test_a_layer_learns_as_much_slower_as_it_lies_deeper_and_the_head_as_it_is_t
 def test_without_a_wish_all_layers_learn_alike() -> None:
     cfg = OptimConfig()
     assert compute_factors({"low": 0, "high": 9}, set(), cfg) == {"low": 1.0, "high": 1.0}
+
+
+def test_adamw_is_fused() -> None:
+    assert make_optimizer(nn.Linear(2, 2), OptimConfig()).defaults["fused"] is True
+
+
+def test_eight_bits_hold_the_moments_of_large_matrices() -> None:
+    pytest.importorskip("bitsandbytes")
+    model = nn.Linear(128, 64)
+    before = model.weight.detach().clone()
+    cfg = OptimConfig(optimizer="adamw-8bit", learning_rate=0.01, weight_decay=0.5)
+    optimizer = make_optimizer(model, cfg)
+    model(torch.ones(1, 128)).sum().backward()
+    optimizer.step()
+    assert optimizer.state[model.weight]["state1"].dtype == torch.uint8
+    assert torch.allclose(model.weight, before * (1 - 0.01 * 0.5) - 0.01, atol=1e-4)
+
+
+def test_eight_bits_without_the_library_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(SettingError, match=r"audio-cls\[eightbit\]"):
+        make_optimizer(nn.Linear(2, 2), OptimConfig(optimizer="adamw-8bit"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import SettingError
-from audio_cls.training.plan import plan_runs
+from audio_cls.training.plan import describe_cases, list_unfinished, plan_runs
 
 
 def test_one_run_is_left_as_it_is() -> None:
@@ -32,3 +34,62 @@ def test_what_only_one_run_can_have_is_refused(other: dict[str, object]) -> None
     cfg = RunConfig.from_flat({"dataset": "a/b", "seeds": (0, 1), **other})
     with pytest.raises(SettingError, match="is for one run"):
         plan_runs(cfg)
+
+
+def _sweep(folder: Path, text: str, **changes: object) -> RunConfig:
+    """Return the settings of a sweep over what a file says."""
+    (folder / "sweep.yaml").write_text(text)
+    values = {"dataset": "a/b", "output_dir": "r", "sweep": str(folder / "sweep.yaml")}
+    return RunConfig.from_flat({**values, **changes})
+
+
+def test_a_grid_is_every_combination_with_every_seed(tmp_path: Path) -> None:
+    text = "learning_rate: [1e-4, 0.001]\nbatch_size: [4, auto]"
+    cfg = _sweep(tmp_path, text, seeds=(0, 1))
+    runs = plan_runs(cfg)
+    assert len(runs) == 8
+    assert [run.optim.learning_rate for run in runs] == [1e-4] * 4 + [1e-3] * 4
+    assert [run.train.batch_size for run in runs[::2]] == [4, "auto", 4, "auto"]
+    assert runs[3].train.output_dir == "r/2-learning_rate=0.0001-batch_size=auto-seed-1"
+    assert describe_cases(cfg, runs)[2] == {"learning_rate": 1e-4, "batch_size": "auto"}
+    assert all(plan_runs(run) == [run] for run in runs)
+
+
+def test_cases_are_taken_as_they_are_listed(tmp_path: Path) -> None:
+    runs = plan_runs(_sweep(tmp_path, "- {epochs: 2}\n- {epochs: 3, scheduler: cosine}"))
+    assert [(run.train.epochs, run.optim.scheduler) for run in runs] == [
+        (2, "linear"), (3, "cosine"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rat: [1]", r"no setting 'learning_rat'.*learning_rate"),
+        ("seeds: [[0, 1]]", r"seeds cannot be swept"),
+        ("push_to_hub: [true]", r"push_to_hub cannot be swept"),
+        ("learning_rate: [fast]", r"learning_rate cannot be 'fast'; it takes float"),
+        ("scheduler: [lineal]", r"scheduler cannot be 'lineal'; it takes linear, cosine"),
+        ("learning_rate: 3", r"mapping of settings to lists"),
+        ("epochs: [0]", r"--epochs 0 is not possible"),
+        ("a: [", r"cannot be read"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_before_any_run(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        plan_runs(_sweep(tmp_path, text))
+
+
+def test_runs_that_are_done_are_not_repeated_when_a_sweep_goes_on(tmp_path: Path) -> None:
+    from audio_cls.training.checkpoint import RunFolder, open_run_folder, save_run_config
+
+    out = str(tmp_path / "r")
+    runs = plan_runs(_sweep(tmp_path, "epochs: [1, 2]", output_dir=out, resume="auto"))
+    done = Path(str(runs[0].train.output_dir))
+    open_run_folder(done, runs[0])
+    save_run_config(RunFolder(done), runs[0], {})
+    assert list_unfinished(runs) == runs
+    (done / "results.json").write_text("{}")
+    assert list_unfinished(runs) == runs[1:]

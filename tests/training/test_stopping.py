@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from torch import nn
 
@@ -90,6 +92,32 @@ def test_sigterm_ends_the_real_script_with_exit_code_0(
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("step", [12, 24])  # the ends of both epochs
+def test_a_stop_between_an_epoch_and_its_evaluation_loses_neither(
+    tone_folder: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+) -> None:
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2))
+    _signal_after(run, step, signal.SIGTERM, monkeypatch)
+    with pytest.raises(Paused):
+        training.train(run)
+    again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto"))
+    training.train(again)
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
+    training.train(whole)
+    assert again.position == whole.position
+    assert _read_rows(tmp_path / "run") == _read_rows(tmp_path / "whole")
+
+
+def _read_rows(run: Path) -> list[dict[str, str]]:
+    """Read summary.csv but for the seconds, which no two runs share."""
+    rows = list(csv.DictReader((run / "summary.csv").open()))
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
 def test_the_clock_ends_training_but_not_the_judging(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -105,10 +133,11 @@ def test_the_clock_ends_training_but_not_the_judging(
 
 def test_patience_ends_training_and_counts_over_a_resume() -> None:
     cfg = TrainConfig(early_stopping_patience=2)
+    assert is_over(Position(step=100, judged=100), 100, TrainConfig())
+    assert not is_over(Position(step=100, judged=96), 100, TrainConfig())
     assert not is_over(Position(step=5, stale=1), 100, cfg)
     assert is_over(Position(step=5, stale=2), 100, cfg)
     assert not is_over(Position(step=5, stale=9), 100, TrainConfig())
-    assert is_over(Position(step=100), 100, cfg)
 
 
 def test_a_run_that_does_not_improve_stops_early(
@@ -155,16 +184,32 @@ def test_three_in_a_row_stop_the_run_with_the_clips_named(
 
 
 def test_a_good_step_between_begins_the_count_anew() -> None:
-    guard = Guard(["a", "b"])
+    guard = Guard(Accelerator(cpu=True), ["a", "b"], Position())
     good, bad = torch.tensor(1.0), torch.tensor(float("inf"))
-    verdicts = [guard.allows(norm, good, [0], 0) for norm in (bad, bad, good, bad, bad, good)]
+    verdicts = [guard.allows(norm, good, [0]) for norm in (bad, bad, good, bad, bad, good)]
     assert verdicts == [False, False, True, False, False, True]
-    assert guard.skipped == 4
+    assert guard.position.skipped == 4
+
+
+def test_a_scaled_step_that_is_not_finite_is_left_to_the_scaler_and_training_goes_on(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
+    scaler = torch.amp.GradScaler("cpu")  # type: ignore[attr-defined]
+    run.optimizer = AcceleratedOptimizer(run.optimizer.optimizer, scaler=scaler)  # type: ignore[attr-defined]
+    monkeypatch.setattr(run.accelerator, "scaler", scaler)
+    monkeypatch.setattr(run.accelerator, "_optimizers", [run.optimizer])
+    _poison(run, {3}, monkeypatch)
+    training.train(run)
+    assert run.position.skipped == 1
+    assert scaler.get_scale() == 2.0**15  # halved once, by the step that was not finite
+    assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
 
 
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(),
-              RuntimeError("DefaultCPUAllocator: not enough memory: you tried")]
+              RuntimeError("DefaultCPUAllocator: not enough memory: you tried"),
+              RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
 )  # fmt: skip
 def test_memory_that_runs_out_names_the_three_settings(error: Exception) -> None:
     with (

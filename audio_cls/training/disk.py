@@ -1,0 +1,92 @@
+"""Files that are whole or absent, and a disk that is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from safetensors import SafetensorError
+
+from audio_cls.errors import RunFolderError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota used up, file limit reached
+FULL_WORDS = ("No space left", "Disk quota", "File too large", "inline_container.cc")
+
+
+class Folder(Protocol):
+    """What is asked of a run folder here."""
+
+    @property
+    def path(self) -> Path:
+        """Return where it is."""
+
+    def find_checkpoints(self) -> list[Path]:
+        """List the whole checkpoints, oldest first."""
+
+
+def flush_to_disk(folder: Path) -> None:
+    """Force a folder and its files out of the system's cache, so that they survive a power cut."""
+    for path in [*(entry for entry in folder.rglob("*") if entry.is_file()), folder]:
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old or the new one, never a half."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
+
+
+def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a new folder, then move its files into `folder`, each whole or not at all.
+
+    A kill or a full disk leaves the files that were there before.
+    """
+    partial = folder / ".partial-model"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        write(partial)
+        flush_to_disk(partial)
+        for file in sorted(partial.iterdir()):
+            file.replace(folder / file.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error says that a file could not be written for lack of space.
+
+    safetensors has an error of its own for it, with the system's words in the text; torch's zip
+    writer (inline_container.cc) fails for no other reason.
+    """
+    number = getattr(error, "errno", None)
+    return number in FULL or any(word in str(error) for word in FULL_WORDS)
+
+
+@contextmanager
+def explain_disk(folder: Folder) -> Iterator[None]:
+    """Turn a full disk into what is left to go on from.
+
+    Raises:
+        RunFolderError: The disk filled up in what ran inside.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if not is_disk_full(error):
+            raise
+        found = folder.find_checkpoints()
+        last = f"checkpoints/{found[-1].name} is whole" if found else "there is no checkpoint yet"
+        raise RunFolderError(
+            f"The disk of '{folder.path}' is full ({' '.join(str(error).split())[:160]}); {last}."
+            " Make room, then go on: the same command with --resume auto --output-dir"
+            f" {folder.path}"
+        ) from error

@@ -1,0 +1,101 @@
+"""A model of which each process holds a part, by FSDP or DeepSpeed: preparing it, and limits."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from audio_cls.config import RunConfig
+from audio_cls.errors import SettingError
+from audio_cls.training.accelerator import Accelerator, copy_from_main, is_fsdp, is_sharded
+
+
+def prepare_pair(
+    accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Place and wrap the model and its optimizer. Call on every process.
+
+    FSDP asks every model of transformers for its embeddings, to see whether they are shared with
+    the output, and those that hear waves have none and raise.
+    """
+    if is_sharded(accelerator):
+        _share_weights(accelerator, model)
+        names = ("get_input_embeddings", "get_output_embeddings")
+        for name in names:
+            setattr(model, name, _have_none)
+        try:
+            pair = accelerator.prepare(model, optimizer)
+        finally:
+            for name in names:
+                delattr(model, name)
+        if accelerator.is_fsdp2:
+            _fill_moments(pair[1])
+    else:
+        pair = accelerator.prepare(model, optimizer)
+    prepared: tuple[nn.Module, torch.optim.Optimizer] = pair
+    return prepared
+
+
+def _share_weights(accelerator: Accelerator, model: nn.Module) -> None:
+    """Give every process the first one's weights, as DDP does: a new head is drawn on each."""
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            copy_from_main(accelerator, value)
+
+
+def _fill_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Give every weight the moments of a fresh start, zeros, before its first gradient.
+
+    A weight that never gets one, such as a mask's embedding where nothing is masked, would be
+    absent from a checkpoint, and FSDP refuses to load that.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+        for weight in group["params"]:
+            weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    optimizer.zero_grad()
+    for state in optimizer.state.values():
+        state["step"].zero_()
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def _have_none() -> None:
+    """Stand for embeddings that a model does not have."""
+
+
+def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
+    """Refuse what a sharded model cannot do yet, before any long work.
+
+    Raises:
+        SettingError: An average of the weights, FSDP 1, or DeepSpeed with several passes a step.
+    """
+    if cfg.optim.ema_decay > 0:
+        raise SettingError(
+            f"--ema-decay {cfg.optim.ema_decay:g} needs the whole model on each process, and this"
+            " one is sharded. Leave it out, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+        )
+    if cfg.optim.optimizer != "adamw":
+        raise SettingError(
+            f"--optimizer {cfg.optim.optimizer} needs whole weights, and this model is sharded."
+            " Use --optimizer adamw, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+        )
+    if cfg.model.lora_rank:
+        raise SettingError(
+            f"--lora-rank {cfg.model.lora_rank} is merged into whole weights, and this model is"
+            " sharded. Leave it out, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+        )
+    if is_fsdp(accelerator) and not accelerator.is_fsdp2:
+        raise SettingError(
+            "FSDP 1 cannot be judged between steps here: give fsdp_version: 2 in the"
+            " configuration of accelerate launch (examples/multi_gpu/fsdp.yaml)."
+        )
+    if not is_fsdp(accelerator) and (
+        cfg.train.gradient_accumulation_steps > 1 or cfg.train.effective_batch_size is not None
+    ):
+        raise SettingError(
+            "DeepSpeed steps after every pass: --gradient-accumulation-steps must be 1 and"
+            " --effective-batch-size absent. Give a larger --batch-size, or launch with FSDP."
+        )

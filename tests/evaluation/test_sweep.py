@@ -1,0 +1,59 @@
+"""Many runs side by side."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio_cls.config import EvalConfig
+from audio_cls.errors import RunFolderError
+from audio_cls.evaluation.sweep import compare_cases, report_runs
+
+VALUES = {0.1: [(0.6, 0.9), (0.8, 0.7)], 0.2: [(0.9, 0.5), (0.7, 0.6)]}  # (validation, test)
+
+
+def _write_runs(base: Path) -> tuple[list[Path], list[dict[str, float]]]:
+    folders, cases = [], []
+    for rate, runs in VALUES.items():
+        for seed, (validation, test) in enumerate(runs):
+            folder = base / f"{rate}-seed-{seed}"
+            folder.mkdir()
+            numbers = {"validation": {"accuracy": validation, "loss": 1 - validation},
+                       "test": {"accuracy": test, "per_class": {}}}  # fmt: skip
+            (folder / "results.json").write_text(json.dumps(numbers))
+            folders.append(folder)
+            cases.append({"learning_rate": rate})
+    return folders, cases
+
+
+def test_validation_chooses_the_case_and_the_spread_is_told(tmp_path: Path) -> None:
+    folders, cases = _write_runs(tmp_path)
+    report_runs(folders, cases, EvalConfig(), tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["best"]["settings"] == {"learning_rate": 0.2}  # test would have chosen 0.1
+    first = results["cases"][0]
+    assert first["runs"] == ["0.1-seed-0", "0.1-seed-1"]
+    assert first["test"]["accuracy"]["mean"] == pytest.approx(0.8)
+    assert first["test"]["accuracy"]["sd"] == pytest.approx(np.std([0.9, 0.7], ddof=1), abs=1e-6)
+    rows = list(csv.DictReader((tmp_path / "sweep.csv").open()))
+    assert [row["best"] for row in rows] == ["False", "True"]
+    assert rows[1]["validation_accuracy_mean"] == "0.8"
+
+
+def test_a_metric_that_is_an_error_is_best_where_it_is_smallest(tmp_path: Path) -> None:
+    folders, cases = _write_runs(tmp_path)
+    found = compare_cases(folders, cases, EvalConfig(metric="loss"))
+    assert found["best"]["settings"] == {"learning_rate": 0.2}
+    found = compare_cases(folders, cases, EvalConfig(metric="loss", metric_goal="max"))
+    assert found["best"]["settings"] == {"learning_rate": 0.1}
+
+
+def test_a_run_without_results_is_named(tmp_path: Path) -> None:
+    folders, cases = _write_runs(tmp_path)
+    (folders[1] / "results.json").unlink()
+    with pytest.raises(RunFolderError, match=r"0\.1-seed-1.*--resume auto"):
+        compare_cases(folders, cases, EvalConfig())

@@ -1,0 +1,79 @@
+"""A full disk: what was whole stays whole, and the text says how to go on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
+
+from audio_cls import training
+from audio_cls.errors import RunFolderError
+from audio_cls.training.checkpoint import RunFolder
+from audio_cls.training.disk import explain_disk, write_whole
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a disk of a megabyte and a half of its own, where the system lets us have one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1600k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_ends_in_one_line_and_the_last_checkpoint_goes_on(
+    tone_folder: Path, tmp_path: Path, small_disk: Path
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    path = small_disk / "run"
+    changes = {"epochs": 2, "save_every_steps": 5, "keep_checkpoints": 9}
+    run = set_up(make_config(tone_folder, checkpoint, path, **changes))
+    with pytest.raises(RunFolderError, match=r"is full .*step-\d+ is whole.*--resume auto"):
+        training.train(run)
+    *others, last = run.folder.find_checkpoints()
+    assert all(entry.name.startswith("step-") for entry in run.folder.checkpoints.iterdir())
+    load_file(last / "model.safetensors")
+    for other in others:
+        shutil.rmtree(other)
+    resumed = set_up(
+        make_config(tone_folder, checkpoint, path, **{**changes, "keep_checkpoints": 1},
+                    resume="auto")
+    )  # fmt: skip
+    training.train(resumed)
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **changes))
+    training.train(whole)
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    def write(folder: Path, text: str) -> None:
+        (folder / "model.safetensors").write_text(text)
+        (folder / "config.json").write_text(text)
+
+    def fail(folder: Path) -> None:
+        write(folder, "half")
+        raise OSError(28, "No space left on device")
+
+    write_whole(tmp_path, lambda folder: write(folder, "old"))
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path, fail)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
+        "model.safetensors": "old", "config.json": "old",
+    }  # fmt: skip
+
+
+def test_other_errors_pass_through(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    with pytest.raises(RuntimeError, match="shapes"), explain_disk(run):
+        raise RuntimeError("shapes do not match")

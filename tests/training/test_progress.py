@@ -1,0 +1,81 @@
+"""What a run tells while it runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
+
+from audio_cls import training
+from audio_cls.errors import SettingError
+from audio_cls.training.accelerator import check_trackers
+
+
+def test_tensorboard_gets_the_numbers_and_the_settings(tone_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    cfg = make_config(
+        tone_folder, checkpoint, tmp_path / "run", epochs=2, report_to=("tensorboard",)
+    )
+    run = set_up(cfg)
+    training.train(run)
+    run.progress.close()
+    events = EventAccumulator(str(tmp_path / "run" / "logs" / "run"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("accuracy")] == [12, 24]
+    assert {"train_loss", "validation_loss", "learning_rate"} <= set(events.Tags()["scalars"])
+    (settings,) = (tmp_path / "run" / "logs" / "run").glob("*/hparams.yml")
+    assert "optim.learning_rate: 0.001" in settings.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("tensorbord", r"is no tracker.*Did you mean tensorboard"), ("aim", r"pip install aim")],
+)
+def test_a_tracker_that_is_not_there_is_refused_with_those_that_are(
+    name: str, message: str
+) -> None:
+    with pytest.raises(SettingError, match=message) as caught:
+        check_trackers([name])
+    assert "installed here:" in str(caught.value)
+
+
+def test_the_bar_tells_loss_rate_learning_rate_and_memory(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
+    for group in run.optimizer.param_groups:
+        group["lr"] = 2.5e-4
+    run.progress.after_step(1, torch.tensor(1.0))
+    run.progress.after_step(2, torch.tensor(2.0))
+    text = run.progress.describe()
+    assert text.startswith("loss 1.500, lr 2.50e-04, ")
+    assert "clips/s" in text
+    assert text.endswith(" MB at most")
+
+
+def test_the_time_lost_between_the_steps_is_told(
+    tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", max_steps=4))
+    after_step = run.progress.after_step
+
+    def dawdle(step: int, loss: torch.Tensor) -> None:
+        after_step(step, loss)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(run.progress, "after_step", dawdle)
+    training.train(run)
+    lost = run.progress.overhead_share * run.progress.train_seconds
+    assert lost >= 0.8
+    assert run.progress.compute_seconds + lost == pytest.approx(
+        run.progress.train_seconds, rel=1e-3
+    )
+    assert training.describe_timing(run, 0.0, 0.0)["overhead_share"] == run.progress.overhead_share
