@@ -57,8 +57,17 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
         interval = test.get(f"{key}_ci95")
         if interval:
             cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
-        rows.append([name_metric(key).title, Markdown(cell), to_number(validated.get(key))])
+        title = name_metric(key, is_multilabel=record.is_multilabel).title
+        rows.append([title, Markdown(cell), to_number(validated.get(key))])
     return rows
+
+
+def make_class_header(record: RunRecord) -> list[str]:
+    """Return the titles of the table by class."""
+    titles = ["precision", "recall", "F1"]
+    if record.is_multilabel:
+        return ["label", "average precision", *titles, "threshold", "test clips"]
+    return ["class", *titles, "test clips"]
 
 
 def make_class_rows(record: RunRecord) -> list[Row]:
@@ -66,7 +75,9 @@ def make_class_rows(record: RunRecord) -> list[Row]:
     classes = read_classes(record)
     if len(classes) > MAX_CLASSES:
         classes = sorted(classes, key=lambda pair: _read_score(pair[1], "f1"))[:MAX_CLASSES]
-    names = ("precision", "recall", "f1", "support")
+    names = ["precision", "recall", "f1", "support"]
+    if record.is_multilabel:
+        names = ["average_precision", *names[:3], "threshold", "support"]
     return [
         [label, *(Markdown(to_number(scores.get(name))) for name in names)]
         for label, scores in classes
@@ -81,9 +92,12 @@ def _read_score(scores: Mapping[str, Any], name: str) -> float:
 
 
 def read_confusions(record: RunRecord) -> list[tuple[str, str, int]]:
-    """Return the most frequent (label, prediction, clips) in which the two differ."""
+    """Return the most frequent (label, prediction, clips) in which the two differ.
+
+    Several labels a clip are not taken for one another: nothing is returned then.
+    """
     path = record.run / "predictions.csv"
-    if not path.is_file():
+    if record.is_multilabel or not path.is_file():
         return []
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         pairs = Counter((r.get("label"), r.get("prediction")) for r in csv.DictReader(file))
