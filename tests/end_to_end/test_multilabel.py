@@ -84,9 +84,8 @@ def test_the_run_is_described_as_multi_label(run: Path) -> None:
     assert set(results["test"]["per_class"]) == set(config["audio_cls"]["thresholds"]) == set(TONES)
     for name, scores in results["test"]["per_class"].items():
         assert scores["threshold"] == config["audio_cls"]["thresholds"][name]
-    assert all(
-        part["num_examples"] == 18 for part in list(results["dataset"]["split"].values())[1:]
-    )
+    splits = results["dataset"]["split"]
+    assert [splits[role]["num_examples"] for role in ("validation", "test")] == [18, 18]
     with (run / "predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert any(row["label"] == "" for row in rows)
@@ -157,13 +156,14 @@ def test_every_family_learns_several_labels(family: str, chords: Path, tmp_path:
         tmp_path / "run",
         label_column="tags",
         mixup_alpha=0.3,
-        report_to=(),
+        warmup_ratio=0.0,
+        learning_rate=3e-3,
     )
     training = set_up(cfg)
     batches = next(training.order.group_steps(training.loader))
     assert batches[0].labels.shape == (4, 3)
-    losses = [float(take_step(training, batches)) for _ in range(4)]
-    assert losses[-1] < losses[0]
+    losses = [float(take_step(training, batches)) for _ in range(6)]
+    assert min(losses[3:]) < losses[0]
     training.save_model(training.model)
     saved = load_trained(tmp_path / "run")
     assert saved.is_multilabel and saved.labels == ("a;b", "high", "low")
