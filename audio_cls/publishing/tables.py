@@ -21,8 +21,9 @@ from audio_cls.publishing.record import RunRecord
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
 NUM_CONFUSIONS = 3
-# Where a result went says nothing about how it came about.
+# Where a result went says nothing about how it came about; the problem type is told elsewhere.
 UNTOLD = (
+    "problem_type",
     "output_dir",
     "overwrite",
     "resume",
@@ -127,6 +128,8 @@ def make_changed_rows(record: RunRecord) -> list[Row]:
         if spec.name in UNTOLD or spec.name not in section:
             continue
         value = section[spec.name]
+        if (spec.name, value) == ("metric", record.headline_key):
+            continue  # what 'auto' means for this task
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
         if value != default:
             cells = [to_code(_show_value(value)), to_code(_show_value(default))]
