@@ -123,7 +123,7 @@ def test_an_empty_list_is_a_clip_without_labels_and_null_is_no_label(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level("INFO"):
-        labels = read([["b", "a"], ["b"], [], None])
+        labels = read([["a", "b"], ["b"], [], None])
     assert ids(labels) == [0, 1, 2, -1] and labels.count_unusable() == 1
     assert "1 clips have no label: they are heard as examples of none" in caplog.text
     assert "1 null" in caplog.text and "empty" not in caplog.text
