@@ -48,7 +48,8 @@ def prepare(cfg: RunConfig) -> tuple[PreparedClips, Backbone]:
     splits = data.make_splits(pool, cfg.data)
     cfg, rate = model.read_hearing(cfg)
     clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
-    return clips, model.load_backbone(cfg.model, cfg.audio, labels.names)
+    several = labels.is_multilabel
+    return clips, model.load_backbone(cfg.model, cfg.audio, labels.names, is_multilabel=several)
 
 
 def set_up(cfg: RunConfig) -> Training:

@@ -22,6 +22,7 @@ from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave
 from audio_cls.data.augment import change_speed
 from audio_cls.data.clips import Clips, Label
+from audio_cls.data.draws import HEARINGS, StepShape, count_before, draw_in_proportion
 from audio_cls.data.fillers import EpochDraw
 from audio_cls.data.masking import Encode, FeatureMasker, Inputs
 from audio_cls.data.variety import Augmenter
@@ -43,10 +44,7 @@ __all__ = [
     "make_training_loader",
 ]
 
-Key = tuple[int, int, float]  # hearing, clip number, weight in the step's loss
-# A hearing is the epoch, plus this for every time that the clip was drawn before in that epoch, so
-# that it is cut and varied in another way each time.
-HEARINGS = 1_000_000
+Key = tuple[int, int, float]  # hearing (see draws.py), clip number, weight in the step's loss
 
 CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
 PARTNER_STREAM = 2  # and those of the clip that is mixed in
@@ -133,20 +131,6 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         return change_speed(wave, speed)[: self.longest]
 
 
-@dataclass(frozen=True)
-class StepShape:
-    """How many clips make an optimizer step, and how they are dealt out."""
-
-    batch_size: int  # clips of one forward pass on one process
-    accumulation: int  # forward passes of one step
-    num_processes: int
-
-    @property
-    def clips(self) -> int:
-        """Return the clips of a full step, over all processes and passes."""
-        return self.batch_size * self.accumulation * self.num_processes
-
-
 class TrainingOrder:
     """The clips of every step, as a function of (seed, epoch) alone, dealt out to the processes.
 
@@ -155,9 +139,8 @@ class TrainingOrder:
     clip weighs 1 / (clips of its step), so that a short last step is a plain mean as well. A
     process that would have nothing to do in a pass repeats a clip with weight 0.
 
-    With `draws`, an epoch has as many clips, but each comes up in proportion to its number there.
-    With `weights`, a clip counts 1 / (weights of its step): the loss has the weight of its class,
-    and the step is then their weighted mean over all processes and passes.
+    With `draws`, an epoch draws as many clips in proportion to their numbers there. With `weights`,
+    a clip counts 1 / (weights of its step): with its class's weight in the loss, a weighted mean.
 
     `epoch` and `first_step` say where iteration starts; a resumed run sets both.
     """
@@ -205,10 +188,8 @@ class TrainingOrder:
                 shared = places[start : start + per_pass]
                 own = np.array_split(shared, self.shape.num_processes)[self.rank]
                 weight = 1 / whole if len(own) else 0.0
-                yield [
-                    (int(hearings[place]), int(order[place]), float(weight))
-                    for place in (own if len(own) else shared[:1])
-                ]
+                dealt = own if len(own) else shared[:1]
+                yield [(int(hearings[n]), int(order[n]), float(weight)) for n in dealt]
 
     def _draw_epoch(self) -> NDArray[np.int64]:
         """Return the clips of the epoch in their order; pure in (seed, epoch)."""
@@ -223,40 +204,6 @@ class TrainingOrder:
         iterator = iter(batches)
         for step in range(self.first_step, self.steps_per_epoch):
             yield list(itertools.islice(iterator, self.passes_of(step)))
-
-
-def draw_in_proportion(
-    order: NDArray[np.int64], draws: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw as many clips as there are, each in proportion to its number, in random order.
-
-    Systematic sampling: a comb of equal steps over the numbers laid end to end, so that each clip
-    is drawn as often as its share says, rounded up or down. Clips of equal numbers lie together, as
-    the clips of one class do, so that a class gets its share to within one clip as well.
-
-    Args:
-        order: A permutation of the clips: which of a class come up when not all do.
-        draws: How often each clip is to be drawn, in proportion, (N,).
-        rng: Places the comb, and shuffles what it drew.
-    """
-    lined_up = order[np.argsort(draws[order], kind="stable")]
-    ends = np.cumsum(draws[lined_up])
-    teeth = (np.arange(len(order)) + rng.random()) * (ends[-1] / len(order))
-    return rng.permutation(lined_up[np.searchsorted(ends[:-1], teeth, side="right")])
-
-
-def count_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count for each place how often its clip came up before.
-
-    >>> count_before(np.array([3, 1, 3, 3])).tolist()
-    [0, 0, 1, 2]
-    """
-    by_clip = np.argsort(order, kind="stable")
-    held = order[by_clip]
-    firsts = np.searchsorted(held, held, side="left")
-    before = np.empty(len(order), dtype=np.int64)
-    before[by_clip] = np.arange(len(order)) - firsts
-    return before
 
 
 def make_training_loader(

@@ -130,10 +130,21 @@ def _cut_by_group(
         for first in range(num_heaps)
     ]
     possible = [places for places in choices if 0 < len(places) < len(rows)]
-    cut = min(possible, key=lambda places: abs(len(places) / len(rows) - share))
+    cut = min(possible, key=lambda places: _measure_miss(labels, places, share))
     is_cut = np.zeros(len(rows), dtype=bool)
     is_cut[cut] = True
     return rows[~is_cut], rows[is_cut]
+
+
+def _measure_miss(labels: Marks, places: Rows, share: float) -> float:
+    """Return how far a cut is from the share of the rows, and of each label where there are many.
+
+    In clips; a label's clips count as the rows do.
+    """
+    miss = abs(len(places) - share * len(labels))
+    if labels.ndim > 1:
+        miss += float(np.abs(labels[places].sum(axis=0) - share * labels.sum(axis=0)).sum())
+    return miss
 
 
 def _deal_groups(

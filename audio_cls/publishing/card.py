@@ -54,6 +54,14 @@ sampling_rate = classifier.feature_extractor.sampling_rate
 wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
 wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
 print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
+# config.json's problem_type makes the pipeline take the sigmoid by itself.
+USAGE_MARKS = (
+    USAGE.replace("print(classifier({{", "scores = classifier({{").removesuffix(")")
+    + """
+
+thresholds = classifier.model.config.audio_cls["thresholds"]  # tuned on validation
+print([one for one in scores if one["score"] >= thresholds[one["label"]]])"""
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ class CardData:
     test_split: Markdown
     interval_sentence: Markdown
     metrics: list[tables.Row]
+    class_header: list[str]
     detection: list[tables.Row]
     detection_note: Markdown
     per_class: list[tables.Row]
@@ -217,7 +226,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         name=name_model(record, repo_id),
         num_labels=len(record.labels),
         labels=_list_labels(record.labels),
-        is_multilabel=record.model.get("problem_type") == "multi_label_classification",
+        is_multilabel=record.is_multilabel,
         is_from_scratch=record.is_from_scratch,
         is_test_validation=bool(record.section("dataset").get("is_test_validation")),
         base_model=_link(record.model_hub_id, record.section("model").get("id"), ""),
@@ -225,12 +234,16 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         headline=words.make_headline(record),
         install=to_block("pip install transformers torch soundfile soxr", "bash"),
         usage=to_block(
-            USAGE.format(model=json.dumps(repo_id or record.run.absolute().name)), "python"
+            (USAGE_MARKS if record.is_multilabel else USAGE).format(
+                model=json.dumps(repo_id or record.run.absolute().name)
+            ),
+            "python",
         ),
         test_clips=f"{count} clips" if count is not None else "the clips",
         test_split=words.describe_test(record),
         interval_sentence=words.make_interval_sentence(record),
         metrics=tables.make_metric_rows(record),
+        class_header=tables.make_class_header(record),
         detection=tables.make_detection_rows(record),
         detection_note=words.make_detection_note(record),
         per_class=classes,

@@ -47,6 +47,11 @@ METRIC_NAMES: Mapping[str, MetricName] = {
     "f1_micro": MetricName("f1", "Micro F1", {"average": "micro"}),
     "f1_weighted": MetricName("f1", "Weighted F1", {"average": "weighted"}),
     "map": MetricName("mean_average_precision", "Mean average precision", {"average": "macro"}),
+    "map_micro": MetricName(
+        "mean_average_precision", "Micro average precision", {"average": "micro"}
+    ),
+    "lwlrap": MetricName("lwlrap", "Label-weighted label-ranking average precision"),
+    "hamming_loss": MetricName("hamming_loss", "Hamming loss"),
     "uar": MetricName("recall", "Unweighted average recall (UAR)", {"average": "macro"}),
     "precision_macro": MetricName("precision", "Macro precision", {"average": "macro"}),
     "precision_micro": MetricName("precision", "Micro precision", {"average": "micro"}),
@@ -62,12 +67,17 @@ METRIC_NAMES: Mapping[str, MetricName] = {
 }
 
 
-def name_metric(key: str) -> MetricName:
+SUBSET = MetricName("accuracy", "Subset accuracy", {"subset": True})  # every label of a clip right
+
+
+def name_metric(key: str, *, is_multilabel: bool = False) -> MetricName:
     """Return a metric's names; one that is not in the table keeps its key.
 
     >>> name_metric("top3_accuracy").title
     'Top3 accuracy'
     """
+    if is_multilabel and key == "accuracy":
+        return SUBSET
     return METRIC_NAMES.get(key) or MetricName(key, key.replace("_", " ").capitalize())
 
 
@@ -158,7 +168,7 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
     }
     results = []
     for key, value in read_metrics(record.section("test")).items():
-        name = name_metric(key)
+        name = name_metric(key, is_multilabel=record.is_multilabel)
         results.append(
             EvalResult(
                 **shared,
@@ -179,8 +189,8 @@ def make_notes(record: RunRecord) -> str:
     ]
     if is_cut_from_train(record):
         parts[0] += " (cut from train)"
-    interval = test.get("accuracy_ci95")
-    if interval and metric == "accuracy":
+    interval = test.get(f"{record.headline_key}_ci95")
+    if interval and metric == record.headline_key:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
     if record.section("dataset").get("is_test_validation"):
         parts.append("validation and test are the same clips")

@@ -73,6 +73,17 @@ class RunRecord:
         return read_base_name(dataset.get("id") or dataset.get("name") or "unnamed data set")
 
     @property
+    def is_multilabel(self) -> bool:
+        """Return whether a clip may have several labels, or none."""
+        is_told = self.section("dataset").get("problem_type") == "multi-label"
+        return is_told or self.model.get("problem_type") == "multi_label_classification"
+
+    @property
+    def headline_key(self) -> str:
+        """Return the metric whose interval is told in words."""
+        return "map" if self.is_multilabel else "accuracy"
+
+    @property
     def is_from_scratch(self) -> bool:
         """Return whether training began from random weights."""
         return bool(self.settings.get("model", {}).get("from_scratch"))

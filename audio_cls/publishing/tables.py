@@ -22,8 +22,9 @@ from audio_cls.publishing.record import RunRecord
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
 NUM_CONFUSIONS = 3
-# Where a result went says nothing about how it came about.
+# Where a result went says nothing about how it came about; the problem type is told elsewhere.
 UNTOLD = (
+    "problem_type",
     "output_dir",
     "overwrite",
     "resume",
@@ -62,7 +63,8 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
         interval = test.get(f"{key}_ci95")
         if interval:
             cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
-        rows.append([name_metric(key).title, Markdown(cell), to_number(validated.get(key))])
+        title = name_metric(key, is_multilabel=record.is_multilabel).title
+        rows.append([title, Markdown(cell), to_number(validated.get(key))])
     return rows
 
 
@@ -84,12 +86,22 @@ def make_detection_rows(record: RunRecord) -> list[Row]:
     return rows
 
 
+def make_class_header(record: RunRecord) -> list[str]:
+    """Return the titles of the table by class."""
+    titles = ["precision", "recall", "F1"]
+    if record.is_multilabel:
+        return ["label", "average precision", *titles, "threshold", "test clips"]
+    return ["class", *titles, "test clips"]
+
+
 def make_class_rows(record: RunRecord) -> list[Row]:
     """Return a row per class; of more than `MAX_CLASSES`, those with the lowest F1."""
     classes = read_classes(record)
     if len(classes) > MAX_CLASSES:
         classes = sorted(classes, key=lambda pair: _read_score(pair[1], "f1"))[:MAX_CLASSES]
-    names = ("precision", "recall", "f1", "support")
+    names = ["precision", "recall", "f1", "support"]
+    if record.is_multilabel:
+        names = ["average_precision", *names[:3], "threshold", "support"]
     return [
         [label, *(Markdown(to_number(scores.get(name))) for name in names)]
         for label, scores in classes
@@ -104,9 +116,12 @@ def _read_score(scores: Mapping[str, Any], name: str) -> float:
 
 
 def read_confusions(record: RunRecord) -> list[tuple[str, str, int]]:
-    """Return the most frequent (label, prediction, clips) in which the two differ."""
+    """Return the most frequent (label, prediction, clips) in which the two differ.
+
+    Several labels a clip are not taken for one another: nothing is returned then.
+    """
     path = record.run / "predictions.csv"
-    if not path.is_file():
+    if record.is_multilabel or not path.is_file():
         return []
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         pairs = Counter((r.get("label"), r.get("prediction")) for r in csv.DictReader(file))
@@ -136,6 +151,8 @@ def make_changed_rows(record: RunRecord) -> list[Row]:
         if spec.name in UNTOLD or spec.name not in section:
             continue
         value = section[spec.name]
+        if (spec.name, value) == ("metric", record.headline_key):
+            continue  # what 'auto' means for this task
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
         if value != default:
             cells = [to_code(_show_value(value)), to_code(_show_value(default))]

@@ -17,6 +17,7 @@ from huggingface_hub import EvalResult, ModelCard
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.leaderboard import (
     make_eval_results,
+    name_metric,
     read_split_name,
     write_eval_results,
 )
@@ -95,10 +96,12 @@ def _add_line(text: str, found: RunRecord) -> str:
     """Write one line about the evaluation into the card's paragraph, in place of an older one."""
     test = found.section("test")
     place = to_sentence("- {}, {}:", found.dataset_name, read_split_name(found, "test"))
-    low, high = test.get("accuracy_ci95") or (None, None)
+    key = found.headline_key
+    low, high = test.get(f"{key}_ci95") or (None, None)
     numbers = to_sentence(
-        "accuracy {} (95 % interval {} to {}) on {} clips, macro F1 {}.",
-        *(Markdown(to_number(value)) for value in (test.get("accuracy"), low, high)),
+        "{} {} (95 % interval {} to {}) on {} clips, macro F1 {}.",
+        name_metric(key).title.lower(),
+        *(Markdown(to_number(value)) for value in (test.get(key), low, high)),
         test.get("num_examples", "?"),
         Markdown(to_number(test.get("f1_macro"))),
     )

@@ -29,23 +29,32 @@ from audio_cls.publishing.tables import read_classes, read_confusions
 WIDE_INTERVAL = 0.05  # half an interval, from which the card warns of a small test
 FEW_CLIPS = 10  # test clips of a class, below which its scores say little
 NUM_WEAKEST = 3
+THRESHOLDS = (
+    " A label counts as there from its own threshold on, which had the best F1 on validation: the"
+    " validation column is the best that these clips allow."
+)
 MAX_LIMITS = 2_000  # characters of --limits
 
 Sentences = list[Markdown]
 
 
 def make_interval_sentence(record: RunRecord) -> Markdown:
-    """Say what the accuracy's interval means, and how many points it is wide to either side."""
-    interval = record.section("test").get("accuracy_ci95")
+    """Say what the interval means, and how many points it is wide to either side.
+
+    Multi-label: of the mean average precision, and where the thresholds came from.
+    """
+    interval = record.section("test").get(f"{record.headline_key}_ci95")
     if not interval:
         return Markdown("")
     low, high = (float(end) for end in interval)
     return to_sentence(
-        "With so many clips the accuracy is known to about {} points to either side"
-        " (95 % interval {} to {}).",
+        "With so many clips the {} is known to about {} points to either side"
+        " (95 % interval {} to {}).{}",
+        name_metric(record.headline_key).title.lower(),
         f"{50 * (high - low):.1f}",
         f"{low:.3f}",
         f"{high:.3f}",
+        THRESHOLDS if record.is_multilabel else "",
     )
 
 
@@ -135,7 +144,7 @@ def make_limits(record: RunRecord) -> Sentences:
                 " `--group-column` prevents that."
             )
         )
-    if record.model.get("problem_type") != "multi_label_classification":
+    if not record.is_multilabel:
         sentences.append(
             Markdown(
                 "It always answers with one of its classes, for silence and any other sound too."
@@ -169,7 +178,7 @@ def _are_duplicates_left_out(record: RunRecord) -> bool:
 def _limit_by_test_size(record: RunRecord) -> Sentences:
     """Warn of a wide interval, and of a test that chose its own model."""
     test, sentences = record.section("test"), []
-    interval = test.get("accuracy_ci95")
+    interval = test.get(f"{record.headline_key}_ci95")
     if interval and (interval[1] - interval[0]) / 2 >= WIDE_INTERVAL:
         sentences.append(
             to_sentence(

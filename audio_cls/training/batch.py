@@ -20,7 +20,7 @@ from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.batches import Batch, Clips, TrainingPieces, collate_pieces
 from audio_cls.errors import SettingError, TrainingError
 from audio_cls.model.backbone import Backbone
-from audio_cls.model.losses import clip_losses
+from audio_cls.model.learning import prepare_learning
 from audio_cls.training.accelerator import (
     Accelerator,
     agree,
@@ -29,6 +29,7 @@ from audio_cls.training.accelerator import (
     is_sharded,
     keep_random_states,
 )
+from audio_cls.training.costs import ClipLosses, make_loss
 from audio_cls.training.optim import make_optimizer
 
 USUAL_BATCH = 8  # clips a pass, of which the step of 'auto' is made when nothing says how large
@@ -85,7 +86,7 @@ def fit_batch(
     found = find_largest_batch(lambda size: _fits(size, cfg, accelerator, backbone, clips), sizes)
     if found is None:
         raise TrainingError(
-            f"Out of memory with a single clip of up to {cfg.audio.max_seconds:g} s. Try a shorter"
+            f"Out of memory with a single clip of up to {cfg.audio.piece_seconds:g} s. Try a shorter"
             " --max-seconds, --mixed-precision bf16, or a smaller --model."
         )
     passes = share // found
@@ -98,9 +99,11 @@ def _fits(
 ) -> bool:
     """Tell whether every process can train on `size` of the longest pieces."""
     is_good = True
+    losses = make_loss(clips.labels, backbone.labels, cfg.optim)
     with keep_random_states(accelerator.device):
         try:
-            _train_copy(_collate_longest(size, cfg, backbone, clips), cfg, accelerator, backbone)
+            batch = _collate_longest(size, cfg, backbone, clips)
+            _train(_copy_learner(backbone, cfg, accelerator), batch, losses, cfg, accelerator)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -117,9 +120,32 @@ def _collate_longest(size: int, cfg: RunConfig, backbone: Backbone, clips: Clips
     return collate_pieces([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)
 
 
-def _train_copy(batch: Batch, cfg: RunConfig, accelerator: Accelerator, backbone: Backbone) -> None:
-    """Take optimizer steps with a copy of the model, holding what the run itself will hold."""
-    model: nn.Module = copy.deepcopy(backbone.model).to(accelerator.device).train()
+def _copy_learner(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
+    """Return a copy of the model that learns what the run's will; all of it, if that wakes later.
+
+    It is not compiled: that takes long, and needs no more memory.
+    """
+    own = dataclasses.replace(backbone, model=copy.deepcopy(backbone.model))
+    asked = dataclasses.replace(cfg.train, compile=False)
+    learns = cfg.model
+    if learns.unfreeze_after_epochs is not None:
+        learns = dataclasses.replace(learns, freeze="none", unfreeze_after_epochs=None)
+    cfg = dataclasses.replace(cfg, train=asked, model=learns)
+    speaker = logging.getLogger("audio_cls.model")
+    level = speaker.level
+    speaker.setLevel(logging.WARNING)  # the run itself will say what is frozen
+    try:
+        prepare_learning(own, cfg, str(accelerator.mixed_precision))
+    finally:
+        speaker.setLevel(level)
+    model: nn.Module = own.model.to(accelerator.device).train()
+    return model
+
+
+def _train(
+    model: nn.Module, batch: Batch, losses: ClipLosses, cfg: RunConfig, accelerator: Accelerator
+) -> None:
+    """Take optimizer steps, holding what the run itself will hold."""
     optimizer = make_optimizer(model, cfg.optim)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     held = [torch.empty_like(w) for w in learning] if accelerator.num_processes > 1 else []
@@ -128,9 +154,7 @@ def _train_copy(batch: Batch, cfg: RunConfig, accelerator: Accelerator, backbone
     for _ in range(TRIAL_STEPS):
         with accelerator.autocast():
             logits = model(**batch.inputs).logits
-        losses = clip_losses(
-            logits.float(), batch.labels, label_smoothing=cfg.optim.label_smoothing
-        )
-        (losses * batch.weights).sum().backward()  # type: ignore[no-untyped-call]
+        share = (losses(logits.float(), batch.labels) * batch.weights).sum()
+        share.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

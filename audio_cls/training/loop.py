@@ -17,13 +17,13 @@ from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
+from audio_cls.training.costs import ClipLosses
 from audio_cls.training.disk import explain_disk
 from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.guard import Guard, clip_gradient, explain_memory
 from audio_cls.training.optim import learning_rate_factor, read_learning_rate, set_learning_rate
 from audio_cls.training.progress import Progress
 
-ClipLosses = Callable[..., torch.Tensor]  # (logits (B, L), targets) -> losses (B,)
 Judge = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
 
 

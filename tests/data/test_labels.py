@@ -116,7 +116,38 @@ def test_lists_of_several_are_multilabel_targets() -> None:
     assert labels.is_multilabel and labels.names == ("a", "b")
     assert labels.targets is not None
     np.testing.assert_array_equal(labels.targets["train"], [[1, 1], [0, 1], [0, 0]])
-    assert labels.targets["train"].dtype == np.float32 and labels.count_unusable() == 1
+    assert labels.targets["train"].dtype == np.float32
+
+
+def test_an_empty_list_is_a_clip_without_labels_and_null_is_no_label(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO"):
+        labels = read([["a", "b"], ["b"], [], None])
+    assert ids(labels) == [0, 1, 2, -1] and labels.count_unusable() == 1
+    assert "1 clips have no label: they are heard as examples of none" in caplog.text
+    assert "1 null" in caplog.text and "empty" not in caplog.text
+
+
+def test_an_empty_text_is_a_clip_without_labels_where_a_separator_parts_it() -> None:
+    labels = read(["a;b", "", "b"], label_separator=";")
+    assert labels.targets is not None and ids(labels) == [0, 2, 1]
+    np.testing.assert_array_equal(labels.targets["train"], [[1, 1], [0, 0], [0, 1]])
+
+
+def test_the_problem_type_can_be_typed() -> None:
+    cells = [["a"], ["b"], []]
+    assert not read(cells).is_multilabel
+    assert read(cells, problem_type="multi-label").is_multilabel
+    assert ids(read(cells, problem_type="multi-label")) == [0, 1, 2]
+    with pytest.raises(DatasetError, match="1 clips have several labels in 'label'"):
+        read([["a", "b"], ["b"]], problem_type="single-label")
+
+
+def test_lists_of_numbers_have_their_numbers_as_names() -> None:
+    labels = read([[3, 7], [7], []])
+    assert labels.names == ("3", "7") and labels.targets is not None
+    np.testing.assert_array_equal(labels.targets["train"], [[1, 1], [0, 1], [0, 0]])
 
 
 def test_lists_of_class_labels_use_the_declared_names() -> None:

@@ -182,11 +182,6 @@ def test_a_column_that_is_not_there_is_met_with_the_nearest(setting: str) -> Non
         pool({"label": ["a", "b", "a", "b"], "speaker": [1, 1, 2, 2]}, **settings)
 
 
-def test_several_labels_a_clip_are_refused_by_name() -> None:
-    with pytest.raises(DatasetError, match="Column 'label' is multi-label"):
-        pool({"label": [["a"], ["b"], ["a", "b"], ["b"]]})
-
-
 def test_a_group_can_be_a_part_of_the_clips_name(tmp_path: Path) -> None:
     names = [
         f"{label}/{s}_{n}.wav" for label in ("a", "b") for s in range(1001, 1009) for n in "xy"
@@ -209,3 +204,8 @@ def test_a_group_can_be_a_part_of_the_clips_name(tmp_path: Path) -> None:
 def test_a_pattern_that_names_no_group_is_refused(pattern: str, says: str, folder: Path) -> None:
     with pytest.raises(DatasetError, match=says):
         run(folder, group_pattern=pattern)
+
+
+def test_several_labels_a_clip_are_marks_of_the_pool() -> None:
+    made = pool({"label": [["a"], ["b"], ["a", "b"], []]})
+    assert made.marks.tolist() == [[1, 0], [0, 1], [1, 1], [0, 0]]

@@ -106,8 +106,9 @@ FROM_HUB = """
 import numpy as np
 from audio_cls.config import EvalConfig
 from audio_cls.evaluation.external import load_metric
+from audio_cls.evaluation.scoring import Scores
 metric = load_metric(EvalConfig(metric="tester/half"), 3)
-print(metric(np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 1, 1]]))
+print(metric(Scores(np.array(list("abcd")), np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 1, 1]])))
 """
 HALF = """
 import datasets

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from audio_cls.model.losses import clip_losses
+from audio_cls.model.losses import clip_losses, mark_losses
 
 
 def test_a_clip_costs_what_its_label_got() -> None:
@@ -64,3 +67,53 @@ def test_shares_in_half_precision_are_float32_losses() -> None:
     losses = clip_losses(torch.zeros(1, 2, dtype=torch.float16), shares)
     assert losses.dtype == torch.float32
     assert losses.item() == pytest.approx(math.log(2.0))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_focal_gamma_of_0_and_marks_without_weights_are_the_plain_losses(
+    smoothing: float,
+) -> None:
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    targets = torch.tensor([0, 1, 2, 3, 0, 1])
+    nearly = clip_losses(logits, targets, label_smoothing=smoothing, focal_gamma=1e-9)
+    torch.testing.assert_close(nearly, clip_losses(logits, targets, label_smoothing=smoothing))
+    marks = (logits > 0.3).float().roll(1, 0)
+    weight = torch.tensor([1.0, 2, 3, 4])
+    expected = functional.binary_cross_entropy_with_logits(
+        logits,
+        marks * (1 - smoothing) + smoothing / 2,
+        pos_weight=weight,
+        reduction="none",
+    ).mean(dim=1)
+    found = mark_losses(logits, marks, label_smoothing=smoothing, pos_weight=weight)
+    torch.testing.assert_close(found, expected)
+
+
+def test_focal_losses_count_what_is_right_already_for_less() -> None:
+    logits = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
+    targets = torch.tensor([0, 0])  # the first is right, the second wrong
+    plain, focal = (clip_losses(logits, targets, focal_gamma=gamma) for gamma in (0.0, 2.0))
+    assert focal[0] / plain[0] < 1e-3 and focal[1] / plain[1] > 0.9
+    marks = functional.one_hot(targets, 2).float()
+    plain, focal = (mark_losses(logits, marks, focal_gamma=gamma) for gamma in (0.0, 2.0))
+    assert focal[0] / plain[0] < 0.3 and focal[1] / plain[1] > 0.5
+
+
+def test_soft_targets_of_a_focal_loss_are_the_shares_mean_of_the_labels() -> None:
+    logits = torch.randn(1, 3, generator=torch.Generator().manual_seed(2))
+    weight = torch.tensor([1.0, 2, 5])
+    alone = [
+        clip_losses(logits, torch.tensor([label]), class_weights=weight, focal_gamma=1.5)
+        for label in (0, 2)
+    ]
+    mixed = clip_losses(
+        logits, torch.tensor([[0.3, 0, 0.7]]), class_weights=weight, focal_gamma=1.5
+    )
+    torch.testing.assert_close(mixed, 0.3 * alone[0] + 0.7 * alone[1])
+
+
+@pytest.mark.parametrize("loss", [clip_losses, mark_losses])
+def test_a_focal_slope_is_finite_where_the_answer_is_sure(loss: Callable[..., Tensor]) -> None:
+    logits = torch.tensor([[300.0, -300.0]], requires_grad=True)
+    loss(logits, torch.tensor([[1.0, 0.0]]), focal_gamma=0.5).sum().backward()
+    assert logits.grad is not None and torch.isfinite(logits.grad).all()

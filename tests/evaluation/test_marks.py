@@ -1,0 +1,228 @@
+"""Several labels a clip: metrics against scikit-learn, thresholds, files, temperature, pictures."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_scores import make_facts
+from sklearn import metrics as reference
+
+from audio_cls.config import EvalConfig
+from audio_cls.data.labels import Labels
+from audio_cls.data.windows import LEAST_PROBABILITY, aggregate_windows
+from audio_cls.errors import DatasetError, RunFolderError, SettingError
+from audio_cls.evaluation.answer import recompute
+from audio_cls.evaluation.calibration import calibrate, fit_decision
+from audio_cls.evaluation.compare import compare_runs
+from audio_cls.evaluation.external import load_metric
+from audio_cls.evaluation.judging import compute_metrics, tune
+from audio_cls.evaluation.marks import tune_threshold
+from audio_cls.evaluation.matching import match_labels
+from audio_cls.evaluation.multilabel import MARK_METRICS
+from audio_cls.evaluation.predictions import read_predictions, write_predictions
+from audio_cls.evaluation.report import report_scores, write_report
+from audio_cls.evaluation.scoring import Scores
+
+NAMES = ("a;b", "c\\", "dog", "rare")
+
+
+def make_marked(
+    num_clips: int = 80, seed: int = 0, decimals: int = 6, *, has_all: bool = True
+) -> Scores:
+    """Return scores of four labels that favour the truth; the last label may have no clip."""
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((num_clips, 4)) < (0.5, 0.3, 0.4, 0.1 * has_all)).astype(np.int64)
+    logits = rng.normal(size=labels.shape) + 1.5 * labels - 1
+    ids = np.array([f"clip-{number}" for number in range(num_clips)])
+    return Scores(ids, labels, (1 / (1 + np.exp(-logits))).round(decimals))
+
+
+def expect(key: str, scores: Scores) -> float:
+    """Compute a metric by scikit-learn."""
+    true, said, given = scores.labels, scores.predictions, scores.probabilities
+    kind, _, average = key.partition("_")
+    has = true.any(axis=0)
+    if kind in ("f1", "precision", "recall"):
+        occurs = has | said.any(axis=0) if average == "macro" else np.ones(4, dtype=np.bool_)
+        function = getattr(reference, f"{kind}_score")
+        columns = np.flatnonzero(occurs)
+        return float(function(true, said, average=average, zero_division=0, labels=columns))
+    if key in ("map", "map_micro"):
+        kept = has if key == "map" else np.ones(4, dtype=np.bool_)
+        average = "macro" if key == "map" else "micro"
+        return float(
+            reference.average_precision_score(true[:, kept], given[:, kept], average=average)
+        )
+    if key == "lwlrap":
+        weights = true.sum(axis=1)
+        rows = weights > 0
+        ranked = reference.label_ranking_average_precision_score
+        return float(ranked(true[rows], given[rows], sample_weight=weights[rows]))
+    if key == "log_loss":
+        own = np.clip(given, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        losses = [
+            reference.log_loss(t, p, labels=[0, 1]) for t, p in zip(true.T, own.T, strict=True)
+        ]
+        return float(np.mean(losses))
+    if key == "roc_auc":
+        return float(reference.roc_auc_score(true[:, has], given[:, has], average="macro"))
+    if key == "hamming_loss":
+        return float(reference.hamming_loss(true, said))
+    return float(reference.accuracy_score(true, said))
+
+
+@pytest.mark.parametrize("decimals", [6, 1])
+@pytest.mark.parametrize("has_all", [True, False])
+def test_every_metric_is_scikit_learns(decimals: int, has_all: bool) -> None:  # noqa: FBT001
+    scores = tune(make_marked(decimals=decimals, has_all=has_all))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for key, value in compute_metrics(scores).items():
+            if key != "ece":
+                exactness = 1e-7 if key == "log_loss" else 1e-12  # the reference clips a sure 1
+                assert value == pytest.approx(expect(key, scores), abs=exactness), key
+
+
+def test_the_calibration_error_is_the_gap_of_each_bin() -> None:
+    labels, given = np.array([[1, 0], [1, 0]]), np.array([[0.9, 0.1], [0.9, 0.1]])
+    found = compute_metrics(Scores(np.array(["a", "b"]), labels, given), ["ece"])
+    assert found["ece"] == pytest.approx(0.1)
+
+
+def test_a_tuned_threshold_has_the_best_f1_there_is() -> None:
+    for seed in range(5):
+        scores = make_marked(40, seed, decimals=2)
+        own, given = scores.labels[:, 0] > 0, scores.probabilities[:, 0]
+        best = max(reference.f1_score(own, given >= line) for line in np.unique(given))
+        found = reference.f1_score(own, given >= tune_threshold(own, given))
+        assert found == pytest.approx(best)
+    close = tune_threshold(np.array([True, False]), np.array([0.500001, 0.5]))
+    assert close == 0.500001  # half-way would be rounded below
+    assert tune_threshold(np.zeros(2, dtype=bool), np.array([0.9, 0.1])) == 0.5
+
+
+def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    scores = tune(make_marked(has_all=False))
+    write_predictions(tmp_path / "predictions.csv", scores, NAMES)
+    again, names = read_predictions(tmp_path / "predictions.csv")
+    assert names == NAMES and again.is_multilabel
+    np.testing.assert_array_equal(again.labels, scores.labels)
+    np.testing.assert_array_equal(again.predictions, scores.predictions)
+    np.testing.assert_array_equal(again.probabilities, scores.probabilities)
+    assert compute_metrics(again) == compute_metrics(scores)
+
+
+def test_a_line_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text("id,label,prediction,a,b\n1,a;x,a,0.9,0.9\n")
+    with pytest.raises(RunFolderError, match=r"Line 2 .*'x'"):
+        read_predictions(path)
+    path.write_text("id,label,prediction,a,b\n1,a,a,0.3,0.9\n2,a,,0.9,0.2\n")
+    with pytest.raises(RunFolderError, match="predicted at a lower number"):
+        read_predictions(path)
+
+
+def test_the_report_has_every_label_and_names_those_without_a_clip(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scores = tune(make_marked(has_all=False))
+    found = report_scores(scores, NAMES, EvalConfig(), make_facts(80, num_groups=9))
+    assert found["map_ci95"][0] < found["map"] < found["map_ci95"][1]
+    assert found["untested_labels"] == ["rare"] and "No clip has rare" in caplog.text
+    assert set(found["per_class"]["dog"]) == {
+        *("precision", "recall", "f1", "support", "threshold", "average_precision")
+    }
+    assert "average_precision" not in found["per_class"]["rare"]
+    assert found["per_class"]["dog"]["threshold"] == scores.own_thresholds[2]
+    mistake = found["confident_mistakes"][0]
+    assert (mistake["label"] == "") != (mistake["prediction"] == "")
+    assert found["by_group"] and set(MARK_METRICS) <= set(found)
+
+
+def test_everything_is_computed_again_from_the_files(tmp_path: Path) -> None:
+    scores, facts = tune(make_marked()), make_facts(80)
+    results = {"labels": list(NAMES), "test": report_scores(scores, NAMES, EvalConfig(), facts)}
+    (tmp_path / "a").mkdir()
+    write_report(tmp_path / "a", results, scores, facts)
+    recompute(tmp_path / "a" / "predictions.csv", tmp_path / "b", EvalConfig(), tmp_path / "a")
+    again = json.loads((tmp_path / "b" / "results.json").read_text())
+    assert again["metric"] == "map"
+    for key in ("map", "f1_macro", "map_ci95", "by_duration"):
+        assert again["test"][key] == json.loads(json.dumps(results["test"][key]))
+    told = again["comparison"]
+    assert told["map_difference"] == 0 and told["mcnemar_p"] == 1
+    drawn = {path.name for path in (tmp_path / "b" / "figures").iterdir()}
+    assert drawn == {"labels.png", "reliability.png", "durations.png"}
+
+
+def test_a_better_run_is_seen_whatever_the_order_of_its_columns(tmp_path: Path) -> None:
+    scores = make_marked()
+    poor = replace(scores, probabilities=make_marked(seed=5).probabilities)
+    order = [2, 0, 3, 1]
+    shuffled = replace(
+        poor, labels=poor.labels[:, order], probabilities=poor.probabilities[:, order]
+    )
+    path = tmp_path / "predictions.csv"
+    write_predictions(path, shuffled, [NAMES[n] for n in order])
+    found = compare_runs(scores, NAMES, path, None)
+    assert found["map_other"] == pytest.approx(compute_metrics(poor, ["map"])["map"], abs=1e-6)
+    assert found["map_difference_ci95"][0] > 0
+    write_predictions(path, poor, ["x", *NAMES[1:]])
+    with pytest.raises(RunFolderError, match=r"other (labels|true labels)"):
+        compare_runs(scores, NAMES, path, None)
+
+
+def test_a_temperature_moves_no_prediction_and_mends_the_loss() -> None:
+    scores = tune(make_marked(300))
+    logits = np.log(scores.probabilities / (1 - scores.probabilities))
+    hot = tune(replace(scores, probabilities=(1 / (1 + np.exp(-4 * logits))).round(6)))
+    temperature, thresholds = fit_decision(hot)
+    assert thresholds is not None and temperature > 2
+    warm = calibrate(hot, temperature)
+    assert warm.loss < hot.loss
+    np.testing.assert_array_equal(warm.predictions, hot.predictions)
+
+
+def test_the_metric_of_auto_is_map_and_those_of_one_label_are_refused() -> None:
+    scores = tune(make_marked())
+    for name in ("auto", "map", "f1_macro", "loss"):
+        metric = load_metric(EvalConfig(metric=name), 4, is_multilabel=True)
+        key = {"auto": "map", "loss": "log_loss"}.get(name, name)
+        assert metric(scores) == compute_metrics(scores, [key])[key]
+    with pytest.raises(SettingError, match="is for one label a clip"):
+        load_metric(EvalConfig(metric="balanced_accuracy"), 4, is_multilabel=True)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("mean-logit", [0.5, 1 / (1 + np.exp(-1))]),
+        ("mean-probability", [0.5, 0.5 * (1 / (1 + np.exp(-3)) + 1 / (1 + np.exp(1)))]),
+        ("max", [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-3))]),
+        ("vote", [0.5, 0.5]),
+        ("first", [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-3))]),
+    ],
+)
+def test_windows_of_several_labels_do_not_compete(how: str, expected: list[float]) -> None:
+    logits = np.array([[2.0, 3.0], [-2.0, -1.0]])
+    np.testing.assert_allclose(aggregate_windows(logits, how, is_multilabel=True), expected)
+
+
+def test_labels_are_matched_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    marks = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]], np.float32)
+    given = Labels("tags", ("Dog", "zebra", "cat"), {"test": np.array([0, 1, 3, 2])},
+                   {"test": marks})  # fmt: skip
+    found = match_labels(given, ("cat", "dog", "owl"), {})
+    assert found.labels.targets is not None and found.unmatched == {"zebra": 2}
+    np.testing.assert_array_equal(
+        found.labels.targets["test"], [[0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]]
+    )
+    assert found.labels.ids["test"].tolist() == [1, -1, 3, 0]  # only zebra: left out; none: kept
+    assert "lacks these labels of the model: owl" in caplog.text
+    with pytest.raises(DatasetError, match="None of the data set's labels"):
+        match_labels(given, ("x", "y"), {})

@@ -1,0 +1,192 @@
+"""What clips weigh: as scikit-learn and torch count, the same however a step is shared out."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+from torch.nn import functional
+
+from audio_cls.config import OptimConfig
+from audio_cls.data.batches import StepShape, TrainingOrder
+from audio_cls.errors import SettingError
+from audio_cls.training.costs import (
+    load_weights,
+    make_loss,
+    weigh_classes,
+    weigh_clips,
+    weigh_draws,
+    weigh_positives,
+)
+
+NAMES = ("a", "b", "c")
+IDS = np.array([0] * 12 + [1] * 6 + [2] * 2)
+MARKS = np.array([[1, 0, 0]] * 10 + [[1, 1, 0]] * 4 + [[0, 1, 1]] + [[0, 0, 0]] * 5, np.float32)
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=IDS)
+    np.testing.assert_allclose(weigh_classes(IDS, NAMES, "balanced"), expected)
+    with_absent = weigh_classes(IDS, (*NAMES, "d"), "balanced")
+    np.testing.assert_allclose(with_absent, [*expected, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("w.csv", "label,weight\nb,3\na,0.5\n"), ("w.csv", "b,3\na,0.5\n"), ("w.yaml", "b: 3\na: .5")],
+)
+def test_weights_are_read_from_a_file_and_the_rest_weigh_1(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert load_weights(tmp_path / name, NAMES).tolist() == [0.5, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("w.csv", "bb,3\n", "no label 'bb'.*Did you mean b"),
+        ("w.yaml", "a: -1", "weight of 'a' is -1"),
+        ("w.yaml", "a: yes", "weight of 'a' is True"),
+        ("w.csv", "a,1,2\n", "cannot be read"),
+        ("w.yaml", "- a", "cannot be read"),
+        (None, "", "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_weights_is_refused(
+    tmp_path: Path, name: str | None, text: str, fault: str
+) -> None:
+    path = tmp_path / (name or "missing.yaml")
+    if name:
+        path.write_text(text)
+    with pytest.raises(SettingError, match=fault):
+        load_weights(path, NAMES)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("shape", [(20, 1, 1), (3, 2, 2), (5, 4, 1), (10, 1, 2)])
+def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
+    shape: tuple[int, int, int], smoothing: float
+) -> None:
+    cfg = OptimConfig(class_weights="balanced", label_smoothing=smoothing)
+    logits, targets = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), IDS
+    losses = make_loss(IDS, NAMES, cfg)(logits, torch.tensor(IDS))
+    weights, step_size = weigh_clips(IDS, NAMES, cfg), StepShape(*shape).clips
+    totals: dict[int, float] = collections.defaultdict(float)
+    clips: dict[int, list[int]] = collections.defaultdict(list)
+    for rank in range(shape[2]):
+        order = TrainingOrder(20, StepShape(*shape), rank=rank, seed=0, weights=weights)
+        batches = list(order)
+        for step in range(order.steps_per_epoch):
+            for _ in range(order.passes_of(step)):
+                for _, number, weight in batches.pop(0):
+                    totals[step] += float(losses[number]) * weight
+                    clips[step] += [number] if weight else []
+    assert len(totals) == -(-20 // step_size)
+    for step, own in clips.items():
+        expected = functional.cross_entropy(
+            logits[own],
+            torch.tensor(targets[own]),
+            weight=torch.tensor(weigh_classes(IDS, NAMES, "balanced"), dtype=torch.float32),
+            label_smoothing=smoothing,
+        )
+        assert totals[step] == pytest.approx(float(expected), rel=1e-5)
+
+
+def draw_epochs(draws: np.ndarray | None, epochs: int, num_clips: int = 20) -> list[list[int]]:
+    """Return the clips of each epoch."""
+    order = TrainingOrder(num_clips, StepShape(4, 1, 1), rank=0, seed=1, draws=draws)
+    heard = []
+    for order.epoch in range(epochs):
+        heard.append([clip for batch in order for _, clip, _ in batch])
+    return heard
+
+
+def test_the_balanced_sampler_draws_every_class_alike() -> None:
+    draws = weigh_draws(IDS, OptimConfig(sampler="balanced"))
+    epochs = draw_epochs(draws, 6)
+    for epoch in epochs:
+        counts = np.bincount(IDS[epoch])
+        assert len(epoch) == 20 and counts.min() >= 6 and counts.max() <= 7
+    assert epochs[0] != epochs[1] and epochs == draw_epochs(draws, 6)
+    assert np.bincount(IDS[draw_epochs(None, 1)[0]]).tolist() == [12, 6, 2]
+    often = np.bincount(np.concatenate(epochs), minlength=20)
+    assert often[:12].max() <= 6  # 6.7 draws over 12 clips: no clip twice in an epoch
+
+
+def test_a_clip_drawn_again_is_another_hearing() -> None:
+    order = TrainingOrder(
+        20,
+        StepShape(4, 1, 1),
+        rank=0,
+        seed=1,
+        draws=weigh_draws(IDS, OptimConfig(sampler="balanced")),
+    )
+    order.epoch = 3
+    keys = [(hearing, clip) for batch in order for hearing, clip, _ in batch]
+    assert len(set(keys)) == len(keys) == 20
+    assert min(hearing for hearing, _ in keys) == 3
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 2), (1, 2, 2), (1, 4, 1)])
+def test_the_balanced_draw_is_shared_out_and_resumed_like_any_other(
+    shape: tuple[int, int, int],
+) -> None:
+    draws = weigh_draws(IDS, OptimConfig(sampler="balanced"))
+    alone = draw_epochs(draws, 1)[0]
+    steps: dict[int, list[int]] = collections.defaultdict(list)
+    for rank in range(shape[2]):
+        order = TrainingOrder(20, StepShape(*shape), rank=rank, seed=1, draws=draws)
+        order.first_step = 2
+        batches = list(order)
+        for step in range(2, 5):
+            for _ in range(order.passes_of(step)):
+                steps[step] += [clip for _, clip, weight in batches.pop(0) if weight]
+    for step, own in steps.items():
+        assert sorted(own) == sorted(alone[4 * step : 4 * step + 4])
+
+
+def test_the_balanced_sampler_favours_rare_labels_of_several() -> None:
+    draws = weigh_draws(MARKS, OptimConfig(sampler="balanced"))
+    assert draws is not None and draws[14] > draws[10] > draws[0]
+    drawn = np.concatenate(draw_epochs(draws, 20))
+    before, after = MARKS.mean(axis=0), MARKS[drawn].mean(axis=0)
+    assert after[2] / after[0] > 3 * before[2] / before[0]
+
+
+def test_pos_weight_is_negatives_over_positives_up_to_the_cap(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    marks = np.zeros((100, 3), np.float32)
+    marks[:50, 0], marks[:20, 1], marks[:2, 2] = 1, 1, 1
+    with caplog.at_level("INFO"):
+        assert weigh_positives(marks, NAMES, "auto").tolist() == [1, 4, 20]  # type: ignore[union-attr]
+    assert "capped at 20 for 1 labels (c)" in caplog.text
+    assert weigh_positives(marks, NAMES, "2.5").tolist() == [2.5] * 3  # type: ignore[union-attr]
+    assert weigh_positives(marks, NAMES, "none") is None
+
+
+def test_weights_of_the_other_kind_of_task_are_refused() -> None:
+    with pytest.raises(SettingError, match="--pos-weight auto instead"):
+        make_loss(MARKS, NAMES, OptimConfig(class_weights="balanced"))
+    with pytest.raises(SettingError, match="--class-weights balanced instead"):
+        make_loss(IDS, NAMES, OptimConfig(pos_weight="auto"))
+    with pytest.raises(SettingError, match="--pos-weight 0 is not possible"):
+        OptimConfig(pos_weight="0")
+
+
+def test_the_settings_reach_the_loss() -> None:
+    logits, targets = torch.tensor([[2.0, 0, 0], [0, 1, 0]]), torch.tensor([0, 1])
+    plain = make_loss(IDS, NAMES, OptimConfig())(logits, targets)
+    focal = make_loss(IDS, NAMES, OptimConfig(loss="focal", focal_gamma=1.0))(logits, targets)
+    right = torch.exp(-plain)
+    torch.testing.assert_close(focal, (1 - right) * plain)
+    marks = torch.tensor([[1.0, 0, 0], [0, 1, 0]])
+    once, twice = (
+        make_loss(MARKS, NAMES, OptimConfig(pos_weight=how))(logits, marks) for how in ("1", "2")
+    )
+    assert (twice > once).all()
