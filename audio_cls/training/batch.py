@@ -86,8 +86,8 @@ def fit_batch(
     found = find_largest_batch(lambda size: _fits(size, cfg, accelerator, backbone, clips), sizes)
     if found is None:
         raise TrainingError(
-            f"Out of memory with a single clip of up to {cfg.audio.piece_seconds:g} s. Try a shorter"
-            " --max-seconds, --mixed-precision bf16, or a smaller --model."
+            f"Out of memory with a single clip of up to {cfg.audio.piece_seconds:g} s. Try a"
+            " shorter --max-seconds, --mixed-precision bf16, or a smaller --model."
         )
     passes = share // found
     logger.info("--batch-size auto: %d clips a pass, %d passes a step.", found, passes)
