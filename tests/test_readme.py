@@ -19,7 +19,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md")
 def _list_commands(text: str) -> list[str]:
     """Return the lines of all bash blocks."""
     blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line.strip()]
 
 
 def test_the_first_two_blocks_are_one_line_each_and_set_everything_up() -> None:

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import click
 from click.core import ParameterSource
 
+from audio_cls.cli.kinds import CommaSeparated, CountOrWord, NumberRange
 from audio_cls.cli.shelf import PRESET_OPTIONS
 from audio_cls.config import CountOrAuto, Range, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.errors import AudioClsError, Paused, hide_tokens
@@ -27,68 +28,6 @@ from audio_cls.presets import Preset, find_preset_for, load_preset
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 
 logger = logging.getLogger("audio_cls")
-
-
-class CommaSeparated(click.ParamType[tuple[Any, ...]]):
-    """A list of words (or of whole numbers) typed as one: `a,b`; YAML may give a real list."""
-
-    name = "a,b,..."
-
-    def __init__(self, item: type[str] | type[int] = str) -> None:
-        self.item = item
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[Any, ...]:
-        """Split at commas and drop empty words."""
-        words = value.split(",") if isinstance(value, str) else value
-        try:
-            return tuple(self.item(str(word).strip()) for word in words if str(word).strip())
-        except ValueError:
-            self.fail(f"'{value}' is not a list of whole numbers such as 0,1,2", param, ctx)
-
-
-class CountOrWord(click.ParamType[int | str]):
-    """A whole number, or the word `auto`."""
-
-    name = "integer|auto"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> int | str:
-        """Read a number where it is not the word."""
-        if value == "auto":
-            return "auto"
-        try:
-            return int(value)
-        except (TypeError, ValueError):
-            self.fail(f"'{value}' is neither a whole number nor 'auto'", param, ctx)
-
-
-class NumberRange(click.ParamType[Range]):
-    """Two numbers typed as one word: `0.9,1.1`; YAML may give a list."""
-
-    name = "low,high"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> Range:
-        """Split at the comma; anything but two numbers is refused."""
-        words = value.split(",") if isinstance(value, str) else value
-        try:
-            low, high = (float(word) for word in words)
-        except (TypeError, ValueError):
-            self.fail(f"'{value}' is not LOW,HIGH, two numbers such as 0.9,1.1", param, ctx)
-        return low, high
 
 
 class OneLineCommand(click.Command):
@@ -146,9 +85,10 @@ def _find_preset(name: str | None, dataset: str | None) -> Preset | None:
 
 def _list_strange(preset: Preset, typed: Mapping[str, Any]) -> set[str]:
     """Name the settings of a preset that mean nothing for another data set than its own."""
-    own = preset.values.get("dataset")
-    is_other = own is not None and typed.get("dataset") not in (None, own)
-    return {"dataset_config", "dataset_revision"} if is_other else set()
+    own, given = preset.values.get("dataset"), typed.get("dataset")
+    if own is None or given in (None, own):
+        return set()
+    return {"dataset_config", "dataset_revision"} - preset.datasets.get(str(given), {}).keys()
 
 
 def make_option(one: Setting) -> Callable[[Any], Any]:

@@ -70,7 +70,7 @@ def test_folds_share_every_label_and_clip(groups: NDArray[np.str_] | None) -> No
     marks = make_marks()
     ids = np.where(marks.any(axis=1), marks.argmax(axis=1), 5)
     ids[0] = -1
-    pool = Pool(ids, ids.astype(np.str_), groups, None, {"train": np.arange(500)}, marks)
+    pool = Pool(ids, ids.astype(np.str_), groups, None, {"train": np.arange(500)}, targets=marks)
     folds = deal_folds(pool, 5, seed=0)
     assert folds[0] == "" and sorted(set(folds[1:])) == ["1", "2", "3", "4", "5"]
     for fold in "12345":
@@ -87,7 +87,7 @@ def test_a_cap_is_exact_and_keeps_the_labels() -> None:
 def test_splits_of_a_multi_label_pool_hold_every_label() -> None:
     marks = make_marks()
     ids = np.where(marks.any(axis=1), marks.argmax(axis=1), 5)
-    pool = Pool(ids, ids.astype(np.str_), None, None, {"train": np.arange(500)}, marks)
+    pool = Pool(ids, ids.astype(np.str_), None, None, {"train": np.arange(500)}, targets=marks)
     splits = make_splits(pool, DataConfig(validation_size=0.2, test_size=0.2))
     for part in (splits.validation, splits.test):
         assert len(part) == 100 and miss(marks, part, 0.2) <= 2

@@ -55,7 +55,9 @@ def _has_reached(run: Path, step: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "kills"), [(1, KILLS or 2), (2, KILLS or 1)])
+@pytest.mark.parametrize(
+    ("processes", "kills"), [(1, KILLS or 1), pytest.param(2, KILLS or 2, marks=pytest.mark.long)]
+)
 def test_sigkill_at_random_moments_then_resume_gives_the_same_weights(
     tone_folder: Path, tmp_path: Path, processes: int, kills: int
 ) -> None:

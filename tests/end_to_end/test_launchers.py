@@ -91,7 +91,7 @@ def _assert_alike(one: Path, other: Path) -> None:
         assert torch.allclose(value, weights[1][name], atol=1e-4), name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_machines_train_like_one_process(
     common: tuple[object, ...], alone: Path, tmp_path: Path
 ) -> None:
@@ -109,7 +109,7 @@ def test_two_machines_train_like_one_process(
     _assert_alike(alone, tmp_path / "run")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sharded_model_trains_like_a_whole_one_resumes_and_is_saved_whole(
     common: tuple[object, ...], alone: Path, tmp_path: Path
 ) -> None:

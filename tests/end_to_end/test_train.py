@@ -140,7 +140,7 @@ def test_run_config_repeats_the_run_to_the_letter(run: Path, tmp_path: Path) -> 
     assert again == (run / "predictions.csv").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_backbone_that_wakes_in_the_second_epoch_wakes_on_both_processes(
     tone_folder: Path, tmp_path: Path
 ) -> None:

@@ -179,7 +179,7 @@ def test_a_family_that_cannot_checkpoint_is_refused(checkpoint: Path) -> None:
         save_activations(backbone.model)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for a CPU with g++")
 def test_a_compiled_model_gives_the_same_logits_and_is_saved_as_stock(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint("whisper", tmp_path / "given", encoder_layers=1)

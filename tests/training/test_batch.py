@@ -30,15 +30,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _hold(limit: int, patch: pytest.MonkeyPatch) -> list[int]:
     """Let memory run out above `limit` clips; return the sizes that were tried."""
     tried: list[int] = []
-    real = batch._train_copy
+    real = batch._train
 
-    def train_copy(held: Any, *others: Any) -> None:  # noqa: ANN401
+    def train(model: Any, held: Any, *others: Any) -> None:  # noqa: ANN401
         tried.append(len(held.numbers))
         if tried[-1] > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        real(held, *others)
+        real(model, held, *others)
 
-    patch.setattr(batch, "_train_copy", train_copy)
+    patch.setattr(batch, "_train", train)
     return tried
 
 
@@ -159,7 +159,7 @@ print("found", found.batch_size, found.effective_batch_size // found.batch_size)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_memory_that_runs_out_is_explained_and_auto_finds_what_fits(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,71 @@
+"""Kinds of values that a flag takes beside click's own: lists, ranges, a count or a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from audio_cls.config import Range
+
+
+class CommaSeparated(click.ParamType[tuple[Any, ...]]):
+    """A list of words (or of whole numbers) typed as one: `a,b`; YAML may give a real list."""
+
+    name = "a,b,..."
+
+    def __init__(self, item: type[str] | type[int] = str) -> None:
+        self.item = item
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[Any, ...]:
+        """Split at commas and drop empty words."""
+        words = value.split(",") if isinstance(value, str) else value
+        try:
+            return tuple(self.item(str(word).strip()) for word in words if str(word).strip())
+        except ValueError:
+            self.fail(f"'{value}' is not a list of whole numbers such as 0,1,2", param, ctx)
+
+
+class CountOrWord(click.ParamType[int | str]):
+    """A whole number, or the word `auto`."""
+
+    name = "integer|auto"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | str:
+        """Read a number where it is not the word."""
+        if value == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            self.fail(f"'{value}' is neither a whole number nor 'auto'", param, ctx)
+
+
+class NumberRange(click.ParamType[Range]):
+    """Two numbers typed as one word: `0.9,1.1`; YAML may give a list."""
+
+    name = "low,high"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Range:
+        """Split at the comma; anything but two numbers is refused."""
+        words = value.split(",") if isinstance(value, str) else value
+        try:
+            low, high = (float(word) for word in words)
+        except (TypeError, ValueError):
+            self.fail(f"'{value}' is not LOW,HIGH, two numbers such as 0.9,1.1", param, ctx)
+        return low, high
