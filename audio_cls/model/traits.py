@@ -63,10 +63,12 @@ class WaveEncoder:
         # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
         options: dict[str, Any] = {} if traits.max_samples else {"padding": True}
         extract: Any = self.extractor
+        # An extractor that levels by the mask (Speech2Text) needs one even if the model does not.
+        levels = bool(getattr(extract, "do_ceptral_normalize", False))
         inputs = extract(
             [_fill_up(wave, traits.min_samples) for wave in waves],
             sampling_rate=traits.sampling_rate,
-            return_attention_mask=traits.has_mask,
+            return_attention_mask=traits.has_mask or levels,
             return_tensors="pt",
             **options,
         )

@@ -64,7 +64,12 @@ class Classifier:
 
     @classmethod
     def from_pretrained(
-        cls, folder_or_id: str | Path, revision: str | None = None, *, calibrate: bool = False
+        cls,
+        folder_or_id: str | Path,
+        revision: str | None = None,
+        *,
+        calibrate: bool = False,
+        trust_remote_code: bool = False,
     ) -> Classifier:
         """Load a run folder or a Hub id. Downloads.
 
@@ -73,11 +78,13 @@ class Classifier:
             revision: Branch, tag or commit there.
             calibrate: Make scores as sure as the model is right, by the temperature that training
                 fitted on validation; a checkpoint from elsewhere has none and stays as it is.
+            trust_remote_code: Run the code that lies there; on the Hub, `revision` must be a
+                commit.
 
         Raises:
             ModelError: It is no finished classifier, or cannot be read.
         """
-        backbone = load_trained(folder_or_id, revision)
+        backbone = load_trained(folder_or_id, revision, trust_remote_code=trust_remote_code)
         device = torch.accelerator.current_accelerator() or torch.device("cpu")
         temperature = read_temperature(backbone) if calibrate and is_calibrated(backbone) else 1.0
         return cls(backbone, read_audio_settings(backbone), device, temperature)
