@@ -68,8 +68,10 @@ def train_classifier(cfg: RunConfig) -> Path:
     clock.lap()
 
     # --- 4. test clips judge the best one ---
-    best = model.load_trained(folder.path, trust_remote_code=cfg.model.trust_remote_code).model
-    best = accelerator.prepare_model(best, evaluation_mode=True)
+    best = accelerator.prepare_model(
+        model.load_trained(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
+        evaluation_mode=True,
+    )
     temperature = evaluation.fit_temperature(scorer.score(best, clips.validation))
     scores = scorer.score(best, clips.test)
     timing = training.describe_timing(run, prepare_seconds, clock.lap())

@@ -29,7 +29,6 @@ from audio_cls.errors import ModelError
 from audio_cls.model.anatomy import HEAD_PREFIXES
 from audio_cls.model.fetch import (
     explain_load_error,
-    list_code,
     locate_checkpoint,
     pin_commit,
     quiet_transformers,
@@ -42,6 +41,7 @@ from audio_cls.model.pooled import (
     check_outside,
     is_outside,
     is_pooled,
+    read_code,
     warn_of_stock,
     wrap_checkpoint,
 )
@@ -130,7 +130,7 @@ def load_backbone(cfg: ModelConfig, audio: AudioConfig, labels: Sequence[str]) -
     origin = "kept from the checkpoint" if is_kept else "new"
     mask = audio.attention_mask
     backbone = _assemble(model, extractor, use_mask=mask, origin=origin, commit=commit)
-    backbone.code = _read_code(cfg)
+    backbone.code = read_code(cfg, model)
     choose_attention(model, cfg.attention)
     return backbone
 
@@ -163,7 +163,7 @@ def load_trained(
             "Train it first (scripts/train.py --model), or name a run folder."
         )
     backbone = _assemble(model, extractor, use_mask=None, origin="trained", commit=commit)
-    backbone.code = _read_code(cfg)
+    backbone.code = read_code(cfg, model)
     return backbone
 
 
@@ -202,13 +202,6 @@ def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its 
     if cfg.trust_remote_code and not (is_outside(config) and getattr(config, "auto_map", None)):
         logger.warning("--trust-remote-code changes nothing: '%s' needs no code.", cfg.model)
     return config
-
-
-def _read_code(cfg: ModelConfig) -> dict[str, bytes]:
-    """Return the trusted code files of a checkpoint, so that a run keeps what it was made with."""
-    if not cfg.trust_remote_code:
-        return {}
-    return {file.name: file.read_bytes() for file in list_code(Path(locate_checkpoint(cfg)))}
 
 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401

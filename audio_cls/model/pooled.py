@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from transformers.models.auto.modeling_auto import (
 
 from audio_cls.config import ModelConfig
 from audio_cls.errors import ModelError
-from audio_cls.model.fetch import locate_checkpoint, quiet_transformers
+from audio_cls.model.fetch import list_code, locate_checkpoint, quiet_transformers
 from audio_cls.model.listening import find_encoder, find_prefix, to_frames
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,6 @@ KEPT = ("id2label", "label2id", "problem_type", "use_weighted_layer_sum", "audio
 FRAME_RULES: dict[str, Callable[[Any, Tensor, int], Tensor]] = {
     "_get_feature_vector_attention_mask": lambda rule, mask, count: rule(count, mask),
     "_get_output_attention_mask": lambda rule, mask, count: rule(mask, count),
-    "_compute_sub_sample_lengths_from_attention_mask": lambda rule, mask, count: (
-        torch.arange(count, device=mask.device) < rule(mask)[:, None]
-    ),
 }
 
 
@@ -172,6 +170,19 @@ def find_frame_mask(
             if hasattr(module, name):
                 return apply(getattr(module, name), mask, num_frames)
     return mask if mask.shape[1] == num_frames else None
+
+
+def read_code(cfg: ModelConfig, model: PreTrainedModel) -> dict[str, bytes]:
+    """Return the trusted code files of a checkpoint by name, so that a run keeps them.
+
+    Notes their names in the model's configuration.
+    """
+    if not cfg.trust_remote_code or not isinstance(model, PooledAudioClassifier):
+        return {}
+    files = list_code(Path(locate_checkpoint(cfg)))
+    if files:
+        getattr(model.config, NOTE)["code"] = sorted(file.name for file in files)
+    return {file.name: file.read_bytes() for file in files}
 
 
 def warn_of_stock(model: PreTrainedModel) -> None:

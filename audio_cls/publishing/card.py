@@ -8,7 +8,6 @@ absent.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from importlib import resources
@@ -39,20 +38,11 @@ from audio_cls.publishing.record import (
     to_line,
 )
 from audio_cls.publishing.samples import make_widget
+from audio_cls.publishing.usage import Usage, make_usage
 
 MAX_LABELS = 30  # labels named in the first sentence
 LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}")
 LANGUAGE_ID = re.compile(r"[a-z]{2,3}|multilingual")
-USAGE = """\
-import soundfile
-import soxr
-from transformers import pipeline
-
-classifier = pipeline("audio-classification", model={model})
-sampling_rate = classifier.feature_extractor.sampling_rate
-wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
-wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
-print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
 
 
 @dataclass(frozen=True)
@@ -68,8 +58,7 @@ class CardData:
     base_model: Markdown
     dataset: Markdown
     headline: Markdown
-    install: Markdown
-    usage: Markdown
+    usage: Usage
     test_clips: str
     test_split: Markdown
     interval_sentence: Markdown
@@ -148,7 +137,7 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
     extras: dict[str, Any] = {"base_model_relation": "finetune"} if base_model else {}
     extras |= make_license_keys(licence) if licence else {}
     return ModelCardData(
-        library_name="transformers",
+        library_name=make_usage(record.model, "").library,
         pipeline_tag=TASK,
         language=_read_languages(record) or None,
         base_model=base_model,
@@ -202,10 +191,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         base_model=_link(record.model_hub_id, record.section("model").get("id"), ""),
         dataset=_link(record.dataset_hub_id, record.dataset_name, "datasets/"),
         headline=words.make_headline(record),
-        install=to_block("pip install transformers torch soundfile soxr", "bash"),
-        usage=to_block(
-            USAGE.format(model=json.dumps(repo_id or record.run.absolute().name)), "python"
-        ),
+        usage=make_usage(record.model, repo_id or record.run.absolute().name),
         test_clips=f"{count} clips" if count is not None else "the clips",
         test_split=words.describe_test(record),
         interval_sentence=words.make_interval_sentence(record),
