@@ -25,6 +25,7 @@ from audio_cls.model.backbone import Backbone, load_backbone, load_trained
 from audio_cls.model.freezing import find_frozen, freeze
 from audio_cls.model.learning import prepare_learning
 from audio_cls.model.pooled import PooledAudioClassifier, pool_frames
+from audio_cls.model.running import save_activations
 from audio_cls.model.traits import make_noise
 from audio_cls.serving import Classifier
 
@@ -143,6 +144,38 @@ def test_adapters_are_merged_into_the_saved_encoder(root: Path, tmp_path: Path) 
     assert torch.allclose(score(again, [make_noise(8_000)]), before, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["moonshine", "speech_to_text", "parakeet_ctc"])
+def test_how_attention_is_computed_changes_no_score(kind: str, root: Path) -> None:
+    waves = [make_noise(8_000)]
+    backbones = [load(root / kind, attention=choice) for choice in ("auto", "eager")]
+    for backbone in backbones[1:]:
+        assert backbone.model.config._attn_implementation == "eager"
+    torch.manual_seed(0)
+    weight: Any = torch.randn(3, 16)
+    for backbone in backbones:
+        head: Any = backbone.model.get_submodule("classifier")
+        head.weight.data.copy_(weight)
+    one, other = (score(backbone, waves) for backbone in backbones)
+    assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_activations_are_computed_again_for_the_same_gradients(root: Path) -> None:
+    backbone = load(root / "moonshine")
+    model: Any = backbone.model
+    inputs = backbone.encoder([make_noise(8_000)])
+    gradients = []
+    for saves in (False, True):
+        if saves:
+            save_activations(model)
+        model.zero_grad()
+        model.train()
+        model.dropout.p = 0.0
+        model(**inputs).logits.square().sum().backward()
+        gradients.append(model.encoder.layers[0].mlp.fc1.weight.grad.clone())
+    assert torch.allclose(*gradients, atol=1e-6)
+    assert gradients[0].abs().max() > 0
+
+
 def test_a_language_model_above_the_encoder_is_not_saved(root: Path, tmp_path: Path) -> None:
     load(root / "qwen2_audio").save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
@@ -202,7 +235,7 @@ def test_only_frames_of_sound_are_averaged() -> None:
     assert pool_frames(states, mask).tolist() == [[2.0], [4.0]]
 
 
-@pytest.mark.parametrize("kind", ["moonshine", "clap", "parakeet_ctc"])
+@pytest.mark.parametrize("kind", ["moonshine", "clap", "qwen2_audio"])
 def test_a_run_learns_and_every_door_gives_its_scores(
     kind: str, root: Path, tone_folder: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import RunFolderError
+from audio_cls.publishing.bundle import gather_files
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.hub import push_run
 
@@ -102,3 +103,13 @@ def test_a_run_without_weights_is_not_published(hub: HubServer, run: Path) -> No
     with pytest.raises(RunFolderError, match="no weights"):
         push_run(run, HubConfig(), REPO)
     assert not hub.repos
+
+
+def test_the_code_that_a_model_was_trained_with_goes_along_and_no_other(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["pooled_head"] = {"code": ["modeling_mine.py"]}
+    (run / "config.json").write_text(json.dumps(config))
+    for name in ("modeling_mine.py", "forgotten.py"):
+        (run / name).write_text("answer = 42")
+    names = set(gather_files(run, REPO))
+    assert names == PUBLISHED | {"modeling_mine.py"}
