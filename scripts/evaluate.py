@@ -45,7 +45,9 @@ def main(ask: Question, typed: dict[str, Any]) -> None:
     accelerator = training.start_accelerator(cfg.train)
     if accelerator.is_main_process:
         evaluation.open_output(ask.output_dir)
-    backbone = model.load_trained(ask.model, ask.model_revision)
+    backbone = model.load_trained(
+        ask.model, ask.model_revision, trust_remote_code=ask.trust_remote_code
+    )
     own_model = ModelConfig(model=ask.model, model_revision=backbone.revision)
     told = dataclasses.replace(cfg, model=own_model, audio=model.read_audio_settings(backbone))
     cfg = evaluation.follow_task(told, backbone.problem_type)

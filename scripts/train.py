@@ -80,7 +80,10 @@ def train_classifier(cfg: RunConfig) -> Path:
     clock.lap()
 
     # --- 4. test clips judge the best one ---
-    best = accelerator.prepare_model(model.load_trained(folder.path).model, evaluation_mode=True)
+    best = accelerator.prepare_model(
+        model.load_trained(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
+        evaluation_mode=True,
+    )
     temperature, thresholds = evaluation.fit_decision(scorer.score(best, clips.validation))
     scores = replace(scorer.score(best, clips.test), thresholds=thresholds)
 

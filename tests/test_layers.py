@@ -22,7 +22,7 @@ HOMES = {  # library -> where it may be imported
     "accelerate": {"training/accelerator.py"},
     "evaluate": {"evaluation"},
     "transformers": {"model"},
-    "huggingface_hub": {"publishing", "data"},
+    "huggingface_hub": {"publishing", "data", "model/fetch.py"},
     "jinja2": {"publishing", "data"},
     "click": {"cli"},
     "soundfile": {"data"},

@@ -37,6 +37,7 @@ class Question:
     output_dir: Path
     model: str | None
     model_revision: str | None
+    trust_remote_code: bool
     split: str
     label_map: Path | None
     calibrate: bool
@@ -67,6 +68,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--output-dir", type=PATH, required=True, help="Folder for the results."),
     click.option("--model", help="Run folder or Hub id of a finished audio classifier."),
     click.option("--model-revision", help="Branch, tag or commit of the model."),
+    click.option(
+        "--trust-remote-code",
+        is_flag=True,
+        help="Run the code that lies beside the model; on the Hub, --model-revision must be a"
+        " commit.",
+    ),
     click.option("--split", default="test", show_default=True, help="Which clips to judge."),
     click.option(
         "--label-map",

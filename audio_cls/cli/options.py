@@ -68,12 +68,28 @@ class SettingsCommand(OneLineCommand):
         except AudioClsError as error:
             raise click.UsageError(str(error), ctx) from error
         if preset is not None:
+            values = preset.choose_values(typed.get("dataset"))
+            _check_typed(preset.name, values, typed, ctx)
             own = {param.name for param in self.params if param.name in self.settings}
             own -= _list_strange(preset, typed)
-            values = preset.choose_values(typed.get("dataset"))
             ctx.default_map = {name: value for name, value in values.items() if name in own}
         ctx.meta[PRESET_KEY] = preset
         return super().parse_args(ctx, args)
+
+
+def _check_typed(
+    preset: str, values: Mapping[str, Any], typed: Mapping[str, Any], ctx: click.Context
+) -> None:
+    """Refuse a preset that would run somebody's code: that is said by hand or not at all."""
+    name = "trust_remote_code"
+    wants = str(values.get(name, False)).lower() not in ("false", "no", "off", "0", "f", "n")
+    if wants and typed.get(name) is None:
+        raise click.UsageError(
+            f"{preset} asks for {flag_name(name)}, which runs code from the model's "
+            f"repository: a preset cannot allow that. Read the code, then type {flag_name(name)} "
+            "yourself.",
+            ctx,
+        )
 
 
 def _find_preset(name: str | None, dataset: str | None) -> Preset | None:

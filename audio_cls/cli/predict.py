@@ -25,12 +25,18 @@ from audio_cls.cli.options import OneLineCommand, one_line_errors
     show_default=True,
     help="Scores as sure as the model is right, by the temperature that training fitted.",
 )
+@click.option(
+    "--trust-remote-code",
+    is_flag=True,
+    help="Run the code that lies beside MODEL; on the Hub, --revision must be a commit.",
+)
 def main(
     model: str,
     paths: tuple[str, ...],
     revision: str | None,
     form: str,
     calibrate: bool,  # noqa: FBT001 (click's own way)
+    trust_remote_code: bool,  # noqa: FBT001
 ) -> None:
     """Classify the sound files PATHS (folders are searched) by MODEL, a run folder or a Hub id.
 
@@ -41,7 +47,9 @@ def main(
         # Not at the top of the file, so that --help need not wait for torch.
         from audio_cls.serving import Classifier
 
-        classifier = Classifier.from_pretrained(model, revision, calibrate=calibrate)
+        classifier = Classifier.from_pretrained(
+            model, revision, calibrate=calibrate, trust_remote_code=trust_remote_code
+        )
         predictions = classifier(find_files(paths))
         rows = (prediction.to_row() for prediction in predictions)
         write = write_csv if form == "csv" else write_jsonl

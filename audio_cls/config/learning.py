@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from audio_cls.config.settings import CountOrAuto, Section, find_faults, setting
 from audio_cls.errors import SettingError
+
+COMMIT = re.compile("[0-9a-f]{40}")  # the one name of a version that cannot be moved
 
 
 def _is_positive(text: str) -> bool:
@@ -25,6 +29,10 @@ class ModelConfig(Section):
     model: str = setting("ntu-spml/distilhubert", "Hub id or folder of an audio model.")
     model_revision: str | None = setting(
         None, "Branch, tag or commit of the model; default: today's commit."
+    )
+    trust_remote_code: bool = setting(
+        default=False,
+        meaning="Run the code in the model's repository; must be typed, beside --model-revision.",
     )
     from_scratch: bool = setting(
         default=False, meaning="Start from random weights: only the model's configuration is read."
@@ -52,12 +60,19 @@ class ModelConfig(Section):
     lora_dropout: float = setting(0.0, "Dropout before the adapters.", minimum=0, maximum=0.9)
 
     def __post_init__(self) -> None:
-        """Check that what shall wake sleeps, and that what shall sleep is not adapted.
+        """Check that what shall wake sleeps, what shall sleep is not adapted, and code is pinned.
 
         Raises:
             SettingError: Two settings contradict each other; the text names both.
         """
         super().__post_init__()
+        is_pinned = COMMIT.fullmatch(self.model_revision or "") is not None
+        if self.trust_remote_code and not is_pinned and not Path(self.model).is_dir():
+            raise SettingError(
+                f"--trust-remote-code runs code of '{self.model}', which may change at any time, "
+                f"and --model-revision is {self.model_revision or 'not given'}: give the commit "
+                "that you read, 40 digits and letters, or a folder with --model."
+            )
         if self.unfreeze_after_epochs is not None and self.freeze == "none":
             raise SettingError(
                 f"--unfreeze-after-epochs {self.unfreeze_after_epochs} has nothing to wake: add "

@@ -1,6 +1,7 @@
 """Room 2: a checkpoint id becomes a classifier."""
 
-from audio_cls.model.backbone import load_backbone, load_extractor, load_trained, read_hearing
+from audio_cls.model.backbone import load_backbone, load_trained
+from audio_cls.model.hearing import load_extractor, read_hearing
 from audio_cls.model.note import (
     find_file,
     read_audio_settings,

@@ -26,15 +26,21 @@ class _Reached(Exception):
 def find_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """Return the layers and their name: the list as long as the configuration says.
 
-    Where two lists are, the one with more parameters is taken (not seven convolutions, say).
+    Where two lists are, the one with more parameters is taken (not seven convolutions, say); so,
+    too, where the configuration says nothing of the kind (CLAP, whose stages differ).
     """
     config: Any = model.config
-    count = getattr(config, "num_hidden_layers", None) or config.encoder_layers
-    lists = [
+    found = [
         (name, module)
         for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module) == count
+        if isinstance(module, nn.ModuleList) and len(module)
     ]
+    for key in ("num_hidden_layers", "encoder_layers", "encoder_num_hidden_layers"):
+        count = getattr(config, key, None)
+        lists = [one for one in found if len(one[1]) == count]
+        if lists:
+            break
+    lists = lists or found
     return max(lists, key=lambda found: sum(p.numel() for p in found[1].parameters()))
 
 

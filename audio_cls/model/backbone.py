@@ -2,16 +2,15 @@
 
 Comes in: a Hub id or a folder of an audio model that transformers can classify with, and the
 labels. Goes out: a model that maps the inputs of its `WaveEncoder` to logits (B, L); B clips, L
-labels. Weights become float32 whatever they were. Refused: remote code, and models that are not of
-an audio classification family. What a model wants is probed in `traits`.
+labels. Weights become float32 whatever they were. A model that transformers has no classifier for
+gets the head of `pooled`. What a model wants is probed in `traits`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,17 +19,12 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
-    AutoFeatureExtractor,
     AutoModelForAudioClassification,
     PreTrainedModel,
     SequenceFeatureExtractor,
 )
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
-    MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES,
-)
 
-from audio_cls.config import AudioConfig, Hertz, ModelConfig, RunConfig
+from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
 from audio_cls.model.anatomy import HEAD_PREFIXES
 from audio_cls.model.fetch import (
@@ -39,8 +33,18 @@ from audio_cls.model.fetch import (
     pin_commit,
     quiet_transformers,
 )
+from audio_cls.model.hearing import load_extractor, read_hearing
 from audio_cls.model.lengths import choose_seconds, fit_clip_length
 from audio_cls.model.lora import merge_adapters
+from audio_cls.model.pooled import (
+    PooledAudioClassifier,
+    check_outside,
+    is_outside,
+    is_pooled,
+    read_code,
+    warn_of_stock,
+    wrap_checkpoint,
+)
 from audio_cls.model.running import choose_attention
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
 
@@ -72,6 +76,7 @@ class Backbone:
     encoder: WaveEncoder
     labels: tuple[str, ...]  # the name of each of the L logits
     revision: str | None  # commit of the checkpoint on the Hub; None for a folder
+    code: dict[str, bytes] = field(default_factory=dict)  # trusted code files, by name
 
     def save(self, folder: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
         """Write what stock `AutoModelForAudioClassification` and `pipeline` need.
@@ -86,10 +91,13 @@ class Backbone:
               config.json                labels, shapes
               model.safetensors          float32 weights
               preprocessor_config.json   how waves become inputs
+              *.py                       the model's own code, where it was trusted
         """
         with quiet_transformers():
             merge_adapters(self.model).save_pretrained(folder, state_dict=weights)
             self.encoder.extractor.save_pretrained(folder)
+        for file, content in self.code.items():
+            (Path(folder) / file).write_bytes(content)
 
     @property
     def problem_type(self) -> Literal["single-label", "multi-label"]:
@@ -137,9 +145,9 @@ def load_backbone(
     if cfg.weighted_layer_sum is not None:
         config.use_weighted_layer_sum = cfg.weighted_layer_sum
     if cfg.from_scratch:
-        model, is_kept = _build_model(config), False
+        model, is_kept = _build_model(cfg, config, extractor), False
     else:
-        model, missing = _load_weights(cfg, config)
+        model, missing = _load_weights(cfg, config, extractor)
         has_size = not any(key.startswith("classifier.") for key in missing)
         is_kept = has_size and fits
         if has_size and not fits:
@@ -149,79 +157,41 @@ def load_backbone(
     origin = "kept from the checkpoint" if is_kept else "new"
     mask = audio.attention_mask
     backbone = _assemble(model, extractor, use_mask=mask, origin=origin, commit=commit)
+    backbone.code = read_code(cfg, model)
     choose_attention(model, cfg.attention)
     return backbone
 
 
-def load_trained(folder_or_id: str | Path, revision: str | None = None) -> Backbone:
+def load_trained(
+    folder_or_id: str | Path, revision: str | None = None, *, trust_remote_code: bool = False
+) -> Backbone:
     """Load a finished classifier with its own labels, for evaluation and prediction.
 
     Args:
         folder_or_id: A run folder or a Hub id.
         revision: Branch, tag or commit on the Hub.
+        trust_remote_code: Run the code that lies there; on the Hub, `revision` must be a commit.
 
     Raises:
         ModelError: There is no such checkpoint, or it has no trained head.
+        SettingError: Code shall be run that no commit pins.
     """
-    cfg = ModelConfig(model=str(folder_or_id), model_revision=revision)
+    cfg = ModelConfig(
+        model=str(folder_or_id), model_revision=revision, trust_remote_code=trust_remote_code
+    )
     cfg, commit = pin_commit(cfg)
     config = _load_config(cfg)
     extractor = load_extractor(cfg, AudioConfig())
-    model, missing = _load_weights(cfg, config)
+    model, missing = _load_weights(cfg, config, extractor)
     head = sorted(key for key in missing if key.startswith(HEAD_PREFIXES))
     if head:
         raise ModelError(
             f"'{cfg.model}' is not a finished classifier: it has no weights for {', '.join(head)}. "
             "Train it first (scripts/train.py --model), or name a run folder."
         )
-    return _assemble(model, extractor, use_mask=None, origin="trained", commit=commit)
-
-
-def load_extractor(cfg: ModelConfig, audio: AudioConfig) -> SequenceFeatureExtractor:
-    """Load a checkpoint's feature extractor; `audio` overrides its normalisation and mask.
-
-    Raises:
-        ModelError: The checkpoint has none, or none for sound.
-    """
-    try:
-        with quiet_transformers():
-            extractor: Any = AutoFeatureExtractor.from_pretrained(  # type: ignore[no-untyped-call]
-                locate_checkpoint(cfg), revision=cfg.model_revision, trust_remote_code=False
-            )
-    except (OSError, ValueError) as error:
-        raise explain_load_error(error, cfg, "preprocessor_config.json") from error
-    if not isinstance(extractor, SequenceFeatureExtractor):
-        raise ModelError(
-            f"'{cfg.model}' has a {type(extractor).__name__}, which does not prepare sound. "
-            "Name an audio model with --model."
-        )
-    choices = {"do_normalize": audio.normalize, "return_attention_mask": audio.attention_mask}
-    for name, choice in choices.items():
-        if choice is None:
-            continue
-        if hasattr(extractor, name):
-            setattr(extractor, name, choice)
-        else:
-            kind = type(extractor).__name__
-            logger.warning("%s has no %s: the setting changes nothing.", kind, name)
-    return extractor
-
-
-def read_hearing(cfg: RunConfig) -> tuple[RunConfig, Hertz]:
-    """Ask the checkpoint's extractor how it hears, before anything is loaded. May download.
-
-    Returns:
-        The settings, with a number for --max-seconds where none was given; and the sampling rate.
-
-    Raises:
-        ModelError: See `load_extractor`.
-        SettingError: A window is longer than what the checkpoint hears.
-    """
-    extractor = load_extractor(cfg.model, cfg.audio)
-    if cfg.audio.max_seconds is None:
-        cfg = dataclasses.replace(cfg, audio=choose_seconds(cfg.audio, extractor))
-        logger.info("pieces: %g s at most, as the checkpoint hears", cfg.audio.piece_seconds)
-    return cfg, int(extractor.sampling_rate)
+    backbone = _assemble(model, extractor, use_mask=None, origin="trained", commit=commit)
+    backbone.code = read_code(cfg, model)
+    return backbone
 
 
 def _assemble(
@@ -239,24 +209,25 @@ def _assemble(
     labels = _read_labels(model.config)
     count = sum(weight.numel() for weight in model.parameters())
     logger.info("head: %d labels, %s; %s parameters", len(labels), origin, f"{count:,}")
+    warn_of_stock(model)
     return Backbone(model, WaveEncoder(extractor, traits), labels, commit)
 
 
 def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its own fields)
-    """Read the configuration and check that the family can classify sound."""
+    """Read the configuration and check that a model of its kind can be loaded."""
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(
-                locate_checkpoint(cfg), revision=cfg.model_revision, trust_remote_code=False
+                locate_checkpoint(cfg),
+                revision=cfg.model_revision,
+                trust_remote_code=cfg.trust_remote_code,
             )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise explain_load_error(error, cfg, "config.json") from error
-    if type(config) not in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING:
-        families = ", ".join(sorted(MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES))
-        raise ModelError(
-            f"'{cfg.model}' is not an audio model with a classifier, but '{config.model_type}'; "
-            f"the families are {families}. Name a checkpoint of one of them with --model."
-        )
+    if is_outside(config):
+        check_outside(cfg, config)
+    if cfg.trust_remote_code and not (is_outside(config) and getattr(config, "auto_map", None)):
+        logger.warning("--trust-remote-code changes nothing: '%s' needs no code.", cfg.model)
     return config
 
 
@@ -265,30 +236,34 @@ def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
     return tuple(str(config.id2label[number]) for number in sorted(config.id2label))
 
 
-def _build_model(config: Any) -> PreTrainedModel:  # noqa: ANN401
+def _build_model(cfg: ModelConfig, config: Any, extractor: SequenceFeatureExtractor) -> Any:  # noqa: ANN401
     """Draw random weights in the shape of `config`."""
-    model: PreTrainedModel = AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
+    if is_pooled(config):
+        return PooledAudioClassifier(config, may_run_code=cfg.trust_remote_code)
+    if is_outside(config):
+        return wrap_checkpoint(cfg, config, extractor)[0]
+    return AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
         config, dtype=torch.float32, trust_remote_code=False
     )
-    return model
 
 
-def _load_weights(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[str]]:  # noqa: ANN401
+def _load_weights(
+    cfg: ModelConfig,
+    config: Any,  # noqa: ANN401
+    extractor: SequenceFeatureExtractor,
+) -> tuple[PreTrainedModel, set[str]]:
     """Load float32 weights; name those that the checkpoint lacks or has in another shape."""
+    model: PreTrainedModel
     try:
         with quiet_transformers():
-            model, report = AutoModelForAudioClassification.from_pretrained(
-                locate_checkpoint(cfg),
-                revision=cfg.model_revision,
-                config=config,
-                dtype=torch.float32,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                trust_remote_code=False,
-            )
+            if is_outside(config) and not is_pooled(config):
+                model, missing = wrap_checkpoint(cfg, config, extractor)
+            else:
+                model, missing = _load_classifier(cfg, config)
     except (OSError, ValueError, SafetensorError) as error:
+        if isinstance(error, ModelError):
+            raise
         raise explain_load_error(error, cfg, "model.safetensors") from error
-    missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
     body = [name for name, _ in model.named_parameters() if not name.startswith(HEAD_PREFIXES)]
     absent = [name for name in body if name in missing]
     if len(absent) > len(body) // 2:
@@ -298,10 +273,29 @@ def _load_weights(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[s
             "Use --from-scratch to train its shape from random weights."
         )
     if "layer_weights" in missing:  # from_pretrained forgets to draw them in most families
-        nn.init.constant_(model.layer_weights, 1 / len(model.layer_weights))
+        mix: Any = model.layer_weights
+        nn.init.constant_(mix, 1 / len(mix))
     if absent:
         logger.warning("not in the checkpoint, so random: %s", ", ".join(absent))
     return model, missing
+
+
+def _load_classifier(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[str]]:  # noqa: ANN401
+    """Load a network with a head, stock's or ours; name the weights that were drawn anew."""
+    loader: Any = AutoModelForAudioClassification
+    own: dict[str, Any] = {"trust_remote_code": False}
+    if is_pooled(config):
+        loader, own = PooledAudioClassifier, {"may_run_code": cfg.trust_remote_code}
+    model, report = loader.from_pretrained(
+        locate_checkpoint(cfg),
+        revision=cfg.model_revision,
+        config=config,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **own,
+    )
+    return model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
 
 
 def _check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:

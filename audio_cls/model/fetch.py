@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from huggingface_hub import snapshot_download
+from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, extract_commit_hash
 
@@ -17,8 +20,66 @@ from audio_cls.errors import ModelError
 
 
 def locate_checkpoint(cfg: ModelConfig) -> str:
-    """Return what to load: the folder of a `builtin:` model, else the id as it is."""
-    return str(locate_builtin(cfg.model) or cfg.model)
+    """Return what to load: the folder of a `builtin:` model, else the id as it is.
+
+    A repository whose code is trusted is downloaded whole, at its pinned commit: what runs is what
+    lies in that folder.
+
+    Raises:
+        ModelError: There is no such repository, or its code lies in yet another one.
+    """
+    place = str(locate_builtin(cfg.model) or cfg.model)
+    if not cfg.trust_remote_code:
+        return place
+    if not Path(place).is_dir():
+        weights = [] if cfg.from_scratch else ["*.safetensors", "*.bin"]
+        try:
+            with quiet_transformers():
+                wanted = ["*.json", "*.py", *weights]
+                place = snapshot_download(place, revision=cfg.model_revision, allow_patterns=wanted)
+        except (OSError, ValueError) as error:
+            raise explain_load_error(error, cfg, "config.json") from error
+    _refuse_foreign_code(cfg, Path(place))
+    return place
+
+
+def list_code(place: Path) -> list[Path]:
+    """Return the code files of a checkpoint's folder: those that `auto_map` names, and their own.
+
+    They are listed, not run.
+    """
+    modules = {str(name).split(".")[0] for name in _read_code_names(place)}
+    files = [place / f"{module}.py" for module in sorted(modules)]
+    found = [file for file in files if file.is_file()]
+    helpers = [Path(other) for file in found for other in get_relative_import_files(file)]
+    return list(dict.fromkeys([*found, *helpers]))
+
+
+def _refuse_foreign_code(cfg: ModelConfig, place: Path) -> None:
+    """Refuse code that lies in another repository: its commit is pinned nowhere."""
+    foreign = next((name for name in _read_code_names(place) if "--" in name), None)
+    if foreign is not None:
+        raise ModelError(
+            f"'{cfg.model}' takes code from another repository, {foreign.split('--')[0]}, at no "
+            "certain commit. Download both into one folder, name the files in its auto_map, and "
+            "give that folder with --model."
+        )
+
+
+def _read_code_names(place: Path) -> list[str]:
+    """Return the classes, as module.Class, that a folder's configurations want to be run."""
+    names: list[str] = []
+    for file in ("config.json", "preprocessor_config.json", "processor_config.json"):
+        try:
+            content = json.loads((place / file).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue  # what is wrong with it is told when it is loaded
+        found = content.get("auto_map") if isinstance(content, dict) else None
+        values = found.values() if isinstance(found, dict) else ()
+        for value in values:
+            parts = value if isinstance(value, list) else [value]
+            names += [part for part in parts if isinstance(part, str)]
+    return names
 
 
 def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
@@ -30,7 +91,7 @@ def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
     Raises:
         ModelError: There is no such checkpoint, or the Hub cannot be asked.
     """
-    place = locate_checkpoint(cfg)
+    place = str(locate_builtin(cfg.model) or cfg.model)
     if Path(place).is_dir():
         return cfg, None
     try:
@@ -67,7 +128,11 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
     other = "Name another checkpoint with --model."
     if "trust_remote_code" in str(error):
-        text = f"{name} needs code from its own repository, which is never run here. {other}"
+        text = (
+            f"{name} needs code from its own repository, which is never run unasked. Read that "
+            "code; to run it, add --trust-remote-code, and for a Hub id the commit that you read "
+            "as its revision."
+        )
     elif Path(cfg.model).is_dir():
         text = f"The folder {name} has no {file} that can be used: {reason} {other}"
     elif "HFValidationError" in kinds:

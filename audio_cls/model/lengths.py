@@ -44,6 +44,8 @@ def fit_clip_length(
         _cut_seconds(model, extractor, max_seconds)
     elif hasattr(extractor, "max_length") and hasattr(model.config, "time_stride"):
         _fit_patches(model, extractor, max_seconds)
+    elif hasattr(extractor, "nb_max_samples"):
+        _check_seconds(extractor.nb_max_samples / extractor.sampling_rate, max_seconds)
 
 
 def choose_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: ANN401
@@ -56,6 +58,8 @@ def choose_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: 
     seconds = LONGEST_PIECE
     if hasattr(extractor, "chunk_length"):
         seconds = min(seconds, float(extractor.chunk_length))
+    elif hasattr(extractor, "nb_max_samples"):
+        seconds = min(seconds, extractor.nb_max_samples / extractor.sampling_rate)
     elif hasattr(extractor, "max_length"):
         seconds = min(seconds, extractor.max_length * HOP_SAMPLES / extractor.sampling_rate)
     return dataclasses.replace(audio, max_seconds=seconds)
@@ -65,6 +69,8 @@ def read_heard_samples(extractor: Any) -> int:  # noqa: ANN401 (each family has 
     """Return how many samples a fixed-length extractor hears; what comes after them is lost."""
     if hasattr(extractor, "n_samples"):
         return int(extractor.n_samples)
+    if hasattr(extractor, "nb_max_samples"):  # CLAP
+        return int(extractor.nb_max_samples)
     return (int(extractor.max_length) - 1) * HOP_SAMPLES + FRAME_SAMPLES
 
 
@@ -90,15 +96,20 @@ def fit_patch_positions(positions: Tensor, num_bands: int, num_steps: int) -> Te
     return torch.cat([tokens, grid.flatten(0, 1)[None]], dim=1).contiguous()
 
 
-def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # noqa: ANN401
-    """Whisper: the extractor counts whole seconds, the encoder insists on as many positions."""
-    heard = extractor.chunk_length
+def _check_seconds(heard: Seconds, max_seconds: Seconds) -> None:
+    """Refuse pieces of which the model would lose the end."""
     if max_seconds > heard:
         raise ModelError(
             f"--max-seconds {max_seconds:g} is not possible: this model hears at most {heard:g} s "
             f"at once. Use --max-seconds {heard:g}; longer clips are scored in windows of that "
             "length."
         )
+
+
+def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # noqa: ANN401
+    """Whisper: the extractor counts whole seconds, the encoder insists on as many positions."""
+    heard = extractor.chunk_length
+    _check_seconds(heard, max_seconds)
     encoder = model.encoder
     encoder.embed_positions.weight.requires_grad = False  # sinusoids; from_pretrained forgets it
     seconds = math.ceil(max_seconds)

@@ -25,6 +25,7 @@ from audio_cls.model.lengths import read_heard_samples
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
 LONGEST_SECONDS: Seconds = 6.4  # a model that refuses this much noise refuses everything
+LONGER: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)  # the padding trial's clips
 PADDING_TOLERANCE = 1e-4  # of the largest pooled value, and never more than this absolutely
 
 
@@ -63,10 +64,12 @@ class WaveEncoder:
         # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
         options: dict[str, Any] = {} if traits.max_samples else {"padding": True}
         extract: Any = self.extractor
+        # An extractor that levels by the mask (Speech2Text) needs one even if the model does not.
+        levels = bool(getattr(extract, "do_ceptral_normalize", False))
         inputs = extract(
             [_fill_up(wave, traits.min_samples) for wave in waves],
             sampling_rate=traits.sampling_rate,
-            return_attention_mask=traits.has_mask,
+            return_attention_mask=traits.has_mask or levels,
             return_tensors="pt",
             **options,
         )
@@ -202,13 +205,14 @@ def _is_heard(_model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool
 
 
 def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
-    """Compare what four clips give alone and in one padded batch.
+    """Compare what clips give alone and in one padded batch.
 
     The first three end on different frames: SEW squeezes frames in pairs and drops a last odd one.
+    The last two are far longer: SeamlessM4T hears padding only then.
     """
     rate = encoder.traits.sampling_rate
     shortest = max(encoder.traits.min_samples, round(0.1 * rate))
-    waves = [make_noise(shortest + round(more * rate)) for more in (0.0, 0.01, 0.02, 0.12)]
+    waves = [make_noise(shortest + round(more * rate)) for more in LONGER]
     model.train(mode=False)
     alone = torch.cat([_pool(model, encoder([wave])) for wave in waves])
     together = _pool(model, encoder(waves))

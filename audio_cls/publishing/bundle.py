@@ -93,7 +93,7 @@ def gather_files(
         card = written  # somebody edited it
     files: dict[str, bytes | Path] = {"README.md": hide_tokens(card, secrets).encode()}
     names = choose_names(run, cfg)
-    for pattern in PUBLIC_FILES:
+    for pattern in (*PUBLIC_FILES, *name_code(record.model)):
         for path in sorted(run.glob(pattern)):
             if _is_ours(run, path):
                 name = path.relative_to(run).as_posix()
@@ -158,6 +158,21 @@ def is_public(name: str) -> bool:
         path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts)
         for pattern in (*PUBLIC_FILES, f"{PUBLIC_LOGS}*")
     )
+
+
+def name_code(config: Mapping[str, object]) -> list[str]:
+    """Return the code files that a trusted model was trained with, as its config.json names them.
+
+    >>> name_code({"pooled_head": {"code": ["modeling_mine.py", "../secret.py", "notes.txt"]}})
+    ['modeling_mine.py']
+    """
+    note = config.get("pooled_head")
+    names = note.get("code") if isinstance(note, Mapping) else None
+    return [
+        name
+        for name in (names if isinstance(names, list) else [])
+        if isinstance(name, str) and SAFE_NAME.fullmatch(name) and name.endswith(".py")
+    ]
 
 
 def _is_ours(run: Path, path: Path) -> bool:

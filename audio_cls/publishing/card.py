@@ -8,7 +8,6 @@ absent.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from importlib import resources
@@ -40,28 +39,11 @@ from audio_cls.publishing.record import (
     to_line,
 )
 from audio_cls.publishing.samples import make_widget
+from audio_cls.publishing.usage import Usage, make_usage
 
 MAX_LABELS = 30  # labels named in the first sentence
 LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}")
 LANGUAGE_ID = re.compile(r"[a-z]{2,3}|multilingual")
-USAGE = """\
-import soundfile
-import soxr
-from transformers import pipeline
-
-classifier = pipeline("audio-classification", model={model})
-sampling_rate = classifier.feature_extractor.sampling_rate
-wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
-wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
-print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
-# config.json's problem_type makes the pipeline take the sigmoid by itself.
-USAGE_MARKS = (
-    USAGE.replace("print(classifier({{", "scores = classifier({{").removesuffix(")")
-    + """
-
-thresholds = classifier.model.config.audio_cls["thresholds"]  # tuned on validation
-print([one for one in scores if one["score"] >= thresholds[one["label"]]])"""
-)
 
 
 @dataclass(frozen=True)
@@ -77,8 +59,7 @@ class CardData:
     base_model: Markdown
     dataset: Markdown
     headline: Markdown
-    install: Markdown
-    usage: Markdown
+    usage: Usage
     test_clips: str
     test_split: Markdown
     interval_sentence: Markdown
@@ -161,7 +142,7 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
     extras |= make_license_keys(licence) if licence else {}
     extras |= make_energy_keys(record)
     return ModelCardData(
-        library_name="transformers",
+        library_name=make_usage(record.model, "").library,
         pipeline_tag=TASK,
         language=_read_languages(record) or None,
         base_model=base_model,
@@ -232,13 +213,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         base_model=_link(record.model_hub_id, record.section("model").get("id"), ""),
         dataset=_link(record.dataset_hub_id, record.dataset_name, "datasets/"),
         headline=words.make_headline(record),
-        install=to_block("pip install transformers torch soundfile soxr", "bash"),
-        usage=to_block(
-            (USAGE_MARKS if record.is_multilabel else USAGE).format(
-                model=json.dumps(repo_id or record.run.absolute().name)
-            ),
-            "python",
-        ),
+        usage=make_usage(record.model, repo_id or record.run.absolute().name),
         test_clips=f"{count} clips" if count is not None else "the clips",
         test_split=words.describe_test(record),
         interval_sentence=words.make_interval_sentence(record),

@@ -81,7 +81,12 @@ class Classifier:
 
     @classmethod
     def from_pretrained(
-        cls, folder_or_id: str | Path, revision: str | None = None, *, calibrate: bool = False
+        cls,
+        folder_or_id: str | Path,
+        revision: str | None = None,
+        *,
+        calibrate: bool = False,
+        trust_remote_code: bool = False,
     ) -> Classifier:
         """Load a run folder or a Hub id. Downloads.
 
@@ -90,11 +95,13 @@ class Classifier:
             revision: Branch, tag or commit there.
             calibrate: Make scores as sure as the model is right, by the temperature that training
                 fitted on validation; a checkpoint from elsewhere has none and stays as it is.
+            trust_remote_code: Run the code that lies there; on the Hub, `revision` must be a
+                commit.
 
         Raises:
             ModelError: It is no finished classifier, or cannot be read.
         """
-        backbone = load_trained(folder_or_id, revision)
+        backbone = load_trained(folder_or_id, revision, trust_remote_code=trust_remote_code)
         device = torch.device("cpu")
         if torch.accelerator.is_available():
             device = torch.accelerator.current_accelerator() or device

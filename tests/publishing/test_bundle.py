@@ -16,6 +16,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import RunFolderError
+from audio_cls.publishing.bundle import gather_files
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.hub import push_run
 
@@ -204,3 +205,13 @@ def test_curves_are_published_on_request_without_the_machines_name(
 def test_curves_that_are_not_there_are_told(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     push_run(run, HubConfig(push_logs=True), REPO)
     assert "no curves to publish" in caplog.text
+
+
+def test_the_code_that_a_model_was_trained_with_goes_along_and_no_other(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    config["pooled_head"] = {"code": ["modeling_mine.py"]}
+    (run / "config.json").write_text(json.dumps(config))
+    for name in ("modeling_mine.py", "forgotten.py"):
+        (run / name).write_text("answer = 42")
+    names = set(gather_files(run, REPO, HubConfig()))
+    assert names == PUBLISHED | {"modeling_mine.py"}

@@ -315,3 +315,37 @@ def test_the_example_runs_with_stock_transformers(
     code = read_card(run).text.split("```python\n")[1].split("\n```")[0]
     exec(code, {})
     assert "'score'" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_example_of_a_pooled_head_runs_with_our_classifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tiny_outside import write_tiny_outside
+
+    from audio_cls.config import AudioConfig, ModelConfig
+    from audio_cls.model import load_backbone
+
+    run = make_run(tmp_path / "my run")
+    cfg = ModelConfig(model=str(write_tiny_outside("moonshine", tmp_path / "base")))
+    load_backbone(cfg, AudioConfig(max_seconds=1.0), ["blues", "jazz", "rock"]).save(run)
+    with wave.open(str(tmp_path / "clip.wav"), "wb") as file:
+        file.setparams((1, 2, 8_000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 8_000))
+    monkeypatch.chdir(tmp_path)
+    card = read_card(run)
+    assert card.front["library_name"] == "audio_cls"
+    assert "`pipeline` cannot load it" in card.text
+    assert "from transformers import pipeline" not in card.text
+    code = card.text.split("```python\n")[1].split("\n```")[0]
+    exec(code, {})
+    assert "'score'" in capsys.readouterr().out
+
+
+def test_the_example_of_a_model_with_code_says_that_it_runs_it(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    config = {"pooled_head": {"code": ["mine.py"]}, "auto_map": {"AutoModel": "mine.Model"}}
+    (run / "config.json").write_text(json.dumps(config))
+    text = read_card(run).text
+    assert "trust_remote_code=True" in text
+    assert "read it first" in text

@@ -1,0 +1,255 @@
+"""Encoders without a classifier of their own: heard, trained, saved, and heard again alike."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tiny_outside import OUTSIDE, write_tiny_outside
+from tiny_runs import make_config, set_up
+
+from audio_cls import training
+from audio_cls.config import AudioConfig, ModelConfig, RunConfig
+from audio_cls.data.batches import group_windows
+from audio_cls.errors import ModelError
+from audio_cls.evaluation.scoring import make_scorer
+from audio_cls.model.anatomy import find_layers
+from audio_cls.model.backbone import Backbone, load_backbone, load_trained
+from audio_cls.model.freezing import find_frozen, freeze
+from audio_cls.model.learning import prepare_learning
+from audio_cls.model.pooled import PooledAudioClassifier, pool_frames
+from audio_cls.model.running import save_activations
+from audio_cls.model.traits import make_noise
+from audio_cls.serving import Classifier
+
+LABELS = ["high", "low", "middle"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a checkpoint of every kind."""
+    root = tmp_path_factory.mktemp("outside")
+    for kind in OUTSIDE:
+        write_tiny_outside(kind, root / kind)
+    return root
+
+
+def load(path: Path, max_seconds: float = 1.0, **settings: Any) -> Backbone:  # noqa: ANN401
+    """Load a checkpoint for three labels."""
+    cfg = ModelConfig(model=str(path), **settings)
+    return load_backbone(cfg, AudioConfig(max_seconds=max_seconds), LABELS)
+
+
+def score(backbone: Backbone, waves: list[np.ndarray]) -> torch.Tensor:
+    """Return the logits of a batch, without dropout."""
+    backbone.model.train(mode=False)
+    with torch.inference_mode():
+        logits: torch.Tensor = backbone.model(**backbone.encoder(waves)).logits
+    return logits
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_what_was_saved_gives_the_same_logits(kind: str, root: Path, tmp_path: Path) -> None:
+    backbone = load(root / kind)
+    waves = [make_noise(8_000)]
+    before = score(backbone, waves)
+    backbone.save(tmp_path)
+    again = load_trained(tmp_path)
+    assert again.labels == tuple(LABELS)
+    assert again.encoder.traits == backbone.encoder.traits
+    assert torch.allclose(score(again, waves), before, atol=1e-6)
+    assert len({round(float(value), 6) for value in before[0]}) == 3
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_the_encoders_weights_are_the_checkpoints(kind: str, root: Path) -> None:
+    whole = transformers.AutoModel.from_pretrained(root / kind)
+    there = [weight for weight in whole.state_dict().values() if weight.dim() > 1]
+    model: Any = load(root / kind).model
+    own = [weight for name, weight in model.encoder.named_parameters() if weight.dim() > 1]
+    assert len(own) > 5
+    cut = "position"  # positions are cut to the clips' length
+    for name, weight in model.encoder.named_parameters():
+        if weight.dim() > 1 and cut not in name:
+            same = [other for other in there if other.shape == weight.shape]
+            assert any(torch.equal(weight, other) for other in same), name
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_a_score_does_not_depend_on_the_clips_beside_it(kind: str, root: Path) -> None:
+    backbone = load(root / kind, max_seconds=2.0)
+    rate, traits = backbone.encoder.traits.sampling_rate, backbone.encoder.traits
+    seconds = [0.3, 0.31, 0.5, 0.505, 0.77, 1.0, 1.0, 1.49, 1.9]
+    waves = [make_noise(round(one * rate)) * np.float32(1 + n) for n, one in enumerate(seconds)]
+    alone = torch.cat([score(backbone, [wave]) for wave in waves])
+    lengths = [len(wave) for wave in waves]
+    batches = list(group_windows(lengths, 4, equal_lengths=not traits.pads_safely))
+    assert max(map(len, batches)) > 1
+    for batch in batches:
+        together = score(backbone, [waves[number] for number in batch])
+        assert torch.allclose(together, alone[list(batch)], atol=1e-4)
+
+
+def test_some_kinds_mask_and_the_rest_is_batched_by_length(root: Path) -> None:
+    safe = {kind for kind in OUTSIDE if load(root / kind).encoder.traits.pads_safely}
+    assert safe == {"parakeet_ctc", "clap", "qwen2_audio"}
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_freezing_leaves_the_head_to_learn(kind: str, root: Path) -> None:
+    backbone = load(root / kind)
+    front = find_frozen(backbone.model, backbone.encoder, "features")
+    assert front
+    assert not any(find_layers(backbone.model)[0] in name for name in front)
+    frozen = freeze(backbone, ModelConfig(freeze="backbone"))
+    learning = {n for n, weight in backbone.model.named_parameters() if weight.requires_grad}
+    assert learning == {"classifier.weight", "classifier.bias"}
+    backbone.model.train()
+    assert not any(part.training for m in frozen.modules.values() for part in m.modules())
+
+
+def test_layers_are_mixed_where_the_encoder_shows_them(root: Path, tmp_path: Path) -> None:
+    backbone = load(root / "parakeet_ctc", weighted_layer_sum=True)
+    model: Any = backbone.model
+    with torch.no_grad():
+        model.layer_weights.copy_(torch.tensor([3.0, 0.0, 0.0]))
+    mixed = score(backbone, [make_noise(8_000)])
+    with torch.no_grad():
+        model.layer_weights.copy_(torch.tensor([0.0, 0.0, 3.0]))
+    assert not torch.allclose(score(backbone, [make_noise(8_000)]), mixed, atol=1e-4)
+    backbone.save(tmp_path)
+    assert "layer_weights" in dict(load_trained(tmp_path).model.named_parameters())
+    with pytest.raises(ModelError, match="--weighted-layer-sum is not possible"):
+        load(root / "clap", weighted_layer_sum=True)
+
+
+def test_adapters_are_merged_into_the_saved_encoder(root: Path, tmp_path: Path) -> None:
+    backbone = load(root / "parakeet_ctc")
+    cfg = RunConfig.from_flat({"dataset": "x", "lora_rank": 2})
+    prepare_learning(backbone, cfg, "no")
+    with torch.no_grad():
+        for name, weight in backbone.model.named_parameters():
+            if "lora_B" in name:
+                weight.normal_()
+    before = score(backbone, [make_noise(8_000)])
+    backbone.save(tmp_path)
+    again = load_trained(tmp_path)
+    assert torch.allclose(score(again, [make_noise(8_000)]), before, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["moonshine", "speech_to_text", "parakeet_ctc"])
+def test_how_attention_is_computed_changes_no_score(kind: str, root: Path) -> None:
+    waves = [make_noise(8_000)]
+    backbones = [load(root / kind, attention=choice) for choice in ("auto", "eager")]
+    for backbone in backbones[1:]:
+        assert backbone.model.config._attn_implementation == "eager"
+    torch.manual_seed(0)
+    weight: Any = torch.randn(3, 16)
+    for backbone in backbones:
+        head: Any = backbone.model.get_submodule("classifier")
+        head.weight.data.copy_(weight)
+    one, other = (score(backbone, waves) for backbone in backbones)
+    assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_activations_are_computed_again_for_the_same_gradients(root: Path) -> None:
+    backbone = load(root / "moonshine")
+    model: Any = backbone.model
+    inputs = backbone.encoder([make_noise(8_000)])
+    gradients = []
+    for saves in (False, True):
+        if saves:
+            save_activations(model)
+        model.zero_grad()
+        model.train()
+        model.dropout.p = 0.0
+        model(**inputs).logits.square().sum().backward()
+        gradients.append(model.encoder.layers[0].mlp.fc1.weight.grad.clone())
+    assert torch.allclose(*gradients, atol=1e-6)
+    assert gradients[0].abs().max() > 0
+
+
+def test_a_language_model_above_the_encoder_is_not_saved(root: Path, tmp_path: Path) -> None:
+    load(root / "qwen2_audio").save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["model_type"] == "qwen2_audio_encoder"
+    assert config["max_source_positions"] == 50  # one second, not thirty
+    assert config["architectures"] == ["PooledAudioClassifier"]
+    assert config["audio_cls"]["max_seconds"] == 1.0
+
+
+def test_random_weights_in_the_same_shape(root: Path) -> None:
+    pretrained, drawn = (load(root / "moonshine", from_scratch=choice) for choice in (False, True))
+    shapes = [{n: w.shape for n, w in b.model.named_parameters()} for b in (pretrained, drawn)]
+    assert shapes[0] == shapes[1]
+    old, new = (dict(one.model.named_parameters()) for one in (pretrained, drawn))
+    name = "encoder.layers.0.self_attn.q_proj.weight"
+    assert not torch.equal(old[name], new[name])
+
+
+def test_a_head_with_these_labels_is_kept_and_another_replaced(root: Path, tmp_path: Path) -> None:
+    first = load(root / "moonshine")
+    first.save(tmp_path)
+    kept: Any = load(tmp_path).model
+    assert torch.equal(
+        kept.classifier.weight, dict(first.model.named_parameters())["classifier.weight"]
+    )
+    cfg = ModelConfig(model=str(tmp_path))
+    other: Any = load_backbone(cfg, AudioConfig(max_seconds=1.0), ["a", "b"]).model
+    assert other.classifier.weight.shape[0] == 2
+
+
+def test_a_codec_is_refused_in_one_line(tmp_path: Path) -> None:
+    write_tiny_outside("mimi", tmp_path)
+    with pytest.raises(ModelError, match=r"no part of MimiModel turns .* hidden states over time"):
+        load(tmp_path)
+
+
+def test_clips_longer_than_a_picture_holds_are_refused(root: Path) -> None:
+    with pytest.raises(ModelError, match=r"--max-seconds 5 is not possible: .* at most 2 s"):
+        load(root / "clap", max_seconds=5.0)
+
+
+def test_loading_says_that_stock_transformers_cannot(
+    root: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    backbone = load(root / "moonshine")
+    backbone.save(tmp_path)
+    with caplog.at_level(logging.INFO, "audio_cls"):
+        load_trained(tmp_path)
+    assert "pipeline() cannot load this model" in caplog.text
+    with pytest.raises(ValueError, match="Unrecognized configuration class"):
+        transformers.AutoModelForAudioClassification.from_pretrained(tmp_path)
+
+
+def test_only_frames_of_sound_are_averaged() -> None:
+    states = torch.tensor([[[1.0], [3.0], [float("nan")]], [[2.0], [4.0], [6.0]]])
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    assert pool_frames(states, mask).tolist() == [[2.0], [4.0]]
+
+
+@pytest.mark.parametrize("kind", ["moonshine", "clap", "qwen2_audio"])
+def test_a_run_learns_and_every_door_gives_its_scores(
+    kind: str, root: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    cfg = make_config(tone_folder, root / kind, tmp_path / "run", epochs=3, learning_rate=3e-3)
+    run = set_up(cfg)
+    training.train(run)
+    rows = list(csv.DictReader((tmp_path / "run/summary.csv").read_text().splitlines()))
+    assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
+    classifier = Classifier.from_pretrained(tmp_path / "run")
+    assert isinstance(classifier.model, PooledAudioClassifier)
+    clips = run.loader.dataset.clips
+    scores = make_scorer(classifier.backbone, cfg, run.accelerator).score(classifier.model, clips)
+    paths = [tone_folder / clip for clip in scores.ids[:5]]
+    for number, prediction in enumerate(classifier(paths)):
+        assert prediction.scores is not None
+        own = np.array(list(prediction.scores.values()))
+        assert own == pytest.approx(scores.probabilities[number], abs=2e-5)

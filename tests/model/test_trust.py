@@ -1,0 +1,190 @@
+"""A model's own code runs when somebody typed so beside a commit, and at no other time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+from hub_server import HubServer
+from remote_code import write_remote_model
+from tiny_models import write_tiny_checkpoint
+from tiny_runs import make_config, set_up
+
+from audio_cls import training
+from audio_cls.cli.judging import evaluate_command
+from audio_cls.cli.options import settings_command
+from audio_cls.cli.predict import main as predict
+from audio_cls.config import AudioConfig, ModelConfig, RunConfig
+from audio_cls.errors import ModelError, SettingError
+from audio_cls.model.backbone import Backbone, load_backbone, load_trained
+from audio_cls.model.hearing import load_extractor, read_hearing
+from audio_cls.model.traits import make_noise
+from audio_cls.publishing.bundle import name_code
+
+HEARS = AudioConfig(max_seconds=1.0)
+LABELS = ["high", "low", "middle"]
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    """Return the file that exists once the code was run."""
+    return tmp_path / "mark.txt"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, mark: Path) -> Path:
+    """Return a checkpoint with code of its own."""
+    return write_remote_model(tmp_path / "mine", mark)
+
+
+def load(model: object, revision: str | None = None, *, trust: bool = True) -> Backbone:
+    """Load a checkpoint for three labels."""
+    cfg = ModelConfig(model=str(model), model_revision=revision, trust_remote_code=trust)
+    return load_backbone(cfg, HEARS, LABELS)
+
+
+def hear(backbone: Backbone) -> torch.Tensor:
+    """Return the logits of half a second of noise."""
+    backbone.model.train(mode=False)
+    with torch.inference_mode():
+        logits: torch.Tensor = backbone.model(**backbone.encoder([make_noise(8_000)])).logits
+    return logits
+
+
+@pytest.fixture
+def seeded(data_hub: HubServer, folder: Path, tmp_path: Path) -> tuple[str, str]:
+    """Put the checkpoint on the loopback Hub; return its id and its commit."""
+    repo_id = f"ann/{tmp_path.name}"
+    files: dict[str, Any] = {file.name: file.read_bytes() for file in folder.iterdir()}
+    data_hub.seed("models", repo_id, files)
+    sha = huggingface_hub.HfApi(endpoint=data_hub.url).model_info(repo_id).sha
+    assert sha
+    return repo_id, sha
+
+
+def test_code_is_not_run_unasked(folder: Path, mark: Path) -> None:
+    with pytest.raises(ModelError, match=r"never run unasked.* add --trust-remote-code"):
+        load(folder, trust=False)
+    with pytest.raises(ModelError, match="never run unasked"):
+        load_trained(folder)
+    assert not mark.exists()
+
+
+def test_code_of_a_repository_is_not_run_unasked(seeded: tuple[str, str], mark: Path) -> None:
+    repo_id, sha = seeded
+    for revision in (None, sha):
+        with pytest.raises(ModelError, match="never run unasked"):
+            load(repo_id, revision, trust=False)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("revision", [None, "main", "v1.0", "89abcdef"])
+def test_code_that_no_commit_pins_is_refused(revision: str | None) -> None:
+    with pytest.raises(SettingError, match=r"--model-revision is .*: give the commit that you rea"):
+        ModelConfig(model="ann/mine", model_revision=revision, trust_remote_code=True)
+
+
+def test_trusted_code_of_a_folder_trains_and_is_saved_with_the_run(
+    folder: Path, mark: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    cfg = make_config(tone_folder, folder, tmp_path / "run", trust_remote_code=True)
+    training.train(set_up(cfg))
+    assert mark.exists()
+    run = tmp_path / "run"
+    assert {file.name for file in run.glob("*.py")} == {
+        *("configuration_mine.py", "modeling_mine.py", "helper_mine.py")
+    }
+    settings = yaml.safe_load((run / "run_config.yaml").read_text())
+    assert settings["model"]["trust_remote_code"] is True
+    config = json.loads((run / "config.json").read_text())
+    assert set(name_code(config)) == {file.name for file in run.glob("*.py")}
+    mark.unlink()
+    clip = str(next(tone_folder.rglob("*.wav")))
+    answer = CliRunner().invoke(predict, [str(run), clip])
+    assert answer.exit_code == 2
+    assert "add --trust-remote-code" in answer.output
+    assert not mark.exists()
+    answer = CliRunner().invoke(predict, [str(run), clip, "--trust-remote-code"])
+    assert answer.exit_code == 0, answer.output
+    row = json.loads(next(line for line in answer.output.splitlines() if line.startswith("{")))
+    assert row["label"] in LABELS
+    assert torch.isfinite(hear(load_trained(run, trust_remote_code=True))).all()
+
+
+def test_a_pinned_repository_is_loaded_at_its_commit(
+    data_hub: HubServer, seeded: tuple[str, str], tmp_path: Path
+) -> None:
+    repo_id, sha = seeded
+    data_hub.seed("models", repo_id, {"modeling_mine.py": "raise SystemExit('not what was read')"})
+    cfg = RunConfig.from_flat(
+        {"dataset": "x", "model": repo_id, "model_revision": sha, "trust_remote_code": True}
+    )
+    _, rate = read_hearing(cfg)
+    backbone = load(repo_id, sha)
+    assert rate == backbone.encoder.traits.sampling_rate == 16_000
+    assert backbone.revision == sha
+    backbone.save(tmp_path / "run")
+    again = load_trained(tmp_path / "run", trust_remote_code=True)
+    assert torch.allclose(hear(again), hear(backbone), atol=1e-6)
+
+
+def test_code_from_another_repository_is_refused(folder: Path, mark: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["auto_map"]["AutoModel"] = "eve/other--modeling_mine.MineModel"
+    path.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="takes code from another repository, eve/other"):
+        load(folder)
+    with pytest.raises(ModelError, match="takes code from another repository"):
+        load_extractor(ModelConfig(model=str(folder), trust_remote_code=True), HEARS)
+    assert not mark.exists()
+
+
+def test_code_without_a_model_to_take_is_refused(folder: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    del config["auto_map"]["AutoModel"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="which AutoModel does not know"):
+        load(folder)
+
+
+def test_trust_that_changes_nothing_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(write_tiny_checkpoint("hubert", tmp_path / "hubert"))
+    assert "--trust-remote-code changes nothing" in caplog.text
+
+
+def test_a_preset_cannot_allow_code(tmp_path: Path, folder: Path) -> None:
+    seen: list[bool] = []
+
+    @settings_command()
+    def command(cfg: RunConfig) -> None:
+        seen.append(cfg.model.trust_remote_code)
+
+    preset = tmp_path / "run_config.yaml"
+    tree = {"data": {"dataset": "x"}, "model": {"model": str(folder), "trust_remote_code": True}}
+    preset.write_text(yaml.safe_dump(tree))
+    answer = CliRunner().invoke(command, ["--preset", str(preset)])
+    assert answer.exit_code == 2
+    assert "a preset cannot allow that" in answer.output
+    for flag in ("--trust-remote-code", "--no-trust-remote-code"):
+        answer = CliRunner().invoke(command, ["--preset", str(preset), flag])
+        assert answer.exit_code == 0, answer.output
+    assert seen == [True, False]
+
+
+def test_evaluation_passes_what_was_typed_and_nothing_else() -> None:
+    seen: list[bool] = []
+    command = evaluate_command(lambda ask, typed: seen.append(ask.trust_remote_code))
+    for flags in ([], ["--trust-remote-code"]):
+        line = ["--model", "x", "--output-dir", "y", *flags]
+        assert CliRunner().invoke(command, line).exit_code == 0
+    assert seen == [False, True]
