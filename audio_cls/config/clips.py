@@ -20,6 +20,13 @@ class DataConfig(Section):
     dataset_revision: str | None = setting(
         None, "Branch, tag or commit of the data set; default: today's commit."
     )
+    streaming: bool = setting(
+        default=False,
+        meaning="Fetch the training clips while training, for parquet larger than this disk.",
+    )
+    shuffle_buffer: int = setting(
+        1000, "With --streaming: clips that a process holds, undecoded, to shuffle.", minimum=1
+    )
     allow_partial: bool = setting(
         default=False, meaning="Accept a copy that the Hub cut at 5 GB (its `partial-` splits)."
     )
@@ -124,6 +131,16 @@ class DataConfig(Section):
             SettingError: The text has every fault.
         """
         both = sorted(set(self.keep_labels) & set(self.drop_labels))
+        wants = {
+            "--folds": self.folds,
+            "--fold-column": self.fold_column,
+            "--split-files": self.split_files,
+            "--group-column": self.group_column,
+            "--deduplicate": self.deduplicate,
+            "--min-clips-per-label": self.min_clips_per_label,
+            "--max-train-samples": self.max_train_samples,
+        }
+        needs_all = [flag for flag, value in wants.items() if value]
         pairs = [
             self.fold is None or self.fold_column is not None or self.folds is not None,
             self.fold_column is None or self.fold is not None or self.folds is not None,
@@ -131,6 +148,7 @@ class DataConfig(Section):
             self.split_files_sha256 is None or self.split_files is not None,
             self.split_files is None or (self.fold_column is None and self.folds is None),
             not both,
+            not (self.streaming and needs_all),
         ]
         texts = [
             "--fold needs --fold-column or --folds, which say what the folds are.",
@@ -140,6 +158,10 @@ class DataConfig(Section):
             "--split-files and folds both say which clip is tested: give one of them.",
             f"--keep-labels and --drop-labels both name {', '.join(both)}: choose one.",
         ]
+        texts.append(
+            f"--streaming cannot do {', '.join(needs_all)}, which needs all clips at once: leave"
+            " one of them out."
+        )
         faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
         if faults:
             raise SettingError(" ".join(faults))

@@ -51,6 +51,11 @@ class RunConfig:
                 f"--hop-seconds {hop:g} would skip sound between windows of {window:g} s: "
                 f"give at most {window:g}."
             )
+        if self.data.streaming and self.train.max_steps is None:
+            faults.append(
+                "--streaming needs --max-steps: one pass over a stream may take days. Give the"
+                " number of optimizer steps."
+            )
         if faults:
             raise SettingError(" ".join(faults))
 

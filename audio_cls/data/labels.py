@@ -63,7 +63,10 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
         DatasetError: No column, several, or a column with fewer than two classes.
     """
     column = find_label_column(next(iter(splits.values())), cfg.label_column)
-    cells = choose_names(read_cells(splits, column, cfg.label_separator), cfg)
+    cells = read_cells(splits, column, cfg.label_separator)
+    if cfg.streaming:
+        cells = _fix_names(cells, next(iter(splits.values())), column, cfg)
+    cells = choose_names(cells, cfg)
     _check_classes(column, cells)
     index = {name: number for number, name in enumerate(cells.order)}
     ids = {
@@ -84,6 +87,25 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     if is_multilabel:
         targets = {split: make_targets(clips, cells.order) for split, clips in cells.clips.items()}
     return Labels(column, cells.order, ids, targets)
+
+
+def _fix_names(cells: Cells, table: Dataset, column: str, cfg: DataConfig) -> Cells:
+    """Say which classes there are before the stream is read: the column's own, or those to keep.
+
+    Raises:
+        DatasetError: The column holds words or numbers, and no list says which there are.
+    """
+    kind = table.features[column]
+    if isinstance(kind.feature if isinstance(kind, List) else kind, ClassLabel):
+        return cells
+    if not cfg.keep_labels:
+        raise DatasetError(
+            f"Column '{column}' holds {kind.dtype if isinstance(kind, Value) else 'lists'}, and a"
+            " stream cannot be listed before it is trained on: name its classes by --keep-labels."
+            f" The splits for evaluation have {list_names(cells.order)}."
+        )
+    order = tuple(dict.fromkeys((*cfg.keep_labels, *cells.order)))
+    return Cells(order, cells.clips, cells.faults)
 
 
 def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:

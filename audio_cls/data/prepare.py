@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.audio import decode_clips, read_clip_ids
 from audio_cls.data.batches import Clips
+from audio_cls.data.cells import make_cell_reader
 from audio_cls.data.cuts import cap_rows
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.folds import fold_pool
@@ -27,8 +29,11 @@ from audio_cls.data.leaks import (
     hash_waves,
     save_duplicates,
 )
+from audio_cls.data.shards import RowReader
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool, Splits
+from audio_cls.data.spool import FOLDER, read_faults
+from audio_cls.data.stream import StreamClips
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
 
@@ -36,7 +41,7 @@ from audio_cls.errors import DatasetError, list_names, suggest_name
 class PreparedClips:
     """What training and evaluation hear, and what was set aside."""
 
-    train: Clips
+    train: Clips | StreamClips
     validation: Clips
     test: Clips
     bad: dict[str, str]  # clip id -> reason
@@ -44,8 +49,13 @@ class PreparedClips:
     are_duplicates_dropped: bool  # such clips were left out
 
     def items(self) -> list[tuple[str, Clips]]:
-        """Return (role, clips) of the three splits."""
-        return [("train", self.train), ("validation", self.validation), ("test", self.test)]
+        """Return (role, clips) of the splits on this disk: all three, unless train is streamed."""
+        parts = [("train", self.train), ("validation", self.validation), ("test", self.test)]
+        return [(role, clips) for role, clips in parts if isinstance(clips, Clips)]
+
+    def read_bad(self, folder: Path) -> dict[str, str]:
+        """Return the clips set aside, those of a stream that the run in `folder` met included."""
+        return {**self.bad, **read_faults(folder / FOLDER)}
 
     def save(self, folder: Path) -> None:
         """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv."""
@@ -57,7 +67,7 @@ class PreparedClips:
         with (folder / "bad_audio.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "reason"])
-            writer.writerows(self.bad.items())
+            writer.writerows(self.read_bad(folder).items())
         save_duplicates(folder / "duplicates.csv", self.duplicates)
 
 
@@ -83,8 +93,31 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
         groups=_read_texts(source, cfg.group_column, "--group-column"),
         folds=_read_texts(source, cfg.fold_column, "--fold-column"),
         given=given,
+        stream=_make_stream(source, labels, cfg),
     )
     return fold_pool(pool, cfg)
+
+
+def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips | None:
+    """Return the streamed training clips, of no sampling rate yet; None when nothing is."""
+    if source.shards is None:
+        return None
+    columns = (source.audio_column, labels.column)
+    missing = [name for name in columns if name not in source.shards.features]
+    if missing:
+        raise DatasetError(
+            f"The split '{source.shards.split}' has no column '{missing[0]}': it has"
+            f" {list_names(source.shards.features)}. Choose another by --label-column."
+        )
+    return StreamClips(
+        reader=RowReader(source.shards, columns),
+        audio_column=source.audio_column,
+        label_column=labels.column,
+        read_cell=make_cell_reader(source.splits, labels.column, cfg.label_separator),
+        labels=labels,
+        sampling_rate=0,
+        cfg=cfg,
+    )
 
 
 def prepare_clips(
@@ -116,13 +149,16 @@ def prepare_clips(
     is_good = np.array([ids[row] not in faults for row in wanted])
     good = {name: own[is_good[place[own]]] for name, own in rows.items()}
     good, duplicates = _find_repeats(good, place, decoded, pool, cfg)
-    _check_splits(good, faults)
-    parts = {
+    stream = pool.stream and dataclasses.replace(pool.stream, sampling_rate=sampling_rate)
+    _check_splits({n: own for n, own in good.items() if n != "train" or not stream}, faults)
+    parts: dict[str, Any] = {
         name: Clips(
             decoded, place[own], pool.labels[own], ids[own], lengths[place[own]], sampling_rate
         )
         for name, own in good.items()
     }
+    if stream is not None:
+        parts["train"] = stream
     return PreparedClips(
         **parts, bad=faults, duplicates=duplicates, are_duplicates_dropped=cfg.deduplicate
     )
@@ -159,9 +195,13 @@ def describe_data(
                 "name": splits.names[role],
                 "origin": splits.origins[role],
                 "num_examples": len(part),
-                "seconds": round(part.seconds, 2),
+                "seconds": None if part.seconds != part.seconds else round(part.seconds, 2),
             }
-            for role, part in clips.items()
+            for role, part in (
+                ("train", clips.train),
+                ("validation", clips.validation),
+                ("test", clips.test),
+            )
         },
     }
 

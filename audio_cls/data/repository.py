@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,21 +69,45 @@ def read_repository(dataset: str, cfg: DataConfig) -> Found:
     suffixes = {Path(name).suffix.lower() for name in files}
     license_id = info.card_data.get("license") if info.card_data is not None else None
     license_id = license_id if isinstance(license_id, str) else None
+    copy = find_copy(dataset, info)
+    if copy is not None:
+        splits, config = _read_converted(dataset, copy, cfg)
+        return Found(splits, copy.sha, config, license_id)
+    if suffixes & set(AUDIO_SUFFIXES) and not any(map(holds_sound, files)):
+        splits = read_folder(_download_clips(dataset, info.sha), cfg).splits
+        return Found(splits, info.sha, None, license_id)
+    return Found(_load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A commit laid out as CONFIG/SPLIT/0000.parquet."""
+
+    sha: str
+    files: tuple[str, ...]
+
+
+def find_copy(dataset: str, info: Any) -> Copy | None:  # noqa: ANN401 (untyped upstream)
+    """Return the parquet copy of a repository that cannot be read itself, else None.
+
+    Args:
+        dataset: Its id.
+        info: What the Hub says of it.
+
+    Raises:
+        DatasetError: It needs a copy, and there is none.
+    """
+    files = [entry.rfilename for entry in info.siblings or [] if entry.rfilename[0] != "."]
+    suffixes = {Path(name).suffix.lower() for name in files}
     is_script = any(name.lower() == f"{dataset.split('/')[-1].lower()}.py" for name in files)
     if is_script or (suffixes & set(ARCHIVE_SUFFIXES) and not suffixes & set(READABLE)):
         kind = "a script repository" if is_script else "made of archives"
         copy = _read_convert_branch(dataset, kind)
         logger.info("'%s' is %s: read from %s at %s.", dataset, kind, CONVERT_BRANCH, copy.sha)
-        names = [entry.rfilename for entry in copy.siblings or []]
-        splits, config = _read_converted(dataset, copy.sha, names, cfg)
-        return Found(splits, copy.sha, config, license_id)
+        return Copy(copy.sha, tuple(entry.rfilename for entry in copy.siblings or []))
     if files and all(_CONVERTED.fullmatch(name) for name in files):
-        splits, config = _read_converted(dataset, info.sha, files, cfg)
-        return Found(splits, info.sha, config, license_id)
-    if suffixes & set(AUDIO_SUFFIXES) and not any(map(holds_sound, files)):
-        splits = read_folder(_download_clips(dataset, info.sha), cfg).splits
-        return Found(splits, info.sha, None, license_id)
-    return Found(_load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id)
+        return Copy(info.sha, tuple(files))
+    return None
 
 
 def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyped upstream)
@@ -173,23 +197,58 @@ def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyp
         ) from error
 
 
-def _read_converted(
-    dataset: str, sha: str, files: Sequence[str], cfg: DataConfig
-) -> tuple[dict[str, Dataset], str]:
-    """Read `CONFIG/SPLIT/0000.parquet` at one commit of the convert branch. Downloads.
-
-    `datasets` would merge all configurations into one and read a split folder named `partial-...`
-    (a copy cut at 5 GB) as if it were whole; here a configuration is chosen, and it is whole.
+def _read_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str, Dataset], str]:
+    """Read one configuration of a copy, or all of them. Downloads.
 
     Returns:
         The tables by split, and the configuration's name.
     """
-    tree: dict[str, dict[str, list[str]]] = {}
-    for path in sorted(name for name in files if _CONVERTED.fullmatch(name)):
-        config, split, _ = path.split("/")
-        url = f"hf://datasets/{dataset}@{sha}/{path}"
-        tree.setdefault(config, {}).setdefault(split, []).append(url)
+    tree = _list_tree(dataset, copy)
     chosen = _choose_converted(dataset, tree, cfg)
+    _check_whole(dataset, tree, chosen, cfg)
+    tables = {name: load_converted(dataset, tree[name]) for name in chosen}
+    if len(tables) == 1:
+        return tables[chosen[0]], chosen[0]
+    return merge_configs(tables), ALL_CONFIGS
+
+
+def list_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str, list[str]], str]:
+    """List the files of each split of one configuration of a copy, or of all of them.
+
+    Returns:
+        Split -> hf:// addresses, and the configuration's name.
+
+    Raises:
+        DatasetError: The configuration does not exist, or was cut.
+    """
+    tree = _list_tree(dataset, copy)
+    chosen = _choose_converted(dataset, tree, cfg)
+    _check_whole(dataset, tree, chosen, cfg)
+    files: dict[str, list[str]] = {}
+    for name in chosen:
+        for split, urls in tree[name].items():
+            files.setdefault(split.removeprefix(PARTIAL), []).extend(urls)
+    return files, chosen[0] if len(chosen) == 1 else ALL_CONFIGS
+
+
+def _list_tree(dataset: str, copy: Copy) -> dict[str, dict[str, list[str]]]:
+    """Return configuration -> split folder -> addresses of `CONFIG/SPLIT/0000.parquet`."""
+    tree: dict[str, dict[str, list[str]]] = {}
+    for path in sorted(name for name in copy.files if _CONVERTED.fullmatch(name)):
+        config, split, _ = path.split("/")
+        url = f"hf://datasets/{dataset}@{copy.sha}/{path}"
+        tree.setdefault(config, {}).setdefault(split, []).append(url)
+    return tree
+
+
+def _check_whole(
+    dataset: str, tree: dict[str, dict[str, list[str]]], chosen: list[str], cfg: DataConfig
+) -> None:
+    """Refuse a copy that was cut at 5 GB unless a part is allowed.
+
+    `datasets` would merge all configurations into one and read a split folder named `partial-...`
+    as if it were whole; here a configuration is chosen, and it is whole.
+    """
     cut = [
         f"{name}/{split}" for name in chosen for split in tree[name] if split.startswith(PARTIAL)
     ]
@@ -201,10 +260,6 @@ def _read_converted(
         )
     if cut:
         logger.warning("Only a part of the data set is read: %s.", list_names(cut))
-    tables = {name: _load_converted(dataset, tree[name]) for name in chosen}
-    if len(tables) == 1:
-        return tables[chosen[0]], chosen[0]
-    return merge_configs(tables), ALL_CONFIGS
 
 
 def _choose_converted(
@@ -225,7 +280,7 @@ def _choose_converted(
     return others
 
 
-def _load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Dataset]:
+def load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Dataset]:
     """Load one configuration; a part of a split gets the name of the whole."""
     data_files = {split.removeprefix(PARTIAL): urls for split, urls in splits.items()}
     try:

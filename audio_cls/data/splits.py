@@ -19,6 +19,7 @@ from audio_cls.data.cuts import Groups, Rows, cut_rows
 from audio_cls.data.found import SPLIT_NAMES
 from audio_cls.data.labels import UNUSABLE
 from audio_cls.data.lists import load_lists, match_ids
+from audio_cls.data.stream import StreamClips
 from audio_cls.errors import DatasetError, list_names
 
 ROLES = ("train", "validation", "test")
@@ -35,6 +36,7 @@ class Pool:
     groups: Groups | None  # (N,), the group column as text
     folds: NDArray[np.str_] | None  # (N,), the fold column as text, empty where there is none
     given: dict[str, Rows]  # split name -> its rows
+    stream: StreamClips | None = None  # the training clips, where they are streamed
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
         DatasetError: A named split, fold or list does not exist, or too few clips or groups are
             left to cut.
     """
-    if cfg.split_files is not None:
+    if pool.stream is not None:
+        draft = _take_streamed(pool, pool.stream, cfg)
+    elif cfg.split_files is not None:
         draft = _take_listed(pool, cfg)
     elif cfg.fold is not None:
         draft = _take_fold(pool, cfg)
@@ -133,6 +137,18 @@ def _take_given(pool: Pool, cfg: DataConfig) -> _Draft:
         names, given = _pool_shared_groups(names, given, pool.groups)
     origins = {role: f"split '{name}'" for role, name in names.items()}
     return _Draft({role: given[name] for role, name in names.items()}, names, origins)
+
+
+def _take_streamed(pool: Pool, stream: StreamClips, cfg: DataConfig) -> _Draft:
+    """Take the splits for evaluation as they are given; training has no rows here."""
+    names = name_splits([*pool.given, stream.shards.split], cfg)
+    origins = {role: f"split '{name}'" for role, name in names.items()}
+    origins["train"] += ", streamed"
+    parts = {
+        role: _keep_labelled(pool.given[name], pool) if role != "train" else np.zeros(0, np.int64)
+        for role, name in names.items()
+    }
+    return _Draft(parts, names, origins)
 
 
 def _take_listed(pool: Pool, cfg: DataConfig) -> _Draft:
@@ -215,12 +231,16 @@ def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, R
 
 def _check_parts(parts: Mapping[str, Rows], pool: Pool) -> None:
     """Refuse an empty split, and warn of classes that are judged but never trained."""
-    empty = [role for role, rows in parts.items() if len(rows) == 0]
+    is_streamed = pool.stream is not None
+    heard_here = {role: rows for role, rows in parts.items() if role != "train" or not is_streamed}
+    empty = [role for role, rows in heard_here.items() if len(rows) == 0]
     if empty:
         raise DatasetError(
             f"The split for {list_names(empty)} has no clip with a usable label. Check"
             " --label-column and the split names, or give larger --validation-size and --test-size."
         )
+    if is_streamed:
+        return
     heard = set(pool.labels[parts["train"]].tolist())
     judged = {int(i) for role in ("validation", "test") for i in pool.labels[parts[role]]}
     if judged - heard:

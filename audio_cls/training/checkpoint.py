@@ -23,7 +23,7 @@ from audio_cls.errors import RunFolderError, list_names
 from audio_cls.training.accelerator import Accelerator
 
 POSITION_FILE = "position.json"
-OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs")
+OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs", "streamed")
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "README.md", "run_config.yaml",
     "results.json", "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -23,10 +24,17 @@ def clip_gradient(accelerator: Accelerator, model: nn.Module, max_norm: float) -
     return torch.as_tensor(norm)
 
 
+class Names(Protocol):
+    """What has the id of each training clip."""
+
+    def __getitem__(self, number: int) -> Any:  # noqa: ANN401 (an array of strings gives numpy's own)
+        """Return the id of one clip."""
+
+
 class Guard:
     """Counts the steps that were skipped because their loss or gradient was not finite."""
 
-    def __init__(self, ids: list[str], skipped: int = 0) -> None:
+    def __init__(self, ids: Names, skipped: int = 0) -> None:
         self.ids = ids  # of the training clips, by number
         self.skipped = skipped
         self.in_a_row = 0

@@ -17,9 +17,10 @@ from torch import nn
 
 from audio_cls import __version__
 from audio_cls.config import RunConfig
-from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
+from audio_cls.data.batches import Clips, StepShape
+from audio_cls.data.feed import Seat, make_feed
 from audio_cls.data.source import Source
-from audio_cls.data.variety import make_augmenter
+from audio_cls.data.stream import StreamClips
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.losses import clip_losses
@@ -96,7 +97,7 @@ def set_up_training(
     accelerator: Accelerator,
     folder: RunFolder,
     backbone: Backbone,
-    clips: Clips,
+    clips: Clips | StreamClips,
     judge: Judge,
 ) -> Training:
     """Put the cast of the loop together, and go back to where an interrupted run stood.
@@ -107,12 +108,9 @@ def set_up_training(
     shape = StepShape(
         cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
     )
-    order = TrainingOrder(len(clips), shape, rank=accelerator.process_index, seed=cfg.train.seed)
     workers = choose_num_workers(cfg.train.num_workers)
-    augmenter = make_augmenter(
-        cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
-    )
-    loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
+    seat = Seat(shape, accelerator.process_index, workers, folder.path)
+    feed = make_feed(clips, backbone.encoder, cfg, seat, len(backbone.labels))
     optimizer = make_optimizer(backbone.model, cfg.optim)
     model, optimizer = accelerator.prepare(backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
@@ -122,7 +120,7 @@ def set_up_training(
     progress = Progress(
         accelerator,
         folder.path / "summary.csv",
-        num_steps=count_steps(cfg, order),
+        num_steps=count_steps(cfg, feed.order),
         clips_per_step=shape.clips,
         log=cfg.train.log,
     )
@@ -132,8 +130,8 @@ def set_up_training(
         accelerator=accelerator,
         model=model,
         optimizer=optimizer,
-        loader=loader,
-        order=order,
+        loader=feed.loader,
+        order=feed.order,
         clip_losses=clip_losses,
         judge=judge,
         save_model=functools.partial(_save_best, accelerator, backbone, folder.path),
@@ -141,7 +139,7 @@ def set_up_training(
         progress=progress,
         position=position,
         average=average,
-        guard=Guard(clips.ids.tolist(), position.skipped),
+        guard=Guard(clips.ids, position.skipped),
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
     )
 

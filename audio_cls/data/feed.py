@@ -1,0 +1,69 @@
+"""What the training loop is fed: the order of the clips, and the loader over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch.utils.data import DataLoader
+
+from audio_cls.config import RunConfig
+from audio_cls.data.batches import (
+    Batch,
+    Encode,
+    StepShape,
+    TrainingOrder,
+    make_training_loader,
+)
+from audio_cls.data.clips import Clips
+from audio_cls.data.flow import StreamOrder
+from audio_cls.data.spool import FOLDER
+from audio_cls.data.stream import StreamClips, make_stream_loader
+from audio_cls.data.variety import make_augmenter
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One process's batches, epoch by epoch."""
+
+    order: TrainingOrder
+    loader: DataLoader[Batch]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a process sits among the others, and what it may use."""
+
+    shape: StepShape  # how many clips make a step
+    rank: int  # this process's number
+    num_workers: int  # its loader processes
+    folder: Path  # of the run, where faults of streamed clips are noted
+
+
+def make_feed(
+    clips: Clips | StreamClips, encode: Encode, cfg: RunConfig, seat: Seat, num_labels: int
+) -> Feed:
+    """Make order and loader for clips on this disk, or for streamed ones.
+
+    Args:
+        clips: The training clips.
+        encode: What makes model inputs of waves.
+        cfg: Settings of sound, variation, seed and buffer.
+        seat: Which process asks.
+        num_labels: L.
+    """
+    augmenter = make_augmenter(cfg.augment, clips.sampling_rate, num_labels, encode)
+    seed, workers = cfg.train.seed, seat.num_workers
+    if isinstance(clips, Clips):
+        order = TrainingOrder(len(clips), seat.shape, rank=seat.rank, seed=seed)
+        loader = make_training_loader(clips, encode, cfg.audio, order, workers, augmenter)
+        return Feed(order, loader)
+    flow = StreamOrder(
+        clips.shards,
+        seat.shape,
+        rank=seat.rank,
+        seed=seed,
+        buffer=cfg.data.shuffle_buffer,
+        spool=seat.folder / FOLDER,
+    )
+    return Feed(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))
