@@ -17,7 +17,7 @@ from audio_cls.data.batches import (
 )
 from audio_cls.data.clips import Clips
 from audio_cls.data.flow import StreamOrder
-from audio_cls.data.spool import FOLDER
+from audio_cls.data.spool import FOLDER, Spool
 from audio_cls.data.stream import StreamClips, make_stream_loader
 from audio_cls.data.variety import make_augmenter
 
@@ -64,6 +64,6 @@ def make_feed(
         rank=seat.rank,
         seed=seed,
         buffer=cfg.data.shuffle_buffer,
-        spool=seat.folder / FOLDER,
+        spool=Spool(seat.folder / FOLDER, seat.rank, clips.cfg),
     )
     return Feed(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))

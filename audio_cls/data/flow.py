@@ -10,14 +10,13 @@ divide STREAMS keep to their own streams, so that a row group is fetched once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.data.batches import Batch, Key, StepShape, TrainingOrder
 from audio_cls.data.shards import Shards
-from audio_cls.data.spool import StreamBatch, write_faults
+from audio_cls.data.spool import Spool
 
 STREAMS = 4  # of each process; loader workers share them
 GROUP_STREAM = 5  # keeps the random numbers of the row groups apart from the others'
@@ -40,12 +39,12 @@ class StreamOrder(TrainingOrder):
         rank: int,
         seed: int,
         buffer: int,
-        spool: Path | None = None,
+        spool: Spool | None = None,
     ) -> None:
         super().__init__(len(shards), shape, rank=rank, seed=seed)
         self.shards = shards
         self.buffer = max(1, buffer // STREAMS)
-        self.spool = spool  # where faults are written as they are met
+        self.spool = spool  # where faults are noted as they are met
         whole, more = divmod(self.num_clips, STREAMS * shape.num_processes)
         numbers = np.arange(STREAMS * shape.num_processes)
         self.sizes = (whole + (numbers < more)).reshape(STREAMS, shape.num_processes)
@@ -116,12 +115,6 @@ class StreamOrder(TrainingOrder):
     def group_steps(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         """Put the batches of a loader over this order together; note the clips set aside."""
         for step in super().group_steps(batches):
-            faults = {
-                number: fault
-                for batch in step
-                if isinstance(batch, StreamBatch)
-                for number, fault in batch.faults
-            }
-            if faults and self.spool is not None:
-                write_faults(self.spool, self.rank, faults)
+            if self.spool is not None:
+                self.spool.note(step)
             yield step

@@ -6,15 +6,17 @@ One file a process below the run folder, so that a run that is cut off and goes 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
+from audio_cls.config import DataConfig
 from audio_cls.data.batches import Batch
+from audio_cls.errors import DatasetError
 
 FOLDER = "streamed"  # below the run folder
+LEAST_JUDGED = 20  # clips before which a share says little
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,50 @@ class StreamBatch(Batch):
             pinned.inputs, pinned.labels, pinned.numbers, pinned.weights, self.faults
         )
 
-    def to(self, device: torch.device) -> Batch:
-        """Copy to a device; the faults stay."""
-        return super().to(device)
 
+@dataclass
+class Spool:
+    """One process's list of streamed clips that cannot be used."""
 
-def write_faults(folder: Path, rank: int, faults: Mapping[int, Fault]) -> None:
-    """Append to this process's list. Creates the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"bad_audio-{rank}.csv").open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerows([number, fault.id, fault.reason] for number, fault in faults.items())
+    folder: Path
+    rank: int
+    cfg: DataConfig
+    num_clips: int = 0  # heard by this process since it started, good and bad
+    num_bad: int = 0
+
+    def note(self, batches: Iterable[Batch]) -> None:
+        """Append the faults of a step's batches. Creates the folder.
+
+        Raises:
+            DatasetError: There are more than `--max-bad-share` of them, or any at all with
+                `--bad-audio fail`.
+        """
+        faults = [f for batch in batches if isinstance(batch, StreamBatch) for f in batch.faults]
+        self.num_clips += sum(len(batch.numbers) for batch in batches) + len(faults)
+        if not faults:
+            return
+        self.num_bad += len(faults)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"bad_audio-{self.rank}.csv"
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerows([number, fault.id, fault.reason] for number, fault in faults)
+        self._check(faults[-1][1])
+
+    def _check(self, last: Fault) -> None:
+        """Stop the run when too many clips are bad, of at least `LEAST_JUDGED`."""
+        share = self.num_bad / max(self.num_clips, LEAST_JUDGED)
+        if self.cfg.bad_audio == "skip" and share <= self.cfg.max_bad_share:
+            return
+        advice = (
+            "set them aside by --bad-audio skip."
+            if self.cfg.bad_audio == "fail"
+            else f"allow it by --max-bad-share {math.ceil(100 * share) / 100:.2f}"
+        )
+        raise DatasetError(
+            f"{self.num_bad} of {self.num_clips} streamed clips cannot be used (last: {last.id},"
+            f" {last.reason}). Mend them, or {advice}"
+        )
 
 
 def read_faults(folder: Path) -> dict[str, str]:

@@ -10,10 +10,11 @@ import pytest
 import torch
 from datasets import Features, Value
 
+from audio_cls.config import DataConfig
 from audio_cls.data.batches import Batch, Key, StepShape
 from audio_cls.data.flow import STREAMS, StreamOrder
 from audio_cls.data.shards import Shards
-from audio_cls.data.spool import Fault, StreamBatch, read_faults
+from audio_cls.data.spool import Fault, Spool, StreamBatch, read_faults
 
 
 def make_shards(sizes: Sequence[int]) -> Shards:
@@ -120,7 +121,8 @@ def make_batch(number: int, *faults: tuple[int, Fault]) -> Batch:
 def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> None:
     shards, shape = make_shards([8]), StepShape(1, 1, 1)
     for epoch in range(2):
-        order = StreamOrder(shards, shape, rank=0, seed=0, buffer=4, spool=tmp_path / "s")
+        spool = Spool(tmp_path / "s", 0, DataConfig(max_bad_share=0.5))
+        order = StreamOrder(shards, shape, rank=0, seed=0, buffer=4, spool=spool)
         order.epoch = epoch
         batches = [make_batch(n, (n, Fault(f"c{n}", "empty"))) for n in (5, 2)]
         steps = order.group_steps(batches + [make_batch(0)] * 6)
