@@ -18,15 +18,17 @@ import numpy as np
 import pyarrow as pa
 import soundfile
 import soxr
+import xxhash
 from datasets import Dataset, Features, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.memory import PageRelease
+from audio_cls.data.prints import make_print
 from audio_cls.data.sound import read_sound
 from audio_cls.errors import AudioError
 
-DECODER_VERSION = 2  # raise it when decoding changes, so that old caches are not used
+DECODER_VERSION = 3  # raise it when decoding changes, so that old caches are not used
 BATCH_SAMPLES = 2**20  # samples decoded between two writes, as far as can be foreseen: 4 MB
 BATCH_CLIPS = 64  # and never more clips than this, so that the progress bar moves
 NUM_PROBES = 16  # clips whose headers foretell how long the others are
@@ -97,8 +99,8 @@ def decode_batch(
         release: Gives the memory of read pages of the table back.
 
     Returns:
-        Columns wave, num_samples, peak (largest absolute sample) and fault (null when good); the
-        wave of a bad clip is empty.
+        Columns wave, num_samples, peak (largest absolute sample), hash (of the samples), print (see
+        prints.py) and fault (null when good); the wave of a bad clip is empty.
     """
     waves: list[Wave] = []
     faults: list[str | None] = []
@@ -123,9 +125,18 @@ def decode_batch(
             "wave": pa.ListArray.from_arrays(pa.array(offsets), samples),
             "num_samples": pa.array(lengths),
             "peak": pa.array(peaks, type=pa.float32()),
+            "hash": pa.array([hash_wave(wave) for wave in waves], type=pa.string()),
+            "print": pa.array(
+                [make_print(wave, sampling_rate).tobytes() for wave in waves], type=pa.binary()
+            ),
             "fault": pa.array(faults, type=pa.string()),
         }
     )
+
+
+def hash_wave(wave: Wave) -> str:
+    """Return 32 hex letters that equal sounds share; '' for no sound."""
+    return str(xxhash.xxh3_128_hexdigest(wave.tobytes())) if len(wave) else ""
 
 
 def decode_clips(
@@ -145,7 +156,8 @@ def decode_clips(
         max_seconds: Longer clips are bad.
 
     Returns:
-        A memory-mapped table, row for row: wave (list of float32), num_samples, peak, fault.
+        A memory-mapped table, row for row: wave (list of float32), num_samples, peak, hash,
+        print, fault.
     """
     key = f"{content_key}/{column}/{sampling_rate}/{DECODER_VERSION}/{datasets.__version__}"
     if max_seconds is not None:
@@ -158,6 +170,8 @@ def decode_clips(
             "wave": List(Value("float32")),
             "num_samples": Value("int64"),
             "peak": Value("float32"),
+            "hash": Value("string"),
+            "print": Value("binary"),
             "fault": Value("string"),
         }
     )

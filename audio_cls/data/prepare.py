@@ -26,8 +26,13 @@ from audio_cls.data.leaks import (
     announce_duplicates,
     drop_duplicates,
     find_duplicates,
-    hash_waves,
     save_duplicates,
+)
+from audio_cls.data.near import (
+    NearPair,
+    announce_near_pairs,
+    find_near_pairs,
+    save_near_pairs,
 )
 from audio_cls.data.shards import RowReader
 from audio_cls.data.source import Source
@@ -35,6 +40,8 @@ from audio_cls.data.splits import Pool, Splits
 from audio_cls.data.spool import FOLDER, read_faults
 from audio_cls.data.stream import StreamClips
 from audio_cls.errors import DatasetError, list_names, suggest_name
+
+MOST_TOLD = 20  # pairs of near duplicates named in results.json
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class PreparedClips:
     bad: dict[str, str]  # clip id -> reason
     duplicates: list[Duplicate]  # clips whose sound another clip has
     are_duplicates_dropped: bool  # such clips were left out
+    near_pairs: list[NearPair]  # clips that sound nearly the same
 
     def items(self) -> list[tuple[str, Clips]]:
         """Return (role, clips) of the splits on this disk: all three, unless train is streamed."""
@@ -69,6 +77,7 @@ class PreparedClips:
             writer.writerow(["id", "reason"])
             writer.writerows(self.read_bad(folder).items())
         save_duplicates(folder / "duplicates.csv", self.duplicates)
+        save_near_pairs(folder / "near_duplicates.csv", self.near_pairs)
 
 
 def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
@@ -157,10 +166,23 @@ def prepare_clips(
         )
         for name, own in good.items()
     }
+    every = Clips(decoded, np.arange(len(wanted)), wanted, ids[wanted], lengths, sampling_rate)
+    near_pairs = find_near_pairs(
+        {name: place[own] for name, own in good.items()},
+        decoded,
+        ids[wanted],
+        lambda row: every.read_wave(row, 0, int(lengths[row])),
+        sampling_rate,
+    )
+    announce_near_pairs(near_pairs)
     if stream is not None:
         parts["train"] = stream
     return PreparedClips(
-        **parts, bad=faults, duplicates=duplicates, are_duplicates_dropped=cfg.deduplicate
+        **parts,
+        bad=faults,
+        duplicates=duplicates,
+        are_duplicates_dropped=cfg.deduplicate,
+        near_pairs=near_pairs,
     )
 
 
@@ -189,6 +211,11 @@ def describe_data(
             "found": len(clips.duplicates),
             "across_splits": sum(one.is_leak for one in clips.duplicates),
             "left_out": len(clips.duplicates) if clips.are_duplicates_dropped else 0,
+        },
+        "near_duplicates": {
+            "found": len(clips.near_pairs),
+            "across_splits": sum(pair.is_leak for pair in clips.near_pairs),
+            "first": [[pair.id, pair.like] for pair in clips.near_pairs[:MOST_TOLD]],
         },
         "split": {
             role: {
@@ -255,7 +282,7 @@ def _find_repeats(
     cfg: DataConfig,
 ) -> tuple[dict[str, NDArray[np.int64]], list[Duplicate]]:
     """Look for clips that sound the same, say so, and leave them out if that was asked for."""
-    hashes = np.concatenate([hash_waves(decoded), [""]])[place]  # place -1: not decoded
+    hashes = np.array([*decoded["hash"][:], ""])[place]  # place -1: not decoded
     duplicates = find_duplicates(rows, hashes, pool.ids, pool.labels)
     announce_duplicates(duplicates, are_dropped=cfg.deduplicate)
     return drop_duplicates(rows, pool.ids, duplicates) if cfg.deduplicate else rows, duplicates

@@ -95,6 +95,16 @@ def make_split_sentences(record: RunRecord) -> Sentences:
                 sum(first != second for first, second in record.duplicates),
             )
         )
+    near = record.section("dataset").get("near_duplicates") or {}
+    if near.get("found"):
+        sentences.append(
+            to_sentence(
+                "{} pairs of clips sound nearly the same, {} of them in two parts"
+                " (near_duplicates.csv).",
+                near["found"],
+                near.get("across_splits", "?"),
+            )
+        )
     sentences.append(Markdown("The clips of each part are listed in `splits/`."))
     return sentences
 

@@ -27,6 +27,7 @@ OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs", "str
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "README.md", "run_config.yaml",
     "results.json", "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
+    "duplicates.csv", "near_duplicates.csv",
 )  # fmt: skip
 FREE_TO_CHANGE = {  # settings that a resumed run may change without being another run
     "output_dir", "resume", "overwrite", "num_workers", "keep_checkpoints", "save_every_steps",
