@@ -93,7 +93,8 @@ class DataConfig(Section):
     )
     split_files: str | None = setting(
         None,
-        "Folder, run or address of train.txt, validation.txt and test.txt with a clip id a line.",
+        "Folder, run or address of train.txt, validation.txt and test.txt with a clip id a line, or"
+        " gtzan-fault-filtered.",
     )
     split_files_sha256: str | None = setting(
         None, "The lists' sha256; the run stops when --split-files has other ids."

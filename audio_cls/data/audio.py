@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import datasets
@@ -225,7 +225,7 @@ def read_clip_ids(splits: dict[str, Dataset], column: str) -> NDArray[np.str_]:
         Shape (number of clips,), such as `blues.00000.wav` or `train/17`.
     """
     rows = [f"{name}/{row}" for name, table in splits.items() for row in range(len(table))]
-    for read in (_read_file_column, _read_audio_paths):
+    for read in (_read_file_column, _read_audio_paths, _read_file_names):
         names = [name for table in splits.values() for name in read(table, column)]
         if all(names) and len(set(names)) == len(names) == len(rows):
             return np.array(names)
@@ -236,6 +236,13 @@ def _read_file_column(table: Dataset, column: str) -> list[Any]:
     """Return the `file` column that class folders bring along, else nothing."""
     is_own = "file" in table.column_names and not Path(str(table[0]["file"])).is_absolute()
     return list(table["file"]) if is_own else []
+
+
+def _read_file_names(table: Dataset, column: str) -> list[Any]:
+    """Return the base names of a `file` column of paths on the disk of whoever made the table."""
+    if "file" not in table.column_names:
+        return []
+    return [PurePath(path).name if path else None for path in table["file"]]
 
 
 def _read_audio_paths(table: Dataset, column: str) -> list[Any]:

@@ -351,3 +351,9 @@ def test_clips_are_named_by_their_files_where_those_are_unique() -> None:
     for names in (["x/1.wav", "y/1.wav"], ["1.wav", None]):
         same = {"train": make(names), "test": make(["3.wav"])}
         assert read_clip_ids(same, "audio").tolist() == ["train/0", "train/1", "test/0"]
+
+
+def test_clips_without_a_path_are_named_by_their_file_column() -> None:
+    clip = encode_sound(make_tone(300, 0.1), 16_000)
+    table = make_table([clip, clip], file=["/home/x/a.wav", "/home/x/b.wav"])
+    assert read_clip_ids({"train": table}, "audio").tolist() == ["a.wav", "b.wav"]
