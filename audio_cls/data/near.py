@@ -6,11 +6,15 @@ They are told, not dropped: two clips of one drone or one jingle may be alike an
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
@@ -20,6 +24,8 @@ from audio_cls.data.audio import Wave
 from audio_cls.data.cuts import Rows
 from audio_cls.data.leaks import KEEPING_ORDER
 from audio_cls.data.prints import BANDS, Print, find_alike
+
+VERSION = 1  # raise it when another way of comparing finds other pairs
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +71,7 @@ def find_near_pairs(
                 seen.add(hashes[row])
                 split_of[int(row)] = split
     rows = sorted(split_of)
-    texts = decoded.select_columns(["print"]).select(rows)["print"][:] if rows else []
-    pairs = find_alike(
-        [read_print(text) for text in texts], lambda place: read_wave(rows[place]), sampling_rate
-    )
+    pairs = _find_once(rows, decoded, read_wave, sampling_rate)
     return [
         NearPair(
             str(ids[rows[one]]), split_of[rows[one]],
@@ -76,6 +79,25 @@ def find_near_pairs(
         )
         for one, two, likeness in pairs
     ]  # fmt: skip
+
+
+def _find_once(
+    rows: list[int], decoded: Dataset, read_wave: Callable[[int], Wave], sampling_rate: Hertz
+) -> list[tuple[int, int, float]]:
+    """Compare the clips, or read what was found where that was done before. Writes a cache."""
+    key = f"{decoded._fingerprint}/{rows}/{VERSION}"
+    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    cache = Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "near" / name
+    if cache.is_file():
+        return [(one, two, likeness) for one, two, likeness in json.loads(cache.read_text())]
+    texts = decoded.select_columns(["print"]).select(rows)["print"][:] if rows else []
+    prints = [read_print(text) for text in texts]
+    pairs = find_alike(prints, lambda place: read_wave(rows[place]), sampling_rate)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    part = cache.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(pairs))
+    part.replace(cache)
+    return pairs
 
 
 def read_print(text: bytes) -> Print:

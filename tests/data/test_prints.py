@@ -77,8 +77,8 @@ def test_what_has_no_picture_is_like_nothing(wave: Wave) -> None:
     assert len(prints[0]) == 0
 
 
-def test_near_duplicates_are_told_and_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_near_duplicates_are_told_and_kept_and_found_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from test_prepare import ids_of, run
 
@@ -97,3 +97,5 @@ def test_near_duplicates_are_told_and_kept(
     assert all(len(own) == 6 for own in ids_of(clips).values())
     clips.save(tmp_path)
     assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()
+    monkeypatch.setattr("audio_cls.data.near.find_alike", None)  # the second time reads the first
+    assert run(tmp_path / "set")[3].near_pairs == clips.near_pairs
