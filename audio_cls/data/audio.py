@@ -8,6 +8,7 @@ memory-mapped, keyed by the data set's content, the rate and the way of decoding
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from pathlib import Path, PurePath
 from typing import Any
@@ -24,10 +25,10 @@ from numpy.typing import NDArray
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.memory import PageRelease
 from audio_cls.data.prints import make_print
-from audio_cls.data.sound import Encoded, open_sound, read_cell, read_sound
+from audio_cls.data.sound import read_sound
 from audio_cls.errors import AudioError
 
-DECODER_VERSION = 3  # raise it when decoding changes, so that old caches are not used
+DECODER_VERSION = 4  # raise it when decoding changes, so that old caches are not used
 BATCH_SAMPLES = 2**20  # samples decoded between two writes, as far as can be foreseen: 4 MB
 BATCH_CLIPS = 64  # and never more clips than this, so that the progress bar moves
 NUM_PROBES = 16  # clips whose headers foretell how long the others are
@@ -37,7 +38,7 @@ Wave = NDArray[np.float32]
 
 
 def decode_wave(
-    bytes_: Encoded | None,
+    bytes_: bytes | None,
     path: str | None,
     sampling_rate: Hertz,
     max_seconds: Seconds | None = None,
@@ -105,7 +106,10 @@ def decode_batch(
     faults: list[str | None] = []
     for clip in batch.column(column):
         try:
-            waves.append(decode_wave(*read_cell(clip), sampling_rate, max_seconds))
+            if not clip.is_valid:
+                raise AudioError("missing file")
+            bytes_, path = clip["bytes"].as_py(), clip["path"].as_py()
+            waves.append(decode_wave(bytes_, path, sampling_rate, max_seconds))
             faults.append(None)
         except AudioError as error:
             waves.append(np.zeros(0, np.float32))
@@ -115,6 +119,7 @@ def decode_batch(
     lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
     peaks = [max(float(wave.max()), -float(wave.min())) if len(wave) else 0.0 for wave in waves]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    # Arrow keeps the memory it is given back: no fresh pages for each batch, as numpy would take.
     samples = pa.concat_arrays([pa.array(wave, type=pa.float32()) for wave in waves])
     return pa.table(
         {
@@ -202,10 +207,12 @@ def choose_batch_size(table: Dataset, column: str, sampling_rate: Hertz) -> int:
     """
     longest = 1
     for row in np.unique(np.linspace(0, max(0, len(table) - 1), NUM_PROBES, dtype=int)):
-        bytes_, path = read_cell(table[int(row)].column(column)[0]) if len(table) else (None, None)
+        clip = table[int(row)].column(column)[0] if len(table) else pa.scalar(None)
+        if not clip.is_valid:
+            continue
+        bytes_, path = clip["bytes"].as_py(), clip["path"].as_py()
         try:
-            with open_sound(bytes_, path) as file:
-                info = soundfile.info(file)
+            info = soundfile.info(io.BytesIO(bytes_) if bytes_ is not None else str(path))
         except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
             continue
         longest = max(longest, round(info.duration * sampling_rate))

@@ -7,7 +7,6 @@ import io
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz
@@ -17,7 +16,7 @@ EXTRA = "needs the extra 'formats'"  # the reason that bad_audio.csv gives
 
 
 def decode_foreign(
-    bytes_: bytes | pa.Buffer | None, path: str | None, container: str
+    bytes_: bytes | None, path: str | None, container: str
 ) -> tuple[NDArray[np.float32], Hertz, str]:
     """Decode the first audio stream of a file by PyAV, which brings FFmpeg along.
 

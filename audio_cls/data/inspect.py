@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.audio import read_clip_ids
 from audio_cls.data.labels import Labels, read_labels
-from audio_cls.data.sound import Encoded, read_cell, read_sound
+from audio_cls.data.sound import read_sound
 from audio_cls.data.source import Source, load_source
 from audio_cls.errors import AudioError, DatasetError
 
@@ -76,9 +76,10 @@ class Inspection:
                 self.notes.update(zip(rows, pool.map(self._note, rows), strict=True))
                 yield len(self.notes)
 
-    def read_clip(self, row: int) -> tuple[Encoded | None, str | None]:
+    def read_clip(self, row: int) -> tuple[bytes | None, str | None]:
         """Return the bytes and the path of one clip, each None when there is none."""
-        return read_cell(self.table[row].column(0)[0])
+        clip = self.table[row].column(0)[0]
+        return (clip["bytes"].as_py(), clip["path"].as_py()) if clip.is_valid else (None, None)
 
     def _note(self, row: int) -> ClipNote:
         """Decode one clip and note what it is like."""
@@ -121,7 +122,7 @@ def order_clips(num_clips: int) -> NDArray[np.int64]:
     return np.concatenate([first, np.setdiff1d(rows, first)])
 
 
-def note_clip(bytes_: Encoded | None, path: str | None, cfg: DataConfig) -> ClipNote:
+def note_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipNote:
     """Decode one file and note what it is like."""
     try:
         sound = read_sound(bytes_, path, cfg.max_clip_seconds)

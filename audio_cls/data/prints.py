@@ -1,6 +1,6 @@
 """Fingerprints of sound: what stays when a clip is encoded again, scaled, resampled or trimmed.
 
-A fingerprint is a small picture: the level of `BANDS` bands between 150 and 3400 Hz every 32 ms of
+A fingerprint is a small picture: the level of `BANDS` bands between 150 and 3400 Hz every 16 ms of
 the middle of the clip, on a scale that ends 50 dB below the loudest point. Whom to compare is found
 by a k-d tree over summaries of the pictures, so that N clips take about N log N. Where two
 pictures, one moved along the other in time, correlate by `ALIKE`, the waves themselves must
@@ -37,21 +37,21 @@ BANDS = 16
 LOWEST_HZ, HIGHEST_HZ = 150.0, 3400.0  # what a telephone, and any codec, lets through
 LOW_RATE: Hertz = 8_000  # the wave is brought near it by plain means of neighbours
 FRAME = 512  # samples at that rate: 64 ms
-HOP = 256
-MOST_SECONDS: Seconds = 5.0  # of the middle of a clip
+HOP = 128
+SKIP = 2  # when two pictures are laid upon each other, of so many frames one is looked at
+MOST_SECONDS: Seconds = 3.0  # of the middle of a clip
 DEPTH = 5.0  # decades of power: 50 dB
 ALIKE = 0.9  # correlation of pictures from which waves are compared
 SAME = 0.95  # correlation of waves from which two clips are near duplicates
-SURE_SECONDS: Seconds = 3.0  # of the middle of both waves that are compared
-MOST_LAG = 16  # frames that one picture is moved along the other: half a second
+MOST_LAG = 16  # of these, that one picture is moved along the other: half a second
 NEIGHBOURS = 8  # compared with each clip
 SUMMARY_SIZE = 12  # dimensions of the tree
-FEWEST_FRAMES = 3  # 0.13 s: of a shorter sound there is no picture to speak of
+FEWEST_FRAMES = 5  # 0.13 s: of a shorter sound there is no picture to speak of
 
 
 def make_print(wave: NDArray[np.float32], sampling_rate: Hertz) -> Print:
     """Draw the picture of a wave (T,); shape (F, BANDS), (0, BANDS) for one too short or silent."""
-    middle, rate = _take_middle(wave, sampling_rate, MOST_SECONDS)
+    middle, rate = _take_middle(wave, sampling_rate)
     if len(middle) < FRAME:
         return np.zeros((0, BANDS), np.uint8)
     frames = np.lib.stride_tricks.sliding_window_view(middle, FRAME)[::HOP]
@@ -116,10 +116,10 @@ def compare_prints(first: Print, second: Print) -> float:
 
     At each shift at least two thirds of the shorter picture lie upon the other.
     """
-    one, two = (own.astype(np.float32) for own in (first, second))
+    one, two = (own[::SKIP].astype(np.float32) for own in (first, second))
     if len(one) > len(two):
         one, two = two, one
-    least = max(FEWEST_FRAMES, -(-2 * len(one) // 3))
+    least = max(FEWEST_FRAMES // SKIP + 1, -(-2 * len(one) // 3))
     best = -1.0
     slack = (len(two) - len(one)) // 2
     for lag in range(-MOST_LAG, len(two) - len(one) + MOST_LAG + 1):
@@ -138,7 +138,15 @@ def compare_waves(
 
     Polarity does not matter, nor what lies above half of LOW_RATE.
     """
-    one, two = (_take_middle(wave, sampling_rate, SURE_SECONDS)[0] for wave in (first, second))
+    factor = max(1, sampling_rate // LOW_RATE)
+    other = _take_middle(second, sampling_rate)[0]
+    # A copy may begin between two of the means that are left at the low rate.
+    shifted = (_take_middle(first[shift:], sampling_rate)[0] for shift in range(factor))
+    return max(_correlate_waves(own, other) for own in shifted)
+
+
+def _correlate_waves(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    """Return the correlation of two waves at the shift where it is largest, 0 to 1."""
     size = 2 ** (len(one) + len(two)).bit_length()  # room for every shift
     products = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(two, size)), size)
     lag = int(np.abs(products).argmax())
@@ -151,11 +159,11 @@ def compare_waves(
 
 
 def _take_middle(
-    wave: NDArray[np.float32], sampling_rate: Hertz, seconds: Seconds
+    wave: NDArray[np.float32], sampling_rate: Hertz
 ) -> tuple[NDArray[np.float32], Hertz]:
     """Return the middle of a wave and its rate, brought near LOW_RATE by means of neighbours."""
     factor = max(1, sampling_rate // LOW_RATE)
-    most = round(seconds * sampling_rate)
+    most = round(MOST_SECONDS * sampling_rate)
     start = max(0, (len(wave) - most) // 2)
     middle = wave[start : start + most]
     whole = len(middle) // factor * factor

@@ -6,21 +6,20 @@ extra, what libsndfile does not know.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
 import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.formats import decode_foreign
 from audio_cls.data.headers import count_missing_bytes, name_foreign_format
+from audio_cls.data.mpeg import tell_length
 from audio_cls.errors import AudioError
-
-Encoded: TypeAlias = "bytes | pa.Buffer"  # a whole file in memory
 
 BLOCK_FRAMES = 2**16  # read at once from a file that does not know its length
 MP3_SLACK = 1152  # samples of an mp3's longest frame; its header may be wrong by one frame
@@ -35,17 +34,7 @@ class Sound:
     encoding: str  # such as "WAV PCM_16"
 
 
-def read_cell(clip: pa.StructScalar) -> tuple[Encoded | None, str | None]:
-    """Return a clip's bytes, where they lie in the table, and its path; None for what lacks."""
-    if not clip.is_valid:
-        return None, None
-    held: Any = clip["bytes"]
-    return held.as_buffer() if held.is_valid else None, clip["path"].as_py()
-
-
-def read_sound(
-    bytes_: Encoded | None, path: str | None, max_seconds: Seconds | None = None
-) -> Sound:
+def read_sound(bytes_: bytes | None, path: str | None, max_seconds: Seconds | None = None) -> Sound:
     """Decode one file whole: all channels, at its own rate.
 
     Args:
@@ -57,9 +46,9 @@ def read_sound(
         AudioError: The clip is missing, unreadable, empty, truncated, not finite or too long.
     """
     if bytes_ is None and not (path and Path(path).is_file()):
-        raise AudioError("missing file", path or "")
+        raise AudioError("missing file", str(path))
     try:
-        with open_sound(bytes_, path) as file:
+        with io.BytesIO(bytes_) if bytes_ is not None else open(str(path), "rb") as file:
             sound = _read_file(file, bytes_, path, max_seconds)
     except OSError as error:
         raise AudioError("unreadable", str(error)) from error
@@ -71,16 +60,8 @@ def read_sound(
     return sound
 
 
-def open_sound(bytes_: Encoded | None, path: str | None) -> BinaryIO:
-    """Open a file in memory, without a copy of it, or on the disk."""
-    if bytes_ is None:
-        return open(str(path), "rb")
-    reader: BinaryIO = pa.BufferReader(bytes_)
-    return reader
-
-
 def _read_file(
-    file: BinaryIO, bytes_: Encoded | None, path: str | None, max_seconds: Seconds | None
+    file: BinaryIO, bytes_: bytes | None, path: str | None, max_seconds: Seconds | None
 ) -> Sound:
     """Decode an open file, by PyAV where libsndfile does not know the format."""
     head = file.read(12)
@@ -93,6 +74,8 @@ def _read_file(
     if missing > 1:  # one byte may be the padding of an odd chunk
         raise AudioError("truncated", f"{missing} bytes are missing")
     file.seek(0)
+    if head[:1] == b"\xff" or head[:3] == b"ID3":
+        file = io.BytesIO(tell_length(file.read()))
     try:
         with soundfile.SoundFile(file) as sound:
             _check_length(sound.frames, sound.samplerate, max_seconds)
