@@ -207,6 +207,26 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
     return path
 
 
+def check_same_processes(checkpoint: Path | None, num_processes: int) -> None:
+    """Refuse to go on with a streamed run on another number of processes.
+
+    What a process hears of a stream depends on how many share it: clips would be heard twice or
+    never. Each process left its random state in the checkpoint.
+
+    Raises:
+        RunFolderError: The checkpoint was written by another number of processes.
+    """
+    if checkpoint is None:
+        return
+    before = len(list(checkpoint.glob("random_states_*.pkl")))
+    if before != num_processes:
+        raise RunFolderError(
+            f"'{checkpoint}' was written by {before} processes, and this run has {num_processes}: a"
+            f" streamed run can only go on with as many. Launch it with --num_processes {before},"
+            " or choose another --output-dir."
+        )
+
+
 def save_run_config(folder: RunFolder, cfg: RunConfig, record: Mapping[str, Any]) -> None:
     """Write `run_config.yaml`: every resolved setting, and what the run stood on."""
     tree: dict[str, Any] = {**cfg.to_nested(), "record": dict(record)}

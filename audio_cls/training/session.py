@@ -37,6 +37,7 @@ from audio_cls.training.checkpoint import (
     Position,
     RunFolder,
     adopt_revisions,
+    check_same_processes,
     find_resume_point,
     open_run_folder,
     save_run_config,
@@ -116,6 +117,8 @@ def set_up_training(
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
     resume_point = find_resume_point(folder, cfg.train.resume)
+    if cfg.data.streaming:
+        check_same_processes(resume_point, accelerator.num_processes)
     position = folder.restore(accelerator, resume_point) if resume_point else Position()
     progress = Progress(
         accelerator,

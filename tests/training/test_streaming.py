@@ -21,6 +21,7 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
 from audio_cls import training
+from audio_cls.errors import RunFolderError
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,6 +84,16 @@ def test_a_streamed_run_goes_on_bit_for_bit_after_a_pause(
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     rows = list(csv.DictReader((tmp_path / "whole" / "summary.csv").open()))
     assert [float(row["epoch"]) for row in rows] == [1.0, 1.75]
+
+
+def test_a_streamed_run_goes_on_with_as_many_processes_only(
+    shards: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    train(shards, checkpoint, tmp_path / "run", save_every_steps=5, keep_checkpoints=9)
+    middle = tmp_path / "run" / "checkpoints" / "step-5"
+    (middle / "random_states_0.pkl").with_name("random_states_1.pkl").touch()
+    with pytest.raises(RunFolderError, match=r"2 processes, and this run has 1.*num_processes 2"):
+        train(shards, checkpoint, tmp_path / "run", resume=str(middle))
 
 
 @pytest.mark.slow
