@@ -6,6 +6,7 @@ Three kinds: parquet (and other tables) by `datasets`; plain audio files as a fo
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
 from audio_cls.config import DataConfig
+from audio_cls.data.copies import suggest_copy
 from audio_cls.data.folder import read_folder
 from audio_cls.data.found import (
     ALL_CONFIGS,
@@ -30,6 +32,7 @@ from audio_cls.data.found import (
     holds_sound,
     merge_configs,
 )
+from audio_cls.data.recall import keep_info, list_kept, load_kept, recall_info
 from audio_cls.data.tables import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, list_names
 
@@ -39,20 +42,6 @@ ARCHIVE_SUFFIXES = (".tar", ".zip", ".gz", ".tgz", ".7z")
 READABLE = (*AUDIO_SUFFIXES, ".parquet", ".arrow")
 # CONFIG/SPLIT/0000.parquet, as that branch has it.
 _CONVERTED = re.compile(r"[^/]+/[^/]+/\d+\.parquet")
-# Copies under other ids that load without a script, by a part of the original's name. They were
-# seen in public code and documents, and are suggestions only: nothing is loaded unasked.
-KNOWN_COPIES = {
-    "gtzan": "sanchit-gandhi/gtzan",
-    "speech_commands": "beeneptune/speech_commands (--dataset-config v0.02)",
-    "common_language": "mteb/commonlanguage-lang-mini",
-    "common_voice": "fixie-ai/common_voice_17_0 (--dataset-config LANGUAGE)",
-    "minds14": "mteb/minds14-multilingual",
-    "voxlingua": "mteb/voxlingua107-top10",
-    "superb": "s3prl/superb (--dataset-config ks)",
-    "esc50": "ashraq/esc50",
-    "urbansound": "danavery/urbansound8K",
-    "fleurs": "mteb/sib-fleurs-multilingual-mini",
-}
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +110,7 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         info = HfApi().dataset_info(dataset, revision=revision)
         if info.gated:  # described to everybody, but its files are not for everybody
             HfApi().auth_check(dataset, repo_type="dataset")
+        keep_info(f"{dataset}@{revision}", info)
     except GatedRepoError as error:
         text = f"'{dataset}' is gated. Accept its terms at {page}, then run: hf auth login"
         raise DatasetError(text) from error
@@ -136,6 +126,13 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         )
         raise DatasetError(text) from error
     except (httpx.HTTPError, OSError) as error:
+        kept = recall_info(f"{dataset}@{revision}")
+        if kept is not None:
+            logger.warning(
+                "The Hub cannot be asked (%s): '%s' is read from the cache, at revision %s.",
+                *(type(error).__name__, dataset, kept.sha),
+            )
+            return kept
         text = (
             f"There is no folder '{dataset}', and the Hub cannot be asked for it"
             f" ({type(error).__name__}). Check the network, or give a folder."
@@ -145,19 +142,6 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         text = f"'{dataset}' is neither a folder nor a Hub id (owner/name). Check the spelling."
         raise DatasetError(text) from error
     return info
-
-
-def suggest_copy(dataset: str) -> str:
-    """Return a sentence that names a copy which loads without a script, or an empty string.
-
-    >>> suggest_copy("me/speech_commands_v1")
-    ' A copy that loads is --dataset beeneptune/speech_commands (--dataset-config v0.02).'
-    """
-    name = dataset.split("/")[-1].lower()
-    for part, copy in KNOWN_COPIES.items():
-        if part in name and copy.split(" ")[0].lower() != dataset.lower():
-            return f" A copy that loads is --dataset {copy}."
-    return ""
 
 
 def _download_clips(dataset: str, revision: str) -> Path:
@@ -175,26 +159,41 @@ def _load_tables(dataset: str, sha: str, cfg: DataConfig) -> dict[str, Dataset]:
     wanted = cfg.dataset_config
     try:
         if wanted == ALL_CONFIGS:
-            names = get_dataset_config_names(dataset, revision=sha)
+            key = f"{dataset}@{sha}"
+            names = list_kept(key, lambda: get_dataset_config_names(dataset, revision=sha))
             if ALL_CONFIGS not in names:
-                return merge_configs({n: load_dataset(dataset, n, revision=sha) for n in names})
-        return dict(load_dataset(dataset, wanted, revision=sha))
+                return merge_configs({name: _load_config(dataset, sha, name) for name in names})
+        return _load_config(dataset, sha, wanted)
     except DatasetError:
         raise
     except LOAD_ERRORS as error:
         raise explain_load_error(dataset, wanted, error) from error
 
 
+def _load_config(dataset: str, sha: str, config: str | None) -> dict[str, Dataset]:
+    """Load one configuration at one commit, from the cache where it lies there."""
+    return load_kept(
+        f"{dataset}@{sha}/{config}", lambda: dict(load_dataset(dataset, config, revision=sha))
+    )
+
+
 def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyped upstream)
     """Describe the parquet copy that the Hub made of a repository that cannot be read itself."""
     try:
-        return HfApi().dataset_info(dataset, revision=CONVERT_BRANCH)
+        info = HfApi().dataset_info(dataset, revision=CONVERT_BRANCH)
+        keep_info(f"{dataset}@{CONVERT_BRANCH}", info)
+        return info
     except RevisionNotFoundError as error:
         advice = suggest_copy(dataset) or " Look for a copy under another id."
         raise DatasetError(
             f"'{dataset}' is {kind}, which datasets {datasets.__version__} cannot read by itself,"
             f" and the Hub holds no parquet copy of it.{advice}"
         ) from error
+    except (httpx.HTTPError, OSError):
+        kept = recall_info(f"{dataset}@{CONVERT_BRANCH}")
+        if kept is None:
+            raise
+        return kept
 
 
 def _read_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str, Dataset], str]:
@@ -284,6 +283,8 @@ def load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Data
     """Load one configuration; a part of a split gets the name of the whole."""
     data_files = {split.removeprefix(PARTIAL): urls for split, urls in splits.items()}
     try:
-        return dict(load_dataset("parquet", data_files=data_files))
+        return load_kept(
+            json.dumps(data_files), lambda: dict(load_dataset("parquet", data_files=data_files))
+        )
     except LOAD_ERRORS as error:
         raise explain_load_error(dataset, None, error) from error
