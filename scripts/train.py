@@ -101,7 +101,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
             "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
             "timing": training.describe_timing(run, prepare_seconds, clock.lap()),
-            "bad_audio": {"skipped": len(clips.bad)},
+            "bad_audio": {"skipped": len(clips.read_bad(folder.path))},
             "samples": publishing.save_samples(
                 folder.path, clips.test, labels.names, source.license
             ),

@@ -20,6 +20,13 @@ class DataConfig(Section):
     dataset_revision: str | None = setting(
         None, "Branch, tag or commit of the data set; default: today's commit."
     )
+    streaming: bool = setting(
+        default=False,
+        meaning="Fetch the training clips while training, for parquet larger than this disk.",
+    )
+    shuffle_buffer: int = setting(
+        1000, "With --streaming: clips that a process holds, undecoded, to shuffle.", minimum=1
+    )
     allow_partial: bool = setting(
         default=False, meaning="Accept a copy that the Hub cut at 5 GB (its `partial-` splits)."
     )
@@ -126,7 +133,8 @@ class DataConfig(Section):
     )
     split_files: str | None = setting(
         None,
-        "Folder, run or address of train.txt, validation.txt and test.txt with a clip id a line.",
+        "Folder, run or address of train.txt, validation.txt and test.txt with a clip id a line, or"
+        " gtzan-fault-filtered.",
     )
     split_files_sha256: str | None = setting(
         None, "The lists' sha256; the run stops when --split-files has other ids."
@@ -165,6 +173,21 @@ class DataConfig(Section):
         """
         both = sorted(set(self.keep_labels) & set(self.drop_labels))
         named = (*self.test_groups, *self.validation_groups)
+        wants = {
+            "--folds": self.folds,
+            "--fold-column": self.fold_column,
+            "--split-files": self.split_files,
+            "--group-column": self.group_column,
+            "--group-pattern": self.group_pattern,
+            "--deduplicate": self.deduplicate,
+            "--min-clips-per-label": self.min_clips_per_label,
+            "--max-train-samples": self.max_train_samples,
+            "--keywords": self.keywords,
+            "--unknown-from": self.unknown_from,
+            "--unknown-share": self.unknown_share,
+            "--silence-from": self.silence_from,
+        }
+        needs_all = [flag for flag, value in wants.items() if value]
         pairs = [
             self.fold is None or self.fold_column is not None or self.folds is not None,
             self.fold_column is None or self.fold is not None or self.folds is not None,
@@ -175,6 +198,7 @@ class DataConfig(Section):
             not named or self.group_column is not None,
             not named or (self.split_files, self.fold_column, self.folds) == (None, None, None),
             len(set(named)) == len(named),
+            not (self.streaming and needs_all),
         ]
         texts = [
             "--fold needs --fold-column or --folds, which say what the folds are.",
@@ -187,6 +211,10 @@ class DataConfig(Section):
             "--split-files or folds already say which clip is tested: leave --test-groups out.",
             f"--test-groups and --validation-groups name a group twice: {', '.join(named)}.",
         ]
+        texts.append(
+            f"--streaming cannot do {', '.join(needs_all)}, which needs all clips at once: leave"
+            " one of them out."
+        )
         faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
         if faults:
             raise SettingError(" ".join(faults))

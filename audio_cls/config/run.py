@@ -56,8 +56,32 @@ class RunConfig:
             faults.append("--push-logs needs --report-to tensorboard, which writes the curves.")
         if self.train.energy_country and not self.train.measure_energy:
             faults.append("--energy-country needs --measure-energy, whose numbers it is for.")
+        if self.data.streaming:
+            faults.extend(self._find_stream_faults())
         if faults:
             raise SettingError(" ".join(faults))
+
+    def _find_stream_faults(self) -> list[str]:
+        """List what a stream lacks, and what cannot be had of one."""
+        faults = []
+        if self.train.max_steps is None:
+            faults.append(
+                "--streaming needs --max-steps: one pass over a stream may take days. Give the"
+                " number of optimizer steps."
+            )
+        wants = {
+            "--class-weights balanced": self.optim.class_weights == "balanced",
+            "--pos-weight auto": self.optim.pos_weight == "auto",
+            "--sampler balanced": self.optim.sampler == "balanced",
+            "--batch-size auto": self.train.batch_size == "auto",
+        }
+        needs_all = [flag for flag, is_wanted in wants.items() if is_wanted]
+        if needs_all:
+            faults.append(
+                f"--streaming cannot do {', '.join(needs_all)}, which needs all clips at once:"
+                " leave one of them out."
+            )
+        return faults
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any]) -> RunConfig:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import datasets
@@ -18,15 +18,17 @@ import numpy as np
 import pyarrow as pa
 import soundfile
 import soxr
+import xxhash
 from datasets import Dataset, Features, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.memory import PageRelease
+from audio_cls.data.prints import make_print
 from audio_cls.data.sound import read_sound
 from audio_cls.errors import AudioError
 
-DECODER_VERSION = 2  # raise it when decoding changes, so that old caches are not used
+DECODER_VERSION = 4  # raise it when decoding changes, so that old caches are not used
 BATCH_SAMPLES = 2**20  # samples decoded between two writes, as far as can be foreseen: 4 MB
 BATCH_CLIPS = 64  # and never more clips than this, so that the progress bar moves
 NUM_PROBES = 16  # clips whose headers foretell how long the others are
@@ -97,8 +99,8 @@ def decode_batch(
         release: Gives the memory of read pages of the table back.
 
     Returns:
-        Columns wave, num_samples, peak (largest absolute sample) and fault (null when good); the
-        wave of a bad clip is empty.
+        Columns wave, num_samples, peak (largest absolute sample), hash (of the samples), print (see
+        prints.py) and fault (null when good); the wave of a bad clip is empty.
     """
     waves: list[Wave] = []
     faults: list[str | None] = []
@@ -117,15 +119,25 @@ def decode_batch(
     lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
     peaks = [max(float(wave.max()), -float(wave.min())) if len(wave) else 0.0 for wave in waves]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    samples = pa.array(np.concatenate(waves), type=pa.float32())
+    # Arrow keeps the memory it is given back: no fresh pages for each batch, as numpy would take.
+    samples = pa.concat_arrays([pa.array(wave, type=pa.float32()) for wave in waves])
     return pa.table(
         {
             "wave": pa.ListArray.from_arrays(pa.array(offsets), samples),
             "num_samples": pa.array(lengths),
             "peak": pa.array(peaks, type=pa.float32()),
+            "hash": pa.array([hash_wave(wave) for wave in waves], type=pa.string()),
+            "print": pa.array(
+                [make_print(wave, sampling_rate).tobytes() for wave in waves], type=pa.binary()
+            ),
             "fault": pa.array(faults, type=pa.string()),
         }
     )
+
+
+def hash_wave(wave: Wave) -> str:
+    """Return 32 hex letters that equal sounds share; '' for no sound."""
+    return str(xxhash.xxh3_128_hexdigest(wave.tobytes())) if len(wave) else ""
 
 
 def decode_clips(
@@ -145,7 +157,8 @@ def decode_clips(
         max_seconds: Longer clips are bad.
 
     Returns:
-        A memory-mapped table, row for row: wave (list of float32), num_samples, peak, fault.
+        A memory-mapped table, row for row: wave (list of float32), num_samples, peak, hash,
+        print, fault.
     """
     key = f"{content_key}/{column}/{sampling_rate}/{DECODER_VERSION}/{datasets.__version__}"
     if max_seconds is not None:
@@ -158,6 +171,8 @@ def decode_clips(
             "wave": List(Value("float32")),
             "num_samples": Value("int64"),
             "peak": Value("float32"),
+            "hash": Value("string"),
+            "print": Value("binary"),
             "fault": Value("string"),
         }
     )
@@ -211,7 +226,7 @@ def read_clip_ids(splits: dict[str, Dataset], column: str) -> NDArray[np.str_]:
         Shape (number of clips,), such as `blues.00000.wav` or `train/17`.
     """
     rows = [f"{name}/{row}" for name, table in splits.items() for row in range(len(table))]
-    for read in (_read_file_column, _read_audio_paths):
+    for read in (_read_file_column, _read_audio_paths, _read_file_names):
         names = [name for table in splits.values() for name in read(table, column)]
         if all(names) and len(set(names)) == len(names) == len(rows):
             return np.array(names)
@@ -222,6 +237,13 @@ def _read_file_column(table: Dataset, column: str) -> list[Any]:
     """Return the `file` column that class folders bring along, else nothing."""
     is_own = "file" in table.column_names and not Path(str(table[0]["file"])).is_absolute()
     return list(table["file"]) if is_own else []
+
+
+def _read_file_names(table: Dataset, column: str) -> list[Any]:
+    """Return the base names of a `file` column of paths on the disk of whoever made the table."""
+    if "file" not in table.column_names:
+        return []
+    return [PurePath(path).name if path else None for path in table["file"]]
 
 
 def _read_audio_paths(table: Dataset, column: str) -> list[Any]:

@@ -115,8 +115,9 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         wave = self._read(number, crop_rng, plan.speed)
         if plan.num_labels:
             partner_rng = np.random.default_rng((self.seed, PARTNER_STREAM, epoch, number))
-            other = self._read(plan.partner, partner_rng, plan.speed)
-            wave, label = plan.mix(wave, label, other, self.clips.read_label(plan.partner))
+            partner = self.clips.find_partner(number, plan.partner)
+            other = self._read(partner, partner_rng, plan.speed)
+            wave, label = plan.mix(wave, label, other, self.clips.read_label(partner))
         return Piece(plan.vary(wave), label, number, weight, epoch)
 
     def _read(self, number: int, rng: np.random.Generator, speed: float) -> Wave:

@@ -5,6 +5,7 @@ A clip has a tuple of names: one, several (multi-label) or none, and then a reas
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import re
@@ -46,6 +47,53 @@ class Cells:
     is_bare: dict[str, NDArray[np.bool_]]
 
 
+@dataclass(frozen=True)
+class CellReader:
+    """Names the classes of one cell of a label column."""
+
+    column: str
+    kind: Any  # the feature of a value
+    names: Mapping[int, str]  # of numbers, from the column beside
+    separator: str | None
+
+    def __call__(self, cell: Any) -> tuple[Names, str]:  # noqa: ANN401
+        """Return the names, and the reason where there are none."""
+        return _read_parts(_split_cell(cell, self.separator), self._read_one)
+
+    @functools.cached_property
+    def _read_one(self) -> Callable[[Any], str]:
+        return _choose_reader(self.column, self.kind, self.names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Send only what can be sent to another process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_read_one"}
+
+
+def make_cell_reader(
+    splits: Mapping[str, Dataset], column: str, separator: str | None
+) -> CellReader:
+    """Find out how the cells of a label column are to be read.
+
+    Raises:
+        DatasetError: Cells of this type cannot be classes.
+    """
+    kind = next(table.features[column] for table in splits.values() if column in table.features)
+    inner = kind.feature if isinstance(kind, List) else kind
+    names = read_names_beside(splits, column, _read_column(splits, column)) if inner is kind else {}
+    _choose_reader(column, inner, names)
+    return CellReader(column, inner, names, separator)
+
+
+def _read_column(splits: Mapping[str, Dataset], column: str) -> dict[str, list[Any]]:
+    """Return the cells of each split; nothing for each clip of one without the column."""
+    return {
+        split: table.with_format(None)[column][:]
+        if column in table.features
+        else [None] * len(table)
+        for split, table in splits.items()
+    }
+
+
 def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None) -> Cells:
     """Read a label column of any type that can hold classes.
 
@@ -60,26 +108,17 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
     Raises:
         DatasetError: Cells of this type cannot be classes.
     """
-    kind = next(table.features[column] for table in splits.values() if column in table.features)
-    inner = kind.feature if isinstance(kind, List) else kind
-    values = {
-        split: table.with_format(None)[column][:]
-        if column in table.features
-        else [None] * len(table)
-        for split, table in splits.items()
-    }
-    names = read_names_beside(splits, column, values) if inner is kind else {}
-    read_one = _choose_reader(column, inner, names)
+    reader = make_cell_reader(splits, column, separator)
+    inner, names = reader.kind, reader.names
     faults: Counter[str] = Counter()
     known: dict[Names, Names] = {}  # so that equal tuples are one object
     clips, is_bare = {}, {}
-    for split, cells in values.items():
+    for split, cells in _read_column(splits, column).items():
         own = []
         is_bare[split] = np.zeros(len(cells), dtype=np.bool_)
         for row, cell in enumerate(cells):
-            parts = _split_cell(cell, separator)
-            is_bare[split][row] = not parts
-            read, problem = _read_parts(parts, read_one)
+            is_bare[split][row] = not _split_cell(cell, separator)
+            read, problem = reader(cell)
             if problem:
                 faults[problem] += 1
             own.append(known.setdefault(read, read))

@@ -54,6 +54,10 @@ class Clips:
         begin, end = offsets[row - begins[place] : row - begins[place] + 2]
         return cut_wave(samples[begin:end], start, stop)
 
+    def find_partner(self, number: int, drawn: int) -> int:
+        """Return the clip to mix into clip `number`: the one that was drawn from all."""
+        return drawn
+
     @functools.cached_property
     def _waves(self) -> tuple[NDArray[np.int64], list[tuple[Wave, NDArray[np.int32]]]]:
         """Return the first row of each chunk of the table, and the chunks' samples and offsets.

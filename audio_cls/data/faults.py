@@ -37,11 +37,21 @@ def find_faults(
     """
     lengths, peaks = np.array(decoded["num_samples"][:]), np.array(decoded["peak"][:])
     texts = np.array([text or "" for text in decoded["fault"][:]], dtype=object)
-    for row in np.flatnonzero((texts == "") & (lengths < cfg.min_clip_seconds * sampling_rate)):
-        texts[row] = f"too short: {lengths[row] / sampling_rate:.3f} s"
-    if cfg.drop_silent:
-        texts[(texts == "") & (peaks < SILENT_PEAK)] = "silent"
+    shortest = cfg.min_clip_seconds * sampling_rate
+    for row in np.flatnonzero((texts == "") & ((lengths < shortest) | (peaks < SILENT_PEAK))):
+        texts[row] = name_fault(int(lengths[row]), float(peaks[row]), sampling_rate, cfg)
     return {str(ids[row]): texts[row] for row in np.flatnonzero(texts != "")}
+
+
+def name_fault(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataConfig) -> str:
+    """Say why a clip that was decoded cannot be used all the same; '' for one that can.
+
+    >>> name_fault(160, 0.5, 16_000, DataConfig(min_clip_seconds=0.1))
+    'too short: 0.010 s'
+    """
+    if num_samples < cfg.min_clip_seconds * sampling_rate:
+        return f"too short: {num_samples / sampling_rate:.3f} s"
+    return "silent" if cfg.drop_silent and peak < SILENT_PEAK else ""
 
 
 def check_faults(faults: dict[str, str], num_clips: int, cfg: DataConfig) -> None:

@@ -18,14 +18,18 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
-from audio_cls.config import DataConfig
-from audio_cls.data.audio import read_clip_ids
+from audio_cls.config import DataConfig, Hertz
+from audio_cls.data.audio import Wave, mix_channels, read_clip_ids, resample
+from audio_cls.data.faults import SILENT_PEAK
 from audio_cls.data.labels import Labels, read_labels
-from audio_cls.data.sound import read_sound
+from audio_cls.data.near import read_print
+from audio_cls.data.prints import MOST_SECONDS, find_alike, make_print
+from audio_cls.data.sound import Sound, read_sound
 from audio_cls.data.source import Source, load_source
 from audio_cls.errors import AudioError, DatasetError
 
 FIRST_CLIPS = 200  # clips after which there is a first answer
+PRINT_RATE: Hertz = 16_000  # of the middles of clips that are compared
 CLIPS_AT_ONCE = 20  # clips between two reports of progress
 
 # Columns that say who or what was recorded, and so what belongs into one split only.
@@ -45,6 +49,7 @@ class ClipNote:
     encoding: str = ""
     peak: float = 0.0  # largest absolute sample
     hash: str = ""  # of the decoded sound; empty for a clip that cannot be used
+    print: bytes = b""  # its picture, see prints.py
     fault: str | None = None
 
 
@@ -80,6 +85,23 @@ class Inspection:
         """Return the bytes and the path of one clip, each None when there is none."""
         clip = self.table[row].column(0)[0]
         return (clip["bytes"].as_py(), clip["path"].as_py()) if clip.is_valid else (None, None)
+
+    def find_near_pairs(self) -> list[tuple[int, int, float]]:
+        """List two rows and their likeness for near duplicates among what was read.
+
+        A clip that repeats another one to the letter is left out, and so is silence.
+        """
+        first: dict[str, int] = {}
+        for row, note in sorted(self.notes.items()):
+            if note.fault is None and note.peak >= SILENT_PEAK:
+                first.setdefault(note.hash, row)
+        rows = list(first.values())
+        pairs = find_alike(
+            [read_print(self.notes[row].print) for row in rows],
+            lambda place: take_middle(read_sound(*self.read_clip(rows[place]))),
+            PRINT_RATE,
+        )
+        return [(rows[one], rows[two], likeness) for one, two, likeness in pairs]
 
     def _note(self, row: int) -> ClipNote:
         """Decode one clip and note what it is like."""
@@ -132,6 +154,7 @@ def note_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipNo
     seconds = len(samples) / rate
     digest = hashlib.blake2b(np.ascontiguousarray(samples).tobytes(), digest_size=16)
     digest.update(f"{rate}/{samples.shape[1]}".encode())
+    picture = make_print(take_middle(sound), PRINT_RATE)
     return ClipNote(
         seconds=seconds,
         sampling_rate=rate,
@@ -139,8 +162,20 @@ def note_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipNo
         encoding=sound.encoding,
         peak=max(float(samples.max()), -float(samples.min())),
         hash=digest.hexdigest(),
+        print=picture.tobytes(),
         fault=f"too short: {seconds:.3f} s" if seconds < cfg.min_clip_seconds else None,
     )
+
+
+def take_middle(sound: Sound) -> Wave:
+    """Return the middle of a sound, (T,) at PRINT_RATE, a little longer than what is compared."""
+    most = round((MOST_SECONDS + 1) * sound.sampling_rate)
+    start = max(0, (len(sound.samples) - most) // 2)
+    middle = mix_channels(sound.samples[start : start + most])
+    try:
+        return resample(middle, sound.sampling_rate, PRINT_RATE)
+    except AudioError:  # a sample or two
+        return np.zeros(0, np.float32)
 
 
 def read_groups(source: Source, wanted: str | None) -> dict[str, list[str]]:

@@ -69,7 +69,10 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
             clip where one was asked for.
     """
     column = find_label_column(next(iter(splits.values())), cfg.label_column)
-    cells = choose_names(read_cells(splits, column, cfg.label_separator), cfg)
+    cells = read_cells(splits, column, cfg.label_separator)
+    if cfg.streaming:
+        cells = _fix_names(cells, next(iter(splits.values())), column, cfg)
+    cells = choose_names(cells, cfg)
     _check_classes(column, cells)
     is_multilabel = _may_have_several(column, cells, cfg.problem_type)
     if is_multilabel:
@@ -116,6 +119,25 @@ def _accept_bare(cells: Cells) -> Cells:
         return cells
     logger.info("%d clips have no label: they are heard as examples of none.", count)
     return replace(cells, faults=cells.faults - Counter({EMPTY: count}))
+
+
+def _fix_names(cells: Cells, table: Dataset, column: str, cfg: DataConfig) -> Cells:
+    """Say which classes there are before the stream is read: the column's own, or those to keep.
+
+    Raises:
+        DatasetError: The column holds words or numbers, and no list says which there are.
+    """
+    kind = table.features[column]
+    if isinstance(kind.feature if isinstance(kind, List) else kind, ClassLabel):
+        return cells
+    if not cfg.keep_labels:
+        raise DatasetError(
+            f"Column '{column}' holds {kind.dtype if isinstance(kind, Value) else 'lists'}, and a"
+            " stream cannot be listed before it is trained on: name its classes by --keep-labels."
+            f" The splits for evaluation have {list_names(cells.order)}."
+        )
+    order = tuple(dict.fromkeys((*cfg.keep_labels, *cells.order)))
+    return replace(cells, order=order)
 
 
 def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:

@@ -7,19 +7,14 @@ another lossless format is still a copy.
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import datasets
 import numpy as np
-import pyarrow as pa
 import yaml
-from datasets import Dataset
 from huggingface_hub import HfApi, metadata_load
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 from numpy.typing import NDArray
@@ -49,27 +44,6 @@ class Duplicate:
     def is_leak(self) -> bool:
         """Tell whether the two clips are in different splits."""
         return self.split != self.same_as_split
-
-
-def hash_waves(decoded: Dataset) -> NDArray[np.str_]:
-    """Hash the wave of every clip, or read the hashes where that was done before. Writes a cache.
-
-    Args:
-        decoded: Decoded clips with a column `wave`.
-
-    Returns:
-        Shape (number of clips,): 32 hex letters each, empty for a clip without sound.
-    """
-    digest = hashlib.sha256(f"{decoded._fingerprint}/hash".encode()).hexdigest()[:32]
-    cache = Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "hashes" / f"{digest}.npy"
-    if cache.is_file():
-        return np.asarray(np.load(cache))
-    hashes = [name for batch in _iterate_batches(decoded) for name in _hash_batch(batch)]
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    part = cache.with_suffix(f".{os.getpid()}.npy")
-    np.save(part, np.array(hashes, dtype="U32"))
-    part.replace(cache)
-    return np.array(hashes, dtype="U32")
 
 
 def find_duplicates(
@@ -177,28 +151,3 @@ def is_same_dataset(listed: str, source: Source) -> bool:
     if source.is_local or len(shorter) < SHORTEST_NAME:
         return shorter == longer
     return shorter in longer
-
-
-def _iterate_batches(decoded: Dataset) -> Iterator[pa.RecordBatch]:
-    """Read the waves batch by batch.
-
-    From the cache files and not through their memory map, whose pages would pile up in memory until
-    all the sound was there.
-    """
-    files = [entry["filename"] for entry in decoded.cache_files]
-    if decoded._indices is not None or not files:
-        yield from decoded.select_columns(["wave"]).flatten_indices().data.table.to_batches()
-        return
-    for file in files:
-        with pa.OSFile(file) as source:
-            yield from pa.ipc.open_stream(source)
-
-
-def _hash_batch(batch: pa.RecordBatch) -> Iterator[str]:
-    """Hash the waves of one batch, '' for one without sound."""
-    for wave in batch.column("wave"):
-        if wave.is_valid and len(wave.values):
-            samples = wave.values.to_numpy(zero_copy_only=True)
-            yield hashlib.blake2b(samples, digest_size=16).hexdigest()
-        else:
-            yield ""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from audio_cls.data.cuts import Rows
 from audio_cls.data.found import AUDIO_SUFFIXES, SPLIT_NAMES, SPLIT_OF_NAME
+from audio_cls.data.known import KNOWN_LISTS
 from audio_cls.errors import DatasetError, list_names
 
 PLACEHOLDER = "{split}"  # in an address, where the split's name goes
@@ -40,14 +41,19 @@ def load_lists(place: str, sha256: str | None) -> SplitLists:
     """Read train, validation and test lists of a folder, a run or an address. Downloads.
 
     Args:
-        place: A folder with train.txt, validation.txt, test.txt (or train_filtered.txt, valid.txt
-            ...), a run folder, or an address: `https://host/path` (then `/train.txt` is added) or
-            one with `{split}` in it.
+        place: A name of `KNOWN_LISTS`, a folder with train.txt, validation.txt, test.txt (or
+            train_filtered.txt, valid.txt ...), a run folder, or an address: `https://host/path`
+            (then `/train.txt` is added) or one with `{split}` in it.
         sha256: What the lists' own sha256 must be, or None.
 
     Raises:
         DatasetError: There is no list for train, two for one split, or the hash is another.
     """
+    known = KNOWN_LISTS.get(place)
+    if known is not None:
+        lists = load_lists(known.address, sha256 or known.sha256)
+        ids = {role: [known.to_id(line) for line in lines] for role, lines in lists.ids.items()}
+        return SplitLists(place, ids, lists.sha256)
     is_address = place.startswith(("https://", "http://"))
     texts = _fetch_lists(place) if is_address else _read_lists(Path(place).expanduser())
     ids = {role: [line.strip() for line in text.splitlines()] for role, text in texts.items()}

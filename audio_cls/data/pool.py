@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from audio_cls.data.cuts import Groups, Marks, Rows
 from audio_cls.data.fillers import Fillers
 from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.stream import StreamClips
 from audio_cls.errors import list_names
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Pool:
     # how many unknown words and pieces of silence there are to be.
     recordings: NDArray[np.str_] | None = None
     fillers: Fillers | None = None
+    stream: StreamClips | None = None  # the training clips, where they are streamed
     targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import hashlib
 import re
 import time
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.audio import decode_clips, read_clip_ids
 from audio_cls.data.batches import Clips
+from audio_cls.data.cells import make_cell_reader
 from audio_cls.data.cuts import cap_rows
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.fillers import read_fillers
@@ -28,29 +30,45 @@ from audio_cls.data.leaks import (
     announce_duplicates,
     drop_duplicates,
     find_duplicates,
-    hash_waves,
     save_duplicates,
 )
+from audio_cls.data.near import (
+    NearPair,
+    announce_near_pairs,
+    find_near_pairs,
+    save_near_pairs,
+)
+from audio_cls.data.shards import RowReader
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool, Splits
+from audio_cls.data.spool import FOLDER, read_faults
+from audio_cls.data.stream import StreamClips
 from audio_cls.errors import DatasetError, list_names, suggest_name
+
+MOST_TOLD = 20  # pairs of near duplicates named in results.json
 
 
 @dataclass(frozen=True)
 class PreparedClips:
     """What training and evaluation hear, and what was set aside."""
 
-    train: Clips
+    train: Clips | StreamClips
     validation: Clips
     test: Clips
     bad: dict[str, str]  # clip id -> reason
     duplicates: list[Duplicate]  # clips whose sound another clip has
     are_duplicates_dropped: bool  # such clips were left out
+    near_pairs: list[NearPair]  # clips that sound nearly the same
     decode_seconds: float = 0.0  # next to nothing where the cache had the waves
 
     def items(self) -> list[tuple[str, Clips]]:
-        """Return (role, clips) of the three splits."""
-        return [("train", self.train), ("validation", self.validation), ("test", self.test)]
+        """Return (role, clips) of the splits on this disk: all three, unless train is streamed."""
+        parts = [("train", self.train), ("validation", self.validation), ("test", self.test)]
+        return [(role, clips) for role, clips in parts if isinstance(clips, Clips)]
+
+    def read_bad(self, folder: Path) -> dict[str, str]:
+        """Return the clips set aside, those of a stream that the run in `folder` met included."""
+        return {**self.bad, **read_faults(folder / FOLDER)}
 
     def save(self, folder: Path) -> None:
         """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv."""
@@ -62,8 +80,9 @@ class PreparedClips:
         with (folder / "bad_audio.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "reason"])
-            writer.writerows(self.bad.items())
+            writer.writerows(self.read_bad(folder).items())
         save_duplicates(folder / "duplicates.csv", self.duplicates)
+        save_near_pairs(folder / "near_duplicates.csv", self.near_pairs)
 
 
 def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
@@ -88,8 +107,31 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
         else np.concatenate([labels.targets[name] for name in source.splits]),
         recordings=_read_recordings(source),
         fillers=read_fillers(labels.names, cfg),
+        stream=_make_stream(source, labels, cfg),
     )
     return fold_pool(pool, cfg)
+
+
+def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips | None:
+    """Return the streamed training clips, of no sampling rate yet; None when nothing is."""
+    if source.shards is None:
+        return None
+    columns = (source.audio_column, labels.column)
+    missing = [name for name in columns if name not in source.shards.features]
+    if missing:
+        raise DatasetError(
+            f"The split '{source.shards.split}' has no column '{missing[0]}': it has"
+            f" {list_names(source.shards.features)}. Choose another by --label-column."
+        )
+    return StreamClips(
+        reader=RowReader(source.shards, columns),
+        audio_column=source.audio_column,
+        label_column=labels.column,
+        read_cell=make_cell_reader(source.splits, labels.column, cfg.label_separator),
+        task=labels,
+        sampling_rate=0,
+        cfg=cfg,
+    )
 
 
 def prepare_clips(
@@ -123,18 +165,31 @@ def prepare_clips(
     is_good = np.array([ids[row] not in faults for row in wanted])
     good = {name: own[is_good[place[own]]] for name, own in rows.items()}
     good, duplicates = _find_repeats(good, place, decoded, pool, cfg)
-    _check_splits(good, faults)
-    parts = {
+    stream = pool.stream and dataclasses.replace(pool.stream, sampling_rate=sampling_rate)
+    _check_splits({n: own for n, own in good.items() if n != "train" or not stream}, faults)
+    parts: dict[str, Any] = {
         name: Clips(
             decoded, place[own], pool.marks[own], ids[own], lengths[place[own]], sampling_rate
         )
         for name, own in good.items()
     }
+    every = Clips(decoded, np.arange(len(wanted)), wanted, ids[wanted], lengths, sampling_rate)
+    near_pairs = find_near_pairs(
+        {name: place[own] for name, own in good.items()},
+        decoded,
+        ids[wanted],
+        lambda row: every.read_wave(row, 0, int(lengths[row])),
+        sampling_rate,
+    )
+    announce_near_pairs(near_pairs)
+    if stream is not None:
+        parts["train"] = stream
     return PreparedClips(
         **parts,
         bad=faults,
         duplicates=duplicates,
         are_duplicates_dropped=cfg.deduplicate,
+        near_pairs=near_pairs,
         decode_seconds=decode_seconds,
     )
 
@@ -169,15 +224,24 @@ def describe_data(
             "across_splits": sum(one.is_leak for one in clips.duplicates),
             "left_out": len(clips.duplicates) if clips.are_duplicates_dropped else 0,
         },
+        "near_duplicates": {
+            "found": len(clips.near_pairs),
+            "across_splits": sum(pair.is_leak for pair in clips.near_pairs),
+            "first": [[pair.id, pair.like] for pair in clips.near_pairs[:MOST_TOLD]],
+        },
         "split": {
             role: {
                 "name": splits.names[role],
                 "origin": splits.origins[role],
-                "num_available": len(rows[role]),
+                "num_available": len(rows[role]) if isinstance(part, Clips) else len(part),
                 "num_examples": len(part),
-                "seconds": round(part.seconds, 2),
+                "seconds": None if part.seconds != part.seconds else round(part.seconds, 2),
             }
-            for role, part in clips.items()
+            for role, part in (
+                ("train", clips.train),
+                ("validation", clips.validation),
+                ("test", clips.test),
+            )
         },
     }
 
@@ -272,7 +336,7 @@ def _find_repeats(
     cfg: DataConfig,
 ) -> tuple[dict[str, NDArray[np.int64]], list[Duplicate]]:
     """Look for clips that sound the same, say so, and leave them out if that was asked for."""
-    hashes = np.concatenate([hash_waves(decoded), [""]])[place]  # place -1: not decoded
+    hashes = np.array([*decoded["hash"][:], ""])[place]  # place -1: not decoded
     duplicates = find_duplicates(rows, hashes, pool.ids, pool.marks)
     announce_duplicates(duplicates, are_dropped=cfg.deduplicate)
     return drop_duplicates(rows, pool.ids, duplicates) if cfg.deduplicate else rows, duplicates

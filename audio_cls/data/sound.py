@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.formats import decode_foreign
 from audio_cls.data.headers import count_missing_bytes, name_foreign_format
+from audio_cls.data.mpeg import tell_length
 from audio_cls.errors import AudioError
 
 BLOCK_FRAMES = 2**16  # read at once from a file that does not know its length
@@ -73,6 +74,8 @@ def _read_file(
     if missing > 1:  # one byte may be the padding of an odd chunk
         raise AudioError("truncated", f"{missing} bytes are missing")
     file.seek(0)
+    if head[:1] == b"\xff" or head[:3] == b"ID3":
+        file = io.BytesIO(tell_length(file.read()))
     try:
         with soundfile.SoundFile(file) as sound:
             _check_length(sound.frames, sound.samplerate, max_seconds)

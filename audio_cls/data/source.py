@@ -7,7 +7,7 @@ torchcodec is needed. folder.py reads this disk, repository.py the Hub, remote.p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
@@ -18,8 +18,10 @@ from audio_cls.config import DataConfig
 from audio_cls.data.folder import read_file, read_folder
 from audio_cls.data.found import TABLE_SUFFIXES, Found
 from audio_cls.data.keywords import describe_spotting, is_spotting, spot_keywords
-from audio_cls.data.remote import is_remote, parse_hub_place, read_hub_place, read_url
+from audio_cls.data.remote import HubPlace, is_remote, parse_hub_place, read_hub_place, read_url
 from audio_cls.data.repository import read_repository
+from audio_cls.data.shards import Shards
+from audio_cls.data.streamed import read_streamed
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
@@ -39,6 +41,7 @@ class Source:
     license: str | None
     audio_column: str
     splits: dict[str, Dataset]  # all with the same columns
+    shards: Shards | None = None  # the training split, where it is streamed; `splits` lack it
 
 
 def load_source(cfg: DataConfig) -> Source:
@@ -51,7 +54,7 @@ def load_source(cfg: DataConfig) -> Source:
     """
     if not cfg.dataset:
         raise DatasetError(NO_DATASET)
-    name, is_local, found = _find(cfg.dataset, cfg)
+    name, is_local, found, shards = _find(cfg.dataset, cfg)
     column = find_audio_column(next(iter(found.splits.values())).features, cfg.audio_column)
     undecoded = Audio(decode=False)
     splits = {key: table.cast_column(column, undecoded) for key, table in found.splits.items()}
@@ -68,22 +71,40 @@ def load_source(cfg: DataConfig) -> Source:
         license=found.license,
         audio_column=column,
         splits=splits,
+        shards=shards,
     )
 
 
-def _find(dataset: str, cfg: DataConfig) -> tuple[str, bool, Found]:
-    """Return the data set's name for people, whether it is no repository, and its tables."""
+def _find(dataset: str, cfg: DataConfig) -> tuple[str, bool, Found, Shards | None]:
+    """Return the name for people, whether it is no repository, its tables and what is streamed."""
+    path = None if is_remote(dataset) else locate_folder(dataset)
+    place = parse_hub_place(dataset) if is_remote(dataset) else None
+    if cfg.streaming:
+        name, cfg = _name_streamed(dataset, place, cfg)
+        found, shards = read_streamed(name, path, cfg)
+        return (path.resolve().stem if path else name), path is not None, found, shards
     if is_remote(dataset):
-        place = parse_hub_place(dataset)
         if place is not None:
-            return place.id, False, read_hub_place(place, cfg)
-        return PurePosixPath(urlparse(dataset).path).stem, True, read_url(dataset, cfg)
-    path = locate_folder(dataset)
+            return place.id, False, read_hub_place(place, cfg), None
+        return PurePosixPath(urlparse(dataset).path).stem, True, read_url(dataset, cfg), None
     if path is None:
-        return dataset, False, read_repository(dataset, cfg)
+        return dataset, False, read_repository(dataset, cfg), None
     if path.is_file():
-        return path.stem, True, read_file(path, cfg)
-    return path.resolve().name, True, read_folder(path, cfg)
+        return path.stem, True, read_file(path, cfg), None
+    return path.resolve().name, True, read_folder(path, cfg), None
+
+
+def _name_streamed(dataset: str, place: HubPlace | None, cfg: DataConfig) -> tuple[str, DataConfig]:
+    """Return the id of what is to be streamed, and the settings with its revision."""
+    if place is not None and place.path is None:
+        revision = cfg.dataset_revision or place.revision
+        return place.id, replace(cfg, dataset_revision=revision)
+    if is_remote(dataset):
+        raise DatasetError(
+            f"--streaming reads a Hub id or a folder of parquet files, not a part or an address:"
+            f" '{dataset}'. Give OWNER/NAME with --dataset-config, or leave --streaming out."
+        )
+    return dataset, cfg
 
 
 def locate_folder(dataset: str) -> Path | None:

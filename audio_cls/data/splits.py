@@ -22,6 +22,7 @@ from audio_cls.data.hashing import cut_by_hash
 from audio_cls.data.lists import load_lists, match_ids
 from audio_cls.data.pool import Pool, join_shared_groups, keep_labelled
 from audio_cls.data.strata import list_classes
+from audio_cls.data.stream import StreamClips
 from audio_cls.data.vocabulary import check_known
 from audio_cls.errors import DatasetError, list_names
 
@@ -68,7 +69,9 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
             left to cut.
     """
     whole, pool = pool, hide_silence(pool, cfg)
-    if cfg.split_files is not None:
+    if pool.stream is not None:
+        draft = _take_streamed(pool, pool.stream, cfg)
+    elif cfg.split_files is not None:
         draft = _take_listed(pool, cfg)
     elif cfg.fold is not None:
         draft = _take_fold(pool, cfg)
@@ -135,6 +138,18 @@ def _take_given(pool: Pool, cfg: DataConfig) -> _Draft:
         names, given = join_shared_groups(names, given, pool.groups)
     origins = {role: f"split '{name}'" for role, name in names.items()}
     return _Draft({role: given[name] for role, name in names.items()}, names, origins)
+
+
+def _take_streamed(pool: Pool, stream: StreamClips, cfg: DataConfig) -> _Draft:
+    """Take the splits for evaluation as they are given; training has no rows here."""
+    names = name_splits([*pool.given, stream.shards.split], cfg)
+    origins = {role: f"split '{name}'" for role, name in names.items()}
+    origins["train"] += ", streamed"
+    parts = {
+        role: keep_labelled(pool.given[name], pool) if role != "train" else np.zeros(0, np.int64)
+        for role, name in names.items()
+    }
+    return _Draft(parts, names, origins)
 
 
 def _take_listed(pool: Pool, cfg: DataConfig) -> _Draft:
@@ -233,12 +248,16 @@ def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, R
 
 def _check_parts(parts: Mapping[str, Rows], pool: Pool) -> None:
     """Refuse an empty split, and warn of classes that are judged but never trained."""
-    empty = [role for role, rows in parts.items() if len(rows) == 0]
+    is_streamed = pool.stream is not None
+    heard_here = {role: rows for role, rows in parts.items() if role != "train" or not is_streamed}
+    empty = [role for role, rows in heard_here.items() if len(rows) == 0]
     if empty:
         raise DatasetError(
             f"The split for {list_names(empty)} has no clip with a usable label. Check"
             " --label-column and the split names, or give larger --validation-size and --test-size."
         )
+    if is_streamed:
+        return
     heard = list_classes(pool.marks[parts["train"]])
     judged = set.union(*(list_classes(pool.marks[parts[r]]) for r in ("validation", "test")))
     if judged - heard:

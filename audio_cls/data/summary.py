@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from audio_cls.config import Seconds
+from audio_cls.data.alike import LISTED, describe_duplicates, describe_near_pairs
 from audio_cls.data.faults import SILENT_PEAK
 from audio_cls.data.inspect import ClipNote, Inspection
 from audio_cls.data.labels import UNUSABLE
 
-LISTED = 20  # clips named one by one
 NUM_BINS = 20  # of the histogram of durations
 BALANCED = 2.0  # a largest class at most this many times the smallest leaves accuracy fair
 
@@ -64,7 +64,8 @@ def summarize(inspection: Inspection) -> dict[str, Any]:
         "encodings": _count(notes[row].encoding for row in good),
         "bad_audio": _describe_faults(inspection),
         "silent": _list_clips(inspection, [r for r in good if notes[r].peak < SILENT_PEAK]),
-        "duplicates": _find_duplicates(inspection, good),
+        "duplicates": describe_duplicates(inspection, good),
+        "near_duplicates": describe_near_pairs(inspection),
         "groups": {name: _describe_groups(inspection, name) for name in inspection.groups},
         "suggested": suggest_settings(
             seconds, {name: sum(c.values()) for name, c in classes.items()}
@@ -139,6 +140,12 @@ def format_summary(summary: Mapping[str, Any]) -> str:
         f" {twice['num_across_splits']} of them across splits"
     )
     lines += ["  " + " = ".join(group["ids"]) for group in twice["groups"]]
+    near = summary["near_duplicates"]
+    lines.append(
+        f"Near duplicates: {near['num_pairs']} pairs sound nearly the same,"
+        f" {near['num_across_splits']} of them across splits"
+    )
+    lines += [f"  {one} ~ {two}" for one, two in (pair["ids"] for pair in near["pairs"])]
     parts.append("\n".join(lines))
     parts += [_format_group(name, group) for name, group in summary["groups"].items()]
     if summary["suggested"]:
@@ -251,27 +258,6 @@ def _describe_faults(inspection: Inspection) -> dict[str, Any]:
 def _list_clips(inspection: Inspection, rows: list[int]) -> dict[str, Any]:
     """Count clips, and name the first."""
     return {"num_clips": len(rows), "clips": [str(inspection.ids[row]) for row in rows[:LISTED]]}
-
-
-def _find_duplicates(inspection: Inspection, good: list[int]) -> dict[str, Any]:
-    """Find clips with the same samples; silence of one length is no duplicate."""
-    same: dict[str, list[int]] = {}
-    for row in good:
-        if inspection.notes[row].peak >= SILENT_PEAK:
-            same.setdefault(inspection.notes[row].hash, []).append(row)
-    groups = [rows for rows in same.values() if len(rows) > 1]
-    across = [rows for rows in groups if len({str(inspection.split_of[r]) for r in rows}) > 1]
-    return {
-        "num_clips": sum(len(rows) - 1 for rows in groups),
-        "num_across_splits": sum(len(rows) - 1 for rows in across),
-        "groups": [
-            {
-                "ids": [str(inspection.ids[row]) for row in rows],
-                "splits": [str(inspection.split_of[row]) for row in rows],
-            }
-            for rows in groups[:LISTED]
-        ],
-    }
 
 
 def _describe_groups(inspection: Inspection, name: str) -> dict[str, Any]:

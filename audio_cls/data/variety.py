@@ -100,13 +100,17 @@ class Augmenter:
     noises: tuple[str, ...] = ()  # files of --noise-dir
     masker: FeatureMasker | None = None  # where the encoder makes spectrograms to be masked
 
+    @property
+    def is_mixing(self) -> bool:
+        """Tell whether clips are mixed, so that a target is the share of each label."""
+        return self.cfg.mixup_alpha > 0 or self.cfg.cutmix_alpha > 0
+
     def plan(self, seed: int, epoch: int, number: int, num_clips: int) -> Plan:
         """Draw for one clip; pure in the given numbers."""
         rng = np.random.default_rng((seed, AUGMENT_STREAM, epoch, number))
         speed = float(rng.uniform(*self.cfg.speed_range)) if self.cfg.speed_range else 1.0
-        is_mixed = self.cfg.mixup_alpha > 0 or self.cfg.cutmix_alpha > 0
-        partner = int(rng.integers(num_clips)) if is_mixed else number
-        return Plan(self, rng, speed, partner, self.num_labels if is_mixed else 0)
+        partner = int(rng.integers(num_clips)) if self.is_mixing else number
+        return Plan(self, rng, speed, partner, self.num_labels if self.is_mixing else 0)
 
     def draw_noise(self, num_samples: int, rng: np.random.Generator) -> Wave:
         """Make noise, or cut it from a recording of --noise-dir; a shorter one is repeated."""

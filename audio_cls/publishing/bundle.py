@@ -37,6 +37,7 @@ PUBLIC_FILES = (
     "predictions.csv",
     "bad_audio.csv",
     "duplicates.csv",
+    "near_duplicates.csv",
     "splits/*.txt",
     "figures/*.png",
     "samples/*.wav",

@@ -126,6 +126,16 @@ def make_split_sentences(record: RunRecord) -> Sentences:
                 sum(first != second for first, second in record.duplicates),
             )
         )
+    near = record.section("dataset").get("near_duplicates") or {}
+    if near.get("found"):
+        sentences.append(
+            to_sentence(
+                "{} pairs of clips sound nearly the same, {} of them in two parts"
+                " (near_duplicates.csv).",
+                near["found"],
+                near.get("across_splits", "?"),
+            )
+        )
     sentences.append(Markdown("The clips of each part are listed in `splits/`."))
     return sentences
 
@@ -157,7 +167,14 @@ def make_limits(record: RunRecord) -> Sentences:
 
 
 def _limit_by_leaks(record: RunRecord) -> Sentences:
-    """Warn of test clips whose sound is in training too."""
+    """Warn of test clips whose sound is in training too, or may be."""
+    if record.settings.get("data", {}).get("streaming"):
+        return [
+            Markdown(
+                "The training clips were streamed: nobody compared their sound with that of the"
+                " test clips."
+            )
+        ]
     leaks = [one for one in record.duplicates if "test" in one and "train" in one]
     if not leaks or _are_duplicates_left_out(record):
         return []

@@ -18,6 +18,7 @@ from torch import nn
 
 from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.batches import Batch, Clips, TrainingPieces, collate_pieces
+from audio_cls.data.stream import StreamClips
 from audio_cls.errors import SettingError, TrainingError
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.learning import prepare_learning
@@ -60,7 +61,7 @@ def count_passes(cfg: TrainConfig, num_processes: int) -> int:
 
 
 def fit_batch(
-    cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, clips: Clips
+    cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, clips: Clips | StreamClips
 ) -> RunConfig:
     """Return the settings with a number for `--batch-size auto`. Call on every process.
 
@@ -72,6 +73,9 @@ def fit_batch(
     """
     if cfg.train.batch_size != "auto":
         return cfg
+    assert isinstance(
+        clips, Clips
+    )  # the settings refuse it with a stream, whose longest is unknown
     if is_sharded(accelerator):
         raise SettingError(
             "--batch-size auto tries a whole model on one device, and this one is sharded over"

@@ -25,10 +25,11 @@ from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.disk import flush_to_disk, replace_file
 
 POSITION_FILE = "position.json"
-OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs")
+OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs", "streamed")
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "README.md", "run_config.yaml",
     "results.json", "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
+    "duplicates.csv", "near_duplicates.csv",
 )  # fmt: skip
 FOUND_OUT = (  # section, setting, and its value while a run has yet to find it out
     ("data", "dataset_revision", None),
@@ -269,6 +270,26 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
             f"'{resume}' is no checkpoint: this run has {choices}. Or: --resume auto"
         )
     return path
+
+
+def check_same_processes(checkpoint: Path | None, num_processes: int) -> None:
+    """Refuse to go on with a streamed run on another number of processes.
+
+    What a process hears of a stream depends on how many share it: clips would be heard twice or
+    never. Each process left its random state in the checkpoint.
+
+    Raises:
+        RunFolderError: The checkpoint was written by another number of processes.
+    """
+    if checkpoint is None:
+        return
+    before = len(list(checkpoint.glob("random_states_*.pkl")))
+    if before != num_processes:
+        raise RunFolderError(
+            f"'{checkpoint}' was written by {before} processes, and this run has {num_processes}: a"
+            f" streamed run can only go on with as many. Launch it with --num_processes {before},"
+            " or choose another --output-dir."
+        )
 
 
 def save_run_config(folder: RunFolder, cfg: RunConfig, record: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -25,10 +26,17 @@ def clip_gradient(accelerator: Accelerator, model: nn.Module, max_norm: float) -
     return torch.as_tensor(norm if full is None else full())
 
 
+class Names(Protocol):
+    """What has the id of each training clip."""
+
+    def __getitem__(self, number: int) -> Any:  # noqa: ANN401 (an array of strings gives numpy's own)
+        """Return the id of one clip."""
+
+
 class Guard:
     """Counts the steps that were skipped because their loss or gradient was not finite."""
 
-    def __init__(self, accelerator: Accelerator, ids: list[str], position: Position) -> None:
+    def __init__(self, accelerator: Accelerator, ids: Names, position: Position) -> None:
         self.accelerator = accelerator
         self.ids = ids  # of the training clips, by number
         self.position = position  # counts `skipped` and `in_a_row`, over all starts

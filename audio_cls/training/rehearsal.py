@@ -41,7 +41,9 @@ def rehearse(cfg: RunConfig) -> Iterator[RunConfig]:
     most_train = max(FEWEST_CLIPS, STEPS * _count_step(cfg))
     data = dataclasses.replace(
         cfg.data,
-        max_train_samples=min(cfg.data.max_train_samples or most_train, most_train),
+        max_train_samples=None  # a stream is read no further than its steps go
+        if cfg.data.streaming
+        else min(cfg.data.max_train_samples or most_train, most_train),
         max_eval_samples=min(cfg.data.max_eval_samples or most_eval, most_eval),
         max_bad_share=1.0,  # of so few clips, one may be a tenth
     )
@@ -134,8 +136,9 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
     evaluations = math.ceil(steps / per_epoch)
     judged = (evaluations + 1) * clips["validation"] + clips["test"]
     decoding = found["dataset"]["decode_seconds"]
-    share = sum(clips.values()) / sum(part["num_examples"] for part in split.values())
-    sound = sum(part["seconds"] for part in split.values()) * share
+    decoded = {role: part for role, part in split.items() if part["seconds"] is not None}
+    share = sum(map(clips.__getitem__, decoded)) / sum(p["num_examples"] for p in decoded.values())
+    sound = sum(part["seconds"] for part in decoded.values()) * share
     estimate = Estimate(
         steps=steps,
         step_seconds=step_seconds,

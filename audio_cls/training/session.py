@@ -17,11 +17,11 @@ from torch import nn
 
 from audio_cls import __version__
 from audio_cls.config import OptimConfig, RunConfig
-from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
-from audio_cls.data.fillers import plan_epochs
+from audio_cls.data.batches import Clips, StepShape
+from audio_cls.data.feed import Dealing, Seat, make_feed
 from audio_cls.data.labels import Labels
 from audio_cls.data.source import Source
-from audio_cls.data.variety import make_augmenter
+from audio_cls.data.stream import StreamClips
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
@@ -41,6 +41,7 @@ from audio_cls.training.checkpoint import (
     Position,
     RunFolder,
     adopt_revisions,
+    check_same_processes,
     find_resume_point,
     open_run_folder,
     save_run_config,
@@ -122,7 +123,7 @@ def set_up_training(
     accelerator: Accelerator,
     folder: RunFolder,
     backbone: Backbone,
-    clips: Clips,
+    clips: Clips | StreamClips,
     judge: Judge,
 ) -> Training:
     """Put the cast of the loop together, and go back to where an interrupted run stood.
@@ -132,30 +133,26 @@ def set_up_training(
     set_threads(accelerator, count_parameters(backbone))
     passes = count_passes(cfg.train, accelerator.num_processes)
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
-    order = TrainingOrder(
-        plan_epochs(clips.labels, backbone.labels, cfg.data) or len(clips),
-        shape,
-        rank=accelerator.process_index,
-        seed=cfg.train.seed,
+    dealing = Dealing(
         draws=weigh_draws(clips.labels, cfg.optim),
         weights=weigh_clips(clips.labels, backbone.labels, cfg.optim),
     )
     workers = choose_num_workers(cfg.train.num_workers)
-    augmenter = make_augmenter(
-        cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
-    )
-    loader = make_training_loader(clips, backbone.encoder, cfg.audio, order, workers, augmenter)
+    seat = Seat(shape, accelerator.process_index, workers, folder.path)
+    feed = make_feed(clips, backbone.encoder, cfg, seat, backbone.labels, dealing)
     frozen = prepare_learning(backbone, cfg, accelerator.mixed_precision)
     optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
     model, optimizer = prepare_pair(accelerator, backbone.model, optimizer)
     average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
     resume_point = find_resume_point(folder, cfg.train.resume)
+    if cfg.data.streaming:
+        check_same_processes(resume_point, accelerator.num_processes)
     position = folder.restore(accelerator, resume_point) if resume_point else Position()
     progress = Progress(
         accelerator,
         folder.path / "summary.csv",
-        num_steps=count_steps(cfg, order),
+        num_steps=count_steps(cfg, feed.order),
         clips_per_step=shape.clips,
         log=cfg.train.log,
         read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
@@ -166,8 +163,8 @@ def set_up_training(
         accelerator=accelerator,
         model=model,
         optimizer=optimizer,
-        loader=loader,
-        order=order,
+        loader=feed.loader,
+        order=feed.order,
         clip_losses=make_loss(clips.labels, backbone.labels, cfg.optim),
         judge=judge,
         save_model=functools.partial(_save_best, accelerator, backbone, folder.path),
@@ -175,7 +172,7 @@ def set_up_training(
         progress=progress,
         position=position,
         average=average,
-        guard=Guard(accelerator, clips.ids.tolist(), position),
+        guard=Guard(accelerator, clips.ids, position),
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
         before_epoch=frozen.set_epoch,
         meter=EnergyMeter(cfg.train, accelerator),

@@ -132,6 +132,10 @@ LAYOUTS: dict[str, Callable[[HubServer, str], object]] = {
             TEST: one_file(language=([0, 1], ["Arabic", "Basque", "Breton"])),
         }
     ),
+    "silky1708/VoxLingua107-Top-10": seed_main({TRAIN: one_file(label=([0, 1], ["en", "de"]))}),
+    "pollen-robotics/speech-commands-v0.02": seed_main(
+        {TRAIN: one_file(label=([0, 1], ["yes", "no"]))}
+    ),
     "mteb/voxlingua107-top10": seed_main({TRAIN: one_file(label=([0, 1], ["en", "de"]))}),
     "fixie-ai/common_voice_17_0": seed_main({**VOICE_CARD, **COMMON_VOICE}),
     "fixie-ai/common_voice_17_0-all": seed_main({**VOICE_CARD, **COMMON_VOICE}),

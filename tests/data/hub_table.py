@@ -51,6 +51,8 @@ CASES = [
     Case("google/fleurs-cut", {"dataset_config": "all"}, "lang_id", ("af_za", "am_et")),
     Case("speechbrain/common_language", {}, "language", ("Arabic", "Basque")),
     Case("mteb/commonlanguage-lang-mini", {}, "language", ("Arabic", "Basque", "Breton")),
+    Case("silky1708/VoxLingua107-Top-10", {}, "label", ("en", "de")),
+    Case("pollen-robotics/speech-commands-v0.02", {}, "label", ("yes", "no")),
     Case("mteb/voxlingua107-top10", {}, "label", ("en", "de")),
     Case("fixie-ai/common_voice_17_0", {"dataset_config": "en"}, advice="age, gender, accent"),
     Case("fixie-ai/common_voice_17_0-all", {"dataset_config": "all"}, "locale", ("de", "en")),

@@ -258,6 +258,20 @@ def test_a_table_is_decoded_row_for_row() -> None:
     np.testing.assert_array_equal(decoded[0]["wave"], decode_wave(clips[0], None, 8_000))
 
 
+def test_equal_sounds_share_a_hash_whatever_file_they_came_from() -> None:
+    tone = soundfile.read(io.BytesIO(encode_sound(make_tone(440, 0.1), 16_000)), dtype="int16")[0]
+    louder = tone.copy()
+    louder[700] += 1
+    clips = [encode_sound(tone, 16_000), encode_sound(tone, 16_000, format="FLAC"), b"no sound"]
+    clips += [encode_sound(louder, 16_000), encode_sound(tone[:-1], 16_000)]
+    one, same, none, other, shorter = decode_clips(make_table(clips), "audio", 16_000, "hashes")[
+        "hash"
+    ][:]
+    assert one == same and len(one) == 32
+    assert none == ""
+    assert len({one, other, shorter}) == 3
+
+
 def test_an_empty_table_is_decoded_to_an_empty_table() -> None:
     table = make_table([encode_sound(make_tone(440, 0.1), 16_000)]).select([])
     assert len(decode_clips(table, "audio", 8_000, "empty-table")) == 0
@@ -351,3 +365,9 @@ def test_clips_are_named_by_their_files_where_those_are_unique() -> None:
     for names in (["x/1.wav", "y/1.wav"], ["1.wav", None]):
         same = {"train": make(names), "test": make(["3.wav"])}
         assert read_clip_ids(same, "audio").tolist() == ["train/0", "train/1", "test/0"]
+
+
+def test_clips_without_a_path_are_named_by_their_file_column() -> None:
+    clip = encode_sound(make_tone(300, 0.1), 16_000)
+    table = make_table([clip, clip], file=["/home/x/a.wav", "/home/x/b.wav"])
+    assert read_clip_ids({"train": table}, "audio").tolist() == ["a.wav", "b.wav"]

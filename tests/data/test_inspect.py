@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from datasets import ClassLabel
 from sounds import encode_sound, make_noise, make_table, make_tone
 
@@ -112,6 +113,28 @@ def test_bad_silent_and_repeated_clips_are_named(inspection: Inspection) -> None
     assert (twice["num_clips"], twice["num_across_splits"]) == (2, 1)
     assert {"ids": ["train/0", "train/10"], "splits": ["train", "train"]} in twice["groups"]
     assert {"ids": ["train/5", "test/0"], "splits": ["train", "test"]} in twice["groups"]
+
+
+def test_near_duplicates_are_told_in_text_in_json_and_on_the_page(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    waves = [soxr.resample(rng.normal(0, 0.1, 1_500 + 100 * n), 1_000, 8_000) for n in range(6)]
+    coded = encode_sound(soxr.resample(waves[2], 8_000, 22_050) / 2, 22_050, format="OGG")
+    clips = [encode_sound(wave, 8_000) for wave in waves]
+    (tmp_path / "data").mkdir()
+    for split, own in (("train", clips), ("test", [coded, encode_sound(waves[0] / 4, 8_000)])):
+        table = make_table(own, kind=["a", "b"] * (len(own) // 2))
+        table.to_parquet(str(tmp_path / "data" / f"{split}-00000-of-00001.parquet"))
+    found = open_inspection(DataConfig(dataset=str(tmp_path), label_column="kind"))
+    assert len(list(found.read())) == 1
+    summary = summarize(found)
+    near = summary["near_duplicates"]
+    assert (near["num_pairs"], near["num_across_splits"]) == (2, 2)
+    assert [pair["ids"] for pair in near["pairs"]] == [["train/0", "test/1"], ["train/2", "test/0"]]
+    assert all(0.95 <= pair["likeness"] <= 1 for pair in near["pairs"])
+    assert "train/2 ~ test/0" in format_summary(summary)
+    assert json.loads(json.dumps(summary))["near_duplicates"] == near
+    write_page(tmp_path / "page.html", summary, found)
+    assert "train/2 ~ test/0 (train, test" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_groups_in_several_splits_are_found_without_being_asked_for(inspection: Inspection) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset, Features, List, Value, load_from_disk
 from hub_datasets import load, write_clips
 from hub_server import HubServer
 
@@ -18,7 +17,6 @@ from audio_cls.data.leaks import (
     announce_duplicates,
     drop_duplicates,
     find_duplicates,
-    hash_waves,
     is_same_dataset,
     save_duplicates,
     warn_if_heard,
@@ -34,38 +32,6 @@ def find(hashes: str, **parts: list[int]) -> list[Duplicate]:
     letters = np.array(["" if letter == "-" else letter for letter in hashes])
     rows = {name: np.array(own, dtype=np.int64) for name, own in parts.items()}
     return find_duplicates(rows, letters, IDS, LABELS)
-
-
-def make_waves(waves: list[list[float] | None]) -> Dataset:
-    """Make a table of decoded clips."""
-    return Dataset.from_dict({"wave": waves}, features=Features({"wave": List(Value("float32"))}))
-
-
-def test_equal_waves_have_equal_hashes_and_no_sound_has_none() -> None:
-    hashes = hash_waves(make_waves([[0.1, 0.2], [0.2, 0.1], [0.1, 0.2], [], [0.1, 0.2, 0.0]]))
-    assert hashes[0] == hashes[2] and hashes[3] == ""
-    assert len({hashes[0], hashes[1], hashes[4]}) == 3 and len(hashes[0]) == 32
-
-
-def test_hashes_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = make_waves([[0.5], [0.25]])
-    first = hash_waves(table)
-    monkeypatch.setattr("audio_cls.data.leaks._hash_batch", None)
-    assert hash_waves(table).tolist() == first.tolist()
-
-
-def test_hashes_of_a_cache_file_are_those_of_memory(tmp_path: Path) -> None:
-    waves = [[number / 100] * number for number in range(100)]
-    make_waves(waves).save_to_disk(tmp_path / "waves", num_shards=3)
-    stored = load_from_disk(str(tmp_path / "waves"))
-    assert len(stored.cache_files) == 3
-    assert hash_waves(stored).tolist() == hash_waves(make_waves(waves)).tolist()
-
-
-def test_hashes_of_a_selection_are_its_own() -> None:
-    table = make_waves([[0.5], [0.25], [0.125]])
-    every = hash_waves(table)
-    assert hash_waves(table.select([2, 0])).tolist() == [every[2], every[0]]
 
 
 def test_test_keeps_its_clips_then_validation() -> None:

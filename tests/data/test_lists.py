@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hub_server import HubServer
 
+from audio_cls.data import lists as room
+from audio_cls.data.known import KNOWN_LISTS, KnownLists, name_gtzan_clip
 from audio_cls.data.lists import load_lists, match_ids
 from audio_cls.errors import DatasetError
 
@@ -113,3 +115,30 @@ def test_listed_clips_that_are_not_there_are_counted(caplog: pytest.LogCaptureFi
 def test_a_clip_in_two_lists_is_refused() -> None:
     with pytest.raises(DatasetError, match="'a' is listed twice, in train and in test"):
         match_ids({"train": ["a", "b"], "test": ["a"]}, np.array(["a", "b"]))
+
+
+def test_gtzans_lists_have_a_name_and_are_checked(
+    one_hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"train": "      30\n     555\n", "valid": "     1\n", "test": "    13\n  1000"}
+    one_hub.seed("models", "lists/faults", {f"{k}_filtered.txt": v for k, v in names.items()})
+    address = f"{one_hub.url}/lists/faults/resolve/main/{{split}}_filtered.txt"
+    sha256 = hashlib.sha256(b"30\n555\n1\n13\n1000\n").hexdigest()
+    known = KnownLists(address, sha256, name_gtzan_clip)
+    monkeypatch.setattr(room, "KNOWN_LISTS", {"gtzan-fault-filtered": known})
+    lists = load_lists("gtzan-fault-filtered", None)
+    assert lists.ids == {
+        "train": ["blues.00029", "jazz.00054"],
+        "validation": ["blues.00000"],
+        "test": ["blues.00012", "rock.00099"],
+    }
+    ids = np.array(["blues.00012.wav", "blues.00029.wav", "blues.00000.wav", "rock.00099.wav"])
+    assert match_ids(lists.ids, ids)["test"].tolist() == [0, 3]
+    one_hub.seed("models", "lists/faults", {"test_filtered.txt": "14\n"})
+    with pytest.raises(DatasetError, match=f"not {sha256}"):
+        load_lists("gtzan-fault-filtered", None)
+
+
+def test_known_lists_are_pinned() -> None:
+    for known in KNOWN_LISTS.values():
+        assert len(known.sha256) == 64 and "/master/" not in known.address

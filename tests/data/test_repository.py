@@ -16,9 +16,9 @@ from hub_server import HubServer
 from hub_table import CASES, Case
 
 from audio_cls.config import DataConfig
+from audio_cls.data.copies import KNOWN_COPIES, suggest_copy
 from audio_cls.data.labels import find_label_column, read_labels
 from audio_cls.data.prepare import pool_clips
-from audio_cls.data.repository import KNOWN_COPIES, suggest_copy
 from audio_cls.data.splits import make_splits
 from audio_cls.errors import DatasetError
 

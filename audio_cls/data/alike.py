@@ -1,0 +1,46 @@
+"""Which clips of an inspection are the same sound, and which are nearly: counts and first names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audio_cls.data.faults import SILENT_PEAK
+from audio_cls.data.inspect import Inspection
+
+LISTED = 20  # clips named one by one
+
+
+def describe_duplicates(inspection: Inspection, good: list[int]) -> dict[str, Any]:
+    """Find clips with the same samples; silence of one length is no duplicate."""
+    same: dict[str, list[int]] = {}
+    for row in good:
+        if inspection.notes[row].peak >= SILENT_PEAK:
+            same.setdefault(inspection.notes[row].hash, []).append(row)
+    groups = [rows for rows in same.values() if len(rows) > 1]
+    across = [rows for rows in groups if len({str(inspection.split_of[r]) for r in rows}) > 1]
+    return {
+        "num_clips": sum(len(rows) - 1 for rows in groups),
+        "num_across_splits": sum(len(rows) - 1 for rows in across),
+        "groups": [
+            {
+                "ids": [str(inspection.ids[row]) for row in rows],
+                "splits": [str(inspection.split_of[row]) for row in rows],
+            }
+            for rows in groups[:LISTED]
+        ],
+    }
+
+
+def describe_near_pairs(inspection: Inspection) -> dict[str, Any]:
+    """Count the pairs of near duplicates and name the first, those across splits before others."""
+    pairs: list[dict[str, Any]] = [
+        {
+            "ids": [str(inspection.ids[row]) for row in (one, two)],
+            "splits": [str(inspection.split_of[row]) for row in (one, two)],
+            "likeness": round(likeness, 4),
+        }
+        for one, two, likeness in inspection.find_near_pairs()
+    ]
+    pairs.sort(key=lambda pair: len(set(pair["splits"])) == 1)
+    across = sum(len(set(pair["splits"])) > 1 for pair in pairs)
+    return {"num_pairs": len(pairs), "num_across_splits": across, "pairs": pairs[:LISTED]}

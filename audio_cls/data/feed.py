@@ -1,0 +1,94 @@
+"""What the training loop is fed: the order of the clips, and the loader over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from audio_cls.config import RunConfig
+from audio_cls.data.batches import (
+    Batch,
+    Encode,
+    StepShape,
+    TrainingOrder,
+    make_training_loader,
+)
+from audio_cls.data.clips import Clips
+from audio_cls.data.fillers import plan_epochs
+from audio_cls.data.flow import StreamOrder
+from audio_cls.data.spool import FOLDER, Spool
+from audio_cls.data.stream import StreamClips, make_stream_loader
+from audio_cls.data.variety import make_augmenter
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One process's batches, epoch by epoch."""
+
+    order: TrainingOrder
+    loader: DataLoader[Batch]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a process sits among the others, and what it may use."""
+
+    shape: StepShape  # how many clips make a step
+    rank: int  # this process's number
+    num_workers: int  # its loader processes
+    folder: Path  # of the run, where faults of streamed clips are noted
+
+
+@dataclass(frozen=True)
+class Dealing:
+    """How often each clip on this disk comes up, and what it weighs."""
+
+    draws: NDArray[np.float64] | None = None  # (N,), in proportion; None for each once
+    weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None for 1
+
+
+def make_feed(
+    clips: Clips | StreamClips,
+    encode: Encode,
+    cfg: RunConfig,
+    seat: Seat,
+    labels: Sequence[str],
+    dealing: Dealing,
+) -> Feed:
+    """Make order and loader for clips on this disk, or for streamed ones.
+
+    Args:
+        clips: The training clips.
+        encode: What makes model inputs of waves.
+        cfg: Settings of sound, variation, seed and buffer.
+        seat: Which process asks.
+        labels: Names of the L labels.
+        dealing: Of clips on this disk; streamed ones come up once a pass and weigh the same.
+    """
+    augmenter = make_augmenter(cfg.augment, clips.sampling_rate, len(labels), encode)
+    seed, workers = cfg.train.seed, seat.num_workers
+    if isinstance(clips, Clips):
+        order = TrainingOrder(
+            plan_epochs(clips.labels, labels, cfg.data) or len(clips),
+            seat.shape,
+            rank=seat.rank,
+            seed=seed,
+            draws=dealing.draws,
+            weights=dealing.weights,
+        )
+        loader = make_training_loader(clips, encode, cfg.audio, order, workers, augmenter)
+        return Feed(order, loader)
+    flow = StreamOrder(
+        clips.shards,
+        seat.shape,
+        rank=seat.rank,
+        seed=seed,
+        buffer=cfg.data.shuffle_buffer,
+        spool=Spool(seat.folder / FOLDER, seat.rank, clips.cfg),
+    )
+    return Feed(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))

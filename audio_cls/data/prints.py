@@ -1,0 +1,197 @@
+"""Fingerprints of sound: what stays when a clip is encoded again, scaled, resampled or trimmed.
+
+A fingerprint is a small picture: the level of `BANDS` bands between 150 and 3400 Hz every 16 ms of
+the middle of the clip, on a scale that ends 50 dB below the loudest point. Whom to compare is found
+by a k-d tree over summaries of the pictures, so that N clips take about N log N. Where two
+pictures, one moved along the other in time, correlate by `ALIKE`, the waves themselves must
+correlate by `SAME`: two takes of one word have one picture, but not one wave.
+
+Measured with this version: copies of some clips were put beside all originals of their set, and the
+share that was found is told. The thresholds were chosen on digits (3,000 takes by six speakers of
+0.4 s; 150 copies) and music (80 pieces of 30 s; 20 copies); these two therefore flatter. Speech
+(180 clips of 1.3 s; 45 copies) and mixtures (400 of tones, noise and pieces of that speech, 1 to
+6 s; 50 copies) were never looked at before:
+
+    copy                              digits    music     speech    mixtures
+    mp3, ogg, a quarter as loud       100 %     100 %     100 %     100 %
+    by way of 8 kHz                   100 %     100 %     100 %     100 %
+    first 10 % (at most 0.25 s) off    97 %     100 %      98 %      96 %
+    last 10 % (at most 0.25 s) off    100 %     100 %     100 %      98 %
+    22 kHz, mp3, half as loud, cut     99 %     100 %      98 %      96 %
+
+No copy was taken for one of another original. Two pairs of originals were, both of mixtures, which
+may hold one piece of speech in common; no digit, piece of music or clip of speech was.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KDTree
+
+from audio_cls.config import Hertz, Seconds
+
+Print = NDArray[np.uint8]  # (F, BANDS)
+
+BANDS = 16
+LOWEST_HZ, HIGHEST_HZ = 150.0, 3400.0  # what a telephone, and any codec, lets through
+LOW_RATE: Hertz = 8_000  # the wave is brought near it by plain means of neighbours
+FRAME = 512  # samples at that rate: 64 ms
+HOP = 128
+SKIP = 2  # when two pictures are laid upon each other, of so many frames one is looked at
+MOST_SECONDS: Seconds = 3.0  # of the middle of a clip
+DEPTH = 5.0  # decades of power: 50 dB
+ALIKE = 0.9  # correlation of pictures from which waves are compared
+SAME = 0.95  # correlation of waves from which two clips are near duplicates
+MOST_LAG = 16  # of these, that one picture is moved along the other: half a second
+NEIGHBOURS = 8  # compared with each clip
+SUMMARY_SIZE = 12  # dimensions of the tree
+FEWEST_FRAMES = 5  # 0.13 s: of a shorter sound there is no picture to speak of
+
+
+def make_print(wave: NDArray[np.float32], sampling_rate: Hertz) -> Print:
+    """Draw the picture of a wave (T,); shape (F, BANDS), (0, BANDS) for one too short or silent."""
+    middle, rate = _take_middle(wave, sampling_rate)
+    if len(middle) < FRAME:
+        return np.zeros((0, BANDS), np.uint8)
+    frames = np.lib.stride_tricks.sliding_window_view(middle, FRAME)[::HOP]
+    spectrum = np.fft.rfft(frames * _make_window(), axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2) @ _make_filters(rate)
+    loudest = float(power.max())
+    if loudest <= 0:
+        return np.zeros((0, BANDS), np.uint8)
+    levels = np.log10(np.maximum(power / loudest, 10**-DEPTH)) / DEPTH + 1
+    return np.asarray((255 * levels).round(), dtype=np.uint8)
+
+
+def find_alike(
+    prints: Sequence[Print], read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz
+) -> list[tuple[int, int, float]]:
+    """List the pairs of near duplicates.
+
+    Args:
+        prints: A picture a clip; one of fewer than FEWEST_FRAMES frames is like no other.
+        read_wave: Gives the wave (T,) of a clip by its place in `prints`.
+        sampling_rate: Of the waves, in Hz.
+
+    Returns:
+        Two places in `prints`, the smaller first, and the correlation of their waves.
+    """
+    rows = [row for row, own in enumerate(prints) if len(own) >= FEWEST_FRAMES]
+    if len(rows) < 2:
+        return []
+    summaries = np.stack([summarize_print(prints[row]) for row in rows])
+    size = min(SUMMARY_SIZE, *summaries.shape)
+    points = PCA(size, random_state=0).fit_transform(summaries)
+    _, near = KDTree(points).query(points, k=min(NEIGHBOURS + 1, len(rows)))
+    pairs = {
+        (min(place, int(other)), max(place, int(other)))
+        for place, own in enumerate(near)
+        for other in own
+        if other != place
+    }
+    found = []
+    for first, second in sorted(pairs):
+        one, two = rows[first], rows[second]
+        if compare_prints(prints[one], prints[two]) >= ALIKE:
+            likeness = compare_waves(read_wave(one), read_wave(two), sampling_rate)
+            if likeness >= SAME:
+                found.append((one, two, likeness))
+    return found
+
+
+def summarize_print(own: Print) -> NDArray[np.float32]:
+    """Return means, spreads and changes of the bands, loud frames counting most: (3 * BANDS,)."""
+    levels = own.astype(np.float32) / 255
+    weights = levels.mean(axis=1) ** 2 + 1e-6
+    weights /= weights.sum()
+    mean = weights @ levels
+    spread = np.sqrt(weights @ (levels - mean) ** 2)
+    change = weights[1:] @ np.abs(np.diff(levels, axis=0))
+    return np.concatenate([mean - mean.mean(), spread, change])
+
+
+def compare_prints(first: Print, second: Print) -> float:
+    """Return the largest correlation of two pictures over shifts in time, -1 to 1.
+
+    At each shift at least two thirds of the shorter picture lie upon the other.
+    """
+    one, two = (own[::SKIP].astype(np.float32) for own in (first, second))
+    if len(one) > len(two):
+        one, two = two, one
+    least = max(FEWEST_FRAMES // SKIP + 1, -(-2 * len(one) // 3))
+    best = -1.0
+    slack = (len(two) - len(one)) // 2
+    for lag in range(-MOST_LAG, len(two) - len(one) + MOST_LAG + 1):
+        if not -MOST_LAG <= lag - slack <= MOST_LAG + slack:
+            continue
+        start, stop = max(0, -lag), min(len(one), len(two) - lag)
+        if stop - start >= least:
+            best = max(best, _correlate(one[start:stop], two[start + lag : stop + lag]))
+    return best
+
+
+def compare_waves(
+    first: NDArray[np.float32], second: NDArray[np.float32], sampling_rate: Hertz
+) -> float:
+    """Return the largest correlation of the middles of two waves over shifts in time, 0 to 1.
+
+    Polarity does not matter, nor what lies above half of LOW_RATE.
+    """
+    factor = max(1, sampling_rate // LOW_RATE)
+    other = _take_middle(second, sampling_rate)[0]
+    # A copy may begin between two of the means that are left at the low rate.
+    shifted = (_take_middle(first[shift:], sampling_rate)[0] for shift in range(factor))
+    return max(_correlate_waves(own, other) for own in shifted)
+
+
+def _correlate_waves(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    """Return the correlation of two waves at the shift where it is largest, 0 to 1."""
+    size = 2 ** (len(one) + len(two)).bit_length()  # room for every shift
+    products = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(two, size)), size)
+    lag = int(np.abs(products).argmax())
+    lag = lag if lag < len(one) else lag - size  # how much later `one` has what `two` has
+    one, two = one[max(0, lag) :], two[max(0, -lag) :]
+    both = min(len(one), len(two))
+    one, two = one[:both], two[:both]
+    scale = float(np.sqrt((one @ one) * (two @ two)))
+    return abs(float(one @ two)) / scale if scale > 0 else 0.0
+
+
+def _take_middle(
+    wave: NDArray[np.float32], sampling_rate: Hertz
+) -> tuple[NDArray[np.float32], Hertz]:
+    """Return the middle of a wave and its rate, brought near LOW_RATE by means of neighbours."""
+    factor = max(1, sampling_rate // LOW_RATE)
+    most = round(MOST_SECONDS * sampling_rate)
+    start = max(0, (len(wave) - most) // 2)
+    middle = wave[start : start + most]
+    whole = len(middle) // factor * factor
+    middle = np.sum([middle[n:whole:factor] for n in range(factor)], axis=0) / np.float32(factor)
+    return middle - middle.mean() if len(middle) else middle, sampling_rate // factor
+
+
+def _correlate(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    one, two = one - one.mean(), two - two.mean()
+    scale = float(np.sqrt((one * one).sum() * (two * two).sum()))
+    return float((one * two).sum()) / scale if scale > 0 else -1.0
+
+
+@functools.cache
+def _make_window() -> NDArray[np.float32]:
+    return np.hanning(FRAME).astype(np.float32)
+
+
+@functools.cache
+def _make_filters(rate: Hertz) -> NDArray[np.float32]:
+    """Return which bins make which band, on a mel scale: (FRAME // 2 + 1, BANDS)."""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(FRAME, 1 / rate)[:, None]
+    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.asarray(np.clip(np.minimum(rise, fall), 0, None), dtype=np.float32)

@@ -1,0 +1,92 @@
+"""What the Hub said before, for when it cannot be asked: commits, files and opened tables.
+
+Written beside the cache of `datasets` whenever the Hub answers, and read only when it does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import datasets
+from datasets import Dataset, concatenate_datasets
+
+Tables = dict[str, Dataset]
+
+
+def keep_info(key: str, info: Any) -> None:  # noqa: ANN401 (untyped upstream)
+    """Keep what the Hub said of a data set. Writes the cache."""
+    card = info.card_data
+    _keep(
+        f"info/{key}",
+        {
+            "sha": info.sha,
+            "files": [entry.rfilename for entry in info.siblings or []],
+            "license": card.get("license") if card is not None else None,
+        },
+    )
+
+
+def recall_info(key: str) -> Any:  # noqa: ANN401 (stands for an untyped one)
+    """Return what the Hub said of a data set, or None when it was never asked."""
+    kept = _recall(f"info/{key}")
+    if kept is None:
+        return None
+    return SimpleNamespace(
+        sha=kept["sha"],
+        siblings=[SimpleNamespace(rfilename=name) for name in kept["files"]],
+        card_data={"license": kept["license"]},
+        gated=False,
+    )
+
+
+def load_kept(key: str, load: Callable[[], Tables]) -> Tables:
+    """Open tables that lie in the cache by the same key, else load them and keep where they lie.
+
+    Args:
+        key: What identifies the tables, their commit included.
+        load: Makes the tables; what it makes is kept when it lies in files whole.
+    """
+    files = _recall(f"tables/{key}")
+    if files is not None and all(Path(file).is_file() for own in files.values() for file in own):
+        return {
+            split: concatenate_datasets([Dataset.from_file(file) for file in own])
+            for split, own in files.items()
+        }
+    tables = load()
+    lying = {split: [file["filename"] for file in t.cache_files] for split, t in tables.items()}
+    if all(lying.values()) and all(table._indices is None for table in tables.values()):
+        _keep(f"tables/{key}", lying)
+    return tables
+
+
+def list_kept(key: str, ask: Callable[[], list[str]]) -> list[str]:
+    """Return names that the Hub gave before for the same key, else ask it and keep the answer."""
+    names = _recall(f"names/{key}")
+    if names is None:
+        names = ask()
+        _keep(f"names/{key}", names)
+    return [str(name) for name in names]
+
+
+def _locate(key: str) -> Path:
+    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    return Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "hub" / name
+
+
+def _keep(key: str, value: object) -> None:
+    path = _locate(key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(value), "utf-8")
+    part.replace(path)
+
+
+def _recall(key: str) -> Any:  # noqa: ANN401 (what JSON holds)
+    path = _locate(key)
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None

@@ -1,0 +1,131 @@
+"""The order of streamed clips: each once in a pass, on any number of processes and shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import Features, Value
+
+from audio_cls.config import DataConfig
+from audio_cls.data.batches import Batch, Key, StepShape
+from audio_cls.data.flow import STREAMS, StreamOrder
+from audio_cls.data.shards import Shards
+from audio_cls.data.spool import Fault, Spool, StreamBatch, read_faults
+
+
+def make_shards(sizes: Sequence[int]) -> Shards:
+    """Make an index of row groups of these sizes, a file each."""
+    groups = np.array([(place, 0) for place in range(len(sizes))])
+    begins = np.concatenate([[0], np.cumsum(sizes)])
+    files = tuple(f"{n}.parquet" for n in range(len(sizes)))
+    return Shards(files, groups, begins, Features({"a": Value("int64")}), "train")
+
+
+def deal(
+    sizes: Sequence[int], processes: int, *, batch_size: int = 4, passes: int = 1, epoch: int = 0
+) -> list[list[list[Key]]]:
+    """Return the batches of each process in one epoch."""
+    shape, dealt = StepShape(batch_size, passes, processes), []
+    for rank in range(processes):
+        order = StreamOrder(make_shards(sizes), shape, rank=rank, seed=3, buffer=64)
+        order.epoch = epoch
+        dealt.append(list(order))
+    return dealt
+
+
+SHAPES = [
+    ([100, 100, 100], 2, 1),
+    ([7, 1, 30], 2, 1),
+    ([5], 2, 1),
+    ([3], 2, 2),
+    ([1] * 50, 3, 2),
+    ([1000, 3, 3], 4, 3),
+    ([33], 1, 1),
+]
+
+
+@pytest.mark.parametrize(("sizes", "processes", "passes"), SHAPES)
+def test_every_clip_is_heard_once_in_a_pass(sizes: list[int], processes: int, passes: int) -> None:
+    dealt = deal(sizes, processes, passes=passes)
+    heard = [key[1] for own in dealt for batch in own for key in batch if key[2] > 0]
+    assert sorted(heard) == list(range(sum(sizes)))
+
+
+@pytest.mark.parametrize(("sizes", "processes", "passes"), SHAPES)
+def test_no_process_waits_for_another_and_a_step_is_a_plain_mean(
+    sizes: list[int], processes: int, passes: int
+) -> None:
+    dealt = deal(sizes, processes, passes=passes)
+    order = StreamOrder(
+        make_shards(sizes), StepShape(4, passes, processes), rank=0, seed=3, buffer=64
+    )
+    assert {len(own) for own in dealt} == {order.num_batches}
+    assert sum(order.passes_of(step) for step in range(order.steps_per_epoch)) == order.num_batches
+    for step in range(order.steps_per_epoch):
+        batches = range(step * passes, step * passes + order.passes_of(step))
+        keys = [key for own in dealt for batch in batches for key in own[batch]]
+        assert sum(key[2] for key in keys) == pytest.approx(1)
+        assert all(own[batch] for own in dealt for batch in batches)
+
+
+def test_three_shards_starve_none_of_two_processes_with_two_workers() -> None:
+    dealt = deal([120, 120, 120], 2)
+    for own in dealt:
+        for worker in range(2):  # a loader deals batches to its workers in turn
+            clips = [key[1] for batch in own[worker::2] for key in batch]
+            assert len(clips) == 90
+
+
+def test_a_worker_keeps_to_its_own_row_groups() -> None:
+    (own,) = deal([10] * 40, 1)
+    groups = [{key[1] // 10 for batch in own[w::2] for key in batch} for w in range(2)]
+    assert len(groups[0] & groups[1]) <= STREAMS - 1
+
+
+def test_the_order_is_shuffled_anew_each_epoch_and_equal_for_equal_seeds() -> None:
+    first, again, other = (deal([50, 50, 50, 50], 1, epoch=epoch)[0] for epoch in (0, 0, 1))
+    numbers = [key[1] for batch in first for key in batch]
+    assert first == again
+    assert numbers != sorted(numbers) and numbers != [k[1] for batch in other for k in batch]
+    assert {batch[0][0] for batch in other} == {1}
+
+
+def test_a_buffer_is_all_that_a_clip_can_move() -> None:
+    order = StreamOrder(
+        make_shards([100] * 8), StepShape(4, 1, 1), rank=0, seed=0, buffer=40
+    )  # 10 clips for each of 4 streams
+    own = order.order_stream(0, 1)
+    groups = [set((own[start : start + 10] // 100).tolist()) for start in range(0, 200, 10)]
+    assert all(len(found) == 1 for found in groups)
+    assert own.tolist() != sorted(own.tolist())
+
+
+def test_a_pass_goes_on_where_it_stopped() -> None:
+    shards, shape = make_shards([31, 17, 60]), StepShape(4, 3, 1)
+    whole = list(StreamOrder(shards, shape, rank=0, seed=1, buffer=32))
+    rest = StreamOrder(shards, shape, rank=0, seed=1, buffer=32)
+    rest.first_step = 4
+    assert list(rest) == whole[12:]
+
+
+def make_batch(number: int, *faults: tuple[int, Fault]) -> Batch:
+    """Make a batch of one clip."""
+    one = torch.tensor([number])
+    return StreamBatch({}, one, one, one.float(), faults)
+
+
+def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> None:
+    shards, shape = make_shards([8]), StepShape(1, 1, 1)
+    for epoch in range(2):
+        spool = Spool(tmp_path / "s", 0, DataConfig(max_bad_share=0.5))
+        order = StreamOrder(shards, shape, rank=0, seed=0, buffer=4, spool=spool)
+        order.epoch = epoch
+        batches = [make_batch(n, (n, Fault(f"c{n}", "empty"))) for n in (5, 2)]
+        steps = order.group_steps(batches + [make_batch(0)] * 6)
+        assert len(list(steps)) == 8
+    assert read_faults(tmp_path / "s") == {"c2": "empty", "c5": "empty"}
+    assert read_faults(tmp_path / "none") == {}

@@ -1,0 +1,101 @@
+"""Copies that are encoded, scaled, resampled or trimmed are found; other sounds are not."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from sounds import Wave, encode_sound
+
+from audio_cls.data.prints import BANDS, compare_waves, find_alike, make_print
+
+RATE = 16_000
+
+
+def make_music(seed: int, seconds: float = 2.0) -> Wave:
+    """Make notes of random pitch, length and loudness, with overtones."""
+    rng, parts = np.random.default_rng(seed), []
+    while sum(map(len, parts)) < seconds * RATE:
+        time = np.arange(int(rng.uniform(0.08, 0.3) * RATE)) / RATE
+        hz = rng.uniform(200, 900)
+        note = sum(np.sin(2 * np.pi * hz * n * time) / n for n in (1, 2, 3))
+        parts.append(rng.uniform(0.05, 0.25) * note * np.exp(-4 * time))
+    return np.concatenate(parts)[: round(seconds * RATE)].astype(np.float32)
+
+
+def encode_again(wave: Wave, rate: int, kind: str) -> Wave:
+    """Write a wave in a lossy format and read it back at RATE."""
+    coded = encode_sound(soxr.resample(wave, RATE, rate), rate, format=kind)
+    read, _ = soundfile.read(io.BytesIO(coded), dtype="float32")
+    return np.asarray(soxr.resample(read, rate, RATE), dtype=np.float32)
+
+
+COPIES = {
+    "mp3": lambda wave: encode_again(wave, RATE, "MP3"),
+    "ogg at another rate": lambda wave: encode_again(wave, 22_050, "OGG"),
+    "softer": lambda wave: wave / 8,
+    "turned over": np.negative,
+    "through 8 kHz": lambda wave: soxr.resample(soxr.resample(wave, RATE, 8_000), 8_000, RATE),
+    "begins later": lambda wave: wave[3_000:],
+    "ends earlier": lambda wave: wave[:-3_000],
+    "with silence around": lambda wave: np.pad(wave, 2_000),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_is_found_and_nothing_else(kind: str) -> None:
+    waves = [make_music(seed) for seed in range(12)]
+    waves.append(np.asarray(COPIES[kind](waves[5]), dtype=np.float32))
+    prints = [make_print(wave, RATE) for wave in waves]
+    found = find_alike(prints, waves.__getitem__, RATE)
+    assert [pair[:2] for pair in found] == [(5, 12)]
+    assert 0.95 <= found[0][2] <= 1.0001
+
+
+def test_a_print_is_small_and_does_not_know_loudness() -> None:
+    wave = make_music(1, seconds=30)
+    own = make_print(wave, RATE)
+    assert own.shape[1] == BANDS and own.nbytes < 6_000
+    np.testing.assert_array_equal(own, make_print(wave / 16, RATE))
+
+
+def test_two_takes_of_one_melody_are_not_one_recording() -> None:
+    first, second = make_music(3), make_music(3)
+    second = second + np.random.default_rng(0).normal(0, 0.2, len(second)).astype(np.float32)
+    assert compare_waves(first, first, RATE) == pytest.approx(1, abs=1e-3)
+    assert compare_waves(first, second, RATE) < 0.95
+
+
+@pytest.mark.parametrize("wave", [np.zeros(0), np.zeros(8_000), np.ones(300)])
+def test_what_has_no_picture_is_like_nothing(wave: Wave) -> None:
+    prints = [make_print(wave.astype(np.float32), RATE)] * 2
+    assert find_alike(prints, lambda _: wave, RATE) == []
+    assert len(prints[0]) == 0
+
+
+def test_near_duplicates_are_told_and_kept_and_found_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_prepare import ids_of, run
+
+    for split, start in (("train", 0), ("validation", 20), ("test", 40)):
+        for number in range(6):
+            path = tmp_path / "set" / split / "ab"[number % 2] / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            wave = make_music(start + number, 0.6)
+            if (split, number) == ("test", 3):
+                wave = encode_again(make_music(1, 0.6), RATE, "MP3")
+            soundfile.write(path, wave, RATE)
+    _, _, _, clips = run(tmp_path / "set")
+    (pair,) = clips.near_pairs
+    assert {pair.id, pair.like} == {"train/b/1.wav", "test/b/3.wav"} and pair.is_leak
+    assert "1 pairs of clips sound nearly the same (1 across splits" in caplog.text
+    assert all(len(own) == 6 for own in ids_of(clips).values())
+    clips.save(tmp_path)
+    assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()
+    monkeypatch.setattr("audio_cls.data.near.find_alike", None)  # the second time reads the first
+    assert run(tmp_path / "set")[3].near_pairs == clips.near_pairs

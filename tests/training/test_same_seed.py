@@ -1,0 +1,115 @@
+"""One seed, one training: whatever the number of workers and processes, and after a pause."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+import torch
+from recorded import VARIED, Heard, record
+from tiny_models import write_tiny_checkpoint
+from tiny_runs import QUIET, make_config
+from tones import make_tone
+
+ROOT = Path(__file__).parents[2]
+STEPS_PER_EPOCH = 3  # 18 clips, 8 a step: the last step is short, and uneven on two processes
+SHARED: dict[str, Any] = {"epochs": 2, "max_seconds": 0.3, "learning_rate": 1e-3}
+FAMILIES = {"hubert": QUIET, "whisper": {"dropout": 0.0, "max_source_positions": 1500}}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return tones of two classes, all longer than the piece that is heard."""
+    root = tmp_path_factory.mktemp("clips")
+    for split, count in (("train", 18), ("validation", 4), ("test", 4)):
+        for number in range(count):
+            path = root / split / ("low", "high")[number % 2] / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tone = make_tone(300 + 900 * (number % 2), 0.5 + 0.02 * number, seed=number)
+            soundfile.write(path, tone, 16_000)
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """Return for each family where its parts are, for one process and for two."""
+    root = tmp_path_factory.mktemp("runs")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for family, quiet in FAMILIES.items():
+        write_tiny_checkpoint(family, root / family, **quiet)
+        found[family] = [
+            {"dataset": str(clips), "checkpoint": str(root / family), "run": str(root / name)}
+            for name in (f"{family}-one", f"{family}-two")
+        ]
+    return found
+
+
+@pytest.fixture(scope="module")
+def of_two(runs: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple[Heard, Any]]]:
+    """Return what each of two processes, with two workers each, heard and learnt."""
+    wanted = [{**own[1], **SHARED, "batch_size": 4, "num_workers": 2} for own in runs.values()]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    paths = [ROOT, ROOT / "tests", os.environ.get("PYTHONPATH", "")]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MASTER_PORT": port,
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+    }
+    words = [
+        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+        str(Path(__file__).with_name("recorded.py")), json.dumps(wanted),
+    ]  # fmt: skip
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {
+        family: [torch.load(f"{own[1]['run']}/heard-{rank}.pt") for rank in (0, 1)]
+        for family, own in runs.items()
+    }
+
+
+def assert_same(one: Heard, two: Heard) -> None:
+    """Compare what was heard of every clip in every epoch, bit for bit."""
+    assert one.keys() == two.keys()
+    for key, parts in one.items():
+        assert all(torch.equal(a, b) for a, b in zip(parts, two[key], strict=True)), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
+def test_workers_processes_and_a_pause_change_neither_crops_nor_variations(
+    family: str,
+    runs: dict[str, list[dict[str, Any]]],
+    of_two: dict[str, list[tuple[Heard, Any]]],
+    tmp_path: Path,
+) -> None:
+    places = [Path(runs[family][0][name]) for name in ("dataset", "checkpoint", "run")]
+    common = {**SHARED, **VARIED, "batch_size": 8}
+    whole, weights = record(make_config(*places, **common, num_workers=0))
+    assert len(whole) == 18 * 2
+    assert not torch.equal(whole[0, 5][0], whole[1, 5][0])  # another epoch is another crop
+    places[2] = tmp_path / "halves"
+    at = STEPS_PER_EPOCH + 1  # within the second epoch
+    first, half = record(make_config(*places, **common, num_workers=2), pause_at=at)
+    assert not all(torch.equal(weights[name], half[name]) for name in weights)
+    rest, again = record(make_config(*places, **common, num_workers=2, resume="auto"))
+    assert len(first) < len(whole) and set(first).isdisjoint(rest)
+    assert_same(whole, {**first, **rest})
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    (one, learnt), (two, _) = of_two[family]
+    assert set(one).isdisjoint(two) and len(one) >= len(two) > 0
+    assert_same(whole, {**one, **two})
+    for name, value in learnt.items():
+        if "k_proj.bias" not in name:  # its gradient is nothing but rounding
+            torch.testing.assert_close(value, weights[name], atol=1e-5, rtol=0, msg=name)
