@@ -36,6 +36,12 @@ from audio_cls.evaluation.tables import (
     tabulate_facts,
     tabulate_labels,
 )
+from audio_cls.evaluation.weakest import (
+    MANY_CLASSES,
+    list_weakest,
+    list_weakest_marks,
+    report_families,
+)
 from audio_cls.training.checkpoint import Position
 
 logger = logging.getLogger(__name__)
@@ -115,16 +121,22 @@ def report_scores(
 
 def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
     """Return what was right and wrong class by class; labels without a clip have no ranking."""
+    has_many = len(names) > MANY_CLASSES
     if not scores.is_multilabel:
+        families = report_families(scores, names)
         return {
             "per_class": tabulate_classes(scores.labels, scores.predictions, names),
             "top_confusions": list_confusions(scores, names),
+            **({"weakest_classes": list_weakest(scores, names)} if has_many else {}),
+            **({"families": families} if families is not None else {}),
         }
     untested = [name for name, own in zip(names, scores.labels.T, strict=True) if not own.any()]
     if untested:
         text = "No clip has %s: left out of the mean average precision."
         logger.warning(text, list_names(untested))
-    return {"per_class": tabulate_labels(scores, names), "untested_labels": untested}
+    table = tabulate_labels(scores, names)
+    weakest = {"weakest_classes": list_weakest_marks(table)} if has_many else {}
+    return {"per_class": table, "untested_labels": untested, **weakest}
 
 
 def _round_metric(name: str, value: float) -> float:

@@ -55,7 +55,7 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
         f"{50 * (high - low):.1f}",
         f"{low:.3f}",
         f"{high:.3f}",
-        f" {note}" if note else "",
+        Markdown(f" {escape(note)}") if note else "",
         THRESHOLDS if record.is_multilabel else "",
     )
 

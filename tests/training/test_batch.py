@@ -30,15 +30,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _hold(limit: int, patch: pytest.MonkeyPatch) -> list[int]:
     """Let memory run out above `limit` clips; return the sizes that were tried."""
     tried: list[int] = []
-    real = batch._train_copy
+    real = batch._train
 
-    def train_copy(held: Any, *others: Any) -> None:  # noqa: ANN401
+    def train(learner: Any, held: Any, *others: Any) -> None:  # noqa: ANN401
         tried.append(len(held.numbers))
         if tried[-1] > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        real(held, *others)
+        real(learner, held, *others)
 
-    patch.setattr(batch, "_train_copy", train_copy)
+    patch.setattr(batch, "_train", train)
     return tried
 
 
@@ -70,6 +70,18 @@ def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
     assert torch.equal(states[0], torch.get_rng_state())
     assert np.array_equal(states[1], np.random.get_state()[1])
     assert all(weight.grad is None for weight in backbone.model.parameters())
+
+
+def test_the_batch_is_tried_on_the_longest_pieces_however_short_they_may_be(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    lengths = []
+    for shortest in (None, 0.1):
+        cfg = make_config(tone_folder, checkpoint, tmp_path / "run", min_seconds=shortest)
+        clips, backbone = prepare(cfg)
+        tried = batch._collate_longest(4, cfg, backbone, clips.train)
+        lengths.append(tried.inputs["input_values"].shape[1])
+    assert lengths == [round(cfg.audio.piece_seconds * 16_000)] * 2
 
 
 def test_a_resumed_run_keeps_the_batch_it_began_with(
