@@ -7,9 +7,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+from accelerate.commands.launch import launch_command_parser
 
 from audio_cls.cli.table import rewrite
 from audio_cls.config import flag_name, iterate_settings
+from audio_cls.presets import list_presets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -17,10 +19,9 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md")
 
 
 def _list_commands(text: str) -> list[str]:
-    """Return the lines of all bash blocks."""
-    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if line.strip()]
+    """Return the lines of all bash blocks, those that go on after a backslash as one."""
+    blocks = re.findall(r"```bash\n(.*?)```", text.replace("\\\n", " "), flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
 def test_the_first_two_blocks_are_one_line_each_and_set_everything_up() -> None:
@@ -43,6 +44,23 @@ def test_every_command_names_files_and_flags_that_exist(path: Path) -> None:
         if "scripts/train.py" in words:
             given = words[words.index("scripts/train.py") + 1 :]
             assert {word for word in given if word.startswith("--")} <= flags, line
+
+
+@pytest.mark.parametrize("path", DOCUMENTS[1:], ids=lambda path: str(path.parent.name))
+def test_every_flag_that_an_example_speaks_of_exists(path: Path) -> None:
+    known = {flag_name(one.name) for one in iterate_settings()}
+    known |= {"--preset", "--show-preset", "--list-presets"}
+    known |= {name for action in launch_command_parser()._actions for name in action.option_strings}
+    spans = re.findall(r"`([^`]+)`", path.read_text("utf-8"))
+    named = {flag for span in spans for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)}
+    assert named
+    assert named <= known
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.parent.name))
+def test_presets_are_named_as_they_are(path: Path) -> None:
+    named = re.findall(r"--(?:show-)?preset ([a-z][\w-]*)(?![\w./])", path.read_text("utf-8"))
+    assert set(named) <= set(list_presets())
 
 
 def test_the_table_of_settings_is_up_to_date() -> None:

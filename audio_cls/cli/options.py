@@ -100,11 +100,14 @@ def _find_preset(name: str | None, dataset: str | None) -> Preset | None:
 
 
 def _list_strange(preset: Preset, typed: Mapping[str, Any]) -> set[str]:
-    """Name the settings of a preset that mean nothing for another data set than its own."""
-    own, given = preset.values.get("dataset"), typed.get("dataset")
-    if own is None or given in (None, own):
-        return set()
-    return {"dataset_config", "dataset_revision"} - preset.datasets.get(str(given), {}).keys()
+    """Name the settings of a preset that mean nothing for another data set than its own.
+
+    What the preset says of this very data set stays.
+    """
+    own, chosen = preset.values.get("dataset"), typed.get("dataset")
+    is_other = own is not None and chosen not in (None, own)
+    told = preset.datasets.get(str(chosen), {})
+    return {"dataset_config", "dataset_revision"} - told.keys() if is_other else set()
 
 
 def make_option(one: Setting) -> Callable[[Any], Any]:

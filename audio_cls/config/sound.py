@@ -22,6 +22,12 @@ class AudioConfig(Section):
         " hears, at most 30.",
         minimum=SHORTEST_CLIP,
     )
+    min_seconds: Seconds | None = setting(
+        None,
+        "Training pieces have a random length between this and --max-seconds, in seconds; default:"
+        " all --max-seconds.",
+        minimum=SHORTEST_CLIP,
+    )
     crop: Literal["random", "start"] = setting(
         "random", "Where a training piece is cut from a longer clip."
     )
@@ -45,6 +51,15 @@ class AudioConfig(Section):
     attention_mask: bool | None = setting(
         None, "Ask the extractor for a mask; default: what the extractor says."
     )
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and that the shortest piece is no longer than the longest."""
+        super().__post_init__()
+        if self.min_seconds is not None and self.min_seconds > self.piece_seconds:
+            raise SettingError(
+                f"--min-seconds {self.min_seconds:g} is longer than --max-seconds"
+                f" {self.piece_seconds:g}: give at most that, or '' for pieces of one length."
+            )
 
     @property
     def piece_seconds(self) -> Seconds:

@@ -26,7 +26,7 @@ from audio_cls.data.draws import HEARINGS, StepShape, count_before, draw_in_prop
 from audio_cls.data.fillers import EpochDraw
 from audio_cls.data.masking import Encode, FeatureMasker, Inputs
 from audio_cls.data.variety import Augmenter
-from audio_cls.data.windows import choose_crop, list_windows, seconds_to_samples
+from audio_cls.data.windows import choose_crop, choose_length, list_windows, seconds_to_samples
 
 __all__ = [
     "Batch",
@@ -99,6 +99,9 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         self.seed = seed
         self.augmenter = augmenter
         self.longest = seconds_to_samples(cfg.piece_seconds, clips.sampling_rate)
+        self.shortest = seconds_to_samples(
+            cfg.min_seconds or cfg.piece_seconds, clips.sampling_rate
+        )
 
     def __len__(self) -> int:
         """Count the clips."""
@@ -121,15 +124,16 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         return Piece(plan.vary(wave), label, number, weight, epoch)
 
     def _read(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
-        """Return the piece that, played at `speed`, lasts --max-seconds or as long as the clip."""
-        length, span = int(self.clips.lengths[number]), round(self.longest * speed)
+        """Return the piece that, played at `speed`, lasts its length, or as long as the clip."""
+        piece = choose_length(self.shortest, self.longest, rng)
+        length, span = int(self.clips.lengths[number]), round(piece * speed)
         start, stop = 0, min(length, span)
         if self.cfg.repeat_short:
             stop = span
         if length > span and self.cfg.crop == "random":
             start, stop = choose_crop(length, span, rng)
         wave = self.clips.read_wave(number, start, stop)
-        return change_speed(wave, speed)[: self.longest]
+        return change_speed(wave, speed)[:piece]
 
 
 class TrainingOrder:

@@ -22,6 +22,17 @@ def seconds_to_samples(seconds: Seconds, sampling_rate: Hertz) -> int:
     return max(1, round(seconds * sampling_rate))
 
 
+def choose_length(shortest: int, longest: int, rng: np.random.Generator) -> int:
+    """Choose how long a training piece is: uniform from `shortest` to `longest`, both included.
+
+    Args:
+        shortest: In samples.
+        longest: In samples.
+        rng: Used only when the two differ.
+    """
+    return longest if shortest >= longest else int(rng.integers(shortest, longest + 1))
+
+
 def choose_crop(num_samples: int, longest: int, rng: np.random.Generator) -> tuple[int, int]:
     """Choose where to cut a training piece: uniform over every start, the last included.
 

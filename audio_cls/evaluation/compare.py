@@ -21,8 +21,8 @@ from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.intervals import (
     Rows,
     aggregate_runs,
+    choose_units,
     difference_interval,
-    group_rows,
     mcnemar_test,
 )
 from audio_cls.evaluation.predictions import pick_names, read_predictions
@@ -41,8 +41,8 @@ def compare_runs(
         scores: Of this run.
         names: Its labels.
         other: The other run's folder, or its predictions.csv.
-        facts: Of the clips; with groups, the interval of the difference draws groups. McNemar's
-            test always takes clips for independent.
+        facts: Of the clips; with enough groups, the interval of the difference draws groups.
+            McNemar's test always takes clips for independent.
 
     Raises:
         RunFolderError: The other run did not judge these clips, or by other true labels.
@@ -51,7 +51,7 @@ def compare_runs(
     theirs = _read_same(path, scores, names)
     their, own = theirs.is_right, scores.is_right
     gain = own.astype(np.float64) - their
-    units = group_rows(len(own), None if facts is None else facts.groups)
+    units, note = choose_units(len(own), None if facts is None else facts.groups)
     interval = difference_interval(lambda some: float(gain[some].mean()), units)
     counts = [int((own & ~their).sum()), int((their & ~own).sum())]
     return {
@@ -64,6 +64,7 @@ def compare_runs(
         "both_right": int((own & their).sum()),
         "both_wrong": int((~own & ~their).sum()),
         "mcnemar_p": round(mcnemar_test(*counts), DECIMALS),
+        **({"note": note} if note else {}),
         **(_compare_rankings(scores, theirs, units) if scores.is_multilabel else {}),
     }
 

@@ -5,6 +5,7 @@ Goes out::
 
     FOLDER/figures/
       confusion_matrix.png confusion_matrix.csv   clips by true and predicted label
+      families.png                                the same of families, where labels are languages
       labels.png                                  instead, where a clip may have several labels
       reliability.png                             accuracy by confidence
       durations.png                               right and wrong clips by length
@@ -28,12 +29,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.evaluation.calibration import calibrate
+from audio_cls.evaluation.languages import find_families
 from audio_cls.evaluation.marks import score_labels
 from audio_cls.evaluation.metrics import METRICS, count_confusions
 from audio_cls.evaluation.multilabel import MARK_METRICS
 from audio_cls.evaluation.predictions import read_facts, read_predictions
 from audio_cls.evaluation.scores import bin_confidence, rank_precisions
 from audio_cls.evaluation.scoring import Scores
+from audio_cls.evaluation.weakest import count_families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,6 +66,10 @@ def draw_figures(folder: Path) -> list[Path]:
         matrix = count_confusions(scores.labels, scores.predictions, len(names))
         write_matrix(folder / "figures" / "confusion_matrix.csv", matrix, names)
         figures["confusion_matrix"] = draw_matrix(matrix, names)
+        families = find_families(names)
+        if families is not None:
+            shown, own = count_families(scores, families)
+            figures["families"] = draw_matrix(own, shown)
     facts = read_facts(folder / "clips.csv", scores)
     if facts is not None:
         figures["durations"] = draw_durations(facts.seconds, scores.is_right)

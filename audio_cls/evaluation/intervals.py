@@ -20,6 +20,9 @@ Interval = tuple[float, float]
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 NUM_DRAWS = 1000  # resamples of a bootstrap; its standard error is then known to about 2 %
 BOOTSTRAP_SEED = 0  # so that the same predictions always have the same interval
+# Groups below which clips are drawn instead: Student's t of one degree of freedom is 12.7, so that
+# two speakers gave intervals such as 0.02 to 1.00.
+MIN_GROUPS = 5
 
 
 def wilson_interval(num_right: float, num_clips: float) -> Interval:
@@ -49,6 +52,28 @@ def group_rows(num_clips: int, groups: Sequence[str] | NDArray[np.str_] | None) 
     _, number = np.unique(np.asarray(groups), return_inverse=True)
     order = np.argsort(number, kind="stable")
     return np.split(order, np.cumsum(np.bincount(number))[:-1])
+
+
+def choose_units(
+    num_clips: int, groups: Sequence[str] | NDArray[np.str_] | None
+) -> tuple[list[Rows], str | None]:
+    """Return the rows that a bootstrap draws as one, and why they are no groups although there are.
+
+    Returns:
+        The rows of each group, or every row alone; and a sentence where there are too few groups
+        to draw, else None.
+
+    >>> choose_units(3, ["a", "b", "a"])[1]
+    'Too few groups (2) for an interval over groups: it draws clips, and tells nothing of others.'
+    """
+    units = group_rows(num_clips, groups)
+    if groups is None or len(units) >= MIN_GROUPS:
+        return units, None
+    note = (
+        f"Too few groups ({len(units)}) for an interval over groups: it draws clips, and tells"
+        " nothing of others."
+    )
+    return group_rows(num_clips, None), note
 
 
 def draw_values(function: Callable[[Rows], float], units: Sequence[Rows]) -> NDArray[np.float64]:

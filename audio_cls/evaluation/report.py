@@ -21,7 +21,7 @@ from audio_cls.evaluation.intervals import (
     Interval,
     Rows,
     bootstrap_interval,
-    group_rows,
+    choose_units,
     wilson_interval,
 )
 from audio_cls.evaluation.judging import compute_metrics, list_metrics, tune
@@ -36,11 +36,16 @@ from audio_cls.evaluation.tables import (
     tabulate_facts,
     tabulate_labels,
 )
+from audio_cls.evaluation.weakest import (
+    MANY_CLASSES,
+    list_weakest,
+    list_weakest_marks,
+    report_families,
+)
 from audio_cls.training.checkpoint import Position
 
 logger = logging.getLogger(__name__)
 
-ONE_GROUP = "All clips are of one group: the intervals say nothing of other groups."
 HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every evaluation in training
 MARK_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several labels a clip
 
@@ -116,16 +121,22 @@ def report_scores(
 
 def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
     """Return what was right and wrong class by class; labels without a clip have no ranking."""
+    has_many = len(names) > MANY_CLASSES
     if not scores.is_multilabel:
+        families = report_families(scores, names)
         return {
             "per_class": tabulate_classes(scores.labels, scores.predictions, names),
             "top_confusions": list_confusions(scores, names),
+            **({"weakest_classes": list_weakest(scores, names)} if has_many else {}),
+            **({"families": families} if families is not None else {}),
         }
     untested = [name for name, own in zip(names, scores.labels.T, strict=True) if not own.any()]
     if untested:
         text = "No clip has %s: left out of the mean average precision."
         logger.warning(text, list_names(untested))
-    return {"per_class": tabulate_labels(scores, names), "untested_labels": untested}
+    table = tabulate_labels(scores, names)
+    weakest = {"weakest_classes": list_weakest_marks(table)} if has_many else {}
+    return {"per_class": table, "untested_labels": untested, **weakest}
 
 
 def _round_metric(name: str, value: float) -> float:
@@ -138,25 +149,24 @@ def _round_metric(name: str, value: float) -> float:
 def report_intervals(scores: Scores, chosen: str, facts: ClipFacts | None) -> dict[str, Any]:
     """Return NAME_ci95 of the headline metrics and the chosen one, and how they were found."""
     groups = facts.groups if facts is not None else None
-    is_one_group = groups is not None and len(set(groups)) == 1
-    groups = None if is_one_group else groups
-    units = group_rows(len(scores.labels), groups)
+    units, note = choose_units(len(scores.labels), groups)
+    is_grouped = groups is not None and note is None
     found: dict[str, Any] = {}
     metrics = list_metrics(is_multilabel=scores.is_multilabel)
     headlines = list_headlines(scores)
     for key in dict.fromkeys((*headlines, *([chosen] if chosen in metrics else []))):
-        if key == "accuracy" and groups is None:
+        if key == "accuracy" and not is_grouped:
             right = int(scores.is_right.sum())
             interval: Interval | None = wilson_interval(right, len(scores.labels))
         else:
             interval = _draw_interval(metrics[key], scores, units)
         found[f"{key}_ci95"] = interval and [_round_metric(key, bound) for bound in interval]
     method = {
-        "drawn": "clips" if groups is None else "groups",
+        "drawn": "groups" if is_grouped else "clips",
         "num_drawn": len(units),
-        "accuracy": "wilson" if groups is None else "bootstrap",
+        "accuracy": "bootstrap" if is_grouped else "wilson",
         "others": "bootstrap",
-        **({"note": ONE_GROUP} if is_one_group else {}),
+        **({"note": note} if note else {}),
     }
     return {**found, "intervals": method}
 

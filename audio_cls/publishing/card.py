@@ -18,7 +18,7 @@ import jinja2
 from huggingface_hub import ModelCard, ModelCardData
 
 from audio_cls.errors import hide_tokens
-from audio_cls.publishing import recipe, tables, words
+from audio_cls.publishing import recipe, tables, weakest, words
 from audio_cls.publishing.leaderboard import (
     TASK,
     make_eval_results,
@@ -70,6 +70,10 @@ class CardData:
     per_class: list[tables.Row]
     per_class_note: Markdown
     confusions: list[Markdown]
+    weakest_header: list[str]
+    weakest: list[tables.Row]
+    families: list[tables.Row]
+    families_note: Markdown
     figures: list[Markdown]
     columns: Markdown
     splits: list[tables.Row]
@@ -224,6 +228,10 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         per_class=classes,
         per_class_note=words.make_class_note(record, len(classes)),
         confusions=words.make_confusions(record),
+        weakest_header=weakest.make_weakest_header(record),
+        weakest=weakest.make_weakest_rows(record),
+        families=weakest.make_family_rows(record),
+        families_note=weakest.make_family_note(record),
         figures=[Markdown(f"![{n[:-4].replace('_', ' ')}](figures/{n})") for n in record.figures],
         columns=recipe.describe_columns(record),
         splits=tables.make_split_rows(record),

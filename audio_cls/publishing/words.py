@@ -47,13 +47,15 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
     if not interval:
         return Markdown("")
     low, high = (float(end) for end in interval)
+    note = (record.section("test").get("intervals") or {}).get("note")
     return to_sentence(
         "With so many clips the {} is known to about {} points to either side"
-        " (95 % interval {} to {}).{}",
+        " (95 % interval {} to {}).{}{}",
         name_metric(record.headline_key).title.lower(),
         f"{50 * (high - low):.1f}",
         f"{low:.3f}",
         f"{high:.3f}",
+        Markdown(f" {escape(note)}") if note else "",
         THRESHOLDS if record.is_multilabel else "",
     )
 

@@ -118,7 +118,8 @@ def _fits(
 
 def _collate_longest(size: int, cfg: RunConfig, backbone: Backbone, clips: Clips) -> Batch:
     """Make a batch of the longest clips; of few clips some are taken twice."""
-    pieces = TrainingPieces(clips, cfg.audio, cfg.train.seed)
+    audio = dataclasses.replace(cfg.audio, min_seconds=None)
+    pieces = TrainingPieces(clips, audio, cfg.train.seed)
     longest = np.argsort(-clips.lengths, kind="stable")
     numbers = np.resize(longest, size).tolist()
     return collate_pieces([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)

@@ -25,6 +25,7 @@ from audio_cls.data.batches import (
     make_evaluation_loader,
     make_training_loader,
 )
+from audio_cls.errors import SettingError
 
 RATE = 10
 FEATURES = Features({"wave": List(Value("float32"))})
@@ -127,8 +128,9 @@ def list_batches(num_workers: int, cfg: AudioConfig) -> list[Batch]:
     return batches + list(loader)
 
 
-def test_pieces_are_the_same_with_0_and_2_workers() -> None:
-    cfg = AudioConfig(max_seconds=1.0)
+@pytest.mark.parametrize("min_seconds", [None, 0.3])
+def test_pieces_are_the_same_with_0_and_2_workers(min_seconds: float | None) -> None:
+    cfg = AudioConfig(max_seconds=1.0, min_seconds=min_seconds)
     own, others = list_batches(0, cfg), list_batches(2, cfg)
     assert len(own) == len(others) == 6
     for one, other in zip(own, others, strict=True):
@@ -148,6 +150,31 @@ def test_a_piece_depends_on_seed_epoch_and_clip_alone() -> None:
     for other in (pieces[1, 1, 0.5], other_seed[0, 1, 0.5]):
         assert other.wave[0] != same.wave[0]
     assert pieces[0, 2, 0.5].wave[0] - 2000 != same.wave[0] - 1000
+
+
+@pytest.mark.parametrize("crop", ["random", "start"])
+def test_min_seconds_gives_pieces_of_every_length_up_to_the_longest(crop: str) -> None:
+    clips = make_clips([25, 4])
+    cfg = AudioConfig(max_seconds=1.0, min_seconds=0.5, crop=crop)
+    pieces = TrainingPieces(clips, cfg, seed=0)
+    waves = [pieces[epoch, 0, 1.0].wave for epoch in range(80)]
+    assert {len(wave) for wave in waves} == {5, 6, 7, 8, 9, 10}
+    assert all(
+        wave.tolist() == list(range(int(wave[0]), int(wave[0]) + len(wave))) for wave in waves
+    )
+    starts = {int(wave[0]) for wave in waves}
+    assert starts == {0} if crop == "start" else len(starts) > 15
+    assert max(int(wave[-1]) for wave in waves) == (9 if crop == "start" else 24)
+    assert {len(pieces[epoch, 1, 1.0].wave) for epoch in range(9)} == {4}, "short clips are whole"
+    again = TrainingPieces(clips, cfg, seed=0)[3, 0, 0.2].wave
+    assert np.array_equal(again, waves[3]), "a function of seed, epoch and clip alone"
+    window = EvaluationWindows(clips, cfg)[0].wave
+    assert len(window) == 10, "evaluation hears --max-seconds"
+
+
+def test_a_shortest_piece_longer_than_the_longest_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"--min-seconds 3 is longer than --max-seconds 2: give"):
+        AudioConfig(max_seconds=2.0, min_seconds=3.0)
 
 
 def test_training_crops_reach_the_last_sample() -> None:

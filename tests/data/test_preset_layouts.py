@@ -99,13 +99,14 @@ class Case(NamedTuple):
     more: tuple[object, ...] = ()
 
 
+SHORT = ("--min-seconds", 0.2)  # of pieces of up to 0.3 s
 CASES = [
     Case("gtzan", "marsyas/gtzan", "genre"),
     Case("gtzan-strong", "marsyas/gtzan", "genre", ("--hop-seconds", 0.2)),
     Case("gtzan-fault-filtered", "confit/gtzan-parquet", "label"),
-    Case("language-id", "google/fleurs", "lang_id"),
-    Case("language-id", "speechbrain/common_language", "language"),
-    Case("language-id", "mteb/voxlingua107-top10", "label"),
+    Case("language-id", "google/fleurs", "lang_id", SHORT),
+    Case("language-id", "speechbrain/common_language", "language", SHORT),
+    Case("language-id", "mteb/voxlingua107-top10", "label", SHORT),
     Case("environmental-sounds", "ashraq/esc50", "category", ("--fold", 5)),
     Case("environmental-sounds", "danavery/urbansound8K", "class", ("--fold", 10)),
     Case("emotion", "AbstractTTS/CREMA-D", "major_emotion"),

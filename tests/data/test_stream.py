@@ -19,7 +19,7 @@ from sounds import encode_sound, make_tone
 from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig
 from audio_cls.data.audio import decode_wave
 from audio_cls.data.batches import StepShape
-from audio_cls.data.feed import Seat, make_feed
+from audio_cls.data.feed import Dealing, Seat, make_feed
 from audio_cls.data.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, pool_clips, prepare_clips
 from audio_cls.data.splits import make_splits
@@ -117,7 +117,12 @@ def collect(
     for rank in range(processes):
         own = dataclasses.replace(clips, reader=dataclasses.replace(clips.reader))
         feed = make_feed(
-            own, encode, cfg, Seat(StepShape(4, 1, processes), rank, workers, folder), 2
+            own,
+            encode,
+            cfg,
+            Seat(StepShape(4, 1, processes), rank, workers, folder),
+            "ab",
+            Dealing(),
         )
         for step in feed.order.group_steps(feed.loader):
             yield from ((rank, batch) for batch in step)

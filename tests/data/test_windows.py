@@ -9,6 +9,7 @@ from audio_cls.config import AudioConfig
 from audio_cls.data.windows import (
     aggregate_windows,
     choose_crop,
+    choose_length,
     list_windows,
     repeat_wave,
     seconds_to_samples,
@@ -25,6 +26,16 @@ def test_crops_reach_every_start_and_the_last_sample() -> None:
     assert all(stop - start == 7 for start, stop in crops)
     assert max(stop for _, stop in crops) == 10
     assert np.bincount(starts).min() > 70  # of 100 expected: no start is rare
+
+
+def test_lengths_between_the_shortest_and_the_longest_are_equally_likely() -> None:
+    rng = np.random.default_rng(0)
+    lengths = [choose_length(3, 6, rng) for _ in range(400)]
+    assert set(lengths) == {3, 4, 5, 6}
+    assert np.bincount(lengths)[3:].min() > 70  # of 100 expected
+    state = rng.bit_generator.state
+    assert choose_length(6, 6, rng) == 6
+    assert rng.bit_generator.state == state, "runs without --min-seconds hear what they heard"
 
 
 @pytest.mark.parametrize("length", [1, 6, 7])

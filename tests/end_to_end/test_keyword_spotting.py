@@ -90,7 +90,7 @@ def seed_speech_commands(hub: HubServer) -> dict[str, str]:
         long = {"train": 5, "validation": 1, "test": 0}[split]
         rows += [_make_row(split, SILENCE, n, 4.0) for n in range(long)]
         rows += [_make_row(split, SILENCE, n, 1.0) for n in range(2 if split == "test" else 0)]
-        names = [*TEN, *OTHERS, SILENCE]
+        names = [*TEN, *OTHERS, "_unknown_", SILENCE]  # no clip is of _unknown_
         content = _to_parquet(rows, names, [*rows[0]])
         files |= {f"{config}/{split}/0000.parquet": content for config in ("v0.01", "v0.02")}
     hub.seed("datasets", "google/speech_commands", {"README.md": CARD, "speech_commands.py": "x"})
@@ -173,3 +173,42 @@ def test_the_data_set_alone_trains_judges_and_describes_a_keyword_spotter(
     assert json.loads(Path("again/results.json").read_text())["test"]["detection"] == found
     ids = {Path(name, "predictions.csv").read_text() for name in ("run", "again")}
     assert len(ids) == 1, "the same clips, silence and all, with the same scores"
+
+
+def test_every_word_is_a_class_by_the_preset_of_35(data_hub: HubServer, tmp_path: Path) -> None:
+    seed_speech_commands(data_hub)
+    results = _train_35(tmp_path)
+    assert results["labels"] == [*TEN, *OTHERS]
+    per_class = {name: one["support"] for name, one in results["test"]["per_class"].items()}
+    # The copy's test set is that of the twelve classes: few clips of few other words.
+    assert per_class == {**dict.fromkeys(TEN, 2), **dict.fromkeys(OTHERS, 0), "zero": 1, "one": 1}
+    assert results["dataset"]["split"]["test"]["num_examples"] == 22
+    assert "detection" not in results["test"]
+
+
+def test_the_unpacked_archive_is_split_by_the_hash_of_its_names(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    for word in ("yes", "backward", "_background_noise_"):
+        (archive / word).mkdir(parents=True)
+        for number in range(40 if word[0] != "_" else 2):
+            clip = encode_sound(make_tone(300 + number, 0.2, seed=number), 16_000)
+            (archive / word / f"{7919 * number:08x}_nohash_0.wav").write_bytes(clip)
+    results = _train_35(tmp_path, "--dataset", archive, "--drop-labels", "_background_noise_")
+    assert sorted(results["labels"]) == ["backward", "yes"]
+    assert "hash" in results["dataset"]["split"]["test"]["origin"]
+    lists = [(tmp_path / "run" / "splits" / f"{r}.txt").read_text().split() for r in CLIPS]
+    speakers = [{Path(clip).name for clip in one} for one in lists]
+    assert not speakers[0] & speakers[2] and not speakers[1] & speakers[2], (
+        "both words of a speaker"
+    )
+
+
+def _train_35(folder: Path, *more: object) -> dict[str, Any]:
+    """Take a few steps by the preset of all words, and return results.json."""
+    checkpoint = write_quiet_checkpoint(folder / "distilhubert")
+    words = ("--preset", "keyword-spotting-35", "--model", checkpoint, "--max-steps", 2)
+    main = runpy.run_path(str(ROOT / "scripts" / "train.py"))["main"]
+    shape = ("--batch-size", 4, "--output-dir", folder / "run")
+    done = CliRunner().invoke(main, [str(word) for word in (*words, *shape, *more)])
+    assert done.exit_code == 0, (done.output[-2000:], done.exception)
+    return dict(json.loads((folder / "run" / "results.json").read_text()))

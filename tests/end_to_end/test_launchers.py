@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import runpy
 import shutil
@@ -23,7 +24,11 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("multi_*/*.yaml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))
+KINDS = {  # of processes, and how many
+    "one": ("NO", 1), "one_gpu": ("NO", 1), "cpu": ("MULTI_GPU", 2), "ddp": ("MULTI_GPU", 2),
+    "fsdp": ("FSDP", 2), "deepspeed": ("DEEPSPEED", 2), "machine": ("MULTI_GPU", 2),
+}  # fmt: skip
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
 
 
@@ -110,6 +115,18 @@ def test_two_machines_train_like_one_process(
 
 
 @pytest.mark.long
+def test_two_processes_on_a_cpu_train_like_one(
+    common: tuple[object, ...], alone: Path, tmp_path: Path
+) -> None:
+    config = ROOT / "examples" / "accelerate" / "cpu.yaml"
+    port = ("--main_process_port", _find_port())
+    _finish(_start(config, *port, "scripts/train.py", *common, "--output-dir", tmp_path / "run"))
+    _assert_alike(alone, tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    assert results["hardware"]["num_processes"] == 2
+
+
+@pytest.mark.long
 def test_a_sharded_model_trains_like_a_whole_one_resumes_and_is_saved_whole(
     common: tuple[object, ...], alone: Path, tmp_path: Path
 ) -> None:
@@ -130,9 +147,8 @@ def test_a_sharded_model_trains_like_a_whole_one_resumes_and_is_saved_whole(
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_launch_configuration_is_one_that_accelerate_reads(path: Path) -> None:
     config = load_config_from_file(str(path))
-    assert config.num_processes == 2
-    known = {"ddp": "MULTI_GPU", "fsdp": "FSDP", "deepspeed": "DEEPSPEED", "machine": "MULTI_GPU"}
-    assert str(config.distributed_type).rpartition(".")[2] == known[path.stem]
+    kind = str(config.distributed_type).rpartition(".")[2]
+    assert (kind, config.num_processes) == KINDS[path.stem]
     readme = (path.parent / "README.md").read_text("utf-8")
     assert f"examples/{path.parent.name}/{path.name}" in readme
 

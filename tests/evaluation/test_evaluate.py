@@ -16,10 +16,10 @@ from typing import Any
 import huggingface_hub
 import pytest
 import soundfile
-from conftest import make_tone
 from hub_server import HubServer
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET
+from tones import make_tone
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +59,7 @@ def run(grouped_tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(
         "train", "--dataset", grouped_tones, "--model", checkpoint, "--max-seconds", 0.3,
         "--window-seconds", 0.25, "--hop-seconds", 0.1, "--aggregate", "mean-probability",
-        "--group-column", "speaker", "--test-size", 0.4, "--validation-size", 0.2, "--epochs", 2,
+        "--group-column", "speaker", "--test-size", 0.5, "--validation-size", 0.2, "--epochs", 2,
         "--learning-rate", 3e-3, "--batch-size", 8, "--output-dir", root / "tones",
         "--eval-batch-size", 5,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from PIL import Image
 
 from audio_cls.evaluation import figures
 from audio_cls.evaluation.predictions import write_facts, write_predictions
+from audio_cls.evaluation.scoring import Scores
 
 SUMMARY = """epoch,step,train_loss,validation_loss,accuracy,f1_macro,roc_auc,learning_rate,seconds
 1,10,1.1,1.0,0.5,0.4,,1e-4,3
@@ -43,6 +44,26 @@ def test_figures_grow_with_the_classes_and_are_transparent(num_labels: int, tmp_
     width, height = Image.open(tmp_path / "figures" / "confusion_matrix.png").size
     assert 400 < width < 2600
     assert height > (1500 if num_labels == 100 else 400)  # 15 points of the page a class
+
+
+def test_languages_get_a_matrix_of_families_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[list[int], list[str]]] = []
+    real = figures.draw_matrix
+    monkeypatch.setattr(
+        figures,
+        "draw_matrix",
+        lambda matrix, names: (drawn.append((matrix.tolist(), list(names))), real(matrix, names))[
+            1
+        ],
+    )
+    labels, said = np.array([0, 1, 2, 3, 4, 0]), np.array([1, 1, 3, 0, 4, 0])
+    scores = Scores(np.array(list("abcdef")), labels, np.eye(5)[said])
+    write_predictions(tmp_path / "predictions.csv", scores, ["fr", "it", "de", "sv", "fi"])
+    assert "families" in {path.stem for path in figures.draw_figures(tmp_path)}
+    families = [[3, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert drawn[1] == (families, ["Romance", "Germanic", "Uralic"])
 
 
 def test_matrix_table_holds_every_clip_in_its_cell(tmp_path: Path) -> None:

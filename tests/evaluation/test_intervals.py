@@ -13,6 +13,7 @@ from audio_cls.evaluation import intervals
 from audio_cls.evaluation.intervals import (
     aggregate_runs,
     bootstrap_interval,
+    choose_units,
     difference_interval,
     group_rows,
     mcnemar_test,
@@ -116,6 +117,18 @@ def test_interval_is_the_same_each_time_and_wider_by_group() -> None:
 def test_perfect_score_has_an_interval_of_as_many_clips_as_groups() -> None:
     units = group_rows(40, [f"g{n % 8}" for n in range(40)])
     assert bootstrap_interval(lambda _: 1.0, units) == wilson_interval(8, 8)
+
+
+@pytest.mark.parametrize(("num_groups", "num_units"), [(1, 40), (2, 40), (4, 40), (5, 5), (8, 8)])
+def test_fewer_than_five_groups_are_drawn_by_clip_and_say_so(
+    num_groups: int, num_units: int
+) -> None:
+    units, note = choose_units(40, [f"g{n % num_groups}" for n in range(40)])
+    assert len(units) == num_units
+    assert (note is not None) == (num_groups < 5)
+    if note:
+        assert note.startswith(f"Too few groups ({num_groups}) for an interval over groups")
+    assert choose_units(40, None)[1] is None
 
 
 def test_one_group_and_an_undefined_metric_have_no_interval() -> None:

@@ -36,6 +36,17 @@ def test_accuracy_has_wilsons_interval_without_groups_and_a_wider_one_with_few()
     assert plain["f1_macro_ci95"][0] < plain["f1_macro"] < plain["f1_macro_ci95"][1]
 
 
+def test_two_groups_get_the_interval_of_their_clips_and_a_note() -> None:
+    scores = make_scores(200)
+    plain = report_scores(scores, NAMES, EvalConfig(), make_facts(200))
+    paired = report_scores(scores, NAMES, EvalConfig(), make_facts(200, num_groups=2))
+    for key in ("accuracy_ci95", "f1_macro_ci95", "balanced_accuracy_ci95"):
+        assert paired[key] == plain[key]
+    assert paired["intervals"].pop("note").startswith("Too few groups (2)")
+    assert paired["intervals"] == plain["intervals"]
+    assert paired["num_groups"] == 2, "what each of them scored is told all the same"
+
+
 def test_chosen_metric_has_an_interval_too() -> None:
     told = report_scores(make_scores(), NAMES, EvalConfig(metric="log_loss"), None)
     assert told["log_loss_ci95"][0] < told["log_loss"] < told["log_loss_ci95"][1]
@@ -78,7 +89,7 @@ def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
         wilson_interval(int(test["accuracy"]), 1), abs=1e-6
     )
     assert test["f1_macro_ci95"] is None
-    assert "one group" in test["intervals"]["note"]
+    assert "Too few groups (1)" in test["intervals"]["note"]
 
 
 @pytest.mark.parametrize("num_groups", [None, 7])

@@ -349,3 +349,36 @@ def test_the_example_of_a_model_with_code_says_that_it_runs_it(tmp_path: Path) -
     text = read_card(run).text
     assert "trust_remote_code=True" in text
     assert "read it first" in text
+
+
+def test_the_card_shows_the_weakest_classes_and_the_language_families(tmp_path: Path) -> None:
+    results = make_results()
+    results["test"]["weakest_classes"] = [
+        {"label": "gl_es", "recall": 0.25, "recall_ci95": [0.1, 0.5], "support": 12,
+         "taken_for": "pt_br | x", "taken_for_count": 7},
+    ]  # fmt: skip
+    results["test"]["families"] = {
+        "family_accuracy": 0.9, "num_mistakes": 40, "num_within_family": 30,
+        "num_within_by_chance": 3.5,
+        "by_family": {
+            "Romance": {"labels": ["gl_es", "pt_br"], "num_examples": 24, "accuracy": 0.5,
+                        "family_accuracy": 0.875, "taken_for": {"Basque": 2, "Greek": 1, "Tai": 1}},
+            "Basque": {"labels": ["eu_es"], "num_examples": 9, "accuracy": 1.0,
+                       "family_accuracy": 1.0, "taken_for": {}},
+        },
+    }  # fmt: skip
+    body = read_card(make_run(tmp_path / "run", results)).body
+    assert "### The weakest classes" in body
+    assert "| gl_es | 0.250 (0.100 to 0.500) | 12 | pt_br &#124; x (7) |" in body
+    assert "### By language family" in body
+    assert "Of 40 wrong answers 30 name a language of the same family; 3.5 would" in body
+    assert "| Romance | 2 | 24 | 0.500 | 0.875 | Basque (2), Greek (1) |" in body
+    assert "| Basque | 1 | 9 | 1.000 | 1.000 | - |" in body
+
+
+def test_too_few_groups_are_told_beside_the_interval(tmp_path: Path) -> None:
+    results = make_results()
+    note = "Too few groups (2) for an interval over groups: it draws clips."
+    results["test"]["intervals"] = {"drawn": "clips", "num_drawn": 60, "note": note}
+    body = read_card(make_run(tmp_path / "run", results)).body
+    assert "(95 % interval 0.720 to 0.910). Too few groups (2) for an interval over groups" in body

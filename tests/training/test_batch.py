@@ -72,6 +72,18 @@ def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
     assert all(weight.grad is None for weight in backbone.model.parameters())
 
 
+def test_the_batch_is_tried_on_the_longest_pieces_however_short_they_may_be(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    lengths = []
+    for shortest in (None, 0.1):
+        cfg = make_config(tone_folder, checkpoint, tmp_path / "run", min_seconds=shortest)
+        clips, backbone = prepare(cfg)
+        tried = batch._collate_longest(4, cfg, backbone, clips.train)
+        lengths.append(tried.inputs["input_values"].shape[1])
+    assert lengths == [round(cfg.audio.piece_seconds * 16_000)] * 2
+
+
 def test_a_resumed_run_keeps_the_batch_it_began_with(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

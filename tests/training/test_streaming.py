@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -100,16 +99,14 @@ def test_a_streamed_run_goes_on_with_as_many_processes_only(
 def test_two_processes_with_two_workers_stream_to_a_finished_run(
     shards: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
     words = [
         sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", 2,
+        "--main_process_port", 0,
         "scripts/train.py", "--dataset", shards, "--model", checkpoint, "--streaming",
         "--max-steps", 9, "--batch-size", 2, "--max-seconds", 0.5, "--num-workers", 2,
         "--max-bad-share", 0.2, "--output-dir", tmp_path / "run",
     ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_PORT": port}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [str(word) for word in words],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False,
