@@ -38,6 +38,7 @@ from audio_cls.model.fetch import (
     pin_commit,
     quiet_transformers,
 )
+from audio_cls.model.layout import lay_out_rows
 from audio_cls.model.lengths import fit_clip_length
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
 
@@ -171,6 +172,7 @@ def _assemble(
     commit: str | None,
 ) -> Backbone:
     """Probe the model, note its mask in the extractor to be saved, and log what was loaded."""
+    lay_out_rows(model)
     traits = probe_traits(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = traits.has_mask
