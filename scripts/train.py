@@ -59,19 +59,19 @@ def train_classifier(cfg: RunConfig) -> Path:
     training.save_settings(folder, training.pin_revisions(cfg, source, backbone), accelerator)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
-    scorer = evaluation.make_scorer(backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)
-    run = training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
+    heard = training.hear_ahead(cfg, accelerator, backbone, clips)
+    scorer = evaluation.make_scorer(heard.backbone, cfg, accelerator)
+    judge = evaluation.make_judge(scorer, heard.validation, cfg.eval)
+    run = training.set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     prepare_seconds = clock.lap()
     with publishing.follow_training(run, repo_id):
         training.train(run)
     clock.lap()
 
     # --- 4. test clips judge the best one ---
-    best = accelerator.prepare_model(model.load_trained(folder.path).model, evaluation_mode=True)
-    temperature = evaluation.fit_temperature(scorer.score(best, clips.validation))
-    scores = scorer.score(best, clips.test)
-    timing = training.describe_timing(run, prepare_seconds, clock.lap())
+    best = accelerator.prepare_model(heard.load_best(folder.path).model, evaluation_mode=True)
+    temperature = evaluation.fit_temperature(scorer.score(best, heard.validation))
+    scores, test_seconds = scorer.score(best, heard.test), clock.lap()
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
@@ -86,7 +86,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "validation": evaluation.report_best(run.position, len(clips.validation)),
             "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
             "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
-            "timing": timing,
+            "timing": training.describe_timing(run, prepare_seconds, test_seconds),
             "bad_audio": {"skipped": len(clips.bad)},
             "samples": publishing.save_samples(
                 folder.path, clips.test, labels.names, source.license

@@ -109,6 +109,12 @@ class TrainConfig(Section):
         "Processes that load batches; default: 0 on a CPU, up to 4 beside an accelerator.",
         minimum=0,
     )
+    prefix_cache_gb: float | None = setting(
+        None,
+        "Most disk, in GB, for what frozen parts make of clips; 0: none; default: a quarter of"
+        " what is free.",
+        minimum=0,
+    )
     output_dir: str | None = setting(None, "Run folder; default: runs/DATASET-MODEL.")
     overwrite: bool = setting(default=False, meaning="Replace the run that --output-dir holds.")
     resume: str = setting(

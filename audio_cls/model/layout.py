@@ -56,7 +56,7 @@ def _pads_zeros(conv: nn.Conv1d) -> bool:
 def _wants_rows(frames: Tensor) -> bool:
     """Tell whether frames (B, C, T) are to be handled as rows."""
     is_plain = frames.device.type == "cpu" and frames.dtype == torch.float32 and frames.ndim == 3
-    is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
+    is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
     return is_plain and not is_traced and not torch.is_autocast_enabled("cpu")
 
 

@@ -6,6 +6,7 @@ from audio_cls.training.accelerator import (
     set_threads,
     start_accelerator,
 )
+from audio_cls.training.ahead import hear_ahead
 from audio_cls.training.loop import train
 from audio_cls.training.plan import plan_runs
 from audio_cls.training.session import (
@@ -31,6 +32,7 @@ __all__ = [
     "describe_model",
     "describe_timing",
     "describe_versions",
+    "hear_ahead",
     "leave_processes",
     "open_run",
     "pin_revisions",
