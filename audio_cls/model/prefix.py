@@ -10,9 +10,8 @@ output has no axis of time), D values a frame.
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Any
 
@@ -21,16 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
-from transformers.utils.generic import ModelOutput
 
 from audio_cls.config import Seconds
-from audio_cls.model.traits import WaveEncoder, make_noise, undisturbed
+from audio_cls.model.cut import Cut, Place, build_output, list_tensors
+from audio_cls.model.traits import WaveEncoder, make_noise, read_pooled, undisturbed
 
 PREFIX = "prefix"  # the name of the model's argument
-TOLERANCE = 1e-4  # of the logits: what rounding may change
+TOLERANCE = 1e-4  # of the largest pooled value: what rounding may change
 TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two lengths show where time is
-
-Place = tuple[str, int]  # a field of the output, and the number in it where it is a tuple, else -1
 
 
 class _Reached(Exception):
@@ -38,59 +35,17 @@ class _Reached(Exception):
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Where a model starts after its frozen part, and what it needs there."""
-
-    names: tuple[str, ...]  # the frozen modules, in the order they run
-    input_name: str
-    kind: type | None  # of the last one's output; None: a tensor
-    places: tuple[Place, ...]  # the tensors of it that the rest of the model uses
-    shapes: tuple[tuple[int, ...], ...]  # of these, for one clip; -1 is the axis of time
-
-    @property
-    def has_time(self) -> bool:
-        """Tell whether the frozen part's output is as long as the clip."""
-        return -1 in self.shapes[0]
-
-    def flatten(self, output: Any) -> Tensor:  # noqa: ANN401 (tensor or ModelOutput)
-        """Turn the frozen part's output into rows, (B, F, D) float32."""
-        found, parts = _list_tensors(output), []
-        for place, shape in zip(self.places, self.shapes, strict=True):
-            tensor = found[place].float()
-            if -1 in shape:
-                tensor = tensor.movedim(1 + shape.index(-1), 1).flatten(2)
-            else:
-                tensor = tensor.flatten(1)[:, None]
-            parts.append(tensor)
-        return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
-
-    def restore(self, rows: Tensor) -> Any:  # noqa: ANN401
-        """Turn rows (B, F, D) back into an output of which the used tensors are there."""
-        widths = [int(-np.prod(s) if -1 in s else np.prod(s)) for s in self.shapes]
-        parts = torch.split(rows, widths, dim=2)
-        found: dict[Place, Tensor] = {}
-        for place, shape, part in zip(self.places, self.shapes, parts, strict=True):
-            rest = [size for size in shape if size != -1]
-            if -1 in shape:
-                framed = part.reshape(*part.shape[:2], *rest)
-                found[place] = framed.movedim(1, 1 + shape.index(-1))
-            else:
-                found[place] = part.reshape(len(rows), *shape)
-        return _build_output(self.kind, found)
-
-
-@dataclass(frozen=True)
 class PrefixEncoder(WaveEncoder):
     """Stored rows become model inputs; waves do so as before."""
 
     cut: Cut
-    samples: Mapping[int, int]  # F -> a length in samples that gives as many frames
+    lengths: Mapping[int, int]  # F -> a length of the model's input that gives as many frames
 
     def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """Turn rows (F_i, D), one a clip, into one padded batch: `prefix`, (B, F, D).
 
-        With them goes the attention mask of the sound, (B, T), where the model has one, or where
-        clips end at different frames: the frozen part heard each clip alone, so a mask is exact.
+        With them goes the attention mask of the input, where the model has one, or where clips
+        end at different frames: the frozen part heard each clip alone, so a mask is exact.
         """
         if waves[0].ndim == 1:
             return super().__call__(waves)
@@ -98,8 +53,9 @@ class PrefixEncoder(WaveEncoder):
         inputs = {PREFIX: nn.utils.rnn.pad_sequence(rows, batch_first=True)}
         counts = [len(row) for row in rows]
         if self.traits.has_mask or len(set(counts)) > 1:
-            ends = torch.tensor([self.samples[count] for count in counts])
-            inputs["attention_mask"] = (torch.arange(int(ends.max())) < ends[:, None]).long()
+            ends = torch.tensor([self.lengths[count] for count in counts])
+            width = max(counts) if self.cut.is_mask_framed else int(ends.max())
+            inputs["attention_mask"] = (torch.arange(width) < ends[:, None]).long()
         return inputs
 
 
@@ -117,19 +73,46 @@ def find_cut(model: PreTrainedModel, encoder: WaveEncoder, names: tuple[str, ...
         for more in TRIALS:
             inputs = encoder([make_noise(shortest + round(more * rate))])
             trials.append({name: value.to(model.device) for name, value in inputs.items()})
-        first, second = (_list_tensors(run_frozen(model, names, trial)) for trial in trials)
-        if not first:
+        outputs = [run_frozen(model, names, trial) for trial in trials]
+        cut = _describe_output(names, encoder.traits.input_name, trials[0], outputs)
+        used = [place for place in cut.places if _is_used(model, cut, trials[0], place)]
+        kept = [cut.places.index(place) for place in used]
+        shapes = tuple(cut.shapes[number] for number in kept)
+        if not used or len({-1 in shape for shape in shapes}) > 1:
             return None
-        output = run_frozen(model, names, trials[0])
-        shapes = {place: _read_shape(first[place], second[place]) for place in first}
-        kind = None if isinstance(output, Tensor) else type(output)
-        whole = Cut(names, encoder.traits.input_name, kind, tuple(first), tuple(shapes.values()))
-        used = [place for place in first if _is_used(model, whole, trials[0], place)]
-        if not used or len({-1 in shapes[place] for place in used}) > 1:
-            return None
-        cut = Cut(names, whole.input_name, kind, tuple(used), tuple(shapes[p] for p in used))
+        orders = tuple(cut.orders[number] for number in kept)
+        cut = replace(cut, places=tuple(used), shapes=shapes, orders=orders)
         is_same = _gives_same(model, cut, trials)
-    return cut if is_same and (takes_mask or not cut.has_time) else None
+    has_mask = takes_mask and (encoder.traits.has_mask or len(cut.input_shape) == 1)
+    return cut if is_same and (has_mask or not cut.has_time) else None
+
+
+def _describe_output(
+    names: tuple[str, ...],
+    input_name: str,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[Any],
+) -> Cut:
+    """Describe all tensors of a frozen part's outputs for a clip and a longer or shorter one."""
+    first, second = (list_tensors(output) for output in outputs)
+    shapes = tuple(_read_shape(first[place], second[place]) for place in first)
+    kind = None if isinstance(outputs[0], Tensor) else type(outputs[0])
+    mask = inputs.get("attention_mask")
+    is_framed = mask is not None and any(
+        -1 in shape and tensor.shape[1 + shape.index(-1)] == mask.shape[1]
+        for tensor, shape in zip(first.values(), shapes, strict=True)
+    )
+    return Cut(
+        names=names,
+        input_name=input_name,
+        input_shape=tuple(inputs[input_name].shape[1:]),
+        kind=kind,
+        places=tuple(first),
+        shapes=shapes,
+        orders=tuple(_read_order(tensor) for tensor in first.values()),
+        num_places=len(first),
+        is_mask_framed=is_framed,
+    )
 
 
 def run_frozen(model: Any, names: Sequence[str], inputs: Mapping[str, Tensor]) -> Any:  # noqa: ANN401
@@ -164,7 +147,9 @@ class _Start:
         kwargs = dict(kwargs)
         self.rows = kwargs.pop(PREFIX, None)
         if self.rows is not None:
-            kwargs[self.cut.input_name] = self.rows  # never looked at, but something must be given
+            # Never listened to, but a model may look at its shape.
+            silence = self.rows.new_zeros(()).expand(len(self.rows), *self.cut.input_shape)
+            kwargs[self.cut.input_name] = silence
         return args, kwargs
 
 
@@ -207,37 +192,16 @@ def _pass_on(self: Any, given: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: 
     return self._hear(given, *args, **kwargs) if self._start.rows is None else given
 
 
-def _list_tensors(output: Any) -> dict[Place, Tensor]:  # noqa: ANN401
-    """Return the tensors of an output by their place; {} for an output of an unknown kind."""
-    if isinstance(output, Tensor):
-        return {("", -1): output}
-    if not isinstance(output, ModelOutput):
-        return {}
-    found: dict[Place, Tensor] = {}
-    for name, value in output.items():
-        if isinstance(value, Tensor):
-            found[name, -1] = value
-        elif isinstance(value, tuple) and all(isinstance(one, Tensor) for one in value):
-            found.update(((name, number), one) for number, one in enumerate(value))
-    return found
-
-
-def _build_output(kind: type | None, found: Mapping[Place, Tensor]) -> Any:  # noqa: ANN401
-    """Put tensors back to their places in an output."""
-    if kind is None:
-        return found["", -1]
-    fields: dict[str, Any] = {}
-    for name, group in itertools.groupby(found, key=lambda place: place[0]):
-        places = list(group)
-        values = tuple(found[place] for place in places)
-        fields[name] = values[0] if places[0][1] == -1 else values
-    return kind(**fields)
-
-
 def _read_shape(tensor: Tensor, longer: Tensor) -> tuple[int, ...]:
     """Return a tensor's shape without B; -1 where that of a longer clip is larger."""
     pairs = zip(tensor.shape[1:], longer.shape[1:], strict=True)
     return tuple(size if size == other else -1 for size, other in pairs)
+
+
+def _read_order(tensor: Tensor) -> tuple[int, ...]:
+    """Return the axes without B, longest stride first."""
+    strides = tensor.stride()[1:]
+    return tuple(sorted(range(len(strides)), key=lambda axis: (-strides[axis], axis)))
 
 
 def _is_used(
@@ -246,9 +210,9 @@ def _is_used(
     """Tell whether a tensor of the frozen part's output changes the logits: NaN would show."""
 
     def spoil(_module: nn.Module, _given: object, output: Any) -> Any:  # noqa: ANN401
-        found = _list_tensors(output)
+        found = list_tensors(output)
         found[place] = torch.full_like(found[place], torch.nan)
-        return _build_output(whole.kind, found)
+        return build_output(whole.kind, found, whole.num_places)
 
     hook = model.get_submodule(whole.names[-1]).register_forward_hook(spoil)
     try:
@@ -261,15 +225,15 @@ def _gives_same(model: PreTrainedModel, cut: Cut, trials: Sequence[Mapping[str, 
     """Tell whether the model gives the same logits when it starts at the cut."""
     is_same = True
     for inputs in trials:
-        expected = model(**inputs).logits
+        expected = read_pooled(model, dict(inputs))
         given = dict(inputs)
         given[PREFIX] = cut.flatten(run_frozen(model, cut.names, inputs))
         del given[cut.input_name]
         handle = install_cut(model, cut)
         try:
-            found = model(**given).logits
+            found = read_pooled(model, given)
         finally:
             remove_cut(model, cut, handle)
-        scale = max(1.0, float(expected.abs().max()))
+        scale = float(expected.abs().max())
         is_same &= bool((found - expected).abs().max() <= TOLERANCE * scale)
     return is_same

@@ -7,7 +7,7 @@ Rows are read with plain reads, not mapped: they do not count as this process's 
 
     audio_cls/prefix/KEY/
       3f0c...-0.rows     float32, (F, D) of each window
-      3f0c...-0.npy      row, start, stop, offset in bytes, F, of each window, int64
+      3f0c...-0.npy      row, start, stop, offset in bytes, F, input length, of each window, int64
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Store:
     def __init__(self, path: Path, width: int) -> None:
         self.path = path
         self.width = width  # D
-        self.places: dict[Window, tuple[str, int, int]] = {}  # file, offset, F
+        self.places: dict[Window, tuple[str, int, int, int]] = {}  # file, offset, F, length
         self.reload()
 
     def reload(self) -> None:
@@ -54,8 +54,8 @@ class Store:
         os.utime(self.path)
         for index in sorted(self.path.glob("*.npy")):
             rows = index.with_suffix(".rows")
-            for row, start, stop, offset, frames in np.load(index).tolist():
-                self.places[row, start, stop] = (rows.name, offset, frames)
+            for row, start, stop, *place in np.load(index).tolist():
+                self.places[row, start, stop] = (rows.name, *place)
 
     def find_missing(self, windows: Iterable[Window]) -> list[Window]:
         """Return the windows that are not there, each once, in order."""
@@ -63,32 +63,32 @@ class Store:
 
     def read(self, window: Window) -> Rows:
         """Read the rows of a window, (F, D)."""
-        name, offset, frames = self.places[window]
+        name, offset, frames, _ = self.places[window]
         count = frames * self.width
         flat = np.fromfile(self.path / name, np.float32, count=count, offset=offset)
         return flat.reshape(frames, self.width)
 
-    def count_frames(self, windows: Iterable[Window]) -> dict[int, int]:
-        """Return, for each number of frames that occurs, the most samples that give as many."""
-        found: dict[int, int] = {}
-        for window in windows:
-            frames = self.places[window][2]
-            found[frames] = max(found.get(frames, 0), window[2] - window[1])
-        return found
+    def find_lengths(self, windows: Iterable[Window]) -> dict[int, int]:
+        """Return, for each F that occurs, a length of the model's input that gives as many."""
+        places = (self.places[window] for window in windows)
+        return {frames: length for _, _, frames, length in places}
 
-    def add(self, items: Iterator[tuple[Window, Rows]]) -> None:
-        """Write a part. A process that is killed meanwhile leaves nothing that would be read."""
+    def add(self, items: Iterator[tuple[Window, Rows, int]]) -> None:
+        """Write windows, their rows and input lengths as a part.
+
+        A process that is killed meanwhile leaves nothing that would be read.
+        """
         name = uuid.uuid4().hex
         partial = self.path / f".{name}.partial"
         index: list[tuple[int, ...]] = []
         try:
             with partial.open("wb") as file:
-                for window, rows in items:
-                    index.append((*window, file.tell(), len(rows)))
+                for window, rows, length in items:
+                    index.append((*window, file.tell(), len(rows), length))
                     file.write(np.ascontiguousarray(rows, np.float32).data)
             partial.replace(self.path / f"{name}.rows")
             with partial.open("wb") as file:
-                np.save(file, np.array(index, np.int64).reshape(-1, 5))
+                np.save(file, np.array(index, np.int64).reshape(-1, 6))
             partial.replace(self.path / f"{name}.npy")
         finally:
             partial.unlink(missing_ok=True)

@@ -210,13 +210,13 @@ def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
     shortest = max(encoder.traits.min_samples, round(0.1 * rate))
     waves = [make_noise(shortest + round(more * rate)) for more in (0.0, 0.01, 0.02, 0.12)]
     model.train(mode=False)
-    alone = torch.cat([_pool(model, encoder([wave])) for wave in waves])
-    together = _pool(model, encoder(waves))
+    alone = torch.cat([read_pooled(model, encoder([wave])) for wave in waves])
+    together = read_pooled(model, encoder(waves))
     scale = min(1.0, float(alone.abs().max()))
     return bool((alone - together).abs().max() <= PADDING_TOLERANCE * scale)
 
 
-def _pool(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+def read_pooled(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
     """Return what the last layer is given, (B, H); a head that is still zero would hide it."""
     seen: list[Tensor] = []
     hook = model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -23,8 +23,9 @@ from audio_cls.data.batches import Clips, EvaluationWindows, group_windows
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.windows import seconds_to_samples
 from audio_cls.model.backbone import Backbone, load_trained
+from audio_cls.model.cut import Cut
 from audio_cls.model.freezing import find_frozen
-from audio_cls.model.prefix import Cut, PrefixEncoder, find_cut, install_cut, run_frozen
+from audio_cls.model.prefix import PrefixEncoder, find_cut, install_cut, run_frozen
 from audio_cls.model.store import Rows, Store, StoredClips, Window, locate_store, make_room
 from audio_cls.training.accelerator import Accelerator, set_threads
 
@@ -82,7 +83,7 @@ def hear_ahead(
         backbone.encoder.extractor,
         backbone.encoder.traits,
         cut=cut,
-        samples=store.count_frames(windows),
+        lengths=store.find_lengths(windows),
     )
     install_cut(backbone.model, cut)
     stored = {name: _store_clips(part, store) for name, part in clips.items()}
@@ -177,8 +178,8 @@ class _Hearing:
     table: Clips  # all rows
     batch_size: int
 
-    def run(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Rows]]:
-        """Yield each window with the rows (F, D) that come of it; only like lengths go together."""
+    def run(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Rows, int]]:
+        """Yield each window, its rows (F, D) and the input's length; like lengths go together."""
         model, encoder = self.backbone.model, self.backbone.encoder
         lengths = [stop - start for _, start, stop in windows]
         was_training = model.training
@@ -189,8 +190,18 @@ class _Hearing:
             inputs = {k: v.to(self.accelerator.device) for k, v in inputs.items()}
             with torch.inference_mode(), self.accelerator.autocast():
                 rows: Tensor = self.cut.flatten(run_frozen(model, self.cut.names, inputs))
-            yield from zip(batch, rows.cpu().numpy(), strict=True)
+            lengths_in = measure_inputs(inputs, encoder.traits.input_name)
+            for window, own, length in zip(batch, rows.cpu().numpy(), lengths_in, strict=True):
+                yield window, own[:length] if self.cut.is_mask_framed else own, length
         model.train(mode=was_training)
+
+
+def measure_inputs(inputs: Mapping[str, Tensor], input_name: str) -> list[int]:
+    """Return the length of each clip's input as an attention mask counts it."""
+    mask = inputs.get("attention_mask")
+    if mask is not None:
+        return [int(length) for length in mask.sum(dim=1)]
+    return [inputs[input_name].shape[-1]] * len(inputs[input_name])
 
 
 def make_key(
