@@ -95,6 +95,12 @@ class TrainConfig(Section):
         None, "Stop after this many evaluations without a better one.", minimum=1
     )
     batch_size: int = setting(8, "Training clips per process and forward pass.", minimum=1)
+    length_buckets: int | None = setting(
+        None,
+        "Sort clips by length, this many steps at a time, so that less is padding (32 wastes about"
+        " 3 %); default: a plain shuffle.",
+        minimum=1,
+    )
     gradient_accumulation_steps: int = setting(1, "Forward passes per optimizer step.", minimum=1)
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",

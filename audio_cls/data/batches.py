@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave
 from audio_cls.data.augment import change_speed
+from audio_cls.data.buckets import Buckets, group_windows
 from audio_cls.data.clips import Clips, Label
 from audio_cls.data.masking import Encode, FeatureMasker, Inputs
 from audio_cls.data.variety import Augmenter
@@ -27,6 +28,7 @@ from audio_cls.data.windows import choose_crop, list_windows, seconds_to_samples
 
 __all__ = [
     "Batch",
+    "Buckets",
     "Clips",
     "Encode",
     "EvaluationWindows",
@@ -150,12 +152,24 @@ class TrainingOrder:
     clip weighs 1 / (clips of its step), so that a short last step is a plain mean as well. A
     process that would have nothing to do in a pass repeats a clip with weight 0.
 
+    With buckets, the permutation is sorted by length, so many steps at a time, and these steps are
+    taken in random order: the clips of a step, and of each pass in it, are of like length.
+
     `epoch` and `first_step` say where iteration starts; a resumed run sets both.
     """
 
-    def __init__(self, num_clips: int, shape: StepShape, *, rank: int, seed: int) -> None:
+    def __init__(
+        self,
+        num_clips: int,
+        shape: StepShape,
+        *,
+        rank: int,
+        seed: int,
+        buckets: Buckets | None = None,
+    ) -> None:
         self.num_clips = num_clips
         self.shape = shape
+        self.buckets = buckets
         self.rank = rank
         self.seed = seed
         self.epoch = 0
@@ -173,7 +187,10 @@ class TrainingOrder:
 
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield this process's batches of `epoch`, from step `first_step` on."""
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_clips)
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(self.num_clips)
+        if self.buckets is not None:
+            order = self.buckets.sort(order, self.shape.clips, rng)
         per_pass = self.shape.batch_size * self.shape.num_processes
         for step in range(self.first_step, self.steps_per_epoch):
             clips = order[step * self.shape.clips : (step + 1) * self.shape.clips]
@@ -232,32 +249,6 @@ class EvaluationWindows(torch.utils.data.Dataset[Piece]):
         clip, start, stop = self.windows[number]
         wave = self.clips.read_wave(clip, start, stop)
         return Piece(wave, self.clips.read_label(clip), number, 1.0)
-
-
-def group_windows(
-    lengths: Sequence[int], batch_size: int, *, equal_lengths: bool
-) -> list[list[int]]:
-    """Put windows of like length together; longest first, so that memory runs out at once or never.
-
-    Args:
-        lengths: Samples of each window.
-        batch_size: Most windows in a batch.
-        equal_lengths: Only windows of exactly one length share a batch: for models whose scores
-            padding would change.
-
-    Returns:
-        Batches of window numbers; each window is in one batch.
-
-    >>> group_windows([5, 9, 5, 5], 2, equal_lengths=True)
-    [[1], [0, 2], [3]]
-    """
-    batches: list[list[int]] = []
-    for number in sorted(range(len(lengths)), key=lambda n: (-lengths[n], n)):
-        full = not batches or len(batches[-1]) == batch_size
-        if full or (equal_lengths and lengths[batches[-1][0]] != lengths[number]):
-            batches.append([])
-        batches[-1].append(number)
-    return batches
 
 
 def make_evaluation_loader(

@@ -13,13 +13,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from audio_cls import __version__
 from audio_cls.config import OptimConfig, RunConfig
-from audio_cls.data.batches import Clips, StepShape, TrainingOrder, make_training_loader
+from audio_cls.data.batches import Buckets, Clips, StepShape, TrainingOrder, make_training_loader
 from audio_cls.data.source import Source
 from audio_cls.data.variety import make_augmenter
+from audio_cls.data.windows import seconds_to_samples
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
@@ -109,7 +111,13 @@ def set_up_training(
     shape = StepShape(
         cfg.train.batch_size, cfg.train.gradient_accumulation_steps, accelerator.num_processes
     )
-    order = TrainingOrder(len(clips), shape, rank=accelerator.process_index, seed=cfg.train.seed)
+    order = TrainingOrder(
+        len(clips),
+        shape,
+        rank=accelerator.process_index,
+        seed=cfg.train.seed,
+        buckets=_choose_buckets(cfg, clips),
+    )
     workers = choose_num_workers(cfg.train.num_workers)
     augmenter = make_augmenter(
         cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
@@ -148,6 +156,14 @@ def set_up_training(
         brakes=Brakes(accelerator, cfg.train.max_train_minutes),
         before_epoch=frozen.set_epoch,
     )
+
+
+def _choose_buckets(cfg: RunConfig, clips: Clips) -> Buckets | None:
+    """Return how clips of like length come together; None for a plain shuffle."""
+    if cfg.train.length_buckets is None:
+        return None
+    longest = seconds_to_samples(cfg.audio.max_seconds, clips.sampling_rate)
+    return Buckets(np.minimum(clips.lengths, longest), cfg.train.length_buckets)
 
 
 def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:
