@@ -43,7 +43,8 @@ class Guard:
         Raises:
             TrainingError: It is the third such step in a row.
         """
-        if bool(torch.isfinite(norm)) and bool(torch.isfinite(loss)):
+        # Both at once: each look waits for the device.
+        if bool(torch.isfinite(torch.stack([norm.float(), loss.float()])).all()):
             self.in_a_row = 0
             return True
         self.skipped += 1
