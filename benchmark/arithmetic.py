@@ -17,7 +17,7 @@ def count_case(case: Case, checkpoint: str) -> dict[str, float]:
     """
     from audio_cls.config import AudioConfig, ModelConfig
     from audio_cls.model.backbone import load_backbone
-    from audio_cls.model.freezing import find_frozen, freeze
+    from audio_cls.model.freezing import find_frozen
     from audio_cls.model.traits import make_noise
     from benchmark.measure import count_flops
 
@@ -27,7 +27,6 @@ def count_case(case: Case, checkpoint: str) -> dict[str, float]:
     for module in backbone.model.modules():
         vars(module).pop("forward", None)  # the stock convolutions, whose arithmetic is counted
     names = find_frozen(backbone.model, backbone.encoder, case.freeze)
-    freeze(backbone, cfg)
     mean = sum(case.seconds) / 2
     inputs = backbone.encoder([make_noise(round(mean * 16_000))])
     frozen, rest, backward = count_flops(backbone.model, inputs, names)

@@ -11,6 +11,7 @@ COLUMNS = (
     ("train s", "train_seconds", "{:.1f}"),
     ("evaluate s", "evaluate_seconds", "{:.1f}"),
     ("total s", "total_seconds", "{:.1f}"),
+    ("processor s", "cpu_seconds", "{:.1f}"),
     ("clips/s", "train_clips_per_second", "{:.2f}"),
     ("peak MB", "peak_memory_mb", "{:.0f}"),
     ("of matrix product", "share_of_matrix_product", "{:.0%}"),

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from audio_cls.model.rows import RowNorm, RowProduct, convolve_groups
 
+MANY_FRAMES = 400  # in a batch: below, a kernel's spectrum costs more than it brings (measured)
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
 
 
@@ -73,7 +74,7 @@ def _convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
 
 def _convolve_long(self: nn.Conv1d, frames: Tensor) -> Tensor:
     """Stand in for the forward of a grouped convolution with a long kernel."""
-    if not _wants_rows(frames):
+    if not _wants_rows(frames) or len(frames) * frames.shape[2] < MANY_FRAMES:
         return type(self).forward(self, frames)
     rows, padding = frames.transpose(1, 2), int(self.padding[0])
     return _add_bias(convolve_groups(rows, self.weight, self.groups, padding), self.bias)

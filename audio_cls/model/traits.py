@@ -120,12 +120,15 @@ def undisturbed(model: PreTrainedModel) -> Iterator[None]:
     """Put back random states, training modes and buffers (batch norm counts while training)."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # moments of noise: sharing them out costs more than it brings
     numpy_state = np.random.get_state()  # SpecAugment draws from numpy's global generator
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
             warnings.simplefilter("ignore")  # too short a wave has no mean
             yield
     finally:
+        torch.set_num_threads(threads)
         np.random.set_state(numpy_state)
         with torch.no_grad():
             for buffer, before in buffers:

@@ -30,6 +30,7 @@ from audio_cls.model.store import Rows, Store, StoredClips, Window, locate_store
 from audio_cls.training.accelerator import Accelerator, set_threads
 
 STORE_VERSION = 1
+CPU_SECONDS = 10.0  # of sound heard at once on a CPU: more takes memory and is not faster
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ def fill_store(
     """
     backbone.model.to(accelerator.device)
     table = replace(clips, rows=np.arange(len(clips.table)))
-    hear = _Hearing(accelerator, backbone, cut, table, cfg.eval.eval_batch_size)
+    hear = _Hearing(accelerator, backbone, cut, table, choose_batch_size(cfg, accelerator))
     sample = next(hear.run([windows[0]]))[1]
     store = Store(locate_store(make_key(cfg, accelerator, backbone, cut, clips)), sample.shape[1])
     missing = store.find_missing(windows)
@@ -166,6 +167,13 @@ def fill_store(
     accelerator.wait_for_everyone()
     store.reload()
     return store
+
+
+def choose_batch_size(cfg: RunConfig, accelerator: Accelerator) -> int:
+    """Return how many windows are heard at once."""
+    if accelerator.device.type != "cpu":
+        return cfg.eval.eval_batch_size
+    return max(1, min(cfg.eval.eval_batch_size, int(CPU_SECONDS / cfg.audio.max_seconds)))
 
 
 @dataclass(frozen=True)
