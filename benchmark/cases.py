@@ -51,8 +51,8 @@ class Case:
 
 
 CASES = {
-    "gtzan": Case("distilhubert", (10, 10), 24, 8, 10, 8, "features", full=(899, 100, 30.0)),
-    "gtzan-unfrozen": Case("distilhubert", (10, 10), 24, 8, 3, 8, "none", full=(899, 100, 30.0)),
+    "gtzan": Case("distilhubert", (10, 10), 16, 8, 10, 8, "features", full=(899, 100, 30.0)),
+    "gtzan-unfrozen": Case("distilhubert", (10, 10), 16, 8, 2, 8, "none", full=(899, 100, 30.0)),
     "keywords-whisper": Case("whisper", (1, 1), 32, 16, 2, 8, "none", full=(51094, 3081, 1.0)),
     "keywords-ast": Case("ast", (1, 1), 24, 8, 1, 8, "none", full=(5109, 3081, 1.0)),
     "mixed": Case("wav2vec2", (0.5, 12), 32, 8, 3, 8, "features", full=(2000, 200, 12.0)),

@@ -18,6 +18,7 @@ from pathlib import Path
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path[0] = str(Path(__file__).parents[1])
 
+import functools
 import json
 from typing import Any
 
@@ -44,18 +45,20 @@ def main(name: str, repeats: int, full: bool, clips: str, as_json: bool) -> None
 
     machine, gpu = measure.describe_machine(), torch.cuda.is_available()
     results: dict[str, Any] = {}
-    text = [table.format_machine(machine)]
+    say = functools.partial(click.echo, err=as_json)  # beside the JSON, as each case is done
+    say(table.format_machine(machine))
     if name == "growth":
-        rows = growth.measure_growth(tuple(int(count) for count in clips.split(",")), gpu=gpu)
-        results[name] = rows
-        text.append(growth.format_growth(rows))
+        counts = tuple(int(count) for count in clips.split(","))
+        results[name] = growth.measure_growth(counts, gpu=gpu)
+        say(growth.format_growth(results[name]))
     else:
         names = [one for group in cases.GROUPS.values() for one in group]
         for one in names if name == "all" else cases.GROUPS[name]:
             case = cases.CASES[one].enlarge() if full else cases.CASES[one]
             results[one] = compare.compare(case, repeats=repeats, gpu=gpu)
-            text.append(table.format_result(one, results[one]))
-    click.echo(json.dumps({"machine": machine, "cases": results}) if as_json else "\n".join(text))
+            say(table.format_result(one, results[one]))
+    if as_json:
+        click.echo(json.dumps({"machine": machine, "cases": results}))
 
 
 if __name__ == "__main__":
