@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 # Python looks in this folder first, where evaluate.py would hide the library of that name.
@@ -71,9 +70,10 @@ def train_classifier(cfg: RunConfig) -> Path:
     training.save_settings(folder, training.pin_revisions(cfg, source, backbone), accelerator)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
-    scorer = evaluation.make_scorer(backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)
-    run = training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
+    heard = training.hear_ahead(cfg, accelerator, backbone, clips)
+    scorer = evaluation.make_scorer(heard.backbone, cfg, accelerator)
+    judge = evaluation.make_judge(scorer, heard.validation, cfg.eval)
+    run = training.set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     prepare_seconds = clock.lap()
     with publishing.follow_training(run, repo_id):
         training.train(run)
@@ -81,16 +81,15 @@ def train_classifier(cfg: RunConfig) -> Path:
 
     # --- 4. test clips judge the best one ---
     best = accelerator.prepare_model(
-        model.load_trained(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
+        heard.load_best(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
         evaluation_mode=True,
     )
-    temperature, thresholds = evaluation.fit_decision(scorer.score(best, clips.validation))
-    scores = replace(scorer.score(best, clips.test), thresholds=thresholds)
+    temperature, scores = evaluation.judge_test(scorer, best, heard.validation, heard.test)
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
         clips.save(folder.path)
-        model.save_decision(folder.path, temperature, labels.names, thresholds)
+        model.save_decision(folder.path, temperature, labels.names, scores.thresholds)
         facts = data.read_clip_facts(source, pool, clips.test)
         results = {
             "dataset": publishing.add_languages(data.describe_data(source, labels, splits, clips)),

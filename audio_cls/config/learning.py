@@ -183,6 +183,12 @@ class TrainConfig(Section):
         " passes and the processes make (for 'auto', with a batch of 8).",
         minimum=1,
     )
+    length_buckets: int | None = setting(
+        None,
+        "Sort clips by length, this many steps at a time, so that less is padding (32 wastes about"
+        " 3 %); default: a plain shuffle.",
+        minimum=1,
+    )
     gradient_accumulation_steps: int = setting(1, "Forward passes per optimizer step.", minimum=1)
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
@@ -204,6 +210,12 @@ class TrainConfig(Section):
     num_workers: int | None = setting(
         None,
         "Processes that load batches; default: 0 on a CPU, up to 4 beside an accelerator.",
+        minimum=0,
+    )
+    prefix_cache_gb: float | None = setting(
+        None,
+        "Most disk, in GB, for what frozen parts make of clips; 0: none; default: a quarter of"
+        " what is free.",
         minimum=0,
     )
     output_dir: str | None = setting(None, "Run folder; default: runs/DATASET-MODEL.")

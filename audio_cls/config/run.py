@@ -74,6 +74,7 @@ class RunConfig:
             "--pos-weight auto": self.optim.pos_weight == "auto",
             "--sampler balanced": self.optim.sampler == "balanced",
             "--batch-size auto": self.train.batch_size == "auto",
+            "--length-buckets": self.train.length_buckets is not None,
         }
         needs_all = [flag for flag, is_wanted in wants.items() if is_wanted]
         if needs_all:

@@ -21,8 +21,9 @@ from torch.utils.data import DataLoader
 from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave
 from audio_cls.data.augment import change_speed
+from audio_cls.data.buckets import group_windows
 from audio_cls.data.clips import Clips, Label
-from audio_cls.data.draws import HEARINGS, StepShape, count_before, draw_in_proportion
+from audio_cls.data.draws import HEARINGS, Dealing, StepShape, count_before, draw_in_proportion
 from audio_cls.data.fillers import EpochDraw
 from audio_cls.data.masking import Encode, FeatureMasker, Inputs
 from audio_cls.data.variety import Augmenter
@@ -144,8 +145,10 @@ class TrainingOrder:
     clip weighs 1 / (clips of its step), so that a short last step is a plain mean as well. A
     process that would have nothing to do in a pass repeats a clip with weight 0.
 
-    With `draws`, an epoch draws as many clips in proportion to their numbers there. With `weights`,
+    With draws, an epoch draws as many clips in proportion to their numbers there. With weights,
     a clip counts 1 / (weights of its step): with its class's weight in the loss, a weighted mean.
+    With buckets, the epoch's clips are sorted by length, so many steps at a time, and these steps
+    are taken in random order: the clips of a step, and of each pass in it, are of like length.
 
     `epoch` and `first_step` say where iteration starts; a resumed run sets both.
     """
@@ -157,8 +160,7 @@ class TrainingOrder:
         *,
         rank: int,
         seed: int,
-        draws: NDArray[np.float64] | None = None,
-        weights: NDArray[np.float64] | None = None,
+        dealing: Dealing | None = None,
     ) -> None:
         """Take how many clips there are, or how each epoch's are drawn."""
         self.draw = None if isinstance(clips, int) else clips
@@ -166,8 +168,7 @@ class TrainingOrder:
         self.shape = shape
         self.rank = rank
         self.seed = seed
-        self.draws = draws
-        self.weights = weights
+        self.dealing = dealing or Dealing()
         self.epoch = 0
         self.first_step = 0
 
@@ -188,7 +189,8 @@ class TrainingOrder:
         per_pass = self.shape.batch_size * self.shape.num_processes
         for step in range(self.first_step, self.steps_per_epoch):
             places = np.arange(len(order))[step * self.shape.clips :][: self.shape.clips]
-            whole = len(places) if self.weights is None else self.weights[order[places]].sum()
+            weights = self.dealing.weights
+            whole = len(places) if weights is None else weights[order[places]].sum()
             for start in range(0, len(places), per_pass):
                 shared = places[start : start + per_pass]
                 own = np.array_split(shared, self.shape.num_processes)[self.rank]
@@ -202,7 +204,10 @@ class TrainingOrder:
         order = rng.permutation(self.num_clips)
         if self.draw is not None:
             order = self.draw.draw(self.seed, self.epoch)[order]
-        return order if self.draws is None else draw_in_proportion(order, self.draws, rng)
+        draws, buckets = self.dealing.draws, self.dealing.buckets
+        if draws is not None:
+            order = draw_in_proportion(order, draws, rng)
+        return order if buckets is None else buckets.sort(order, self.shape.clips, rng)
 
     def group_steps(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         """Put the batches of a loader over this order together, one list a step."""
@@ -253,32 +258,6 @@ class EvaluationWindows(torch.utils.data.Dataset[Piece]):
         clip, start, stop = self.windows[number]
         wave = self.clips.read_wave(clip, start, stop)
         return Piece(wave, self.clips.read_label(clip), number, 1.0)
-
-
-def group_windows(
-    lengths: Sequence[int], batch_size: int, *, equal_lengths: bool
-) -> list[list[int]]:
-    """Put windows of like length together; longest first, so that memory runs out at once or never.
-
-    Args:
-        lengths: Samples of each window.
-        batch_size: Most windows in a batch.
-        equal_lengths: Only windows of exactly one length share a batch: for models whose scores
-            padding would change.
-
-    Returns:
-        Batches of window numbers; each window is in one batch.
-
-    >>> group_windows([5, 9, 5, 5], 2, equal_lengths=True)
-    [[1], [0, 2], [3]]
-    """
-    batches: list[list[int]] = []
-    for number in sorted(range(len(lengths)), key=lambda n: (-lengths[n], n)):
-        full = not batches or len(batches[-1]) == batch_size
-        if full or (equal_lengths and lengths[batches[-1][0]] != lengths[number]):
-            batches.append([])
-        batches[-1].append(number)
-    return batches
 
 
 def make_evaluation_loader(

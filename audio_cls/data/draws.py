@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_cls.data.buckets import Buckets
+
 # A hearing is the epoch, plus this for every time that the clip was drawn before in that epoch, so
 # that it is cut and varied in another way each time.
 HEARINGS = 1_000_000
@@ -24,6 +26,15 @@ class StepShape:
     def clips(self) -> int:
         """Return the clips of a full step, over all processes and passes."""
         return self.batch_size * self.accumulation * self.num_processes
+
+
+@dataclass(frozen=True)
+class Dealing:
+    """How often each clip on this disk comes up, and what it weighs."""
+
+    draws: NDArray[np.float64] | None = None  # (N,), in proportion; None for each once
+    weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None for 1
+    buckets: Buckets | None = None  # how clips of like length come together
 
 
 def draw_in_proportion(

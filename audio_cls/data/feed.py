@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from audio_cls.config import RunConfig
@@ -19,6 +17,7 @@ from audio_cls.data.batches import (
     make_training_loader,
 )
 from audio_cls.data.clips import Clips
+from audio_cls.data.draws import Dealing
 from audio_cls.data.fillers import plan_epochs
 from audio_cls.data.flow import StreamOrder
 from audio_cls.data.spool import FOLDER, Spool
@@ -42,14 +41,6 @@ class Seat:
     rank: int  # this process's number
     num_workers: int  # its loader processes
     folder: Path  # of the run, where faults of streamed clips are noted
-
-
-@dataclass(frozen=True)
-class Dealing:
-    """How often each clip on this disk comes up, and what it weighs."""
-
-    draws: NDArray[np.float64] | None = None  # (N,), in proportion; None for each once
-    weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None for 1
 
 
 def make_feed(
@@ -78,8 +69,7 @@ def make_feed(
             seat.shape,
             rank=seat.rank,
             seed=seed,
-            draws=dealing.draws,
-            weights=dealing.weights,
+            dealing=dealing,
         )
         loader = make_training_loader(clips, encode, cfg.audio, order, workers, augmenter)
         return Feed(order, loader)

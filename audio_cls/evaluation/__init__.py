@@ -8,8 +8,8 @@ from audio_cls.evaluation.answer import (
 )
 from audio_cls.evaluation.calibration import (
     calibrate,
-    fit_decision,
     fit_temperature,
+    judge_test,
     report_calibration,
 )
 from audio_cls.evaluation.figures import draw_figures
@@ -32,9 +32,9 @@ __all__ = [
     "choose_rows",
     "describe_judged",
     "draw_figures",
-    "fit_decision",
     "fit_temperature",
     "follow_task",
+    "judge_test",
     "load_label_map",
     "make_judge",
     "make_scorer",

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+from torch import nn
 
+from audio_cls.data.clips import Clips
 from audio_cls.data.windows import apply_temperature
 from audio_cls.evaluation.judging import tune
 from audio_cls.evaluation.scores import expected_calibration_error, log_loss
-from audio_cls.evaluation.scoring import DECIMALS, Scores
+from audio_cls.evaluation.scoring import DECIMALS, Scorer, Scores
 
 __all__ = ["apply_temperature", "calibrate", "fit_temperature", "report_calibration"]
 
@@ -51,6 +53,18 @@ def fit_decision(scores: Scores) -> tuple[float, NDArray[np.float64] | None]:
     There are no thresholds where a clip has one label.
     """
     return fit_temperature(scores), tune(scores).thresholds
+
+
+def judge_test(
+    scorer: Scorer, model: nn.Module, validation: Clips, test: Clips
+) -> tuple[float, Scores]:
+    """Score the test clips by what is best on validation. Call on every process.
+
+    Returns:
+        The temperature, not yet applied, and the scores with their thresholds.
+    """
+    temperature, thresholds = fit_decision(scorer.score(model, validation))
+    return temperature, replace(scorer.score(model, test), thresholds=thresholds)
 
 
 def calibrate(scores: Scores, temperature: float) -> Scores:

@@ -34,6 +34,7 @@ from audio_cls.model.fetch import (
     quiet_transformers,
 )
 from audio_cls.model.hearing import load_extractor, read_hearing
+from audio_cls.model.layout import lay_out_rows
 from audio_cls.model.lengths import choose_seconds, fit_clip_length
 from audio_cls.model.lora import merge_adapters
 from audio_cls.model.pooled import (
@@ -203,6 +204,7 @@ def _assemble(
     commit: str | None,
 ) -> Backbone:
     """Probe the model, note its mask in the extractor to be saved, and log what was loaded."""
+    lay_out_rows(model)
     traits = probe_traits(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = traits.has_mask

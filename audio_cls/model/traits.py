@@ -123,12 +123,15 @@ def undisturbed(model: PreTrainedModel) -> Iterator[None]:
     """Put back random states, training modes and buffers (batch norm counts while training)."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # moments of noise: sharing them out costs more than it brings
     numpy_state = np.random.get_state()  # SpecAugment draws from numpy's global generator
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
             warnings.simplefilter("ignore")  # too short a wave has no mean
             yield
     finally:
+        torch.set_num_threads(threads)
         np.random.set_state(numpy_state)
         with torch.no_grad():
             for buffer, before in buffers:
@@ -214,13 +217,13 @@ def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
     shortest = max(encoder.traits.min_samples, round(0.1 * rate))
     waves = [make_noise(shortest + round(more * rate)) for more in LONGER]
     model.train(mode=False)
-    alone = torch.cat([_pool(model, encoder([wave])) for wave in waves])
-    together = _pool(model, encoder(waves))
+    alone = torch.cat([read_pooled(model, encoder([wave])) for wave in waves])
+    together = read_pooled(model, encoder(waves))
     scale = min(1.0, float(alone.abs().max()))
     return bool((alone - together).abs().max() <= PADDING_TOLERANCE * scale)
 
 
-def _pool(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+def read_pooled(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
     """Return what the last layer is given, (B, H); a head that is still zero would hide it."""
     seen: list[Tensor] = []
     hook = model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))

@@ -7,6 +7,7 @@ from audio_cls.training.accelerator import (
     set_threads,
     start_accelerator,
 )
+from audio_cls.training.ahead import hear_ahead
 from audio_cls.training.batch import fit_batch
 from audio_cls.training.loop import train
 from audio_cls.training.plan import describe_cases, list_unfinished, plan_runs
@@ -40,6 +41,7 @@ __all__ = [
     "describe_versions",
     "estimate_run",
     "fit_batch",
+    "hear_ahead",
     "is_main_process",
     "leave_processes",
     "list_unfinished",

@@ -54,8 +54,9 @@ class Guard:
         Raises:
             TrainingError: It is the third such step in a row.
         """
-        is_loss_good = bool(torch.isfinite(loss))
-        if agree(self.accelerator, verdict=is_loss_good and bool(torch.isfinite(norm))):
+        # Both at once: each look waits for the device.
+        is_loss_good, is_norm_good = torch.isfinite(torch.stack([loss, norm]).float()).tolist()
+        if agree(self.accelerator, verdict=is_loss_good and is_norm_good):
             self.position.in_a_row = 0
             return True
         self.position.skipped += 1

@@ -13,15 +13,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from torch import nn
 
 from audio_cls import __version__
 from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.data.batches import Clips, StepShape
-from audio_cls.data.feed import Dealing, Seat, make_feed
+from audio_cls.data.buckets import Buckets
+from audio_cls.data.draws import Dealing
+from audio_cls.data.feed import Seat, make_feed
 from audio_cls.data.labels import Labels
 from audio_cls.data.source import Source
 from audio_cls.data.stream import StreamClips
+from audio_cls.data.windows import seconds_to_samples
 from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
@@ -136,6 +140,7 @@ def set_up_training(
     dealing = Dealing(
         draws=weigh_draws(clips.labels, cfg.optim),
         weights=weigh_clips(clips.labels, backbone.labels, cfg.optim),
+        buckets=choose_buckets(cfg, clips),
     )
     workers = choose_num_workers(cfg.train.num_workers)
     seat = Seat(shape, accelerator.process_index, workers, folder.path)
@@ -177,6 +182,14 @@ def set_up_training(
         before_epoch=frozen.set_epoch,
         meter=EnergyMeter(cfg.train, accelerator),
     )
+
+
+def choose_buckets(cfg: RunConfig, clips: Clips | StreamClips) -> Buckets | None:
+    """Return how clips of like length come together; None for a plain shuffle."""
+    if cfg.train.length_buckets is None or not isinstance(clips, Clips):
+        return None
+    longest = seconds_to_samples(cfg.audio.piece_seconds, clips.sampling_rate)
+    return Buckets(np.minimum(clips.lengths, longest), cfg.train.length_buckets)
 
 
 def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:

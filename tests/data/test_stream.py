@@ -19,7 +19,8 @@ from sounds import encode_sound, make_tone
 from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig
 from audio_cls.data.audio import decode_wave
 from audio_cls.data.batches import StepShape
-from audio_cls.data.feed import Dealing, Seat, make_feed
+from audio_cls.data.draws import Dealing
+from audio_cls.data.feed import Seat, make_feed
 from audio_cls.data.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, pool_clips, prepare_clips
 from audio_cls.data.splits import make_splits

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from audio_cls.config import OptimConfig
 from audio_cls.data.batches import StepShape, TrainingOrder
+from audio_cls.data.draws import Dealing
 from audio_cls.errors import SettingError
 from audio_cls.training.costs import (
     load_weights,
@@ -79,7 +80,9 @@ def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
     totals: dict[int, float] = collections.defaultdict(float)
     clips: dict[int, list[int]] = collections.defaultdict(list)
     for rank in range(shape[2]):
-        order = TrainingOrder(20, StepShape(*shape), rank=rank, seed=0, weights=weights)
+        order = TrainingOrder(
+            20, StepShape(*shape), rank=rank, seed=0, dealing=Dealing(weights=weights)
+        )
         batches = list(order)
         for step in range(order.steps_per_epoch):
             for _ in range(order.passes_of(step)):
@@ -99,7 +102,9 @@ def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
 
 def draw_epochs(draws: np.ndarray | None, epochs: int, num_clips: int = 20) -> list[list[int]]:
     """Return the clips of each epoch."""
-    order = TrainingOrder(num_clips, StepShape(4, 1, 1), rank=0, seed=1, draws=draws)
+    order = TrainingOrder(
+        num_clips, StepShape(4, 1, 1), rank=0, seed=1, dealing=Dealing(draws=draws)
+    )
     heard = []
     for order.epoch in range(epochs):
         heard.append([clip for batch in order for _, clip, _ in batch])
@@ -124,7 +129,7 @@ def test_a_clip_drawn_again_is_another_hearing() -> None:
         StepShape(4, 1, 1),
         rank=0,
         seed=1,
-        draws=weigh_draws(IDS, OptimConfig(sampler="balanced")),
+        dealing=Dealing(draws=weigh_draws(IDS, OptimConfig(sampler="balanced"))),
     )
     order.epoch = 3
     keys = [(hearing, clip) for batch in order for hearing, clip, _ in batch]
@@ -140,7 +145,9 @@ def test_the_balanced_draw_is_shared_out_and_resumed_like_any_other(
     alone = draw_epochs(draws, 1)[0]
     steps: dict[int, list[int]] = collections.defaultdict(list)
     for rank in range(shape[2]):
-        order = TrainingOrder(20, StepShape(*shape), rank=rank, seed=1, draws=draws)
+        order = TrainingOrder(
+            20, StepShape(*shape), rank=rank, seed=1, dealing=Dealing(draws=draws)
+        )
         order.first_step = 2
         batches = list(order)
         for step in range(2, 5):

@@ -1,0 +1,6 @@
+"""How fast, how large and how right audio_cls is beside transformers' Trainer, on one machine.
+
+scripts/benchmark.py starts it; nothing else of the package needs it. `cases` says what is measured,
+`sounds` and `shapes` make the clips and the checkpoints, `child` is one contender in a process of
+its own, `measure` weighs the machine, `table` tells the result.
+"""

@@ -1,0 +1,66 @@
+"""What is measured: shapes, clips and settings of the cases, for two cores and for a GPU."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SEED = 42
+CONTENDERS = {
+    "mapped": "Trainer, features mapped first",
+    "on-the-fly": "Trainer, transform on the fly",
+    "audio_cls": "audio_cls",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: the same clips, weights and settings for every contender."""
+
+    shape: str  # of the checkpoint, see shapes.py
+    seconds: tuple[float, float]  # shortest and longest clip
+    train_clips: int
+    eval_clips: int
+    epochs: int
+    batch_size: int
+    freeze: str  # none, features or backbone
+    learning_rate: float = 1e-4
+    full: tuple[int, int, float] = (0, 0, 0.0)  # clips for training, evaluation, seconds; --full
+
+    def enlarge(self) -> Case:
+        """Return the case as it is measured beside a GPU."""
+        train, evaluation, longest = self.full
+        shortest = longest if self.seconds[0] == self.seconds[1] else self.seconds[0]
+        return Case(
+            **{
+                **asdict(self),
+                "train_clips": train,
+                "eval_clips": evaluation,
+                "seconds": (shortest, longest),
+            }
+        )
+
+    @property
+    def max_seconds(self) -> float:
+        """Return the longest clip's duration: nothing is cut."""
+        return self.seconds[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a child process is told."""
+        return asdict(self)
+
+
+CASES = {
+    "gtzan": Case("distilhubert", (10, 10), 16, 8, 10, 8, "features", full=(899, 100, 30.0)),
+    "gtzan-unfrozen": Case("distilhubert", (10, 10), 16, 8, 2, 8, "none", full=(899, 100, 30.0)),
+    "keywords-whisper": Case("whisper", (1, 1), 32, 16, 2, 8, "none", full=(51094, 3081, 1.0)),
+    "keywords-ast": Case("ast", (1, 1), 24, 8, 1, 8, "none", full=(5109, 3081, 1.0)),
+    "mixed": Case("wav2vec2", (0.5, 12), 32, 8, 3, 8, "features", full=(2000, 200, 12.0)),
+    "probe": Case("wav2vec2", (5, 5), 32, 8, 10, 8, "backbone", 1e-3, full=(2000, 200, 10.0)),
+}
+GROUPS = {
+    "gtzan": ("gtzan", "gtzan-unfrozen"),
+    "keywords": ("keywords-whisper", "keywords-ast"),
+    "mixed": ("mixed",),
+    "probe": ("probe",),
+}

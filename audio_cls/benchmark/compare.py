@@ -1,0 +1,91 @@
+"""Run the contenders of a case one after the other, each in a fresh process with fresh caches."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from audio_cls.benchmark.cases import CONTENDERS, Case
+from audio_cls.benchmark.shapes import write_checkpoint
+from audio_cls.benchmark.sounds import write_clips
+
+ROOT = Path(__file__).parents[2]
+
+
+def compare(case: Case, *, repeats: int, gpu: bool) -> dict[str, Any]:
+    """Measure a case.
+
+    Returns:
+        Per contender its best run by total seconds, with rates; `matrix_rate` in FLOP/s, and
+        `flops`, the stock model's arithmetic for a clip.
+    """
+    with tempfile.TemporaryDirectory(prefix="audio_cls_benchmark_") as made:
+        folder = Path(made)
+        write_clips(folder / "data", "train", case.train_clips, case.seconds)
+        write_clips(folder / "data", "validation", case.eval_clips, case.seconds)
+        write_checkpoint(case.shape, folder / "checkpoint")
+        common = {
+            "case": case.to_json(),
+            "data": str(folder / "data"),
+            "checkpoint": str(folder / "checkpoint"),
+            "gpu": gpu,
+            "bf16": gpu,
+        }
+        flops = start_child("audio_cls.benchmark.arithmetic", common, folder / "flops")
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+        for number in range(repeats):
+            for name in CONTENDERS:
+                own = {**common, "contender": name}
+                runs[name].append(
+                    start_child("audio_cls.benchmark.child", own, folder / f"{name}-{number}")
+                )
+    rate = max(run["matrix_rate"] for found in runs.values() for run in found)
+    best = {name: min(found, key=lambda run: run["total_seconds"]) for name, found in runs.items()}
+    for name, run in best.items():
+        _add_rates(run, case, flops, rate, is_own=name == "audio_cls")
+    return {"case": case.to_json(), "contenders": best, "matrix_rate": rate, "flops": flops}
+
+
+def start_child(
+    module: str, spec: dict[str, Any], folder: Path, cache: Path | None = None
+) -> dict[str, float]:
+    """Run a module on a spec in a fresh process; return its result.
+
+    Args:
+        module: `audio_cls.benchmark.child` or `.arithmetic`.
+        spec: What it is told.
+        folder: A new folder for what it writes.
+        cache: Caches to use; default: empty ones.
+    """
+    folder.mkdir()
+    paths = {"output": str(folder / "run"), "result": str(folder / "result.json")}
+    (folder / "spec.json").write_text(json.dumps({**spec, **paths}), "utf-8")
+    env = {
+        **{name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
+        "HF_HOME": str(cache or folder / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", module, str(folder / "spec.json")]
+    subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=sys.stderr)
+    found: dict[str, float] = json.loads(Path(paths["result"]).read_text("utf-8"))
+    return found
+
+
+def _add_rates(
+    run: dict[str, float], case: Case, flops: dict[str, float], rate: float, *, is_own: bool
+) -> None:
+    """Add clips a second, and the arithmetic done a second beside the matrix product's."""
+    clips = case.train_clips * case.epochs
+    run["train_clips_per_second"] = clips / run["train_seconds"]
+    is_stored = is_own and case.freeze != "none"
+    live = flops["rest"] + flops["backward"]
+    work = clips * (live if is_stored else live + flops["frozen"])
+    run["train_flops_per_second"] = work / run["train_seconds"]
+    run["share_of_matrix_product"] = run["train_flops_per_second"] / rate

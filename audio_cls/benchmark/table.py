@@ -1,0 +1,65 @@
+"""Tell what was measured: a table in Markdown, with ratios."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audio_cls.benchmark.cases import CONTENDERS
+
+COLUMNS = (
+    ("prepare s", "prepare_seconds", "{:.1f}"),
+    ("train s", "train_seconds", "{:.1f}"),
+    ("evaluate s", "evaluate_seconds", "{:.1f}"),
+    ("total s", "total_seconds", "{:.1f}"),
+    ("processor s", "cpu_seconds", "{:.1f}"),
+    ("clips/s", "train_clips_per_second", "{:.2f}"),
+    ("peak MB", "peak_memory_mb", "{:.0f}"),
+    ("of matrix product", "share_of_matrix_product", "{:.0%}"),
+    ("accuracy", "accuracy", "{:.2f}"),
+)
+
+
+def find_ratios(contenders: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return how many times as fast and as small audio_cls is as the others."""
+    own, mapped = contenders["audio_cls"], contenders["mapped"]
+    others = [run for name, run in contenders.items() if name != "audio_cls"]
+    return {
+        "total": min(run["total_seconds"] for run in others) / own["total_seconds"],
+        "train": min(run["train_seconds"] for run in others) / own["train_seconds"],
+        "memory": own["peak_memory_mb"] / mapped["peak_memory_mb"],
+    }
+
+
+def format_result(name: str, result: dict[str, Any]) -> str:
+    """Return a case's heading, table and ratios."""
+    case, ratios = result["case"], find_ratios(result["contenders"])
+    low, high = case["seconds"]
+    span = f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
+    lines = [
+        f"### {name}: {case['shape']} shape, {case['train_clips']} + {case['eval_clips']} clips of"
+        f" {span}, {case['epochs']} epochs, frozen: {case['freeze']}",
+        "",
+        "| | " + " | ".join(title for title, *_ in COLUMNS) + " |",
+        "|---|" + "---:|" * len(COLUMNS),
+    ]
+    for key, title in CONTENDERS.items():
+        run = result["contenders"][key]
+        cells = [pattern.format(run[column]) for _, column, pattern in COLUMNS]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"audio_cls beside the faster Trainer: {ratios['total']:.2f} times as fast end to end,"
+        f" {ratios['train']:.2f} times in training; peak memory {ratios['memory']:.2f} of the"
+        f" mapped Trainer's. Matrix product: {result['matrix_rate'] / 1e9:.0f} GFLOP/s.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def format_machine(machine: dict[str, Any]) -> str:
+    """Return a line on what the numbers were measured on."""
+    gpu = f", {machine['gpu']}" if machine["gpu"] else ""
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores{gpu}; load at the start {machine['load']};"
+        f" torch {machine['torch']}, Python {machine['python']}; {machine['date']}.\n"
+    )

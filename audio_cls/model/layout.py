@@ -1,0 +1,93 @@
+"""On a CPU, a classifier's convolutions run on rows, as `rows` does them.
+
+Comes in: a classifier as transformers made it. Its convolutions over time and their norms get
+another forward method, which hands out (B, C, T) as before, but with the channels last in memory,
+where the next one, a layer norm or a projection wants them. Weights, their names, what is saved and
+what stock transformers loads stay as they are. Where the frames are not float32 on a CPU, under
+autocast, and while a graph is traced or compiled, the stock method runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audio_cls.model.rows import RowNorm, RowProduct, convolve_groups
+
+MANY_FRAMES = 400  # in a batch: below, a kernel's spectrum costs more than it brings (measured)
+LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
+
+
+def lay_out_rows(model: nn.Module) -> int:
+    """Let a model's convolutions run on rows where they run on a CPU. Changes it in place.
+
+    Returns:
+        How many modules this concerns.
+    """
+    count = 0
+    for module in model.modules():
+        forward = _choose_forward(module)
+        if forward is not None:
+            # A method of the very module: deepcopy() binds the copy's to the copy.
+            vars(module)["forward"] = MethodType(forward, module)
+            count += 1
+    return count
+
+
+def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
+    """Return what a module may do instead of its own forward; None for most."""
+    if isinstance(module, nn.Conv1d) and module.dilation == (1,) and _pads_zeros(module):
+        if module.groups == 1:
+            return _convolve
+        is_long = module.kernel_size[0] >= LONG_KERNEL and module.stride == (1,)
+        return _convolve_long if is_long and module.groups < module.in_channels else None
+    is_norm = isinstance(module, nn.GroupNorm) and module.affine
+    return _normalize if is_norm and module.num_groups == module.num_channels else None
+
+
+def _pads_zeros(conv: nn.Conv1d) -> bool:
+    """Tell whether a convolution pads by zeros, a known number of them, or not at all."""
+    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+
+
+def _wants_rows(frames: Tensor) -> bool:
+    """Tell whether frames (B, C, T) are to be handled as rows."""
+    is_plain = frames.device.type == "cpu" and frames.dtype == torch.float32 and frames.ndim == 3
+    is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
+    return is_plain and not is_traced and not torch.is_autocast_enabled("cpu")
+
+
+def _convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
+    """Stand in for an ungrouped convolution's forward: (B, C, T) -> (B, O, F)."""
+    if not _wants_rows(frames):
+        return type(self).forward(self, frames)
+    rows, padding = frames.transpose(1, 2), int(self.padding[0])
+    if padding:
+        rows = nn.functional.pad(rows, (0, 0, padding, padding))
+    product: Any = RowProduct.apply
+    return _add_bias(product(rows, self.weight, self.stride[0]), self.bias)
+
+
+def _convolve_long(self: nn.Conv1d, frames: Tensor) -> Tensor:
+    """Stand in for the forward of a grouped convolution with a long kernel."""
+    if not _wants_rows(frames) or len(frames) * frames.shape[2] < MANY_FRAMES:
+        return type(self).forward(self, frames)
+    rows, padding = frames.transpose(1, 2), int(self.padding[0])
+    return _add_bias(convolve_groups(rows, self.weight, self.groups, padding), self.bias)
+
+
+def _add_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
+    """Add a convolution's bias to rows (B, F, O) and hand them out as (B, O, F)."""
+    return (rows if bias is None else rows + bias).transpose(1, 2)
+
+
+def _normalize(self: nn.GroupNorm, frames: Tensor) -> Tensor:
+    """Stand in for the forward of a group norm with a group a channel."""
+    if not _wants_rows(frames) or frames.is_contiguous():
+        return type(self).forward(self, frames)
+    norm: Any = RowNorm.apply
+    return norm(frames.transpose(1, 2), self.weight, self.bias, self.eps).transpose(1, 2)  # type: ignore[no-any-return]

@@ -1,0 +1,74 @@
+"""The benchmark: contenders do the same work, and the table says what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from audio_cls.benchmark import cases, compare, growth, sounds, table
+
+
+def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        sounds.write_clips(tmp_path / name, "train", 9, (0.1, 0.2))
+    first, second = (pq.read_table(tmp_path / name / "train.parquet") for name in ("a", "b"))
+    assert first.equals(second)
+    assert first["label"].to_pylist() == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+    sizes = [len(cell["bytes"]) for cell in first["audio"].to_pylist()]
+    assert all(44 + 3200 <= size <= 44 + 6402 for size in sizes)
+
+
+@pytest.mark.parametrize(("kind", "peaks"), [("low", 1), ("chord", 3)])
+def test_a_class_can_be_heard(kind: str, peaks: int) -> None:
+    wave = sounds.make_wave(kind, 1.0, np.random.default_rng(0))
+    spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
+    loud = np.flatnonzero(spectrum > spectrum.max() / 2)
+    assert len(np.split(loud, np.flatnonzero(np.diff(loud) > 20) + 1)) == peaks
+
+
+def test_ratios_are_to_the_faster_trainer_and_memory_to_the_course() -> None:
+    def make(total: float, train: float, memory: float) -> dict[str, float]:
+        return {"total_seconds": total, "train_seconds": train, "peak_memory_mb": memory}
+
+    contenders = {
+        "mapped": make(40, 30, 2000),
+        "on-the-fly": make(50, 20, 1000),
+        "audio_cls": make(10, 5, 500),
+    }
+    assert table.find_ratios(contenders) == {"total": 4, "train": 4, "memory": 0.25}
+
+
+def test_a_full_case_keeps_its_settings_and_grows() -> None:
+    small, full = cases.CASES["mixed"], cases.CASES["mixed"].enlarge()
+    assert full.train_clips > small.train_clips
+    assert full.seconds == (0.5, 12)
+    assert (full.epochs, full.freeze) == (small.epochs, small.freeze)
+
+
+@pytest.mark.slow
+def test_every_contender_trains_on_the_same_clips_and_is_told_in_a_table() -> None:
+    case = cases.Case("tiny", (0.5, 0.5), 8, 4, 1, 4, "features")
+    result = compare.compare(case, repeats=1, gpu=False)
+    assert result["flops"]["frozen"] > 0
+    for run in result["contenders"].values():
+        assert run["total_seconds"] > 0
+        assert run["peak_memory_mb"] > 100
+        assert 0 <= run["accuracy"] <= 1
+    text = table.format_result("tiny", result)
+    assert text.count("| Trainer, ") == 2
+    assert "times as fast" in text
+
+
+def test_growth_is_told_for_every_number_of_clips() -> None:
+    row = {
+        "clips": 12.0,
+        "prepare_seconds": 1.0,
+        "prepare_again_seconds": 0.5,
+        "epoch_seconds": 2.0,
+        "peak_memory_mb": 600.0,
+        "peak_memory_again_mb": 500.0,
+    }
+    assert "| 12 | 1.0 | 0.5 | 2.0 | 6 | 600 | 500 |" in growth.format_growth([row])

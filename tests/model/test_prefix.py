@@ -1,0 +1,79 @@
+"""The promises of audio_cls.model.prefix: a model starts after its frozen part, or as before."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import write_tiny_checkpoint
+from torch import nn
+
+from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.model.backbone import Backbone, load_backbone
+from audio_cls.model.cut import Cut
+from audio_cls.model.freezing import find_frozen
+from audio_cls.model.prefix import PREFIX, find_cut, install_cut, run_frozen
+from audio_cls.model.traits import make_noise
+
+
+def load(family: str, folder: Path, **changes: Any) -> Backbone:  # noqa: ANN401
+    """Load a tiny classifier of three labels."""
+    write_tiny_checkpoint(family, folder, **changes)
+    backbone = load_backbone(
+        ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b", "c")
+    )
+    if hasattr(backbone.model, "layer_weights"):
+        nn.init.normal_(backbone.model.layer_weights)
+    return backbone
+
+
+def cut_at(backbone: Backbone, what: str) -> Cut:
+    """Find the cut of what is frozen."""
+    names = find_frozen(backbone.model, backbone.encoder, what)
+    cut = find_cut(backbone.model, backbone.encoder, names)
+    assert cut is not None
+    return cut
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_only_what_the_head_uses_is_kept(is_weighted: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    backbone = load(
+        "wavlm", tmp_path, feat_extract_norm="layer", use_weighted_layer_sum=is_weighted
+    )
+    cut = cut_at(backbone, "backbone")
+    layers = tuple(("hidden_states", number) for number in range(3))
+    assert cut.places == (layers if is_weighted else (("last_hidden_state", -1),))
+    assert set(cut.shapes) == {(-1, 32)}
+
+
+def test_of_ast_the_pooled_vector_is_kept(tmp_path: Path) -> None:
+    cut = cut_at(load("audio-spectrogram-transformer", tmp_path), "backbone")
+    assert cut.places == (("pooler_output", -1),)
+    assert cut.shapes == ((32,),)
+    assert not cut.has_time
+
+
+@pytest.mark.parametrize("family", ["wavlm", "whisper", "sew"])
+@pytest.mark.parametrize("what", ["features", "backbone"])
+def test_a_model_takes_sound_or_prefix_and_so_does_its_copy(
+    family: str, what: str, tmp_path: Path
+) -> None:
+    backbone = load(family, tmp_path)
+    model, inputs = backbone.model, backbone.encoder([make_noise(9000), make_noise(9000)])
+    names = list(model.state_dict())
+    cut = cut_at(backbone, what)
+    with torch.no_grad():
+        expected = model(**inputs).logits
+        rows = cut.flatten(run_frozen(model, cut.names, inputs))
+        install_cut(model, cut)
+        given: dict[str, Any] = {**inputs, PREFIX: rows}
+        del given[cut.input_name]
+        for one in (model, copy.deepcopy(model)):
+            torch.testing.assert_close(one(**given).logits, expected, rtol=1e-4, atol=1e-7)
+            torch.testing.assert_close(one(**inputs).logits, expected, rtol=1e-4, atol=1e-7)
+            changed = {**given, PREFIX: torch.randn_like(rows)}
+            assert not torch.allclose(one(**changed).logits, expected, rtol=1e-3, atol=0)
+    assert list(model.state_dict()) == names

@@ -1,0 +1,114 @@
+"""The promises of audio_cls.model.rows and layout: the same numbers as PyTorch's, sooner."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import write_tiny_checkpoint
+from torch import Tensor, nn
+from transformers import AutoModelForAudioClassification
+
+from audio_cls.model import layout
+from audio_cls.model.layout import lay_out_rows
+
+LAYERS = {
+    "first": lambda: nn.Conv1d(1, 24, 10, stride=5, bias=False),
+    "strided": lambda: nn.Conv1d(40, 24, 3, stride=2),
+    "halved": lambda: nn.Conv1d(40, 24, 2, stride=2, bias=False),
+    "padded": lambda: nn.Conv1d(40, 24, 3, padding=1),
+    "skipping": lambda: nn.Conv1d(40, 24, 2, stride=3),
+    "pointwise": lambda: nn.Conv1d(40, 24, 1),
+    "grouped": lambda: nn.Conv1d(32, 48, 64, padding=32, groups=4),
+    "odd": lambda: nn.Conv1d(32, 32, 33, padding=16, groups=2, bias=False),
+    "norm": lambda: nn.GroupNorm(40, 40),
+}
+
+
+def run(layer: nn.Module, frames: Tensor) -> list[Tensor]:
+    """Return a layer's output and every gradient of a fixed sum of it."""
+    frames = frames.clone(memory_format=torch.preserve_format).requires_grad_()
+    layer.zero_grad()
+    out = layer(frames)
+    out.backward(torch.randn(out.shape, generator=torch.Generator().manual_seed(1)))
+    assert frames.grad is not None
+    return [out.detach(), frames.grad, *(p.grad for p in layer.parameters() if p.grad is not None)]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("num_frames", [70, 333, 1201])
+def test_a_layer_on_rows_gives_the_outputs_and_gradients_of_pytorch(
+    kind: str, num_frames: int
+) -> None:
+    torch.manual_seed(0)
+    stock = LAYERS[kind]()
+    for weight in stock.parameters():
+        nn.init.normal_(weight)
+    own = copy.deepcopy(stock)
+    assert lay_out_rows(own) == 1
+    width = getattr(stock, "in_channels", 40)
+    rows = torch.randn(3, num_frames, width) + 3
+    for expected, found in zip(
+        run(stock, rows.transpose(1, 2).contiguous()), run(own, rows.transpose(1, 2)), strict=True
+    ):
+        scale = float(expected.abs().max())
+        assert found.shape == expected.shape
+        assert float((found - expected).abs().max()) < 2e-5 * scale
+
+
+def load(folder: Path) -> Any:  # noqa: ANN401
+    """Load a classifier as transformers makes it."""
+    return AutoModelForAudioClassification.from_pretrained(folder).eval()
+
+
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_a_classifier_keeps_its_logits_gradients_and_names(norm: str, tmp_path: Path) -> None:
+    write_tiny_checkpoint("wav2vec2", tmp_path, feat_extract_norm=norm, num_conv_pos_embeddings=64)
+    stock, own = load(tmp_path), load(tmp_path)
+    own.load_state_dict(stock.state_dict())
+    assert lay_out_rows(own) == 8 + (norm == "group")
+    waves = torch.randn(2, 9000)
+    results = []
+    for model in (stock, own):
+        logits = model(waves).logits
+        logits.square().sum().backward()
+        results.append((logits, {n: p.grad for n, p in model.named_parameters()}))
+    (logits, grads), (own_logits, own_grads) = results
+    torch.testing.assert_close(own_logits, logits, rtol=1e-4, atol=1e-5)
+    compared = 0
+    for name, grad in grads.items():
+        if grad is not None and grad.abs().max() > 1e-5:
+            assert (own_grads[name] - grad).abs().max() < 1e-3 * grad.abs().max(), name
+            compared += 1
+    assert compared > 20
+    assert own.state_dict().keys() == stock.state_dict().keys()
+    own.save_pretrained(tmp_path / "saved")
+    again = load(tmp_path / "saved")
+    torch.testing.assert_close(again(waves).logits, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_copy_of_a_classifier_runs_on_its_own_weights(tmp_path: Path) -> None:
+    write_tiny_checkpoint("hubert", tmp_path)
+    model = load(tmp_path)
+    lay_out_rows(model)
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, weight in twin.named_parameters():
+            if "conv_layers" in name:
+                weight.zero_()
+    waves = torch.randn(1, 8000)
+    assert twin.hubert.feature_extractor(waves).abs().max() == 0
+    assert model.hubert.feature_extractor(waves).abs().max() > 0
+
+
+def test_under_autocast_the_stock_convolution_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = nn.Conv1d(40, 24, 3, stride=2)
+    lay_out_rows(conv)
+    monkeypatch.setattr(layout.RowProduct, "apply", None)  # would raise if it were called
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert conv(torch.randn(1, 40, 50)).dtype == torch.bfloat16
+    with pytest.raises(TypeError):
+        conv(torch.randn(1, 40, 50))

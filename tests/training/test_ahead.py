@@ -1,0 +1,203 @@
+"""The promises of audio_cls.training.ahead: the frozen part is heard once, and nothing changes."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import write_tiny_checkpoint
+from tiny_runs import make_config, prepare
+
+from audio_cls import evaluation, training
+from audio_cls.config import RunConfig
+from audio_cls.model import store as store_module
+from audio_cls.model.prefix import PrefixEncoder
+from audio_cls.model.store import StoredClips
+from audio_cls.training import ahead
+from audio_cls.training.ahead import Heard
+
+FAMILIES = {  # name -> family and what its configuration says otherwise
+    "wav2vec2": ("wav2vec2", {"feat_extract_norm": "layer"}),
+    "hubert": ("hubert", {}),
+    "whisper": ("whisper", {"dropout": 0.1}),
+    "ast": ("audio-spectrogram-transformer", {"hidden_dropout_prob": 0.1}),
+    "bert": ("wav2vec2-bert", {}),
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of tiny checkpoints, by name."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    for name, (family, changes) in FAMILIES.items():
+        write_tiny_checkpoint(family, root / name, **changes)
+    return root
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the stores of this test."""
+    monkeypatch.setattr(store_module, "locate_store", lambda key: tmp_path / "stores" / key)
+    monkeypatch.setattr(ahead, "locate_store", lambda key: tmp_path / "stores" / key)
+    return tmp_path / "stores"
+
+
+def run(cfg: RunConfig) -> tuple[Heard, dict[str, Any]]:
+    """Train as scripts/train.py does; return what was heard, the weights and the test scores."""
+    accelerator = training.start_accelerator(cfg.train)
+    folder, cfg = training.open_run(cfg, accelerator)
+    clips, backbone = prepare(cfg)
+    heard = training.hear_ahead(cfg, accelerator, backbone, clips)
+    scorer = evaluation.make_scorer(heard.backbone, cfg, accelerator)
+    judge = evaluation.make_judge(scorer, heard.validation, cfg.eval)
+    result = training.set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
+    training.train(result)
+    best = heard.load_best(folder.path).model
+    scores = scorer.score(best, heard.test)
+    return heard, {"weights": backbone.model.state_dict(), "scores": scores.probabilities}
+
+
+def make_pair(folder: Path, checkpoint: Path, tmp_path: Path, **changes: Any) -> list[RunConfig]:  # noqa: ANN401
+    """Return the settings of a run that hears anew each epoch, and of one that hears ahead."""
+    values = {"epochs": 2, "crop": "start", "learning_rate": 3e-3, "num_workers": 0, **changes}
+    return [
+        make_config(folder, checkpoint, tmp_path / f"run-{limit}", prefix_cache_gb=limit, **values)
+        for limit in (0, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "freeze"),
+    # Of wav2vec2-bert's features a frame of padding is not kept: dropout draws differently.
+    sorted(set(itertools.product(FAMILIES, ["features", "backbone"])) - {("bert", "features")}),
+)
+def test_the_trained_result_is_that_of_hearing_every_epoch(
+    name: str, freeze: str, tone_folder: Path, checkpoints: Path, stores: Path, tmp_path: Path
+) -> None:
+    # Without a mask, padding changes what hubert hears: its pieces are given one length.
+    seconds = 0.3 if name == "hubert" else 0.5
+    pair = make_pair(
+        tone_folder, checkpoints / name, tmp_path, freeze=freeze, max_seconds=seconds, epochs=1
+    )
+    (heard, anew), (stored, ahead_of_time) = (run(cfg) for cfg in pair)
+    assert not isinstance(heard.train, StoredClips)
+    assert isinstance(stored.train, StoredClips)
+    assert isinstance(stored.backbone.encoder, PrefixEncoder)
+    assert list(stores.glob("*/*.rows"))
+    moved = 0
+    for key, value in anew["weights"].items():
+        torch.testing.assert_close(ahead_of_time["weights"][key], value, rtol=1e-3, atol=2e-5)
+        moved += 1
+    assert moved > 10
+    assert abs(anew["scores"] - ahead_of_time["scores"]).max() < 1e-4
+
+
+def test_epochs_and_a_second_run_with_another_seed_hear_nothing_anew(
+    tone_folder: Path,
+    checkpoints: Path,
+    stores: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    values = {"freeze": "backbone", "crop": "start"}
+    run(make_config(tone_folder, checkpoints / "ast", tmp_path / "a", seed=1, **values))
+    files = {file: file.stat().st_mtime_ns for file in stores.glob("*/*")}
+    assert re.search(r"heard once, (\d+) of \1 windows are new", caplog.text)
+    run(make_config(tone_folder, checkpoints / "ast", tmp_path / "b", seed=2, **values))
+    assert "heard once, 0 of " in caplog.text
+    assert {file: file.stat().st_mtime_ns for file in stores.glob("*/*")} == files
+
+
+def test_other_weights_other_settings_and_other_sound_get_stores_of_their_own(
+    tone_folder: Path, checkpoints: Path, stores: Path, tmp_path: Path
+) -> None:
+    other = write_tiny_checkpoint("whisper", tmp_path / "other", seed=1, dropout=0.1)
+    for number, (checkpoint, changes) in enumerate(
+        [
+            (checkpoints / "whisper", {}),
+            (other, {}),
+            (checkpoints / "whisper", {"max_seconds": 1.2}),
+            (checkpoints / "whisper", {"max_train_samples": 20}),
+            (checkpoints / "whisper", {"freeze": "features"}),
+        ]
+    ):
+        values = {"freeze": "backbone", "crop": "start", "max_steps": 1, **changes}
+        run(make_config(tone_folder, checkpoint, tmp_path / f"run-{number}", **values))
+        assert len(list(stores.iterdir())) == number + 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"prefix_cache_gb": 0}, "--prefix-cache-gb is 0"),
+        ({"gain_db": 3.0}, "the sound is varied"),
+        ({"crop": "random"}, "cut at random"),
+        ({"unfreeze_after_epochs": 1}, "it wakes"),
+        ({"prefix_cache_gb": 1e-6}, "more than may be kept"),
+    ],
+)
+def test_what_changes_or_does_not_fit_is_heard_anew_and_says_so(
+    changes: dict[str, Any],
+    reason: str,
+    tone_folder: Path,
+    checkpoints: Path,
+    stores: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    values = {"freeze": "features", "crop": "start", "max_steps": 1, **changes}
+    folder = stores.parent / "run"
+    heard, _ = run(make_config(tone_folder, checkpoints / "wav2vec2", folder, **values))
+    assert not isinstance(heard.train, StoredClips)
+    assert reason in caplog.text
+    assert not list(stores.glob("*/*.rows"))
+
+
+def test_a_run_killed_while_it_hears_leaves_nothing_that_is_read(
+    tone_folder: Path,
+    checkpoints: Path,
+    stores: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = store_module.Store.add
+
+    def die(self: store_module.Store, items: Any) -> None:  # noqa: ANN401
+        def some() -> Any:  # noqa: ANN401
+            yield next(items)
+            raise KeyboardInterrupt
+
+        whole(self, some())
+
+    values = {"freeze": "backbone", "crop": "start", "max_steps": 1}
+    monkeypatch.setattr(store_module.Store, "add", die)
+    with pytest.raises(KeyboardInterrupt):
+        run(make_config(tone_folder, checkpoints / "ast", tmp_path / "a", **values))
+    assert not list(stores.glob("*/*.npy"))
+    monkeypatch.undo()
+    monkeypatch.setattr(ahead, "locate_store", lambda key: stores / key)
+    heard, _ = run(make_config(tone_folder, checkpoints / "ast", tmp_path / "b", **values))
+    assert isinstance(heard.train, StoredClips)
+
+
+def test_a_store_that_nobody_used_for_a_day_makes_room(tmp_path: Path) -> None:
+    for name, age in (("old", 3 * 86_400), ("fresh", 60)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.rows").write_bytes(bytes(1000))
+        stamp = (tmp_path / name).stat().st_mtime - age
+        os.utime(tmp_path / name, (stamp, stamp))
+    new = tmp_path / "new"
+    new.mkdir()
+    assert store_module.make_room(new, 900, 3000)
+    assert (tmp_path / "old").exists()
+    assert store_module.make_room(new, 1500, 2600)
+    assert not (tmp_path / "old").exists()
+    assert not store_module.make_room(new, 1500, 2000)
+    assert (tmp_path / "fresh").exists()
