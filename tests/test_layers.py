@@ -17,16 +17,17 @@ FLOORS = [  # a module may import its own floor and those before it
     {"evaluation"},
     {"publishing", "serving"},
     {"cli"},
+    {"benchmark"},
 ]
 HOMES = {  # library -> where it may be imported
     "accelerate": {"training/accelerator.py"},
     "evaluate": {"evaluation"},
-    "transformers": {"model"},
+    "transformers": {"model", "benchmark"},
     "huggingface_hub": {"publishing", "data", "model/fetch.py"},
     "jinja2": {"publishing", "data"},
     "click": {"cli"},
-    "soundfile": {"data"},
-    "soxr": {"data"},
+    "soundfile": {"data", "benchmark"},
+    "soxr": {"data", "benchmark"},
     "gradio": {"serving"},
     "peft": {"model"},
 }

@@ -130,7 +130,7 @@ def test_a_run_on_the_hub_is_judged_on_its_own_test_clips(
     assert len(found["model"]["revision"]) == 40
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_give_the_same_numbers(run: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     command += ["--master_port", "29533", "scripts/evaluate.py", "--model", str(run)]

@@ -86,7 +86,7 @@ def assert_same(one: Heard, two: Heard) -> None:
         assert all(torch.equal(a, b) for a, b in zip(parts, two[key], strict=True)), key
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
 def test_workers_processes_and_a_pause_change_neither_crops_nor_variations(
     family: str,

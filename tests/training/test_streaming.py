@@ -95,7 +95,7 @@ def test_a_streamed_run_goes_on_with_as_many_processes_only(
         train(shards, checkpoint, tmp_path / "run", resume=str(middle))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_with_two_workers_stream_to_a_finished_run(
     shards: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
