@@ -56,7 +56,7 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
         f"{low:.3f}",
         f"{high:.3f}",
         Markdown(f" {escape(note)}") if note else "",
-        THRESHOLDS if record.is_multilabel else "",
+        Markdown(THRESHOLDS if record.is_multilabel else ""),
     )
 
 

@@ -382,3 +382,17 @@ def test_too_few_groups_are_told_beside_the_interval(tmp_path: Path) -> None:
     results["test"]["intervals"] = {"drawn": "clips", "num_drawn": 60, "note": note}
     body = read_card(make_run(tmp_path / "run", results)).body
     assert "(95 % interval 0.720 to 0.910). Too few groups (2) for an interval over groups" in body
+
+
+def test_several_labels_are_asked_for_all_of_them_and_told_in_whole_sentences(
+    tmp_path: Path,
+) -> None:
+    results = make_results() | {"problem_type": "multi-label", "metric": "map"}
+    results["test"] |= {"map": 0.8, "map_ci95": [0.7, 0.9]}
+    run = make_run(tmp_path / "run", results)
+    config = json.loads((run / "config.json").read_text())
+    config["problem_type"] = "multi_label_classification"
+    (run / "config.json").write_text(json.dumps(config))
+    body = read_card(run).body
+    assert "top_k=None" in body  # the pipeline's own default is the best five
+    assert "(95 % interval 0.700 to 0.900). A label counts as there" in body
