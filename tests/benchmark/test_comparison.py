@@ -48,7 +48,7 @@ def test_a_full_case_keeps_its_settings_and_grows() -> None:
     assert (full.epochs, full.freeze) == (small.epochs, small.freeze)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_contender_trains_on_the_same_clips_and_is_told_in_a_table() -> None:
     case = cases.Case("tiny", (0.5, 0.5), 8, 4, 1, 4, "features")
     result = compare.compare(case, repeats=1, gpu=False)

@@ -190,6 +190,7 @@ def test_ten_thousand_clips_one_percent_broken_of_each_kind() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.long
 def test_memory_of_preparation_does_not_grow_with_the_number_of_clips(tmp_path: Path) -> None:
     sound = encode_sound(make_tone(440, 5.0, 22_050), 22_050)
     for number in range(6):
