@@ -45,7 +45,7 @@ def summarize(inspection: Inspection) -> dict[str, Any]:
     source = inspection.source
     return {
         "dataset": {
-            "id": source.id,
+            "id": source.name if source.is_local else source.id,  # a page may be shared: no path
             "config": source.config,
             "revision": source.revision,
             "license": source.license,
@@ -68,7 +68,9 @@ def summarize(inspection: Inspection) -> dict[str, Any]:
         "near_duplicates": describe_near_pairs(inspection),
         "groups": {name: _describe_groups(inspection, name) for name in inspection.groups},
         "suggested": suggest_settings(
-            seconds, {name: sum(c.values()) for name, c in classes.items()}
+            seconds,
+            {name: sum(c.values()) for name, c in classes.items()},
+            is_multilabel=inspection.labels is not None and inspection.labels.is_multilabel,
         ),
     }
 
@@ -88,11 +90,14 @@ def describe_durations(seconds: np.ndarray) -> dict[str, Any]:
     }
 
 
-def suggest_settings(seconds: np.ndarray, classes: Mapping[str, int]) -> dict[str, Any]:
+def suggest_settings(
+    seconds: np.ndarray, classes: Mapping[str, int], *, is_multilabel: bool = False
+) -> dict[str, Any]:
     """Suggest how to train, from durations (N,) and the clips of each class.
 
     The longest piece is what 95 % of the clips fit into, at most 30 s. The batch is the largest
-    power of two that trains DistilHuBERT in 8 GB.
+    power of two that trains DistilHuBERT in 8 GB. Where a class has more than twice the clips of
+    another, rare ones weigh more.
     """
     if len(seconds) == 0:
         return {}
@@ -107,14 +112,17 @@ def suggest_settings(seconds: np.ndarray, classes: Mapping[str, int]) -> dict[st
         name: round(sum(present.values()) / (len(present) * count), 3)
         for name, count in present.items()
     }
-    metric = "accuracy" if is_balanced else "f1_macro"
+    metric = "map" if is_multilabel else "accuracy" if is_balanced else "f1_macro"
+    flags = f"--max-seconds {piece:g} --batch-size {batch} --metric {metric}"
+    if not is_balanced:
+        flags += " --pos-weight auto" if is_multilabel else " --class-weights balanced"
     return {
         "max_seconds": piece,
         "batch_size": batch,
         "memory_mb": round(MODEL_MB + MB_PER_SECOND * piece * batch),
         "metric": metric,
-        "class_weights": {} if is_balanced else weights,
-        "flags": f"--max-seconds {piece:g} --batch-size {batch} --metric {metric}",
+        "class_weights": {} if is_balanced or is_multilabel else weights,
+        "flags": flags,
     }
 
 

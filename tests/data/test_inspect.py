@@ -206,6 +206,14 @@ def test_unbalanced_classes_get_another_metric_and_weights() -> None:
     uneven = suggest_settings(np.ones(4), {"a": 10, "b": 30, "none": 0})
     assert uneven["metric"] == "f1_macro"
     assert uneven["class_weights"] == {"a": 2.0, "b": 0.667}
+    assert "class-weights" not in even["flags"]
+    assert uneven["flags"].endswith("--metric f1_macro --class-weights balanced")
+
+
+def test_several_labels_a_clip_get_their_own_metric_and_weights() -> None:
+    several = suggest_settings(np.ones(4), {"a": 10, "b": 30}, is_multilabel=True)
+    assert several["class_weights"] == {}
+    assert several["flags"].endswith("--metric map --pos-weight auto")
 
 
 def test_the_page_is_one_file_with_safe_names_and_clips_that_play(
