@@ -3,7 +3,8 @@
 from audio_cls.data.facts import read_clip_facts
 from audio_cls.data.labels import read_labels
 from audio_cls.data.leaks import warn_if_heard
-from audio_cls.data.prepare import describe_data, pool_clips, prepare_clips
+from audio_cls.data.lineup import pool_clips
+from audio_cls.data.prepare import describe_data, prepare_clips
 from audio_cls.data.single import prepare_split
 from audio_cls.data.source import load_source
 from audio_cls.data.splits import make_splits

@@ -5,25 +5,20 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import ClassLabel, Dataset, concatenate_datasets
+from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.audio import decode_clips, read_clip_ids
+from audio_cls.data.audio import decode_clips
 from audio_cls.data.batches import Clips
-from audio_cls.data.cells import make_cell_reader
 from audio_cls.data.cuts import cap_rows
 from audio_cls.data.faults import check_faults, find_faults
-from audio_cls.data.fillers import read_fillers
-from audio_cls.data.folds import fold_pool
-from audio_cls.data.keywords import RECORDING
 from audio_cls.data.labels import Labels
 from audio_cls.data.leaks import (
     Duplicate,
@@ -38,12 +33,11 @@ from audio_cls.data.near import (
     find_near_pairs,
     save_near_pairs,
 )
-from audio_cls.data.shards import RowReader
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool, Splits
 from audio_cls.data.spool import FOLDER, read_faults
 from audio_cls.data.stream import StreamClips
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.errors import DatasetError, list_names
 
 MOST_TOLD = 20  # pairs of near duplicates named in results.json
 
@@ -83,55 +77,6 @@ class PreparedClips:
             writer.writerows(self.read_bad(folder).items())
         save_duplicates(folder / "duplicates.csv", self.duplicates)
         save_near_pairs(folder / "near_duplicates.csv", self.near_pairs)
-
-
-def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
-    """Line the clips of all given splits up, with their ids, labels, groups and folds.
-
-    Raises:
-        DatasetError: The group or fold column does not exist.
-    """
-    given, start = {}, 0
-    for name, table in source.splits.items():
-        given[name] = np.arange(start, start + len(table))
-        start += len(table)
-    ids = read_clip_ids(source.splits, source.audio_column)
-    pool = Pool(
-        labels=np.concatenate([labels.ids[name] for name in source.splits]),
-        ids=ids,
-        groups=_find_groups(_read_texts(source, cfg.group_column, "--group-column"), ids, cfg),
-        folds=_read_texts(source, cfg.fold_column, "--fold-column"),
-        given=given,
-        targets=None
-        if labels.targets is None
-        else np.concatenate([labels.targets[name] for name in source.splits]),
-        recordings=_read_recordings(source),
-        fillers=read_fillers(labels.names, cfg),
-        stream=_make_stream(source, labels, cfg),
-    )
-    return fold_pool(pool, cfg)
-
-
-def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips | None:
-    """Return the streamed training clips, of no sampling rate yet; None when nothing is."""
-    if source.shards is None:
-        return None
-    columns = (source.audio_column, labels.column)
-    missing = [name for name in columns if name not in source.shards.features]
-    if missing:
-        raise DatasetError(
-            f"The split '{source.shards.split}' has no column '{missing[0]}': it has"
-            f" {list_names(source.shards.features)}. Choose another by --label-column."
-        )
-    return StreamClips(
-        reader=RowReader(source.shards, columns),
-        audio_column=source.audio_column,
-        label_column=labels.column,
-        read_cell=make_cell_reader(source.splits, labels.column, cfg.label_separator),
-        task=labels,
-        sampling_rate=0,
-        cfg=cfg,
-    )
 
 
 def prepare_clips(
@@ -255,77 +200,6 @@ def _check_splits(rows: dict[str, NDArray[np.int64]], faults: dict[str, str]) ->
                 f"No clip of the {name} split can be used. Mend them, or choose another split; set"
                 f" aside were {first or 'none'}."
             )
-
-
-def _read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str_] | None:
-    """Read a column of all splits as text: classes by name, 1.0 as '1', nothing as ''."""
-    if column is None:
-        return None
-    columns = list(dict.fromkeys(name for t in source.splits.values() for name in t.column_names))
-    if column not in columns:
-        raise DatasetError(
-            f"There is no column '{column}' for {flag}: the columns are"
-            f" {list_names(columns)}.{suggest_name(column, columns)}"
-        )
-    texts: list[str] = []
-    for table in source.splits.values():
-        cells = table[column][:] if column in table.column_names else [None] * len(table)
-        kind = table.features.get(column)
-        names = kind.names if isinstance(kind, ClassLabel) else None
-        texts += [_to_text(names[cell] if names and cell is not None else cell) for cell in cells]
-    return np.array(texts, dtype=np.str_)
-
-
-def _read_recordings(source: Source) -> NDArray[np.str_] | None:
-    """Read what pieces of silence were cut from, '' for other clips; None without such pieces."""
-    tables = source.splits.values()
-    if not all(RECORDING in table.column_names for table in tables):
-        return None
-    names = np.concatenate([np.array(table[RECORDING][:], dtype=np.str_) for table in tables])
-    return names if (names != "").any() else None
-
-
-def _find_groups(
-    texts: NDArray[np.str_] | None, ids: NDArray[np.str_], cfg: DataConfig
-) -> NDArray[np.str_] | None:
-    """Return the group of each clip: the column's text, or what `--group-pattern` finds in it.
-
-    Raises:
-        DatasetError: The pattern is none, or finds nothing in some clip.
-    """
-    if cfg.group_pattern is None:
-        return texts
-    try:
-        pattern = re.compile(cfg.group_pattern)
-    except re.error as error:
-        raise DatasetError(
-            f"--group-pattern {cfg.group_pattern} is no regular expression ({error}). Mend it."
-        ) from error
-    if pattern.groups < 1:
-        raise DatasetError(
-            f"--group-pattern {cfg.group_pattern} has no (...), which is what names the group."
-            " Put it around that part."
-        )
-    given = ids if texts is None else texts
-    found = [pattern.search(str(text)) for text in given]
-    missing = [str(text) for text, match in zip(given, found, strict=True) if match is None]
-    if missing:
-        raise DatasetError(
-            f"--group-pattern {cfg.group_pattern} finds no group in {len(missing)} of"
-            f" {len(given)} clips: {list_names(missing[:3])}. Widen it."
-        )
-    return np.array([match[1] for match in found if match], dtype=np.str_)
-
-
-def _to_text(cell: object) -> str:
-    """Write one cell.
-
-    >>> _to_text(3.0), _to_text(None), _to_text("a b")
-    ('3', '', 'a b')
-    """
-    if cell is None:
-        return ""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def _find_repeats(

@@ -15,11 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from torch import nn
 from transformers import (
     AutoConfig,
-    AutoModelForAudioClassification,
     PreTrainedModel,
     SequenceFeatureExtractor,
 )
@@ -38,16 +35,14 @@ from audio_cls.model.layout import lay_out_rows
 from audio_cls.model.lengths import choose_seconds, fit_clip_length
 from audio_cls.model.lora import merge_adapters
 from audio_cls.model.pooled import (
-    PooledAudioClassifier,
     check_outside,
     is_outside,
-    is_pooled,
     read_code,
     warn_of_stock,
-    wrap_checkpoint,
 )
 from audio_cls.model.running import choose_attention
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
+from audio_cls.model.weights import build_model, check_layer_sum, load_weights, reset_head
 
 __all__ = [
     "Backbone",
@@ -146,14 +141,14 @@ def load_backbone(
     if cfg.weighted_layer_sum is not None:
         config.use_weighted_layer_sum = cfg.weighted_layer_sum
     if cfg.from_scratch:
-        model, is_kept = _build_model(cfg, config, extractor), False
+        model, is_kept = build_model(cfg, config, extractor), False
     else:
-        model, missing = _load_weights(cfg, config, extractor)
+        model, missing = load_weights(cfg, config, extractor)
         has_size = not any(key.startswith("classifier.") for key in missing)
         is_kept = has_size and fits
         if has_size and not fits:
-            _reset_head(model)
-    _check_layer_sum(model, cfg)
+            reset_head(model)
+    check_layer_sum(model, cfg)
     fit_clip_length(model, extractor, audio.piece_seconds)
     origin = "kept from the checkpoint" if is_kept else "new"
     mask = audio.attention_mask
@@ -183,7 +178,7 @@ def load_trained(
     cfg, commit = pin_commit(cfg)
     config = _load_config(cfg)
     extractor = load_extractor(cfg, AudioConfig())
-    model, missing = _load_weights(cfg, config, extractor)
+    model, missing = load_weights(cfg, config, extractor)
     head = sorted(key for key in missing if key.startswith(HEAD_PREFIXES))
     if head:
         raise ModelError(
@@ -236,82 +231,3 @@ def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
     """Return the name of each logit, in order."""
     return tuple(str(config.id2label[number]) for number in sorted(config.id2label))
-
-
-def _build_model(cfg: ModelConfig, config: Any, extractor: SequenceFeatureExtractor) -> Any:  # noqa: ANN401
-    """Draw random weights in the shape of `config`."""
-    if is_pooled(config):
-        return PooledAudioClassifier(config, may_run_code=cfg.trust_remote_code)
-    if is_outside(config):
-        return wrap_checkpoint(cfg, config, extractor)[0]
-    return AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
-        config, dtype=torch.float32, trust_remote_code=False
-    )
-
-
-def _load_weights(
-    cfg: ModelConfig,
-    config: Any,  # noqa: ANN401
-    extractor: SequenceFeatureExtractor,
-) -> tuple[PreTrainedModel, set[str]]:
-    """Load float32 weights; name those that the checkpoint lacks or has in another shape."""
-    model: PreTrainedModel
-    try:
-        with quiet_transformers():
-            if is_outside(config) and not is_pooled(config):
-                model, missing = wrap_checkpoint(cfg, config, extractor)
-            else:
-                model, missing = _load_classifier(cfg, config)
-    except (OSError, ValueError, SafetensorError) as error:
-        if isinstance(error, ModelError):
-            raise
-        raise explain_load_error(error, cfg, "model.safetensors") from error
-    body = [name for name, _ in model.named_parameters() if not name.startswith(HEAD_PREFIXES)]
-    absent = [name for name in body if name in missing]
-    if len(absent) > len(body) // 2:
-        raise ModelError(
-            f"'{cfg.model}' lacks {len(absent)} of the {len(body)} weights of "
-            f"{type(model).__name__}, such as {absent[0]}: another kind of model was saved there. "
-            "Use --from-scratch to train its shape from random weights."
-        )
-    if "layer_weights" in missing:  # from_pretrained forgets to draw them in most families
-        mix: Any = model.layer_weights
-        nn.init.constant_(mix, 1 / len(mix))
-    if absent:
-        logger.warning("not in the checkpoint, so random: %s", ", ".join(absent))
-    return model, missing
-
-
-def _load_classifier(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[str]]:  # noqa: ANN401
-    """Load a network with a head, stock's or ours; name the weights that were drawn anew."""
-    loader: Any = AutoModelForAudioClassification
-    own: dict[str, Any] = {"trust_remote_code": False}
-    if is_pooled(config):
-        loader, own = PooledAudioClassifier, {"may_run_code": cfg.trust_remote_code}
-    model, report = loader.from_pretrained(
-        locate_checkpoint(cfg),
-        revision=cfg.model_revision,
-        config=config,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **own,
-    )
-    return model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
-
-
-def _check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
-    """Refuse a mix of layers that the family's head does not make."""
-    if cfg.weighted_layer_sum and not hasattr(model, "layer_weights"):
-        raise ModelError(
-            f"--weighted-layer-sum is not possible: {model.config.model_type} classifies its last "
-            "layer only. Leave it out."
-        )
-
-
-def _reset_head(model: Any) -> None:  # noqa: ANN401
-    """Draw the last layer anew: it has the right size, but was trained for other labels."""
-    for module in model.classifier.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
-            nn.init.zeros_(module.bias)

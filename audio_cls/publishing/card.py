@@ -23,6 +23,7 @@ from audio_cls.publishing.leaderboard import (
     TASK,
     make_eval_results,
 )
+from audio_cls.publishing.limits import make_limits
 from audio_cls.publishing.markdown import (
     MAX_TEXT,
     Markdown,
@@ -244,7 +245,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         log=log,
         log_note=log_note,
         cost=recipe.make_cost(record),
-        limits=words.make_limits(record),
+        limits=make_limits(record),
         licences=words.make_licence_sentences(record),
     )
 

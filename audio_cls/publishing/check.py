@@ -23,10 +23,10 @@ from audio_cls.demo_data import BUILTIN
 from audio_cls.errors import HubError
 from audio_cls.publishing.card import make_license_keys, render_card
 from audio_cls.publishing.leaderboard import make_entry, to_entry_text
+from audio_cls.publishing.limits import MAX_LIMITS
 from audio_cls.publishing.outage import Failure, is_outage, retry, to_reason
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, is_repo_id, to_line
 from audio_cls.publishing.refusals import check_rights, explain_refusal
-from audio_cls.publishing.words import MAX_LIMITS
 
 ANY_SHA = "0" * 40
 LONGEST = {"task_id": MAX_FRONT_MATTER, "eval_notes": MAX_FRONT_MATTER, "limits": MAX_LIMITS}

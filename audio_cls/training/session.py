@@ -44,11 +44,9 @@ from audio_cls.training.brakes import Brakes
 from audio_cls.training.checkpoint import (
     Position,
     RunFolder,
-    adopt_revisions,
     check_same_processes,
     find_resume_point,
     open_run_folder,
-    save_run_config,
 )
 from audio_cls.training.costs import make_loss, weigh_clips, weigh_draws
 from audio_cls.training.disk import write_whole
@@ -57,6 +55,7 @@ from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import compute_factors, make_optimizer
 from audio_cls.training.progress import Progress
+from audio_cls.training.settings import adopt_revisions, save_run_config
 from audio_cls.training.shards import check_sharded, prepare_pair
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
@@ -119,7 +118,7 @@ def save_settings(folder: RunFolder, cfg: RunConfig, accelerator: Accelerator) -
     """Write run_config.yaml, with the versions and the command. Call on every process."""
     if accelerator.is_main_process:
         record = {"command": describe_command(), "versions": describe_versions()}
-        save_run_config(folder, cfg, record)
+        save_run_config(folder.path, cfg, record)
 
 
 def set_up_training(

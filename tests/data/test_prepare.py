@@ -14,7 +14,8 @@ from hub_datasets import load, make_table, make_wav, write_clips
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels import Labels, read_labels
-from audio_cls.data.prepare import PreparedClips, describe_data, pool_clips, prepare_clips
+from audio_cls.data.lineup import pool_clips
+from audio_cls.data.prepare import PreparedClips, describe_data, prepare_clips
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool, Splits, make_splits
 from audio_cls.errors import DatasetError

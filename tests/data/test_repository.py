@@ -18,7 +18,7 @@ from hub_table import CASES, Case
 from audio_cls.config import DataConfig
 from audio_cls.data.copies import KNOWN_COPIES, suggest_copy
 from audio_cls.data.labels import find_label_column, read_labels
-from audio_cls.data.prepare import pool_clips
+from audio_cls.data.lineup import pool_clips
 from audio_cls.data.splits import make_splits
 from audio_cls.errors import DatasetError
 

@@ -22,7 +22,8 @@ from audio_cls.data.batches import StepShape
 from audio_cls.data.draws import Dealing
 from audio_cls.data.feed import Seat, make_feed
 from audio_cls.data.labels import read_labels
-from audio_cls.data.prepare import PreparedClips, pool_clips, prepare_clips
+from audio_cls.data.lineup import pool_clips
+from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.splits import make_splits
 from audio_cls.data.stream import StreamClips
 from audio_cls.errors import DatasetError, SettingError

@@ -15,11 +15,10 @@ from audio_cls.training import checkpoint
 from audio_cls.training.checkpoint import (
     Best,
     RunFolder,
-    adopt_revisions,
     find_resume_point,
     open_run_folder,
-    save_run_config,
 )
+from audio_cls.training.settings import adopt_revisions, save_run_config
 
 
 def _config(**changes: object) -> RunConfig:
@@ -28,7 +27,7 @@ def _config(**changes: object) -> RunConfig:
 
 def _make_run(path: Path, cfg: RunConfig) -> RunFolder:
     folder = open_run_folder(path, cfg)
-    save_run_config(folder, cfg, {"versions": {}})
+    save_run_config(folder.path, cfg, {"versions": {}})
     return folder
 
 

@@ -83,13 +83,14 @@ def test_what_cannot_be_swept_is_refused_before_any_run(
 
 
 def test_runs_that_are_done_are_not_repeated_when_a_sweep_goes_on(tmp_path: Path) -> None:
-    from audio_cls.training.checkpoint import RunFolder, open_run_folder, save_run_config
+    from audio_cls.training.checkpoint import open_run_folder
+    from audio_cls.training.settings import save_run_config
 
     out = str(tmp_path / "r")
     runs = plan_runs(_sweep(tmp_path, "epochs: [1, 2]", output_dir=out, resume="auto"))
     done = Path(str(runs[0].train.output_dir))
     open_run_folder(done, runs[0])
-    save_run_config(RunFolder(done), runs[0], {})
+    save_run_config(done, runs[0], {})
     assert list_unfinished(runs) == runs
     (done / "results.json").write_text("{}")
     assert list_unfinished(runs) == runs[1:]
