@@ -23,7 +23,7 @@ from datasets import Dataset, Features, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz, Seconds
-from audio_cls.data.memory import PageRelease
+from audio_cls.data.memory import PageRelease, keep_freed_memory
 from audio_cls.data.prints import make_print
 from audio_cls.data.sound import read_sound
 from audio_cls.errors import AudioError
@@ -88,6 +88,7 @@ def decode_batch(
     sampling_rate: Hertz,
     max_seconds: Seconds | None = None,
     release: PageRelease | None = None,
+    is_worker: bool = False,
 ) -> pa.Table:
     """Decode the clips of an Arrow table.
 
@@ -97,11 +98,14 @@ def decode_batch(
         sampling_rate: Rate of the waves in Hz.
         max_seconds: Longer clips are bad.
         release: Gives the memory of read pages of the table back.
+        is_worker: This process does nothing else, and may keep the memory of its waves.
 
     Returns:
         Columns wave, num_samples, peak (largest absolute sample), hash (of the samples), print (see
         prints.py) and fault (null when good); the wave of a bad clip is empty.
     """
+    if is_worker:
+        keep_freed_memory()
     waves: list[Wave] = []
     faults: list[str | None] = []
     for clip in batch.column(column):
@@ -137,7 +141,7 @@ def decode_batch(
 
 def hash_wave(wave: Wave) -> str:
     """Return 32 hex letters that equal sounds share; '' for no sound."""
-    return str(xxhash.xxh3_128_hexdigest(wave.tobytes())) if len(wave) else ""
+    return str(xxhash.xxh3_128_hexdigest(np.ascontiguousarray(wave).data)) if len(wave) else ""
 
 
 def decode_clips(
@@ -186,6 +190,7 @@ def decode_clips(
             "sampling_rate": sampling_rate,
             "max_seconds": max_seconds,
             "release": PageRelease(),
+            "is_worker": num_processes > 1,
         },
         batched=True,
         batch_size=batch_size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 import subprocess
 import sys
 from collections import Counter
@@ -225,3 +226,27 @@ def read_resident_mb() -> int:
     """Return the memory that the system counts as this process's own, in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
+
+
+FRESH_PAGES = """
+import resource
+import numpy as np
+from audio_cls.data.memory import keep_freed_memory
+def count():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(40):
+        np.ones(2_000_000, np.int8).sum()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+fresh = count()
+print(keep_freed_memory())
+count()
+print(count() <= fresh / 4)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked")
+def test_a_worker_that_keeps_its_memory_asks_the_system_for_few_pages() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH_PAGES], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "True"]
