@@ -9,7 +9,7 @@ check:
 	ruff check . && ruff format --check . && mypy
 
 test:
-	python -m pytest -q -n auto
+	python -m pytest -q -n logical
 
 docs: # README's table of settings
 	python -m audio_cls.cli.table README.md
