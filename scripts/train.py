@@ -84,7 +84,10 @@ def train_classifier(cfg: RunConfig) -> Path:
         heard.load_best(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
         evaluation_mode=True,
     )
-    temperature, scores = evaluation.judge_test(scorer, best, heard.validation, heard.test)
+    (temperature, scores), judged_seconds = (
+        evaluation.judge_test(scorer, best, heard.validation, heard.test),
+        clock.lap(),
+    )
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
@@ -99,7 +102,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "validation": evaluation.report_best(run.position, len(clips.validation)),
             "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
             "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
-            "timing": training.describe_timing(run, prepare_seconds, clock.lap()),
+            "timing": training.describe_timing(run, prepare_seconds, judged_seconds),
             "bad_audio": {"skipped": len(clips.read_bad(folder.path))},
             "samples": publishing.save_samples(
                 folder.path, clips.test, labels.names, source.license

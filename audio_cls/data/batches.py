@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -227,10 +227,21 @@ def make_training_loader(
     """Make the loader of training batches: model inputs and what `Batch` adds to them."""
     pieces = TrainingPieces(clips, cfg, order.seed, augmenter)
     masker = augmenter.masker if augmenter is not None else None
+    collate = functools.partial(collate_pieces, encode=encode, masker=masker, seed=order.seed)
+    return load_pieces(pieces, order, collate, num_workers)
+
+
+def load_pieces(
+    pieces: torch.utils.data.Dataset[Any],
+    order: TrainingOrder,
+    collate: Callable[..., Batch],
+    num_workers: int,
+) -> DataLoader[Batch]:
+    """Load the pieces of every step of an order, collated."""
     return DataLoader(
-        pieces,  # type: ignore[arg-type] # collate makes Batches
+        pieces,
         batch_sampler=order,
-        collate_fn=functools.partial(collate_pieces, encode=encode, masker=masker, seed=order.seed),
+        collate_fn=collate,
         num_workers=num_workers,
         pin_memory=torch.accelerator.is_available(),
         persistent_workers=num_workers > 0,

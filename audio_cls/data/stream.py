@@ -16,12 +16,19 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-import torch
 from torch.utils.data import DataLoader
 
 from audio_cls.config import AudioConfig, DataConfig, Hertz
 from audio_cls.data.audio import Wave, decode_wave
-from audio_cls.data.batches import Batch, Encode, Key, Piece, TrainingPieces, collate_pieces
+from audio_cls.data.batches import (
+    Batch,
+    Encode,
+    Key,
+    Piece,
+    TrainingPieces,
+    collate_pieces,
+    load_pieces,
+)
 from audio_cls.data.cells import EMPTY, CellReader
 from audio_cls.data.clips import Label
 from audio_cls.data.cuts import Marks
@@ -214,15 +221,8 @@ def make_stream_loader(
     clips.reader.num_kept = streams * (math.ceil(order.buffer / per_group) + 2)
     pieces = StreamPieces(clips, cfg, order.seed, augmenter)  # type: ignore[arg-type]
     masker = augmenter.masker if augmenter is not None else None
-    return DataLoader(
-        pieces,  # type: ignore[arg-type] # collate makes batches
-        batch_sampler=order,
-        collate_fn=functools.partial(collate_stream, encode=encode, masker=masker, seed=order.seed),
-        num_workers=num_workers,
-        pin_memory=torch.accelerator.is_available(),
-        persistent_workers=num_workers > 0,
-        generator=torch.Generator(),
-    )
+    collate = functools.partial(collate_stream, encode=encode, masker=masker, seed=order.seed)
+    return load_pieces(pieces, order, collate, num_workers)
 
 
 def collate_stream(
