@@ -1,10 +1,11 @@
-"""On a CPU, a classifier's convolutions run on rows, as `rows` does them.
+"""On a CPU, a classifier's convolutions run on rows, as `rows` does them; `dropping` drops for it.
 
 Comes in: a classifier as transformers made it. Its convolutions over time and their norms get
 another forward method, which hands out (B, C, T) as before, but with the channels last in memory,
-where the next one, a layer norm or a projection wants them. Weights, their names, what is saved and
-what stock transformers loads stay as they are. Where the frames are not float32 on a CPU, under
-autocast, and while a graph is traced or compiled, the stock method runs.
+where the next one, a layer norm or a projection wants them; so does its dropout of large tensors.
+Weights, their names, what is saved and what stock transformers loads stay as they are. Where the
+numbers are not float32 on a CPU, under autocast, and while a graph is traced or compiled, the stock
+method runs.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from audio_cls.model.dropping import Drop, is_plain
 from audio_cls.model.rows import RowNorm, RowProduct, convolve_groups
+from audio_cls.model.stack import hear, is_stack
 
 MANY_FRAMES = 400  # in a batch: below, a kernel's spectrum costs more than it brings (measured)
+MANY_VALUES = 2**16  # of a tensor to be dropped from: below, PyTorch's own costs as little
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
 
 
 def lay_out_rows(model: nn.Module) -> int:
-    """Let a model's convolutions run on rows where they run on a CPU. Changes it in place.
+    """Let a model's convolutions and dropout run as here where they run on a CPU. In place.
 
     Returns:
         How many modules this concerns.
@@ -45,6 +49,10 @@ def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
             return _convolve
         is_long = module.kernel_size[0] >= LONG_KERNEL and module.stride == (1,)
         return _convolve_long if is_long and module.groups < module.in_channels else None
+    if isinstance(module, nn.Dropout):
+        return _drop if 0 < module.p < 1 and not module.inplace else None
+    if is_stack(module):
+        return _hear
     is_norm = isinstance(module, nn.GroupNorm) and module.affine
     return _normalize if is_norm and module.num_groups == module.num_channels else None
 
@@ -56,9 +64,7 @@ def _pads_zeros(conv: nn.Conv1d) -> bool:
 
 def _wants_rows(frames: Tensor) -> bool:
     """Tell whether frames (B, C, T) are to be handled as rows."""
-    is_plain = frames.device.type == "cpu" and frames.dtype == torch.float32 and frames.ndim == 3
-    is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
-    return is_plain and not is_traced and not torch.is_autocast_enabled("cpu")
+    return frames.ndim == 3 and is_plain(frames) and not torch.is_autocast_enabled("cpu")
 
 
 def _convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
@@ -91,3 +97,18 @@ def _normalize(self: nn.GroupNorm, frames: Tensor) -> Tensor:
         return type(self).forward(self, frames)
     norm: Any = RowNorm.apply
     return norm(frames.transpose(1, 2), self.weight, self.bias, self.eps).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def _hear(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
+    """Stand in for the forward of a stack of convolutions: (B, T) -> (B, C, F)."""
+    if waves.ndim != 2 or not is_plain(waves) or torch.is_autocast_enabled("cpu"):
+        return type(self).forward(self, waves)  # type: ignore[no-any-return]
+    return hear(self.conv_layers, waves)
+
+
+def _drop(self: nn.Dropout, values: Tensor) -> Tensor:
+    """Stand in for the forward of dropout, of any shape."""
+    if not self.training or values.numel() < MANY_VALUES or not is_plain(values):
+        return type(self).forward(self, values)
+    drop: Any = Drop.apply
+    return drop(values, self.p)  # type: ignore[no-any-return]

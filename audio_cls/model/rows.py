@@ -31,11 +31,8 @@ class RowProduct(torch.autograd.Function):
         rows = rows.contiguous()
         ctx.save_for_backward(rows, weight)
         ctx.stride = stride
-        num_frames = (rows.shape[1] - weight.shape[2]) // stride + 1
-        out = rows.new_empty(len(rows), num_frames, weight.shape[0])
-        for number, (matrix, views) in enumerate(_pair_taps(rows, weight, stride, num_frames)):
-            for clip, view in zip(out, views, strict=True):
-                torch.addmm(clip, view, matrix, beta=float(number > 0), out=clip)
+        out = rows.new_empty(len(rows), count_frames(rows, weight, stride), weight.shape[0])
+        convolve(rows, weight, stride, out)
         return out
 
     @staticmethod
@@ -45,12 +42,29 @@ class RowProduct(torch.autograd.Function):
         grad = grads[0].contiguous()
         d_rows = d_weight = None
         if ctx.needs_input_grad[0]:
-            d_rows = _spread(grad, weight, rows.shape, ctx.stride)
+            d_rows = spread(grad, weight, rows.shape, ctx.stride)
         if ctx.needs_input_grad[1]:
-            pairs = _pair_taps(rows, weight, ctx.stride, grad.shape[1])
-            parts = torch.cat([_correlate(views, grad) for _, views in pairs])
-            d_weight = parts.view(weight.shape[2], weight.shape[1], -1).permute(2, 1, 0)
+            d_weight = correlate(rows, grad, weight, ctx.stride)
         return d_rows, d_weight, None
+
+
+def count_frames(rows: Tensor, weight: Tensor, stride: int) -> int:
+    """Return F."""
+    return int((rows.shape[1] - weight.shape[2]) // stride + 1)
+
+
+def convolve(rows: Tensor, weight: Tensor, stride: int, out: Tensor) -> None:
+    """Convolve contiguous rows (B, T, C) into `out`, (B, F, O)."""
+    for number, (matrix, views) in enumerate(_pair_taps(rows, weight, stride, out.shape[1])):
+        for clip, view in zip(out, views, strict=True):
+            torch.addmm(clip, view, matrix, beta=float(number > 0), out=clip)
+
+
+def correlate(rows: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Return the gradient of the weights from that of the output, (B, F, O)."""
+    pairs = _pair_taps(rows, weight, stride, grad.shape[1])
+    parts = torch.cat([_sum_products(views, grad) for _, views in pairs])
+    return parts.view(weight.shape[2], weight.shape[1], -1).permute(2, 1, 0)
 
 
 def _pair_taps(
@@ -76,7 +90,7 @@ def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int
     return rows.as_strided(size, strides, rows.storage_offset() + first * num_channels)
 
 
-def _correlate(views: Tensor, grad: Tensor) -> Tensor:
+def _sum_products(views: Tensor, grad: Tensor) -> Tensor:
     """Sum over clips and frames: (B, F, taps * C), (B, F, O) -> (taps * C, O)."""
     total = views.new_zeros(views.shape[2], grad.shape[2])
     for view, clip in zip(views, grad, strict=True):
@@ -84,7 +98,7 @@ def _correlate(views: Tensor, grad: Tensor) -> Tensor:
     return total
 
 
-def _spread(grad: Tensor, weight: Tensor, shape: torch.Size, stride: int) -> Tensor:
+def spread(grad: Tensor, weight: Tensor, shape: torch.Size, stride: int) -> Tensor:
     """Return the gradient of the rows: what reached a frame goes back to the rows it saw."""
     d_rows = grad.new_zeros(shape)
     num_channels, num_taps = weight.shape[1:]

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from audio_cls.errors import ModelError, SettingError
+from audio_cls.model.attention import attend_by_clip
 
 SUPPORT = {"sdpa": "_supports_sdpa", "flash_attention_2": "_supports_flash_attn"}
 
@@ -22,12 +23,14 @@ def choose_attention(model: PreTrainedModel, wanted: str) -> None:
 
     Args:
         model: A classifier that was probed already: flash attention does not run on a CPU.
-        wanted: "auto" (what transformers chose), "sdpa", "eager" or "flash_attention_2".
+        wanted: "auto" (what transformers chose, clip by clip on a CPU), "sdpa", "eager" or
+            "flash_attention_2".
 
     Raises:
         ModelError: The family or the machine cannot do it.
     """
     if wanted == "auto":
+        attend_by_clip(model)
         return
     family = model.config.model_type
     advice = "Use --attention eager, or leave it out."

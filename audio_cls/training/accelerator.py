@@ -34,6 +34,7 @@ from accelerate.utils import (
 from accelerate.utils.memory import should_reduce_batch_size
 
 from audio_cls.config import RunConfig, TrainConfig
+from audio_cls.data.memory import keep_freed_memory
 from audio_cls.errors import SettingError, list_names, suggest_name
 
 __all__ = ["Accelerator", "choose_num_workers", "gather_rows", "start_accelerator"]
@@ -69,6 +70,8 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
         )
     except (ValueError, ImportError) as error:
         raise SettingError(f"Accelerate cannot start with these settings: {error}") from error
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()  # every step asks for the same large blocks
     set_seed(cfg.seed, device_specific=True)
     return accelerator
 
