@@ -66,7 +66,7 @@ def main(ask: Question, typed: dict[str, Any]) -> None:
         )
 
     # --- 3. they are heard ---
-    training.set_threads(accelerator, training.count_parameters(backbone))
+    training.ready_cpu(accelerator, training.count_parameters(backbone))
     scorer = evaluation.make_scorer(backbone, cfg, accelerator)
     prepare_seconds = clock.lap()
     scores = scorer.score(accelerator.prepare_model(backbone.model, evaluation_mode=True), clips)

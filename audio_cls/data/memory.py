@@ -16,7 +16,10 @@ import pyarrow as pa
 
 BYTES_BETWEEN = 2**26  # read between two times that pages are given back: 64 MB
 DONT_NEED = 4  # MADV_DONTNEED of Linux: forget the pages; the file still has them
-KEEP = {-1: -1, -2: 2**24, -4: 0}  # glibc's M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX
+# glibc's M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD and M_MMAP_MAX: from what size on, and how
+# many, blocks get pages of their own.
+KEEP = {-1: -1, -2: 2**24, -4: 0}
+RETURN = {-1: 2**17, -2: 2**17, -3: 2**20, -4: 2**16}  # about its defaults
 
 
 class PageRelease:
@@ -62,21 +65,45 @@ def _list_mappings() -> list[tuple[int, int]]:
     return found
 
 
-@functools.cache
 def keep_freed_memory() -> bool:
-    """Let this process keep what it frees: for workers that decode, and to train on a CPU.
+    """Let this process keep what it frees: for workers that decode, and for steps on a CPU.
 
     A wave of 30 s or a layer's output is so large that the C library would ask the system for fresh
     pages each time, and the system clears them each time: a sixth of the whole preparation, and a
-    quarter of a step of DistilHuBERT (measured, two cores).
+    quarter of a step of DistilHuBERT (measured, two cores). What stays for long is better
+    allocated before, or it would lie scattered among what comes and goes.
 
     Returns:
         Whether the C library can do it; only glibc is asked.
     """
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return _set_allocator(KEEP)
+
+
+def return_freed_memory() -> bool:
+    """Undo `keep_freed_memory`, and give what was freed so far back to the system.
+
+    Returns:
+        Whether the C library can do it.
+    """
+    pa.default_memory_pool().release_unused()
+    done = _set_allocator(RETURN)
+    if done:
+        _load_library().malloc_trim(0)
+    return done
+
+
+def _set_allocator(options: dict[int, int]) -> bool:
+    """Set options of glibc's allocator; tell whether it is there and took them."""
+    library = _load_library()
     if library is None or not hasattr(library, "mallopt"):
         return False
-    return all([library.mallopt(name, value) == 1 for name, value in KEEP.items()])
+    return all([library.mallopt(name, value) == 1 for name, value in options.items()])
+
+
+@functools.cache
+def _load_library() -> Any:  # noqa: ANN401 (functions of C)
+    """Return the C library; None where the system is not Linux."""
+    return ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @functools.cache

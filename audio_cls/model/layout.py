@@ -11,18 +11,22 @@ method runs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import MethodType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from audio_cls.model.dropping import Drop, is_plain
+from audio_cls.model.feed import feed, is_feed_forward
 from audio_cls.model.rows import RowNorm, RowProduct, convolve_groups
 from audio_cls.model.stack import hear, is_stack
 
 MANY_FRAMES = 400  # in a batch: below, a kernel's spectrum costs more than it brings (measured)
 MANY_VALUES = 2**16  # of a tensor to be dropped from: below, PyTorch's own costs as little
+GROUPS_AT_ONCE = 2  # of a grouped convolution, for its spectra to stay small
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
 
 
@@ -53,6 +57,8 @@ def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
         return _drop if 0 < module.p < 1 and not module.inplace else None
     if is_stack(module):
         return _hear
+    if is_feed_forward(module):
+        return feed
     is_norm = isinstance(module, nn.GroupNorm) and module.affine
     return _normalize if is_norm and module.num_groups == module.num_channels else None
 
@@ -82,8 +88,15 @@ def _convolve_long(self: nn.Conv1d, frames: Tensor) -> Tensor:
     """Stand in for the forward of a grouped convolution with a long kernel."""
     if not _wants_rows(frames) or len(frames) * frames.shape[2] < MANY_FRAMES:
         return type(self).forward(self, frames)
-    rows, padding = frames.transpose(1, 2), int(self.padding[0])
-    return _add_bias(convolve_groups(rows, self.weight, self.groups, padding), self.bias)
+    rows, parts = frames.transpose(1, 2), max(1, self.groups // GROUPS_AT_ONCE)
+    if self.groups % parts:
+        parts = 1
+    own = (self.groups // parts, int(self.padding[0]))
+    pairs = zip(rows.chunk(parts, dim=2), self.weight.chunk(parts), strict=True)
+    # Spectra are wide: the backward pass makes them again, a few groups at a time.
+    again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+    found = [again(convolve_groups, *pair, *own) for pair in pairs]
+    return _add_bias(torch.cat(found, dim=2), self.bias)
 
 
 def _add_bias(rows: Tensor, bias: Tensor | None) -> Tensor:

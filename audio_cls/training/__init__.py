@@ -4,7 +4,7 @@ from audio_cls.training.accelerator import (
     describe_hardware,
     is_main_process,
     leave_processes,
-    set_threads,
+    ready_cpu,
     start_accelerator,
 )
 from audio_cls.training.ahead import hear_ahead
@@ -48,9 +48,9 @@ __all__ = [
     "open_run",
     "pin_revisions",
     "plan_runs",
+    "ready_cpu",
     "rehearse",
     "save_settings",
-    "set_threads",
     "set_up_training",
     "settle_task",
     "start_accelerator",

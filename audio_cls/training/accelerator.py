@@ -34,7 +34,7 @@ from accelerate.utils import (
 from accelerate.utils.memory import should_reduce_batch_size
 
 from audio_cls.config import RunConfig, TrainConfig
-from audio_cls.data.memory import keep_freed_memory
+from audio_cls.data.memory import return_freed_memory
 from audio_cls.errors import SettingError, list_names, suggest_name
 
 __all__ = ["Accelerator", "choose_num_workers", "gather_rows", "start_accelerator"]
@@ -70,8 +70,6 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
         )
     except (ValueError, ImportError) as error:
         raise SettingError(f"Accelerate cannot start with these settings: {error}") from error
-    if accelerator.device.type == "cpu":
-        keep_freed_memory()  # every step asks for the same large blocks
     set_seed(cfg.seed, device_specific=True)
     return accelerator
 
@@ -138,14 +136,16 @@ def choose_num_workers(wanted: int | None) -> int:
     return min(MOST_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
 
 
-def set_threads(accelerator: Accelerator, num_parameters: int) -> None:
-    """Give this process its share of a CPU's cores; `accelerate launch` alone leaves one thread.
+def ready_cpu(accelerator: Accelerator, num_parameters: int) -> None:
+    """Make a CPU ready for a network: its share of the cores, and the memory that start-up freed.
 
-    A network of fewer than a million parameters gets one: sharing out its small operations costs
-    more than it brings, many times more when another program wants the cores as well.
+    `accelerate launch` alone leaves a process one thread. A network of fewer than a million
+    parameters gets one: sharing out its small operations costs more than it brings, many times
+    more when another program wants the cores as well.
     """
     if accelerator.device.type != "cpu":
         return
+    return_freed_memory()
     local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     share = max(1, (os.cpu_count() or 1) // local_processes)
     torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)

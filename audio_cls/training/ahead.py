@@ -20,6 +20,7 @@ from torch import Tensor
 
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.batches import Clips, EvaluationWindows, group_windows
+from audio_cls.data.memory import keep_freed_memory
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.stream import StreamClips
 from audio_cls.data.windows import seconds_to_samples
@@ -28,7 +29,7 @@ from audio_cls.model.cut import Cut
 from audio_cls.model.freezing import find_frozen
 from audio_cls.model.prefix import PrefixEncoder, find_cut, install_cut, run_frozen
 from audio_cls.model.store import Rows, Store, StoredClips, Window, locate_store, make_room
-from audio_cls.training.accelerator import Accelerator, is_sharded, set_threads
+from audio_cls.training.accelerator import Accelerator, is_sharded, ready_cpu
 
 STORE_VERSION = 1
 CPU_SECONDS = 10.0  # of sound heard at once on a CPU: more takes memory and is not faster
@@ -70,7 +71,7 @@ def hear_ahead(
     if cfg.model.freeze == "none" or cfg.data.streaming:
         return sound
     assert isinstance(clips.train, Clips)
-    set_threads(accelerator, sum(weight.numel() for weight in backbone.model.parameters()))
+    ready_cpu(accelerator, sum(weight.numel() for weight in backbone.model.parameters()))
     names = find_frozen(backbone.model, backbone.encoder, cfg.model.freeze)
     obstacle = find_obstacle(cfg, accelerator, clips.train)
     cut = None if obstacle else find_cut(backbone.model, backbone.encoder, names)
@@ -173,6 +174,7 @@ def fill_store(
     )
     own = missing[accelerator.process_index :: accelerator.num_processes]
     if own:
+        keep_freed_memory()
         store.add(hear.run(own))
     accelerator.wait_for_everyone()
     store.reload()

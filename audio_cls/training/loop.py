@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.batches import Batch, TrainingOrder
+from audio_cls.data.memory import keep_freed_memory
 from audio_cls.errors import Paused
 from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.average import Average
@@ -143,6 +144,8 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
     if allowed:
         run.average.update()
     run.optimizer.zero_grad()
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()  # from now on: by now there is all that stays, as the optimizer's state
     return total
 
 

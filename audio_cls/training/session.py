@@ -35,7 +35,7 @@ from audio_cls.training.accelerator import (
     choose_num_workers,
     is_sharded,
     read_peak_memory,
-    set_threads,
+    ready_cpu,
     start_trackers,
 )
 from audio_cls.training.average import Average
@@ -133,7 +133,7 @@ def set_up_training(
 
     Call on every process.
     """
-    set_threads(accelerator, count_parameters(backbone))
+    ready_cpu(accelerator, count_parameters(backbone))
     passes = count_passes(cfg.train, accelerator.num_processes)
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
     dealing = Dealing(

@@ -64,12 +64,18 @@ def load(folder: Path) -> Any:  # noqa: ANN401
     return AutoModelForAudioClassification.from_pretrained(folder).eval()
 
 
-@pytest.mark.parametrize("norm", ["group", "layer"])
-def test_a_classifier_keeps_its_logits_gradients_and_names(norm: str, tmp_path: Path) -> None:
-    write_tiny_checkpoint("wav2vec2", tmp_path, feat_extract_norm=norm, num_conv_pos_embeddings=64)
+@pytest.mark.parametrize(
+    ("norm", "has_bias"), [("group", "none"), ("layer", "bias"), ("layer", "none")]
+)
+def test_a_classifier_keeps_its_logits_gradients_and_names(
+    norm: str, has_bias: str, tmp_path: Path
+) -> None:
+    shape = {"feat_extract_norm": norm, "conv_bias": has_bias == "bias"}
+    shape["num_conv_pos_embeddings"] = 64
+    write_tiny_checkpoint("wav2vec2", tmp_path, **shape)
     stock, own = load(tmp_path), load(tmp_path)
     own.load_state_dict(stock.state_dict())
-    assert lay_out_rows(own) == 8 + (norm == "group")
+    assert lay_out_rows(own) >= 9 + (norm == "group")  # and its dropouts
     waves = torch.randn(2, 9000)
     results = []
     for model in (stock, own):
@@ -112,3 +118,47 @@ def test_under_autocast_the_stock_convolution_runs(monkeypatch: pytest.MonkeyPat
         assert conv(torch.randn(1, 40, 50)).dtype == torch.bfloat16
     with pytest.raises(TypeError):
         conv(torch.randn(1, 40, 50))
+
+
+def count_kept_bytes(model: Any, waves: Tensor) -> int:  # noqa: ANN401
+    """Count what the feature encoder keeps for the backward pass, each tensor once."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model.base_model.feature_extractor(waves)
+    return sum(kept.values())
+
+
+def test_a_stack_of_convolutions_keeps_a_fraction_of_what_pytorch_keeps(tmp_path: Path) -> None:
+    write_tiny_checkpoint("hubert", tmp_path)
+    stock, own = load(tmp_path).train(), load(tmp_path).train()
+    lay_out_rows(own)
+    waves = torch.randn(2, 16_000)
+    assert count_kept_bytes(own, waves) < 0.3 * count_kept_bytes(stock, waves)
+
+
+@pytest.mark.parametrize("learns", ["norm", "second convolution"])
+def test_a_stack_of_which_a_part_is_frozen_gives_the_gradients_of_the_rest(
+    learns: str, tmp_path: Path
+) -> None:
+    write_tiny_checkpoint("hubert", tmp_path)
+    grads = []
+    for is_own in (False, True):
+        torch.manual_seed(0)
+        model = load(tmp_path)
+        if is_own:
+            lay_out_rows(model)
+        layers = model.hubert.feature_extractor.conv_layers
+        part = layers[0].layer_norm if learns == "norm" else layers[1].conv
+        model.requires_grad_(requires_grad=False)
+        part.requires_grad_(requires_grad=True)
+        model(torch.randn(2, 8000)).logits.square().sum().backward()
+        assert sum(weight.grad is not None for weight in model.parameters()) == len(
+            list(part.parameters())
+        )
+        grads.append(part.weight.grad)
+    assert float((grads[1] - grads[0]).abs().max()) < 1e-4 * float(grads[0].abs().max())
