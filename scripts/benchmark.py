@@ -4,6 +4,7 @@
 python scripts/benchmark.py --case gtzan
 python scripts/benchmark.py --case all --json > result.json
 python scripts/benchmark.py --case growth --clips 1000,10000,100000
+python scripts/benchmark.py --case profile
 
 Clips and checkpoints are generated; nothing is downloaded. `--full` is sized for a GPU.
 """
@@ -29,9 +30,9 @@ import click
 @click.option(
     "--case",
     "name",
-    type=click.Choice(["gtzan", "keywords", "mixed", "probe", "growth", "all"]),
+    type=click.Choice(["gtzan", "keywords", "mixed", "probe", "growth", "profile", "all"]),
     default="gtzan",
-    help="What is measured; all: every case but growth.",
+    help="What is measured; all: every case but growth and profile (of a step of gtzan).",
 )
 @click.option("--repeats", default=1, help="Runs of each contender, in turn; the best one counts.")
 @click.option("--full", is_flag=True, help="Sizes for a GPU: the whole data sets' shapes.")
@@ -51,6 +52,9 @@ def main(name: str, repeats: int, full: bool, clips: str, as_json: bool) -> None
         counts = tuple(int(count) for count in clips.split(","))
         results[name] = growth.measure_growth(counts, gpu=gpu)
         say(growth.format_growth(results[name]))
+    elif name == "profile":
+        results[name] = compare.profile(cases.CASES["gtzan"])
+        say(results[name])
     else:
         names = [one for group in cases.GROUPS.values() for one in group]
         for one in names if name == "all" else cases.GROUPS[name]:

@@ -22,7 +22,8 @@ def compare(case: Case, *, repeats: int, gpu: bool) -> dict[str, Any]:
 
     Returns:
         Per contender its best run by total seconds, with rates; `matrix_rate` in FLOP/s, and
-        `flops`, the stock model's arithmetic for a clip.
+        `flops`, the stock model's arithmetic for a clip; `part`, how near our largest matrix-bound
+        part comes to the matrix product (CPU, where anything but the head learns).
     """
     with tempfile.TemporaryDirectory(prefix="audio_cls_benchmark_") as made:
         folder = Path(made)
@@ -44,20 +45,38 @@ def compare(case: Case, *, repeats: int, gpu: bool) -> dict[str, Any]:
                 runs[name].append(
                     start_child("audio_cls.benchmark.child", own, folder / f"{name}-{number}")
                 )
+        part = None
+        if case.freeze != "backbone" and not gpu:
+            part = start_child("audio_cls.benchmark.parts", common, folder / "part")
     rate = max(run["matrix_rate"] for found in runs.values() for run in found)
     best = {name: min(found, key=lambda run: run["total_seconds"]) for name, found in runs.items()}
     for name, run in best.items():
         _add_rates(run, case, flops, rate, is_own=name == "audio_cls")
-    return {"case": case.to_json(), "contenders": best, "matrix_rate": rate, "flops": flops}
+    return {
+        "case": case.to_json(),
+        "contenders": best,
+        "matrix_rate": rate,
+        "flops": flops,
+        "part": part,
+    }
+
+
+def profile(case: Case) -> str:
+    """Return torch's table of one of our training steps."""
+    with tempfile.TemporaryDirectory(prefix="audio_cls_profile_") as made:
+        write_checkpoint(case.shape, Path(made) / "checkpoint")
+        spec = {"case": case.to_json(), "checkpoint": f"{made}/checkpoint", "profile": True}
+        found = start_child("audio_cls.benchmark.parts", spec, Path(made) / "step")
+    return str(found["table"])
 
 
 def start_child(
     module: str, spec: dict[str, Any], folder: Path, cache: Path | None = None
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Run a module on a spec in a fresh process; return its result.
 
     Args:
-        module: `audio_cls.benchmark.child` or `.arithmetic`.
+        module: `audio_cls.benchmark.child`, `.arithmetic` or `.parts`.
         spec: What it is told.
         folder: A new folder for what it writes.
         cache: Caches to use; default: empty ones.
@@ -74,7 +93,7 @@ def start_child(
     }
     command = [sys.executable, "-m", module, str(folder / "spec.json")]
     subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=sys.stderr)
-    found: dict[str, float] = json.loads(Path(paths["result"]).read_text("utf-8"))
+    found: dict[str, Any] = json.loads(Path(paths["result"]).read_text("utf-8"))
     return found
 
 

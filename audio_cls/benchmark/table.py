@@ -53,6 +53,9 @@ def format_result(name: str, result: dict[str, Any]) -> str:
         f" mapped Trainer's. Matrix product: {result['matrix_rate'] / 1e9:.0f} GFLOP/s.",
         "",
     ]
+    if result["part"]:
+        share, kind = result["part"]["share_of_matrix_product"], result["part"]["kind"]
+        lines[-1:] = [f"The largest matrix-bound part, {kind}: {share:.0%} of the product.", ""]
     return "\n".join(lines)
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from transformers import AutoModelForAudioClassification
 
-from audio_cls.benchmark import cases, compare, growth, sounds, table
+from audio_cls.benchmark import cases, compare, growth, parts, shapes, sounds, table
+from audio_cls.model.layout import lay_out_rows
 
 
 def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None:
@@ -60,6 +63,10 @@ def test_every_contender_trains_on_the_same_clips_and_is_told_in_a_table() -> No
     text = table.format_result("tiny", result)
     assert text.count("| Trainer, ") == 2
     assert "times as fast" in text
+    assert result["part"]["kind"] == "feed-forward parts"
+    assert 0 < result["part"]["share_of_matrix_product"] < 1
+    assert "feed-forward parts: " in text
+    assert "aten::" in compare.profile(case)
 
 
 def test_growth_is_told_for_every_number_of_clips() -> None:
@@ -72,3 +79,17 @@ def test_growth_is_told_for_every_number_of_clips() -> None:
         "peak_memory_again_mb": 500.0,
     }
     assert "| 12 | 1.0 | 0.5 | 2.0 | 6 | 600 | 500 |" in growth.format_growth([row])
+
+
+def test_the_largest_part_is_that_with_the_most_arithmetic_that_learns(tmp_path: Path) -> None:
+    shapes.write_checkpoint("tiny", tmp_path)
+    model = AutoModelForAudioClassification.from_pretrained(tmp_path)
+    lay_out_rows(model)
+    inputs = {"input_values": torch.randn(2, 16_000)}
+    kind, part = parts.find_largest_part(model, inputs)
+    assert kind == "convolutions over the wave"
+    model.freeze_feature_encoder()
+    kind, part = parts.find_largest_part(model, inputs)
+    assert kind == "feed-forward parts"
+    assert part.flops == 2 * 2 * 49 * 2 * 32 * 32  # clips, products, frames, FLOP of a frame
+    assert parts.measure_part(part) > 0

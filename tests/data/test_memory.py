@@ -1,0 +1,43 @@
+"""The promises of audio_cls.data.memory: what is kept is kept, and what is returned is returned."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+import torch
+from audio_cls.data.memory import keep_freed_memory, return_freed_memory
+
+def count_faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def read_resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+def walk(times):
+    before = count_faults()
+    for _ in range(times):
+        torch.empty(2**24).fill_(1.0)  # 64 MB
+    return count_faults() - before
+
+pages = 2**26 // resource.getpagesize()
+walk(1)
+assert walk(5) > 2 * pages / 512, "the system's own way: fresh pages each time, large ones or small"
+assert keep_freed_memory()
+walk(1)
+assert walk(5) < 64, "kept: no fresh page"
+held = read_resident()
+assert return_freed_memory()
+assert held - read_resident() > 0.9 * 2**26, "returned"
+assert walk(5) > 2 * pages / 512
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator is asked")
+def test_freed_memory_is_kept_and_given_back() -> None:
+    subprocess.run([sys.executable, "-c", SCRIPT], check=True)
