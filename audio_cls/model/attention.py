@@ -52,7 +52,8 @@ def attend(
         attention_mask: (B, 1 or H, Q, K): True where a query sees a key, or what is added to the
             scores.
         **options: `dropout`, the share of the attention that is dropped; `scaling`, the factor of
-            the scores, D ** -0.5 unless told otherwise; `is_causal`; and what others are told.
+            the scores, D ** -0.5 unless told otherwise; `is_causal`; and what others are told: with
+            a tensor among it, such as `position_bias`, transformers' own attention runs.
 
     Returns:
         (B, Q, H, D), and no weights.
@@ -61,7 +62,9 @@ def attend(
     causal = options.get("is_causal")
     is_causal = getattr(module, "is_causal", True) if causal is None else causal
     is_paired = query.shape[:2] == key.shape[:2]
-    if not 0 < dropout < 1 or is_causal or not is_paired or not is_plain(query):
+    has_more = any(isinstance(option, Tensor) for option in options.values())  # a learnt bias
+    is_ours = is_paired and not is_causal and not has_more and is_plain(query)
+    if not is_ours or not 0 < dropout < 1:
         stock: Any = sdpa_attention_forward
         found: tuple[Tensor, None] = stock(module, query, key, value, attention_mask, **options)
         return found

@@ -83,6 +83,7 @@ def test_without_dropout_sdpa_of_transformers_is_called(monkeypatch: pytest.Monk
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(AttributeError):
         attend(module, query, key, value, None, dropout=0.1)
+    attend(module, query, key, value, None, dropout=0.1, position_bias=torch.zeros(3, 4, 37, 37))
     halves = [one.bfloat16() for one in (query, key, value)]
     assert attend(module, *halves, None, dropout=0.1)[0].dtype == torch.bfloat16
 
