@@ -6,7 +6,7 @@ Letters: B clips, F frames (1 where the output has no axis of time), D values a 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class Cut:
     places: tuple[Place, ...]  # the tensors of it that the rest of the model uses
     shapes: tuple[tuple[int, ...], ...]  # of these, for one clip; -1 is the axis of time
     orders: tuple[tuple[int, ...], ...]  # of their axes in memory: dropout draws in this order
-    num_places: int  # how many tensors the output has
+    all_places: tuple[Place, ...]  # of all tensors that the output has
     is_mask_framed: bool  # the attention mask has a column a frame of the output, not of the input
 
     @property
@@ -64,7 +64,7 @@ class Cut:
             else:
                 whole = part.reshape(len(rows), *(shape[axis] for axis in order))
                 found[place] = whole.permute(0, *(1 + order.index(n) for n in range(len(order))))
-        return build_output(self.kind, found, self.num_places)
+        return build_output(self.kind, found, self.all_places)
 
 
 def list_tensors(output: Any) -> dict[Place, Tensor]:  # noqa: ANN401
@@ -83,15 +83,19 @@ def list_tensors(output: Any) -> dict[Place, Tensor]:  # noqa: ANN401
     return found
 
 
-def build_output(kind: type | None, found: Mapping[Place, Tensor], num_places: int) -> Any:  # noqa: ANN401
-    """Put tensors back to their places in an output."""
+def build_output(kind: type | None, found: Mapping[Place, Tensor], places: Sequence[Place]) -> Any:  # noqa: ANN401
+    """Put tensors back to their places in an output.
+
+    Those that are missing are empty there: a model may look for the others by number.
+    """
     if kind is None:
         return found["", -1]
+    nothing = next(iter(found.values())).new_empty(0)
     if kind is tuple:
-        return tuple(found.get(("", n)) for n in range(num_places))
+        return tuple(found.get(place, nothing) for place in places)
     fields: dict[str, Any] = {}
-    for name, group in itertools.groupby(found, key=lambda place: place[0]):
-        places = list(group)
-        values = tuple(found[place] for place in places)
-        fields[name] = values[0] if places[0][1] == -1 else values
+    for name, group in itertools.groupby(places, key=lambda place: place[0]):
+        own = list(group)
+        values = tuple(found.get(place, nothing) for place in own)
+        fields[name] = values[0] if own[0][1] == -1 else values
     return kind(**fields)

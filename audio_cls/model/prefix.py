@@ -110,7 +110,7 @@ def _describe_output(
         places=tuple(first),
         shapes=shapes,
         orders=tuple(_read_order(tensor) for tensor in first.values()),
-        num_places=len(first),
+        all_places=tuple(first),
         is_mask_framed=is_framed,
     )
 
@@ -212,7 +212,7 @@ def _is_used(
     def spoil(_module: nn.Module, _given: object, output: Any) -> Any:  # noqa: ANN401
         found = list_tensors(output)
         found[place] = torch.full_like(found[place], torch.nan)
-        return build_output(whole.kind, found, whole.num_places)
+        return build_output(whole.kind, found, whole.all_places)
 
     hook = model.get_submodule(whole.names[-1]).register_forward_hook(spoil)
     try:

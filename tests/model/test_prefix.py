@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import write_tiny_checkpoint
+from tiny_models import FAMILIES, write_tiny_checkpoint
 from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
@@ -36,6 +36,14 @@ def cut_at(backbone: Backbone, what: str) -> Cut:
     cut = find_cut(backbone.model, backbone.encoder, names)
     assert cut is not None
     return cut
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_mix_of_frozen_layers_starts_from_the_layers(family: str, tmp_path: Path) -> None:
+    if family == "audio-spectrogram-transformer":
+        pytest.skip("has no mix of layers")
+    cut = cut_at(load(family, tmp_path, use_weighted_layer_sum=True), "backbone")
+    assert {name for name, _ in cut.places} == {"hidden_states"}
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])
