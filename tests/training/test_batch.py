@@ -161,7 +161,7 @@ cfg = make_config(tones, checkpoint, run / "auto", batch_size="auto", effective_
 clips, backbone = prepare(cfg)
 whole = set_up(make_config(tones, checkpoint, run / "fixed", batch_size=48, **values))
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 400_000_000,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (used + 250_000_000,) * 2)
 try:
     training.train(whole)
 except TrainingError as error:
