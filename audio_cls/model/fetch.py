@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from huggingface_hub import snapshot_download
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.utils import logging as transformers_logging
@@ -41,6 +43,28 @@ def locate_checkpoint(cfg: ModelConfig) -> str:
             raise explain_load_error(error, cfg, "config.json") from error
     _refuse_foreign_code(cfg, Path(place))
     return place
+
+
+def load_with_report(
+    loader: Any,  # noqa: ANN401 (transformers' classes of models)
+    cfg: ModelConfig,
+    config: Any,  # noqa: ANN401 (each family has its own fields)
+    **options: bool,
+) -> tuple[Any, set[str]]:
+    """Load a checkpoint by a class in float32; name the weights that were drawn anew.
+
+    Those are the ones that the checkpoint lacks or has in another shape.
+    """
+    model, report = loader.from_pretrained(
+        locate_checkpoint(cfg),
+        revision=cfg.model_revision,
+        config=config,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **options,
+    )
+    return model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
 
 
 def list_code(place: Path) -> list[Path]:

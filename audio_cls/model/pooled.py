@@ -30,7 +30,7 @@ from transformers.models.auto.modeling_auto import (
 
 from audio_cls.config import ModelConfig
 from audio_cls.errors import ModelError
-from audio_cls.model.fetch import list_code, locate_checkpoint, quiet_transformers
+from audio_cls.model.fetch import list_code, load_with_report, locate_checkpoint, quiet_transformers
 from audio_cls.model.listening import find_encoder, find_prefix, to_frames
 
 logger = logging.getLogger(__name__)
@@ -219,16 +219,7 @@ def wrap_checkpoint(
         if cfg.from_scratch:
             whole = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=trust)  # type: ignore[no-untyped-call]
         else:
-            whole, report = AutoModel.from_pretrained(
-                locate_checkpoint(cfg),
-                revision=cfg.model_revision,
-                config=config,
-                dtype=torch.float32,
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-                trust_remote_code=trust,
-            )
-            missing = {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+            whole, missing = load_with_report(AutoModel, cfg, config, trust_remote_code=trust)
     path, encoder, found = find_encoder(cfg, whole, extractor)
     config, path = _choose_config(config, path, encoder)
     setattr(config, NOTE, {"encoder": path, "dropout": DROPOUT, **found})

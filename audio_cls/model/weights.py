@@ -19,7 +19,7 @@ from audio_cls.errors import ModelError
 from audio_cls.model.anatomy import HEAD_PREFIXES
 from audio_cls.model.fetch import (
     explain_load_error,
-    locate_checkpoint,
+    load_with_report,
     quiet_transformers,
 )
 from audio_cls.model.pooled import (
@@ -82,16 +82,7 @@ def load_classifier(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set
     own: dict[str, Any] = {"trust_remote_code": False}
     if is_pooled(config):
         loader, own = PooledAudioClassifier, {"may_run_code": cfg.trust_remote_code}
-    model, report = loader.from_pretrained(
-        locate_checkpoint(cfg),
-        revision=cfg.model_revision,
-        config=config,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **own,
-    )
-    return model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+    return load_with_report(loader, cfg, config, **own)
 
 
 def check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
