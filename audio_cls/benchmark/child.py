@@ -1,7 +1,7 @@
 """One contender in a process of its own: `python -m audio_cls.benchmark.child SPEC.json`.
 
-The spec is {"contender", "case", "data", "checkpoint", "output", "result"}; the result file gets
-seconds, memory and accuracy.
+The spec is {"contender", "case", "data", "checkpoint", "output", "result"}, and for audio_cls maybe
+{"settings"}, which beat the case's; the result file gets seconds, memory and accuracy.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
             "batch_size": case.batch_size,
             "eval_batch_size": case.batch_size,
             "learning_rate": case.learning_rate,
+            "length_buckets": case.length_buckets,
             "mixed_precision": "bf16" if spec["bf16"] else "no",
             "seed": SEED,
+            **spec.get("settings", {}),
         }
     )
     accelerator = training.start_accelerator(cfg.train)

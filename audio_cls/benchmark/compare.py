@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,16 @@ from audio_cls.benchmark.sounds import write_clips
 ROOT = Path(__file__).parents[2]
 
 
-def compare(case: Case, *, repeats: int, gpu: bool) -> dict[str, Any]:
+def compare(
+    case: Case, *, repeats: int, gpu: bool, names: Sequence[str] = tuple(CONTENDERS)
+) -> dict[str, Any]:
     """Measure a case.
+
+    Args:
+        case: What is compared.
+        repeats: Runs of each contender, in turn.
+        gpu: Whether they use one, in bf16.
+        names: The contenders.
 
     Returns:
         Per contender its best run by total seconds, with rates; `matrix_rate` in FLOP/s, and
@@ -38,9 +47,9 @@ def compare(case: Case, *, repeats: int, gpu: bool) -> dict[str, Any]:
             "bf16": gpu,
         }
         flops = start_child("audio_cls.benchmark.arithmetic", common, folder / "flops")
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for number in range(repeats):
-            for name in CONTENDERS:
+            for name in names:
                 own = {**common, "contender": name}
                 runs[name].append(
                     start_child("audio_cls.benchmark.child", own, folder / f"{name}-{number}")
@@ -61,11 +70,16 @@ def compare(case: Case, *, repeats: int, gpu: bool) -> dict[str, Any]:
     }
 
 
-def profile(case: Case) -> str:
+def profile(case: Case, *, gpu: bool) -> str:
     """Return torch's table of one of our training steps."""
     with tempfile.TemporaryDirectory(prefix="audio_cls_profile_") as made:
         write_checkpoint(case.shape, Path(made) / "checkpoint")
-        spec = {"case": case.to_json(), "checkpoint": f"{made}/checkpoint", "profile": True}
+        spec = {
+            "case": case.to_json(),
+            "checkpoint": f"{made}/checkpoint",
+            "gpu": gpu,
+            "profile": True,
+        }
         found = start_child("audio_cls.benchmark.parts", spec, Path(made) / "step")
     return str(found["table"])
 

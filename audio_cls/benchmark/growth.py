@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,35 @@ from audio_cls.benchmark.compare import start_child
 from audio_cls.benchmark.shapes import write_checkpoint
 from audio_cls.benchmark.sounds import write_clips
 
-SECONDS = (0.2, 0.2)
+SECONDS = (0.1, 0.1)
+BATCH_SIZE = 64
+COLUMNS = (
+    ("clips", "clips", ".0f"),
+    ("prepare s", "prepare_seconds", ".1f"),
+    ("again s", "prepare_again_seconds", ".1f"),
+    ("epoch s", "epoch_seconds", ".1f"),
+    ("clips/s", "clips_per_second", ".0f"),
+    ("peak MB", "peak_memory_mb", ".0f"),
+    ("again MB", "peak_memory_again_mb", ".0f"),
+    ("streamed: prepare s", "stream_prepare_seconds", ".1f"),
+    ("epoch s", "stream_epoch_seconds", ".1f"),
+    ("peak MB", "stream_peak_memory_mb", ".0f"),
+)
 
 
 def measure_growth(counts: tuple[int, ...], *, gpu: bool) -> list[dict[str, float]]:
-    """Train one epoch on ever more clips; start each a second time with its caches filled.
+    """Train one epoch on ever more clips of a parquet file: decoded first, again, and streamed.
 
     Returns:
-        Per count: clips, seconds to prepare cold and warm, seconds of the epoch, peak MB.
+        Per count the numbers of `COLUMNS`; "again" is a second run, its caches filled by the first.
     """
     rows: list[dict[str, float]] = []
     for count in counts:
-        case = Case("tiny", SECONDS, count, 64, 1, 64, "none")
+        case = Case("tiny", SECONDS, count, BATCH_SIZE, 1, BATCH_SIZE, "none")
         with tempfile.TemporaryDirectory(prefix="audio_cls_growth_") as made:
             folder = Path(made)
             write_clips(folder / "data", "train", count, SECONDS)
-            write_clips(folder / "data", "validation", 64, SECONDS)
+            write_clips(folder / "data", "validation", BATCH_SIZE, SECONDS)
             write_checkpoint("tiny", folder / "checkpoint")
             spec: dict[str, Any] = {
                 "case": case.to_json(),
@@ -36,17 +50,24 @@ def measure_growth(counts: tuple[int, ...], *, gpu: bool) -> list[dict[str, floa
                 "gpu": gpu,
                 "bf16": False,
             }
-            cache = folder / "cache"
-            cold = start_child("audio_cls.benchmark.child", spec, folder / "cold", cache)
-            warm = start_child("audio_cls.benchmark.child", spec, folder / "warm", cache)
+            streamed = {"streaming": True, "max_steps": math.ceil(count / BATCH_SIZE)}
+            child, cache = "audio_cls.benchmark.child", folder / "cache"
+            cold = start_child(child, spec, folder / "cold", cache)
+            warm = start_child(child, spec, folder / "warm", cache)
+            stream = start_child(child, {**spec, "settings": streamed}, folder / "streamed")
+        epoch_seconds = min(cold["train_seconds"], warm["train_seconds"])
         rows.append(
             {
                 "clips": count,
                 "prepare_seconds": cold["prepare_seconds"],
                 "prepare_again_seconds": warm["prepare_seconds"],
-                "epoch_seconds": min(cold["train_seconds"], warm["train_seconds"]),
-                "peak_memory_mb": max(cold["peak_memory_mb"], warm["peak_memory_mb"]),
+                "epoch_seconds": epoch_seconds,
+                "clips_per_second": count / epoch_seconds,
+                "peak_memory_mb": cold["peak_memory_mb"],
                 "peak_memory_again_mb": warm["peak_memory_mb"],
+                "stream_prepare_seconds": stream["prepare_seconds"],
+                "stream_epoch_seconds": stream["train_seconds"],
+                "stream_peak_memory_mb": stream["peak_memory_mb"],
             }
         )
     return rows
@@ -55,15 +76,12 @@ def measure_growth(counts: tuple[int, ...], *, gpu: bool) -> list[dict[str, floa
 def format_growth(rows: list[dict[str, float]]) -> str:
     """Return the table of `measure_growth`."""
     lines = [
-        "### growth: a tiny network, clips of 0.2 s, one epoch",
+        f"### growth: an epoch of a tiny network, {BATCH_SIZE} clips of {SECONDS[0]:g} s a step",
         "",
-        "| clips | prepare s | again s | epoch s | clips/s | peak MB | again MB |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
+        "| " + " | ".join(title for title, *_ in COLUMNS) + " |",
+        "|" + "---:|" * len(COLUMNS),
     ]
-    lines += [
-        f"| {row['clips']:.0f} | {row['prepare_seconds']:.1f} | {row['prepare_again_seconds']:.1f}"
-        f" | {row['epoch_seconds']:.1f} | {row['clips'] / row['epoch_seconds']:.0f}"
-        f" | {row['peak_memory_mb']:.0f} | {row['peak_memory_again_mb']:.0f} |"
-        for row in rows
-    ]
+    for row in rows:
+        cells = [format(row[key], pattern) for _, key, pattern in COLUMNS]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import io
-from collections.abc import Iterator
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,8 @@ from numpy.typing import NDArray
 
 RATE = 16_000
 LABELS = ("low", "high", "chord", "noise")
-ROWS_AT_ONCE = 256
+SECONDS_AT_ONCE = 100.0  # of sound in a block of rows
+FEW_BLOCKS = 8  # made before a pool of processes has started
 
 
 def write_clips(folder: Path, split: str, count: int, seconds: tuple[float, float]) -> None:
@@ -27,27 +32,41 @@ def write_clips(folder: Path, split: str, count: int, seconds: tuple[float, floa
     folder.mkdir(parents=True, exist_ok=True)
     features = Features({"audio": Audio(sampling_rate=RATE), "label": ClassLabel(names=LABELS)})
     schema = features.arrow_schema
-    rng = np.random.default_rng((count, len(split)))
+    rows_at_once = max(1, round(SECONDS_AT_ONCE / seconds[1]))
+    blocks = [range(at, min(count, at + rows_at_once)) for at in range(0, count, rows_at_once)]
+    make = functools.partial(_make_rows, split, count, seconds)
     with pq.ParquetWriter(folder / f"{split}.parquet", schema) as writer:
-        for start in range(0, count, ROWS_AT_ONCE):
-            numbers = range(start, min(count, start + ROWS_AT_ONCE))
-            rows = list(_iterate_rows(split, numbers, seconds, rng))
+        for rows in _map_in_order(make, blocks):
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _iterate_rows(
-    split: str, numbers: range, seconds: tuple[float, float], rng: np.random.Generator
-) -> Iterator[dict[str, Any]]:
-    """Yield rows of the table."""
+def _map_in_order(
+    make: Callable[[range], list[dict[str, Any]]], blocks: list[range]
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield what is made of each block, on all cores where there are many, a few blocks ahead."""
+    cores = os.cpu_count() or 1
+    if len(blocks) <= FEW_BLOCKS:
+        yield from map(make, blocks)
+        return
+    with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
+        for first in range(0, len(blocks), 4 * cores):
+            yield from pool.map(make, blocks[first : first + 4 * cores])
+
+
+def _make_rows(
+    split: str, count: int, seconds: tuple[float, float], numbers: range
+) -> list[dict[str, Any]]:
+    """Return rows of the table."""
+    rng = np.random.default_rng((count, len(split), numbers.start))
+    rows = []
     for number in numbers:
         label = number % len(LABELS)
         wave = make_wave(LABELS[label], rng.uniform(*seconds), rng)
         buffer = io.BytesIO()
         soundfile.write(buffer, wave, RATE, format="WAV", subtype="PCM_16")
-        yield {
-            "audio": {"bytes": buffer.getvalue(), "path": f"{split}-{number:06d}.wav"},
-            "label": label,
-        }
+        cell = {"bytes": buffer.getvalue(), "path": f"{split}-{number:06d}.wav"}
+        rows.append({"audio": cell, "label": label})
+    return rows
 
 
 def make_wave(kind: str, seconds: float, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -32,31 +32,33 @@ def find_ratios(contenders: dict[str, dict[str, float]]) -> dict[str, float]:
 
 def format_result(name: str, result: dict[str, Any]) -> str:
     """Return a case's heading, table and ratios."""
-    case, ratios = result["case"], find_ratios(result["contenders"])
+    case = result["case"]
     low, high = case["seconds"]
     span = f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
+    buckets = case["length_buckets"]
+    sorting = f", sorted by length in audio_cls (--length-buckets {buckets})" if buckets else ""
     lines = [
         f"### {name}: {case['shape']} shape, {case['train_clips']} + {case['eval_clips']} clips of"
-        f" {span}, {case['epochs']} epochs, frozen: {case['freeze']}",
+        f" {span}, {case['epochs']} epochs, frozen: {case['freeze']}{sorting}",
         "",
         "| | " + " | ".join(title for title, *_ in COLUMNS) + " |",
         "|---|" + "---:|" * len(COLUMNS),
     ]
-    for key, title in CONTENDERS.items():
-        run = result["contenders"][key]
+    for key, run in result["contenders"].items():
         cells = [pattern.format(run[column]) for _, column, pattern in COLUMNS]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        f"audio_cls beside the faster Trainer: {ratios['total']:.2f} times as fast end to end,"
-        f" {ratios['train']:.2f} times in training; peak memory {ratios['memory']:.2f} of the"
-        f" mapped Trainer's. Matrix product: {result['matrix_rate'] / 1e9:.0f} GFLOP/s.",
-        "",
-    ]
+        lines.append(f"| {CONTENDERS[key]} | " + " | ".join(cells) + " |")
+    lines += ["", f"Matrix product: {result['matrix_rate'] / 1e9:.0f} GFLOP/s."]
+    if len(result["contenders"]) == len(CONTENDERS):
+        ratios = find_ratios(result["contenders"])
+        lines[-1] = (
+            f"audio_cls beside the faster Trainer: {ratios['total']:.2f} times as fast end to end,"
+            f" {ratios['train']:.2f} times in training; peak memory {ratios['memory']:.2f} of the"
+            f" mapped Trainer's. {lines[-1]}"
+        )
     if result["part"]:
         share, kind = result["part"]["share_of_matrix_product"], result["part"]["kind"]
-        lines[-1:] = [f"The largest matrix-bound part, {kind}: {share:.0%} of the product.", ""]
-    return "\n".join(lines)
+        lines.append(f"The largest matrix-bound part, {kind}: {share:.0%} of the product.")
+    return "\n".join([*lines, ""])
 
 
 def format_machine(machine: dict[str, Any]) -> str:

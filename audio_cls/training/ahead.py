@@ -20,7 +20,7 @@ from torch import Tensor
 
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.batches import Clips, EvaluationWindows, group_windows
-from audio_cls.data.memory import keep_freed_memory
+from audio_cls.data.memory import keep_freed_memory, return_freed_memory
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.stream import StreamClips
 from audio_cls.data.windows import seconds_to_samples
@@ -176,6 +176,7 @@ def fill_store(
     if own:
         keep_freed_memory()
         store.add(hear.run(own))
+        return_freed_memory()  # training has blocks of other sizes
     accelerator.wait_for_everyone()
     store.reload()
     return store

@@ -145,7 +145,7 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
         run.average.update()
     run.optimizer.zero_grad()
     if accelerator.device.type == "cpu":
-        keep_freed_memory()  # from now on: by now there is all that stays, as the optimizer's state
+        keep_freed_memory(large=False)  # only now is all there that stays, as the optimizer's state
     return total
 
 

@@ -24,6 +24,13 @@ def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None
     assert all(44 + 3200 <= size <= 44 + 6402 for size in sizes)
 
 
+def test_many_clips_come_from_all_cores_in_order(tmp_path: Path) -> None:
+    count = 2 * sounds.FEW_BLOCKS + 3
+    sounds.write_clips(tmp_path, "train", count, (0.01, sounds.SECONDS_AT_ONCE / 2))
+    cells = pq.read_table(tmp_path / "train.parquet")["audio"].to_pylist()
+    assert [cell["path"] for cell in cells] == [f"train-{n:06d}.wav" for n in range(count)]
+
+
 @pytest.mark.parametrize(("kind", "peaks"), [("low", 1), ("chord", 3)])
 def test_a_class_can_be_heard(kind: str, peaks: int) -> None:
     wave = sounds.make_wave(kind, 1.0, np.random.default_rng(0))
@@ -48,7 +55,8 @@ def test_a_full_case_keeps_its_settings_and_grows() -> None:
     small, full = cases.CASES["mixed"], cases.CASES["mixed"].enlarge()
     assert full.train_clips > small.train_clips
     assert full.seconds == (0.5, 12)
-    assert (full.epochs, full.freeze) == (small.epochs, small.freeze)
+    assert (full.batch_size, full.freeze) == (small.batch_size, small.freeze)
+    assert full.length_buckets == small.length_buckets == 32
 
 
 @pytest.mark.long
@@ -66,19 +74,19 @@ def test_every_contender_trains_on_the_same_clips_and_is_told_in_a_table() -> No
     assert result["part"]["kind"] == "linear layers"
     assert 0 < result["part"]["share_of_matrix_product"] < 1
     assert "linear layers: " in text
-    assert "aten::" in compare.profile(case)
+    assert "aten::" in compare.profile(case, gpu=False)
+    alone = compare.compare(case, repeats=1, gpu=False, names=["audio_cls"])
+    assert "times as fast" not in table.format_result("tiny", alone)
 
 
-def test_growth_is_told_for_every_number_of_clips() -> None:
-    row = {
-        "clips": 12.0,
-        "prepare_seconds": 1.0,
-        "prepare_again_seconds": 0.5,
-        "epoch_seconds": 2.0,
-        "peak_memory_mb": 600.0,
-        "peak_memory_again_mb": 500.0,
-    }
-    assert "| 12 | 1.0 | 0.5 | 2.0 | 6 | 600 | 500 |" in growth.format_growth([row])
+@pytest.mark.long
+def test_growth_is_measured_decoded_again_and_streamed() -> None:
+    (row,) = growth.measure_growth((128,), gpu=False)
+    assert row["clips"] == 128
+    assert all(value > 0 for value in row.values())
+    cells = growth.format_growth([row]).splitlines()[-1].strip("| ").split(" | ")
+    assert cells[0] == "128"
+    assert len(cells) == len(row) == len(growth.COLUMNS)
 
 
 def test_the_largest_part_is_that_with_the_most_arithmetic_that_learns(tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ assert keep_freed_memory()
 walk(3)  # a small block that fell behind the first large one makes the second lie elsewhere, once
 assert walk(5) < 64, "kept: no fresh page"
 held = read_resident()
+assert keep_freed_memory(large=False)
+torch.empty(2**25).fill_(1.0)  # 128 MB: fits in nothing that is kept
+assert read_resident() < held + 2**22, "a large block goes back at once"
+before = count_faults()
+for _ in range(5):
+    torch.empty(2**20).fill_(1.0)  # 4 MB
+assert count_faults() - before < 64, "a small one is kept"
 assert return_freed_memory()
 assert held - read_resident() > 0.9 * 2**26, "returned"
 assert walk(5) > 2 * pages / 512
