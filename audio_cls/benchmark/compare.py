@@ -103,7 +103,7 @@ def start_child(
         "HF_HOME": str(cache or folder / "cache"),
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     command = [sys.executable, "-m", module, str(folder / "spec.json")]
     subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=sys.stderr)
