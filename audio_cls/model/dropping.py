@@ -22,8 +22,12 @@ CACHED_VALUES = 2**18  # handled at once: 1 MB, which stays in a core's cache
 
 def is_plain(values: Tensor) -> bool:
     """Tell whether a tensor is float32 on a CPU, and no graph is traced or compiled."""
-    is_traced = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
-    return values.device.type == "cpu" and values.dtype == torch.float32 and not is_traced
+    return values.device.type == "cpu" and values.dtype == torch.float32 and not is_traced()
+
+
+def is_traced() -> bool:
+    """Tell whether a graph is traced or compiled."""
+    return bool(torch.jit.is_tracing() or torch.compiler.is_compiling())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def draw_seed() -> int:

@@ -4,12 +4,13 @@ PyTorch's convolutions over time reach about half of what a CPU's matrix product
 backward pass, and grouped ones less still. In rows, a convolution of stride S is a product of
 overlapping rows that BLAS reads where they lie: nothing is copied, forward or backward. A long
 grouped one is a product in the frequency domain, block by block, its Fourier transforms matrix
-products as well. float32 on a CPU only; results agree with PyTorch's to rounding. Letters: B clips,
+products as well. float32 only; results agree with PyTorch's to rounding. Letters: B clips,
 C channels in, O channels out, T frames in, F frames out, K taps, S stride, G groups.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -169,7 +170,7 @@ def convolve_groups(rows: Tensor, weight: Tensor, groups: int, padding: int) -> 
     num_blocks = math.ceil(num_frames / num_taps)
     length = math.ceil(num_frames / num_blocks)  # frames that a block gives
     window = length + num_taps - 1
-    forth, back = _make_transforms(window, length, rows)
+    forth, back = _make_transforms(window, length, rows.dtype, rows.device)
     bins = len(forth) // 2
     padded = functional.pad(rows, (0, 0, padding, padding + num_blocks * length - num_frames))
     blocks = padded.unfold(1, window, length).reshape(-1, groups, num_channels // groups, window)
@@ -184,7 +185,11 @@ def convolve_groups(rows: Tensor, weight: Tensor, groups: int, padding: int) -> 
     return out.reshape(num_clips, num_blocks * length, num_out)[:, :num_frames]
 
 
-def _make_transforms(window: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]:
+@functools.lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # else the first evaluation's could not be trained with
+def _make_transforms(
+    window: int, length: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Return the real Fourier transform and the first rows of its inverse, as matrices.
 
     Returns:
@@ -199,4 +204,4 @@ def _make_transforms(window: int, length: int, like: Tensor) -> tuple[Tensor, Te
     if window % 2 == 0:
         shares[-1] /= 2
     back = (forth * shares.repeat(2, 1))[:, :length].t().contiguous()
-    return forth.to(like), back.to(like)
+    return forth.to(device, dtype), back.to(device, dtype)

@@ -133,6 +133,29 @@ def count_kept_bytes(model: Any, waves: Tensor) -> int:  # noqa: ANN401
     return sum(kept.values())
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_beside_a_gpu_positions_are_convolved_in_float32_and_come_out_in_the_stock_type(
+    kind: torch.dtype,
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv1d(32, 32, 48, padding=24, groups=4)
+    frames = torch.randn(3, 32, 200, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+        with torch.inference_mode():
+            found = layout.convolve_exactly(conv, frames)  # an evaluation may come first
+        found = layout.convolve_exactly(conv, frames)
+        assert found.dtype == conv(frames).dtype == kind
+    tolerance = 1e-5 if kind == torch.float32 else 1e-2  # of rounding to bf16, at the end alone
+    wanted = conv(frames)
+    assert torch.allclose(found.float(), wanted, atol=tolerance, rtol=tolerance)
+    inputs = (frames, conv.weight, conv.bias)
+    slopes = torch.randn_like(wanted).to(torch.bfloat16)
+    own = torch.autograd.grad(found, inputs, slopes.to(kind))
+    stock = torch.autograd.grad(wanted, inputs, slopes.float())
+    for gradient, other in zip(own, stock, strict=True):
+        assert torch.allclose(gradient, other, atol=1e-3, rtol=1e-3)
+
+
 def test_a_stack_of_convolutions_keeps_a_fraction_of_what_pytorch_keeps(tmp_path: Path) -> None:
     write_tiny_checkpoint("hubert", tmp_path)
     stock, own = load(tmp_path).train(), load(tmp_path).train()
