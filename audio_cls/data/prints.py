@@ -120,19 +120,45 @@ def compare_prints(first: Print, second: Print) -> float:
 
     At each shift at least two thirds of the shorter picture lie upon the other.
     """
-    one, two = (own[::SKIP].astype(np.float32) for own in (first, second))
+    one, two = (own[::SKIP].astype(np.float64) for own in (first, second))
     if len(one) > len(two):
         one, two = two, one
-    least = max(FEWEST_FRAMES // SKIP + 1, -(-2 * len(one) // 3))
-    best = -1.0
     slack = (len(two) - len(one)) // 2
-    for lag in range(-MOST_LAG, len(two) - len(one) + MOST_LAG + 1):
-        if not -MOST_LAG <= lag - slack <= MOST_LAG + slack:
-            continue
-        start, stop = max(0, -lag), min(len(one), len(two) - lag)
-        if stop - start >= least:
-            best = max(best, _correlate(one[start:stop], two[start + lag : stop + lag]))
-    return best
+    lags = np.arange(slack - MOST_LAG, 2 * slack + MOST_LAG + 1)
+    starts, stops = np.maximum(0, -lags), np.minimum(len(one), len(two) - lags)
+    least = max(FEWEST_FRAMES // SKIP + 1, -(-2 * len(one) // 3))
+    is_enough = stops - starts >= least
+    lags, starts, stops = (values[is_enough] for values in (lags, starts, stops))
+    if not len(lags):
+        return -1.0
+    # At a lag, frame meets frame along a diagonal of all products; levels are whole, so sums exact.
+    sums = np.bincount(_number_diagonals(len(one), len(two)), (one @ two.T).ravel())
+    both = sums[lags + len(one) - 1]
+    count = (stops - starts) * BANDS
+    total, squares = _sum_between(one, starts, stops)
+    others, other_squares = _sum_between(two, starts + lags, stops + lags)
+    spread = (squares - total**2 / count) * (other_squares - others**2 / count)
+    is_flat = spread < 1e-6 * count  # a picture of one level, but for rounding
+    found = (both - total * others / count) / np.sqrt(np.where(is_flat, 1, spread))
+    return float(np.where(is_flat, -1, found).max())
+
+
+@functools.lru_cache(maxsize=64)
+def _number_diagonals(height: int, width: int) -> NDArray[np.int64]:
+    """Return the diagonal of each cell of a matrix, row by row; the lowest left one is 0."""
+    rows, columns = np.indices((height, width))
+    return np.asarray((columns - rows + height - 1).ravel())
+
+
+def _sum_between(
+    frames: NDArray[np.float64], starts: NDArray[np.int64], stops: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the sums of levels, and of their squares, over frames from each start to its stop."""
+    found = []
+    for values in (frames, frames**2):
+        running = np.concatenate([[0.0], values.sum(axis=1).cumsum()])
+        found.append(running[stops] - running[starts])
+    return found[0], found[1]
 
 
 def compare_waves(
@@ -173,12 +199,6 @@ def _take_middle(
     whole = len(middle) // factor * factor
     middle = np.sum([middle[n:whole:factor] for n in range(factor)], axis=0) / np.float32(factor)
     return middle - middle.mean() if len(middle) else middle, sampling_rate // factor
-
-
-def _correlate(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
-    one, two = one - one.mean(), two - two.mean()
-    scale = float(np.sqrt((one * one).sum() * (two * two).sum()))
-    return float((one * two).sum()) / scale if scale > 0 else -1.0
 
 
 @functools.cache

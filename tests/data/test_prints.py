@@ -11,7 +11,7 @@ import soundfile
 import soxr
 from sounds import Wave, encode_sound
 
-from audio_cls.data.prints import BANDS, compare_waves, find_alike, make_print
+from audio_cls.data.prints import BANDS, compare_prints, compare_waves, find_alike, make_print
 
 RATE = 16_000
 
@@ -99,3 +99,20 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
     assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()
     monkeypatch.setattr("audio_cls.data.near.find_alike", None)  # the second time reads the first
     assert run(tmp_path / "set")[3].near_pairs == clips.near_pairs
+
+
+def test_pictures_correlate_by_the_best_of_their_shifts() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 256, (300, BANDS), dtype=np.uint8)
+    one, two = base[40:100], base[50:130]  # the first begins 10 frames before the second
+    assert compare_prints(one, two) == pytest.approx(1)
+    assert compare_prints(two, one) == pytest.approx(1)
+    other = base[200:260]
+    shifted = [
+        np.corrcoef(
+            one[::2][max(0, -lag) : 30 - lag].ravel(), other[::2][max(0, lag) : 30 + lag].ravel()
+        )
+        for lag in range(-10, 11)  # two thirds of 30 frames lie upon each other
+    ]
+    assert compare_prints(one, other) == pytest.approx(max(c[0, 1] for c in shifted), abs=1e-6)
+    assert compare_prints(np.full_like(one, 7), two) == -1
