@@ -242,6 +242,21 @@ def test_without_spec_augment_a_shorter_clip_will_do(tmp_path: Path) -> None:
     assert load(folder).encoder.traits.min_samples == 400  # the seven convolutions need no more
 
 
+def test_a_window_that_torchaudio_asserts_is_found_like_any_other_limit(
+    checkpoint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind: Any = transformers.ASTFeatureExtractor
+    stock = kind._extract_fbank_features
+
+    def extract(self: Any, waveform: np.ndarray, **options: Any) -> np.ndarray:  # noqa: ANN401
+        assert len(waveform) >= 400, "choose a window size 400"  # as torchaudio.compliance.kaldi
+        features: np.ndarray = stock(self, waveform, **options)
+        return features
+
+    monkeypatch.setattr(kind, "_extract_fbank_features", extract)
+    assert load(checkpoint("audio-spectrogram-transformer")).encoder.traits.min_samples >= 400
+
+
 def test_a_clip_that_is_filled_up_scores_the_same_in_any_batch(
     checkpoint: Callable[..., Path],
 ) -> None:
