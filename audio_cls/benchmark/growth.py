@@ -11,20 +11,21 @@ from audio_cls.benchmark.cases import Case
 from audio_cls.benchmark.compare import start_child
 from audio_cls.benchmark.shapes import write_checkpoint
 from audio_cls.benchmark.sounds import write_clips
+from audio_cls.benchmark.table import format_cells
 
 SECONDS = (0.1, 0.1)
 BATCH_SIZE = 64
 COLUMNS = (
-    ("clips", "clips", ".0f"),
-    ("prepare s", "prepare_seconds", ".1f"),
-    ("again s", "prepare_again_seconds", ".1f"),
-    ("epoch s", "epoch_seconds", ".1f"),
-    ("clips/s", "clips_per_second", ".0f"),
-    ("peak MB", "peak_memory_mb", ".0f"),
-    ("again MB", "peak_memory_again_mb", ".0f"),
-    ("streamed: prepare s", "stream_prepare_seconds", ".1f"),
-    ("epoch s", "stream_epoch_seconds", ".1f"),
-    ("peak MB", "stream_peak_memory_mb", ".0f"),
+    ("clips", "clips", "{:.0f}"),
+    ("prepare s", "prepare_seconds", "{:.1f}"),
+    ("again s", "prepare_again_seconds", "{:.1f}"),
+    ("epoch s", "epoch_seconds", "{:.1f}"),
+    ("clips/s", "clips_per_second", "{:.0f}"),
+    ("peak MB", "peak_memory_mb", "{:.0f}"),
+    ("again MB", "peak_memory_again_mb", "{:.0f}"),
+    ("streamed: prepare s", "stream_prepare_seconds", "{:.1f}"),
+    ("epoch s", "stream_epoch_seconds", "{:.1f}"),
+    ("peak MB", "stream_peak_memory_mb", "{:.0f}"),
 )
 
 
@@ -81,7 +82,5 @@ def format_growth(rows: list[dict[str, float]]) -> str:
         "| " + " | ".join(title for title, *_ in COLUMNS) + " |",
         "|" + "---:|" * len(COLUMNS),
     ]
-    for row in rows:
-        cells = [format(row[key], pattern) for _, key, pattern in COLUMNS]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines += [format_cells(row, COLUMNS) for row in rows]
     return "\n".join([*lines, ""])

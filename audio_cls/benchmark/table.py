@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from audio_cls.benchmark.cases import CONTENDERS
@@ -45,8 +46,7 @@ def format_result(name: str, result: dict[str, Any]) -> str:
         "|---|" + "---:|" * len(COLUMNS),
     ]
     for key, run in result["contenders"].items():
-        cells = [pattern.format(run[column]) for _, column, pattern in COLUMNS]
-        lines.append(f"| {CONTENDERS[key]} | " + " | ".join(cells) + " |")
+        lines.append(f"| {CONTENDERS[key]} {format_cells(run, COLUMNS)}")
     lines += ["", f"Matrix product: {result['matrix_rate'] / 1e9:.0f} GFLOP/s."]
     if len(result["contenders"]) == len(CONTENDERS):
         ratios = find_ratios(result["contenders"])
@@ -59,6 +59,11 @@ def format_result(name: str, result: dict[str, Any]) -> str:
         share, kind = result["part"]["share_of_matrix_product"], result["part"]["kind"]
         lines.append(f"The largest matrix-bound part, {kind}: {share:.0%} of the product.")
     return "\n".join([*lines, ""])
+
+
+def format_cells(numbers: dict[str, float], columns: Sequence[tuple[str, str, str]]) -> str:
+    """Return a row's cells; columns are (title, key, pattern)."""
+    return "| " + " | ".join(pattern.format(numbers[key]) for _, key, pattern in columns) + " |"
 
 
 def format_machine(machine: dict[str, Any]) -> str:

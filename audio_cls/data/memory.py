@@ -78,8 +78,8 @@ def keep_freed_memory(*, large: bool = True) -> bool:
     Args:
         large: Whether to keep blocks of `LARGE` bytes and more, too. Work that frees and asks for
             the same sizes again loses nothing by it. A training step asks for many sizes, between
-            which kept blocks are split up: without the large ones it holds a fifth less memory,
-            and takes as long (measured, DistilHuBERT, two cores).
+            which kept blocks are split up: without the large ones it holds a tenth less memory,
+            a fifth where all learns, and takes as long (measured, DistilHuBERT, two cores).
 
     Returns:
         Whether the C library can do it; only glibc is asked.

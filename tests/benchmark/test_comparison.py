@@ -79,6 +79,23 @@ def test_every_contender_trains_on_the_same_clips_and_is_told_in_a_table() -> No
     assert "times as fast" not in table.format_result("tiny", alone)
 
 
+def test_growth_is_told_for_every_number_of_clips() -> None:
+    row = {
+        "clips": 12.0,
+        "prepare_seconds": 1.0,
+        "prepare_again_seconds": 0.5,
+        "epoch_seconds": 2.0,
+        "clips_per_second": 6.0,
+        "peak_memory_mb": 600.0,
+        "peak_memory_again_mb": 500.0,
+        "stream_prepare_seconds": 0.7,
+        "stream_epoch_seconds": 3.0,
+        "stream_peak_memory_mb": 400.0,
+    }
+    text = growth.format_growth([row])
+    assert "| 12 | 1.0 | 0.5 | 2.0 | 6 | 600 | 500 | 0.7 | 3.0 | 400 |" in text
+
+
 @pytest.mark.long
 def test_growth_is_measured_decoded_again_and_streamed() -> None:
     (row,) = growth.measure_growth((128,), gpu=False)
