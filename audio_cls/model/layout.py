@@ -139,7 +139,8 @@ def _normalize(self: nn.GroupNorm, frames: Tensor) -> Tensor:
 
 def _hear(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
     """Stand in for the forward of a stack of convolutions: (B, T) -> (B, C, F)."""
-    if waves.ndim != 2 or not is_plain(waves) or torch.is_autocast_enabled("cpu"):
+    is_stock = waves.ndim != 2 or not is_plain(waves) or waves.requires_grad
+    if is_stock or torch.is_autocast_enabled("cpu"):
         return type(self).forward(self, waves)  # type: ignore[no-any-return]
     return hear(self.conv_layers, waves)
 

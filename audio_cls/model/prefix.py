@@ -10,7 +10,8 @@ output has no axis of time), D values a frame.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MethodType
 from typing import Any
@@ -75,7 +76,7 @@ def find_cut(model: PreTrainedModel, encoder: WaveEncoder, names: tuple[str, ...
             trials.append({name: value.to(model.device) for name, value in inputs.items()})
         outputs = [run_frozen(model, names, trial) for trial in trials]
         cut = _describe_output(names, encoder.traits.input_name, trials[0], outputs)
-        used = [place for place in cut.places if _is_used(model, cut, trials[0], place)]
+        used = [p for p in cut.places if _is_used(model, cut, trials[0], outputs[0], p)]
         kept = [cut.places.index(place) for place in used]
         shapes = tuple(cut.shapes[number] for number in kept)
         if not used or len({-1 in shape for shape in shapes}) > 1:
@@ -205,20 +206,34 @@ def _read_order(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _is_used(
-    model: PreTrainedModel, whole: Cut, inputs: Mapping[str, Tensor], place: Place
+    model: PreTrainedModel,
+    whole: Cut,
+    inputs: Mapping[str, Tensor],
+    output: Any,  # noqa: ANN401
+    place: Place,
 ) -> bool:
     """Tell whether a tensor of the frozen part's output changes the logits: NaN would show."""
-
-    def spoil(_module: nn.Module, _given: object, output: Any) -> Any:  # noqa: ANN401
-        found = list_tensors(output)
-        found[place] = torch.full_like(found[place], torch.nan)
-        return build_output(whole.kind, found, whole.all_places)
-
-    hook = model.get_submodule(whole.names[-1]).register_forward_hook(spoil)
-    try:
+    found = list_tensors(output)
+    found[place] = torch.full_like(found[place], torch.nan)
+    with _handing_out(model, whole.names, build_output(whole.kind, found, whole.all_places)):
         return bool(model(**inputs).logits.isnan().any())
+
+
+@contextmanager
+def _handing_out(model: nn.Module, names: Sequence[str], output: Any) -> Iterator[None]:  # noqa: ANN401
+    """Let the last of the frozen modules hand out a known output, and none of them run."""
+    owns = [vars(model.get_submodule(name)) for name in names]
+    before = [own.get("forward") for own in owns]
+    for own in owns:
+        own["forward"] = lambda given, *_, **__: given
+    owns[-1]["forward"] = lambda *_, **__: output
+    try:
+        yield
     finally:
-        hook.remove()
+        for own, forward in zip(owns, before, strict=True):
+            own["forward"] = forward
+            if forward is None:
+                del own["forward"]
 
 
 def _gives_same(model: PreTrainedModel, cut: Cut, trials: Sequence[Mapping[str, Tensor]]) -> bool:

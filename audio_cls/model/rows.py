@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,64 +24,98 @@ SMALL_ROW = 64  # values under a kernel; so few are gathered by a copy, which co
 CACHED_ROWS = 512  # rows handled at once: 1 MB at 512 channels, which stays in a core's cache
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """A convolution's weights, laid out once for its products with the rows of many clips."""
+
+    matrix: Tensor  # (K * C, O), a tap's channels after the other's
+    num_taps: int  # K
+    stride: int  # S
+
+    @classmethod
+    def lay_out(cls, weight: Tensor, stride: int) -> Kernel:
+        """Copy weights (O, C, K) into the order in which rows meet them."""
+        num_out, num_channels, num_taps = weight.shape
+        matrix = weight.permute(2, 1, 0).reshape(num_taps * num_channels, num_out)
+        return cls(matrix, num_taps, stride)
+
+    def restore(self, matrix: Tensor) -> Tensor:
+        """Return a matrix of this kernel's shape, such as a gradient, in the order (O, C, K)."""
+        return matrix.view(self.num_taps, -1, matrix.shape[1]).permute(2, 1, 0)
+
+    def count_frames(self, num_rows: int) -> int:
+        """Return F for T."""
+        return (num_rows - self.num_taps) // self.stride + 1
+
+    def convolve(self, rows: Tensor, out: Tensor) -> None:
+        """Convolve contiguous rows (B, T, C) into `out`, (B, F, O)."""
+        for part, views in self._pair_taps(rows, out.shape[1]):
+            for clip, view in zip(out, views, strict=True):
+                torch.addmm(clip, view, self.matrix[part], beta=float(part.start > 0), out=clip)
+
+    def correlate(self, rows: Tensor, grad: Tensor, total: Tensor) -> None:
+        """Add the gradient of `matrix` to `total`, from the rows and that of the output."""
+        for part, views in self._pair_taps(rows, grad.shape[1]):
+            own = total[part]
+            for clip, view in zip(grad, views, strict=True):
+                torch.addmm(own, view.t(), clip, out=own)
+
+    def spread(self, grad: Tensor, num_rows: int) -> Tensor:
+        """Return the gradient of T rows: what reached a frame goes back to the rows it saw."""
+        num_channels = len(self.matrix) // self.num_taps
+        d_rows = grad.new_empty(len(grad), num_rows, num_channels)
+        # The first taps write to all rows up to here, if a frame's begin where another's end.
+        written = self.stride * grad.shape[1] if self.num_taps >= self.stride else 0
+        d_rows[:, written:].zero_()
+        for part, views in self._split_taps(d_rows, grad.shape[1]):
+            for view, clip in zip(views, grad, strict=True):
+                beta = float(part.start > 0 or written == 0)
+                torch.addmm(view, clip, self.matrix[part].t(), beta=beta, out=view)
+        return d_rows
+
+    def _pair_taps(self, rows: Tensor, num_frames: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield some rows of the matrix, and what they meet, (B, F, as many)."""
+        if len(self.matrix) > SMALL_ROW:
+            yield from self._split_taps(rows, num_frames)
+            return
+        views = _view_rows(rows, num_frames, self.stride, 0, self.num_taps)
+        yield slice(0, len(self.matrix)), views.contiguous()
+
+    def _split_taps(self, rows: Tensor, num_frames: int) -> Iterator[tuple[slice, Tensor]]:
+        """Do so for up to `stride` taps at a time: what they meet does not overlap, no copy."""
+        num_channels = rows.shape[2]
+        for first in range(0, self.num_taps, self.stride):
+            end = min(self.num_taps, first + self.stride)
+            part = slice(first * num_channels, end * num_channels)
+            yield part, _view_rows(rows, num_frames, self.stride, first, end - first)
+
+
 class RowProduct(torch.autograd.Function):
     """Convolve rows (B, T, C) with weights (O, C, K): (B, (T - K) // S + 1, O)."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, stride: int) -> Tensor:  # noqa: ANN401
         """Multiply S taps at a time: their rows do not overlap."""
-        rows = rows.contiguous()
+        rows, kernel = rows.contiguous(), Kernel.lay_out(weight, stride)
         ctx.save_for_backward(rows, weight)
         ctx.stride = stride
-        out = rows.new_empty(len(rows), count_frames(rows, weight, stride), weight.shape[0])
-        convolve(rows, weight, stride, out)
+        out = rows.new_empty(len(rows), kernel.count_frames(rows.shape[1]), weight.shape[0])
+        kernel.convolve(rows, out)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Return the gradients of rows and weights."""
         rows, weight = ctx.saved_tensors
-        grad = grads[0].contiguous()
+        grad, kernel = grads[0].contiguous(), Kernel.lay_out(weight, ctx.stride)
         d_rows = d_weight = None
         if ctx.needs_input_grad[0]:
-            d_rows = spread(grad, weight, rows.shape, ctx.stride)
+            d_rows = kernel.spread(grad, rows.shape[1])
         if ctx.needs_input_grad[1]:
-            d_weight = correlate(rows, grad, weight, ctx.stride)
+            total = torch.zeros_like(kernel.matrix)
+            kernel.correlate(rows, grad, total)
+            d_weight = kernel.restore(total)
         return d_rows, d_weight, None
-
-
-def count_frames(rows: Tensor, weight: Tensor, stride: int) -> int:
-    """Return F."""
-    return int((rows.shape[1] - weight.shape[2]) // stride + 1)
-
-
-def convolve(rows: Tensor, weight: Tensor, stride: int, out: Tensor) -> None:
-    """Convolve contiguous rows (B, T, C) into `out`, (B, F, O)."""
-    for number, (matrix, views) in enumerate(_pair_taps(rows, weight, stride, out.shape[1])):
-        for clip, view in zip(out, views, strict=True):
-            torch.addmm(clip, view, matrix, beta=float(number > 0), out=clip)
-
-
-def correlate(rows: Tensor, grad: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Return the gradient of the weights from that of the output, (B, F, O)."""
-    pairs = _pair_taps(rows, weight, stride, grad.shape[1])
-    parts = torch.cat([_sum_products(views, grad) for _, views in pairs])
-    return parts.view(weight.shape[2], weight.shape[1], -1).permute(2, 1, 0)
-
-
-def _pair_taps(
-    rows: Tensor, weight: Tensor, stride: int, num_frames: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the weights of up to `stride` taps, (taps * C, O), and their rows, (B, F, taps * C)."""
-    num_channels, num_taps = weight.shape[1:]
-    matrix = weight.permute(2, 1, 0).reshape(num_taps * num_channels, -1)
-    if num_taps * num_channels <= SMALL_ROW:
-        yield matrix, _view_rows(rows, num_frames, stride, 0, num_taps).contiguous()
-        return
-    for first in range(0, num_taps, stride):
-        taps = min(stride, num_taps - first)
-        part = matrix[first * num_channels : (first + taps) * num_channels]
-        yield part, _view_rows(rows, num_frames, stride, first, taps)
 
 
 def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int) -> Tensor:
@@ -89,28 +124,6 @@ def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int
     size = (num_clips, num_frames, taps * num_channels)
     strides = (num_rows * num_channels, stride * num_channels, 1)
     return rows.as_strided(size, strides, rows.storage_offset() + first * num_channels)
-
-
-def _sum_products(views: Tensor, grad: Tensor) -> Tensor:
-    """Sum over clips and frames: (B, F, taps * C), (B, F, O) -> (taps * C, O)."""
-    total = views.new_zeros(views.shape[2], grad.shape[2])
-    for view, clip in zip(views, grad, strict=True):
-        torch.addmm(total, view.t(), clip, out=total)
-    return total
-
-
-def spread(grad: Tensor, weight: Tensor, shape: torch.Size, stride: int) -> Tensor:
-    """Return the gradient of the rows: what reached a frame goes back to the rows it saw."""
-    d_rows = grad.new_zeros(shape)
-    num_channels, num_taps = weight.shape[1:]
-    matrix = weight.permute(0, 2, 1).reshape(-1, num_taps * num_channels)
-    for first in range(0, num_taps, stride):
-        taps = min(stride, num_taps - first)
-        part = matrix[:, first * num_channels : (first + taps) * num_channels]
-        views = _view_rows(d_rows, grad.shape[1], stride, first, taps)
-        for view, clip in zip(views, grad, strict=True):
-            torch.addmm(view, clip, part, out=view)
-    return d_rows
 
 
 class RowNorm(torch.autograd.Function):

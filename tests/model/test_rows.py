@@ -12,7 +12,7 @@ from tiny_models import write_tiny_checkpoint
 from torch import Tensor, nn
 from transformers import AutoModelForAudioClassification
 
-from audio_cls.model import layout
+from audio_cls.model import layout, stack
 from audio_cls.model.layout import lay_out_rows
 
 LAYERS = {
@@ -76,7 +76,8 @@ def test_a_classifier_keeps_its_logits_gradients_and_names(
     stock, own = load(tmp_path), load(tmp_path)
     own.load_state_dict(stock.state_dict())
     assert lay_out_rows(own) >= 9 + (norm == "group")  # and its dropouts
-    waves = torch.randn(2, 9000)
+    waves = torch.randn(2, 30_000) + 0.5  # of which a stack takes several pieces, with a mean
+    waves[1] /= 100
     results = []
     for model in (stock, own):
         logits = model(waves).logits
@@ -121,11 +122,12 @@ def test_under_autocast_the_stock_convolution_runs(monkeypatch: pytest.MonkeyPat
 
 
 def count_kept_bytes(model: Any, waves: Tensor) -> int:  # noqa: ANN401
-    """Count what the feature encoder keeps for the backward pass, each tensor once."""
+    """Count what the feature encoder keeps for the backward pass, each storage once."""
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -185,3 +187,23 @@ def test_a_stack_of_which_a_part_is_frozen_gives_the_gradients_of_the_rest(
         )
         grads.append(part.weight.grad)
     assert float((grads[1] - grads[0]).abs().max()) < 1e-4 * float(grads[0].abs().max())
+
+
+def test_a_norm_over_time_is_folded_as_exactly_as_pytorch_takes_it() -> None:
+    torch.manual_seed(0)
+    time = torch.arange(20_000) / 16_000
+    tone = (200 * time).sin() + 1e-3 * torch.randn(len(time))
+    waves = torch.stack([tone, torch.zeros_like(tone)])
+    conv, norm = nn.Conv1d(1, 8, 10, stride=5, bias=False), nn.GroupNorm(8, 8)
+    with torch.no_grad():
+        conv.weight[0] = 0
+        conv.weight[0, 0, 4:6] = torch.tensor([0.7, -0.7])  # leaves a thousandth of the sound
+        norm.weight.normal_()
+        norm.bias.normal_()
+    weights, biases = stack.fold_norm(conv.weight[:, 0], norm, waves.unfold(1, 10, 5))
+    found = waves.unfold(1, 10, 5) @ weights + biases[:, None]
+    exact = norm.double()(conv.double()(waves[:, None].double())).transpose(1, 2)
+    assert (found - exact).abs().max() < 1e-4 * exact.abs().max()
+    conv.float(), norm.float()
+    stock = norm(conv(waves[:, None])).transpose(1, 2)
+    assert (found - exact).abs().max() < 2 * (stock - exact).abs().max()
