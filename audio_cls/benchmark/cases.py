@@ -58,7 +58,7 @@ CASES = {
         "distilhubert", (10, 10), 16, 8, 2, 8, "none", full=(899, 100, 30.0, 10)
     ),
     "keywords-distilhubert": Case(
-        "distilhubert", (1, 1), 64, 32, 2, 32, "none", full=(51094, 6798, 1.0, 2)
+        "distilhubert", (1, 1), 64, 32, 4, 32, "none", full=(51094, 6798, 1.0, 2)
     ),
     "keywords-whisper": Case("whisper", (1, 1), 32, 16, 2, 8, "none", full=(51094, 6798, 1.0, 2)),
     "keywords-ast": Case("ast", (1, 1), 24, 8, 1, 8, "none", full=(5109, 680, 1.0, 1)),
