@@ -50,6 +50,7 @@ SAME = 0.95  # correlation of waves from which two clips are near duplicates
 MOST_LAG = 16  # of these, that one picture is moved along the other: half a second
 NEIGHBOURS = 8  # compared with each clip
 SUMMARY_SIZE = 12  # dimensions of the tree
+CELLS_AT_ONCE = 2**18  # of products of frames: 2 MB
 FEWEST_FRAMES = 5  # 0.13 s: of a shorter sound there is no picture to speak of
 
 
@@ -94,13 +95,12 @@ def find_alike(
         for other in own
         if other != place
     }
+    places = np.array(rows)[np.array(sorted(pairs))]  # (P, 2)
     found = []
-    for first, second in sorted(pairs):
-        one, two = rows[first], rows[second]
-        if compare_prints(prints[one], prints[two]) >= ALIKE:
-            likeness = compare_waves(read_wave(one), read_wave(two), sampling_rate)
-            if likeness >= SAME:
-                found.append((one, two, likeness))
+    for one, two in places[compare_prints(prints, places) >= ALIKE].tolist():
+        likeness = compare_waves(read_wave(one), read_wave(two), sampling_rate)
+        if likeness >= SAME:
+            found.append((one, two, likeness))
     return found
 
 
@@ -115,39 +115,53 @@ def summarize_print(own: Print) -> NDArray[np.float32]:
     return np.concatenate([mean - mean.mean(), spread, change])
 
 
-def compare_prints(first: Print, second: Print) -> float:
-    """Return the largest correlation of two pictures over shifts in time, -1 to 1.
+def compare_prints(prints: Sequence[Print], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the largest correlation of two pictures over shifts in time, -1 to 1, of each pair.
 
-    At each shift at least two thirds of the shorter picture lie upon the other.
+    At each shift at least two thirds of the shorter picture lie upon the other. Pairs of the same
+    two lengths go together, which takes a tenth of the time that one after the other takes.
+
+    Args:
+        prints: The pictures.
+        pairs: Places of two of them, (P, 2).
     """
-    one, two = (own[::SKIP].astype(np.float64) for own in (first, second))
-    if len(one) > len(two):
-        one, two = two, one
-    slack = (len(two) - len(one)) // 2
+    lengths = np.array([len(own) for own in prints])
+    is_turned = lengths[pairs[:, 0]] > lengths[pairs[:, 1]]
+    pairs = np.where(is_turned[:, None], pairs[:, ::-1], pairs)  # the shorter one first
+    shapes, kinds = np.unique(lengths[pairs], axis=0, return_inverse=True)
+    kinds = kinds.ravel()
+    order = np.argsort(kinds, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1)
+    found = np.empty(len(pairs))
+    for (height, width), own in zip(shapes, groups, strict=True):
+        at_once = max(1, CELLS_AT_ONCE * SKIP**2 // (height * width))
+        for some in np.split(own, range(at_once, len(own), at_once)):
+            one, two = (np.stack([prints[n][::SKIP] for n in side]) for side in pairs[some].T)
+            found[some] = _compare_stacks(one.astype(np.float64), two.astype(np.float64))
+    return found
+
+
+def _compare_stacks(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compare pictures pair by pair: (P, F, BANDS) and (P, F', BANDS) -> (P,); F <= F'."""
+    height, width = one.shape[1], two.shape[1]
+    slack = (width - height) // 2
     lags = np.arange(slack - MOST_LAG, 2 * slack + MOST_LAG + 1)
-    starts, stops = np.maximum(0, -lags), np.minimum(len(one), len(two) - lags)
-    least = max(FEWEST_FRAMES // SKIP + 1, -(-2 * len(one) // 3))
+    starts, stops = np.maximum(0, -lags), np.minimum(height, width - lags)
+    least = max(FEWEST_FRAMES // SKIP + 1, -(-2 * height // 3))
     is_enough = stops - starts >= least
     lags, starts, stops = (values[is_enough] for values in (lags, starts, stops))
     if not len(lags):
-        return -1.0
+        return np.full(len(one), -1.0)
     # At a lag, frame meets frame along a diagonal of all products; levels are whole, so sums exact.
-    sums = np.bincount(_number_diagonals(len(one), len(two)), (one @ two.T).ravel())
-    both = sums[lags + len(one) - 1]
+    products = one @ two.transpose(0, 2, 1)
+    both = np.stack([products.diagonal(lag, axis1=1, axis2=2).sum(axis=1) for lag in lags], axis=1)
     count = (stops - starts) * BANDS
     total, squares = _sum_between(one, starts, stops)
     others, other_squares = _sum_between(two, starts + lags, stops + lags)
     spread = (squares - total**2 / count) * (other_squares - others**2 / count)
     is_flat = spread < 1e-6 * count  # a picture of one level, but for rounding
     found = (both - total * others / count) / np.sqrt(np.where(is_flat, 1, spread))
-    return float(np.where(is_flat, -1, found).max())
-
-
-@functools.lru_cache(maxsize=64)
-def _number_diagonals(height: int, width: int) -> NDArray[np.int64]:
-    """Return the diagonal of each cell of a matrix, row by row; the lowest left one is 0."""
-    rows, columns = np.indices((height, width))
-    return np.asarray((columns - rows + height - 1).ravel())
+    return np.asarray(np.where(is_flat, -1, found).max(axis=1))
 
 
 def _sum_between(
@@ -156,8 +170,9 @@ def _sum_between(
     """Return the sums of levels, and of their squares, over frames from each start to its stop."""
     found = []
     for values in (frames, frames**2):
-        running = np.concatenate([[0.0], values.sum(axis=1).cumsum()])
-        found.append(running[stops] - running[starts])
+        running = values.sum(axis=2).cumsum(axis=1)
+        running = np.pad(running, ((0, 0), (1, 0)))
+        found.append(running[:, stops] - running[:, starts])
     return found[0], found[1]
 
 

@@ -14,15 +14,21 @@ from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.batches import Batch, TrainingOrder
 from audio_cls.data.memory import keep_freed_memory
 from audio_cls.errors import Paused
-from audio_cls.training.accelerator import Accelerator
+from audio_cls.training.accelerator import Accelerator, is_sharded
 from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
 from audio_cls.training.costs import ClipLosses
 from audio_cls.training.disk import explain_disk
 from audio_cls.training.energy import EnergyMeter
-from audio_cls.training.guard import Guard, clip_gradient, explain_memory
-from audio_cls.training.optim import learning_rate_factor, read_learning_rate, set_learning_rate
+from audio_cls.training.guard import LOOK_EVERY, Guard, clip_gradient, explain_memory
+from audio_cls.training.optim import (
+    can_leave_out,
+    learning_rate_factor,
+    read_learning_rate,
+    set_learning_rate,
+    step_unless,
+)
 from audio_cls.training.progress import Progress
 
 Judge = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
@@ -71,6 +77,8 @@ def train(run: Training) -> None:
         TrainingError: The loss is not finite any more, or memory ran out.
     """
     seconds_before = run.position.seconds
+    if run.accelerator.device.type == "cpu":
+        keep_freed_memory(large=False)  # all that stays is there: the weights and their moments
     with (
         run.brakes,
         run.meter,
@@ -138,19 +146,37 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
             total += share.detach()
     norm = clip_gradient(accelerator, run.model, cfg.max_grad_norm)
     numbers = [number for batch in batches for number in batch.numbers.tolist()]
-    allowed = run.guard.allows(total if accelerator.scaler else norm, total, numbers)
-    if allowed or accelerator.scaler:  # the scaler refuses by itself, and must see every gradient
-        run.optimizer.step()
-    if allowed:
-        run.average.update()
+    update_weights(run, run.guard.watch(total if accelerator.scaler else norm, total, numbers))
     run.optimizer.zero_grad()
-    if accelerator.device.type == "cpu":
-        keep_freed_memory(large=False)  # only now is all there that stays, as the optimizer's state
     return total
+
+
+def update_weights(run: Training, veto: torch.Tensor) -> None:
+    """Let the optimizer use the gradient, unless a number of the step is not finite.
+
+    Args:
+        run: What is trained.
+        veto: 1 where it must not, on the device: it is looked at in every step only where the
+            optimizer cannot heed it there.
+    """
+    accelerator = run.accelerator
+    is_whole = accelerator.scaler is None and not is_sharded(accelerator)
+    if is_whole and can_leave_out(run.optimizer):
+        step_unless(run.optimizer, veto)
+        run.average.update(1 - veto)
+        if run.position.step % LOOK_EVERY == 0:
+            run.guard.settle()
+        return
+    is_allowed = run.guard.settle()
+    if is_allowed or accelerator.scaler:  # the scaler refuses by itself, and must see them all
+        run.optimizer.step()
+    if is_allowed:
+        run.average.update()
 
 
 def evaluate(run: Training) -> None:
     """Judge the model on validation, log the row, and keep the model if it is the best so far."""
+    run.guard.settle()
     run.progress.before_evaluation()
     metrics = run.judge(run.average.averaged)
     epoch = run.position.step / run.order.steps_per_epoch
@@ -167,6 +193,7 @@ def evaluate(run: Training) -> None:
 
 def save(run: Training) -> None:
     """Write a checkpoint to resume from. Call on every process."""
+    run.guard.settle()
     run.position.loss_sum = run.progress.sum_losses()
     run.folder.save_checkpoint(run.accelerator, run.position, run.cfg.train.keep_checkpoints)
     run.after_save()

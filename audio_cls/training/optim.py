@@ -121,3 +121,48 @@ def read_learning_rate(optimizer: torch.optim.Optimizer) -> float:
     """Return the learning rate that the groups have shares of, as `set_learning_rate` set it."""
     fastest = optimizer.param_groups[0]
     return float(fastest["lr"] / fastest["lr_factor"])
+
+
+def fill_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Give every weight the moments of a fresh start, zeros, before its first gradient.
+
+    So do those have some that never get one, such as a mask's embedding where nothing is masked.
+    """
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+        for weight in group["params"]:
+            weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    optimizer.zero_grad()
+    for state in optimizer.state.values():
+        state["step"].zero_()
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def can_leave_out(optimizer: torch.optim.Optimizer) -> bool:
+    """Tell whether an optimizer heeds a veto on the device, as torch's fused ones do."""
+    return bool(getattr(_unwrap(optimizer), "_step_supports_amp_scaling", False))
+
+
+def step_unless(optimizer: torch.optim.Optimizer, veto: torch.Tensor) -> None:
+    """Take a step where `veto` is 0, on the device: the host does not wait for the number.
+
+    Weights, moments and counts of steps stay as they are where it is 1.
+
+    Args:
+        optimizer: One that can leave a step out, maybe in Accelerate's wrapping.
+        veto: Shape (), float32.
+    """
+    own = _unwrap(optimizer)
+    own.found_inf = veto  # what torch's gradient scaler would tell it
+    try:
+        optimizer.step()
+    finally:
+        del own.found_inf
+
+
+def _unwrap(optimizer: torch.optim.Optimizer) -> Any:  # noqa: ANN401 (torch's has no such field)
+    """Return torch's optimizer from Accelerate's."""
+    return getattr(optimizer, "optimizer", optimizer)

@@ -53,7 +53,7 @@ from audio_cls.training.disk import write_whole
 from audio_cls.training.energy import EnergyMeter, check_meter
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
-from audio_cls.training.optim import compute_factors, make_optimizer
+from audio_cls.training.optim import can_leave_out, compute_factors, fill_moments, make_optimizer
 from audio_cls.training.progress import Progress
 from audio_cls.training.settings import adopt_revisions, save_run_config
 from audio_cls.training.shards import check_sharded, prepare_pair
@@ -152,7 +152,12 @@ def set_up_training(
     resume_point = find_resume_point(folder, cfg.train.resume)
     if cfg.data.streaming:
         check_same_processes(resume_point, accelerator.num_processes)
-    position = folder.restore(accelerator, resume_point) if resume_point else Position()
+    if resume_point:
+        position = folder.restore(accelerator, resume_point)
+    else:
+        position = Position()
+        if accelerator.device.type == "cpu" and can_leave_out(optimizer):
+            fill_moments(optimizer)  # before steps scatter the memory, not in the first of them
     progress = Progress(
         accelerator,
         folder.path / "summary.csv",

@@ -8,6 +8,7 @@ from torch import nn
 from audio_cls.config import RunConfig
 from audio_cls.errors import SettingError
 from audio_cls.training.accelerator import Accelerator, copy_from_main, is_fsdp, is_sharded
+from audio_cls.training.optim import fill_moments
 
 
 def prepare_pair(
@@ -29,7 +30,7 @@ def prepare_pair(
             for name in names:
                 delattr(model, name)
         if accelerator.is_fsdp2:
-            _fill_moments(pair[1])
+            fill_moments(pair[1])  # else a checkpoint would lack some, which FSDP refuses to load
     else:
         pair = accelerator.prepare(model, optimizer)
     prepared: tuple[nn.Module, torch.optim.Optimizer] = pair
@@ -41,25 +42,6 @@ def _share_weights(accelerator: Accelerator, model: nn.Module) -> None:
     with torch.no_grad():
         for value in model.state_dict().values():
             copy_from_main(accelerator, value)
-
-
-def _fill_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Give every weight the moments of a fresh start, zeros, before its first gradient.
-
-    A weight that never gets one, such as a mask's embedding where nothing is masked, would be
-    absent from a checkpoint, and FSDP refuses to load that.
-    """
-    rates = [group["lr"] for group in optimizer.param_groups]
-    for group in optimizer.param_groups:
-        group["lr"] = 0.0
-        for weight in group["params"]:
-            weight.grad = torch.zeros_like(weight)
-    optimizer.step()
-    optimizer.zero_grad()
-    for state in optimizer.state.values():
-        state["step"].zero_()
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate
 
 
 def _have_none() -> None:

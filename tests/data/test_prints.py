@@ -11,7 +11,14 @@ import soundfile
 import soxr
 from sounds import Wave, encode_sound
 
-from audio_cls.data.prints import BANDS, compare_prints, compare_waves, find_alike, make_print
+from audio_cls.data.prints import (
+    BANDS,
+    Print,
+    compare_prints,
+    compare_waves,
+    find_alike,
+    make_print,
+)
 
 RATE = 16_000
 
@@ -101,12 +108,17 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
     assert run(tmp_path / "set")[3].near_pairs == clips.near_pairs
 
 
+def compare(one: Print, two: Print) -> float:
+    """Compare two pictures."""
+    return float(compare_prints([one, two], np.array([[0, 1]]))[0])
+
+
 def test_pictures_correlate_by_the_best_of_their_shifts() -> None:
     rng = np.random.default_rng(0)
     base = rng.integers(0, 256, (300, BANDS), dtype=np.uint8)
     one, two = base[40:100], base[50:130]  # the first begins 10 frames before the second
-    assert compare_prints(one, two) == pytest.approx(1)
-    assert compare_prints(two, one) == pytest.approx(1)
+    assert compare(one, two) == pytest.approx(1)
+    assert compare(two, one) == pytest.approx(1)
     other = base[200:260]
     shifted = [
         np.corrcoef(
@@ -114,5 +126,14 @@ def test_pictures_correlate_by_the_best_of_their_shifts() -> None:
         )
         for lag in range(-10, 11)  # two thirds of 30 frames lie upon each other
     ]
-    assert compare_prints(one, other) == pytest.approx(max(c[0, 1] for c in shifted), abs=1e-6)
-    assert compare_prints(np.full_like(one, 7), two) == -1
+    assert compare(one, other) == pytest.approx(max(c[0, 1] for c in shifted), abs=1e-6)
+    assert compare(np.full_like(one, 7), two) == -1
+
+
+def test_pairs_of_many_lengths_are_compared_as_each_alone() -> None:
+    rng = np.random.default_rng(1)
+    prints = [rng.integers(0, 256, (n, BANDS), dtype=np.uint8) for n in (5, 5, 30, 31, 31, 90)]
+    pairs = np.array([(one, two) for one in range(6) for two in range(6) if one != two])
+    alone = [compare(prints[one], prints[two]) for one, two in pairs]
+    assert compare_prints(prints, pairs).tolist() == alone
+    assert len(set(alone)) > 10

@@ -20,12 +20,14 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from torch import nn
 
 from audio_cls import training
-from audio_cls.config import TrainConfig
+from audio_cls.config import OptimConfig, TrainConfig
 from audio_cls.errors import Paused, TrainingError
+from audio_cls.training import loop
 from audio_cls.training.average import Average
 from audio_cls.training.checkpoint import Position
 from audio_cls.training.guard import Guard, explain_memory
 from audio_cls.training.loop import Training, is_over
+from audio_cls.training.optim import can_leave_out, make_optimizer, step_unless
 
 
 @pytest.fixture
@@ -186,9 +188,51 @@ def test_three_in_a_row_stop_the_run_with_the_clips_named(
 def test_a_good_step_between_begins_the_count_anew() -> None:
     guard = Guard(Accelerator(cpu=True), ["a", "b"], Position())
     good, bad = torch.tensor(1.0), torch.tensor(float("inf"))
-    verdicts = [guard.allows(norm, good, [0]) for norm in (bad, bad, good, bad, bad, good)]
-    assert verdicts == [False, False, True, False, False, True]
+    vetoes = [float(guard.watch(norm, good, [0])) for norm in (bad, bad, good, bad, bad, good)]
+    assert vetoes == [1, 1, 0, 1, 1, 0]
+    assert guard.position.skipped == 0  # nobody has looked yet
+    assert guard.settle()
     assert guard.position.skipped == 4
+    assert guard.position.in_a_row == 0
+    guard.watch(good, bad, [1])
+    assert not guard.settle()
+
+
+def test_a_veto_leaves_weights_and_moments_of_the_optimizer_as_they_are() -> None:
+    layer = nn.Linear(3, 2)
+    optimizer = AcceleratedOptimizer(make_optimizer(layer, OptimConfig(weight_decay=0.1)))
+    assert can_leave_out(optimizer)
+    snapshots = []
+    for veto in (0.0, 1.0, 0.0):
+        layer(torch.full((1, 3), float("nan") if veto else 1.0)).sum().backward()
+        step_unless(optimizer, torch.tensor(veto))
+        optimizer.zero_grad()
+        state = [value.clone() for kept in optimizer.state.values() for value in kept.values()]
+        snapshots.append([layer.weight.detach().clone(), layer.bias.detach().clone(), *state])
+    first, second, third = snapshots
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert not any(torch.equal(one, other) for one, other in zip(second, third, strict=True))
+
+
+def test_a_veto_on_the_device_trains_as_one_that_the_host_looks_at(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = []
+    for name, heeds in (("device", True), ("host", False)):
+        run = set_up(
+            make_config(tone_folder, checkpoint, tmp_path / name, ema_decay=0.9, learning_rate=3e-3)
+        )
+        looks: list[int] = []
+        settle = run.guard.settle
+        monkeypatch.setattr(run.guard, "settle", lambda s=settle, n=looks: n.append(1) or s())
+        if not heeds:
+            monkeypatch.setattr(loop, "can_leave_out", lambda _: False)
+        _poison(run, {3, 4, 7}, monkeypatch)
+        training.train(run)
+        assert run.position.skipped == 3
+        assert (len(looks) < run.position.step) == heeds
+        ends.append([*run.model.state_dict().values(), *run.average.averaged.state_dict().values()])
+    assert all(torch.equal(one, other) for one, other in zip(*ends, strict=True))
 
 
 def test_a_scaled_step_that_is_not_finite_is_left_to_the_scaler_and_training_goes_on(
