@@ -32,9 +32,9 @@ from audio_cls.benchmark.cases import CASES, CONTENDERS, GROUPS
 @click.option(
     "--case",
     "name",
-    type=click.Choice(["gtzan", "keywords", "mixed", "probe", "growth", "all"]),
+    type=click.Choice([*dict.fromkeys([*GROUPS, *CASES]), "growth", "all"]),
     default="gtzan",
-    help="What is measured; all: every case but growth.",
+    help="What is measured; gtzan, keywords: two and three cases; all: every case but growth.",
 )
 @click.option(
     "--contender",
@@ -73,7 +73,7 @@ def main(  # noqa: PLR0913 (an argument an option)
         results[name] = growth.measure_growth(counts, gpu=gpu)
         say(growth.format_growth(results[name]))
     names = [one for group, own in GROUPS.items() if name in (group, "all") for one in own]
-    for one in names:
+    for one in names or ([name] if name in CASES else []):
         case = CASES[one].enlarge() if full else CASES[one]
         if profile:
             results[one] = compare.profile(case, gpu=gpu)
