@@ -156,7 +156,8 @@ def set_up_training(
         position = folder.restore(accelerator, resume_point)
     else:
         position = Position()
-        if accelerator.device.type == "cpu" and can_leave_out(optimizer):
+        is_own = accelerator.device.type == "cpu" and not is_sharded(accelerator)
+        if is_own and can_leave_out(optimizer):
             fill_moments(optimizer)  # before steps scatter the memory, not in the first of them
     progress = Progress(
         accelerator,
