@@ -119,7 +119,8 @@ def compare_prints(prints: Sequence[Print], pairs: NDArray[np.int64]) -> NDArray
     """Return the largest correlation of two pictures over shifts in time, -1 to 1, of each pair.
 
     At each shift at least two thirds of the shorter picture lie upon the other. Pairs of the same
-    two lengths go together, which takes a tenth of the time that one after the other takes.
+    two lengths go together: where all have the same, as in a set of words, in less than half the
+    time (measured).
 
     Args:
         prints: The pictures.
@@ -153,8 +154,9 @@ def _compare_stacks(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArr
     if not len(lags):
         return np.full(len(one), -1.0)
     # At a lag, frame meets frame along a diagonal of all products; levels are whole, so sums exact.
-    products = one @ two.transpose(0, 2, 1)
-    both = np.stack([products.diagonal(lag, axis1=1, axis2=2).sum(axis=1) for lag in lags], axis=1)
+    cells = _number_diagonals(height, width) + (height + width - 1) * np.arange(len(one))[:, None]
+    sums = np.bincount(cells.ravel(), (one @ two.transpose(0, 2, 1)).ravel())
+    both = sums.reshape(len(one), -1)[:, lags + height - 1]
     count = (stops - starts) * BANDS
     total, squares = _sum_between(one, starts, stops)
     others, other_squares = _sum_between(two, starts + lags, stops + lags)
@@ -164,14 +166,21 @@ def _compare_stacks(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArr
     return np.asarray(np.where(is_flat, -1, found).max(axis=1))
 
 
+@functools.lru_cache(maxsize=64)
+def _number_diagonals(height: int, width: int) -> NDArray[np.int64]:
+    """Return the diagonal of each cell of a matrix, row by row; the lowest left one is 0."""
+    rows, columns = np.indices((height, width))
+    return np.asarray((columns - rows + height - 1).ravel())
+
+
 def _sum_between(
     frames: NDArray[np.float64], starts: NDArray[np.int64], stops: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the sums of levels, and of their squares, over frames from each start to its stop."""
     found = []
     for values in (frames, frames**2):
-        running = values.sum(axis=2).cumsum(axis=1)
-        running = np.pad(running, ((0, 0), (1, 0)))
+        running = np.zeros((len(frames), frames.shape[1] + 1))
+        values.sum(axis=2).cumsum(axis=1, out=running[:, 1:])
         found.append(running[:, stops] - running[:, starts])
     return found[0], found[1]
 
