@@ -72,8 +72,8 @@ def main(  # noqa: PLR0913 (an argument an option)
         counts = tuple(int(count) for count in clips.split(","))
         results[name] = growth.measure_growth(counts, gpu=gpu)
         say(growth.format_growth(results[name]))
-    names = [one for group, own in GROUPS.items() if name in (group, "all") for one in own]
-    for one in names or ([name] if name in CASES else []):
+    names = [one for group, own in GROUPS.items() for one in own if name in (group, one, "all")]
+    for one in names:
         case = CASES[one].enlarge() if full else CASES[one]
         if profile:
             results[one] = compare.profile(case, gpu=gpu)
