@@ -5,15 +5,17 @@ a norm, and an activation. Their outputs are the most memory of a step: 260 MB f
 seconds. Here a thousand frames go through a layer's norm and activation and the next layer's
 convolution at once, while they are in the cache, and only what that convolution gives is kept; the
 backward pass makes the norms and activations again, which cost little, and the first convolution,
-which has a single channel. A group norm over time fits in by `fold_norm`: what it makes of the
-first convolution is another convolution. Letters: B clips, C and O channels, K taps, T and F
-frames.
+which has a single channel. Short clips go through together (`Block`). A group norm over time fits
+in by `fold_norm`: what it makes of the first convolution is another convolution. Letters: B clips,
+C and O channels, K taps, T and F frames, S stride.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -25,7 +27,7 @@ from audio_cls.model.rows import Kernel
 
 PARTS = {"conv", "layer_norm", "activation"}  # of a layer, the norm not in all
 FRAMES_AT_ONCE = 1024  # of a convolution's output; what they see is 4 MB at 512 channels
-Inner = Callable[..., Tensor]  # rows (T, C'), what it learns -> rows (T, C), each from its own row
+Inner = Callable[..., Tensor]  # (B, T, C'), what it learns -> (B, T, C), each row from its own
 
 
 def is_stack(module: nn.Module) -> bool:
@@ -69,21 +71,19 @@ def hear(layers: Sequence[Any], waves: Tensor) -> Tensor:
     for before, layer in itertools.pairwise(layers):
         if before is not first:
             inner, params = partial(_finish, before), _list_params(before)
-        own = [param.expand(len(rows), *param.shape[1:]) for param in params]
         stage: Any = Stage.apply
-        rows = stage(rows, layer.conv.weight, layer.conv.stride[0], inner, *own)
-    last = [param[0] for param in _list_params(layers[-1])]
-    return _finish(layers[-1], rows, *last).transpose(1, 2)
+        rows = stage(rows, layer.conv.weight, layer.conv.stride[0], inner, *params)
+    return _finish(layers[-1], rows, *_list_params(layers[-1])).transpose(1, 2)
 
 
 def _list_params(layer: Any) -> list[Tensor]:  # noqa: ANN401
-    """Return what a layer learns beside its convolution's weights, each of shape (1, C)."""
+    """Return what a layer learns beside its convolution's weights, each of shape (C,)."""
     found = [layer.conv.bias, *getattr(layer, "layer_norm", nn.Module()).parameters()]
-    return [param[None] for param in found if param is not None]
+    return [param for param in found if param is not None]
 
 
 def _finish(layer: Any, rows: Tensor, *params: Tensor) -> Tensor:  # noqa: ANN401
-    """Run a layer from its convolution's output on, (..., F, C) to the same."""
+    """Run a layer from its convolution's output on, (B, F, C) to the same."""
     rest = list(params)
     if layer.conv.bias is not None:
         rows = rows + rest.pop(0)
@@ -95,12 +95,12 @@ def _finish(layer: Any, rows: Tensor, *params: Tensor) -> Tensor:  # noqa: ANN40
 
 
 def _start(layer: Any, windows: Tensor) -> tuple[Inner, list[Tensor]]:  # noqa: ANN401
-    """Return the first layer as a function of the windows (F, K) of a clip, and what it learns."""
+    """Return the first layer as a function of windows (B, F, K), and what it learns."""
     weight = layer.conv.weight[:, 0]
     if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
         params = fold_norm(weight, layer.layer_norm, windows)
-        return lambda own, taps, bias: layer.activation(torch.addmm(bias, own, taps)), params
-    params = [weight.t()[None], *_list_params(layer)]
+        return lambda own, taps, bias: layer.activation(torch.baddbmm(bias, own, taps)), params
+    params = [weight.t(), *_list_params(layer)]
     return lambda own, taps, *rest: _finish(layer, own @ taps, *rest), params
 
 
@@ -117,7 +117,7 @@ def fold_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> list[Tenso
         windows: Shape (B, F, K).
 
     Returns:
-        Weights, (B, K, C), and biases, (B, C).
+        Weights, (B, K, C), and biases, (B, 1, C).
     """
     means, spreads = [], []
     for clip in windows.detach():
@@ -130,7 +130,7 @@ def fold_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> list[Tenso
     variance = ((taps @ torch.stack(spreads)) * taps).sum(dim=2)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     folded = (taps * scale[:, :, None]).transpose(1, 2)
-    return [folded.to(windows.dtype), (norm.bias - middle * scale).to(windows.dtype)]
+    return [folded.to(windows.dtype), (norm.bias - middle * scale)[:, None].to(windows.dtype)]
 
 
 class Stage(torch.autograd.Function):
@@ -151,16 +151,16 @@ class Stage(torch.autograd.Function):
             rows: Shape (B, T, C').
             weight: Shape (O, C, K).
             stride: Of the convolution.
-            inner: (T', C') and its params -> (T', C), row by row.
-            *params: What `inner` learns, for each clip: (B, ...).
+            inner: (B', T', C') and its params -> (B', T', C), row by row.
+            *params: What `inner` learns: (B, _, C) if each clip has its own, else fewer dimensions.
         """
         ctx.save_for_backward(rows, weight, *params)
         ctx.stride, ctx.inner = stride, inner
         kernel = Kernel.lay_out(weight, stride)
         out = rows.new_empty(len(rows), kernel.count_frames(rows.shape[1]), len(weight))
-        for clip, frames, seen in _split(kernel, out):
-            heard = inner(rows[clip, seen].contiguous(), *(param[clip] for param in params))
-            kernel.convolve(heard[None], out[clip : clip + 1, frames])
+        for block in _split(kernel, out):
+            heard = inner(block.take_rows(rows), *map(block.choose, params))
+            block.convolve(heard, out)
         return out
 
     @staticmethod
@@ -173,32 +173,93 @@ class Stage(torch.autograd.Function):
         d_rows = torch.zeros_like(rows) if has_rows else None
         pairs = zip(params, has_params, strict=True)
         d_params = [torch.zeros_like(param) if has_it else None for param, has_it in pairs]
-        for clip, frames, seen in _split(kernel, grads[0]):
-            given = [rows[clip, seen].contiguous(), *(param[clip] for param in params)]
+        for block in _split(kernel, grads[0]):
+            given = [block.take_rows(rows), *map(block.choose, params)]
             needs = (has_rows, *has_params)
             leaves = [v.detach().requires_grad_(n) for v, n in zip(given, needs, strict=True)]
             with torch.enable_grad():
                 heard = ctx.inner(*leaves)
-            grad = grads[0][clip : clip + 1, frames].contiguous()
+            grad = block.take_frames(grads[0])
             if d_matrix is not None:
-                kernel.correlate(heard.detach()[None], grad, d_matrix)
+                kernel.correlate(heard.detach().view(1, -1, heard.shape[2]), grad, d_matrix)
             if not heard.requires_grad:
                 continue
             wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            slopes = kernel.spread(grad, len(heard))[0]
+            slopes = kernel.spread(grad, heard[..., 0].numel()).view_as(heard)
             found = list(torch.autograd.grad(heard, wanted, slopes))
             if d_rows is not None:
-                d_rows[clip, seen] += found.pop(0)
+                block.add_rows(found.pop(0), d_rows)
             for total in d_params:
                 if total is not None:
-                    total[clip] += found.pop(0)
+                    block.choose(total).add_(found.pop(0))
         d_weight = None if d_matrix is None else kernel.restore(d_matrix)
         return d_rows, d_weight, None, None, *d_params
 
 
-def _split(kernel: Kernel, out: Tensor) -> Iterator[tuple[int, slice, slice]]:
-    """Yield clip, frames of its output (B, F, O), and the rows that they see."""
-    for clip, first in itertools.product(range(len(out)), range(0, out.shape[1], FRAMES_AT_ONCE)):
-        end = min(first + FRAMES_AT_ONCE, out.shape[1])
-        seen = slice(first * kernel.stride, (end - 1) * kernel.stride + kernel.num_taps)
-        yield clip, slice(first, end), seen
+@dataclass(frozen=True)
+class Block:
+    """Some frames of a convolution's output, (B, F, O), and the rows that they see, (B, T, C).
+
+    Either a stretch of one clip, or all of several short ones, whose rows then stand one clip after
+    the other, each filled up to whole strides: their product is one, as fast as a long clip's.
+    Frames that begin in one clip and end in the next are no one's and left out.
+    """
+
+    kernel: Kernel
+    clips: slice
+    frames: slice
+    seen: slice
+    length: int  # of a clip's rows, filled up
+
+    def choose(self, param: Tensor) -> Tensor:
+        """Return these clips' part of a parameter, if each clip has its own."""
+        return param[self.clips] if param.ndim == 3 else param
+
+    def take_rows(self, rows: Tensor) -> Tensor:
+        """Copy the rows seen of (B, T, C): (B', length, C)."""
+        own = rows[self.clips, self.seen]
+        return functional.pad(own, (0, 0, 0, self.length - own.shape[1])).contiguous()
+
+    def add_rows(self, new: Tensor, total: Tensor) -> None:
+        """Add what `take_rows` would give to where it lies in (B, T, C)."""
+        own = total[self.clips, self.seen]
+        own += new[:, : own.shape[1]]
+
+    def convolve(self, heard: Tensor, out: Tensor) -> None:
+        """Convolve rows (B', length, C) into their place in `out`, (B, F, O)."""
+        own = out[self.clips, self.frames]
+        if len(heard) == 1:
+            self.kernel.convolve(heard, own)
+            return
+        step = self.length // self.kernel.stride
+        made = heard.new_empty(1, len(heard) * step, own.shape[2])
+        num_frames = self.kernel.count_frames(len(heard) * self.length)
+        self.kernel.convolve(heard.view(1, -1, heard.shape[2]), made[:, :num_frames])
+        own.copy_(made.view(len(heard), step, -1)[:, : own.shape[1]])
+
+    def take_frames(self, grad: Tensor) -> Tensor:
+        """Copy the frames of (B, F, O) in sequence, (1, F', O), zero where they are no one's."""
+        own = grad[self.clips, self.frames]
+        if len(own) == 1:
+            return own.contiguous()
+        step = self.length // self.kernel.stride
+        num_frames = self.kernel.count_frames(len(own) * self.length)
+        filled = functional.pad(own, (0, 0, 0, step - own.shape[1]))
+        return filled.reshape(1, -1, own.shape[2])[:, :num_frames]
+
+
+def _split(kernel: Kernel, out: Tensor) -> Iterator[Block]:
+    """Yield the blocks of a convolution's output (B, F, O)."""
+    num_clips, num_frames, _ = out.shape
+    stride, overlap = kernel.stride, kernel.num_taps - kernel.stride
+    together = max(1, FRAMES_AT_ONCE // max(1, num_frames))  # none if the clips are too short
+    for clip, first in itertools.product(
+        range(0, num_clips, together), range(0, num_frames, FRAMES_AT_ONCE)
+    ):
+        clips = slice(clip, min(clip + together, num_clips))
+        frames = slice(first, min(first + FRAMES_AT_ONCE, num_frames))
+        seen = slice(frames.start * stride, frames.stop * stride + overlap)
+        is_alone = clips.stop - clips.start == 1
+        length = seen.stop - seen.start
+        length = length if is_alone else math.ceil(length / stride) * stride
+        yield Block(kernel, clips, frames, seen, length)

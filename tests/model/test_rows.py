@@ -67,8 +67,9 @@ def load(folder: Path) -> Any:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("norm", "has_bias"), [("group", "none"), ("layer", "bias"), ("layer", "none")]
 )
+@pytest.mark.parametrize("size", [(2, 30_000), (13, 2_345)])  # pieces of a clip, clips in a block
 def test_a_classifier_keeps_its_logits_gradients_and_names(
-    norm: str, has_bias: str, tmp_path: Path
+    norm: str, has_bias: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
     shape = {"feat_extract_norm": norm, "conv_bias": has_bias == "bias"}
     shape["num_conv_pos_embeddings"] = 64
@@ -76,7 +77,7 @@ def test_a_classifier_keeps_its_logits_gradients_and_names(
     stock, own = load(tmp_path), load(tmp_path)
     own.load_state_dict(stock.state_dict())
     assert lay_out_rows(own) >= 9 + (norm == "group")  # and its dropouts
-    waves = torch.randn(2, 30_000) + 0.5  # of which a stack takes several pieces, with a mean
+    waves = torch.randn(size) + 0.5  # with a mean
     waves[1] /= 100
     results = []
     for model in (stock, own):
@@ -201,7 +202,7 @@ def test_a_norm_over_time_is_folded_as_exactly_as_pytorch_takes_it() -> None:
         norm.weight.normal_()
         norm.bias.normal_()
     weights, biases = stack.fold_norm(conv.weight[:, 0], norm, waves.unfold(1, 10, 5))
-    found = waves.unfold(1, 10, 5) @ weights + biases[:, None]
+    found = waves.unfold(1, 10, 5) @ weights + biases
     exact = norm.double()(conv.double()(waves[:, None].double())).transpose(1, 2)
     assert (found - exact).abs().max() < 1e-4 * exact.abs().max()
     conv.float(), norm.float()
