@@ -26,10 +26,13 @@ may hold one piece of speech in common; no digit, piece of music or clip of spee
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft  # type: ignore[import-untyped]
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KDTree
 
@@ -51,6 +54,7 @@ MOST_LAG = 16  # of these, that one picture is moved along the other: half a sec
 NEIGHBOURS = 8  # compared with each clip
 SUMMARY_SIZE = 12  # dimensions of the tree
 CELLS_AT_ONCE = 2**18  # of products of frames: 2 MB
+PAIRS_AT_ONCE = 16  # of waves; 3 seconds of each take 25 MB
 FEWEST_FRAMES = 5  # 0.13 s: of a shorter sound there is no picture to speak of
 
 
@@ -96,12 +100,10 @@ def find_alike(
         if other != place
     }
     places = np.array(rows)[np.array(sorted(pairs))]  # (P, 2)
-    found = []
-    for one, two in places[compare_prints(prints, places) >= ALIKE].tolist():
-        likeness = compare_waves(read_wave(one), read_wave(two), sampling_rate)
-        if likeness >= SAME:
-            found.append((one, two, likeness))
-    return found
+    places = places[compare_prints(prints, places) >= ALIKE]
+    likeness = compare_waves(read_wave, places, sampling_rate)
+    same = likeness >= SAME
+    return [(*pair, own) for pair, own in zip(places[same].tolist(), likeness[same].tolist())]  # noqa: B905
 
 
 def summarize_print(own: Print) -> NDArray[np.float32]:
@@ -186,25 +188,56 @@ def _sum_between(
 
 
 def compare_waves(
-    first: NDArray[np.float32], second: NDArray[np.float32], sampling_rate: Hertz
-) -> float:
-    """Return the largest correlation of the middles of two waves over shifts in time, 0 to 1.
+    read_wave: Callable[[int], NDArray[np.float32]], pairs: NDArray[np.int64], sampling_rate: Hertz
+) -> NDArray[np.float64]:
+    """Return the largest correlation of two waves' middles over shifts in time, of each pair.
 
-    Polarity does not matter, nor what lies above half of LOW_RATE.
+    0 to 1: polarity does not matter, nor what lies above half of LOW_RATE. A few pairs at a time,
+    as many times at once as there are cores.
+
+    Args:
+        read_wave: Gives the wave (T,) of a clip by its place; several threads call it.
+        pairs: Places of two of them, (P, 2); those of one first wave had better be together.
+        sampling_rate: Of the waves, in Hz.
     """
+    blocks = [pairs[at : at + PAIRS_AT_ONCE] for at in range(0, len(pairs), PAIRS_AT_ONCE)]
+    compare = functools.partial(_compare_some_waves, read_wave, sampling_rate)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate([np.zeros(0), *pool.map(compare, blocks)])
+
+
+def _compare_some_waves(
+    read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz, pairs: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Do so at once, each wave transformed once: memory grows with the number of pairs."""
     factor = max(1, sampling_rate // LOW_RATE)
-    other = _take_middle(second, sampling_rate)[0]
+    firsts, seconds = (np.unique(side, return_inverse=True) for side in pairs.T)
+    waves = [read_wave(place) for place in firsts[0].tolist()]
     # A copy may begin between two of the means that are left at the low rate.
-    shifted = (_take_middle(first[shift:], sampling_rate)[0] for shift in range(factor))
-    return max(_correlate_waves(own, other) for own in shifted)
+    shifted = [[_take_middle(wave[n:], sampling_rate)[0] for wave in waves] for n in range(factor)]
+    twos = [_take_middle(read_wave(place), sampling_rate)[0] for place in seconds[0].tolist()]
+    size = 2 ** (2 * max(map(len, [*twos, *shifted[0]]))).bit_length()  # room for every shift
+    others = _transform(twos, size)[seconds[1]].conj()
+    found = np.zeros(len(pairs))
+    for ones in shifted:
+        products = fft.irfft(_transform(ones, size)[firsts[1]] * others, size)
+        lags = np.maximum(products, -products).argmax(axis=1).tolist()
+        for row, (lag, one, two) in enumerate(zip(lags, firsts[1], seconds[1], strict=True)):
+            later = lag if lag < len(ones[one]) else lag - size  # how much later `one` has it
+            found[row] = max(found[row], _correlate(ones[one], twos[two], later))
+    return found
 
 
-def _correlate_waves(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
-    """Return the correlation of two waves at the shift where it is largest, 0 to 1."""
-    size = 2 ** (len(one) + len(two)).bit_length()  # room for every shift
-    products = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(two, size)), size)
-    lag = int(np.abs(products).argmax())
-    lag = lag if lag < len(one) else lag - size  # how much later `one` has what `two` has
+def _transform(waves: list[NDArray[np.float32]], size: int) -> NDArray[np.complex64]:
+    """Return the spectra of waves filled up to `size` samples, (N, size / 2 + 1)."""
+    filled = np.zeros((len(waves), max(map(len, waves))), np.float32)
+    for row, wave in zip(filled, waves, strict=True):
+        row[: len(wave)] = wave
+    return np.asarray(fft.rfft(filled, size))
+
+
+def _correlate(one: NDArray[np.float32], two: NDArray[np.float32], lag: int) -> float:
+    """Return the correlation, 0 to 1, of two waves of which the first has all `lag` later."""
     one, two = one[max(0, lag) :], two[max(0, -lag) :]
     both = min(len(one), len(two))
     one, two = one[:both], two[:both]
@@ -221,7 +254,8 @@ def _take_middle(
     start = max(0, (len(wave) - most) // 2)
     middle = wave[start : start + most]
     whole = len(middle) // factor * factor
-    middle = np.sum([middle[n:whole:factor] for n in range(factor)], axis=0) / np.float32(factor)
+    parts = [middle[n:whole:factor] for n in range(factor)]
+    middle = functools.reduce(np.add, parts) / np.float32(factor)
     return middle - middle.mean() if len(middle) else middle, sampling_rate // factor
 
 
