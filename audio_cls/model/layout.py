@@ -1,13 +1,13 @@
 """A classifier's convolutions run on rows, as `rows` does them, where that is faster.
 
-Comes in: a classifier as transformers made it. Its convolutions over time and their norms get
-another forward method, which hands out (B, C, T) as before, but with the channels last in memory,
-where the next one, a layer norm or a projection wants them; so does its dropout of large tensors,
-by `dropping`. Weights, their names, what is saved and what stock transformers loads stay as they
-are. Where the numbers are not float32 on a CPU, under autocast, and while a graph is traced or
-compiled, the stock method runs. One thing is for a GPU too: of a convolution over positions, which
-has a long kernel and many groups, cuDNN makes a product a group without its matrix units, three
-quarters of a step with a frozen feature encoder (H200, bf16).
+Comes in: a classifier as transformers made it. Its convolutions over time get another forward
+method, which hands out (B, C, T) as before, but with the channels last in memory, where the next
+one, a layer norm or a projection wants them; so does its dropout of large tensors, by `dropping`.
+Weights, their names, what is saved and what stock transformers loads stay as they are. Where the
+numbers are not float32 on a CPU, under autocast, and while a graph is traced or compiled, the stock
+method runs. One thing is for a GPU too: of a convolution over positions, which has a long kernel
+and many groups, cuDNN makes a product a group without its matrix units, three quarters of a step
+with a frozen feature encoder (H200, bf16).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from audio_cls.model.dropping import Drop, is_plain, is_traced
 from audio_cls.model.feed import feed, is_feed_forward
-from audio_cls.model.rows import RowNorm, RowProduct, convolve_groups
+from audio_cls.model.rows import RowProduct, convolve_groups
 from audio_cls.model.stack import hear, is_stack
 
 MANY_FRAMES = 400  # in a batch: below, a kernel's spectrum costs more than it brings (measured)
@@ -59,10 +59,7 @@ def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
         return _drop if 0 < module.p < 1 and not module.inplace else None
     if is_stack(module):
         return _hear
-    if is_feed_forward(module):
-        return feed
-    is_norm = isinstance(module, nn.GroupNorm) and module.affine
-    return _normalize if is_norm and module.num_groups == module.num_channels else None
+    return feed if is_feed_forward(module) else None
 
 
 def _pads_zeros(conv: nn.Conv1d) -> bool:
@@ -127,14 +124,6 @@ def convolve_exactly(conv: nn.Conv1d, frames: Tensor) -> Tensor:
 def _add_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
     """Add a convolution's bias to rows (B, F, O) and hand them out as (B, O, F)."""
     return (rows if bias is None else rows + bias).transpose(1, 2)
-
-
-def _normalize(self: nn.GroupNorm, frames: Tensor) -> Tensor:
-    """Stand in for the forward of a group norm with a group a channel."""
-    if not _wants_rows(frames) or frames.is_contiguous():
-        return type(self).forward(self, frames)
-    norm: Any = RowNorm.apply
-    return norm(frames.transpose(1, 2), self.weight, self.bias, self.eps).transpose(1, 2)  # type: ignore[no-any-return]
 
 
 def _hear(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401

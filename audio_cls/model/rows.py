@@ -1,4 +1,4 @@
-"""Convolutions and norms as matrix products over rows: frames (B, T, C), the channels last.
+"""Convolutions as matrix products over rows: frames (B, T, C), the channels last.
 
 PyTorch's convolutions over time reach about half of what a CPU's matrix product does, less in the
 backward pass, and grouped ones less still. In rows, a convolution of stride S is a product of
@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.nn import functional
 
 SMALL_ROW = 64  # values under a kernel; so few are gathered by a copy, which costs next to nothing
-CACHED_ROWS = 512  # rows handled at once: 1 MB at 512 channels, which stays in a core's cache
 
 
 @dataclass(frozen=True)
@@ -124,43 +123,6 @@ def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int
     size = (num_clips, num_frames, taps * num_channels)
     strides = (num_rows * num_channels, stride * num_channels, 1)
     return rows.as_strided(size, strides, rows.storage_offset() + first * num_channels)
-
-
-class RowNorm(torch.autograd.Function):
-    """Normalise each channel of rows (B, T, C) over time: group norm with a group a channel."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:  # noqa: ANN401
-        """Take mean and variance in two passes, as rounding wants it."""
-        rows = rows.contiguous()
-        out = torch.empty_like(rows)
-        means = rows.mean(dim=1)  # (B, C)
-        deviations = rows.new_empty(means.shape)
-        for clip, new, mean, deviation in zip(rows, out, means, deviations, strict=True):
-            parts = [(part - mean).square_().sum(dim=0) for part in clip.split(CACHED_ROWS)]
-            torch.rsqrt(torch.stack(parts).sum(dim=0) / len(clip) + eps, out=deviation)
-            scale = weight * deviation
-            torch.addcmul(bias - mean * scale, clip, scale, out=new)
-        ctx.save_for_backward(rows, weight, means, deviations)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        """Return the gradients of rows, weights and bias."""
-        rows, weight, means, deviations = ctx.saved_tensors
-        grad = grads[0].contiguous()
-        d_rows, d_bias, d_weight = torch.empty_like(rows), grad.sum(dim=1), torch.empty_like(means)
-        for number, (clip, own, mean) in enumerate(zip(rows, grad, means, strict=True)):
-            pairs = zip(clip.split(CACHED_ROWS), own.split(CACHED_ROWS), strict=True)
-            parts = [(part - mean).mul_(slope).sum(dim=0) for part, slope in pairs]
-            d_weight[number] = torch.stack(parts).sum(dim=0) * deviations[number]
-            scale = weight * deviations[number]
-            slant = -scale * deviations[number] * d_weight[number] / len(clip)
-            shift = -scale * d_bias[number] / len(clip) - slant * mean
-            chunks = (part.split(CACHED_ROWS) for part in (clip, own, d_rows[number]))
-            for part, slope, new in zip(*chunks, strict=True):
-                torch.mul(slope, scale, out=new).addcmul_(part, slant).add_(shift)
-        return d_rows, d_weight.sum(dim=0), d_bias.sum(dim=0), None
 
 
 def convolve_groups(rows: Tensor, weight: Tensor, groups: int, padding: int) -> Tensor:

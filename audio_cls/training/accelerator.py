@@ -189,11 +189,14 @@ def agree(accelerator: Accelerator, *, verdict: bool) -> bool:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error says that memory ran out, on a device or on the CPU.
 
-    Accelerate knows the devices' words and the CPU allocator's; Windows and oneDNN have others.
+    Accelerate knows the devices' words and the CPU allocator's; Windows, oneDNN and numpy have
+    others. A feature extractor's error only stands on the one that tells.
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    words = ("not enough memory", "bad_alloc", "out of memory")
+    if error.__cause__ is not None and is_out_of_memory(error.__cause__):
+        return True
+    words = ("not enough memory", "bad_alloc", "out of memory", "Unable to allocate")
     return isinstance(error, Exception) and (
         should_reduce_batch_size(error)
         or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))

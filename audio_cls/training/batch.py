@@ -108,7 +108,7 @@ def _fits(
         try:
             batch = _collate_longest(size, cfg, backbone, clips)
             _train(_copy_learner(backbone, cfg, accelerator), batch, losses, cfg, accelerator)
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, ValueError) as error:
             if not is_out_of_memory(error):
                 raise
             is_good = False

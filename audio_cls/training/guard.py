@@ -124,7 +124,7 @@ def explain_memory(batch_size: int, max_seconds: float) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ValueError) as error:
         if not is_out_of_memory(error):
             raise
         raise TrainingError(

@@ -18,6 +18,7 @@ from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from torch import nn
+from transformers import BatchFeature
 
 from audio_cls import training
 from audio_cls.config import OptimConfig, TrainConfig
@@ -253,7 +254,8 @@ def test_a_scaled_step_that_is_not_finite_is_left_to_the_scaler_and_training_goe
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(),
               RuntimeError("DefaultCPUAllocator: not enough memory: you tried"),
-              RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
+              RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+              RuntimeError("Caught _ArrayMemoryError in a worker: Unable to allocate 3. GiB")]
 )  # fmt: skip
 def test_memory_that_runs_out_names_the_three_settings(error: Exception) -> None:
     with (
@@ -263,9 +265,20 @@ def test_memory_that_runs_out_names_the_three_settings(error: Exception) -> None
         raise error
 
 
-def test_other_errors_pass_through() -> None:
-    with pytest.raises(RuntimeError, match="shapes"), explain_memory(8, 30.0):
-        raise RuntimeError("shapes do not match")
+def test_memory_that_runs_out_in_a_feature_extractor_is_told_by_its_cause() -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    features = BatchFeature({"input_values": [[0.0]]})  # type: ignore[no-untyped-call]
+    features._get_is_as_tensor_fns = lambda _: (lambda _: False, fail)  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="Out of memory with 8 clips"), explain_memory(8, 30.0):
+        features.convert_to_tensors("pt")  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
+def test_other_errors_pass_through(kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="shapes"), explain_memory(8, 30.0):
+        raise kind("shapes do not match")
 
 
 # --- the moving average ---
