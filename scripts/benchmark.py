@@ -28,6 +28,16 @@ import click
 from audio_cls.benchmark.cases import CASES, CONTENDERS, GROUPS
 
 
+def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
+    """Read numbers with commas between them."""
+    counts = text.split(",")
+    if not all(count.isdecimal() and int(count) for count in counts):
+        raise click.BadParameter(
+            f"'{text}' is not a list of whole numbers such as 1000,10000.", param=option
+        )
+    return tuple(map(int, counts))
+
+
 @click.command(context_settings={"show_default": True})
 @click.option(
     "--case",
@@ -47,7 +57,12 @@ from audio_cls.benchmark.cases import CASES, CONTENDERS, GROUPS
 @click.option("--repeats", default=1, help="Runs of each contender, in turn; the best one counts.")
 @click.option("--profile", is_flag=True, help="Profile a step of audio_cls instead.")
 @click.option("--full", is_flag=True, help="Sizes for a GPU: the whole data sets' shapes.")
-@click.option("--clips", default="1000,10000,100000", help="Numbers of clips, for growth.")
+@click.option(
+    "--clips",
+    default="1000,10000,100000",
+    callback=lambda _, option, text: read_counts(option, text),
+    help="Numbers of clips, for growth.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 def main(  # noqa: PLR0913 (an argument an option)
     *,
@@ -56,10 +71,14 @@ def main(  # noqa: PLR0913 (an argument an option)
     repeats: int,
     profile: bool,
     full: bool,
-    clips: str,
+    clips: tuple[int, ...],
     as_json: bool,
 ) -> None:
     """Measure audio_cls beside transformers' Trainer on this machine."""
+    if name == "growth" and profile:
+        raise click.UsageError(
+            "--profile is of a case's training step, and growth is no such case."
+        )
     import torch
 
     from audio_cls.benchmark import compare, growth, measure, table
@@ -69,8 +88,7 @@ def main(  # noqa: PLR0913 (an argument an option)
     say = functools.partial(click.echo, err=as_json)  # beside the JSON, as each case is done
     say(table.format_machine(machine))
     if name == "growth":
-        counts = tuple(int(count) for count in clips.split(","))
-        results[name] = growth.measure_growth(counts, gpu=gpu)
+        results[name] = growth.measure_growth(clips, gpu=gpu)
         say(growth.format_growth(results[name]))
     names = [one for group, own in GROUPS.items() for one in own if name in (group, one, "all")]
     for one in names:

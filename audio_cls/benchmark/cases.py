@@ -53,7 +53,9 @@ class Case:
 
 
 CASES = {
-    "gtzan": Case("distilhubert", (10, 10), 16, 8, 10, 8, "features", full=(899, 100, 30.0, 10)),
+    "gtzan-frozen": Case(
+        "distilhubert", (10, 10), 16, 8, 10, 8, "features", full=(899, 100, 30.0, 10)
+    ),
     "gtzan-unfrozen": Case(
         "distilhubert", (10, 10), 16, 8, 2, 8, "none", full=(899, 100, 30.0, 10)
     ),
@@ -76,7 +78,7 @@ CASES = {
     "probe": Case("wav2vec2", (5, 5), 32, 8, 10, 8, "backbone", 1e-3, full=(2000, 200, 10.0, 10)),
 }
 GROUPS = {
-    "gtzan": ("gtzan", "gtzan-unfrozen"),
+    "gtzan": ("gtzan-frozen", "gtzan-unfrozen"),
     "keywords": ("keywords-distilhubert", "keywords-whisper", "keywords-ast"),
     "mixed": ("mixed",),
     "probe": ("probe",),
