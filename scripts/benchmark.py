@@ -4,6 +4,7 @@
 python scripts/benchmark.py --case gtzan
 python scripts/benchmark.py --case all --json > result.json
 python scripts/benchmark.py --case growth --clips 1000,10000,100000
+python scripts/benchmark.py --case presets --preset emotion
 python scripts/benchmark.py --case gtzan --profile
 
 Clips and checkpoints are generated; nothing is downloaded. `--full` is sized for a GPU.
@@ -25,7 +26,7 @@ from typing import Any
 
 import click
 
-from audio_cls.benchmark.cases import CASES, CONTENDERS, GROUPS
+from audio_cls.benchmark.cases import CASES, CONTENDERS, GROUPS, RECIPES
 
 
 def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -42,9 +43,10 @@ def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
 @click.option(
     "--case",
     "name",
-    type=click.Choice([*dict.fromkeys([*GROUPS, *CASES]), "growth", "all"]),
+    type=click.Choice([*dict.fromkeys([*GROUPS, *CASES]), "growth", "presets", "all"]),
     default="gtzan",
-    help="What is measured; gtzan, keywords: two and three cases; all: every case but growth.",
+    help="What is measured; gtzan, keywords: two and three cases; growth, presets: this package"
+    " alone; all: every case but these two.",
 )
 @click.option(
     "--contender",
@@ -63,6 +65,14 @@ def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
     callback=lambda _, option, text: read_counts(option, text),
     help="Numbers of clips, for growth.",
 )
+@click.option(
+    "--preset",
+    "presets",
+    type=click.Choice(list(RECIPES)),
+    multiple=True,
+    default=list(RECIPES),
+    help="Whose steps are measured, for presets; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 def main(  # noqa: PLR0913 (an argument an option)
     *,
@@ -72,6 +82,7 @@ def main(  # noqa: PLR0913 (an argument an option)
     profile: bool,
     full: bool,
     clips: tuple[int, ...],
+    presets: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Measure audio_cls beside transformers' Trainer on this machine."""
@@ -81,7 +92,7 @@ def main(  # noqa: PLR0913 (an argument an option)
         )
     import torch
 
-    from audio_cls.benchmark import compare, growth, measure, table
+    from audio_cls.benchmark import compare, growth, measure, recipes, table
 
     machine, gpu = measure.describe_machine(), torch.cuda.is_available()
     results: dict[str, Any] = {}
@@ -90,6 +101,9 @@ def main(  # noqa: PLR0913 (an argument an option)
     if name == "growth":
         results[name] = growth.measure_growth(clips, gpu=gpu)
         say(growth.format_growth(results[name]))
+    if name == "presets":
+        results[name] = recipes.measure_presets(presets, full=full)
+        say(recipes.format_presets(results[name], full=full))
     names = [one for group, own in GROUPS.items() for one in own if name in (group, one, "all")]
     for one in names:
         case = CASES[one].enlarge() if full else CASES[one]

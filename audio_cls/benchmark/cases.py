@@ -1,4 +1,4 @@
-"""What is measured: shapes, clips and settings of the cases, for two cores and for a GPU."""
+"""What is measured: cases, for two cores and for a GPU, and the shapes of the shipped presets."""
 
 from __future__ import annotations
 
@@ -82,4 +82,30 @@ GROUPS = {
     "keywords": ("keywords-distilhubert", "keywords-whisper", "keywords-ast"),
     "mixed": ("mixed",),
     "probe": ("probe",),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A preset's checkpoint and data set by their shape: what a step and an epoch of it cost."""
+
+    shape: str  # of the checkpoint, see shapes.py
+    seconds: tuple[float, float]  # shortest and longest clip
+    train_clips: int
+    eval_clips: int  # that choose the epoch
+    flags: tuple[str, ...] = ()  # what the preset says of columns and words that are not here
+
+
+KEYWORDS = ("--dataset-config", "", "--keywords", "low,high", "--silence-from", "noise")
+RECIPES = {
+    "gtzan": Recipe("distilhubert", (30, 30), 899, 100),
+    "gtzan-fault-filtered": Recipe("distilhubert", (30, 30), 443, 197),
+    "gtzan-strong": Recipe("distilhubert", (30, 30), 799, 100),
+    "keyword-spotting": Recipe("distilhubert", (1, 1), 51094, 6798, KEYWORDS),
+    "keyword-spotting-35": Recipe(
+        "distilhubert", (1, 1), 84843, 9981, ("--dataset-config", "", "--drop-labels", "")
+    ),
+    "language-id": Recipe("wav2vec2", (3, 6), 22194, 5888),  # common_language
+    "environmental-sounds": Recipe("ast", (5, 5), 1200, 400),  # three of ESC-50's folds
+    "emotion": Recipe("wav2vec2", (1.5, 4), 5953, 745),
 }

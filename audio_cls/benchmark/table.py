@@ -34,13 +34,12 @@ def find_ratios(contenders: dict[str, dict[str, float]]) -> dict[str, float]:
 def format_result(name: str, result: dict[str, Any]) -> str:
     """Return a case's heading, table and ratios."""
     case = result["case"]
-    low, high = case["seconds"]
-    span = f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
     buckets = case["length_buckets"]
     sorting = f", sorted by length in audio_cls (--length-buckets {buckets})" if buckets else ""
     lines = [
-        f"### {name}: {case['shape']} shape, {case['train_clips']} + {case['eval_clips']} clips of"
-        f" {span}, {case['epochs']} epochs, frozen: {case['freeze']}{sorting}",
+        f"### {name}: {case['shape']} shape, {case['train_clips']} + {case['eval_clips']} clips"
+        f" of {format_span(case['seconds'])}, {case['epochs']} epochs,"
+        f" frozen: {case['freeze']}{sorting}",
         "",
         "| | " + " | ".join(title for title, *_ in COLUMNS) + " |",
         "|---|" + "---:|" * len(COLUMNS),
@@ -59,6 +58,12 @@ def format_result(name: str, result: dict[str, Any]) -> str:
         share, kind = result["part"]["share_of_matrix_product"], result["part"]["kind"]
         lines.append(f"The largest matrix-bound part, {kind}: {share:.0%} of the product.")
     return "\n".join([*lines, ""])
+
+
+def format_span(seconds: Sequence[float]) -> str:
+    """Return the shortest and the longest duration in words."""
+    low, high = seconds
+    return f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
 
 
 def format_cells(numbers: dict[str, float], columns: Sequence[tuple[str, str, str]]) -> str:

@@ -10,8 +10,9 @@ import pytest
 import torch
 from transformers import AutoModelForAudioClassification
 
-from audio_cls.benchmark import cases, compare, growth, parts, shapes, sounds, table
+from audio_cls.benchmark import cases, compare, growth, parts, recipes, shapes, sounds, table
 from audio_cls.model.layout import lay_out_rows
+from audio_cls.presets import list_presets
 
 
 def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None:
@@ -119,3 +120,22 @@ def test_the_largest_part_is_that_with_the_most_arithmetic_that_learns(tmp_path:
     of_a_frame = 16 * 32 + 4 * 32 * 32 + 32 * 256
     assert part.flops == 2 * (2 * 49 * of_a_frame + 2 * 256 * 2)  # the head sees a frame a clip
     assert parts.measure_part(part) > 0
+
+
+def test_every_preset_that_needs_a_download_can_be_measured() -> None:
+    assert set(cases.RECIPES) == set(list_presets()) - {"demo"}
+
+
+@pytest.mark.long
+def test_a_preset_is_measured_by_steps_and_over_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = cases.RECIPES["keyword-spotting"].flags
+    small = cases.Recipe("tiny", (0.3, 0.3), 64, 8, flags)
+    monkeypatch.setitem(recipes.RECIPES, "keyword-spotting", small)
+    for full in (False, True):
+        found = recipes.measure_presets(("keyword-spotting",), full=full)
+        (numbers,) = found.values()
+        assert numbers["clips_per_step"] == 32
+        assert all(value > 0 for value in numbers.values())
+        text = recipes.format_presets(found, full=full)
+        assert "| keyword-spotting | tiny | 0.3 s | 32 | " in text
+        assert ("4 steps" in text) != full

@@ -1,0 +1,83 @@
+"""What the shipped presets cost: a few steps of each, or an epoch, of scripts/train.py itself.
+
+The clips are generated, as long and, for an epoch, as many as those of the preset's data set; the
+weights are random, in the shape of its checkpoint. The scores therefore say nothing, and only
+seconds and memory are told.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from audio_cls.benchmark.cases import RECIPES, Recipe
+from audio_cls.benchmark.compare import ROOT, make_environment
+from audio_cls.benchmark.shapes import write_checkpoint
+from audio_cls.benchmark.sounds import write_clips
+from audio_cls.benchmark.table import format_cells, format_span
+from audio_cls.presets import load_preset
+
+STEPS = 4
+COLUMNS = (
+    ("clips a step", "clips_per_step", "{:.0f}"),
+    ("s a step", "step_seconds", "{:.2f}"),
+    ("clips/s", "train_clips_per_second", "{:.2f}"),
+    ("min an epoch", "epoch_minutes", "{:.1f}"),
+    ("peak MB", "peak_memory_mb", "{:.0f}"),
+)
+
+
+def measure_presets(names: tuple[str, ...], *, full: bool) -> dict[str, dict[str, float]]:
+    """Train by each preset: STEPS steps, or with `full` an epoch.
+
+    Returns:
+        Per preset the numbers of `COLUMNS`; an epoch is without its evaluation.
+    """
+    return {name: _measure(name, RECIPES[name], full=full) for name in names}
+
+
+def _measure(name: str, recipe: Recipe, *, full: bool) -> dict[str, float]:
+    """Train by one preset."""
+    train = load_preset(name).values
+    clips_per_step = train["batch_size"] * train.get("gradient_accumulation_steps", 1)
+    count = recipe.train_clips if full else 2 * STEPS * clips_per_step
+    length = ("--epochs", "1") if full else ("--max-steps", str(STEPS))
+    with tempfile.TemporaryDirectory(prefix="audio_cls_presets_") as made:
+        folder = Path(made)
+        write_clips(folder / "data", "train", count, recipe.seconds)
+        write_clips(folder / "data", "validation", recipe.eval_clips if full else 8, recipe.seconds)
+        write_checkpoint(recipe.shape, folder / "checkpoint")
+        command = [
+            *(sys.executable, "scripts/train.py", "--preset", name, *recipe.flags, *length),
+            *("--dataset", str(folder / "data"), "--label-column", "label"),
+            *("--model", str(folder / "checkpoint"), "--test-split", "validation"),
+            *("--output-dir", str(folder / "run"), "--log", "quiet"),
+        ]
+        env = make_environment(folder / "cache")
+        subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=sys.stderr)
+        timing: dict[str, Any] = json.loads((folder / "run" / "results.json").read_text())["timing"]
+    return {
+        **{key: timing[key] for _, key, _ in COLUMNS if key in timing},
+        "step_seconds": timing["train_seconds"] / timing["steps"],
+        "epoch_minutes": recipe.train_clips / timing["train_clips_per_second"] / 60,
+    }
+
+
+def format_presets(found: dict[str, dict[str, float]], *, full: bool) -> str:
+    """Return the table of `measure_presets`."""
+    lines = [
+        f"### presets: {'an epoch' if full else f'{STEPS} steps'} of each, random weights in the"
+        " shape of its checkpoint, clips as long as its data set's",
+        "",
+        "| preset | shape | clips of | " + " | ".join(title for title, *_ in COLUMNS) + " |",
+        "|---|---|---|" + "---:|" * len(COLUMNS),
+    ]
+    for name, numbers in found.items():
+        own = RECIPES[name]
+        cells = format_cells(numbers, COLUMNS)
+        lines.append(f"| {name} | {own.shape} | {format_span(own.seconds)} {cells}")
+    return "\n".join([*lines, ""])
