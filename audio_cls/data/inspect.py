@@ -7,6 +7,7 @@ from the whole data set, so that an early answer is a fair one.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -23,7 +24,14 @@ from audio_cls.data.audio import Wave, mix_channels, read_clip_ids, resample
 from audio_cls.data.faults import SILENT_PEAK
 from audio_cls.data.labels import Labels, read_labels
 from audio_cls.data.near import read_print
-from audio_cls.data.prints import MOST_SECONDS, find_alike, make_print
+from audio_cls.data.prints import (
+    MOST_SECONDS,
+    PAIRS_AT_ONCE,
+    Pairs,
+    compare_waves,
+    find_alike,
+    make_print,
+)
 from audio_cls.data.sound import Sound, read_sound
 from audio_cls.data.source import Source, load_source
 from audio_cls.errors import AudioError, DatasetError
@@ -96,11 +104,17 @@ class Inspection:
             if note.fault is None and note.peak >= SILENT_PEAK:
                 first.setdefault(note.hash, row)
         rows = list(first.values())
-        pairs = find_alike(
-            [read_print(self.notes[row].print) for row in rows],
-            lambda place: take_middle(read_sound(*self.read_clip(rows[place]))),
-            PRINT_RATE,
-        )
+
+        def read_wave(place: int) -> Wave:
+            return take_middle(read_sound(*self.read_clip(rows[place])))
+
+        def compare(pairs: Pairs) -> NDArray[np.float64]:
+            blocks = np.array_split(pairs, len(pairs) // PAIRS_AT_ONCE + 1)
+            compare_block = functools.partial(compare_waves, read_wave, PRINT_RATE)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:  # nearly all of it is decoding
+                return np.concatenate(list(pool.map(compare_block, blocks)))
+
+        pairs = find_alike([read_print(self.notes[row].print) for row in rows], compare)
         return [(rows[one], rows[two], likeness) for one, two, likeness in pairs]
 
     def _note(self, row: int) -> ClipNote:

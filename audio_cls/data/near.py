@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,14 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from audio_cls.config import Hertz
 from audio_cls.data.audio import Wave
+from audio_cls.data.clips import Clips
 from audio_cls.data.cuts import Rows
 from audio_cls.data.leaks import KEEPING_ORDER
-from audio_cls.data.prints import BANDS, Print, find_alike
+from audio_cls.data.prints import BANDS, Pairs, Print, compare_waves, find_alike
 
 VERSION = 2  # raise it when another way of comparing finds other pairs
+PAIRS_PER_PROCESS = 4096  # of waves to be compared: fewer are not worth a process
 
 logger = logging.getLogger(__name__)
 
@@ -46,24 +47,15 @@ class NearPair:
         return self.split != self.like_split
 
 
-def find_near_pairs(
-    parts: Mapping[str, Rows],
-    decoded: Dataset,
-    ids: NDArray[np.str_],
-    read_wave: Callable[[int], Wave],
-    sampling_rate: Hertz,
-) -> list[NearPair]:
+def find_near_pairs(parts: Mapping[str, Rows], every: Clips) -> list[NearPair]:
     """List the near duplicates among clips that are not exact ones.
 
     Args:
-        parts: Split -> rows of `decoded`; one row may be in validation and test.
-        decoded: Table of `decode_clips`.
-        ids: Id of each row of it.
-        read_wave: Gives the wave of a row.
-        sampling_rate: Of the waves, in Hz.
+        parts: Split -> rows of the decoded table; one row may be in validation and test.
+        every: All of that table.
     """
     split_of: dict[int, str] = {}
-    hashes = decoded["hash"][:]
+    hashes = every.table["hash"][:]
     seen = set()
     for split in KEEPING_ORDER:
         for row in parts.get(split, ()):
@@ -71,33 +63,58 @@ def find_near_pairs(
                 seen.add(hashes[row])
                 split_of[int(row)] = split
     rows = sorted(split_of)
-    pairs = _find_once(rows, decoded, read_wave, sampling_rate)
+    pairs = _find_once(rows, every)
     return [
         NearPair(
-            str(ids[rows[one]]), split_of[rows[one]],
-            str(ids[rows[two]]), split_of[rows[two]], round(likeness, 4),
+            str(every.ids[rows[one]]), split_of[rows[one]],
+            str(every.ids[rows[two]]), split_of[rows[two]], round(likeness, 4),
         )
         for one, two, likeness in pairs
     ]  # fmt: skip
 
 
-def _find_once(
-    rows: list[int], decoded: Dataset, read_wave: Callable[[int], Wave], sampling_rate: Hertz
-) -> list[tuple[int, int, float]]:
+def _find_once(rows: list[int], every: Clips) -> list[tuple[int, int, float]]:
     """Compare the clips, or read what was found where that was done before. Writes a cache."""
-    key = f"{decoded._fingerprint}/{rows}/{VERSION}"
+    key = f"{every.table._fingerprint}/{rows}/{VERSION}"
     name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     cache = Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "near" / name
     if cache.is_file():
         return [(one, two, likeness) for one, two, likeness in json.loads(cache.read_text())]
-    texts = decoded.select_columns(["print"]).select(rows)["print"][:] if rows else []
+    texts = every.table.select_columns(["print"]).select(rows)["print"][:] if rows else []
     prints = [read_print(text) for text in texts]
-    pairs = find_alike(prints, lambda place: read_wave(rows[place]), sampling_rate)
+    pairs = find_alike(prints, lambda places: _compare_rows(np.array(rows)[places], every))
     cache.parent.mkdir(parents=True, exist_ok=True)
     part = cache.with_suffix(f".{os.getpid()}")
     part.write_text(json.dumps(pairs))
     part.replace(cache)
     return pairs
+
+
+def _compare_rows(pairs: Pairs, every: Clips) -> NDArray[np.float64]:
+    """Compare the waves of each two rows, on all cores where they are many."""
+    num_processes = min(os.cpu_count() or 1, len(pairs) // PAIRS_PER_PROCESS)
+    if num_processes <= 1:
+        return _compare_batch(pairs, every)
+    found = Dataset.from_dict({"pair": pairs}).map(
+        lambda pairs: {"likeness": _compare_batch(np.array(pairs), every)},
+        batched=True,
+        input_columns="pair",
+        remove_columns="pair",
+        num_proc=num_processes,
+        keep_in_memory=True,
+        new_fingerprint="likeness",  # what would be hashed is large, and nothing is kept
+        desc="Comparing",
+    )
+    return np.array(found["likeness"])
+
+
+def _compare_batch(pairs: Pairs, every: Clips) -> NDArray[np.float64]:
+    """Compare the waves of each two rows."""
+
+    def read_wave(row: int) -> Wave:
+        return every.read_wave(row, 0, int(every.lengths[row]))
+
+    return compare_waves(read_wave, every.sampling_rate, pairs)
 
 
 def read_print(text: bytes) -> Print:

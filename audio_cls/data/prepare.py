@@ -119,13 +119,7 @@ def prepare_clips(
         for name, own in good.items()
     }
     every = Clips(decoded, np.arange(len(wanted)), wanted, ids[wanted], lengths, sampling_rate)
-    near_pairs = find_near_pairs(
-        {name: place[own] for name, own in good.items()},
-        decoded,
-        ids[wanted],
-        lambda row: every.read_wave(row, 0, int(lengths[row])),
-        sampling_rate,
-    )
+    near_pairs = find_near_pairs({name: place[own] for name, own in good.items()}, every)
     announce_near_pairs(near_pairs)
     if stream is not None:
         parts["train"] = stream

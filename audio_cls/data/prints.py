@@ -26,9 +26,7 @@ may hold one piece of speech in common; no digit, piece of music or clip of spee
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +37,7 @@ from sklearn.neighbors import KDTree
 from audio_cls.config import Hertz, Seconds
 
 Print = NDArray[np.uint8]  # (F, BANDS)
+Pairs = NDArray[np.int64]  # (P, 2) places of two clips
 
 BANDS = 16
 LOWEST_HZ, HIGHEST_HZ = 150.0, 3400.0  # what a telephone, and any codec, lets through
@@ -74,14 +73,13 @@ def make_print(wave: NDArray[np.float32], sampling_rate: Hertz) -> Print:
 
 
 def find_alike(
-    prints: Sequence[Print], read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz
+    prints: Sequence[Print], compare: Callable[[Pairs], NDArray[np.float64]]
 ) -> list[tuple[int, int, float]]:
     """List the pairs of near duplicates.
 
     Args:
         prints: A picture a clip; one of fewer than FEWEST_FRAMES frames is like no other.
-        read_wave: Gives the wave (T,) of a clip by its place in `prints`.
-        sampling_rate: Of the waves, in Hz.
+        compare: Gives the correlation of the waves of each pair of places, as `compare_waves` does.
 
     Returns:
         Two places in `prints`, the smaller first, and the correlation of their waves.
@@ -101,7 +99,7 @@ def find_alike(
     }
     places = np.array(rows)[np.array(sorted(pairs))]  # (P, 2)
     places = places[compare_prints(prints, places) >= ALIKE]
-    likeness = compare_waves(read_wave, places, sampling_rate)
+    likeness = compare(places)
     same = likeness >= SAME
     return [(*pair, own) for pair, own in zip(places[same].tolist(), likeness[same].tolist())]  # noqa: B905
 
@@ -117,7 +115,7 @@ def summarize_print(own: Print) -> NDArray[np.float32]:
     return np.concatenate([mean - mean.mean(), spread, change])
 
 
-def compare_prints(prints: Sequence[Print], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+def compare_prints(prints: Sequence[Print], pairs: Pairs) -> NDArray[np.float64]:
     """Return the largest correlation of two pictures over shifts in time, -1 to 1, of each pair.
 
     At each shift at least two thirds of the shorter picture lie upon the other. Pairs of the same
@@ -188,28 +186,29 @@ def _sum_between(
 
 
 def compare_waves(
-    read_wave: Callable[[int], NDArray[np.float32]], pairs: NDArray[np.int64], sampling_rate: Hertz
+    read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz, pairs: Pairs
 ) -> NDArray[np.float64]:
     """Return the largest correlation of two waves' middles over shifts in time, of each pair.
 
-    0 to 1: polarity does not matter, nor what lies above half of LOW_RATE. A few pairs at a time,
-    as many times at once as there are cores.
+    0 to 1: polarity does not matter, nor what lies above half of LOW_RATE. A few pairs at a time:
+    memory does not grow with their number.
 
     Args:
-        read_wave: Gives the wave (T,) of a clip by its place; several threads call it.
-        pairs: Places of two of them, (P, 2); those of one first wave had better be together.
+        read_wave: Gives the wave (T,) of a clip by its place.
         sampling_rate: Of the waves, in Hz.
+        pairs: Places of two of them, (P, 2); those of one first wave had better be together.
     """
-    blocks = [pairs[at : at + PAIRS_AT_ONCE] for at in range(0, len(pairs), PAIRS_AT_ONCE)]
-    compare = functools.partial(_compare_some_waves, read_wave, sampling_rate)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate([np.zeros(0), *pool.map(compare, blocks)])
+    found = np.zeros(len(pairs))
+    for at in range(0, len(pairs), PAIRS_AT_ONCE):
+        some = slice(at, at + PAIRS_AT_ONCE)
+        found[some] = _compare_at_once(read_wave, sampling_rate, pairs[some])
+    return found
 
 
-def _compare_some_waves(
-    read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz, pairs: NDArray[np.int64]
+def _compare_at_once(
+    read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz, pairs: Pairs
 ) -> NDArray[np.float64]:
-    """Do so at once, each wave transformed once: memory grows with the number of pairs."""
+    """Do so, each wave transformed once."""
     factor = max(1, sampling_rate // LOW_RATE)
     firsts, seconds = (np.unique(side, return_inverse=True) for side in pairs.T)
     waves = [read_wave(place) for place in firsts[0].tolist()]

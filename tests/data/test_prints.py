@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
+from datasets import Dataset
 from sounds import Wave, encode_sound
 
+from audio_cls.data import near
+from audio_cls.data.clips import Clips
 from audio_cls.data.prints import (
     BANDS,
     Print,
@@ -58,7 +62,7 @@ def test_a_copy_is_found_and_nothing_else(kind: str) -> None:
     waves = [make_music(seed) for seed in range(12)]
     waves.append(np.asarray(COPIES[kind](waves[5]), dtype=np.float32))
     prints = [make_print(wave, RATE) for wave in waves]
-    found = find_alike(prints, waves.__getitem__, RATE)
+    found = find_alike(prints, partial(compare_waves, waves.__getitem__, RATE))
     assert [pair[:2] for pair in found] == [(5, 12)]
     assert 0.95 <= found[0][2] <= 1.0001
 
@@ -73,7 +77,7 @@ def test_a_print_is_small_and_does_not_know_loudness() -> None:
 def test_two_takes_of_one_melody_are_not_one_recording() -> None:
     first, second = make_music(3), make_music(3)
     second = second + np.random.default_rng(0).normal(0, 0.2, len(second)).astype(np.float32)
-    same, other = compare_waves([first, second].__getitem__, np.array([(0, 0), (0, 1)]), RATE)
+    same, other = compare_waves([first, second].__getitem__, RATE, np.array([(0, 0), (0, 1)]))
     assert same == pytest.approx(1, abs=1e-3)
     assert other < 0.95
 
@@ -81,7 +85,7 @@ def test_two_takes_of_one_melody_are_not_one_recording() -> None:
 @pytest.mark.parametrize("wave", [np.zeros(0), np.zeros(8_000), np.ones(300)])
 def test_what_has_no_picture_is_like_nothing(wave: Wave) -> None:
     prints = [make_print(wave.astype(np.float32), RATE)] * 2
-    assert find_alike(prints, lambda _: wave, RATE) == []
+    assert find_alike(prints, partial(compare_waves, lambda _: wave, RATE)) == []
     assert len(prints[0]) == 0
 
 
@@ -105,8 +109,32 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
     assert all(len(own) == 6 for own in ids_of(clips).values())
     clips.save(tmp_path)
     assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()
-    monkeypatch.setattr("audio_cls.data.near.find_alike", None)  # the second time reads the first
+    monkeypatch.setattr(near, "find_alike", None)  # the second time reads the first
     assert run(tmp_path / "set")[3].near_pairs == clips.near_pairs
+
+
+def test_many_waves_are_compared_in_processes_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_prepare import run
+
+    for number in range(20):
+        path = tmp_path / "set" / "ab"[number % 2] / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, make_music(number, 0.3), RATE)
+    clips = run(tmp_path / "set")[3].train
+    assert isinstance(clips, Clips)
+    pairs = np.array([(one, two) for two in range(len(clips)) for one in range(two)])
+    alone = near._compare_rows(pairs, clips)
+    assert len(np.unique(alone)) == len(pairs)
+    told, stock = [], Dataset.map
+    monkeypatch.setattr(near, "PAIRS_PER_PROCESS", len(pairs) // 2)
+    monkeypatch.setattr(near.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(
+        Dataset, "map", lambda *args, **how: told.append(how["num_proc"]) or stock(*args, **how)
+    )
+    np.testing.assert_array_equal(near._compare_rows(pairs, clips), alone)
+    assert told == [2]
 
 
 def correlate_everywhere(one: Wave, two: Wave) -> float:
@@ -129,12 +157,12 @@ def test_waves_of_many_lengths_are_compared_as_each_pair_alone() -> None:
     waves.append(waves[1][801:])  # begins between two of the means
     waves.append(-waves[2] + np.random.default_rng(0).normal(0, 0.1, len(waves[2])).astype("f4"))
     pairs = np.array([(one, two) for two in range(12) for one in range(two)])
-    found = compare_waves(waves.__getitem__, pairs, RATE)
+    found = compare_waves(waves.__getitem__, RATE, pairs)
     expected = [correlate_everywhere(waves[one], waves[two]) for one, two in pairs]
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert found[(pairs == (1, 10)).all(axis=1)] > 0.999
     assert 0.5 < found[(pairs == (2, 11)).all(axis=1)] < 0.95
-    assert compare_waves(waves.__getitem__, pairs[:0], RATE).shape == (0,)
+    assert compare_waves(waves.__getitem__, RATE, pairs[:0]).shape == (0,)
 
 
 def compare(one: Print, two: Print) -> float:
