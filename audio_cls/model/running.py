@@ -76,10 +76,10 @@ def save_activations(model: PreTrainedModel) -> None:
         ModelError: The family cannot.
     """
     network: Any = model
+    older = "gradient_checkpointing_enable"  # the only name there was before transformers 5.23
+    enable = getattr(network, "activation_checkpointing_enable", None) or getattr(network, older)
     try:
-        network.gradient_checkpointing_enable(
-            gradient_checkpointing_kwargs={"use_reentrant": False}
-        )
+        enable({"use_reentrant": False})
     except ValueError as error:
         raise ModelError(
             f"--gradient-checkpointing is not possible: {model.config.model_type} keeps all its "
