@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+_PREFIX = "audio_cls_tests_"
+for _left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):  # by a run that was killed
+    with contextlib.suppress(FileNotFoundError):  # another process may remove it, too
+        if time.time() - _left.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(_left, ignore_errors=True)
+_CACHE = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)  # goes at exit
 # Set before any Hugging Face library is imported: they read these once.
-_CACHE = tempfile.mkdtemp(prefix="audio_cls_tests_")
 os.environ.update(
-    HF_HOME=_CACHE,
+    HF_HOME=_CACHE.name,
     HF_HUB_OFFLINE="1",
     HF_HUB_DISABLE_XET="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
