@@ -42,7 +42,13 @@ from audio_cls.model.pooled import (
 )
 from audio_cls.model.running import choose_attention
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
-from audio_cls.model.weights import build_model, check_layer_sum, load_weights, reset_head
+from audio_cls.model.weights import (
+    build_model,
+    check_layer_sum,
+    keep_all_layers,
+    load_weights,
+    reset_head,
+)
 
 __all__ = [
     "Backbone",
@@ -140,6 +146,8 @@ def load_backbone(
     config.problem_type = PROBLEM_TYPES["multi-label" if is_multilabel else "single-label"]
     if cfg.weighted_layer_sum is not None:
         config.use_weighted_layer_sum = cfg.weighted_layer_sum
+    if getattr(config, "use_weighted_layer_sum", False):
+        keep_all_layers(config)
     if cfg.from_scratch:
         model, is_kept = build_model(cfg, config, extractor), False
     else:

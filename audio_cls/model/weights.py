@@ -85,6 +85,17 @@ def load_classifier(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set
     return load_with_report(loader, cfg, config, **own)
 
 
+def keep_all_layers(config: Any) -> None:  # noqa: ANN401 (each family has its own fields)
+    """Let training skip no layer (LayerDrop), as a mix needs the output of each. In place.
+
+    transformers' own classifiers fail at a step that left one out.
+    """
+    for name, share in list(vars(config).items()):
+        if name.endswith("layerdrop") and not name.startswith("decoder") and share:
+            logger.info("%s: %g -> 0, since a mix of layers needs all of them", name, share)
+            setattr(config, name, 0.0)
+
+
 def check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
     """Refuse a mix of layers that the family's head does not make."""
     if cfg.weighted_layer_sum and not hasattr(model, "layer_weights"):
