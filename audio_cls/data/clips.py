@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import Hertz
 from audio_cls.data.audio import Wave
+from audio_cls.data.memory import ColumnPages
 from audio_cls.data.windows import cut_wave
 
 Label = int | NDArray[np.float32]  # one id, or what there is of each label, (L,)
@@ -45,30 +46,35 @@ class Clips:
     def read_wave(self, number: int, start: int, stop: int) -> Wave:
         """Copy samples start to stop of a clip; only that part of the cache file is touched.
 
-        Past its end, the clip begins again.
+        Past its end, the clip begins again. Memory does not grow with what has been read.
         """
-        begins, chunks = self._waves
+        begins, chunks, pages = self._waves
         row = int(self.rows[number])
         place = int(np.searchsorted(begins, row, side="right")) - 1
         samples, offsets = chunks[place]
         begin, end = offsets[row - begins[place] : row - begins[place] + 2]
-        return cut_wave(samples[begin:end], start, stop)
+        wave = cut_wave(samples[begin:end], start, stop)
+        pages.note(wave.nbytes)
+        return wave
 
     def find_partner(self, number: int, drawn: int) -> int:
         """Return the clip to mix into clip `number`: the one that was drawn from all."""
         return drawn
 
     @functools.cached_property
-    def _waves(self) -> tuple[NDArray[np.int64], list[tuple[Wave, NDArray[np.int32]]]]:
-        """Return the first row of each chunk of the table, and the chunks' samples and offsets.
+    def _waves(
+        self,
+    ) -> tuple[NDArray[np.int64], list[tuple[Wave, NDArray[np.int32]]], ColumnPages]:
+        """Return the first row of each chunk of the table, the chunks' samples and offsets, pages.
 
-        These are views of the memory-mapped file: nothing is read yet.
+        The samples are views of the memory-mapped file: nothing is read yet.
         """
         table = self.table.flatten_indices() if self.table._indices is not None else self.table
-        chunks = [chunk for chunk in table.data.column("wave").chunks if len(chunk)]
+        column = table.data.column("wave")
+        chunks = [chunk for chunk in column.chunks if len(chunk)]
         begins = np.cumsum([0, *(len(chunk) for chunk in chunks)])[:-1]
         views = [(chunk.values.to_numpy(), chunk.offsets.to_numpy()) for chunk in chunks]
-        return begins, views
+        return begins, views, ColumnPages(column)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the views out when a loader process is sent the clips: it maps the file itself."""

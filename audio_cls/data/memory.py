@@ -12,9 +12,11 @@ import functools
 import sys
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 BYTES_BETWEEN = 2**26  # read between two times that pages are given back: 64 MB
+BYTES_AROUND = 2**17  # that Linux maps around a page when it is first read, about
 DONT_NEED = 4  # MADV_DONTNEED of Linux: forget the pages; the file still has them
 LARGE = 2**23  # bytes of a block from which on a training step's go back to the system: 8 MB
 # glibc's M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD and M_MMAP_MAX: from what size on, and how
@@ -33,9 +35,28 @@ class PageRelease:
     def __call__(self, column: pa.ChunkedArray) -> None:
         """Note that a column has been read; does nothing where the system is not Linux."""
         self.num_bytes += column.nbytes
-        if self.num_bytes >= BYTES_BETWEEN and sys.platform == "linux":
+        if self.num_bytes >= BYTES_BETWEEN:
             self.num_bytes = 0
             release_pages(column)
+
+
+class ColumnPages:
+    """Counts what is read of one mapped column, here and there, and gives its pages back."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self.column = column
+        self.num_bytes = 0
+
+    def note(self, num_bytes: int) -> None:
+        """Note that so many bytes in a row have been read."""
+        self.num_bytes += max(num_bytes, BYTES_AROUND)
+        if self.num_bytes >= BYTES_BETWEEN:
+            self.num_bytes = 0
+            _release(self._mappings)
+
+    @functools.cached_property
+    def _mappings(self) -> list[tuple[int, int]]:
+        return find_mappings(self.column)
 
 
 def release_pages(column: pa.ChunkedArray) -> int:
@@ -45,14 +66,29 @@ def release_pages(column: pa.ChunkedArray) -> int:
         The size of these files' mappings; 0 for a column that the process made itself, which is
         left alone.
     """
+    return _release(find_mappings(column))
+
+
+def find_mappings(column: pa.ChunkedArray) -> list[tuple[int, int]]:
+    """Return first and last address of the mapped files that a column lies in; [] if in none."""
+    if sys.platform != "linux":
+        return []
     buffers = [buffer for chunk in column.chunks for buffer in chunk.buffers() if buffer]
-    ranges = [(buffer.address, buffer.address + buffer.size) for buffer in buffers]
-    released = 0
-    for first, last in _list_mappings():
-        if any(first <= start and stop <= last and start < stop for start, stop in ranges):
-            is_done = _load_madvise()(first, last - first, DONT_NEED) == 0
-            released += (last - first) * is_done
-    return released
+    starts = np.array([buffer.address for buffer in buffers if buffer.size], dtype=np.uint64)
+    stops = starts + np.array([buffer.size for buffer in buffers if buffer.size], dtype=np.uint64)
+    return [
+        (first, last)
+        for first, last in _list_mappings()
+        if ((starts >= first) & (stops <= last)).any()
+    ]
+
+
+def _release(mappings: list[tuple[int, int]]) -> int:
+    """Give back the pages of mapped files; return the mappings' size."""
+    done = [_load_madvise()(first, last - first, DONT_NEED) == 0 for first, last in mappings]
+    return sum(
+        (last - first) * is_done for (first, last), is_done in zip(mappings, done, strict=True)
+    )
 
 
 def _list_mappings() -> list[tuple[int, int]]:

@@ -151,8 +151,11 @@ def _read_footer(file: str) -> pq.FileMetaData:
 
 
 def _open_parquet(file: str) -> pq.ParquetFile:
-    """Open a file of this disk, mapped, or of the Hub, of which parts are fetched."""
+    """Open a file of this disk or of the Hub, of which parts are fetched.
+
+    None is mapped: what was read of a mapped file counts as this process's memory.
+    """
     if not file.startswith(HUB):
-        return pq.ParquetFile(file, memory_map=True)
+        return pq.ParquetFile(file)
     system = HfFileSystem(endpoint=constants.ENDPOINT)
     return pq.ParquetFile(system.open(file.removeprefix(HUB), "rb", block_size=READ_BYTES))
