@@ -102,8 +102,11 @@ def main(  # noqa: PLR0913 (an argument an option)
         results[name] = growth.measure_growth(clips, gpu=gpu)
         say(growth.format_growth(results[name]))
     if name == "presets":
-        results[name] = recipes.measure_presets(presets, full=full)
-        say(recipes.format_presets(results[name], full=full))
+        results[name] = {}
+        say(recipes.format_heading(full=full))
+        for preset in presets:
+            results[name][preset] = recipes.measure_preset(preset, full=full)
+            say(recipes.format_row(preset, results[name][preset]))
     names = [one for group, own in GROUPS.items() for one in own if name in (group, one, "all")]
     for one in names:
         case = CASES[one].enlarge() if full else CASES[one]

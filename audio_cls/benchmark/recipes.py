@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from audio_cls.benchmark.cases import RECIPES, Recipe
+from audio_cls.benchmark.cases import RECIPES
 from audio_cls.benchmark.compare import ROOT, make_environment
 from audio_cls.benchmark.shapes import write_checkpoint
 from audio_cls.benchmark.sounds import write_clips
@@ -31,17 +31,13 @@ COLUMNS = (
 )
 
 
-def measure_presets(names: tuple[str, ...], *, full: bool) -> dict[str, dict[str, float]]:
-    """Train by each preset: STEPS steps, or with `full` an epoch.
+def measure_preset(name: str, *, full: bool) -> dict[str, float]:
+    """Train by a preset: STEPS steps, or with `full` an epoch.
 
     Returns:
-        Per preset the numbers of `COLUMNS`; an epoch is without its evaluation.
+        The numbers of `COLUMNS`; an epoch is without its evaluation.
     """
-    return {name: _measure(name, RECIPES[name], full=full) for name in names}
-
-
-def _measure(name: str, recipe: Recipe, *, full: bool) -> dict[str, float]:
-    """Train by one preset."""
+    recipe = RECIPES[name]
     train = load_preset(name).values
     clips_per_step = train["batch_size"] * train.get("gradient_accumulation_steps", 1)
     count = recipe.train_clips if full else 2 * STEPS * clips_per_step
@@ -67,17 +63,20 @@ def _measure(name: str, recipe: Recipe, *, full: bool) -> dict[str, float]:
     }
 
 
-def format_presets(found: dict[str, dict[str, float]], *, full: bool) -> str:
-    """Return the table of `measure_presets`."""
+def format_heading(*, full: bool) -> str:
+    """Return the heading of a table of presets, and the table's first lines."""
+    length = "an epoch" if full else f"{STEPS} steps"
     lines = [
-        f"### presets: {'an epoch' if full else f'{STEPS} steps'} of each, random weights in the"
-        " shape of its checkpoint, clips as long as its data set's",
+        f"### presets: {length} of each, random weights in the shape of its checkpoint, clips as"
+        " long as its data set's",
         "",
         "| preset | shape | clips of | " + " | ".join(title for title, *_ in COLUMNS) + " |",
         "|---|---|---|" + "---:|" * len(COLUMNS),
     ]
-    for name, numbers in found.items():
-        own = RECIPES[name]
-        cells = format_cells(numbers, COLUMNS)
-        lines.append(f"| {name} | {own.shape} | {format_span(own.seconds)} {cells}")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
+
+
+def format_row(name: str, numbers: dict[str, float]) -> str:
+    """Return a preset's line of the table."""
+    own = RECIPES[name]
+    return f"| {name} | {own.shape} | {format_span(own.seconds)} {format_cells(numbers, COLUMNS)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -24,20 +26,37 @@ SECONDS_AT_ONCE = 100.0  # of sound in a block of rows
 FEW_BLOCKS = 8  # made before a pool of processes has started
 
 
-def write_clips(folder: Path, split: str, count: int, seconds: tuple[float, float]) -> None:
+def write_clips(
+    folder: Path,
+    split: str,
+    count: int,
+    seconds: tuple[float, float],
+    clips_per_file: int | None = None,
+) -> None:
     """Write FOLDER/SPLIT.parquet: `audio` (16-bit wav) and `label`, the classes in turn.
 
     The same arguments give the same clips. Memory does not grow with their number.
+
+    Args:
+        folder: Made if it is not there.
+        split: Name of the split.
+        count: Number of clips.
+        seconds: Shortest and longest clip.
+        clips_per_file: Cut the file as the Hub does, SPLIT-00000-of-00002.parquet; about so many.
     """
     folder.mkdir(parents=True, exist_ok=True)
     features = Features({"audio": Audio(sampling_rate=RATE), "label": ClassLabel(names=LABELS)})
     schema = features.arrow_schema
-    rows_at_once = max(1, round(SECONDS_AT_ONCE / seconds[1]))
+    rows_at_once = min(count, max(1, round(SECONDS_AT_ONCE / seconds[1])))
     blocks = [range(at, min(count, at + rows_at_once)) for at in range(0, count, rows_at_once)]
-    make = functools.partial(_make_rows, split, count, seconds)
-    with pq.ParquetWriter(folder / f"{split}.parquet", schema) as writer:
-        for rows in _map_in_order(make, blocks):
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    made = _map_in_order(functools.partial(_make_rows, split, count, seconds), blocks)
+    per_file = max(1, clips_per_file // rows_at_once) if clips_per_file else len(blocks)
+    num_files = math.ceil(len(blocks) / per_file)
+    for number in range(num_files):
+        part = f"-{number:05d}-of-{num_files:05d}" if clips_per_file else ""
+        with pq.ParquetWriter(folder / f"{split}{part}.parquet", schema) as writer:
+            for rows in itertools.islice(made, per_file):
+                writer.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
 def _map_in_order(

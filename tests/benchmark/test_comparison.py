@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -23,6 +24,17 @@ def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None
     assert first["label"].to_pylist() == [0, 1, 2, 3, 0, 1, 2, 3, 0]
     sizes = [len(cell["bytes"]) for cell in first["audio"].to_pylist()]
     assert all(44 + 3200 <= size <= 44 + 6402 for size in sizes)
+
+
+def test_clips_in_several_files_are_those_of_one(tmp_path: Path) -> None:
+    seconds = (0.01, sounds.SECONDS_AT_ONCE / 2)  # two clips a block
+    sounds.write_clips(tmp_path / "one", "train", 7, seconds)
+    sounds.write_clips(tmp_path / "cut", "train", 7, seconds, clips_per_file=4)
+    parts = [f"train-0000{n}-of-00002.parquet" for n in range(2)]
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == parts
+    tables = [pq.read_table(tmp_path / "cut" / part) for part in parts]
+    assert [len(table) for table in tables] == [4, 3]
+    assert pa.concat_tables(tables).equals(pq.read_table(tmp_path / "one" / "train.parquet"))
 
 
 def test_many_clips_come_from_all_cores_in_order(tmp_path: Path) -> None:
@@ -132,10 +144,11 @@ def test_a_preset_is_measured_by_steps_and_over_an_epoch(monkeypatch: pytest.Mon
     small = cases.Recipe("tiny", (0.3, 0.3), 64, 8, flags)
     monkeypatch.setitem(recipes.RECIPES, "keyword-spotting", small)
     for full in (False, True):
-        found = recipes.measure_presets(("keyword-spotting",), full=full)
-        (numbers,) = found.values()
+        numbers = recipes.measure_preset("keyword-spotting", full=full)
         assert numbers["clips_per_step"] == 32
         assert all(value > 0 for value in numbers.values())
-        text = recipes.format_presets(found, full=full)
-        assert "| keyword-spotting | tiny | 0.3 s | 32 | " in text
-        assert ("4 steps" in text) != full
+        row = recipes.format_row("keyword-spotting", numbers)
+        assert row.startswith("| keyword-spotting | tiny | 0.3 s | 32 | ")
+        heading = recipes.format_heading(full=full)
+        assert ("4 steps" in heading) != full
+        assert heading.splitlines()[-2].count("|") == row.count("|")
