@@ -19,6 +19,7 @@ from sounds import encode_sound, make_noise, make_table, make_tone
 from audio_cls.config import DataConfig
 from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
 from audio_cls.data.audio import decode_clips
+from audio_cls.data.clips import Clips
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.memory import release_pages
 from audio_cls.data.prepare import PreparedClips
@@ -220,6 +221,27 @@ def test_read_pages_of_a_mapped_file_are_given_back_and_can_be_read_again(tmp_pa
     assert mapped.equals(table["audio"])
     assert release_pages(table["audio"]) == 0  # made here: giving it back would lose it
     assert table["audio"][31].as_py() == bytes([31]) * 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are given back on Linux only")
+def test_memory_does_not_grow_with_the_clips_that_training_has_read(tmp_path: Path) -> None:
+    size, count = 2**18, 256  # samples, clips: 1 MB each
+    wave = pa.field("wave", pa.list_(pa.float32()))
+    with (
+        pa.OSFile(str(tmp_path / "t.arrow"), "wb") as file,
+        pa.ipc.new_stream(file, pa.schema([wave])) as writer,
+    ):
+        for number in range(count):
+            row = pa.array([np.full(size, number, np.float32)], wave.type)
+            writer.write_batch(pa.record_batch([row], names=["wave"]))
+    table, all_rows = Dataset.from_file(str(tmp_path / "t.arrow")), np.arange(count)
+    lengths, ids = np.full(count, size), all_rows.astype(np.str_)
+    clips = Clips(table, all_rows, np.zeros(count, np.int64), ids, lengths, RATE)
+    before, most = read_resident_mb(), 0
+    for number in np.random.default_rng(0).permutation(count):
+        assert (clips.read_wave(int(number), 0, size) == number).all()
+        most = max(most, read_resident_mb())
+    assert most < before + count / 2
 
 
 def read_resident_mb() -> int:
