@@ -27,6 +27,7 @@ from audio_cls.data.leaks import (
     find_duplicates,
     save_duplicates,
 )
+from audio_cls.data.memory import release_pages
 from audio_cls.data.near import (
     NearPair,
     announce_near_pairs,
@@ -121,6 +122,7 @@ def prepare_clips(
     every = Clips(decoded, np.arange(len(wanted)), wanted, ids[wanted], lengths, sampling_rate)
     near_pairs = find_near_pairs({name: place[own] for name, own in good.items()}, every)
     announce_near_pairs(near_pairs)
+    release_pages(decoded.data.column("wave"))  # which lie between the columns read here
     if stream is not None:
         parts["train"] = stream
     return PreparedClips(
