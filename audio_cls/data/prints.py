@@ -101,7 +101,8 @@ def find_alike(
     places = places[compare_prints(prints, places) >= ALIKE]
     likeness = compare(places)
     same = likeness >= SAME
-    return [(*pair, own) for pair, own in zip(places[same].tolist(), likeness[same].tolist())]  # noqa: B905
+    found = zip(places[same].tolist(), likeness[same].tolist(), strict=True)
+    return [(one, two, own) for (one, two), own in found]
 
 
 def summarize_print(own: Print) -> NDArray[np.float32]:
