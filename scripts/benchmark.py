@@ -86,10 +86,8 @@ def main(  # noqa: PLR0913 (an argument an option)
     as_json: bool,
 ) -> None:
     """Measure audio_cls beside transformers' Trainer on this machine."""
-    if name == "growth" and profile:
-        raise click.UsageError(
-            "--profile is of a case's training step, and growth is no such case."
-        )
+    if name in ("growth", "presets") and profile:
+        raise click.UsageError(f"--profile is of a case's training step, and {name} is no case.")
     import torch
 
     from audio_cls.benchmark import compare, growth, measure, recipes, table

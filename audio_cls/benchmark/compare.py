@@ -98,22 +98,22 @@ def start_child(
     folder.mkdir()
     paths = {"output": str(folder / "run"), "result": str(folder / "result.json")}
     (folder / "spec.json").write_text(json.dumps({**spec, **paths}), "utf-8")
-    env = make_environment(cache or folder / "cache")
-    command = [sys.executable, "-m", module, str(folder / "spec.json")]
-    subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=sys.stderr)
+    run_python("-m", module, str(folder / "spec.json"), cache=cache or folder / "cache")
     found: dict[str, Any] = json.loads(Path(paths["result"]).read_text("utf-8"))
     return found
 
 
-def make_environment(cache: Path) -> dict[str, str]:
-    """Return the environment of a process that is measured: offline, all cores, these caches."""
-    return {
+def run_python(*arguments: str, cache: Path) -> None:
+    """Run what is measured in a process of its own: offline, on all cores, with these caches."""
+    env = {
         **{name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
         "HF_HOME": str(cache),
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
+    command = [sys.executable, *arguments]
+    subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=sys.stderr)
 
 
 def _add_rates(

@@ -11,7 +11,7 @@ from audio_cls.benchmark.cases import Case
 from audio_cls.benchmark.compare import start_child
 from audio_cls.benchmark.shapes import write_checkpoint
 from audio_cls.benchmark.sounds import write_clips
-from audio_cls.benchmark.table import format_cells
+from audio_cls.benchmark.table import format_cells, format_titles
 
 SECONDS = (0.1, 0.1)
 BATCH_SIZE = 64
@@ -80,8 +80,7 @@ def format_growth(rows: list[dict[str, float]]) -> str:
     lines = [
         f"### growth: an epoch of a tiny network, {BATCH_SIZE} clips of {SECONDS[0]:g} s a step",
         "",
-        "| " + " | ".join(title for title, *_ in COLUMNS) + " |",
-        "|" + "---:|" * len(COLUMNS),
+        *format_titles(COLUMNS),
     ]
     lines += [format_cells(row, COLUMNS) for row in rows]
     return "\n".join([*lines, ""])

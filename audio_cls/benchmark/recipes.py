@@ -8,17 +8,15 @@ seconds and memory are told.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from audio_cls.benchmark.cases import RECIPES
-from audio_cls.benchmark.compare import ROOT, make_environment
+from audio_cls.benchmark.compare import run_python
 from audio_cls.benchmark.shapes import write_checkpoint
 from audio_cls.benchmark.sounds import write_clips
-from audio_cls.benchmark.table import format_cells, format_span
+from audio_cls.benchmark.table import format_cells, format_span, format_titles
 from audio_cls.presets import load_preset
 
 STEPS = 4
@@ -47,14 +45,13 @@ def measure_preset(name: str, *, full: bool) -> dict[str, float]:
         write_clips(folder / "data", "train", count, recipe.seconds)
         write_clips(folder / "data", "validation", recipe.eval_clips if full else 8, recipe.seconds)
         write_checkpoint(recipe.shape, folder / "checkpoint")
-        command = [
-            *(sys.executable, "scripts/train.py", "--preset", name, *recipe.flags, *length),
+        run_python(
+            *("scripts/train.py", "--preset", name, *recipe.flags, *length),
             *("--dataset", str(folder / "data"), "--label-column", "label"),
             *("--model", str(folder / "checkpoint"), "--test-split", "validation"),
             *("--output-dir", str(folder / "run"), "--log", "quiet"),
-        ]
-        env = make_environment(folder / "cache")
-        subprocess.run(command, env=env, cwd=ROOT, check=True, stdout=sys.stderr)
+            cache=folder / "cache",
+        )
         timing: dict[str, Any] = json.loads((folder / "run" / "results.json").read_text())["timing"]
     return {
         **{key: timing[key] for _, key, _ in COLUMNS if key in timing},
@@ -70,8 +67,7 @@ def format_heading(*, full: bool) -> str:
         f"### presets: {length} of each, random weights in the shape of its checkpoint, clips as"
         " long as its data set's",
         "",
-        "| preset | shape | clips of | " + " | ".join(title for title, *_ in COLUMNS) + " |",
-        "|---|---|---|" + "---:|" * len(COLUMNS),
+        *format_titles(COLUMNS, "preset", "shape", "clips of"),
     ]
     return "\n".join(lines)
 

@@ -41,8 +41,7 @@ def format_result(name: str, result: dict[str, Any]) -> str:
         f" of {format_span(case['seconds'])}, {case['epochs']} epochs,"
         f" frozen: {case['freeze']}{sorting}",
         "",
-        "| | " + " | ".join(title for title, *_ in COLUMNS) + " |",
-        "|---|" + "---:|" * len(COLUMNS),
+        *format_titles(COLUMNS, ""),
     ]
     for key, run in result["contenders"].items():
         lines.append(f"| {CONTENDERS[key]} {format_cells(run, COLUMNS)}")
@@ -64,6 +63,13 @@ def format_span(seconds: Sequence[float]) -> str:
     """Return the shortest and the longest duration in words."""
     low, high = seconds
     return f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
+
+
+def format_titles(columns: Sequence[tuple[str, str, str]], *before: str) -> list[str]:
+    """Return a table's first two lines: columns of words, then those of numbers, to the right."""
+    titles = "".join(f"| {title} " if title else "| " for title in before)
+    numbers = " | ".join(title for title, *_ in columns)
+    return [f"{titles}| {numbers} |", "|" + "---|" * len(before) + "---:|" * len(columns)]
 
 
 def format_cells(numbers: dict[str, float], columns: Sequence[tuple[str, str, str]]) -> str:

@@ -26,32 +26,40 @@ KEEP_SMALL = {-1: -1, -2: 2**24, -3: LARGE, -4: 2**16}
 RETURN = {-1: 2**17, -2: 2**17, -3: 2**20, -4: 2**16}  # about its defaults
 
 
-class PageRelease:
-    """Counts what is read of mapped columns, and gives their pages back now and then."""
+class _Meter:
+    """Counts the bytes that were read of mapped files."""
 
     def __init__(self) -> None:
         self.num_bytes = 0
 
+    def is_full(self, num_bytes: int) -> bool:
+        """Count so many more; tell whether it is time to give pages back, and begin anew."""
+        self.num_bytes += num_bytes
+        if self.num_bytes < BYTES_BETWEEN:
+            return False
+        self.num_bytes = 0
+        return True
+
+
+class PageRelease(_Meter):
+    """Gives the pages of mapped columns back now and then while they are read one by one."""
+
     def __call__(self, column: pa.ChunkedArray) -> None:
         """Note that a column has been read; does nothing where the system is not Linux."""
-        self.num_bytes += column.nbytes
-        if self.num_bytes >= BYTES_BETWEEN:
-            self.num_bytes = 0
+        if self.is_full(column.nbytes):
             release_pages(column)
 
 
-class ColumnPages:
-    """Counts what is read of one mapped column, here and there, and gives its pages back."""
+class ColumnPages(_Meter):
+    """Gives the pages of one mapped column back now and then while it is read here and there."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
+        super().__init__()
         self.column = column
-        self.num_bytes = 0
 
     def note(self, num_bytes: int) -> None:
         """Note that so many bytes in a row have been read."""
-        self.num_bytes += max(num_bytes, BYTES_AROUND)
-        if self.num_bytes >= BYTES_BETWEEN:
-            self.num_bytes = 0
+        if self.is_full(max(num_bytes, BYTES_AROUND)):
             _release(self._mappings)
 
     @functools.cached_property
@@ -85,10 +93,8 @@ def find_mappings(column: pa.ChunkedArray) -> list[tuple[int, int]]:
 
 def _release(mappings: list[tuple[int, int]]) -> int:
     """Give back the pages of mapped files; return the mappings' size."""
-    done = [_load_madvise()(first, last - first, DONT_NEED) == 0 for first, last in mappings]
-    return sum(
-        (last - first) * is_done for (first, last), is_done in zip(mappings, done, strict=True)
-    )
+    sizes = [(first, last - first) for first, last in mappings]
+    return sum(size for first, size in sizes if _load_madvise()(first, size, DONT_NEED) == 0)
 
 
 def _list_mappings() -> list[tuple[int, int]]:

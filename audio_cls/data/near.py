@@ -96,7 +96,7 @@ def _compare_rows(pairs: Pairs, every: Clips) -> NDArray[np.float64]:
     if num_processes <= 1:
         return _compare_batch(pairs, every)
     found = Dataset.from_dict({"pair": pairs}).map(
-        lambda pairs: {"likeness": _compare_batch(np.array(pairs), every)},
+        lambda some: {"likeness": _compare_batch(np.array(some), every)},
         batched=True,
         input_columns="pair",
         remove_columns="pair",

@@ -185,7 +185,7 @@ class Stage(torch.autograd.Function):
             if not heard.requires_grad:
                 continue
             wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            slopes = kernel.spread(grad, heard[..., 0].numel()).view_as(heard)
+            slopes = kernel.spread(grad, len(heard) * block.length).view_as(heard)
             found = list(torch.autograd.grad(heard, wanted, slopes))
             if d_rows is not None:
                 block.add_rows(found.pop(0), d_rows)
@@ -216,9 +216,10 @@ class Block:
         return param[self.clips] if param.ndim == 3 else param
 
     def take_rows(self, rows: Tensor) -> Tensor:
-        """Copy the rows seen of (B, T, C): (B', length, C)."""
+        """Return the rows seen of (B, T, C), (B', length, C), copied only where it must be."""
         own = rows[self.clips, self.seen]
-        return functional.pad(own, (0, 0, 0, self.length - own.shape[1])).contiguous()
+        missing = self.length - own.shape[1]  # padding by nothing would be a copy, too
+        return functional.pad(own, (0, 0, 0, missing)) if missing else own.contiguous()
 
     def add_rows(self, new: Tensor, total: Tensor) -> None:
         """Add what `take_rows` would give to where it lies in (B, T, C)."""
@@ -231,20 +232,20 @@ class Block:
         if len(heard) == 1:
             self.kernel.convolve(heard, own)
             return
-        step = self.length // self.kernel.stride
-        made = heard.new_empty(1, len(heard) * step, own.shape[2])
+        made = heard.new_empty(len(heard), self.length // self.kernel.stride, own.shape[2])
         num_frames = self.kernel.count_frames(len(heard) * self.length)
-        self.kernel.convolve(heard.view(1, -1, heard.shape[2]), made[:, :num_frames])
-        own.copy_(made.view(len(heard), step, -1)[:, : own.shape[1]])
+        in_a_row = made.view(1, -1, own.shape[2])[:, :num_frames]
+        self.kernel.convolve(heard.view(1, -1, heard.shape[2]), in_a_row)
+        own.copy_(made[:, : own.shape[1]])
 
     def take_frames(self, grad: Tensor) -> Tensor:
         """Copy the frames of (B, F, O) in sequence, (1, F', O), zero where they are no one's."""
         own = grad[self.clips, self.frames]
         if len(own) == 1:
             return own.contiguous()
-        step = self.length // self.kernel.stride
         num_frames = self.kernel.count_frames(len(own) * self.length)
-        filled = functional.pad(own, (0, 0, 0, step - own.shape[1]))
+        missing = self.length // self.kernel.stride - own.shape[1]
+        filled = functional.pad(own, (0, 0, 0, missing))
         return filled.reshape(1, -1, own.shape[2])[:, :num_frames]
 
 
