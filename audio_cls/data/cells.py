@@ -19,6 +19,7 @@ from datasets import ClassLabel, Dataset, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.data.found import AUDIO_SUFFIXES
+from audio_cls.data.mapped import copy_columns
 from audio_cls.errors import DatasetError
 
 Names = tuple[str, ...]
@@ -87,7 +88,7 @@ def make_cell_reader(
 def _read_column(splits: Mapping[str, Dataset], column: str) -> dict[str, list[Any]]:
     """Return the cells of each split; nothing for each clip of one without the column."""
     return {
-        split: table.with_format(None)[column][:]
+        split: copy_columns(table, [column])[column].to_pylist()
         if column in table.features
         else [None] * len(table)
         for split, table in splits.items()
@@ -114,15 +115,15 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
     known: dict[Names, Names] = {}  # so that equal tuples are one object
     clips, is_bare = {}, {}
     for split, cells in _read_column(splits, column).items():
-        own = []
-        is_bare[split] = np.zeros(len(cells), dtype=np.bool_)
-        for row, cell in enumerate(cells):
-            is_bare[split][row] = not _split_cell(cell, separator)
+        kinds = [tuple(cell) if isinstance(cell, list) else cell for cell in cells]
+        found: dict[Any, tuple[Names, bool]] = {}  # every cell that there is, read once
+        for kind, count in Counter(kinds).items():
+            cell = list(kind) if isinstance(kind, tuple) else kind
             read, problem = reader(cell)
-            if problem:
-                faults[problem] += 1
-            own.append(known.setdefault(read, read))
-        clips[split] = own
+            faults.update({problem: count} if problem else {})
+            found[kind] = known.setdefault(read, read), not _split_cell(cell, separator)
+        clips[split] = [found[kind][0] for kind in kinds]
+        is_bare[split] = np.array([found[kind][1] for kind in kinds], dtype=np.bool_)
     if isinstance(inner, ClassLabel):
         order = tuple(inner.names)
     else:

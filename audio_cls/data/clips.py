@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import Hertz
 from audio_cls.data.audio import Wave
-from audio_cls.data.memory import ColumnPages
+from audio_cls.data.mapped import MappedRows
 from audio_cls.data.windows import cut_wave
 
 Label = int | NDArray[np.float32]  # one id, or what there is of each label, (L,)
@@ -48,13 +48,9 @@ class Clips:
 
         Past its end, the clip begins again. Memory does not grow with what has been read.
         """
-        begins, chunks, pages = self._waves
-        row = int(self.rows[number])
-        place = int(np.searchsorted(begins, row, side="right")) - 1
-        samples, offsets = chunks[place]
-        begin, end = offsets[row - begins[place] : row - begins[place] + 2]
-        wave = cut_wave(samples[begin:end], start, stop)
-        pages.note(wave.nbytes)
+        waves = self._waves
+        wave = cut_wave(waves[int(self.rows[number])], start, stop)
+        waves.pages.note(wave.nbytes)
         return wave
 
     def find_partner(self, number: int, drawn: int) -> int:
@@ -62,19 +58,8 @@ class Clips:
         return drawn
 
     @functools.cached_property
-    def _waves(
-        self,
-    ) -> tuple[NDArray[np.int64], list[tuple[Wave, NDArray[np.int32]]], ColumnPages]:
-        """Return the first row of each chunk of the table, the chunks' samples and offsets, pages.
-
-        The samples are views of the memory-mapped file: nothing is read yet.
-        """
-        table = self.table.flatten_indices() if self.table._indices is not None else self.table
-        column = table.data.column("wave")
-        chunks = [chunk for chunk in column.chunks if len(chunk)]
-        begins = np.cumsum([0, *(len(chunk) for chunk in chunks)])[:-1]
-        views = [(chunk.values.to_numpy(), chunk.offsets.to_numpy()) for chunk in chunks]
-        return begins, views, ColumnPages(column)
+    def _waves(self) -> MappedRows:
+        return MappedRows(self.table, "wave")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the views out when a loader process is sent the clips: it maps the file itself."""

@@ -10,7 +10,8 @@ import logging
 from collections import Counter
 
 import numpy as np
-from datasets import Dataset
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
@@ -22,12 +23,12 @@ logger = logging.getLogger(__name__)
 
 
 def find_faults(
-    decoded: Dataset, ids: NDArray[np.str_], sampling_rate: Hertz, cfg: DataConfig
+    notes: pa.Table, ids: NDArray[np.str_], sampling_rate: Hertz, cfg: DataConfig
 ) -> dict[str, str]:
     """List the clips that cannot be used.
 
     Args:
-        decoded: Table of `decode_clips`, N rows.
+        notes: What `read_notes` returns, N rows.
         ids: Names of the clips, shape (N,).
         sampling_rate: Rate of the waves in Hz.
         cfg: `min_clip_seconds` and `drop_silent`.
@@ -35,12 +36,17 @@ def find_faults(
     Returns:
         Clip id -> reason, after which details may follow a colon.
     """
-    lengths, peaks = np.array(decoded["num_samples"][:]), np.array(decoded["peak"][:])
-    texts = np.array([text or "" for text in decoded["fault"][:]], dtype=object)
+    lengths, peaks = notes["num_samples"].to_numpy(), notes["peak"].to_numpy()
+    told = pc.greater(pc.binary_length(notes["fault"]), 0).fill_null(fill_value=False).to_numpy()
     shortest = cfg.min_clip_seconds * sampling_rate
-    for row in np.flatnonzero((texts == "") & ((lengths < shortest) | (peaks < SILENT_PEAK))):
-        texts[row] = name_fault(int(lengths[row]), float(peaks[row]), sampling_rate, cfg)
-    return {str(ids[row]): texts[row] for row in np.flatnonzero(texts != "")}
+    faults = {}
+    for row in np.flatnonzero(told | (lengths < shortest) | (peaks < SILENT_PEAK)).tolist():
+        fault = notes["fault"][row].as_py() or name_fault(
+            int(lengths[row]), float(peaks[row]), sampling_rate, cfg
+        )
+        if fault:
+            faults[str(ids[row])] = fault
+    return faults
 
 
 def name_fault(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataConfig) -> str:

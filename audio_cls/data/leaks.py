@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 from huggingface_hub import HfApi, metadata_load
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
@@ -46,9 +48,26 @@ class Duplicate:
         return self.split != self.same_as_split
 
 
+def number_sounds(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Number the sounds of clips by their hashes: equal sounds share a number, -1 is no sound.
+
+    >>> number_sounds(pa.chunked_array([["x", "y", "", "x"]])).tolist()
+    [0, 1, -1, 0]
+    """
+    numbers = pc.index_in(hashes, hashes.unique()).to_numpy().astype(np.int64)
+    return np.where(pc.equal(hashes, "").to_numpy(), -1, numbers)
+
+
+def line_up(parts: Mapping[str, Rows]) -> tuple[Rows, NDArray[np.int64]]:
+    """Return all splits' rows, those that keep a sound first, and each one's KEEPING_ORDER."""
+    given = [(place, parts[split]) for place, split in enumerate(KEEPING_ORDER) if split in parts]
+    rows = np.concatenate([own for _, own in given])
+    return rows, np.repeat([place for place, _ in given], [len(own) for _, own in given])
+
+
 def find_duplicates(
     parts: Mapping[str, Rows],
-    hashes: NDArray[np.str_],
+    sounds: NDArray[np.int64],
     ids: NDArray[np.str_],
     labels: NDArray[np.int64] | NDArray[np.float32],
 ) -> list[Duplicate]:
@@ -56,22 +75,23 @@ def find_duplicates(
 
     Args:
         parts: Split -> rows of the three arrays below; one row may be in validation and test.
-        hashes: Hash of each row's sound, empty for none.
+        sounds: Number of each row's sound, -1 for none.
         ids: Id of each row.
         labels: Class of each row, or its marks (L,).
     """
-    first: dict[str, tuple[int, str]] = {}
-    found = []
-    for split in KEEPING_ORDER:
-        for row in parts.get(split, ()):
-            if not hashes[row]:
-                continue
-            kept, kept_split = first.setdefault(str(hashes[row]), (int(row), split))
-            if kept != row:
-                same_label = bool(np.array_equal(labels[row], labels[kept]))
-                duplicate = Duplicate(str(ids[row]), split, str(ids[kept]), kept_split, same_label)
-                found.append(duplicate)
-    return found
+    rows, orders = line_up(parts)
+    is_heard = sounds[rows] >= 0
+    rows, orders = rows[is_heard], orders[is_heard]
+    _, first, kinds = np.unique(sounds[rows], return_index=True, return_inverse=True)
+    kept = first[kinds]  # place where each one's sound is met first
+    return [
+        Duplicate(
+            str(ids[rows[place]]), KEEPING_ORDER[orders[place]],
+            str(ids[rows[kept[place]]]), KEEPING_ORDER[orders[kept[place]]],
+            bool(np.array_equal(labels[rows[place]], labels[rows[kept[place]]])),
+        )
+        for place in np.flatnonzero(rows[kept] != rows).tolist()
+    ]  # fmt: skip
 
 
 def drop_duplicates(

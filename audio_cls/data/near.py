@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 
 from audio_cls.data.audio import Wave
 from audio_cls.data.clips import Clips
-from audio_cls.data.cuts import Rows
-from audio_cls.data.leaks import KEEPING_ORDER
+from audio_cls.data.cuts import Rows, hash_rows
+from audio_cls.data.leaks import KEEPING_ORDER, line_up
+from audio_cls.data.mapped import MappedRows
 from audio_cls.data.prints import BANDS, Pairs, Print, compare_waves, find_alike
 
 VERSION = 2  # raise it when another way of comparing finds other pairs
@@ -47,47 +49,62 @@ class NearPair:
         return self.split != self.like_split
 
 
-def find_near_pairs(parts: Mapping[str, Rows], every: Clips) -> list[NearPair]:
+def find_near_pairs(
+    parts: Mapping[str, Rows], every: Clips, sounds: NDArray[np.int64]
+) -> list[NearPair]:
     """List the near duplicates among clips that are not exact ones.
 
     Args:
         parts: Split -> rows of the decoded table; one row may be in validation and test.
         every: All of that table.
+        sounds: Number of the sound of each of its rows, -1 for none.
     """
-    split_of: dict[int, str] = {}
-    hashes = every.table["hash"][:]
-    seen = set()
-    for split in KEEPING_ORDER:
-        for row in parts.get(split, ()):
-            if hashes[row] and hashes[row] not in seen:
-                seen.add(hashes[row])
-                split_of[int(row)] = split
-    rows = sorted(split_of)
+    rows, orders = line_up(parts)
+    _, first = np.unique(np.where(sounds[rows] < 0, -1, sounds[rows]), return_index=True)
+    first = first[sounds[rows[first]] >= 0]
+    first = first[np.argsort(rows[first])]
+    rows, orders = rows[first], orders[first]
     pairs = _find_once(rows, every)
     return [
         NearPair(
-            str(every.ids[rows[one]]), split_of[rows[one]],
-            str(every.ids[rows[two]]), split_of[rows[two]], round(likeness, 4),
+            str(every.ids[rows[one]]), KEEPING_ORDER[orders[one]],
+            str(every.ids[rows[two]]), KEEPING_ORDER[orders[two]], round(likeness, 4),
         )
         for one, two, likeness in pairs
     ]  # fmt: skip
 
 
-def _find_once(rows: list[int], every: Clips) -> list[tuple[int, int, float]]:
+def _find_once(rows: Rows, every: Clips) -> list[tuple[int, int, float]]:
     """Compare the clips, or read what was found where that was done before. Writes a cache."""
-    key = f"{every.table._fingerprint}/{rows}/{VERSION}"
+    key = f"{every.table._fingerprint}/{hash_rows(rows)}/{VERSION}"
     name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     cache = Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "near" / name
     if cache.is_file():
         return [(one, two, likeness) for one, two, likeness in json.loads(cache.read_text())]
-    texts = every.table.select_columns(["print"]).select(rows)["print"][:] if rows else []
-    prints = [read_print(text) for text in texts]
-    pairs = find_alike(prints, lambda places: _compare_rows(np.array(rows)[places], every))
+    prints = _Prints(MappedRows(every.table, "print"), rows)
+    pairs = find_alike(prints, lambda places: _compare_rows(rows[places], every))
     cache.parent.mkdir(parents=True, exist_ok=True)
     part = cache.with_suffix(f".{os.getpid()}")
     part.write_text(json.dumps(pairs))
     part.replace(cache)
     return pairs
+
+
+class _Prints(Sequence[Print]):
+    """The pictures of some rows of the decoded table, each read when it is looked at."""
+
+    def __init__(self, texts: MappedRows, rows: Rows) -> None:
+        self.texts, self.rows = texts, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: Any) -> Any:  # noqa: ANN401 (a picture, but for a slice)
+        if isinstance(place, slice):
+            return _Prints(self.texts, self.rows[place])
+        text = self.texts[int(self.rows[place])]
+        self.texts.pages.note(text.nbytes)
+        return read_print(text)
 
 
 def _compare_rows(pairs: Pairs, every: Clips) -> NDArray[np.float64]:
@@ -117,7 +134,7 @@ def _compare_batch(pairs: Pairs, every: Clips) -> NDArray[np.float64]:
     return compare_waves(read_wave, every.sampling_rate, pairs)
 
 
-def read_print(text: bytes) -> Print:
+def read_print(text: bytes | NDArray[np.uint8]) -> Print:
     """Return the picture that bytes hold, (F, BANDS)."""
     return np.frombuffer(text, np.uint8).reshape(-1, BANDS)
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets
+from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.audio import decode_clips
+from audio_cls.data.audio import decode_clips, read_notes
 from audio_cls.data.batches import Clips
-from audio_cls.data.cuts import cap_rows
+from audio_cls.data.cuts import cap_rows, hash_rows
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.labels import Labels
 from audio_cls.data.leaks import (
@@ -25,6 +24,7 @@ from audio_cls.data.leaks import (
     announce_duplicates,
     drop_duplicates,
     find_duplicates,
+    number_sounds,
     save_duplicates,
 )
 from audio_cls.data.memory import release_pages
@@ -69,9 +69,8 @@ class PreparedClips:
         """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv."""
         (folder / "splits").mkdir(exist_ok=True)
         for role, clips in self.items():
-            (folder / "splits" / f"{role}.txt").write_text(
-                "".join(f"{clip}\n" for clip in clips.ids), "utf-8"
-            )
+            with (folder / "splits" / f"{role}.txt").open("w", encoding="utf-8") as file:
+                file.writelines(f"{clip}\n" for clip in clips.ids)
         with (folder / "bad_audio.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "reason"])
@@ -93,9 +92,11 @@ def prepare_clips(
         name: cap_rows(own, pool.marks, limits.get(name, cfg.max_eval_samples), cfg.split_seed)
         for name, own in splits.items()
     }
-    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
-    table, ids = concatenate_datasets(sounds), pool.ids
-    wanted = np.unique(np.concatenate(list(rows.values())))
+    columns = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+    table, ids = concatenate_datasets(columns), pool.ids
+    is_wanted = np.zeros(len(ids), dtype=np.bool_)
+    is_wanted[np.concatenate(list(rows.values()))] = True
+    wanted = np.flatnonzero(is_wanted)
     key = source.content_key
     if len(wanted) < len(table):
         table = table.select(wanted)
@@ -105,12 +106,16 @@ def prepare_clips(
     decode_seconds = time.perf_counter() - started
     place = np.full(len(ids), -1)
     place[wanted] = np.arange(len(wanted))  # row of the pool -> row of `decoded`
-    lengths = np.array(decoded["num_samples"][:])
-    faults = find_faults(decoded, ids[wanted], sampling_rate, cfg)
+    notes = read_notes(decoded)
+    own_ids = ids if len(wanted) == len(ids) else ids[wanted]
+    lengths: NDArray[np.int64] = notes["num_samples"].to_numpy()
+    sounds = number_sounds(notes["hash"])
+    faults = find_faults(notes, own_ids, sampling_rate, cfg)
     check_faults(faults, len(wanted), cfg)
-    is_good = np.array([ids[row] not in faults for row in wanted])
+    is_good = np.array([not faults or name not in faults for name in own_ids])
+    del notes
     good = {name: own[is_good[place[own]]] for name, own in rows.items()}
-    good, duplicates = _find_repeats(good, place, decoded, pool, cfg)
+    good, duplicates = _find_repeats(good, np.append(sounds, -1)[place], pool, cfg)
     stream = pool.stream and dataclasses.replace(pool.stream, sampling_rate=sampling_rate)
     _check_splits({n: own for n, own in good.items() if n != "train" or not stream}, faults)
     parts: dict[str, Any] = {
@@ -119,8 +124,8 @@ def prepare_clips(
         )
         for name, own in good.items()
     }
-    every = Clips(decoded, np.arange(len(wanted)), wanted, ids[wanted], lengths, sampling_rate)
-    near_pairs = find_near_pairs({name: place[own] for name, own in good.items()}, every)
+    every = Clips(decoded, np.arange(len(wanted)), wanted, own_ids, lengths, sampling_rate)
+    near_pairs = find_near_pairs({name: place[own] for name, own in good.items()}, every, sounds)
     announce_near_pairs(near_pairs)
     release_pages(decoded.data.column("wave"))  # which lie between the columns read here
     if stream is not None:
@@ -200,18 +205,11 @@ def _check_splits(rows: dict[str, NDArray[np.int64]], faults: dict[str, str]) ->
 
 def _find_repeats(
     rows: dict[str, NDArray[np.int64]],
-    place: NDArray[np.int64],
-    decoded: Dataset,
+    sounds: NDArray[np.int64],
     pool: Pool,
     cfg: DataConfig,
 ) -> tuple[dict[str, NDArray[np.int64]], list[Duplicate]]:
     """Look for clips that sound the same, say so, and leave them out if that was asked for."""
-    hashes = np.array([*decoded["hash"][:], ""])[place]  # place -1: not decoded
-    duplicates = find_duplicates(rows, hashes, pool.ids, pool.marks)
+    duplicates = find_duplicates(rows, sounds, pool.ids, pool.marks)
     announce_duplicates(duplicates, are_dropped=cfg.deduplicate)
     return drop_duplicates(rows, pool.ids, duplicates) if cfg.deduplicate else rows, duplicates
-
-
-def hash_rows(rows: NDArray[np.int64]) -> str:
-    """Return a short key of a selection of rows."""
-    return hashlib.sha256(np.ascontiguousarray(rows, dtype=np.int64).tobytes()).hexdigest()[:16]

@@ -52,6 +52,8 @@ SAME = 0.95  # correlation of waves from which two clips are near duplicates
 MOST_LAG = 16  # of these, that one picture is moved along the other: half a second
 NEIGHBOURS = 8  # compared with each clip
 SUMMARY_SIZE = 12  # dimensions of the tree
+MOST_FITTED = 2**16  # pictures whose summaries choose these dimensions
+ROWS_AT_ONCE = 2**14  # of summaries: 3 MB
 CELLS_AT_ONCE = 2**18  # of products of frames: 2 MB
 PAIRS_AT_ONCE = 16  # of waves; 3 seconds of each take 25 MB
 FEWEST_FRAMES = 5  # 0.13 s: of a shorter sound there is no picture to speak of
@@ -84,25 +86,38 @@ def find_alike(
     Returns:
         Two places in `prints`, the smaller first, and the correlation of their waves.
     """
-    rows = [row for row, own in enumerate(prints) if len(own) >= FEWEST_FRAMES]
+    rows = np.flatnonzero([len(own) >= FEWEST_FRAMES for own in prints])
     if len(rows) < 2:
         return []
-    summaries = np.stack([summarize_print(prints[row]) for row in rows])
-    size = min(SUMMARY_SIZE, *summaries.shape)
-    points = PCA(size, random_state=0).fit_transform(summaries)
-    _, near = KDTree(points).query(points, k=min(NEIGHBOURS + 1, len(rows)))
-    pairs = {
-        (min(place, int(other)), max(place, int(other)))
-        for place, own in enumerate(near)
-        for other in own
-        if other != place
-    }
-    places = np.array(rows)[np.array(sorted(pairs))]  # (P, 2)
+    places = rows[_find_neighbours(_place_prints(prints, rows))]
     places = places[compare_prints(prints, places) >= ALIKE]
     likeness = compare(places)
     same = likeness >= SAME
     found = zip(places[same].tolist(), likeness[same].tolist(), strict=True)
     return [(one, two, own) for (one, two), own in found]
+
+
+def _place_prints(prints: Sequence[Print], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Place pictures so that like ones are near: their summaries' main directions, (R, D)."""
+    summaries = np.empty((len(rows), 3 * BANDS), np.float32)
+    for summary, row in zip(summaries, rows.tolist(), strict=True):
+        summary[:] = summarize_print(prints[row])
+    size = min(SUMMARY_SIZE, *summaries.shape)
+    main = PCA(size, random_state=0).fit(summaries[:: -(-len(rows) // MOST_FITTED)])
+    blocks = np.array_split(summaries, -(-len(rows) // ROWS_AT_ONCE))
+    return np.concatenate([main.transform(block) for block in blocks])
+
+
+def _find_neighbours(points: NDArray[np.float32]) -> Pairs:
+    """Pair every point with its nearest ones; each pair once, in order, the smaller place first."""
+    tree, count = KDTree(points), len(points)
+    blocks = []
+    for first in range(0, count, ROWS_AT_ONCE):
+        own = np.arange(first, min(first + ROWS_AT_ONCE, count))[:, None]
+        near = tree.query(points[own[:, 0]], k=min(NEIGHBOURS + 1, count), return_distance=False)
+        pairs = np.minimum(own, near) * count + np.maximum(own, near)
+        blocks.append(np.unique(pairs[own != near]))
+    return np.stack(np.divmod(np.unique(np.concatenate(blocks)), count), axis=1)
 
 
 def summarize_print(own: Print) -> NDArray[np.float32]:

@@ -6,11 +6,10 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.audio import decode_clips
+from audio_cls.data.audio import decode_clips, read_notes
 from audio_cls.data.clips import Clips
-from audio_cls.data.cuts import Rows, cap_rows
+from audio_cls.data.cuts import Rows, cap_rows, hash_rows
 from audio_cls.data.faults import check_faults, find_faults
-from audio_cls.data.prepare import hash_rows
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool
 from audio_cls.errors import DatasetError, list_names
@@ -34,12 +33,13 @@ def prepare_split(
     table = concatenate_datasets(sounds).select(own)
     key = f"{source.content_key}/{hash_rows(own)}"
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
-    faults = find_faults(decoded, pool.ids[own], sampling_rate, cfg)
+    notes = read_notes(decoded)
+    faults = find_faults(notes, pool.ids[own], sampling_rate, cfg)
     check_faults(faults, len(own), cfg)
     kept = np.flatnonzero([name not in faults for name in pool.ids[own]])
     if len(kept) == 0:
         raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")
-    lengths = np.array(decoded["num_samples"][:])[kept]
+    lengths = notes["num_samples"].to_numpy()[kept]
     row = own[kept]
     clips = Clips(decoded, kept, pool.marks[row], pool.ids[row], lengths, sampling_rate)
     return clips, faults

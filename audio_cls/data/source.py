@@ -18,6 +18,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.folder import read_file, read_folder
 from audio_cls.data.found import TABLE_SUFFIXES, Found
 from audio_cls.data.keywords import describe_spotting, is_spotting, spot_keywords
+from audio_cls.data.memory import release_pages
 from audio_cls.data.remote import HubPlace, is_remote, parse_hub_place, read_hub_place, read_url
 from audio_cls.data.repository import read_repository
 from audio_cls.data.shards import Shards
@@ -61,6 +62,8 @@ def load_source(cfg: DataConfig) -> Source:
     key = f"{found.key or found.revision}/{found.config}/{column}"
     if is_spotting(cfg):
         splits, key = spot_keywords(splits, column, cfg), f"{key}/{describe_spotting(cfg)}"
+    for table in splits.values():
+        release_pages(table.data.column(column))  # that were mapped while the files were opened
     return Source(
         id=cfg.dataset if is_local else name,
         name=name,

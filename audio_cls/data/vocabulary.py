@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -45,7 +46,11 @@ def choose_names(cells: Cells, cfg: DataConfig) -> Cells:
 
 def count_clips(cells: Cells) -> Counter[str]:
     """Count the clips of each class over all splits."""
-    return Counter(name for clips in cells.clips.values() for names in clips for name in names)
+    together = Counter(itertools.chain.from_iterable(cells.clips.values()))
+    counts: Counter[str] = Counter()
+    for names, count in together.items():
+        counts.update(dict.fromkeys(names, count))
+    return counts
 
 
 def check_known(

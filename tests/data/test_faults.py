@@ -18,7 +18,7 @@ from sounds import encode_sound, make_noise, make_table, make_tone
 
 from audio_cls.config import DataConfig
 from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
-from audio_cls.data.audio import decode_clips
+from audio_cls.data.audio import decode_clips, read_notes
 from audio_cls.data.clips import Clips
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.memory import release_pages
@@ -29,9 +29,9 @@ RATE = 16_000
 FAULTS = {"a": "unreadable: no sound", "b": "unreadable: nothing", "c": "silent"}
 
 
-def decode(clips: list[bytes | None], key: str) -> tuple[Dataset, np.ndarray]:
-    """Return decoded clips and their ids."""
-    return decode_clips(make_table(clips), "audio", RATE, key), np.array(
+def decode(clips: list[bytes | None], key: str) -> tuple[pa.Table, np.ndarray]:
+    """Return what is noted of decoded clips, and their ids."""
+    return read_notes(decode_clips(make_table(clips), "audio", RATE, key)), np.array(
         [f"clip-{number}" for number in range(len(clips))]
     )
 
@@ -138,7 +138,7 @@ def check_broken_clips(num_clips: int) -> dict[str, str]:
     cfg = DataConfig(drop_silent=True, max_clip_seconds=2.0)
     decoded = decode_clips(make_table(clips), "audio", RATE, f"broken-{num_clips}", 2.0)
     ids = np.array([str(number) for number in range(num_clips)])
-    faults = find_faults(decoded, ids, RATE, cfg)
+    faults = find_faults(read_notes(decoded), ids, RATE, cfg)
     found = {int(clip): text.split(":")[0] for clip, text in faults.items()}
     assert found == kinds
     check_faults(faults, num_clips, cfg)

@@ -1,0 +1,77 @@
+"""Columns of a memory-mapped table: small ones copied whole, large ones read a row at a time.
+
+Either way memory does not grow with the file: pages that were read are given back, see memory.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from audio_cls.data.memory import ColumnPages
+
+BATCHES_AT_ONCE = 16  # of the file, copied together
+BYTES_AROUND = 2**19  # that Linux maps where a batch of a file is looked at, about (measured)
+
+
+def copy_columns(table: Dataset, names: Sequence[str]) -> pa.Table:
+    """Copy columns of a few bytes a row into memory; `audio.path` is a field of a column.
+
+    In the file such columns lie between those that are large: reading a value maps what is around
+    it, and a file whose every batch is looked at would soon be in memory as a whole.
+    """
+    columns = table.select_columns(list(dict.fromkeys(name.split(".")[0] for name in names)))
+    if table._indices is not None:
+        return _pick(columns.with_format("arrow")[:], names)
+    batches = _pick(columns.data.table, names).to_batches()
+    pages = ColumnPages(columns.data.column(0))
+    parts = []
+    for first in range(0, len(batches), BATCHES_AT_ONCE):
+        some = batches[first : first + BATCHES_AT_ONCE]
+        parts.append(pa.Table.from_batches(some).combine_chunks())
+        pages.note(len(some) * BYTES_AROUND)
+    return pa.concat_tables(parts) if parts else _pick(columns.data.table, names)
+
+
+def _pick(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return columns, and fields of columns, by name."""
+    whole = [name for name in names if name in table.column_names]
+    return (table if len(whole) == len(names) else table.flatten()).select(list(names))
+
+
+class MappedRows:
+    """The rows of a column of lists of numbers, or of bytes: views of the file, read when used."""
+
+    def __init__(self, table: Dataset, name: str) -> None:
+        if table._indices is not None:
+            table = table.flatten_indices()
+        column = table.data.column(name)
+        chunks = [chunk for chunk in column.chunks if len(chunk)]
+        self.pages = ColumnPages(column)  # to be told what was read
+        self._begins = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+        self._views = [_view_chunk(chunk) for chunk in chunks]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return int(self._begins[-1])
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        """Return the values of one row, (T,); nothing is read yet."""
+        place = int(np.searchsorted(self._begins, row, side="right")) - 1
+        values, offsets = self._views[place]
+        begin, end = offsets[row - self._begins[place] : row - self._begins[place] + 2]
+        return values[begin:end]
+
+
+def _view_chunk(chunk: pa.Array) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Return all values of a chunk and the offsets of its rows, one more than rows."""
+    if isinstance(chunk, pa.ListArray):
+        return chunk.values.to_numpy(), chunk.offsets.to_numpy()
+    _, offsets, values = chunk.buffers()
+    whole = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+    return np.frombuffer(values if values is not None else b"", np.uint8), whole
