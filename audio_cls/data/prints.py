@@ -89,7 +89,7 @@ def find_alike(
     rows = np.flatnonzero([len(own) >= FEWEST_FRAMES for own in prints])
     if len(rows) < 2:
         return []
-    places = rows[_find_neighbours(_place_prints(prints, rows))]
+    places = rows[find_neighbours(_place_prints(prints, rows))]
     places = places[compare_prints(prints, places) >= ALIKE]
     likeness = compare(places)
     same = likeness >= SAME
@@ -108,8 +108,8 @@ def _place_prints(prints: Sequence[Print], rows: NDArray[np.int64]) -> NDArray[n
     return np.concatenate([main.transform(block) for block in blocks])
 
 
-def _find_neighbours(points: NDArray[np.float32]) -> Pairs:
-    """Pair every point with its nearest ones; each pair once, in order, the smaller place first."""
+def find_neighbours(points: NDArray[np.float32]) -> Pairs:
+    """Pair each of (R, D) points with its nearest ones; a pair once, the smaller place first."""
     tree, count = KDTree(points), len(points)
     blocks = []
     for first in range(0, count, ROWS_AT_ONCE):

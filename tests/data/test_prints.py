@@ -17,10 +17,12 @@ from audio_cls.data import near
 from audio_cls.data.clips import Clips
 from audio_cls.data.prints import (
     BANDS,
+    NEIGHBOURS,
     Print,
     compare_prints,
     compare_waves,
     find_alike,
+    find_neighbours,
     make_print,
 )
 
@@ -194,3 +196,15 @@ def test_pairs_of_many_lengths_are_compared_as_each_alone() -> None:
     alone = [compare(prints[one], prints[two]) for one, two in pairs]
     assert compare_prints(prints, pairs).tolist() == alone
     assert len(set(alone)) > 10
+
+
+def test_neighbours_are_those_of_a_plain_search_however_many_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    points = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    nearest = np.argsort(distances, axis=1)[:, 1 : NEIGHBOURS + 1]
+    wanted = {(min(row, n), max(row, n)) for row, own in enumerate(nearest.tolist()) for n in own}
+    for at_once in (7, 1000):
+        monkeypatch.setattr("audio_cls.data.prints.ROWS_AT_ONCE", at_once)
+        assert find_neighbours(points).tolist() == sorted(map(list, wanted))
