@@ -267,6 +267,5 @@ def _read_audio_paths(table: Dataset, column: str) -> list[Any]:
     """Return the base name of each clip's path."""
     if table._indices is not None:
         return []
-    path = f"{column}.path"
-    paths = copy_columns(table, [path])[path].to_pylist()
+    paths = copy_columns(table, [column], "path")[column].to_pylist()
     return [os.path.basename(path) if path else None for path in paths]  # quick

@@ -10,38 +10,45 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.data.memory import ColumnPages
 
 BATCHES_AT_ONCE = 16  # of the file, copied together
-BYTES_AROUND = 2**19  # that Linux maps where a batch of a file is looked at, about (measured)
+BYTES_PER_BATCH = 2**19  # that Linux maps where a batch of a file is looked at, at most (measured)
 
 
-def copy_columns(table: Dataset, names: Sequence[str]) -> pa.Table:
-    """Copy columns of a few bytes a row into memory; `audio.path` is a field of a column.
+def copy_columns(table: Dataset, names: Sequence[str], field: str | None = None) -> pa.Table:
+    """Copy columns of a few bytes a row into memory.
 
     In the file such columns lie between those that are large: reading a value maps what is around
     it, and a file whose every batch is looked at would soon be in memory as a whole.
+
+    Args:
+        table: Its columns are chunked arrays; those of a file lie there batch by batch.
+        names: Of the columns.
+        field: Of these columns, which hold several each, only this one.
     """
-    columns = table.select_columns(list(dict.fromkeys(name.split(".")[0] for name in names)))
+    columns = table.select_columns(list(names))
     if table._indices is not None:
-        return _pick(columns.with_format("arrow")[:], names)
-    batches = _pick(columns.data.table, names).to_batches()
-    pages = ColumnPages(columns.data.column(0))
+        return _take_field(columns.with_format("arrow")[:], field)
+    whole = _take_field(columns.data.table, field)
+    batches, pages = whole.to_batches(), ColumnPages(columns.data.column(0))
     parts = []
     for first in range(0, len(batches), BATCHES_AT_ONCE):
         some = batches[first : first + BATCHES_AT_ONCE]
         parts.append(pa.Table.from_batches(some).combine_chunks())
-        pages.note(len(some) * BYTES_AROUND)
-    return pa.concat_tables(parts) if parts else _pick(columns.data.table, names)
+        pages.note(len(some) * BYTES_PER_BATCH)
+    return pa.concat_tables(parts) if parts else whole
 
 
-def _pick(table: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Return columns, and fields of columns, by name."""
-    whole = [name for name in names if name in table.column_names]
-    return (table if len(whole) == len(names) else table.flatten()).select(list(names))
+def _take_field(table: pa.Table, field: str | None) -> pa.Table:
+    """Put a field of each column in the column's place; nothing is read yet."""
+    if field is None:
+        return table
+    return pa.table({name: pc.struct_field(table[name], field) for name in table.column_names})
 
 
 class MappedRows:

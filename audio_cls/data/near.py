@@ -60,7 +60,7 @@ def find_near_pairs(
         sounds: Number of the sound of each of its rows, -1 for none.
     """
     rows, orders = line_up(parts)
-    _, first = np.unique(np.where(sounds[rows] < 0, -1, sounds[rows]), return_index=True)
+    _, first = np.unique(sounds[rows], return_index=True)
     first = first[sounds[rows[first]] >= 0]
     first = first[np.argsort(rows[first])]
     rows, orders = rows[first], orders[first]
