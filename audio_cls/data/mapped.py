@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from audio_cls.data.memory import ColumnPages
+from audio_cls.data.memory import BYTES_AROUND, ColumnPages
 
 BATCHES_AT_ONCE = 16  # of the file, copied together
-BYTES_PER_BATCH = 2**19  # that Linux maps where a batch of a file is looked at, at most (measured)
 
 
 def copy_columns(table: Dataset, names: Sequence[str], field: str | None = None) -> pa.Table:
@@ -40,7 +39,7 @@ def copy_columns(table: Dataset, names: Sequence[str], field: str | None = None)
     for first in range(0, len(batches), BATCHES_AT_ONCE):
         some = batches[first : first + BATCHES_AT_ONCE]
         parts.append(pa.Table.from_batches(some).combine_chunks())
-        pages.note(len(some) * BYTES_PER_BATCH)
+        pages.note(len(some) * BYTES_AROUND)
     return pa.concat_tables(parts) if parts else whole
 
 

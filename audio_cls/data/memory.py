@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 BYTES_BETWEEN = 2**26  # read between two times that pages are given back: 64 MB
-BYTES_AROUND = 2**17  # that Linux maps around a page when it is first read, about
+BYTES_AROUND = 2**20  # that Linux maps around a page when it is first read, at most (measured)
 DONT_NEED = 4  # MADV_DONTNEED of Linux: forget the pages; the file still has them
 LARGE = 2**23  # bytes of a block from which on a training step's go back to the system: 8 MB
 # glibc's M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD and M_MMAP_MAX: from what size on, and how
