@@ -18,6 +18,13 @@ README = (ROOT / "README.md").read_text("utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
 
 
+def _list_flags() -> set[str]:
+    """Return every setting's flag, and `--no-...` of those that are on or off."""
+    settings = list(iterate_settings())
+    negated = {f"--no-{flag_name(one.name)[2:]}" for one in settings if one.type is bool}
+    return {flag_name(one.name) for one in settings} | negated
+
+
 def _list_commands(text: str) -> list[str]:
     """Return the lines of all bash blocks, those that go on after a backslash as one."""
     blocks = re.findall(r"```bash\n(.*?)```", text.replace("\\\n", " "), flags=re.DOTALL)
@@ -33,7 +40,7 @@ def test_the_first_two_blocks_are_one_line_each_and_set_everything_up() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.parent.name))
 def test_every_command_names_files_and_flags_that_exist(path: Path) -> None:
-    flags = {flag_name(one.name) for one in iterate_settings()} | {"--preset"}
+    flags = _list_flags() | {"--preset"}
     commands = _list_commands(path.read_text("utf-8"))
     assert commands
     for line in commands:
@@ -48,8 +55,7 @@ def test_every_command_names_files_and_flags_that_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS[1:], ids=lambda path: str(path.parent.name))
 def test_every_flag_that_an_example_speaks_of_exists(path: Path) -> None:
-    known = {flag_name(one.name) for one in iterate_settings()}
-    known |= {"--preset", "--show-preset", "--list-presets"}
+    known = _list_flags() | {"--preset", "--show-preset", "--list-presets"}
     known |= {name for action in launch_command_parser()._actions for name in action.option_strings}
     spans = re.findall(r"`([^`]+)`", path.read_text("utf-8"))
     named = {flag for span in spans for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)}
