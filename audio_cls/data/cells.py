@@ -120,7 +120,8 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
         for kind, count in Counter(kinds).items():
             cell = list(kind) if isinstance(kind, tuple) else kind
             read, problem = reader(cell)
-            faults.update({problem: count} if problem else {})
+            if problem:
+                faults[problem] += count
             found[kind] = known.setdefault(read, read), not _split_cell(cell, separator)
         clips[split] = [found[kind][0] for kind in kinds]
         is_bare[split] = np.array([found[kind][1] for kind in kinds], dtype=np.bool_)

@@ -58,11 +58,13 @@ def number_sounds(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.where(pc.equal(hashes, "").to_numpy(), -1, numbers)
 
 
-def line_up(parts: Mapping[str, Rows]) -> tuple[Rows, NDArray[np.int64]]:
-    """Return all splits' rows, those that keep a sound first, and each one's KEEPING_ORDER."""
+def line_up(parts: Mapping[str, Rows], sounds: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
+    """Return the rows with a sound, those that keep it first, and each one's KEEPING_ORDER."""
     given = [(place, parts[split]) for place, split in enumerate(KEEPING_ORDER) if split in parts]
     rows = np.concatenate([own for _, own in given])
-    return rows, np.repeat([place for place, _ in given], [len(own) for _, own in given])
+    orders = np.repeat([place for place, _ in given], [len(own) for _, own in given])
+    is_heard = sounds[rows] >= 0
+    return rows[is_heard], orders[is_heard]
 
 
 def find_duplicates(
@@ -79,9 +81,7 @@ def find_duplicates(
         ids: Id of each row.
         labels: Class of each row, or its marks (L,).
     """
-    rows, orders = line_up(parts)
-    is_heard = sounds[rows] >= 0
-    rows, orders = rows[is_heard], orders[is_heard]
+    rows, orders = line_up(parts, sounds)
     _, first, kinds = np.unique(sounds[rows], return_index=True, return_inverse=True)
     kept = first[kinds]  # place where each one's sound is met first
     return [

@@ -59,9 +59,8 @@ def find_near_pairs(
         every: All of that table.
         sounds: Number of the sound of each of its rows, -1 for none.
     """
-    rows, orders = line_up(parts)
+    rows, orders = line_up(parts, sounds)
     _, first = np.unique(sounds[rows], return_index=True)
-    first = first[sounds[rows[first]] >= 0]
     first = first[np.argsort(rows[first])]
     rows, orders = rows[first], orders[first]
     pairs = _find_once(rows, every)

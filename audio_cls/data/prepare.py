@@ -112,7 +112,7 @@ def prepare_clips(
     sounds = number_sounds(notes["hash"])
     faults = find_faults(notes, own_ids, sampling_rate, cfg)
     check_faults(faults, len(wanted), cfg)
-    is_good = np.array([not faults or name not in faults for name in own_ids])
+    is_good = np.array([name not in faults for name in own_ids])
     del notes
     good = {name: own[is_good[place[own]]] for name, own in rows.items()}
     good, duplicates = _find_repeats(good, np.append(sounds, -1)[place], pool, cfg)
