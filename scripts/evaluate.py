@@ -24,6 +24,7 @@ import functools
 from typing import Any
 
 from audio_cls.cli.judging import Question, evaluate_command
+from audio_cls.run_warnings import collect_warnings
 
 
 @evaluate_command
@@ -39,7 +40,7 @@ def main(ask: Question, typed: dict[str, Any]) -> None:
         return evaluation.answer_from_files(*sources, how, ask.compare)
 
     # --- 1. the model, and what its own run left beside it ---
-    clock = training.Clock()
+    clock, warnings = training.Clock(), collect_warnings()
     run = evaluation.read_own_run(functools.partial(model.find_file, ask.model, ask.model_revision))
     cfg, is_own = evaluation.adopt_settings(typed, run)
     accelerator = training.start_accelerator(cfg.train)
@@ -88,6 +89,7 @@ def main(ask: Question, typed: dict[str, Any]) -> None:
             "hardware": training.describe_hardware(accelerator),
             "command": training.describe_command(),
             "versions": training.describe_versions(),
+            "warnings": warnings,
         }
         if temperature:
             results["calibration"] = evaluation.report_calibration(

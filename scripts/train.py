@@ -19,6 +19,7 @@ if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
 
 from audio_cls.cli.options import announce, announce_settings, settings_command
 from audio_cls.config import RunConfig
+from audio_cls.run_warnings import collect_warnings
 
 
 @settings_command()
@@ -45,7 +46,7 @@ def train_classifier(cfg: RunConfig) -> Path:
     """Do one run from its data set to its model card; return its folder."""
     from audio_cls import data, evaluation, model, publishing, training
 
-    clock = training.Clock()
+    clock, warnings = training.Clock(), collect_warnings()
     accelerator = training.start_accelerator(cfg.train)
     announce_settings(cfg, is_shown=accelerator.is_main_process)
     folder, cfg = training.open_run(cfg, accelerator)
@@ -111,6 +112,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "command": training.describe_command(),
             "versions": training.describe_versions(),
             "date": training.describe_date(),
+            "warnings": warnings,
         }
         evaluation.write_report(folder.path, results, scores, facts)
         evaluation.draw_figures(folder.path)
