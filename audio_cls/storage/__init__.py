@@ -1,0 +1,1 @@
+"""Files that several runs share: locks and caches. Knows nothing of clips and models."""
