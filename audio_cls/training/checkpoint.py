@@ -16,8 +16,8 @@ from pathlib import Path
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
+from audio_cls.storage.files import flush_to_disk
 from audio_cls.training.accelerator import Accelerator
-from audio_cls.training.disk import flush_to_disk
 from audio_cls.training.settings import adopt_revisions, check_same_settings
 
 POSITION_FILE = "position.json"

@@ -14,12 +14,12 @@ from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.batches import Batch, TrainingOrder
 from audio_cls.data.memory import keep_freed_memory
 from audio_cls.errors import Paused
+from audio_cls.storage.files import explain_disk
 from audio_cls.training.accelerator import Accelerator, is_sharded
 from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Best, Position, RunFolder
 from audio_cls.training.costs import ClipLosses
-from audio_cls.training.disk import explain_disk
 from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.guard import LOOK_EVERY, Guard, clip_gradient, explain_memory
 from audio_cls.training.optim import (

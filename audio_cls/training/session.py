@@ -30,6 +30,7 @@ from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.learning import prepare_learning
+from audio_cls.storage.files import write_whole
 from audio_cls.training.accelerator import (
     Accelerator,
     choose_num_workers,
@@ -49,7 +50,6 @@ from audio_cls.training.checkpoint import (
     open_run_folder,
 )
 from audio_cls.training.costs import make_loss, weigh_clips, weigh_draws
-from audio_cls.training.disk import write_whole
 from audio_cls.training.energy import EnergyMeter, check_meter
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps

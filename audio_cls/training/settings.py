@@ -11,7 +11,7 @@ import yaml
 
 from audio_cls.config import RunConfig, flag_name
 from audio_cls.errors import RunFolderError
-from audio_cls.training.disk import replace_file
+from audio_cls.storage.files import replace_file
 
 FOUND_OUT = (  # section, setting, and its value while a run has yet to find it out
     ("data", "dataset_revision", None),

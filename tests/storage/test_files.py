@@ -15,8 +15,8 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
 from audio_cls import training
 from audio_cls.errors import RunFolderError
+from audio_cls.storage.files import explain_disk, write_whole
 from audio_cls.training.checkpoint import RunFolder
-from audio_cls.training.disk import explain_disk, write_whole
 
 
 @pytest.fixture
