@@ -8,6 +8,7 @@ mutates; values that a checkpoint decides are `None` here.
 
 from audio_cls.config.clips import DataConfig
 from audio_cls.config.learning import ModelConfig, OptimConfig, TrainConfig
+from audio_cls.config.metrics import METRIC_SPECS, find_metric_spec, select_metrics
 from audio_cls.config.results import LOWER_IS_BETTER, EvalConfig, HubConfig
 from audio_cls.config.run import SECTIONS, RunConfig, Setting, iterate_settings
 from audio_cls.config.settings import CountOrAuto, Hertz, Range, Seconds, flag_name, setting
@@ -16,6 +17,7 @@ from audio_cls.config.sound import LONGEST_PIECE, SHORTEST_CLIP, AudioConfig, Au
 __all__ = [
     "LONGEST_PIECE",
     "LOWER_IS_BETTER",
+    "METRIC_SPECS",
     "SECTIONS",
     "SHORTEST_CLIP",
     "AudioConfig",
@@ -32,7 +34,9 @@ __all__ = [
     "Seconds",
     "Setting",
     "TrainConfig",
+    "find_metric_spec",
     "flag_name",
     "iterate_settings",
+    "select_metrics",
     "setting",
 ]

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from audio_cls.config.metrics import METRIC_SPECS
 from audio_cls.config.settings import Section, setting
 from audio_cls.errors import SettingError
 
-LOWER_IS_BETTER = ("log_loss", "loss", "ece", "eer", "hamming_loss")  # metrics that are errors
+LOWER_IS_BETTER = tuple(key for key, spec in METRIC_SPECS.items() if spec.lower_is_better)
 
 
 @dataclass(frozen=True)

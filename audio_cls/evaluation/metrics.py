@@ -72,14 +72,20 @@ def average_recall(true: Ids, predicted: Ids) -> float:
 def average_classes(true: Ids, predicted: Ids, *, kind: str, average: str) -> float:
     """Average precision, recall or f1 over the classes, as scikit-learn does.
 
+    Macro recall is scikit-learn's with `zero_division=nan`, the others with 0: a class without a
+    clip has no recall, and so macro recall, unweighted average recall and balanced accuracy are one
+    value.
+
     Args:
         true: Label ids, (N,).
         predicted: Label ids, (N,).
         kind: "precision", "recall" or "f1".
-        average: "macro": the plain mean over the classes that occur in truth or prediction;
-            "weighted": by the clips of each; "micro": over clips, which with one label a clip is
-            the accuracy, whatever the kind.
+        average: "macro": the plain mean over the classes that occur in truth or prediction, for
+            recall over those in truth; "weighted": by the clips of each; "micro": over clips, which
+            with one label a clip is the accuracy, whatever the kind.
     """
+    if (kind, average) == ("recall", "macro"):
+        return average_recall(true, predicted)
     if average == "micro":
         return score_accuracy(true, predicted)
     found = score_classes(true, predicted)

@@ -7,7 +7,6 @@ again by huggingface_hub before they count as written.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,16 +18,10 @@ from huggingface_hub import EvalResult, EvalResultEntry
 from huggingface_hub import eval_result_entries_to_yaml as to_yaml_entries
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
-from audio_cls.config import DataConfig
+from audio_cls.config import DataConfig, select_metrics
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, load_run, to_line
 
 TASK = "audio-classification"
-NOT_METRICS = (
-    "num_examples",
-    "epoch",
-    "step",
-    "seconds",
-)  # numbers in results.json's parts that judge nothing
 
 
 @dataclass(frozen=True)
@@ -81,20 +74,9 @@ def name_metric(key: str, *, is_multilabel: bool = False) -> MetricName:
     return METRIC_NAMES.get(key) or MetricName(key, key.replace("_", " ").capitalize())
 
 
-def read_metrics(part: Mapping[str, Any]) -> dict[str, float]:
-    """Pick the metrics out of results.json's `test` or `validation`: its finite numbers.
-
-    >>> read_metrics({"accuracy": 0.5, "num_examples": 8, "f1_macro": float("nan")})
-    {'accuracy': 0.5}
-    """
-    return {
-        str(key): value
-        for key, value in part.items()
-        if key not in NOT_METRICS
-        and isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    }
+def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
+    """Return the metrics of results.json's `test` or `validation`, and no counts or baselines."""
+    return select_metrics(record.section(role), record.results.get("metric"))
 
 
 def is_cut_from_train(record: RunRecord) -> bool:
@@ -167,7 +149,7 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
         else None,
     }
     results = []
-    for key, value in read_metrics(record.section("test")).items():
+    for key, value in read_metrics(record).items():
         name = name_metric(key, is_multilabel=record.is_multilabel)
         results.append(
             EvalResult(
@@ -203,7 +185,7 @@ def make_entry(record: RunRecord) -> EvalResultEntry | None:
     None for a folder's data set, or when the metric has no finite value.
     """
     dataset, hub_id = record.section("dataset"), record.dataset_hub_id
-    value = read_metrics(record.section("test")).get(record.results.get("metric", "accuracy"))
+    value = read_metrics(record).get(record.results.get("metric", "accuracy"))
     if hub_id is None or value is None:
         return None
     hub = record.settings.get("hub", {})

@@ -179,7 +179,7 @@ def make_own_row(survey: Survey, metric: str, mine: RunRecord) -> Row:
             f" this is the standing of '{survey.dataset}'. Give a run on that data set."
         )
     test = mine.section("test")
-    known = read_metrics(test)
+    known = read_metrics(mine)
     if metric not in known:
         raise RunFolderError(
             f"--mine {mine.run} has no {metric}: it has {', '.join(known) or 'no metric'}."

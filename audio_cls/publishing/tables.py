@@ -55,8 +55,8 @@ def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
 
 def make_metric_rows(record: RunRecord) -> list[Row]:
     """Return a row per metric: name, test with the accuracy's interval, validation."""
-    test, validation = record.section("test"), record.section("validation")
-    tested, validated = read_metrics(test), read_metrics(validation)
+    test = record.section("test")
+    tested, validated = read_metrics(record), read_metrics(record, "validation")
     rows: list[Row] = []
     for key in {**tested, **validated}:
         cell = to_number(tested.get(key))

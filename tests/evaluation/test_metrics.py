@@ -13,9 +13,11 @@ from scipy.interpolate import interp1d  # type: ignore[import-untyped]
 from scipy.optimize import brentq  # type: ignore[import-untyped]
 from sklearn import metrics as reference
 
+from audio_cls.config import METRIC_SPECS, select_metrics
 from audio_cls.data.windows import LEAST_PROBABILITY
 from audio_cls.evaluation import judging
 from audio_cls.evaluation.metrics import METRICS, Accuracy, tabulate_classes
+from audio_cls.evaluation.multilabel import MARK_METRICS
 from audio_cls.evaluation.scoring import Scores
 
 Ids = NDArray[np.int64]
@@ -50,7 +52,9 @@ def expect_by_class(key: str, true: Ids, predicted: Ids) -> float:
         return float(reference.balanced_accuracy_score(true, predicted))
     kind, average = key.split("_")
     function = getattr(reference, f"{kind}_score")
-    return float(function(true, predicted, average=average, zero_division=0))
+    # A class without a clip has no recall, so that macro recall is balanced accuracy.
+    undefined = np.nan if key == "recall_macro" else 0
+    return float(function(true, predicted, average=average, zero_division=undefined))
 
 
 def expect_by_score(key: str, true: Ids, scores: Floats) -> float:
@@ -103,6 +107,28 @@ def test_every_score_metric_is_that_of_scikit_learn(case: str) -> None:
             continue
         expected = expect_by_score(key, true, scores)
         assert found[key] == pytest.approx(expected, abs=1e-9, nan_ok=True), key
+
+
+def test_macro_recall_and_uar_are_one_value_when_a_predicted_class_has_no_clip() -> None:
+    # Class 0 has recall 1/2, class 1 has 1; class 2 is predicted once and has no clip.
+    true, scores = np.array([0, 0, 1]), np.eye(3)[[0, 2, 1]]
+    found = compute_metrics(true, scores)
+    assert found["uar"] == found["recall_macro"] == found["balanced_accuracy"] == 0.75
+
+
+def test_registry_lists_every_metric_with_its_bounds_and_no_count() -> None:
+    assert set(METRIC_SPECS) == {*METRICS, *MARK_METRICS, "loss"}
+    true, scores = make_case("random")
+    for key, value in compute_metrics(true, scores).items():
+        spec = METRIC_SPECS[key]
+        assert spec.lowest <= value <= spec.highest
+    part = {
+        **{"accuracy": 1, "loss": 0.2, "roc_auc": None, "f1_macro": float("nan"), "mine": 3.0},
+        **{"num_examples": 8, "num_groups": 4, "majority_accuracy": 0.5, "epoch": 2.0},
+        **{"accuracy_ci95": [0.5, 1.0], "intervals": {}, "is_new": True},
+    }
+    assert select_metrics(part) == {"accuracy": 1, "loss": 0.2}
+    assert select_metrics(part, "mine") == {"accuracy": 1, "loss": 0.2, "mine": 3.0}
 
 
 def test_equal_error_rate_is_that_of_the_roc_curve_on_many_draws() -> None:

@@ -9,7 +9,8 @@ import yaml
 from fake_run import DATASET_SHA, make_results, make_run, make_settings
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
-from audio_cls.publishing.leaderboard import write_eval_results
+from audio_cls.publishing.leaderboard import make_eval_results, write_eval_results
+from audio_cls.publishing.record import load_run
 
 
 def test_the_entry_holds_the_number_of_the_run(tmp_path: Path) -> None:
@@ -66,3 +67,12 @@ def test_a_folder_has_no_place_on_a_leaderboard(change: dict[str, object], tmp_p
     run = make_run(tmp_path / "run", results)
     assert write_eval_results(run) is None
     assert not (run / ".eval_results").exists()
+
+
+def test_counts_and_baselines_are_not_published_as_metrics(tmp_path: Path) -> None:
+    results = make_results() | {"metric": "mine"}
+    results["test"] |= {"num_groups": 6, "majority_accuracy": 0.4, "mine": 2.5}
+    record = load_run(make_run(tmp_path / "run", results))
+    values = {one.metric_name: one.metric_value for one in make_eval_results(record)}
+    assert values["Mine"] == 2.5 and values["Accuracy"] == results["test"]["accuracy"]
+    assert not {"Num groups", "Majority accuracy", "Num examples"} & set(values)

@@ -1,0 +1,70 @@
+"""Registry of the metrics: what in results.json is a metric, its bounds, and which end is better.
+
+The metrics themselves are computed in `audio_cls.evaluation`; this table needs no library, so that
+tools that only read results.json can use it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """What is known of a metric without computing it."""
+
+    lowest: float = 0.0
+    highest: float = 1.0
+    lower_is_better: bool = False
+
+
+AVERAGES = ("macro", "micro", "weighted")
+METRIC_SPECS: Mapping[str, MetricSpec] = {
+    "accuracy": MetricSpec(),  # of several labels a clip: all labels right (subset accuracy)
+    "balanced_accuracy": MetricSpec(),
+    "uar": MetricSpec(),
+    **{f"{kind}_{how}": MetricSpec() for kind in ("f1", "precision", "recall") for how in AVERAGES},
+    "top3_accuracy": MetricSpec(),
+    "top5_accuracy": MetricSpec(),
+    "roc_auc": MetricSpec(),
+    "map": MetricSpec(),
+    "map_micro": MetricSpec(),
+    "lwlrap": MetricSpec(),
+    "eer": MetricSpec(lower_is_better=True),
+    "hamming_loss": MetricSpec(lower_is_better=True),
+    "ece": MetricSpec(lower_is_better=True),
+    "log_loss": MetricSpec(highest=math.inf, lower_is_better=True),
+    "loss": MetricSpec(highest=math.inf, lower_is_better=True),
+}
+UNKNOWN_METRIC = MetricSpec(lowest=-math.inf, highest=math.inf)  # of an `evaluate` module
+
+
+def find_metric_spec(key: str) -> MetricSpec:
+    """Return what is known of a metric; a metric from outside has no known bounds."""
+    return METRIC_SPECS.get(key, UNKNOWN_METRIC)
+
+
+def select_metrics(part: Mapping[str, Any], chosen: str | None = None) -> dict[str, float]:
+    """Return the metrics among the entries of results.json's `test` or `validation`.
+
+    Counts (`num_examples`, `num_groups`), baselines (`majority_accuracy`), tables and intervals are
+    no metrics. A metric that is undefined on these clips (null) is left out.
+
+    Args:
+        part: Name -> value.
+        chosen: Key of the metric that `--metric` named; it may come from outside this package.
+
+    >>> select_metrics({"accuracy": 0.5, "num_groups": 8, "f1_macro": float("nan"), "mine": 2})
+    {'accuracy': 0.5}
+    """
+    return {
+        str(key): value
+        for key, value in part.items()
+        if (key in METRIC_SPECS or key == chosen)
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    }
