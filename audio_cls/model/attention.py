@@ -4,14 +4,16 @@ Comes in: queries, keys and values of a batch, as transformers' models hand them
 that computes their attention. While a network learns with dropout on the attention, PyTorch's code
 writes the scores of the whole batch to memory six times over, and keeps three of these for the
 backward pass. Here one clip's scores are made, used and forgotten; the backward pass makes them
-again, with the same dropout. Where nothing is dropped, or the numbers are not float32 on a CPU,
-transformers' own `sdpa` runs. Letters: B clips, H heads, Q queries, K keys, D values a head.
+again, with the same dropout. Where nothing is dropped, where the numbers are not float32 on a CPU,
+where the mask is learnt (relative positions), and in attention whose class is not exactly one that
+is listed in `stock.py`, transformers' own `sdpa` runs. Letters: B clips, H heads, Q queries, K
+keys, D values a head.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +22,22 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from audio_cls.model.dropping import Dice, draw_seed, is_plain
+from audio_cls.model.stock import ATTENTIONS, agree, draw_input, find_gradients, is_named
 
 NAME = "clip_by_clip"  # of this attention, where transformers looks it up
 STOCK = "sdpa"
+TRIAL_FRAMES = 6  # of an input with which this is compared with `sdpa`
 CACHED_SCORES = 2**19  # made at once: 2 MB
 
 
 def attend_by_clip(model: PreTrainedModel) -> None:
-    """Let a model that computes attention by `sdpa` compute it as here. Changes it in place."""
-    if model.config._attn_implementation == STOCK:
+    """Let a model that computes attention by `sdpa` compute it as here. Changes it in place.
+
+    Only where its attention is of a known class, and where output and gradients of a small input
+    are those of `sdpa`.
+    """
+    known = next((one for one in model.modules() if is_named(one, ATTENTIONS)), None)
+    if model.config._attn_implementation == STOCK and known is not None and _is_stock(known):
         AttentionInterface.register(NAME, attend)
         AttentionMaskInterface.register(NAME, sdpa_mask)
         model.set_attn_implementation(NAME)
@@ -50,9 +59,9 @@ def attend(
         key: Shape (B, H, K, D).
         value: Shape (B, H, K, D).
         attention_mask: (B, 1 or H, Q, K): True where a query sees a key, or what is added to the
-            scores.
+            scores. With one that wants a gradient, transformers' own attention runs.
         **options: `dropout`, the share of the attention that is dropped; `scaling`, the factor of
-            the scores, D ** -0.5 unless told otherwise; `is_causal`; and what others are told: with
+            the scores, D ** -0.5 by default; `is_causal`; and what other implementations take: with
             a tensor among it, such as `position_bias`, transformers' own attention runs.
 
     Returns:
@@ -63,14 +72,36 @@ def attend(
     is_causal = getattr(module, "is_causal", True) if causal is None else causal
     is_paired = query.shape[:2] == key.shape[:2]
     has_more = any(isinstance(option, Tensor) for option in options.values())  # a learnt bias
-    is_ours = is_paired and not is_causal and not has_more and is_plain(query)
-    if not is_ours or not 0 < dropout < 1:
+    has_more |= attention_mask is not None and attention_mask.requires_grad
+    is_ours = is_named(module, ATTENTIONS) and is_paired and not is_causal and is_plain(query)
+    if not is_ours or has_more or not 0 < dropout < 1:
         stock: Any = sdpa_attention_forward
         found: tuple[Tensor, None] = stock(module, query, key, value, attention_mask, **options)
         return found
     function: Any = ClipAttention.apply
     scaled = query * (query.shape[-1] ** -0.5 if scale is None else scale)
     return function(scaled, key, value, attention_mask, dropout), None
+
+
+def _is_stock(module: nn.Module) -> bool:
+    """Tell whether attention clip by clip gives `sdpa`'s output and gradients, with any mask."""
+    shape = (2, 3, TRIAL_FRAMES, 8)
+    seen = torch.ones(2, 1, 1, TRIAL_FRAMES, dtype=torch.bool)
+    seen[1, ..., TRIAL_FRAMES // 2 :] = False
+    added = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
+    function, stock = cast("Any", ClipAttention.apply), cast("Any", sdpa_attention_forward)
+    with torch.enable_grad():
+        given = [part.requires_grad_() for part in draw_input((3, *shape)).detach()]
+        is_same = True
+        for mask in (None, seen, added):
+            scaled = given[0] * shape[-1] ** -0.5
+            own = function(scaled, *given[1:], mask, 0.0)
+            expected = stock(module, *given, mask, is_causal=False)[0]
+            is_same &= agree(
+                [own.detach(), *find_gradients(own, given)],
+                [expected.detach(), *find_gradients(expected, given)],
+            )
+    return is_same
 
 
 class ClipAttention(torch.autograd.Function):

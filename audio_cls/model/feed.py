@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio_cls.model.dropping import Dice, draw_seed, is_plain
+from audio_cls.model.stock import FEED_FORWARDS, is_named
 
 PARTS = [
     "intermediate_dropout",
@@ -31,6 +32,8 @@ Activation = Callable[[Tensor], Tensor]
 
 def is_feed_forward(module: nn.Module) -> bool:
     """Tell whether a module is a feed-forward part as here, and nothing else."""
+    if not is_named(module, FEED_FORWARDS) or "forward" in vars(module):
+        return False
     names = {name for name, _ in module.named_children()}
     return names | {"intermediate_act_fn"} == set(PARTS) and hasattr(module, "intermediate_act_fn")
 

@@ -3,15 +3,18 @@
 Comes in: a classifier as transformers made it. Its convolutions over time get another forward
 method, which hands out (B, C, T) as before, but with the channels last in memory, where the next
 one, a layer norm or a projection wants them; so does its dropout of large tensors, by `dropping`.
-Weights, their names, what is saved and what stock transformers loads stay as they are. Where the
-numbers are not float32 on a CPU, under autocast, and while a graph is traced or compiled, the stock
-method runs. One thing is for a GPU too: of a convolution over positions, which has a long kernel
-and many groups, cuDNN makes a product a group without its matrix units, three quarters of a step
-with a frozen feature encoder (H200, bf16).
+Weights, their names, what is saved and what stock transformers loads stay as they are. Only modules
+whose class is exactly known get it, and only after its output and gradients were compared with
+those of the stock method (`stock.py`). Where the numbers are not float32 on a CPU, under autocast,
+and while a graph is traced or compiled, the stock method runs. One thing is for a GPU too: of a
+convolution over positions, which has a long kernel and many groups, cuDNN makes a product a group
+without its matrix units, three quarters of a step with a frozen feature encoder (H200, bf16).
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from types import MethodType
@@ -25,23 +28,38 @@ from audio_cls.model.dropping import Drop, is_plain, is_traced
 from audio_cls.model.feed import feed, is_feed_forward
 from audio_cls.model.rows import RowProduct, convolve_groups
 from audio_cls.model.stack import hear, is_stack
+from audio_cls.model.stock import draw_input, gives_stock_numbers, is_exactly
+
+logger = logging.getLogger(__name__)
 
 MANY_FRAMES = 400  # in a batch: below, a kernel's spectrum costs more than it brings (measured)
 MANY_VALUES = 2**16  # of a tensor to be dropped from: below, PyTorch's own costs as little
 GROUPS_AT_ONCE = 2  # of a grouped convolution, for its spectra to stay small
+TRIAL_FRAMES = 6  # of an input with which a method is compared with the stock one
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
 
 
 def lay_out_rows(model: nn.Module) -> int:
     """Let a model's convolutions and dropout run as here where they run on a CPU. In place.
 
+    Modules of one kind (class and shape) are compared with the stock method once; a kind that
+    gives other numbers keeps the stock method.
+
     Returns:
         How many modules this concerns.
     """
     count = 0
+    is_same: dict[str, bool] = {}  # by kind
     for module in model.modules():
         forward = _choose_forward(module)
-        if forward is not None:
+        if forward is None:
+            continue
+        kind = f"{type(module)} {module!r}"
+        if kind not in is_same:
+            is_same[kind] = _is_stock(module, forward)
+            if not is_same[kind]:
+                logger.info("runs as in transformers, since ours gives other numbers: %s", kind)
+        if is_same[kind]:
             # A method of the very module: deepcopy() binds the copy's to the copy.
             vars(module)["forward"] = MethodType(forward, module)
             count += 1
@@ -50,16 +68,42 @@ def lay_out_rows(model: nn.Module) -> int:
 
 def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
     """Return what a module may do instead of its own forward; None for most."""
-    if isinstance(module, nn.Conv1d) and module.dilation == (1,) and _pads_zeros(module):
-        if module.groups == 1:
-            return _convolve
-        is_long = module.kernel_size[0] >= LONG_KERNEL and module.stride == (1,)
-        return _convolve_long if is_long and module.groups < module.in_channels else None
-    if isinstance(module, nn.Dropout):
+    if isinstance(module, nn.Conv1d):
+        return _choose_convolution(module) if is_exactly(module, nn.Conv1d) else None
+    if is_exactly(module, nn.Dropout):
+        assert isinstance(module, nn.Dropout)
         return _drop if 0 < module.p < 1 and not module.inplace else None
     if is_stack(module):
         return _hear
     return feed if is_feed_forward(module) else None
+
+
+def _choose_convolution(conv: nn.Conv1d) -> Callable[..., Tensor] | None:
+    """Return what a convolution may do instead of its own forward."""
+    if conv.dilation != (1,) or not _pads_zeros(conv):
+        return None
+    if conv.groups == 1:
+        return _convolve
+    is_long = conv.kernel_size[0] >= LONG_KERNEL and conv.stride == (1,)
+    return _convolve_long if is_long and conv.groups < conv.in_channels else None
+
+
+def _is_stock(module: Any, forward: Callable[..., Tensor]) -> bool:  # noqa: ANN401
+    """Tell whether a forward method gives a module's own output and gradients."""
+    if forward is _drop:
+        return True  # random: nothing to compare
+    if any(one.device.type != "cpu" or one.dtype != torch.float32 for one in module.parameters()):
+        return False
+    if forward is _hear:
+        samples = math.prod(layer.conv.stride[0] for layer in module.conv_layers)
+        given = draw_input((2, TRIAL_FRAMES * samples), requires_grad=False)
+    elif forward is feed:
+        given = draw_input((2, TRIAL_FRAMES, module.intermediate_dense.in_features))
+    else:
+        num_frames = MANY_FRAMES // 2 if forward is _convolve_long else 0
+        num_frames = max(num_frames, module.kernel_size[0] + TRIAL_FRAMES * module.stride[0])
+        given = draw_input((2, module.in_channels, num_frames))
+    return gives_stock_numbers(module, forward, given)
 
 
 def _pads_zeros(conv: nn.Conv1d) -> bool:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audio_cls.model.rows import Kernel
+from audio_cls.model.stock import FEATURE_ENCODERS, is_named
 
 PARTS = {"conv", "layer_norm", "activation"}  # of a layer, the norm not in all
 FRAMES_AT_ONCE = 1024  # of a convolution's output; what they see is 4 MB at 512 channels
@@ -33,7 +34,11 @@ Inner = Callable[..., Tensor]  # (B, T, C'), what it learns -> (B, T, C), each r
 def is_stack(module: nn.Module) -> bool:
     """Tell whether a module is a stack of convolutions as here, and nothing else."""
     layers = getattr(module, "conv_layers", None)
+    if not is_named(module, FEATURE_ENCODERS) or "forward" in vars(module):
+        return False
     if not isinstance(layers, nn.ModuleList) or len(layers) < 2:
+        return False
+    if any(type(layer).__module__ != type(module).__module__ for layer in layers):
         return False
     parts: list[Any] = list(layers)
     return [name for name, _ in module.named_children()] == ["conv_layers"] and all(
@@ -48,7 +53,7 @@ def is_stack(module: nn.Module) -> bool:
 
 def _is_plain_convolution(conv: Any) -> bool:  # noqa: ANN401
     """Tell whether a module is a convolution without groups, dilation and padding."""
-    if not isinstance(conv, nn.Conv1d):
+    if type(conv) is not nn.Conv1d:
         return False
     return (conv.groups, conv.dilation, conv.padding) == (1, (1,), (0,))
 
@@ -56,9 +61,9 @@ def _is_plain_convolution(conv: Any) -> bool:  # noqa: ANN401
 def _is_known_norm(layer: Any, *, is_first: bool) -> bool:  # noqa: ANN401
     """Tell whether a layer has no norm, one of each frame, or, the first, of each channel."""
     norm = getattr(layer, "layer_norm", None)
-    if isinstance(norm, nn.GroupNorm):
+    if type(norm) is nn.GroupNorm:
         return is_first and norm.affine and norm.num_groups == norm.num_channels
-    if isinstance(norm, nn.LayerNorm):
+    if type(norm) is nn.LayerNorm:
         return norm.weight is not None and norm.bias is not None
     return norm is None
 

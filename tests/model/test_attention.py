@@ -10,6 +10,7 @@ import torch
 from tiny_models import write_tiny_checkpoint
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from transformers.models.hubert.modeling_hubert import HubertAttention
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.model import attention, dropping
@@ -75,14 +76,15 @@ def test_clip_by_clip_gives_the_outputs_and_gradients_of_the_whole_batch(
 
 def test_without_dropout_sdpa_of_transformers_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "ClipAttention", None)
-    module = nn.Module()
-    module.is_causal = False
+    module = HubertAttention(64, 4)  # of a class that is known exactly
     query, key, value = make_inputs()
     found, _ = attend(module, query, key, value, None, dropout=0.0, scaling=0.5)
     expected = ((query @ key.transpose(2, 3) * 0.5).softmax(dim=-1) @ value).transpose(1, 2)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(AttributeError):
         attend(module, query, key, value, None, dropout=0.1)
+    unknown = type("Own", (HubertAttention,), {})(64, 4)
+    attend(unknown, query, key, value, None, dropout=0.1)
     attend(module, query, key, value, None, dropout=0.1, position_bias=torch.zeros(3, 4, 37, 37))
     halves = [one.bfloat16() for one in (query, key, value)]
     assert attend(module, *halves, None, dropout=0.1)[0].dtype == torch.bfloat16
