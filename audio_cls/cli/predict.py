@@ -18,7 +18,9 @@ from audio_cls.cli.options import OneLineCommand, one_line_errors
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--revision", help="Branch, tag or commit of MODEL on the Hub.")
 @click.option("--jsonl", "form", flag_value="jsonl", default=True, help="One JSON object a line.")
-@click.option("--csv", "form", flag_value="csv", help="Columns file, label, score, error, LABELS.")
+@click.option(
+    "--csv", "form", flag_value="csv", help="Columns file, label, score, error, remark, LABELS."
+)
 @click.option(
     "--calibrate/--no-calibrate",
     default=True,
@@ -40,8 +42,9 @@ def main(
 ) -> None:
     """Classify the sound files PATHS (folders are searched) by MODEL, a run folder or a Hub id.
 
-    One row a file on standard output, an error in its row where a file cannot be read. The exit
-    code is 0 when at least one file was read, else 1.
+    One row per file on standard output, with an error where a file cannot be read, and a remark
+    where a file is silent or shorter than 0.1 s. The exit code is 0 when at least one file was
+    read, else 1.
     """
     with one_line_errors():
         # Not at the top of the file, so that --help need not wait for torch.
@@ -81,7 +84,8 @@ def write_jsonl(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> i
 def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int:
     """Write a table with one score column a label; return how many files were read."""
     writer = csv.writer(sys.stdout)
-    writer.writerow(["file", "label", "score", "error", *labels])
+    columns = ("file", "label", "score", "error", "remark")
+    writer.writerow([*columns, *labels])
     num_read = 0
     for row in rows:
         num_read += "error" not in row
@@ -89,6 +93,6 @@ def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int
         own = (
             [scores[label] for label in labels] if isinstance(scores, dict) else [""] * len(labels)
         )
-        writer.writerow([row.get(name, "") for name in ("file", "label", "score", "error")] + own)
+        writer.writerow([row.get(name, "") for name in columns] + own)
         sys.stdout.flush()
     return num_read

@@ -76,8 +76,9 @@ def average_labels(true: Ids, predicted: Ids, *, kind: str, average: str) -> flo
         true: Marks, (N, L).
         predicted: Marks, (N, L).
         kind: "precision", "recall" or "f1".
-        average: "macro": the plain mean over the labels that occur in truth or prediction;
-            "weighted": by the clips of each; "micro": over all clip-label pairs.
+        average: "macro": the plain mean over all labels, 0 for one that occurs nowhere, as in
+            scikit-learn with `zero_division=0`; "weighted": by the clips of each; "micro": over all
+            clip-label pairs.
     """
     if average == "micro":
         true, predicted = true.reshape(-1, 1), predicted.reshape(-1, 1)
@@ -85,8 +86,7 @@ def average_labels(true: Ids, predicted: Ids, *, kind: str, average: str) -> flo
     support = true.sum(axis=0)
     if average == "weighted":
         return float((values * support).sum() / max(1, support.sum()))
-    occurs = (support > 0) | (predicted.sum(axis=0) > 0)
-    return float(values[occurs].mean()) if occurs.any() else 0.0
+    return float(values.mean())
 
 
 def pooled_precision(true: Ids, scores: Floats) -> float:

@@ -25,6 +25,7 @@ from audio_cls.data.batches import (
     make_evaluation_loader,
 )
 from audio_cls.data.windows import aggregate_windows
+from audio_cls.errors import ModelError
 from audio_cls.evaluation.marks import HALF
 from audio_cls.evaluation.scores import log_loss
 from audio_cls.model.backbone import Backbone
@@ -43,6 +44,20 @@ class Scores:
     probabilities: NDArray[np.float64]  # (N, L), rounded to six decimals
     # Multi-label: the probability from which on each label counts as there, (L,); None for 0.5.
     thresholds: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse probabilities that are not finite: NaN would be predicted as the first label.
+
+        Raises:
+            ModelError: A probability is NaN or infinite.
+        """
+        is_bad = ~np.isfinite(self.probabilities).all(axis=1)
+        if is_bad.any():
+            raise ModelError(
+                f"The model's scores of {int(is_bad.sum())} of {len(self.ids)} clips are not finite"
+                f" (first: {self.ids[is_bad][0]}). The weights may have diverged: train with a"
+                " lower --learning-rate, or evaluate with --mixed-precision no."
+            )
 
     @property
     def is_multilabel(self) -> bool:

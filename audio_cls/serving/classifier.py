@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audio_cls.config import AudioConfig
+from audio_cls.config import SHORTEST_CLIP, AudioConfig, Hertz
 from audio_cls.data.audio import Wave, decode_wave
 from audio_cls.data.batches import group_windows
 from audio_cls.data.cells import join_names
+from audio_cls.data.faults import SILENT_PEAK
 from audio_cls.data.windows import aggregate_windows, apply_temperature, cut_wave, list_windows
-from audio_cls.errors import AudioError
+from audio_cls.errors import AudioError, ModelError
 from audio_cls.model.backbone import Backbone, load_trained
 from audio_cls.model.note import (
     is_calibrated,
@@ -43,17 +44,37 @@ class Prediction:
     scores: dict[str, float] | None = None  # probability of every label
     error: str | None = None
     labels: list[str] | None = None  # multi-label: what is there
+    remark: str | None = None  # why the label says little, see `describe_sound`
 
     def to_row(self) -> dict[str, object]:
         """Return `{"file", "label", "score", "scores"}`, or `{"file", "error"}`.
 
-        Multi-label: `labels`, a list, is there as well.
+        Multi-label: `labels`, a list, is there as well. `remark` is there where there is one.
         """
         if self.error is not None:
             return {"file": self.file, "error": self.error}
         heard = {"label": self.label, "score": self.score, "scores": self.scores}
         several = {} if self.labels is None else {"labels": self.labels}
-        return {"file": self.file, **heard, **several}
+        remark = {} if self.remark is None else {"remark": self.remark}
+        return {"file": self.file, **heard, **several, **remark}
+
+
+def describe_sound(wave: Wave, sampling_rate: Hertz) -> str | None:
+    """Return why the label of a sound says little, or None.
+
+    Args:
+        wave: Mono sound, shape (T,).
+        sampling_rate: In Hz.
+
+    >>> describe_sound(np.zeros(160, np.float32), 16_000)
+    'digital silence; only 0.010 s long'
+    """
+    remarks = []
+    if np.abs(wave).max(initial=0.0) < SILENT_PEAK:
+        remarks.append("digital silence")
+    if len(wave) < SHORTEST_CLIP * sampling_rate:
+        remarks.append(f"only {len(wave) / sampling_rate:.3f} s long")
+    return "; ".join(remarks) or None
 
 
 class Classifier:
@@ -109,14 +130,19 @@ class Classifier:
         return cls(backbone, read_audio_settings(backbone), device, temperature)
 
     def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
-        """Classify files one by one; one that cannot be read becomes a `Prediction.error`."""
+        """Classify files one by one.
+
+        A file that cannot be read, or has no finite score, becomes a `Prediction.error`.
+        """
+        rate = self.backbone.encoder.traits.sampling_rate
         for path in paths:
             try:
-                wave = decode_wave(None, str(path), self.backbone.encoder.traits.sampling_rate)
-            except AudioError as error:
+                wave = decode_wave(None, str(path), rate)
+                scores = self.score_wave(wave)
+            except (AudioError, ModelError) as error:
                 yield Prediction(str(path), error=str(error))
             else:
-                yield self._describe(str(path), self.score_wave(wave))
+                yield self._describe(str(path), scores, describe_sound(wave, rate))
 
     def score_wave(self, wave: Wave) -> NDArray[np.float64]:
         """Score one clip.
@@ -126,6 +152,9 @@ class Classifier:
 
         Returns:
             Probabilities, shape (L,), rounded to six decimals as in predictions.csv.
+
+        Raises:
+            ModelError: The model's output is not finite.
         """
         traits = self.backbone.encoder.traits
         windows = list_windows(len(wave), self.audio, traits.sampling_rate)
@@ -140,6 +169,8 @@ class Classifier:
         stacked = np.stack([logits[number] for number in range(len(windows))])
         is_multilabel = self.backbone.is_multilabel
         scores = aggregate_windows(stacked, self.audio.aggregate, is_multilabel=is_multilabel)
+        if not np.isfinite(scores).all():
+            raise ModelError("the model's scores of this sound are not finite")
         if self.temperature != 1.0:
             scores = apply_temperature(scores, self.temperature, is_multilabel=is_multilabel)
         return scores.round(DECIMALS)
@@ -155,12 +186,12 @@ class Classifier:
         there = np.flatnonzero(scores >= line)
         return [self.backbone.labels[n] for n in sorted(there, key=lambda n: (-scores[n], n))]
 
-    def _describe(self, file: str, scores: NDArray[np.float64]) -> Prediction:
+    def _describe(self, file: str, scores: NDArray[np.float64], remark: str | None) -> Prediction:
         """Name the scores of a file."""
         best = int(scores.argmax())
         named = dict(zip(self.backbone.labels, scores.tolist(), strict=True))
         score = float(scores[best])
         if not self.backbone.is_multilabel:
-            return Prediction(file, self.backbone.labels[best], score, named)
+            return Prediction(file, self.backbone.labels[best], score, named, remark=remark)
         own = self.choose_labels(scores)
-        return Prediction(file, join_names(own), score, named, labels=own)
+        return Prediction(file, join_names(own), score, named, labels=own, remark=remark)

@@ -15,7 +15,7 @@ from sklearn import metrics as reference
 from audio_cls.config import EvalConfig
 from audio_cls.data.labels import Labels
 from audio_cls.data.windows import LEAST_PROBABILITY, aggregate_windows
-from audio_cls.errors import DatasetError, RunFolderError, SettingError
+from audio_cls.errors import DatasetError, ModelError, RunFolderError, SettingError
 from audio_cls.evaluation.answer import recompute
 from audio_cls.evaluation.calibration import calibrate, fit_decision
 from audio_cls.evaluation.compare import compare_runs
@@ -48,10 +48,8 @@ def expect(key: str, scores: Scores) -> float:
     kind, _, average = key.partition("_")
     has = true.any(axis=0)
     if kind in ("f1", "precision", "recall"):
-        occurs = has | said.any(axis=0) if average == "macro" else np.ones(4, dtype=np.bool_)
         function = getattr(reference, f"{kind}_score")
-        columns = np.flatnonzero(occurs)
-        return float(function(true, said, average=average, zero_division=0, labels=columns))
+        return float(function(true, said, average=average, zero_division=0))
     if key in ("map", "map_micro"):
         kept = has if key == "map" else np.ones(4, dtype=np.bool_)
         average = "macro" if key == "map" else "micro"
@@ -86,6 +84,29 @@ def test_every_metric_is_scikit_learns(decimals: int, has_all: bool) -> None:  #
             if key != "ece":
                 exactness = 1e-7 if key == "log_loss" else 1e-12  # the reference clips a sure 1
                 assert value == pytest.approx(expect(key, scores), abs=exactness), key
+
+
+def test_macro_averages_count_a_label_that_occurs_nowhere_as_scikit_learn_does() -> None:
+    rng = np.random.default_rng(18)
+    for _ in range(40):
+        shape = (int(rng.integers(1, 12)), int(rng.integers(2, 6)))
+        true, given = (rng.random(shape) < 0.3).astype(np.int64), rng.random(shape).round(2)
+        absent = rng.random(shape[1]) < 0.4
+        true[:, absent], given[:, absent] = 0, 0.0
+        scores = Scores(np.arange(shape[0]).astype(str), true, given)
+        found = compute_metrics(scores)
+        for kind in ("f1", "precision", "recall"):
+            function = getattr(reference, f"{kind}_score")
+            for average in ("macro", "weighted", "micro"):
+                expected = function(true, scores.predictions, average=average, zero_division=0)
+                assert found[f"{kind}_{average}"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_scores_that_are_not_finite_are_refused_and_never_label_0() -> None:
+    ids = np.array(["a", "b"])
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ModelError, match=r"1 of 2 clips are not finite \(first: b\)"):
+            Scores(ids, np.array([1, 1]), np.array([[0.2, 0.8], [bad, 0.5]]))
 
 
 def test_the_calibration_error_is_the_gap_of_each_bin() -> None:

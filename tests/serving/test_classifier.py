@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
@@ -81,6 +82,31 @@ def test_predict_as_csv_and_the_exit_code_when_nothing_was_read(run: Path, tmp_p
     nothing = CliRunner().invoke(main, [str(run), str(tmp_path / "missing.wav")])
     assert nothing.exit_code == 1
     assert "missing file" in json.loads(nothing.stdout)["error"]
+
+
+def test_silent_and_very_short_files_carry_a_remark(run: Path, tmp_path: Path) -> None:
+    sounds = {"tone": make_tone(800, 0.4), "silence": np.zeros(6_400), "dither": np.zeros(6_400)}
+    sounds["dither"][::2] = 2**-15
+    sounds["short"] = make_tone(800, 0.01)
+    for name, wave in sounds.items():
+        soundfile.write(tmp_path / f"{name}.wav", wave, 16_000)
+    paths = [str(tmp_path / f"{name}.wav") for name in sounds]
+    result = CliRunner().invoke(main, [str(run), *paths])
+    remarks = [json.loads(line).get("remark") for line in result.stdout.splitlines()]
+    assert remarks == [None, "digital silence", "digital silence", "only 0.010 s long"]
+    table = CliRunner().invoke(main, [str(run), *paths, "--csv"])
+    rows = list(csv.DictReader(table.stdout.splitlines()))
+    assert [row["remark"] or None for row in rows] == remarks
+
+
+def test_scores_that_are_not_finite_are_an_error_and_no_label(run: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", make_tone(800, 0.4), 16_000)
+    classifier = Classifier.from_pretrained(run)
+    with torch.no_grad():
+        for weight in classifier.model.parameters():
+            weight.fill_(torch.nan)
+    (prediction,) = classifier([tmp_path / "a.wav"])
+    assert prediction.label is None and "not finite" in str(prediction.error)
 
 
 def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
