@@ -69,3 +69,24 @@ class NumberRange(click.ParamType[Range]):
         except (TypeError, ValueError):
             self.fail(f"'{value}' is not LOW,HIGH, two numbers such as 0.9,1.1", param, ctx)
         return low, high
+
+
+class OrEmpty(click.ParamType[Any]):
+    """Another kind of value, or '' for none: that switches a preset's value off."""
+
+    def __init__(self, kind: click.ParamType[Any]) -> None:
+        self.kind = kind
+        self.name = kind.name
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """Leave an empty text as it is; the command makes it None."""
+        return value if value == "" else self.kind.convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """Show the other kind's choices in the help."""
+        return self.kind.get_metavar(param, ctx)

@@ -19,9 +19,17 @@ from typing import Any, TextIO
 import click
 from click.core import ParameterSource
 
-from audio_cls.cli.kinds import CommaSeparated, CountOrWord, NumberRange
+from audio_cls.cli.kinds import CommaSeparated, CountOrWord, NumberRange, OrEmpty
 from audio_cls.cli.shelf import PRESET_OPTIONS
-from audio_cls.config import CountOrAuto, Range, RunConfig, Setting, flag_name, iterate_settings
+from audio_cls.config import (
+    CountOrAuto,
+    Range,
+    RunConfig,
+    Setting,
+    drop_unused,
+    flag_name,
+    iterate_settings,
+)
 from audio_cls.errors import AudioClsError, Paused, hide_tokens
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
@@ -129,6 +137,8 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
         kind = CountOrWord()
     elif one.type not in (str, int, float):
         kind = CommaSeparated(typing.get_args(one.type)[0])
+    if one.is_optional:
+        kind = OrEmpty(click.types.convert_type(kind))
     return click.option(
         flag,
         one.name,
@@ -155,10 +165,10 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
         def run(**typed: Any) -> None:  # noqa: ANN401
             typed.pop("preset")
             optional = {one.name for one in iterate_settings() if one.is_optional}
-            for name in optional & typed.keys():  # --test-split "" takes a preset's value back
+            for name in optional & typed.keys():  # --test-split "" switches a preset's value off
                 typed[name] = None if typed[name] == "" else typed[name]
             with one_line_errors():
-                cfg = RunConfig.from_flat(typed)
+                cfg = RunConfig.from_flat(drop_unused(typed, keep=_list_typed(typed)))
                 logger.setLevel(_choose_level(cfg))
                 function(cfg)
 
@@ -176,6 +186,12 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
         return click.command(cls=SettingsCommand, context_settings=width)(command)
 
     return decorate
+
+
+def _list_typed(names: Collection[str]) -> list[str]:
+    """Return the settings that were typed, not taken from a preset or a default."""
+    ctx = click.get_current_context()
+    return [n for n in names if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
 
 
 def _choose_level(cfg: RunConfig) -> int:

@@ -10,7 +10,7 @@ from audio_cls.config.clips import DataConfig
 from audio_cls.config.learning import ModelConfig, OptimConfig, TrainConfig
 from audio_cls.config.metrics import METRIC_SPECS, find_metric_spec, select_metrics
 from audio_cls.config.results import LOWER_IS_BETTER, EvalConfig, HubConfig
-from audio_cls.config.run import SECTIONS, RunConfig, Setting, iterate_settings
+from audio_cls.config.run import SECTIONS, RunConfig, Setting, drop_unused, iterate_settings
 from audio_cls.config.settings import CountOrAuto, Hertz, Range, Seconds, flag_name, setting
 from audio_cls.config.sound import LONGEST_PIECE, SHORTEST_CLIP, AudioConfig, AugmentConfig
 
@@ -34,6 +34,7 @@ __all__ = [
     "Seconds",
     "Setting",
     "TrainConfig",
+    "drop_unused",
     "find_metric_spec",
     "flag_name",
     "iterate_settings",

@@ -190,9 +190,6 @@ class DataConfig(Section):
         needs_all = [flag for flag, value in wants.items() if value]
         pairs = [
             self.fold is None or self.fold_column is not None or self.folds is not None,
-            self.fold_column is None or self.fold is not None or self.folds is not None,
-            self.merge_rare_into is None or self.min_clips_per_label is not None,
-            self.split_files_sha256 is None or self.split_files is not None,
             self.split_files is None or (self.fold_column is None and self.folds is None),
             not both,
             not named or self.group_column is not None,
@@ -202,9 +199,6 @@ class DataConfig(Section):
         ]
         texts = [
             "--fold needs --fold-column or --folds, which say what the folds are.",
-            "--fold-column needs --fold, or --folds for one run a fold.",
-            "--merge-rare-into needs --min-clips-per-label, which says what is rare.",
-            "--split-files-sha256 needs --split-files.",
             "--split-files and folds both say which clip is tested: give one of them.",
             f"--keep-labels and --drop-labels both name {', '.join(both)}: choose one.",
             "--test-groups and --validation-groups need --group-column, which they are values of.",

@@ -73,11 +73,6 @@ class ModelConfig(Section):
                 f"and --model-revision is {self.model_revision or 'not given'}: give the commit "
                 "that you read, 40 digits and letters, or a folder with --model."
             )
-        if self.unfreeze_after_epochs is not None and self.freeze == "none":
-            raise SettingError(
-                f"--unfreeze-after-epochs {self.unfreeze_after_epochs} has nothing to wake: add "
-                "--freeze features or --freeze backbone."
-            )
         if self.lora_rank and (self.freeze == "backbone" or self.unfreeze_after_epochs):
             raise SettingError(
                 f"--lora-rank {self.lora_rank} lets adapters learn in a backbone that is frozen for"
@@ -117,7 +112,11 @@ class OptimConfig(Section):
         0.2, "Share of all steps over which wsd falls to 0.", minimum=0, maximum=1
     )
     ema_decay: float = setting(
-        0.0, "Decay of the moving average of the weights that is judged; 0: none.", minimum=0
+        0.0,
+        "Decay of the exponential moving average (EMA) of the weights that is evaluated and saved,"
+        " such as 0.999; 0: none.",
+        minimum=0,
+        maximum=0.99999,
     )
     loss: Literal["cross-entropy", "focal"] = setting(
         "cross-entropy",

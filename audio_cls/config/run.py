@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from audio_cls.config.clips import DataConfig
 from audio_cls.config.learning import ModelConfig, OptimConfig, TrainConfig
+from audio_cls.config.requirements import find_unused, reset_unused
 from audio_cls.config.results import EvalConfig, HubConfig
-from audio_cls.config.settings import describe_range
+from audio_cls.config.settings import describe_range, flag_name
 from audio_cls.config.sound import AudioConfig, AugmentConfig
 from audio_cls.errors import SettingError
 
@@ -52,10 +53,16 @@ class RunConfig:
                 f"--hop-seconds {hop:g} would skip sound between windows of {window:g} s: "
                 f"give at most {window:g}."
             )
-        if self.hub.push_logs and "tensorboard" not in self.train.report_to:
-            faults.append("--push-logs needs --report-to tensorboard, which writes the curves.")
-        if self.train.energy_country and not self.train.measure_energy:
-            faults.append("--energy-country needs --measure-energy, whose numbers it is for.")
+        if self.optim.sampler == "balanced" and self.optim.class_weights == "balanced":
+            faults.append(
+                "--sampler balanced and --class-weights balanced both correct for the number of"
+                " clips per class, and rare classes would count twice: give one of them."
+            )
+        values = {name: value for part in self.to_sections() for name, value in part.items()}
+        faults += [
+            f"{flag_name(name)} {_show(values[name])} has no effect: {advice}."
+            for name, advice in find_unused(values, list_defaults()).items()
+        ]
         if self.data.streaming:
             faults.extend(self._find_stream_faults())
         if faults:
@@ -107,6 +114,10 @@ class RunConfig:
             raise SettingError(" ".join(faults))
         return cls(**sections)
 
+    def to_sections(self) -> list[dict[str, Any]]:
+        """Return the settings of each section, values as they are."""
+        return [vars(getattr(self, name)) for name in SECTIONS]
+
     def to_nested(self) -> dict[str, dict[str, Any]]:
         """Return `{section: {setting: value}}`, ready for YAML; tuples become lists."""
         return {
@@ -128,6 +139,26 @@ SECTIONS: dict[str, type[Any]] = {
     "eval": EvalConfig,
     "hub": HubConfig,
 }
+
+
+def list_defaults() -> dict[str, Any]:
+    """Return the default of every setting, by name."""
+    return {
+        spec.name: spec.default for owner in SECTIONS.values() for spec in dataclasses.fields(owner)
+    }
+
+
+def drop_unused(values: Mapping[str, Any], keep: Collection[str] = ()) -> dict[str, Any]:
+    """Return `{setting name: value}` without what has no effect, unless it is in `keep`.
+
+    See `audio_cls.config.requirements.reset_unused`.
+    """
+    return reset_unused(values, list_defaults(), keep)
+
+
+def _show(value: object) -> str:
+    """Write a value as it is typed."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @dataclass(frozen=True)

@@ -117,12 +117,3 @@ class AugmentConfig(Section):
     cutmix_alpha: float = setting(
         0.0, "Paste a span of another clip in, labels by the shares of time; 0 is off.", minimum=0
     )
-
-    def __post_init__(self) -> None:
-        """Check that the folder of noise comes with a loudness."""
-        super().__post_init__()
-        if self.noise_dir is not None and self.noise_snr_db is None:
-            raise SettingError(
-                f"--noise-dir {self.noise_dir} needs to know how loud the noise is: add "
-                "--noise-snr-db LOW,HIGH, such as 10,30."
-            )

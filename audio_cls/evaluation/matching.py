@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from audio_cls.config import RunConfig
+from audio_cls.config import RunConfig, drop_unused
 from audio_cls.data.cuts import Rows
 from audio_cls.data.found import SPLIT_NAMES
 from audio_cls.data.labels import UNUSABLE, Labels
@@ -94,7 +94,8 @@ def adopt_settings(typed: Mapping[str, Any], run: OwnRun) -> tuple[RunConfig, bo
     if precision is not None:
         adopted["mixed_precision"] = precision
     metric = {key: v for key, v in run.settings.get("eval", {}).items() if key.startswith("metric")}
-    return RunConfig.from_flat({**adopted, **metric, **typed, "dataset": dataset}), is_own
+    values = drop_unused({**adopted, **metric, **typed, "dataset": dataset}, keep=typed)
+    return RunConfig.from_flat(values), is_own
 
 
 def _name_place(dataset: str | None) -> str | None:

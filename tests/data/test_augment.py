@@ -304,7 +304,7 @@ def test_a_folder_without_noise_is_refused(tmp_path: Path) -> None:
             AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 1)), RATE, 3, pad_waves
         )
     with pytest.raises(SettingError, match="add --noise-snr-db"):
-        AugmentConfig(noise_dir=str(tmp_path))
+        RunConfig.from_flat({"noise_dir": str(tmp_path)})
 
 
 def test_a_range_needs_its_lower_number_first_and_in_its_limits() -> None:

@@ -10,7 +10,7 @@ import pytest
 from datasets import ClassLabel, Dataset, List, Value
 from hub_datasets import make_table
 
-from audio_cls.config import DataConfig
+from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.labels import UNUSABLE, Labels, find_label_column, read_labels
 from audio_cls.errors import DatasetError, SettingError
 
@@ -231,7 +231,7 @@ def test_settings_that_contradict_each_other_are_refused(
     settings: dict[str, Any], fault: str
 ) -> None:
     with pytest.raises(SettingError, match=fault):
-        DataConfig(**settings)
+        RunConfig.from_flat(settings)
 
 
 @pytest.mark.parametrize("cells", [["a", "a"], ["a", None], [None, None]])

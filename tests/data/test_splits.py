@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from audio_cls.config import DataConfig
+from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.labels import UNUSABLE
 from audio_cls.data.splits import Pool, Splits, make_splits, name_splits
 from audio_cls.errors import DatasetError, SettingError
@@ -233,8 +233,8 @@ def test_two_folds_leave_no_next_one() -> None:
     ],
 )
 def test_settings_that_need_each_other_are_checked(settings: dict[str, str]) -> None:
-    with pytest.raises(SettingError, match=r"give|needs"):
-        DataConfig(**settings)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"give|needs|add --"):
+        RunConfig.from_flat(settings)
 
 
 def test_lists_are_read_back_exactly(tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:  # noqa: ANN401

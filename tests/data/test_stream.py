@@ -16,7 +16,7 @@ from hub_datasets import languages, load, make_table, seed_script
 from hub_server import HubServer
 from sounds import encode_sound, make_tone
 
-from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig
+from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig, TrainConfig
 from audio_cls.data.audio import decode_wave
 from audio_cls.data.batches import StepShape
 from audio_cls.data.draws import Dealing
@@ -114,7 +114,8 @@ def collect(
     cfg = RunConfig(
         audio=AudioConfig(max_seconds=0.15),
         augment=AugmentConfig(**augment),
-        data=DataConfig(shuffle_buffer=16),
+        data=DataConfig(streaming=True, shuffle_buffer=16),
+        train=TrainConfig(max_steps=1),
     )
     for rank in range(processes):
         own = dataclasses.replace(clips, reader=dataclasses.replace(clips.reader))

@@ -15,7 +15,7 @@ from tiny_models import FAMILIES, write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
 from audio_cls import training
-from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import SettingError
 from audio_cls.model.backbone import Backbone, load_backbone
 from audio_cls.model.freezing import freeze
@@ -169,7 +169,7 @@ def test_the_copy_of_a_frozen_model_is_quiet_by_itself(checkpoint: Callable[[str
 
 def test_nothing_to_wake_is_refused() -> None:
     with pytest.raises(SettingError, match=r"--unfreeze-after-epochs 2 .* --freeze features"):
-        ModelConfig(unfreeze_after_epochs=2)
+        RunConfig.from_flat({"unfreeze_after_epochs": 2})
 
 
 def test_a_run_with_a_frozen_backbone_saves_the_checkpoints_own_weights(

@@ -70,8 +70,8 @@ def test_a_run_that_is_not_pushed_is_tried_out_offline(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"hub_repo_id": "a--b"}, "--hub-repo-id a--b is not possible"),
-        ({"hub_repo_id": "you/a/b"}, "OWNER/NAME"),
+        ({"hub_repo_id": "a--b", "push_to_hub": True}, "--hub-repo-id a--b is not possible"),
+        ({"hub_repo_id": "you/a/b", "push_to_hub": True}, "OWNER/NAME"),
         ({"task_id": "two words"}, "--task-id two words is not possible"),
         ({"task_id": "\u200b"}, "--task-id has 0 characters"),
         ({"eval_notes": "n" * 201}, "--eval-notes has 201 characters"),
@@ -79,7 +79,7 @@ def test_a_run_that_is_not_pushed_is_tried_out_offline(
     ],
 )
 def test_what_would_fail_or_be_cut_at_the_end_is_refused_before(
-    settings: dict[str, str], says: str
+    settings: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(HubError) as caught:
         check_publication(_make(**settings), "run")

@@ -91,5 +91,7 @@ def test_a_missing_meter_names_the_extra(
 
 
 def test_a_country_without_a_measurement_is_refused() -> None:
-    with pytest.raises(SettingError, match="--energy-country needs --measure-energy"):
+    with pytest.raises(
+        SettingError, match="--energy-country FRA has no effect: add --measure-energy"
+    ):
         RunConfig.from_flat({"energy_country": "FRA"})

@@ -1,0 +1,190 @@
+"""Settings that have an effect only together with another one, in one table.
+
+In: the values of all settings, by name. Out: those that differ from their default although nothing
+would read them. `RunConfig` refuses these; the command line first resets those that come from a
+preset, since the user did not type them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Values = Mapping[str, Any]  # setting name -> value, of every setting
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """When a setting is read, and what to do where it is not."""
+
+    setting: str
+    is_met: Callable[[Values], bool]
+    advice: str  # follows "--flag VALUE has no effect: "
+
+
+def _make_groups() -> list[Requirement]:
+    """Return the requirements of settings that need one other setting."""
+    groups: list[tuple[str, Callable[[Values], bool], str]] = [
+        (
+            "hub_repo_id private create_pr hub_strategy push_logs",
+            lambda v: v["push_to_hub"],
+            "add --push-to-hub, or leave it out and give it to scripts/publish.py after the run",
+        ),
+        ("push_logs", lambda v: "tensorboard" in v["report_to"], "add --report-to tensorboard"),
+        ("energy_country", lambda v: v["measure_energy"], "add --measure-energy"),
+        ("focal_gamma", lambda v: v["loss"] == "focal", "add --loss focal"),
+        ("decay_ratio", lambda v: v["scheduler"] == "wsd", "add --scheduler wsd"),
+        ("lora_alpha lora_dropout", lambda v: v["lora_rank"] > 0, "add --lora-rank, such as 8"),
+        (
+            "unfreeze_after_epochs",
+            lambda v: v["freeze"] != "none",
+            "add --freeze features or --freeze backbone",
+        ),
+        (
+            "prefix_cache_gb",
+            lambda v: v["freeze"] != "none",
+            "it limits what is stored of frozen layers; add --freeze features or backbone",
+        ),
+        (
+            "layer_decay",
+            lambda v: v["freeze"] != "backbone" or v["unfreeze_after_epochs"] is not None,
+            "with --freeze backbone only the head learns; use --learning-rate",
+        ),
+        (
+            "hop_seconds",
+            lambda v: v["aggregate"] != "first",
+            "--aggregate first uses one window per clip; choose another --aggregate",
+        ),
+        ("shuffle_buffer", lambda v: v["streaming"], "add --streaming"),
+        (
+            "gradient_checkpointing",
+            lambda v: v["freeze"] != "backbone" or v["unfreeze_after_epochs"] is not None,
+            "with --freeze backbone no gradient passes through the layers; leave it out",
+        ),
+        ("seed", lambda v: not v["seeds"], "--seeds gives the seed of each run; leave it out"),
+    ]
+    return [
+        Requirement(name, is_met, advice)
+        for names, is_met, advice in groups
+        for name in names.split()
+    ]
+
+
+def _make_augmentation() -> list[Requirement]:
+    """Return the requirements of settings that describe an augmentation."""
+    noise = "add --noise-snr-db LOW,HIGH, such as 10,30"
+    return [
+        Requirement("noise_dir", lambda v: v["noise_snr_db"] is not None, noise),
+        Requirement("noise_color", lambda v: v["noise_snr_db"] is not None, noise),
+        Requirement(
+            "noise_color",
+            lambda v: v["noise_dir"] is None,
+            "--noise-dir takes the noise from recordings; give one of the two",
+        ),
+        Requirement(
+            "time_mask_seconds", lambda v: v["time_masks"] > 0, "add --time-masks, such as 2"
+        ),
+        Requirement(
+            "frequency_mask_share",
+            lambda v: v["frequency_masks"] > 0,
+            "add --frequency-masks, such as 1",
+        ),
+    ]
+
+
+def _is_folded(values: Values) -> bool:
+    """Return whether folds decide which clips are tested."""
+    return values["fold"] is not None or values["folds"] is not None
+
+
+def _make_data() -> list[Requirement]:
+    """Return the requirements of settings that choose clips, labels and splits."""
+    keywords = "add --keywords or --unknown-from, which define the keywords"
+    silence = "add --silence-from, such as auto"
+    tested = "folds decide which clips are tested; leave it out"
+    listed = "--split-files decides which clips are in which split; leave it out"
+    requirements = [
+        Requirement("unknown_share", lambda v: bool(v["keywords"] or v["unknown_from"]), keywords),
+        Requirement("silence_share", lambda v: v["silence_from"] is not None, silence),
+        Requirement("silence_seconds", lambda v: v["silence_from"] is not None, silence),
+        Requirement(
+            "keywords",
+            lambda v: not v["unknown_from"],
+            "--unknown-from makes every other label a keyword; give one of the two",
+        ),
+        Requirement(
+            "merge_rare_into",
+            lambda v: v["min_clips_per_label"] is not None,
+            "add --min-clips-per-label, which defines the rare labels",
+        ),
+        Requirement("fold_column", _is_folded, "add --fold, or --folds for one run per fold"),
+        Requirement("fold_validation", _is_folded, "add --fold-column with --fold, or --folds"),
+        Requirement(
+            "split_files_sha256", lambda v: v["split_files"] is not None, "add --split-files"
+        ),
+        Requirement(
+            "max_bad_share",
+            lambda v: v["bad_audio"] == "skip",
+            "--bad-audio fail stops at the first unusable clip; give one of the two",
+        ),
+        Requirement(
+            "split_method",
+            lambda v: v["group_column"] is None and v["group_pattern"] is None,
+            "with --group-column or --group-pattern whole groups are split at random; leave it out",
+        ),
+        Requirement("test_size", lambda v: not _is_folded(v), tested),
+        Requirement(
+            "test_size",
+            lambda v: v["test_split"] is None and not v["test_groups"],
+            "--test-split or --test-groups already gives the test clips; leave it out",
+        ),
+        Requirement(
+            "validation_size",
+            lambda v: not _is_folded(v) or v["fold_validation"] == "cut",
+            "the next fold is the validation split; add --fold-validation cut",
+        ),
+        Requirement(
+            "validation_size",
+            lambda v: v["validation_split"] is None and not v["validation_groups"],
+            "--validation-split or --validation-groups already gives the validation clips; leave it"
+            " out",
+        ),
+    ]
+    for name in ("train_split", "validation_split", "test_split"):
+        requirements.append(Requirement(name, lambda v: not _is_folded(v), tested))
+        requirements.append(Requirement(name, lambda v: v["split_files"] is None, listed))
+    return requirements
+
+
+REQUIREMENTS = (*_make_groups(), *_make_augmentation(), *_make_data())
+
+
+def find_unused(values: Values, defaults: Values) -> dict[str, str]:
+    """Return {setting: what to do} of the settings that nothing would read.
+
+    Args:
+        values: All settings.
+        defaults: Their defaults: a setting that has its default asks for nothing.
+    """
+    unused: dict[str, str] = {}
+    for one in REQUIREMENTS:
+        if values[one.setting] != defaults[one.setting] and not one.is_met(values):
+            unused.setdefault(one.setting, one.advice)
+    return unused
+
+
+def reset_unused(values: Values, defaults: Values, keep: Collection[str]) -> dict[str, Any]:
+    """Return the values with those that nothing would read set back to their defaults.
+
+    For values of a preset or of an earlier run: there nobody asked for them in this combination.
+
+    Args:
+        values: Setting name -> value; settings that are missing have their default.
+        defaults: The default of every setting.
+        keep: Settings that the user typed; they stay, and `RunConfig` refuses them.
+    """
+    kept = dict(values)
+    while names := find_unused({**defaults, **kept}, defaults).keys() - set(keep):
+        kept |= {name: defaults[name] for name in names}  # which may leave others without effect
+    return kept
