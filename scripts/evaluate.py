@@ -93,7 +93,7 @@ def main(ask: Question, typed: dict[str, Any]) -> None:
         }
         if temperature:
             results["calibration"] = evaluation.report_calibration(
-                scores, temperature, is_applied=True
+                scores, evaluation.Decision(temperature), is_applied=True
             )
         evaluation.write_answer(ask.output_dir, results, judged, facts, ask.compare)
         if ask.update_card:

@@ -85,7 +85,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         heard.load_best(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
         evaluation_mode=True,
     )
-    (temperature, scores), judged_seconds = (
+    (decision, scores), judged_seconds = (
         evaluation.judge_test(scorer, best, heard.validation, heard.test),
         clock.lap(),
     )
@@ -93,7 +93,7 @@ def train_classifier(cfg: RunConfig) -> Path:
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
         clips.save(folder.path)
-        model.save_decision(folder.path, temperature, labels.names, scores.thresholds)
+        model.save_decision(folder.path, decision.temperature, labels.names, decision.thresholds)
         facts = data.read_clip_facts(source, pool, clips.test)
         results = {
             "dataset": publishing.add_languages(data.describe_data(source, labels, splits, clips)),
@@ -102,7 +102,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "metric": cfg.eval.metric_key,
             "validation": evaluation.report_best(run.position, len(clips.validation)),
             "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
-            "calibration": evaluation.report_calibration(scores, temperature, is_applied=False),
+            "calibration": evaluation.report_calibration(scores, decision, is_applied=False),
             "timing": training.describe_timing(run, prepare_seconds, judged_seconds),
             "bad_audio": {"skipped": len(clips.read_bad(folder.path))},
             "samples": publishing.save_samples(

@@ -7,6 +7,7 @@ from audio_cls.evaluation.answer import (
     write_answer,
 )
 from audio_cls.evaluation.calibration import (
+    Decision,
     calibrate,
     fit_temperature,
     judge_test,
@@ -26,6 +27,7 @@ from audio_cls.evaluation.scoring import make_scorer
 from audio_cls.evaluation.sweep import report_runs
 
 __all__ = [
+    "Decision",
     "adopt_settings",
     "answer_from_files",
     "calibrate",

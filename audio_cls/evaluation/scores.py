@@ -23,9 +23,9 @@ def log_loss(true: Ids, scores: Floats) -> float:
     """Return the mean of -log p(true label); of marks, the mean over labels as well."""
     if true.ndim > 1:
         given = np.where(true > 0, scores, 1 - scores)
-        return float(-np.log(np.maximum(given, LEAST_PROBABILITY)).mean())
+        return float(-np.log(np.maximum(given, LEAST_PROBABILITY)).mean()) + 0.0  # no -0.0
     own = scores[np.arange(len(true)), true]
-    return float(-np.log(np.maximum(own, LEAST_PROBABILITY)).mean())
+    return float(-np.log(np.maximum(own, LEAST_PROBABILITY)).mean()) + 0.0
 
 
 def score_top(true: Ids, scores: Floats, count: int) -> float:

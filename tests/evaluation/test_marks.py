@@ -202,9 +202,9 @@ def test_a_temperature_moves_no_prediction_and_mends_the_loss() -> None:
     scores = tune(make_marked(300))
     logits = np.log(scores.probabilities / (1 - scores.probabilities))
     hot = tune(replace(scores, probabilities=(1 / (1 + np.exp(-4 * logits))).round(6)))
-    temperature, thresholds = fit_decision(hot)
-    assert thresholds is not None and temperature > 2
-    warm = calibrate(hot, temperature)
+    decision = fit_decision(hot)
+    assert decision.thresholds is not None and decision.temperature > 2
+    warm = calibrate(hot, decision.temperature)
     assert warm.loss < hot.loss
     np.testing.assert_array_equal(warm.predictions, hot.predictions)
 
