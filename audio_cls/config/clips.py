@@ -39,6 +39,14 @@ class DataConfig(Section):
     label_column: str | None = setting(
         None, "Column that holds the label; default: the only one that can."
     )
+    label_columns: tuple[str, ...] = setting(
+        (), "Columns of 0 and 1, comma-separated; each is a class, and a clip may have several."
+    )
+    label_pattern: str | None = setting(
+        None,
+        "The label is what this regular expression's first (...) finds in --label-column, or"
+        " without one in the clip's id: '_([a-z]+)[.]wav' for files named SPEAKER_LABEL.wav.",
+    )
     label_separator: str | None = setting(
         None, "What parts the labels in a text that names several, such as ';'."
     )
@@ -182,6 +190,8 @@ class DataConfig(Section):
             "--deduplicate": self.deduplicate,
             "--min-clips-per-label": self.min_clips_per_label,
             "--max-train-samples": self.max_train_samples,
+            "--label-columns": self.label_columns,
+            "--label-pattern": self.label_pattern,
             "--keywords": self.keywords,
             "--unknown-from": self.unknown_from,
             "--unknown-share": self.unknown_share,
@@ -192,6 +202,8 @@ class DataConfig(Section):
             self.fold is None or self.fold_column is not None or self.folds is not None,
             self.split_files is None or (self.fold_column is None and self.folds is None),
             not both,
+            not self.label_columns or (self.label_column, self.label_pattern) == (None, None),
+            not (self.label_columns and self.label_separator),
             not named or self.group_column is not None,
             not named or (self.split_files, self.fold_column, self.folds) == (None, None, None),
             len(set(named)) == len(named),
@@ -201,6 +213,9 @@ class DataConfig(Section):
             "--fold needs --fold-column or --folds, which say what the folds are.",
             "--split-files and folds both say which clip is tested: give one of them.",
             f"--keep-labels and --drop-labels both name {', '.join(both)}: choose one.",
+            "--label-columns names the columns of the labels: leave --label-column and"
+            " --label-pattern out.",
+            "--label-columns are columns of 0 and 1: leave --label-separator out.",
             "--test-groups and --validation-groups need --group-column, which they are values of.",
             "--split-files or folds already say which clip is tested: leave --test-groups out.",
             f"--test-groups and --validation-groups name a group twice: {', '.join(named)}.",

@@ -6,9 +6,9 @@ A clip has a tuple of names: one, several (multi-label) or none, and then a reas
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,11 +19,20 @@ from datasets import ClassLabel, Dataset, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.data.found import AUDIO_SUFFIXES
+from audio_cls.data.label_text import (
+    are_written_lists,
+    count_places,
+    normalize_name,
+    normalize_names,
+    parse_list,
+    warn_of_two_forms,
+)
 from audio_cls.data.mapped import copy_columns
 from audio_cls.errors import DatasetError
 
 Names = tuple[str, ...]
 EMPTY = "empty"  # the reason of a cell that names nothing
+NO_COLUMN = "in a split without the column"
 MOST_NAMES = 1000  # a string column with more distinct values is no label
 # Columns that tell what the numbers of a column beside them mean, likeliest first.
 NAME_COLUMNS = ("category", "class", "class_name", "label_name", "genre", "name", "text")
@@ -56,10 +65,22 @@ class CellReader:
     kind: Any  # the feature of a value
     names: Mapping[int, str]  # of numbers, from the column beside
     separator: str | None
+    is_written_list: bool = False  # texts such as "['a', 'b']"
+    num_places: int | None = None  # length of lists such as [0, 1, 1]; None where lists name labels
 
     def __call__(self, cell: Any) -> tuple[Names, str]:  # noqa: ANN401
         """Return the names, and the reason where there are none."""
-        return _read_parts(_split_cell(cell, self.separator), self._read_one)
+        return _read_parts(self.split(cell), self._read_one)
+
+    def split(self, cell: Any) -> list[Any]:  # noqa: ANN401
+        """Return the values of one cell; text is split, and trimmed, only when asked for."""
+        if self.is_written_list and isinstance(cell, str):
+            cell = parse_list(cell) if cell.strip() else None
+        if isinstance(cell, list) and self.num_places is not None:
+            return [place for place, value in enumerate(cell) if value]
+        if self.separator and isinstance(cell, str):
+            return [part.strip() for part in cell.split(self.separator) if part.strip()]
+        return cell if isinstance(cell, list) else [cell]
 
     @functools.cached_property
     def _read_one(self) -> Callable[[Any], str]:
@@ -78,20 +99,36 @@ def make_cell_reader(
     Raises:
         DatasetError: Cells of this type cannot be classes.
     """
+    return _make_reader(splits, column, separator, _read_column(splits, column))
+
+
+def _make_reader(
+    splits: Mapping[str, Dataset], column: str, separator: str | None, values: dict[str, list[Any]]
+) -> CellReader:
+    """Find out how the cells `values` of a column, split by split, are to be read."""
     kind = next(table.features[column] for table in splits.values() if column in table.features)
     inner = kind.feature if isinstance(kind, List) else kind
-    names = read_names_beside(splits, column, _read_column(splits, column)) if inner is kind else {}
+    names = read_names_beside(splits, column, values) if inner is kind else {}
     _choose_reader(column, inner, names)
-    return CellReader(column, inner, names, separator)
+    is_text = _is_text(kind)
+    if isinstance(inner, ClassLabel) or (inner is kind and not (is_text and separator is None)):
+        return CellReader(column, inner, names, separator)
+    cells = list(itertools.chain.from_iterable(values.values()))
+    is_written = is_text and are_written_lists(cells)
+    num_places = count_places(map(parse_list, filter(None, cells)) if is_written else cells)
+    if is_written:
+        logger.info("The texts of '%s' are read as lists of labels.", column)
+    if num_places:
+        logger.info("The lists of '%s' have a 0 or 1 for each of %d labels.", column, num_places)
+    return CellReader(column, inner, names, separator, is_written, num_places)
 
 
 def _read_column(splits: Mapping[str, Dataset], column: str) -> dict[str, list[Any]]:
-    """Return the cells of each split; nothing for each clip of one without the column."""
+    """Return the cells of each split that has the column."""
     return {
         split: copy_columns(table, [column])[column].to_pylist()
-        if column in table.features
-        else [None] * len(table)
         for split, table in splits.items()
+        if column in table.features
     }
 
 
@@ -109,27 +146,40 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
     Raises:
         DatasetError: Cells of this type cannot be classes.
     """
-    reader = make_cell_reader(splits, column, separator)
-    inner, names = reader.kind, reader.names
+    values = _read_column(splits, column)
+    reader = _make_reader(splits, column, separator, values)
     faults: Counter[str] = Counter()
-    known: dict[Names, Names] = {}  # so that equal tuples are one object
-    clips, is_bare = {}, {}
-    for split, cells in _read_column(splits, column).items():
-        kinds = [tuple(cell) if isinstance(cell, list) else cell for cell in cells]
+    known: dict[Names, Names] = {(): ()}  # so that equal tuples are one object
+    clips: dict[str, list[Names]] = {}
+    is_bare = {}
+    for split, table in splits.items():
+        if split not in values:
+            faults[NO_COLUMN] += len(table)
+            clips[split] = [()] * len(table)
+            is_bare[split] = np.zeros(len(table), dtype=np.bool_)
+            continue
+        kinds = [tuple(cell) if isinstance(cell, list) else cell for cell in values[split]]
         found: dict[Any, tuple[Names, bool]] = {}  # every cell that there is, read once
         for kind, count in Counter(kinds).items():
             cell = list(kind) if isinstance(kind, tuple) else kind
             read, problem = reader(cell)
             if problem:
                 faults[problem] += count
-            found[kind] = known.setdefault(read, read), not _split_cell(cell, separator)
+            found[kind] = known.setdefault(read, read), not reader.split(cell)
         clips[split] = [found[kind][0] for kind in kinds]
         is_bare[split] = np.array([found[kind][1] for kind in kinds], dtype=np.bool_)
-    if isinstance(inner, ClassLabel):
-        order = tuple(inner.names)
-    else:
-        order = _sort_names({name for read in known for name in read}, names)
-    return Cells(order, clips, faults, is_bare)
+    every = itertools.chain.from_iterable(values.values())
+    warn_of_two_forms(column, (cell for cell in every if isinstance(cell, str)))
+    return Cells(_order_names(reader, known), clips, faults, is_bare)
+
+
+def _order_names(reader: CellReader, known: Iterable[Names]) -> Names:
+    """List the classes in the order of their ids: all declared ones, else those that were read."""
+    if isinstance(reader.kind, ClassLabel):
+        return normalize_names(reader.kind.names)
+    if reader.num_places is not None:
+        return tuple(map(str, range(reader.num_places)))
+    return _sort_names({name for read in known for name in read}, reader.names)
 
 
 def read_names_beside(
@@ -139,6 +189,7 @@ def read_names_beside(
 
     Empty when the column does not hold whole numbers or no such column is there.
     """
+    splits = {split: table for split, table in splits.items() if split in values}
     first = next(iter(splits.values()))
     if not isinstance(first.features.get(column), Value) or not _is_integer(first.features[column]):
         return {}
@@ -163,29 +214,11 @@ def read_names_beside(
     return {}
 
 
-def join_names(names: Iterable[str]) -> str:
-    r"""Write the labels of a clip into one cell: `;` parts them, `\` comes before one in a name.
-
-    >>> join_names(["a;b", "d"])
-    'a\\;b;d'
-    """
-    return ";".join(name.replace("\\", "\\\\").replace(";", "\\;") for name in names)
-
-
-def split_names(cell: str) -> list[str]:
-    r"""Read what `join_names` wrote.
-
-    >>> split_names("a\\;b;d"), split_names("")
-    (['a;b', 'd'], [])
-    """
-    parts = re.findall(r"(?:[^;\\]|\\.)+", cell, flags=re.DOTALL)
-    return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts]
-
-
 def _choose_reader(column: str, kind: Any, names: Mapping[int, str]) -> Callable[[Any], str]:  # noqa: ANN401
     """Return what turns one value into a class name, or raises UnusableError."""
     if isinstance(kind, ClassLabel):
-        return lambda value: _read_class_id(value, kind.names)
+        names_of_ids = normalize_names(kind.names)
+        return lambda value: _read_class_id(value, names_of_ids)
     if isinstance(kind, Value) and (_is_text(kind) or kind.dtype == "bool"):
         return _read_text
     if isinstance(kind, Value) and (_is_integer(kind) or kind.dtype.startswith("float")):
@@ -207,23 +240,14 @@ def _read_parts(parts: list[Any], read_one: Callable[[Any], str]) -> tuple[Names
     return tuple(dict.fromkeys(read)), "" if read else problem
 
 
-def _split_cell(cell: Any, separator: str | None) -> list[Any]:  # noqa: ANN401
-    """Return the values of one cell; text is parted, and trimmed, only when asked for."""
-    if isinstance(cell, list):
-        return cell
-    if separator and isinstance(cell, str):
-        return [part.strip() for part in cell.split(separator) if part.strip()]
-    return [cell]
-
-
-def _read_class_id(value: int | None, names: list[str]) -> str:
+def _read_class_id(value: int | None, names: Names) -> str:
     if value is None:
         raise UnusableError("null")
     if value == -1:
         raise UnusableError("-1")
     if not 0 <= value < len(names):
         raise UnusableError("out of range")
-    return str(names[value])
+    return names[value]
 
 
 def _read_text(value: str | bool | None) -> str:  # noqa: FBT001 (a cell, not an option)
@@ -231,7 +255,7 @@ def _read_text(value: str | bool | None) -> str:  # noqa: FBT001 (a cell, not an
         raise UnusableError("null")
     if str(value).strip() == "":
         raise UnusableError(EMPTY)
-    return str(value)
+    return normalize_name(str(value))
 
 
 def _read_number(column: str, value: float | None, names: Mapping[int, str]) -> str:
@@ -246,7 +270,7 @@ def _read_number(column: str, value: float | None, names: Mapping[int, str]) -> 
         raise UnusableError("-1")
     if names and int(value) not in names:
         raise UnusableError("without a name")
-    return names.get(int(value), str(int(value)))
+    return normalize_name(names.get(int(value), str(int(value))))
 
 
 def _sort_names(distinct: Iterable[str], beside: Mapping[int, str]) -> Names:

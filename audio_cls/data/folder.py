@@ -68,6 +68,8 @@ def read_folder(folder: Path, cfg: DataConfig) -> Found:
     if clips:
         if listed.problem.startswith("; none"):
             logger.warning("The clips' folders are their labels%s.", listed.problem)
+        if cfg.label_pattern is not None and cfg.label_column is None:
+            return Found(read_clip_files(folder, clips), key)
         return Found(read_class_folders(folder, clips), key)
     raise DatasetError(
         f"The folder '{folder}' holds neither tables ({list_names(TABLE_SUFFIXES)}) nor clips"
@@ -149,6 +151,28 @@ def read_class_folders(folder: Path, clips: Sequence[Path]) -> DatasetDict:
             f"The clips of '{folder}' lie in no sub-folder, and a clip's folder is its label."
             " Arrange them as LABEL/clip.wav or train/LABEL/clip.wav, or list them in a CSV file."
         )
+    undecoded = Audio(decode=False)
+    return DatasetDict(
+        {
+            split: Dataset.from_dict(table).cast_column("audio", undecoded)
+            for split, table in rows.items()
+        }
+    )
+
+
+def read_clip_files(folder: Path, clips: Sequence[Path]) -> DatasetDict:
+    """Make tables of clips whose folders are no labels: columns audio and file (relative path).
+
+    A clip is in the split that the first folder below the shared ones names, else in train.
+    """
+    rows: dict[str, dict[str, list[str]]] = {}
+    names = [path.relative_to(folder).parts for path in clips]
+    depth = _count_shared_folders(names)
+    for path, parts in zip(clips, names, strict=True):
+        split = SPLIT_OF_NAME.get(parts[depth].lower(), "train")
+        table = rows.setdefault(split, {"audio": [], "file": []})
+        table["audio"].append(str(path))
+        table["file"].append("/".join(parts))
     undecoded = Audio(decode=False)
     return DatasetDict(
         {

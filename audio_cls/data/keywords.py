@@ -20,7 +20,9 @@ from datasets import ClassLabel, Dataset, DatasetInfo, concatenate_datasets
 from audio_cls.config import DataConfig
 from audio_cls.data.audio import read_clip_ids
 from audio_cls.data.cells import Cells, Names, read_cells
-from audio_cls.data.labels import find_label_column
+from audio_cls.data.find_column import find_label_column
+from audio_cls.data.label_columns import name_label_column
+from audio_cls.data.label_text import normalize_names
 from audio_cls.data.silence import (
     SYNTHESISE,
     Recording,
@@ -59,7 +61,7 @@ def spot_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
     """
     if not is_spotting(cfg):
         return splits
-    column = find_label_column(next(iter(splits.values())), cfg.label_column)
+    column = find_label_column(splits, name_label_column(cfg))
     cells = read_cells(splits, column, cfg.label_separator)
     if any(len(names) > 1 for clips in cells.clips.values() for names in clips):
         raise DatasetError(
@@ -110,12 +112,13 @@ def rename_labels(order: Names, cfg: DataConfig) -> dict[str, str]:
     Raises:
         DatasetError: The settings name a label that does not exist.
     """
-    keywords = () if cfg.unknown_from else cfg.keywords
+    keywords = () if cfg.unknown_from else normalize_names(cfg.keywords)
+    unknown = normalize_names(cfg.unknown_from)
     check_known(keywords, order, "--keywords")
-    check_known(cfg.unknown_from, order, "--unknown-from")
+    check_known(unknown, order, "--unknown-from")
     renamed = {name: name for name in order}
     for name in order:
-        is_word = name in keywords if keywords else name not in cfg.unknown_from
+        is_word = name in keywords if keywords else name not in unknown
         if name in (*SILENCE_LABELS, cfg.silence_from):
             renamed[name] = SILENCE
         elif not is_word:
@@ -246,4 +249,6 @@ def _set_labels(table: Dataset, column: str, order: list[str], names: list[str |
     """Replace the label column by a ClassLabel of these names."""
     index = {name: number for number, name in enumerate(order)}
     ids = [None if name is None else index[name] for name in names]
-    return table.remove_columns([column]).add_column(column, ids, feature=ClassLabel(names=order))
+    others = [name for name in table.column_names if name != column]
+    labelled = table.select_columns(others)
+    return labelled.add_column(column, ids, feature=ClassLabel(names=order))

@@ -9,6 +9,7 @@ which nothing is to be found.
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,17 +19,15 @@ from datasets import ClassLabel, Dataset, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.cells import EMPTY, MOST_NAMES, Cells, Names, read_cells
+from audio_cls.data.cells import EMPTY, Cells, Names, read_cells
+from audio_cls.data.find_column import find_label_column, largest_tables
+from audio_cls.data.label_columns import name_label_column
+from audio_cls.data.label_text import normalize_names
 from audio_cls.data.vocabulary import choose_names, count_clips
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.errors import DatasetError, list_names
+from audio_cls.run_warnings import warn
 
 UNUSABLE = -1
-CLIPS_PER_NAME = 2  # a string column with fewer clips a value on average is an id or a sentence
-# What audio data sets call their label, likeliest first; chooses among columns that could be one.
-LABEL_COLUMNS = (
-    *("label", "labels", "genre", "class", "category", "intent_class", "lang_id", "language"),
-    *("locale", "emotion", "answer", "keyword", "word", "target", "classID", "tags"),
-)
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     """Find the label column and read every clip's class, restricted as the settings say.
 
     Args:
-        splits: Tables with the same columns.
+        splits: Tables; a test split may lack the label column.
         cfg: `label_column` (None to find the only one that can be meant), `label_separator`,
             `problem_type`, `keep_labels`, `drop_labels`, `min_clips_per_label` and
             `merge_rare_into`.
@@ -68,12 +67,13 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
         DatasetError: No column, several, a column with fewer than two classes, or several labels a
             clip where one was asked for.
     """
-    column = find_label_column(next(iter(splits.values())), cfg.label_column)
+    column = find_label_column(splits, name_label_column(cfg))
     cells = read_cells(splits, column, cfg.label_separator)
     if cfg.streaming:
-        cells = _fix_names(cells, next(iter(splits.values())), column, cfg)
+        cells = _fix_names(cells, largest_tables(splits)[column], column, cfg)
     cells = choose_names(cells, cfg)
     _check_classes(column, cells)
+    _warn_of_similar_names(column, cells)
     is_multilabel = _may_have_several(column, cells, cfg.problem_type)
     if is_multilabel:
         cells = _accept_bare(cells)
@@ -84,12 +84,11 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     }
     if cells.faults:
         reasons = ", ".join(f"{count} {reason}" for reason, count in cells.faults.most_common())
-        logger.warning(
-            "%d of %d clips have no usable label in '%s' (%s): set aside.",
-            cells.faults.total(),
-            sum(map(len, cells.clips.values())),
-            column,
-            reasons,
+        num_clips = sum(map(len, cells.clips.values()))
+        warn(
+            logger,
+            f"{cells.faults.total()} of {num_clips} clips have no usable label in '{column}'"
+            f" ({reasons}): set aside.",
         )
     if not is_multilabel:
         return Labels(column, cells.order, ids)
@@ -136,7 +135,7 @@ def _fix_names(cells: Cells, table: Dataset, column: str, cfg: DataConfig) -> Ce
             " stream cannot be listed before it is trained on: name its classes by --keep-labels."
             f" The splits for evaluation have {list_names(cells.order)}."
         )
-    order = tuple(dict.fromkeys((*cfg.keep_labels, *cells.order)))
+    order = tuple(dict.fromkeys((*normalize_names(cfg.keep_labels), *cells.order)))
     return replace(cells, order=order)
 
 
@@ -153,44 +152,6 @@ def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:
     return targets
 
 
-def find_label_column(table: Dataset, wanted: str | None) -> str:
-    """Return the wanted column, else `label`, the only ClassLabel, or the only column of names.
-
-    Among several that could be meant, one with a usual name (`LABEL_COLUMNS`) is taken, and a line
-    says so.
-
-    Raises:
-        DatasetError: There is no such column, or no single candidate; the text lists the columns.
-    """
-    columns = list(table.features)
-    if wanted is not None:
-        if wanted in columns:
-            return wanted
-        raise DatasetError(
-            f"There is no column '{wanted}': the columns are {list_names(columns)}."
-            f"{suggest_name(wanted, columns)}"
-        )
-    if LABEL_COLUMNS[0] in columns:
-        return LABEL_COLUMNS[0]
-    candidates = (
-        [name for name, kind in table.features.items() if isinstance(kind, ClassLabel)]
-        or [name for name in columns if _looks_like_names(table, name)]
-        or [name for name in LABEL_COLUMNS if _holds_classes(table, name)]
-    )
-    usual = [name for name in LABEL_COLUMNS if name in candidates]
-    if len(candidates) > 1 and usual:
-        others = list_names(name for name in candidates if name != usual[0])
-        logger.info("The label is '%s'; --label-column could also be %s.", usual[0], others)
-        return usual[0]
-    if len(candidates) == 1:
-        return str(candidates[0])
-    if candidates:
-        found = f"could be {list_names(candidates)}: choose one by --label-column"
-    else:
-        found = f"is in no column that we know: choose --label-column of {list_names(columns)}"
-    raise DatasetError(f"The label {found}.")
-
-
 def _check_classes(column: str, cells: Cells) -> None:
     """Refuse fewer than two classes with clips, and say which declared ones have none."""
     counts = count_clips(cells)
@@ -205,25 +166,24 @@ def _check_classes(column: str, cells: Cells) -> None:
         )
     absent = [name for name in cells.order if not counts[name]]
     if absent:
-        logger.warning(
-            "%d classes of '%s' have no clip (%s); --min-clips-per-label 1 leaves them out.",
-            len(absent),
-            column,
-            list_names(absent),
+        warn(
+            logger,
+            f"{len(absent)} classes of '{column}' have no clip ({list_names(absent)});"
+            " --min-clips-per-label 1 leaves them out.",
         )
 
 
-def _looks_like_names(table: Dataset, column: str) -> bool:
-    """Tell whether a string column repeats few values, as labels do."""
-    kind = table.features[column]
-    if not isinstance(kind, Value) or kind.dtype not in ("string", "large_string"):
-        return False
-    num_names = len(table.unique(column))
-    return 2 <= num_names <= min(MOST_NAMES, len(table) // CLIPS_PER_NAME)
-
-
-def _holds_classes(table: Dataset, column: str) -> bool:
-    """Tell whether a column of numbers, booleans or lists is there."""
-    kind = table.features.get(column)
-    is_number = isinstance(kind, Value) and kind.dtype.startswith(("int", "uint", "bool"))
-    return is_number or isinstance(kind, List)
+def _warn_of_similar_names(column: str, cells: Cells) -> None:
+    """Warn of classes whose names differ only in case, blanks or Unicode form."""
+    similar: dict[str, list[str]] = {}
+    for name in cells.order:
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        similar.setdefault(plain, []).append(name)
+    pairs = [" / ".join(map(repr, names)) for names in similar.values() if len(names) > 1]
+    if pairs:
+        warn(
+            logger,
+            f"Names of classes in '{column}' differ only in upper and lower case, blanks or Unicode"
+            f" form: {list_names(pairs)}. They are different classes: correct the names in the data"
+            " set if they mean the same.",
+        )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 from datasets import ClassLabel
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from audio_cls.data.cells import make_cell_reader
 from audio_cls.data.fillers import read_fillers
 from audio_cls.data.folds import fold_pool
 from audio_cls.data.keywords import RECORDING
+from audio_cls.data.label_columns import compile_pattern
 from audio_cls.data.labels import Labels
 from audio_cls.data.shards import RowReader
 from audio_cls.data.source import Source
@@ -109,17 +108,7 @@ def _find_groups(
     """
     if cfg.group_pattern is None:
         return texts
-    try:
-        pattern = re.compile(cfg.group_pattern)
-    except re.error as error:
-        raise DatasetError(
-            f"--group-pattern {cfg.group_pattern} is no regular expression ({error}). Mend it."
-        ) from error
-    if pattern.groups < 1:
-        raise DatasetError(
-            f"--group-pattern {cfg.group_pattern} has no (...), which is what names the group."
-            " Put it around that part."
-        )
+    pattern = compile_pattern(cfg.group_pattern, "--group-pattern", "group")
     given = ids if texts is None else texts
     found = [pattern.search(str(text)) for text in given]
     missing = [str(text) for text, match in zip(given, found, strict=True) if match is None]

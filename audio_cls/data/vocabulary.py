@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from audio_cls.config import DataConfig
 from audio_cls.data.cells import Cells, Names
+from audio_cls.data.label_text import normalize_names
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
 logger = logging.getLogger(__name__)
@@ -23,12 +24,13 @@ def choose_names(cells: Cells, cfg: DataConfig) -> Cells:
         DatasetError: A label to keep or drop does not exist.
     """
     kept = list(cells.order)
-    if cfg.keep_labels:
-        check_known(cfg.keep_labels, cells.order, "--keep-labels")
-        kept = [name for name in kept if name in set(cfg.keep_labels)]
-    if cfg.drop_labels:
-        check_known(cfg.drop_labels, cells.order, "--drop-labels")
-        kept = [name for name in kept if name not in set(cfg.drop_labels)]
+    wanted, unwanted = normalize_names(cfg.keep_labels), normalize_names(cfg.drop_labels)
+    if wanted:
+        check_known(wanted, cells.order, "--keep-labels")
+        kept = [name for name in kept if name in set(wanted)]
+    if unwanted:
+        check_known(unwanted, cells.order, "--drop-labels")
+        kept = [name for name in kept if name not in set(unwanted)]
     renamed = {name: name for name in kept}
     if cfg.min_clips_per_label is not None:
         counts = count_clips(cells)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.cells import join_names
 from audio_cls.data.facts import ClipFacts
+from audio_cls.data.label_text import join_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.intervals import (
     Rows,

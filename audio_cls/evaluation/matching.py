@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from audio_cls.config import RunConfig, drop_unused
 from audio_cls.data.cuts import Rows
 from audio_cls.data.found import SPLIT_NAMES
+from audio_cls.data.label_text import normalize_name
 from audio_cls.data.labels import UNUSABLE, Labels
 from audio_cls.data.splits import ROLES, Pool
 from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
@@ -287,7 +288,7 @@ def _loosen(name: str) -> str:
     >>> _loosen("Hip-Hop") == _loosen("hip_hop")
     True
     """
-    return re.sub(r"[\s_-]+", "", name).casefold()
+    return re.sub(r"[\s_-]+", "", normalize_name(name)).casefold()
 
 
 def _tell(unmatched: Mapping[str, int], unused: Sequence[str]) -> None:

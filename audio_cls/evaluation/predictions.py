@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.cells import join_names, split_names
 from audio_cls.data.facts import ClipFacts
+from audio_cls.data.label_text import join_names, split_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.scoring import DECIMALS, Scores
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from audio_cls.config import SHORTEST_CLIP, AudioConfig, Hertz
 from audio_cls.data.audio import Wave, decode_wave
 from audio_cls.data.batches import group_windows
-from audio_cls.data.cells import join_names
 from audio_cls.data.faults import SILENT_PEAK
+from audio_cls.data.label_text import join_names
 from audio_cls.data.windows import aggregate_windows, apply_temperature, cut_wave, list_windows
 from audio_cls.errors import AudioError, ModelError
 from audio_cls.model.backbone import Backbone, load_trained

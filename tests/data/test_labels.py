@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, List, Value
-from hub_datasets import make_table
+from hub_datasets import make_sounds, make_table
 
 from audio_cls.config import DataConfig, RunConfig
-from audio_cls.data.labels import UNUSABLE, Labels, find_label_column, read_labels
+from audio_cls.data.find_column import find_label_column
+from audio_cls.data.labels import UNUSABLE, Labels, read_labels
 from audio_cls.errors import DatasetError, SettingError
+from audio_cls.run_warnings import collect_warnings
 
 
 def read(cells: list[Any], kind: Any = None, *, beside: Any = None, **settings: Any) -> Labels:  # noqa: ANN401
@@ -248,7 +250,7 @@ def test_a_split_without_the_column_has_no_labels() -> None:
 
 def test_a_missing_column_lists_the_columns() -> None:
     with pytest.raises(DatasetError, match=r"columns are genre, id.* Did you mean genre"):
-        find_label_column(make_table({"genre": ["a"], "id": [1]}), "genr")
+        find_label_column({"train": make_table({"genre": ["a"], "id": [1]})}, "genr")
 
 
 @pytest.mark.parametrize(
@@ -262,25 +264,119 @@ def test_a_missing_column_lists_the_columns() -> None:
     ],
 )
 def test_the_label_column_is_found(columns: dict[str, list[Any]], found: str) -> None:
-    assert find_label_column(make_table(columns), None) == found
+    assert find_label_column({"train": make_table(columns)}, None) == found
 
 
 def test_declared_class_labels_win_over_texts() -> None:
     columns = {"category": ["x", "y", "x", "y"], "kind": [0, 1, 0, 1]}
-    assert find_label_column(make_table(columns, kind=["a", "b"]), None) == "kind"
+    assert find_label_column({"train": make_table(columns, kind=["a", "b"])}, None) == "kind"
 
 
 def test_columns_that_could_all_be_meant_are_listed() -> None:
     columns = {"age": ["20", "30", "20", "30"], "sex": ["f", "m", "m", "f"], "id": [1, 2, 3, 4]}
     with pytest.raises(DatasetError, match="could be age, sex: choose one by --label-column"):
-        find_label_column(make_table(columns), None)
+        find_label_column({"train": make_table(columns)}, None)
 
 
 def test_a_table_without_a_label_lists_the_columns() -> None:
     with pytest.raises(DatasetError, match="choose --label-column of id, sentence"):
-        find_label_column(make_table({"id": [1, 2], "sentence": ["a b", "c d"]}), None)
+        find_label_column({"train": make_table({"id": [1, 2], "sentence": ["a b", "c d"]})}, None)
 
 
 def test_a_column_of_another_type_is_refused() -> None:
     with pytest.raises(DatasetError, match="cannot be a label: class labels, strings"):
         read([{"a": 1}, {"a": 2}])
+
+
+def test_the_label_column_is_found_where_only_train_has_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    splits = {
+        "test": make_table({"fname": ["c.wav"]}),
+        "train": make_table({"fname": ["a.wav", "b.wav"], "label": ["cat", "dog"]}),
+    }
+    for wanted in (None, "label"):
+        labels = read_labels(splits, DataConfig(label_column=wanted))
+        assert labels.names == ("cat", "dog")
+        assert labels.ids["train"].tolist() == [0, 1] and labels.ids["test"].tolist() == [UNUSABLE]
+    assert "1 of 3 clips have no usable label in 'label' (1 in a split without" in caplog.text
+
+
+def test_names_beside_numbers_do_not_need_the_split_without_labels() -> None:
+    splits = {
+        "test": make_table({"fname": ["c.wav"]}),
+        "train": make_table({"label": [7, 3, 7], "category": ["dog", "cow", "dog"]}),
+    }
+    assert read_labels(splits, DataConfig()).names == ("cow", "dog")
+
+
+def test_a_true_or_false_column_is_the_label_where_no_other_can_be() -> None:
+    table = make_table({"audio": make_sounds(4), "is_cough": [True, False, False, True]})
+    assert find_label_column({"train": table}, None) == "is_cough"
+    with pytest.raises(DatasetError) as caught:
+        find_label_column({"train": make_table({"audio": make_sounds(2), "id": [1, 2]})}, None)
+    assert "choose --label-column of id." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [[0, 1, 1], [1, 0, 0], [0, 0, 0]],
+        [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+        [[False, True, True], [True, False, False], [False] * 3],
+        ["[0, 1, 1]", "[1, 0, 0]", "[0, 0, 0]"],
+        ["[0 1 1]", "[1 0 0]", "[0 0 0]"],
+    ],
+)
+def test_lists_of_zeros_and_ones_mark_the_labels_by_their_place(cells: list[Any]) -> None:
+    labels = read(cells)
+    assert labels.names == ("0", "1", "2") and labels.targets is not None
+    np.testing.assert_array_equal(labels.targets["train"], [[0, 1, 1], [1, 0, 0], [0, 0, 0]])
+
+
+def test_one_hot_lists_are_single_labels() -> None:
+    labels = read([[0, 1], [1, 0], [1, 0], None])
+    assert not labels.is_multilabel and ids(labels) == [1, 0, 0, UNUSABLE]
+
+
+def test_lists_written_as_text_are_lists() -> None:
+    labels = read(["['b', 'a']", '["b"]', "[]", "", "['take 5 7', 'b']"])
+    assert labels.names == ("a", "b", "take 5 7") and labels.targets is not None
+    np.testing.assert_array_equal(labels.targets["train"][:3], [[1, 1, 0], [0, 1, 0], [0, 0, 0]])
+    assert ids(labels)[2:4] == [3, UNUSABLE]  # a list of nothing, and no list
+
+
+def test_one_text_without_brackets_makes_all_of_them_names() -> None:
+    assert read(["['a', 'b']", "c"]).names == ("['a', 'b']", "c")
+
+
+def test_two_unicode_forms_of_a_name_are_one_class(caplog: pytest.LogCaptureFixture) -> None:
+    composed, decomposed = "r\u00e4uspern", "ra\u0308uspern"
+    labels = read([composed, decomposed, "cough"])
+    assert labels.names == ("cough", composed) and ids(labels) == [1, 1, 0]
+    assert f"1 names in 'label' are spelled in two Unicode forms, such as '{composed}'" in (
+        caplog.text
+    )
+    kept = read([decomposed, "cough", "dog"], keep_labels=(composed, "dog"))
+    assert kept.names == ("dog", composed)
+    declared = read([0, 1, 1], [decomposed, "b"], drop_labels=())
+    assert declared.names == (composed, "b")
+
+
+@pytest.mark.parametrize("pair", [("Dog", "dog"), ("dog bark", "dogbark"), ("\uff44og", "dog")])
+def test_names_that_look_alike_are_warned_of_and_stay_apart(
+    pair: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = collect_warnings()
+    assert len(read([*pair, "cat"]).names) == 3
+    assert "differ only in upper and lower case, blanks or Unicode form" in texts[0]
+    assert all(repr(name) in texts[0] for name in pair)
+    texts = collect_warnings()
+    read(["cat", "dog"])
+    assert texts == []
+
+
+def test_several_binary_columns_are_named_in_the_error() -> None:
+    columns = {"id": [1, 2, 3], "cat": ["0", "1", "0"], "dog": [1, 0, 1], "both": [0.5, 1.0, 0.0]}
+    with pytest.raises(DatasetError, match=r"2 columns .* --label-columns cat,dog$"):
+        find_label_column({"train": make_table(columns)}, None)

@@ -1,0 +1,106 @@
+"""How class names and lists of them are written: Unicode form, lists as text, lists of 0 and 1."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from audio_cls.run_warnings import warn
+
+logger = logging.getLogger(__name__)
+
+
+def normalize_name(name: str) -> str:
+    r"""Return a class name in Unicode's composed form (NFC).
+
+    Folders from macOS, and archives of them, spell "é" as two characters.
+
+    >>> normalize_name("e\u0301") == "\u00e9"
+    True
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def warn_of_two_forms(column: str, texts: Iterable[str]) -> None:
+    """Warn where the texts of a column spell one name in two Unicode forms."""
+    distinct = set(texts)
+    twice = [t for t in distinct if normalize_name(t) != t and normalize_name(t) in distinct]
+    if twice:
+        warn(
+            logger,
+            f"{len(twice)} names in '{column}' are spelled in two Unicode forms, such as"
+            f" '{normalize_name(min(twice))}': each counts as one class.",
+        )
+
+
+def normalize_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return class names in composed form; as they are where two of them would become one."""
+    given = tuple(map(str, names))
+    normalized = tuple(map(normalize_name, given))
+    return normalized if len(set(normalized)) == len(set(given)) else given
+
+
+def are_written_lists(cells: Sequence[Any]) -> bool:
+    """Tell whether every text that is not empty is a list in brackets, such as "['a', 'b']"."""
+    texts = {cell.strip() for cell in set(cells) if cell is not None} - {""}
+    return bool(texts) and all(text[0] == "[" and text[-1] == "]" for text in texts)
+
+
+def parse_list(text: str) -> list[Any]:
+    """Read a list that is written as text, as Python, JSON or NumPy write it, or without quotes.
+
+    >>> parse_list("['a', 'b']"), parse_list("['a' 'b c']"), parse_list("[a, b]"), parse_list("[]")
+    (['a', 'b'], ['a', 'b c'], ['a', 'b'], [])
+    >>> parse_list("[0 1 0]"), parse_list("[0., 1.]")
+    ([0, 1, 0], [0.0, 1.0])
+    """
+    blanks = r"(?<=['\"])\s+(?=['\"])" if re.search("['\"]", text) else r"(?<=[\d.])\s+(?=\d)"
+    text = re.sub(blanks, ", ", text.strip())
+    try:
+        values = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        values = [part.strip(" \t\r\n'\"") for part in text[1:-1].split(",")]
+    return [value for value in values if value != ""] if isinstance(values, list) else [text]
+
+
+def count_places(cells: Iterable[Any]) -> int | None:
+    """Return the length of lists that have a 0 or 1 for each label; None where they name labels.
+
+    All lists must be of one length, two or more, and hold nothing but 0 and 1 (False and True).
+
+    >>> count_places([[0, 1, 0], None, [1, 1, 0]]), count_places([[0, 1], [1]])
+    (3, None)
+    """
+    length = None
+    for cell in cells:
+        if cell is None:
+            continue
+        if not isinstance(cell, list) or length not in (None, len(cell)):
+            return None
+        if any(value not in (0, 1) for value in cell):
+            return None
+        length = len(cell)
+    return length if length is not None and length > 1 else None
+
+
+def join_names(names: Iterable[str]) -> str:
+    r"""Write the labels of a clip into one cell: `;` parts them, `\` comes before one in a name.
+
+    >>> join_names(["a;b", "d"])
+    'a\\;b;d'
+    """
+    return ";".join(name.replace("\\", "\\\\").replace(";", "\\;") for name in names)
+
+
+def split_names(cell: str) -> list[str]:
+    r"""Read what `join_names` wrote.
+
+    >>> split_names("a\\;b;d"), split_names("")
+    (['a;b', 'd'], [])
+    """
+    parts = re.findall(r"(?:[^;\\]|\\.)+", cell, flags=re.DOTALL)
+    return [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts]
