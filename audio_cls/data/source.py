@@ -15,9 +15,17 @@ from urllib.parse import urlparse
 from datasets import Audio, Dataset
 
 from audio_cls.config import DataConfig
+from audio_cls.data.arrays import (
+    RATE_COLUMNS,
+    encode_arrays,
+    find_rate_column,
+    holds_array,
+    holds_samples,
+)
 from audio_cls.data.folder import read_file, read_folder
 from audio_cls.data.found import TABLE_SUFFIXES, Found
 from audio_cls.data.keywords import describe_spotting, is_spotting, spot_keywords
+from audio_cls.data.label_columns import add_fields, add_label_column
 from audio_cls.data.memory import release_pages
 from audio_cls.data.remote import HubPlace, is_remote, parse_hub_place, read_hub_place, read_url
 from audio_cls.data.repository import read_repository
@@ -58,7 +66,9 @@ def load_source(cfg: DataConfig) -> Source:
     name, is_local, found, shards = _find(cfg.dataset, cfg)
     column = find_audio_column(next(iter(found.splits.values())).features, cfg.audio_column)
     undecoded = Audio(decode=False)
-    splits = {key: table.cast_column(column, undecoded) for key, table in found.splits.items()}
+    tables = encode_arrays(found.splits, column, is_streamed=shards is not None)
+    splits = {key: table.cast_column(column, undecoded) for key, table in tables.items()}
+    splits = add_label_column(add_fields(splits, cfg), column, cfg)
     key = f"{found.key or found.revision}/{found.config}/{column}"
     if is_spotting(cfg):
         splits, key = spot_keywords(splits, column, cfg), f"{key}/{describe_spotting(cfg)}"
@@ -131,11 +141,21 @@ def locate_folder(dataset: str) -> Path | None:
 def find_audio_column(features: dict[str, Any], wanted: str | None) -> str:
     """Return the audio column: the wanted one, else the only one.
 
+    Lists of samples are audio only where a column has their sampling rate.
+
     Raises:
         DatasetError: There is none, several, or not the wanted one; the text lists the columns.
     """
     holders = [name for name, kind in features.items() if _holds_audio(kind)]
+    lists = [name for name, kind in features.items() if holds_samples(kind)]
+    if (not holders or wanted in lists) and find_rate_column(features) is not None:
+        holders += lists
     shown = f"the columns are {list_names(features)}"
+    if lists and not holders:
+        raise DatasetError(
+            f"Column '{lists[0]}' holds lists of numbers, and no column has their sampling rate:"
+            f" {shown}. Add a column '{RATE_COLUMNS[0]}' in Hz."
+        )
     if wanted is not None and wanted not in holders:
         hint = suggest_name(wanted, holders)
         if holders and not hint:
@@ -146,7 +166,7 @@ def find_audio_column(features: dict[str, Any], wanted: str | None) -> str:
     if not holders:
         raise DatasetError(
             f"No column holds audio: {shown}. A column of type Audio, or of structs with 'bytes'"
-            " and 'path', is needed."
+            " and 'path' or with 'array' and 'sampling_rate', is needed."
         )
     if len(holders) > 1:
         raise DatasetError(
@@ -156,5 +176,6 @@ def find_audio_column(features: dict[str, Any], wanted: str | None) -> str:
 
 
 def _holds_audio(kind: Any) -> bool:  # noqa: ANN401 (a feature may be a class, a dict or a list)
-    """Tell whether a feature is Audio, or the struct of bytes and path that Audio is stored as."""
-    return isinstance(kind, Audio) or (isinstance(kind, dict) and {"bytes", "path"} <= set(kind))
+    """Tell whether a feature is Audio, the struct that Audio is stored as, or decoded samples."""
+    is_stored = isinstance(kind, dict) and {"bytes", "path"} <= set(kind)
+    return isinstance(kind, Audio) or is_stored or holds_array(kind)

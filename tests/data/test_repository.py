@@ -17,7 +17,8 @@ from hub_table import CASES, Case
 
 from audio_cls.config import DataConfig
 from audio_cls.data.copies import KNOWN_COPIES, suggest_copy
-from audio_cls.data.labels import find_label_column, read_labels
+from audio_cls.data.find_column import find_label_column
+from audio_cls.data.labels import read_labels
 from audio_cls.data.lineup import pool_clips
 from audio_cls.data.splits import make_splits
 from audio_cls.errors import DatasetError
@@ -189,5 +190,5 @@ def test_the_label_that_was_not_asked_for_is_told(
 ) -> None:
     seed_main({TRAIN: MINDS})(data_hub, "told/minds")
     with caplog.at_level(logging.INFO):
-        assert find_label_column(load("told/minds").splits["train"], None) == "intent_class"
+        assert find_label_column(load("told/minds").splits, None) == "intent_class"
     assert "--label-column could also be lang_id" in caplog.text
