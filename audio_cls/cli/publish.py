@@ -18,7 +18,8 @@ from audio_cls.cli.options import OneLineCommand, one_line_errors
 @click.option(
     "--publish-names",
     type=click.Choice(["clips", "all", "none"]),
-    help="Names of the data that are published: of clips; of groups such as speakers too; or none.",
+    help="Names of the data that are published: of clips, unless they hold those of groups; of"
+    " groups such as speakers too (all); or none.",
 )
 @click.option("--push-logs/--no-push-logs", default=None, help="TensorBoard's curves too.")
 def main(*, run: Path, **typed: str | bool | None) -> None:

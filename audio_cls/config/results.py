@@ -89,8 +89,9 @@ class HubConfig(Section):
     )
     publish_names: Literal["clips", "all", "none"] = setting(
         "clips",
-        "Names of the data that are published: of clips, by which others repeat the split and check"
-        " the predictions; of groups such as speakers too; or none, all are numbered.",
+        "Names of the data that are published: clips (others can repeat the split and check the"
+        " predictions; clips whose names hold those of their groups are numbered), all (groups such"
+        " as speakers too), or none (all are numbered).",
     )
     push_logs: bool = setting(
         default=False, meaning="Publish the curves of --report-to tensorboard too, under runs/."

@@ -1,16 +1,16 @@
-"""What travels to the Hub: the files of a run folder that belong there, fit to be seen by anybody.
+"""The files that are published: path in the repository -> content, from a run folder.
 
-Comes in: a run folder. Goes out: path in the repository -> content. It is a list of what may go, so
-that optimizer states, logs with host names and forgotten files stay; texts lose this machine's
-folders and tokens on the way. RUN itself is only read.
+Files, columns, settings and results are published when they stand in a list of what is allowed;
+optimizer states, forgotten files, folders of this machine, names of groups and tokens are in none.
+RUN itself is only read.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import re
-import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -18,10 +18,13 @@ import yaml
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import RunFolderError, hide_tokens, list_names
-from audio_cls.publishing.card import render_card
-from audio_cls.publishing.names import Names, choose_names
-from audio_cls.publishing.privacy import hide_in_file
-from audio_cls.publishing.record import load_run
+from audio_cls.publishing.curves import PUBLIC_LOGS, gather_curves
+from audio_cls.publishing.leaderboard import ENTRIES, make_entry, name_entry_file, to_entry_text
+from audio_cls.publishing.names import Names, choose_names, read_groups
+from audio_cls.publishing.public_results import make_public
+from audio_cls.publishing.public_tables import publish_text
+from audio_cls.publishing.record import RunRecord, load_run
+from audio_cls.publishing.written_card import choose_card
 
 WEIGHTS = ("model*.safetensors", "adapter_model.safetensors")
 PUBLIC_FILES = (
@@ -41,11 +44,8 @@ PUBLIC_FILES = (
     "splits/*.txt",
     "figures/*.png",
     "samples/*.wav",
-    ".eval_results/*.yaml",
+    ".eval_results/*.yaml",  # written anew, see `gather_files`
 )
-LOGS = "logs/**/events.out.tfevents.*"  # what --report-to tensorboard leaves in the run folder
-SHORTEST_PRIVATE = 5  # letters; shorter ones stand in numbers by chance
-PUBLIC_LOGS = "runs/events.out.tfevents."  # and what it is called in the repository, with a number
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
 # What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
 EARLY_FILES = (*WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
@@ -86,57 +86,46 @@ def gather_files(
             f"'{run}' holds no weights ({list_names(WEIGHTS)}): a finished run does."
             " Give the folder that train.py named as --output-dir."
         )
-    readme = run / "README.md"
-    card, written = render_card(record, repo_id), None
-    if readme.is_file():
-        written = readme.read_text("utf-8")
-    if written is not None and written != render_card(record):
-        card = written  # somebody edited it
+    names = choose_names(run, cfg.publish_names, record.settings)
+    if names.numbers is not None and cfg.publish_names == "clips":
+        logger.warning(
+            "The names of clips hold those of their groups: both are published as numbers."
+            " --publish-names all publishes the names."
+        )
+    public = make_public(record, names)
+    card = choose_card(record, names, repo_id)
     files: dict[str, bytes | Path] = {"README.md": hide_tokens(card, secrets).encode()}
-    names = choose_names(run, cfg)
     for pattern in (*PUBLIC_FILES, *name_code(record.model)):
         for path in sorted(run.glob(pattern)):
-            if _is_ours(run, path):
+            if _is_ours(run, path) and path.parent.name != ENTRIES:
                 name = path.relative_to(run).as_posix()
-                files[name] = _read_public(path, name, secrets, names)
-    return files | (gather_logs(run, secrets) if cfg.push_logs else {})
-
-
-def gather_logs(run: Path, secrets: tuple[str, ...] = ()) -> dict[str, bytes | Path]:
-    """Collect TensorBoard's files by number: their own names hold the machine's and a process's.
-
-    A file that holds a token, the machine's name or a folder of this machine stays, with a warning.
-    """
-    private = [*secrets, socket.gethostname(), str(Path.home()), str(run.resolve().parent)]
-    private = [text for text in private if len(text) >= SHORTEST_PRIVATE]
-    files: dict[str, bytes | Path] = {}
-    for path in sorted(run.glob(LOGS), key=lambda path: path.name):
-        content = path.read_bytes() if path.resolve().is_relative_to(run.resolve()) else None
-        if content is None or any(text.encode() in content for text in private):
-            logger.warning("A file of curves is not published: it names this machine, or a token.")
-            continue
-        files[f"{PUBLIC_LOGS}{len(files) + 1:04d}"] = content
-    if not files:
-        logger.warning("There are no curves to publish: train with --report-to tensorboard.")
-    return files
+                files[name] = _read_public(path, name, secrets, names, public)
+    entry = make_entry(public)
+    if entry is not None:
+        files[name_entry_file(entry)] = hide_tokens(to_entry_text(entry), secrets).encode()
+    return files | (gather_curves(run) if cfg.push_logs else {})
 
 
 def gather_early_files(
-    run: Path, repo_id: str, secrets: tuple[str, ...] = ()
+    run: Path, repo_id: str, cfg: HubConfig, secrets: tuple[str, ...] = ()
 ) -> dict[str, bytes | Path]:
     """Collect what a run that still trains can show: its best model, and a card that says so.
 
     Args:
         run: The run folder, or a copy of it.
         repo_id: Where it goes.
+        cfg: Which names are published.
         secrets: Tokens in use on this machine.
     """
+    record = load_run(run, is_finished=False)
+    names = Names(cfg.publish_names == "all", read_groups(record.settings))
+    public = make_public(record, names)
     card = EARLY_CARD.format(name=repo_id.rpartition("/")[2])
     files: dict[str, bytes | Path] = {"README.md": card.encode()}
     for pattern in EARLY_FILES:
         for path in sorted(run.glob(pattern)):
             if _is_ours(run, path):
-                files[path.name] = _read_public(path, path.name, secrets)
+                files[path.name] = _read_public(path, path.name, secrets, names, public)
     return files
 
 
@@ -186,17 +175,33 @@ def _is_ours(run: Path, path: Path) -> bool:
 
 
 def _read_public(
-    path: Path, name: str, secrets: tuple[str, ...], names: Names | None = None
+    path: Path, name: str, secrets: tuple[str, ...], names: Names, public: RunRecord
 ) -> bytes | Path:
-    """Return a text file's content fit to be published, and the path of any other file."""
+    """Return a text file's content as it is published, and the path of any other file."""
     if path.suffix not in TEXT_SUFFIXES:
         return path
     try:
         text = path.read_bytes().decode()
-        text = names.hide(name, text) if names is not None else text
-        return hide_in_file(name, text, secrets).encode()
+        if name == "results.json":
+            text = text if json.loads(text) == public.results else _to_json(public.results)
+        elif name == "run_config.yaml":
+            tree = {**public.settings, **({"record": public.record} if public.record else {})}
+            text = text if yaml.safe_load(text) == tree else _to_yaml(tree)
+        else:
+            text = publish_text(name, text, names)
+        return hide_tokens(text, secrets).encode()
     except (ValueError, csv.Error, yaml.YAMLError) as error:
         raise RunFolderError(
-            f"'{path}' cannot be read as {path.suffix[1:]} in UTF-8. Mend or remove it, then"
+            f"'{path}' cannot be read as {path.suffix[1:]} in UTF-8. Correct or remove it, then"
             " publish again."
         ) from error
+
+
+def _to_json(tree: object) -> str:
+    """Return the text of a JSON file."""
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+
+
+def _to_yaml(tree: object) -> str:
+    """Return the text of a YAML file."""
+    return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100))

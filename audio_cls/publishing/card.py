@@ -31,11 +31,10 @@ from audio_cls.publishing.markdown import (
     to_block,
     to_sentence,
 )
-from audio_cls.publishing.privacy import hide_in_command
+from audio_cls.publishing.public_results import load_public_run
 from audio_cls.publishing.record import (
     MAX_FRONT_MATTER,
     RunRecord,
-    load_run,
     read_base_name,
     to_line,
 )
@@ -92,7 +91,7 @@ class CardData:
 
 
 def write_card(run: Path, repo_id: str | None = None) -> Path:
-    """Write RUN/README.md. Main process only.
+    """Write RUN/README.md from what the run's settings publish. Main process only.
 
     Args:
         run: The run folder.
@@ -106,12 +105,17 @@ def write_card(run: Path, repo_id: str | None = None) -> Path:
         RunFolderError: The folder holds no results.json that can be read.
     """
     path = run / "README.md"
-    path.write_text(render_card(load_run(run), repo_id), "utf-8", newline="\n")
+    path.write_text(render_card(load_public_run(run), repo_id), "utf-8", newline="\n")
     return path
 
 
 def render_card(record: RunRecord, repo_id: str | None = None) -> str:
-    """Return the whole card; its front matter was read back and holds every result."""
+    """Return the whole card; its front matter was read back and holds every result.
+
+    Args:
+        record: The run, with nothing in it but what is published (`make_public`).
+        repo_id: See `write_card`.
+    """
     metadata = make_metadata(record, repo_id)
     template = _make_environment().from_string(
         (resources.files(__package__) / "card.md.jinja").read_text("utf-8")
@@ -205,7 +209,7 @@ def _read_languages(record: RunRecord) -> list[str]:
 def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
     """Gather what the template shows."""
     header, log, log_note = tables.make_log(record)
-    command = to_line(hide_in_command(str(record.results.get("command") or "")), MAX_TEXT)
+    command = to_line(record.results.get("command") or "", MAX_TEXT)
     classes = tables.make_class_rows(record)
     count = record.section("test").get("num_examples")
     return CardData(

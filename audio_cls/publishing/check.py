@@ -24,7 +24,9 @@ from audio_cls.errors import HubError
 from audio_cls.publishing.card import make_license_keys, render_card
 from audio_cls.publishing.leaderboard import make_entry, to_entry_text
 from audio_cls.publishing.limits import MAX_LIMITS
+from audio_cls.publishing.names import Names, read_groups
 from audio_cls.publishing.outage import Failure, is_outage, retry, to_reason
+from audio_cls.publishing.public_results import make_public
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, is_repo_id, to_line
 from audio_cls.publishing.refusals import check_rights, explain_refusal
 
@@ -52,7 +54,9 @@ def check_publication(cfg: RunConfig, run_name: str) -> str | None:
     check_texts(cfg.hub)
     planned = None if cfg.hub.hub_repo_id is None else make_repo_id(cfg.hub.hub_repo_id, "you", "")
     record = plan_record(cfg, run_name)
+    names = Names(cfg.hub.publish_names == "all", read_groups(record.settings))
     try:
+        record = make_public(record, names)
         card = render_card(record, planned)
         faults = find_card_faults(card)
         entry = make_entry(record)

@@ -86,7 +86,7 @@ class Courier:
     def _send(self, copy: Path) -> None:
         """Send one copy; a failure is told and forgotten."""
         try:
-            files = gather_early_files(copy, self.repo_id, list_secrets())
+            files = gather_early_files(copy, self.repo_id, self.cfg, list_secrets())
             send_files(files, self.cfg, self.repo_id, attempts=ATTEMPTS)
             self.num_sent += 1
         except (AudioClsError, *Failure) as error:

@@ -19,9 +19,11 @@ from huggingface_hub import eval_result_entries_to_yaml as to_yaml_entries
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
 from audio_cls.config import DataConfig, select_metrics
-from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, load_run, to_line
+from audio_cls.publishing.public_results import load_public_run
+from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, to_line
 
 TASK = "audio-classification"
+ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
 
 
 @dataclass(frozen=True)
@@ -220,10 +222,15 @@ def write_eval_results(run: Path) -> Path | None:
     Raises:
         RunFolderError: The folder holds no results.json that can be read.
     """
-    entry = make_entry(load_run(run))
+    entry = make_entry(load_public_run(run))
     if entry is None:
         return None
-    path = run / ".eval_results" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', entry.dataset_id)}.yaml"
+    path = run / name_entry_file(entry)
     path.parent.mkdir(exist_ok=True)
     path.write_text(to_entry_text(entry), "utf-8")
     return path
+
+
+def name_entry_file(entry: EvalResultEntry) -> str:
+    """Return the place of an entry's file in a run folder and in a repository."""
+    return f"{ENTRIES}/{re.sub(r'[^A-Za-z0-9._-]', '_', entry.dataset_id)}.yaml"

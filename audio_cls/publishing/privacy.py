@@ -1,130 +1,72 @@
-"""What stays at home: this machine's folders and tokens are taken out of what is published.
+"""Texts and names as they may be published: no folder, no login and no token in them.
 
-Comes in: one value, or one text file of the run folder. Goes out: the same with `/home/ann/music`
-shortened to `music` and a token replaced. Labels are never touched: AudioSet's `/m/04rlf` looks
-like a path and is a name.
+Comes in: one value of the run folder. Goes out: the same value, where a path or an address is cut
+to its last part. Which values are published at all is decided by lists of what is allowed, see
+`public_settings.py`, `public_results.py` and `public_tables.py`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
-import shlex
-from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import Any
-
-import yaml
 
 from audio_cls.errors import hide_tokens
 from audio_cls.publishing.record import read_base_name
 
-LABEL_KEYS = frozenset({"labels", "per_class", "id2label", "label2id"})
-ID_COLUMNS = ("id", "file", "path", "reason", "same_as")  # of tables of clips
-
-_ABSOLUTE = re.compile(r"(?:/(?!/)|~[\\/]|[A-Za-z]:[\\/]|\\\\|file:)")
-# In the middle of a sentence: only roots under which people keep files, so that "/" as "or" stays.
-_ROOTS = (
-    r"home|Users|root|tmp|mnt|media|scratch|data|workspace|work|content|var|opt|srv|private|usr"
-)
-_EMBEDDED = re.compile(
-    rf"(?<![\w./~-])(?:/(?:{_ROOTS})/|~/|[A-Za-z]:[\\/](?!/))[^\s\"'`,;:()<>|=]+"
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\|file:")
+# Within a sentence: an address, or whatever begins as an absolute path does, under any root.
+_IN_TEXT = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'`<>()]+"
+    r"|(?<![\w./~\\-])(?:~?/(?=[^\s\"'`,;:()<>|=/]+/)|~/|[A-Za-z]:[\\/]|\\\\)"
+    r"[^\s\"'`,;:()<>|=]+"
 )
 
 
-def hide_paths(text: str) -> str:
-    """Shorten a path of this machine, and any within a sentence, to its last part.
+def cut_address(address: str) -> str:
+    """Return an address without login, query and fragment.
 
-    >>> hide_paths("/home/ann/My Music"), hide_paths("read from /tmp/a/b.wav today")
-    ('My Music', 'read from b.wav today')
+    >>> cut_address("https://ann:pw@host.org/a/b.csv?signature=1#c")
+    'https://host.org/a/b.csv'
     """
-    if _ABSOLUTE.match(text) and "\n" not in text and not text.startswith("/ "):
-        return read_base_name(text)
-    return _EMBEDDED.sub(lambda found: read_base_name(found[0]), text)
+    scheme, _, rest = address.partition("://")
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
-def hide_in_command(command: str) -> str:
-    """Shorten every path of a launch line.
+def to_base_name(place: str) -> str:
+    """Return the last part of a path or an address, without query; any other text as it is.
 
-    >>> hide_in_command("train.py --dataset /home/ann/music --epochs=3")
-    'train.py --dataset music --epochs=3'
+    >>> to_base_name("https://ann:pw@host.org/a/b.csv?signature=1"), to_base_name("data/clips/")
+    ('b.csv', 'clips')
     """
-    try:
-        words = shlex.split(command)
-    except ValueError:  # an open quote
-        words = command.split()
-    return shlex.join(_hide_in_word(word) for word in words)
+    if _ADDRESS.match(place):
+        _, _, path = cut_address(place).partition("://")[2].partition("/")
+        return read_base_name(path) if path.strip("/") else "unnamed"
+    return read_base_name(place)
 
 
-def _hide_in_word(word: str) -> str:
-    """Shorten the path in `WORD` or `--flag=WORD`."""
-    flag, equals, value = word.partition("=")
-    return f"{flag}={hide_paths(value)}" if equals and flag.startswith("-") else hide_paths(word)
+def hide_place(text: str) -> str:
+    """Cut an absolute path or an address to its last part; any other name stays as it is.
 
-
-def hide_in_tree(value: Any, secrets: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 (any JSON value)
-    """Clean every text of a JSON or YAML value; labels lose tokens only."""
-    if isinstance(value, Mapping):
-        return {
-            key: _hide_tokens_only(part, secrets)
-            if key in LABEL_KEYS
-            else hide_tokens(hide_in_command(str(part)), secrets)
-            if key == "command"
-            else hide_in_tree(part, secrets)
-            for key, part in value.items()
-        }
-    if isinstance(value, list):
-        return [hide_in_tree(part, secrets) for part in value]
-    return hide_tokens(hide_paths(value), secrets) if isinstance(value, str) else value
-
-
-def _hide_tokens_only(value: Any, secrets: tuple[str, ...]) -> Any:  # noqa: ANN401 (any JSON value)
-    """Clean the tokens out of a value, keys included, through its JSON text."""
-    return json.loads(hide_tokens(json.dumps(value, ensure_ascii=False), secrets))
-
-
-def hide_in_file(path: str, text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Clean one text file of the run folder; one with nothing to hide comes back as it was.
-
-    Args:
-        path: Its place in the run folder: the suffix says how it is read; splits/ has an id a line.
-        text: Its content.
-        secrets: Tokens in use on this machine.
+    >>> hide_place("/gpfs/ann/a.wav"), hide_place("blues/a.wav")
+    ('a.wav', 'blues/a.wav')
     """
-    place = PurePosixPath(path)
-    if place.suffix in (".json", ".yaml"):
-        is_json = place.suffix == ".json"
-        tree = json.loads(text) if is_json else yaml.safe_load(text)
-        clean = hide_in_tree(tree, secrets)
-        if clean == tree:
-            return text
-        if is_json:
-            return json.dumps(clean, indent=2, ensure_ascii=False) + "\n"
-        return str(yaml.safe_dump(clean, sort_keys=False, allow_unicode=True))
-    if place.suffix == ".csv":
-        text = _hide_in_csv(text)
-    elif place.parts[0] == "splits":
-        text = "".join(map(_hide_in_line, text.splitlines(keepends=True)))
-    return hide_tokens(text, secrets)
+    is_place = _ADDRESS.match(text) or _ABSOLUTE.match(text)
+    return to_base_name(text.removeprefix("file:")) if is_place else text
 
 
-def _hide_in_line(line: str) -> str:
-    """Shorten the id on one line and keep the line's end."""
-    content = line.rstrip("\r\n")
-    return hide_paths(content) + line[len(content) :]
+def clean_text(text: str) -> str:
+    """Return a sentence without tokens, its absolute paths cut, its addresses without login.
+
+    >>> clean_text("read from /gpfs/ann/b.wav and https://u:p@host/c?d=1 and/or elsewhere")
+    'read from b.wav and https://host/c and/or elsewhere'
+    """
+    return hide_tokens(_IN_TEXT.sub(lambda found: _cut(found[0]), text))
 
 
-def _hide_in_csv(text: str) -> str:
-    """Shorten the paths in the columns that name files; other columns hold labels and numbers."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    places = [i for i, name in enumerate(rows[0] if rows else []) if name in ID_COLUMNS]
-    clean = [
-        [hide_paths(cell) if i in places else cell for i, cell in enumerate(row)] for row in rows
-    ]
-    if clean == rows:
-        return text
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerows(clean)
-    return out.getvalue()
+def _cut(place: str) -> str:
+    """Shorten one path or address within a sentence; what ends the sentence stays."""
+    bare = place.rstrip(".,;:!?")
+    is_page = bare.startswith(("https://", "http://", "hf://"))
+    return (cut_address(bare) if is_page else to_base_name(bare)) + place[len(bare) :]

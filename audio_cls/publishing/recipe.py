@@ -63,7 +63,10 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
     if isinstance(versions, dict) and versions:
         sentences.append(to_sentence("Versions: {}.", _list_versions(versions.items())))
     sentences.append(
-        Markdown("`run_config.yaml` has all settings; `--preset run_config.yaml` repeats the run.")
+        Markdown(
+            "`run_config.yaml` has the settings, without folders and names of groups;"
+            " `--preset run_config.yaml` starts from them."
+        )
     )
     return sentences
 

@@ -89,13 +89,17 @@ class RunRecord:
         return bool(self.settings.get("model", {}).get("from_scratch"))
 
 
-def load_run(run: Path) -> RunRecord:
+def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
     """Read a run folder; only results.json is required.
+
+    Args:
+        run: The run folder.
+        is_finished: False for a run that has no results.json yet.
 
     Raises:
         RunFolderError: There is no results.json, or one of the files is not what its name says.
     """
-    if not (run / "results.json").is_file():
+    if is_finished and not (run / "results.json").is_file():
         raise RunFolderError(
             f"'{run}' holds no results.json: a finished run does."
             " Give the folder that train.py had as --output-dir."

@@ -16,7 +16,6 @@ from audio_cls.config import flag_name, iterate_settings
 from audio_cls.errors import hide_tokens
 from audio_cls.publishing.leaderboard import name_metric, read_metrics, read_split_name
 from audio_cls.publishing.markdown import Markdown, escape, to_code, to_duration, to_number
-from audio_cls.publishing.privacy import hide_paths
 from audio_cls.publishing.record import RunRecord
 
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
@@ -161,12 +160,12 @@ def make_changed_rows(record: RunRecord) -> list[Row]:
 
 
 def _show_value(value: object) -> str:
-    """Write a setting's value as one would type it, without folders of this machine."""
+    """Write a setting's value as one would type it."""
     if isinstance(value, list):
         return ",".join(map(_show_value, value)) or "none"
     if value is None:
         return "none"
-    return f"{value:g}" if isinstance(value, float) else hide_tokens(hide_paths(str(value)))
+    return f"{value:g}" if isinstance(value, float) else hide_tokens(str(value))
 
 
 def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import platform
 import re
+import shlex
 import sys
 import time
 from datetime import UTC, datetime
@@ -264,10 +265,9 @@ def describe_date() -> str:
 
 
 def describe_command() -> str:
-    """Return the launch line that repeats this run."""
-    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
-    shown: list[Any] = ["accelerate launch", f"scripts/{words[0]}", *words[1:]]
-    return " ".join(str(word) for word in shown)
+    """Return the launch line that repeats this run, quoted as a shell reads it (`shlex.join`)."""
+    script = f"scripts/{Path(sys.argv[0]).name}"
+    return shlex.join(["accelerate", "launch", script, *sys.argv[1:]])
 
 
 def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:

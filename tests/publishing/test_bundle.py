@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -176,29 +175,42 @@ def test_no_names_at_all_leave_one_number_a_clip_in_all_files(
     assert results["test"]["accuracy"] == make_results()["test"]["accuracy"]
 
 
-def _write_log(run: Path, number: int, content: bytes) -> None:
-    path = run / "logs" / "run" / f"events.out.tfevents.176385060{number}.ann-laptop.99.0"
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write_log(run: Path, number: int, settings: dict[str, Any]) -> None:
+    """Write an event file as `--report-to tensorboard` does: the settings, then a curve."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(run / "logs" / f"run-{number}", filename_suffix=".ann-laptop") as writer:
+        writer.add_hparams(settings, {}, run_name=".")
+        writer.add_text("note", str(settings))
+        writer.add_scalar("train_loss", 0.25 * number, 3)
+
+
+def _read_events(content: bytes, folder: Path) -> list[tuple[str, float]]:
+    """Read the values of an event file with TensorBoard's own reader."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    path = folder / "events.out.tfevents.1"
     path.write_bytes(content)
+    events = [Event.FromString(raw) for raw in RawEventFileLoader(str(path)).Load()]
+    assert events[0].file_version == "brain.Event:2"
+    return [(v.tag, v.simple_value) for event in events for v in event.summary.value]
 
 
-def test_curves_are_published_on_request_without_the_machines_name(
-    hub: HubServer, run: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_curves_are_published_on_request_without_settings_and_the_machines_name(
+    hub: HubServer, run: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(socket, "gethostname", lambda: "ann-laptop")
-    _write_log(run, 1, b"first")
-    _write_log(run, 2, b"second")
-    _write_log(run, 3, b"hf login with " + hub.write_token.encode())
-    _write_log(run, 4, b"on ann-laptop")
-    _write_log(run, 5, b"in " + str(run).encode())
+    settings = {"data.test_groups": "annabel", "train.output_dir": str(run)}
+    for number in (1, 2):
+        _write_log(run, number, settings)
     assert not any("runs" in name for name in _push(hub, run))
     files = _push(hub, run, push_logs=True)
     curves = {name: content for name, content in files.items() if "tfevents" in name}
-    assert curves == {
-        "runs/events.out.tfevents.0001": b"first",
-        "runs/events.out.tfevents.0002": b"second",
-    }
-    assert sum("names this machine" in r.getMessage() for r in caplog.records) == 3
+    assert set(curves) == {f"runs/events.out.tfevents.000{number}" for number in (1, 2)}
+    read = [_read_events(content, tmp_path) for content in curves.values()]
+    assert sorted(read) == [[("train_loss", 0.25)], [("train_loss", 0.5)]]
+    for private in (b"annabel", b"ann-laptop", str(run).encode()):
+        assert not any(private in content for content in curves.values())
     assert not any("tfevents" in name for name in _push(hub, run))  # what is not sent is not kept
 
 

@@ -1,0 +1,88 @@
+"""TensorBoard's curves as they are published: scalars only, in files without this machine's name.
+
+Comes in: the event files of `--report-to tensorboard`. Goes out: the same without the table of
+hyperparameters, which holds every setting, and under names that are numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from audio_cls.errors import RunFolderError
+
+LOGS = "logs/**/events.out.tfevents.*"  # what --report-to tensorboard leaves in the run folder
+PUBLIC_LOGS = "runs/events.out.tfevents."  # and what it is called in the repository, with a number
+
+logger = logging.getLogger(__name__)
+
+
+def gather_curves(run: Path) -> dict[str, bytes | Path]:
+    """Collect the curves of a run: path in the repository -> content of an event file.
+
+    Raises:
+        RunFolderError: The extra `tensorboard`, which reads them, is not installed.
+    """
+    files: dict[str, bytes | Path] = {}
+    for path in sorted(run.glob(LOGS), key=lambda path: path.name):
+        if path.resolve().is_relative_to(run.resolve()):
+            content = keep_scalars(path)
+            if content:
+                files[f"{PUBLIC_LOGS}{len(files) + 1:04d}"] = content
+    if not files:
+        logger.warning("There are no curves to publish: train with --report-to tensorboard.")
+    return files
+
+
+def keep_scalars(path: Path) -> bytes:
+    """Return an event file with the records of scalars alone; empty where there is none.
+
+    Raises:
+        RunFolderError: See `gather_curves`.
+    """
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer import (
+            record_writer,
+        )
+    except ImportError as error:
+        raise RunFolderError(
+            "--push-logs needs the extra `tensorboard`, which reads the curves:"
+            " pip install 'audio-cls[tensorboard]', or leave it out."
+        ) from error
+    out, num_scalars = io.BytesIO(), 0
+    writer = record_writer.RecordWriter(out)
+    for record in _read_records(path.read_bytes()):
+        event = Event.FromString(record)
+        values = [(v.tag, v.simple_value) for v in event.summary.value if _is_scalar(v)]
+        num_scalars += len(values)
+        public = Event(wall_time=event.wall_time, step=event.step)
+        if event.file_version:
+            public.file_version = event.file_version
+        elif not values:
+            continue
+        for tag, number in values:
+            public.summary.value.add(tag=tag, simple_value=number)
+        writer.write(public.SerializeToString())
+    writer.flush()
+    return out.getvalue() if num_scalars else b""
+
+
+def _is_scalar(value: object) -> bool:
+    """Return whether a summary's value is one number of a curve."""
+    kind = getattr(value, "WhichOneof")("value")  # noqa: B009 (the message's class has no types)
+    return bool(kind == "simple_value")
+
+
+def _read_records(content: bytes) -> Iterator[bytes]:
+    """Yield the records of a TFRecord file: length (8 bytes), its CRC (4), data, CRC (4)."""
+    place = 0
+    while place + 12 <= len(content):
+        length = int.from_bytes(content[place : place + 8], "little")
+        data = content[place + 12 : place + 12 + length]
+        if len(data) < length:
+            return  # a file that is still written, or was cut
+        yield data
+        place += 12 + length + 4
