@@ -34,6 +34,8 @@ import soundfile  # noqa: E402
 import torch  # noqa: E402
 from tones import Wave, make_tone  # noqa: E402
 
+from audio_cls import run_warnings  # noqa: E402
+
 pytest_plugins = ("hub_fixtures",)
 torch.set_num_threads(1)  # tiny networks are faster so, and results do not depend on the machine
 
@@ -43,6 +45,13 @@ def silent_logger() -> Iterator[None]:
     """Take off what a command set up to show messages, so that no other test sees them."""
     yield
     logging.getLogger("audio_cls").handlers.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_run() -> Iterator[None]:
+    """End the list of warnings of a run, which would keep later tests from logging the same."""
+    yield
+    run_warnings._collected.set(None)
 
 
 @pytest.fixture(scope="session")

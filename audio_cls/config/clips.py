@@ -36,6 +36,23 @@ class DataConfig(Section):
     audio_column: str | None = setting(
         None, "Column that holds the sound; default: the only audio column."
     )
+    start_column: str | None = setting(
+        None,
+        "Column with the time, in seconds, at which a row's segment of its file starts, in a table"
+        " of paths; default: a usual name (start, onset, Begin Time ...) whose times fit the files;"
+        " 'none': files are used whole.",
+    )
+    end_column: str | None = setting(
+        None, "Column with the time, in seconds, at which the segment ends; needs --start-column."
+    )
+    duration_column: str | None = setting(
+        None, "Column with the length of the segment, in seconds, instead of --end-column."
+    )
+    label_level: int | None = setting(
+        None,
+        "The label is the name of this folder of a clip's path: 1 is the first one below the data"
+        " set, -1 the one that holds the file; tables are not read. Default: all class folders.",
+    )
     label_column: str | None = setting(
         None, "Column that holds the label; default: the only one that can."
     )

@@ -1,7 +1,7 @@
 """A folder or file on this disk -> tables.
 
-Parquet is read by `datasets`; class folders and tables with a path column (tables.py) by ourselves,
-since `datasets` 5 cannot read audio files without torchcodec.
+Parquet is read by `datasets`; class folders (class_folders.py) and tables with a path column
+(tables.py) by ourselves, since `datasets` 5 cannot read audio files without torchcodec.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from pathlib import Path
 
 import datasets
 from datasets import (
-    Audio,
     Dataset,
     DatasetDict,
     get_dataset_config_names,
@@ -22,12 +21,13 @@ from datasets import (
 )
 
 from audio_cls.config import DataConfig
+from audio_cls.data.class_folders import read_class_folders, read_clip_files
+from audio_cls.data.clip_paths import list_files
 from audio_cls.data.found import (
     ALL_CONFIGS,
     AUDIO_SUFFIXES,
     LOAD_ERRORS,
     SOUND_TABLES,
-    SPLIT_OF_NAME,
     TABLE_SUFFIXES,
     Found,
     explain_load_error,
@@ -36,7 +36,10 @@ from audio_cls.data.found import (
 )
 from audio_cls.data.tables import ROW_SUFFIXES, PathTables, read_path_tables
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.run_warnings import warn
 
+UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")
+NO_TABLES = PathTables({}, "", "", [])
 SAVED_MARKS = ("dataset_dict.json", "state.json")  # what save_to_disk leaves in its folder
 
 logger = logging.getLogger(__name__)
@@ -45,10 +48,13 @@ logger = logging.getLogger(__name__)
 def read_folder(folder: Path, cfg: DataConfig) -> Found:
     """Open a folder of tables, of one sub-folder of clips a class, or of `save_to_disk`.
 
+    A table that lists clips, or a label file next to a recording, says more than the folders'
+    names, so that one that cannot be used stops the run; `--label-level` takes the folders.
+
     Raises:
         DatasetError: The folder holds none of them, or its tables make no sense.
     """
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and _is_shown(path, folder))
+    files = list_files(folder)
     key = content_key(folder, files)
     is_saved = any((folder / mark).is_file() for mark in SAVED_MARKS)
     if not is_saved and any(holds_sound(path.name) for path in files):
@@ -61,21 +67,56 @@ def read_folder(folder: Path, cfg: DataConfig) -> Found:
     if is_saved:
         return Found(_load_saved(folder), key)
     clips = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    if clips and cfg.label_level is not None:
+        return Found(read_class_folders(folder, clips, cfg.label_level), key)
     tables = [path for path in files if path.suffix.lower() in ROW_SUFFIXES]
-    listed = read_path_tables(tables, folder, cfg) if tables else PathTables({}, "", "")
+    listed = read_path_tables(tables, folder, cfg) if tables else NO_TABLES
+    _check_unused(folder, listed, files, 0 if cfg.label_pattern else len(clips))
     if listed.splits:
-        return Found(listed.splits, content_key(folder, files, listed.key))
+        more = content_key(folder, files, listed.key)
+        return Found(listed.splits, more, recordings=listed.recordings)
     if clips:
-        if listed.problem.startswith("; none"):
-            logger.warning("The clips' folders are their labels%s.", listed.problem)
         if cfg.label_pattern is not None and cfg.label_column is None:
             return Found(read_clip_files(folder, clips), key)
-        return Found(read_class_folders(folder, clips), key)
+        return Found(read_class_folders(folder, clips, None), key)
     raise DatasetError(
         f"The folder '{folder}' holds neither tables ({list_names(TABLE_SUFFIXES)}) nor clips"
         f" ({list_names(AUDIO_SUFFIXES)}){listed.problem}. Point --dataset at the folder that"
         " holds them."
     )
+
+
+def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_clips: int) -> None:
+    """Stop when a table that is about the clips cannot be used; name other tables.
+
+    Raises:
+        DatasetError: No table could be used, and one lists paths, has a row for at least every
+            second of the `num_clips` clips, or is of a kind that is not read.
+    """
+    advice = (
+        " Correct the table, name its column of paths by --audio-column, or take it out of the"
+        " folder; --label-level -1 takes the clips' folders as labels instead."
+    )
+    if num_clips and not listed.splits:
+        unread = [path for path in files if path.suffix.lower() in UNREAD_TABLES]
+        if unread:
+            raise DatasetError(
+                f"'{unread[0]}' is a table of a kind that is not read: save it as CSV.{advice}"
+            )
+        if listed.problem.startswith("; none"):
+            text = listed.problem.removeprefix("; ")
+            raise DatasetError(f"{text[0].upper()}{text[1:]}.{advice}")
+        about = [(path, num_rows) for path, num_rows in listed.unused if num_rows > 1]
+        long = [path for path, num_rows in about if 2 * num_rows >= num_clips]
+        if long:
+            raise DatasetError(
+                f"The table '{long[0]}' is beside the {num_clips} clips of '{folder}', and none of"
+                f" its columns names them{listed.problem}.{advice}"
+            )
+    unused = [path for path, num_rows in listed.unused if num_rows > 1]
+    if unused:
+        text = f"{len(unused)} tables of the data set list none of its clips, and are not used."
+        warn(logger, text, names=unused)
 
 
 def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
@@ -98,12 +139,13 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
             f"The file '{path}' is no table: {list_names(TABLE_SUFFIXES)} are. For clips, give the"
             " folder that holds a sub-folder a class."
         )
-    listed = read_path_tables([path], path.parent, cfg, suffix)
+    listed = read_path_tables([path], path.parent, cfg, suffix, is_alone=True)
     if not listed.splits:
         raise DatasetError(
             f"'{path}' has no column of paths{listed.problem}. Name it by --audio-column."
         )
-    return Found(listed.splits, content_key(path.parent, [path], listed.key))
+    more = content_key(path.parent, [path], listed.key)
+    return Found(listed.splits, more, recordings=listed.recordings)
 
 
 def content_key(folder: Path, files: Iterable[Path], more: str = "") -> str:
@@ -122,87 +164,12 @@ def content_key(folder: Path, files: Iterable[Path], more: str = "") -> str:
     return digest.hexdigest()[:40]
 
 
-def read_class_folders(folder: Path, clips: Sequence[Path]) -> DatasetDict:
-    """Make tables from `[SPLIT/]LABEL/clip.wav`: columns audio, label and file (the relative path).
-
-    Folders that all clips share (`Data/genres_original/`) are passed over.
-
-    Raises:
-        DatasetError: No clip lies in a sub-folder.
-    """
-    rows: dict[str, dict[str, list[str]]] = {}
-    outside = 0
-    names = [path.relative_to(folder).parts for path in clips]
-    depth = _count_shared_folders(names)
-    for path, whole in zip(clips, names, strict=True):
-        parts = whole[depth:]
-        named = SPLIT_OF_NAME.get(parts[0].lower()) if len(parts) > 2 else None
-        label = "/".join(parts[1:-1] if named else parts[:-1])
-        if not label:
-            outside += 1
-            continue
-        table = rows.setdefault(named or "train", {"audio": [], "label": [], "file": []})
-        for column, value in zip(table, (str(path), label, "/".join(whole)), strict=True):
-            table[column].append(value)
-    if outside and rows:
-        logger.warning("%d clips lie in no class folder of '%s': left out.", outside, folder)
-    if not rows:
-        raise DatasetError(
-            f"The clips of '{folder}' lie in no sub-folder, and a clip's folder is its label."
-            " Arrange them as LABEL/clip.wav or train/LABEL/clip.wav, or list them in a CSV file."
-        )
-    undecoded = Audio(decode=False)
-    return DatasetDict(
-        {
-            split: Dataset.from_dict(table).cast_column("audio", undecoded)
-            for split, table in rows.items()
-        }
-    )
-
-
-def read_clip_files(folder: Path, clips: Sequence[Path]) -> DatasetDict:
-    """Make tables of clips whose folders are no labels: columns audio and file (relative path).
-
-    A clip is in the split that the first folder below the shared ones names, else in train.
-    """
-    rows: dict[str, dict[str, list[str]]] = {}
-    names = [path.relative_to(folder).parts for path in clips]
-    depth = _count_shared_folders(names)
-    for path, parts in zip(clips, names, strict=True):
-        split = SPLIT_OF_NAME.get(parts[depth].lower(), "train")
-        table = rows.setdefault(split, {"audio": [], "file": []})
-        table["audio"].append(str(path))
-        table["file"].append("/".join(parts))
-    undecoded = Audio(decode=False)
-    return DatasetDict(
-        {
-            split: Dataset.from_dict(table).cast_column("audio", undecoded)
-            for split, table in rows.items()
-        }
-    )
-
-
 def load_files(kind: str, data_files: dict[str, list[str]], key: str) -> DatasetDict:
     """Let `datasets` read files of one kind into a cache named after their content."""
     try:
         return load_dataset(kind, data_files=data_files, cache_dir=_table_cache(key))
     except LOAD_ERRORS as error:
         raise explain_load_error(list_names(data_files), None, error) from error
-
-
-def _count_shared_folders(names: Sequence[tuple[str, ...]]) -> int:
-    """Count leading folders that all paths share, leaving each path a folder; splits are kept."""
-    deepest = min((len(parts) for parts in names), default=0) - 2
-    for depth in range(max(0, deepest)):
-        shared = {parts[depth] for parts in names}
-        if len(shared) > 1 or next(iter(shared)).lower() in SPLIT_OF_NAME:
-            return depth
-    return max(0, deepest)
-
-
-def _is_shown(path: Path, folder: Path) -> bool:
-    """Tell whether no part of the path below the folder starts with a dot."""
-    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _load_saved(folder: Path) -> dict[str, Dataset]:

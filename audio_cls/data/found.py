@@ -46,6 +46,7 @@ class Found:
     config: str | None = None
     license: str | None = None
     key: str | None = None  # what the clips depend on, where that is more than revision and config
+    recordings: str | None = None  # the column that names the recordings that clips are cut from
 
 
 def holds_sound(name: str) -> bool:

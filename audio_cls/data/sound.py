@@ -1,14 +1,16 @@
 """One sound file -> its samples as they are: all channels, at its own rate; or why that fails.
 
-soundfile decodes wav, flac, ogg, opus, mp3, aiff, au and caf without FFmpeg; PyAV, an optional
-extra, what libsndfile does not know.
+A path may name a segment of a file (segments.py); then its samples alone are returned. soundfile
+decodes wav, flac, ogg, opus, mp3, aiff, au and caf without FFmpeg; PyAV, an optional extra, what
+libsndfile does not know.
 """
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -19,9 +21,13 @@ from audio_cls.config import Hertz, Seconds
 from audio_cls.data.formats import decode_foreign
 from audio_cls.data.headers import count_missing_bytes, name_foreign_format
 from audio_cls.data.mpeg import tell_length
+from audio_cls.data.segments import Segment, split_segment
 from audio_cls.errors import AudioError
 
 BLOCK_FRAMES = 2**16  # read at once from a file that does not know its length
+# libsndfile 1.2.2 seeks exactly in these; in mp3 and Ogg it may land elsewhere (measured).
+EXACT_SEEK = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64")
+KEPT_SAMPLES = 2**26  # of a recording that is kept decoded for its other segments: 256 MB
 MP3_SLACK = 1152  # samples of an mp3's longest frame; its header may be wrong by one frame
 
 
@@ -35,21 +41,29 @@ class Sound:
 
 
 def read_sound(bytes_: bytes | None, path: str | None, max_seconds: Seconds | None = None) -> Sound:
-    """Decode one file whole: all channels, at its own rate.
+    """Decode one file, whole or a segment of it: all channels, at its own rate.
 
     Args:
         bytes_: The encoded file; None to read `path` instead.
-        path: Where the file lies; only read when there are no bytes.
+        path: Where the file lies, or `FILE#START-END` for a segment of it (segments.py); only read
+            when there are no bytes.
         max_seconds: Refuse a longer clip, before it is decoded where its header tells.
 
     Raises:
-        AudioError: The clip is missing, unreadable, empty, truncated, not finite or too long.
+        AudioError: The clip is missing, unreadable, empty, truncated, not finite or too long, or
+            the segment is not inside the file.
     """
-    if bytes_ is None and not (path and Path(path).is_file()):
+    segment = None
+    if bytes_ is None and path is not None:
+        path, segment = split_segment(path)
+    if bytes_ is None and not (path and os.path.isfile(path)):
         raise AudioError("missing file", str(path))
     try:
-        with io.BytesIO(bytes_) if bytes_ is not None else open(str(path), "rb") as file:
-            sound = _read_file(file, bytes_, path, max_seconds)
+        if segment is not None:
+            sound = _read_segment(str(path), segment)
+        else:
+            with io.BytesIO(bytes_) if bytes_ is not None else open(str(path), "rb") as file:
+                sound = _read_file(file, bytes_, path, max_seconds)
     except OSError as error:
         raise AudioError("unreadable", str(error)) from error
     if len(sound.samples) == 0:
@@ -84,6 +98,51 @@ def _read_file(
         if isinstance(error, AudioError):
             raise
         raise AudioError("unreadable", str(error)) from error
+
+
+def _read_segment(path: str, segment: Segment) -> Sound:
+    """Read a segment of a file; of the formats with exact seeking nothing else is decoded."""
+    try:
+        with soundfile.SoundFile(path) as sound:
+            if sound.format in EXACT_SEEK and sound.seekable() and sound.frames < 2**40:
+                first, last = segment.to_samples(sound.frames, sound.samplerate)
+                sound.seek(first)
+                samples = sound.read(last - first, dtype="float32", always_2d=True)
+                if len(samples) < last - first:
+                    raise AudioError("truncated", f"{len(samples)} of {last - first} frames")
+                encoding = f"{sound.format} {sound.subtype}"
+                return Sound(samples, sound.samplerate, encoding)
+            is_short = sound.frames * sound.channels <= KEPT_SAMPLES
+    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
+        if isinstance(error, AudioError):
+            raise
+        is_short = True  # perhaps a format of PyAV's
+    state = os.stat(path)
+    read = _read_recording if is_short else _read_recording.__wrapped__
+    whole = read(path, state.st_size, state.st_mtime_ns)
+    first, last = segment.to_samples(len(whole.samples), whole.sampling_rate)
+    return Sound(whole.samples[first:last], whole.sampling_rate, whole.encoding)
+
+
+@functools.lru_cache(maxsize=1)
+def _read_recording(path: str, size: int, mtime_ns: int) -> Sound:
+    """Decode a recording whole; the last one is kept while its size and time stay the same."""
+    return read_sound(None, path)
+
+
+def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:
+    """Return how long a clip is by its header, or by its segment; 0 where that cannot be read."""
+    segment = None
+    if bytes_ is None and path is not None:
+        path, segment = split_segment(path)
+    if segment is not None and segment.end is not None:
+        return max(0.0, segment.end - segment.start)
+    try:
+        info = soundfile.info(io.BytesIO(bytes_) if bytes_ is not None else str(path))
+    except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
+        return 0.0
+    seconds = info.frames / info.samplerate if 0 < info.frames < 2**40 else 0.0
+    return seconds if segment is None else max(0.0, seconds - segment.start)
 
 
 def _read_samples(sound: soundfile.SoundFile) -> NDArray[np.float32]:

@@ -51,6 +51,7 @@ class Source:
     audio_column: str
     splits: dict[str, Dataset]  # all with the same columns
     shards: Shards | None = None  # the training split, where it is streamed; `splits` lack it
+    recordings: str | None = None  # the column that names the recordings that clips are cut from
 
 
 def load_source(cfg: DataConfig) -> Source:
@@ -85,6 +86,7 @@ def load_source(cfg: DataConfig) -> Source:
         audio_column=column,
         splits=splits,
         shards=shards,
+        recordings=found.recordings,
     )
 
 

@@ -1,32 +1,40 @@
-"""CSV, TSV, JSON and JSONL files with a column of paths -> tables with an audio column.
+"""Tables (CSV, TSV, JSON, JSONL, text, parquet) that list clips by path -> tables with audio.
 
-Every cell of a CSV stays the text it is: a class called `NA`, `True` or `007` keeps its name.
+table_files.py parses a file, clip_paths.py finds the clips, segments.py cuts rows with times out of
+their recording.
 """
 
 from __future__ import annotations
 
-import csv
-import functools
-import hashlib
-import io
-import json
 import logging
-import re
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from datasets import Audio, Dataset, concatenate_datasets
 
 from audio_cls.config import DataConfig
-from audio_cls.data.found import AUDIO_SUFFIXES, SPLIT_OF_NAME
+from audio_cls.data.clip_paths import ClipIndex, is_absolute
+from audio_cls.data.label_files import is_label_file, read_label_files
+from audio_cls.data.listing import Listing, list_clips
+from audio_cls.data.segments import join_segment
+from audio_cls.data.table_files import (
+    ROW_SUFFIXES,
+    TEXT_SUFFIX,
+    looks_like_list,
+    looks_like_table,
+    read_rows,
+)
 from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.run_warnings import warn
 
-ROW_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+__all__ = ["RECORDING_COLUMN", "ROW_SUFFIXES", "PathTables", "read_path_tables"]
+
 AUDIO = "audio"  # name of the column that the paths become
-NUM_LOOKED_AT = 100  # first rows that tell which column holds paths
+RECORDING_COLUMN = "recording"  # names the file that a segment was cut from
 
 logger = logging.getLogger(__name__)
 
@@ -38,197 +46,189 @@ class PathTables:
     splits: dict[str, Dataset]
     key: str  # changes when one of the listed clips does
     problem: str  # why there are no splits, to go into a sentence; empty when there are
+    unused: list[tuple[Path, int]]  # tables that list no clip, and how many rows they have
+    recordings: str | None = None  # the column that names the recordings of segments
 
 
 def read_path_tables(
-    files: Sequence[Path], root: Path, cfg: DataConfig, suffix: str | None = None
+    files: Sequence[Path],
+    root: Path,
+    cfg: DataConfig,
+    suffix: str | None = None,
+    *,
+    is_alone: bool = False,
 ) -> PathTables:
-    """Read the tables that have a column of paths, one a split where their names say so.
+    """Read the tables that list clips, each row in the split that it names.
 
-    `train.csv` or `test/metadata.csv` name their split; when some do, files that name none
-    (`validated.tsv`) are left out. Paths are relative to `--audio-root`, else to their table.
+    The split is that of a column `split`, of the table's name (`train.csv`, `test/metadata.csv`),
+    or of the folder (`train/a.wav`). When some tables name their split, those that name none
+    (`validated.tsv`) are left out.
 
     Args:
         files: Table files.
         root: The folder that all of them lie in.
         cfg: Settings; the audio column, if it is named, must be in one of the tables.
         suffix: What the files are, when their names do not say so.
+        is_alone: The one file was given as the data set, not its folder.
 
     Raises:
-        DatasetError: A file cannot be parsed, a named column is missing, or no clip is there.
+        DatasetError: A file cannot be parsed, a named column is missing, or a clip is listed twice.
     """
-    listed: dict[str | None, list[Dataset]] = {}
-    finder = ClipFinder(Path(cfg.audio_root).expanduser() if cfg.audio_root else root)
+    audio_root = Path(cfg.audio_root).expanduser() if cfg.audio_root else None
+    index = ClipIndex(audio_root or root, is_table_alone=is_alone and audio_root is None)
+    listings: list[Listing] = []
+    unused: list[tuple[Path, int]] = []
     columns: list[str] = []
     problem = ""
-    for file in files:
-        rows = read_rows(file, suffix or file.suffix.lower())
+    for file, rows in _read_files(files, suffix, index):
         columns += [name for name in rows.column_names if name not in columns]
-        column = find_path_column(rows, cfg.audio_column)
-        if column is None:
+        listing, first = list_clips(file, rows, index, root, cfg)
+        if listing is not None:
+            listings.append(listing)
             continue
-        base = finder.root if cfg.audio_root else file.parent
-        table = _attach_clips(rows, column, base, finder, cfg.audio_column or AUDIO)
-        if table is not None:
-            listed.setdefault(_read_split_name(file, root), []).append(table)
-        elif len(rows):
+        unused.append((file, len(rows)))
+        if first is not None:
             problem = (
-                f"; none of the {len(rows)} clips that '{file}' lists is below '{finder.root}',"
-                f" such as '{rows.column(column)[0]}' (--audio-root names their folder)"
+                f"; none of the {len(rows)} clips that '{file}' lists is below '{index.root}',"
+                f" such as '{first}' (--audio-root names their folder)"
             )
-    if not listed:
-        return _explain_nothing(files, columns, problem, cfg)
-    return PathTables(_join_splits(listed), finder.key, "")
+    if not listings:
+        return _explain_nothing(files, columns, problem, unused, cfg)
+    listings = _leave_out_unnamed(listings)
+    check_listed_once(listings)
+    for listing in listings:
+        index.note(listing.clips.paths)
+    has_segments = any(listing.segments for listing in listings)
+    tables = _join_splits(listings, root, cfg.audio_column or AUDIO)
+    recordings = RECORDING_COLUMN if has_segments else None
+    return PathTables(tables, index.key, "", unused, recordings)
+
+
+def _read_files(
+    files: Sequence[Path], suffix: str | None, index: ClipIndex
+) -> Iterator[tuple[Path, pa.Table]]:
+    """Yield each table, and one of all label files together, under the name of the first."""
+    labelled = [file for file in files if is_label_file(file)]
+    for file in files:
+        kind = suffix or file.suffix.lower()
+        if file not in labelled and (kind != TEXT_SUFFIX or looks_like_table(file)):
+            yield file, read_rows(file, kind, index.holds)
+    if labelled:
+        yield labelled[0], read_label_files(labelled, index)
+    lists = [file for file in files if file.suffix == TEXT_SUFFIX and looks_like_list(file)]
+    if lists:
+        text = f"{len(lists)} lists of clips are beside them, and are not used (see --split-files)."
+        warn(logger, text, names=lists)
 
 
 def _explain_nothing(
-    files: Sequence[Path], columns: list[str], problem: str, cfg: DataConfig
+    files: Sequence[Path],
+    columns: list[str],
+    problem: str,
+    unused: list[tuple[Path, int]],
+    cfg: DataConfig,
 ) -> PathTables:
     """Say why no table lists clips; an error where the settings named a column or a root."""
     if problem and (cfg.audio_root is not None or cfg.audio_column is not None):
-        raise DatasetError(problem.removeprefix("; ").capitalize() + ".")
+        text = problem.removeprefix("; ")
+        raise DatasetError(f"{text[0].upper()}{text[1:]}.")
     if cfg.audio_column is not None:
         raise DatasetError(
             f"There is no column '{cfg.audio_column}' of paths in {list_names(files)}: the"
             f" columns are {list_names(columns)}.{suggest_name(cfg.audio_column, columns)}"
         )
-    return PathTables({}, "", problem or f"; the columns are {list_names(columns)}")
+    problem = problem or f"; the columns are {list_names(columns)}"
+    return PathTables({}, "", problem, unused)
 
 
-def read_rows(file: Path, suffix: str) -> pa.Table:
-    """Read one table file of the kind that `suffix` says; the cells of CSV and TSV are text.
+def check_listed_once(listings: Sequence[Listing]) -> None:
+    """Refuse a clip that is listed twice: it would be in training and in the test split.
 
     Raises:
-        DatasetError: The file is not what its suffix says; the text has the line.
+        DatasetError: Two tables list it, or one table twice.
     """
-    try:
-        if suffix == ".parquet":
-            return pq.read_table(file)
-        text = file.read_text("utf-8-sig")
-        if suffix in (".csv", ".tsv"):
-            return _parse_csv(text, "\t" if suffix == ".tsv" else ",")
-        rows = _parse_json(text)
-        return pa.Table.from_pylist([row for row in rows if isinstance(row, dict)])
-    except (ValueError, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
-        raise DatasetError(f"The table '{file}' cannot be read: {text}. Mend that line.") from error
+    seen: dict[str, Path] = {}
+    for listing in listings:
+        own = Counter(one for one in listing.ids if one)
+        shared = [one for one in own if one in seen]
+        if shared:
+            raise DatasetError(
+                f"The tables '{seen[shared[0]]}' and '{listing.file}' both list {len(shared)}"
+                f" clips, such as '{Path(shared[0]).name}'. Give the table to read by --dataset, or"
+                " take the other out of the folder."
+            )
+        repeated = [one for one, count in own.items() if count > 1]
+        if repeated:
+            raise DatasetError(
+                f"The table '{listing.file}' lists {len(repeated)} clips more than once, such as"
+                f" '{Path(repeated[0]).name}'. Give each clip one row; several labels of a clip go"
+                " into one cell, and --label-separator says what is between them."
+            )
+        seen.update(dict.fromkeys(own, listing.file))
 
 
-def find_path_column(rows: pa.Table, wanted: str | None) -> str | None:
-    """Return the column of paths: the wanted one, else the first whose cells end like clips."""
-    if wanted is not None:
-        return wanted if wanted in rows.column_names else None
-    for name in rows.column_names:
-        cells = [cell for cell in rows.column(name).slice(0, NUM_LOOKED_AT).to_pylist() if cell]
-        if cells and all(
-            isinstance(cell, str) and cell.lower().endswith(AUDIO_SUFFIXES) for cell in cells
-        ):
-            return str(name)
-    return None
+def _leave_out_unnamed(listings: list[Listing]) -> list[Listing]:
+    """Leave out tables that name no split when others do."""
+    named = [listing for listing in listings if any(listing.splits)]
+    if named and len(named) < len(listings):
+        text = f"{len(listings) - len(named)} tables whose name is no split are left out."
+        warn(logger, text, names=[one.file for one in listings if one not in named])
+    return named or listings
 
 
-def _parse_csv(text: str, separator: str) -> pa.Table:
-    """Parse quoted or plain CSV whose first line names the columns."""
-    lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-    if not lines:
-        return pa.table({})
-    header, rows = lines[0], [line for line in lines[1:] if line]
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise ValueError(f"row {number} has {len(row)} cells, the header has {len(header)}")
-    return pa.table(
-        {
-            name: pa.array([row[place] for row in rows], pa.string())
-            for place, name in enumerate(header)
-        }
-    )
-
-
-def _parse_json(text: str) -> list[object]:
-    """Parse a list, one object, or one value a line."""
-    try:
-        whole = json.loads(text)
-    except json.JSONDecodeError:
-        whole = None
-    if whole is not None:
-        return whole if isinstance(whole, list) else [whole]
-    values: list[object] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                values.append(json.loads(line))
-            except json.JSONDecodeError as error:
-                raise ValueError(f"line {number} is not JSON ({error.msg})") from error
-    return values
-
-
-class ClipFinder:
-    """Finds listed clips, and keeps a key of the state of those it found."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._digest = hashlib.sha256()
-
-    @property
-    def key(self) -> str:
-        """Return what changes when one of the clips found so far does."""
-        return self._digest.hexdigest()
-
-    def find(self, base: Path, listed: str) -> str | None:
-        """Return the clip's path: below `base` as listed, else the only one of its name."""
-        for path in (base / listed, self._by_name.get(PurePosixPath(listed).name)):
-            if path is not None and path.is_file():
-                state = path.stat()
-                self._digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-                return str(path)
-        return None
-
-    @functools.cached_property
-    def _by_name(self) -> dict[str, Path | None]:
-        """Map base names below the root to paths, or to None where two clips share one."""
-        paths: dict[str, Path | None] = {}
-        for path in sorted(self.root.rglob("*")):
-            if path.suffix.lower() in AUDIO_SUFFIXES:
-                paths[path.name] = None if path.name in paths else path
-        return paths
-
-
-def _attach_clips(
-    rows: pa.Table, column: str, base: Path, finder: ClipFinder, name: str
-) -> Dataset | None:
-    """Add the audio column `name` and `file` (the path as listed); None when no clip is there."""
-    listed = rows.column(column).to_pylist()
-    paths = [finder.find(base, cell) if cell else None for cell in listed]
-    if not any(paths):
-        return None
-    # A clip that is missing keeps the path it should have, so that decoding can name it.
-    paths = [
-        path or (str(base / cell) if cell else None)
-        for path, cell in zip(paths, listed, strict=True)
-    ]
-    others = {other: rows.column(other) for other in rows.column_names if other != name}
-    if "file" not in others:
-        names = [PurePosixPath(cell).as_posix() if cell else "" for cell in listed]
-        others["file"] = pa.array(names, pa.string())
-    table = Dataset(pa.table({name: pa.array(paths, pa.string()), **others}))
-    return table.cast_column(name, Audio(decode=False))
-
-
-def _read_split_name(file: Path, root: Path) -> str | None:
-    """Return the split that a table's name or folder says, such as `esc50-train.csv`."""
-    for name in (file.stem, *reversed(file.relative_to(root).parts[:-1])):
-        for word in re.split(r"[^a-z]+", name.lower()):
-            if word in SPLIT_OF_NAME:
-                return SPLIT_OF_NAME[word]
-    return None
-
-
-def _join_splits(listed: dict[str | None, list[Dataset]]) -> dict[str, Dataset]:
-    """Put tables of one split one after the other; those that name none are train, or left out."""
-    named = {split: parts for split, parts in listed.items() if split is not None}
-    unnamed = listed.get(None, [])
-    if named and unnamed:
-        logger.warning("%d tables whose name is no split are left out.", len(unnamed))
-    return {
-        split: concatenate_datasets(parts) for split, parts in (named or {"train": unnamed}).items()
+def _join_splits(listings: Sequence[Listing], root: Path, name: str) -> dict[str, Dataset]:
+    """Make one table of each split; rows that name no split are train, or are left out."""
+    parts: dict[str, list[Dataset]] = {}
+    placed = {
+        pair for one in listings for pair in zip(one.clips.names, one.clips.paths, strict=True)
     }
+    is_unique = len({clip for clip, _ in placed}) == len(placed)
+    is_unique &= not any(is_absolute(clip) for clip, _ in placed)
+    is_named = any(any(listing.splits) for listing in listings)
+    num_unnamed = 0
+    for listing in listings:
+        table = _make_table(listing, name, None if is_unique else root)
+        for split in dict.fromkeys(listing.splits):
+            rows = [row for row, own in enumerate(listing.splits) if own == split]
+            if split is None and is_named:
+                num_unnamed += len(rows)
+                continue
+            part = Dataset(table.take(rows) if len(rows) < len(table) else table)
+            parts.setdefault(split or "train", []).append(part)
+    if num_unnamed:
+        warn(logger, f"{num_unnamed} clips whose row names no split are left out.")
+    try:
+        joined = {split: concatenate_datasets(own) for split, own in parts.items()}
+    except ValueError as error:
+        files = list_names(listing.file for listing in listings)
+        text = f"The tables {files} do not fit together: {error}. Give one of them by --dataset."
+        raise DatasetError(text) from error
+    return {key: own.cast_column(name, Audio(decode=False)) for key, own in joined.items()}
+
+
+def _make_table(listing: Listing, name: str, root: Path | None) -> pa.Table:
+    """Put the audio column `name` and `file`, the clip's name, before the other columns.
+
+    Names are as listed, or relative to `root` where one is given. Segments also have a column
+    `recording`, the name of the file that they were cut from.
+    """
+    rows, names = listing.rows, listing.clips.names
+    if root is not None:
+        names = [_name_below(path, root) for path in listing.clips.paths]
+    columns = {name: pa.array([one or None for one in listing.ids], pa.string())}
+    if listing.segments:
+        pairs = zip(names, listing.segments, strict=True)
+        columns["file"] = pa.array([join_segment(one, part) for one, part in pairs], pa.string())
+        columns[RECORDING_COLUMN] = pa.array(names, pa.string())
+    elif "file" not in rows.column_names or listing.column == "file":
+        columns["file"] = pa.array(names, pa.string())
+    others = {other: rows.column(other) for other in rows.column_names if other not in columns}
+    return pa.table({**columns, **others})
+
+
+def _name_below(path: Path | None, root: Path) -> str:
+    """Return a clip's path relative to the data set's folder, or its base name elsewhere."""
+    if path is None:
+        return ""
+    own, base = Path(os.path.abspath(path)), os.path.abspath(root)
+    return own.relative_to(base).as_posix() if own.is_relative_to(base) else own.name

@@ -82,7 +82,7 @@ def test_clips_outside_of_class_folders_are_counted(
 ) -> None:
     write_clips(tmp_path, [*CLASSES, "stray.wav"])
     assert len(load(tmp_path).splits["train"]) == 4
-    assert "1 clips lie in no class folder" in caplog.text
+    assert "1 clips are in no class folder" in caplog.text
 
 
 def test_clips_without_folders_are_refused_with_the_layout(tmp_path: Path) -> None:

@@ -145,13 +145,26 @@ def test_a_clip_that_changes_changes_the_key(tmp_path: Path) -> None:
     assert load_key() != first
 
 
-def test_class_folders_win_over_a_table_of_something_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_table_of_clips_that_are_not_there_stops_unless_folders_are_asked_for(
+    tmp_path: Path,
 ) -> None:
+    """The folders were taken as the classes before, although the table may have others."""
     write_clips(tmp_path, ["cat/1.wav", "dog/2.wav"])
     write_rows(tmp_path / "features.csv", [{"filename": "x.0.wav", "tempo": "1"}])
-    assert load(tmp_path).splits["train"]["label"][:] == ["cat", "dog"]
-    assert "none of the 1 clips" in caplog.text
+    with pytest.raises(DatasetError, match=r"None of the 1 clips.*features\.csv.*--label-level -1"):
+        load(tmp_path)
+    assert load(tmp_path, label_level=-1).splits["train"]["label"][:] == ["cat", "dog"]
+
+
+def test_a_table_of_other_clips_is_named_beside_one_that_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """GTZAN's archive has features of 30 s clips and of pieces that are not in it."""
+    write_clips(tmp_path, NAMES)
+    write_rows(tmp_path / "features_30_sec.csv", ROWS)
+    write_rows(tmp_path / "features_3_sec.csv", [{"path": f"a.{n}.wav"} for n in range(3)])
+    assert load(tmp_path).splits["train"]["kind"][:] == list("xyxy")
+    assert "features_3_sec.csv" in caplog.text and "not used" in caplog.text
 
 
 @pytest.mark.parametrize(
