@@ -39,15 +39,22 @@ METRIC_SPECS: Mapping[str, MetricSpec] = {
     "log_loss": MetricSpec(highest=math.inf, lower_is_better=True),
     "loss": MetricSpec(highest=math.inf, lower_is_better=True),
 }
+# What a model without any knowledge of the sound reaches; not metrics of the model.
+BASELINE_SPECS: Mapping[str, MetricSpec] = {
+    "majority_accuracy": MetricSpec(),
+    "baseline_map": MetricSpec(),
+}
 UNKNOWN_METRIC = MetricSpec(lowest=-math.inf, highest=math.inf)  # of an `evaluate` module
 
 
 def find_metric_spec(key: str) -> MetricSpec:
-    """Return what is known of a metric; a metric from outside has no known bounds."""
-    return METRIC_SPECS.get(key, UNKNOWN_METRIC)
+    """Return what is known of a metric or baseline; one from outside has no known bounds."""
+    return METRIC_SPECS.get(key) or BASELINE_SPECS.get(key, UNKNOWN_METRIC)
 
 
-def select_metrics(part: Mapping[str, Any], chosen: str | None = None) -> dict[str, float]:
+def select_metrics(
+    part: Mapping[str, Any], chosen: str | None = None, *, with_baselines: bool = False
+) -> dict[str, float]:
     """Return the metrics among the entries of results.json's `test` or `validation`.
 
     Counts (`num_examples`, `num_groups`), baselines (`majority_accuracy`), tables and intervals are
@@ -56,14 +63,16 @@ def select_metrics(part: Mapping[str, Any], chosen: str | None = None) -> dict[s
     Args:
         part: Name -> value.
         chosen: Key of the metric that `--metric` named; it may come from outside this package.
+        with_baselines: Return `BASELINE_SPECS` too.
 
     >>> select_metrics({"accuracy": 0.5, "num_groups": 8, "f1_macro": float("nan"), "mine": 2})
     {'accuracy': 0.5}
     """
+    known = {*METRIC_SPECS, chosen, *(BASELINE_SPECS if with_baselines else ())}
     return {
         str(key): value
         for key, value in part.items()
-        if (key in METRIC_SPECS or key == chosen)
+        if key in known
         and isinstance(value, int | float)
         and not isinstance(value, bool)
         and math.isfinite(value)

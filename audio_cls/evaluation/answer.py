@@ -16,7 +16,8 @@ from audio_cls.data.labels import Labels
 from audio_cls.data.prepare import describe_source
 from audio_cls.data.source import Source
 from audio_cls.errors import RunFolderError
-from audio_cls.evaluation.compare import aggregate, compare_runs
+from audio_cls.evaluation.aggregate import aggregate
+from audio_cls.evaluation.compare import compare_runs
 from audio_cls.evaluation.figures import draw_figures
 from audio_cls.evaluation.predictions import read_facts, read_predictions
 from audio_cls.evaluation.report import report_scores, write_report

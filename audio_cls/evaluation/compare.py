@@ -1,12 +1,10 @@
-"""Two runs on the same clips, and many runs on average.
+"""Two runs on the same clips.
 
-Comes in: a finished run's folder or predictions.csv. Goes out: parts of results.json.
+Comes in: a finished run's folder or predictions.csv. Goes out: a part of results.json.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,17 +17,18 @@ from audio_cls.data.facts import ClipFacts
 from audio_cls.data.label_text import join_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.intervals import (
+    Interval,
     Rows,
-    aggregate_runs,
     choose_units,
+    choose_wider,
     difference_interval,
+    group_rows,
     mcnemar_test,
+    paired_interval,
 )
 from audio_cls.evaluation.predictions import pick_names, read_predictions
 from audio_cls.evaluation.scores import average_precision
 from audio_cls.evaluation.scoring import DECIMALS, Scores
-
-logger = logging.getLogger(__name__)
 
 
 def compare_runs(
@@ -41,8 +40,8 @@ def compare_runs(
         scores: Of this run.
         names: Its labels.
         other: The other run's folder, or its predictions.csv.
-        facts: Of the clips; with enough groups, the interval of the difference draws groups.
-            McNemar's test always takes clips for independent.
+        facts: Of the clips; with enough groups, the interval of the difference is by group, and
+            never narrower than by clips. McNemar's test always takes clips for independent.
 
     Raises:
         RunFolderError: The other run did not judge these clips, or by other true labels.
@@ -51,9 +50,14 @@ def compare_runs(
     theirs = _read_same(path, scores, names)
     their, own = theirs.is_right, scores.is_right
     gain = own.astype(np.float64) - their
-    units, note = choose_units(len(own), None if facts is None else facts.groups)
-    interval = difference_interval(lambda some: float(gain[some].mean()), units)
+    groups = None if facts is None else facts.groups
+    units, note = choose_units(len(own), groups)
+    by_group = None if groups is None or note is not None else units
     counts = [int((own & ~their).sum()), int((their & ~own).sum())]
+    interval: Interval | None = paired_interval(counts[0], counts[1], len(own))
+    if by_group is not None:
+        drawn = difference_interval(lambda some: float(gain[some].mean()), by_group)
+        interval = choose_wider(drawn, interval)
     return {
         "other": path.parent.name if path.name == "predictions.csv" else path.name,
         "accuracy_other": round(float(their.mean()), DECIMALS),
@@ -65,11 +69,13 @@ def compare_runs(
         "both_wrong": int((~own & ~their).sum()),
         "mcnemar_p": round(mcnemar_test(*counts), DECIMALS),
         **({"note": note} if note else {}),
-        **(_compare_rankings(scores, theirs, units) if scores.is_multilabel else {}),
+        **(_compare_rankings(scores, theirs, by_group) if scores.is_multilabel else {}),
     }
 
 
-def _compare_rankings(scores: Scores, theirs: Scores, units: Sequence[Rows]) -> dict[str, Any]:
+def _compare_rankings(
+    scores: Scores, theirs: Scores, by_group: Sequence[Rows] | None
+) -> dict[str, Any]:
     """Return by how much the mean average precision of two runs on the same clips differs."""
 
     def gain(rows: Rows) -> float:
@@ -79,7 +85,9 @@ def _compare_rankings(scores: Scores, theirs: Scores, units: Sequence[Rows]) -> 
         )
         return own - other
 
-    interval = difference_interval(gain, units)
+    interval = difference_interval(gain, group_rows(len(scores.labels), None))
+    if by_group is not None:
+        interval = choose_wider(difference_interval(gain, by_group), interval)
     return {
         "map_other": round(average_precision(theirs.labels, theirs.probabilities), DECIMALS),
         "map_difference": round(gain(np.arange(len(scores.labels))), DECIMALS),
@@ -134,53 +142,3 @@ def _name_truth(scores: Scores, names: Sequence[str]) -> NDArray[np.str_]:
     order = np.argsort(np.array(names))
     spelled = [names[place] for place in order]
     return np.array([join_names(pick_names(spelled, m)) for m in scores.labels[:, order]])
-
-
-def aggregate_folders(folders: Sequence[Path]) -> dict[str, Any]:
-    """Bring the test numbers of several seeds or folds together: mean, sd, 95 % interval.
-
-    Raises:
-        RunFolderError: One of the folders has no results.json with a test, or there is only one.
-    """
-    if len(folders) < 2:
-        raise RunFolderError("One run has no spread: give --aggregate twice or more.")
-    tests = []
-    for folder in folders:
-        try:
-            test = json.loads((folder / "results.json").read_text("utf-8"))["test"]
-            tests.append({k: float(v) for k, v in test.items() if isinstance(v, int | float)})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunFolderError(
-                f"'{folder}' has no results.json with a test ({error}). Give folders of finished"
-                " runs by --aggregate."
-            ) from error
-    found = aggregate_runs(tests)
-    return {
-        "runs": [folder.name for folder in folders],
-        "test": {
-            name: {key: _round(value) for key, value in numbers.items()}
-            for name, numbers in found.items()
-        },
-    }
-
-
-def _round(value: float | int | None) -> float | int | None:
-    """Round a number to six decimals, leave counts and nothing as they are."""
-    return round(value, DECIMALS) if isinstance(value, float) else value
-
-
-def aggregate(folders: Sequence[Path], folder: Path, name: str = "aggregate.json") -> None:
-    """Write mean, sd and interval of several runs' test numbers to FOLDER/NAME, and say two.
-
-    Raises:
-        RunFolderError: One of them is no finished run, or there is only one.
-    """
-    found = aggregate_folders(folders)
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / name).write_text(text + "\n", "utf-8")
-    for metric in [name for name in ("map", "accuracy", "f1_macro") if name in found["test"]]:
-        numbers = found["test"][metric]
-        bounds = f"{numbers['ci95_low']:.4f} to {numbers['ci95_high']:.4f}"
-        spread = f"sd {numbers['sd']:.4f}, 95 % interval {bounds}"
-        logger.info("%s %.4f over %d runs (%s)", metric, numbers["mean"], len(folders), spread)

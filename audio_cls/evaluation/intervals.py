@@ -2,7 +2,10 @@
 
 A score on 100 clips is one draw of many; clips of one speaker are not even independent draws. The
 share of right clips has Wilson's interval; every other metric, and everything by group, a
-bootstrap that draws whole groups. Letters: N clips, G groups (each clip its own without groups).
+bootstrap that draws whole groups. An interval by group is never narrower than the one by clips:
+few groups may score alike by chance, which shows nothing of other groups. No interval has width 0:
+where every resample gives the same number, there is Wilson's or none. Letters: N clips, G groups
+(each clip its own without groups).
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]
 
+from audio_cls.config import find_metric_spec
+from audio_cls.config.metrics import MetricSpec
+
 Rows = NDArray[np.int64]
 Interval = tuple[float, float]
 
@@ -23,6 +29,8 @@ BOOTSTRAP_SEED = 0  # so that the same predictions always have the same interval
 # Groups below which clips are drawn instead: Student's t of one degree of freedom is 12.7, so that
 # two speakers gave intervals such as 0.02 to 1.00.
 MIN_GROUPS = 5
+MIN_RUNS = 3  # seeds or folds below which there is no interval: with two, Student's t is 12.7 too
+SAME = 1e-12  # values nearer than this differ by rounding alone
 
 
 def wilson_interval(num_right: float, num_clips: float) -> Interval:
@@ -115,8 +123,9 @@ def bootstrap_interval(
         is_share: The metric lies in [0, 1]; otherwise it is at least 0.
 
     Returns:
-        The interval; None with fewer than two groups or without a value. At the very end of the
-        scale, where every resample agrees, Wilson's for as many clips as there are groups.
+        The interval; None with fewer than two groups or without a value. Where every resample
+        agrees, as at the very end of the scale: of a share, Wilson's for as many clips as there are
+        groups; of a loss, None.
     """
     value = function(np.concatenate(units))
     count = len(units)
@@ -125,12 +134,11 @@ def bootstrap_interval(
     drawn = draw_values(function, units)
     if len(drawn) < NUM_DRAWS // 2:
         return None
-    if is_share and not 0 < value < 1:
-        return wilson_interval(round(value) * count, count)
-    if value <= 0:
+    reach = _find_reach(drawn, count)
+    if is_share and (reach == 0 or not 0 < value < 1):
+        return wilson_interval(value * count, count)
+    if value <= 0 or reach == 0:
         return None
-    error = float(drawn.std(ddof=1)) * math.sqrt(count / (count - 1))
-    reach = float(stats.t.ppf(0.975, count - 1)) * error
     if not is_share:
         return value * math.exp(-reach / value), value * math.exp(reach / value)
     middle, half = math.log(value / (1 - value)), reach / (value * (1 - value))
@@ -138,25 +146,63 @@ def bootstrap_interval(
     return low, high
 
 
+def _find_reach(drawn: NDArray[np.float64], count: int) -> float:
+    """Return half the width of the interval that a bootstrap over `count` groups gives."""
+    if np.ptp(drawn) < SAME:
+        return 0.0
+    error = float(drawn.std(ddof=1)) * math.sqrt(count / (count - 1))
+    return float(stats.t.ppf(0.975, count - 1)) * error
+
+
+def choose_wider(first: Interval | None, second: Interval | None) -> Interval | None:
+    """Return the wider of two intervals of one number; the other one where one is None.
+
+    >>> choose_wider((0.4, 0.5), (0.3, 0.6)), choose_wider(None, (0.4, 0.5))
+    ((0.3, 0.6), (0.4, 0.5))
+    """
+    found = [interval for interval in (first, second) if interval is not None]
+    return max(found, key=lambda interval: interval[1] - interval[0], default=None)
+
+
 def difference_interval(
     function: Callable[[Rows], float], units: Sequence[Rows]
 ) -> Interval | None:
-    """Return the 95 % interval of a difference of two runs on the same clips, by group.
+    """Return the 95 % interval of a difference of two runs on the same clips, by a bootstrap.
 
     Args:
         function: Rows of clips -> the difference on them, in [-1, 1].
-        units: The rows of each group.
+        units: The rows of each group; without groups, every row alone.
 
     Returns:
-        The interval; None with fewer than two groups.
+        The interval; None with fewer than two groups, or where every resample agrees.
     """
     count = len(units)
-    if count < 2:
-        return None
     value, drawn = function(np.concatenate(units)), draw_values(function, units)
-    error = float(drawn.std(ddof=1)) * math.sqrt(count / (count - 1))
-    reach = float(stats.t.ppf(0.975, count - 1)) * error
-    return max(-1.0, value - reach), min(1.0, value + reach)
+    if count < 2 or len(drawn) < NUM_DRAWS // 2 or not math.isfinite(value):
+        return None
+    reach = _find_reach(drawn, count)
+    return (max(-1.0, value - reach), min(1.0, value + reach)) if reach > 0 else None
+
+
+def paired_interval(num_first: int, num_second: int, num_clips: int) -> Interval:
+    """Return the 95 % interval of the difference in accuracy of two runs on the same clips.
+
+    The adjusted Wald interval of Bonett and Price 2012 (Journal of Educational and Behavioral
+    Statistics 37, 479-488). Two runs with the same answers may still differ on other clips: the
+    interval has a width then too.
+
+    Args:
+        num_first: Clips that only the first run has right.
+        num_second: Clips that only the second run has right.
+        num_clips: All clips.
+
+    >>> [round(bound, 3) for bound in paired_interval(0, 0, 60)]
+    [-0.045, 0.045]
+    """
+    total = num_clips + 2
+    first, second = (num_first + 1) / total, (num_second + 1) / total
+    half = Z95 * math.sqrt((first + second - (first - second) ** 2) / total)
+    return max(-1.0, first - second - half), min(1.0, first - second + half)
 
 
 def mcnemar_test(num_first: int, num_second: int) -> float:
@@ -181,26 +227,32 @@ def mcnemar_test(num_first: int, num_second: int) -> float:
 def aggregate_runs(runs: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float | int | None]]:
     """Bring the same metrics of several seeds or folds together.
 
-    The interval is Student's t on the runs. For seeds on one test set it says how the training's
-    luck moves the number, not how the choice of test clips does; folds share training clips, so
+    The interval is Student's t on the runs. For seeds on one test set it says how far the random
+    seed moves the number, not how the choice of test clips does; folds share training clips, so
     that theirs is somewhat too narrow (Bengio and Grandvalet 2004, JMLR 5, 1089-1105).
 
     Args:
         runs: The metrics of each run; a metric that one of them lacks is left out.
 
     Returns:
-        For every metric: mean, sd, ci95_low, ci95_high (None for one run), num_runs.
+        For every metric: mean, sd (None for one run), ci95_low, ci95_high, num_runs. The interval
+        is cut at the metric's bounds; it is None for fewer than `MIN_RUNS` runs, and for runs that
+        all gave the same number.
     """
     shared = [name for name in runs[0] if all(name in run for run in runs)]
-    return {name: _aggregate(np.array([run[name] for run in runs])) for name in shared}
+    return {
+        name: _aggregate(np.array([run[name] for run in runs]), find_metric_spec(name))
+        for name in shared
+    }
 
 
-def _aggregate(values: NDArray[np.float64]) -> dict[str, float | int | None]:
+def _aggregate(values: NDArray[np.float64], spec: MetricSpec) -> dict[str, float | int | None]:
     """Return mean, standard deviation and interval of a few values."""
     count, mean = len(values), float(values.mean())
-    if count < 2:
-        return {"mean": mean, "sd": None, "ci95_low": None, "ci95_high": None, "num_runs": count}
-    deviation = float(values.std(ddof=1))
-    half = float(stats.t.ppf(0.975, count - 1)) * deviation / math.sqrt(count)
-    bounds = {"ci95_low": mean - half, "ci95_high": mean + half}
-    return {"mean": mean, "sd": deviation, **bounds, "num_runs": count}
+    deviation = float(values.std(ddof=1)) if count > 1 else None
+    low = high = None
+    if count >= MIN_RUNS and np.ptp(values) > SAME:
+        error = float(stats.sem(values))
+        bounds = stats.t.interval(0.95, count - 1, loc=mean, scale=error)
+        low, high = max(spec.lowest, float(bounds[0])), min(spec.highest, float(bounds[1]))
+    return {"mean": mean, "sd": deviation, "ci95_low": low, "ci95_high": high, "num_runs": count}

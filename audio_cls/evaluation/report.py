@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from audio_cls.config import EvalConfig
+from audio_cls.config import EvalConfig, find_metric_spec
 from audio_cls.data.clips import Clips
 from audio_cls.data.facts import ClipFacts
 from audio_cls.errors import list_names
@@ -22,6 +22,8 @@ from audio_cls.evaluation.intervals import (
     Rows,
     bootstrap_interval,
     choose_units,
+    choose_wider,
+    group_rows,
     wilson_interval,
 )
 from audio_cls.evaluation.judging import compute_metrics, list_metrics, tune
@@ -147,25 +149,31 @@ def _round_metric(name: str, value: float) -> float:
 
 
 def report_intervals(scores: Scores, chosen: str, facts: ClipFacts | None) -> dict[str, Any]:
-    """Return NAME_ci95 of the headline metrics and the chosen one, and how they were found."""
+    """Return NAME_ci95 of the headline metrics and the chosen one, and how they were found.
+
+    With groups, the interval is the wider one of that by group and that by clips.
+    """
     groups = facts.groups if facts is not None else None
+    clips = group_rows(len(scores.labels), None)
     units, note = choose_units(len(scores.labels), groups)
     is_grouped = groups is not None and note is None
     found: dict[str, Any] = {}
     metrics = list_metrics(is_multilabel=scores.is_multilabel)
     headlines = list_headlines(scores)
     for key in dict.fromkeys((*headlines, *([chosen] if chosen in metrics else []))):
-        if key == "accuracy" and not is_grouped:
-            right = int(scores.is_right.sum())
-            interval: Interval | None = wilson_interval(right, len(scores.labels))
+        if key == "accuracy":
+            interval: Interval | None = wilson_interval(int(scores.is_right.sum()), len(clips))
         else:
-            interval = _draw_interval(metrics[key], scores, units)
+            interval = _draw_interval(metrics[key], scores, clips)
+        if is_grouped:
+            interval = choose_wider(_draw_interval(metrics[key], scores, units), interval)
         found[f"{key}_ci95"] = interval and [_round_metric(key, bound) for bound in interval]
     method = {
         "drawn": "groups" if is_grouped else "clips",
         "num_drawn": len(units),
         "accuracy": "bootstrap" if is_grouped else "wilson",
         "others": "bootstrap",
+        **({"at_least": "the interval by clips"} if is_grouped else {}),
         **({"note": note} if note else {}),
     }
     return {**found, "intervals": method}
@@ -180,7 +188,7 @@ def _draw_interval(
     def compute(rows: Rows) -> float:
         return metric.function(scores.labels[rows], judged[rows])
 
-    return bootstrap_interval(compute, units, is_share=metric.key != "log_loss")
+    return bootstrap_interval(compute, units, is_share=find_metric_spec(metric.key).highest == 1)
 
 
 def write_report(

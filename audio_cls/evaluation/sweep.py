@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from audio_cls.config import EvalConfig
-from audio_cls.errors import RunFolderError
-from audio_cls.evaluation.compare import aggregate
-from audio_cls.evaluation.intervals import aggregate_runs
-from audio_cls.evaluation.scoring import DECIMALS
+from audio_cls.evaluation.aggregate import ROLES, aggregate, aggregate_numbers, read_run
 
 logger = logging.getLogger(__name__)
 
@@ -54,48 +53,26 @@ def compare_cases(
     """Bring the runs of each case together; validation alone says which case is the best.
 
     Raises:
-        RunFolderError: A run has no results.
+        RunFolderError: A run has no results, or the labels of a case's runs differ.
     """
     groups: dict[str, list[int]] = {}
     for place, case in enumerate(cases):
         groups.setdefault(json.dumps(case, sort_keys=True), []).append(place)
-    results = [_read_results(folder) for folder in folders]
-    found = []
+    runs = [read_run(folder) for folder in folders]
+    # 'auto' means another metric for several labels a clip; a run's results name what it meant.
+    cfg = dataclasses.replace(cfg, metric=runs[0].metric or cfg.metric)
+    found: list[dict[str, Any]] = []
     for places in groups.values():
-        parts: dict[str, Any] = {
-            role: {
-                name: {key: _round(value) for key, value in numbers.items()}
-                for name, numbers in aggregate_runs([results[p][role] for p in places]).items()
-            }
-            for role in ("validation", "test")
-        }
-        runs = [folders[place].name for place in places]
-        found.append({"settings": dict(cases[places[0]]), "runs": runs, **parts})
+        own = [runs[place] for place in places]
+        parts = {role: aggregate_numbers(own, role) for role in ROLES}
+        names = [run.name for run in own]
+        found.append({"settings": dict(cases[places[0]]), "runs": names, **parts})
 
-    def rank(case: dict[str, Any]) -> float:
-        metrics = {name: numbers["mean"] for name, numbers in case["validation"].items()}
-        return cfg.to_objective(metrics)
+    def rank(case: Mapping[str, Any]) -> float:
+        mean = case["validation"].get(cfg.metric_key, {}).get("mean", math.nan)
+        return cfg.to_objective({cfg.metric_key: mean})
 
     return {"metric": cfg.metric_key, "cases": found, "best": max(found, key=rank)}
-
-
-def _read_results(folder: Path) -> dict[str, dict[str, float]]:
-    """Read the numbers of validation and test."""
-    try:
-        tree = json.loads((folder / "results.json").read_text("utf-8"))
-        return {
-            role: {k: float(v) for k, v in tree[role].items() if isinstance(v, int | float)}
-            for role in ("validation", "test")
-        }
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise RunFolderError(
-            f"'{folder}' has no results.json of a finished run ({error}). Go on by --resume auto."
-        ) from error
-
-
-def _round(value: float | int | None) -> float | int | None:
-    """Round to six decimals; counts and nothing stay."""
-    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def _tabulate(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -106,6 +83,7 @@ def _tabulate(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         for role in ("validation", "test"):
             numbers = case[role].get(found["metric"], {})
             row |= {f"{role}_{found['metric']}_{key}": numbers.get(key) for key in SPREAD}
+        row["test_majority_accuracy"] = case["test"].get("majority_accuracy", {}).get("mean")
         rows.append(row | {"best": case is found["best"]})
     return rows
 

@@ -235,6 +235,7 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
         (["--model", "RUN", "--label-map", "no.yaml", "--output-dir", "OUT"], "--label-map"),
         (["--predictions", "RUN/summary.csv", "--output-dir", "OUT"], "a predictions.csv has"),
         (["--aggregate", "RUN", "--output-dir", "OUT"], "twice or more"),
+        (["--aggregate", "RUN", "--aggregate", "RUN/.", "--output-dir", "OUT"], "is given twice"),
         (["--model", "RUN", "--metric", "eer", "--output-dir", "OUT"], "at most 2 labels"),
     ],
 )
@@ -252,8 +253,13 @@ def test_mistakes_are_one_line_and_exit_code_2(
 
 
 def test_seeds_are_brought_together(run: Path, tmp_path: Path) -> None:
-    call("evaluate", "--aggregate", run, "--aggregate", run, "--output-dir", tmp_path)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(run / "results.json", copy)
+    call("evaluate", "--aggregate", run, "--aggregate", copy, "--output-dir", tmp_path)
     found = json.loads((tmp_path / "aggregate.json").read_text("utf-8"))
     accuracy = read_results(run)["test"]["accuracy"]
-    expected = {"mean": accuracy, "sd": 0.0, "ci95_low": accuracy, "ci95_high": accuracy}
+    # Two runs have no interval, and neither have equal ones.
+    expected = {"mean": accuracy, "sd": 0.0, "ci95_low": None, "ci95_high": None}
     assert found["test"]["accuracy"] == {**expected, "num_runs": 2}
+    assert "num_groups" not in found["test"]

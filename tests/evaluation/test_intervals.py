@@ -14,9 +14,11 @@ from audio_cls.evaluation.intervals import (
     aggregate_runs,
     bootstrap_interval,
     choose_units,
+    choose_wider,
     difference_interval,
     group_rows,
     mcnemar_test,
+    paired_interval,
     wilson_interval,
 )
 from audio_cls.evaluation.metrics import average_classes
@@ -153,10 +155,59 @@ def test_mcnemar_is_the_exact_binomial_test_of_the_differing_clips() -> None:
     assert mcnemar_test(0, 0) == 1.0
 
 
-def test_difference_of_a_run_to_itself_is_zero_and_of_a_better_one_is_not() -> None:
+@pytest.mark.parametrize(("share", "spread"), [(0.7, 8), (0.9, 8), (0.7, None), (0.9, 30)])
+def test_six_groups_give_an_interval_that_covers_and_is_no_narrower_than_by_clips(
+    share: float, spread: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups of 5 to 30 clips; `spread` None: all groups are alike, clips are independent."""
+    monkeypatch.setattr(intervals, "NUM_DRAWS", 120)
+    rng = np.random.default_rng(6)
+    covered, units = 0, group_rows(6, None)
+    for _ in range(NUM_SETS // 2):
+        skills = rng.beta(spread * share, spread * (1 - share), 6) if spread else np.full(6, share)
+        counts = rng.integers(5, 31, size=6)
+        sums = rng.binomial(counts, skills)
+        by_clip = wilson_interval(int(sums.sum()), int(counts.sum()))
+        by_group = bootstrap_interval(
+            lambda rows, s=sums, c=counts: float(s[rows].sum() / c[rows].sum()), units
+        )
+        found = choose_wider(by_group, by_clip)
+        assert found is not None and found[1] - found[0] >= by_clip[1] - by_clip[0]
+        covered += found[0] <= share <= found[1]
+    assert 0.94 <= covered / (NUM_SETS // 2) <= 0.99
+
+
+def test_groups_that_score_alike_do_not_give_an_interval_of_width_0() -> None:
+    right = np.tile([1.0, 1.0, 1.0, 1.0, 0.0], 12)  # each of six groups has 8 of 10 right
+    units = group_rows(60, [f"g{n // 10}" for n in range(60)])
+    found = bootstrap_interval(lambda rows: float(right[rows].mean()), units)
+    assert found == pytest.approx(wilson_interval(0.8 * 6, 6))
+    assert bootstrap_interval(lambda _: 0.7, units, is_share=False) is None  # a loss
+
+
+def test_identical_answers_of_two_runs_leave_a_difference_open() -> None:
+    units = group_rows(200, [f"g{n // 20}" for n in range(200)])
+    gain = np.zeros(200)
+    assert difference_interval(lambda rows: float(gain[rows].mean()), units) is None
+    # By hand: (1 + 1) / 202 of the clips differ, half of them each way.
+    half = 1.959964 * math.sqrt(2 / 202 / 202)
+    assert paired_interval(0, 0, 200) == pytest.approx((-half, half), abs=1e-6)
+
+
+def test_the_paired_interval_covers_the_true_difference() -> None:
+    rng = np.random.default_rng(3)
+    for first, second in ((0.1, 0.02), (0.03, 0.03), (0.3, 0.2)):
+        draws = rng.multinomial(60, [first, second, 1 - first - second], size=NUM_SETS)
+        covered = 0
+        for one, other, _ in draws:
+            low, high = paired_interval(int(one), int(other), 60)
+            covered += low <= first - second <= high
+        assert covered / len(draws) >= 0.93  # so few differing clips that it may be too wide
+
+
+def test_a_better_run_has_an_interval_above_zero() -> None:
     units = group_rows(200, None)
     gain = np.zeros(200)
-    assert difference_interval(lambda rows: float(gain[rows].mean()), units) == (0.0, 0.0)
     gain[:40] = 1.0
     interval = difference_interval(lambda rows: float(gain[rows].mean()), units)
     assert interval is not None
@@ -169,4 +220,26 @@ def test_seeds_become_mean_sd_and_students_interval() -> None:
     assert found["mean"] == pytest.approx(0.85)
     assert found["sd"] == pytest.approx(0.05)
     assert (found["ci95_low"], found["ci95_high"]) == pytest.approx((low, high))
+    assert found["num_runs"] == 3
     assert "b" not in aggregate_runs([{"a": 1.0, "b": 1.0}, {"a": 2.0}])
+
+
+def test_two_runs_or_equal_runs_have_no_interval() -> None:
+    two = aggregate_runs([{"accuracy": 0.9}, {"accuracy": 1.0}])["accuracy"]
+    assert two["mean"] == pytest.approx(0.95) and two["sd"] == pytest.approx(0.1 / math.sqrt(2))
+    assert two["ci95_low"] is None and two["ci95_high"] is None
+    equal = aggregate_runs([{"accuracy": 0.1 + 0.2}, {"accuracy": 0.3}, {"accuracy": 0.3}])
+    assert equal["accuracy"]["ci95_low"] is None
+    assert aggregate_runs([{"accuracy": 0.9}])["accuracy"]["sd"] is None
+
+
+def test_intervals_over_runs_end_at_the_bounds_of_the_metric() -> None:
+    values = (0.7, 0.99, 1.0)
+    runs = [{"accuracy": v, "hamming_loss": 1 - v, "loss": 3 * v, "mine": v} for v in values]
+    found = aggregate_runs(runs)
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert high > 1
+    assert found["accuracy"]["ci95_high"] == 1 and found["hamming_loss"]["ci95_low"] == 0
+    assert found["accuracy"]["ci95_low"] == pytest.approx(low)
+    assert found["loss"]["ci95_high"] == pytest.approx(3 * high)  # a loss has no upper bound
+    assert found["mine"]["ci95_high"] == pytest.approx(high)  # and an unknown metric none at all

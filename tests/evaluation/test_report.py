@@ -36,6 +36,20 @@ def test_accuracy_has_wilsons_interval_without_groups_and_a_wider_one_with_few()
     assert plain["f1_macro_ci95"][0] < plain["f1_macro"] < plain["f1_macro_ci95"][1]
 
 
+def test_no_interval_by_group_is_narrower_than_the_one_by_clips() -> None:
+    # Six groups of ten clips, each with eight right in the same classes: groups tell no spread.
+    labels = np.tile([0, 1, 0, 1, 0, 1, 0, 1, 0, 1], 6)
+    said = np.where(np.arange(60) % 10 < 8, labels, 1 - labels)
+    scores = Scores(np.arange(60).astype(str), labels, np.eye(3)[said])
+    groups = np.array([f"g{n // 10}" for n in range(60)])
+    grouped = report_scores(scores, NAMES, EvalConfig(), replace(make_facts(60), groups=groups))
+    plain = report_scores(scores, NAMES, EvalConfig(), make_facts(60))
+    for key in ("accuracy", "balanced_accuracy", "f1_macro"):
+        widths = [high - low for low, high in (r[f"{key}_ci95"] for r in (grouped, plain))]
+        assert widths[0] >= widths[1] > 0.1
+    assert grouped["intervals"]["drawn"] == "groups"
+
+
 def test_two_groups_get_the_interval_of_their_clips_and_a_note() -> None:
     scores = make_scores(200)
     plain = report_scores(scores, NAMES, EvalConfig(), make_facts(200))
