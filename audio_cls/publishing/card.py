@@ -63,6 +63,7 @@ class CardData:
     test_clips: str
     test_split: Markdown
     interval_sentence: Markdown
+    warnings: list[Markdown]
     metrics: list[tables.Row]
     class_header: list[str]
     detection: list[tables.Row]
@@ -226,6 +227,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         test_clips=f"{count} clips" if count is not None else "the clips",
         test_split=words.describe_test(record),
         interval_sentence=words.make_interval_sentence(record),
+        warnings=words.make_warnings(record),
         metrics=tables.make_metric_rows(record),
         class_header=tables.make_class_header(record),
         detection=tables.make_detection_rows(record),

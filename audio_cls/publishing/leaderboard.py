@@ -7,9 +7,9 @@ again by huggingface_hub before they count as written.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,62 +18,14 @@ from huggingface_hub import EvalResult, EvalResultEntry
 from huggingface_hub import eval_result_entries_to_yaml as to_yaml_entries
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
-from audio_cls.config import DataConfig, select_metrics
+from audio_cls.config import select_metrics
+from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.public_results import load_public_run
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, to_line
+from audio_cls.publishing.split_facts import describe_part, is_given, read_split_name
 
 TASK = "audio-classification"
 ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
-
-
-@dataclass(frozen=True)
-class MetricName:
-    """How the Hub and the card call one of our metrics."""
-
-    hub_type: str  # id at hf.co/metrics where there is one
-    title: str
-    args: Mapping[str, Any] | None = None
-
-
-METRIC_NAMES: Mapping[str, MetricName] = {
-    "accuracy": MetricName("accuracy", "Accuracy"),
-    "balanced_accuracy": MetricName("balanced_accuracy", "Balanced accuracy"),
-    "f1_macro": MetricName("f1", "Macro F1", {"average": "macro"}),
-    "f1_micro": MetricName("f1", "Micro F1", {"average": "micro"}),
-    "f1_weighted": MetricName("f1", "Weighted F1", {"average": "weighted"}),
-    "map": MetricName("mean_average_precision", "Mean average precision", {"average": "macro"}),
-    "map_micro": MetricName(
-        "mean_average_precision", "Micro average precision", {"average": "micro"}
-    ),
-    "lwlrap": MetricName("lwlrap", "Label-weighted label-ranking average precision"),
-    "hamming_loss": MetricName("hamming_loss", "Hamming loss"),
-    "uar": MetricName("recall", "Unweighted average recall (UAR)", {"average": "macro"}),
-    "precision_macro": MetricName("precision", "Macro precision", {"average": "macro"}),
-    "precision_micro": MetricName("precision", "Micro precision", {"average": "micro"}),
-    "precision_weighted": MetricName("precision", "Weighted precision", {"average": "weighted"}),
-    "recall_macro": MetricName("recall", "Macro recall", {"average": "macro"}),
-    "recall_micro": MetricName("recall", "Micro recall", {"average": "micro"}),
-    "recall_weighted": MetricName("recall", "Weighted recall", {"average": "weighted"}),
-    "roc_auc": MetricName("roc_auc", "ROC AUC"),
-    "log_loss": MetricName("log_loss", "Log loss"),
-    "eer": MetricName("eer", "Equal error rate"),
-    "ece": MetricName("ece", "Expected calibration error"),
-    "loss": MetricName("loss", "Loss"),
-}
-
-
-SUBSET = MetricName("accuracy", "Subset accuracy", {"subset": True})  # every label of a clip right
-
-
-def name_metric(key: str, *, is_multilabel: bool = False) -> MetricName:
-    """Return a metric's names; one that is not in the table keeps its key.
-
-    >>> name_metric("top3_accuracy").title
-    'Top3 accuracy'
-    """
-    if is_multilabel and key == "accuracy":
-        return SUBSET
-    return METRIC_NAMES.get(key) or MetricName(key, key.replace("_", " ").capitalize())
 
 
 def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
@@ -81,46 +33,33 @@ def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
     return select_metrics(record.section(role), record.results.get("metric"))
 
 
-def is_cut_from_train(record: RunRecord) -> bool:
-    """Return whether the test clips were cut from the data set's training split."""
-    split = record.section("dataset").get("split") or {}
-    train, test = split.get("train") or {}, split.get("test") or {}
-    own = test.get("source") or test.get("name")
-    return own is not None and own == (train.get("source") or train.get("name"))
+def identify_run(record: RunRecord) -> str | None:
+    """Return an id that a run and its published copy share: a hash of what tells runs apart.
 
-
-def read_split_name(record: RunRecord, role: str) -> str:
-    """Return the name of the split that plays a role; a cut from train is called by its role.
-
-    Args:
-        record: The run.
-        role: "train", "validation" or "test".
+    It is made of the data set, the base model, the labels, the seed and the evaluation that chose
+    the epoch. None for a record without that evaluation, such as one of scripts/evaluate.py.
     """
-    split = record.section("dataset").get("split") or {}
-    name = (split.get(role) or {}).get("name") or role
-    is_cut = role != "train" and name == (split.get("train") or {}).get("name")
-    return to_line(role if is_cut else name, MAX_FRONT_MATTER)
+    validation, splits = record.section("validation"), record.section("dataset").get("split") or {}
+    if not read_metrics(record, "validation"):
+        return None
+    dataset, model = record.section("dataset"), record.section("model")
+    content = [
+        [dataset.get(key) for key in ("id", "config", "revision", "label_column")],
+        [model.get(key) for key in ("id", "revision")],
+        record.labels,
+        record.results.get("metric"),
+        record.settings.get("train", {}).get("seed"),
+        [(splits.get(role) or {}).get("num_examples") for role in ("train", "validation", "test")],
+        sorted((key, value) for key, value in validation.items() if isinstance(value, int | float)),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def _read_cut(record: RunRecord) -> dict[str, Any] | None:
-    """Say how the test clips were cut from the training split; None for a given split."""
-    return {"origin": describe_cut(record)} if is_cut_from_train(record) else None
-
-
-def describe_cut(record: RunRecord) -> str:
-    """Say in one line what the test clips were cut from, and how."""
-    test = (record.section("dataset").get("split") or {}).get("test") or {}
-    data, defaults = record.settings.get("data", {}), DataConfig()
-    method = (
-        "by group"
-        if data.get("group_column") or data.get("group_pattern")
-        else data.get("split_method")
-    )
-    seed = data.get("split_seed", defaults.split_seed)
-    told = test.get("origin") or (
-        f"cut from {test.get('name')!r} ({method or defaults.split_method}, seed {seed})"
-    )
-    return to_line(told, MAX_FRONT_MATTER)
+def _make_dataset_args(record: RunRecord) -> dict[str, Any] | None:
+    """Return what model-index says of the test clips: how they were found, and of which run."""
+    args = {} if is_given(record) else {"origin": describe_part(record)}
+    run_id = identify_run(record)
+    return (args | ({"run_id": run_id} if run_id else {})) or None
 
 
 def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[EvalResult]:
@@ -144,7 +83,7 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
         "dataset_revision": str(dataset["revision"])
         if hub_id and dataset.get("revision")
         else None,
-        "dataset_args": _read_cut(record),
+        "dataset_args": _make_dataset_args(record),
         "source_name": "results.json" if repo_id else None,
         "source_url": f"https://huggingface.co/{repo_id}/blob/main/results.json"
         if repo_id
@@ -171,8 +110,6 @@ def make_notes(record: RunRecord) -> str:
     parts = [
         f"{metric} on {test.get('num_examples', '?')} clips of {read_split_name(record, 'test')}"
     ]
-    if is_cut_from_train(record):
-        parts[0] += " (cut from train)"
     interval = test.get(f"{record.headline_key}_ci95")
     if interval and metric == record.headline_key:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
@@ -184,11 +121,14 @@ def make_notes(record: RunRecord) -> str:
 def make_entry(record: RunRecord) -> EvalResultEntry | None:
     """Return the run's entry for the data set's leaderboard.
 
-    None for a folder's data set, or when the metric has no finite value.
+    None for a folder's data set, when the metric has no finite value, and when the test clips are
+    not a whole split or list that was supplied: a part that the run cut off itself, or one fold of
+    several, is no result on the data set.
     """
     dataset, hub_id = record.section("dataset"), record.dataset_hub_id
     value = read_metrics(record).get(record.results.get("metric", "accuracy"))
-    if hub_id is None or value is None:
+    is_fold = read_split_name(record, "test").startswith("fold ")
+    if hub_id is None or value is None or is_fold or not is_given(record):
         return None
     hub = record.settings.get("hub", {})
     date = record.results.get("date") or record.record.get("date")

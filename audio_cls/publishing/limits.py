@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from audio_cls.config import AudioConfig
-from audio_cls.publishing.leaderboard import is_cut_from_train
 from audio_cls.publishing.markdown import Markdown, escape, to_number, to_sentence
 from audio_cls.publishing.record import RunRecord
+from audio_cls.publishing.split_facts import is_grouped, is_own_cut
 from audio_cls.publishing.tables import read_classes
 
 WIDE_INTERVAL = 0.05  # half an interval, from which the card warns of a small test
@@ -20,9 +20,7 @@ def make_limits(record: RunRecord) -> Sentences:
     """List what the data and the numbers of this run cannot promise."""
     sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_sound(record)
     sentences += _limit_by_leaks(record)
-    data = record.settings.get("data", {})
-    is_grouped = data.get("group_column") or data.get("group_pattern")
-    if is_cut_from_train(record) and not is_grouped:
+    if is_own_cut(record) and not is_grouped(record):
         sentences.append(
             Markdown(
                 "The cut knew nothing of speakers, tracks or recording sessions: clips of one"

@@ -20,12 +20,13 @@ from audio_cls.publishing.record import COMMIT_SHA, Tree, is_repo_id
 TEXTS = frozenset(
     {
         "dataset_config", "dataset_revision", "model_revision", "audio_column", "label_column",
-        "label_separator", "keep_labels", "drop_labels", "merge_rare_into", "keywords",
-        "unknown_from", "group_column", "fold_column", "train_split", "validation_split",
-        "test_split", "split_files_sha256", "pos_weight", "energy_country", "report_to",
-        "license", "task_id", "eval_notes", "limits",
+        "label_columns", "label_separator", "keep_labels", "drop_labels", "merge_rare_into",
+        "keywords", "unknown_from", "group_column", "fold_column", "train_split",
+        "validation_split", "test_split", "split_files_sha256", "pos_weight", "energy_country",
+        "report_to", "license", "task_id", "eval_notes", "limits",
     }
 )  # fmt: skip
+PATTERNS = frozenset({"label_pattern"})  # regular expressions, in which a slash begins no path
 BASE_NAMES = frozenset(
     {"audio_root", "noise_dir", "split_files", "silence_from", "class_weights", "metric"}
 )  # paths, addresses or words
@@ -91,7 +92,7 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
         return to_base_name(value) if re.search(r"[\\/]", value) else value
     if one.name in GROUPS or (one.name == "fold" and not PLAIN_FOLD.fullmatch(value)):
         return value if with_groups else None
-    return value if one.name == "fold" else None
+    return value if one.name in PATTERNS or one.name == "fold" else None
 
 
 def _publish_source(name: str, revision: object, hub_ids: Sequence[str | None]) -> str:

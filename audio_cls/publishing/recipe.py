@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from audio_cls.publishing.leaderboard import name_metric
 from audio_cls.publishing.markdown import (
     Markdown,
     escape,
@@ -16,6 +15,7 @@ from audio_cls.publishing.markdown import (
     to_number,
     to_sentence,
 )
+from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.record import RunRecord
 
 

@@ -15,17 +15,16 @@ from typing import Any
 
 import yaml
 
-from audio_cls.publishing.leaderboard import MetricName, name_metric
+from audio_cls.publishing.metric_names import MAX_NAME, is_same_metric, name_metric
 from audio_cls.publishing.record import to_line
+from audio_cls.publishing.split_facts import name_part
 
 FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
-MAX_NAME = 60  # characters of a name that a stranger chose
 NOT_SHARES = frozenset({"loss", "log_loss", "wer", "cer"})
 NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)")
 CLIPS = re.compile(r"\bon (\d{1,9}) (?:clips|examples|samples|recordings)\b")
 BODY_VALUE = r"^[\s>*+|-]*(?:{names})[*_`]*\s*[:=|]?[*_`\s]*(\d{{1,3}}(?:\.\d+)?)\s*(%?)"
-# Words that make another metric of a name: "Top 5 accuracy" is no accuracy.
-QUALIFIERS = frozenset(("top", "balanced", "macro", "micro", "weighted", "binary", "class", "loss"))
+ROLES = ("validation", "test")
 SPLIT_WORDS = {w: "validation" for w in ("validation", "val", "dev")} | {"train": "train"}
 
 
@@ -58,6 +57,7 @@ class Report:
     split: str | None = None
     config: str | None = None
     num_examples: int | None = None
+    run_id: str | None = None  # of a run of this package, see `identify_run`
     has_token: bool = False
     notes: tuple[str, ...] = ()
 
@@ -68,6 +68,7 @@ class Reading:
 
     reports: list[Report] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # other metrics that an entry's notes name
 
 
 def read_card(text: str) -> Card:
@@ -170,15 +171,19 @@ def _add(reading: Reading, one: Mapping[str, Any], place: Mapping[str, Any], met
         reading.faults.append(str(error))
         return
     args = place.get("args")
-    origin = args.get("origin") if isinstance(args, Mapping) else None
-    notes = [note, to_line(origin, MAX_NAME) if isinstance(origin, str) else ""]
+    own = args if isinstance(args, Mapping) else {}
+    origin = _to_text(own.get("origin"))
+    notes = [note, origin or ""]
     split = _to_text(place.get("split")) or _read_split(one.get("name"))
+    if origin and split in ROLES:  # earlier versions called a cut by its role
+        split = name_part(origin, "train", split)
     reading.reports.append(
         Report(
             value,
             "card",
             split=split,
             config=_to_text(place.get("config")),
+            run_id=_to_text(own.get("run_id")),
             has_token=isinstance(one.get("verifyToken"), str),
             notes=tuple(note for note in notes if note),
         )
@@ -194,34 +199,6 @@ def _read_split(name: object) -> str | None:
     """Return the split that a metric's name tells: "Validation accuracy"."""
     words = re.findall("[a-z]+", name[:MAX_NAME].lower()) if isinstance(name, str) else []
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
-
-
-def is_same_metric(one: Mapping[str, Any], metric: str) -> bool:
-    """Return whether an entry of model-index is the metric.
-
-    >>> is_same_metric({"type": "accuracy", "name": "Top 5 Accuracy"}, "accuracy")
-    False
-    """
-    wanted = name_metric(metric)
-    kind, name = one.get("type"), one.get("name")
-    words = _split_words(name) if isinstance(name, str) else set()
-    own = _split_words(wanted.title) | _split_words(metric)
-    if isinstance(kind, str) and kind.lower() in (metric, wanted.hub_type):
-        args = one.get("args") if isinstance(one.get("args"), Mapping) else {}
-        average = args.get("average") if isinstance(args, Mapping) else None
-        told = words | ({str(average)} if isinstance(average, str) else set())
-        return told & QUALIFIERS <= own & QUALIFIERS and _has_average(wanted, told)
-    return bool(words) and words in (_split_words(wanted.title), _split_words(metric))
-
-
-def _has_average(wanted: MetricName, told: set[str]) -> bool:
-    """Return whether the average that the metric needs (macro, micro) is told."""
-    return not wanted.args or wanted.args.get("average") in told or wanted.hub_type not in ("f1",)
-
-
-def _split_words(name: str) -> set[str]:
-    """Return a name's words, small."""
-    return set(re.findall("[a-z]+|[0-9]+", name[:MAX_NAME].lower()))
 
 
 def read_entries(entries: list[Any], dataset: str, metric: str) -> Reading:
@@ -241,6 +218,7 @@ def read_entries(entries: list[Any], dataset: str, metric: str) -> Reading:
         notes = data.get("notes") if isinstance(data.get("notes"), str) else ""
         told = re.match(r"([a-z0-9_]+) on \d+ clips of ([^;(]+)", str(notes))
         if told and told[1] != metric:
+            reading.others.append(told[1])
             continue
         try:
             value, note = read_value(data.get("value"), is_share=metric not in NOT_SHARES)

@@ -5,11 +5,11 @@ Comes in: what the Hub holds of one model, or a local run. Goes out: a `Row` of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audio_cls.errors import RunFolderError
-from audio_cls.publishing.leaderboard import is_cut_from_train, read_metrics, read_split_name
+from audio_cls.publishing.leaderboard import read_metrics
 from audio_cls.publishing.record import RunRecord, read_base_name
 from audio_cls.publishing.reports import (
     NOT_SHARES,
@@ -22,6 +22,7 @@ from audio_cls.publishing.reports import (
     read_reports,
     read_value,
 )
+from audio_cls.publishing.split_facts import describe_part, is_given, read_split_name
 from audio_cls.publishing.survey import Listed, Survey
 
 UNNAMED_CONFIGS = (None, "default")  # what the parquet copy calls whatever it holds
@@ -47,11 +48,15 @@ class Row:
 
 
 def read_model(model: Listed, survey: Survey, metric: str) -> Reading:
-    """Read one model's card, `.eval_results` and place on the Hub's own leaderboard."""
+    """Read one model's card, `.eval_results` and place on the Hub's own leaderboard.
+
+    The leaderboard speaks only for a model of which nothing else was read: what the card or the
+    notes of an entry say to be another metric, or no number, does not come back by it.
+    """
     card = read_reports(model.card.data, survey.dataset, metric)
     filed = read_entries(model.eval_results, survey.dataset, metric)
     reports, faults = card.reports + filed.reports, card.faults + filed.faults
-    if not reports:
+    if not (reports or faults or filed.others):
         for row in _find_on_board(survey, model.id):
             try:
                 value, note = read_value(row.get("value"), is_share=metric not in NOT_SHARES)
@@ -77,7 +82,7 @@ def make_row(
     wanted: tuple[str | None, str | None],
 ) -> Row:
     """Choose the report that can be compared best, and say what is odd about it."""
-    obstacles = {id(r): _find_obstacles(r, wanted, survey) for r in reading.reports}
+    obstacles = {id(r): _find_obstacles(r, wanted) for r in reading.reports}
     best = min(reading.reports, key=lambda r: len(obstacles[id(r)]))
     board = _find_on_board(survey, model.id)
     is_verified = any(row.get("verified") is True for row in board)
@@ -100,15 +105,12 @@ def make_row(
     )
 
 
-def _find_obstacles(
-    report: Report, wanted: tuple[str | None, str | None], survey: Survey
-) -> tuple[str, ...]:
+def _find_obstacles(report: Report, wanted: tuple[str | None, str | None]) -> tuple[str, ...]:
     """Say why a report's clips or metric are not those of the others."""
     split, config = wanted
     found = []
     if not report.metric_is_named:
-        # A benchmark has one metric a task; elsewhere the number could be any.
-        return () if survey.board is not None else ("metric not named",)
+        return ("metric not named",)
     if report.split is None and split is not None:
         found.append("split not named")
     elif report.split != split:
@@ -166,8 +168,14 @@ def _count_clips(best: Report, reading: Reading, card: Card, survey: Survey) -> 
     return next(iter(sizes.values())) if len(sizes) == 1 else None
 
 
-def make_own_row(survey: Survey, metric: str, mine: RunRecord) -> Row:
+def make_own_row(survey: Survey, metric: str, mine: RunRecord, copies: Sequence[str] = ()) -> Row:
     """Return the local run's row.
+
+    Args:
+        survey: What the Hub holds.
+        metric: Our name of the metric.
+        mine: The run.
+        copies: Repositories that hold this very run.
 
     Raises:
         RunFolderError: The run was not tested on this data set, or not by this metric.
@@ -180,12 +188,15 @@ def make_own_row(survey: Survey, metric: str, mine: RunRecord) -> Row:
         )
     test = mine.section("test")
     known = read_metrics(mine)
+    if mine.is_multilabel and "accuracy" in known:  # every label of a clip right
+        known["subset_accuracy"] = known.pop("accuracy")
     if metric not in known:
         raise RunFolderError(
             f"--mine {mine.run} has no {metric}: it has {', '.join(known) or 'no metric'}."
             " Give one of them as --metric."
         )
-    ends, count = test.get(f"{metric}_ci95"), test.get("num_examples")
+    key = "accuracy" if metric == "subset_accuracy" else metric
+    ends, count = test.get(f"{key}_ci95"), test.get("num_examples")
     config = mine.section("dataset").get("config")
     base = () if mine.is_from_scratch or not mine.model_hub_id else (mine.model_hub_id,)
     obstacles = _find_contamination(Card({"base_model": list(base)}, None), survey)
@@ -199,7 +210,12 @@ def make_own_row(survey: Survey, metric: str, mine: RunRecord) -> Row:
         count if isinstance(count, int) else None,
         "local run",
         obstacles,
-        ("cut from train",) if is_cut_from_train(mine) else (),
+        (*_describe_own(mine), *(f"published as {copy}" for copy in copies)),
         interval=(float(ends[0]), float(ends[1])) if ends else None,
         is_mine=True,
     )
+
+
+def _describe_own(mine: RunRecord) -> tuple[str, ...]:
+    """Say how a local run's test clips were found, unless they are a given split."""
+    return () if is_given(mine) else (describe_part(mine),)

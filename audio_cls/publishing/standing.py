@@ -7,6 +7,7 @@ has a rank only when its number can be set beside the others, else the reason wh
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from huggingface_hub import constants
 
 from audio_cls.config import LOWER_IS_BETTER
 from audio_cls.errors import HubError
-from audio_cls.publishing.record import RunRecord, is_repo_id, load_run, to_line
-from audio_cls.publishing.reports import NOT_SHARES
+from audio_cls.publishing.leaderboard import identify_run
+from audio_cls.publishing.public_results import load_public_run
+from audio_cls.publishing.record import RunRecord, is_repo_id, to_line
+from audio_cls.publishing.reports import NOT_SHARES, Reading
 from audio_cls.publishing.rows import UNNAMED_CONFIGS, Row, make_own_row, make_row, read_model
+from audio_cls.publishing.split_facts import HELD_OUT
 from audio_cls.publishing.survey import Survey, survey_hub
 
 SMALLER_WINS = NOT_SHARES | frozenset(LOWER_IS_BETTER)
@@ -48,14 +52,17 @@ def make_standing(
     Raises:
         RunFolderError: The run was not tested on this data set, or not by this metric.
     """
-    own = make_own_row(survey, metric, mine) if mine is not None else None
     readings = {model.id: read_model(model, survey, metric) for model in survey.models}
+    copies = _find_copies(readings, mine)
+    own = make_own_row(survey, metric, mine, copies) if mine is not None else None
+    models = [model for model in survey.models if model.id not in copies]
+    readings = {model.id: readings[model.id] for model in models}
     found = [report for reading in readings.values() for report in reading.reports]
     split = split or (own.split if own else None) or _find_usual([r.split for r in found])
     config = own.config if own else _find_usual([r.config for r in found if r.split == split])
     rows = [] if own is None else [own]
     unusable = []
-    for model in survey.models:
+    for model in models:
         reading = readings[model.id]
         if reading.reports:
             rows.append(make_row(model, reading, survey, metric, (split, config)))
@@ -65,6 +72,16 @@ def make_standing(
     ranked = rank_rows(rows, is_lower_better=metric in SMALLER_WINS)
     sentences = _describe(survey, ranked, unusable, (split, config))
     return Standing(survey.dataset, metric, split, ranked, unusable, sentences)
+
+
+def _find_copies(readings: Mapping[str, Reading], mine: RunRecord | None) -> list[str]:
+    """Return the models that are the local run, published: they are no entries of their own."""
+    run_id = identify_run(mine) if mine is not None else None
+    return [
+        model
+        for model, reading in readings.items()
+        if run_id is not None and any(report.run_id == run_id for report in reading.reports)
+    ]
 
 
 def _find_usual(names: list[str | None]) -> str | None:
@@ -107,6 +124,11 @@ def _describe(
         f"{len(compared)} of {len(rows)} entries can be compared ({where});"
         f" {len(unusable)} models give no usable value."
     ]
+    if split is not None and split.startswith(HELD_OUT):
+        sentences.append(
+            "Each of these entries was tested on clips that its own run cut off: their order says"
+            " little. --split names the split of another ranking, such as test."
+        )
     if survey.board is None:
         sentences.append("The Hub has no leaderboard of its own for this data set.")
     else:
@@ -160,7 +182,7 @@ def find_standing(
     """
     if not is_repo_id(dataset):
         raise HubError(f"--dataset {to_line(dataset, 120)} is no Hub id. Give OWNER/NAME.")
-    record = load_run(mine) if mine is not None else None
+    record = load_public_run(mine) if mine is not None else None
     also = (record.model_hub_id,) if record is not None and record.model_hub_id else ()
     cache = cache or Path(constants.HF_HOME) / "audio_cls" / "standing"
     survey = survey_hub(dataset, cache, also=also)

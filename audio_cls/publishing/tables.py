@@ -14,13 +14,16 @@ from typing import Any
 
 from audio_cls.config import flag_name, iterate_settings
 from audio_cls.errors import hide_tokens
-from audio_cls.publishing.leaderboard import name_metric, read_metrics, read_split_name
+from audio_cls.publishing.leaderboard import read_metrics
 from audio_cls.publishing.markdown import Markdown, escape, to_code, to_duration, to_number
+from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.record import RunRecord
+from audio_cls.publishing.split_facts import read_split_name
 
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
 NUM_CONFUSIONS = 3
+MAJORITY = "majority_accuracy"  # of results.json: what naming the most frequent class gives
 # Where a result went says nothing about how it came about; the problem type is told elsewhere.
 UNTOLD = (
     "problem_type",
@@ -54,7 +57,7 @@ def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
 
 def make_metric_rows(record: RunRecord) -> list[Row]:
     """Return a row per metric: name, test with the accuracy's interval, validation."""
-    test = record.section("test")
+    test, validation = record.section("test"), record.section("validation")
     tested, validated = read_metrics(record), read_metrics(record, "validation")
     rows: list[Row] = []
     for key in {**tested, **validated}:
@@ -64,6 +67,9 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
             cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
         title = name_metric(key, is_multilabel=record.is_multilabel).title
         rows.append([title, Markdown(cell), to_number(validated.get(key))])
+        if key == "accuracy" and MAJORITY in test:
+            baseline = [to_number(part.get(MAJORITY)) for part in (test, validation)]
+            rows.append(["Accuracy of always naming the most frequent class", *baseline])
     return rows
 
 
@@ -137,8 +143,8 @@ def make_split_rows(record: RunRecord) -> list[Row]:
         part = splits.get(role) if isinstance(splits, Mapping) else None
         if isinstance(part, Mapping):
             count, sound = to_number(part.get("num_examples")), to_duration(part.get("seconds"))
-            name = part.get("name") if part.get("name") else read_split_name(record, role)
-            rows.append([role, to_code(name), Markdown(count), Markdown(sound)])
+            name = to_code(read_split_name(record, role))
+            rows.append([role, name, Markdown(count), Markdown(sound)])
     return rows
 
 

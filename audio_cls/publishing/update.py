@@ -17,12 +17,12 @@ from huggingface_hub import EvalResult, ModelCard
 from audio_cls.publishing.card import write_card
 from audio_cls.publishing.leaderboard import (
     make_eval_results,
-    name_metric,
-    read_split_name,
     write_eval_results,
 )
 from audio_cls.publishing.markdown import Markdown, to_number, to_sentence
+from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.record import RunRecord, load_run
+from audio_cls.publishing.split_facts import add_article, read_split_name
 
 HEADING = "## Judged later on"
 PARAGRAPH = re.compile(rf"\n*{HEADING}\n\n(?P<lines>(?:- .*\n?)*)")
@@ -95,7 +95,8 @@ def _replace_test(run: Path, evaluation: Path, found: RunRecord) -> None:
 def _add_line(text: str, found: RunRecord) -> str:
     """Write one line about the evaluation into the card's paragraph, in place of an older one."""
     test = found.section("test")
-    place = to_sentence("- {}, {}:", found.dataset_name, read_split_name(found, "test"))
+    name = add_article(read_split_name(found, "test"))
+    place = to_sentence("- {}, {}:", found.dataset_name, name)
     key = found.headline_key
     low, high = test.get(f"{key}_ci95") or (None, None)
     numbers = to_sentence(

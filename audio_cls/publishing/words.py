@@ -8,12 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from audio_cls.publishing.leaderboard import (
-    describe_cut,
-    is_cut_from_train,
-    name_metric,
-    read_split_name,
-)
 from audio_cls.publishing.limits import Sentences, are_duplicates_left_out
 from audio_cls.publishing.markdown import (
     Markdown,
@@ -23,13 +17,31 @@ from audio_cls.publishing.markdown import (
     to_number,
     to_sentence,
 )
+from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.record import RunRecord
+from audio_cls.publishing.split_facts import (
+    add_article,
+    describe_part,
+    is_given,
+    is_grouped,
+    is_own_cut,
+    read_origin,
+    read_split_name,
+)
 from audio_cls.publishing.tables import read_classes, read_confusions
 
+MAX_WARNING = 1_000  # characters of a warning
 THRESHOLDS = (
     " A label counts as there from its own threshold on, which had the best F1 on validation: the"
     " validation column is the best that these clips allow."
 )
+
+
+def make_warnings(record: RunRecord) -> Sentences:
+    """List what the run warned of while it went on: doubts about its data and its numbers."""
+    given = record.results.get("warnings")
+    texts = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
+    return [Markdown(escape(text, MAX_WARNING)) for text in texts]
 
 
 def make_interval_sentence(record: RunRecord) -> Markdown:
@@ -91,18 +103,13 @@ def make_split_sentences(record: RunRecord) -> Sentences:
         sentences.append(
             Markdown("**Validation and test are the same clips: the test chose the saved epoch.**")
         )
-    if is_cut_from_train(record):
-        sentences.append(
-            to_sentence("The test clips are no split of their own: {}.", describe_cut(record))
-        )
+    sentences += _describe_test_clips(record)
     if data.get("group_column"):
         sentences.append(
             to_sentence("Clips that share {} are in one part only.", data["group_column"])
         )
-    elif data.get("group_pattern"):
-        sentences.append(
-            Markdown("Clips of one group, by a part of their names, are in one part only.")
-        )
+    elif is_grouped(record):
+        sentences.append(Markdown("Clips of one group are in one part only."))
     for name, part in (("max_train_samples", "train"), ("max_eval_samples", "validation and test")):
         if data.get(name):
             sentences.append(to_sentence("At most {} clips of {} were used.", data[name], part))
@@ -134,6 +141,16 @@ def make_split_sentences(record: RunRecord) -> Sentences:
         )
     sentences.append(Markdown("The clips of each part are listed in `splits/`."))
     return sentences
+
+
+def _describe_test_clips(record: RunRecord) -> Sentences:
+    """Say how the test clips were found, unless they are a given split."""
+    origin = read_origin(record, "test")
+    if is_own_cut(record):
+        return [to_sentence("The test clips are no split of their own: {}.", describe_part(record))]
+    if not origin or origin.startswith("split '"):
+        return []
+    return [to_sentence("The test clips: {}.", origin)]
 
 
 def make_licence_sentences(record: RunRecord) -> Sentences:
@@ -176,11 +193,11 @@ def make_headline(record: RunRecord) -> Markdown:
         name_metric(metric).title,
         value,
         test.get("num_examples", "?"),
-        read_split_name(record, "test"),
+        add_article(read_split_name(record, "test")),
     )
 
 
 def describe_test(record: RunRecord) -> Markdown:
-    """Name the test split, and say when it is a cut of the training split."""
-    name = to_code(read_split_name(record, "test"))
-    return Markdown(f"{name}, cut from the training split") if is_cut_from_train(record) else name
+    """Name the test clips: a given split as code, anything else in words."""
+    name = read_split_name(record, "test")
+    return to_code(name) if is_given(record) else Markdown(escape(add_article(name)))

@@ -21,6 +21,7 @@ RESULTS = {
     "dataset": {"id": "marsyas/gtzan", "revision": "0" * 40, "config": "all"},
     "model": {"id": "ann/base", "revision": "1" * 40},
     "labels": ["a", "b"],
+    "validation": {"accuracy": 0.8, "step": 30},
     "test": {"accuracy": 0.83, "accuracy_ci95": [0.72, 0.91], "num_examples": 60},
 }
 
@@ -150,11 +151,10 @@ def test_the_standing_is_printed_in_every_form(hub: HubServer, run: Path, tmp_pa
     text = _type(leaderboard, *words)
     assert text.exit_code == 0 and "testers/own" in text.stdout and "0.8300 (0.720" in text.stdout
     rows = list(csv.DictReader(io.StringIO(_type(leaderboard, *words, "--csv").stdout)))
-    assert [(row["rank"], row["model"], row["value"]) for row in rows] == [
-        ("1", "gtzan", "0.83"), ("1", "testers/own", "0.83"),
-    ]  # fmt: skip
+    assert [(row["rank"], row["model"], row["value"]) for row in rows] == [("1", "gtzan", "0.83")]
+    assert rows[0]["remarks"] == "published as testers/own"
     content = json.loads(_type(leaderboard, *words, "--json").stdout)
-    assert [row["is_mine"] for row in content["rows"]] == [True, False]
+    assert [row["is_mine"] for row in content["rows"]] == [True]
     page = _type(leaderboard, *words, "--html", tmp_path / "page.html")
     assert page.stdout == "" and "testers/own" in (tmp_path / "page.html").read_text()
     lost = _type(leaderboard, *words, "--html", tmp_path / "no" / "page.html")

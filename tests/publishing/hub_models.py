@@ -23,12 +23,11 @@ RANKED: dict[str, object] = {
     "ann/text-percent": "94.5%",
     "ann/percent": 93,
     "ann/text": "0.92",
-    **{f"bob/plain-{n:02d}": round(0.90 - n / 100, 2) for n in range(11)},
+    **{f"bob/plain-{n:02d}": round(0.90 - n / 100, 2) for n in range(8)},
     "eve/heard": 0.755,
     "ann/percent-point": 78.5,
     "ann/share": 0.785,
     "ann/old-name": 0.77,
-    "eve/broken-yaml": "0.5 in .eval_results only",
     "ann/last": 0.1,
 }
 # Those that cannot, with a part of the reason.
@@ -38,6 +37,9 @@ APART = {
     "eve/heard-it": "its base eve/heard was trained on this data set",
     "eve/contradicts": "its text says 0.7",
     "eve/two-numbers": "its .eval_results also says 0.6",
+    "eve/broken-yaml": "metric not named",
+    "eve/own-cut": "another split (held-out part of train)",
+    "eve/old-cut": "another split (held-out part of train)",
 }
 # Those that give no value, with a part of the reason.
 UNUSABLE = {
@@ -45,7 +47,9 @@ UNUSABLE = {
     "eve/word": "its value is no number ('very good')",
     "eve/nested": "its value is no number (dict)",
     "eve/f1-only": "it gives no accuracy",
+    "eve/other-metric": "it gives no accuracy",
 }
+CUT = "cut from 'train' (stratified, 0.1, seed 42)"
 BROKEN = "---\ndatasets: [marsyas/gtzan]\nlicense: [<script>alert(1)</script>\n---\n"
 
 
@@ -55,13 +59,15 @@ def make_card(value: object, *, body: str = "", **changes: Any) -> str:  # noqa:
     Args:
         value: What stands as the metric's value.
         body: The text below the front matter.
-        changes: split, config, type, kind, name of the result; any other key of the front matter.
+        changes: split, config, type, kind, name, origin of the result; any other key of the
+            front matter.
     """
     on = {
         "type": changes.pop("type", DATASET),
         "name": "GTZAN",
         "config": changes.pop("config", "all"),
         "split": changes.pop("split", "test"),
+        "args": {"origin": changes.pop("origin")} if "origin" in changes else None,
     }
     metric = {"type": changes.pop("kind", "accuracy"), "value": value}
     metric |= {"name": changes.pop("name")} if "name" in changes else {}
@@ -96,6 +102,9 @@ def seed_models(hub: HubServer) -> None:
         "eve/word": make_card("very good"),
         "eve/nested": make_card({"a": [1, 2]}),
         "eve/f1-only": make_card(0.9, kind="f1"),
+        "eve/own-cut": make_card(0.985, split="held-out part of train", origin=CUT),
+        "eve/old-cut": make_card(0.985, origin=CUT),
+        "eve/other-metric": f"---\ndatasets: [{DATASET}]\n---\n",
     }
     assert len(cards) == 30
     for name, card in cards.items():
@@ -105,6 +114,8 @@ def seed_models(hub: HubServer) -> None:
     entry: dict[str, Any] = {"dataset": {"id": DATASET, "task_id": "all"}, "value": 0.6}
     entry["notes"] = "accuracy on 60 clips of test"
     hub.seed("models", "eve/two-numbers", {".eval_results/a.yaml": json.dumps([entry])})
+    other = entry | {"value": 0.3, "notes": "log_loss on 60 clips of test"}
+    hub.seed("models", "eve/other-metric", {".eval_results/a.yaml": json.dumps([other])})
     del entry["notes"]
     entry["value"] = 0.5
     hub.seed("models", "eve/broken-yaml", {".eval_results/a.yaml": json.dumps([entry])})

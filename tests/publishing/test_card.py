@@ -108,16 +108,69 @@ def test_validation_and_test_on_the_same_clips_are_told_loudly(tmp_path: Path) -
     assert card.text.count("same clips") == 2 and "no result here is unbiased" in card.text
 
 
-def test_a_cut_of_the_training_split_is_never_called_train(tmp_path: Path) -> None:
+def test_a_cut_of_the_training_split_is_called_neither_train_nor_test(tmp_path: Path) -> None:
     results = make_results()
     for part in results["dataset"]["split"].values():
         part["name"] = "train"
     card = read_card(make_run(tmp_path / "run", results))
     (first, *_) = card.results
-    assert first.dataset_split == "test"
-    assert first.dataset_args == {"origin": "cut from 'train' (stratified, seed 42)"}
+    assert first.dataset_split == "held-out part of train"
+    assert first.dataset_args["origin"] == "cut from 'train' (stratified, seed 42)"
     assert "no split of their own: cut from 'train' (stratified, seed 42)." in card.text
+    assert "Accuracy 0.833 on 60 clips of a held-out part of train" in card.text
+    assert "| test | `held-out part of train` | 60 |" in card.text
     assert "knew nothing of speakers" in card.text
+
+
+CUT = "cut from 'test' (stratified, 0.1, seed 42)"
+GROUPED = "cut from 'train' (by group, 0.1, seed 42)"
+LISTED = "listed at gtzan-fault-filtered (sha256 404c6ae0693d)"
+DEALT = "fold 2 of 5, dealt by seed 42"
+
+
+@pytest.mark.parametrize(
+    ("part", "is_given", "name", "knew_nothing"),
+    [
+        ({"name": "test", "origin": "split 'test'"}, None, "test", False),
+        ({"name": "test", "origin": CUT}, None, "held-out part of test", True),
+        ({"name": "train", "origin": GROUPED}, None, "held-out part of train", False),
+        ({"name": "train", "origin": "fold 1 of column 'fold'"}, None, "fold 1", False),
+        ({"name": "train", "origin": DEALT}, None, "held-out part of train", True),
+        ({"name": "train", "origin": LISTED}, None, "test list of gtzan-fault-filtered", False),
+        ({"name": "test", "origin": "split 'test'"}, False, "part of test", False),
+        ({"name": "test", "origin": "split 'test'"}, True, "test", False),
+        ({"name": "validation", "origin": "the validation clips again"}, None, "validation", False),
+    ],
+)
+def test_the_test_clips_are_named_for_what_they_are(
+    part: dict[str, Any],
+    is_given: bool | None,  # noqa: FBT001 (a case of the test)
+    name: str,
+    knew_nothing: bool,  # noqa: FBT001 (a case of the test)
+    tmp_path: Path,
+) -> None:
+    results = make_results()
+    results["dataset"]["split"]["train"]["name"] = part["name"] if part["name"] != name else "train"
+    results["dataset"]["split"]["validation"]["origin"] = "split 'validation'"
+    results["dataset"]["split"]["test"] |= part
+    if is_given is not None:
+        results["dataset"]["split"]["test"]["is_given"] = is_given
+    card = read_card(make_run(tmp_path / "run", results))
+    assert {result.dataset_split for result in card.results} == {name}
+    assert ("knew nothing of speakers" in card.text) is knew_nothing
+
+
+def test_warnings_of_the_run_and_the_most_frequent_class_are_shown(tmp_path: Path) -> None:
+    results = make_results()
+    results["warnings"] = ["2 clips are <silent>.", "Test is `small`."]
+    results["test"]["majority_accuracy"] = 1 / 3
+    card = read_card(make_run(tmp_path / "run", results))
+    warned = card.text.split("## Warnings\n\n")[1].split("\n\n##")[0]
+    assert warned == "- 2 clips are &#60;silent&#62;.\n- Test is &#96;small&#96;."
+    rows = card.text.split("| Accuracy | 0.833")[1].splitlines()
+    assert rows[1] == "| Accuracy of always naming the most frequent class | 0.333 | &#45; |"
+    assert "majority" not in card.text.split("\n---\n")[0]
+    assert "## Warnings" not in read_card(make_run(tmp_path / "other")).text
 
 
 def test_a_folder_is_shown_by_its_base_name_and_never_as_a_hub_id(tmp_path: Path) -> None:

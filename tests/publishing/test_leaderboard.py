@@ -9,7 +9,11 @@ import yaml
 from fake_run import DATASET_SHA, make_results, make_run, make_settings
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
-from audio_cls.publishing.leaderboard import make_eval_results, write_eval_results
+from audio_cls.publishing.leaderboard import (
+    identify_run,
+    make_eval_results,
+    write_eval_results,
+)
 from audio_cls.publishing.record import load_run
 
 
@@ -76,3 +80,36 @@ def test_counts_and_baselines_are_not_published_as_metrics(tmp_path: Path) -> No
     values = {one.metric_name: one.metric_value for one in make_eval_results(record)}
     assert values["Mine"] == 2.5 and values["Accuracy"] == results["test"]["accuracy"]
     assert not {"Num groups", "Majority accuracy", "Num examples"} & set(values)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"name": "train"},
+        {"origin": "cut from 'train' (stratified, 0.1, seed 42)"},
+        {"origin": "fold 1 of column 'fold'"},
+        {"origin": "2 groups of column 'speaker'"},
+        {"origin": "split 'test'", "is_given": False},
+    ],
+)
+def test_a_part_that_is_no_whole_split_has_no_place_on_a_leaderboard(
+    part: dict[str, object], tmp_path: Path
+) -> None:
+    results = make_results()
+    results["dataset"]["split"]["test"] |= part
+    assert write_eval_results(make_run(tmp_path / "run", results)) is None
+    results["dataset"]["split"]["test"] = {"name": "test", "origin": "split 'test'"}
+    assert write_eval_results(make_run(tmp_path / "whole", results)) is not None
+
+
+def test_an_id_tells_runs_apart_and_stays_when_the_test_is_judged_again(tmp_path: Path) -> None:
+    results, again, other = make_results(), make_results(), make_results()
+    again["test"] = {"accuracy": 0.5, "num_examples": 60}
+    other["validation"]["accuracy"] = 0.75
+    ids = [
+        identify_run(load_run(make_run(tmp_path / name, one)))
+        for name, one in (("a", results), ("b", again), ("c", other))
+    ]
+    assert ids[0] == ids[1] != ids[2]
+    del results["validation"]
+    assert identify_run(load_run(make_run(tmp_path / "d", results))) is None

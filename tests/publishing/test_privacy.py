@@ -30,6 +30,10 @@ MOUNTS = (
 )  # fmt: skip
 
 
+LISTS = ("TEXTS", "PATTERNS", "BASE_NAMES", "GROUPS")
+_ALLOWED = public_settings.TEXTS | public_settings.PATTERNS
+
+
 def _mark(number: int) -> str:
     """Return a word that stands nowhere by chance."""
     return f"zq{number:03d}secret"
@@ -128,7 +132,7 @@ def _find_marks(files: dict[str, bytes | Path], owners: dict[str, str]) -> set[s
 
 def test_only_what_is_listed_is_published(marked: tuple[Path, dict[str, str]]) -> None:
     run, owners = marked
-    allowed = set(public_settings.TEXTS) & set(owners.values())
+    allowed = _ALLOWED & set(owners.values())
     found = _find_marks(gather_files(run, REPO, HubConfig()), owners)
     assert found == allowed | {"a clip"}
     found = _find_marks(gather_files(run, REPO, HubConfig(publish_names="none")), owners)
@@ -141,7 +145,7 @@ def test_a_run_that_goes_on_publishes_no_more(marked: tuple[Path, dict[str, str]
     run, owners = marked
     (run / "results.json").unlink()
     found = _find_marks(gather_early_files(run, REPO, HubConfig()), owners)
-    assert found == set(public_settings.TEXTS) & set(owners.values())
+    assert found == _ALLOWED & set(owners.values())
 
 
 def test_what_is_published_of_a_path_is_its_last_part(marked: tuple[Path, dict[str, str]]) -> None:
@@ -166,7 +170,7 @@ def _read(content: bytes | Path) -> str:
 
 
 def test_every_setting_that_takes_a_text_is_on_one_list() -> None:
-    lists = [getattr(public_settings, name) for name in ("TEXTS", "BASE_NAMES", "GROUPS")]
+    lists = [getattr(public_settings, name) for name in LISTS]
     listed = [*public_settings.SOURCES, *public_settings.WITHHELD, "fold"]
     listed += [name for one in lists for name in one]
     texts = [one.name for one in iterate_settings() if one.type in (str, tuple[str, ...])]

@@ -11,11 +11,13 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 from fake_run import make_results, make_run
-from hub_models import APART, DATASET, RANKED, UNUSABLE, make_card, seed_models
+from hub_models import APART, CUT, DATASET, RANKED, UNUSABLE, make_card, seed_models
 from hub_server import HubServer
 
 from audio_cls.errors import HubError, RunFolderError
+from audio_cls.publishing.card import render_card
 from audio_cls.publishing.listing import save_page, to_csv, to_json, to_text
+from audio_cls.publishing.record import load_run
 from audio_cls.publishing.standing import Standing, find_standing
 
 pytestmark = pytest.mark.usefixtures("logged_in")
@@ -27,7 +29,6 @@ VALUES = {
     "ann/percent": 0.93,
     "ann/text": 0.92,
     "ann/percent-point": 0.785,
-    "eve/broken-yaml": 0.5,
 }
 
 
@@ -76,9 +77,10 @@ def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(
     card = {"README.md": "---\nbase_model: ann/good\n---\n"}
     hub.seed("models", "zoe/tuned", {**card, ".eval_results/a.yaml": json.dumps(entry)})
     standing = _look(cache)
-    assert {row.model: row.rank for row in standing.rows}["zoe/tuned"] == len(RANKED)
+    (row,) = [row for row in standing.rows if row.model == "zoe/tuned"]
+    assert row.rank is None and row.obstacles == ("metric not named",)
     (told,) = [text for text in standing.sentences if "own leaderboard" in text]
-    assert "lists 3 models; 1 of them are hidden by default" in told
+    assert "lists 4 models; 1 of them are hidden by default" in told
 
 
 def test_without_a_board_a_number_without_a_metric_has_no_rank(hub: HubServer, cache: Path) -> None:
@@ -110,6 +112,47 @@ def test_a_run_takes_its_place_with_its_interval(
     hub.seed("models", "ntu-spml/distilhubert", {"README.md": make_card(0.5)})
     (mine,) = [row for row in _look(tmp_path / "new", mine=run).rows if row.is_mine]
     assert mine.rank is None and "was trained on this data set" in mine.obstacles[0]
+
+
+def test_a_number_without_a_metrics_name_is_ranked_under_no_metric(
+    hub: HubServer, cache: Path
+) -> None:
+    seed_models(hub)  # with a leaderboard that lists eve/broken-yaml at 0.5 of nobody knows what
+    for metric in ("accuracy", "log_loss", "f1_macro"):
+        rows = find_standing(DATASET, metric, cache=cache).rows
+        assert [row.rank for row in rows if row.model == "eve/broken-yaml"] == [None]
+    rows = find_standing(DATASET, "log_loss", cache=cache).rows
+    assert [(row.model, row.value) for row in rows if row.rank] == [("eve/other-metric", 0.3)]
+
+
+def test_a_run_and_its_published_copy_are_one_entry(
+    hub: HubServer, cache: Path, tmp_path: Path
+) -> None:
+    seed_models(hub)
+    run, other = make_run(tmp_path / "mine"), make_results()
+    other["validation"]["step"] = 45
+    hub.seed("models", "tester/copy", {"README.md": render_card(load_run(run), "tester/copy")})
+    twin = make_run(tmp_path / "twin", other)
+    hub.seed("models", "tester/other", {"README.md": render_card(load_run(twin), "tester/other")})
+    names = [row.model for row in _look(cache, mine=run).rows]
+    assert "mine" in names and "tester/copy" not in names and "tester/other" in names
+    (mine,) = [row for row in _look(cache, mine=run).rows if row.is_mine]
+    assert mine.notes == ("published as tester/copy",) and mine.rank is not None
+    assert "tester/copy" in [row.model for row in _look(cache).rows]
+
+
+def test_a_test_of_ones_own_is_ranked_apart_from_the_official_one(
+    hub: HubServer, cache: Path, tmp_path: Path
+) -> None:
+    seed_models(hub)
+    results = make_results()
+    results["dataset"]["split"]["test"]["origin"] = CUT
+    standing = _look(cache, mine=make_run(tmp_path / "mine", results))
+    ranked = [(row.model, row.rank) for row in standing.rows if row.rank is not None]
+    assert ranked == [("eve/old-cut", 1), ("eve/own-cut", 1), ("mine", 3)]
+    assert any("clips that its own run cut off" in text for text in standing.sentences)
+    (row,) = [row for row in standing.rows if row.model == "ann/first"]
+    assert row.obstacles == ("another split (test)",)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +207,7 @@ def test_a_look_that_was_cut_goes_on_where_it_stood(hub: HubServer, cache: Path)
         _look(cache)
     hub.faults.clear()
     hub.requests.clear()
-    assert len(_look(cache).rows) == 26
+    assert len(_look(cache).rows) == 25
     assert hub.count("GET", "/resolve/", 200) == 13
 
 
@@ -177,14 +220,14 @@ def test_a_limit_of_requests_is_waited_for(
     hub.fail(path_part="/api/models", status=429, headers={"Retry-After": "42"})
     reset = {"RateLimit": '"resolvers";r=0;t=17', "RateLimit-Policy": '"fixed window";q=9;w=300'}
     hub.fail(path_part="/resolve/", status=429, headers=reset)
-    assert len(_look(cache).rows) == 26
+    assert len(_look(cache).rows) == 25
     assert waits == [42.0, 17.0]
 
 
 def test_a_listing_of_many_pages_is_read_to_its_end(hub: HubServer, cache: Path) -> None:
     seed_models(hub)
     hub.page_size = 7
-    assert len(_look(cache).rows) == 26 and hub.count("GET", "/api/models?") >= 5
+    assert len(_look(cache).rows) == 25 and hub.count("GET", "/api/models?") >= 5
 
 
 def test_a_gated_card_is_read_from_the_listing(hub: HubServer, cache: Path) -> None:

@@ -1,0 +1,100 @@
+"""What our metrics are called on the Hub and in a card, and which metric a card's entry gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_NAME = 60  # characters of a name that a stranger chose
+# Words that make another metric of a name: "Top 5 accuracy" is no accuracy.
+QUALIFIERS = frozenset(
+    {
+        "top", "balanced", "macro", "micro", "weighted", "unweighted", "binary", "class", "loss",
+        "subset",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """How the Hub and the card call one of our metrics."""
+
+    hub_type: str  # id at hf.co/metrics where there is one
+    title: str
+    args: Mapping[str, Any] | None = None
+
+
+METRIC_NAMES: Mapping[str, MetricName] = {
+    "accuracy": MetricName("accuracy", "Accuracy"),
+    "balanced_accuracy": MetricName("balanced_accuracy", "Balanced accuracy"),
+    "f1_macro": MetricName("f1", "Macro F1", {"average": "macro"}),
+    "f1_micro": MetricName("f1", "Micro F1", {"average": "micro"}),
+    "f1_weighted": MetricName("f1", "Weighted F1", {"average": "weighted"}),
+    "map": MetricName("mean_average_precision", "Mean average precision", {"average": "macro"}),
+    "map_micro": MetricName(
+        "mean_average_precision", "Micro average precision", {"average": "micro"}
+    ),
+    "lwlrap": MetricName("lwlrap", "Label-weighted label-ranking average precision"),
+    "hamming_loss": MetricName("hamming_loss", "Hamming loss"),
+    "uar": MetricName("recall", "Unweighted average recall (UAR)", {"average": "macro"}),
+    "precision_macro": MetricName("precision", "Macro precision", {"average": "macro"}),
+    "precision_micro": MetricName("precision", "Micro precision", {"average": "micro"}),
+    "precision_weighted": MetricName("precision", "Weighted precision", {"average": "weighted"}),
+    "recall_macro": MetricName("recall", "Macro recall", {"average": "macro"}),
+    "recall_micro": MetricName("recall", "Micro recall", {"average": "micro"}),
+    "recall_weighted": MetricName("recall", "Weighted recall", {"average": "weighted"}),
+    "roc_auc": MetricName("roc_auc", "ROC AUC"),
+    "log_loss": MetricName("log_loss", "Log loss"),
+    "eer": MetricName("eer", "Equal error rate"),
+    "ece": MetricName("ece", "Expected calibration error"),
+    "loss": MetricName("loss", "Loss"),
+}
+
+
+SUBSET = MetricName("accuracy", "Subset accuracy", {"subset": True})  # every label of a clip right
+
+
+def name_metric(key: str, *, is_multilabel: bool = False) -> MetricName:
+    """Return a metric's names; one that is not in the table keeps its key.
+
+    >>> name_metric("top3_accuracy").title
+    'Top3 accuracy'
+    """
+    if is_multilabel and key == "accuracy":
+        return SUBSET
+    return METRIC_NAMES.get(key) or MetricName(key, key.replace("_", " ").capitalize())
+
+
+def is_same_metric(one: Mapping[str, Any], metric: str) -> bool:
+    """Return whether an entry of model-index is the metric.
+
+    >>> is_same_metric({"type": "accuracy", "name": "Top 5 Accuracy"}, "accuracy")
+    False
+    """
+    wanted = name_metric(metric)
+    kind, name = one.get("type"), one.get("name")
+    words = _split_words(name) if isinstance(name, str) else set()
+    own = _split_words(wanted.title) | _split_words(metric)
+    if isinstance(kind, str) and kind.lower() in (metric, wanted.hub_type):
+        args = one.get("args") if isinstance(one.get("args"), Mapping) else {}
+        average = args.get("average") if isinstance(args, Mapping) else None
+        told = words | ({str(average)} if isinstance(average, str) else set())
+        return told & QUALIFIERS <= own & QUALIFIERS and _has_average(wanted, told)
+    return bool(words) and words in (_split_words(wanted.title), _split_words(metric))
+
+
+def _has_average(wanted: MetricName, told: set[str]) -> bool:
+    """Return whether the average that the metric needs (macro, micro) is told.
+
+    Mean average precision alone is the macro average.
+    """
+    average = (wanted.args or {}).get("average")
+    is_plain = (wanted.hub_type, average) == ("mean_average_precision", "macro")
+    return average is None or average in told or is_plain
+
+
+def _split_words(name: str) -> set[str]:
+    """Return a name's words, small."""
+    return set(re.findall("[a-z]+|[0-9]+", name[:MAX_NAME].lower()))
