@@ -28,21 +28,21 @@ from audio_cls.run_warnings import collect_warnings
 
 
 @evaluate_command
-def main(ask: Question, typed: dict[str, Any]) -> None:
+def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:
     """Judge an audio classifier on a data set's clips, or compute its numbers again."""
     # Not at the top of the file, so that --help need not wait for torch.
     from audio_cls import data, evaluation, model, publishing, training
     from audio_cls.config import ModelConfig, RunConfig
 
     if ask.model is None:
-        how = RunConfig.from_flat(typed).eval
+        how = RunConfig.from_flat({**preset, **typed}).eval
         sources = (ask.predictions, ask.aggregate, ask.output_dir)
         return evaluation.answer_from_files(*sources, how, ask.compare)
 
     # --- 1. the model, and what its own run left beside it ---
     clock, warnings = training.Clock(), collect_warnings()
     run = evaluation.read_own_run(functools.partial(model.find_file, ask.model, ask.model_revision))
-    cfg, is_own = evaluation.adopt_settings(typed, run)
+    cfg, is_own = evaluation.adopt_settings(typed, run, preset)
     accelerator = training.start_accelerator(cfg.train)
     if accelerator.is_main_process:
         evaluation.open_output(ask.output_dir)
@@ -82,6 +82,7 @@ def main(ask: Question, typed: dict[str, Any]) -> None:
             "model": training.describe_model(cfg, backbone),
             "labels": list(backbone.labels),
             "unmatched_labels": match.unmatched,
+            "labels_as_unknown": match.as_unknown,
             "metric": cfg.eval.metric_key,
             "test": evaluation.report_scores(judged, backbone.labels, cfg.eval, facts),
             "timing": {"prepare_seconds": prepare_seconds, "evaluate_seconds": seconds},

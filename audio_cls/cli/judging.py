@@ -103,20 +103,29 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def evaluate_command(function: Callable[[Question, dict[str, Any]], None]) -> click.Command:
-    """Make a function of a question and the typed settings into a command.
+Settings = dict[str, Any]  # setting name -> value
+
+
+def evaluate_command(function: Callable[[Question, Settings, Settings], None]) -> click.Command:
+    """Make a function of a question, the typed settings and the preset's into a command.
 
     A setting that was not typed is not passed on, so that the model's own run can answer for it.
+    The settings of the preset that belongs to the data set are kept apart: the run goes before
+    them.
     """
 
     @functools.wraps(function)
     def run(**values: Any) -> None:  # noqa: ANN401
         ctx = click.get_current_context()
-        told = (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
         with one_line_errors():
             own = {name: values[name] for name in Question.__dataclass_fields__}
-            typed = {n: values[n] for n in SETTINGS if ctx.get_parameter_source(n) in told}
-            function(Question(**own), typed)
+            typed, preset = (
+                {n: values[n] for n in SETTINGS if ctx.get_parameter_source(n) is source}
+                for source in (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+            )
+            # --group-column "" switches off what the run or a preset says.
+            typed = {name: None if value == "" else value for name, value in typed.items()}
+            function(Question(**own), typed, preset)
 
     command: Any = run
     for one in reversed([one for one in iterate_settings() if one.name in SETTINGS]):

@@ -14,12 +14,11 @@ from audio_cls.evaluation.calibration import (
     report_calibration,
 )
 from audio_cls.evaluation.figures import draw_figures
-from audio_cls.evaluation.matching import (
+from audio_cls.evaluation.matching import load_label_map, match_labels
+from audio_cls.evaluation.model_run import (
     adopt_settings,
     choose_rows,
     follow_task,
-    load_label_map,
-    match_labels,
     read_own_run,
 )
 from audio_cls.evaluation.report import make_judge, report_best, report_scores, write_report

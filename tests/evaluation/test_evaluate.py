@@ -192,6 +192,18 @@ def test_another_data_set_is_judged_under_mapped_labels(
     assert "lacks these labels of the model: high" in caplog.text
 
 
+def test_a_folder_of_other_clips_without_a_test_split_is_evaluated_whole(
+    run: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "grouped" / "other"
+    for name in ("low", "high"):
+        shutil.copytree(tone_folder / name, folder / name)
+    call("evaluate", "--model", run, "--dataset", folder, "--output-dir", tmp_path / "out")
+    found = read_results(tmp_path / "out")
+    assert found["test"]["num_examples"] == sum(1 for _ in folder.rglob("*.wav"))
+    assert any("not the one that the model was trained on" in text for text in found["warnings"])
+
+
 def test_comparison_counts_the_clips_that_one_alone_has_right(run: Path, tmp_path: Path) -> None:
     lines = (run / "predictions.csv").read_text("utf-8").splitlines()
     names = lines[0].split(",")[3:]

@@ -1,4 +1,4 @@
-"""Which clips are judged and which label means which, on made-up pools."""
+"""Which label of a data set means which of the model."""
 
 from __future__ import annotations
 
@@ -7,37 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio_cls.config import RunConfig
 from audio_cls.data.labels import UNUSABLE, Labels
-from audio_cls.data.splits import Pool
 from audio_cls.errors import DatasetError, SettingError
-from audio_cls.evaluation.matching import (
-    OwnRun,
-    adopt_settings,
-    choose_rows,
-    load_label_map,
-    match_labels,
-)
-
-NOTHING = OwnRun({}, {}, {})
+from audio_cls.evaluation.matching import load_label_map, match_labels
+from audio_cls.run_warnings import collect_warnings
 
 
 def make_labels(names: tuple[str, ...]) -> Labels:
     """Return one clip of each label, then one without a label."""
     return Labels("label", names, {"test": np.array([*range(len(names)), UNUSABLE])})
-
-
-def make_pool(**splits: int) -> Pool:
-    """Return splits of so many clips, named SPLIT/0 ..., all of label 0 but the last, unusable."""
-    ids = [f"{name}/{n}" for name, count in splits.items() for n in range(count)]
-    labels = np.zeros(len(ids), dtype=np.int64)
-    labels[-1] = UNUSABLE
-    starts = np.cumsum([0, *splits.values()])
-    given = {
-        name: np.arange(start, start + count)
-        for (name, count), start in zip(splits.items(), starts, strict=False)
-    }
-    return Pool(labels=labels, ids=np.array(ids), groups=None, folds=None, given=given)
 
 
 def test_labels_match_by_name_whatever_their_order_and_spelling() -> None:
@@ -79,49 +57,23 @@ def test_a_label_map_that_is_no_mapping_is_refused(text: str, tmp_path: Path) ->
         load_label_map(tmp_path / "map.yaml")
 
 
-def test_a_given_split_is_taken_whole_and_a_cut_one_by_its_ids() -> None:
-    pool, cfg = make_pool(train=6, test=4), RunConfig()
-    rows, origin = choose_rows(pool, "test", NOTHING, cfg, is_own=False)
-    assert (rows.tolist(), origin) == ([6, 7, 8], "split 'test'")
-    lists = {"test": ["train/4", "train/1"]}
-    cut = OwnRun({}, {"test": "cut from 'train' (stratified, 0.1, seed 42)"}, lists)
-    rows, origin = choose_rows(pool, "test", cut, cfg, is_own=True)
-    assert (rows.tolist(), origin) == ([4, 1], "cut from 'train' (stratified, 0.1, seed 42)")
-    given = OwnRun({}, {"test": "split 'test'"}, lists)
-    assert choose_rows(pool, "test", given, cfg, is_own=True)[0].tolist() == [6, 7, 8]
-    assert choose_rows(pool, "test", cut, cfg, is_own=False)[0].tolist() == [6, 7, 8]
+KEYWORDS = ("yes", "no", "_silence_", "_unknown_")
 
 
-def test_ids_are_used_where_the_data_set_has_no_such_split() -> None:
-    run = OwnRun({}, {}, {"test": ["train/0"]})
-    rows, _ = choose_rows(make_pool(train=3), "test", run, RunConfig(), is_own=False)
-    assert rows.tolist() == [0]
-    with pytest.raises(DatasetError, match=r"1 of the 2 clips.*first: other/9"):
-        lists = OwnRun({}, {}, {"test": ["train/0", "other/9"]})
-        choose_rows(make_pool(train=3), "test", lists, RunConfig(), is_own=False)
+def test_other_words_count_as_unknown_for_a_keyword_spotter() -> None:
+    texts = collect_warnings()
+    words = make_labels(("no", "bed", "yes", "cat", "_background_noise_"))
+    match = match_labels(words, KEYWORDS, {"cat": None})
+    assert match.labels.ids["test"].tolist() == [1, 3, 0, UNUSABLE, 2, UNUSABLE]
+    assert (match.unmatched, match.as_unknown) == ({"cat": 1}, {"bed": 1})
+    assert any("count as '_unknown_': bed (1 clips)" in text for text in texts)
+    without = match_labels(words, ("yes", "no"), {})
+    assert without.as_unknown == {}
+    assert without.unmatched == {"bed": 1, "cat": 1, "_background_noise_": 1}
 
 
-def test_a_split_of_another_usual_name_and_the_runs_own_name_are_found() -> None:
-    pool = make_pool(train=3, dev=2, held_out=3)
-    rows, origin = choose_rows(pool, "validation", NOTHING, RunConfig(), is_own=False)
-    assert (rows.tolist(), origin) == ([3, 4], "split 'dev'")
-    cfg = RunConfig.from_flat({"test_split": "held_out"})
-    assert choose_rows(pool, "test", NOTHING, cfg, is_own=True)[1] == "split 'held_out'"
-    with pytest.raises(DatasetError, match="has train, dev, held_out"):
-        choose_rows(pool, "test", NOTHING, cfg, is_own=False)
-
-
-def test_settings_of_the_run_answer_for_its_own_data_set_only() -> None:
-    own = {
-        "dataset": "a/b",
-        "label_column": "genre",
-        "group_column": "artist",
-        "max_eval_samples": 5,
-    }
-    run = OwnRun({"data": own, "eval": {"metric": "uar"}}, {}, {})
-    cfg, is_own = adopt_settings({"group_column": "album"}, run)
-    assert (is_own, cfg.data.dataset, cfg.data.label_column) == (True, "a/b", "genre")
-    assert (cfg.data.group_column, cfg.data.max_eval_samples) == ("album", None)
-    assert cfg.eval.metric == "uar"
-    cfg, is_own = adopt_settings({"dataset": "c/d"}, run)
-    assert (is_own, cfg.data.label_column) == (False, None)
+def test_words_of_which_none_is_a_keyword_are_refused() -> None:
+    with pytest.raises(DatasetError, match="None of the data set's labels"):
+        match_labels(make_labels(("bed", "cat")), KEYWORDS, {})
+    match = match_labels(make_labels(("bed", "cat")), KEYWORDS, {"bed": "_unknown_"})
+    assert match.labels.ids["test"].tolist() == [3, 3, UNUSABLE]

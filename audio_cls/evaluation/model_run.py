@@ -1,0 +1,213 @@
+"""The run that a model came from: its settings and its lists of clips, used again in evaluation.
+
+Comes in: the files that lie beside a model, and a data set. Goes out: the same settings and clips
+as in training where it is the same data set; of another one, the clips that it has.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from audio_cls.config import RunConfig, drop_unused
+from audio_cls.data.cuts import Rows
+from audio_cls.data.found import SPLIT_NAMES
+from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.splits import ROLES, Pool
+from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
+from audio_cls.run_warnings import warn
+
+logger = logging.getLogger(__name__)
+
+CAPS = ("max_train_samples", "max_eval_samples")  # of a run, that its evaluation need not share
+
+
+@dataclass(frozen=True)
+class OwnRun:
+    """What the run that made a model left beside it; empty for a model from elsewhere."""
+
+    settings: Mapping[str, Any]  # run_config.yaml by section
+    origins: Mapping[str, str]  # role -> how results.json says the split came about
+    lists: Mapping[str, list[str]]  # role -> clip ids
+
+
+def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
+    """Read what a run left beside its model.
+
+    Args:
+        find_file: Name -> path of the file beside the model, or None.
+
+    Raises:
+        SettingError: One of the files is not what its name says.
+    """
+    lists = {role: find_file(f"splits/{role}.txt") for role in ROLES}
+    settings, results = find_file("run_config.yaml"), find_file("results.json")
+    try:
+        tree = yaml.safe_load(settings.read_text("utf-8")) if settings else {}
+        told = json.loads(results.read_text("utf-8")) if results else {}
+        splits = told.get("dataset", {}).get("split", {})
+        return OwnRun(
+            settings={str(k): v for k, v in tree.items() if isinstance(v, dict)},
+            origins={role: str(part.get("origin", "")) for role, part in splits.items()},
+            lists={role: p.read_text("utf-8").splitlines() for role, p in lists.items() if p},
+        )
+    except (ValueError, AttributeError, yaml.YAMLError) as error:
+        raise SettingError(
+            f"The model's run_config.yaml or results.json cannot be read ({error})."
+            " Copy the run again, or remove the file to do without."
+        ) from error
+
+
+def adopt_settings(
+    typed: Mapping[str, Any], run: OwnRun, preset: Mapping[str, Any] | None = None
+) -> tuple[RunConfig, bool]:
+    """Fill what was not typed from the model's own run, else from the data set's preset.
+
+    The run's data settings count where it is about the same data set; the preset is left aside
+    then. The run's metric always counts.
+
+    Args:
+        typed: Setting name -> value, of those that the user gave.
+        run: What the model's run left.
+        preset: Setting name -> value, of the preset that belongs to the data set.
+
+    Returns:
+        The settings, and whether the data set is the one that the model was trained on.
+
+    Raises:
+        SettingError: A value is out of range.
+    """
+    own = {key: value for key, value in run.settings.get("data", {}).items() if value is not None}
+    dataset = typed.get("dataset") or own.get("dataset")
+    is_own = bool(own) and _name_place(dataset) == _name_place(own.get("dataset"))
+    known = {spec.name: spec for spec in dataclasses.fields(RunConfig().data)}
+    adopted = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in own.items()
+        if is_own and key in known and key not in CAPS
+    }
+    precision = run.settings.get("train", {}).get("mixed_precision")
+    if precision is not None:
+        adopted["mixed_precision"] = precision
+    metric = {key: v for key, v in run.settings.get("eval", {}).items() if key.startswith("metric")}
+    base = {} if is_own else dict(preset or {})
+    values = drop_unused({**base, **adopted, **metric, **typed, "dataset": dataset}, keep=typed)
+    return RunConfig.from_flat(values), is_own
+
+
+def _name_place(dataset: str | None) -> str | None:
+    """Return a Hub id, or a folder's own name: it may have moved since the training."""
+    is_folder = dataset is not None and Path(dataset).expanduser().is_dir()
+    return Path(str(dataset)).expanduser().resolve().name if is_folder else dataset
+
+
+def follow_task(cfg: RunConfig, problem_type: Literal["single-label", "multi-label"]) -> RunConfig:
+    """Return the settings with the model's kind of task, and the metric that 'auto' means for it.
+
+    Args:
+        cfg: As typed, or adopted from the model's run.
+        problem_type: Of the model: it cannot judge as another.
+    """
+    is_multilabel = problem_type == "multi-label"
+    return dataclasses.replace(
+        cfg,
+        data=dataclasses.replace(cfg.data, problem_type=problem_type),
+        eval=cfg.eval.choose_metric(is_multilabel=is_multilabel),
+    )
+
+
+def choose_rows(
+    pool: Pool, split: str, run: OwnRun, cfg: RunConfig, *, is_own: bool
+) -> tuple[Rows, str]:
+    """Find the clips to evaluate.
+
+    A test that training cut from a larger split, or that was listed or folded, is repeated by its
+    clip ids. Otherwise the data set's split of that name is taken whole, then one of a usual other
+    name. Another data set with one split only, such as a folder of classes, is taken whole.
+
+    Returns:
+        Rows of the pool with a usable label, and how they were found, for results.json.
+
+    Raises:
+        DatasetError: There is no such split, or no clip of it is left.
+    """
+    listed = run.lists.get(split)
+    was_given = run.origins.get(split, "").startswith("split '")
+    named = {role: getattr(cfg.data, f"{role}_split") for role in ROLES} if is_own else {}
+    names = [split, named.get(split), *SPLIT_NAMES.get(split, ())]
+    given = next((name for name in names if name in pool.given), None)
+    wants_list = listed is not None and (given is None or (is_own and not was_given))
+    rows = _find_listed(listed, pool, split, is_own=is_own) if wants_list and listed else None
+    if rows is not None:
+        origin = run.origins.get(split, "listed")
+        if not origin.startswith("cut"):
+            origin = f"the run's own {split} clips ({origin})"
+    elif given is not None:
+        rows, origin = pool.given[given], f"split '{given}'"
+    elif wants_list and len(pool.given) == 1:
+        rows, origin = _take_whole(pool, split)
+    else:
+        raise DatasetError(
+            f"There is no split '{split}': the data set has {list_names(pool.given)}, and none of"
+            f" the {split} clips of the model's run. Choose one by --split."
+            f"{suggest_name(split, pool.given)}"
+        )
+    usable = rows[pool.labels[rows] != UNUSABLE]
+    if len(usable) == 0:
+        raise DatasetError(
+            f"No clip of '{split}' has a label that the model knows. Check --label-column, or"
+            " translate the labels by --label-map."
+        )
+    _warn_of_trained(pool.ids[usable], run.lists.get("train", ()))
+    return usable, origin
+
+
+def _find_listed(listed: Sequence[str], pool: Pool, split: str, *, is_own: bool) -> Rows | None:
+    """Return the rows of the clips that the run listed, in that order.
+
+    Of the run's own data set those that are still there, with a warning; of another data set all of
+    them or None, since single ids may agree by chance.
+    """
+    place = {str(name): row for row, name in enumerate(pool.ids)}
+    found = [place[name] for name in listed if name in place]
+    num_missing = len(listed) - len(found)
+    if not found or (num_missing and not is_own):
+        return None
+    if num_missing:
+        text = (
+            f"{num_missing} of the {len(listed)} {split} clips of the model's run are not in this"
+            f" data set: the other {len(found)} are evaluated."
+        )
+        warn(logger, text, names=[name for name in listed if name not in place])
+    return np.array(found, dtype=np.int64)
+
+
+def _take_whole(pool: Pool, split: str) -> tuple[Rows, str]:
+    """Return all clips of another data set's only split."""
+    (name,) = pool.given
+    text = (
+        f"This data set has no split '{split}' and is not the one that the model was trained on:"
+        f" all clips of '{name}' are evaluated."
+    )
+    warn(logger, text)
+    return pool.given[name], f"all of split '{name}' (another data set than in training)"
+
+
+def _warn_of_trained(ids: NDArray[np.str_], trained: Sequence[str]) -> None:
+    """Warn where clips that are evaluated were trained on, as far as their ids tell."""
+    count = int(np.isin(ids, np.array(trained, dtype=np.str_)).sum()) if len(trained) else 0
+    if count:
+        text = (
+            f"{count} of the {len(ids)} evaluated clips have the id of a training clip of the"
+            " model's run: the scores are too high for new clips."
+        )
+        warn(logger, text)
