@@ -1,4 +1,4 @@
-"""Sampler and collate: rows of decoded clips -> batches of waves, as the backbone wants them.
+"""Sampler and loaders: rows of decoded clips -> batches of waves, as the backbone wants them.
 
 Letters used everywhere: B clips or windows in a batch, T samples, L labels. A training key names
 hearing and clip: what a loader worker returns is a pure function of the key and the seed, so that
@@ -10,8 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +21,11 @@ from audio_cls.config import AudioConfig
 from audio_cls.data.audio import Wave
 from audio_cls.data.augment import change_speed
 from audio_cls.data.buckets import group_windows
-from audio_cls.data.clips import Clips, Label
+from audio_cls.data.clips import Clips
+from audio_cls.data.collate import Batch, Piece, collate_parts, collate_pieces
 from audio_cls.data.draws import HEARINGS, Dealing, StepShape, count_before, draw_in_proportion
 from audio_cls.data.fillers import EpochDraw
-from audio_cls.data.masking import Encode, FeatureMasker, Inputs
+from audio_cls.data.masking import Encode, Inputs
 from audio_cls.data.variety import Augmenter
 from audio_cls.data.windows import choose_crop, choose_length, list_windows, seconds_to_samples
 
@@ -49,44 +49,6 @@ Key = tuple[int, int, float]  # hearing (see draws.py), clip number, weight in t
 
 CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
 PARTNER_STREAM = 2  # and those of the clip that is mixed in
-
-
-class Piece(NamedTuple):
-    """A piece of a clip on its way into a batch."""
-
-    wave: Wave  # (T,)
-    label: Label
-    number: int  # of the clip in training, of the window in evaluation
-    weight: float  # share in the step's loss
-    epoch: int = 0
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one forward pass needs and what goes with it."""
-
-    inputs: Inputs  # the model's arguments, first dimension B
-    labels: torch.Tensor  # (B,) int64, or (B, L) float32 where clips are mixed
-    numbers: torch.Tensor  # (B,) int64, the clips' or windows' numbers
-    weights: torch.Tensor  # (B,) float32, share of each clip in the step's loss
-
-    def to(self, device: torch.device) -> Batch:
-        """Copy to a device; a pinned batch without waiting."""
-        return Batch(
-            {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()},
-            self.labels.to(device, non_blocking=True),
-            self.numbers,
-            self.weights.to(device, non_blocking=True),
-        )
-
-    def pin_memory(self) -> Batch:
-        """Pin the tensors, called by the loader beside an accelerator."""
-        return Batch(
-            {name: value.pin_memory() for name, value in self.inputs.items()},
-            self.labels.pin_memory(),
-            self.numbers,
-            self.weights.pin_memory(),
-        )
 
 
 class TrainingPieces(torch.utils.data.Dataset[Piece]):
@@ -209,11 +171,15 @@ class TrainingOrder:
             order = draw_in_proportion(order, draws, rng)
         return order if buckets is None else buckets.sort(order, self.shape.clips, rng)
 
-    def group_steps(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-        """Put the batches of a loader over this order together, one list a step."""
-        iterator = iter(batches)
+    def group_steps(self, passes: Iterable[Sequence[Batch]]) -> Iterator[list[Batch]]:
+        """Put what a loader over this order yields together, one list of batches a step.
+
+        Args:
+            passes: For each pass its batches: one, or one for each length of its pieces.
+        """
+        iterator = iter(passes)
         for step in range(self.first_step, self.steps_per_epoch):
-            yield list(itertools.islice(iterator, self.passes_of(step)))
+            yield list(itertools.chain(*itertools.islice(iterator, self.passes_of(step))))
 
 
 def make_training_loader(
@@ -223,21 +189,27 @@ def make_training_loader(
     order: TrainingOrder,
     num_workers: int,
     augmenter: Augmenter | None = None,
-) -> DataLoader[Batch]:
-    """Make the loader of training batches: model inputs and what `Batch` adds to them."""
+) -> DataLoader[list[Batch]]:
+    """Make the loader of training batches: a list of them for each pass of the order."""
     pieces = TrainingPieces(clips, cfg, order.seed, augmenter)
     masker = augmenter.masker if augmenter is not None else None
-    collate = functools.partial(collate_pieces, encode=encode, masker=masker, seed=order.seed)
+    collate = functools.partial(
+        collate_parts,
+        encode=encode,
+        masker=masker,
+        seed=order.seed,
+        equal_lengths=order.dealing.equal_lengths,
+    )
     return load_pieces(pieces, order, collate, num_workers)
 
 
 def load_pieces(
     pieces: torch.utils.data.Dataset[Any],
     order: TrainingOrder,
-    collate: Callable[..., Batch],
+    collate: Callable[..., list[Batch]],
     num_workers: int,
-) -> DataLoader[Batch]:
-    """Load the pieces of every step of an order, collated."""
+) -> DataLoader[list[Batch]]:
+    """Load the pieces of every pass of an order, collated."""
     return DataLoader(
         pieces,
         batch_sampler=order,
@@ -282,19 +254,4 @@ def make_evaluation_loader(
         num_workers=num_workers,
         pin_memory=torch.accelerator.is_available(),
         generator=torch.Generator(),
-    )
-
-
-def collate_pieces(
-    pieces: Sequence[Piece], encode: Encode, masker: FeatureMasker | None = None, seed: int = 0
-) -> Batch:
-    """Encode the waves of a batch, blank what SpecAugment blanks, and stack what goes with them."""
-    inputs = encode([piece.wave for piece in pieces])
-    if masker is not None:
-        inputs = masker.mask(inputs, seed, [(p.epoch, p.number, len(p.wave)) for p in pieces])
-    return Batch(
-        inputs=inputs,
-        labels=torch.as_tensor(np.stack([piece.label for piece in pieces])),
-        numbers=torch.tensor([piece.number for piece in pieces]),
-        weights=torch.tensor([piece.weight for piece in pieces]),
     )

@@ -58,3 +58,18 @@ def group_windows(
             batches.append([])
         batches[-1].append(number)
     return batches
+
+
+def split_by_length(lengths: Sequence[int]) -> list[list[int]]:
+    """Put pieces of exactly one length together, longest first.
+
+    Args:
+        lengths: Samples, or frames, of each piece.
+
+    Returns:
+        Lists of piece numbers; each piece is in one.
+
+    >>> split_by_length([5, 9, 5])
+    [[1], [0, 2]]
+    """
+    return group_windows(lengths, max(1, len(lengths)), equal_lengths=True)

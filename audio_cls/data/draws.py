@@ -30,11 +30,12 @@ class StepShape:
 
 @dataclass(frozen=True)
 class Dealing:
-    """How often each clip on this disk comes up, and what it weighs."""
+    """How often each clip comes up, what it weighs, and which clips share a batch."""
 
     draws: NDArray[np.float64] | None = None  # (N,), in proportion; None for each once
     weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None for 1
     buckets: Buckets | None = None  # how clips of like length come together
+    equal_lengths: bool = False  # only pieces of exactly one length share a forward pass
 
 
 def draw_in_proportion(

@@ -30,7 +30,7 @@ class Feed:
     """One process's batches, epoch by epoch."""
 
     order: TrainingOrder
-    loader: DataLoader[Batch]
+    loader: DataLoader[list[Batch]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def make_feed(
         cfg: Settings of sound, variation, seed and buffer.
         seat: Which process asks.
         labels: Names of the L labels.
-        dealing: Of clips on this disk; streamed ones come up once a pass and weigh the same.
+        dealing: Of clips on this disk; of streamed ones, which come up once an epoch and weigh the
+            same, only whether pieces of unequal length share a pass.
     """
     augmenter = make_augmenter(cfg.augment, clips.sampling_rate, len(labels), encode)
     seed, workers = cfg.train.seed, seat.num_workers
@@ -81,4 +82,5 @@ def make_feed(
         buffer=cfg.data.shuffle_buffer,
         spool=Spool(seat.folder / FOLDER, seat.rank, clips.cfg),
     )
+    flow.dealing = Dealing(equal_lengths=dealing.equal_lengths)
     return Feed(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))

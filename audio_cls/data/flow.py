@@ -9,7 +9,7 @@ divide STREAMS keep to their own streams, so that a row group is fetched once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,9 +112,9 @@ class StreamOrder(TrainingOrder):
         every = next((stream for stream in streams if len(stream)), np.zeros(1, np.int64))
         return every[-1:]
 
-    def group_steps(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    def group_steps(self, passes: Iterable[Sequence[Batch]]) -> Iterator[list[Batch]]:
         """Put the batches of a loader over this order together; note the clips set aside."""
-        for step in super().group_steps(batches):
+        for step in super().group_steps(passes):
             if self.spool is not None:
                 self.spool.note(step)
             yield step

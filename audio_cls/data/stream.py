@@ -26,11 +26,11 @@ from audio_cls.data.batches import (
     Key,
     Piece,
     TrainingPieces,
-    collate_pieces,
     load_pieces,
 )
 from audio_cls.data.cells import EMPTY, CellReader
 from audio_cls.data.clips import Label
+from audio_cls.data.collate import collate_parts
 from audio_cls.data.cuts import Marks
 from audio_cls.data.faults import name_fault
 from audio_cls.data.flow import STREAMS, StreamOrder
@@ -214,14 +214,20 @@ def make_stream_loader(
     order: StreamOrder,
     num_workers: int,
     augmenter: Augmenter | None = None,
-) -> DataLoader[Batch]:
+) -> DataLoader[list[Batch]]:
     """Make the loader of training batches over streamed clips."""
     streams = STREAMS // math.gcd(STREAMS, num_workers) if num_workers else STREAMS
     per_group = len(clips) / len(clips.shards.groups)
     clips.reader.num_kept = streams * (math.ceil(order.buffer / per_group) + 2)
     pieces = StreamPieces(clips, cfg, order.seed, augmenter)  # type: ignore[arg-type]
     masker = augmenter.masker if augmenter is not None else None
-    collate = functools.partial(collate_stream, encode=encode, masker=masker, seed=order.seed)
+    collate = functools.partial(
+        collate_stream,
+        encode=encode,
+        masker=masker,
+        seed=order.seed,
+        equal_lengths=order.dealing.equal_lengths,
+    )
     return load_pieces(pieces, order, collate, num_workers)
 
 
@@ -230,10 +236,16 @@ def collate_stream(
     encode: Encode,
     masker: FeatureMasker | None = None,
     seed: int = 0,
-) -> StreamBatch:
-    """Make a batch of the pieces that can be used; of silence of weight 0 where none can."""
+    *,
+    equal_lengths: bool = False,
+) -> list[Batch]:
+    """Make the batches of a pass of the pieces that can be used; of silence where none can.
+
+    The silence weighs nothing. The first batch carries the faults of the pass.
+    """
     good = [piece for piece in pieces if isinstance(piece, Piece)]
     bad = [piece for piece in pieces if not isinstance(piece, Piece)]
     faults = tuple((silence.number, fault) for fault, silence in bad)
-    batch = collate_pieces(good or [bad[0][1]], encode, masker, seed)
-    return StreamBatch(batch.inputs, batch.labels, batch.numbers, batch.weights, faults)
+    used = good or [bad[0][1]]
+    batch, *rest = collate_parts(used, encode, masker, seed, equal_lengths=equal_lengths)
+    return [StreamBatch(batch.inputs, batch.labels, batch.numbers, batch.weights, faults), *rest]

@@ -41,6 +41,7 @@ from audio_cls.model.pooled import (
     warn_of_stock,
 )
 from audio_cls.model.running import choose_attention
+from audio_cls.model.spec_augment import spare_short_clips
 from audio_cls.model.traits import Traits, WaveEncoder, probe_traits
 from audio_cls.model.weights import (
     build_model,
@@ -208,6 +209,7 @@ def _assemble(
 ) -> Backbone:
     """Probe the model, note its mask in the extractor to be saved, and log what was loaded."""
     lay_out_rows(model)
+    spare_short_clips(model)
     traits = probe_traits(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = traits.has_mask

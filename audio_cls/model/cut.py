@@ -50,9 +50,12 @@ class Cut:
         return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
 
     def restore(self, rows: Tensor) -> Any:  # noqa: ANN401
-        """Turn rows (B, F, D) back into an output of which the used tensors are there."""
+        """Turn rows (B, F, D) back into an output of which the used tensors are there.
+
+        They are copies: a model may change them in place (wav2vec2-BERT sets padding to zero).
+        """
         widths = [int(-np.prod(s) if -1 in s else np.prod(s)) for s in self.shapes]
-        parts = torch.split(rows, widths, dim=2)
+        parts = [part.clone() for part in torch.split(rows, widths, dim=2)]
         found: dict[Place, Tensor] = {}
         for place, shape, order, part in zip(
             self.places, self.shapes, self.orders, parts, strict=True

@@ -46,7 +46,8 @@ class PrefixEncoder(WaveEncoder):
         """Turn rows (F_i, D), one a clip, into one padded batch: `prefix`, (B, F, D).
 
         With them goes the attention mask of the input, where the model has one, or where clips
-        end at different frames: the frozen part heard each clip alone, so a mask is exact.
+        end at different frames: the frozen part was run on clips of one length at a time, so that a
+        mask is exact where `traits.trains_padded` says so.
         """
         if waves[0].ndim == 1:
             return super().__call__(waves)
@@ -85,7 +86,8 @@ def find_cut(model: PreTrainedModel, encoder: WaveEncoder, names: tuple[str, ...
         cut = replace(cut, places=tuple(used), shapes=shapes, orders=orders)
         is_same = _gives_same(model, cut, trials)
     has_mask = takes_mask and (encoder.traits.has_mask or len(cut.input_shape) == 1)
-    return cut if is_same and (has_mask or not cut.has_time) else None
+    is_exact = has_mask or not cut.has_time or not encoder.traits.trains_padded
+    return cut if is_same and is_exact else None
 
 
 def _describe_output(

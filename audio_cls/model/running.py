@@ -6,7 +6,7 @@ a family or a machine cannot do is refused in one sentence, before anything is t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -14,6 +14,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 
 from audio_cls.errors import ModelError, SettingError
 from audio_cls.model.attention import attend_by_clip
+from audio_cls.model.front import read_front
 
 SUPPORT = {"sdpa": "_supports_sdpa", "flash_attention_2": "_supports_flash_attn"}
 
@@ -104,4 +105,8 @@ def compile_model(model: PreTrainedModel) -> None:
             f"--compile does not work here: {reason} Install a C++ compiler (and triton beside a "
             "GPU), or leave --compile out."
         ) from error
+    front = read_front(model)
+    if front is not None:  # runs once for each length: what runs inside is compiled
+        module, leave_out = cast("Any", model.get_submodule(front)), cast("Any", torch.compiler)
+        module.forward = leave_out.disable(module.forward, recursive=False)
     model.compile()

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import ModelError
+from audio_cls.model.front import find_front, read_front, run_by_length
 from audio_cls.model.lengths import read_heard_samples
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
@@ -37,9 +38,15 @@ class Traits:
     input_name: str  # "input_values" or "input_features"
     sampling_rate: Hertz
     has_mask: bool  # an attention_mask goes into the model
-    pads_safely: bool  # a clip's logits do not depend on the longer clips beside it
-    min_samples: int  # shortest wave that survives a training step; zeros fill up shorter ones
+    pads_safely: bool  # a clip's logits do not depend on the longer clips in its batch
+    min_samples: int  # shortest wave that the model takes; zeros fill up shorter ones
     max_samples: int | None  # longest wave that is heard in full; None: no limit
+    front: str | None = None  # the module that leaves padding out, so that a mask is exact (front)
+
+    @property
+    def trains_padded(self) -> bool:
+        """Tell whether clips of unequal length may share a batch, each as if it were alone."""
+        return self.pads_safely or self.front is not None
 
 
 @dataclass(frozen=True)
@@ -59,22 +66,27 @@ class WaveEncoder:
 
         Returns:
             The batch under `traits.input_name`, (B, T) or (B, F, ...) float32, and, where the model
-            takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound.
+            takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound; with `traits.front` also
+            where clips differ in length.
         """
         traits = self.traits
+        waves = [_fill_up(wave, traits.min_samples) for wave in waves]
+        is_masked = traits.has_mask or (
+            traits.front is not None and len({len(wave) for wave in waves}) > 1
+        )
         # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
         options: dict[str, Any] = {} if traits.max_samples else {"padding": True}
         extract: Any = self.extractor
         # An extractor that levels by the mask (Speech2Text) needs one even if the model does not.
         levels = bool(getattr(extract, "do_ceptral_normalize", False))
         inputs = extract(
-            [_fill_up(wave, traits.min_samples) for wave in waves],
+            waves,
             sampling_rate=traits.sampling_rate,
-            return_attention_mask=traits.has_mask or levels,
+            return_attention_mask=is_masked or levels,
             return_tensors="pt",
             **options,
         )
-        names = [traits.input_name, *(["attention_mask"] if traits.has_mask else [])]
+        names = [traits.input_name, *(["attention_mask"] if is_masked else [])]
         return {name: inputs[name] for name in names}
 
 
@@ -84,7 +96,8 @@ def probe_traits(
     """Try a model on noise; weights, buffers, modes and random states are as before afterwards.
 
     Args:
-        model: A classifier on the CPU.
+        model: A classifier on the CPU. Where padding is harmless only if its convolutions leave it
+            out, it is changed so that they do (`front.py`).
         extractor: Its feature extractor.
         use_mask: True or False decide about the mask, where the model takes one. None: what the
             extractor says, or its contrary if padding is harmless only then.
@@ -111,11 +124,32 @@ def probe_traits(
         traits = replace(traits, min_samples=shortest)
         if is_fixed:
             return traits
+        if read_front(model) is not None:  # of an earlier probe: padding was found to do harm
+            return replace(traits, front=read_front(model))
         may_differ = takes_mask and use_mask is None
         for choice in (has_mask, not has_mask) if may_differ else (has_mask,):
             trial = replace(traits, has_mask=choice, pads_safely=True)
             if _is_padding_harmless(model, WaveEncoder(extractor, trial)):
                 return trial
+        if takes_mask and use_mask is not False:
+            traits = _try_front(model, extractor, traits)
+    return traits
+
+
+def _try_front(model: PreTrainedModel, extractor: Any, traits: Traits) -> Traits:  # noqa: ANN401
+    """Let the convolutions over the wave leave padding out, where that makes padding harmless.
+
+    Returns:
+        The traits with `front`, and the model changed; or both as they were.
+    """
+    name = find_front(model)
+    if name is None:
+        return traits
+    undo = run_by_length(model, name)
+    trial = replace(traits, front=name)
+    if _is_padding_harmless(model, WaveEncoder(extractor, trial)):
+        return trial
+    undo()
     return traits
 
 
@@ -167,19 +201,44 @@ Trial = Callable[[PreTrainedModel, WaveEncoder, int], bool]
 
 
 def _find_min_samples(model: PreTrainedModel, encoder: WaveEncoder) -> int:
-    """Search for the shortest wave, in steps of 5 ms, that a training step survives."""
-    rate = encoder.traits.sampling_rate
-    step = round(STEP_SECONDS * rate)
-    works: Trial = _is_heard if encoder.traits.max_samples else _survives_training
+    """Search for the shortest wave, to the sample, that the model has a finite score for.
+
+    It is a little longer where training needs more frames than that (batch norm: two).
+    """
+    step = round(STEP_SECONDS * encoder.traits.sampling_rate)
+    works: Trial = _is_heard if encoder.traits.max_samples else _has_score
+    model.train(mode=False)
+    enough = _search(works, model, encoder, (4 * step, 1))
     model.train()
-    too_short, enough = 0, 4 * step
+    if encoder.traits.max_samples or _succeeds(_has_score, model, encoder, enough):
+        return enough
+    return _search(_has_score, model, encoder, (max(enough, 4 * step), step))
+
+
+def _search(
+    works: Trial, model: PreTrainedModel, encoder: WaveEncoder, steps: tuple[int, int]
+) -> int:
+    """Return the least number of samples with which a trial succeeds.
+
+    Args:
+        works: The trial.
+        model: What is tried.
+        encoder: What makes its inputs.
+        steps: Samples to begin with, and how exact the result is to be.
+
+    Raises:
+        ModelError: Seconds of noise are not enough.
+    """
+    rate = encoder.traits.sampling_rate
+    enough, exact = steps
+    too_short = 0
     while not _succeeds(works, model, encoder, enough):
         if enough > LONGEST_SECONDS * rate:
             works(model, encoder, enough)  # raises what is wrong with the model, if anything
             raise ModelError(f"This model has no finite score for {enough / rate:g} s of noise.")
         too_short, enough = enough, 2 * enough
-    while enough - too_short > step:
-        middle = (too_short + enough) // 2 // step * step
+    while enough - too_short > exact:
+        middle = (too_short + enough) // 2 // exact * exact
         if _succeeds(works, model, encoder, middle):
             enough = middle
         else:
@@ -195,8 +254,8 @@ def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveEncoder, count:
         return False
 
 
-def _survives_training(model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
-    """Forward one clip of `count` samples in training mode, SpecAugment included."""
+def _has_score(model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+    """Forward one clip of `count` samples in the model's present mode."""
     logits: Tensor = model(**encoder([make_noise(count)])).logits
     return bool(logits.isfinite().all())
 

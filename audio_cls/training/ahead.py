@@ -22,6 +22,7 @@ from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.batches import Clips, EvaluationWindows, group_windows
 from audio_cls.data.memory import keep_freed_memory, return_freed_memory
 from audio_cls.data.prepare import PreparedClips
+from audio_cls.data.short_clips import warn_of_short_clips
 from audio_cls.data.stream import StreamClips
 from audio_cls.data.windows import seconds_to_samples
 from audio_cls.model.backbone import Backbone, load_trained
@@ -67,6 +68,7 @@ def hear_ahead(
         Clips and model to train with: those given where nothing is frozen for good, or where the
         frozen part's output is not the same every time, or too much.
     """
+    warn_of_short_clips(clips, backbone.encoder.traits.min_samples)
     sound = Heard(backbone, clips.train, clips.validation, clips.test)
     if cfg.model.freeze == "none" or cfg.data.streaming:
         return sound

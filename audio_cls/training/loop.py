@@ -42,7 +42,7 @@ class Training:
     accelerator: Accelerator
     model: nn.Module  # as Accelerate prepared it
     optimizer: torch.optim.Optimizer
-    loader: DataLoader[Batch]  # this process's batches of order.epoch
+    loader: DataLoader[list[Batch]]  # this process's batches of order.epoch
     order: TrainingOrder
     clip_losses: ClipLosses
     judge: Judge

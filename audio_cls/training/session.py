@@ -57,7 +57,7 @@ from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import can_leave_out, compute_factors, fill_moments, make_optimizer
 from audio_cls.training.progress import Progress
 from audio_cls.training.settings import adopt_revisions, save_run_config
-from audio_cls.training.shards import check_sharded, prepare_pair
+from audio_cls.training.shards import check_lengths, check_sharded, prepare_pair
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
@@ -133,14 +133,21 @@ def set_up_training(
     """Put the cast of the loop together, and go back to where an interrupted run stood.
 
     Call on every process.
+
+    Raises:
+        SettingError: See `check_lengths`.
     """
     ready_cpu(accelerator, count_parameters(backbone))
+    trains_padded = backbone.encoder.traits.trains_padded
+    if is_sharded(accelerator) and not trains_padded:
+        check_lengths(cfg, clips)
     passes = count_passes(cfg.train, accelerator.num_processes)
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
     dealing = Dealing(
         draws=weigh_draws(clips.labels, cfg.optim),
         weights=weigh_clips(clips.labels, backbone.labels, cfg.optim),
         buckets=choose_buckets(cfg, clips),
+        equal_lengths=not trains_padded,
     )
     workers = choose_num_workers(cfg.train.num_workers)
     seat = Seat(shape, accelerator.process_index, workers, folder.path)

@@ -6,6 +6,9 @@ import torch
 from torch import nn
 
 from audio_cls.config import RunConfig
+from audio_cls.data.clips import Clips
+from audio_cls.data.stream import StreamClips
+from audio_cls.data.windows import seconds_to_samples
 from audio_cls.errors import SettingError
 from audio_cls.training.accelerator import Accelerator, copy_from_main, is_fsdp, is_sharded
 from audio_cls.training.optim import fill_moments
@@ -80,4 +83,29 @@ def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
         raise SettingError(
             "DeepSpeed steps after every pass: --gradient-accumulation-steps must be 1 and"
             " --effective-batch-size absent. Give a larger --batch-size, or launch with FSDP."
+        )
+
+
+def check_lengths(cfg: RunConfig, clips: Clips | StreamClips) -> None:
+    """Refuse clips of unequal length for a sharded model that padding would disturb.
+
+    Each length is a forward pass of its own there, and all processes have to make as many.
+
+    Args:
+        cfg: Settings of sound and variation.
+        clips: The training clips.
+
+    Raises:
+        SettingError: The pieces that training takes of them are not all equally long.
+    """
+    longest = seconds_to_samples(cfg.audio.piece_seconds, clips.sampling_rate)
+    is_whole = isinstance(clips, Clips) and int(clips.lengths.min()) >= longest
+    is_varied = cfg.audio.min_seconds is not None or cfg.augment.speed_range is not None
+    if is_varied or not (is_whole or cfg.audio.repeat_short):
+        raise SettingError(
+            f"Training pieces of {cfg.model.model} have to be equally long where the model is"
+            " sharded, since padding changes what this model makes of a clip. Give"
+            f" --repeat-short, or a --max-seconds below {cfg.audio.piece_seconds:g}, without"
+            " --min-seconds and --speed-range; or launch with DDP"
+            " (examples/multi_gpu/ddp.yaml)."
         )

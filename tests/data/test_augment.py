@@ -73,9 +73,9 @@ def list_batches(
     order = TrainingOrder(len(clips), shape or StepShape(4, 1, 1), rank=rank, seed=3)
     augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
     loader = make_training_loader(clips, pad_waves, AudioConfig(), order, workers, augmenter)
-    batches = list(loader)
+    passes = list(loader)
     order.epoch = 1
-    return batches + list(loader)
+    return [batch for one in passes + list(loader) for batch in one]
 
 
 def read_clips(batches: list[Batch]) -> dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]]:

@@ -125,7 +125,7 @@ def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> Non
         order = StreamOrder(shards, shape, rank=0, seed=0, buffer=4, spool=spool)
         order.epoch = epoch
         batches = [make_batch(n, (n, Fault(f"c{n}", "empty"))) for n in (5, 2)]
-        steps = order.group_steps(batches + [make_batch(0)] * 6)
+        steps = order.group_steps([[batch] for batch in batches + [make_batch(0)] * 6])
         assert len(list(steps)) == 8
     assert read_faults(tmp_path / "s") == {"c2": "empty", "c5": "empty"}
     assert read_faults(tmp_path / "none") == {}

@@ -42,11 +42,14 @@ def record(cfg: RunConfig, pause_at: int | None = None) -> tuple[Heard, dict[str
     def listen(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         for number, step in enumerate(group_steps(batches), run.position.step + 1):
             for batch in step:
-                inputs = [batch.inputs[name] for name in sorted(batch.inputs)]
+                mask = batch.inputs.get("attention_mask")
+                names = sorted(batch.inputs.keys() - {"attention_mask"})
                 for row in torch.nonzero(batch.weights).flatten().tolist():
                     key = (run.order.epoch, int(batch.numbers[row]))
                     assert key not in heard
-                    heard[key] = (*(part[row].clone() for part in inputs), batch.labels[row])
+                    end = None if mask is None else int(mask[row].sum())  # padding is not heard
+                    inputs = (batch.inputs[name][row, :end].clone() for name in names)
+                    heard[key] = (*inputs, batch.labels[row])
             if number == pause_at:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield step
