@@ -57,7 +57,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         source = data.load_source(cfg.data)
         data.warn_if_heard(source, cfg.model)
         labels = data.read_labels(source.splits, cfg.data)
-        cfg = training.settle_task(cfg, labels)
+        cfg = training.settle_task(cfg, source, labels)
         pool = data.pool_clips(source, labels, cfg.data)
         splits = data.make_splits(pool, cfg.data)
         cfg, rate = model.read_hearing(cfg)

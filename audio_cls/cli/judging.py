@@ -18,6 +18,10 @@ from audio_cls.errors import SettingError
 SETTINGS = (
     *("dataset", "dataset_config", "dataset_revision", "audio_column", "audio_root"),
     *(
+        "start_column",
+        "end_column",
+        "duration_column",
+        "label_level",
         "label_column",
         "group_column",
         "group_pattern",

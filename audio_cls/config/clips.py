@@ -207,6 +207,8 @@ class DataConfig(Section):
             "--deduplicate": self.deduplicate,
             "--min-clips-per-label": self.min_clips_per_label,
             "--max-train-samples": self.max_train_samples,
+            "--start-column": self.start_column,
+            "--label-level": self.label_level,
             "--label-columns": self.label_columns,
             "--label-pattern": self.label_pattern,
             "--keywords": self.keywords,

@@ -113,6 +113,15 @@ def _make_data() -> list[Requirement]:
             lambda v: not v["unknown_from"],
             "--unknown-from makes every other label a keyword; give one of the two",
         ),
+        Requirement("end_column", lambda v: v["start_column"] is not None, "add --start-column"),
+        Requirement(
+            "duration_column", lambda v: v["start_column"] is not None, "add --start-column"
+        ),
+        Requirement(
+            "duration_column",
+            lambda v: v["end_column"] is None,
+            "--end-column gives the end already; give one of the two",
+        ),
         Requirement(
             "merge_rare_into",
             lambda v: v["min_clips_per_label"] is not None,

@@ -40,9 +40,7 @@ def read_class_folders(folder: Path, clips: Sequence[Path], level: int | None) -
     paths = [path.relative_to(folder).parts for path in clips]
     depth = _count_shared_folders(paths)
     is_split = _has_split_folders([parts[depth:-1] for parts in paths])
-    if (
-        is_split and level is not None
-    ):  # the level may be that of folders that only look like splits
+    if is_split and level is not None:  # perhaps it is the level of these very folders
         is_split = any((_find_level(parts, level) or 0) > depth for parts in paths)
     rows: dict[str, list[tuple[str, ...]]] = {}
     num_outside = 0

@@ -16,6 +16,7 @@ from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.data.clips import Clips
+from audio_cls.data.segments import split_segment
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool
 
@@ -48,8 +49,7 @@ def read_file_rate(sound: dict[str, Any] | None) -> int:
         return 0
     held = sound.get("bytes")
     try:
-        return int(
-            soundfile.info(io.BytesIO(held) if held is not None else sound["path"]).samplerate
-        )
+        file = split_segment(str(sound["path"]))[0] if held is None else io.BytesIO(held)
+        return int(soundfile.info(file).samplerate)
     except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
         return 0

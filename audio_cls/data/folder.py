@@ -68,17 +68,18 @@ def read_folder(folder: Path, cfg: DataConfig) -> Found:
         return Found(_load_saved(folder), key)
     clips = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     if clips and cfg.label_level is not None:
-        return Found(read_class_folders(folder, clips, cfg.label_level), key)
-    tables = [path for path in files if path.suffix.lower() in ROW_SUFFIXES]
-    listed = read_path_tables(tables, folder, cfg) if tables else NO_TABLES
+        tables = read_class_folders(folder, clips, cfg.label_level)
+        return Found(tables, key, layout="folders")
+    lists = [path for path in files if path.suffix.lower() in ROW_SUFFIXES]
+    listed = read_path_tables(lists, folder, cfg) if lists else NO_TABLES
     _check_unused(folder, listed, files, 0 if cfg.label_pattern else len(clips))
     if listed.splits:
         more = content_key(folder, files, listed.key)
-        return Found(listed.splits, more, recordings=listed.recordings)
+        return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
     if clips:
         if cfg.label_pattern is not None and cfg.label_column is None:
-            return Found(read_clip_files(folder, clips), key)
-        return Found(read_class_folders(folder, clips, None), key)
+            return Found(read_clip_files(folder, clips), key, layout="folders")
+        return Found(read_class_folders(folder, clips, None), key, layout="folders")
     raise DatasetError(
         f"The folder '{folder}' holds neither tables ({list_names(TABLE_SUFFIXES)}) nor clips"
         f" ({list_names(AUDIO_SUFFIXES)}){listed.problem}. Point --dataset at the folder that"
@@ -145,7 +146,7 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
             f"'{path}' has no column of paths{listed.problem}. Name it by --audio-column."
         )
     more = content_key(path.parent, [path], listed.key)
-    return Found(listed.splits, more, recordings=listed.recordings)
+    return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
 
 
 def content_key(folder: Path, files: Iterable[Path], more: str = "") -> str:

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import yaml
 from datasets import Dataset, concatenate_datasets
@@ -47,6 +48,7 @@ class Found:
     license: str | None = None
     key: str | None = None  # what the clips depend on, where that is more than revision and config
     recordings: str | None = None  # the column that names the recordings that clips are cut from
+    layout: Literal["sound", "paths", "folders"] = "sound"  # tables with sound or paths, or folders
 
 
 def holds_sound(name: str) -> bool:

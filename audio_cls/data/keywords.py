@@ -30,8 +30,8 @@ from audio_cls.data.silence import (
     cut_recordings,
     list_recordings,
     make_silence,
-    measure_seconds,
 )
+from audio_cls.data.sound import measure_seconds
 from audio_cls.data.vocabulary import check_known
 from audio_cls.errors import DatasetError, list_names
 
@@ -179,7 +179,7 @@ def _find_recordings(
         if own and own[0] in (cfg.silence_from, *SILENCE_LABELS):
             cell = undecoded[row][audio_column] or {}
             one = Recording(str(ids[row]), cell.get("bytes"), cell.get("path"))
-            if measure_seconds(one) > LONG * cfg.silence_seconds:
+            if measure_seconds(one.bytes_, one.path) > LONG * cfg.silence_seconds:
                 found[row] = one
     return found
 

@@ -34,7 +34,7 @@ def is_label_file(file: Path) -> bool:
     """Tell whether a text file is a label track of Audacity, or a selection table without paths."""
     if file.suffix.lower() != TEXT_SUFFIX:
         return False
-    lines = split_lines(read_head(file))[:2]
+    lines = [line for line in split_lines(read_head(file)) if not line.startswith("\\")][:2]
     if lines and RAVEN_BEGIN in lines[0].split("\t"):
         return not any(map(is_path, lines[-1].split("\t")))
     return bool(lines) and all(map(_AUDACITY.fullmatch, lines))

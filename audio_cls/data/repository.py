@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,8 @@ def read_repository(dataset: str, cfg: DataConfig) -> Found:
         splits, config = _read_converted(dataset, copy, cfg)
         return Found(splits, copy.sha, config, license_id)
     if suffixes & set(AUDIO_SUFFIXES) and not any(map(holds_sound, files)):
-        splits = read_folder(_download_clips(dataset, info.sha), cfg).splits
-        return Found(splits, info.sha, None, license_id)
+        found = read_folder(_download_clips(dataset, info.sha), cfg)
+        return replace(found, revision=info.sha, config=None, license=license_id)
     return Found(_load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id)
 
 

@@ -54,12 +54,17 @@ def find_segment_columns(columns: Sequence[str], cfg: DataConfig) -> SegmentColu
     """Return the columns of start and end, or duration: the named ones, else by usual names.
 
     Raises:
-        DatasetError: A named column is not there.
+        DatasetError: A named column is not there, or only that of the start is named.
     """
     if cfg.start_column == WHOLE_FILES:
         return None
     if cfg.start_column is not None:
         named = [cfg.start_column, cfg.end_column or cfg.duration_column]
+        if named[1] is None:
+            raise DatasetError(
+                "--start-column needs --end-column or --duration-column; --start-column none uses"
+                " files whole."
+            )
         missing = [name for name in named if name is not None and name not in columns]
         if missing:
             raise DatasetError(

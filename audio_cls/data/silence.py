@@ -8,7 +8,6 @@ as recordings of a minute or more; a piece of one is a clip like any other, with
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,16 +111,6 @@ def write_wav(wave: Wave, sampling_rate: Hertz) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.clip(wave, -1, 1), sampling_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
-
-
-def measure_seconds(recording: Recording) -> Seconds:
-    """Return how long a recording is by its header; 0 where that cannot be read."""
-    held = recording.bytes_
-    try:
-        info = soundfile.info(io.BytesIO(held) if held is not None else str(recording.path))
-    except (soundfile.SoundFileError, RuntimeError, OSError):
-        return 0.0
-    return float(info.duration) if math.isfinite(info.duration) else 0.0
 
 
 def _cut_piece(name: str, sound: Sound, start: Seconds, seconds: Seconds) -> SilencePiece:

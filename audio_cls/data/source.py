@@ -7,6 +7,7 @@ torchcodec is needed. folder.py reads this disk, repository.py the Hub, remote.p
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,6 +30,7 @@ from audio_cls.data.label_columns import add_fields, add_label_column
 from audio_cls.data.memory import release_pages
 from audio_cls.data.remote import HubPlace, is_remote, parse_hub_place, read_hub_place, read_url
 from audio_cls.data.repository import read_repository
+from audio_cls.data.segment_columns import WHOLE_FILES
 from audio_cls.data.shards import Shards
 from audio_cls.data.streamed import read_streamed
 from audio_cls.demo_data import locate_builtin
@@ -65,6 +67,7 @@ def load_source(cfg: DataConfig) -> Source:
     if not cfg.dataset:
         raise DatasetError(NO_DATASET)
     name, is_local, found, shards = _find(cfg.dataset, cfg)
+    _check_layout(name, found, cfg)
     column = find_audio_column(next(iter(found.splits.values())).features, cfg.audio_column)
     undecoded = Audio(decode=False)
     tables = encode_arrays(found.splits, column, is_streamed=shards is not None)
@@ -88,6 +91,20 @@ def load_source(cfg: DataConfig) -> Source:
         shards=shards,
         recordings=found.recordings,
     )
+
+
+def _check_layout(name: str, found: Found, cfg: DataConfig) -> None:
+    """Refuse settings that are for another kind of data set, and would have no effect."""
+    if cfg.label_level is not None and found.layout != "folders":
+        raise DatasetError(
+            f"--label-level has no effect: the labels of '{name}' are in a table, not in folders."
+            " Leave it out, or give the folder of the clips by --dataset."
+        )
+    if cfg.start_column not in (None, WHOLE_FILES) and found.layout != "paths":
+        raise DatasetError(
+            f"--start-column cuts segments of files that a table lists, and '{name}' is no such"
+            " table. Leave it out, or write a CSV with the columns path, start, end and label."
+        )
 
 
 def _find(dataset: str, cfg: DataConfig) -> tuple[str, bool, Found, Shards | None]:
@@ -131,13 +148,42 @@ def locate_folder(dataset: str) -> Path | None:
     folder = locate_builtin(dataset) or Path(dataset).expanduser()
     if folder.exists():
         return folder
-    is_path = dataset.startswith((".", "/", "~")) or dataset.count("/") > 1
-    if is_path or dataset.lower().endswith(TABLE_SUFFIXES):
+    is_path = is_windows_path(dataset) or dataset.startswith((".", "/", "~"))
+    if is_path or dataset.count("/") > 1 or dataset.lower().endswith(TABLE_SUFFIXES):
         raise DatasetError(
             f"There is no folder or file '{dataset}'. Give one that exists, or a Hub id"
             " (owner/name)."
         )
     return None
+
+
+def is_windows_path(dataset: str) -> bool:
+    r"""Tell whether an id has a drive or backslashes, which no id of the Hub has.
+
+    >>> is_windows_path(r"D:\clips"), is_windows_path("D:/clips"), is_windows_path("owner/set")
+    (True, True, False)
+    """
+    return "\\" in dataset or re.match(r"[A-Za-z]:(?:/|$)", dataset) is not None
+
+
+def name_source(dataset: str) -> str:
+    r"""Return a short name of a data set: of an id, a path here or on Windows, or an address.
+
+    >>> name_source("owner/set"), name_source(r"D:\sound\emodb.csv"), name_source("builtin:demo")
+    ('set', 'emodb', 'demo')
+    """
+    if is_remote(dataset):
+        dataset = re.split(r"[?#]", dataset)[0]
+    elif re.fullmatch(r"[./\\]*", dataset):
+        dataset = str(Path(dataset).resolve())
+    name = read_base_name(dataset)
+    suffix = next((end for end in TABLE_SUFFIXES if name.lower().endswith(end)), "")
+    return name[: len(name) - len(suffix)] or name
+
+
+def read_base_name(place: str) -> str:
+    """Return what follows the last slash, backslash or colon."""
+    return re.split(r"[/\\:]", place.rstrip("/\\"))[-1]
 
 
 def find_audio_column(features: dict[str, Any], wanted: str | None) -> str:

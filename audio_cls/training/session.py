@@ -24,7 +24,8 @@ from audio_cls.data.buckets import Buckets
 from audio_cls.data.draws import Dealing
 from audio_cls.data.feed import Seat, make_feed
 from audio_cls.data.labels import Labels
-from audio_cls.data.source import Source
+from audio_cls.data.recordings import group_segments
+from audio_cls.data.source import Source, name_source, read_base_name
 from audio_cls.data.stream import StreamClips
 from audio_cls.data.windows import seconds_to_samples
 from audio_cls.demo_data import BUILTIN
@@ -63,11 +64,13 @@ LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "hug
 
 
 def choose_run_path(cfg: RunConfig) -> Path:
-    """Return `--output-dir`, else runs/DATASET-MODEL by their base names."""
+    """Return `--output-dir`, else runs/DATASET-MODEL by their base names.
+
+    A table counts without its suffix, and `.` or `..` as the folder that it is.
+    """
     if cfg.train.output_dir:
         return Path(cfg.train.output_dir).expanduser()
-    parts = [str(cfg.data.dataset), cfg.model.model]
-    names = [re.split(r"[/:]", part.rstrip("/"))[-1] for part in parts]
+    names = [name_source(str(cfg.data.dataset)), read_base_name(cfg.model.model)]
     return Path("runs") / "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names)
 
 
@@ -94,13 +97,16 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
     return RunFolder(path), adopt_revisions(cfg, path)
 
 
-def settle_task(cfg: RunConfig, labels: Labels) -> RunConfig:
-    """Return the settings with what 'auto' means for these labels: problem type and metric."""
+def settle_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
+    """Return the settings with what 'auto' means for these labels: problem type and metric.
+
+    Segments of recordings are grouped by them, see `group_segments`.
+    """
     kind: Literal["multi-label", "single-label"]
     kind = "multi-label" if labels.is_multilabel else "single-label"
     return dataclasses.replace(
         cfg,
-        data=dataclasses.replace(cfg.data, problem_type=kind),
+        data=dataclasses.replace(group_segments(source, labels, cfg.data), problem_type=kind),
         eval=cfg.eval.choose_metric(is_multilabel=labels.is_multilabel),
     )
 

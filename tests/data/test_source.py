@@ -11,7 +11,7 @@ from hub_server import HubServer
 
 from audio_cls.config import DataConfig
 from audio_cls.data.remote import HubPlace, parse_hub_place
-from audio_cls.data.source import find_audio_column, load_source
+from audio_cls.data.source import find_audio_column, load_source, name_source
 from audio_cls.errors import AudioClsError, DatasetError
 
 FILE = make_parquet({"audio": make_sounds(4), "label": ["x", "y", "x", "y"]})
@@ -131,3 +131,32 @@ def test_a_table_of_any_server_is_fetched(data_hub: HubServer, tmp_path: Path) -
         load(f"{base}/missing.parquet")
     with pytest.raises(DatasetError, match="is no table"):
         load(f"{base}/all.zip")
+
+
+@pytest.mark.parametrize(
+    "name", [r"D:\clips", "D:/clips", r"\\server\share\clips", r"clips\train", "C:", r"..\x"]
+)
+def test_a_path_of_windows_is_not_asked_of_the_hub(name: str) -> None:
+    with pytest.raises(DatasetError, match="no folder or file"):
+        load(name)
+    with pytest.raises(DatasetError, match="no folder or file"):
+        load(name, streaming=True)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [
+        ("owner/set", "set"),
+        ("data/emodb.csv", "emodb"),
+        ("data/set.v2/", "set.v2"),
+        (r"D:\sound\emodb.CSV", "emodb"),
+        (r"\\server\share\clips" + "\\", "clips"),
+        ("builtin:tiny_speech", "tiny_speech"),
+        ("https://host/a/x.parquet?signature=s/3", "x"),
+        ("hf://datasets/owner/set/en", "en"),
+        (".", Path.cwd().name),
+        ("./../", Path.cwd().parent.name),
+    ],
+)
+def test_a_data_set_has_a_short_name(dataset: str, name: str) -> None:
+    assert name_source(dataset) == name
