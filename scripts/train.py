@@ -29,17 +29,19 @@ def main(cfg: RunConfig) -> None:
     from audio_cls import evaluation, training
 
     runs = training.plan_runs(cfg)  # one, unless --seeds, --folds or --sweep ask for more
-    if cfg.train.dry_run:
-        with training.rehearse(runs[0]) as rehearsal:
-            announce(training.estimate_run(runs, train_classifier(rehearsal)))
-        return training.leave_processes()
-    for run in training.list_unfinished(runs):
-        train_classifier(run)
-    if len(runs) > 1 and training.is_main_process():
-        folders = [training.choose_run_path(run) for run in runs]
-        cases = training.describe_cases(cfg, runs)
-        evaluation.report_runs(folders, cases, cfg.eval, folders[0].parent)
-    training.leave_processes()
+    with training.end_with_launcher():
+        if cfg.train.dry_run:
+            with training.rehearse(runs[0]) as rehearsal:
+                announce(training.estimate_run(runs, train_classifier(rehearsal)))
+            return training.leave_processes()
+        for run in training.list_unfinished(runs):
+            with training.explain_run_disk(run):
+                train_classifier(run)
+        if len(runs) > 1 and training.is_main_process():
+            folders = [training.choose_run_path(run) for run in runs]
+            cases = training.describe_cases(cfg, runs)
+            evaluation.report_runs(folders, cases, cfg.eval, folders[0].parent)
+        training.leave_processes()
 
 
 def train_classifier(cfg: RunConfig) -> Path:
@@ -75,7 +77,7 @@ def train_classifier(cfg: RunConfig) -> Path:
     scorer = evaluation.make_scorer(heard.backbone, cfg, accelerator)
     judge = evaluation.make_judge(scorer, heard.validation, cfg.eval)
     run = training.set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
-    prepare_seconds = clock.lap()
+    run.progress.prepare_seconds = clock.lap()
     with publishing.follow_training(run, repo_id):
         training.train(run)
     clock.lap()
@@ -103,7 +105,7 @@ def train_classifier(cfg: RunConfig) -> Path:
             "validation": evaluation.report_best(run.position, len(clips.validation)),
             "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
             "calibration": evaluation.report_calibration(scores, decision, is_applied=False),
-            "timing": training.describe_timing(run, prepare_seconds, judged_seconds),
+            "timing": training.describe_timing(run, judged_seconds),
             "bad_audio": {"skipped": len(clips.read_bad(folder.path))},
             "samples": publishing.save_samples(
                 folder.path, clips.test, labels.names, source.license
@@ -119,7 +121,7 @@ def train_classifier(cfg: RunConfig) -> Path:
         publishing.write_card(folder.path, repo_id)
         publishing.write_eval_results(folder.path)
         publishing.publish_run(folder.path, cfg, repo_id)
-    run.progress.close()
+    training.close_run(run)
     return folder.path
 
 

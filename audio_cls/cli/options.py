@@ -33,6 +33,7 @@ from audio_cls.config import (
 from audio_cls.errors import AudioClsError, Paused, hide_tokens
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
+EXIT_PAUSED = 3  # a signal stopped the run after its state was saved
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 
 logger = logging.getLogger("audio_cls")
@@ -215,7 +216,11 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
 
 
 class one_line_errors:
-    """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through."""
+    """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through.
+
+    A pause that was asked for leaves with exit code 3: it is no error, but the run is not done, and
+    `train && publish` must not go on.
+    """
 
     def __enter__(self) -> None:
         """Set the project's messages up: plain lines on standard error."""
@@ -226,10 +231,11 @@ class one_line_errors:
             logger.setLevel(logging.INFO)
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
-        """Turn the user's mistake into its line; a pause that was asked for is no mistake."""
+        """Turn the user's mistake into its line."""
         if isinstance(error, Paused):
-            click.echo(str(error), err=True)
-            raise SystemExit(0) from None
+            if _is_first_process():
+                click.echo(str(error), err=True)
+            raise SystemExit(EXIT_PAUSED) from None
         if isinstance(error, AudioClsError):
             _show_error(str(error))
             raise SystemExit(2) from None

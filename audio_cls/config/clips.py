@@ -162,7 +162,9 @@ class DataConfig(Section):
         " gtzan-fault-filtered.",
     )
     split_files_sha256: str | None = setting(
-        None, "The lists' sha256; the run stops when --split-files has other ids."
+        None,
+        "The lists' sha256; the run stops when --split-files has other ids.",
+        affects_training=False,
     )
     deduplicate: bool = setting(
         default=False,
@@ -175,7 +177,11 @@ class DataConfig(Section):
         None, "Use at most this many clips of validation and of test.", minimum=1
     )
     max_bad_share: float = setting(
-        0.1, "Stop when more than this share of the clips cannot be read.", minimum=0, maximum=1
+        0.1,
+        "Stop when more than this share of the clips cannot be read.",
+        minimum=0,
+        maximum=1,
+        affects_training=False,
     )
     bad_audio: Literal["skip", "fail"] = setting(
         "skip", "Set clips aside that cannot be used (see bad_audio.csv), or stop at the first."

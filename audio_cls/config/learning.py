@@ -165,10 +165,16 @@ class TrainConfig(Section):
         None, "Stop after this many optimizer steps; beats --epochs.", minimum=1
     )
     max_train_minutes: float | None = setting(
-        None, "Stop training after this many minutes and judge what there is.", above=0
+        None,
+        "Stop training after this many minutes and judge what there is.",
+        above=0,
+        affects_training=False,
     )
     early_stopping_patience: int | None = setting(
-        None, "Stop after this many evaluations without a better one.", minimum=1
+        None,
+        "Stop after this many evaluations without a better one.",
+        minimum=1,
+        affects_training=False,
     )
     batch_size: CountOrAuto = setting(
         8,
@@ -210,32 +216,47 @@ class TrainConfig(Section):
         None,
         "Processes that load batches; default: 0 on a CPU, up to 4 beside an accelerator.",
         minimum=0,
+        affects_training=False,
     )
     prefix_cache_gb: float | None = setting(
         None,
         "Most disk, in GB, for what frozen parts make of clips; 0: none; default: a quarter of"
         " what is free.",
         minimum=0,
+        affects_training=False,
     )
-    output_dir: str | None = setting(None, "Run folder; default: runs/DATASET-MODEL.")
-    overwrite: bool = setting(default=False, meaning="Replace the run that --output-dir holds.")
+    output_dir: str | None = setting(
+        None, "Run folder; default: runs/DATASET-MODEL.", affects_training=False
+    )
+    overwrite: bool = setting(
+        default=False, meaning="Replace the run that --output-dir holds.", affects_training=False
+    )
     resume: str = setting(
         "never",
         "'auto' goes on from the run folder's last checkpoint, 'never', or a checkpoint folder.",
+        affects_training=False,
     )
     dry_run: bool = setting(
         default=False,
         meaning="Only rehearse with a few clips, and tell the time, memory and disk of the run.",
+        affects_training=False,
     )
     save_every_steps: int | None = setting(
-        None, "Steps between checkpoints to resume from; default: one an epoch.", minimum=1
+        None,
+        "Steps between checkpoints to resume from; default: one an epoch.",
+        minimum=1,
+        affects_training=False,
     )
-    keep_checkpoints: int = setting(1, "Newest checkpoints to keep.", minimum=1)
+    keep_checkpoints: int = setting(
+        1, "Newest checkpoints to keep.", minimum=1, affects_training=False
+    )
     log: Literal["text", "json", "quiet"] = setting(
-        "text", "Settings, bar and a line an epoch; a JSON line an epoch; or warnings only."
+        "text",
+        "Settings, bar and a line an epoch; a JSON line an epoch; or warnings only.",
+        affects_training=False,
     )
     report_to: tuple[str, ...] = setting(
-        (), "Trackers, comma-separated: tensorboard, trackio, wandb ..."
+        (), "Trackers, comma-separated: tensorboard, trackio, wandb ...", affects_training=False
     )
     measure_energy: bool = setting(
         default=False,

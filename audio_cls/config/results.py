@@ -30,7 +30,10 @@ class EvalConfig(Section):
         " log_loss, ece, eer, hamming_loss and loss, else largest.",
     )
     eval_batch_size: int = setting(
-        16, "Clips or windows per process and forward pass in evaluation.", minimum=1
+        16,
+        "Clips or windows per process and forward pass in evaluation.",
+        minimum=1,
+        affects_training=False,
     )
 
     @property
@@ -74,36 +77,56 @@ class EvalConfig(Section):
 class HubConfig(Section):
     """Where the result is published."""
 
-    push_to_hub: bool = setting(default=False, meaning="Publish the finished run on the Hub.")
-    hub_repo_id: str | None = setting(
-        None, "Repository to publish to; default: your name and the run folder's."
+    push_to_hub: bool = setting(
+        default=False, meaning="Publish the finished run on the Hub.", affects_training=False
     )
-    private: bool = setting(default=False, meaning="Make a new repository private.")
+    hub_repo_id: str | None = setting(
+        None,
+        "Repository to publish to; default: your name and the run folder's.",
+        affects_training=False,
+    )
+    private: bool = setting(
+        default=False, meaning="Make a new repository private.", affects_training=False
+    )
     hub_strategy: Literal["end", "every-save", "best"] = setting(
         "end",
         "Publish when all is done, or also the best model so far: at every checkpoint, or whenever"
         " it got better.",
+        affects_training=False,
     )
     create_pr: bool = setting(
-        default=False, meaning="Send the run as a pull request to a repository that exists."
+        default=False,
+        meaning="Send the run as a pull request to a repository that exists.",
+        affects_training=False,
     )
     publish_names: Literal["clips", "all", "none"] = setting(
         "clips",
         "Names of the data that are published: clips (others can repeat the split and check the"
         " predictions; clips whose names hold those of their groups are numbered), all (groups such"
         " as speakers too), or none (all are numbered).",
+        affects_training=False,
     )
     push_logs: bool = setting(
-        default=False, meaning="Publish the curves of --report-to tensorboard too, under runs/."
+        default=False,
+        meaning="Publish the curves of --report-to tensorboard too, under runs/.",
+        affects_training=False,
     )
-    license: str | None = setting(None, "Licence id for the card; default: the base model's.")
+    license: str | None = setting(
+        None, "Licence id for the card; default: the base model's.", affects_training=False
+    )
     task_id: str | None = setting(
-        None, "Task of the data set's leaderboard; default: the configuration, else 'default'."
+        None,
+        "Task of the data set's leaderboard; default: the configuration, else 'default'.",
+        affects_training=False,
     )
     eval_notes: str | None = setting(
-        None, "Notes for the leaderboard's entry; default: metric, clips and interval."
+        None,
+        "Notes for the leaderboard's entry; default: metric, clips and interval.",
+        affects_training=False,
     )
-    limits: str | None = setting(None, "A sentence for the card on what this model cannot do.")
+    limits: str | None = setting(
+        None, "A sentence for the card on what this model cannot do.", affects_training=False
+    )
 
     def __post_init__(self) -> None:
         """Check that a pull request is sent once."""

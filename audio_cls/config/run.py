@@ -172,6 +172,7 @@ class Setting:
     default: Any
     meaning: str
     allowed: str  # the range in words, empty when any value goes
+    affects_training: bool  # whether a run that is resumed must keep it
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -198,4 +199,5 @@ def iterate_settings(*sections: str) -> Iterator[Setting]:
                 spec.default,
                 spec.metadata["meaning"],
                 describe_range(spec.metadata),
+                spec.metadata["affects_training"],
             )

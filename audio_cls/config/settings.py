@@ -22,6 +22,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     above: float | None = None,
+    affects_training: bool = True,
 ) -> Any:  # noqa: ANN401 (dataclasses.field has no narrower type)
     """Declare one setting: its default, one sentence with the unit, and its range.
 
@@ -31,11 +32,19 @@ def setting(
         minimum: Smallest allowed value.
         maximum: Largest allowed value.
         above: Allowed values are strictly larger than this.
+        affects_training: Whether another value can give other weights or another test result; a
+            run that is resumed may change the settings that cannot.
 
     Returns:
         A dataclass field that carries all of it as metadata.
     """
-    metadata = {"meaning": meaning, "minimum": minimum, "maximum": maximum, "above": above}
+    metadata = {
+        "meaning": meaning,
+        "minimum": minimum,
+        "maximum": maximum,
+        "above": above,
+        "affects_training": affects_training,
+    }
     return field(default=default, metadata=metadata)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from safetensors import SafetensorError
 
@@ -31,17 +32,18 @@ class Folder(Protocol):
 
 def flush_to_disk(folder: Path) -> None:
     """Force a folder and its files out of the system's cache, so that they survive a power cut."""
-    for path in [*(entry for entry in folder.rglob("*") if entry.is_file()), folder]:
-        handle = os.open(path, os.O_RDONLY)
+    files = [entry for entry in folder.rglob("*") if entry.is_file()]
+    is_windows = sys.platform == "win32"  # which opens no folders, and flushes what it may write to
+    for path in files if is_windows else [*files, folder]:
+        handle = os.open(path, os.O_RDWR if is_windows else os.O_RDONLY)
         os.fsync(handle)
         os.close(handle)
 
 
 def replace_file(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old or the new one, never a half."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)
+    with open_replaced(path) as file:
+        file.write(text)
 
 
 def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
@@ -59,6 +61,38 @@ def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
             file.replace(folder / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def link_files(source: Path, target: Path) -> None:
+    """Give the files of a folder to another folder too, by hard links or else by copies.
+
+    Files of the same names are replaced, each at once. Who changes such a file later must replace
+    it, too: written in place, it would change in both folders.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(path for path in source.iterdir() if path.is_file()):
+        partial = target / f".{file.name}.partial"
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(file, partial)
+        except OSError:  # another disk, or a file system without hard links
+            shutil.copy2(file, partial)
+        partial.replace(target / file.name)
+
+
+@contextmanager
+def open_replaced(path: Path) -> Iterator[TextIO]:
+    """Open a text file to be written anew; readers see the old one until the block has ended well.
+
+    Line ends are kept as they are written, as the module csv wants it.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -85,8 +119,9 @@ def explain_disk(folder: Folder) -> Iterator[None]:
             raise
         found = folder.find_checkpoints()
         last = f"checkpoints/{found[-1].name} is whole" if found else "there is no checkpoint yet"
+        where = str(getattr(error, "filename", None) or folder.path)
         raise RunFolderError(
-            f"The disk of '{folder.path}' is full ({' '.join(str(error).split())[:160]}); {last}."
-            " Make room, then go on: the same command with --resume auto --output-dir"
+            f"The disk of '{where}' is full ({' '.join(str(error).split())[:160]}); {last}."
+            " Free some space, then go on: the same command with --resume auto --output-dir"
             f" {folder.path}"
         ) from error

@@ -1,7 +1,6 @@
 """Room 3: batches teach the classifier."""
 
 from audio_cls.training.accelerator import (
-    describe_hardware,
     is_main_process,
     leave_processes,
     ready_cpu,
@@ -9,18 +8,22 @@ from audio_cls.training.accelerator import (
 )
 from audio_cls.training.ahead import hear_ahead
 from audio_cls.training.batch import fit_batch
+from audio_cls.training.brakes import end_with_launcher
+from audio_cls.training.describe import describe_timing
+from audio_cls.training.hardware import describe_hardware
 from audio_cls.training.loop import train
 from audio_cls.training.plan import describe_cases, list_unfinished, plan_runs
 from audio_cls.training.rehearsal import estimate_run, rehearse
 from audio_cls.training.session import (
     Clock,
     choose_run_path,
+    close_run,
     count_parameters,
     describe_command,
     describe_date,
     describe_model,
-    describe_timing,
     describe_versions,
+    explain_run_disk,
     open_run,
     pin_revisions,
     save_settings,
@@ -31,6 +34,7 @@ from audio_cls.training.session import (
 __all__ = [
     "Clock",
     "choose_run_path",
+    "close_run",
     "count_parameters",
     "describe_cases",
     "describe_command",
@@ -39,7 +43,9 @@ __all__ = [
     "describe_model",
     "describe_timing",
     "describe_versions",
+    "end_with_launcher",
     "estimate_run",
+    "explain_run_disk",
     "fit_batch",
     "hear_ahead",
     "is_main_process",

@@ -12,20 +12,21 @@ import gc
 import logging
 import os
 import random
-import resource
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, filter_trackers, get_available_trackers
 from accelerate.utils import (
     DistributedType,
     GradientAccumulationPlugin,
+    InitProcessGroupKwargs,
     broadcast,
     find_executable_batch_size,
     gather_object,
@@ -40,6 +41,9 @@ from audio_cls.errors import SettingError, list_names, suggest_name
 __all__ = ["Accelerator", "choose_num_workers", "gather_rows", "start_accelerator"]
 
 MOST_WORKERS = 4  # loader processes beside an accelerator, unless --num-workers says otherwise
+
+# How long processes wait for another: it may prepare clips or publish. One that ends ends them all.
+PROCESS_TIMEOUT = timedelta(hours=24)
 
 ONE_THREAD_BELOW = 1_000_000  # parameters
 
@@ -61,12 +65,17 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not has_accelerator():
         logger.warning("FSDP needs accelerators: on CPUs every process has the whole model (DDP).")
     precision = choose_precision(cfg.mixed_precision)
+    if not is_deepspeed():  # an earlier run of this process may have had another number format
+        AcceleratorState._reset_state()
     try:
         accelerator = Accelerator(
             cpu=not has_accelerator(),  # without it, processes on CPUs would not find each other
             mixed_precision=precision,
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+            kwargs_handlers=[
+                DistributedDataParallelKwargs(find_unused_parameters=True),
+                InitProcessGroupKwargs(timeout=PROCESS_TIMEOUT),
+            ],
         )
     except (ValueError, ImportError) as error:
         raise SettingError(f"Accelerate cannot start with these settings: {error}") from error
@@ -124,6 +133,24 @@ def choose_precision(wanted: str) -> str | None:
     return wanted
 
 
+def check_precisions(wanted: Sequence[str]) -> None:
+    """Refuse several number formats in one process where the launcher has fixed it.
+
+    Raises:
+        SettingError: DeepSpeed takes the number format from the launcher's configuration.
+    """
+    if len(set(wanted)) > 1 and is_deepspeed():
+        raise SettingError(
+            f"--sweep of mixed_precision ({list_names(dict.fromkeys(wanted))}) is not possible with"
+            " DeepSpeed, which has one number format. Start a command for each."
+        )
+
+
+def is_deepspeed() -> bool:
+    """Tell whether the launcher asks for DeepSpeed."""
+    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
+
+
 def has_accelerator() -> bool:
     """Tell whether Accelerate will use something faster than the CPU."""
     return torch.accelerator.is_available() and os.environ.get("ACCELERATE_USE_CPU") != "true"
@@ -154,6 +181,11 @@ def ready_cpu(accelerator: Accelerator, num_parameters: int) -> None:
 def is_main_process() -> bool:
     """Tell whether this is the first of all processes."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def count_processes() -> int:
+    """Return the number of all processes, as the launcher says; needs no connection."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def wait_for_processes() -> None:
@@ -258,27 +290,3 @@ def is_fsdp(accelerator: Accelerator) -> bool:
 def copy_from_main(accelerator: Accelerator, value: torch.Tensor) -> None:
     """Overwrite a tensor by the first process's. Call on every process."""
     value.copy_(broadcast(value.to(accelerator.device, copy=True)))
-
-
-def describe_hardware(accelerator: Accelerator) -> dict[str, object]:
-    """Return the `hardware` part of results.json."""
-    device = accelerator.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {
-        "device": name,
-        "num_processes": accelerator.num_processes,
-        "num_threads": torch.get_num_threads(),
-        "mixed_precision": str(accelerator.mixed_precision),
-    }
-
-
-def read_peak_memory(accelerator: Accelerator) -> int:
-    """Return the most memory this process has held so far, in MB, on its device."""
-    if accelerator.device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(accelerator.device) / 1e6)
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux, where ru_maxrss begins at the peak of the starting program
-        own = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-        return int(int(own["VmHWM"].split()[0]) * 1024 / 1e6)
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)

@@ -1,32 +1,27 @@
-"""The run folder: its layout, who may write to it, checkpoints and exact resume.
+"""The run folder: its layout, checkpoints and exact resume.
 
 A checkpoint is written under a temporary name, flushed to disk and renamed, and renamed before it
 is removed: a folder called `step-N` is always whole. Order and crops are functions of (seed, step),
-so that beside Accelerate's state (weights, optimizer, scaler, random states) only `Position` has to
-be kept.
+so that next to Accelerate's state (weights, optimizer, scaler, random states) only `Position` and
+the best model so far have to be kept: a checkpoint needs no other file of its run.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from audio_cls.config import RunConfig
-from audio_cls.errors import RunFolderError, list_names
-from audio_cls.storage.files import flush_to_disk
+from audio_cls.errors import RunFolderError
+from audio_cls.storage.files import flush_to_disk, link_files, write_whole
+from audio_cls.storage.locks import FileLock
 from audio_cls.training.accelerator import Accelerator
-from audio_cls.training.settings import adopt_revisions, check_same_settings
+from audio_cls.training.times import Times
 
 POSITION_FILE = "position.json"
-OWN_FOLDERS = ("checkpoints", "splits", "figures", ".eval_results", "logs", "streamed")
-OWN_FILES = (
-    "config.json", "model.safetensors", "preprocessor_config.json", "README.md", "run_config.yaml",
-    "results.json", "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
-    "duplicates.csv", "near_duplicates.csv",
-)  # fmt: skip
+BEST_FOLDER = "best"  # of a checkpoint: the best model so far
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,10 @@ class Position:
     in_a_row: int = 0  # of them, without a good one between
     judged: int = 0  # step of the last evaluation
     loss_sum: float = 0.0  # of the steps since that evaluation, over all processes
+    num_steps: int = 0  # of the whole run, which the learning rate depends on
+    clips_per_step: int = 0  # over all processes
     seconds: float = field(default=0.0, compare=False)  # trained, over all starts
+    times: Times = field(default_factory=Times, compare=False)  # over all starts
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,12 @@ class RunFolder:
     """
 
     path: Path
+    lock: FileLock | None = field(default=None, compare=False)  # on the main process
+
+    def close(self) -> None:
+        """Let other processes write to the folder."""
+        if self.lock is not None:
+            self.lock.release(remove=True)
 
     @property
     def checkpoints(self) -> Path:
@@ -88,6 +92,12 @@ class RunFolder:
         """List the whole checkpoints, oldest first."""
         found = self.checkpoints.glob("step-*") if self.checkpoints.is_dir() else []
         return sorted(found, key=_read_step)
+
+    def save_model(self, write: Callable[[Path], None]) -> None:
+        """Let `write` save the best model so far, which the next checkpoints get too."""
+        best = self.checkpoints / f".{BEST_FOLDER}"
+        write_whole(best, write)
+        link_files(best, self.path)
 
     def save_checkpoint(self, accelerator: Accelerator, position: Position, keep: int) -> None:
         """Write `checkpoints/step-N`, then drop what is not to be kept. Call on every process.
@@ -101,6 +111,7 @@ class RunFolder:
               model.safetensors optimizer.bin scaler.pt   as accelerate saves them
               random_states_R.pkl                         one a process
               position.json                               step, best evaluation so far
+              best/                                       the best model so far
         """
         target = self.checkpoints / f"step-{position.step}"
         partial = self.checkpoints / f".partial-{position.step}"
@@ -113,6 +124,8 @@ class RunFolder:
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
                 (partial / POSITION_FILE).write_text(json.dumps(asdict(position)), "utf-8")
+                if position.best is not None:
+                    link_files(self.checkpoints / f".{BEST_FOLDER}", partial / BEST_FOLDER)
                 flush_to_disk(partial)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
@@ -137,15 +150,30 @@ class RunFolder:
             shutil.rmtree(rest, ignore_errors=True)
 
     def restore(self, accelerator: Accelerator, checkpoint: Path) -> Position:
-        """Load weights, optimizer and random states in place; call on every process.
+        """Load weights, optimizer and random states in place, and the best model into the folder.
+
+        Call on every process.
 
         Returns:
             Where the checkpoint's run stood.
+
+        Raises:
+            RunFolderError: The checkpoint has no best model though there was one.
         """
         accelerator.load_state(str(checkpoint))
         kept = json.loads((checkpoint / POSITION_FILE).read_text("utf-8"))
         best = Best(**kept["best"]) if kept["best"] else None
-        return Position(**{**kept, "best": best})
+        times = Times(**kept["times"])
+        if best is not None and not (checkpoint / BEST_FOLDER).is_dir():
+            raise RunFolderError(
+                f"'{checkpoint}' lacks its folder '{BEST_FOLDER}', the best model so far. Copy the"
+                " whole checkpoint, or resume from another one."
+            )
+        if best is not None and accelerator.is_main_process:
+            link_files(checkpoint / BEST_FOLDER, self.checkpoints / f".{BEST_FOLDER}")
+            link_files(checkpoint / BEST_FOLDER, self.path)
+        accelerator.wait_for_everyone()
+        return Position(**{**kept, "best": best, "times": times})
 
 
 def _read_step(checkpoint: Path) -> int:
@@ -160,99 +188,3 @@ def _remove(checkpoint: Path) -> None:
         shutil.rmtree(away, ignore_errors=True)
         checkpoint.rename(away)
         shutil.rmtree(away)
-
-
-def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
-    """Make the run folder ready to be written to. Main process only.
-
-    Raises:
-        RunFolderError: It holds another run or other files, cannot be written, or its settings are
-            not those of the run that is to go on.
-    """
-    folder = RunFolder(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise RunFolderError(
-            f"The run folder '{path}' cannot be written ({error.strerror})."
-            " Give another by --output-dir, or mend its permissions."
-        ) from error
-    check_run_folder(path, cfg)
-    if cfg.train.overwrite:
-        _clear(folder)
-    return folder
-
-
-def check_run_folder(path: Path, cfg: RunConfig) -> None:
-    """Refuse a folder that the run may not write to; nothing is written yet.
-
-    Raises:
-        RunFolderError: It holds another run or other files, or its settings are not those of the
-            run that is to go on.
-    """
-    if (path / "run_config.yaml").is_file():
-        if cfg.train.resume != "never":
-            check_same_settings(path / "run_config.yaml", adopt_revisions(cfg, path))
-        elif not cfg.train.overwrite:
-            raise RunFolderError(
-                f"'{path}' holds another run. Go on with it by --resume auto, replace it by"
-                " --overwrite, or choose another --output-dir."
-            )
-        return
-    others = [entry.name for entry in path.iterdir()] if path.is_dir() else []
-    if others:
-        raise RunFolderError(
-            f"'{path}' is not empty ({list_names(others)}) and not a run."
-            " Choose another --output-dir."
-        )
-
-
-def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
-    """Return the checkpoint that `--resume` names, or None to start anew.
-
-    Raises:
-        RunFolderError: It names a folder that is no checkpoint.
-    """
-    if resume == "never":
-        return None
-    if resume == "auto":
-        found = folder.find_checkpoints()
-        return found[-1] if found else None
-    path = Path(resume)
-    if not (path / POSITION_FILE).is_file():
-        choices = list_names(folder.find_checkpoints()) or "none yet"
-        raise RunFolderError(
-            f"'{resume}' is no checkpoint: this run has {choices}. Or: --resume auto"
-        )
-    return path
-
-
-def check_same_processes(checkpoint: Path | None, num_processes: int) -> None:
-    """Refuse to go on with a streamed run on another number of processes.
-
-    What a process hears of a stream depends on how many share it: clips would be heard twice or
-    never. Each process left its random state in the checkpoint.
-
-    Raises:
-        RunFolderError: The checkpoint was written by another number of processes.
-    """
-    if checkpoint is None:
-        return
-    before = len(list(checkpoint.glob("random_states_*.pkl")))
-    if before != num_processes:
-        raise RunFolderError(
-            f"'{checkpoint}' was written by {before} processes, and this run has {num_processes}: a"
-            f" streamed run can only go on with as many. Launch it with --num_processes {before},"
-            " or choose another --output-dir."
-        )
-
-
-def _clear(folder: RunFolder) -> None:
-    """Remove what a run writes, and nothing else."""
-    for name in OWN_FOLDERS:
-        shutil.rmtree(folder.path / name, ignore_errors=True)
-    for name in OWN_FILES:
-        (folder.path / name).unlink(missing_ok=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Mapping
+from importlib import metadata
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +20,7 @@ from audio_cls.training.accelerator import Accelerator, gather_rows
 
 SECONDS_BETWEEN = 15.0  # two readings of the meters
 PARTS = ("cpu_energy", "gpu_energy", "ram_energy")  # of CodeCarbon's record, kWh
+NUMBERS = ("energy_consumed", *PARTS, "emissions")  # kWh, kWh, kg CO2eq
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +40,10 @@ class EnergyMeter:
         check_meter(cfg)
         self.is_on = cfg.measure_energy
         self.country = read_country(cfg)
-        self.read: Any = None
+        self.num_machines = 0
+        self.latest = _Latest()
         is_reader = self.is_on and accelerator.is_local_main_process
-        self.tracker = _make_tracker(self.country) if is_reader else None
+        self.tracker = _make_tracker(self.country, self.latest) if is_reader else None
 
     def __enter__(self) -> EnergyMeter:
         """Begin."""
@@ -56,31 +60,62 @@ class EnergyMeter:
         """End, whatever happened."""
         if self.tracker is not None:
             self.tracker.stop()
-            self.read = getattr(self.tracker, "final_emissions_data", None)
 
-    def describe(self) -> dict[str, Any] | None:
-        """Return kWh, kg CO2eq and the grid's factor, summed over machines. Call on every process.
+    def read(self) -> dict[str, float]:
+        """Return kWh in all and by part and kg CO2eq of this start so far.
 
-        None when it was not measured.
+        Summed over machines; empty when it is not measured. Call on every process.
+        """
+        if not self.is_on:
+            return {}
+        if self.tracker is not None:
+            self.tracker.flush()  # nothing happens after the end
+        own = [vars(self.latest.data)] if self.latest.data is not None else []
+        rows = gather_rows([{name: float(row[name]) for name in NUMBERS} for row in own])
+        self.num_machines = len(rows)
+        return {name: sum(row[name] for row in rows) for name in NUMBERS}
+
+    def describe(self, total: Mapping[str, float]) -> dict[str, Any] | None:
+        """Return the `energy` part of results.json; None when it was not measured.
+
+        Args:
+            total: The sums of what `read` has returned at the end of each start.
         """
         if not self.is_on:
             return None
-        own = [self.read] if self.read is not None else []
-        rows = gather_rows([{**vars(one)} for one in own])
-        kwh = sum(row["energy_consumed"] for row in rows)
+        kwh, kg = total.get("energy_consumed", 0.0), total.get("emissions", 0.0)
         if kwh <= 0:
             logger.warning("The electricity could not be measured on this machine.")
             return None
-        kg = sum(row["emissions"] for row in rows)
         return {
             "kwh": round(kwh, 9),
-            **{name.replace("energy", "kwh"): round(_add(rows, name), 9) for name in PARTS},
+            **{name.replace("energy", "kwh"): round(total[name], 9) for name in PARTS},
             "kg_co2eq": round(kg, 9),
             "grid_kg_co2eq_per_kwh": round(kg / kwh, 5),
             "country": self.country,
-            "num_machines": len(rows),
-            "meter": f"CodeCarbon {rows[0]['codecarbon_version']}",
+            "num_machines": self.num_machines,
+            "meter": f"CodeCarbon {metadata.version('codecarbon')}",
         }
+
+
+class _Latest:
+    """Receives what CodeCarbon has measured since it began, at each reading; one of its outputs."""
+
+    def __init__(self) -> None:
+        self.data: Any = None
+
+    def out(self, total: Any, delta: Any) -> None:  # noqa: ANN401 (untyped upstream)
+        """Keep the sums."""
+        self.data = total
+
+    def live_out(self, total: Any, delta: Any) -> None:  # noqa: ANN401
+        """Do nothing."""
+
+    def task_out(self, data: Any, experiment_name: str) -> None:  # noqa: ANN401
+        """Do nothing."""
+
+    def exit(self) -> None:
+        """Do nothing."""
 
 
 def read_country(cfg: TrainConfig) -> str | None:
@@ -114,7 +149,7 @@ def check_meter(cfg: TrainConfig) -> None:
         )
 
 
-def _make_tracker(country: str | None) -> Any:  # noqa: ANN401 (untyped upstream)
+def _make_tracker(country: str | None, latest: _Latest) -> Any:  # noqa: ANN401 (untyped upstream)
     """Make CodeCarbon's offline tracker; what would go online or write a file is switched off.
 
     Several trackers are allowed because the lock against it takes over SIGTERM, which here saves
@@ -132,15 +167,10 @@ def _make_tracker(country: str | None) -> Any:  # noqa: ANN401 (untyped upstream
         electricitymaps_api_token="",  # not None, which would look for one in a configuration file
         emissions_endpoint=None,
         output_methods=[],
-        output_handlers=[],
+        output_handlers=[latest],
         force_carbon_intensity_g_co2e_kwh=None,
         tracking_mode="machine",
         allow_multiple_runs=True,
         measure_power_secs=SECONDS_BETWEEN,
         log_level="critical",
     )
-
-
-def _add(rows: list[dict[str, Any]], name: str) -> float:
-    """Sum one number over the machines."""
-    return float(sum(row[name] for row in rows))

@@ -14,7 +14,6 @@ from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.batches import Batch, TrainingOrder
 from audio_cls.data.memory import keep_freed_memory
 from audio_cls.errors import Paused
-from audio_cls.storage.files import explain_disk
 from audio_cls.training.accelerator import Accelerator, is_sharded
 from audio_cls.training.average import Average
 from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
@@ -83,7 +82,6 @@ def train(run: Training) -> None:
         run.brakes,
         run.meter,
         explain_memory(run.order.shape.batch_size, run.cfg.audio.piece_seconds),
-        explain_disk(run.folder),
     ):
         wish = GO
         while not is_over(run.position, run.num_steps, run.cfg.train) and wish == GO:
@@ -102,6 +100,7 @@ def train(run: Training) -> None:
                     save(run)
             evaluate(run)
             save(run)
+    run.progress.energy = run.meter.read()
 
 
 def is_over(position: Position, num_steps: int, cfg: TrainConfig) -> bool:
@@ -195,6 +194,8 @@ def save(run: Training) -> None:
     """Write a checkpoint to resume from. Call on every process."""
     run.guard.settle()
     run.position.loss_sum = run.progress.sum_losses()
+    run.progress.energy = run.meter.read()
+    run.position.times = run.progress.sum_times(is_training=True)
     run.folder.save_checkpoint(run.accelerator, run.position, run.cfg.train.keep_checkpoints)
     run.after_save()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,29 @@ import yaml
 
 from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.errors import SettingError, list_names, suggest_name
-from audio_cls.training.checkpoint import check_run_folder
+from audio_cls.training.accelerator import (
+    check_precisions,
+    check_trackers,
+    count_processes,
+    is_main_process,
+)
+from audio_cls.training.batch import count_passes
+from audio_cls.training.energy import check_meter
+from audio_cls.training.run_folder import check_run_folder, is_finished
 from audio_cls.training.session import choose_run_path
+from audio_cls.training.settings import SETTINGS_FILE
 
 NOT_SWEPT = {  # settings that say where to, how often or by what to choose, and all of the Hub
     "output_dir", "overwrite", "resume", "seeds", "sweep", "dry_run", "log", "report_to", "folds",
     "fold", "metric", "metric_goal",
 }  # fmt: skip
+# What says how long a run trains: a finished run goes on when one of them is another.
+LENGTH = ("epochs", "max_steps", "max_train_minutes", "early_stopping_patience")
 LONGEST_NAME = 80  # letters of a case's folder
 
 Case = dict[str, Any]  # setting name -> value
+
+logger = logging.getLogger(__name__)
 
 
 def plan_runs(cfg: RunConfig) -> list[RunConfig]:
@@ -44,6 +59,12 @@ def plan_runs(cfg: RunConfig) -> list[RunConfig]:
             f"{flag} is for one run, and --seeds, --folds or --sweep make several. Leave it out,"
             " and publish or resume one of them afterwards."
         )
+    twice = [str(seed) for seed, count in Counter(cfg.train.seeds).items() if count > 1]
+    if twice:
+        raise SettingError(
+            f"--seeds {','.join(map(str, cfg.train.seeds))} names {list_names(twice)} more than"
+            " once, and equal runs are no sample. Give each seed once."
+        )
     base = choose_run_path(cfg)
     cases = read_sweep(cfg.train.sweep) if cfg.train.sweep else [{}]
     folds = [str(number + 1) for number in range(cfg.data.folds or 0)] if is_folded else [None]
@@ -63,22 +84,50 @@ def describe_cases(cfg: RunConfig, runs: Sequence[RunConfig]) -> list[Case]:
     return [{name: values[name] for name in names} for values in flat]
 
 
-def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
-    """Leave out, of several runs that go on by --resume auto, those that are done.
+def check_runs(runs: Sequence[RunConfig]) -> None:
+    """Check, before the first of several runs, what can be known of them all. On every process.
 
     Raises:
-        RunFolderError: One that is done was done with other settings.
+        SettingError: The clips of a step do not divide, or see `check_meter`, `check_trackers` and
+            `check_precisions`.
+        RunFolderError: One of the folders cannot be used, see `check_run_folder`.
     """
-    if len(runs) == 1:
-        return list(runs)
-    rest = []
+    check_precisions([run.train.mixed_precision for run in runs])
     for run in runs:
-        path = choose_run_path(run)
-        if run.train.resume == "auto" and (path / "results.json").is_file():
-            check_run_folder(path, run)
-        else:
-            rest.append(run)
+        check_meter(run.train)
+        check_trackers(run.train.report_to)
+        count_passes(run.train, count_processes())
+        if is_main_process():
+            check_run_folder(choose_run_path(run), run)
+
+
+def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
+    """Check all runs, and leave those out that go on by --resume auto but are done.
+
+    Raises:
+        SettingError, RunFolderError: See `check_runs`; a run that is done had other settings.
+    """
+    check_runs(runs)
+    rest = [run for run in runs if not _is_done(run)]
+    for run in runs:
+        if run not in rest:
+            path = choose_run_path(run)
+            logger.warning(
+                "'%s' is finished: nothing is left to train, and nothing is changed. To publish"
+                " it: scripts/publish.py %s",
+                *(path, path),
+            )
     return rest
+
+
+def _is_done(cfg: RunConfig) -> bool:
+    """Tell whether a run that goes on has come to its end, and is not to be longer now."""
+    path = choose_run_path(cfg)
+    if cfg.train.resume != "auto" or not is_finished(path):
+        return False
+    old = yaml.safe_load((path / SETTINGS_FILE).read_text("utf-8"))["train"]
+    new = cfg.to_nested()["train"]
+    return all(old.get(name) == new[name] for name in LENGTH)
 
 
 def read_sweep(file: str) -> list[Case]:

@@ -14,8 +14,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from audio_cls.training.accelerator import Accelerator, read_peak_memory
+from audio_cls.storage.files import open_replaced
+from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.checkpoint import Best, Position
+from audio_cls.training.hardware import read_peak_memory
+from audio_cls.training.times import Times
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
 
@@ -48,6 +51,9 @@ class Progress:
         self.evaluations = 0
         self.compute_seconds = 0.0  # in forward, backward and optimizer
         self.paused_at = 0.0
+        self.prepare_seconds = 0.0  # before the first step
+        self.energy: dict[str, float] = {}  # see EnergyMeter.read
+        self.before = Times()  # of earlier starts
         self.steps_done = 0  # by this process start
         self.started = time.perf_counter()
         self.resumed_at = self.started
@@ -58,6 +64,7 @@ class Progress:
         """Begin at `position`: rows of summary.csv after it belong to a run that was cut off."""
         step = position.step
         self.bar.update(step)
+        self.before = position.times
         self.steps = step - position.judged
         if self.accelerator.is_main_process:  # the sum over all processes; the others start at 0
             self.losses += position.loss_sum
@@ -66,7 +73,7 @@ class Progress:
             with self.path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
                 names, rows = reader.fieldnames or [], list(reader)
-            with self.path.open("w", newline="", encoding="utf-8") as file:
+            with open_replaced(self.path) as file:
                 writer = csv.DictWriter(file, names)
                 writer.writeheader()
                 writer.writerows(row for row in rows if int(row["step"]) <= step)
@@ -87,12 +94,24 @@ class Progress:
         yield
         self.compute_seconds += time.perf_counter() - started
 
-    @property
-    def overhead_share(self) -> float:
-        """Return the share of the training's time that went elsewhere: batches, saves, messages."""
-        if not self.train_seconds:
-            return 0.0
-        return round(max(0.0, 1 - self.compute_seconds / self.train_seconds), 4)
+    def sum_times(self, *, is_training: bool = False) -> Times:
+        """Return what all starts of the run have used so far.
+
+        Args:
+            is_training: The clock of training runs: add what it shows.
+        """
+        running = time.perf_counter() - self.resumed_at if is_training else 0.0
+        own = Times(
+            starts=1,
+            prepare_seconds=self.prepare_seconds,
+            train_seconds=self.train_seconds + running,
+            compute_seconds=self.compute_seconds,
+            evaluate_seconds=self.evaluate_seconds,
+            evaluations=self.evaluations,
+            peak_memory_mb=read_peak_memory(self.accelerator),
+            energy=self.energy,
+        )
+        return self.before.add(own)
 
     def describe(self) -> str:
         """Say what stands at the end of the bar, which tells steps, rate and time left itself."""
@@ -117,6 +136,7 @@ class Progress:
     def after_evaluation(self, latest: Best, learning_rate: float) -> None:
         """Write the row of an evaluation everywhere. Call on every process."""
         total = self.sum_losses()
+        before = self.before.train_seconds + self.before.evaluate_seconds
         row = {
             "epoch": round(latest.epoch, 4),
             "step": latest.step,
@@ -124,7 +144,7 @@ class Progress:
             "validation_loss": round(latest.loss, 6),
             **{name: value for name, value in latest.metrics.items() if name != "loss"},
             "learning_rate": float(f"{learning_rate:.6g}"),
-            "seconds": round(time.perf_counter() - self.started, 2),
+            "seconds": round(before + time.perf_counter() - self.started, 2),
         }
         self.losses.zero_()
         self.steps = 0

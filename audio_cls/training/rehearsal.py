@@ -18,7 +18,7 @@ from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.training.accelerator import is_main_process, wait_for_processes
 from audio_cls.training.batch import USUAL_BATCH
-from audio_cls.training.checkpoint import check_run_folder
+from audio_cls.training.run_folder import check_run_folder
 from audio_cls.training.session import choose_run_path
 
 STEPS = 3  # the first warms up, and counts all the same: an estimate had better be too long
@@ -165,9 +165,9 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
 
 def _measure_disk(folder: Path, keep: int) -> float:
     """Return the MB of a run folder at its largest: best and newest checkpoints, one being made."""
-    checkpoints = list((folder / "checkpoints").glob("step-*"))
-    one = max(map(_measure, checkpoints))
-    return (_measure(folder) - sum(map(_measure, checkpoints)) + (keep + 2) * one) / 1e6
+    checkpoints = folder / "checkpoints"
+    one = max(map(_measure, checkpoints.glob("step-*")))  # each may have another best model
+    return (_measure(folder) - _measure(checkpoints) + (keep + 2) * one) / 1e6
 
 
 def _measure(folder: Path) -> int:

@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 import time
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -32,31 +33,31 @@ from audio_cls.demo_data import BUILTIN
 from audio_cls.model.anatomy import find_body, measure_depths
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.learning import prepare_learning
-from audio_cls.storage.files import write_whole
+from audio_cls.storage.files import explain_disk
 from audio_cls.training.accelerator import (
     Accelerator,
     choose_num_workers,
     is_sharded,
-    read_peak_memory,
     ready_cpu,
     start_trackers,
 )
 from audio_cls.training.average import Average
 from audio_cls.training.batch import count_passes
 from audio_cls.training.brakes import Brakes
-from audio_cls.training.checkpoint import (
-    Position,
-    RunFolder,
-    check_same_processes,
-    find_resume_point,
-    open_run_folder,
-)
+from audio_cls.training.checkpoint import Position, RunFolder
 from audio_cls.training.costs import make_loss, weigh_clips, weigh_draws
 from audio_cls.training.energy import EnergyMeter, check_meter
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.optim import can_leave_out, compute_factors, fill_moments, make_optimizer
 from audio_cls.training.progress import Progress
+from audio_cls.training.resume import (
+    check_same_processes,
+    check_steps,
+    find_resume_point,
+    find_source_run,
+)
+from audio_cls.training.run_folder import open_run_folder
 from audio_cls.training.settings import adopt_revisions, save_run_config
 from audio_cls.training.shards import check_lengths, check_sharded, prepare_pair
 
@@ -90,11 +91,21 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
     count_passes(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
     if is_sharded(accelerator):
         check_sharded(accelerator, cfg)
-    if accelerator.is_main_process:
-        open_run_folder(path, cfg)
+    folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
     accelerator.wait_for_everyone()
     start_trackers(accelerator, path, cfg)
-    return RunFolder(path), adopt_revisions(cfg, path)
+    return folder, adopt_revisions(cfg, find_source_run(path, cfg.train.resume) or path)
+
+
+def close_run(run: Training) -> None:
+    """End the bar and the trackers, and let others write to the folder. Call on every process."""
+    run.progress.close()
+    run.folder.close()
+
+
+def explain_run_disk(cfg: RunConfig) -> AbstractContextManager[None]:
+    """Turn a full disk into one line, at any time of a run; see `explain_disk`."""
+    return explain_disk(RunFolder(choose_run_path(cfg)))
 
 
 def settle_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
@@ -166,17 +177,20 @@ def set_up_training(
     resume_point = find_resume_point(folder, cfg.train.resume)
     if cfg.data.streaming:
         check_same_processes(resume_point, accelerator.num_processes)
+    num_steps = count_steps(cfg, feed.order)
     if resume_point:
         position = folder.restore(accelerator, resume_point)
+        check_steps(position, shape.clips, num_steps, cfg)
     else:
         position = Position()
         is_own = accelerator.device.type == "cpu" and not is_sharded(accelerator)
         if is_own and can_leave_out(optimizer):
             fill_moments(optimizer)  # before steps scatter the memory, not in the first of them
+    position.num_steps, position.clips_per_step = num_steps, shape.clips
     progress = Progress(
         accelerator,
         folder.path / "summary.csv",
-        num_steps=count_steps(cfg, feed.order),
+        num_steps=num_steps,
         clips_per_step=shape.clips,
         log=cfg.train.log,
         read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
@@ -191,7 +205,7 @@ def set_up_training(
         order=feed.order,
         clip_losses=make_loss(clips.labels, backbone.labels, cfg.optim),
         judge=judge,
-        save_model=functools.partial(_save_best, accelerator, backbone, folder.path),
+        save_model=functools.partial(_save_best, accelerator, backbone, folder),
         folder=folder,
         progress=progress,
         position=position,
@@ -219,38 +233,16 @@ def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:
     return compute_factors(depths, depths.keys() - find_body(backbone.model), cfg)
 
 
-def _save_best(accelerator: Accelerator, backbone: Backbone, path: Path, model: nn.Module) -> None:
+def _save_best(
+    accelerator: Accelerator, backbone: Backbone, folder: RunFolder, model: nn.Module
+) -> None:
     """Write the model into the run folder. Call on every process; the main one writes."""
     weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None
     if accelerator.is_main_process:
         bare: Any = accelerator.unwrap_model(model)
         own = dataclasses.replace(backbone, model=bare)
-        write_whole(path, functools.partial(own.save, weights=weights))
+        folder.save_model(functools.partial(own.save, weights=weights))
     accelerator.wait_for_everyone()
-
-
-def describe_timing(run: Training, prepare_seconds: float, test_seconds: float) -> dict[str, Any]:
-    """Return the `timing` part of results.json; training seconds leave evaluation out.
-
-    Its `energy`, where that was measured, is of training and its evaluations. A resumed run counts
-    from where it went on. Call on every process.
-    """
-    seconds, energy = run.progress.train_seconds, run.meter.describe()
-    num_clips = run.progress.steps_done * run.order.shape.clips
-    return {
-        "prepare_seconds": round(prepare_seconds, 2),
-        "train_seconds": round(seconds, 2),
-        "evaluate_seconds": round(run.progress.evaluate_seconds + test_seconds, 2),
-        "steps": run.progress.steps_done,
-        "clips_per_step": run.order.shape.clips,
-        "overhead_share": run.progress.overhead_share,
-        "skipped_steps": run.position.skipped,
-        "evaluations": run.progress.evaluations,
-        "validation_seconds": round(run.progress.evaluate_seconds, 3),
-        "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
-        "peak_memory_mb": read_peak_memory(run.accelerator),
-        **({"energy": energy} if energy is not None else {}),
-    }
 
 
 def describe_versions() -> dict[str, str]:

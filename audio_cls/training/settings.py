@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
-from audio_cls.config import RunConfig, flag_name
+from audio_cls.config import RunConfig, flag_name, iterate_settings
 from audio_cls.errors import RunFolderError
 from audio_cls.storage.files import replace_file
 
+SETTINGS_FILE = "run_config.yaml"
 FOUND_OUT = (  # section, setting, and its value while a run has yet to find it out
     ("data", "dataset_revision", None),
     ("data", "problem_type", "auto"),
@@ -20,12 +21,9 @@ FOUND_OUT = (  # section, setting, and its value while a run has yet to find it 
     ("audio", "max_seconds", None),
     ("eval", "metric", "auto"),
 )
-STEP_SIZE = ("gradient_accumulation_steps", "effective_batch_size")
-FREE_TO_CHANGE = {  # settings that a resumed run may change without being another run
-    "output_dir", "resume", "overwrite", "num_workers", "keep_checkpoints", "save_every_steps",
-    "report_to", "eval_batch_size", "log", "max_train_minutes", "push_to_hub", "hub_repo_id",
-    "private", "license", "dry_run",
-}  # fmt: skip
+STEP_SIZE = ("batch_size", "gradient_accumulation_steps", "effective_batch_size")
+# Compared with the checkpoint by what comes of them, see resume.py: clips a step, number of steps.
+COMPARED_LATER = (*STEP_SIZE, "epochs", "max_steps")
 
 
 def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
@@ -35,7 +33,7 @@ def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
     how long a piece its checkpoint heard where that was not told. A data set or a model may have
     moved on the Hub since; a resumed run must not move with it.
     """
-    file = path / "run_config.yaml"
+    file = path / SETTINGS_FILE
     if cfg.train.resume == "never" or not file.is_file():
         return cfg
     tree = yaml.safe_load(file.read_text("utf-8")) or {}
@@ -46,7 +44,7 @@ def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
             cfg = dataclasses.replace(cfg, **{section: part})
     train = cfg.train
     if train.batch_size == "auto":  # what was found then
-        own = {name: tree["train"][name] for name in ("batch_size", *STEP_SIZE)}
+        own = {name: tree["train"][name] for name in STEP_SIZE}
         if train.effective_batch_size is not None:
             own["effective_batch_size"] = train.effective_batch_size
         train = dataclasses.replace(train, **own)
@@ -57,18 +55,33 @@ def save_run_config(path: Path, cfg: RunConfig, record: Mapping[str, Any]) -> No
     """Write `run_config.yaml`: every resolved setting, and what the run stood on."""
     tree: dict[str, Any] = {**cfg.to_nested(), "record": dict(record)}
     text = yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
-    replace_file(path / "run_config.yaml", text)
+    replace_file(path / SETTINGS_FILE, text)
+
+
+def list_other_settings(path: Path, cfg: RunConfig) -> list[tuple[str, str]]:
+    """Compare settings with a run's run_config.yaml.
+
+    Returns:
+        (section, "--flag OLD is now NEW") of each setting that differs, but for those that have no
+        part in training and those that are compared later by what comes of them.
+    """
+    old, new = yaml.safe_load(path.read_text("utf-8")) or {}, cfg.to_nested()
+    found = []
+    for one in iterate_settings():
+        before = old.get(one.section, {}).get(one.name)
+        now = new[one.section][one.name]
+        if one.affects_training and one.name not in COMPARED_LATER and before != now:
+            found.append((one.section, f"{flag_name(one.name)} {before} is now {now}"))
+    return found
 
 
 def check_same_settings(path: Path, cfg: RunConfig) -> None:
-    """Refuse to go on with a run under other settings; the text lists all that differ."""
-    old, new = yaml.safe_load(path.read_text("utf-8")) or {}, cfg.to_nested()
-    changed = [
-        f"{flag_name(name)} {old.get(section, {}).get(name)} is now {value}"
-        for section, values in new.items()
-        for name, value in values.items()
-        if name not in FREE_TO_CHANGE and old.get(section, {}).get(name) != value
-    ]
+    """Refuse to go on with a run under settings that would train it differently.
+
+    Raises:
+        RunFolderError: The text lists all settings that differ.
+    """
+    changed = [text for _, text in list_other_settings(path, cfg)]
     if changed:
         raise RunFolderError(
             f"The run in '{path.parent}' was started with other settings: {'; '.join(changed)}."

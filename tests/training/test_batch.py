@@ -93,7 +93,7 @@ def test_a_resumed_run_keeps_the_batch_it_began_with(
     monkeypatch.undo()  # now there is memory for all eight
     again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes, resume="auto"))
     assert (again.order.shape.batch_size, again.order.shape.accumulation) == (2, 4)
-    with pytest.raises(RunFolderError, match="--effective-batch-size 8 is now 16"):
+    with pytest.raises(RunFolderError, match=r"steps of 8 clips, and now a step has 16"):
         set_up(
             make_config(tone_folder, checkpoint, tmp_path / "run", **changes, resume="auto",
                         effective_batch_size=16)

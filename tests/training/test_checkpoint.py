@@ -12,12 +12,9 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.training import checkpoint
-from audio_cls.training.checkpoint import (
-    Best,
-    RunFolder,
-    find_resume_point,
-    open_run_folder,
-)
+from audio_cls.training.checkpoint import Best, RunFolder
+from audio_cls.training.resume import find_resume_point
+from audio_cls.training.run_folder import open_run_folder
 from audio_cls.training.settings import adopt_revisions, save_run_config
 
 
@@ -26,8 +23,10 @@ def _config(**changes: object) -> RunConfig:
 
 
 def _make_run(path: Path, cfg: RunConfig) -> RunFolder:
+    """Write the settings of a run, and a checkpoint that stands for its training."""
     folder = open_run_folder(path, cfg)
     save_run_config(folder.path, cfg, {"versions": {}})
+    (folder.checkpoints / "step-1").mkdir(parents=True)
     return folder
 
 
@@ -39,7 +38,7 @@ def test_a_folder_with_another_run_is_refused_unless_told(tmp_path: Path) -> Non
     with pytest.raises(RunFolderError, match=r"--resume auto.*--overwrite.*--output-dir"):
         open_run_folder(tmp_path / "run", cfg)
     open_run_folder(tmp_path / "run", _config(overwrite=True))
-    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["my-notes.txt"]
+    assert {entry.name for entry in (tmp_path / "run").iterdir()} == {"my-notes.txt", ".lock"}
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
@@ -130,9 +129,11 @@ def test_the_best_evaluation_s_checkpoint_is_kept_beside_the_newest_ones(
     for step in (1, 2, 3, 4):
         run.position.step = step
         if step == 2:
+            run.save_model(run.model)
             run.position.best = Best(0.5, 0.5, 1.0, 2, {})
         run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
-    assert [path.name for path in sorted(run.folder.checkpoints.iterdir())] == ["step-2", "step-4"]
+    left = [path.name for path in sorted(run.folder.checkpoints.iterdir())]
+    assert left == [".best", "step-2", "step-4"]
     run.position.step = 3  # gone back, and on from there
     run.folder.save_checkpoint(run.accelerator, run.position, keep=2)
     assert [path.name for path in run.folder.find_checkpoints()] == ["step-2", "step-3"]

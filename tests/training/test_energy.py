@@ -14,6 +14,7 @@ from accelerate import Accelerator
 from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.errors import SettingError
 from audio_cls.training.energy import EnergyMeter
+from audio_cls.training.times import Times
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def _measure(accelerator: Accelerator, **settings: Any) -> dict[str, Any] | None:  # noqa: ANN401
     with EnergyMeter(TrainConfig(**settings), accelerator) as meter:
         time.sleep(0.1)
-    return meter.describe()
+    return meter.describe(meter.read())
 
 
 def test_nothing_is_measured_unless_asked_for(accelerator: Accelerator) -> None:
@@ -64,6 +65,24 @@ def test_the_grid_of_the_named_country_turns_kwh_into_co2(
         assert energy["num_machines"] == 1 and energy["meter"].startswith("CodeCarbon ")
         assert socket.gethostname() not in str(energy)
     assert not list(tmp_path.iterdir())
+
+
+def test_electricity_is_read_in_mid_run_and_summed_over_starts(accelerator: Accelerator) -> None:
+    pytest.importorskip("codecarbon")
+    ends = []
+    for _ in range(2):
+        with EnergyMeter(TrainConfig(measure_energy=True), accelerator) as meter:
+            time.sleep(0.1)
+            middle = meter.read()
+            time.sleep(0.1)
+        end = meter.read()
+        assert 0 < middle["energy_consumed"] < end["energy_consumed"]
+        ends.append(end)
+    total = Times(energy=ends[0]).add(Times(energy=ends[1])).energy
+    found = meter.describe(total)
+    assert found is not None
+    expected = sum(end["energy_consumed"] for end in ends)
+    assert found["kwh"] == pytest.approx(expected, abs=2e-9)
 
 
 def test_a_training_that_fails_fails_with_its_own_error(accelerator: Accelerator) -> None:

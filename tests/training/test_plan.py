@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from audio_cls.config import RunConfig
-from audio_cls.errors import SettingError
+from audio_cls.errors import RunFolderError, SettingError
 from audio_cls.training.plan import describe_cases, list_unfinished, plan_runs
+from audio_cls.training.run_folder import open_run_folder
+from audio_cls.training.settings import save_run_config
 
 
 def test_one_run_is_left_as_it_is() -> None:
@@ -82,15 +84,65 @@ def test_what_cannot_be_swept_is_refused_before_any_run(
         plan_runs(_sweep(tmp_path, text))
 
 
-def test_runs_that_are_done_are_not_repeated_when_a_sweep_goes_on(tmp_path: Path) -> None:
-    from audio_cls.training.checkpoint import open_run_folder
-    from audio_cls.training.settings import save_run_config
+def _finish_run(path: Path, cfg: RunConfig) -> None:
+    """Write the files by which a run counts as finished."""
+    open_run_folder(path, cfg).close()
+    save_run_config(path, cfg, {})
+    (path / "model.safetensors").touch()
+    (path / "results.json").write_text('{"test": {"accuracy": 1.0}}')
+    (path / "README.md").touch()
 
+
+def test_runs_that_are_done_are_not_repeated_when_a_sweep_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     out = str(tmp_path / "r")
     runs = plan_runs(_sweep(tmp_path, "epochs: [1, 2]", output_dir=out, resume="auto"))
     done = Path(str(runs[0].train.output_dir))
-    open_run_folder(done, runs[0])
-    save_run_config(done, runs[0], {})
     assert list_unfinished(runs) == runs
-    (done / "results.json").write_text("{}")
+    _finish_run(done, runs[0])
     assert list_unfinished(runs) == runs[1:]
+    assert f"'{done}' is finished" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("results.json", ""), ("results.json", '{"test": {"accu'), ("README.md", None)],
+)
+def test_a_run_that_was_cut_off_while_it_was_described_is_described_again(
+    tmp_path: Path, name: str, text: str | None
+) -> None:
+    run = RunConfig.from_flat({"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto"})
+    _finish_run(tmp_path, run)
+    assert list_unfinished([run]) == []
+    (tmp_path / name).unlink()
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    assert list_unfinished([run]) == [run]
+
+
+def test_a_finished_run_that_is_to_be_longer_goes_on(tmp_path: Path) -> None:
+    values = {"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto", "epochs": 3}
+    _finish_run(tmp_path, RunConfig.from_flat(values))
+    longer = RunConfig.from_flat({**values, "epochs": 4})
+    assert list_unfinished([longer]) == [longer]
+    assert list_unfinished([RunConfig.from_flat({**values, "limits": "None known."})]) == []
+
+
+def test_a_seed_that_is_given_twice_is_refused() -> None:
+    cfg = RunConfig.from_flat({"dataset": "a/b", "seeds": (0, 1, 0)})
+    with pytest.raises(SettingError, match=r"--seeds 0,1,0 names 0 more than once"):
+        plan_runs(cfg)
+
+
+def test_no_run_starts_when_a_later_one_cannot(tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    runs = plan_runs(_sweep(tmp_path, "effective_batch_size: [8, 12]", output_dir=str(out)))
+    with pytest.raises(SettingError, match="--effective-batch-size 12 is no multiple of 8"):
+        list_unfinished(runs)
+    runs = plan_runs(_sweep(tmp_path, "epochs: [1, 2]", output_dir=str(out)))
+    taken = Path(str(runs[1].train.output_dir))
+    taken.mkdir(parents=True)
+    (taken / "thesis.tex").touch()
+    with pytest.raises(RunFolderError, match=r"2-epochs=2.*thesis\.tex"):
+        list_unfinished(runs)

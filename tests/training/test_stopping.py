@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ from transformers import BatchFeature
 from audio_cls import training
 from audio_cls.config import OptimConfig, TrainConfig
 from audio_cls.errors import Paused, TrainingError
+from audio_cls.training import brakes as brakes_module
 from audio_cls.training import loop
 from audio_cls.training.average import Average
+from audio_cls.training.brakes import GO, PAUSE, Brakes
 from audio_cls.training.checkpoint import Position
 from audio_cls.training.guard import Guard, explain_memory
 from audio_cls.training.loop import Training, is_over
@@ -74,7 +77,7 @@ def test_a_signal_saves_says_how_to_go_on_and_gives_the_handlers_back(
 
 
 @pytest.mark.slow
-def test_sigterm_ends_the_real_script_with_exit_code_0(
+def test_sigterm_ends_the_real_script_with_exit_code_3(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     command = [
@@ -90,9 +93,85 @@ def test_sigterm_ends_the_real_script_with_exit_code_0(
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors[-2000:]
+    assert process.returncode == 3, errors[-2000:]
     assert "--resume auto" in errors
     assert "Traceback" not in errors
+
+
+BUSY = """
+import hashlib
+from types import SimpleNamespace
+from audio_cls.training.brakes import Brakes
+with Brakes(SimpleNamespace(num_processes=1, is_main_process=True), None):
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes within one instruction of Python
+"""
+
+
+@pytest.mark.slow
+def test_the_first_ctrl_c_is_answered_and_the_second_obeyed_in_the_middle_of_a_step() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline() == "ready\n"
+    try:
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        assert process.stderr.readline() == "\n"
+        assert "stopping after this step" in process.stderr.readline()
+        assert time.monotonic() - started < 5
+        process.send_signal(signal.SIGINT)  # as a launcher passes on what the terminal sent to all
+        time.sleep(1.2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 128 + signal.SIGINT
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("number", "handler"),
+    [(signal.SIGHUP, signal.SIG_IGN), (signal.SIGCHLD, lambda *_: None)],  # nohup, torch's loader
+)
+def test_a_signal_that_was_ignored_or_is_not_ours_stops_nothing(
+    number: int,
+    handler: Any,  # noqa: ANN401
+) -> None:
+    before = signal.signal(number, handler)
+    try:
+        with Brakes(Accelerator(cpu=True), None) as brakes:
+            os.kill(os.getpid(), number)
+            time.sleep(0.05)
+            assert brakes.ask(1) == GO
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "steps"), [(0.001, [1, 11, 21, 31]), (0.5, [1, 5, 9, 13]), (9.0, [1, 2, 3, 4])]
+)
+def test_processes_agree_often_enough_for_a_signal_where_steps_are_long(
+    monkeypatch: pytest.MonkeyPatch, step_seconds: float, steps: list[int]
+) -> None:
+    asked = []
+
+    def gather(own: torch.Tensor) -> torch.Tensor:
+        asked.append(step)
+        return torch.cat([own, torch.tensor([[float(PAUSE), 0.0]])])
+
+    accelerator: Any = SimpleNamespace(num_processes=2, device="cpu", gather=gather)
+    with Brakes(accelerator, None) as running:
+        clock = iter(running.started + step_seconds * n for n in range(1, 99))
+        times: dict[int, float] = dict(enumerate(clock, start=1))
+        monkeypatch.setattr(brakes_module.time, "monotonic", lambda: times[step])
+        found = {}
+        for step in range(1, 32):
+            found[step] = running.ask(step)
+        monkeypatch.undo()
+    assert asked[:4] == steps
+    assert found[1] == PAUSE
 
 
 @pytest.mark.parametrize("step", [12, 24])  # the ends of both epochs

@@ -1,0 +1,204 @@
+"""Going on with a run: from a checkpoint alone, for longer, and with which settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
+
+from audio_cls import training
+from audio_cls.config import RunConfig, iterate_settings
+from audio_cls.errors import Paused, RunFolderError
+from audio_cls.run_warnings import collect_warnings
+from audio_cls.training.brakes import PAUSE
+from audio_cls.training.checkpoint import Position
+from audio_cls.training.loop import Training
+from audio_cls.training.resume import check_steps
+from audio_cls.training.settings import check_same_settings, save_run_config
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Return a tiny HuBERT without dropout."""
+    return write_quiet_checkpoint(tmp_path / "checkpoint")
+
+
+def _pause_after(run: Training, step: int, patch: pytest.MonkeyPatch) -> None:
+    """Stop a training after a step as a signal does."""
+    ask = run.brakes.ask
+    patch.setattr(
+        run.brakes, "ask", lambda done, before: PAUSE if done == step else ask(done, before)
+    )
+
+
+def _have_same_weights(one: Training, other: Training) -> bool:
+    pairs = zip(one.model.parameters(), other.model.parameters(), strict=True)
+    return all(torch.equal(left, right) for left, right in pairs)
+
+
+def test_a_checkpoint_alone_is_enough_to_go_on_in_another_folder(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = set_up(make_config(tone_folder, checkpoint, tmp_path / "old", epochs=2))
+    old.judge = lambda _: {"accuracy": 0.5, "loss": 1.0}  # the first of equals is the best
+    _pause_after(old, 17, monkeypatch)
+    with pytest.raises(Paused):
+        training.train(old)
+    best = load_file(tmp_path / "old" / "model.safetensors")
+    shutil.move(tmp_path / "old" / "checkpoints" / "step-17", tmp_path / "step-17")
+    shutil.rmtree(tmp_path / "old")
+    new = set_up(
+        make_config(tone_folder, checkpoint, tmp_path / "new", epochs=2,
+                    resume=str(tmp_path / "step-17"))
+    )  # fmt: skip
+    new.judge = old.judge
+    training.train(new)
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
+    training.train(whole)
+    assert _have_same_weights(new, whole)
+    found = load_file(tmp_path / "new" / "model.safetensors")
+    assert all(torch.equal(found[name], best[name]) for name in best)
+    names = {"config.json", "model.safetensors", "preprocessor_config.json"}
+    for path in new.folder.find_checkpoints():
+        assert {file.name for file in (path / "best").iterdir()} == names
+
+
+def test_the_best_model_of_later_steps_goes_when_a_run_goes_back_before_them(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    changes = {"epochs": 2, "keep_checkpoints": 3}
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes))
+    judged = iter([0.5, 0.9])
+    run.judge = lambda _: {"accuracy": next(judged), "loss": 1.0}
+    training.train(run)
+    first = run.folder.checkpoints / "step-12"
+    best = load_file(first / "best" / "model.safetensors")
+    again = set_up(
+        make_config(tone_folder, checkpoint, tmp_path / "run", **changes, resume=str(first))
+    )
+    assert again.position.step == 12
+    found = load_file(tmp_path / "run" / "model.safetensors")
+    assert all(torch.equal(found[name], best[name]) for name in best)
+
+
+def test_a_run_goes_on_for_more_epochs_where_the_schedule_is_the_same(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    changes = {"scheduler": "constant", "warmup_ratio": 0.0}
+    short = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes))
+    training.train(short)
+    longer = {**changes, "epochs": 2}
+    again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **longer, resume="auto"))
+    training.train(again)
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **longer))
+    training.train(whole)
+    assert again.position.step == 24
+    assert _have_same_weights(again, whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "step", "longer", "is_allowed"),
+    [
+        ({"scheduler": "linear"}, 5, 200, False),
+        ({"scheduler": "cosine", "warmup_ratio": 0.0}, 5, 200, False),
+        ({"scheduler": "constant", "warmup_ratio": 0.0}, 100, 200, True),
+        ({"scheduler": "constant", "warmup_ratio": 0.1}, 50, 200, False),
+        # 80 steps of 100 are before the decay.
+        ({"scheduler": "wsd", "warmup_ratio": 0.0, "decay_ratio": 0.2}, 80, 200, True),
+        ({"scheduler": "wsd", "warmup_ratio": 0.0, "decay_ratio": 0.2}, 90, 200, False),
+        ({"scheduler": "constant", "warmup_ratio": 0.0}, 50, 40, False),
+        ({"scheduler": "linear"}, 50, 100, True),
+    ],
+)
+def test_another_number_of_steps_is_refused_where_the_past_would_have_been_another(
+    settings: dict[str, Any], step: int, longer: int, *, is_allowed: bool
+) -> None:
+    cfg = RunConfig.from_flat(settings)
+    position = Position(step=step, num_steps=100, clips_per_step=8)
+    if is_allowed:
+        check_steps(position, 8, longer, cfg)
+        return
+    with pytest.raises(RunFolderError, match=rf"planned for 100 steps, now for {longer}.*--model"):
+        check_steps(position, 8, longer, cfg)
+
+
+def test_another_number_of_clips_in_a_step_is_refused(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    training.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run")))
+    with pytest.raises(RunFolderError, match=r"steps of 4 clips.*has 8.*--effective-batch-size 4"):
+        set_up(make_config(tone_folder, checkpoint, tmp_path / "run", batch_size=8, resume="auto"))
+    same = set_up(
+        make_config(tone_folder, checkpoint, tmp_path / "run", batch_size=2,
+                    gradient_accumulation_steps=2, resume="auto")
+    )  # fmt: skip
+    assert same.position.step == 12
+
+
+def test_what_has_no_part_in_training_may_change(tmp_path: Path) -> None:
+    cfg = RunConfig.from_flat({"dataset": "a/b", "learning_rate": 1e-4})
+    save_run_config(tmp_path, cfg, {})
+    path = tmp_path / "run_config.yaml"
+    hub = dataclasses.replace(cfg.hub, limits="Speech only.", publish_names="none")
+    check_same_settings(path, dataclasses.replace(cfg, hub=hub))
+    train = dataclasses.replace(cfg.train, num_workers=3, max_train_minutes=1.0, log="json")
+    check_same_settings(path, dataclasses.replace(cfg, train=train))
+    with pytest.raises(RunFolderError, match=r"--learning-rate 0\.0001 is now 0\.0002"):
+        optim = dataclasses.replace(cfg.optim, learning_rate=2e-4)
+        check_same_settings(path, dataclasses.replace(cfg, optim=optim))
+    free = {one.name for one in iterate_settings() if not one.affects_training}
+    hub_names = {one.name for one in iterate_settings("hub")}
+    assert hub_names <= free
+    assert not free & {"seed", "learning_rate", "batch_size", "dataset", "model", "metric"}
+
+
+def test_a_checkpoint_of_a_run_with_other_settings_is_used_with_a_warning_or_refused(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    training.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "old")))
+    start = str(tmp_path / "old" / "checkpoints" / "step-12")
+    texts = collect_warnings()
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "new", learning_rate=5e-4, resume=start)
+    assert set_up(cfg).position.step == 12
+    assert any("a run with other --learning-rate" in text for text in texts)
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "third", max_seconds=0.4, resume=start)
+    with pytest.raises(RunFolderError, match=r"--max-seconds 0\.5 is now 0\.4"):
+        set_up(cfg)
+    (tmp_path / "new" / "checkpoints" / "step-1").mkdir(parents=True)
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "new", resume=start)
+    with pytest.raises(RunFolderError, match="has checkpoints of its own"):
+        set_up(cfg)
+
+
+def test_times_and_steps_are_summed_over_all_starts(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2)
+    first = set_up(cfg)
+    first.progress.prepare_seconds = 3.0
+    after_step = first.progress.after_step
+    monkeypatch.setattr(
+        first.progress, "after_step", lambda *given: (time.sleep(0.05), after_step(*given))
+    )
+    _pause_after(first, 14, monkeypatch)
+    with pytest.raises(Paused):
+        training.train(first)
+    second = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto"))
+    second.progress.prepare_seconds = 2.0
+    training.train(second)
+    timing = training.describe_timing(second, 0.0)
+    own = second.progress.train_seconds
+    assert timing["starts"] == 2
+    assert timing["prepare_seconds"] == 5.0
+    assert (timing["steps"], timing["evaluations"]) == (24, 2)
+    assert timing["train_seconds"] >= 14 * 0.05 + round(own, 2) - 0.01
+    assert timing["train_clips_per_second"] == pytest.approx(
+        24 * 4 / timing["train_seconds"], rel=0.02
+    )

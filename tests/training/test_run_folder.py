@@ -1,0 +1,75 @@
+"""Who may write to a run folder, and when it counts as empty."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audio_cls.config import RunConfig
+from audio_cls.errors import RunFolderError
+from audio_cls.training import run_folder
+from audio_cls.training.run_folder import check_run_folder, has_progress, open_run_folder
+from audio_cls.training.settings import save_run_config
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from audio_cls.storage.locks import FileLock
+lock = FileLock(Path(sys.argv[1]))
+assert lock.acquire()
+print("locked", flush=True)
+time.sleep(60)
+"""
+
+
+def _config(**changes: object) -> RunConfig:
+    return RunConfig.from_flat({"dataset": "owner/name", **changes})
+
+
+@pytest.fixture
+def other_process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Give a process that has the lock of the run folder tmp_path/run."""
+    (tmp_path / "run").mkdir()
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run" / ".lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_with_the_first_one_s_number_and_host(
+    tmp_path: Path, other_process: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_folder, "LOCK_SECONDS", 0.3)
+    expected = rf"in use by process {other_process.pid} on {socket.gethostname()}"
+    for changes in ({}, {"resume": "auto"}, {"overwrite": True}):
+        with pytest.raises(RunFolderError, match=expected):
+            open_run_folder(tmp_path / "run", _config(**changes))
+
+
+def test_a_process_that_ends_is_waited_for(
+    tmp_path: Path, other_process: subprocess.Popen[str]
+) -> None:
+    other_process.kill()
+    folder = open_run_folder(tmp_path / "run", _config())
+    folder.close()
+    assert list(folder.path.iterdir()) == []
+
+
+def test_a_run_that_ended_before_its_first_step_is_no_obstacle(tmp_path: Path) -> None:
+    save_run_config(tmp_path, _config(learning_rate=1e-3), {})
+    (tmp_path / "logs").mkdir()
+    assert not has_progress(tmp_path)
+    for changes in ({}, {"resume": "auto"}, {"overwrite": True}):
+        check_run_folder(tmp_path, _config(**changes))
+    open_run_folder(tmp_path, _config(resume="auto")).close()
+    assert not (tmp_path / "run_config.yaml").exists()
+    save_run_config(tmp_path, _config(), {})
+    (tmp_path / "checkpoints" / "step-3").mkdir(parents=True)
+    with pytest.raises(RunFolderError, match="holds another run"):
+        check_run_folder(tmp_path, _config())
