@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz
 from audio_cls.data.audio import Wave
-from audio_cls.data.mapped import MappedRows
+from audio_cls.data.mapped import MappedRows, copy_columns
 from audio_cls.data.windows import cut_wave
+from audio_cls.storage.keys import make_key
 
 Label = int | NDArray[np.float32]  # one id, or what there is of each label, (L,)
 
@@ -64,3 +66,16 @@ class Clips:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the views out when a loader process is sent the clips: it maps the file itself."""
         return {name: value for name, value in self.__dict__.items() if name != "_waves"}
+
+
+def hash_sound(clips: Clips, rows: NDArray[np.int64] | None = None) -> str:
+    """Return a key of the sound of some rows of the decoded table, in their order.
+
+    Args:
+        clips: What reads the table.
+        rows: Rows of the table; None for all of them.
+    """
+    hashes = copy_columns(clips.table, ["hash"])["hash"]
+    if rows is not None:
+        hashes = hashes.take(pa.array(rows))
+    return make_key(sampling_rate=clips.sampling_rate, waves=hashes)

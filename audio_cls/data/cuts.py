@@ -5,7 +5,6 @@ Labels are ids (N,), or marks (N, L) where a clip may have several; those are de
 
 from __future__ import annotations
 
-import hashlib
 import math
 import warnings
 from typing import Literal
@@ -18,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from audio_cls.data.strata import Marks, count_classes, deal_evenly
 from audio_cls.errors import DatasetError
 
-__all__ = ["Groups", "Marks", "Rows", "cap_rows", "cut_rows", "cut_stratified", "hash_rows"]
+__all__ = ["Groups", "Marks", "Rows", "cap_rows", "cut_rows", "cut_stratified"]
 
 Rows = NDArray[np.int64]
 Groups = NDArray[np.str_]
@@ -169,8 +168,3 @@ def _choose_heaps(share: float, most: int) -> tuple[int, int]:
     """
     choices = [(heaps, cut) for heaps in range(2, max(2, most) + 1) for cut in range(1, heaps)]
     return min(choices, key=lambda choice: (round(abs(choice[1] / choice[0] - share), 9), choice))
-
-
-def hash_rows(rows: Rows) -> str:
-    """Return a short key of a selection of rows."""
-    return hashlib.sha256(np.ascontiguousarray(rows, dtype=np.int64).tobytes()).hexdigest()[:16]

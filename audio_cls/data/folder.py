@@ -6,12 +6,12 @@ Parquet is read by `datasets`; class folders (class_folders.py) and tables with 
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import datasets
+import numpy as np
+import pyarrow as pa
 from datasets import (
     Dataset,
     DatasetDict,
@@ -37,6 +37,8 @@ from audio_cls.data.found import (
 from audio_cls.data.tables import ROW_SUFFIXES, PathTables, read_path_tables
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
+from audio_cls.storage.cache import CacheEntry
+from audio_cls.storage.keys import make_key
 
 UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")
 NO_TABLES = PathTables({}, "", "", [])
@@ -55,10 +57,12 @@ def read_folder(folder: Path, cfg: DataConfig) -> Found:
         DatasetError: The folder holds none of them, or its tables make no sense.
     """
     files = list_files(folder)
-    key = content_key(folder, files)
+    key = content_key(files)
     is_saved = any((folder / mark).is_file() for mark in SAVED_MARKS)
     if not is_saved and any(holds_sound(path.name) for path in files):
-        return Found(_load_parquet(folder, cfg, key), key, config=cfg.dataset_config)
+        entry = hold_tables(key)
+        splits = _load_parquet(folder, cfg, entry)
+        return Found(splits, key, config=cfg.dataset_config, entry=entry)
     if cfg.dataset_config not in (None, ALL_CONFIGS):
         raise DatasetError(
             f"'{folder}' has no configurations, so none is called '{cfg.dataset_config}': leave"
@@ -74,7 +78,7 @@ def read_folder(folder: Path, cfg: DataConfig) -> Found:
     listed = read_path_tables(lists, folder, cfg) if lists else NO_TABLES
     _check_unused(folder, listed, files, 0 if cfg.label_pattern else len(clips))
     if listed.splits:
-        more = content_key(folder, files, listed.key)
+        more = content_key(files, listed.key)
         return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
     if clips:
         if cfg.label_pattern is not None and cfg.label_column is None:
@@ -131,10 +135,11 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
     Raises:
         DatasetError: It is no table, or no column of it holds paths of clips.
     """
-    key = content_key(path.parent, [path])
+    key = content_key([path])
     suffix = suffix or path.suffix.lower()
     if suffix in SOUND_TABLES:
-        return Found(load_files(suffix[1:], {"train": [str(path)]}, key), key)
+        entry = hold_tables(key)
+        return Found(load_files(suffix[1:], {"train": [str(path)]}, entry), key, entry=entry)
     if suffix not in ROW_SUFFIXES:
         raise DatasetError(
             f"The file '{path}' is no table: {list_names(TABLE_SUFFIXES)} are. For clips, give the"
@@ -145,30 +150,28 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
         raise DatasetError(
             f"'{path}' has no column of paths{listed.problem}. Name it by --audio-column."
         )
-    more = content_key(path.parent, [path], listed.key)
+    more = content_key([path], listed.key)
     return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
 
 
-def content_key(folder: Path, files: Iterable[Path], more: str = "") -> str:
-    """Return a key that changes when one of the files does: from names, sizes and times.
+def content_key(files: Sequence[Path], more: str = "") -> str:
+    """Return a key that changes when one of the files does: from paths, sizes and times.
 
     Args:
-        folder: The names are taken relative to it, so that a moved folder keeps its key.
-        files: Files below it.
+        files: They count by their absolute paths: another folder may hold other files of equal
+            names, sizes and times.
         more: What else the content depends on.
     """
-    digest = hashlib.sha256(more.encode())
-    for path in files:
-        state = path.stat()
-        name = path.relative_to(folder)
-        digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
-    return digest.hexdigest()[:40]
+    states = [path.stat() for path in files]
+    numbers = np.array([(state.st_size, state.st_mtime_ns) for state in states], np.int64)
+    paths = pa.array([str(path.absolute()) for path in files], pa.string())
+    return make_key(paths=paths, states=numbers, more=more)
 
 
-def load_files(kind: str, data_files: dict[str, list[str]], key: str) -> DatasetDict:
+def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -> DatasetDict:
     """Let `datasets` read files of one kind into a cache named after their content."""
     try:
-        return load_dataset(kind, data_files=data_files, cache_dir=_table_cache(key))
+        return load_dataset(kind, data_files=data_files, cache_dir=str(entry.path))
     except LOAD_ERRORS as error:
         raise explain_load_error(list_names(data_files), None, error) from error
 
@@ -182,14 +185,14 @@ def _load_saved(folder: Path) -> dict[str, Dataset]:
     return dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
 
 
-def _load_parquet(folder: Path, cfg: DataConfig, key: str) -> dict[str, Dataset]:
+def _load_parquet(folder: Path, cfg: DataConfig, entry: CacheEntry) -> dict[str, Dataset]:
     """Let `datasets` read the folder, into a cache of its own.
 
     Where a card names the data files, `datasets` 5.2 keys its cache by the folder's base name and
     those names alone, so that another folder of that name, or the same one with new files, would
     give stale rows. A cache folder named after the content cannot.
     """
-    place, wanted, cache = str(folder), cfg.dataset_config, _table_cache(key)
+    place, wanted, cache = str(folder), cfg.dataset_config, str(entry.path)
     try:
         if wanted == ALL_CONFIGS and ALL_CONFIGS not in (names := get_dataset_config_names(place)):
             return merge_configs({n: load_dataset(place, n, cache_dir=cache) for n in names})
@@ -200,6 +203,8 @@ def _load_parquet(folder: Path, cfg: DataConfig, key: str) -> dict[str, Dataset]
         raise explain_load_error(place, wanted, error) from error
 
 
-def _table_cache(key: str) -> str:
-    """Return the cache folder of tables with this content."""
-    return str(Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "tables" / key)
+def hold_tables(key: str) -> CacheEntry:
+    """Return the cache of tables with this content, which nobody deletes while it is in use."""
+    entry = CacheEntry("tables", key)
+    entry.hold()
+    return entry

@@ -15,14 +15,11 @@ from audio_cls.errors import AudioError
 EXTRA = "needs the extra 'formats'"  # the reason that bad_audio.csv gives
 
 
-def decode_foreign(
-    bytes_: bytes | None, path: str | None, container: str
-) -> tuple[NDArray[np.float32], Hertz, str]:
+def decode_foreign(bytes_: bytes, container: str) -> tuple[NDArray[np.float32], Hertz, str]:
     """Decode the first audio stream of a file by PyAV, which brings FFmpeg along.
 
     Args:
-        bytes_: The encoded file; None to read `path` instead.
-        path: Where the file lies.
+        bytes_: The encoded file.
         container: What the file is, for messages.
 
     Returns:
@@ -38,7 +35,7 @@ def decode_foreign(
         raise AudioError(EXTRA, detail) from error
     blocks = []
     try:
-        with av.open(io.BytesIO(bytes_) if bytes_ is not None else path) as file:
+        with av.open(io.BytesIO(bytes_)) as file:
             if not file.streams.audio:
                 raise AudioError("unreadable", f"the {container} file holds no sound")
             stream = file.streams.audio[0]

@@ -15,12 +15,10 @@ from datasets.exceptions import DatasetsError
 from datasets.table import CastError
 
 from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.storage.cache import CacheEntry
 
-# The last four need the `formats` extra.
-AUDIO_SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf"),
-    *(".m4a", ".webm", ".wma", ".aac"),
-)
+PLAIN_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf")
+AUDIO_SUFFIXES = (*PLAIN_SUFFIXES, ".m4a", ".webm", ".wma", ".aac")  # these need `formats`
 SOUND_TABLES = (".parquet", ".arrow")  # that hold the sound itself
 PATH_TABLE = "metadata.parquet"  # the one that lists paths instead
 TABLE_SUFFIXES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl")
@@ -49,6 +47,7 @@ class Found:
     key: str | None = None  # what the clips depend on, where that is more than revision and config
     recordings: str | None = None  # the column that names the recordings that clips are cut from
     layout: Literal["sound", "paths", "folders"] = "sound"  # tables with sound or paths, or folders
+    entry: CacheEntry | None = None  # of the cache, that the tables are in
 
 
 def holds_sound(name: str) -> bool:

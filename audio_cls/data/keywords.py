@@ -7,7 +7,6 @@ arXiv:1804.03209, section 6). Which of the clips an epoch or a split has is deci
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 from collections.abc import Collection, Mapping
@@ -34,6 +33,7 @@ from audio_cls.data.silence import (
 from audio_cls.data.sound import measure_seconds
 from audio_cls.data.vocabulary import check_known
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.storage.keys import make_key
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 SILENCE_LABELS = (SILENCE, "_background_noise_")  # as Speech Commands calls it, here and there
@@ -88,22 +88,6 @@ def spot_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
 def is_spotting(cfg: DataConfig) -> bool:
     """Tell whether the settings ask for keywords, unknown words or silence."""
     return bool(cfg.keywords or cfg.unknown_from or cfg.silence_from)
-
-
-def describe_spotting(cfg: DataConfig) -> str:
-    """Return what changes with the settings above, for the key of caches."""
-    told: tuple[object, ...] = (
-        cfg.silence_from,
-        cfg.silence_share,
-        cfg.silence_seconds,
-        cfg.keywords,
-        cfg.split_seed,
-    )
-    folder = _find_folder(cfg)
-    if folder is not None:
-        states = [(str(p), p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.is_file()]
-        told = (*told, tuple(states))
-    return hashlib.sha256(repr((told, cfg.unknown_from)).encode()).hexdigest()[:16]
 
 
 def rename_labels(order: Names, cfg: DataConfig) -> dict[str, str]:
@@ -230,7 +214,9 @@ def _make_rows(
     """
     schema = table.features.arrow_schema
     columns = {field.name: pa.nulls(len(pieces), field.type) for field in schema}
-    sounds = [{"bytes": one.bytes_, "path": Path(one.id).name} for one in pieces]
+    # The name tells pieces of other content apart: keys of caches depend on it.
+    names = [f"{make_key(piece=one.bytes_)}.wav" for one in pieces]
+    sounds = [{"bytes": o.bytes_, "path": n} for o, n in zip(pieces, names, strict=True)]
     columns[audio_column] = pa.array(sounds, schema.field(audio_column).type)
     columns["file"] = pa.array([one.id for one in pieces], schema.field("file").type)
     recordings = [one.recording if is_dealt else "" for one in pieces]

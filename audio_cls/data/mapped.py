@@ -5,7 +5,7 @@ Either way memory does not grow with the file: pages that were read are given ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,17 +30,32 @@ def copy_columns(table: Dataset, names: Sequence[str], field: str | None = None)
         names: Of the columns.
         field: Of these columns, which hold several each, only this one.
     """
-    columns = table.select_columns(list(names))
-    if table._indices is not None:
-        return _take_field(columns.with_format("arrow")[:], field)
-    whole = _take_field(columns.data.table, field)
+    return _copy(table.select_columns(list(names)), lambda part: _take_field(part, field))
+
+
+def measure_bytes(table: Dataset, column: str, field: str) -> NDArray[np.int64]:
+    """Return the length of each value of a field of bytes, (N,); -1 where there is none."""
+    parts = _copy(
+        table.select_columns([column]),
+        lambda part: pa.table({"size": pc.binary_length(_take_field(part, field)[column])}),
+    )
+    sizes: NDArray[np.int64] = parts["size"].cast(pa.int64()).fill_null(-1).to_numpy().copy()
+    return sizes
+
+
+def _copy(columns: Dataset, read: Callable[[pa.Table], pa.Table]) -> pa.Table:
+    """Read what is small of a table, some batches at a time, in the order of its rows."""
+    whole = columns.data.table
     batches, pages = whole.to_batches(), ColumnPages(columns.data.column(0))
     parts = []
     for first in range(0, len(batches), BATCHES_AT_ONCE):
         some = batches[first : first + BATCHES_AT_ONCE]
-        parts.append(pa.Table.from_batches(some).combine_chunks())
+        parts.append(read(pa.Table.from_batches(some)).combine_chunks())
         pages.note(len(some) * BYTES_AROUND)
-    return pa.concat_tables(parts) if parts else whole
+    copied = pa.concat_tables(parts) if parts else read(whole)
+    if columns._indices is None:
+        return copied
+    return copied.combine_chunks().take(columns._indices.column(0).combine_chunks())
 
 
 def _take_field(table: pa.Table, field: str | None) -> pa.Table:
@@ -74,9 +89,9 @@ class MappedRows:
         return values[begin:end]
 
 
-def _view_chunk(chunk: pa.Array) -> tuple[NDArray[Any], NDArray[np.int32]]:
+def _view_chunk(chunk: pa.Array) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return all values of a chunk and the offsets of its rows, one more than rows."""
-    if isinstance(chunk, pa.ListArray):
+    if isinstance(chunk, pa.ListArray | pa.LargeListArray):
         return chunk.values.to_numpy(), chunk.offsets.to_numpy()
     _, offsets, values = chunk.buffers()
     whole = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]

@@ -6,8 +6,6 @@ They are told, not dropped: two clips of one drone or one jingle may be alike an
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -15,19 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
+import scipy  # type: ignore[import-untyped]
+import sklearn
 from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.data.audio import Wave
-from audio_cls.data.clips import Clips
-from audio_cls.data.cuts import Rows, hash_rows
+from audio_cls.data.clips import Clips, hash_sound
+from audio_cls.data.cuts import Rows
 from audio_cls.data.leaks import KEEPING_ORDER, line_up
 from audio_cls.data.mapped import MappedRows
 from audio_cls.data.prints import BANDS, Pairs, Print, compare_waves, find_alike
+from audio_cls.storage.cache import read_json, write_json
+from audio_cls.storage.keys import make_key
 
 VERSION = 2  # raise it when another way of comparing finds other pairs
+LIBRARIES = [np.__version__, scipy.__version__, sklearn.__version__]  # that compare
 PAIRS_PER_PROCESS = 4096  # of waves to be compared: fewer are not worth a process
 
 logger = logging.getLogger(__name__)
@@ -75,17 +77,13 @@ def find_near_pairs(
 
 def _find_once(rows: Rows, every: Clips) -> list[tuple[int, int, float]]:
     """Compare the clips, or read what was found where that was done before. Writes a cache."""
-    key = f"{every.table._fingerprint}/{hash_rows(rows)}/{VERSION}"
-    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    cache = Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "near" / name
-    if cache.is_file():
-        return [(one, two, likeness) for one, two, likeness in json.loads(cache.read_text())]
+    key = make_key(version=VERSION, libraries=LIBRARIES, sound=hash_sound(every, rows))
+    found = read_json("near", key)
+    if found is not None:
+        return [(one, two, likeness) for one, two, likeness in found]
     prints = _Prints(MappedRows(every.table, "print"), rows)
     pairs = find_alike(prints, lambda places: _compare_rows(rows[places], every))
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    part = cache.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(pairs))
-    part.replace(cache)
+    write_json("near", key, pairs)
     return pairs
 
 

@@ -14,9 +14,9 @@ from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.audio import decode_clips, read_notes
 from audio_cls.data.batches import Clips
-from audio_cls.data.cuts import cap_rows, hash_rows
+from audio_cls.data.cuts import cap_rows
+from audio_cls.data.decode_cache import decode_clips, read_notes
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.labels import Labels
 from audio_cls.data.leaks import (
@@ -39,6 +39,7 @@ from audio_cls.data.splits import Pool, Splits
 from audio_cls.data.spool import FOLDER, read_faults
 from audio_cls.data.stream import StreamClips
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.storage.keys import make_key
 
 MOST_TOLD = 20  # pairs of near duplicates named in results.json
 
@@ -97,17 +98,16 @@ def prepare_clips(
     is_wanted = np.zeros(len(ids), dtype=np.bool_)
     is_wanted[np.concatenate(list(rows.values()))] = True
     wanted = np.flatnonzero(is_wanted)
-    key = source.content_key
+    own_ids = ids if len(wanted) == len(ids) else ids[wanted]
+    key = make_key(source=source.content_key, clips=own_ids)
     if len(wanted) < len(table):
         table = table.select(wanted)
-        key += f"/{hash_rows(wanted)}"
     started = time.perf_counter()
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
     decode_seconds = time.perf_counter() - started
     place = np.full(len(ids), -1)
     place[wanted] = np.arange(len(wanted))  # row of the pool -> row of `decoded`
     notes = read_notes(decoded)
-    own_ids = ids if len(wanted) == len(ids) else ids[wanted]
     lengths: NDArray[np.int64] = notes["num_samples"].to_numpy()
     sounds = number_sounds(notes["hash"])
     faults = find_faults(notes, own_ids, sampling_rate, cfg)

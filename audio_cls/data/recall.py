@@ -5,16 +5,16 @@ Written beside the cache of `datasets` whenever the Hub answers, and read only w
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import datasets
 from datasets import Dataset, concatenate_datasets
+from huggingface_hub import constants
+
+from audio_cls.storage.cache import read_json, write_json
+from audio_cls.storage.keys import make_key
 
 Tables = dict[str, Dataset]
 
@@ -74,19 +74,14 @@ def list_kept(key: str, ask: Callable[[], list[str]]) -> list[str]:
     return [str(name) for name in names]
 
 
-def _locate(key: str) -> Path:
-    name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    return Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls" / "hub" / name
-
-
 def _keep(key: str, value: object) -> None:
-    path = _locate(key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(value), "utf-8")
-    part.replace(path)
+    write_json("hub", _make_key(key), value)
 
 
 def _recall(key: str) -> Any:  # noqa: ANN401 (what JSON holds)
-    path = _locate(key)
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+    return read_json("hub", _make_key(key))
+
+
+def _make_key(key: str) -> str:
+    """Return the key of an answer: it depends on who was asked."""
+    return make_key(hub=constants.ENDPOINT, answer=key)

@@ -11,7 +11,7 @@ from datasets import DownloadManager
 from huggingface_hub import constants, snapshot_download
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folder import load_files, read_file, read_folder
+from audio_cls.data.folder import read_file, read_folder
 from audio_cls.data.found import SOUND_TABLES, TABLE_SUFFIXES, Found
 from audio_cls.data.repository import read_info, read_repository
 from audio_cls.errors import DatasetError, list_names
@@ -117,9 +117,6 @@ def read_url(url: str, cfg: DataConfig) -> Found:
         raise DatasetError(
             f"'{url}' cannot be fetched ({' '.join(str(error).split())}). Check the address."
         ) from error
-    key = f"{fetched.name[:40]}{fetched.stat().st_size:x}"
-    if suffix in SOUND_TABLES:
-        return Found(load_files(suffix[1:], {"train": [str(fetched)]}, key), key)
-    if cfg.audio_root is None:
+    if suffix not in SOUND_TABLES and cfg.audio_root is None:
         raise DatasetError(f"'{url}' lists paths: say by --audio-root where its clips lie here.")
     return read_file(fetched, cfg, suffix)

@@ -6,13 +6,14 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.audio import decode_clips, read_notes
 from audio_cls.data.clips import Clips
-from audio_cls.data.cuts import Rows, cap_rows, hash_rows
+from audio_cls.data.cuts import Rows, cap_rows
+from audio_cls.data.decode_cache import decode_clips, read_notes
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.storage.keys import make_key
 
 
 def prepare_split(
@@ -31,7 +32,7 @@ def prepare_split(
     own = cap_rows(rows, pool.marks, cfg.max_eval_samples, cfg.split_seed)
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
     table = concatenate_datasets(sounds).select(own)
-    key = f"{source.content_key}/{hash_rows(own)}"
+    key = make_key(source=source.content_key, clips=pool.ids[own])
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
     notes = read_notes(decoded)
     faults = find_faults(notes, pool.ids[own], sampling_rate, cfg)

@@ -7,11 +7,11 @@ libsndfile does not know.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -24,11 +24,14 @@ from audio_cls.data.mpeg import tell_length
 from audio_cls.data.segments import Segment, split_segment
 from audio_cls.errors import AudioError
 
+LARGE_BYTES = 2**26  # of a file whose header is looked at before it is read: 64 MB
 BLOCK_FRAMES = 2**16  # read at once from a file that does not know its length
 # libsndfile 1.2.2 seeks exactly in these; in mp3 and Ogg it may land elsewhere (measured).
 EXACT_SEEK = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64")
 KEPT_SAMPLES = 2**26  # of a recording that is kept decoded for its other segments: 256 MB
 MP3_SLACK = 1152  # samples of an mp3's longest frame; its header may be wrong by one frame
+MISSING = "missing file"
+NOT_ACCESSIBLE = "not accessible"  # permissions, a network disk: what the system said follows
 
 
 @dataclass(frozen=True)
@@ -50,22 +53,22 @@ def read_sound(bytes_: bytes | None, path: str | None, max_seconds: Seconds | No
         max_seconds: Refuse a longer clip, before it is decoded where its header tells.
 
     Raises:
-        AudioError: The clip is missing, unreadable, empty, truncated, not finite or too long, or
-            the segment is not inside the file.
+        AudioError: The clip is missing, not accessible, unreadable, empty, truncated, not finite or
+            too long, or the segment is not inside the file.
     """
     segment = None
     if bytes_ is None and path is not None:
         path, segment = split_segment(path)
     if bytes_ is None and not (path and os.path.isfile(path)):
-        raise AudioError("missing file", str(path))
+        raise AudioError(MISSING, str(path))
     try:
         if segment is not None:
             sound = _read_segment(str(path), segment)
         else:
-            with io.BytesIO(bytes_) if bytes_ is not None else open(str(path), "rb") as file:
-                sound = _read_file(file, bytes_, path, max_seconds)
+            held = _read_bytes(str(path), max_seconds) if bytes_ is None else bytes_
+            sound = _decode_bytes(held, max_seconds)
     except OSError as error:
-        raise AudioError("unreadable", str(error)) from error
+        raise AudioError(NOT_ACCESSIBLE, str(error)) from error
     if len(sound.samples) == 0:
         raise AudioError("empty")
     _check_length(len(sound.samples), sound.sampling_rate, max_seconds)
@@ -74,24 +77,35 @@ def read_sound(bytes_: bytes | None, path: str | None, max_seconds: Seconds | No
     return sound
 
 
-def _read_file(
-    file: BinaryIO, bytes_: bytes | None, path: str | None, max_seconds: Seconds | None
-) -> Sound:
-    """Decode an open file, by PyAV where libsndfile does not know the format."""
-    head = file.read(12)
-    if not head:
+def _read_bytes(path: str, max_seconds: Seconds | None) -> bytes:
+    """Read a file whole, so that an error of the disk is not taken for one of its content.
+
+    libsndfile takes what it cannot read for the end of the file. A large file that is longer than
+    `max_seconds` by its header is refused before it is read.
+    """
+    with open(path, "rb") as file:
+        if max_seconds is not None and os.fstat(file.fileno()).st_size > LARGE_BYTES:
+            with contextlib.suppress(soundfile.SoundFileError):
+                info = soundfile.info(file)
+                _check_length(info.frames, info.samplerate, max_seconds)
+            file.seek(0)
+        return file.read()
+
+
+def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> Sound:
+    """Decode a file's bytes, by PyAV where libsndfile does not know the format."""
+    if not bytes_:
         raise AudioError("empty")
-    container = name_foreign_format(head)
+    container = name_foreign_format(bytes_[:12])
     if container:
-        return Sound(*decode_foreign(bytes_, path, container))
-    missing = count_missing_bytes(file)
+        return Sound(*decode_foreign(bytes_, container))
+    missing = count_missing_bytes(io.BytesIO(bytes_))
     if missing > 1:  # one byte may be the padding of an odd chunk
         raise AudioError("truncated", f"{missing} bytes are missing")
-    file.seek(0)
-    if head[:1] == b"\xff" or head[:3] == b"ID3":
-        file = io.BytesIO(tell_length(file.read()))
+    if bytes_[:1] == b"\xff" or bytes_[:3] == b"ID3":
+        bytes_ = tell_length(bytes_)
     try:
-        with soundfile.SoundFile(file) as sound:
+        with soundfile.SoundFile(io.BytesIO(bytes_)) as sound:
             _check_length(sound.frames, sound.samplerate, max_seconds)
             return Sound(_read_samples(sound), sound.samplerate, f"{sound.format} {sound.subtype}")
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
@@ -108,10 +122,9 @@ def _read_segment(path: str, segment: Segment) -> Sound:
                 first, last = segment.to_samples(sound.frames, sound.samplerate)
                 sound.seek(first)
                 samples = sound.read(last - first, dtype="float32", always_2d=True)
-                if len(samples) < last - first:
-                    raise AudioError("truncated", f"{len(samples)} of {last - first} frames")
-                encoding = f"{sound.format} {sound.subtype}"
-                return Sound(samples, sound.samplerate, encoding)
+                if len(samples) == last - first:
+                    encoding = f"{sound.format} {sound.subtype}"
+                    return Sound(samples, sound.samplerate, encoding)
             is_short = sound.frames * sound.channels <= KEPT_SAMPLES
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):

@@ -25,7 +25,7 @@ from audio_cls.data.arrays import (
 )
 from audio_cls.data.folder import read_file, read_folder
 from audio_cls.data.found import TABLE_SUFFIXES, Found
-from audio_cls.data.keywords import describe_spotting, is_spotting, spot_keywords
+from audio_cls.data.keywords import spot_keywords
 from audio_cls.data.label_columns import add_fields, add_label_column
 from audio_cls.data.memory import release_pages
 from audio_cls.data.remote import HubPlace, is_remote, parse_hub_place, read_hub_place, read_url
@@ -35,6 +35,7 @@ from audio_cls.data.shards import Shards
 from audio_cls.data.streamed import read_streamed
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.storage.cache import CacheEntry
 
 NO_DATASET = "No data set was given. Name a Hub id or a folder by --dataset, or try --preset demo."
 
@@ -54,6 +55,7 @@ class Source:
     splits: dict[str, Dataset]  # all with the same columns
     shards: Shards | None = None  # the training split, where it is streamed; `splits` lack it
     recordings: str | None = None  # the column that names the recordings that clips are cut from
+    entry: CacheEntry | None = None  # that the tables are in: not deleted while this is in use
 
 
 def load_source(cfg: DataConfig) -> Source:
@@ -74,8 +76,7 @@ def load_source(cfg: DataConfig) -> Source:
     splits = {key: table.cast_column(column, undecoded) for key, table in tables.items()}
     splits = add_label_column(add_fields(splits, cfg), column, cfg)
     key = f"{found.key or found.revision}/{found.config}/{column}"
-    if is_spotting(cfg):
-        splits, key = spot_keywords(splits, column, cfg), f"{key}/{describe_spotting(cfg)}"
+    splits = spot_keywords(splits, column, cfg)
     for table in splits.values():
         release_pages(table.data.column(column))  # that were mapped while the files were opened
     return Source(
@@ -90,6 +91,7 @@ def load_source(cfg: DataConfig) -> Source:
         splits=splits,
         shards=shards,
         recordings=found.recordings,
+        entry=found.entry,
     )
 
 
@@ -145,7 +147,7 @@ def locate_folder(dataset: str) -> Path | None:
     Raises:
         DatasetError: The id is written as a path, and nothing is there.
     """
-    folder = locate_builtin(dataset) or Path(dataset).expanduser()
+    folder = locate_builtin(dataset) or Path(dataset).expanduser().absolute()
     if folder.exists():
         return folder
     is_path = is_windows_path(dataset) or dataset.startswith((".", "/", "~"))

@@ -14,11 +14,12 @@ from pathlib import Path
 from datasets import Dataset, Features, load_dataset_builder
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folder import content_key, load_files
+from audio_cls.data.folder import content_key, hold_tables, load_files
 from audio_cls.data.found import LOAD_ERRORS, SPLIT_NAMES, Found, explain_load_error
 from audio_cls.data.repository import find_copy, list_converted, load_converted, read_info
 from audio_cls.data.shards import Shards, index_shards
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.storage.cache import CacheEntry
 
 ADVICE = "Leave --streaming out, or make parquet of it (Dataset.push_to_hub does)."
 
@@ -52,12 +53,14 @@ def read_streamed(dataset: str, path: Path | None, cfg: DataConfig) -> tuple[Fou
     heard = [name for role, name in roles.items() if role != "train"]
     shards = index_shards(listing.files[roles["train"]], roles["train"], listing.features)
     wanted = {name: listing.files[name] for name in dict.fromkeys(heard)}
-    tables = _load_tables(wanted, listing, is_local=path is not None)
+    entry = hold_tables(listing.revision) if path is not None else None
+    tables = _load_tables(wanted, listing, entry)
     logger.info(
         "Streaming %d clips of '%s' from %d files in %d row groups.",
         *(len(shards), roles["train"], len(shards.files), len(shards.groups)),
     )
-    return Found(tables, listing.revision, listing.config, listing.license), shards
+    found = Found(tables, listing.revision, listing.config, listing.license, entry=entry)
+    return found, shards
 
 
 def list_repository(dataset: str, cfg: DataConfig) -> Listing:
@@ -76,7 +79,7 @@ def list_repository(dataset: str, cfg: DataConfig) -> Listing:
 def list_folder(path: Path, cfg: DataConfig) -> Listing:
     """List the parquet files of a folder, or take one file as the training split."""
     if path.is_file() and path.suffix == ".parquet":
-        key = content_key(path.parent, [path])
+        key = content_key([path])
         return Listing({"train": [str(path)]}, key, None, None, None)
     if path.is_file() or not any(path.rglob("*.parquet")):
         raise DatasetError(
@@ -85,7 +88,7 @@ def list_folder(path: Path, cfg: DataConfig) -> Listing:
         )
     files, features = _list_built(str(path), None, cfg)
     every = [Path(file) for own in files.values() for file in own]
-    key = content_key(Path("/"), [file.resolve() for file in every])
+    key = content_key(every)
     return Listing(files, key, cfg.dataset_config, None, features)
 
 
@@ -139,11 +142,11 @@ def _name_roles(dataset: str, available: list[str], cfg: DataConfig) -> dict[str
 
 
 def _load_tables(
-    files: dict[str, list[str]], listing: Listing, *, is_local: bool
+    files: dict[str, list[str]], listing: Listing, entry: CacheEntry | None
 ) -> dict[str, Dataset]:
     """Fetch these splits whole."""
-    if is_local:
-        tables = dict(load_files("parquet", files, listing.revision + "-".join(files)))
+    if entry is not None:
+        tables = dict(load_files("parquet", files, entry))
     else:
         tables = load_converted("the splits for evaluation", files)
     if listing.features is None:

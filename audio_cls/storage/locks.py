@@ -121,6 +121,9 @@ class FileLock:
         except (OSError, ValueError, TypeError):
             return None
 
+    def __del__(self) -> None:
+        self.release()
+
     def __enter__(self) -> FileLock:
         return self
 

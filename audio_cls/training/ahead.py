@@ -8,7 +8,6 @@ same sound, frozen weights and settings. float32: the trained result is that of 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.batches import Clips, EvaluationWindows, group_windows
+from audio_cls.data.clips import hash_sound
 from audio_cls.data.memory import keep_freed_memory, return_freed_memory
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.short_clips import warn_of_short_clips
@@ -29,10 +29,16 @@ from audio_cls.model.backbone import Backbone, load_trained
 from audio_cls.model.cut import Cut
 from audio_cls.model.freezing import find_frozen
 from audio_cls.model.prefix import PrefixEncoder, find_cut, install_cut, run_frozen
-from audio_cls.model.store import Rows, Store, StoredClips, Window, locate_store, make_room
+from audio_cls.model.store import (
+    Rows,
+    Store,
+    StoredClips,
+    Window,
+    make_room,
+    make_store_key,
+)
 from audio_cls.training.accelerator import Accelerator, is_sharded, ready_cpu
 
-STORE_VERSION = 1
 CPU_SECONDS = 10.0  # of sound heard at once on a CPU: more takes memory and is not faster
 
 logger = logging.getLogger(__name__)
@@ -155,14 +161,17 @@ def fill_store(
     table = replace(clips, rows=np.arange(len(clips.table)))
     hear = _Hearing(accelerator, backbone, cut, table, choose_batch_size(cfg, accelerator))
     sample = next(hear.run([windows[0]]))[1]
-    store = Store(locate_store(make_key(cfg, accelerator, backbone, cut, clips)), sample.shape[1])
+    precision, device = accelerator.mixed_precision, accelerator.device
+    store = Store(
+        make_store_key(backbone, cut, hash_sound(clips), precision, device), sample.shape[1]
+    )
     missing = store.find_missing(windows)
     accelerator.wait_for_everyone()  # until all have seen what is missing
     samples = windows[0][2] - windows[0][1] if cut.has_time else 1
     spans = sum(stop - start if cut.has_time else 1 for _, start, stop in missing)
     num_bytes = round(sample.nbytes / samples * spans)
     limit = cfg.train.prefix_cache_gb
-    fits = make_room(store.path, num_bytes, None if limit is None else int(limit * 1e9))
+    fits = make_room(store, num_bytes, None if limit is None else int(limit * 1e9))
     if not accelerator.gather(torch.tensor([fits], device=accelerator.device)).all():
         logger.warning(
             "The frozen part's output, %.2f GB, is more than may be kept: it is heard anew each"
@@ -225,26 +234,6 @@ def measure_inputs(inputs: Mapping[str, Tensor], input_name: str) -> list[int]:
     if mask is not None:
         return [int(length) for length in mask.sum(dim=1)]
     return [inputs[input_name].shape[-1]] * len(inputs[input_name])
-
-
-def make_key(
-    cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, cut: Cut, clips: Clips
-) -> str:
-    """Return what names a store: frozen weights, sound, how waves become inputs, number format."""
-    digest = hashlib.sha256()
-    parts = [STORE_VERSION, cut.names, cut.places, cut.shapes, backbone.model.config.model_type]
-    parts += [backbone.encoder.extractor.to_json_string(), backbone.encoder.traits]
-    parts += [accelerator.mixed_precision, accelerator.device.type, clips.sampling_rate]
-    parts += [sorted(one["filename"] for one in clips.table.cache_files)]
-    digest.update(repr(parts).encode())
-    if not clips.table.cache_files:
-        for number in range(len(clips)):
-            digest.update(clips.read_wave(number, 0, int(clips.lengths[number])).tobytes())
-    for name in cut.names:
-        for key, value in backbone.model.get_submodule(name).state_dict().items():
-            digest.update(f"{name}.{key}{tuple(value.shape)}".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:32]
 
 
 def _store_clips(clips: Clips, store: Store) -> StoredClips:

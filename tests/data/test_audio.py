@@ -8,7 +8,6 @@ import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +15,8 @@ import soundfile
 from datasets import Audio, Dataset
 from sounds import encode_by_pyav, encode_sound, make_table, make_tone, measure_hz
 
-from audio_cls.data import audio, sound
-from audio_cls.data.audio import (
-    choose_batch_size,
-    decode_clips,
-    decode_wave,
-    read_clip_ids,
-)
+from audio_cls.data import sound
+from audio_cls.data.audio import decode_wave, read_clip_ids
 from audio_cls.data.sound import read_sound
 from audio_cls.errors import AudioError
 
@@ -245,114 +239,6 @@ def test_pyav_reads_what_libsndfile_does_not(
         assert measure_hz(wave, 16_000) == pytest.approx(440, abs=2)
     with pytest.raises(AudioError, match=r"unreadable|empty"):
         decode_wave(data[:60], None, 16_000)
-
-
-def test_a_table_is_decoded_row_for_row() -> None:
-    clips = [encode_sound(make_tone(440, 0.1), 16_000), b"no sound", None]
-    decoded = decode_clips(make_table(clips), "audio", 8_000, "row-for-row")
-    assert decoded["num_samples"][:] == [800, 0, 0]
-    assert decoded["fault"][0] is None
-    assert decoded["fault"][1].startswith("unreadable: ")
-    assert decoded["fault"][2] == "missing file"
-    assert decoded["peak"][0] == pytest.approx(0.5, abs=0.05)
-    np.testing.assert_array_equal(decoded[0]["wave"], decode_wave(clips[0], None, 8_000))
-
-
-def test_equal_sounds_share_a_hash_whatever_file_they_came_from() -> None:
-    tone = soundfile.read(io.BytesIO(encode_sound(make_tone(440, 0.1), 16_000)), dtype="int16")[0]
-    louder = tone.copy()
-    louder[700] += 1
-    clips = [encode_sound(tone, 16_000), encode_sound(tone, 16_000, format="FLAC"), b"no sound"]
-    clips += [encode_sound(louder, 16_000), encode_sound(tone[:-1], 16_000)]
-    one, same, none, other, shorter = decode_clips(make_table(clips), "audio", 16_000, "hashes")[
-        "hash"
-    ][:]
-    assert one == same and len(one) == 32
-    assert none == ""
-    assert len({one, other, shorter}) == 3
-
-
-def test_an_empty_table_is_decoded_to_an_empty_table() -> None:
-    table = make_table([encode_sound(make_tone(440, 0.1), 16_000)]).select([])
-    assert len(decode_clips(table, "audio", 8_000, "empty-table")) == 0
-
-
-def test_two_processes_decode_the_same_rows_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    clips = [encode_sound(make_tone(200 + n, 0.02), 16_000) for n in range(20)]
-    one = decode_clips(make_table(clips), "audio", 8_000, "processes-1")
-    monkeypatch.setattr(audio, "CLIPS_PER_PROCESS", 5)
-    monkeypatch.setattr(audio.os, "cpu_count", lambda: 2)
-    two = decode_clips(make_table(clips), "audio", 8_000, "processes-2")
-    assert one.to_dict() == two.to_dict()
-
-
-def count_decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list that grows by one with every clip that is decoded from now on."""
-    calls: list[int] = []
-    decode = audio.decode_wave
-
-    def counted(*given: Any, **named: Any) -> audio.Wave:  # noqa: ANN401
-        calls.append(1)
-        return decode(*given, **named)
-
-    monkeypatch.setattr(audio, "decode_wave", counted)
-    return calls
-
-
-def test_the_second_call_reads_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = make_table([encode_sound(make_tone(440, 0.1), 16_000)] * 3)
-    calls = count_decodings(monkeypatch)
-    first = decode_clips(table, "audio", 8_000, "cache")
-    second = decode_clips(table, "audio", 8_000, "cache")
-    assert len(calls) == 3
-    assert first.to_dict() == second.to_dict()
-
-
-@pytest.mark.parametrize("change", ["rate", "content", "longest", "decoder"])
-def test_another_rate_content_limit_or_decoder_is_decoded_anew(
-    change: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = make_table([encode_sound(make_tone(440, 0.1), 16_000)])
-    decode_clips(table, "audio", 8_000, f"anew-{change}")
-    calls = count_decodings(monkeypatch)
-    rate = 4_000 if change == "rate" else 8_000
-    key = "anew-content-changed" if change == "content" else f"anew-{change}"
-    if change == "decoder":
-        monkeypatch.setattr(audio, "DECODER_VERSION", audio.DECODER_VERSION + 1)
-    longest = 0.05 if change == "longest" else None
-    decoded = decode_clips(table, "audio", rate, key, longest)
-    assert len(calls) == 1
-    assert decoded["fault"][0] == ("too long: 0.1 s" if change == "longest" else None)
-
-
-def test_a_run_killed_in_the_middle_leaves_no_half_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    clips = [encode_sound(make_tone(200 + n, 0.02), 16_000) for n in range(6)]
-    monkeypatch.setattr(audio, "BATCH_CLIPS", 2)
-    calls: list[int] = []
-    decode = audio.decode_wave
-
-    def killed(*given: Any, **named: Any) -> audio.Wave:  # noqa: ANN401
-        calls.append(1)
-        if len(calls) == 5:  # two batches are written by now
-            raise KeyboardInterrupt
-        return decode(*given, **named)
-
-    monkeypatch.setattr(audio, "decode_wave", killed)
-    with pytest.raises(KeyboardInterrupt):
-        decode_clips(make_table(clips), "audio", 8_000, "killed")
-    monkeypatch.setattr(audio, "decode_wave", decode)
-    decoded = decode_clips(make_table(clips), "audio", 8_000, "killed")
-    assert len(decoded) == 6
-    assert all(count == 160 for count in decoded["num_samples"])
-
-
-@pytest.mark.parametrize(("seconds", "most"), [(0.1, audio.BATCH_CLIPS), (60.0, 4)])
-def test_long_clips_are_decoded_few_at_a_time(seconds: float, most: int) -> None:
-    short, longest = make_tone(440, 0.1, 8_000), make_tone(440, seconds, 8_000)
-    table = make_table([encode_sound(short, 8_000)] * 7 + [encode_sound(longest, 8_000), None])
-    size = choose_batch_size(table.with_format("arrow"), "audio", 16_000)
-    assert 1 <= size <= most
-    assert size * seconds * 16_000 <= audio.BATCH_SAMPLES
 
 
 def test_clips_are_named_by_their_files_where_those_are_unique() -> None:

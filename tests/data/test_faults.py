@@ -18,8 +18,8 @@ from sounds import encode_sound, make_noise, make_table, make_tone
 
 from audio_cls.config import DataConfig
 from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
-from audio_cls.data.audio import decode_clips, read_notes
 from audio_cls.data.clips import Clips
+from audio_cls.data.decode_cache import decode_clips, read_notes
 from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.memory import release_pages
 from audio_cls.data.prepare import PreparedClips

@@ -125,14 +125,17 @@ def test_the_key_sees_a_file_of_equal_size_and_a_new_name(tmp_path: Path) -> Non
     assert len(keys) == 3
 
 
-def test_a_moved_folder_keeps_its_key(tmp_path: Path) -> None:
+def test_files_of_equal_names_sizes_and_times_in_another_folder_have_another_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_clips(tmp_path / "here", CLASSES)
     shutil.copytree(tmp_path / "here", tmp_path / "there")
     keys = [
-        content_key(tmp_path / place, [tmp_path / place / name for name in CLASSES])
-        for place in ("here", "there")
+        content_key([tmp_path / place / name for name in CLASSES]) for place in ("here", "there")
     ]
-    assert keys[0] == keys[1]
+    assert keys[0] != keys[1]
+    monkeypatch.chdir(tmp_path / "here")
+    assert content_key([Path(name) for name in CLASSES]) == keys[0]
 
 
 def test_configurations_of_a_folder_are_chosen_or_all_read(tmp_path: Path) -> None:

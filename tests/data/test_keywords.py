@@ -6,13 +6,18 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel
-from word_sounds import WORDS, make_word_tables, spotting, write_words
+from word_sounds import WORDS, make_noise_wav, make_word_tables, spotting, write_words
 
 from audio_cls.config import DataConfig
 from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
+from audio_cls.data.audio import decode_wave
+from audio_cls.data.clips import Clips
 from audio_cls.data.keywords import RECORDING, SILENCE, UNKNOWN, spot_keywords
+from audio_cls.data.silence import make_silence
 from audio_cls.errors import DatasetError
 
 
@@ -143,10 +148,59 @@ def test_a_folder_of_recordings_is_the_silence(tmp_path: Path) -> None:
     assert {clip.split("#")[0] for clip in clips.train.ids if "#" in clip} < {
         f"hum{n}.wav" for n in range(3)
     }
+    first = {clip: read_clip(clips.train, n) for n, clip in enumerate(clips.train.ids)}
     (hums / "hum0.wav").write_bytes((hums / "hum1.wav").read_bytes())
-    again = load_source(spotting(dataset=str(root), silence_from=str(hums)))
-    before = spotting(dataset=str(root), silence_from=str(hums), silence_share=0.2)
-    assert again.content_key != load_source(before).content_key
+    _, _, _, clips = prepare_words(root, silence_from=str(hums))
+    for number, clip in enumerate(clips.train.ids):
+        if clip in first and clip.startswith("hum0"):
+            assert not np.array_equal(read_clip(clips.train, number), first[clip])
+
+
+def read_clip(clips: Clips, number: int) -> np.ndarray:
+    """Return a whole clip."""
+    return clips.read_wave(number, 0, int(clips.lengths[number]))
+
+
+def write_word_splits(root: Path) -> dict[str, bytes]:
+    """Write parquet files of equally long words; two label columns, of which each lacks some."""
+    sounds: dict[str, bytes] = {}
+    root.mkdir()
+    for place, (split, count) in enumerate({"train": 12, "validation": 8, "test": 10}.items()):
+        names = [f"{split}-{word}-{n}.wav" for word in WORDS for n in range(count)]
+        sounds |= {name: make_noise_wav(0.2, 1_000 * place + n) for n, name in enumerate(names)}
+        words = [name.split("-")[1] for name in names]
+        table = {
+            "audio": [{"bytes": sounds[name], "path": name} for name in names],
+            "word": [None if n % 4 == 0 else word for n, word in enumerate(words)],
+            "again": [None if n % 5 == 0 else word for n, word in enumerate(words)],
+        }
+        pq.write_table(pa.table(table), root / f"{split}-0.parquet")
+    return sounds
+
+
+def test_whatever_the_settings_each_clip_has_its_own_sound(tmp_path: Path) -> None:
+    sounds = write_word_splits(tmp_path / "words")
+    given = {"train_split": "train", "test_split": "test", "label_column": "word"}
+    for changes in (
+        {},
+        {"train_split": "test", "test_split": "train"},
+        {"label_column": "again"},
+        {"keywords": ("up", "no")},
+        {"split_seed": 1},
+        {"silence_share": 0.3},
+        {"max_train_samples": 20},
+    ):
+        settings = {**given, "silence_from": "synthesise", **changes}
+        _, _, _, clips = prepare_words(tmp_path / "words", **settings)
+        seed = spotting(**settings).split_seed
+        made = {piece.id: piece.bytes_ for piece in make_silence(50, 0.2, seed)}
+        heard = 0
+        for _, part in clips.items():
+            for number, clip in enumerate(part.ids):
+                expected = decode_wave({**sounds, **made}[clip], None, 16_000)
+                np.testing.assert_array_equal(read_clip(part, number), expected)
+                heard += 1
+        assert heard > 20
 
 
 def test_named_speakers_are_tested_with_silence_beside_them(tmp_path: Path) -> None:

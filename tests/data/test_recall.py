@@ -11,15 +11,13 @@ from hub_datasets import load, seed_main, seed_script
 from hub_layouts import COMMON_VOICE, GTZAN_FILE, LAYOUTS, VOICE_CARD
 from hub_server import HubServer
 
-from audio_cls.data.audio import decode_clips
+from audio_cls.data.decode_cache import decode_clips
 from audio_cls.errors import DatasetError
 
 
 def go_offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Switch the Hub off, and say so as HF_HUB_OFFLINE=1 does."""
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    """Cut the Hub off as HF_HUB_OFFLINE=1 does: its client refuses every request."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
 
 
@@ -71,6 +69,17 @@ def test_a_newer_commit_is_read_as_soon_as_the_hub_answers(
     assert first != second
     go_offline(monkeypatch)
     assert load("off/newer").revision == second
+
+
+def test_what_one_hub_said_is_not_said_of_another(
+    data_hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_main({"train.parquet": GTZAN_FILE})(data_hub, "off/here")
+    load("off/here")
+    go_offline(monkeypatch)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(DatasetError, match="Hub cannot be asked"):
+        load("off/here")
 
 
 def test_what_was_never_read_cannot_be_read_without_the_hub(

@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from audio_cls import evaluation, training
 from audio_cls.config import RunConfig
 from audio_cls.model import store as store_module
 from audio_cls.model.prefix import PrefixEncoder
-from audio_cls.model.store import StoredClips
-from audio_cls.training import ahead
+from audio_cls.model.store import Store, StoredClips
+from audio_cls.storage import cache
 from audio_cls.training.ahead import Heard
 
 FAMILIES = {  # name -> family and what its configuration says otherwise
@@ -48,9 +49,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the stores of this test."""
-    monkeypatch.setattr(store_module, "locate_store", lambda key: tmp_path / "stores" / key)
-    monkeypatch.setattr(ahead, "locate_store", lambda key: tmp_path / "stores" / key)
-    return tmp_path / "stores"
+    monkeypatch.setattr(cache, "cache_root", lambda: tmp_path / "caches")
+    return tmp_path / "caches" / "features"
 
 
 def run(cfg: RunConfig) -> tuple[Heard, dict[str, Any]]:
@@ -157,7 +157,7 @@ def test_what_changes_or_does_not_fit_is_heard_anew_and_says_so(
 ) -> None:
     caplog.set_level(logging.INFO)
     values = {"freeze": "features", "crop": "start", "max_steps": 1, **changes}
-    folder = stores.parent / "run"
+    folder = stores.parent.parent / "run"
     heard, _ = run(make_config(tone_folder, checkpoints / "wav2vec2", folder, **values))
     assert not isinstance(heard.train, StoredClips)
     assert reason in caplog.text
@@ -185,23 +185,54 @@ def test_a_run_killed_while_it_hears_leaves_nothing_that_is_read(
     with pytest.raises(KeyboardInterrupt):
         run(make_config(tone_folder, checkpoints / "ast", tmp_path / "a", **values))
     assert not list(stores.glob("*/*.npy"))
-    monkeypatch.undo()
-    monkeypatch.setattr(ahead, "locate_store", lambda key: stores / key)
+    monkeypatch.setattr(store_module.Store, "add", whole)
     heard, _ = run(make_config(tone_folder, checkpoints / "ast", tmp_path / "b", **values))
     assert isinstance(heard.train, StoredClips)
 
 
-def test_a_store_that_nobody_used_for_a_day_makes_room(tmp_path: Path) -> None:
-    for name, age in (("old", 3 * 86_400), ("fresh", 60)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "x.rows").write_bytes(bytes(1000))
-        stamp = (tmp_path / name).stat().st_mtime - age
-        os.utime(tmp_path / name, (stamp, stamp))
-    new = tmp_path / "new"
-    new.mkdir()
+def age_store(stores: Path, name: str, seconds: float) -> Path:
+    """Fill a store with 1,000 bytes, used so long ago."""
+    (stores / name).mkdir(parents=True, exist_ok=True)
+    (stores / name / "x.rows").write_bytes(bytes(1000))
+    stamp = time.time() - seconds
+    os.utime(stores / name, (stamp, stamp))
+    return stores / name
+
+
+def test_a_store_that_nobody_used_for_a_day_makes_room(stores: Path) -> None:
+    old, fresh = age_store(stores, "old", 3 * 86_400), age_store(stores, "fresh", 60)
+    new = Store("new", 1)
     assert store_module.make_room(new, 900, 3000)
-    assert (tmp_path / "old").exists()
+    assert old.exists()
     assert store_module.make_room(new, 1500, 2600)
-    assert not (tmp_path / "old").exists()
+    assert not old.exists()
     assert not store_module.make_room(new, 1500, 2000)
-    assert (tmp_path / "fresh").exists()
+    assert fresh.exists()
+
+
+def test_a_store_that_a_long_run_has_open_is_not_deleted(stores: Path) -> None:
+    used = Store("used", 1)
+    age_store(stores, "used", 3 * 86_400)
+    new = Store("new", 1)
+    assert not store_module.make_room(new, 1500, 2000)
+    assert used.path.exists()
+    del used  # as at the end of the run
+    assert store_module.make_room(new, 1500, 2000)
+    assert not (stores / "used").exists()
+
+
+def test_a_store_that_is_written_meanwhile_can_be_measured(
+    stores: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, new = age_store(stores, "other", 60), Store("new", 1)
+    (other / ".y.partial").write_bytes(bytes(500))
+    whole = os.walk
+
+    def walk_then_rename(path: Path) -> Any:  # noqa: ANN401
+        found = list(whole(path))
+        if Path(path) == other:
+            (other / ".y.partial").rename(other / "y.rows")  # as its writer does
+        return found
+
+    monkeypatch.setattr(cache.os, "walk", walk_then_rename)
+    assert store_module.make_room(new, 900, 2600)

@@ -1,0 +1,206 @@
+"""Caches on disk: where they are, and entries that nobody deletes while they are in use.
+
+    HF_DATASETS_CACHE/audio_cls/
+      KIND/KEY/ or KIND/KEY.json   an entry: a folder, or one JSON value; KEY is of keys.make_key
+      KIND/KEY/entry.json          what is in the folder, written when it is whole
+      locks/KIND-KEY.lock          shared by those who read the entry, exclusive for who deletes it
+
+What is wrong for a passing reason (the network, a missing file or library) is never cached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import datasets
+
+from audio_cls.storage.locks import FileLock
+
+Kind = Literal["waves", "tables", "features", "near", "hub", "model_cards"]
+KINDS: dict[Kind, str] = {
+    "waves": "decoded clips",
+    "tables": "tables of parquet files",
+    "features": "output of frozen layers",
+    "near": "near duplicates that were found",
+    "hub": "answers of the Hub about data sets",
+    "model_cards": "model cards of a leaderboard",
+}
+ABOUT = "entry.json"  # in the folder of an entry
+REMOVED = ".removed-"  # how the names of folders begin that are being deleted
+POLL_SECONDS = 0.2  # between two attempts to get a lock
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+def cache_root() -> Path:
+    """Return the folder of all caches."""
+    return Path(datasets.config.HF_DATASETS_CACHE) / "audio_cls"
+
+
+def cache_path(kind: Kind, name: str = "") -> Path:
+    """Return the folder of a kind of caches, or the path of an entry in it."""
+    return cache_root() / kind / name
+
+
+def read_json(kind: Kind, key: str) -> Any:  # noqa: ANN401 (what JSON holds)
+    """Return a cached value; None where there is none, or none that can be read."""
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(cache_path(kind, f"{key}.json").read_text("utf-8"))
+    return None
+
+
+def write_json(kind: Kind, key: str, value: object) -> None:
+    """Cache a value; a reader sees all of it or nothing, also when two processes write it."""
+    write_whole_json(cache_path(kind, f"{key}.json"), value)
+
+
+def write_whole_json(path: Path, value: object) -> None:
+    """Write a JSON file in one go; creates its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class CacheEntry:
+    """A folder in a cache.
+
+    While an object holds an entry, no other process deletes it. A process that ends, in any way,
+    holds nothing any more. Copies of the object in other processes hold nothing.
+    """
+
+    def __init__(self, kind: Kind, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.path = cache_path(kind, name)
+        self._lock = FileLock(cache_root() / "locks" / f"{kind}-{name}.lock")
+
+    def hold(self) -> None:
+        """Keep others from deleting the entry; creates the folder, notes that it was used."""
+        self._wait_for_lock(shared=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
+    def release(self) -> None:
+        """Let others delete the entry."""
+        self._lock.release()
+
+    @contextmanager
+    def filling(self) -> Iterator[None]:
+        """Have the folder alone while it is filled; waits for others who fill or read it."""
+        self._wait_for_lock(shared=False)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            yield
+        finally:
+            self._lock.release()
+
+    def remove(self) -> bool:
+        """Delete the entry, unless it is in use; tell whether it is gone."""
+        try:
+            if not self.path.exists() or not self._acquire(shared=False):
+                return not self.path.exists()
+            gone = self.path.with_name(f"{REMOVED}{uuid.uuid4().hex}")
+            self.path.rename(gone)
+        except OSError as error:
+            logger.debug("%s is not deleted: %s", self.path, error)
+            return False
+        finally:
+            self._lock.release(remove=True)
+        delete_path(gone)
+        return True
+
+    def is_used(self) -> bool:
+        """Tell whether a process, this one included, holds or fills the entry."""
+        lock = FileLock(self._lock.path)
+        try:
+            is_free = not lock.path.exists() or lock.acquire()
+        except OSError:
+            return True
+        lock.release()
+        return not is_free
+
+    def read_about(self) -> Any:  # noqa: ANN401 (what JSON holds)
+        """Return what was written about the folder's content; None while it is not whole."""
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.path / ABOUT).read_text("utf-8"))
+        return None
+
+    def write_about(self, about: dict[str, Any]) -> None:
+        """Write down what is in the folder, which is whole from then on."""
+        write_whole_json(self.path / ABOUT, about)
+
+    def _acquire(self, *, shared: bool) -> bool:
+        self._lock.path.parent.mkdir(parents=True, exist_ok=True)
+        return self._lock.acquire(shared=shared)
+
+    def _wait_for_lock(self, *, shared: bool) -> None:
+        """Wait for the lock; go on without one where the file system has none."""
+        has_said = False
+        while True:
+            try:
+                if self._acquire(shared=shared):
+                    return
+            except OSError as error:  # nobody can delete the entry then: that takes a lock
+                logger.debug("%s cannot be locked: %s", self._lock.path, error)
+                return
+            if not has_said:
+                logger.info("waiting for another process that uses %s", self.path)
+                has_said = True
+            time.sleep(POLL_SECONDS)
+
+
+def load_or_make(entry: CacheEntry, load: Callable[[], T | None], make: Callable[[], None]) -> T:
+    """Open an entry, or let this process alone make it first; hold it afterwards.
+
+    Args:
+        entry: It is held when this returns.
+        load: Opens what is in the folder; None where it is not there or cannot be used any more.
+        make: Fills the folder.
+    """
+    while True:
+        entry.hold()
+        found = load()
+        if found is not None:
+            return found
+        entry.release()
+        with entry.filling():
+            if load() is None:
+                make()
+
+
+def delete_path(path: Path) -> None:
+    """Delete a file or a folder as far as that is possible."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def measure_path(path: Path) -> int:
+    """Return the bytes of a file, or of all files below a folder.
+
+    Files that a writer renames or deletes meanwhile count as they were seen, or not at all.
+    """
+    files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    num_bytes = 0
+    for file in files if path.is_dir() else [path]:
+        with contextlib.suppress(OSError):
+            num_bytes += file.stat().st_size
+    return num_bytes

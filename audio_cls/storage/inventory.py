@@ -1,0 +1,103 @@
+"""What lies in the caches, how large it is, and how it is deleted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from audio_cls.storage.cache import (
+    KINDS,
+    REMOVED,
+    CacheEntry,
+    Kind,
+    cache_path,
+    delete_path,
+    measure_path,
+)
+
+SECONDS_PER_DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class CacheItem:
+    """An entry of a cache, or all JSON files of one kind together."""
+
+    kind: Kind
+    path: Path
+    what: str  # in words
+    num_bytes: int
+    last_used: float  # seconds since 1970
+    entry: CacheEntry | None  # None for JSON files, which are read at once
+
+    @property
+    def is_used(self) -> bool:
+        """Tell whether a process uses it now."""
+        return self.entry is not None and self.entry.is_used()
+
+    def remove(self) -> bool:
+        """Delete it, unless it is in use; tell whether it is gone."""
+        if self.entry is not None:
+            return self.entry.remove()
+        delete_path(self.path)
+        return not self.path.exists()
+
+
+def list_items(kinds: Sequence[Kind] = tuple(KINDS)) -> list[CacheItem]:
+    """List what is cached, by kind, last used first; what is being deleted is left out."""
+    items: list[CacheItem] = []
+    for kind in kinds:
+        own = [*_list_folders(kind), *_sum_files(kind)]
+        items += sorted(own, key=lambda item: -item.last_used)
+    return items
+
+
+def clear_items(items: Sequence[CacheItem], *, min_age_days: float = 0) -> list[CacheItem]:
+    """Delete items that were not used for so long, and remains of deletions that were cut short.
+
+    Returns:
+        Those that could not be deleted, as they are in use.
+    """
+    limit = time.time() - min_age_days * SECONDS_PER_DAY
+    for kind in KINDS:
+        for left in cache_path(kind).glob(f"{REMOVED}*"):
+            delete_path(left)
+    return [item for item in items if item.last_used <= limit and not item.remove()]
+
+
+def _list_folders(kind: Kind) -> Iterator[CacheItem]:
+    """Yield the entries of a kind that are folders, or files of an older version."""
+    for path in _list_paths(kind):
+        if path.suffix == ".json":
+            continue
+        entry = CacheEntry(kind, path.name)
+        about = entry.read_about() or {}
+        what = f"{KINDS[kind]}, {about['what']}" if "what" in about else KINDS[kind]
+        yield CacheItem(kind, path, what, measure_path(path), _read_time(path), entry)
+
+
+def _sum_files(kind: Kind) -> Iterator[CacheItem]:
+    """Yield the JSON files of a kind as one item."""
+    files = [path for path in _list_paths(kind) if path.suffix == ".json"]
+    if files:
+        num_bytes = sum(map(measure_path, files))
+        what = f"{KINDS[kind]}, {len(files)} files"
+        yield CacheItem(
+            kind, cache_path(kind), what, num_bytes, max(map(_read_time, files)), entry=None
+        )
+
+
+def _list_paths(kind: Kind) -> list[Path]:
+    """List what lies in the folder of a kind."""
+    folder = cache_path(kind)
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in found if not path.name.startswith(".")]
+
+
+def _read_time(path: Path) -> float:
+    """Return when a path was last changed; 0 where it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
