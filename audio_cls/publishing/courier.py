@@ -18,7 +18,7 @@ from pathlib import Path
 from audio_cls.config import HubConfig
 from audio_cls.errors import AudioClsError
 from audio_cls.publishing.bundle import EARLY_FILES, gather_early_files
-from audio_cls.publishing.hub import send_files
+from audio_cls.publishing.hub import holds_results, say_finished, send_files
 from audio_cls.publishing.outage import Failure, list_secrets, to_reason
 from audio_cls.training.loop import Training
 
@@ -87,7 +87,7 @@ class Courier:
         """Send one copy; a failure is told and forgotten."""
         try:
             files = gather_early_files(copy, self.repo_id, self.cfg, list_secrets())
-            send_files(files, self.cfg, self.repo_id, attempts=ATTEMPTS)
+            send_files(files, self.cfg, self.repo_id, attempts=ATTEMPTS, is_finished=False)
             self.num_sent += 1
         except (AudioClsError, *Failure) as error:
             reason = to_reason(error)
@@ -98,7 +98,8 @@ class Courier:
 def follow_training(run: Training, repo_id: str | None) -> Iterator[None]:
     """Publish while `run` trains inside, as `--hub-strategy` says. Call on every process.
 
-    On leaving it waits for what is on its way.
+    On leaving it waits for what is on its way. A repository that holds a finished run keeps its
+    model and results until this run has ended.
 
     Args:
         run: The training that is about to begin; its hooks are set.
@@ -106,6 +107,10 @@ def follow_training(run: Training, repo_id: str | None) -> Iterator[None]:
     """
     cfg = run.cfg.hub
     if repo_id is None or cfg.hub_strategy == "end" or not run.accelerator.is_main_process:
+        yield
+        return
+    if holds_results(repo_id):
+        logger.warning("%s.", say_finished(repo_id))
         yield
         return
     courier = Courier(run.folder.path, cfg, repo_id)

@@ -40,6 +40,7 @@ from audio_cls.publishing.refusals import explain_refusal
 
 logger = logging.getLogger(__name__)
 
+RESULTS = "results.json"  # what only a finished run publishes
 TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
 FLAGS = ("private", "create_pr", "push_logs")  # of scripts/publish.py
 CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
@@ -107,8 +108,21 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
         return None
 
 
+def holds_results(repo_id: str) -> bool:
+    """Ask the Hub whether a repository holds a finished run; False where it does not answer."""
+    try:
+        return bool(HfApi(library_name="audio_cls").file_exists(repo_id, RESULTS))
+    except Failure:
+        return False
+
+
 def send_files(
-    files: Mapping[str, bytes | Path], cfg: HubConfig, repo_id: str, *, attempts: int = ATTEMPTS
+    files: Mapping[str, bytes | Path],
+    cfg: HubConfig,
+    repo_id: str,
+    *,
+    attempts: int = ATTEMPTS,
+    is_finished: bool = True,
 ) -> str:
     """Bring a repository to hold these files, in one commit or none. Asks the Hub.
 
@@ -117,12 +131,15 @@ def send_files(
         cfg: Whether a new repository is private, and whether a pull request is made.
         repo_id: Where to.
         attempts: How often each request is tried.
+        is_finished: The files are of a finished run. Those of one that still trains do not replace
+            the results of a finished one.
 
     Returns:
         The address of the repository or of the pull request.
 
     Raises:
-        HubError: `--private` was asked for a repository that is public.
+        HubError: `--private` was asked for a repository that is public; or it holds a finished run,
+            and these files are of one that still trains.
         OSError, ValueError, HTTPError: What the client raises.
     """
     api = HfApi(library_name="audio_cls")
@@ -138,8 +155,18 @@ def send_files(
             f"--private was asked for, and '{repo_id}' is public already. Give another"
             " --hub-repo-id, or make it private in its settings on the Hub first."
         )
+    if not is_finished and retry(lambda: api.file_exists(repo_id, RESULTS), attempts=attempts):
+        raise HubError(say_finished(repo_id))
     retry(lambda: _commit(api, repo_id, files, "main"), attempts=attempts)
     return f"{api.endpoint}/{repo_id}"
+
+
+def say_finished(repo_id: str) -> str:
+    """Say why a run that still trains is not published in a repository."""
+    return (
+        f"'{repo_id}' holds a finished run: its model and results stay until this run has ended."
+        " To publish the best model so far, give another --hub-repo-id"
+    )
 
 
 def _commit(

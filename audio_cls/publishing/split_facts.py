@@ -13,6 +13,8 @@ from typing import Any
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, Tree, to_line
 
 HELD_OUT = "held-out part of"  # what follows is the split that was cut
+VALIDATION = "validation part of"
+PARTS = (HELD_OUT, VALIDATION, "part of")
 _FOLD = re.compile(r"fold (?P<fold>.+) of column '.*'", re.DOTALL)
 _LISTED = re.compile(r"listed at (?P<place>.*?)(?: \(sha256 [0-9a-f]+\))?", re.DOTALL)
 _OWN_CUT = re.compile(r"cut from|\bdealt by seed\b|\bgroups?\b")
@@ -85,7 +87,7 @@ def read_split_name(record: RunRecord, role: str) -> str:
         return to_line(name, MAX_FRONT_MATTER)
     shown = name if is_given(record, role) and not origin else name_part(origin, name, role)
     if role == "train":
-        return to_line(name if shown.startswith((HELD_OUT, "part of")) else shown, MAX_FRONT_MATTER)
+        return to_line(name if shown.startswith(PARTS) else shown, MAX_FRONT_MATTER)
     if not is_given(record, role) and shown == name:
         shown = f"part of {name}"
     return to_line(shown, MAX_FRONT_MATTER)
@@ -116,7 +118,8 @@ def name_part(origin: str, name: str, role: str = "test") -> str:
         return f"{role} list of {listed['place']}"
     if not origin or _OWN_CUT.search(origin):
         source = re.search(r"cut from '(.*?)'", origin)
-        return f"{HELD_OUT} {source[1] if source else name}"
+        kind = VALIDATION if "validation" in (role, name) else HELD_OUT
+        return f"{kind} {source[1] if source else name}"
     return f"part of {name}"
 
 
@@ -126,7 +129,7 @@ def add_article(name: str) -> str:
     >>> add_article("held-out part of train"), add_article("test")
     ('a held-out part of train', 'test')
     """
-    return f"a {name}" if name.startswith((HELD_OUT, "part of")) else name
+    return f"a {name}" if name.startswith(PARTS) else name
 
 
 def describe_part(record: RunRecord, role: str = "test") -> str:

@@ -21,8 +21,11 @@ from audio_cls.publishing.leaderboard import (
 )
 from audio_cls.publishing.markdown import Markdown, to_number, to_sentence
 from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.names import choose_own_names
+from audio_cls.publishing.public_results import make_public
 from audio_cls.publishing.record import RunRecord, load_run
 from audio_cls.publishing.split_facts import add_article, read_split_name
+from audio_cls.publishing.written_card import find_repository
 
 HEADING = "## Judged later on"
 PARAGRAPH = re.compile(rf"\n*{HEADING}\n\n(?P<lines>(?:- .*\n?)*)")
@@ -43,11 +46,13 @@ def update_card(run: str | Path, evaluation: Path) -> Path:
     """
     run = Path(run)
     own, found = load_run(run), load_run(evaluation)
+    readme = run / "README.md"
     if _name_test(own) == _name_test(found):
         _replace_test(run, evaluation, found)
         write_eval_results(run)
-        return write_card(run)
-    readme = run / "README.md"
+        repo_id = find_repository(readme.read_text("utf-8")) if readme.is_file() else None
+        return write_card(run, repo_id)
+    found = make_public(found, choose_own_names(own))
     if not readme.is_file():
         write_card(run)
     card = ModelCard.load(readme)

@@ -70,11 +70,44 @@ def test_what_arrives_is_the_best_model_and_says_that_it_is_early(
     assert files["model.safetensors"] == b"the next epoch's" and "results.json" in files
 
 
-def test_results_of_an_earlier_run_do_not_stand_beside_new_weights(
+def test_a_finished_run_keeps_its_model_and_results_until_the_new_one_has_ended(
+    hub: HubServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = make_run(tmp_path / "old"), make_run(tmp_path / "new")
+    push_run(old, HubConfig(), REPO)
+    before = hub.files("models", REPO)
+    (new / "model.safetensors").write_text("the new weights")
+    courier = Courier(new, HubConfig(), REPO)
+    courier.take()
+    while "training goes on" not in caplog.text:
+        assert courier.thread.is_alive()
+    courier.close()
+    assert courier.num_sent == 0 and hub.files("models", REPO) == before
+    assert f"'{REPO}' holds a finished run" in caplog.text
+    assert push_run(new, HubConfig(), REPO)
+    assert hub.files("models", REPO)["model.safetensors"] == b"the new weights"
+
+
+def test_nothing_is_sent_to_a_finished_run_while_training_and_that_is_told_before(
+    hub: HubServer,
+    tone_folder: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    push_run(make_run(tmp_path / "old"), HubConfig(), REPO)
+    num_commits = count_commits(hub)
+    run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "best"))
+    with follow_training(run, REPO):
+        assert f"'{REPO}' holds a finished run" in caplog.text
+        training.train(run)
+    assert count_commits(hub) == num_commits
+
+
+def test_files_of_others_stay_beside_a_model_that_still_trains(
     hub: HubServer, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "run")
-    push_run(run, HubConfig(), REPO)
     hub.seed("models", REPO, {"notes.md": "mine", "splits/readme/x.txt": "mine"})
     courier = Courier(run, HubConfig(), REPO)
     courier.take()
