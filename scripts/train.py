@@ -75,7 +75,7 @@ def train_classifier(cfg: RunConfig) -> Path:
     # --- 3. batches teach it, validation chooses the best epoch ---
     heard = training.hear_ahead(cfg, accelerator, backbone, clips)
     scorer = evaluation.make_scorer(heard.backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, heard.validation, cfg.eval)
+    judge = evaluation.make_judge(scorer, heard.validation, cfg.eval, clips.train.labels)
     run = training.set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     run.progress.prepare_seconds = clock.lap()
     with publishing.follow_training(run, repo_id):
@@ -103,7 +103,9 @@ def train_classifier(cfg: RunConfig) -> Path:
             "labels": list(labels.names),
             "metric": cfg.eval.metric_key,
             "validation": evaluation.report_best(run.position, len(clips.validation)),
-            "test": evaluation.report_scores(scores, labels.names, cfg.eval, facts),
+            "test": evaluation.report_scores(
+                scores, labels.names, cfg.eval, facts, evaluation.find_majority(clips.train.labels)
+            ),
             "calibration": evaluation.report_calibration(scores, decision, is_applied=False),
             "timing": training.describe_timing(run, judged_seconds),
             "bad_audio": {"skipped": len(clips.read_bad(folder.path))},

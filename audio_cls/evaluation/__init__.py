@@ -6,6 +6,7 @@ from audio_cls.evaluation.answer import (
     open_output,
     write_answer,
 )
+from audio_cls.evaluation.baseline import find_majority, read_majority
 from audio_cls.evaluation.calibration import (
     Decision,
     calibrate,
@@ -33,6 +34,7 @@ __all__ = [
     "choose_rows",
     "describe_judged",
     "draw_figures",
+    "find_majority",
     "fit_temperature",
     "follow_task",
     "judge_test",
@@ -41,6 +43,7 @@ __all__ = [
     "make_scorer",
     "match_labels",
     "open_output",
+    "read_majority",
     "read_own_run",
     "report_best",
     "report_calibration",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
@@ -12,11 +13,13 @@ from typing import Any
 from audio_cls.config import EvalConfig
 from audio_cls.data.clips import Clips
 from audio_cls.data.facts import ClipFacts
+from audio_cls.data.label_text import join_names
 from audio_cls.data.labels import Labels
 from audio_cls.data.prepare import describe_source
 from audio_cls.data.source import Source
 from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.aggregate import aggregate
+from audio_cls.evaluation.baseline import read_majority
 from audio_cls.evaluation.compare import compare_runs
 from audio_cls.evaluation.figures import draw_figures
 from audio_cls.evaluation.predictions import read_facts, read_predictions
@@ -118,12 +121,21 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
     """
     scores, names = read_predictions(path)
     facts = read_facts(path.parent / "clips.csv", scores)
+    majority = read_majority(_read_test(path.parent / "results.json"), names)
     results = {
         "labels": list(names),
         "metric": cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
-        "test": report_scores(scores, names, cfg, facts),
+        "test": report_scores(scores, names, cfg, facts, majority),
     }
     write_answer(open_output(folder), results, scores, facts, other)
+
+
+def _read_test(path: Path) -> dict[str, Any]:
+    """Return the `test` part of a results.json; empty where there is none that can be read."""
+    try:
+        return dict(json.loads(path.read_text("utf-8"))["test"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _announce(results: Mapping[str, Any]) -> None:
@@ -134,6 +146,10 @@ def _announce(results: Mapping[str, Any]) -> None:
     text = "%s %.4f on %d clips (95 %% interval %.3f to %.3f), macro F1 %.4f, ECE %.4f"
     shown = (test[key], test["num_examples"], low, high, test["f1_macro"], test["ece"])
     logger.info(text, key, *shown)
+    always = "always predicting the most frequent of %s (%s): accuracy %.4f"
+    named = test["majority_class"]
+    shown_class = named if isinstance(named, str) else join_names(named) or "no label"
+    logger.info(always, test["majority_from"], shown_class, test["majority_accuracy"])
     if "note" in test["intervals"]:
         logger.warning(test["intervals"]["note"])
     told = results.get("comparison")

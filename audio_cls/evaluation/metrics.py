@@ -252,15 +252,18 @@ METRICS: dict[str, type[OfflineMetric]] = {
 
 def tabulate_classes(
     true: Ids, predicted: Ids, names: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Return precision, recall, f1 and support of each class; 0 where a class never occurs."""
+) -> dict[str, dict[str, float | None]]:
+    """Return precision, recall, f1 and support of each class.
+
+    A class without a clip is not tested: it comes last and its scores are None.
+    """
     found = score_classes(true, predicted, len(names))
-    return {
-        name: {
-            "precision": round(float(found.precision[label]), 6),
-            "recall": round(float(found.recall[label]), 6),
-            "f1": round(float(found.f1[label]), 6),
+    columns = {"precision": found.precision, "recall": found.recall, "f1": found.f1}
+    table: dict[str, dict[str, float | None]] = {}
+    for label in np.argsort(found.support == 0, kind="stable").tolist():
+        has_clips = found.support[label] > 0
+        table[names[label]] = {
+            **{k: round(float(v[label]), 6) if has_clips else None for k, v in columns.items()},
             "support": int(found.support[label]),
         }
-        for label, name in enumerate(names)
-    }
+    return table

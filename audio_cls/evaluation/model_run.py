@@ -10,7 +10,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ class OwnRun:
     settings: Mapping[str, Any]  # run_config.yaml by section
     origins: Mapping[str, str]  # role -> how results.json says the split came about
     lists: Mapping[str, list[str]]  # role -> clip ids
+    test: Mapping[str, Any] = field(default_factory=dict)  # of results.json
 
 
 def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
@@ -59,6 +60,7 @@ def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
             settings={str(k): v for k, v in tree.items() if isinstance(v, dict)},
             origins={role: str(part.get("origin", "")) for role, part in splits.items()},
             lists={role: p.read_text("utf-8").splitlines() for role, p in lists.items() if p},
+            test=dict(told.get("test", {})),
         )
     except (ValueError, AttributeError, yaml.YAMLError) as error:
         raise SettingError(
@@ -149,7 +151,7 @@ def choose_rows(
     rows = _find_listed(listed, pool, split, is_own=is_own) if wants_list and listed else None
     if rows is not None:
         origin = run.origins.get(split, "listed")
-        if not origin.startswith("cut"):
+        if split != "test" or not origin.startswith("cut"):
             origin = f"the run's own {split} clips ({origin})"
     elif given is not None:
         rows, origin = pool.given[given], f"split '{given}'"

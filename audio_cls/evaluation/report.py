@@ -9,12 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from audio_cls.config import EvalConfig, find_metric_spec
 from audio_cls.data.clips import Clips
 from audio_cls.data.facts import ClipFacts
 from audio_cls.errors import list_names
+from audio_cls.evaluation.baseline import (
+    Floats,
+    compute_baselines,
+    find_majority,
+    report_baselines,
+    warn_of_constant_predictions,
+)
 from audio_cls.evaluation.detection import report_detection
 from audio_cls.evaluation.external import Metric, load_metric
 from audio_cls.evaluation.intervals import (
@@ -27,9 +35,10 @@ from audio_cls.evaluation.intervals import (
     wilson_interval,
 )
 from audio_cls.evaluation.judging import compute_metrics, list_metrics, tune
-from audio_cls.evaluation.metrics import METRICS, OfflineMetric, tabulate_classes
+from audio_cls.evaluation.metrics import METRICS, Ids, OfflineMetric, tabulate_classes
 from audio_cls.evaluation.multilabel import MARK_METRICS
 from audio_cls.evaluation.predictions import write_facts, write_predictions
+from audio_cls.evaluation.scores import mark_own
 from audio_cls.evaluation.scoring import DECIMALS, Scorer, Scores
 from audio_cls.evaluation.tables import (
     SCORE_DECIMALS,
@@ -44,6 +53,7 @@ from audio_cls.evaluation.weakest import (
     list_weakest_marks,
     report_families,
 )
+from audio_cls.run_warnings import warn
 from audio_cls.training.checkpoint import Position
 
 logger = logging.getLogger(__name__)
@@ -53,18 +63,32 @@ MARK_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several label
 
 
 def make_judge(
-    scorer: Scorer, clips: Clips, cfg: EvalConfig
+    scorer: Scorer, clips: Clips, cfg: EvalConfig, train_labels: Ids | Floats | None = None
 ) -> Callable[[nn.Module], dict[str, float]]:
     """Return the function that judges a model on these clips; it is called on every process.
 
     Multi-label: each label counts from the threshold that is best on these very clips.
+
+    Args:
+        scorer: Runs the model.
+        clips: Of validation.
+        cfg: The metric that chooses.
+        train_labels: Of the training clips; the accuracy of always predicting what is most frequent
+            there is reported with the metrics.
 
     Raises:
         SettingError: `--metric` names no metric, or one that cannot judge this task.
     """
     metric = load_metric(cfg, len(scorer.labels), is_multilabel=scorer.is_multilabel)
     key = cfg.choose_metric(is_multilabel=scorer.is_multilabel).metric_key
-    return lambda model: summarize_scores(tune(scorer.score(model, clips)), key, metric)
+    majority = None if train_labels is None else find_majority(train_labels)
+    baselines = compute_baselines(clips.labels.astype(np.int64), majority)
+
+    def judge(model: nn.Module) -> dict[str, float]:
+        found = summarize_scores(tune(scorer.score(model, clips)), key, metric)
+        return {**found, **baselines}
+
+    return judge
 
 
 def summarize_scores(scores: Scores, key: str, metric: Metric) -> dict[str, float]:
@@ -89,7 +113,11 @@ def report_best(position: Position, num_clips: int) -> dict[str, Any]:
 
 
 def report_scores(
-    scores: Scores, names: tuple[str, ...], cfg: EvalConfig, facts: ClipFacts | None
+    scores: Scores,
+    names: tuple[str, ...],
+    cfg: EvalConfig,
+    facts: ClipFacts | None,
+    majority: Ids | None = None,
 ) -> dict[str, Any]:
     """Return the `test` part of results.json.
 
@@ -102,7 +130,10 @@ def report_scores(
         names: The L labels.
         cfg: The metric that chose the model.
         facts: Lengths, rates and groups of the clips; None where they are not known.
+        majority: What is most frequent in training, see `find_majority`; None where that is not
+            known: it is found in these clips.
     """
+    warn_of_constant_predictions(scores, names)
     cfg = cfg.choose_metric(is_multilabel=scores.is_multilabel)
     found = compute_metrics(scores)
     if cfg.metric_key not in (*found, "loss"):
@@ -112,6 +143,7 @@ def report_scores(
     return {
         **rounded,
         "loss": _round_metric("loss", scores.loss),
+        **report_baselines(scores, names, majority),
         **report_intervals(scores, cfg.metric_key, facts),
         "num_examples": len(scores.labels),
         **report_detection(scores, names, facts.seconds if facts is not None else None),
@@ -122,20 +154,22 @@ def report_scores(
 
 
 def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return what was right and wrong class by class; labels without a clip have no ranking."""
+    """Return the scores of each class; classes without a clip come last, and have none."""
     has_many = len(names) > MANY_CLASSES
+    num_clips = mark_own(scores.labels, len(names)).sum(axis=0)
+    untested = [name for name, count in zip(names, num_clips, strict=True) if count == 0]
+    if untested:
+        text = f"{len(untested)} of {len(names)} classes have no clip here and are not tested"
+        warn(logger, f"{text}: {list_names(untested)}.")
     if not scores.is_multilabel:
         families = report_families(scores, names)
         return {
             "per_class": tabulate_classes(scores.labels, scores.predictions, names),
+            "untested_labels": untested,
             "top_confusions": list_confusions(scores, names),
             **({"weakest_classes": list_weakest(scores, names)} if has_many else {}),
             **({"families": families} if families is not None else {}),
         }
-    untested = [name for name, own in zip(names, scores.labels.T, strict=True) if not own.any()]
-    if untested:
-        text = "No clip has %s: left out of the mean average precision."
-        logger.warning(text, list_names(untested))
     table = tabulate_labels(scores, names)
     weakest = {"weakest_classes": list_weakest_marks(table)} if has_many else {}
     return {"per_class": table, "untested_labels": untested, **weakest}

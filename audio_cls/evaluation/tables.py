@@ -81,23 +81,31 @@ def _list_wrong_marks(scores: Scores, names: Sequence[str]) -> list[Row]:
 
 
 def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
-    """Return how well each label of a multi-label task was found; 0 where it never occurs.
+    """Return how well each label of a multi-label task was found.
 
-    An average_precision is missing where no clip has the label.
+    A label without a clip is not tested: it comes last and has no average_precision, and its other
+    scores are None.
     """
-    precision, recall, f1 = score_labels(scores.labels, scores.predictions)
+    columns = dict(
+        zip(
+            ("precision", "recall", "f1"),
+            score_labels(scores.labels, scores.predictions),
+            strict=True,
+        )
+    )
     ranking = rank_precisions(scores.labels > 0, scores.probabilities)
+    support = scores.labels.sum(axis=0)
     table: dict[str, Row] = {}
-    for label, name in enumerate(names):
-        table[name] = {
-            "precision": round(float(precision[label]), 6),
-            "recall": round(float(recall[label]), 6),
-            "f1": round(float(f1[label]), 6),
-            "support": int(scores.labels[:, label].sum()),
+    for label in np.argsort(support == 0, kind="stable").tolist():
+        has_clips = support[label] > 0
+        table[names[label]] = {
+            **{k: round(float(v[label]), 6) if has_clips else None for k, v in columns.items()},
+            "support": int(support[label]),
             "threshold": round(float(scores.own_thresholds[label]), 6),
         }
-        if np.isfinite(ranking[label]):
-            table[name]["average_precision"] = round(float(ranking[label]), SCORE_DECIMALS)
+        if has_clips:
+            precision = round(float(ranking[label]), SCORE_DECIMALS)
+            table[names[label]]["average_precision"] = precision
     return table
 
 

@@ -29,14 +29,14 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
         "revision",
     ),
     "model": ("revision", "license"),
-    "test": ("untested_labels",),
-    "test.intervals": ("drawn", "accuracy", "others", "note", "method"),
+    "test": ("untested_labels", "majority_class", "majority_from"),
+    "test.intervals": ("drawn", "accuracy", "others", "note", "method", "at_least"),
     "test.top_confusions": ("label", "prediction"),
     "test.confident_mistakes": ("label", "prediction"),
     "test.weakest_classes": ("label", "taken_for"),
     "test.families.by_family.*": ("labels",),
     "comparison": ("note",),
-    "calibration": ("note",),
+    "calibration": ("note", "fitted_on"),
     "timing.energy": ("country", "meter"),
     "samples": ("file", "label"),
     "hardware": ("device", "mixed_precision"),
@@ -61,7 +61,9 @@ ANY_KEY = frozenset(
         "test.by_duration", "test.by_sampling_rate",
     }
 )  # fmt: skip
-LABEL_TEXTS = frozenset({"labels", "label", "prediction", "taken_for", "untested_labels"})
+LABEL_TEXTS = frozenset(
+    {"labels", "label", "prediction", "taken_for", "untested_labels", "majority_class"}
+)
 CLIP_ROWS = ("test.confident_mistakes", "samples")  # rows with the id of a clip
 ROLES = ("train", "validation", "test")
 # How a split came about, as data/splits.py says it; the names of groups are counted instead.

@@ -12,6 +12,8 @@ from typing import Any
 
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, Tree, to_line
 
+# An evaluation of other clips of the run than its test, as evaluation/model_run.py says it.
+_RUNS_OWN = re.compile(r"the run's own (train|validation) clips")
 HELD_OUT = "held-out part of"  # what follows is the split that was cut
 VALIDATION = "validation part of"
 PARTS = (HELD_OUT, VALIDATION, "part of")
@@ -83,6 +85,9 @@ def read_split_name(record: RunRecord, role: str) -> str:
     """
     part = read_part(record, role)
     name, origin = str(part.get("name") or role), read_origin(record, role)
+    evaluated = _RUNS_OWN.match(origin)
+    if evaluated:
+        return evaluated[1]
     if role == "train" and not origin:
         return to_line(name, MAX_FRONT_MATTER)
     shown = name if is_given(record, role) and not origin else name_part(origin, name, role)

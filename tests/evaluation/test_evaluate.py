@@ -9,6 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,32 @@ def test_predictions_alone_give_every_number_again(run: Path, tmp_path: Path) ->
     alone = read_results(tmp_path / "o")["test"]
     unknown = {"by_duration", "by_sampling_rate", "by_group", "num_groups", "intervals"}
     unknown |= {key for key in own if key.endswith("_ci95")}  # by clip: the speakers are not told
+    unknown |= {key for key in own if key.startswith("majority_")}  # training is not known
     assert {k: v for k, v in alone.items() if k not in unknown} == {
         k: v for k, v in own.items() if k not in unknown
     }
     assert alone["intervals"]["drawn"] == "clips"
+    assert (own["majority_from"], alone["majority_from"]) == ("train", "these clips")
+
+
+def test_training_reports_the_majority_class_of_its_training_clips(
+    run: Path, grouped_tones: Path
+) -> None:
+    with (grouped_tones / "train.csv").open(newline="", encoding="utf-8") as file:
+        labels = {row["file_name"]: row["label"] for row in csv.DictReader(file)}
+    lists = {
+        role: [labels[name] for name in (run / "splits" / f"{role}.txt").read_text().splitlines()]
+        for role in ("train", "validation", "test")
+    }
+    ((most, _),) = Counter(lists["train"]).most_common(1)
+    results = read_results(run)
+    assert results["test"]["majority_class"] == most
+    for role in ("validation", "test"):
+        expected = lists[role].count(most) / len(lists[role])
+        assert results[role]["majority_accuracy"] == pytest.approx(expected, abs=1e-6)
+    with (run / "summary.csv").open(newline="", encoding="utf-8") as file:
+        shown = {row["majority_accuracy"] for row in csv.DictReader(file)}
+    assert shown == {str(results["validation"]["majority_accuracy"])}
 
 
 def test_calibration_is_off_unless_asked_for(run: Path, tmp_path: Path) -> None:

@@ -154,11 +154,12 @@ def test_the_report_has_every_label_and_names_those_without_a_clip(
     scores = tune(make_marked(has_all=False))
     found = report_scores(scores, NAMES, EvalConfig(), make_facts(80, num_groups=9))
     assert found["map_ci95"][0] < found["map"] < found["map_ci95"][1]
-    assert found["untested_labels"] == ["rare"] and "No clip has rare" in caplog.text
+    assert found["untested_labels"] == ["rare"] and "1 of 4 classes have no clip" in caplog.text
     assert set(found["per_class"]["dog"]) == {
         *("precision", "recall", "f1", "support", "threshold", "average_precision")
     }
     assert "average_precision" not in found["per_class"]["rare"]
+    assert list(found["per_class"])[-1] == "rare" and found["per_class"]["rare"]["recall"] is None
     assert found["per_class"]["dog"]["threshold"] == scores.own_thresholds[2]
     mistake = found["confident_mistakes"][0]
     assert (mistake["label"] == "") != (mistake["prediction"] == "")

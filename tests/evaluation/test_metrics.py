@@ -177,13 +177,16 @@ def test_calibration_error_is_the_mean_gap_on_paper() -> None:
     assert compute_metrics(np.array([0, 1, 0, 0]), scores, ["ece"])["ece"] == pytest.approx(0.4)
 
 
-def test_class_table_has_scikit_learns_numbers_and_zeros_for_an_absent_class() -> None:
+def test_class_table_has_scikit_learns_numbers_and_none_for_an_absent_class() -> None:
     true, scores = make_case("an empty class")
     predicted = scores.argmax(axis=1)
     table = tabulate_classes(true, predicted, [f"class {n}" for n in range(7)])
+    tested = [0, 1, 2, 4, 5, 6]
+    assert list(table) == [f"class {n}" for n in (*tested, 3)]
     columns = reference.precision_recall_fscore_support(
-        true, predicted, labels=range(7), zero_division=0
+        true, predicted, labels=tested, zero_division=0
     )
+    rows = list(table.values())
     for name, column in zip(("precision", "recall", "f1", "support"), columns, strict=True):
-        assert [row[name] for row in table.values()] == pytest.approx(column.tolist(), abs=1e-6)
-    assert table["class 3"]["recall"] == 0
+        assert [row[name] for row in rows[:-1]] == pytest.approx(column.tolist(), abs=1e-6)
+    assert rows[-1] == {"precision": None, "recall": None, "f1": None, "support": 0}
