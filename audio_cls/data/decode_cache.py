@@ -27,6 +27,7 @@ from audio_cls.data.decode_key import EncodedClips, make_decode_key, read_encode
 from audio_cls.data.formats import EXTRA
 from audio_cls.data.mapped import copy_columns
 from audio_cls.data.memory import PageRelease
+from audio_cls.data.probes import warn_of_lost_frequencies
 from audio_cls.data.sound import MISSING, NOT_ACCESSIBLE, measure_seconds
 from audio_cls.storage.cache import CacheEntry, load_or_make
 
@@ -73,6 +74,7 @@ def decode_clips(
     """
     if len(table) == 0:
         return Dataset.from_dict({name: [] for name in FEATURES}, features=FEATURES)
+    warn_of_lost_frequencies(table, column, sampling_rate)
     clips = read_encoded_clips(table, column)
     key = make_decode_key(clips, content_key, sampling_rate, max_seconds)
     number = 0

@@ -6,17 +6,14 @@ are read.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import soundfile
 from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.data.clips import Clips
-from audio_cls.data.segments import split_segment
+from audio_cls.data.probes import read_file_rate
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool
 
@@ -41,15 +38,3 @@ def read_clip_facts(source: Source, pool: Pool, clips: Clips) -> ClipFacts:
         sampling_rates=np.array([read_file_rate(row[source.audio_column]) for row in table]),
         groups=None if pool.groups is None else pool.groups[rows],
     )
-
-
-def read_file_rate(sound: dict[str, Any] | None) -> int:
-    """Return the sampling rate in Hz that a file's header says; 0 where it says none."""
-    if sound is None:
-        return 0
-    held = sound.get("bytes")
-    try:
-        file = split_segment(str(sound["path"]))[0] if held is None else io.BytesIO(held)
-        return int(soundfile.info(file).samplerate)
-    except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
-        return 0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.errors import DatasetError
+from audio_cls.run_warnings import warn
 
 SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit sound, nothing can be heard
 
@@ -46,7 +47,20 @@ def find_faults(
         )
         if fault:
             faults[str(ids[row])] = fault
+    if not cfg.drop_silent and cfg.silence_from is None:
+        _warn_of_silence(ids[~told & (peaks < SILENT_PEAK) & (lengths >= shortest)], len(ids))
     return faults
+
+
+def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:
+    """Warn of clips that are silent and used; in anti-phase, mixing the channels makes them so."""
+    if len(silent):
+        warn(
+            logger,
+            f"{len(silent)} of {num_clips} clips are silent, or their channels cancel each other"
+            " when they are mixed to mono: they are used, unless --drop-silent is given.",
+            names=silent,
+        )
 
 
 def name_fault(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataConfig) -> str:

@@ -24,6 +24,7 @@ from audio_cls.data.faults import check_faults, find_faults
 from audio_cls.data.memory import release_pages
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.errors import DatasetError
+from audio_cls.run_warnings import collect_warnings
 
 RATE = 16_000
 FAULTS = {"a": "unreadable: no sound", "b": "unreadable: nothing", "c": "silent"}
@@ -272,3 +273,27 @@ def test_a_worker_that_keeps_its_memory_asks_the_system_for_few_pages() -> None:
         [sys.executable, "-c", FRESH_PAGES], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["True", "True"]
+
+
+def test_clips_that_are_silent_after_mixing_are_warned_of_once() -> None:
+    tone = make_tone(440, 0.5)
+    waves = [np.stack([tone, tone], axis=1), np.stack([tone, -tone], axis=1), tone * 0]
+    decoded, ids = decode([encode_sound(wave, RATE) for wave in waves], "cancelled")
+    texts = collect_warnings()
+    find_faults(decoded, ids, RATE, DataConfig())
+    assert len(texts) == 1 and texts[0].startswith("2 of 3 clips are silent, or their channels")
+    texts = collect_warnings()
+    assert len(find_faults(decoded, ids, RATE, DataConfig(drop_silent=True))) == 2
+    find_faults(decoded, ids, RATE, DataConfig(silence_from="auto"))  # silence is a class
+    assert texts == []
+
+
+@pytest.mark.parametrize(("rate", "lost"), [(16_000, False), (48_000, False), (384_000, True)])
+def test_recordings_far_above_the_models_rate_are_warned_of(rate: int, *, lost: bool) -> None:
+    table = make_table([encode_sound(make_tone(440, 0.1, own), own) for own in (8_000, rate)])
+    texts = collect_warnings()
+    decode_clips(table, "audio", RATE, f"rate-{rate}")
+    decode_clips(table, "audio", RATE, f"rate-{rate}")
+    assert len(texts) == int(lost)
+    if lost:
+        assert "up to 384000 Hz, and the model gets 16000 Hz: all sound above 8000 Hz" in texts[0]
