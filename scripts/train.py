@@ -57,8 +57,8 @@ def train_classifier(cfg: RunConfig) -> Path:
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
         source = data.load_source(cfg.data)
-        data.warn_if_heard(source, cfg.model)
         labels = data.read_labels(source.splits, cfg.data)
+        data.warn_of_source(source, labels, cfg)
         cfg = training.settle_task(cfg, source, labels)
         pool = data.pool_clips(source, labels, cfg.data)
         splits = data.make_splits(pool, cfg.data)

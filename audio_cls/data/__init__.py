@@ -2,11 +2,11 @@
 
 from audio_cls.data.facts import read_clip_facts
 from audio_cls.data.labels import read_labels
-from audio_cls.data.leaks import warn_if_heard
 from audio_cls.data.lineup import pool_clips
 from audio_cls.data.prepare import describe_data, prepare_clips
 from audio_cls.data.single import prepare_split
 from audio_cls.data.source import load_source
+from audio_cls.data.source_checks import warn_of_source
 from audio_cls.data.splits import make_splits
 
 __all__ = [
@@ -18,5 +18,5 @@ __all__ = [
     "prepare_split",
     "read_clip_facts",
     "read_labels",
-    "warn_if_heard",
+    "warn_of_source",
 ]

@@ -1,0 +1,15 @@
+"""What is doubtful about a data set before its clips are split, as warnings of a training."""
+
+from __future__ import annotations
+
+from audio_cls.config import RunConfig
+from audio_cls.data.labels import Labels
+from audio_cls.data.leaks import warn_if_heard
+from audio_cls.data.source import Source
+from audio_cls.data.unused_columns import warn_of_unused_columns
+
+
+def warn_of_source(source: Source, labels: Labels, cfg: RunConfig) -> None:
+    """Warn when the checkpoint was trained on this data set, and of columns that are not used."""
+    warn_if_heard(source, cfg.model)
+    warn_of_unused_columns(source, labels, cfg.data)

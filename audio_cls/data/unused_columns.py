@@ -1,0 +1,254 @@
+"""Columns and file names that say which clips belong together, or their label, and are not used.
+
+Used for one warning in training and for a section of scripts/inspect.py. Nothing is decided here:
+a data set is cut as the settings say, and the text has the flags that would change it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.config import DataConfig
+from audio_cls.data.audio import read_clip_ids
+from audio_cls.data.found import SPLIT_OF_NAME
+from audio_cls.data.labels import UNUSABLE, Labels
+from audio_cls.data.source import Source
+from audio_cls.run_warnings import warn
+
+# Columns, in lower case, that say who or what was recorded: clips of one belong in one split only.
+GROUP_COLUMNS = (
+    *("speaker", "speaker_id", "speakerid", "spk_id", "client_id", "actor", "actor_id"),
+    *("subject", "subject_id", "patient", "patient_id", "participant", "participant_id"),
+    *("singer", "singer_id", "artist", "artist_id", "album", "track", "track_id", "user_id"),
+    *("session", "session_id", "recording", "recording_id", "src_file", "source_file", "fsid"),
+)
+FOLD_COLUMNS = ("fold", "folds", "fold_id", "fold_number", "cv_fold")
+SPLIT_COLUMNS = ("split", "subset", "partition", "set")
+MOST_FOLDS = 20  # a column with more values is no column of folds
+NO_HASH = "_nohash_"  # in file names of Speech Commands, after what names the speaker
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NamingScheme:
+    """How the files of a well-known data set are named; patterns are searched in clip ids."""
+
+    name: str
+    label_pattern: str
+    group_pattern: str
+
+
+SCHEMES = (
+    NamingScheme("EmoDB", r"(?:^|/)\d\d[ab]\d\d([A-Z])[a-z]?\b", r"(?:^|/)(\d\d)[ab]\d\d[A-Z]"),
+    NamingScheme("RAVDESS", r"(?:^|/)\d\d-\d\d-(\d\d)(?:-\d\d){4}\b", r"(?:^|/)(?:\d\d-){6}(\d\d)"),
+    NamingScheme("CREMA-D", r"(?:^|/)\d{4}_[A-Z]{3}_([A-Z]{3})_", r"(?:^|/)(\d{4})_[A-Z]{3}_"),
+    NamingScheme("SAVEE", r"(?:^|/)[A-Z]{2}[_/]([a-z]{1,2})\d\d\b", r"(?:^|/)([A-Z]{2})[_/][a-z]"),
+    NamingScheme("ESC-50", r"(?:^|/)\d-\d+-[A-Z]-(\d+)\b", r"(?:^|/)\d-(\d+)-[A-Z]-"),
+    NamingScheme("UrbanSound8K", r"(?:^|/)\d+-(\d)-\d+-\d+\b", r"(?:^|/)(\d+)-\d-\d+-\d+\b"),
+    NamingScheme("FSDD", r"(?:^|/)(\d)_[a-z]+_\d+\b", r"(?:^|/)\d_([a-z]+)_\d+\b"),
+)
+# A word for who was recorded, with a number: speaker12_x.wav, Actor_03/x.wav.
+NUMBERED = r"(?i)(?:speaker|spk|actor|subject|patient|participant|singer)[ _-]?(\d+)"
+
+
+@dataclass(frozen=True)
+class Unused:
+    """What a data set says of its clips, and no setting uses."""
+
+    kind: Literal["fold", "group", "split", "label"]
+    where: str  # "column 'speaker'" or "file names"
+    num_values: int
+    flags: tuple[str, ...]  # words of the command line that would use it; empty where none would
+
+    def describe(self) -> str:
+        """Return where, how many and the flags, such as "column 'fold' (5 folds; --fold ...)"."""
+        use = shlex.join(self.flags) or "save each of them as a split of its own"
+        return f"{self.where} ({self.num_values} {self.kind}s: {use})"
+
+
+def find_unused(source: Source, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
+    """List likely columns of folds, groups and splits, and likely file names, that are not used.
+
+    Columns are known by their names. Groups that the given splits keep apart already, or that
+    nearly every class has only one of, are left out: nothing could be gained by them.
+
+    Args:
+        source: The data set.
+        labels: Its labels, or None where it has none.
+        cfg: Settings; what they name counts as used.
+    """
+    if cfg.streaming:
+        return []
+    taken = {cfg.label_column, *cfg.label_columns, source.audio_column, labels and labels.column}
+    columns = [
+        name
+        for name in dict.fromkeys(n for t in source.splits.values() for n in t.column_names)
+        if name not in taken
+    ]
+    ids = read_clip_ids(source.splits, source.audio_column)
+    found = _find_labels(ids, source, labels, cfg)
+    uses_groups = cfg.group_column or cfg.group_pattern or cfg.split_method == "hash"
+    if uses_groups or cfg.fold_column or cfg.split_files:
+        return found
+    if len(source.splits) < 3:  # one is to be cut
+        found += _find_columns("fold", FOLD_COLUMNS, columns, source)
+        found += _find_columns("split", SPLIT_COLUMNS, columns, source)
+    own = _join_labels(source, labels)
+    for name in (name for name in columns if name.lower() in GROUP_COLUMNS):
+        texts = read_texts(source, name)
+        if _can_group(texts, own, source):
+            flags = ("--group-column", name)
+            found.append(Unused("group", f"column '{name}'", len(set(texts) - {""}), flags))
+    if not any(one.kind == "group" for one in found):
+        found += _find_group_names(ids, own, source, has_label=bool(found))
+    return found
+
+
+def warn_of_unused_columns(source: Source, labels: Labels, cfg: DataConfig) -> None:
+    """Warn once of what `find_unused` lists, with the flags that would use it."""
+    found = find_unused(source, labels, cfg)
+    if found:
+        warn(logger, describe_unused(found))
+
+
+def describe_unused(found: Sequence[Unused]) -> str:
+    """Write what is not used in two sentences or less."""
+    labels = [one.describe() for one in found if one.kind == "label"]
+    others = [one.describe() for one in found if one.kind != "label"]
+    sentences = []
+    if labels:
+        sentences.append(f"Not used, and likely the label: {', '.join(labels)}.")
+    if others:
+        sentences.append(
+            f"Not used, and likely to say which clips belong together: {', '.join(others)}. Without"
+            " it, clips of one speaker or recording can be in training and in test, and the scores"
+            " are too high."
+        )
+    return " ".join(sentences)
+
+
+def read_texts(source: Source, column: str) -> list[str]:
+    """Return a column of all splits as text, '' where a split lacks it or a cell is null."""
+    cells = (
+        cell
+        for table in source.splits.values()
+        for cell in (table[column][:] if column in table.column_names else [None] * len(table))
+    )
+    return ["" if cell is None else str(cell) for cell in cells]
+
+
+def _find_columns(
+    kind: Literal["fold", "split"], names: Sequence[str], columns: Sequence[str], source: Source
+) -> list[Unused]:
+    """Return the first column of this kind whose values fit it."""
+    for name in (name for name in columns if name.lower() in names):
+        values = {text.removesuffix(".0") for text in read_texts(source, name)} - {""}
+        is_split = kind == "split" and {value.lower() for value in values} <= set(SPLIT_OF_NAME)
+        is_fold = kind == "fold" and len(values) <= MOST_FOLDS
+        if len(values) > 1 and (is_split or is_fold):
+            flags = _use_splits(name, values) if is_split else _use_folds(name, values)
+            return [Unused(kind, f"column '{name}'", len(values), flags)]
+    return []
+
+
+def _use_folds(column: str, values: set[str]) -> tuple[str, ...]:
+    """Return the flags that test on each fold in turn."""
+    return ("--fold-column", column, "--folds", str(len(values)))
+
+
+def _use_splits(column: str, values: set[str]) -> tuple[str, ...]:
+    """Return the flags that take a column's splits; none where validation is missing."""
+    roles = {SPLIT_OF_NAME[value.lower()]: value for value in values}
+    if len(roles) < 3 or len(values) > 3:
+        return ()
+    test, validation = roles["test"], roles["validation"]
+    return ("--group-column", column, "--test-groups", test, "--validation-groups", validation)
+
+
+def _join_labels(source: Source, labels: Labels | None) -> NDArray[np.int64] | None:
+    """Return the label id of each clip of all splits."""
+    return None if labels is None else np.concatenate([labels.ids[s] for s in source.splits])
+
+
+def _can_group(
+    texts: Sequence[str], own: NDArray[np.int64] | None, source: Source, *, is_checked: bool = True
+) -> bool:
+    """Tell whether cutting by these groups is possible and changes anything.
+
+    Args:
+        texts: The group of each clip, '' for none.
+        own: The label id of each clip.
+        source: Its splits may keep the groups apart already.
+        is_checked: Whether most classes must have several groups.
+    """
+    groups = set(texts) - {""}
+    if not 1 < len(groups) < sum(text != "" for text in texts):
+        return False
+    places = np.repeat(np.arange(len(source.splits)), [len(t) for t in source.splits.values()])
+    is_shared = len({(t, int(p)) for t, p in zip(texts, places, strict=True) if t}) > len(groups)
+    if len(source.splits) >= 3 and not is_shared:
+        return False
+    if own is None or not is_checked:
+        return True
+    pairs = {
+        (int(label), t) for label, t in zip(own, texts, strict=True) if label != UNUSABLE and t
+    }
+    counts = np.unique([label for label, _ in pairs], return_counts=True)[1]
+    return bool(len(counts)) and bool(np.median(counts) >= 2)
+
+
+def _find_labels(
+    ids: NDArray[np.str_], source: Source, labels: Labels | None, cfg: DataConfig
+) -> list[Unused]:
+    """Return the label in file names of a known scheme, unless the label in use is the same."""
+    if cfg.label_pattern is not None or cfg.label_columns:
+        return []
+    for scheme in SCHEMES:
+        texts = _search_all(scheme.label_pattern, ids)
+        if not texts or not _search_all(scheme.group_pattern, ids) or len(set(texts)) < 2:
+            continue
+        own = _join_labels(source, labels)
+        if own is not None:
+            num_pairs = len(set(zip(own.tolist(), texts, strict=True)))
+            if num_pairs == len(set(texts)) or num_pairs == len(set(own.tolist())):
+                return []  # one says the other
+        where = f"file names as in {scheme.name}"
+        return [Unused("label", where, len(set(texts)), ("--label-pattern", scheme.label_pattern))]
+    return []
+
+
+def _find_group_names(
+    ids: NDArray[np.str_], own: NDArray[np.int64] | None, source: Source, *, has_label: bool
+) -> list[Unused]:
+    """Return the group that all file names have, by a known scheme or a numbered word."""
+    if len(source.splits) < 3 and np.mean([NO_HASH in name for name in ids]) > 0.5:
+        speakers = {re.sub(r".*/", "", name).split(NO_HASH)[0] for name in ids if NO_HASH in name}
+        where = "file names as in Speech Commands"
+        return [Unused("group", where, len(speakers), ("--split-method", "hash"))]
+    names = {scheme.group_pattern: f" as in {scheme.name}" for scheme in SCHEMES}
+    for pattern, known in {**names, NUMBERED: ""}.items():
+        texts = _search_all(pattern, ids)
+        if texts and _can_group(texts, own, source, is_checked=not has_label):
+            flags = ("--group-pattern", pattern)
+            return [Unused("group", f"file names{known}", len(set(texts)), flags)]
+    return []
+
+
+def _search_all(pattern: str, ids: Sequence[str] | NDArray[np.str_]) -> list[str]:
+    """Return what a pattern's first (...) finds in each id; nothing where it misses one."""
+    expression, texts = re.compile(pattern), []
+    for name in ids:
+        match = expression.search(str(name))
+        if match is None:
+            return []
+        texts.append(match[1])
+    return texts
