@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.options import settings_command
+from audio_cls.cli.options import PRESET_KEY, settings_command
 from audio_cls.config import RunConfig
 
 
@@ -20,17 +20,20 @@ def main(cfg: RunConfig) -> None:
 
     from audio_cls.data.inspect import FIRST_CLIPS, Inspection, open_inspection
     from audio_cls.data.page import write_page
-    from audio_cls.data.summary import format_summary, summarize
+    from audio_cls.data.summary import summarize
+    from audio_cls.data.text_report import format_summary
 
-    options = click.get_current_context().params
+    ctx = click.get_current_context()
+    options, preset = ctx.params, ctx.meta.get(PRESET_KEY)
+    chosen = preset.choose_values(cfg.data.dataset) if preset is not None else {}
     inspection: Inspection = open_inspection(cfg.data)
     with tqdm(total=inspection.num_clips, desc="Reading", unit=" clips", file=sys.stderr) as bar:
         for done in inspection.read():
             bar.update(done - bar.n)
             if done == FIRST_CLIPS < inspection.num_clips:
-                first = format_summary(summarize(inspection))
+                first = format_summary(summarize(inspection, chosen))
                 bar.write(f"After {done} clips, taken evenly from all:\n{first}\n", file=sys.stderr)
-    summary = summarize(inspection)
+    summary = summarize(inspection, chosen)
     if options["report"] is not None:
         write_page(options["report"], summary, inspection)
         click.echo(f"Written: {options['report']}", err=True)

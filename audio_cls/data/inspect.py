@@ -7,13 +7,13 @@ from the whole data set, so that an early answer is a fair one.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from datasets import Dataset, concatenate_datasets
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.audio import Wave, mix_channels, read_clip_ids, resample
 from audio_cls.data.faults import SILENT_PEAK
+from audio_cls.data.keywords import is_spotting
 from audio_cls.data.labels import Labels, read_labels
 from audio_cls.data.near import read_print
 from audio_cls.data.prints import (
@@ -34,17 +35,12 @@ from audio_cls.data.prints import (
 )
 from audio_cls.data.sound import Sound, read_sound
 from audio_cls.data.source import Source, load_source
+from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_texts
 from audio_cls.errors import AudioError, DatasetError
 
 FIRST_CLIPS = 200  # clips after which there is a first answer
 PRINT_RATE: Hertz = 16_000  # of the middles of clips that are compared
 CLIPS_AT_ONCE = 20  # clips between two reports of progress
-
-# Columns that say who or what was recorded, and so what belongs into one split only.
-GROUP_COLUMNS = (
-    *("speaker", "speaker_id", "client_id", "artist", "artist_id", "track", "track_id"),
-    *("album", "session", "recording", "recording_id", "singer", "subject", "patient_id"),
-)
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,9 @@ class ClipNote:
     sampling_rate: int = 0  # Hz of the file
     num_channels: int = 0
     encoding: str = ""
-    peak: float = 0.0  # largest absolute sample
+    peak: float = 0.0  # largest absolute sample after mixing to mono
+    is_cancelled: bool = False  # silent after mixing to mono, not before
+    lost_share: float = 0.0  # of the energy, above what sound at PRINT_RATE holds
     hash: str = ""  # of the decoded sound; empty for a clip that cannot be used
     print: bytes = b""  # its picture, see prints.py
     fault: str | None = None
@@ -69,10 +67,12 @@ class Inspection:
     source: Source
     labels: Labels | None
     label_fault: str | None  # why there are no labels
+    keyword_fault: str | None  # why the settings for keyword spotting are left out
     table: Dataset  # all splits, the audio column only
     split_of: NDArray[np.str_]  # (number of clips,)
     ids: NDArray[np.str_]  # (number of clips,)
     groups: dict[str, list[str]]  # group column -> each clip's group as text
+    unused: list[Unused]  # columns and names that say what no setting uses
     notes: dict[int, ClipNote] = field(default_factory=dict)  # row -> note
 
     @property
@@ -128,7 +128,7 @@ def open_inspection(cfg: DataConfig) -> Inspection:
     Raises:
         DatasetError: There is no such data set or audio column.
     """
-    source = load_source(cfg)
+    source, cfg, keyword_fault = _load_source(cfg)
     labels, label_fault = None, None
     try:
         labels = read_labels(source.splits, cfg)
@@ -140,11 +140,28 @@ def open_inspection(cfg: DataConfig) -> Inspection:
         source=source,
         labels=labels,
         label_fault=label_fault,
+        keyword_fault=keyword_fault,
         table=concatenate_datasets(sounds).with_format("arrow"),
         split_of=np.repeat(list(source.splits), [len(table) for table in sounds]),
         ids=read_clip_ids(source.splits, source.audio_column),
         groups=read_groups(source, cfg.group_column),
+        unused=find_unused(source, labels, cfg),
     )
+
+
+def _load_source(cfg: DataConfig) -> tuple[Source, DataConfig, str | None]:
+    """Find the data set, without keyword spotting where its settings do not fit the labels.
+
+    Returns:
+        The source, the settings that hold for it, and why others were left out.
+    """
+    try:
+        return load_source(cfg), cfg, None
+    except DatasetError as error:
+        if not is_spotting(cfg):
+            raise
+        plain = dataclasses.replace(cfg, keywords=(), unknown_from=(), silence_from=None)
+        return load_source(plain), plain, str(error)
 
 
 def order_clips(num_clips: int) -> NDArray[np.int64]:
@@ -168,28 +185,49 @@ def note_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipNo
     seconds = len(samples) / rate
     digest = hashlib.blake2b(np.ascontiguousarray(samples).tobytes(), digest_size=16)
     digest.update(f"{rate}/{samples.shape[1]}".encode())
-    picture = make_print(take_middle(sound), PRINT_RATE)
+    peak, peak_before = (float(np.abs(own).max()) for own in (mix_channels(samples), samples))
+    middle = take_middle(sound)
     return ClipNote(
         seconds=seconds,
         sampling_rate=rate,
         num_channels=samples.shape[1],
         encoding=sound.encoding,
-        peak=max(float(samples.max()), -float(samples.min())),
+        peak=peak,
+        is_cancelled=peak < SILENT_PEAK <= peak_before,
+        lost_share=measure_lost(sound, middle),
         hash=digest.hexdigest(),
-        print=picture.tobytes(),
+        print=make_print(middle, PRINT_RATE).tobytes(),
         fault=f"too short: {seconds:.3f} s" if seconds < cfg.min_clip_seconds else None,
     )
 
 
 def take_middle(sound: Sound) -> Wave:
     """Return the middle of a sound, (T,) at PRINT_RATE, a little longer than what is compared."""
-    most = round((MOST_SECONDS + 1) * sound.sampling_rate)
-    start = max(0, (len(sound.samples) - most) // 2)
-    middle = mix_channels(sound.samples[start : start + most])
     try:
-        return resample(middle, sound.sampling_rate, PRINT_RATE)
+        return resample(_cut_middle(sound), sound.sampling_rate, PRINT_RATE)
     except AudioError:  # a sample or two
         return np.zeros(0, np.float32)
+
+
+def measure_lost(sound: Sound, middle: Wave) -> float:
+    """Return the share of the energy that resampling to PRINT_RATE takes away, from 0 to 1.
+
+    Args:
+        sound: A clip at its own rate.
+        middle: What `take_middle` made of it.
+    """
+    before = np.square(_cut_middle(sound), dtype=np.float64)
+    if sound.sampling_rate <= PRINT_RATE or len(middle) == 0 or not before.any():
+        return 0.0
+    left = np.square(middle, dtype=np.float64).mean() / before.mean()
+    return float(np.clip(1 - left, 0, 1))
+
+
+def _cut_middle(sound: Sound) -> Wave:
+    """Return the middle of a sound, mixed to mono, (T,) at its own rate."""
+    most = round((MOST_SECONDS + 1) * sound.sampling_rate)
+    start = max(0, (len(sound.samples) - most) // 2)
+    return mix_channels(sound.samples[start : start + most])
 
 
 def read_groups(source: Source, wanted: str | None) -> dict[str, list[str]]:
@@ -204,17 +242,4 @@ def read_groups(source: Source, wanted: str | None) -> dict[str, list[str]]:
             f"There is no column '{wanted}' for --group-column: choose of {', '.join(columns)}."
         )
     names = [wanted] if wanted is not None else [c for c in columns if c.lower() in GROUP_COLUMNS]
-    return {
-        name: [_to_text(cell) for t in source.splits.values() for cell in _read_cells(t, name)]
-        for name in names
-    }
-
-
-def _read_cells(table: Dataset, name: str) -> list[Any]:
-    """Return a column, or nothing for each row where a split lacks it."""
-    return list(table[name][:]) if name in table.column_names else [None] * len(table)
-
-
-def _to_text(cell: object) -> str:
-    """Write one cell; nothing becomes the empty text."""
-    return "" if cell is None else str(cell)
+    return {name: read_texts(source, name) for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shlex
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -30,7 +31,10 @@ def write_page(path: Path, summary: Mapping[str, Any], inspection: Inspection) -
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     text = (resources.files("audio_cls.data") / TEMPLATE).read_text("utf-8")
     page = environment.from_string(text).render(
-        summary, bars=scale_bars(summary["durations"]), players=make_players(inspection)
+        summary,
+        bars=scale_bars(summary["durations"]),
+        players=make_players(inspection),
+        quote=shlex.quote,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, "utf-8")

@@ -6,14 +6,17 @@ import base64
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
+from click.testing import CliRunner
 from datasets import ClassLabel
 from sounds import encode_sound, make_noise, make_table, make_tone
 
@@ -29,14 +32,9 @@ from audio_cls.data.inspect import (
     order_clips,
 )
 from audio_cls.data.page import write_page
-from audio_cls.data.summary import (
-    LARGEST_BATCH,
-    MEMORY_BUDGET_MB,
-    describe_durations,
-    format_summary,
-    suggest_settings,
-    summarize,
-)
+from audio_cls.data.suggestions import LARGEST_BATCH, MEMORY_BUDGET_MB, suggest_settings
+from audio_cls.data.summary import describe_durations, summarize
+from audio_cls.data.text_report import format_summary
 from audio_cls.errors import DatasetError
 
 ROOT = Path(__file__).parents[2]
@@ -108,11 +106,104 @@ def test_bad_silent_and_repeated_clips_are_named(inspection: Inspection) -> None
     summary = summarize(inspection)
     assert summary["bad_audio"]["reasons"] == {"unreadable": 1}
     assert summary["bad_audio"]["clips"][0]["id"] == "train/8"
-    assert summary["silent"] == {"num_clips": 1, "clips": ["train/9"]}
+    assert summary["silent"] == {
+        "num_clips": 1,
+        "num_cancelled": 0,
+        "classes": {NAMES[0]: 1},
+        "clips": ["train/9"],
+    }
     twice = summary["duplicates"]
-    assert (twice["num_clips"], twice["num_across_splits"]) == (2, 1)
-    assert {"ids": ["train/0", "train/10"], "splits": ["train", "train"]} in twice["groups"]
-    assert {"ids": ["train/5", "test/0"], "splits": ["train", "test"]} in twice["groups"]
+    assert (twice["num_clips"], twice["num_across_splits"], twice["num_other_label"]) == (2, 1, 0)
+    assert twice["groups"] == [
+        {"ids": ["train/0", "train/10"], "splits": ["train"] * 2, "labels": [NAMES[0], ""]},
+        {"ids": ["train/5", "test/0"], "splits": ["train", "test"], "labels": [NAMES[0]] * 2},
+    ]
+
+
+def inspect_clips(folder: Path, clips: list[bytes], settings: str = "", **columns: Any) -> Any:  # noqa: ANN401
+    """Inspect a data set of these clips by the command; return the JSON object that it writes."""
+    make_table(clips, **columns).to_parquet(str(folder / "train-00000-of-00001.parquet"))
+    words = ["--dataset", str(folder), "--json", *shlex.split(settings)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
+
+
+def test_clips_whose_channels_cancel_each_other_are_silent(tmp_path: Path) -> None:
+    tone = make_tone(300, 0.5)
+    loud = encode_sound(np.stack([tone, tone], axis=1), 16_000)
+    cancelled = [encode_sound(np.stack([tone * n, -tone * n], axis=1), 16_000) for n in (1, 0.5)]
+    nothing = encode_sound(np.zeros((8_000, 2), np.float32), 16_000)
+    clips = [loud, *cancelled, nothing]
+    summary = inspect_clips(tmp_path, clips, label=["a", "a", "b", "b"])
+    assert summary["silent"]["num_clips"] == 3
+    assert summary["silent"]["num_cancelled"] == 2
+    assert summary["silent"]["classes"] == {"b": 2, "a": 1}
+    assert summary["duplicates"]["num_clips"] == 0
+
+
+def test_the_same_sound_with_another_label_is_counted_and_comes_first(tmp_path: Path) -> None:
+    tones = [encode_sound(make_tone(300 + 50 * n, 0.5), 16_000) for n in range(3)]
+    clips = [tones[0], tones[0], tones[1], tones[1], tones[1], tones[2]]
+    summary = inspect_clips(tmp_path, clips, label=["a", "a", "a", "b", "a", "b"])
+    assert summary["duplicates"]["num_other_label"] == 1
+    first = summary["duplicates"]["groups"][0]
+    assert (first["ids"], first["labels"]) == (["train/2", "train/3", "train/4"], ["a", "b", "a"])
+    found = open_inspection(DataConfig(dataset=str(tmp_path)))
+    list(found.read())
+    text = format_summary(summarize(found))
+    assert "1 with another label" in text and "train/2 (a) = train/3 (b) = train/4 (a)" in text
+
+
+@pytest.mark.parametrize(("rate", "parts"), [(48_000, (1_000, 12_000)), (384_000, (30_000,))])
+def test_sound_that_a_model_does_not_get_is_measured(
+    rate: int, parts: tuple[int, ...], tmp_path: Path
+) -> None:
+    time = np.arange(rate // 2) / rate
+    wave = sum(0.2 * np.sin(2 * np.pi * hz * time) for hz in parts).astype(np.float32)
+    low = encode_sound(make_tone(300, 0.5), 16_000)
+    clips = [encode_sound(wave, rate), encode_sound(wave / 2, rate), low]
+    lost = inspect_clips(tmp_path, clips, label=["a", "b", "a"])["above_model_rate"]
+    share = sum(hz > 8_000 for hz in parts) / len(parts)  # equal amplitudes have equal energy
+    assert (lost["hz"], lost["num_clips"]) == (8_000, 2)
+    assert lost["median_share"] == pytest.approx(share, abs=0.01)
+
+
+def test_words_of_a_preset_that_are_no_labels_do_not_stop_an_inspection(tmp_path: Path) -> None:
+    clips = [encode_sound(make_tone(300 + 50 * n, 0.5), 16_000) for n in range(4)]
+    own = inspect_clips(tmp_path, clips, "--preset keyword-spotting", label=["lamp", "stop"] * 2)
+    assert list(own["classes"]) == ["lamp", "stop"]
+    assert "no label 'yes'" in own["dataset"]["keyword_fault"]
+    words = "--preset keyword-spotting --keywords lamp"
+    named = inspect_clips(tmp_path, clips, words, label=["lamp", "stop"] * 2)
+    assert {"lamp", "_unknown_"} <= set(named["classes"])
+    assert named["dataset"]["keyword_fault"] is None
+
+
+def test_what_a_preset_sets_is_not_suggested_again(tmp_path: Path) -> None:
+    clips = [encode_sound(make_tone(300 + 9 * n, 0.4), 16_000) for n in range(11)]
+    labels = ["de"] * 5 + ["fr"] * 5 + ["la"]
+    plain = inspect_clips(tmp_path, clips, label=labels)["suggested"]
+    assert plain["flags"] == (
+        "--max-seconds 0.5 --batch-size 32 --metric accuracy --min-clips-per-label 4"
+    )
+    words = "--preset language-id --label-column label"
+    preset = inspect_clips(tmp_path, clips, words, label=labels)
+    assert preset["suggested"]["flags"] == "--min-clips-per-label 4"
+    assert preset["suggested"]["max_seconds"] == 10
+    assert preset["suggested"]["memory_mb"] <= MEMORY_BUDGET_MB
+
+
+def test_a_column_name_with_a_blank_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    clips = [encode_sound(make_tone(300 + 50 * n, 0.5), 16_000) for n in range(4)]
+    columns = {"label": ["a", "b"] * 2, "the speaker": ["x", "x", "y", "y"]}
+    make_table(clips, **columns).to_parquet(str(tmp_path / "train-00000-of-00001.parquet"))
+    found = open_inspection(DataConfig(dataset=str(tmp_path), group_column="the speaker"))
+    list(found.read())
+    summary = summarize(found)
+    assert "--group-column 'the speaker'" in format_summary(summary)
+    write_page(tmp_path / "page.html", summary, found)
+    assert "--group-column &#39;the speaker&#39;" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_near_duplicates_are_told_in_text_in_json_and_on_the_page(tmp_path: Path) -> None:
