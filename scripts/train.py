@@ -58,8 +58,8 @@ def train_classifier(cfg: RunConfig) -> Path:
     with accelerator.main_process_first():
         source = data.load_source(cfg.data)
         labels = data.read_labels(source.splits, cfg.data)
-        data.warn_of_source(source, labels, cfg)
         cfg = training.settle_task(cfg, source, labels)
+        data.warn_of_source(source, labels, cfg)
         pool = data.pool_clips(source, labels, cfg.data)
         splits = data.make_splits(pool, cfg.data)
         cfg, rate = model.read_hearing(cfg)
