@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.audio import decode_wave
-from audio_cls.data.facts import read_file_rate
 from audio_cls.data.inspect import open_inspection
 from audio_cls.data.labels import read_labels
 from audio_cls.data.lineup import pool_clips
 from audio_cls.data.prepare import PreparedClips, prepare_clips
+from audio_cls.data.probes import read_file_rate
 from audio_cls.data.recordings import group_segments
 from audio_cls.data.segment_columns import find_segment_columns
 from audio_cls.data.segments import Segment, split_segment
