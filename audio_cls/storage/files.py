@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,21 @@ class Folder(Protocol):
 
     def find_checkpoints(self) -> list[Path]:
         """List the whole checkpoints, oldest first."""
+
+
+def apply_umask(folder: Path) -> None:
+    """Give the files below a folder the mode that a new file has there.
+
+    safetensors writes into a temporary file first, which leaves 0600: nobody but its owner could
+    read the weights.
+    """
+    probe = folder / ".new-file"
+    probe.touch()
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)
 
 
 def flush_to_disk(folder: Path) -> None:
@@ -56,6 +72,7 @@ def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
     partial.mkdir(parents=True)
     try:
         write(partial)
+        apply_umask(partial)
         flush_to_disk(partial)
         for file in sorted(partial.iterdir()):
             file.replace(folder / file.name)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from audio_cls.errors import RunFolderError
-from audio_cls.storage.files import flush_to_disk, link_files, write_whole
+from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
 from audio_cls.storage.locks import FileLock
 from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.times import Times
@@ -126,6 +126,7 @@ class RunFolder:
                 (partial / POSITION_FILE).write_text(json.dumps(asdict(position)), "utf-8")
                 if position.best is not None:
                     link_files(self.checkpoints / f".{BEST_FOLDER}", partial / BEST_FOLDER)
+                apply_umask(partial)
                 flush_to_disk(partial)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)

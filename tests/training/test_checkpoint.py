@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
+from audio_cls import training
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.training import checkpoint
@@ -108,6 +110,19 @@ def test_better_means_a_higher_metric_then_a_lower_loss_then_earlier() -> None:
     assert Best(0.9, 0.9, 2.0, 20, {}).beats(first)
     assert Best(0.8, 0.4, 2.0, 20, {}).beats(first)
     assert not Best(0.8, 0.5, 2.0, 20, {}).beats(first)
+
+
+def test_every_file_gets_the_mode_that_a_new_file_gets(tone_folder: Path, tmp_path: Path) -> None:
+    model = write_quiet_checkpoint(tmp_path / "m")
+    before = os.umask(0o027)
+    try:
+        run = set_up(make_config(tone_folder, model, tmp_path / "run", max_steps=1))
+        training.train(run)
+    finally:
+        os.umask(before)
+    files = [path for path in run.folder.path.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"model.safetensors", "config.json", "position.json"}
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}
 
 
 def test_only_the_newest_checkpoints_are_kept(tone_folder: Path, tmp_path: Path) -> None:
