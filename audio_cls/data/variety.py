@@ -6,16 +6,13 @@ functions of augment.py. Letters: T samples, L labels.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.config import AugmentConfig, Hertz
-from audio_cls.data.audio import Wave, decode_wave
+from audio_cls.data.audio import Wave
 from audio_cls.data.augment import (
     add_noise,
     apply_gain,
@@ -26,14 +23,12 @@ from audio_cls.data.augment import (
     shift_sound,
     stop_bands,
 )
-from audio_cls.data.clips import Label
-from audio_cls.data.found import AUDIO_SUFFIXES
+from audio_cls.data.clips import Clips, Label
 from audio_cls.data.masking import Encode, FeatureMasker, find_layout
-from audio_cls.data.windows import repeat_wave, seconds_to_samples
-from audio_cls.errors import SettingError
+from audio_cls.data.noise_files import read_noise_files
+from audio_cls.data.windows import seconds_to_samples
 
 AUGMENT_STREAM = 3  # keeps these random numbers apart from the crops'
-NOISES_KEPT = 64  # decoded recordings that a process keeps
 
 
 @dataclass(frozen=True)
@@ -97,7 +92,7 @@ class Augmenter:
     cfg: AugmentConfig
     sampling_rate: Hertz
     num_labels: int
-    noises: tuple[str, ...] = ()  # files of --noise-dir
+    noises: Clips | None = None  # recordings of --noise-dir
     masker: FeatureMasker | None = None  # where the encoder makes spectrograms to be masked
 
     @property
@@ -114,11 +109,11 @@ class Augmenter:
 
     def draw_noise(self, num_samples: int, rng: np.random.Generator) -> Wave:
         """Make noise, or cut it from a recording of --noise-dir; a shorter one is repeated."""
-        if not self.noises:
+        if self.noises is None:
             return make_noise(num_samples, self.cfg.noise_color, self.sampling_rate, rng)
-        noise = _read_noise(self.noises[int(rng.integers(len(self.noises)))], self.sampling_rate)
-        start = int(rng.integers(max(1, len(noise) - num_samples + 1)))
-        return repeat_wave(noise[start : start + num_samples], num_samples)
+        number = int(rng.integers(len(self.noises)))
+        start = int(rng.integers(max(1, int(self.noises.lengths[number]) - num_samples + 1)))
+        return self.noises.read_wave(number, start, start + num_samples)
 
 
 def make_augmenter(
@@ -141,35 +136,5 @@ def make_augmenter(
     if cfg.time_masks or cfg.frequency_masks:
         layout = find_layout(encode, sampling_rate)
     masker = FeatureMasker(cfg, layout, sampling_rate) if layout else None
-    return Augmenter(cfg, sampling_rate, num_labels, list_noises(cfg.noise_dir), masker)
-
-
-def list_noises(folder: str | None) -> tuple[str, ...]:
-    """List the recordings below a folder whose header can be read.
-
-    Raises:
-        SettingError: There is none.
-    """
-    if folder is None:
-        return ()
-    paths = sorted(Path(folder).expanduser().rglob("*"))
-    readable = []
-    for path in paths:
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            try:
-                has_sound = soundfile.info(str(path)).frames > 0
-            except soundfile.SoundFileError:
-                continue
-            readable += [str(path)] if has_sound else []
-    if not readable:
-        raise SettingError(
-            f"--noise-dir {folder} holds no recording that can be read. Give a folder with"
-            f" {', '.join(AUDIO_SUFFIXES[:4])} ... files."
-        )
-    return tuple(readable)
-
-
-@functools.lru_cache(maxsize=NOISES_KEPT)
-def _read_noise(path: str, sampling_rate: Hertz) -> Wave:
-    """Decode a recording, and keep it for the next clip."""
-    return decode_wave(None, path, sampling_rate)
+    noises = read_noise_files(cfg.noise_dir, sampling_rate) if cfg.noise_dir else None
+    return Augmenter(cfg, sampling_rate, num_labels, noises, masker)

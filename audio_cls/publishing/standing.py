@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from huggingface_hub import constants
-
 from audio_cls.config import LOWER_IS_BETTER
 from audio_cls.errors import HubError
 from audio_cls.publishing.leaderboard import identify_run
@@ -22,6 +20,7 @@ from audio_cls.publishing.reports import NOT_SHARES, Reading
 from audio_cls.publishing.rows import UNNAMED_CONFIGS, Row, make_own_row, make_row, read_model
 from audio_cls.publishing.split_facts import HELD_OUT
 from audio_cls.publishing.survey import Survey, survey_hub
+from audio_cls.storage.cache import cache_path
 
 SMALLER_WINS = NOT_SHARES | frozenset(LOWER_IS_BETTER)
 
@@ -174,7 +173,7 @@ def find_standing(
         metric: Our name of the metric.
         split: See `make_standing`.
         mine: A run folder to put in its place.
-        cache: Where cards are kept; default: HF_HOME/audio_cls/standing.
+        cache: Where cards are kept; default: beside the other caches.
 
     Raises:
         HubError: The Hub has no such data set, or stopped answering.
@@ -184,6 +183,6 @@ def find_standing(
         raise HubError(f"--dataset {to_line(dataset, 120)} is no Hub id. Give OWNER/NAME.")
     record = load_public_run(mine) if mine is not None else None
     also = (record.model_hub_id,) if record is not None and record.model_hub_id else ()
-    cache = cache or Path(constants.HF_HOME) / "audio_cls" / "standing"
+    cache = cache or cache_path("model_cards")
     survey = survey_hub(dataset, cache, also=also)
     return make_standing(survey, metric, split=split, mine=record)

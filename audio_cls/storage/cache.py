@@ -35,6 +35,7 @@ KINDS: dict[Kind, str] = {
     "hub": "answers of the Hub about data sets",
     "model_cards": "model cards of a leaderboard",
 }
+LOCKS = "locks"  # the folder of the lock files
 ABOUT = "entry.json"  # in the folder of an entry
 REMOVED = ".removed-"  # how the names of folders begin that are being deleted
 POLL_SECONDS = 0.2  # between two attempts to get a lock
@@ -87,7 +88,7 @@ class CacheEntry:
         self.kind = kind
         self.name = name
         self.path = cache_path(kind, name)
-        self._lock = FileLock(cache_root() / "locks" / f"{kind}-{name}.lock")
+        self._lock = FileLock(cache_root() / LOCKS / f"{kind}-{name}.lock")
 
     def hold(self) -> None:
         """Keep others from deleting the entry; creates the folder, notes that it was used."""

@@ -6,13 +6,16 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from audio_cls.storage.cache import (
     KINDS,
+    LOCKS,
     REMOVED,
     CacheEntry,
     Kind,
     cache_path,
+    cache_root,
     delete_path,
     measure_path,
 )
@@ -24,7 +27,7 @@ SECONDS_PER_DAY = 24 * 3600
 class CacheItem:
     """An entry of a cache, or all JSON files of one kind together."""
 
-    kind: Kind
+    kind: Kind | Literal[""]  # empty for what an older version made
     path: Path
     what: str  # in words
     num_bytes: int
@@ -53,17 +56,34 @@ def list_items(kinds: Sequence[Kind] = tuple(KINDS)) -> list[CacheItem]:
     return items
 
 
-def clear_items(items: Sequence[CacheItem], *, min_age_days: float = 0) -> list[CacheItem]:
-    """Delete items that were not used for so long, and remains of deletions that were cut short.
+def list_unknown() -> list[CacheItem]:
+    """List the folders that versions before this one made, and no one uses any more."""
+    root = cache_root()
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    return [
+        CacheItem("", path, "caches of an older version", measure_path(path), 0.0, None)
+        for path in folders
+        if path.name not in (*KINDS, LOCKS)
+    ]
+
+
+def select_unused(*, min_age_days: float = 0) -> list[CacheItem]:
+    """List what was last used at least so many days ago, and is not in use now."""
+    limit = time.time() - min_age_days * SECONDS_PER_DAY
+    items = [*list_items(), *list_unknown()]
+    return [item for item in items if item.last_used <= limit and not item.is_used]
+
+
+def clear_items(items: Sequence[CacheItem]) -> list[CacheItem]:
+    """Delete items, and the remains of deletions that were cut short.
 
     Returns:
-        Those that could not be deleted, as they are in use.
+        Those that could not be deleted, as a process uses them.
     """
-    limit = time.time() - min_age_days * SECONDS_PER_DAY
     for kind in KINDS:
         for left in cache_path(kind).glob(f"{REMOVED}*"):
             delete_path(left)
-    return [item for item in items if item.last_used <= limit and not item.remove()]
+    return [item for item in items if not item.remove()]
 
 
 def _list_folders(kind: Kind) -> Iterator[CacheItem]:

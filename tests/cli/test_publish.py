@@ -16,6 +16,7 @@ from hub_server import HubServer, Token
 
 from audio_cls.cli.leaderboard import main as leaderboard
 from audio_cls.cli.publish import main as publish
+from audio_cls.storage import cache
 
 RESULTS = {
     "dataset": {"id": "marsyas/gtzan", "revision": "0" * 40, "config": "all"},
@@ -32,7 +33,7 @@ def run(
 ) -> Iterator[Path]:
     """A small finished run, and a login on the loopback Hub."""
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(cache, "cache_root", lambda: tmp_path / "caches")
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setenv("HF_TOKEN", hub.write_token)
     folder = tmp_path / "gtzan"

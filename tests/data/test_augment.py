@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from audio_cls.data.batches import (
 from audio_cls.data.masking import find_layout
 from audio_cls.data.variety import make_augmenter
 from audio_cls.errors import SettingError
+from audio_cls.run_warnings import collect_warnings
 
 RATE = 16_000
 
@@ -296,6 +298,53 @@ def test_noise_from_a_folder_is_heard(tmp_path: Path) -> None:
         added = (wave - plain[key][0]).numpy()
         assert measure_hz(added, RATE) == pytest.approx(5000, abs=10)
         assert measure_rms(added) == pytest.approx(measure_rms(plain[key][0].numpy()), rel=0.01)
+
+
+def test_damaged_noise_is_found_at_the_start_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)  # as if PyAV were not installed
+    soundfile.write(tmp_path / "hum.wav", make_tone(5000, 0.05, 48_000), 48_000)
+    soundfile.write(tmp_path / "cut.flac", make_tone(900, 1.0, 48_000), 48_000)
+    whole = (tmp_path / "cut.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])  # its header can be read
+    (tmp_path / "song.m4a").write_bytes(bytes(4) + b"ftypM4A " + bytes(100))
+    texts = collect_warnings()
+    cfg = AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 0))
+    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
+    assert texts == [
+        "2 of 3 recordings of --noise-dir are not used: 1 unreadable, 1 needs the extra 'formats'."
+    ]
+    assert "cut.flac" in caplog.text and "song.m4a" in caplog.text
+    (tmp_path / "hum.wav").unlink()  # training reads no noise file, so that none can fail there
+    assert augmenter is not None
+    for seed in range(20):
+        noise = augmenter.draw_noise(3200, np.random.default_rng(seed))
+        assert measure_hz(noise, RATE) == pytest.approx(5000, abs=10)
+
+
+def test_noise_is_cut_where_it_is_long_and_repeated_where_it_is_short(tmp_path: Path) -> None:
+    short, long = (np.arange(n, dtype=np.float32) / 2**15 for n in (100, 10_000))
+    for name, wave in (("a-short.wav", short), ("b-long.wav", long)):
+        soundfile.write(tmp_path / name, wave, RATE, subtype="FLOAT")
+    cfg = AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 0))
+    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
+    assert augmenter is not None
+    drawn = [augmenter.draw_noise(250, np.random.default_rng(seed)) * 2**15 for seed in range(20)]
+    starts = {int(noise[0]) for noise in drawn}
+    for noise in drawn:
+        repeated = np.arange(250) % 100
+        expected = repeated if noise[0] == 0 else noise[0] + np.arange(250)
+        np.testing.assert_array_equal(noise, expected)
+    assert 0 in starts and len(starts) > 5
+
+
+def test_a_folder_of_damaged_noise_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    with pytest.raises(SettingError, match=r"none of the 1 recordings.*broken\.wav: unreadable"):
+        make_augmenter(
+            AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 1)), RATE, 3, pad_waves
+        )
 
 
 def test_a_folder_without_noise_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""`audio-cls cache`: what is cached, how large it is, and how to delete it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@click.group()
+def cache() -> None:
+    """Show or delete what is cached: decoded clips, tables, output of frozen layers.
+
+    Everything is made anew when it is needed. The folder is HF_DATASETS_CACHE/audio_cls.
+    """
+
+
+@cache.command("list")
+def list_cache() -> None:
+    """List what is cached: what it is, its size, its last use and its folder."""
+    from audio_cls.storage.inventory import list_items, list_unknown
+
+    items = [*list_items(), *list_unknown()]
+    for item in items:
+        used = datetime.fromtimestamp(item.last_used).strftime("%Y-%m-%d %H:%M")
+        mark = "  in use" if item.is_used else ""
+        click.echo(f"{format_bytes(item.num_bytes):>9}  {used}  {item.what}  {item.path}{mark}")
+    _show_total(sum(item.num_bytes for item in items))
+
+
+@cache.command("size")
+def show_size() -> None:
+    """Show the size of each kind of cache, and of all together."""
+    from audio_cls.storage.cache import KINDS
+    from audio_cls.storage.inventory import list_items, list_unknown
+
+    items = [*list_items(), *list_unknown()]
+    for kind, what in [*KINDS.items(), ("", "caches of an older version")]:
+        num_bytes = sum(item.num_bytes for item in items if item.kind == kind)
+        click.echo(f"{format_bytes(num_bytes):>9}  {what}")
+    _show_total(sum(item.num_bytes for item in items))
+
+
+@cache.command("clear")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="DAYS",
+    help="Delete only what was not used for so many days; default: everything.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before deleting.")
+def clear_cache(*, older_than: float, yes: bool) -> None:
+    """Delete what is cached, but nothing that a run uses now."""
+    from audio_cls.storage.inventory import clear_items, select_unused
+
+    items = select_unused(min_age_days=older_than)
+    num_bytes = sum(item.num_bytes for item in items)
+    if items and not yes:
+        click.confirm(f"Delete {format_bytes(num_bytes)} in {len(items)} folders?", abort=True)
+    kept = clear_items(items)
+    freed = num_bytes - sum(item.num_bytes for item in kept)
+    click.echo(f"Deleted {format_bytes(freed)}.")
+    for item in kept:
+        click.echo(f"In use, not deleted: {item.path}", err=True)
+
+
+def format_bytes(num_bytes: float) -> str:
+    """Write a size with three digits or four.
+
+    >>> format_bytes(0), format_bytes(1_234_000)
+    ('0 B', '1.23 MB')
+    """
+    for unit in UNITS:
+        if num_bytes < 1_000 or unit == UNITS[-1]:
+            break
+        num_bytes /= 1_000
+    return f"{num_bytes:.3g} {unit}"
+
+
+def _show_total(num_bytes: int) -> None:
+    from audio_cls.storage.cache import cache_root
+
+    click.echo(f"{format_bytes(num_bytes):>9}  in {cache_root()}")
