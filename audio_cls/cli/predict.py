@@ -62,11 +62,12 @@ def main(
 
 def find_files(paths: Iterable[str]) -> Iterator[str]:
     """Yield the files as they are, and the audio files below the folders, sorted."""
+    from audio_cls.data.clip_paths import list_files
     from audio_cls.data.found import AUDIO_SUFFIXES
 
     for path in paths:
         if Path(path).is_dir():
-            found = sorted(Path(path).rglob("*"))
+            found = list_files(Path(path))
             yield from (str(file) for file in found if file.suffix.lower() in AUDIO_SUFFIXES)
         else:
             yield path

@@ -14,7 +14,9 @@ class DataConfig(Section):
     """Which clips, which labels, which splits."""
 
     dataset: str | None = setting(
-        None, "Hub id, or a folder of parquet files, or a folder with a sub-folder a class."
+        None,
+        "Hub id, or a folder: parquet files, a table of paths and labels (CSV, TSV, JSON ...), or a"
+        " sub-folder of clips for each class; or one such table.",
     )
     dataset_config: str | None = setting(None, "Configuration (subset) of the data set.")
     dataset_revision: str | None = setting(
@@ -31,7 +33,8 @@ class DataConfig(Section):
         default=False, meaning="Accept a copy that the Hub cut at 5 GB (its `partial-` splits)."
     )
     audio_root: str | None = setting(
-        None, "Folder that the paths in a CSV, TSV or JSON file start from; default: the file's."
+        None,
+        "Folder that the paths in a table are relative to; default: the table's, or one near it.",
     )
     audio_column: str | None = setting(
         None, "Column that holds the sound; default: the only audio column."

@@ -16,7 +16,9 @@ CLIPS_PER_NAME = 2  # a string column with fewer clips a value on average is an 
 LABEL_COLUMNS = (
     *("label", "labels", "genre", "class", "category", "intent_class", "lang_id", "language"),
     *("locale", "emotion", "answer", "keyword", "word", "target", "classID", "tags"),
+    *("species", "Species", "annotation", "Annotation"),
 )
+CLIP_NAMES = ("file", "recording")  # of clips, or of what segments are cut from: no label
 BINARY_VALUES = {"0", "1", "0.0", "1.0", "true", "false"}  # in lower case
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,11 @@ def find_label_column(splits: Mapping[str, Dataset], wanted: str | None) -> str:
     kinds = {name: table.features[name] for name, table in tables.items()}
     candidates = (
         [name for name, kind in kinds.items() if isinstance(kind, ClassLabel)]
-        or [name for name, table in tables.items() if _looks_like_names(table, name)]
+        or [
+            name
+            for name, table in tables.items()
+            if name not in CLIP_NAMES and _looks_like_names(table, name)
+        ]
         or [name for name in LABEL_COLUMNS if _holds_classes(kinds.get(name))]
         or [name for name, kind in kinds.items() if _has_type(kind, "bool")]
     )

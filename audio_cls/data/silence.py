@@ -18,6 +18,7 @@ import soundfile
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.audio import Wave, mix_channels
 from audio_cls.data.augment import SPECTRAL_SLOPE, make_noise
+from audio_cls.data.clip_paths import list_files
 from audio_cls.data.found import AUDIO_SUFFIXES
 from audio_cls.data.sound import Sound, read_sound
 from audio_cls.errors import AudioError, DatasetError
@@ -53,7 +54,7 @@ def list_recordings(folder: Path) -> list[Recording]:
     Raises:
         DatasetError: There is none.
     """
-    paths = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in AUDIO_SUFFIXES]
+    paths = [p for p in list_files(folder) if p.suffix.lower() in AUDIO_SUFFIXES]
     if not paths:
         raise DatasetError(
             f"--silence-from: the folder '{folder}' holds no recording. Give one that does, a"

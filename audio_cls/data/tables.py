@@ -209,8 +209,8 @@ def _join_splits(listings: Sequence[Listing], root: Path, name: str) -> dict[str
 def _make_table(listing: Listing, name: str, root: Path | None) -> pa.Table:
     """Put the audio column `name` and `file`, the clip's name, before the other columns.
 
-    Names are as listed, or relative to `root` where one is given. Segments also have a column
-    `recording`, the name of the file that they were cut from.
+    Names are as listed, or relative to `root` where one is given. Segments have a column
+    `recording`, the name of the file that they were cut from, instead of the column of paths.
     """
     rows, names = listing.rows, listing.clips.names
     if root is not None:
@@ -222,7 +222,8 @@ def _make_table(listing: Listing, name: str, root: Path | None) -> pa.Table:
         columns[RECORDING_COLUMN] = pa.array(names, pa.string())
     elif "file" not in rows.column_names or listing.column == "file":
         columns["file"] = pa.array(names, pa.string())
-    others = {other: rows.column(other) for other in rows.column_names if other not in columns}
+    left_out = {*columns, listing.column} if listing.segments else set(columns)
+    others = {other: rows.column(other) for other in rows.column_names if other not in left_out}
     return pa.table({**columns, **others})
 
 

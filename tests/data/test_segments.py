@@ -299,6 +299,7 @@ RAVEN = [
     "2\tSpectrogram 1\t1\t1.500000000\t2.250000000\t0.0\t22050.0\tbcch",
     "3\tWaveform 1\t1\t2.250000000\t4.000000000\t0.0\t22050.0\tamro",
     "3\tSpectrogram 1\t1\t2.250000000\t4.000000000\t0.0\t22050.0\tamro",
+    "4\tWaveform 1\t1\t0.500000000\t1.000000000\t0.0\t22050.0\tbcch",
 ]
 
 
@@ -306,8 +307,10 @@ def test_selection_tables_of_raven_are_read_once_for_all_views(tmp_path: Path) -
     write_ramp(tmp_path / "long.wav")
     write_table(tmp_path / "long.Table.1.selections.txt", *RAVEN)
     table = load(tmp_path).splits["train"]
-    assert table["file"][:] == IDS and table["Species"][:] == ["amro", "bcch", "amro"]
-    assert table.column_names == ["audio", "file", "recording", "path", "Species"]
+    assert table["file"][:] == [*IDS, "long.wav#0.500-1.000"]
+    assert table["Species"][:] == ["amro", "bcch", "amro", "bcch"]
+    assert table.column_names == ["audio", "file", "recording", "Species"]
+    assert read_labels({"train": table}, DataConfig()).names == ("amro", "bcch")
 
 
 def test_selection_tables_of_raven_may_name_their_files(tmp_path: Path) -> None:
@@ -388,6 +391,14 @@ def test_segments_are_decoded_and_cached_by_their_times(tmp_path: Path) -> None:
     _, clips = prepare(tmp_path)
     lengths = dict(zip(clips.train.ids, clips.train.lengths.tolist(), strict=True))
     assert all(length == (4_000 if "#1.500" in name else RATE) for name, length in lengths.items())
+
+
+def test_names_of_recordings_are_no_labels(tmp_path: Path) -> None:
+    """They repeat like labels do: a column of them made it unclear which is meant."""
+    write_recordings(tmp_path, 3)
+    text = (tmp_path / "a.csv").read_text().replace("label", "kind")
+    (tmp_path / "a.csv").write_text(text)
+    assert read_labels(load(tmp_path).splits, DataConfig()).column == "kind"
 
 
 def test_a_segment_past_the_end_is_set_aside(tmp_path: Path) -> None:
