@@ -9,6 +9,7 @@ from pathlib import Path
 from datasets import Audio, Dataset, DatasetDict
 
 from audio_cls.data.found import SPLIT_OF_NAME
+from audio_cls.data.naming_schemes import suggest_label_pattern
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 
@@ -151,6 +152,7 @@ def _explain_no_label(
         )
     return (
         f"The clips of '{folder}' are in no sub-folder, and a clip's folder is its label.{arrange}"
+        f"{suggest_label_pattern(['/'.join(parts) for parts in paths])}"
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from audio_cls.data.cells import EMPTY, Cells, Names, read_cells
 from audio_cls.data.find_column import find_label_column, largest_tables
 from audio_cls.data.label_columns import name_label_column
 from audio_cls.data.label_text import normalize_names
+from audio_cls.data.naming_schemes import suggest_label_pattern
 from audio_cls.data.vocabulary import choose_names, count_clips
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
@@ -72,7 +73,7 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     if cfg.streaming:
         cells = _fix_names(cells, largest_tables(splits)[column], column, cfg)
     cells = choose_names(cells, cfg)
-    _check_classes(column, cells)
+    _check_classes(column, cells, splits)
     _warn_of_similar_names(column, cells)
     is_multilabel = _may_have_several(column, cells, cfg.problem_type)
     if is_multilabel:
@@ -152,7 +153,7 @@ def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:
     return targets
 
 
-def _check_classes(column: str, cells: Cells) -> None:
+def _check_classes(column: str, cells: Cells, splits: Mapping[str, Dataset]) -> None:
     """Refuse fewer than two classes with clips, and say which declared ones have none."""
     counts = count_clips(cells)
     present = [name for name in cells.order if counts[name]]
@@ -162,7 +163,7 @@ def _check_classes(column: str, cells: Cells) -> None:
         raise DatasetError(
             f"Column '{column}' has {len(present)} {classes} ({only}): a classifier needs two or"
             " more. Choose another by --label-column, add clips of another class, or read every"
-            " configuration by --dataset-config all."
+            f" configuration by --dataset-config all.{_suggest_names(splits)}"
         )
     absent = [name for name in cells.order if not counts[name]]
     if absent:
@@ -171,6 +172,12 @@ def _check_classes(column: str, cells: Cells) -> None:
             f"{len(absent)} classes of '{column}' have no clip ({list_names(absent)});"
             " --min-clips-per-label 1 leaves them out.",
         )
+
+
+def _suggest_names(splits: Mapping[str, Dataset]) -> str:
+    """Return a sentence on labels in the files' names, where a column has these; or nothing."""
+    tables = [table for table in splits.values() if "file" in table.column_names]
+    return suggest_label_pattern([str(name) for table in tables for name in table["file"][:]])
 
 
 def _warn_of_similar_names(column: str, cells: Cells) -> None:

@@ -20,6 +20,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.audio import read_clip_ids
 from audio_cls.data.found import SPLIT_OF_NAME
 from audio_cls.data.labels import UNUSABLE, Labels
+from audio_cls.data.naming_schemes import NO_HASH, NUMBERED, SCHEMES, search_all
 from audio_cls.data.source import Source
 from audio_cls.run_warnings import warn
 
@@ -33,31 +34,8 @@ GROUP_COLUMNS = (
 FOLD_COLUMNS = ("fold", "folds", "fold_id", "fold_number", "cv_fold")
 SPLIT_COLUMNS = ("split", "subset", "partition", "set")
 MOST_FOLDS = 20  # a column with more values is no column of folds
-NO_HASH = "_nohash_"  # in file names of Speech Commands, after what names the speaker
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class NamingScheme:
-    """How the files of a well-known data set are named; patterns are searched in clip ids."""
-
-    name: str
-    label_pattern: str
-    group_pattern: str
-
-
-SCHEMES = (
-    NamingScheme("EmoDB", r"(?:^|/)\d\d[ab]\d\d([A-Z])[a-z]?\b", r"(?:^|/)(\d\d)[ab]\d\d[A-Z]"),
-    NamingScheme("RAVDESS", r"(?:^|/)\d\d-\d\d-(\d\d)(?:-\d\d){4}\b", r"(?:^|/)(?:\d\d-){6}(\d\d)"),
-    NamingScheme("CREMA-D", r"(?:^|/)\d{4}_[A-Z]{3}_([A-Z]{3})_", r"(?:^|/)(\d{4})_[A-Z]{3}_"),
-    NamingScheme("SAVEE", r"(?:^|/)[A-Z]{2}[_/]([a-z]{1,2})\d\d\b", r"(?:^|/)([A-Z]{2})[_/][a-z]"),
-    NamingScheme("ESC-50", r"(?:^|/)\d-\d+-[A-Z]-(\d+)\b", r"(?:^|/)\d-(\d+)-[A-Z]-"),
-    NamingScheme("UrbanSound8K", r"(?:^|/)\d+-(\d)-\d+-\d+\b", r"(?:^|/)(\d+)-\d-\d+-\d+\b"),
-    NamingScheme("FSDD", r"(?:^|/)(\d)_[a-z]+_\d+\b", r"(?:^|/)\d_([a-z]+)_\d+\b"),
-)
-# A word for who was recorded, with a number: speaker12_x.wav, Actor_03/x.wav.
-NUMBERED = r"(?i)(?:speaker|spk|actor|subject|patient|participant|singer)[ _-]?(\d+)"
 
 
 @dataclass(frozen=True)
@@ -213,8 +191,8 @@ def _find_labels(
     if cfg.label_pattern is not None or cfg.label_columns:
         return []
     for scheme in SCHEMES:
-        texts = _search_all(scheme.label_pattern, ids)
-        if not texts or not _search_all(scheme.group_pattern, ids) or len(set(texts)) < 2:
+        texts = search_all(scheme.label_pattern, ids.tolist())
+        if not texts or not search_all(scheme.group_pattern, ids.tolist()) or len(set(texts)) < 2:
             continue
         own = _join_labels(source, labels)
         if own is not None:
@@ -236,19 +214,8 @@ def _find_group_names(
         return [Unused("group", where, len(speakers), ("--split-method", "hash"))]
     names = {scheme.group_pattern: f" as in {scheme.name}" for scheme in SCHEMES}
     for pattern, known in {**names, NUMBERED: ""}.items():
-        texts = _search_all(pattern, ids)
+        texts = search_all(pattern, ids.tolist())
         if texts and _can_group(texts, own, source, is_checked=not has_label):
             flags = ("--group-pattern", pattern)
             return [Unused("group", f"file names{known}", len(set(texts)), flags)]
     return []
-
-
-def _search_all(pattern: str, ids: Sequence[str] | NDArray[np.str_]) -> list[str]:
-    """Return what a pattern's first (...) finds in each id; nothing where it misses one."""
-    expression, texts = re.compile(pattern), []
-    for name in ids:
-        match = expression.search(str(name))
-        if match is None:
-            return []
-        texts.append(match[1])
-    return texts

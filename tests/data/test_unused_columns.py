@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.labels import read_labels
 from audio_cls.data.lineup import pool_clips
 from audio_cls.data.unused_columns import Unused, find_unused, warn_of_unused_columns
+from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
 
 EMODB = [f"wav/{s}{t}{e}a.wav" for s in ("03", "08", "16") for t in ("a01", "b02") for e in "FWN"]
@@ -105,6 +107,20 @@ def test_official_file_names_are_known_and_the_named_flags_work(
     assert (len(labels.names), len(set(pool.groups))) == (num_labels, num_groups)
     assert labels.count_unusable() == 0
     assert find_unused(source, labels, cfg) == []
+
+
+@pytest.mark.parametrize("folder", ["", "wav/"])
+def test_the_error_of_files_without_class_folders_has_the_flags(
+    folder: str, tmp_path: Path
+) -> None:
+    write_clips(tmp_path, [folder + name.removeprefix("wav/") for name in EMODB])
+    with pytest.raises(DatasetError) as caught:
+        read_labels(load(tmp_path).splits, DataConfig())
+    words = shlex.split(str(caught.value).split("in their names by ")[1])
+    settings = {words[0][2:].replace("-", "_"): words[1], words[2][2:].replace("-", "_"): words[3]}
+    assert set(settings) == {"label_pattern", "group_pattern"}
+    labels = read_labels(load(tmp_path, **settings).splits, DataConfig(**settings))
+    assert labels.names == ("F", "N", "W")
 
 
 def test_actors_folders_as_classes_are_questioned(tmp_path: Path) -> None:
