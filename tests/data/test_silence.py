@@ -17,8 +17,8 @@ from audio_cls.data.silence import (
     cut_recordings,
     list_recordings,
     make_silence,
-    measure_seconds,
 )
+from audio_cls.data.sound import measure_seconds
 from audio_cls.errors import DatasetError
 
 LONG = [Recording(f"hum{n}.wav", make_noise_wav(2.0, n), None) for n in range(3)]
@@ -83,5 +83,5 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
 def test_a_recording_measures_by_its_header(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(make_noise_wav(1.25, 1))
     (one,) = list_recordings(tmp_path)
-    assert (one.name, measure_seconds(one)) == ("a.wav", 1.25)
-    assert measure_seconds(Recording("torn", b"x", None)) == 0
+    assert (one.name, measure_seconds(one.bytes_, one.path)) == ("a.wav", 1.25)
+    assert measure_seconds(b"x", None) == 0
