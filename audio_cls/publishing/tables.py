@@ -46,13 +46,15 @@ Row = list[object]
 
 
 def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return (label, scores) for every class that has scores, in the labels' order."""
+    """Return (label, scores) of every class, in the labels' order; those not tested come last."""
     per_class = record.section("test").get("per_class")
     if not isinstance(per_class, Mapping):
         return []
     order = {label: place for place, label in enumerate(record.labels)}
     known = [(str(k), v) for k, v in per_class.items() if isinstance(v, Mapping)]
-    return sorted(known, key=lambda pair: order.get(pair[0], len(order)))
+    return sorted(
+        known, key=lambda pair: (pair[1].get("support") == 0, order.get(pair[0], len(order)))
+    )
 
 
 def make_metric_rows(record: RunRecord) -> list[Row]:

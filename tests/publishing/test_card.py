@@ -160,6 +160,17 @@ def test_the_test_clips_are_named_for_what_they_are(
     assert ("knew nothing of speakers" in card.text) is knew_nothing
 
 
+def test_classes_without_a_test_clip_come_last_with_dashes(tmp_path: Path) -> None:
+    results = make_results()
+    nothing = {"precision": None, "recall": None, "f1": None, "support": 0}
+    results["test"]["per_class"]["blues"] = nothing
+    card = read_card(make_run(tmp_path / "run", results))
+    rows = [line for line in card.text.splitlines() if line.startswith(("| blues", "| rock"))]
+    assert [row.split(" | ")[0] for row in rows] == ["| rock", "| blues"]
+    assert rows[1] == "| blues | - | - | - | 0 |"
+    assert "Not tested at all, for want of clips: blues." in card.text
+
+
 def test_warnings_of_the_run_and_the_most_frequent_class_are_shown(tmp_path: Path) -> None:
     results = make_results()
     results["warnings"] = ["2 clips are <silent>.", "Test is `small`."]
