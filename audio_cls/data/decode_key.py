@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -108,11 +107,12 @@ def _list_libraries(paths: pa.ChunkedArray) -> list[object]:
 
 def _read_state(path: str | None) -> tuple[int, int]:
     """Return size and time of change of a file, or of a segment's; -1 and 0 where there is none."""
-    for name in (path or "", split_segment(path or "")[0]):
-        with contextlib.suppress(OSError, ValueError):
-            state = os.stat(name)
-            return state.st_size, state.st_mtime_ns
-    return -1, 0
+    try:
+        state = os.stat(path or "")
+    except (OSError, ValueError):
+        file, segment = split_segment(path or "")
+        return (-1, 0) if segment is None else _read_state(file)
+    return state.st_size, state.st_mtime_ns
 
 
 def _read_beginning(clip: Any) -> bytes:  # noqa: ANN401 (a scalar of Arrow)

@@ -1,0 +1,161 @@
+"""The key of stored features: everything that a frozen module's output depends on changes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from datasets import Dataset
+from tiny_models import write_tiny_checkpoint
+
+from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.data.clips import Clips, hash_sound
+from audio_cls.data.decode_cache import FEATURES
+from audio_cls.model import store
+from audio_cls.model.backbone import Backbone, load_backbone
+from audio_cls.model.cut import Cut
+from audio_cls.model.freezing import find_frozen
+from audio_cls.model.prefix import find_cut
+from audio_cls.model.store import make_store_key
+
+CPU = torch.device("cpu")
+
+
+def load(folder: Path, labels: tuple[str, ...] = ("a", "b", "c"), **audio: Any) -> Backbone:  # noqa: ANN401
+    """Load a classifier."""
+    settings = AudioConfig(**{"max_seconds": 1.0, **audio})
+    return load_backbone(ModelConfig(model=str(folder)), settings, labels)
+
+
+def find(backbone: Backbone, what: str = "backbone") -> Cut:
+    """Find the cut of what is frozen."""
+    cut = find_cut(
+        backbone.model, backbone.encoder, find_frozen(backbone.model, backbone.encoder, what)
+    )
+    assert cut is not None
+    return cut
+
+
+def key_of(backbone: Backbone, cut: Cut | None = None) -> str:
+    """Return the key for some sound on a CPU."""
+    return make_store_key(backbone, cut or find(backbone), "sound", "no", CPU)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny checkpoint."""
+    return write_tiny_checkpoint("wav2vec2", tmp_path_factory.mktemp("key") / "plain")
+
+
+# Of the same weights: the configuration alone tells them apart.
+EDITS: dict[str, Any] = {
+    "layer_norm_eps": 0.01,
+    "hidden_act": "relu",
+    "feat_extract_activation": "relu",
+    "num_attention_heads": 1,
+    "do_stable_layer_norm": True,
+}
+
+
+def test_an_edited_config_json_has_another_key(checkpoint: Path, tmp_path: Path) -> None:
+    plain = load(checkpoint)
+    keys = {key_of(plain), key_of(load(checkpoint))}
+    assert len(keys) == 1
+    for number, (name, value) in enumerate(EDITS.items()):
+        folder = tmp_path / name
+        folder.mkdir()
+        for file in checkpoint.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+        config = json.loads((folder / "config.json").read_text())
+        assert config[name] != value
+        (folder / "config.json").write_text(json.dumps({**config, name: value}))
+        edited = load(folder)
+        weights = plain.model.wav2vec2.state_dict()
+        assert all(
+            torch.equal(v, weights[k]) for k, v in edited.model.wav2vec2.state_dict().items()
+        )
+        keys.add(key_of(edited))
+        assert len(keys) == number + 2, name
+
+
+def test_labels_and_head_make_no_difference(checkpoint: Path) -> None:
+    assert key_of(load(checkpoint)) == key_of(load(checkpoint, labels=("x", "y")))
+
+
+def change_weight(backbone: Backbone) -> None:
+    """Change one number of the frozen part."""
+    with torch.no_grad():
+        next(backbone.model.wav2vec2.parameters()).view(-1)[0] += 1
+
+
+def add_buffer(backbone: Backbone) -> None:
+    """Add what a checkpoint does not hold."""
+    backbone.model.wav2vec2.register_buffer("positions", torch.arange(3), persistent=False)
+
+
+CHANGES: dict[str, Callable[[Backbone], None]] = {
+    "a weight": change_weight,
+    "a buffer": add_buffer,
+    "its code": lambda backbone: backbone.code.update({"modeling.py": b"..."}),
+    "attention": lambda backbone: backbone.model.set_attn_implementation("eager"),
+    "the extractor": lambda backbone: setattr(backbone.encoder.extractor, "do_normalize", "no"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_other_weights_code_and_inputs_have_another_key(name: str, checkpoint: Path) -> None:
+    backbone = load(checkpoint)
+    cut = find(backbone)
+    before = key_of(backbone, cut)
+    CHANGES[name](backbone)
+    assert key_of(backbone, cut) != before
+
+
+def test_other_sound_precision_device_cut_and_versions_have_other_keys(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = load(checkpoint)
+    cut = find(backbone)
+    keys = {
+        make_store_key(backbone, cut, sound, precision, device)
+        for sound, precision, device in (
+            ("sound", "no", CPU),
+            ("other", "no", CPU),
+            ("sound", "bf16", CPU),
+            ("sound", "no", torch.device("cuda")),
+        )
+    }
+    keys.add(key_of(backbone, dataclasses.replace(cut, is_mask_framed=not cut.is_mask_framed)))
+    for module, name in (
+        (transformers, "__version__"),
+        (torch, "__version__"),
+        (store, "__version__"),
+        (store, "STORE_VERSION"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, "0.0.1")
+            keys.add(key_of(backbone, cut))
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "find_version", lambda _: "2.0")
+        keys.add(key_of(backbone, cut))
+    assert len(keys) == 10
+
+
+def test_sound_is_told_apart_by_the_waves_and_their_order_not_by_files() -> None:
+    def make(*hashes: str, rate: int = 16_000) -> Clips:
+        rows = {name: [None] * len(hashes) for name in FEATURES}
+        table = Dataset.from_dict({**rows, "hash": list(hashes)}, features=FEATURES)
+        numbers = np.arange(len(hashes))
+        return Clips(table, numbers, numbers, numbers.astype(str), numbers, rate)
+
+    made = [make("a", "b"), make("b", "a"), make("a"), make("a", "c"), make("a", "b", rate=8_000)]
+    assert len({hash_sound(clips) for clips in made}) == len(made)
+    assert hash_sound(made[0]) == hash_sound(make("a", "b"))
+    assert hash_sound(made[0], np.array([1, 0])) == hash_sound(made[1])
