@@ -63,14 +63,16 @@ def find_label_column(splits: Mapping[str, Dataset], wanted: str | None) -> str:
         others = list_names(name for name in candidates if name != usual[0])
         logger.info("The label is '%s'; --label-column could also be %s.", usual[0], others)
         return usual[0]
-    if len(candidates) == 1:
+    is_one_of_several = len(candidates) == 1 and _is_binary(tables[candidates[0]], candidates[0])
+    advice = _suggest_binary(tables) if len(candidates) != 1 or is_one_of_several else ""
+    if len(candidates) == 1 and not advice:
         return str(candidates[0])
     if candidates:
         found = f"could be {list_names(candidates)}: choose one by --label-column"
     else:
         fields = list_names(list_fields(splits))
         found = f"is in no column that we know: choose --label-column of {fields}"
-    raise DatasetError(f"The label {found}.{_suggest_binary(tables)}")
+    raise DatasetError(f"The label {found}.{advice}")
 
 
 def largest_tables(splits: Mapping[str, Dataset]) -> dict[str, Dataset]:

@@ -35,7 +35,7 @@ from audio_cls.data.prints import (
 )
 from audio_cls.data.sound import Sound, read_sound
 from audio_cls.data.source import Source, load_source
-from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_texts
+from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_column
 from audio_cls.errors import AudioError, DatasetError
 
 FIRST_CLIPS = 200  # clips after which there is a first answer
@@ -242,4 +242,4 @@ def read_groups(source: Source, wanted: str | None) -> dict[str, list[str]]:
             f"There is no column '{wanted}' for --group-column: choose of {', '.join(columns)}."
         )
     names = [wanted] if wanted is not None else [c for c in columns if c.lower() in GROUP_COLUMNS]
-    return {name: read_texts(source, name) for name in names}
+    return {name: read_column(source, name) for name in names}

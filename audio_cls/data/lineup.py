@@ -14,6 +14,7 @@ from audio_cls.data.folds import fold_pool
 from audio_cls.data.keywords import RECORDING
 from audio_cls.data.label_columns import compile_pattern
 from audio_cls.data.labels import Labels
+from audio_cls.data.mapped import copy_columns
 from audio_cls.data.shards import RowReader
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool
@@ -35,8 +36,8 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
     pool = Pool(
         labels=np.concatenate([labels.ids[name] for name in source.splits]),
         ids=ids,
-        groups=_find_groups(_read_texts(source, cfg.group_column, "--group-column"), ids, cfg),
-        folds=_read_texts(source, cfg.fold_column, "--fold-column"),
+        groups=_find_groups(read_texts(source, cfg.group_column, "--group-column"), ids, cfg),
+        folds=read_texts(source, cfg.fold_column, "--fold-column"),
         given=given,
         targets=None
         if labels.targets is None
@@ -70,7 +71,7 @@ def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips
     )
 
 
-def _read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str_] | None:
+def read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str_] | None:
     """Read a column of all splits as text: classes by name, 1.0 as '1', nothing as ''."""
     if column is None:
         return None
@@ -82,7 +83,10 @@ def _read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str
         )
     texts: list[str] = []
     for table in source.splits.values():
-        cells = table[column][:] if column in table.column_names else [None] * len(table)
+        if column not in table.column_names:
+            texts += [""] * len(table)
+            continue
+        cells = copy_columns(table, [column])[column].to_pylist()
         kind = table.features.get(column)
         names = kind.names if isinstance(kind, ClassLabel) else None
         texts += [_to_text(names[cell] if names and cell is not None else cell) for cell in cells]

@@ -20,6 +20,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.audio import read_clip_ids
 from audio_cls.data.found import SPLIT_OF_NAME
 from audio_cls.data.labels import UNUSABLE, Labels
+from audio_cls.data.lineup import read_texts
 from audio_cls.data.naming_schemes import NO_HASH, NUMBERED, SCHEMES, search_all
 from audio_cls.data.source import Source
 from audio_cls.run_warnings import warn
@@ -82,7 +83,7 @@ def find_unused(source: Source, labels: Labels | None, cfg: DataConfig) -> list[
         found += _find_columns("split", SPLIT_COLUMNS, columns, source)
     own = _join_labels(source, labels)
     for name in (name for name in columns if name.lower() in GROUP_COLUMNS):
-        texts = read_texts(source, name)
+        texts = read_column(source, name)
         if _can_group(texts, own, source):
             flags = ("--group-column", name)
             found.append(Unused("group", f"column '{name}'", len(set(texts) - {""}), flags))
@@ -114,14 +115,10 @@ def describe_unused(found: Sequence[Unused]) -> str:
     return " ".join(sentences)
 
 
-def read_texts(source: Source, column: str) -> list[str]:
+def read_column(source: Source, column: str) -> list[str]:
     """Return a column of all splits as text, '' where a split lacks it or a cell is null."""
-    cells = (
-        cell
-        for table in source.splits.values()
-        for cell in (table[column][:] if column in table.column_names else [None] * len(table))
-    )
-    return ["" if cell is None else str(cell) for cell in cells]
+    texts = read_texts(source, column, "--group-column")
+    return [] if texts is None else [str(text) for text in texts]
 
 
 def _find_columns(
@@ -129,7 +126,7 @@ def _find_columns(
 ) -> list[Unused]:
     """Return the first column of this kind whose values fit it."""
     for name in (name for name in columns if name.lower() in names):
-        values = {text.removesuffix(".0") for text in read_texts(source, name)} - {""}
+        values = {text.removesuffix(".0") for text in read_column(source, name)} - {""}
         is_split = kind == "split" and {value.lower() for value in values} <= set(SPLIT_OF_NAME)
         is_fold = kind == "fold" and len(values) <= MOST_FOLDS
         if len(values) > 1 and (is_split or is_fold):
@@ -190,9 +187,10 @@ def _find_labels(
     """Return the label in file names of a known scheme, unless the label in use is the same."""
     if cfg.label_pattern is not None or cfg.label_columns:
         return []
+    given = ids.tolist()
     for scheme in SCHEMES:
-        texts = search_all(scheme.label_pattern, ids.tolist())
-        if not texts or not search_all(scheme.group_pattern, ids.tolist()) or len(set(texts)) < 2:
+        texts = search_all(scheme.label_pattern, given)
+        if not texts or not search_all(scheme.group_pattern, given) or len(set(texts)) < 2:
             continue
         own = _join_labels(source, labels)
         if own is not None:
@@ -212,9 +210,10 @@ def _find_group_names(
         speakers = {re.sub(r".*/", "", name).split(NO_HASH)[0] for name in ids if NO_HASH in name}
         where = "file names as in Speech Commands"
         return [Unused("group", where, len(speakers), ("--split-method", "hash"))]
+    given = ids.tolist()
     names = {scheme.group_pattern: f" as in {scheme.name}" for scheme in SCHEMES}
     for pattern, known in {**names, NUMBERED: ""}.items():
-        texts = search_all(pattern, ids.tolist())
+        texts = search_all(pattern, given)
         if texts and _can_group(texts, own, source, is_checked=not has_label):
             flags = ("--group-pattern", pattern)
             return [Unused("group", f"file names{known}", len(set(texts)), flags)]

@@ -380,3 +380,10 @@ def test_several_binary_columns_are_named_in_the_error() -> None:
     columns = {"id": [1, 2, 3], "cat": ["0", "1", "0"], "dog": [1, 0, 1], "both": [0.5, 1.0, 0.0]}
     with pytest.raises(DatasetError, match=r"2 columns .* --label-columns cat,dog$"):
         find_label_column({"train": make_table(columns)}, None)
+
+
+def test_one_of_several_binary_columns_is_not_taken_for_the_label() -> None:
+    # `dog` alone repeats several values, since no clip has a cat.
+    columns = {"cat": ["0"] * 4, "dog": ["0", "1", "1", "0"], "file": ["a", "b", "c", "d"]}
+    with pytest.raises(DatasetError, match=r"could be dog: .* --label-columns cat,dog$"):
+        find_label_column({"train": make_table(columns)}, None)
