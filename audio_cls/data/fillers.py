@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.cuts import Marks, Rows
+from audio_cls.data.cuts import Marks, Rows, cap_rows
 from audio_cls.data.keywords import SILENCE, UNKNOWN
 
 DRAW_STREAM = 4  # keeps the draw's random numbers apart from the order's
@@ -41,6 +41,10 @@ class Fillers:
             places = np.flatnonzero(labels == label)
             pools.append((places, min(len(places), math.ceil(share * words))))
         return pools
+
+    def count_epoch(self, labels: NDArray[np.int64]) -> int:
+        """Count the clips that an epoch of training uses, of clips with these labels."""
+        return len(labels) - sum(len(places) - count for places, count in self.list_pools(labels))
 
 
 def read_fillers(names: Sequence[str], cfg: DataConfig) -> Fillers:
@@ -71,6 +75,27 @@ def thin_fillers(rows: Rows, labels: NDArray[np.int64], fillers: Fillers, seed: 
     return rows[is_kept]
 
 
+def cap_training(rows: Rows, pool_labels: Marks, fillers: Fillers | None, cfg: DataConfig) -> Rows:
+    """Keep at most `--max-train-samples` rows, every class in the share that an epoch has of it.
+
+    With keyword settings an epoch uses a part of the unknown words and of the silence. It is the
+    clips of one epoch that are counted and capped: then every epoch uses the same clips.
+
+    Args:
+        rows: Training rows of the pool.
+        pool_labels: Class of every row of the pool, or its marks.
+        fillers: Which classes an epoch has a part of.
+        cfg: `max_train_samples` and `split_seed`.
+    """
+    limit, seed = cfg.max_train_samples, cfg.split_seed
+    if fillers is not None and fillers.shares and pool_labels.ndim == 1:
+        classes = pool_labels.astype(np.int64)
+        if limit is None or fillers.count_epoch(classes[rows]) <= limit:
+            return rows
+        rows = thin_fillers(rows, classes, fillers, seed)
+    return cap_rows(rows, pool_labels, limit, seed)
+
+
 @dataclass(frozen=True)
 class EpochDraw:
     """Which training clips an epoch has, as a function of seed and epoch."""
@@ -87,6 +112,18 @@ class EpochDraw:
         rng = np.random.default_rng((seed, DRAW_STREAM, epoch))
         drawn = [rng.permutation(numbers)[:count] for numbers, count in self.pools]
         return np.concatenate([self.always, *drawn])
+
+
+def take_epoch(labels: Marks, names: Sequence[str], cfg: DataConfig) -> Marks:
+    """Return the labels of the clips that one epoch uses: every epoch has as many of each class.
+
+    Args:
+        labels: Class of each training clip, (N,), or marks (N, L).
+        names: The classes.
+        cfg: `unknown_share`, `silence_from` and `silence_share`.
+    """
+    plan = plan_epochs(labels, names, cfg)
+    return labels if plan is None else labels[plan.draw(0, 0)]
 
 
 def plan_epochs(labels: Marks, names: Sequence[str], cfg: DataConfig) -> EpochDraw | None:

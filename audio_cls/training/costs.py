@@ -166,27 +166,45 @@ def _is_weight(value: object) -> bool:
         return False
 
 
-def weigh_clips(marks: Marks, names: Sequence[str], cfg: OptimConfig) -> Floats | None:
+def weigh_clips(
+    marks: Marks, names: Sequence[str], cfg: OptimConfig, epoch: Marks | None = None
+) -> Floats | None:
     """Return what each clip adds to the weight its step's loss is divided by, (N,); None for 1.
 
     It is the weight of the clip's class. Where clips are mixed, a partner's class is not asked:
     partners are drawn from all clips alike, so that on average the sum is the same.
+
+    Args:
+        marks: Labels of the training clips, (N,), or marks (N, L).
+        names: The L labels.
+        cfg: `class_weights`.
+        epoch: Labels of the clips that one epoch uses, where that is a part of them.
     """
-    weights = None if marks.ndim > 1 else weigh_classes(marks, names, cfg.class_weights)
+    if marks.ndim > 1:
+        return None
+    weights = weigh_classes(marks if epoch is None else epoch, names, cfg.class_weights)
     return None if weights is None else weights[marks.astype(np.int64)]
 
 
-def weigh_draws(marks: Marks, cfg: OptimConfig) -> Floats | None:
+def weigh_draws(marks: Marks, cfg: OptimConfig, epoch: Marks | None = None) -> Floats | None:
     """Return how often each clip is drawn, in proportion, (N,); None for each once.
 
-    A clip is drawn by the inverse of its label's training clips, so that every label is drawn as
+    A clip is drawn by the inverse of its label's clips in an epoch, so that every label is drawn as
     often; with several labels by the mean of theirs, without one by the inverse of such clips.
+
+    Args:
+        marks: Labels of the training clips, (N,), or marks (N, L).
+        cfg: `sampler`.
+        epoch: Labels of the clips that one epoch uses, where that is a part of them.
     """
     if cfg.sampler == "uniform":
         return None
-    counts = np.maximum(count_classes(marks), 1)
+    counted = marks if epoch is None else epoch
     if marks.ndim == 1:
-        return np.asarray(1 / counts[marks.astype(np.int64)])
+        num_labels = int(marks.max(initial=-1)) + 1
+        counts = np.bincount(counted.astype(np.int64), minlength=num_labels)
+        return np.asarray(1 / np.maximum(counts, 1)[marks.astype(np.int64)])
+    counts = np.maximum(count_classes(counted), 1)
     own = np.not_equal(marks, 0)
     num_own = own.sum(axis=1)
     bare = max(1, int((num_own == 0).sum()))

@@ -24,6 +24,7 @@ from audio_cls.data.batches import Clips, StepShape
 from audio_cls.data.buckets import Buckets
 from audio_cls.data.draws import Dealing
 from audio_cls.data.feed import Seat, make_feed
+from audio_cls.data.fillers import take_epoch
 from audio_cls.data.labels import Labels
 from audio_cls.data.recordings import group_segments
 from audio_cls.data.source import Source, name_source, read_base_name
@@ -160,9 +161,10 @@ def set_up_training(
         check_lengths(cfg, clips)
     passes = count_passes(cfg.train, accelerator.num_processes)
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
+    epoch = take_epoch(clips.labels, backbone.labels, cfg.data)
     dealing = Dealing(
-        draws=weigh_draws(clips.labels, cfg.optim),
-        weights=weigh_clips(clips.labels, backbone.labels, cfg.optim),
+        draws=weigh_draws(clips.labels, cfg.optim, epoch),
+        weights=weigh_clips(clips.labels, backbone.labels, cfg.optim, epoch),
         buckets=choose_buckets(cfg, clips),
         equal_lengths=not trains_padded,
     )
@@ -203,7 +205,7 @@ def set_up_training(
         optimizer=optimizer,
         loader=feed.loader,
         order=feed.order,
-        clip_losses=make_loss(clips.labels, backbone.labels, cfg.optim),
+        clip_losses=make_loss(epoch, backbone.labels, cfg.optim),
         judge=judge,
         save_model=functools.partial(_save_best, accelerator, backbone, folder),
         folder=folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -10,7 +11,13 @@ import pytest
 from audio_cls.config import DataConfig
 from audio_cls.data.batches import StepShape, TrainingOrder
 from audio_cls.data.dealing import deal_silence
-from audio_cls.data.fillers import plan_epochs, read_fillers, thin_fillers
+from audio_cls.data.fillers import (
+    cap_training,
+    plan_epochs,
+    read_fillers,
+    take_epoch,
+    thin_fillers,
+)
 
 NAMES = ("yes", "no", "_silence_", "_unknown_")
 LABELS = np.repeat([0, 1, 2, 3], [40, 60, 30, 500])
@@ -103,3 +110,24 @@ def test_too_few_recordings_leave_validation_without(caplog: pytest.LogCaptureFi
         "train": 90, "validation": 10, "test": 20,
     }  # fmt: skip
     assert "validation gets none" in caplog.text
+
+
+def test_a_cap_counts_the_clips_of_an_epoch() -> None:
+    """Half of the 130 clips of an epoch, each class with half of its own: 20, 30, 10 and 5."""
+    fillers, rows = read_fillers(NAMES, CFG), np.arange(len(LABELS))
+    kept = cap_training(rows, LABELS, fillers, dataclasses.replace(CFG, max_train_samples=65))
+    assert np.bincount(LABELS[kept]).tolist() == [20, 30, 10, 5]
+    plan = plan_epochs(LABELS[kept], NAMES, CFG)
+    assert plan is not None and len(plan) == 65, "an epoch uses them all"
+    whole = cap_training(rows, LABELS, fillers, dataclasses.replace(CFG, max_train_samples=130))
+    assert whole is rows, "an epoch is no longer than that: it draws from all clips"
+    plain = cap_training(rows, LABELS, None, DataConfig(max_train_samples=63))
+    assert np.bincount(LABELS[plain]).tolist() == [4, 6, 3, 50]
+
+
+def test_one_epoch_has_the_labels_of_every_epoch() -> None:
+    plan = plan_epochs(LABELS, NAMES, CFG)
+    assert plan is not None
+    counts = np.bincount(take_epoch(LABELS, NAMES, CFG)).tolist()
+    assert counts == np.bincount(LABELS[plan.draw(3, 17)]).tolist() == [40, 60, 20, 10]
+    assert take_epoch(LABELS, NAMES, DataConfig()) is LABELS

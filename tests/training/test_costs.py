@@ -11,9 +11,10 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from audio_cls.config import OptimConfig
+from audio_cls.config import DataConfig, OptimConfig
 from audio_cls.data.batches import StepShape, TrainingOrder
 from audio_cls.data.draws import Dealing
+from audio_cls.data.fillers import plan_epochs, take_epoch
 from audio_cls.errors import SettingError
 from audio_cls.training.costs import (
     load_weights,
@@ -197,3 +198,34 @@ def test_the_settings_reach_the_loss() -> None:
         make_loss(MARKS, NAMES, OptimConfig(pos_weight=how))(logits, marks) for how in ("1", "2")
     )
     assert (twice > once).all()
+
+
+SPOTTED = np.repeat([0, 1, 2], [40, 60, 500])  # yes, no, _unknown_
+SPOT_NAMES = ("yes", "no", "_unknown_")
+
+
+def test_balanced_sampling_balances_the_clips_of_an_epoch() -> None:
+    """An epoch has 40 and 60 clips of words and 10 unknown ones: each label is drawn as often."""
+    cfg = DataConfig(unknown_share=0.1)
+    plan = plan_epochs(SPOTTED, SPOT_NAMES, cfg)
+    assert plan is not None and len(plan) == 110
+    draws = weigh_draws(
+        SPOTTED, OptimConfig(sampler="balanced"), take_epoch(SPOTTED, SPOT_NAMES, cfg)
+    )
+    order = TrainingOrder(plan, StepShape(10, 1, 1), rank=0, seed=3, dealing=Dealing(draws=draws))
+    drawn = [number for batch in order for _, number, _ in batch]
+    assert np.abs(np.bincount(SPOTTED[drawn]) - 110 / 3).max() < 1.5
+
+
+def test_balanced_class_weights_are_scikit_learns_on_the_clips_of_an_epoch() -> None:
+    epoch = take_epoch(SPOTTED, SPOT_NAMES, DataConfig(unknown_share=0.1))
+    expected = compute_class_weight(
+        "balanced", classes=np.arange(3), y=np.repeat([0, 1, 2], [40, 60, 10])
+    )
+    cfg = OptimConfig(class_weights="balanced")
+    weights = weigh_clips(SPOTTED, SPOT_NAMES, cfg, epoch)
+    np.testing.assert_allclose(weights, expected[SPOTTED])
+    logits, targets = torch.randn(3, 3), torch.tensor([0, 1, 2])
+    stock = functional.cross_entropy(logits, targets, reduction="none") * torch.tensor(expected)
+    losses = make_loss(epoch, SPOT_NAMES, cfg)(logits, targets)
+    torch.testing.assert_close(losses, stock.to(losses.dtype))
