@@ -98,8 +98,9 @@ def train_classifier(cfg: RunConfig) -> Path:
         model.save_decision(folder.path, decision.temperature, labels.names, decision.thresholds)
         facts = data.read_clip_facts(source, pool, clips.test)
         results = {
-            "dataset": publishing.add_languages(data.describe_data(source, labels, splits, clips)),
+            "dataset": publishing.add_languages(data.describe_data(source, labels, clips)),
             "model": publishing.add_license(training.describe_model(cfg, backbone)),
+            "split_check": clips.check,
             "labels": list(labels.names),
             "metric": cfg.eval.metric_key,
             "validation": evaluation.report_best(run.position, len(clips.validation)),

@@ -235,6 +235,8 @@ class DataConfig(Section):
             not named or self.group_column is not None,
             not named or (self.split_files, self.fold_column, self.folds) == (None, None, None),
             len(set(named)) == len(named),
+            self.train_split not in (self.validation_split, self.test_split),
+            self.test_split in (None, "validation") or self.test_split != self.validation_split,
             not (self.streaming and needs_all),
         ]
         texts = [
@@ -247,6 +249,11 @@ class DataConfig(Section):
             "--test-groups and --validation-groups need --group-column, which they are values of.",
             "--split-files or folds already say which clip is tested: leave --test-groups out.",
             f"--test-groups and --validation-groups name a group twice: {', '.join(named)}.",
+            f"The split '{self.train_split}' is for training (--train-split) and cannot be used for"
+            " validation or test as well: name another by --validation-split and --test-split, or"
+            " leave them out.",
+            f"--validation-split and --test-split both name '{self.test_split}': name two splits;"
+            " --test-split validation alone reports on the validation clips, whatever their split.",
         ]
         texts.append(
             f"--streaming cannot do {', '.join(needs_all)}, which needs all clips at once: leave"

@@ -1,9 +1,10 @@
 """Room 1: a data set id becomes batches of waves. Knows nothing of models."""
 
+from audio_cls.data.describe import describe_data
 from audio_cls.data.facts import read_clip_facts
 from audio_cls.data.labels import read_labels
 from audio_cls.data.lineup import pool_clips
-from audio_cls.data.prepare import describe_data, prepare_clips
+from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.single import prepare_split
 from audio_cls.data.source import load_source
 from audio_cls.data.source_checks import warn_of_source

@@ -54,11 +54,12 @@ def cut_rows(
         kept, cut = _cut_by_group(rows, labels, groups, share, seed)
     elif method == "shuffled":
         table = Dataset.from_dict({"row": rows}).train_test_split(
-            test_size=share, seed=seed, shuffle=True
+            test_size=_leave_one(share, len(rows)), seed=seed, shuffle=True
         )
         return np.array(table["train"]["row"]), np.array(table["test"]["row"])
     else:
-        kept, cut = cut_stratified(rows, labels, share, seed)
+        places = cut_stratified(np.arange(len(rows)), labels, share, seed)
+        kept, cut = (rows[own] for own in _keep_classes(*places, labels, seed))
     return np.sort(kept), np.sort(cut)
 
 
@@ -96,9 +97,36 @@ def cut_stratified(rows: Rows, labels: Marks, size: float | int, seed: int) -> t
             many, test_size=size, random_state=seed, stratify=labels[~is_single]
         )
     except ValueError:  # fewer clips asked for than there are classes
+        size = _leave_one(size, len(rows))
         kept, cut = train_test_split(rows, test_size=size, random_state=seed)
         return kept, cut
     return np.concatenate([kept, singles]), cut
+
+
+def _leave_one(size: float | int, count: int) -> float | int:
+    """Return the size of a cut, one less than `count` where it would leave nothing."""
+    is_whole = isinstance(size, float) and math.ceil(size * count) >= count
+    return count - 1 if is_whole else size
+
+
+def _keep_classes(kept: Rows, cut: Rows, labels: Marks, seed: int) -> tuple[Rows, Rows]:
+    """Give each class of which no clip stays one of its clips back, and cut others instead.
+
+    Args:
+        kept: Places of the rows that stay.
+        cut: Places of the rows cut off.
+        labels: Class of every place; of clips with several labels nothing is changed.
+        seed: Chooses the others, of classes that keep at least one clip. Where there are too few,
+            the cut is smaller; one that would be empty stays as it is.
+    """
+    if labels.ndim > 1 or len(lost := np.setdiff1d(labels[cut], labels[kept])) == 0:
+        return kept, cut
+    own, first = np.unique(labels[cut], return_index=True)
+    back = cut[first[np.isin(own, lost)]]
+    order = np.random.default_rng(seed).permutation(kept)
+    spare = np.delete(order, np.unique(labels[order], return_index=True)[1])[: len(lost)]
+    others = np.setdiff1d(np.append(cut, spare), back)
+    return (np.setdiff1d(np.append(kept, back), spare), others) if len(others) else (kept, cut)
 
 
 def _cut_marked(rows: Rows, marks: Marks, size: float | int, seed: int) -> tuple[Rows, Rows]:
@@ -130,6 +158,7 @@ def _cut_by_group(
         for first in range(num_heaps)
     ]
     possible = [places for places in choices if 0 < len(places) < len(rows)]
+    possible = possible or [_draw_groups(groups, share, seed)]
     cut = min(possible, key=lambda places: _measure_miss(labels, places, share))
     is_cut = np.zeros(len(rows), dtype=bool)
     is_cut[cut] = True
@@ -154,10 +183,19 @@ def _deal_groups(
     if labels.ndim > 1:
         heap_of = deal_evenly(labels, [1 / num_heaps] * num_heaps, groups, seed)
         return [np.flatnonzero(heap_of == heap) for heap in range(num_heaps)]
+    if count_classes(labels).max(initial=0) < num_heaps:
+        return [np.zeros(0, np.int64)] * num_heaps  # no class has a clip for every heap
     dealer = StratifiedGroupKFold(n_splits=num_heaps, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a class of fewer clips than heaps is no mistake here
         warnings.simplefilter("ignore", UserWarning)
         return [places for _, places in dealer.split(rows, labels, groups)]
+
+
+def _draw_groups(groups: Groups, share: float, seed: int) -> Rows:
+    """Return the places of a random share of the groups; at least one group, and not all."""
+    names = np.random.default_rng(seed).permutation(np.unique(groups))
+    count = min(max(1, round(share * len(names))), len(names) - 1)
+    return np.flatnonzero(np.isin(groups, names[:count]))
 
 
 def _choose_heaps(share: float, most: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from audio_cls.data.fillers import DRAW_STREAM, Fillers, thin_fillers
 from audio_cls.data.labels import UNUSABLE
 from audio_cls.data.pool import Pool
 from audio_cls.errors import list_names
+from audio_cls.run_warnings import warn
 
 NEEDING_ORDER = ("train", "test", "validation")  # who gets a recording when there are few
 
@@ -81,10 +82,11 @@ def deal_silence(
         return dict(parts)
     words = {role: fillers.count_words(labels[parts[role]]) for role in roles}
     if len(names) < len(roles):
-        logger.warning(
-            "There are %d recordings of silence (%s) for %d splits: %s gets none.",
-            *(len(names), list_names(names), len(roles), list_names(roles[len(names) :])),
+        text = (
+            f"There are {len(names)} recordings of silence for {len(roles)} splits:"
+            f" {list_names(roles[len(names) :])} gets none."
         )
+        warn(logger, text, names=names)
     roles = roles[: len(names)]
     order = np.random.default_rng((seed, DRAW_STREAM)).permutation(len(names))
     order = order[np.argsort(sizes[order], kind="stable")]

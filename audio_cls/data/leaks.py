@@ -25,6 +25,7 @@ from audio_cls.config import ModelConfig
 from audio_cls.data.cuts import Rows
 from audio_cls.data.source import Source
 from audio_cls.demo_data import locate_builtin
+from audio_cls.run_warnings import warn
 
 KEEPING_ORDER = ("test", "validation", "train")  # which split keeps a sound that two of them have
 SHORTEST_NAME = 5  # letters of a data set's name that may be looked for inside another's
@@ -97,8 +98,8 @@ def find_duplicates(
 def drop_duplicates(
     parts: Mapping[str, Rows], ids: NDArray[np.str_], duplicates: Sequence[Duplicate]
 ) -> dict[str, Rows]:
-    """Leave the duplicates out of their splits."""
-    left_out = {(one.split, one.id) for one in duplicates}
+    """Leave the duplicates out of train and validation; test keeps all its clips."""
+    left_out = {(one.split, one.id) for one in duplicates if one.split != "test"}
     return {
         split: np.array([row for row in rows if (split, str(ids[row])) not in left_out], np.int64)
         for split, rows in parts.items()
@@ -106,18 +107,20 @@ def drop_duplicates(
 
 
 def announce_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) -> None:
-    """Say in one line how many clips share their sound with another."""
+    """Say in one line how many clips share their sound with another, in the run's results too."""
     if not duplicates:
         return
     leaks = sum(one.is_leak for one in duplicates)
     contradictions = sum(not one.has_same_label for one in duplicates)
-    fate = "left out" if are_dropped else "kept; --deduplicate leaves them out"
-    logger.warning(
-        "%d clips sound the same as another (%d in another split, %d with another label; first:"
-        " %s = %s): %s. See duplicates.csv.",
-        *(len(duplicates), leaks, contradictions),
-        *(duplicates[0].id, duplicates[0].same_as, fate),
+    dropped = sum(one.split != "test" for one in duplicates)
+    fate = f"{dropped} of train and validation are left out" if are_dropped else (
+        "they are kept; --deduplicate leaves those of train and validation out"
+    )  # fmt: skip
+    text = (
+        f"{len(duplicates)} clips sound the same as another ({leaks} in another split,"
+        f" {contradictions} with another label): {fate}. See duplicates.csv."
     )
+    warn(logger, text, names=[f"first: {duplicates[0].id} = {duplicates[0].same_as}"])
 
 
 def save_duplicates(path: Path, duplicates: Sequence[Duplicate]) -> None:

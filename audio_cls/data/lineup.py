@@ -45,6 +45,7 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
         recordings=_read_recordings(source),
         fillers=read_fillers(labels.names, cfg),
         stream=_make_stream(source, labels, cfg),
+        names=labels.names,
     )
     return fold_pool(pool, cfg)
 

@@ -54,8 +54,7 @@ def load_lists(place: str, sha256: str | None) -> SplitLists:
         lists = load_lists(known.address, sha256 or known.sha256)
         ids = {role: [known.to_id(line) for line in lines] for role, lines in lists.ids.items()}
         return SplitLists(place, ids, lists.sha256)
-    is_address = place.startswith(("https://", "http://"))
-    texts = _fetch_lists(place) if is_address else _read_lists(Path(place).expanduser())
+    texts = _fetch_lists(place) if is_address(place) else _read_lists(Path(place).expanduser())
     ids = {role: [line.strip() for line in text.splitlines()] for role, text in texts.items()}
     ids = {role: [name for name in lines if name] for role, lines in ids.items()}
     if not ids.get("train"):
@@ -72,6 +71,11 @@ def load_lists(place: str, sha256: str | None) -> SplitLists:
             " are not the ones you meant. Check them, then give their hash or none."
         )
     return SplitLists(place, ids, found)
+
+
+def is_address(place: str) -> bool:
+    """Tell whether lists are fetched from the web, and not read from this disk."""
+    return place.startswith(("https://", "http://"))
 
 
 def match_ids(listed: Mapping[str, list[str]], ids: NDArray[np.str_]) -> dict[str, Rows]:

@@ -25,6 +25,7 @@ from audio_cls.data.cuts import Rows
 from audio_cls.data.leaks import KEEPING_ORDER, line_up
 from audio_cls.data.mapped import MappedRows
 from audio_cls.data.prints import BANDS, Pairs, Print, compare_waves, find_alike
+from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import read_json, write_json
 from audio_cls.storage.keys import make_key
 
@@ -141,12 +142,11 @@ def announce_near_pairs(pairs: Sequence[NearPair]) -> None:
     if not pairs:
         return
     first = min(pairs, key=lambda pair: not pair.is_leak)
-    logger.warning(
-        "%d pairs of clips sound nearly the same (%d across splits; first: %s in %s, %s in %s): one"
-        " recording encoded or cut in two ways? See near_duplicates.csv.",
-        *(len(pairs), sum(pair.is_leak for pair in pairs)),
-        *(first.id, first.split, first.like, first.like_split),
+    text = (
+        f"{len(pairs)} pairs of clips sound nearly the same ({sum(p.is_leak for p in pairs)} across"
+        " splits): one recording encoded or cut in two ways? See near_duplicates.csv."
     )
+    warn(logger, text, [f"first: {first.id} in {first.split}, {first.like} in {first.like_split}"])
 
 
 def save_near_pairs(path: Path, pairs: Sequence[NearPair]) -> None:

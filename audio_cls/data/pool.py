@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from audio_cls.data.cuts import Groups, Marks, Rows
 from audio_cls.data.fillers import Fillers
 from audio_cls.data.labels import UNUSABLE
 from audio_cls.data.stream import StreamClips
-from audio_cls.errors import list_names
+from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Pool:
     fillers: Fillers | None = None
     stream: StreamClips | None = None  # the training clips, where they are streamed
     targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
+    names: tuple[str, ...] = ()  # of the L classes
 
     @property
     def marks(self) -> Marks:
@@ -44,6 +46,16 @@ def keep_labelled(rows: Rows, pool: Pool) -> Rows:
     """Leave out clips without a usable label."""
     kept: Rows = rows[pool.labels[rows] != UNUSABLE]
     return kept
+
+
+def restrict_pool(pool: Pool, is_usable: NDArray[np.bool_]) -> Pool:
+    """Return the pool in which the other clips have no label, so that no split takes them."""
+    cut_from = pool.recordings
+    return dataclasses.replace(
+        pool,
+        labels=np.where(is_usable, pool.labels, UNUSABLE),
+        recordings=None if cut_from is None else np.where(is_usable, cut_from, ""),
+    )
 
 
 def join_shared_groups(
@@ -58,11 +70,8 @@ def join_shared_groups(
                 shared.add(str(group))
     if not shared:
         return names, dict(given)
-    logger.warning(
-        "The given splits share %d groups (%s): all are pooled and cut anew by group.",
-        len(shared),
-        list_names(sorted(shared)),
-    )
+    text = f"The given splits share {len(shared)} groups: they are merged and cut anew by group."
+    warn(logger, text, names=sorted(shared))
     pooled = np.concatenate([given[name] for name in dict.fromkeys(names.values())])
     label = "+".join(dict.fromkeys(names.values()))
     return {"train": label}, {label: np.sort(pooled)}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.labels import UNUSABLE, Labels
 from audio_cls.data.source import Source
-from audio_cls.data.splits import name_splits
+from audio_cls.data.split_names import name_splits
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)

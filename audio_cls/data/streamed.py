@@ -15,9 +15,10 @@ from datasets import Dataset, Features, load_dataset_builder
 
 from audio_cls.config import DataConfig
 from audio_cls.data.folder import content_key, hold_tables, load_files
-from audio_cls.data.found import LOAD_ERRORS, SPLIT_NAMES, Found, explain_load_error
+from audio_cls.data.found import LOAD_ERRORS, Found, explain_load_error
 from audio_cls.data.repository import find_copy, list_converted, load_converted, read_info
 from audio_cls.data.shards import Shards, index_shards
+from audio_cls.data.split_names import ROLES, name_splits
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.cache import CacheEntry
 
@@ -51,6 +52,12 @@ def read_streamed(dataset: str, path: Path | None, cfg: DataConfig) -> tuple[Fou
     listing = list_repository(dataset, cfg) if path is None else list_folder(path, cfg)
     roles = _name_roles(dataset, list(listing.files), cfg)
     heard = [name for role, name in roles.items() if role != "train"]
+    twice = [f for name in heard for f in listing.files[name] if f in listing.files[roles["train"]]]
+    if twice:
+        raise DatasetError(
+            f"'{dataset}' lists the same files for training and for evaluation, such as {twice[0]}."
+            " Choose other splits by --validation-split and --test-split."
+        )
     shards = index_shards(listing.files[roles["train"]], roles["train"], listing.features)
     wanted = {name: listing.files[name] for name in dict.fromkeys(heard)}
     entry = hold_tables(listing.revision) if path is not None else None
@@ -114,29 +121,18 @@ def _name_roles(dataset: str, available: list[str], cfg: DataConfig) -> dict[str
     """Map train, validation and test to given splits.
 
     Raises:
-        DatasetError: One is missing: nothing is cut from a stream.
+        DatasetError: One is missing, as nothing is cut from a stream, or a split has two roles.
     """
-    wanted = {"train": cfg.train_split, "validation": cfg.validation_split, "test": cfg.test_split}
-    roles: dict[str, str] = {}
-    for role, name in wanted.items():
-        choices = [name] if name else SPLIT_NAMES[role]
-        found = next((choice for choice in choices if choice in available), None)
-        if found is not None and (found not in roles.values() or role == "test"):
-            roles[role] = found
-    if cfg.test_split == "validation" and "validation" in roles:
+    roles = name_splits(available, cfg)
+    if cfg.test_split == "validation" and "test" not in roles and "validation" in roles:
         roles["test"] = roles["validation"]
-    missing = [role for role in wanted if role not in roles]
+    missing = [role for role in ROLES if role not in roles]
     if missing:
         again = ", or --test-split validation for the same clips again"
         raise DatasetError(
             f"--streaming cuts no split from the stream, and '{dataset}' ({list_names(available)})"
             f" has none for {list_names(missing)}. Name one by --{missing[0]}-split"
             f"{again if missing == ['test'] else ''}, or leave --streaming out."
-        )
-    if roles["train"] in (roles["validation"], roles["test"]):
-        raise DatasetError(
-            f"Training and evaluation would hear the same split '{roles['train']}'. Give another"
-            " --validation-split or --test-split."
         )
     return roles
 

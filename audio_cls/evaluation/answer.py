@@ -12,10 +12,10 @@ from typing import Any
 
 from audio_cls.config import EvalConfig
 from audio_cls.data.clips import Clips
+from audio_cls.data.describe import describe_source
 from audio_cls.data.facts import ClipFacts
 from audio_cls.data.label_text import join_names
 from audio_cls.data.labels import Labels
-from audio_cls.data.prepare import describe_source
 from audio_cls.data.source import Source
 from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.aggregate import aggregate

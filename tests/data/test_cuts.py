@@ -45,3 +45,26 @@ def test_a_giant_group_is_never_parted() -> None:
     labels = np.arange(100) % 2
     kept, cut = cut_rows(np.arange(100), labels, groups, share=0.1, method="stratified", seed=0)
     assert not set(groups[kept]) & set(groups[cut]) and 1 <= len(cut) <= 10
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_class_loses_its_last_clip_to_a_cut(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 5, 40)
+    labels = rng.permutation(np.repeat(np.arange(40), counts))
+    rows = np.arange(len(labels)) + 1000
+    for share in (0.02, 0.1, 0.3):
+        kept, cut = cut_rows(rows, labels, None, share=share, method="stratified", seed=seed)
+        assert sorted([*kept, *cut]) == rows.tolist()
+        assert set(labels[kept - 1000].tolist()) == set(range(40))
+
+
+def test_only_classes_of_one_clip_are_cut_all_the_same() -> None:
+    kept, cut = cut_rows(np.arange(5), np.arange(5), None, share=0.2, method="stratified", seed=0)
+    assert len(kept) == 4 and len(cut) == 1
+
+
+def test_groups_without_two_clips_of_a_class_are_cut() -> None:
+    groups = np.array(["a", "b", "c"])
+    kept, cut = cut_rows(np.arange(3), np.arange(3), groups, share=0.3, method="stratified", seed=0)
+    assert len(kept) == 2 and len(cut) == 1

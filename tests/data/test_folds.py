@@ -8,6 +8,7 @@ import pytest
 from audio_cls.config import DataConfig
 from audio_cls.data.folds import deal_folds, fold_pool
 from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.pool import restrict_pool
 from audio_cls.data.splits import Pool, Splits, make_splits
 from audio_cls.errors import DatasetError
 
@@ -69,3 +70,22 @@ def test_more_folds_than_clips_or_groups_are_refused() -> None:
         deal_folds(make_pool(), 40, 0)
     with pytest.raises(DatasetError, match="5 folds need as many groups: there are 3"):
         deal_folds(make_pool([f"{number % 3}" for number in range(120)]), 5, 0)
+
+
+def test_no_fold_is_empty_where_there_are_as_many_groups() -> None:
+    labels, groups = np.array([2, 2, 2, 2, 1, 2]), np.array(["a", "c", "c", "e", "b", "e"])
+    ids, targets = np.array(list("uvwxyz")), np.eye(3, dtype=np.float32)[labels]
+    pool = Pool(labels, ids, groups, None, {"train": np.arange(6)}, targets=targets)
+    folds = deal_folds(pool, 4, seed=0)
+    assert sorted(set(folds.tolist())) == ["1", "2", "3", "4"]
+    assert all(len(set(folds[groups == name].tolist())) == 1 for name in "abce")
+
+
+def test_a_fold_keeps_its_number_when_another_one_has_no_usable_clip() -> None:
+    folds = np.array(list("abcd") * 5)
+    ids = np.array([str(number) for number in range(20)])
+    pool = Pool(np.arange(20) % 2, ids, None, folds, {"train": np.arange(20)})
+    cfg = DataConfig(fold_column="fold", folds=4, fold="3", fold_validation="cut")
+    pool = restrict_pool(fold_pool(pool, cfg), folds != "b")
+    splits = make_splits(pool, cfg)
+    assert set(folds[splits.test].tolist()) == {"c"}

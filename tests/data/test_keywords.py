@@ -139,6 +139,15 @@ def test_a_folder_of_words_becomes_a_twelve_class_like_task(tmp_path: Path) -> N
     assert len(set(pool.ids.tolist())) == len(pool.ids)
 
 
+def test_a_cap_on_training_clips_counts_what_an_epoch_uses(tmp_path: Path) -> None:
+    """16 + 16 keyword clips, 0.5 unknown words for each: 48 clips an epoch, capped to 24."""
+    root = write_words(tmp_path / "words", clips=20)
+    _, _, _, clips = prepare_words(root, unknown_share=0.5, max_train_samples=24)
+    assert np.bincount(clips.train.labels).tolist() == [8, 8, 8]
+    whole = prepare_words(root, unknown_share=0.5)[3]
+    assert np.bincount(whole.train.labels).tolist()[:2] == [16, 16]
+
+
 def test_a_folder_of_recordings_is_the_silence(tmp_path: Path) -> None:
     root = write_words(tmp_path / "words")
     hums = write_words(tmp_path / "other", clips=0, background=3) / "_background_noise_"

@@ -73,6 +73,15 @@ def test_dropping_leaves_each_sound_once() -> None:
     }
 
 
+def test_dropping_leaves_test_whole() -> None:
+    parts = {"train": np.array([0]), "validation": np.array([1]), "test": np.array([2, 3, 4])}
+    duplicates = find_duplicates(parts, np.array([1, 1, 1, 1, 2]), IDS, LABELS)
+    left = drop_duplicates(parts, IDS, duplicates)
+    assert {name: own.tolist() for name, own in left.items()} == {
+        "train": [], "validation": [], "test": [2, 3, 4],
+    }  # fmt: skip
+
+
 def test_one_line_says_how_many(caplog: pytest.LogCaptureFixture) -> None:
     announce_duplicates([], are_dropped=False)
     assert not caplog.records
@@ -81,7 +90,8 @@ def test_one_line_says_how_many(caplog: pytest.LogCaptureFixture) -> None:
     announce_duplicates(duplicates, are_dropped=True)
     kept, dropped = [record.getMessage() for record in caplog.records]
     assert kept.startswith("3 clips sound the same as another (2 in another split, 1 with another")
-    assert "--deduplicate leaves them out" in kept and ": left out." in dropped
+    assert "--deduplicate leaves those of train and validation out" in kept
+    assert "2 of train and validation are left out" in dropped
 
 
 def test_the_list_has_a_row_a_duplicate(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import soundfile
 from hub_datasets import load, make_table, make_wav, write_clips
 
 from audio_cls.config import DataConfig
+from audio_cls.data.describe import describe_data
 from audio_cls.data.labels import Labels, read_labels
 from audio_cls.data.lineup import pool_clips
-from audio_cls.data.prepare import PreparedClips, describe_data, prepare_clips
+from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool, Splits, make_splits
 from audio_cls.errors import DatasetError
@@ -127,6 +128,72 @@ def test_deduplicate_leaves_them_out_of_training(tmp_path: Path) -> None:
     assert not {f"train/{NAMES[1]}", f"train/{NAMES[12]}"} & ids_of(clips)["train"]
 
 
+def test_deduplicate_keeps_every_test_clip(tmp_path: Path) -> None:
+    root = copy_into_two_splits(tmp_path / "set")
+    shutil.copy(root / "test" / NAMES[0], root / "test" / NAMES[1])
+    shutil.copy(root / "test" / NAMES[0], root / "validation" / NAMES[1])
+    source, labels, _, clips = run(root, deduplicate=True)
+    assert [len(part) for _, part in clips.items()] == [18, 19, 20]
+    record = describe_data(source, labels, clips)
+    assert record["duplicates"] == {"found": 4, "across_splits": 3, "left_out": 3}
+    _, _, _, again = run(root, deduplicate=True, test_split="validation")
+    assert again.test.ids.tolist() == again.validation.ids.tolist() and len(again.test) == 20
+
+
+def test_silent_clips_are_no_duplicates_of_each_other(tmp_path: Path) -> None:
+    write_clips(tmp_path / "set", NAMES)
+    for name in NAMES[:8]:
+        soundfile.write(tmp_path / "set" / name, np.zeros(8000), 16_000)
+    _, _, _, clips = run(tmp_path / "set", deduplicate=True)
+    assert clips.duplicates == [] and sum(len(part) for _, part in clips.items()) == 20
+
+
+def test_missing_splits_are_cut_from_the_clips_that_can_be_used(tmp_path: Path) -> None:
+    """As from a data set that never had the bad clips; one cut before left no validation clip."""
+    names = [f"{label}/{label}-{n}.wav" for label in ("cat", "dog") for n in range(10)]
+    write_clips(tmp_path / "whole", names)
+    _, _, _, first = run(tmp_path / "whole")
+    bad = [*map(str, first.validation.ids)]
+    write_clips(tmp_path / "damaged", names)
+    for name in bad:
+        (tmp_path / "damaged" / name).write_bytes(b"no sound")
+    shutil.copytree(tmp_path / "damaged", tmp_path / "mended")
+    for name in bad:
+        (tmp_path / "mended" / name).unlink()
+    _, _, _, found = run(tmp_path / "damaged", max_bad_share=0.5)
+    _, _, _, expected = run(tmp_path / "mended")
+    assert len(bad) == 2 and set(found.bad) == set(bad)
+    for (_, mine), (_, theirs) in zip(found.items(), expected.items(), strict=True):
+        assert mine.ids.tolist() == theirs.ids.tolist()
+
+
+def test_given_splits_are_not_cut_again_for_a_bad_clip(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for number, split in enumerate(("train", "test")):
+        write_clips(root / split, [f"{name[:-4]}-{number}.wav" for name in NAMES])
+    _, _, _, first = run(root)
+    bad = str(first.test.ids[3])
+    (root / bad).write_bytes(b"no sound")
+    source, labels, _, clips = run(root)
+    assert ids_of(clips)["test"] == ids_of(first)["test"] - {bad}
+    assert clips.train.ids.tolist() == first.train.ids.tolist()
+    split = describe_data(source, labels, clips)["split"]
+    assert {role: part["is_given"] for role, part in split.items()} == {
+        "train": False, "validation": False, "test": True,
+    }  # fmt: skip
+    assert split["test"]["num_available"] == 20 and split["test"]["num_examples"] == 19
+    assert split["validation"]["method"] == "stratified cut"
+
+
+def test_a_capped_test_split_is_not_the_given_one(tmp_path: Path) -> None:
+    root = copy_into_two_splits(tmp_path / "set")
+    source, labels, _, clips = run(root, max_eval_samples=5)
+    split = describe_data(source, labels, clips)["split"]
+    assert [split[role]["is_given"] for role in ("train", "validation", "test")] == [
+        True, False, False,
+    ]  # fmt: skip
+
+
 def test_a_test_split_of_validation_clips_stays_whole(folder: Path) -> None:
     _, _, splits, clips = run(folder, test_split="validation", deduplicate=True)
     assert splits.test_is_validation and clips.duplicates == []
@@ -134,8 +201,8 @@ def test_a_test_split_of_validation_clips_stays_whole(folder: Path) -> None:
 
 
 def test_the_record_says_what_was_used(folder: Path) -> None:
-    source, labels, splits, clips = run(folder)
-    record = describe_data(source, labels, splits, clips)
+    source, labels, _, clips = run(folder)
+    record = describe_data(source, labels, clips)
     assert record["id"] == "set" and record["revision"] == source.revision
     assert record["label_column"] == "label" and record["is_local"]
     assert {role: part["num_examples"] for role, part in record["split"].items()} == {

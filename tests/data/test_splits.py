@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -11,8 +12,10 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, RunConfig
+from audio_cls.data.fillers import read_fillers
 from audio_cls.data.labels import UNUSABLE
-from audio_cls.data.splits import Pool, Splits, make_splits, name_splits
+from audio_cls.data.split_names import name_splits
+from audio_cls.data.splits import Pool, Splits, announce_splits, make_splits
 from audio_cls.errors import DatasetError, SettingError
 
 
@@ -58,7 +61,8 @@ def test_the_course_recipe_gives_exactly_its_rows(caplog: pytest.LogCaptureFixtu
     assert splits.test.tolist() == course["test"]["row"][:] and len(splits.test) == 100
     assert splits.validation is splits.test and splits.test_is_validation
     assert splits.origins["test"] == "the validation clips again"
-    assert "the test score is the best epoch's" in caplog.text
+    announce_splits(splits)
+    assert "Validation and test are the same clips, as --test-split validation asks" in caplog.text
 
 
 def test_missing_splits_are_cut_stratified() -> None:
@@ -119,10 +123,22 @@ def test_a_split_that_is_not_there_is_met_with_those_that_are(role: str) -> None
         name_splits(["train", "test"], cfg)
 
 
-def test_an_empty_split_is_refused() -> None:
+def test_a_test_split_without_labels_is_left_out_and_one_is_cut() -> None:
     labels = np.array([0, 1] * 10 + [UNUSABLE] * 5)
     pool = make_pool(labels, sizes={"train": 20, "test": 5})
-    with pytest.raises(DatasetError, match="The split for test has no clip"):
+    splits = make_splits(pool, DataConfig())
+    check_disjoint(splits, set(range(20)))
+    assert splits.origins["test"].startswith("cut from 'train'")
+    assert "test" not in splits.official and splits.methods["test"] == "stratified cut"
+    (remark,) = splits.remarks
+    assert remark.startswith("The split 'test' has no clip with a usable label and is left out")
+    with pytest.raises(DatasetError, match=r"The split 'test' has no clip.*Leave --test-split out"):
+        make_splits(pool, DataConfig(test_split="test"))
+
+
+def test_a_training_split_without_labels_is_refused() -> None:
+    pool = make_pool(np.array([UNUSABLE] * 5 + [0, 1]), sizes={"train": 5, "test": 2})
+    with pytest.raises(DatasetError, match="0 clips with a usable label are left"):
         make_splits(pool, DataConfig())
 
 
@@ -133,7 +149,7 @@ def test_one_clip_cannot_be_cut() -> None:
 
 def test_a_class_without_a_training_clip_is_told(caplog: pytest.LogCaptureFixture) -> None:
     pool = make_pool(np.array([0, 1] * 10 + [0, 2]), sizes={"train": 20, "test": 2})
-    make_splits(pool, DataConfig())
+    announce_splits(make_splits(pool, DataConfig()))
     assert "1 of 3 classes have no training clip" in caplog.text
 
 
@@ -322,3 +338,144 @@ def test_clips_without_a_group_are_no_shared_group() -> None:
     )
     splits = make_splits(pool, DataConfig(group_column="speaker"))
     assert splits.origins["test"] == "split 'test'" and splits.test.tolist() == [6, 7]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"test_split": "train"},
+        {"validation_split": "train"},
+        {"train_split": "dev", "validation_split": "dev"},
+        {"validation_split": "dev", "test_split": "dev"},
+    ],
+)
+def test_one_split_with_two_roles_is_refused_at_once(settings: dict[str, str]) -> None:
+    with pytest.raises(SettingError, match=r"is for training|both name 'dev'"):
+        DataConfig(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("role", ["validation", "test"])
+def test_the_only_split_cannot_be_named_for_evaluation_as_well(role: str) -> None:
+    cfg = DataConfig(**{f"{role}_split": "full"})  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match=f"'full' cannot be used for both train and {role}"):
+        name_splits(["full"], cfg)
+
+
+@pytest.mark.parametrize(
+    ("available", "settings", "expected"),
+    [
+        ("train dev", {"test_split": "dev"}, {"train": "train", "test": "dev"}),
+        ("train test", {"validation_split": "test"}, {"train": "train", "validation": "test"}),
+        ("train val", {"train_split": "val"}, {"train": "val"}),
+        ("training testing", {}, {"train": "training", "test": "testing"}),
+        ("validation", {"test_split": "validation"}, {"train": "validation"}),
+        (
+            "train dev", {"test_split": "validation"}, {"train": "train", "validation": "dev"},
+        ),
+        (
+            "train dev validation", {"validation_split": "dev", "test_split": "validation"},
+            {"train": "train", "validation": "dev", "test": "validation"},
+        ),
+    ],
+)  # fmt: skip
+def test_a_split_has_one_role(
+    available: str, settings: dict[str, str], expected: dict[str, str]
+) -> None:
+    names = name_splits(available.split(), DataConfig(**settings))  # type: ignore[arg-type]
+    assert names == expected
+
+
+def test_keyword_settings_keep_test_and_validation_the_same_clips() -> None:
+    """Silence is added and unknown words are taken out before the two are made one."""
+    labels = np.array([0, 1, 3, 3] * 30 + [2] * 20)
+    names = ("yes", "no", "_silence_", "_unknown_")
+    cfg = DataConfig(test_split="validation", unknown_share=0.5, silence_from="_silence_")
+    pool = dataclasses.replace(
+        make_pool(labels, sizes={"train": 90, "validation": 30, "noise": 20}),
+        recordings=np.array([""] * 120 + ["hum", "buzz"] * 10),
+        fillers=read_fillers(names, cfg),
+        names=names,
+    )
+    splits = make_splits(pool, cfg)
+    assert splits.test_is_validation and splits.test.tolist() == splits.validation.tolist()
+    assert any("are the same clips" in text for text in splits.remarks)
+    assert not set(splits.train.tolist()) & set(splits.test.tolist())
+
+
+@pytest.mark.parametrize("method", ["stratified", "shuffled", "hash"])
+def test_shares_that_leave_nothing_to_train_on_are_refused(method: Any) -> None:  # noqa: ANN401
+    pool = make_pool(classes(100, 3))
+    cfg = DataConfig(validation_size=0.5, test_size=0.5, split_method=method)
+    with pytest.raises(SettingError, match=r"--test-size 0.5 and --validation-size 0.5 leave"):
+        make_splits(pool, cfg)
+    given = make_pool(classes(100, 3), sizes={"train": 80, "test": 20})
+    assert len(make_splits(given, DataConfig(validation_size=0.5, test_size=0.9)).train) == 40
+
+
+@pytest.mark.parametrize(("method", "sizes"), [("stratified", [2, 1, 1]), ("shuffled", [1, 2, 1])])
+def test_a_large_share_of_few_clips_leaves_some_to_train_on(
+    method: Any,  # noqa: ANN401
+    sizes: list[int],
+) -> None:
+    """Stratified, each of the two classes keeps a clip."""
+    pool = make_pool(np.array([0, 1, 0, 1]), sizes={"train": 3, "test": 1})
+    splits = make_splits(pool, DataConfig(validation_size=0.9, split_method=method))
+    assert [len(rows) for _, rows in splits.items()] == sizes
+
+
+def test_the_only_split_being_a_test_split_is_a_warning_and_not_official() -> None:
+    splits = make_splits(make_pool(classes(60, 3), sizes={"test": 60}), DataConfig())
+    assert splits.remarks[0].startswith("The data set has one split, 'test', and its clips are")
+    assert splits.official == frozenset() and splits.origins["train"] == "the rest of split 'test'"
+    assert not make_splits(make_pool(classes(60, 3), sizes={"full": 60}), DataConfig()).remarks
+
+
+def test_official_are_the_roles_that_have_a_whole_given_split() -> None:
+    pool = make_pool(classes(100, 3), sizes={"train": 60, "dev": 20, "test": 20})
+    assert make_splits(pool, DataConfig()).official == {"train", "validation", "test"}
+    assert make_splits(pool, DataConfig(drop_labels=("x",))).official == frozenset()
+    again = make_splits(pool, DataConfig(test_split="validation"))
+    assert again.official == {"train", "validation", "test"} and again.test_is_validation
+    two = make_pool(classes(100, 3), sizes={"train": 80, "test": 20})
+    assert make_splits(two, DataConfig()).official == {"test"}
+    folds, _ = take_fold("2")
+    assert folds.official == {"train", "validation", "test"}
+    assert set(folds.methods.values()) == {"fold column"}
+    cut, _ = take_fold("2", fold_validation="cut")
+    assert cut.official == {"test"} and cut.methods["validation"] == "stratified cut"
+
+
+def test_a_test_of_few_groups_is_a_warning_with_what_to_do() -> None:
+    speakers = np.arange(200) % 10
+    pool = make_pool(np.arange(200) // 10 % 4, groups=speakers)
+    (remark,) = make_splits(pool, DataConfig(group_column="speaker")).remarks
+    assert remark.startswith("The test split holds clips of 1 of 10 groups")
+    assert "--folds 5" in remark and "--test-size" in remark
+    assert not make_splits(pool, DataConfig(group_column="speaker", test_size=0.5)).remarks
+
+
+def test_classes_of_one_clip_are_trained_on_and_named() -> None:
+    labels = np.concatenate([np.repeat(np.arange(20), 10), np.arange(20, 25)])
+    names = tuple(f"c{number}" for number in range(25))
+    pool = dataclasses.replace(make_pool(labels), names=names)
+    splits = make_splits(pool, DataConfig())
+    assert set(range(200, 205)) <= set(splits.train.tolist())
+    (remark,) = splits.remarks
+    assert remark.startswith("5 of 25 classes have one clip only")
+    assert "(c20, c21, c22, c23, c24)" in remark
+
+
+def test_1500_classes_of_two_clips_have_one_each_in_train() -> None:
+    """Fewer clips are cut than there are classes, so that they cannot be stratified."""
+    labels = np.arange(3000) % 1500
+    splits = make_splits(make_pool(labels), DataConfig())
+    check_disjoint(splits, set(range(3000)))
+    assert len(set(labels[splits.train].tolist())) == 1500
+    assert [len(rows) for _, rows in splits.items()] == [2400, 300, 300]
+
+
+def test_clips_without_a_fold_are_counted() -> None:
+    folds = np.array([str(n % 5 + 1) for n in range(50)] + [""] * 7)
+    pool = make_pool(np.arange(57) % 3, folds=folds)
+    splits = make_splits(pool, DataConfig(fold_column="fold", fold="1"))
+    assert splits.remarks == ("7 clips have no fold and are left out.",)

@@ -253,7 +253,7 @@ def test_nothing_is_cut_from_a_stream(folder: Path, tmp_path: Path) -> None:
         prepare(tmp_path)
     clips = prepare(tmp_path, test_split="validation")
     assert clips.test.ids.tolist() == clips.validation.ids.tolist()
-    with pytest.raises(DatasetError, match="hear the same split 'train'"):
+    with pytest.raises(SettingError, match="The split 'train' is for training"):
         prepare(folder, test_split="train")
 
 
