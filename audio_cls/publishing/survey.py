@@ -39,7 +39,12 @@ MAX_ANCESTORS = 5  # base models of base models that are looked at
 BASE_HOURS = 24.0  # for which a base model's card is believed without asking again
 EXPAND = ("sha", "cardData", "evalResults")  # of a listing
 TIMEOUT = 30.0  # seconds of silence
-REFUSED = (401, 403, 404, 410)  # a gated or vanished repository says nothing, and that is no outage
+FORBIDDEN = (401, 403)
+REFUSED = (
+    *FORBIDDEN,
+    404,
+    410,
+)  # a gated or vanished repository says nothing, and that is no outage
 
 
 @dataclass(frozen=True)
@@ -211,9 +216,10 @@ class Reader:
         name, sha = str(row["id"]), str(row.get("sha"))
         kept = self.recall("card", name, sha)
         if kept is None:
-            text = retry(lambda: _fetch_text(f"{name}/resolve/{sha}/README.md"))
+            text, is_forbidden = retry(lambda: _fetch_text(f"{name}/resolve/{sha}/README.md"))
             kept = {"text": text}
-            self.keep("card", name, sha, kept)
+            if not is_forbidden:
+                self.keep("card", name, sha, kept)
         self.num_read += 1
         text = kept.get("text")
         return read_card(text) if isinstance(text, str) else Card(row.get("cardData"), None)
@@ -265,19 +271,24 @@ def _is_model(row: object) -> bool:
     return isinstance(row, dict) and isinstance(row.get("id"), str) and is_repo_id(row["id"])
 
 
-def _fetch_text(path: str) -> str | None:
-    """Download the beginning of a text file; None when it is not there, or not for us."""
+def _fetch_text(path: str) -> tuple[str | None, bool]:
+    """Download the beginning of a text file.
+
+    Returns:
+        The text, None where there is none; and whether we may not read it, which a login or the
+        consent to the terms of a gated repository changes.
+    """
     url = f"{constants.ENDPOINT}/{path}"
     content = b""
     with get_session().stream(
         "GET", url, headers=build_hf_headers(), timeout=TIMEOUT, follow_redirects=False
     ) as answer:
         if answer.status_code in REFUSED or answer.is_redirect:
-            return None
+            return None, answer.status_code in FORBIDDEN
         hf_raise_for_status(answer)
         for piece in _limit(answer.iter_bytes()):
             content += piece
-    return content[:MAX_CARD].decode("utf-8", errors="replace")
+    return content[:MAX_CARD].decode("utf-8", errors="replace"), False
 
 
 def _limit(pieces: Iterator[bytes]) -> Iterator[bytes]:

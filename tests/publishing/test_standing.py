@@ -236,6 +236,19 @@ def test_a_gated_card_is_read_from_the_listing(hub: HubServer, cache: Path) -> N
     assert _look(cache).rows[0].model == "org/gated"
 
 
+def test_a_gated_card_is_read_as_soon_as_it_may_be(hub: HubServer, cache: Path) -> None:
+    seed_models(hub)
+    files = {"README.md": make_card(0.999)}
+    hub.seed("models", "org/gated", files, gated="manual")
+    _look(cache)
+    asked = hub.count("GET", "/org/gated/resolve/")
+    hub.seed("models", "org/gated", files, gated=False)
+    _look(cache)
+    assert hub.count("GET", "/org/gated/resolve/") == asked + 1
+    _look(cache)
+    assert hub.count("GET", "/org/gated/resolve/") == asked + 1
+
+
 @pytest.mark.parametrize("dataset", ["ann/absent", "../x", "a b"])
 def test_a_data_set_that_is_not_there_is_told(dataset: str, hub: HubServer, cache: Path) -> None:
     with pytest.raises(HubError, match=r"Give .*OWNER/NAME"):
