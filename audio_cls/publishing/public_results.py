@@ -16,7 +16,7 @@ from audio_cls.config import EvalConfig
 from audio_cls.demo_data import BUILTIN
 from audio_cls.publishing.names import Names, choose_own_names, names_group
 from audio_cls.publishing.privacy import clean_text, hide_place, to_base_name
-from audio_cls.publishing.public_settings import publish_command, publish_settings
+from audio_cls.publishing.public_settings import PLAIN_FOLD, publish_command, publish_settings
 from audio_cls.publishing.record import RunRecord, Tree, load_run, read_hub_id
 
 NUMBER = re.compile(r"[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)?", re.IGNORECASE)  # as CSV has it
@@ -37,6 +37,8 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     "test.families.by_family.*": ("labels",),
     "comparison": ("note",),
     "calibration": ("note", "fitted_on"),
+    "split_check": ("verdict", "checked"),
+    "split_check.not_checked": ("*",),
     "timing.energy": ("country", "meter"),
     "samples": ("file", "label"),
     "hardware": ("device", "mixed_precision"),
@@ -45,20 +47,22 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
 # Parts that are published as tables (`*`: whose keys are labels, lengths or rates) and lists.
 TABLES = frozenset(
     {
-        "dataset", "dataset.duplicates", "dataset.near_duplicates", "dataset.split_check", "model",
+        "dataset", "dataset.duplicates", "dataset.near_duplicates", "model",
         "validation", "test", "test.per_class", "test.per_class.*", "test.intervals",
         "test.top_confusions", "test.confident_mistakes", "test.weakest_classes", "test.families",
         "test.families.by_family", "test.families.by_family.*",
         "test.families.by_family.*.taken_for", "test.by_duration", "test.by_duration.*",
         "test.by_sampling_rate", "test.by_sampling_rate.*", "test.detection",
         "test.detection.points", "calibration", "comparison", "timing", "timing.energy",
-        "bad_audio", "samples", "hardware", "versions",
+        "bad_audio", "samples", "hardware", "versions", "split_check", "split_check.not_checked",
+        "split_check.num_clips", "split_check.repeated_in_split", "split_check.shared",
+        "split_check.shared.*",
     }
 )  # fmt: skip
 ANY_KEY = frozenset(
     {
         "test.per_class", "test.families.by_family", "test.families.by_family.*.taken_for",
-        "test.by_duration", "test.by_sampling_rate",
+        "test.by_duration", "test.by_sampling_rate", "split_check.shared",
     }
 )  # fmt: skip
 LABEL_TEXTS = frozenset(
@@ -68,6 +72,7 @@ CLIP_ROWS = ("test.confident_mistakes", "samples")  # rows with the id of a clip
 ROLES = ("train", "validation", "test")
 # How a split came about, as data/splits.py says it; the names of groups are counted instead.
 GROUPS = re.compile(r"groups? (?P<names>.*) of column '(?P<column>[^']*)'", re.DOTALL)
+FOLD = re.compile(r"fold (?P<names>.*) of column '(?P<column>[^']*)'", re.DOTALL)
 LISTED = re.compile(r"listed at (?P<place>.*?)(?P<rest> \(sha256 [0-9a-f]+\))?", re.DOTALL)
 
 
@@ -187,6 +192,7 @@ def publish_splits(splits: Tree, names: Names) -> dict[str, Any]:
     texts: Mapping[str, Callable[[str], str]] = {
         "name": hide_place,
         "source": hide_place,
+        "method": clean_text,
         "origin": lambda text: publish_origin(text, names),
     }
     for role in ROLES:
@@ -207,6 +213,8 @@ def publish_origin(origin: str, names: Names) -> str:
     "2 groups of column 'speaker'"
     >>> publish_origin("listed at /home/ann/lists (sha256 0123456789ab)", Names())
     'listed at lists (sha256 0123456789ab)'
+    >>> publish_origin("fold 2, 3 of column 'fold'", Names())
+    "fold 2, 3 of column 'fold'"
     """
     listed = LISTED.fullmatch(origin)
     if listed:
@@ -216,6 +224,10 @@ def publish_origin(origin: str, names: Names) -> str:
         count = _count_names(found["names"])
         text = f"{count} group{'s' if count > 1 else ''} of column '{found['column']}'"
         origin = origin[: found.start()] + text + origin[found.end() :]
+    fold = None if names.with_groups else FOLD.search(origin)
+    if fold and not all(map(PLAIN_FOLD.fullmatch, re.split(r", | and ", fold["names"]))):
+        text = f"fold \"not named\" of column '{fold['column']}'"
+        origin = origin[: fold.start()] + text + origin[fold.end() :]
     if any(names_group(origin, group) for group in names.groups):
         return "chosen by group"
     return clean_text(origin)

@@ -23,7 +23,8 @@ TEXTS = frozenset(
         "label_columns", "label_separator", "keep_labels", "drop_labels", "merge_rare_into",
         "keywords", "unknown_from", "group_column", "fold_column", "train_split",
         "validation_split", "test_split", "split_files_sha256", "pos_weight", "energy_country",
-        "report_to", "license", "task_id", "eval_notes", "limits",
+        "start_column", "end_column", "duration_column", "report_to", "license",
+        "task_id", "eval_notes", "limits",
     }
 )  # fmt: skip
 PATTERNS = frozenset({"label_pattern"})  # regular expressions, in which a slash begins no path
@@ -33,7 +34,9 @@ BASE_NAMES = frozenset(
 SOURCES = {"dataset": "dataset_revision", "model": "model_revision"}  # Hub ids, or places as above
 GROUPS = frozenset({"test_groups", "validation_groups", "group_pattern"})  # hold names of groups
 WITHHELD = frozenset({"output_dir", "resume", "sweep", "hub_repo_id"})
-PLAIN_FOLD = re.compile(r"(?:fold|split|f)?[-_ ]?\d{1,4}", re.IGNORECASE)  # no name of a group
+PLAIN_FOLD = re.compile(
+    r"(?:fold|split|f)?[-_ ]?\d{1,4}(?: more)?", re.IGNORECASE
+)  # no name of a group
 NUMBERS = re.compile(r"auto|[\d.,eE+-]*")  # as a setting of numbers is typed
 EVALUATION_FLAGS = {  # of scripts/evaluate.py, beside its settings: whether a value follows
     "split": True, "calibrate": False, "update-card": False, "trust-remote-code": False,

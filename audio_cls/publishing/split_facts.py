@@ -12,8 +12,8 @@ from typing import Any
 
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, Tree, to_line
 
-# An evaluation of other clips of the run than its test, as evaluation/model_run.py says it.
-_RUNS_OWN = re.compile(r"the run's own (train|validation) clips")
+# How scripts/evaluate.py says that it took the clips of one of the run's own lists.
+_RUNS_OWN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
 HELD_OUT = "held-out part of"  # what follows is the split that was cut
 VALIDATION = "validation part of"
 PARTS = (HELD_OUT, VALIDATION, "part of")
@@ -59,6 +59,9 @@ def is_own_cut(record: RunRecord, role: str = "test") -> bool:
 
 def is_grouped(record: RunRecord) -> bool:
     """Return whether the clips of a group (a speaker, a recording) were kept in one part."""
+    told = record.section("dataset").get("is_split_by_group")
+    if isinstance(told, bool):
+        return told
     data = record.settings.get("data", {})
     is_known = data.get("group_column") or data.get("group_pattern")
     is_told = re.search(r"by group|\bgroups?\b", read_origin(record, "test")) is not None
@@ -66,14 +69,12 @@ def is_grouped(record: RunRecord) -> bool:
 
 
 def read_origin(record: RunRecord, role: str) -> str:
-    """Return how the clips of a role were found; for a test on validation's clips, how those were.
-
-    The name of a split's keywords with their share of other words is that of the split.
-    """
+    """Return how the clips of a role were found; for a test on validation's clips, those."""
     told = str(read_part(record, role).get("origin") or "")
     if told == "the validation clips again":
         return read_origin(record, "validation")
-    return to_line(told, MAX_FRONT_MATTER)
+    own = _RUNS_OWN.fullmatch(told)
+    return to_line(own["origin"] if own else told, MAX_FRONT_MATTER)
 
 
 def read_split_name(record: RunRecord, role: str) -> str:
@@ -85,9 +86,6 @@ def read_split_name(record: RunRecord, role: str) -> str:
     """
     part = read_part(record, role)
     name, origin = str(part.get("name") or role), read_origin(record, role)
-    evaluated = _RUNS_OWN.match(origin)
-    if evaluated:
-        return evaluated[1]
     if role == "train" and not origin:
         return to_line(name, MAX_FRONT_MATTER)
     shown = name if is_given(record, role) and not origin else name_part(origin, name, role)

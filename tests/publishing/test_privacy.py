@@ -85,6 +85,11 @@ def marked(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     results["dataset"]["near_duplicates"] = {"found": 1, "first": [[clip, clip]]}
     origin = f"group {test_group} of column 'speaker'"
     results["dataset"]["split"]["test"] |= {"name": "train", "origin": origin, "note": note}
+    results["dataset"]["split"]["train"]["origin"] = f"fold {group}, 2 of column 'speaker'"
+    results["split_check"] = {
+        "verdict": "disjoint", "checked": ["ids"], "not_checked": {"groups": "none was given"},
+        "shared": {"train+test": {"ids": 0}}, "note": note,
+    }  # fmt: skip
     listed = f"listed at /nfs/{place}/lists (sha256 0123456789ab)"
     results["dataset"]["split"]["validation"]["origin"] = listed
     results["model"] |= {"id": f"\\\\host\\{place}\\m", "is_local": True}
@@ -159,6 +164,10 @@ def test_what_is_published_of_a_path_is_its_last_part(marked: tuple[Path, dict[s
     assert results["dataset"]["id"] == "x.csv" and results["model"]["id"] == "m"
     splits = results["dataset"]["split"]
     assert splits["test"]["origin"] == "1 group of column 'speaker'"
+    assert splits["train"]["origin"] == "fold \"not named\" of column 'speaker'"
+    check = {**results["split_check"]}
+    assert check["shared"] == {"train+test": {"ids": 0}} and check["verdict"] == "disjoint"
+    assert check["not_checked"] == {"groups": "none was given"} and "note" not in check
     assert splits["validation"]["origin"] == "listed at lists (sha256 0123456789ab)"
     assert results["test"]["by_group"].keys() == {"group 1", "group 2"}
     assert results["warnings"] == ["Read from x and https://host/y."]
