@@ -52,6 +52,8 @@ def suggest_settings(
     piece = float(chosen.get("max_seconds") or _choose_piece(seconds))
     room = (MEMORY_BUDGET_MB - MODEL_MB) / (MB_PER_SECOND * piece)
     batch = int(min(LARGEST_BATCH, 2 ** math.floor(math.log2(max(1.0, room)))))
+    if isinstance(chosen.get("batch_size"), int):
+        batch = chosen["batch_size"]
     present = {name: count for name, count in classes.items() if count}
     common = {name: count for name, count in present.items() if count >= FEWEST_CLIPS}
     has_rare = 2 <= len(common) < len(present) and "merge_rare_into" not in chosen

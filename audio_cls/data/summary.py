@@ -22,6 +22,7 @@ from audio_cls.data.alike import (
 )
 from audio_cls.data.faults import SILENT_PEAK
 from audio_cls.data.inspect import PRINT_RATE, ClipNote, Inspection
+from audio_cls.data.keywords import SILENCE_LABELS
 from audio_cls.data.labels import UNUSABLE
 from audio_cls.data.suggestions import suggest_settings
 
@@ -75,7 +76,7 @@ def summarize(inspection: Inspection, chosen: Mapping[str, Any] | None = None) -
         ],
         "suggested": suggest_settings(
             seconds,
-            {name: sum(c.values()) for name, c in classes.items()},
+            {name: sum(c.values()) for name, c in classes.items() if name not in SILENCE_LABELS},
             is_multilabel=inspection.labels is not None and inspection.labels.is_multilabel,
             chosen=chosen,
         ),

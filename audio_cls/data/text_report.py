@@ -49,7 +49,8 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     ]
     if summary["suggested"]:
         advice = summary["suggested"]
-        text = f"Suggested: {advice['flags']}   (about {advice['memory_mb']} MB for DistilHuBERT)"
+        flags = advice["flags"] or "nothing more than is set"
+        text = f"Suggested: {flags}   (about {advice['memory_mb']} MB for DistilHuBERT)"
         if advice["class_weights"]:
             text += f"\nClass weights: {_format_counts(advice['class_weights'])}"
         parts.append(text)
@@ -61,7 +62,10 @@ def _format_head(summary: Mapping[str, Any]) -> str:
     known, splits = summary["dataset"], summary["splits"]
     lines = [f"{known['id']}: {summary['num_clips']} clips, {summary['num_read']} read"]
     if known["keyword_fault"]:
-        lines.append(f"Keyword spotting is left out: {known['keyword_fault']}")
+        lines.append(
+            f"Keyword spotting is left out: {known['keyword_fault']} Give your own words by"
+            " --keywords."
+        )
     if known["label_fault"]:
         lines.append(f"No labels: {known['label_fault']}")
         return "\n".join(

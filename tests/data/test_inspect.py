@@ -192,6 +192,14 @@ def test_what_a_preset_sets_is_not_suggested_again(tmp_path: Path) -> None:
     assert preset["suggested"]["flags"] == "--min-clips-per-label 4"
     assert preset["suggested"]["max_seconds"] == 10
     assert preset["suggested"]["memory_mb"] <= MEMORY_BUDGET_MB
+    assert preset["suggested"]["batch_size"] == 8
+
+
+def test_nothing_is_suggested_for_a_class_of_recordings_of_silence(tmp_path: Path) -> None:
+    clips = [encode_sound(make_tone(300 + 9 * n, 0.4), 16_000) for n in range(9)]
+    labels = ["yes"] * 4 + ["no"] * 4 + ["_background_noise_"]
+    flags = inspect_clips(tmp_path, clips, label=labels)["suggested"]["flags"]
+    assert flags == "--max-seconds 0.5 --batch-size 32 --metric accuracy"
 
 
 def test_a_column_name_with_a_blank_is_quoted_for_the_shell(tmp_path: Path) -> None:
