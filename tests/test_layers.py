@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "audio_cls"
 FLOORS = [  # a module may import its own floor and those before it
     {"errors"},
-    {"run_warnings"},
+    {"run_warnings", "progress"},
     {"storage"},
     {"config", "demo_data"},
     {"presets"},

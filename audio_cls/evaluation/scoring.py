@@ -9,6 +9,7 @@ computed from them, so that predictions.csv holds exactly what the metrics saw.
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +31,12 @@ from audio_cls.evaluation.marks import HALF
 from audio_cls.evaluation.scores import log_loss
 from audio_cls.model.backbone import Backbone
 from audio_cls.model.note import read_thresholds
+from audio_cls.progress import show_progress
 from audio_cls.training.accelerator import Accelerator, choose_num_workers, gather_rows
 
 DECIMALS = 6  # of the probabilities kept
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class Scorer:
         bare.eval()
         rows: dict[int, NDArray[np.float64]] = {}
         with torch.inference_mode():
-            for batch in loader:
+            for batch in show_progress(loader, len(own), "Evaluation", logger):
                 logits = bare(**batch.to(self.accelerator.device).inputs).logits
                 scores = logits.float().cpu().numpy().astype(np.float64)
                 rows.update(zip(batch.numbers.tolist(), scores, strict=True))

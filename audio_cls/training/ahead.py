@@ -37,6 +37,7 @@ from audio_cls.model.store import (
     make_room,
     make_store_key,
 )
+from audio_cls.progress import show_progress
 from audio_cls.training.accelerator import Accelerator, is_sharded, ready_cpu
 
 CPU_SECONDS = 10.0  # of sound heard at once on a CPU: more takes memory and is not faster
@@ -186,7 +187,7 @@ def fill_store(
     own = missing[accelerator.process_index :: accelerator.num_processes]
     if own:
         keep_freed_memory()
-        store.add(hear.run(own))
+        store.add(show_progress(hear.run(own), len(own), "Frozen part", logger))
         return_freed_memory()  # training has blocks of other sizes
     accelerator.wait_for_everyone()
     store.reload()

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from audio_cls.progress import describe_seconds
 from audio_cls.storage.files import open_replaced
 from audio_cls.training.accelerator import Accelerator
 from audio_cls.training.checkpoint import Best, Position
@@ -21,6 +22,7 @@ from audio_cls.training.hardware import read_peak_memory
 from audio_cls.training.times import Times
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
+LINE_SECONDS = 60.0  # between two lines where there is no terminal
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ class Progress:
         self.steps_done = 0  # by this process start
         self.started = time.perf_counter()
         self.resumed_at = self.started
+        self.shown_at = self.started  # the last line or row
+        self.num_steps = num_steps
         shows = accelerator.is_main_process and sys.stderr.isatty() and log == "text"
         self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
 
@@ -84,8 +88,16 @@ class Progress:
         self.steps += 1
         self.steps_done += 1
         self.bar.update()
-        if not self.bar.disable and step % LOSS_EVERY == 0:
-            self.bar.set_postfix_str(self.describe())
+        if not self.bar.disable:
+            if step % LOSS_EVERY == 0:
+                self.bar.set_postfix_str(self.describe())
+        elif time.perf_counter() - self.shown_at >= LINE_SECONDS and self._shows_lines:
+            self.shown_at = time.perf_counter()
+            rate = (self.shown_at - self.started) / self.steps_done
+            left = describe_seconds(rate * (self.num_steps - step))
+            logger.info(
+                "step %d of %d: %s, about %s left", step, self.num_steps, self.describe(), left
+            )
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -123,6 +135,11 @@ class Progress:
             f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {rate:.1f} clips/s,"
             f" {memory} MB at most"
         )
+
+    @property
+    def _shows_lines(self) -> bool:
+        """Tell whether to write a line now and then, where there is no terminal for a bar."""
+        return self.accelerator.is_main_process and self.log == "text"
 
     def sum_losses(self) -> float:
         """Return the sum of the losses since the last evaluation. Call on every process."""
@@ -163,6 +180,7 @@ class Progress:
 
     def _write(self, row: dict[str, float]) -> None:
         """Append to summary.csv and show the line."""
+        self.shown_at = time.perf_counter()
         is_new = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(row))

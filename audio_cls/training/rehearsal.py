@@ -16,6 +16,7 @@ from pathlib import Path
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
+from audio_cls.progress import describe_seconds
 from audio_cls.training.accelerator import is_main_process, wait_for_processes
 from audio_cls.training.batch import USUAL_BATCH
 from audio_cls.training.run_folder import check_run_folder
@@ -102,7 +103,7 @@ class Estimate:
                 "Dry run: everything works.",
                 f"  steps        {self.steps} of {self.step_seconds:.3g} s",
                 f"  evaluations  {self.evaluations} of {self.evaluation_seconds:.3g} s",
-                f"  total        about {_to_clock(self.seconds)}{times}",
+                f"  total        about {describe_seconds(self.seconds)}{times}",
                 f"  memory       {self.memory_mb} MB at most in the rehearsal",
                 f"  disk         {self.disk_mb:.0f} MB in the run folder{times},"
                 f" {self.cache_mb:.0f} MB of decoded sound in the cache",
@@ -173,15 +174,3 @@ def _measure_disk(folder: Path, keep: int) -> float:
 def _measure(folder: Path) -> int:
     """Return the bytes of all files below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _to_clock(seconds: float) -> str:
-    """Write a duration.
-
-    >>> _to_clock(3725), _to_clock(59.6)
-    ('1 h 02 min', '1 min 00 s')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
