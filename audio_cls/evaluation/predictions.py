@@ -21,6 +21,7 @@ from audio_cls.data.facts import ClipFacts
 from audio_cls.data.label_text import join_names, split_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.scoring import DECIMALS, Scores
+from audio_cls.storage.files import open_replaced
 
 SLACK = 1e-6  # what rounding adds to the sum of a row, a label
 FIRST_COLUMNS = ["id", "label", "prediction"]
@@ -30,7 +31,7 @@ csv.field_size_limit(2**24)  # characters of one cell
 
 def write_predictions(path: Path, scores: Scores, names: Sequence[str]) -> None:
     """Write a row per clip: id, label, prediction, then one probability column a label."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow([*FIRST_COLUMNS, *names])
         rows = zip(scores.ids, scores.labels, scores.predictions, scores.probabilities, strict=True)
@@ -125,7 +126,7 @@ def write_facts(path: Path, scores: Scores, facts: ClipFacts) -> None:
     header = ["id", "seconds", "sampling_rate"]
     if facts.groups is not None:
         columns, header = [*columns, facts.groups], [*header, "group"]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(zip(*columns, strict=True))

@@ -54,6 +54,7 @@ from audio_cls.evaluation.weakest import (
     report_families,
 )
 from audio_cls.run_warnings import warn
+from audio_cls.storage.files import replace_file
 from audio_cls.training.checkpoint import Position
 
 logger = logging.getLogger(__name__)
@@ -230,7 +231,7 @@ def write_report(
 ) -> None:
     """Write results.json, predictions.csv and clips.csv. Main process only."""
     text = json.dumps(_without_nan(results), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "results.json").write_text(text + "\n", "utf-8")
+    replace_file(folder / "results.json", text + "\n")
     write_predictions(folder / "predictions.csv", scores, tuple(results["labels"]))
     if facts is not None:
         write_facts(folder / "clips.csv", scores, facts)

@@ -13,6 +13,7 @@ from typing import Any
 
 from audio_cls.config import EvalConfig
 from audio_cls.evaluation.aggregate import ROLES, aggregate, aggregate_numbers, read_run
+from audio_cls.storage.files import open_replaced, replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,9 @@ def report_runs(
         return
     found = compare_cases(folders, cases, cfg)
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
-    (base / "results.json").write_text(text + "\n", "utf-8")
+    replace_file(base / "results.json", text + "\n")
     rows = _tabulate(found)
-    with (base / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
+    with open_replaced(base / "sweep.csv") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

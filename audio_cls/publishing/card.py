@@ -40,6 +40,7 @@ from audio_cls.publishing.record import (
 )
 from audio_cls.publishing.samples import make_widget
 from audio_cls.publishing.usage import Usage, make_usage
+from audio_cls.storage.files import replace_file
 
 MAX_LABELS = 30  # labels named in the first sentence
 LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}")
@@ -106,7 +107,7 @@ def write_card(run: Path, repo_id: str | None = None) -> Path:
         RunFolderError: The folder holds no results.json that can be read.
     """
     path = run / "README.md"
-    path.write_text(render_card(load_public_run(run), repo_id), "utf-8", newline="\n")
+    replace_file(path, render_card(load_public_run(run), repo_id))
     return path
 
 
