@@ -179,6 +179,16 @@ class Setting:
         """The allowed words of a Literal, else empty."""
         return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
+    def read_yaml(self, value: Any) -> Any:  # noqa: ANN401 (a setting may have any type)
+        """Return a value of a YAML file; an unquoted `no` is false there, and may be a word here.
+
+        >>> [one.read_yaml(False) for one in iterate_settings() if one.name == "mixed_precision"]
+        ['no']
+        """
+        if isinstance(value, bool) and "no" in self.choices:
+            return "yes" if value else "no"
+        return value
+
 
 def iterate_settings(*sections: str) -> Iterator[Setting]:
     """Yield every setting in reading order, or those of the named sections."""

@@ -89,7 +89,7 @@ def find_faults(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclas
                 f"{flag_name(spec.name)} {shown} is not possible: "
                 f"it must be {describe_range(allowed)}."
             )
-        elif len(numbers) == 2 and numbers[0] > numbers[1]:
+        elif "Range" in str(spec.type) and len(numbers) == 2 and numbers[0] > numbers[1]:
             faults.append(
                 f"{flag_name(spec.name)} {shown} is not possible: give the lower number first."
             )

@@ -10,7 +10,7 @@ recipe serves several data sets. Values stay as YAML gave them: click converts t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from audio_cls.config import iterate_settings
 from audio_cls.errors import SettingError, list_names, suggest_name
 
 EXTRA_KEYS = ("datasets", "record")
+# Settings of a finished run that its repetition does not take over: where it went, how it began.
+NOT_REPEATED = ("output_dir", "overwrite", "resume", "dry_run", "push_to_hub")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,20 @@ class Preset:
     # Data set ids that pick this preset up by themselves -> what is special about each.
     datasets: dict[str, dict[str, Any]]
     text: str  # the file, header included
+    is_of_run: bool = False  # it is the run_config.yaml of a run
+    run: Path | None = None  # and the folder of that run, where it is here
+
+    def choose_folder(self, resume: str | None) -> dict[str, str]:
+        """Return the run folder for a preset that is a run's own run_config.yaml, else nothing.
+
+        Args:
+            resume: What was typed as --resume: the run itself goes on; else it is repeated in
+                another folder, which does not touch the first.
+        """
+        if self.run is None:
+            return {}
+        goes_on = resume not in (None, "never")
+        return {"output_dir": f"{self.run}" if goes_on else f"{self.run}-repeat"}
 
     def choose_values(self, dataset: str | None) -> dict[str, Any]:
         """Return the settings for a data set: what the preset says of all, then of this one.
@@ -75,11 +91,17 @@ def load_preset(name: str) -> Preset:
             f" .yaml.{suggest_name(name, known)}"
         )
     try:
-        return parse_preset(name, path.read_text("utf-8"))
+        preset = parse_preset(name, path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"The preset file {name} cannot be read ({error}). Check the path."
         ) from error
+    if not preset.is_of_run:
+        return preset
+    values = {name: value for name, value in preset.values.items() if name not in NOT_REPEATED}
+    folder = path.absolute().parent
+    is_run_folder = any(any(folder.glob(name)) for name in ("model*.safetensors", "checkpoints"))
+    return replace(preset, values=values, run=folder if is_run_folder else None)
 
 
 def describe_presets() -> str:
@@ -110,7 +132,8 @@ def parse_preset(name: str, text: str) -> Preset:
         where = " ".join(str(error).split())
         raise SettingError(f"{name} is not valid YAML: {where}. Mend that line.") from error
     values = _read_values(name, tree)
-    return Preset(name, values, _read_datasets(name, tree.get("datasets")), text)
+    datasets = _read_datasets(name, tree.get("datasets"))
+    return Preset(name, values, datasets, text, is_of_run="record" in tree)
 
 
 def _read_values(name: str, tree: Any) -> dict[str, Any]:  # noqa: ANN401 (any YAML value)
@@ -120,6 +143,7 @@ def _read_values(name: str, tree: Any) -> dict[str, Any]:  # noqa: ANN401 (any Y
         sections.setdefault(one.section, set()).add(one.name)
     if not isinstance(tree, dict):
         raise SettingError(f"{name} must be a mapping of sections: {list_names(sections)}.")
+    known = {one.name: one for one in iterate_settings()}
     values: dict[str, Any] = {}
     faults = []
     for section, content in tree.items():
@@ -134,7 +158,11 @@ def _read_values(name: str, tree: Any) -> dict[str, Any]:  # noqa: ANN401 (any Y
             faults.append(f"section '{section}' must hold 'setting: value' lines.")
         else:
             faults += _unknown_names(section, content, sections)
-            values |= {key: value for key, value in content.items() if value is not None}
+            values |= {
+                key: known[key].read_yaml(value)
+                for key, value in content.items()
+                if value is not None and key in known
+            }
     if faults:
         raise SettingError(f"{name}: " + " ".join(faults))
     return values

@@ -177,6 +177,7 @@ def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) 
 
 def _convert(one: Setting, value: Any) -> Any:  # noqa: ANN401 (a setting may have any type)
     """Give a value of the YAML file its setting's type: 1e-4 is text there, and a list no tuple."""
+    value = one.read_yaml(value)
     text = "" if value is None else str(value)
     if value is None and one.is_optional:
         return None

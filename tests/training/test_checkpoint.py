@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
 from audio_cls import training
@@ -89,6 +90,23 @@ def test_run_config_is_a_preset_that_repeats_the_run(tmp_path: Path) -> None:
     assert RunConfig.from_flat(preset.values).optim == cfg.optim
     assert RunConfig.from_flat(preset.values).train.epochs == 3
     assert "record" in yaml.safe_load((tmp_path / "run_config.yaml").read_text())
+
+
+def test_a_run_s_own_settings_repeat_it_in_another_folder_or_go_on_with_it(tmp_path: Path) -> None:
+    from audio_cls.cli.options import settings_command
+
+    found: list[RunConfig] = []
+    command = settings_command()(lambda cfg: found.append(cfg))
+    run = tmp_path / "run"
+    _make_run(run, _config(output_dir=str(run), overwrite=True, epochs=3))
+    preset = ["--preset", str(run / "run_config.yaml")]
+    for more in ([], ["--resume", "auto"], ["--output-dir", "mine"]):
+        result = CliRunner().invoke(command, [*preset, *more])
+        assert result.exit_code == 0, result.output
+    folders = [cfg.train.output_dir for cfg in found]
+    assert folders == [f"{run}-repeat", str(run), "mine"]
+    assert [cfg.train.epochs for cfg in found] == [3, 3, 3]
+    assert [cfg.train.overwrite for cfg in found] == [False, False, False]
 
 
 def test_resume_names_a_checkpoint_or_the_last_one(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, SettingError
+from audio_cls.presets import parse_preset
 from audio_cls.training.plan import describe_cases, list_unfinished, plan_runs
 from audio_cls.training.run_folder import open_run_folder
 from audio_cls.training.settings import save_run_config
@@ -133,6 +134,20 @@ def test_a_seed_that_is_given_twice_is_refused() -> None:
     cfg = RunConfig.from_flat({"dataset": "a/b", "seeds": (0, 1, 0)})
     with pytest.raises(SettingError, match=r"--seeds 0,1,0 names 0 more than once"):
         plan_runs(cfg)
+
+
+def test_seeds_may_come_in_any_order() -> None:
+    cfg = RunConfig.from_flat({"dataset": "a/b", "seeds": (1, 0), "output_dir": "r"})
+    assert [run.train.seed for run in plan_runs(cfg)] == [1, 0]
+    with pytest.raises(SettingError, match="give the lower number first"):
+        RunConfig.from_flat({"speed_range": (1.1, 0.9)})
+
+
+def test_the_word_no_of_a_yaml_file_is_the_word(tmp_path: Path) -> None:
+    runs = plan_runs(_sweep(tmp_path, "mixed_precision: [no, bf16]"))
+    assert [run.train.mixed_precision for run in runs] == ["no", "bf16"]
+    preset = parse_preset("own", "train: {mixed_precision: no}")
+    assert RunConfig.from_flat(preset.values).train.mixed_precision == "no"
 
 
 def test_no_run_starts_when_a_later_one_cannot(tmp_path: Path) -> None:
