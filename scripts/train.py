@@ -17,7 +17,8 @@ from pathlib import Path
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path.pop(0)
 
-from audio_cls.cli.options import announce, announce_settings, settings_command
+from audio_cls.cli.messages import announce
+from audio_cls.cli.options import announce_settings, settings_command
 from audio_cls.config import RunConfig
 from audio_cls.run_warnings import collect_warnings
 
@@ -121,8 +122,8 @@ def train_classifier(cfg: RunConfig) -> Path:
         }
         evaluation.write_report(folder.path, results, scores, facts)
         evaluation.draw_figures(folder.path)
-        publishing.write_card(folder.path, repo_id)
         publishing.write_eval_results(folder.path)
+        publishing.write_card(folder.path, repo_id)  # the last: with it, the run is finished
         publishing.publish_run(folder.path, cfg, repo_id)
     training.close_run(run)
     return folder.path

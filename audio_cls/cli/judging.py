@@ -11,7 +11,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audio_cls.cli.options import SettingsCommand, make_option, one_line_errors
+from audio_cls.cli.messages import one_line_errors
+from audio_cls.cli.options import SettingsCommand, make_option
 from audio_cls.config import iterate_settings
 from audio_cls.errors import SettingError
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.options import OneLineCommand, one_line_errors
+from audio_cls.cli.messages import one_line_errors
+from audio_cls.cli.options import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-import sys
 import textwrap
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, TextIO
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from audio_cls.cli.kinds import CommaSeparated, CountOrWord, NumberRange, OrEmpty
+from audio_cls.cli.messages import is_first_process, logger, one_line_errors, show_error
 from audio_cls.cli.shelf import PRESET_OPTIONS
 from audio_cls.config import (
     CountOrAuto,
@@ -30,13 +29,10 @@ from audio_cls.config import (
     flag_name,
     iterate_settings,
 )
-from audio_cls.errors import AudioClsError, Paused, hide_tokens
+from audio_cls.errors import AudioClsError
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
-EXIT_PAUSED = 3  # a signal stopped the run after its state was saved
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
-
-logger = logging.getLogger("audio_cls")
 
 
 class OneLineCommand(click.Command):
@@ -48,7 +44,7 @@ class OneLineCommand(click.Command):
             options["standalone_mode"] = False
             return super().main(*args, **options)
         except click.UsageError as error:
-            _show_error(error.format_message())
+            show_error(error.format_message())
             raise SystemExit(2) from None
         except click.Abort:
             raise SystemExit(130) from None
@@ -78,6 +74,7 @@ class SettingsCommand(OneLineCommand):
             raise click.UsageError(str(error), ctx) from error
         if preset is not None:
             values = preset.choose_values(typed.get("dataset"))
+            values |= preset.choose_folder(typed.get("resume"))
             _check_typed(preset.name, values, typed, ctx)
             own = {param.name for param in self.params if param.name in self.settings}
             own -= _list_strange(preset, typed)
@@ -197,66 +194,9 @@ def _list_typed(names: Collection[str]) -> list[str]:
 
 def _choose_level(cfg: RunConfig) -> int:
     """Return which messages are shown: one process speaks, and in quiet and JSON only to warn."""
-    if not _is_first_process():
+    if not is_first_process():
         return logging.CRITICAL
     return logging.INFO if cfg.train.log == "text" else logging.WARNING
-
-
-class _CurrentStandardError(logging.StreamHandler[TextIO]):
-    """Write messages to what standard error is now: it may be another stream after the set-up."""
-
-    @property
-    def stream(self) -> TextIO:
-        """Return today's standard error."""
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, _: TextIO) -> None:
-        """Keep nothing."""
-
-
-class one_line_errors:
-    """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through.
-
-    A pause that was asked for leaves with exit code 3: it is no error, but the run is not done, and
-    `train && publish` must not go on.
-    """
-
-    def __enter__(self) -> None:
-        """Set the project's messages up: plain lines on standard error."""
-        if not logger.handlers:
-            handler = _CurrentStandardError()
-            handler.setFormatter(logging.Formatter("%(message)s"))
-            logger.addHandler(handler)
-            logger.setLevel(logging.INFO)
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
-        """Turn the user's mistake into its line."""
-        if isinstance(error, Paused):
-            if _is_first_process():
-                click.echo(str(error), err=True)
-            raise SystemExit(EXIT_PAUSED) from None
-        if isinstance(error, AudioClsError):
-            _show_error(str(error))
-            raise SystemExit(2) from None
-
-
-def _is_first_process() -> bool:
-    """Tell whether this process speaks for its machine."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-def _show_error(text: str) -> None:
-    """Write one line on standard error, once a machine when several processes fail alike."""
-    if _is_first_process():
-        text = hide_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
-        click.echo(f"Error: {text}", err=True)
-
-
-def announce(text: object) -> None:
-    """Print on standard output, once a machine."""
-    if _is_first_process():
-        click.echo(str(text))
 
 
 def announce_settings(cfg: RunConfig, *, is_shown: bool) -> None:

@@ -1,0 +1,99 @@
+"""What a command shows on standard error and output, and the exit codes it leaves with."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Any, TextIO
+
+import click
+
+from audio_cls.errors import AudioClsError, Paused, hide_tokens
+
+EXIT_FAILED, EXIT_REFUSED, EXIT_PAUSED = 1, 2, 3
+# What the libraries say in a process whose partner has ended: the cause is in the partner's error.
+LOST = ("Connection closed by peer", "Connection reset by peer", "ncclRemoteError")
+
+logger = logging.getLogger("audio_cls")
+
+
+class _CurrentStandardError(logging.StreamHandler[TextIO]):
+    """Write messages to what standard error is now: it may be another stream after the set-up."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Return today's standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """Keep nothing."""
+
+
+class one_line_errors:
+    """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through.
+
+    A pause that was asked for leaves with exit code 3: it is no error, but the run is not done, and
+    `train && publish` must not go on. A process that lost its connection to another one says so in
+    one line and leaves with exit code 1: its traceback would hide the other one's error.
+    """
+
+    def __enter__(self) -> None:
+        """Set the project's messages up: plain lines on standard error."""
+        if not logger.handlers:
+            handler = _CurrentStandardError()
+            handler.setFormatter(logging.Formatter("%(message)s"))
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
+        """Turn the user's mistake into its line."""
+        if isinstance(error, Paused):
+            if is_first_process():
+                click.echo(str(error), err=True)
+            raise SystemExit(EXIT_PAUSED) from None
+        if isinstance(error, AudioClsError):
+            show_error(str(error))
+            raise SystemExit(EXIT_REFUSED) from None
+        if isinstance(error, RuntimeError) and is_connected() and _is_lost(error):
+            show_error("the connection to another process is lost; the cause is in its error.")
+            raise SystemExit(EXIT_FAILED) from None
+
+
+def _is_lost(error: RuntimeError) -> bool:
+    """Tell whether an error says that another process has ended."""
+    return any(words in str(error) for words in LOST)
+
+
+def is_first_process() -> bool:
+    """Tell whether this process speaks for its machine."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def is_connected() -> bool:
+    """Tell whether this process trains together with others; torch is not imported for it."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.distributed.is_available():
+        return False
+    return bool(torch.distributed.is_initialized())
+
+
+def show_error(text: str) -> None:
+    """Write one line on standard error.
+
+    Before the processes are connected they all fail alike, by the settings, and the first one of a
+    machine speaks. Later each has its own reason, and says which process it is.
+    """
+    text = hide_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
+    if is_connected():
+        rank, number = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        click.echo(f"Error in process {rank} (of 0 to {int(number) - 1}): {text}", err=True)
+    elif is_first_process():
+        click.echo(f"Error: {text}", err=True)
+
+
+def announce(text: object) -> None:
+    """Print on standard output, once a machine."""
+    if is_first_process():
+        click.echo(str(text))

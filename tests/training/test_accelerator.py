@@ -1,0 +1,45 @@
+"""How Accelerate is set up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from accelerate.utils import InitProcessGroupKwargs
+
+from audio_cls.config import TrainConfig
+from audio_cls.errors import SettingError
+from audio_cls.training import accelerator as module
+from audio_cls.training.accelerator import check_precisions, start_accelerator
+
+
+def test_each_run_of_a_process_has_its_own_number_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
+    wanted = ["bf16", "no", "launcher"]
+    found = [start_accelerator(TrainConfig(mixed_precision=one)).mixed_precision for one in wanted]
+    assert found == ["bf16", "no", "no"]
+
+
+def test_number_formats_of_a_sweep_are_refused_with_deepspeed_before_the_first_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_precisions(["no", "bf16"])
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    check_precisions(["bf16", "bf16"])
+    with pytest.raises(SettingError, match=r"mixed_precision \(no, bf16\).*DeepSpeed"):
+        check_precisions(["no", "bf16"])
+
+
+def test_processes_wait_for_one_that_prepares_or_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    original = module.Accelerator
+
+    def start(**options: Any) -> Any:  # noqa: ANN401
+        given.update(options)
+        return original(**options)
+
+    monkeypatch.setattr(module, "Accelerator", start)
+    start_accelerator(TrainConfig())
+    (group,) = [one for one in given["kwargs_handlers"] if isinstance(one, InitProcessGroupKwargs)]
+    assert group.timeout >= timedelta(hours=12)  # torch: 30 minutes, with NCCL 10
