@@ -78,7 +78,14 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:
         facts = data.read_clip_facts(source, pool, clips)
         judged = evaluation.calibrate(scores, temperature) if temperature else scores
         results = {
-            "dataset": evaluation.describe_judged(source, given, clips, ask.split, origin),
+            "dataset": evaluation.describe_judged(
+                source,
+                given,
+                clips,
+                ask.split,
+                origin,
+                is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
+            ),
             "model": training.describe_model(cfg, backbone),
             "labels": list(backbone.labels),
             "unmatched_labels": match.unmatched,

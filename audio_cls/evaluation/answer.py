@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,22 @@ def open_output(path: Path) -> Path:
 
 
 def describe_judged(
-    source: Source, labels: Labels, clips: Clips, split: str, origin: str
+    source: Source, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
 ) -> dict[str, Any]:
-    """Return the `dataset` part of results.json for one split that was judged."""
+    """Return the `dataset` part of results.json for one split that was judged.
+
+    Args:
+        source: The data set.
+        labels: Its own labels.
+        clips: The clips that were judged.
+        split: What `--split` asked for.
+        origin: How the clips were found, see `choose_rows`.
+        is_whole: No clip was left out by `--max-eval-samples`, or for a label that the model does
+            not know.
+
+    Returns:
+        The data set, and the split. `is_given` says that the clips are a whole split of it.
+    """
     return {
         **describe_source(source, labels),
         "is_test_validation": False,
@@ -66,6 +80,7 @@ def describe_judged(
             "test": {
                 "name": split,
                 "origin": origin,
+                "is_given": is_whole and re.fullmatch(r"split '.*'", origin) is not None,
                 "num_examples": len(clips),
                 "seconds": round(clips.seconds, 2),
             }

@@ -95,6 +95,8 @@ def test_evaluation_repeats_the_tests_numbers_digit_for_digit(
     assert found["test"] == own["test"]
     told, before = (one["dataset"]["split"]["test"] for one in (found, own))
     del before["num_available"]  # what training chose from
+    assert told.pop("is_given") is False
+    before.pop("is_given", None)
     assert told == {**before, "name": "test"}
     assert told["origin"].startswith("cut from 'train' (by group")
     assert 0 < found["test"]["accuracy"] < 1
@@ -207,6 +209,9 @@ def test_another_data_set_is_judged_under_mapped_labels(
          "--max-eval-samples", 30)  # fmt: skip
     found = read_results(tmp_path / "out")
     assert found["unmatched_labels"] == {"noise": 20}
+    part = found["dataset"]["split"]["test"]
+    assert part["origin"] == "split 'test'"
+    assert part["is_given"] is False  # it lacks the label noise, and 10 of 40 other clips
     assert found["labels"] == read_results(run)["labels"]
     assert {k: v["support"] for k, v in found["test"]["per_class"].items()} == {
         "high": 0, "low": 15, "middle": 15,
