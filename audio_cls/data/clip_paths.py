@@ -201,17 +201,20 @@ def list_files(folder: Path) -> list[Path]:
 
     A link into the folder itself, or to a folder around it, is not: its files are listed already.
     """
-    root = os.path.realpath(folder)
+    root = Path(folder).resolve()
     seen, files = {root}, []
     for place, folders, names in os.walk(folder, followlinks=True):
         kept = []
         for name in folders:
-            path = os.path.join(place, name)
-            target = os.path.realpath(path) if os.path.islink(path) else ""
-            is_inside = os.path.commonpath([target, root]) in (target, root) if target else False
-            if not name.startswith(".") and not is_inside and target not in seen:
+            path = Path(place, name)
+            target = path.resolve() if path.is_symlink() else None
+            if target is not None:
+                is_listed = target.is_relative_to(root) or root.is_relative_to(target)
+                if is_listed or target in seen:
+                    continue
+                seen.add(target)
+            if not name.startswith("."):
                 kept.append(name)
-                seen.update([target] if target else [])
         folders[:] = kept
         files += [Path(place, name) for name in names if not name.startswith(".")]
     broken = [

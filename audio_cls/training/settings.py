@@ -17,6 +17,7 @@ SETTINGS_FILE = "run_config.yaml"
 FOUND_OUT = (  # section, setting, and its value while a run has yet to find it out
     ("data", "dataset_revision", None),
     ("data", "problem_type", "auto"),
+    ("data", "group_column", None),  # segments are grouped by their recording
     ("model", "model_revision", None),
     ("audio", "max_seconds", None),
     ("eval", "metric", "auto"),

@@ -73,6 +73,16 @@ def test_a_resumed_run_keeps_the_commits_it_began_with(tmp_path: Path) -> None:
     assert adopt_revisions(_config(), tmp_path).data.dataset_revision is None
 
 
+def test_a_resumed_run_keeps_the_groups_of_its_segments(tmp_path: Path) -> None:
+    """The column was chosen when the data set was read, not by the command."""
+    cfg = _config()
+    data = dataclasses.replace(cfg.data, group_column="recording")
+    _make_run(tmp_path, dataclasses.replace(cfg, data=data))
+    resumed = _config(resume="auto")
+    open_run_folder(tmp_path, resumed)
+    assert adopt_revisions(resumed, tmp_path).data.group_column == "recording"
+
+
 def test_a_resumed_run_hears_as_long_a_piece_as_it_began_with(tmp_path: Path) -> None:
     _make_run(tmp_path, _config(max_seconds=10.24))
     open_run_folder(tmp_path, _config(resume="auto"))
