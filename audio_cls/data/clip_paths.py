@@ -199,13 +199,14 @@ class ClipIndex:
 def list_files(folder: Path) -> list[Path]:
     """List the files below a folder in order, hidden ones left out; links to folders are followed.
 
-    A link into the folder itself, or to a folder around it, is not: its files are listed already.
+    A link into the folder itself, to a folder around it, or to one that another link names, is not:
+    its files are listed already.
     """
     root = Path(folder).resolve()
     seen, files = {root}, []
     for place, folders, names in os.walk(folder, followlinks=True):
         kept = []
-        for name in folders:
+        for name in sorted(folders):
             path = Path(place, name)
             target = path.resolve() if path.is_symlink() else None
             if target is not None:
