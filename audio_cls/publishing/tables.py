@@ -23,7 +23,10 @@ from audio_cls.publishing.split_facts import read_split_name
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
 NUM_CONFUSIONS = 3
-MAJORITY = "majority_accuracy"  # of results.json: what naming the most frequent class gives
+BASELINES = {  # metric -> key of results.json, and what it is: shown below the metric
+    "accuracy": ("majority_accuracy", "{} of always naming what is most frequent"),
+    "map": ("baseline_map", "{} of equal scores for all clips"),
+}
 # Where a result went says nothing about how it came about; the problem type is told elsewhere.
 UNTOLD = (
     "problem_type",
@@ -69,9 +72,10 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
             cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
         title = name_metric(key, is_multilabel=record.is_multilabel).title
         rows.append([title, Markdown(cell), to_number(validated.get(key))])
-        if key == "accuracy" and MAJORITY in test:
-            baseline = [to_number(part.get(MAJORITY)) for part in (test, validation)]
-            rows.append(["Accuracy of always naming the most frequent class", *baseline])
+        baseline, text = BASELINES.get(key, ("", ""))
+        if baseline in test:
+            cells = [Markdown(to_number(part.get(baseline))) for part in (test, validation)]
+            rows.append([text.format(title), *cells])
     return rows
 
 

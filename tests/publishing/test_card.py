@@ -179,7 +179,7 @@ def test_warnings_of_the_run_and_the_most_frequent_class_are_shown(tmp_path: Pat
     warned = card.text.split("## Warnings\n\n")[1].split("\n\n##")[0]
     assert warned == "- 2 clips are &#60;silent&#62;.\n- Test is &#96;small&#96;."
     rows = card.text.split("| Accuracy | 0.833")[1].splitlines()
-    assert rows[1] == "| Accuracy of always naming the most frequent class | 0.333 | &#45; |"
+    assert rows[1] == "| Accuracy of always naming what is most frequent | 0.333 | - |"
     assert "majority" not in card.text.split("\n---\n")[0]
     assert "## Warnings" not in read_card(make_run(tmp_path / "other")).text
 
@@ -452,11 +452,12 @@ def test_several_labels_are_asked_for_all_of_them_and_told_in_whole_sentences(
     tmp_path: Path,
 ) -> None:
     results = make_results() | {"problem_type": "multi-label", "metric": "map"}
-    results["test"] |= {"map": 0.8, "map_ci95": [0.7, 0.9]}
+    results["test"] |= {"map": 0.8, "map_ci95": [0.7, 0.9], "baseline_map": 0.25}
     run = make_run(tmp_path / "run", results)
     config = json.loads((run / "config.json").read_text())
     config["problem_type"] = "multi_label_classification"
     (run / "config.json").write_text(json.dumps(config))
     body = read_card(run).body
     assert "top_k=None" in body  # the pipeline's own default is the best five
+    assert "| Mean average precision of equal scores for all clips | 0.250 | - |" in body
     assert "(95 % interval 0.700 to 0.900). A label counts as there" in body
