@@ -91,7 +91,7 @@ class HubConfig(Section):
     hub_strategy: Literal["end", "every-save", "best"] = setting(
         "end",
         "Publish when all is done, or also the best model so far: at every checkpoint, or whenever"
-        " it got better.",
+        " it got better. A repository that holds a finished run is changed at the end only.",
         affects_training=False,
     )
     create_pr: bool = setting(
