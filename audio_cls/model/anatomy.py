@@ -53,7 +53,7 @@ def watch(
     """Let the model hear a moment of noise; it is as before afterwards.
 
     Args:
-        model: A classifier on the CPU.
+        model: A classifier, on any device.
         encoder: What makes its inputs.
         note: Called with every module when it has run.
         stop_at: The module before which to stop; None: hear to the end.
@@ -68,7 +68,8 @@ def watch(
     try:
         with undisturbed(model):
             model.train(mode=False)
-            model(**encoder([make_noise(max(encoder.traits.min_samples, NOISE_SAMPLES))]))
+            inputs = encoder([make_noise(max(encoder.traits.min_samples, NOISE_SAMPLES))])
+            model(**{name: value.to(model.device) for name, value in inputs.items()})
     except _Reached:
         pass
     finally:

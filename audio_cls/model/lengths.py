@@ -40,7 +40,7 @@ def fit_clip_length(
     Raises:
         ModelError: The clips are longer than the model's positions, and those cannot be stretched.
     """
-    if hasattr(extractor, "chunk_length") and hasattr(model.config, "max_source_positions"):
+    if hasattr(extractor, "n_samples") and hasattr(model.config, "max_source_positions"):
         _cut_seconds(model, extractor, max_seconds)
     elif hasattr(extractor, "max_length") and hasattr(model.config, "time_stride"):
         _fit_patches(model, extractor, max_seconds)
@@ -56,8 +56,8 @@ def choose_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: 
     if audio.max_seconds is not None:
         return audio
     seconds = LONGEST_PIECE
-    if hasattr(extractor, "chunk_length"):
-        seconds = min(seconds, float(extractor.chunk_length))
+    if hasattr(extractor, "n_samples"):  # Encodec's chunk_length counts samples, or is None
+        seconds = min(seconds, extractor.n_samples / extractor.sampling_rate)
     elif hasattr(extractor, "nb_max_samples"):
         seconds = min(seconds, extractor.nb_max_samples / extractor.sampling_rate)
     elif hasattr(extractor, "max_length"):
@@ -107,7 +107,11 @@ def _check_seconds(heard: Seconds, max_seconds: Seconds) -> None:
 
 
 def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # noqa: ANN401
-    """Whisper: the extractor counts whole seconds, the encoder insists on as many positions."""
+    """Whisper: the extractor counts whole seconds, the encoder insists on as many positions.
+
+    The encoder could do with any even number of frames, but WhisperFeatureExtractor makes its
+    number of samples of `chunk_length` when it is loaded, and fails where that is no whole number.
+    """
     heard = extractor.chunk_length
     _check_seconds(heard, max_seconds)
     encoder = model.encoder
@@ -127,7 +131,10 @@ def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # n
     encoder.embed_positions = shorter
     for owner in (encoder, encoder.config, model.config):
         owner.max_source_positions = num_positions
-    logger.info("positions: cut from %g to %d s", heard, seconds)
+    logger.info(
+        "positions: cut from %g to %d s (whole seconds, as transformers' extractor counts)",
+        *(heard, seconds),
+    )
 
 
 def _fit_patches(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # noqa: ANN401

@@ -10,6 +10,7 @@ import torch
 from tiny_models import FAMILIES, write_tiny_checkpoint
 
 from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.model import anatomy
 from audio_cls.model.anatomy import find_body, find_front, find_layers, measure_depths
 from audio_cls.model.backbone import load_backbone
 
@@ -54,3 +55,29 @@ def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     assert all(module.training for module in model.modules())
     assert hooks == [len(module._forward_hooks) for module in model.modules()]
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint(family, tmp_path)
+    backbone = load_backbone(
+        ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b")
+    )
+    front, depths = (
+        find_front(backbone.model, backbone.encoder),
+        measure_depths(backbone.model, backbone.encoder),
+    )
+    backbone.model.to("meta")  # type: ignore[arg-type] # fails like a GPU where an input stays behind
+    if backbone.encoder.traits.has_mask:  # whose values are looked at, and meta has none
+        given: list[str] = []
+
+        def stop(_: object, __: object, inputs: dict[str, torch.Tensor]) -> None:
+            given.extend(value.device.type for value in inputs.values())
+            raise anatomy._Reached
+
+        backbone.model.register_forward_pre_hook(stop, with_kwargs=True)
+        find_front(backbone.model, backbone.encoder)
+        assert given == ["meta", "meta"]
+        return
+    assert find_front(backbone.model, backbone.encoder) == front
+    assert measure_depths(backbone.model, backbone.encoder) == depths

@@ -21,7 +21,7 @@ from audio_cls.data.batches import group_windows
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scoring import make_scorer
 from audio_cls.model.anatomy import find_layers
-from audio_cls.model.backbone import Backbone, load_backbone, load_trained
+from audio_cls.model.backbone import Backbone, load_backbone, load_trained, read_hearing
 from audio_cls.model.freezing import find_frozen, freeze
 from audio_cls.model.learning import prepare_learning
 from audio_cls.model.pooled import PooledAudioClassifier, pool_frames
@@ -206,10 +206,15 @@ def test_a_head_with_these_labels_is_kept_and_another_replaced(root: Path, tmp_p
     assert other.classifier.weight.shape[0] == 2
 
 
-def test_a_codec_is_refused_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [None, 1.0])
+def test_a_codec_is_refused_in_one_line(seconds: float | None, tmp_path: Path) -> None:
     write_tiny_outside("mimi", tmp_path)
+    cfg, audio = ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=seconds)
+    if seconds is None:  # the extractor of codecs has a chunk_length, which is None or in samples
+        told, _ = read_hearing(RunConfig(model=cfg))
+        assert told.audio.max_seconds == 30.0
     with pytest.raises(ModelError, match=r"no part of MimiModel turns .* hidden states over time"):
-        load(tmp_path)
+        load_backbone(cfg, audio, ["a", "b"])
 
 
 def test_clips_longer_than_a_picture_holds_are_refused(root: Path) -> None:
