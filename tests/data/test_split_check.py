@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hub_datasets import make_wav
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data import make_splits
+from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
 from audio_cls.data.fillers import read_fillers
 from audio_cls.data.final_splits import DecodedPool, FinalSplits, cap_splits, settle_splits
 from audio_cls.data.folds import fold_pool
@@ -278,3 +279,52 @@ def test_two_hundred_random_data_sets_share_nothing(tmp_path: Path) -> None:
 def test_two_thousand_random_data_sets_share_nothing(tmp_path: Path) -> None:
     outcomes = check_cases(range(1000, 3000), tmp_path)
     assert outcomes["split"] > 1200, outcomes
+
+
+def prepare_drawn_folder(seed: int, root: Path) -> None:
+    """Write a small data set with copies and unreadable files, prepare it, compare the files."""
+    rng = np.random.default_rng(seed)
+    layout = str(rng.choice(["", "train test", "train validation test", "test"])).split() or [""]
+    for split in layout:
+        for number in range(int(rng.integers(10, 16))):
+            label, speaker = rng.choice(["a", "b", "c"]), rng.integers(0, 5)
+            path = root / split / label / f"{speaker}_{split}{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sound = make_wav(int(rng.integers(0, 60)))  # some are copies of others
+            path.write_bytes(sound if rng.random() > 0.07 else b"no sound")
+    settings: dict[str, Any] = {"max_bad_share": 1.0, "deduplicate": bool(rng.random() < 0.5)}
+    if rng.random() < 0.3:
+        settings["group_pattern"] = r"(\d)_"
+    if rng.random() < 0.3 and layout != ["test"]:
+        settings["test_split"] = "validation"
+    cfg = DataConfig(dataset=str(root), **settings)
+    source = load_source(cfg)
+    pool = pool_clips(source, read_labels(source.splits, cfg), cfg)
+    clips = prepare_clips(source, pool, make_splits(pool, cfg), 16_000, cfg)
+    used = {role: set(map(str, part.ids)) for role, part in clips.items()}
+    if clips.splits.test_is_validation:
+        assert used.pop("test") == used["validation"] and cfg.test_split == "validation"
+    sounds = {role: {(root / name).read_bytes() for name in own} for role, own in used.items()}
+    for one, two in itertools.combinations(used, 2):
+        assert not used[one] & used[two]
+        shared = clips.check["shared"][f"{one}+{two}"]
+        assert shared["audio"] == len(sounds[one] & sounds[two]) and shared["ids"] == 0
+        if cfg.group_pattern:
+            speakers = [{Path(name).name[0] for name in used[role]} for role in (one, two)]
+            assert not speakers[0] & speakers[1]
+        if cfg.deduplicate:
+            assert shared["audio"] == 0
+    every = set().union(*used.values(), clips.bad)
+    is_bad = {name: (root / name).read_bytes() == b"no sound" for name in every}
+    assert set(clips.bad) == {name for name, bad in is_bad.items() if bad}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_folders_share_nothing(seed: int, tmp_path: Path) -> None:
+    prepare_drawn_folder(seed, tmp_path / "set")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 130))
+def test_thirty_random_folders_share_nothing(seed: int, tmp_path: Path) -> None:
+    prepare_drawn_folder(seed, tmp_path / "set")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import collections
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
+from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from torch.nn import functional
+from word_sounds import write_words
 
 from audio_cls.config import DataConfig, OptimConfig
 from audio_cls.data.batches import StepShape, TrainingOrder
@@ -229,3 +232,16 @@ def test_balanced_class_weights_are_scikit_learns_on_the_clips_of_an_epoch() -> 
     stock = functional.cross_entropy(logits, targets, reduction="none") * torch.tensor(expected)
     losses = make_loss(epoch, SPOT_NAMES, cfg)(logits, targets)
     torch.testing.assert_close(losses, stock.to(losses.dtype))
+
+
+def test_a_run_balances_the_clips_of_an_epoch(tmp_path: Path) -> None:
+    """16 clips of each keyword and 16 unknown ones, drawn from 48, are an epoch."""
+    words = write_words(tmp_path / "words", seconds=0.3)
+    changes = {"keywords": ("yes", "no"), "unknown_share": 0.5, "sampler": "balanced"}
+    checkpoint = write_quiet_checkpoint(tmp_path / "model")
+    run = set_up(make_config(words, checkpoint, tmp_path / "run", **changes))
+    pieces: Any = run.loader.dataset
+    labels = pieces.clips.labels
+    assert np.bincount(labels).tolist() == [16, 16, 48]
+    drawn = [number for batch in run.order for _, number, weight in batch if weight]
+    assert np.bincount(labels[drawn]).tolist() == [16, 16, 16]
