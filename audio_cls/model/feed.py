@@ -32,7 +32,7 @@ Activation = Callable[[Tensor], Tensor]
 
 def is_feed_forward(module: nn.Module) -> bool:
     """Tell whether a module is a feed-forward part as here, and nothing else."""
-    if not is_named(module, FEED_FORWARDS) or "forward" in vars(module):
+    if not is_named(module, FEED_FORWARDS):
         return False
     names = {name for name, _ in module.named_children()}
     return names | {"intermediate_act_fn"} == set(PARTS) and hasattr(module, "intermediate_act_fn")

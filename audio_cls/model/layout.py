@@ -68,6 +68,8 @@ def lay_out_rows(model: nn.Module) -> int:
 
 def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
     """Return what a module may do instead of its own forward; None for most."""
+    if "forward" in vars(module):
+        return None  # it has one of its own already
     if isinstance(module, nn.Conv1d):
         return _choose_convolution(module) if is_exactly(module, nn.Conv1d) else None
     if is_exactly(module, nn.Dropout):

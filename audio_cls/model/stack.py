@@ -34,7 +34,7 @@ Inner = Callable[..., Tensor]  # (B, T, C'), what it learns -> (B, T, C), each r
 def is_stack(module: nn.Module) -> bool:
     """Tell whether a module is a stack of convolutions as here, and nothing else."""
     layers = getattr(module, "conv_layers", None)
-    if not is_named(module, FEATURE_ENCODERS) or "forward" in vars(module):
+    if not is_named(module, FEATURE_ENCODERS):
         return False
     if not isinstance(layers, nn.ModuleList) or len(layers) < 2:
         return False

@@ -56,8 +56,7 @@ SMALL_SHARE = 1e-3  # of the largest gradient of all: smaller ones are compared 
 
 def is_exactly(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Tell whether a module's class is `kind` and no subclass, with or without weight norm."""
-    is_kind = parametrize.type_before_parametrizations(module) is kind
-    return is_kind and "forward" not in vars(module)
+    return parametrize.type_before_parametrizations(module) is kind
 
 
 def is_named(module: nn.Module, names: frozenset[str]) -> bool:
