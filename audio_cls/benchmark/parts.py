@@ -23,12 +23,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from audio_cls.benchmark.cases import SEED, Case
 from audio_cls.benchmark.measure import REPEATS, measure_matrix_product
-from audio_cls.model.feed import is_feed_forward
-from audio_cls.model.stack import is_stack
+from audio_cls.model.stock import FEATURE_ENCODERS, FEED_FORWARDS, is_named
 
 KINDS: dict[str, Callable[[nn.Module], bool]] = {
-    "convolutions over the wave": is_stack,
-    "feed-forward parts": is_feed_forward,
+    "convolutions over the wave": lambda module: is_named(module, FEATURE_ENCODERS),
+    "feed-forward parts": lambda module: is_named(module, FEED_FORWARDS),
     "linear layers": lambda module: isinstance(module, nn.Linear),
 }
 ROWS = 25  # of the profile

@@ -183,7 +183,7 @@ def test_a_preset_cannot_allow_code(tmp_path: Path, folder: Path) -> None:
 
 def test_evaluation_passes_what_was_typed_and_nothing_else() -> None:
     seen: list[bool] = []
-    command = evaluate_command(lambda ask, typed: seen.append(ask.trust_remote_code))
+    command = evaluate_command(lambda ask, typed, preset: seen.append(ask.trust_remote_code))
     for flags in ([], ["--trust-remote-code"]):
         line = ["--model", "x", "--output-dir", "y", *flags]
         assert CliRunner().invoke(command, line).exit_code == 0
