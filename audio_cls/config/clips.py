@@ -232,7 +232,7 @@ class DataConfig(Section):
             not both,
             not self.label_columns or (self.label_column, self.label_pattern) == (None, None),
             not (self.label_columns and self.label_separator),
-            not named or self.group_column is not None,
+            not named or self.group_column is not None or self.group_pattern is not None,
             not named or (self.split_files, self.fold_column, self.folds) == (None, None, None),
             len(set(named)) == len(named),
             self.train_split not in (self.validation_split, self.test_split),
@@ -246,7 +246,8 @@ class DataConfig(Section):
             "--label-columns names the columns of the labels: leave --label-column and"
             " --label-pattern out.",
             "--label-columns are columns of 0 and 1: leave --label-separator out.",
-            "--test-groups and --validation-groups need --group-column, which they are values of.",
+            "--test-groups and --validation-groups need --group-column or --group-pattern, which"
+            " define the groups.",
             "--split-files or folds already say which clip is tested: leave --test-groups out.",
             f"--test-groups and --validation-groups name a group twice: {', '.join(named)}.",
             f"The split '{self.train_split}' is for training (--train-split) and cannot be used for"

@@ -180,10 +180,11 @@ def _take_groups(pool: Pool, cfg: DataConfig) -> GivenSplits:
         if wanted:
             parts[role] = rows[np.isin(pool.groups[rows], wanted)]
             parts["train"] = np.setdiff1d(parts["train"], parts[role])
+    source = f"column '{cfg.group_column}'" if cfg.group_column else "the clips' names"
     origins = {
-        "test": f"group {list_names(cfg.test_groups)} of column '{cfg.group_column}'",
-        "validation": f"group {list_names(cfg.validation_groups)} of column '{cfg.group_column}'",
-        "train": f"the other groups of column '{cfg.group_column}'",
+        "test": f"group {list_names(cfg.test_groups)} of {source}",
+        "validation": f"group {list_names(cfg.validation_groups)} of {source}",
+        "train": f"the other groups of {source}",
     }
     return GivenSplits(
         parts=parts,

@@ -38,6 +38,7 @@ from audio_cls.storage.keys import make_key
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 SILENCE_LABELS = (SILENCE, "_background_noise_")  # as Speech Commands calls it, here and there
 RECORDING = "silence_recording"  # column: where a piece still to be dealt to a split was cut from
+IS_PIECE = "is_silence_piece"  # column: whether the program made or cut this clip of silence
 AUTO = "auto"  # --silence-from: the label of silence, if there is one, else made noise
 LONG = 1.5  # a clip of silence this many pieces long is a recording to be cut
 
@@ -196,9 +197,11 @@ def _find_folder(cfg: DataConfig) -> Path | None:
 
 def _name_clips(table: Dataset, ids: np.ndarray) -> Dataset:
     """Write the clips' ids into a column `file`, which names them from here on."""
-    own = table.remove_columns([c for c in ("file", RECORDING) if c in table.column_names])
+    added = ("file", RECORDING, IS_PIECE)
+    own = table.remove_columns([name for name in added if name in table.column_names])
     own = own.add_column("file", pa.array(ids.tolist(), pa.string()))
-    return own.add_column(RECORDING, pa.array([""] * len(own), pa.string()))
+    own = own.add_column(RECORDING, pa.array([""] * len(own), pa.string()))
+    return own.add_column(IS_PIECE, pa.array([False] * len(own)))
 
 
 def _make_rows(
@@ -221,6 +224,7 @@ def _make_rows(
     columns["file"] = pa.array([one.id for one in pieces], schema.field("file").type)
     recordings = [one.recording if is_dealt else "" for one in pieces]
     columns[RECORDING] = pa.array(recordings, schema.field(RECORDING).type)
+    columns[IS_PIECE] = pa.array([True] * len(pieces))
     return Dataset(pa.table(columns, schema=schema), info=DatasetInfo(features=table.features))
 
 

@@ -127,7 +127,7 @@ def _search_texts(splits: Tables, audio_column: str, pattern: str, column: str |
     """Make a column of what the first group of a pattern finds in a column or the clips' ids."""
     texts = _read_texts(splits, audio_column, column)
     expression = compile_pattern(pattern, "--label-pattern", "label")
-    found = {split: [_find(expression, text) for text in own] for split, own in texts.items()}
+    found = {split: [find_first(expression, text) for text in own] for split, own in texts.items()}
     unmatched = [
         text
         for split, own in found.items()
@@ -196,7 +196,7 @@ def compile_pattern(pattern: str, flag: str, what: str) -> re.Pattern[str]:
     return expression
 
 
-def _find(expression: re.Pattern[str], text: str) -> str | None:
+def find_first(expression: re.Pattern[str], text: str) -> str | None:
     """Return what the first (...) matches; None where nothing or an empty text does."""
     match = expression.search(text)
     return (match[1] or None) if match else None

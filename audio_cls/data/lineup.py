@@ -11,8 +11,8 @@ from audio_cls.data.audio import read_clip_ids
 from audio_cls.data.cells import make_cell_reader
 from audio_cls.data.fillers import read_fillers
 from audio_cls.data.folds import fold_pool
-from audio_cls.data.keywords import RECORDING
-from audio_cls.data.label_columns import compile_pattern
+from audio_cls.data.keywords import IS_PIECE, RECORDING
+from audio_cls.data.label_columns import compile_pattern, find_first
 from audio_cls.data.labels import Labels
 from audio_cls.data.mapped import copy_columns
 from audio_cls.data.shards import RowReader
@@ -36,7 +36,7 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
     pool = Pool(
         labels=np.concatenate([labels.ids[name] for name in source.splits]),
         ids=ids,
-        groups=_find_groups(read_texts(source, cfg.group_column, "--group-column"), ids, cfg),
+        groups=_read_groups(source, ids, cfg),
         folds=read_texts(source, cfg.fold_column, "--fold-column"),
         given=given,
         targets=None
@@ -103,26 +103,48 @@ def _read_recordings(source: Source) -> NDArray[np.str_] | None:
     return names if (names != "").any() else None
 
 
-def _find_groups(
-    texts: NDArray[np.str_] | None, ids: NDArray[np.str_], cfg: DataConfig
-) -> NDArray[np.str_] | None:
+def _read_groups(source: Source, ids: NDArray[np.str_], cfg: DataConfig) -> NDArray[np.str_] | None:
     """Return the group of each clip: the column's text, or what `--group-pattern` finds in it.
 
+    Pieces of silence that the program made or cut have no group ('').
+
     Raises:
-        DatasetError: The pattern is none, or finds nothing in some clip.
+        DatasetError: The pattern is no regular expression with a group, or its group finds nothing
+            in some clip.
     """
+    texts = read_texts(source, cfg.group_column, "--group-column")
     if cfg.group_pattern is None:
         return texts
     pattern = compile_pattern(cfg.group_pattern, "--group-pattern", "group")
-    given = ids if texts is None else texts
-    found = [pattern.search(str(text)) for text in given]
-    missing = [str(text) for text, match in zip(given, found, strict=True) if match is None]
+    given = (ids if texts is None else texts).tolist()
+    groups = [find_first(pattern, text) or "" for text in given]
+    pieces = _list_pieces(source)
+    missing = [
+        text
+        for text, group, is_piece in zip(given, groups, pieces, strict=True)
+        if not group and not is_piece
+    ]
     if missing:
         raise DatasetError(
             f"--group-pattern {cfg.group_pattern} finds no group in {len(missing)} of"
-            f" {len(given)} clips: {list_names(missing[:3])}. Widen it."
+            f" {len(given)} clips: {list_names(missing[:3])}. Change the expression so that its"
+            " first (...) matches in every clip."
         )
-    return np.array([match[1] for match in found if match], dtype=np.str_)
+    return np.array(
+        ["" if is_piece else group for group, is_piece in zip(groups, pieces, strict=True)],
+        dtype=np.str_,
+    )
+
+
+def _list_pieces(source: Source) -> list[bool]:
+    """Return for each clip whether it is a piece of silence that the program made or cut."""
+    return [
+        is_piece
+        for table in source.splits.values()
+        for is_piece in (
+            table[IS_PIECE][:] if IS_PIECE in table.column_names else [False] * len(table)
+        )
+    ]
 
 
 def _to_text(cell: object) -> str:

@@ -71,7 +71,9 @@ LABEL_TEXTS = frozenset(
 CLIP_ROWS = ("test.confident_mistakes", "samples")  # rows with the id of a clip
 ROLES = ("train", "validation", "test")
 # How a split came about, as data/splits.py says it; the names of groups are counted instead.
-GROUPS = re.compile(r"groups? (?P<names>.*) of column '(?P<column>[^']*)'", re.DOTALL)
+GROUPS = re.compile(
+    r"groups? (?P<names>.*) of (?P<source>column '[^']*'|the clips' names)", re.DOTALL
+)
 FOLD = re.compile(r"fold (?P<names>.*) of column '(?P<column>[^']*)'", re.DOTALL)
 LISTED = re.compile(r"listed at (?P<place>.*?)(?P<rest> \(sha256 [0-9a-f]+\))?", re.DOTALL)
 
@@ -211,6 +213,8 @@ def publish_origin(origin: str, names: Names) -> str:
 
     >>> publish_origin("group ann, bob of column 'speaker'", Names())
     "2 groups of column 'speaker'"
+    >>> publish_origin("group ann of the clips' names", Names())
+    "1 group of the clips' names"
     >>> publish_origin("listed at /home/ann/lists (sha256 0123456789ab)", Names())
     'listed at lists (sha256 0123456789ab)'
     >>> publish_origin("fold 2, 3 of column 'fold'", Names())
@@ -222,7 +226,7 @@ def publish_origin(origin: str, names: Names) -> str:
     found = None if names.with_groups else GROUPS.search(origin)
     if found:
         count = _count_names(found["names"])
-        text = f"{count} group{'s' if count > 1 else ''} of column '{found['column']}'"
+        text = f"{count} group{'s' if count > 1 else ''} of {found['source']}"
         origin = origin[: found.start()] + text + origin[found.end() :]
     fold = None if names.with_groups else FOLD.search(origin)
     if fold and not all(map(PLAIN_FOLD.fullmatch, re.split(r", | and ", fold["names"]))):

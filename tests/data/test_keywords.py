@@ -232,6 +232,23 @@ def test_named_speakers_are_tested_with_silence_beside_them(tmp_path: Path) -> N
         assert (part.labels == labels.names.index(SILENCE)).sum() >= 1
 
 
+@pytest.mark.parametrize("silence", ["synthesise", "_background_noise_"])
+def test_a_pattern_of_groups_is_not_looked_for_in_pieces_of_silence(
+    silence: str, tmp_path: Path
+) -> None:
+    root = write_words(tmp_path / "words", background=4)
+    for word in WORDS:
+        for number, path in enumerate(sorted((root / word).iterdir())):
+            path.rename(path.with_name(f"s{number % 4}_{number}.wav"))
+    labels, pool, _, _ = prepare_words(
+        root, silence_from=silence, silence_share=0.5, group_pattern=r"s(\d)_"
+    )
+    pieces = pool.labels == labels.names.index(SILENCE)
+    assert pieces.sum() >= 2
+    assert set(pool.groups[pieces]) == {""}
+    assert set(pool.groups[~pieces]) == {"0", "1", "2", "3"}
+
+
 def test_a_run_is_repeated_by_its_lists(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     root = write_words(tmp_path / "words", background=4)
     silence = {"silence_from": "_background_noise_", "unknown_share": 0.5}

@@ -261,12 +261,24 @@ def test_a_group_can_be_a_part_of_the_clips_name(tmp_path: Path) -> None:
     assert sum(map(len, actors.values())) == 8  # each on one side
 
 
+def test_groups_of_a_pattern_can_be_named_for_test_and_validation(tmp_path: Path) -> None:
+    names = [f"{label}/{s}_{n}.wav" for label in ("a", "b") for s in range(1, 6) for n in "xy"]
+    write_clips(tmp_path / "set", names)
+    _, _, splits, clips = run(
+        tmp_path / "set", group_pattern=r"(\d)_", test_groups=("2",), validation_groups=("5",)
+    )
+    actors = {role: {n.split("/")[1][:1] for n in ids} for role, ids in ids_of(clips).items()}
+    assert actors == {"train": {"1", "3", "4"}, "validation": {"5"}, "test": {"2"}}
+    assert splits.origins["test"] == "group 2 of the clips' names"
+
+
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [
         ("(", "is no regular expression"),
         (r"\d+", "has no"),
         ("(dog)", "finds no group in 10 of 20 clips: cat/cat-0"),
+        ("(dog)|cat", "finds no group in 10 of 20 clips: cat/cat-0"),  # matches without its group
     ],
 )
 def test_a_pattern_that_names_no_group_is_refused(pattern: str, says: str, folder: Path) -> None:
