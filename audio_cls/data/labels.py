@@ -78,6 +78,12 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     is_multilabel = _may_have_several(column, cells, cfg.problem_type)
     if is_multilabel:
         cells = _accept_bare(cells)
+    elif cfg.label_separator is not None:
+        warn(
+            logger,
+            f"--label-separator {cfg.label_separator} has no effect: no cell of '{column}' names"
+            " several labels.",
+        )
     index = {name: number for number, name in enumerate(cells.order)}
     ids = {
         split: np.array([index[own[0]] if own else UNUSABLE for own in clips], dtype=np.int64)

@@ -69,7 +69,7 @@ def load_source(cfg: DataConfig) -> Source:
     if not cfg.dataset:
         raise DatasetError(NO_DATASET)
     name, is_local, found, shards = _find(cfg.dataset, cfg)
-    _check_layout(name, found, cfg)
+    _check_layout(name, found, cfg, is_local=is_local)
     column = find_audio_column(next(iter(found.splits.values())).features, cfg.audio_column)
     undecoded = Audio(decode=False)
     tables = encode_arrays(found.splits, column, is_streamed=shards is not None)
@@ -95,13 +95,25 @@ def load_source(cfg: DataConfig) -> Source:
     )
 
 
-def _check_layout(name: str, found: Found, cfg: DataConfig) -> None:
+def _check_layout(name: str, found: Found, cfg: DataConfig, *, is_local: bool) -> None:
     """Refuse settings that are for another kind of data set, and would have no effect."""
     if cfg.label_level is not None and found.layout != "folders":
         raise DatasetError(
             f"--label-level has no effect: the labels of '{name}' are in a table, not in folders."
             " Leave it out, or give the folder of the clips by --dataset."
         )
+    if cfg.audio_root is not None and found.layout != "paths":
+        raise DatasetError(
+            f"--audio-root has no effect: '{name}' is no table of paths. Leave it out, or give the"
+            " CSV, TSV or JSON file by --dataset."
+        )
+    versions = {"--dataset-config": cfg.dataset_config, "--dataset-revision": cfg.dataset_revision}
+    for flag, value in versions.items():
+        if value is not None and is_local:
+            raise DatasetError(
+                f"{flag} {value} has no effect: it chooses a part or a version of a data set of the"
+                f" Hub, and '{name}' is on this machine. Leave it out."
+            )
     if cfg.start_column not in (None, WHOLE_FILES) and found.layout != "paths":
         raise DatasetError(
             f"--start-column cuts segments of files that a table lists, and '{name}' is no such"

@@ -19,6 +19,9 @@ from transformers.utils.hub import cached_file, extract_commit_hash
 from audio_cls.config import ModelConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError
+from audio_cls.run_warnings import warn
+
+logger = logging.getLogger(__name__)
 
 
 def locate_checkpoint(cfg: ModelConfig) -> str:
@@ -117,7 +120,9 @@ def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
     """
     place = str(locate_builtin(cfg.model) or cfg.model)
     if Path(place).is_dir():
-        return cfg, None
+        if cfg.model_revision is not None:
+            warn(logger, "--model-revision has no effect: the model is a folder of this machine.")
+        return replace(cfg, model_revision=None), None
     try:
         with quiet_transformers():
             file = cached_file(place, "config.json", revision=cfg.model_revision)

@@ -387,3 +387,10 @@ def test_one_of_several_binary_columns_is_not_taken_for_the_label() -> None:
     columns = {"cat": ["0"] * 4, "dog": ["0", "1", "1", "0"], "file": ["a", "b", "c", "d"]}
     with pytest.raises(DatasetError, match=r"could be dog: .* --label-columns cat,dog$"):
         find_label_column({"train": make_table(columns)}, None)
+
+
+def test_a_separator_that_is_in_no_label_is_warned_of() -> None:
+    texts = collect_warnings()
+    labels = read(["a,b", "c", "a,b"], label_separator=";")
+    assert labels.names == ("a,b", "c")
+    assert texts == ["--label-separator ; has no effect: no cell of 'label' names several labels."]

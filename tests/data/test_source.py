@@ -9,7 +9,7 @@ from datasets import Audio, Value
 from hub_datasets import load, make_parquet, make_sounds, write_clips
 from hub_server import HubServer
 
-from audio_cls.config import DataConfig
+from audio_cls.config import DataConfig, flag_name
 from audio_cls.data.remote import HubPlace, parse_hub_place
 from audio_cls.data.source import find_audio_column, load_source, name_source
 from audio_cls.errors import AudioClsError, DatasetError
@@ -160,3 +160,16 @@ def test_a_path_of_windows_is_not_asked_of_the_hub(name: str) -> None:
 )
 def test_a_data_set_has_a_short_name(dataset: str, name: str) -> None:
     assert name_source(dataset) == name
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dataset_config": "all"}, {"dataset_revision": "main"}, {"audio_root": "/sounds"}],
+)
+def test_a_setting_for_another_kind_of_data_set_is_refused(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
+    write_clips(tmp_path / "set", ["a/1.wav", "b/1.wav"])
+    flag = flag_name(next(iter(settings)))
+    with pytest.raises(DatasetError, match=f"{flag}.* has no effect.*Leave it out"):
+        load(tmp_path / "set", **settings)
