@@ -26,6 +26,7 @@ from audio_cls.data.cuts import Rows
 from audio_cls.data.source import Source
 from audio_cls.demo_data import locate_builtin
 from audio_cls.run_warnings import warn
+from audio_cls.storage.files import open_replaced
 
 KEEPING_ORDER = ("test", "validation", "train")  # which split keeps a sound that two of them have
 SHORTEST_NAME = 5  # letters of a data set's name that may be looked for inside another's
@@ -125,7 +126,7 @@ def announce_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) -
 
 def save_duplicates(path: Path, duplicates: Sequence[Duplicate]) -> None:
     """Write a row a duplicate: id, split, same_as, same_as_split, same_label."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow(["id", "split", "same_as", "same_as_split", "same_label"])
         for one in duplicates:

@@ -27,6 +27,7 @@ from audio_cls.data.mapped import MappedRows
 from audio_cls.data.prints import BANDS, Pairs, Print, compare_waves, find_alike
 from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import read_json, write_json
+from audio_cls.storage.files import open_replaced
 from audio_cls.storage.keys import make_key
 
 VERSION = 2  # raise it when another way of comparing finds other pairs
@@ -151,7 +152,7 @@ def announce_near_pairs(pairs: Sequence[NearPair]) -> None:
 
 def save_near_pairs(path: Path, pairs: Sequence[NearPair]) -> None:
     """Write a row a pair: id, split, like, like_split, likeness."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow(["id", "split", "like", "like_split", "likeness"])
         writer.writerows(

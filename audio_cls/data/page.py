@@ -18,6 +18,7 @@ from audio_cls.config import Hertz, Seconds
 from audio_cls.data.audio import mix_channels, resample
 from audio_cls.data.inspect import Inspection
 from audio_cls.data.sound import read_sound
+from audio_cls.storage.files import replace_file
 
 CLIPS_PER_CLASS = 3
 MOST_PLAYERS = 60
@@ -37,7 +38,7 @@ def write_page(path: Path, summary: Mapping[str, Any], inspection: Inspection) -
         quote=shlex.quote,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, "utf-8")
+    replace_file(path, page)
 
 
 def scale_bars(durations: Mapping[str, Any]) -> list[dict[str, Any]]:

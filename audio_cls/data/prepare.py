@@ -27,6 +27,7 @@ from audio_cls.data.source import Source
 from audio_cls.data.splits import Splits
 from audio_cls.data.spool import FOLDER, read_faults
 from audio_cls.data.stream import StreamClips
+from audio_cls.storage.files import open_replaced
 from audio_cls.storage.keys import make_key
 
 
@@ -59,9 +60,9 @@ class PreparedClips:
         """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv."""
         (folder / "splits").mkdir(exist_ok=True)
         for role, clips in self.items():
-            with (folder / "splits" / f"{role}.txt").open("w", encoding="utf-8") as file:
+            with open_replaced(folder / "splits" / f"{role}.txt") as file:
                 file.writelines(f"{clip}\n" for clip in clips.ids)
-        with (folder / "bad_audio.csv").open("w", newline="", encoding="utf-8") as file:
+        with open_replaced(folder / "bad_audio.csv") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "reason"])
             writer.writerows(self.read_bad(folder).items())

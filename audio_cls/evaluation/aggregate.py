@@ -16,6 +16,7 @@ from audio_cls.config import select_metrics
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.intervals import MIN_RUNS, aggregate_runs
 from audio_cls.evaluation.scoring import DECIMALS
+from audio_cls.storage.files import replace_file
 
 ROLES = ("validation", "test")
 Numbers = dict[str, dict[str, float | int | None]]  # metric -> mean, sd, ci95_low ...
@@ -108,7 +109,7 @@ def aggregate(folders: Sequence[Path], folder: Path, name: str = "aggregate.json
     found = aggregate_folders(folders)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / name).write_text(text + "\n", "utf-8")
+    replace_file(folder / name, text + "\n")
     shown = dict.fromkeys((found["metric"], "map", "accuracy", "majority_accuracy", "f1_macro"))
     for metric in [name for name in shown if name in found["test"]]:
         logger.info("%s", describe_numbers(metric, found["test"][metric]))

@@ -37,6 +37,7 @@ from audio_cls.evaluation.predictions import read_facts, read_predictions
 from audio_cls.evaluation.scores import bin_confidence, rank_precisions
 from audio_cls.evaluation.scoring import Scores
 from audio_cls.evaluation.weakest import count_families
+from audio_cls.storage.files import open_replaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +83,7 @@ def draw_figures(folder: Path) -> list[Path]:
 
 def write_matrix(path: Path, matrix: NDArray[np.int64], names: Sequence[str]) -> None:
     """Write clips by true label (row) and predicted label (column)."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow(["label", *names])
         writer.writerows([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))

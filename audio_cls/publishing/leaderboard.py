@@ -23,6 +23,7 @@ from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.public_results import load_public_run
 from audio_cls.publishing.record import MAX_FRONT_MATTER, RunRecord, to_line
 from audio_cls.publishing.split_facts import describe_part, is_given, read_split_name
+from audio_cls.storage.files import replace_file
 
 TASK = "audio-classification"
 ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
@@ -167,7 +168,7 @@ def write_eval_results(run: Path) -> Path | None:
         return None
     path = run / name_entry_file(entry)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(to_entry_text(entry), "utf-8")
+    replace_file(path, to_entry_text(entry))
     return path
 
 

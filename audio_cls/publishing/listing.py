@@ -19,6 +19,7 @@ from audio_cls.errors import RunFolderError
 from audio_cls.publishing.record import is_repo_id
 from audio_cls.publishing.rows import Row
 from audio_cls.publishing.standing import Standing
+from audio_cls.storage.files import replace_file
 
 COLUMNS = ("rank", "model", "value", "split", "clips", "proof", "remarks")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -143,7 +144,7 @@ def save_page(standing: Standing, path: Path) -> None:
         RunFolderError: The file cannot be written.
     """
     try:
-        path.write_text(to_html(standing, constants.ENDPOINT), "utf-8")
+        replace_file(path, to_html(standing, constants.ENDPOINT))
     except OSError as error:
         raise RunFolderError(
             f"--html {path} cannot be written ({error.strerror}). Give a file in a folder that"

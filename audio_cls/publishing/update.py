@@ -26,6 +26,7 @@ from audio_cls.publishing.public_results import make_public
 from audio_cls.publishing.record import RunRecord, load_run
 from audio_cls.publishing.split_facts import add_article, read_split_name
 from audio_cls.publishing.written_card import find_repository
+from audio_cls.storage.files import replace_file
 
 HEADING = "## Judged later on"
 PARAGRAPH = re.compile(rf"\n*{HEADING}\n\n(?P<lines>(?:- .*\n?)*)")
@@ -88,7 +89,7 @@ def _replace_test(run: Path, evaluation: Path, found: RunRecord) -> None:
         if part in found.results:
             results[part] = found.results[part]
     text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", "utf-8")
+    replace_file(path, text + "\n")
     for name in ("predictions.csv", "clips.csv"):
         if (evaluation / name).is_file():
             shutil.copyfile(evaluation / name, run / name)
