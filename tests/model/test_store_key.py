@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers
 from datasets import Dataset
 from tiny_models import write_tiny_checkpoint
 
@@ -124,7 +123,7 @@ def test_other_sound_precision_device_cut_and_versions_have_other_keys(
     backbone = load(checkpoint)
     cut = find(backbone)
     keys = {
-        make_store_key(backbone, cut, sound, precision, device)
+        f"{sound} {precision} {device}": make_store_key(backbone, cut, sound, precision, device)
         for sound, precision, device in (
             ("sound", "no", CPU),
             ("other", "no", CPU),
@@ -132,19 +131,22 @@ def test_other_sound_precision_device_cut_and_versions_have_other_keys(
             ("sound", "no", torch.device("cuda")),
         )
     }
-    keys.add(key_of(backbone, dataclasses.replace(cut, is_mask_framed=not cut.is_mask_framed)))
+    other = dataclasses.replace(cut, is_mask_framed=not cut.is_mask_framed)
+    keys["cut"] = key_of(backbone, other)
     for module, name in (
-        (transformers, "__version__"),
-        (torch, "__version__"),
+        (store.transformers, "__version__"),  # as the code sees it
+        (store.torch, "__version__"),
         (store, "__version__"),
         (store, "STORE_VERSION"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, "0.0.1")
-            keys.add(key_of(backbone, cut))
+            keys[f"{module} {name}"] = key_of(backbone, cut)
     with monkeypatch.context() as patch:
         patch.setattr(store, "find_version", lambda _: "2.0")
-        keys.add(key_of(backbone, cut))
+        keys["torchaudio"] = key_of(backbone, cut)
+    found = list(keys.values())
+    assert {name: found.count(key) for name, key in keys.items()} == dict.fromkeys(keys, 1)
     assert len(keys) == 10
 
 
