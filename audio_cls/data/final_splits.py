@@ -7,6 +7,7 @@ where that was asked for, and the proof that they have nothing in common (split_
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,12 @@ from audio_cls.data.fillers import cap_training
 from audio_cls.data.leaks import Duplicate, announce_duplicates, drop_duplicates, find_duplicates
 from audio_cls.data.pool import Pool, restrict_pool
 from audio_cls.data.split_check import check_splits
+from audio_cls.data.split_remarks import remark_classes
 from audio_cls.data.splits import Splits, announce_splits, make_splits
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.run_warnings import warn
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,9 @@ def settle_splits(
     is_streamed = pool.stream is not None
     here = {role: own for role, own in used.items() if role != "train" or not is_streamed}
     _check_not_empty(here, found.faults)
+    if not is_streamed:
+        for text in remark_classes(used, splits.methods, pool):
+            warn(logger, text)
     is_again = splits.test_is_validation
     official = [
         role

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from audio_cls.config import DataConfig
 from audio_cls.data.cuts import Rows
 from audio_cls.data.found import SPLIT_NAMES
 from audio_cls.data.given_splits import GivenSplits
@@ -39,7 +40,30 @@ def list_remarks(
         )
     if pool.stream is not None:
         return remarks
-    return remarks + _remark_groups(parts, methods, pool) + _remark_classes(parts, methods, pool)
+    return remarks + _remark_groups(parts, methods, pool)
+
+
+def remark_sizes(methods: Mapping[str, str], draft: GivenSplits, cfg: DataConfig) -> list[str]:
+    """Name the settings of cuts that have no effect, as the data set has these splits already."""
+    default = DataConfig()
+    sizes = {"test": cfg.test_size != default.test_size}
+    sizes["validation"] = cfg.validation_size != default.validation_size
+    remarks = [
+        f"--{role}-size has no effect: the {role} clips are {_describe_method(methods[role])}."
+        for role, is_set in sizes.items()
+        if is_set and not methods[role].endswith(" cut") and not draft.is_test_validation
+    ]
+    is_any_cut = any(method.endswith(" cut") for method in methods.values())
+    if cfg.split_method != default.split_method and not is_any_cut:
+        remarks.append(
+            f"--split-method {cfg.split_method} has no effect: no split is cut, all are given."
+        )
+    return remarks
+
+
+def _describe_method(method: str) -> str:
+    """Return how clips were chosen, as the end of a sentence."""
+    return "a split of the data set" if method == "given split" else f"chosen by {method}"
 
 
 def _remark_names(methods: Mapping[str, str], pool: Pool) -> list[str]:
@@ -71,15 +95,22 @@ def _remark_groups(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: 
     ]
 
 
-def _remark_classes(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: Pool) -> list[str]:
-    """Name the classes without a training clip, and those with one clip in all."""
+def remark_classes(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: Pool) -> list[str]:
+    """Name the classes without a training clip, and those with one clip in all.
+
+    Args:
+        parts: Role -> rows of the pool that are used: decoded, capped, duplicates left out.
+        methods: Role -> how its clips were chosen.
+        pool: All clips.
+    """
     remarks = []
     trained = list_classes(pool.marks[parts["train"]])
     scored = set.union(*(list_classes(pool.marks[parts[r]]) for r in ("validation", "test")))
-    if scored - trained:
+    every = scored | trained | set(range(len(pool.names)))
+    if every - trained:
         remarks.append(
-            f"{len(scored - trained)} of {len(scored | trained)} classes have no training clip:"
-            f" they cannot be recognised{_name_classes(scored - trained, pool)}."
+            f"{len(every - trained)} of {len(every)} classes have no usable training clip:"
+            f" they cannot be recognised{_name_classes(every - trained, pool)}."
         )
     if not any(method.endswith(" cut") for method in methods.values()):
         return remarks
@@ -87,7 +118,7 @@ def _remark_classes(parts: Mapping[str, Rows], methods: Mapping[str, str], pool:
     single = set(np.flatnonzero(count_classes(pool.marks[rows]) == 1).tolist()) & trained
     if single:
         remarks.append(
-            f"{len(single)} of {len(scored | trained)} classes have one clip only, which is used"
+            f"{len(single)} of {len(every)} classes have one clip only, which is used"
             f" for training: they are not tested{_name_classes(single, pool)}."
         )
     return remarks

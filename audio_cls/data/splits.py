@@ -19,7 +19,7 @@ from audio_cls.data.given_splits import GivenSplits, take_given
 from audio_cls.data.hashing import cut_by_hash
 from audio_cls.data.pool import Pool
 from audio_cls.data.split_names import ROLES
-from audio_cls.data.split_remarks import list_remarks
+from audio_cls.data.split_remarks import list_remarks, remark_sizes
 from audio_cls.errors import DatasetError, SettingError, list_names
 from audio_cls.run_warnings import warn
 
@@ -38,8 +38,9 @@ class Splits:
     names: dict[str, str]  # role -> the given split its clips come from
     origins: dict[str, str]  # role -> "split 'test'" or "cut from 'train' (...)"
     test_is_validation: bool  # the course's recipe: the reported clips also chose the epoch
-    # Role -> how its clips were chosen: given split, id list, fold column, stratified folds,
-    # grouped folds, named groups, stratified cut, shuffled cut, hash cut, or grouped cut.
+    # Role -> how its clips were chosen: given split, rest of a given split, id list, fold column,
+    # stratified folds, grouped folds, named groups, stratified cut, shuffled cut, hash cut, or
+    # grouped cut.
     methods: dict[str, str]
     official: frozenset[str]  # roles whose clips are exactly what the data set or a list supplies
     remarks: tuple[str, ...]  # warnings for the run, see `announce_splits`
@@ -83,6 +84,7 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
         share_left -= share
     if sizes and draft.method == "given split":
         origins["train"] = f"the rest of {origins['train']}"
+        methods["train"] = "rest of a given split"
     parts, origins = fill_in(parts, origins, whole, cfg)
     official = _list_official(draft, parts, cfg)
     if draft.is_test_validation:
@@ -90,7 +92,7 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
         names["test"], methods["test"] = names["validation"], methods["validation"]
         official |= {"test"} if "validation" in official else set()
     _check_parts(parts, whole)
-    remarks = list_remarks(parts, methods, draft, whole)
+    remarks = list_remarks(parts, methods, draft, whole) + remark_sizes(methods, draft, cfg)
     return Splits(
         **{role: parts[role] for role in ROLES},
         names=names,

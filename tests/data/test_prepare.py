@@ -20,6 +20,7 @@ from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.source import Source
 from audio_cls.data.splits import Pool, Splits, make_splits
 from audio_cls.errors import DatasetError
+from audio_cls.run_warnings import collect_warnings
 
 RATE = 16_000
 NAMES = [f"{label}/{label}-{number}.wav" for label in ("cat", "dog") for number in range(10)]
@@ -289,3 +290,21 @@ def test_a_pattern_that_names_no_group_is_refused(pattern: str, says: str, folde
 def test_several_labels_a_clip_are_marks_of_the_pool() -> None:
     made = pool({"label": [["a"], ["b"], ["a", "b"], []]})
     assert made.marks.tolist() == [[1, 0], [0, 1], [1, 1], [0, 0]]
+
+
+def test_a_class_whose_training_clips_cannot_be_used_is_named(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for split, names in {"train": "ab", "validation": "abz", "test": "abz"}.items():
+        write_clips(root / split, [f"{label}/{n}.wav" for label in names for n in range(6)])
+    (root / "train" / "z").mkdir()
+    (root / "train" / "z" / "0.wav").write_bytes(b"no sound")
+    texts = collect_warnings()
+    run(root)
+    (text,) = [text for text in texts if "no usable training clip" in text]
+    assert text == "1 of 3 classes have no usable training clip: they cannot be recognised (z)."
+
+
+def test_classes_that_a_cap_leaves_out_are_counted(folder: Path) -> None:
+    texts = collect_warnings()
+    run(folder, max_train_samples=1)
+    assert any(text.startswith("1 of 2 classes have no usable training clip") for text in texts)

@@ -15,6 +15,7 @@ from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.fillers import read_fillers
 from audio_cls.data.labels import UNUSABLE
 from audio_cls.data.split_names import name_splits
+from audio_cls.data.split_remarks import remark_classes
 from audio_cls.data.splits import Pool, Splits, announce_splits, make_splits
 from audio_cls.errors import DatasetError, SettingError
 
@@ -147,10 +148,23 @@ def test_one_clip_cannot_be_cut() -> None:
         make_splits(make_pool(np.array([0, UNUSABLE, UNUSABLE])), DataConfig())
 
 
-def test_a_class_without_a_training_clip_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_class_without_a_training_clip_is_named() -> None:
     pool = make_pool(np.array([0, 1] * 10 + [0, 2]), sizes={"train": 20, "test": 2})
-    announce_splits(make_splits(pool, DataConfig()))
-    assert "1 of 3 classes have no training clip" in caplog.text
+    pool = dataclasses.replace(pool, names=("a", "b", "c", "d"))
+    splits = make_splits(pool, DataConfig())
+    assert remark_classes(dict(splits.items()), splits.methods, pool) == [
+        "2 of 4 classes have no usable training clip: they cannot be recognised (c, d)."
+    ]
+
+
+def test_shares_of_splits_that_are_given_have_no_effect_and_this_is_said() -> None:
+    pool = make_pool(np.array([0, 1] * 20), sizes={"train": 30, "test": 10})
+    cfg = DataConfig(test_size=0.4, validation_size=0.2, split_method="shuffled")
+    assert make_splits(pool, cfg).remarks == (
+        "--test-size has no effect: the test clips are a split of the data set.",
+    )
+    pool = make_pool(np.array([0, 1] * 20), sizes={"train": 20, "validation": 10, "test": 10})
+    assert "--split-method shuffled has no effect" in make_splits(pool, cfg).remarks[-1]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -460,7 +474,7 @@ def test_classes_of_one_clip_are_trained_on_and_named() -> None:
     pool = dataclasses.replace(make_pool(labels), names=names)
     splits = make_splits(pool, DataConfig())
     assert set(range(200, 205)) <= set(splits.train.tolist())
-    (remark,) = splits.remarks
+    (remark,) = remark_classes(dict(splits.items()), splits.methods, pool)
     assert remark.startswith("5 of 25 classes have one clip only")
     assert "(c20, c21, c22, c23, c24)" in remark
 
