@@ -152,6 +152,7 @@ def _explain_no_label(
         )
     return (
         f"The clips of '{folder}' are in no sub-folder, and a clip's folder is its label.{arrange}"
+        " If the files' names have the label, give --label-pattern."
         f"{suggest_label_pattern(['/'.join(parts) for parts in paths])}"
     )
 

@@ -107,9 +107,10 @@ def _check_layout(name: str, found: Found, cfg: DataConfig, *, is_local: bool) -
             f"--audio-root has no effect: '{name}' is no table of paths. Leave it out, or give the"
             " CSV, TSV or JSON file by --dataset."
         )
+    is_read = {"--dataset-config": found.config is not None, "--dataset-revision": False}
     versions = {"--dataset-config": cfg.dataset_config, "--dataset-revision": cfg.dataset_revision}
     for flag, value in versions.items():
-        if value is not None and is_local:
+        if value is not None and is_local and not is_read[flag]:
             raise DatasetError(
                 f"{flag} {value} has no effect: it chooses a part or a version of a data set of the"
                 f" Hub, and '{name}' is on this machine. Leave it out."

@@ -72,14 +72,14 @@ def choose_units(
         to draw, else None.
 
     >>> choose_units(3, ["a", "b", "a"])[1]
-    'Too few groups (2) for an interval over groups: it draws clips, and tells nothing of others.'
+    'Only 2 groups were tested: the interval is over clips, other groups may score differently.'
     """
     units = group_rows(num_clips, groups)
     if groups is None or len(units) >= MIN_GROUPS:
         return units, None
     note = (
-        f"Too few groups ({len(units)}) for an interval over groups: it draws clips, and tells"
-        " nothing of others."
+        f"Only {len(units)} group{'s were' if len(units) > 1 else ' was'} tested: the interval is"
+        " over clips, other groups may score differently."
     )
     return group_rows(num_clips, None), note
 

@@ -54,16 +54,18 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
         return Markdown("")
     low, high = (float(end) for end in interval)
     note = (record.section("test").get("intervals") or {}).get("note")
+    name, thresholds = name_metric(record.headline_key).title.lower(), Markdown("")
+    if record.is_multilabel:
+        thresholds = Markdown(THRESHOLDS)
+    if note:  # of few groups: nothing is known of the precision beyond them
+        return to_sentence(
+            "The 95 % interval of the {} is {} to {}. {}{}",
+            name, f"{low:.3f}", f"{high:.3f}", Markdown(escape(note, MAX_WARNING)), thresholds,
+        )  # fmt: skip
     return to_sentence(
-        "With so many clips the {} is known to about {} points to either side"
-        " (95 % interval {} to {}).{}{}",
-        name_metric(record.headline_key).title.lower(),
-        f"{50 * (high - low):.1f}",
-        f"{low:.3f}",
-        f"{high:.3f}",
-        Markdown(f" {escape(note)}") if note else "",
-        Markdown(THRESHOLDS if record.is_multilabel else ""),
-    )
+        "With so many clips the {} is known to about {} points (95 % interval {} to {}).{}",
+        name, f"{50 * (high - low):.1f}", f"{low:.3f}", f"{high:.3f}", thresholds,
+    )  # fmt: skip
 
 
 def make_detection_note(record: RunRecord) -> Markdown:

@@ -129,7 +129,7 @@ def test_fewer_than_five_groups_are_drawn_by_clip_and_say_so(
     assert len(units) == num_units
     assert (note is not None) == (num_groups < 5)
     if note:
-        assert note.startswith(f"Too few groups ({num_groups}) for an interval over groups")
+        assert note.startswith(f"Only {num_groups} group")
     assert choose_units(40, None)[1] is None
 
 

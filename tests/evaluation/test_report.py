@@ -56,7 +56,7 @@ def test_two_groups_get_the_interval_of_their_clips_and_a_note() -> None:
     paired = report_scores(scores, NAMES, EvalConfig(), make_facts(200, num_groups=2))
     for key in ("accuracy_ci95", "f1_macro_ci95", "balanced_accuracy_ci95"):
         assert paired[key] == plain[key]
-    assert paired["intervals"].pop("note").startswith("Too few groups (2)")
+    assert paired["intervals"].pop("note").startswith("Only 2 groups were tested")
     assert paired["intervals"] == plain["intervals"]
     assert paired["num_groups"] == 2, "what each of them scored is told all the same"
 
@@ -103,7 +103,7 @@ def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
         wilson_interval(int(test["accuracy"]), 1), abs=1e-6
     )
     assert test["f1_macro_ci95"] is None
-    assert "Too few groups (1)" in test["intervals"]["note"]
+    assert "Only 1 group was tested" in test["intervals"]["note"]
 
 
 @pytest.mark.parametrize("num_groups", [None, 7])

@@ -442,10 +442,10 @@ def test_the_card_shows_the_weakest_classes_and_the_language_families(tmp_path: 
 
 def test_too_few_groups_are_told_beside_the_interval(tmp_path: Path) -> None:
     results = make_results()
-    note = "Too few groups (2) for an interval over groups: it draws clips."
+    note = "Only 2 groups were tested: the interval is over clips, other groups may differ."
     results["test"]["intervals"] = {"drawn": "clips", "num_drawn": 60, "note": note}
     body = read_card(make_run(tmp_path / "run", results)).body
-    assert "(95 % interval 0.720 to 0.910). Too few groups (2) for an interval over groups" in body
+    assert f"The 95 % interval of the accuracy is 0.720 to 0.910. {note}" in body
 
 
 def test_several_labels_are_asked_for_all_of_them_and_told_in_whole_sentences(
