@@ -45,6 +45,7 @@ class PreparedClips:
     duplicates: list[Duplicate]  # clips whose sound another clip has
     are_duplicates_dropped: bool  # such clips were left out
     near_pairs: list[NearPair]  # clips that sound nearly the same
+    groups: list[tuple[str, str, str]]  # (id, group, fold) of the clips that have one of the two
     decode_seconds: float = 0.0  # next to nothing where the cache had the waves
 
     def items(self) -> list[tuple[str, Clips]]:
@@ -57,8 +58,14 @@ class PreparedClips:
         return {**self.bad, **read_faults(folder / FOLDER)}
 
     def save(self, folder: Path) -> None:
-        """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv."""
+        """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv.
+
+        splits/groups.csv, a row for each clip with a group or fold, is there for publishing, which
+        has to know whether the ids hold names of groups. It is never published itself.
+        """
         (folder / "splits").mkdir(exist_ok=True)
+        with open_replaced(folder / "splits" / "groups.csv") as file:
+            csv.writer(file).writerows([("id", "group", "fold"), *self.groups])
         for role, clips in self.items():
             with open_replaced(folder / "splits" / f"{role}.txt") as file:
                 file.writelines(f"{clip}\n" for clip in clips.ids)
@@ -107,8 +114,17 @@ def prepare_clips(
         duplicates=final.duplicates,
         are_duplicates_dropped=cfg.deduplicate,
         near_pairs=near_pairs,
+        groups=_list_groups(pool, np.flatnonzero(place >= 0)),
         decode_seconds=seconds,
     )
+
+
+def _list_groups(pool: Pool, rows: Rows) -> list[tuple[str, str, str]]:
+    """Return (id, group, fold) of the clips in these rows that have a group or a fold."""
+    none = np.full(len(pool.ids), "")
+    columns = [pool.ids, *(none if c is None else c for c in (pool.groups, pool.folds))]
+    parts = zip(*(column[rows].tolist() for column in columns), strict=True)
+    return [(clip, group, fold) for clip, group, fold in parts if group or fold]
 
 
 def _decode_pool(

@@ -89,7 +89,8 @@ def gather_files(
     names = choose_names(run, cfg.publish_names, record.settings)
     if names.numbers is not None and cfg.publish_names == "clips":
         logger.warning(
-            "The names of clips hold those of their groups: both are published as numbers."
+            "The names of clips hold those of their groups, or may do so: both are published as"
+            " numbers."
             " --publish-names all publishes the names."
         )
     public = make_public(record, names)

@@ -72,6 +72,7 @@ class RunFolder:
           clips.csv                length, rate and group of each test clip
           bad_audio.csv            a row per clip set aside
           splits/*.txt             clip ids
+          splits/groups.csv        group and fold of each clip; not published
           checkpoints/step-N/      to resume from
     """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +112,7 @@ def marked(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     config = {"model_type": "hubert", "_name_or_path": f"/gpfs/{place}", "a": {"b": [f"~/{place}"]}}
     (run / "config.json").write_text(json.dumps(config | {"id2label": {"0": "/m/04rlf"}}))
     (run / "clips.csv").write_text(f"id,seconds,group\n{clip}.wav,1,{group}\n")
+    (run / "splits" / "groups.csv").write_text(f"id,group,fold\n{clip}.wav,{group},{group}\n")
     (run / "predictions.csv").write_text(f"id,label,prediction,blues\n{clip}.wav,blues,blues,1\n")
     (run / "summary.csv").write_text(f"epoch,step,accuracy,note\n1,1,0.5,{note}\n")
     (run / "bad_audio.csv").write_text(f"id,reason,more\n{clip}.wav,broken: {place},{note}\n")
@@ -233,31 +233,3 @@ def test_a_line_of_an_earlier_version_keeps_its_backslashes() -> None:
     line = r"accelerate launch scripts/train.py --group-pattern (ann\d+)_ --dataset 'my clips'"
     assert split_command(line)[3:] == ["--group-pattern", r"(ann\d+)_", "--dataset", "my clips"]
     assert split_command("train.py --limits it's") == ["train.py", "--limits", "it's"]
-
-
-def _ids() -> Iterator[tuple[dict[str, Any], str, bool]]:
-    yield {"group_pattern": r"(ann\d)_"}, "id,group\nx.wav,1\n", True
-    yield {"group_column": "speaker"}, "id,group\ncalls/Ann-2.wav,ann\nb.wav,bob\n", True
-    yield {"group_column": "speaker"}, "id,group\nannual.wav,ann\n", False
-    yield {"group_column": "speaker"}, "id,group\na-1.wav,1\nb-1.wav,2\n", False
-    yield {"group_column": "speaker"}, "id,group\na-1.wav,1\na-2.wav,2\n", True
-    yield {"group_column": "speaker", "test_groups": ["blues"]}, "id\na.wav\n", True
-    yield {}, "id\nann.wav\n", False
-
-
-@pytest.mark.parametrize(("data", "table", "are_numbered"), list(_ids()))
-def test_clips_are_numbered_where_their_names_hold_the_groups(
-    data: dict[str, Any],
-    table: str,
-    are_numbered: bool,  # noqa: FBT001 (a case of the test)
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    run = make_run(tmp_path / "run", settings={"data": data, "hub": {}})
-    (run / "clips.csv").write_text(table)
-    write_card(run)
-    files = gather_files(run, REPO, HubConfig())
-    assert (_read(files["splits/test.txt"]) == "clip 1\nclip 2\n") is are_numbered
-    assert ("both are published as numbers" in caplog.text) is are_numbered
-    files = gather_files(run, REPO, HubConfig(publish_names="all"))
-    assert _read(files["splits/test.txt"]) == "blues/00001.wav\njazz/00002.wav\n"
