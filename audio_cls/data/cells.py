@@ -11,15 +11,15 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from datasets import ClassLabel, Dataset, List, Value
+from datasets import ClassLabel, Dataset, Value
 from numpy.typing import NDArray
 
-from audio_cls.data.found import AUDIO_SUFFIXES
 from audio_cls.data.label_text import (
+    are_whole_numbers,
     are_written_lists,
     count_places,
     normalize_name,
@@ -27,16 +27,21 @@ from audio_cls.data.label_text import (
     parse_list,
     warn_of_two_forms,
 )
+from audio_cls.data.label_types import (
+    choose_kind,
+    get_value_kind,
+    is_integer,
+    is_null,
+    is_text,
+    read_kinds,
+)
 from audio_cls.data.mapped import copy_columns
+from audio_cls.data.number_names import read_number_names
 from audio_cls.errors import DatasetError
 
 Names = tuple[str, ...]
 EMPTY = "empty"  # the reason of a cell that names nothing
 NO_COLUMN = "in a split without the column"
-MOST_NAMES = 1000  # a string column with more distinct values is no label
-# Columns that tell what the numbers of a column beside them mean, likeliest first.
-NAME_COLUMNS = ("category", "class", "class_name", "label_name", "genre", "name", "text")
-
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +68,11 @@ class CellReader:
 
     column: str
     kind: Any  # the feature of a value
-    names: Mapping[int, str]  # of numbers, from the column beside
+    names: Mapping[int, str]  # of numbers, from another column
     separator: str | None
     is_written_list: bool = False  # texts such as "['a', 'b']"
     num_places: int | None = None  # length of lists such as [0, 1, 1]; None where lists name labels
+    is_numbered: bool = False  # texts that are all whole numbers: "-1" is no class, as -1 is none
 
     def __call__(self, cell: Any) -> tuple[Names, str]:  # noqa: ANN401
         """Return the names, and the reason where there are none."""
@@ -84,7 +90,7 @@ class CellReader:
 
     @functools.cached_property
     def _read_one(self) -> Callable[[Any], str]:
-        return _choose_reader(self.column, self.kind, self.names)
+        return _choose_reader(self.column, self.kind, self.names, is_numbered=self.is_numbered)
 
     def __getstate__(self) -> dict[str, Any]:
         """Send only what can be sent to another process."""
@@ -92,35 +98,53 @@ class CellReader:
 
 
 def make_cell_reader(
-    splits: Mapping[str, Dataset], column: str, separator: str | None
+    splits: Mapping[str, Dataset],
+    column: str,
+    separator: str | None,
+    kind: Any,  # noqa: ANN401
 ) -> CellReader:
-    """Find out how the cells of a label column are to be read.
+    """Find out from some splits how the cells of a label column of another split are to be read.
+
+    Args:
+        splits: Tables.
+        column: The label column.
+        separator: What parts the names in a text with several of them, or None.
+        kind: The feature of the column in the other split.
 
     Raises:
         DatasetError: Cells of this type cannot be classes.
     """
-    return _make_reader(splits, column, separator, _read_column(splits, column))
+    reader = _make_reader(splits, column, separator, _read_column(splits, column))
+    return _adapt_reader(reader, kind)
 
 
 def _make_reader(
     splits: Mapping[str, Dataset], column: str, separator: str | None, values: dict[str, list[Any]]
 ) -> CellReader:
     """Find out how the cells `values` of a column, split by split, are to be read."""
-    kind = next(table.features[column] for table in splits.values() if column in table.features)
-    inner = kind.feature if isinstance(kind, List) else kind
-    names = read_names_beside(splits, column, values) if inner is kind else {}
+    kind = choose_kind(read_kinds(splits, column))
+    inner = get_value_kind(kind)
+    names = read_number_names(splits, column, values) if is_integer(kind) else {}
     _choose_reader(column, inner, names)
-    is_text = _is_text(kind)
-    if isinstance(inner, ClassLabel) or (inner is kind and not (is_text and separator is None)):
+    if isinstance(inner, ClassLabel) or (inner is kind and not is_text(kind)):
         return CellReader(column, inner, names, separator)
     cells = list(itertools.chain.from_iterable(values.values()))
-    is_written = is_text and are_written_lists(cells)
+    is_written = is_text(kind) and separator is None and are_written_lists(cells)
     num_places = count_places(map(parse_list, filter(None, cells)) if is_written else cells)
     if is_written:
         logger.info("The texts of '%s' are read as lists of labels.", column)
     if num_places:
         logger.info("The lists of '%s' have a 0 or 1 for each of %d labels.", column, num_places)
-    return CellReader(column, inner, names, separator, is_written, num_places)
+    reader = CellReader(column, inner, names, separator, is_written, num_places)
+    if not is_text(kind):
+        return reader
+    parts = (str(part) for cell in set(filter(None, cells)) for part in reader.split(cell))
+    return replace(reader, is_numbered=are_whole_numbers(parts))
+
+
+def _adapt_reader(reader: CellReader, kind: Any) -> CellReader:  # noqa: ANN401
+    """Return the reader for a split whose column has this feature: class labels may differ."""
+    return reader if is_null(kind) else replace(reader, kind=get_value_kind(kind))
 
 
 def _read_column(splits: Mapping[str, Dataset], column: str) -> dict[str, list[Any]]:
@@ -135,8 +159,9 @@ def _read_column(splits: Mapping[str, Dataset], column: str) -> dict[str, list[A
 def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None) -> Cells:
     """Read a label column of any type that can hold classes.
 
-    Class labels keep their order, numbers go by size and words by spelling. Numbers are named by a
-    column beside them when one has exactly one text for each (`target` and `category`).
+    Class labels keep their order, numbers go by size and words by spelling. Each split is read by
+    its own class labels, and the splits are joined by the names. Numbers get names from another
+    column when one has exactly one text for each (`target` and `category`).
 
     Args:
         splits: Tables; one without the column has clips without a label.
@@ -144,7 +169,7 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
         separator: What parts the names in a text with several of them, or None.
 
     Raises:
-        DatasetError: Cells of this type cannot be classes.
+        DatasetError: Cells of this type cannot be classes, or the splits differ in type.
     """
     values = _read_column(splits, column)
     reader = _make_reader(splits, column, separator, values)
@@ -158,70 +183,52 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
             clips[split] = [()] * len(table)
             is_bare[split] = np.zeros(len(table), dtype=np.bool_)
             continue
+        own = _adapt_reader(reader, table.features[column])
         kinds = [tuple(cell) if isinstance(cell, list) else cell for cell in values[split]]
         found: dict[Any, tuple[Names, bool]] = {}  # every cell that there is, read once
         for kind, count in Counter(kinds).items():
             cell = list(kind) if isinstance(kind, tuple) else kind
-            read, problem = reader(cell)
+            read, problem = own(cell)
             if problem:
                 faults[problem] += count
-            found[kind] = known.setdefault(read, read), not reader.split(cell)
+            found[kind] = known.setdefault(read, read), not own.split(cell)
         clips[split] = [found[kind][0] for kind in kinds]
         is_bare[split] = np.array([found[kind][1] for kind in kinds], dtype=np.bool_)
     every = itertools.chain.from_iterable(values.values())
     warn_of_two_forms(column, (cell for cell in every if isinstance(cell, str)))
-    return Cells(_order_names(reader, known), clips, faults, is_bare)
+    order = _order_names(reader, read_kinds(splits, column).values(), known)
+    return Cells(order, clips, faults, is_bare)
 
 
-def _order_names(reader: CellReader, known: Iterable[Names]) -> Names:
+def _order_names(reader: CellReader, kinds: Iterable[Any], known: Iterable[Names]) -> Names:
     """List the classes in the order of their ids: all declared ones, else those that were read."""
-    if isinstance(reader.kind, ClassLabel):
-        return normalize_names(reader.kind.names)
+    found = {name for read in known for name in read}
+    declared: dict[str, None] = {}
+    for kind in map(get_value_kind, kinds):
+        declared |= dict.fromkeys(
+            normalize_names(kind.names if isinstance(kind, ClassLabel) else ())
+        )
+    if declared:
+        return (*declared, *sorted(found - set(declared)))
     if reader.num_places is not None:
         return tuple(map(str, range(reader.num_places)))
-    return _sort_names({name for read in known for name in read}, reader.names)
+    return _sort_names(found, reader.names)
 
 
-def read_names_beside(
-    splits: Mapping[str, Dataset], column: str, values: Mapping[str, list[Any]]
-) -> dict[int, str]:
-    """Return number -> name from a text column that has exactly one text for each number.
-
-    Empty when the column does not hold whole numbers or no such column is there.
-    """
-    splits = {split: table for split, table in splits.items() if split in values}
-    first = next(iter(splits.values()))
-    if not isinstance(first.features.get(column), Value) or not _is_integer(first.features[column]):
-        return {}
-    texts = [name for name, kind in first.features.items() if _is_text(kind) and name != column]
-    texts.sort(key=lambda name: NAME_COLUMNS.index(name) if name in NAME_COLUMNS else 99)
-    for name in texts:
-        if len(first.unique(name)) > MOST_NAMES or any(
-            name not in table.features for table in splits.values()
-        ):
-            continue
-        pairs = {
-            (number, text)
-            for split, table in splits.items()
-            for number, text in zip(values[split], table[name][:], strict=True)
-            if number is not None and text
-        }
-        mapping = dict(pairs)
-        is_one_to_one = len(pairs) == len(mapping) == len(set(mapping.values()))
-        if is_one_to_one and len(mapping) > 1 and not _are_files(mapping.values()):
-            logger.info("The classes of '%s' have their names from '%s'.", column, name)
-            return mapping
-    return {}
-
-
-def _choose_reader(column: str, kind: Any, names: Mapping[int, str]) -> Callable[[Any], str]:  # noqa: ANN401
+def _choose_reader(
+    column: str,
+    kind: Any,  # noqa: ANN401
+    names: Mapping[int, str],
+    *,
+    is_numbered: bool = False,
+) -> Callable[[Any], str]:
     """Return what turns one value into a class name, or raises UnusableError."""
     if isinstance(kind, ClassLabel):
         names_of_ids = normalize_names(kind.names)
         return lambda value: _read_class_id(value, names_of_ids)
-    if isinstance(kind, Value) and (_is_text(kind) or kind.dtype == "bool"):
-        return _read_text
-    if isinstance(kind, Value) and (_is_integer(kind) or kind.dtype.startswith("float")):
+    if isinstance(kind, Value) and (is_text(kind) or kind.dtype == "bool"):
+        return _read_numbered if is_numbered else _read_text
+    if isinstance(kind, Value) and (is_integer(kind) or kind.dtype.startswith("float")):
         return lambda value: _read_number(column, value, names)
     raise DatasetError(
         f"Column '{column}' ({kind}) cannot be a label: class labels, strings, whole numbers,"
@@ -258,6 +265,12 @@ def _read_text(value: str | bool | None) -> str:  # noqa: FBT001 (a cell, not an
     return normalize_name(str(value))
 
 
+def _read_numbered(value: str | None) -> str:
+    if value is not None and str(value).strip() == "-1":
+        raise UnusableError("-1")
+    return _read_text(value)
+
+
 def _read_number(column: str, value: float | None, names: Mapping[int, str]) -> str:
     if value is None or math.isnan(value):
         raise UnusableError("null")
@@ -279,22 +292,6 @@ def _sort_names(distinct: Iterable[str], beside: Mapping[int, str]) -> Names:
     if beside:
         number = {name: key for key, name in beside.items()}
         return tuple(sorted(found, key=lambda name: number[name]))
-    if all(_is_plain_number(name) for name in found):
+    if are_whole_numbers(found):
         return tuple(sorted(found, key=lambda name: (int(name), name)))
     return tuple(found)
-
-
-def _is_plain_number(name: str) -> bool:
-    return name.removeprefix("-").isascii() and name.removeprefix("-").isdigit()
-
-
-def _is_text(kind: Any) -> bool:  # noqa: ANN401
-    return isinstance(kind, Value) and kind.dtype in ("string", "large_string")
-
-
-def _is_integer(kind: Value) -> bool:
-    return str(kind.dtype).startswith(("int", "uint"))
-
-
-def _are_files(names: Iterable[str]) -> bool:
-    return all(name.lower().endswith(AUDIO_SUFFIXES) for name in names)

@@ -8,9 +8,9 @@ from typing import Any
 
 from datasets import Audio, ClassLabel, Dataset, List, Value
 
-from audio_cls.data.cells import MOST_NAMES
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
+MOST_NAMES = 1000  # a string column with more distinct values is no label
 CLIPS_PER_NAME = 2  # a string column with fewer clips a value on average is an id or a sentence
 # What audio data sets call their label, likeliest first; chooses among columns that could be one.
 LABEL_COLUMNS = (

@@ -50,6 +50,16 @@ def are_written_lists(cells: Sequence[Any]) -> bool:
     return bool(texts) and all(text[0] == "[" and text[-1] == "]" for text in texts)
 
 
+def are_whole_numbers(texts: Iterable[str]) -> bool:
+    """Tell whether every text that is not empty is a whole number, such as "10" or "-1".
+
+    >>> are_whole_numbers(["10", "-1", ""]), are_whole_numbers(["1", "1.5"])
+    (True, False)
+    """
+    numbers = (text.strip().removeprefix("-") for text in texts if text.strip())
+    return all(number.isascii() and number.isdigit() for number in numbers)
+
+
 def parse_list(text: str) -> list[Any]:
     """Read a list that is written as text, as Python, JSON or NumPy write it, or without quotes.
 

@@ -61,11 +61,12 @@ def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips
             f"The split '{source.shards.split}' has no column '{missing[0]}': it has"
             f" {list_names(source.shards.features)}. Choose another by --label-column."
         )
+    kind = source.shards.features[labels.column]
     return StreamClips(
         reader=RowReader(source.shards, columns),
         audio_column=source.audio_column,
         label_column=labels.column,
-        read_cell=make_cell_reader(source.splits, labels.column, cfg.label_separator),
+        read_cell=make_cell_reader(source.splits, labels.column, cfg.label_separator, kind),
         task=labels,
         sampling_rate=0,
         cfg=cfg,

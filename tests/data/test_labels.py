@@ -11,6 +11,7 @@ from datasets import ClassLabel, Dataset, List, Value
 from hub_datasets import make_sounds, make_table
 
 from audio_cls.config import DataConfig, RunConfig
+from audio_cls.data.cells import make_cell_reader
 from audio_cls.data.find_column import find_label_column
 from audio_cls.data.labels import UNUSABLE, Labels, read_labels
 from audio_cls.errors import DatasetError, SettingError
@@ -394,3 +395,82 @@ def test_a_separator_that_is_in_no_label_is_warned_of() -> None:
     labels = read(["a,b", "c", "a,b"], label_separator=";")
     assert labels.names == ("a,b", "c")
     assert texts == ["--label-separator ; has no effect: no cell of 'label' names several labels."]
+
+
+def read_splits(train: dict[str, Any], test: dict[str, Any], column: str | None = None) -> Labels:
+    """Read the labels of two splits of plain columns."""
+    splits = {"test": make_table(test), "train": make_table(train)}
+    return read_labels(splits, DataConfig(label_column=column))
+
+
+def test_each_split_is_read_by_its_own_class_labels() -> None:
+    splits = {
+        "train": make_table({"label": [0, 1, 1]}, label=["cat", "dog"]),
+        "test": make_table({"label": [0, 1, 2]}, label=["dog", "cat", "emu"]),  # dog, cat, emu
+    }
+    labels = read_labels(splits, DataConfig())
+    assert labels.names == ("cat", "dog", "emu")
+    assert labels.ids["train"].tolist() == [0, 1, 1]
+    assert labels.ids["test"].tolist() == [1, 0, 2]
+
+
+def test_class_labels_and_texts_are_joined_by_name() -> None:
+    splits = {
+        "test": make_table({"label": ["dog", "cat", "ant"]}),
+        "train": make_table({"label": [0, 1]}, label=["dog", "cat"]),
+    }
+    labels = read_labels(splits, DataConfig())
+    assert labels.names == ("dog", "cat", "ant")
+    assert labels.ids["test"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "expected"),
+    [
+        ([0, 1], ["a", "b"], "texts in split 'test', numbers in split 'train'"),
+        ([True, False], ["true", "false"], "texts in split 'test', booleans in split 'train'"),
+        (["a", "b"], [["a"], ["b"]], "lists of texts in split 'test', texts in split 'train'"),
+    ],
+)
+def test_values_of_different_types_are_refused(
+    train: list[Any], test: list[Any], expected: str
+) -> None:
+    with pytest.raises(DatasetError, match=expected):
+        read_splits({"label": train}, {"label": test})
+
+
+def test_a_split_of_nulls_has_no_labels() -> None:
+    labels = read_splits({"label": ["b", "a"]}, {"label": [None]})
+    assert labels.names == ("a", "b") and labels.ids["test"].tolist() == [UNUSABLE]
+
+
+def test_numbers_with_other_names_in_another_split_are_refused() -> None:
+    train = {"label": [0, 1, 0], "category": ["cat", "dog", "cat"]}
+    test = {"label": [0, 1], "category": ["dog", "cat"]}
+    with pytest.raises(DatasetError, match=r"0 is 'dog' in test.*0 is 'cat' in train.*category"):
+        read_splits(train, test)
+    labels = read_splits(train, test, "category")  # what the message advises
+    assert labels.names == ("cat", "dog") and labels.ids["test"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("column", ["speaker", "city"])
+def test_a_column_that_is_not_known_to_hold_names_gives_none(column: str) -> None:
+    assert read([0, 1, 0], beside={column: ["ann", "bob", "ann"]}).names == ("0", "1")
+
+
+@pytest.mark.parametrize("column", ["Category", "emotion", "label_name"])
+def test_known_columns_of_names_are_found(column: str) -> None:
+    assert read([0, 1, 0], beside={column: ["sad", "glad", "sad"]}).names == ("sad", "glad")
+
+
+def test_minus_one_as_text_is_unusable_as_the_number_is(caplog: pytest.LogCaptureFixture) -> None:
+    labels = read(["0", "-1", "1", ""])
+    assert labels.names == ("0", "1") and ids(labels) == [0, UNUSABLE, 1, UNUSABLE]
+    assert "1 -1" in caplog.text
+    assert read(["-1", "0", "other"]).names == ("-1", "0", "other")  # a name among names
+
+
+def test_a_streamed_split_is_read_by_its_own_class_labels() -> None:
+    tables = {"test": make_table({"label": [0, 1]}, label=["dog", "cat"])}
+    reader = make_cell_reader(tables, "label", None, ClassLabel(names=["cat", "dog"]))
+    assert reader(0) == (("cat",), "") and reader(1) == (("dog",), "")
