@@ -34,6 +34,7 @@ from audio_cls.data.found import (
     holds_sound,
     merge_configs,
 )
+from audio_cls.data.parquet_classes import check_folder_classes
 from audio_cls.data.tables import ROW_SUFFIXES, PathTables, read_path_tables
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
@@ -195,7 +196,10 @@ def _load_parquet(folder: Path, cfg: DataConfig, entry: CacheEntry) -> dict[str,
     place, wanted, cache = str(folder), cfg.dataset_config, str(entry.path)
     try:
         if wanted == ALL_CONFIGS and ALL_CONFIGS not in (names := get_dataset_config_names(place)):
+            for name in names:
+                check_folder_classes(place, name, cache)
             return merge_configs({n: load_dataset(place, n, cache_dir=cache) for n in names})
+        check_folder_classes(place, wanted, cache)
         return dict(load_dataset(place, wanted, cache_dir=cache))
     except DatasetError:
         raise

@@ -16,6 +16,7 @@ from datasets import Dataset, Features, load_dataset_builder
 from audio_cls.config import DataConfig
 from audio_cls.data.folder import content_key, hold_tables, load_files
 from audio_cls.data.found import LOAD_ERRORS, Found, explain_load_error
+from audio_cls.data.parquet_classes import check_classes
 from audio_cls.data.repository import find_copy, list_converted, load_converted, read_info
 from audio_cls.data.shards import Shards, index_shards
 from audio_cls.data.split_names import ROLES, name_splits
@@ -95,6 +96,7 @@ def list_folder(path: Path, cfg: DataConfig) -> Listing:
         )
     files, features = _list_built(str(path), None, cfg)
     every = [Path(file) for own in files.values() for file in own]
+    check_classes([str(file) for file in every], features)
     key = content_key(every)
     return Listing(files, key, cfg.dataset_config, None, features)
 
