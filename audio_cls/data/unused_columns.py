@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from datasets import ClassLabel, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.audio import read_clip_ids
-from audio_cls.data.found import SPLIT_OF_NAME
+from audio_cls.data.found import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.labels import UNUSABLE, Labels
 from audio_cls.data.lineup import read_texts
 from audio_cls.data.naming_schemes import NO_HASH, NUMBERED, SCHEMES, search_all
 from audio_cls.data.source import Source
+from audio_cls.data.table_splits import are_splits
 from audio_cls.run_warnings import warn
 
 # Columns, in lower case, that say who or what was recorded: clips of one belong in one split only.
@@ -33,8 +35,7 @@ GROUP_COLUMNS = (
     *("session", "session_id", "recording", "recording_id", "src_file", "source_file", "fsid"),
 )
 FOLD_COLUMNS = ("fold", "folds", "fold_id", "fold_number", "cv_fold")
-SPLIT_COLUMNS = ("split", "subset", "partition", "set")
-MOST_FOLDS = 20  # a column with more values is no column of folds
+MOST_FOLDS = 20  # a column with more values is no column of folds or splits
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +58,9 @@ class Unused:
 def find_unused(source: Source, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
     """List likely columns of folds, groups and splits, and likely file names, that are not used.
 
-    Columns are known by their names. Groups that the given splits keep apart already, or that
-    nearly every class has only one of, are left out: nothing could be gained by them.
+    Columns are known by their names, those of splits by their values. Groups that the given splits
+    keep apart already, or that nearly every class has only one of, are left out: nothing could be
+    gained by them.
 
     Args:
         source: The data set.
@@ -75,12 +77,15 @@ def find_unused(source: Source, labels: Labels | None, cfg: DataConfig) -> list[
     ]
     ids = read_clip_ids(source.splits, source.audio_column)
     found = _find_labels(ids, source, labels, cfg)
-    uses_groups = cfg.group_column or cfg.group_pattern or cfg.split_method == "hash"
-    if uses_groups or cfg.fold_column or cfg.split_files:
+    if cfg.fold_column or cfg.split_files:
         return found
-    if len(source.splits) < 3:  # one is to be cut
-        found += _find_columns("fold", FOLD_COLUMNS, columns, source)
-        found += _find_columns("split", SPLIT_COLUMNS, columns, source)
+    is_cut = len(source.splits) < 3  # into splits, by this program
+    if is_cut:
+        found += _find_splits([name for name in columns if name != cfg.group_column], source)
+    if cfg.group_column or cfg.group_pattern or cfg.split_method == "hash":
+        return found
+    if is_cut:
+        found += _find_folds(columns, source)
     own = _join_labels(source, labels)
     for name in (name for name in columns if name.lower() in GROUP_COLUMNS):
         texts = read_column(source, name)
@@ -121,29 +126,55 @@ def read_column(source: Source, column: str) -> list[str]:
     return [] if texts is None else [str(text) for text in texts]
 
 
-def _find_columns(
-    kind: Literal["fold", "split"], names: Sequence[str], columns: Sequence[str], source: Source
-) -> list[Unused]:
-    """Return the first column of this kind whose values fit it."""
-    for name in (name for name in columns if name.lower() in names):
+def _find_folds(columns: Sequence[str], source: Source) -> list[Unused]:
+    """Return the first column of folds, with the flags that test on each fold in turn."""
+    for name in (name for name in columns if name.lower() in FOLD_COLUMNS):
         values = {text.removesuffix(".0") for text in read_column(source, name)} - {""}
-        is_split = kind == "split" and {value.lower() for value in values} <= set(SPLIT_OF_NAME)
-        is_fold = kind == "fold" and len(values) <= MOST_FOLDS
-        if len(values) > 1 and (is_split or is_fold):
-            flags = _use_splits(name, values) if is_split else _use_folds(name, values)
-            return [Unused(kind, f"column '{name}'", len(values), flags)]
+        if 1 < len(values) <= MOST_FOLDS:
+            flags = ("--fold-column", name, "--folds", str(len(values)))
+            return [Unused("fold", f"column '{name}'", len(values), flags)]
     return []
 
 
-def _use_folds(column: str, values: set[str]) -> tuple[str, ...]:
-    """Return the flags that test on each fold in turn."""
-    return ("--fold-column", column, "--folds", str(len(values)))
+def _find_splits(columns: Sequence[str], source: Source) -> list[Unused]:
+    """Return the columns, whatever their names, whose values name splits, and such as `is_test`."""
+    found = []
+    for name in columns:
+        is_mark = name.lower().removeprefix("is_") in SPLIT_OF_NAME and name.lower() != "is_valid"
+        values = _list_values(source, name, is_any_type=is_mark)
+        if len(values) < 2:
+            continue
+        is_mark &= len(values) == 2
+        if is_mark or are_splits(value.strip().lower() for value in values):
+            flags = () if is_mark else _use_splits(name, values)
+            found.append(Unused("split", f"column '{name}'", len(values), flags))
+    return found
+
+
+def _list_values(source: Source, column: str, *, is_any_type: bool) -> set[str]:
+    """Return the different values, but empty ones, of a column of text, or of any type.
+
+    None are returned where they are more than `MOST_FOLDS`.
+    """
+    values: set[str] = set()
+    for table in source.splits.values():
+        kind = table.features.get(column)
+        is_text = isinstance(kind, Value) and kind.dtype in ("string", "large_string")
+        if is_text or isinstance(kind, ClassLabel) or (is_any_type and isinstance(kind, Value)):
+            cells = table.data.column(column).unique()
+            if len(cells) > MOST_FOLDS:
+                return set()
+            given = [cell for cell in cells.to_pylist() if cell is not None and cell != ""]
+            if isinstance(kind, ClassLabel):
+                given = [kind.int2str(cell) for cell in given if cell >= 0]
+            values |= set(map(str, given))
+    return values
 
 
 def _use_splits(column: str, values: set[str]) -> tuple[str, ...]:
-    """Return the flags that take a column's splits; none where validation is missing."""
-    roles = {SPLIT_OF_NAME[value.lower()]: value for value in values}
-    if len(roles) < 3 or len(values) > 3:
+    """Return the flags that take a column's splits; none where validation or a name is missing."""
+    roles = {SPLIT_OF_NAME.get(value.strip().lower()): value for value in values}
+    if set(roles) != set(SPLIT_NAMES) or len(values) > 3:
         return ()
     test, validation = roles["test"], roles["validation"]
     return ("--group-column", column, "--test-groups", test, "--validation-groups", validation)

@@ -11,6 +11,7 @@ from hub_datasets import load, write_clips
 from audio_cls.data.clip_paths import list_files
 from audio_cls.data.table_files import choose_separator, decode_text
 from audio_cls.errors import DatasetError
+from audio_cls.run_warnings import collect_warnings
 
 NAMES = ["part0/a1.wav", "part1/b2.wav", "part0/c3.wav", "part1/d4.wav"]
 LABELS = ["köter", "öl", "köter", "öl"]
@@ -159,6 +160,46 @@ def test_paths_below_train_and_test_are_splits(tmp_path: Path) -> None:
         "train": names[:2],
         "test": names[2:],
     }
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("split", ["train", "train", "test", "holdout"]),
+        ("set", ["Train", "Train", "Test", "unlabeled"]),
+        ("usage", ["train", "train", "test", "private"]),
+        ("Data Split", ["TRAIN", "train", "eval", "extra"]),
+    ],
+)
+def test_rows_of_another_value_of_a_split_column_are_left_out_and_counted(
+    tmp_path: Path, column: str, values: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One unknown value made the program ignore the column: test clips were trained on."""
+    write_clips(tmp_path, NAMES)
+    lines = [f"{name},x,{value}" for name, value in zip(NAMES, values, strict=True)]
+    write_lines(tmp_path / "metadata.csv", f"path,label,{column}", lines)
+    texts = collect_warnings()
+    splits = load(tmp_path).splits
+    assert {name: table["file"][:] for name, table in splits.items()} == {
+        "train": NAMES[:2],
+        "test": NAMES[2:3],
+    }
+    assert f"1 values in the column '{column}', of 1 clips, name no split" in texts[0]
+    assert f"({values[3]}: 1)" in caplog.text
+
+
+def test_paths_outside_of_train_and_test_are_left_out_and_counted(tmp_path: Path) -> None:
+    names = ["train/1.wav", "train/2.wav", "test/3.wav", "extra/4.wav", "5.wav"]
+    write_clips(tmp_path, names)
+    write_lines(tmp_path / "metadata.csv", "path,label", [f"{name},x" for name in names])
+    texts = collect_warnings()
+    splits = load(tmp_path).splits
+    assert {name: table["file"][:] for name, table in splits.items()} == {
+        "train": names[:2],
+        "test": names[2:3],
+    }
+    assert "1 values among the folders of the listed paths, of 1 clips, name no split" in texts[0]
+    assert "2 clips whose row names no split are left out." in texts[1]
 
 
 def test_a_table_named_like_a_folder_lists_that_folder(tmp_path: Path) -> None:

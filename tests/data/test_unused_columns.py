@@ -14,7 +14,12 @@ from hub_datasets import load, make_rows, make_table, write_clips
 from audio_cls.config import DataConfig
 from audio_cls.data.labels import read_labels
 from audio_cls.data.lineup import pool_clips
-from audio_cls.data.unused_columns import Unused, find_unused, warn_of_unused_columns
+from audio_cls.data.unused_columns import (
+    Unused,
+    describe_unused,
+    find_unused,
+    warn_of_unused_columns,
+)
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
 
@@ -184,6 +189,24 @@ def test_a_column_of_splits_is_named_with_flags_that_use_it(tmp_path: Path) -> N
         "test_groups": "test",
         "validation_groups": "val",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("split", ["train", "Train", "test", "holdout"]),
+        ("purpose", ["train", "train", "test", "holdout"]),
+        ("is_test", [0, 0, 1, 1]),
+        ("is_train", [True, True, True, False]),
+    ],
+)
+def test_a_column_of_splits_is_named_whatever_its_name_and_further_values(
+    name: str, values: list[object], tmp_path: Path
+) -> None:
+    write_table(tmp_path, {"train": {name: values, "place": ["in", "out", "in", "train"]}})
+    found = find(tmp_path, label_column="label")["split"]
+    assert (found.where, found.flags) == (f"column '{name}'", ())
+    assert f"column '{name}' ({len(set(values))} splits" in describe_unused([found])
 
 
 def test_a_stream_is_not_searched(tmp_path: Path) -> None:
