@@ -22,6 +22,7 @@ from typing import Literal, TypeAlias
 from audio_cls.data.found import AUDIO_SUFFIXES
 from audio_cls.data.table_files import is_path
 from audio_cls.run_warnings import warn
+from audio_cls.storage.keys import describe_file
 
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of accents: macOS has its own
 SAMPLE_SIZE = 100  # cells of a column, taken evenly, by which the way to look for clips is chosen
@@ -64,8 +65,7 @@ class ClipIndex:
         """Add the state of these files to the key; those that are not there are passed over."""
         for path in dict.fromkeys(paths):
             if path is not None and path.is_file():
-                state = path.stat()
-                self._digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\0".encode())
+                self._digest.update(f"{path}\0{describe_file(path.stat())}\0".encode())
 
     def holds(self, cell: str) -> bool:
         """Tell whether a cell is the name of a clip without its suffix, with a digit in it."""

@@ -19,7 +19,7 @@ from audio_cls.config import Hertz, Seconds
 from audio_cls.data.found import PLAIN_SUFFIXES
 from audio_cls.data.mapped import copy_columns, measure_bytes
 from audio_cls.data.segments import split_segment
-from audio_cls.storage.keys import find_version, make_key
+from audio_cls.storage.keys import describe_file, find_version, make_key
 
 DECODER_VERSION = 5  # raise it when decoding changes, so that old caches are not used
 NUM_SAMPLED = 256  # embedded clips of whose bytes a part goes into the key
@@ -32,7 +32,7 @@ class EncodedClips:
     """What is known of the clips of a table before one is decoded, N of them."""
 
     sizes: NDArray[np.int64]  # (N,) bytes of each encoded clip; -1 where there is none
-    times: NDArray[np.int64]  # (N,) when a file was changed, in ns; 0 for bytes in the table
+    states: NDArray[np.int64]  # (N, 4) of files, see `describe_file`; 0 for bytes in the table
     paths: pa.ChunkedArray  # (N,) of files, or names of bytes
     folder: str  # that relative paths are relative to, if there are any
     sample: list[bytes]  # the beginnings of some of the clips whose bytes are in the table
@@ -49,11 +49,12 @@ def read_encoded_clips(table: Dataset, column: str) -> EncodedClips:
     sizes = measure_bytes(table, column, "bytes")
     paths = copy_columns(table, [column], "path")[column]
     embedded, outside = np.flatnonzero(sizes >= 0), np.flatnonzero(sizes < 0)
-    times, folder = np.zeros(len(sizes), np.int64), ""
+    states, folder = np.zeros((len(sizes), 4), np.int64), ""
     for first in range(0, len(outside), ROWS_AT_ONCE):
         own = outside[first : first + ROWS_AT_ONCE]
         files = paths.take(pa.array(own)).to_pylist()
-        sizes[own], times[own] = np.array([_read_state(file) for file in files], np.int64).T
+        states[own] = np.array([_read_state(file) for file in files], np.int64)
+        sizes[own] = states[own, 0]
         if not all(map(os.path.isabs, filter(None, files))):
             folder = os.getcwd()
     places = np.linspace(0, len(embedded) - 1, min(NUM_SAMPLED, len(embedded))).astype(int)
@@ -61,7 +62,9 @@ def read_encoded_clips(table: Dataset, column: str) -> EncodedClips:
     sample = [_read_beginning(rows[int(row)].column(column)[0]) for row in embedded[places]]
     names = [name for name in table.column_names if name != column]
     copied = copy_columns(table, names) if names else pa.table({})
-    return EncodedClips(sizes, times, paths, folder, sample, {name: copied[name] for name in names})
+    return EncodedClips(
+        sizes, states, paths, folder, sample, {name: copied[name] for name in names}
+    )
 
 
 def make_decode_key(
@@ -69,8 +72,8 @@ def make_decode_key(
 ) -> str:
     """Return the key of decoded clips.
 
-    A file counts by its absolute path, size and time of change. Bytes in a table count by their
-    size, by what `source` says of them, and some of them by their content.
+    A file counts by its absolute path and its state (`describe_file`). Bytes in a table count by
+    their size, by what `source` says of them, and some of them by their content.
 
     Args:
         clips: The clips in their order.
@@ -81,7 +84,7 @@ def make_decode_key(
     return make_key(
         source=source,
         sizes=clips.sizes,
-        times=clips.times,
+        states=clips.states,
         paths=clips.paths,
         folder=clips.folder,
         sample=clips.sample,
@@ -105,14 +108,14 @@ def _list_libraries(paths: pa.ChunkedArray) -> list[object]:
     return versions
 
 
-def _read_state(path: str | None) -> tuple[int, int]:
-    """Return size and time of change of a file, or of a segment's; -1 and 0 where there is none."""
+def _read_state(path: str | None) -> tuple[int, int, int, int]:
+    """Return the state of a file, or of a segment's; -1 as its size where there is none."""
     try:
         state = os.stat(path or "")
     except (OSError, ValueError):
         file, segment = split_segment(path or "")
-        return (-1, 0) if segment is None else _read_state(file)
-    return state.st_size, state.st_mtime_ns
+        return (-1, 0, 0, 0) if segment is None else _read_state(file)
+    return describe_file(state)
 
 
 def _read_beginning(clip: Any) -> bytes:  # noqa: ANN401 (a scalar of Arrow)

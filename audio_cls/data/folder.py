@@ -39,7 +39,7 @@ from audio_cls.data.tables import ROW_SUFFIXES, PathTables, read_path_tables
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import CacheEntry
-from audio_cls.storage.keys import make_key
+from audio_cls.storage.keys import describe_file, make_key
 
 UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")
 NO_TABLES = PathTables({}, "", "", [])
@@ -156,17 +156,16 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
 
 
 def content_key(files: Sequence[Path], more: str = "") -> str:
-    """Return a key that changes when one of the files does: from paths, sizes and times.
+    """Return a key that changes when one of the files does, from their paths and states.
 
     Args:
         files: They count by their absolute paths: another folder may hold other files of equal
             names, sizes and times.
         more: What else the content depends on.
     """
-    states = [path.stat() for path in files]
-    numbers = np.array([(state.st_size, state.st_mtime_ns) for state in states], np.int64)
+    states = np.array([describe_file(path.stat()) for path in files], np.int64)
     paths = pa.array([str(path.absolute()) for path in files], pa.string())
-    return make_key(paths=paths, states=numbers, more=more)
+    return make_key(paths=paths, states=states, more=more)
 
 
 def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -> DatasetDict:

@@ -23,6 +23,7 @@ from audio_cls.data.headers import count_missing_bytes, name_foreign_format
 from audio_cls.data.mpeg import tell_length
 from audio_cls.data.segments import Segment, split_segment
 from audio_cls.errors import AudioError
+from audio_cls.storage.keys import describe_file
 
 LARGE_BYTES = 2**26  # of a file whose header is looked at before it is read: 64 MB
 BLOCK_FRAMES = 2**16  # read at once from a file that does not know its length
@@ -130,16 +131,15 @@ def _read_segment(path: str, segment: Segment) -> Sound:
         if isinstance(error, AudioError):
             raise
         is_short = True  # perhaps a format of PyAV's
-    state = os.stat(path)
     read = _read_recording if is_short else _read_recording.__wrapped__
-    whole = read(path, state.st_size, state.st_mtime_ns)
+    whole = read(path, describe_file(os.stat(path)))
     first, last = segment.to_samples(len(whole.samples), whole.sampling_rate)
     return Sound(whole.samples[first:last], whole.sampling_rate, whole.encoding)
 
 
 @functools.lru_cache(maxsize=1)
-def _read_recording(path: str, size: int, mtime_ns: int) -> Sound:
-    """Decode a recording whole; the last one is kept while its size and time stay the same."""
+def _read_recording(path: str, state: tuple[int, int, int, int]) -> Sound:
+    """Decode a recording whole; the last one is kept while its state stays the same."""
     return read_sound(None, path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,16 @@ def make_key(**parts: object) -> str:
     digest = xxhash.xxh3_128()
     _add(digest, parts)
     return str(digest.hexdigest())
+
+
+def describe_file(state: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what changes when a file does, for a key: size, both times of change in ns, inode.
+
+    The second time and the inode tell two files of equal size that change places, whose first
+    times go with them. Each number fits into 64 bits with a sign, as arrays have it.
+    """
+    inode = state.st_ino & (2**63 - 1)
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode
 
 
 def find_version(library: str) -> str | None:

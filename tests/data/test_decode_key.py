@@ -14,8 +14,11 @@ from datasets import Audio, Dataset
 from sounds import encode_sound, make_table, make_tone
 
 from audio_cls.data import decode_key
+from audio_cls.data.clip_paths import ClipIndex
 from audio_cls.data.decode_cache import decode_clips
 from audio_cls.data.decode_key import make_decode_key, read_encoded_clips
+from audio_cls.data.folder import content_key
+from audio_cls.storage.keys import describe_file
 
 
 def key_of(table: Dataset, source: str = "source", rate: int = 16_000) -> str:
@@ -80,8 +83,33 @@ def test_each_change_of_a_file_changes_the_key(tmp_path: Path) -> None:
         before = key_of(list_files(path))
         assert before == key_of(list_files(path))
         keys |= {before, key_of(change(path))}
-        assert len(keys) == number + 2
+        assert len(keys) == 2 * number + 2  # a file that is written anew is another one
         shutil.rmtree(tmp_path)
+
+
+def test_two_files_of_equal_size_and_time_that_change_places_have_another_key(
+    tmp_path: Path,
+) -> None:
+    """Their decoded clips were those of before, under the other file's label."""
+    one, two = (write_tone(tmp_path / name, hz) for name, hz in (("a.wav", 300), ("b.wav", 900)))
+    index = ClipIndex(tmp_path)
+    index.note([one, two])
+    keys = [(key_of(list_files(one, two)), content_key([one, two]), index.key)]
+    hashes = [decode_clips(list_files(one, two), "audio", 16_000, "")["hash"][:]]
+    one.rename(tmp_path / "c.wav")
+    two.rename(one)
+    (tmp_path / "c.wav").rename(two)
+    index = ClipIndex(tmp_path)
+    index.note([one, two])
+    keys.append((key_of(list_files(one, two)), content_key([one, two]), index.key))
+    hashes.append(decode_clips(list_files(one, two), "audio", 16_000, "")["hash"][:])
+    assert all(before != after for before, after in zip(*keys, strict=True))
+    assert list(hashes[1]) == list(hashes[0])[::-1] and hashes[0][0] != hashes[0][1]
+
+
+def test_an_inode_of_64_bits_fits_into_a_key() -> None:
+    state = os.stat_result((0o644, 2**64 - 1, 0, 1, 0, 0, 5, 0, 0, 0))
+    assert describe_file(state)[::3] == (5, 2**63 - 1)
 
 
 def test_bytes_count_by_size_name_and_content_and_by_what_holds_them() -> None:
