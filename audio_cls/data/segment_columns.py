@@ -6,6 +6,7 @@ names: `start`/`end`, `onset`/`offset`, `offset`/`duration`, Raven's `Begin Time
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 from collections.abc import Sequence
@@ -22,16 +23,22 @@ from audio_cls.run_warnings import warn
 
 WHOLE_FILES = "none"  # --start-column none: columns of times are not used
 FILES_LOOKED_AT = 50  # whose lengths are compared with the times that are listed for them
-STARTS = ("start", "start_time", "begin", "begin_time", "segment_start", "t_start", "tmin")
-ENDS = ("end", "end_time", "stop", "stop_time", "segment_end", "t_end", "tmax")
+STARTS = (
+    *("start", "start_time", "begin", "begin_time", "segment_start", "t_start", "tmin"),
+    *("onset", "from", "xmin"),
+)
+ENDS = ("end", "end_time", "stop", "stop_time", "segment_end", "t_end", "tmax", "to", "xmax")
 DURATIONS = ("duration", "dur", "segment_duration", "delta_time")
 # Of each pair the first column is the start; pairs are tried in this order. Raven's File Offset is
 # the time within the file, its Begin Time that within all files together.
 END_PAIRS = (*((s, e) for s in STARTS for e in ENDS), ("onset", "offset"))
 DURATION_PAIRS = (
     ("file_offset", "delta_time"),
-    *((s, d) for s in (*STARTS, "onset", "offset") for d in DURATIONS),
+    *((s, d) for s in (*STARTS, "offset") for d in DURATIONS),
 )
+# Words of names that may be a start and an end in another unit, such as start_sample, end_sample.
+START_WORDS = frozenset({"start", "begin", "onset", "from", "xmin"})
+END_WORDS = frozenset({"end", "stop", "offset", "to", "xmax"})
 _UNIT = re.compile(r"_(?P<unit>ms|msec|milliseconds|s|sec|secs|seconds)$")
 
 logger = logging.getLogger(__name__)
@@ -106,6 +113,8 @@ def take_segments(
     """
     columns = find_segment_columns(rows.column_names, cfg)
     if columns is None:
+        if cfg.start_column != WHOLE_FILES:
+            _warn_of_other_units(rows)
         return None, rows
     is_named = cfg.start_column is not None
     try:
@@ -129,6 +138,33 @@ def take_segments(
         *(sum(one is not None for one in segments), len(set(paths)), columns),
     )
     return segments, rows.select([name for name in rows.column_names if name not in used])
+
+
+def _warn_of_other_units(rows: pa.Table) -> None:
+    """Name columns of numbers that may be a start and an end, such as `start_sample`."""
+    words = {name: frozenset(_split_words(name).split("_")) for name in rows.column_names}
+    starts = [name for name in words if words[name] & START_WORDS]
+    ends = [name for name in words if words[name] & END_WORDS]
+    for start, end in itertools.product(starts, ends):
+        is_pair = words[start] - START_WORDS == words[end] - END_WORDS
+        if is_pair and _holds_numbers(rows, start) and _holds_numbers(rows, end):
+            text = (
+                f"The columns '{start}' and '{end}' may say which part of its file a clip is, and"
+                " are not used: files are used whole. --start-column and --end-column name columns"
+                " of seconds (not of samples or frames); --start-column none is for whole files."
+            )
+            warn(logger, text)
+            return
+
+
+def _holds_numbers(rows: pa.Table, column: str) -> bool:
+    """Tell whether the first cells of a column that are not empty are numbers of 0 or more."""
+    cells = rows.column(column).slice(0, FILES_LOOKED_AT).to_pylist()
+    texts = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
+    try:
+        return bool([parse_seconds(text) for text in texts])
+    except ValueError:
+        return False
 
 
 def _read_times(rows: pa.Table, columns: SegmentColumns) -> list[Segment | None]:

@@ -175,6 +175,11 @@ def test_lengths_and_rates_of_segments_are_known(tmp_path: Path) -> None:
             ["Begin Time (s)", "End Time (s)", "File Offset (s)", "Delta Time (s)"],
             ("File Offset (s)", None, "Delta Time (s)"),
         ),
+        (["file", "onset", "end"], ("onset", "end", None)),
+        (["file", "from", "to"], ("from", "to", None)),
+        (["file", "xmin", "xmax"], ("xmin", "xmax", None)),
+        (["file", "start", "offset"], None),
+        (["file", "start_sample", "end_sample"], None),
         (["file", "start_seconds", "label"], None),
         (["file", "duration"], None),
         (["file", "begin_page", "end_page"], None),
@@ -262,6 +267,28 @@ def test_columns_called_so_that_hold_something_else_are_said_not_to_be_used(tmp_
 
 
 AUDACITY = ["0.000000\t1.500000\tcat", "\\\t200.0\t900.0", "1,5\t2,25\tdog", "2.25\t4.0\tcat"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("start_sample", "end_sample"),
+        ("startFrame", "endFrame"),
+        ("frame_begin", "frame_end"),
+        ("start", "offset"),
+    ],
+)
+def test_columns_that_may_be_times_of_another_unit_are_named(
+    tmp_path: Path, start: str, end: str
+) -> None:
+    """Such files were used whole without a word."""
+    write_ramp(tmp_path / "a.wav")
+    write_table(tmp_path / "a.csv", f"path,{start},{end}", "a.wav,0,4000")
+    texts = collect_warnings()
+    assert read_ids(tmp_path) == ["a.wav"]
+    assert f"columns '{start}' and '{end}' may say which part" in texts[0]
+    texts.clear()
+    assert read_ids(tmp_path, start_column="none") == ["a.wav"] and texts == []
 
 
 def test_label_tracks_of_audacity_are_read(tmp_path: Path) -> None:
