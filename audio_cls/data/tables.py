@@ -142,14 +142,16 @@ def _explain_nothing(
 
 
 def check_listed_once(listings: Sequence[Listing]) -> None:
-    """Refuse a clip that is listed twice: it would be in training and in the test split.
+    """Refuse a clip that is listed twice, however its path is written (`a/../b.wav`, `b.wav`).
+
+    It would be in training and in the test split.
 
     Raises:
         DatasetError: Two tables list it, or one table twice.
     """
     seen: dict[str, Path] = {}
     for listing in listings:
-        own = Counter(one for one in listing.ids if one)
+        own = Counter(os.path.abspath(one) for one in listing.ids if one)
         shared = [one for one in own if one in seen]
         if shared:
             raise DatasetError(

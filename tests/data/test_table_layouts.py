@@ -256,6 +256,15 @@ def test_a_clip_in_two_splits_or_folds_is_refused(tmp_path: Path, names: tuple[s
         load(tmp_path)
 
 
+def test_a_clip_in_two_splits_is_refused_however_its_path_is_written(tmp_path: Path) -> None:
+    write_clips(tmp_path, NAMES)
+    write_lines(tmp_path / "train.csv", "path,label", [f"{name},x" for name in NAMES[:2]])
+    again = ["part0/../part0/a1.wav,x", f"{NAMES[2]},x"]
+    write_lines(tmp_path / "test.csv", "path,label", again)
+    with pytest.raises(DatasetError, match=r"both list 1 clips, such as 'a1\.wav'"):
+        load(tmp_path)
+
+
 def test_a_clip_of_two_rows_is_refused(tmp_path: Path) -> None:
     write_clips(tmp_path, NAMES)
     lines = [f"{name},x" for name in [*NAMES, NAMES[0]]]
