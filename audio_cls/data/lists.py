@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from audio_cls.data.cuts import Rows
 from audio_cls.data.found import AUDIO_SUFFIXES, SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.known import KNOWN_LISTS
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.run_warnings import warn
 
 PLACEHOLDER = "{split}"  # in an address, where the split's name goes
 TIMEOUT = 30  # seconds to wait for a list
@@ -165,13 +167,14 @@ def _index_ids(ids: NDArray[np.str_], *, strip_suffix: int, strip_folders: bool)
 
 
 def _read_lists(folder: Path) -> dict[str, str]:
-    """Read the lists of a folder, or of the run it is; a name begins with its split."""
+    """Read the lists of a folder, or of the run it is; the first split in a name's words counts."""
     if (folder / "splits").is_dir():
         folder = folder / "splits"
     texts: dict[str, str] = {}
+    unused = []
     for file in sorted(folder.glob("*.txt")):
-        word = file.stem.replace("-", "_").split("_")[0].lower()
-        role = SPLIT_OF_NAME.get(word)
+        words = re.split(r"[^a-z]+", file.stem.lower())
+        role = next((SPLIT_OF_NAME[word] for word in words if word in SPLIT_OF_NAME), None)
         if role in texts:
             raise DatasetError(
                 f"--split-files: '{folder}' has two lists for {role}, one of them {file.name}."
@@ -179,6 +182,11 @@ def _read_lists(folder: Path) -> dict[str, str]:
             )
         if role is not None:
             texts[role] = file.read_text("utf-8")
+        else:
+            unused.append(file)
+    if unused:
+        text = f"--split-files: {len(unused)} .txt files whose names say no split are not used."
+        warn(logger, text, names=unused)
     return texts
 
 

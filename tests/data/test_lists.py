@@ -13,6 +13,7 @@ from audio_cls.data import lists as room
 from audio_cls.data.known import KNOWN_LISTS, KnownLists, name_gtzan_clip
 from audio_cls.data.lists import load_lists, match_ids
 from audio_cls.errors import DatasetError
+from audio_cls.run_warnings import collect_warnings
 
 LISTS = {"train": "a.wav\nb.wav\n", "validation": "c.wav\n", "test": "d.wav\n\n"}
 SHA256 = hashlib.sha256(b"a.wav\nb.wav\nc.wav\nd.wav\n").hexdigest()
@@ -37,6 +38,22 @@ def test_lists_are_read_from_a_folder_or_a_run(tmp_path: Path, place: str) -> No
 def test_lists_may_be_named_as_gtzans_are(tmp_path: Path) -> None:
     names = {f"{k}_filtered": LISTS[r] for k, r in (("train", "train"), ("valid", "validation"))}
     assert set(load_lists(str(write(tmp_path, names)), None).ids) == {"train", "validation"}
+
+
+def test_any_word_of_a_lists_name_may_be_its_split_and_other_files_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The list of validation was passed over, and validation was cut from train."""
+    names = {
+        "train": "a.wav\n",
+        "my_validation": "b.wav\n",
+        "fold1-test": "c.wav\n",
+        "notes": "x\n",
+    }
+    texts = collect_warnings()
+    lists = load_lists(str(write(tmp_path, names)), None)
+    assert lists.ids == {"train": ["a.wav"], "validation": ["b.wav"], "test": ["c.wav"]}
+    assert "1 .txt files" in texts[0] and "notes.txt" in caplog.text
 
 
 def test_other_lists_are_refused_by_their_hash(tmp_path: Path) -> None:
