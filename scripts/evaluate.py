@@ -61,7 +61,9 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:
         mapping = evaluation.load_label_map(ask.label_map)
         match = evaluation.match_labels(given, backbone.labels, mapping)
         pool = data.pool_clips(source, match.labels, cfg.data)
-        rows, origin = evaluation.choose_rows(pool, ask.split, run, cfg, is_own=is_own)
+        rows, origin = evaluation.choose_rows(
+            pool, ask.split, evaluation.keep_lists(run, source, pool), cfg, is_own=is_own
+        )
         clips, bad = data.prepare_split(
             source, pool, rows, backbone.encoder.traits.sampling_rate, cfg.data
         )

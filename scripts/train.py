@@ -71,7 +71,9 @@ def train_classifier(cfg: RunConfig) -> Path:
             cfg.model, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
         )
     cfg = training.fit_batch(cfg, accelerator, backbone, clips.train)
-    training.save_settings(folder, training.pin_revisions(cfg, source, backbone), accelerator)
+    training.save_settings(
+        folder, training.pin_revisions(cfg, source, backbone), accelerator, clips
+    )
 
     # --- 3. batches teach it, validation chooses the best epoch ---
     heard = training.hear_ahead(cfg, accelerator, backbone, clips)

@@ -58,7 +58,7 @@ def set_up(cfg: RunConfig) -> Training:
     folder, cfg = training.open_run(cfg, accelerator)
     clips, backbone = prepare(cfg)
     cfg = training.fit_batch(cfg, accelerator, backbone, clips.train)
-    training.save_settings(folder, cfg, accelerator)
+    training.save_settings(folder, cfg, accelerator, clips)
     scorer = evaluation.make_scorer(backbone, cfg, accelerator)
     judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)
     return training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)

@@ -34,7 +34,8 @@ def describe_data(source: Source, labels: Labels, clips: PreparedClips) -> dict[
     how they were chosen, in words; `method`, the same as one of the terms of `Splits.methods`;
     `is_given`, whether they are exactly the clips of a split, fold or list that the data set or a
     published protocol supplies, unusable clips apart; `num_available`, its clips before caps and
-    duplicates were taken out; `num_examples`, those that were used.
+    duplicates were taken out; `num_examples`, those that were used; `fingerprint`, see
+    `make_fingerprint`.
     """
     splits = clips.splits
     return {
@@ -65,6 +66,7 @@ def describe_data(source: Source, labels: Labels, clips: PreparedClips) -> dict[
                 if isinstance(part, Clips)
                 else len(part),
                 "num_examples": len(part),
+                "fingerprint": clips.fingerprints.get(role),
                 "seconds": None if part.seconds != part.seconds else round(part.seconds, 2),
             }
             for role, part in (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from audio_cls.data.cuts import Rows
 from audio_cls.data.decode_cache import decode_clips, read_notes
 from audio_cls.data.faults import SILENT_PEAK, check_faults, find_faults
 from audio_cls.data.final_splits import DecodedPool, cap_splits, settle_splits
+from audio_cls.data.fingerprint import make_fingerprint
 from audio_cls.data.leaks import Duplicate, number_sounds, save_duplicates
 from audio_cls.data.memory import release_pages
 from audio_cls.data.near import NearPair, announce_near_pairs, find_near_pairs, save_near_pairs
@@ -47,6 +49,8 @@ class PreparedClips:
     near_pairs: list[NearPair]  # clips that sound nearly the same
     groups: list[tuple[str, str, str]]  # (id, group, fold) of the clips that have one of the two
     decode_seconds: float = 0.0  # next to nothing where the cache had the waves
+    # role -> hashes of some of its clips, see `make_fingerprint`; not of streamed clips
+    fingerprints: dict[str, list[int]] = field(default_factory=dict)
 
     def items(self) -> list[tuple[str, Clips]]:
         """Return (role, clips) of the splits on this disk: all three, unless train is streamed."""
@@ -57,8 +61,16 @@ class PreparedClips:
         """Return the clips set aside, those of a stream that the run in `folder` met included."""
         return {**self.bad, **read_faults(folder / FOLDER)}
 
-    def save(self, folder: Path) -> None:
-        """Write `splits/ROLE.txt`, a clip id a line, bad_audio.csv and duplicates.csv.
+    def hash_rows(self) -> str:
+        """Return the SHA-256 of the ids and labels of all clips by role, but for streamed ones."""
+        digest = hashlib.sha256()
+        for role, clips in self.items():
+            digest.update("\n".join([role, str(len(clips)), *clips.ids, ""]).encode())
+            digest.update(np.ascontiguousarray(clips.labels).tobytes())
+        return digest.hexdigest()
+
+    def save_lists(self, folder: Path) -> None:
+        """Write `splits/ROLE.txt`, one clip id per line.
 
         splits/groups.csv, a row for each clip with a group or fold, is there for publishing, which
         has to know whether the ids hold names of groups. It is never published itself.
@@ -69,6 +81,10 @@ class PreparedClips:
         for role, clips in self.items():
             with open_replaced(folder / "splits" / f"{role}.txt") as file:
                 file.writelines(f"{clip}\n" for clip in clips.ids)
+
+    def save(self, folder: Path) -> None:
+        """Write the lists of the splits, bad_audio.csv and duplicates.csv."""
+        self.save_lists(folder)
         with open_replaced(folder / "bad_audio.csv") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "reason"])
@@ -116,6 +132,11 @@ def prepare_clips(
         near_pairs=near_pairs,
         groups=_list_groups(pool, np.flatnonzero(place >= 0)),
         decode_seconds=seconds,
+        fingerprints={
+            role: make_fingerprint(source, pool, pool.ids[own].tolist())
+            for role, own in final.rows.items()
+            if len(own)
+        },
     )
 
 

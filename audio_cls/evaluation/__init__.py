@@ -20,6 +20,7 @@ from audio_cls.evaluation.model_run import (
     adopt_settings,
     choose_rows,
     follow_task,
+    keep_lists,
     read_own_run,
 )
 from audio_cls.evaluation.report import make_judge, report_best, report_scores, write_report
@@ -38,6 +39,7 @@ __all__ = [
     "fit_temperature",
     "follow_task",
     "judge_test",
+    "keep_lists",
     "load_label_map",
     "make_judge",
     "make_scorer",

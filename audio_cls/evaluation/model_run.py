@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from audio_cls.config import RunConfig, drop_unused
 from audio_cls.data.cuts import Rows
+from audio_cls.data.fingerprint import has_clips
 from audio_cls.data.found import SPLIT_NAMES
 from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.source import Source
 from audio_cls.data.splits import ROLES, Pool
 from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
 from audio_cls.run_warnings import warn
@@ -39,6 +41,8 @@ class OwnRun:
     origins: Mapping[str, str]  # role -> how results.json says the split came about
     lists: Mapping[str, list[str]]  # role -> clip ids
     test: Mapping[str, Any] = field(default_factory=dict)  # of results.json
+    # role -> hashes of some of the listed clips, see `has_clips`; older runs have none
+    fingerprints: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
@@ -61,6 +65,11 @@ def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
             origins={role: str(part.get("origin", "")) for role, part in splits.items()},
             lists={role: p.read_text("utf-8").splitlines() for role, p in lists.items() if p},
             test=dict(told.get("test", {})),
+            fingerprints={
+                role: part["fingerprint"]
+                for role, part in splits.items()
+                if isinstance(part.get("fingerprint"), list)
+            },
         )
     except (ValueError, AttributeError, yaml.YAMLError) as error:
         raise SettingError(
@@ -127,6 +136,20 @@ def follow_task(cfg: RunConfig, problem_type: Literal["single-label", "multi-lab
     )
 
 
+def keep_lists(run: OwnRun, source: Source, pool: Pool) -> OwnRun:
+    """Return the run with empty lists where the data set has other clips of the same ids.
+
+    Lists without a fingerprint, of an older run, are kept.
+    """
+    lists = {
+        role: ids
+        if role not in run.fingerprints or has_clips(source, pool, ids, run.fingerprints[role])
+        else []
+        for role, ids in run.lists.items()
+    }
+    return dataclasses.replace(run, lists=lists)
+
+
 def choose_rows(
     pool: Pool, split: str, run: OwnRun, cfg: RunConfig, *, is_own: bool
 ) -> tuple[Rows, str]:
@@ -150,6 +173,7 @@ def choose_rows(
     wants_list = listed is not None and (given is None or (is_own and not was_given))
     rows = _find_listed(listed, pool, split, is_own=is_own) if wants_list and listed else None
     if rows is not None:
+        _warn_of_unchecked(split, run, cfg)
         origin = run.origins.get(split, "listed")
         if split != "test" or not origin.startswith("cut"):
             origin = f"the run's own {split} clips ({origin})"
@@ -191,6 +215,17 @@ def _find_listed(listed: Sequence[str], pool: Pool, split: str, *, is_own: bool)
         )
         warn(logger, text, names=[name for name in listed if name not in place])
     return np.array(found, dtype=np.int64)
+
+
+def _warn_of_unchecked(split: str, run: OwnRun, cfg: RunConfig) -> None:
+    """Warn where clips on this disk are chosen by their ids alone."""
+    dataset = cfg.data.dataset
+    if split not in run.fingerprints and dataset and Path(dataset).expanduser().exists():
+        text = (
+            f"The model's run is of an older version: its {split} clips were found by their ids"
+            " alone. Check that this data set is the one that the model was trained on."
+        )
+        warn(logger, text)
 
 
 def _take_whole(pool: Pool, split: str) -> tuple[Rows, str]:

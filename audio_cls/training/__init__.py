@@ -9,7 +9,12 @@ from audio_cls.training.accelerator import (
 from audio_cls.training.ahead import hear_ahead
 from audio_cls.training.batch import fit_batch
 from audio_cls.training.brakes import end_with_launcher
-from audio_cls.training.describe import describe_timing
+from audio_cls.training.describe import (
+    describe_command,
+    describe_date,
+    describe_timing,
+    describe_versions,
+)
 from audio_cls.training.hardware import describe_hardware
 from audio_cls.training.loop import train
 from audio_cls.training.plan import describe_cases, list_unfinished, plan_runs
@@ -19,10 +24,7 @@ from audio_cls.training.session import (
     choose_run_path,
     close_run,
     count_parameters,
-    describe_command,
-    describe_date,
     describe_model,
-    describe_versions,
     explain_run_disk,
     open_run,
     pin_revisions,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import platform
+import shlex
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+from audio_cls import __version__
 from audio_cls.training.loop import Training
+
+LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
 
 def describe_timing(run: Training, test_seconds: float) -> dict[str, Any]:
@@ -31,3 +40,20 @@ def describe_timing(run: Training, test_seconds: float) -> dict[str, Any]:
         "peak_memory_mb": times.peak_memory_mb,
         **({"energy": energy} if energy is not None else {}),
     }
+
+
+def describe_versions() -> dict[str, str]:
+    """Return the versions that a repetition needs to know."""
+    found = {name: metadata.version(name) for name in LIBRARIES}
+    return {"audio_cls": __version__, "python": platform.python_version(), **found}
+
+
+def describe_date() -> str:
+    """Return today's date in UTC, ISO 8601."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def describe_command() -> str:
+    """Return the launch line that repeats this run, quoted as a shell reads it (`shlex.join`)."""
+    script = f"scripts/{Path(sys.argv[0]).name}"
+    return shlex.join(["accelerate", "launch", script, *sys.argv[1:]])

@@ -25,7 +25,7 @@ from audio_cls.training.batch import count_passes
 from audio_cls.training.energy import check_meter
 from audio_cls.training.run_folder import check_run_folder, is_finished
 from audio_cls.training.session import choose_run_path
-from audio_cls.training.settings import SETTINGS_FILE
+from audio_cls.training.settings import SETTINGS_FILE, list_other_steps
 
 NOT_SWEPT = {  # settings that say where to, how often or by what to choose, and all of the Hub
     "output_dir", "overwrite", "resume", "seeds", "sweep", "dry_run", "log", "report_to", "folds",
@@ -113,11 +113,17 @@ def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
         if run not in rest:
             path = choose_run_path(run)
             logger.warning(
-                "'%s' is finished: nothing is left to train, and nothing is changed. To publish"
+                "'%s' is finished: nothing is left to train, and nothing is changed.%s To publish"
                 " it: scripts/publish.py %s",
-                *(path, path),
+                *(path, _name_unused(path, run), path),
             )
     return rest
+
+
+def _name_unused(path: Path, cfg: RunConfig) -> str:
+    """Return a sentence that names the settings that have no effect on a finished run."""
+    changed = list_other_steps(path / SETTINGS_FILE, cfg)
+    return f" Without effect: {'; '.join(changed)}." if changed else ""
 
 
 def _is_done(cfg: RunConfig) -> bool:
@@ -157,7 +163,14 @@ def read_sweep(file: str) -> list[Case]:
         )
     known = {one.name: one for one in iterate_settings()}
     _check_names(file, list(dict.fromkeys(name for row in rows for name in row)), known)
-    return [{name: _convert(known[name], value) for name, value in row.items()} for row in rows]
+    cases = [{name: _convert(known[name], value) for name, value in row.items()} for row in rows]
+    equal = [str(n) for n, case in enumerate(cases, start=1) if case in cases[: n - 1]]
+    if equal:
+        raise SettingError(
+            f"--sweep {file}: case {list_names(equal)} equals an earlier one, and equal runs are no"
+            " sample. Give each case once."
+        )
+    return cases
 
 
 def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) -> None:

@@ -58,6 +58,7 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
         _clear(path)
     elif not has_progress(path):
         (path / SETTINGS_FILE).unlink(missing_ok=True)  # of a run that ended before its first step
+        shutil.rmtree(path / "splits", ignore_errors=True)
     return RunFolder(path, lock)
 
 

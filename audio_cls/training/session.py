@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import platform
 import re
-import shlex
-import sys
 import time
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from torch import nn
 
-from audio_cls import __version__
 from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.data.batches import Clips, StepShape
 from audio_cls.data.buckets import Buckets
@@ -26,6 +20,7 @@ from audio_cls.data.draws import Dealing
 from audio_cls.data.feed import Seat, make_feed
 from audio_cls.data.fillers import take_epoch
 from audio_cls.data.labels import Labels
+from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.recordings import group_segments
 from audio_cls.data.source import Source, name_source, read_base_name
 from audio_cls.data.stream import StreamClips
@@ -47,6 +42,7 @@ from audio_cls.training.batch import count_passes
 from audio_cls.training.brakes import Brakes
 from audio_cls.training.checkpoint import Position, RunFolder
 from audio_cls.training.costs import make_loss, weigh_clips, weigh_draws
+from audio_cls.training.describe import describe_command, describe_versions
 from audio_cls.training.energy import EnergyMeter, check_meter
 from audio_cls.training.guard import Guard
 from audio_cls.training.loop import Judge, Training, count_steps
@@ -59,10 +55,13 @@ from audio_cls.training.resume import (
     find_source_run,
 )
 from audio_cls.training.run_folder import open_run_folder
-from audio_cls.training.settings import adopt_revisions, save_run_config
+from audio_cls.training.settings import (
+    DATA_HASH,
+    adopt_revisions,
+    check_same_data,
+    save_run_config,
+)
 from audio_cls.training.shards import check_lengths, check_sharded, prepare_pair
-
-LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
 
 def choose_run_path(cfg: RunConfig) -> Path:
@@ -133,11 +132,22 @@ def pin_revisions(cfg: RunConfig, source: Source, backbone: Backbone) -> RunConf
     )
 
 
-def save_settings(folder: RunFolder, cfg: RunConfig, accelerator: Accelerator) -> None:
-    """Write run_config.yaml, with the versions and the command. Call on every process."""
+def save_settings(
+    folder: RunFolder, cfg: RunConfig, accelerator: Accelerator, clips: PreparedClips
+) -> None:
+    """Write run_config.yaml and the lists of the splits. Call on every process.
+
+    Raises:
+        RunFolderError: The run goes on, and its data set has changed; see `check_same_data`.
+    """
+    rows = clips.hash_rows()
+    if cfg.train.resume != "never":
+        check_same_data(find_source_run(folder.path, cfg.train.resume) or folder.path, rows)
+    accelerator.wait_for_everyone()  # until all have compared
     if accelerator.is_main_process:
-        record = {"command": describe_command(), "versions": describe_versions()}
+        record = {"command": describe_command(), "versions": describe_versions(), DATA_HASH: rows}
         save_run_config(folder.path, cfg, record)
+        clips.save_lists(folder.path)
 
 
 def set_up_training(
@@ -247,12 +257,6 @@ def _save_best(
     accelerator.wait_for_everyone()
 
 
-def describe_versions() -> dict[str, str]:
-    """Return the versions that a repetition needs to know."""
-    found = {name: metadata.version(name) for name in LIBRARIES}
-    return {"audio_cls": __version__, "python": platform.python_version(), **found}
-
-
 class Clock:
     """Seconds since it was made, or since the last reading."""
 
@@ -264,17 +268,6 @@ class Clock:
         now = time.perf_counter()
         seconds, self.started = now - self.started, now
         return seconds
-
-
-def describe_date() -> str:
-    """Return today's date in UTC, ISO 8601."""
-    return datetime.now(UTC).date().isoformat()
-
-
-def describe_command() -> str:
-    """Return the launch line that repeats this run, quoted as a shell reads it (`shlex.join`)."""
-    script = f"scripts/{Path(sys.argv[0]).name}"
-    return shlex.join(["accelerate", "launch", script, *sys.argv[1:]])
 
 
 def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from audio_cls.errors import RunFolderError
 from audio_cls.storage.files import replace_file
 
 SETTINGS_FILE = "run_config.yaml"
+DATA_HASH = "data_sha256"  # in its record: of the ids and labels of the clips of each split
 FOUND_OUT = (  # section, setting, and its value while a run has yet to find it out
     ("data", "dataset_revision", None),
     ("data", "problem_type", "auto"),
@@ -88,3 +89,36 @@ def check_same_settings(path: Path, cfg: RunConfig) -> None:
             f"The run in '{path.parent}' was started with other settings: {'; '.join(changed)}."
             f" Go on with the old ones (--preset {path}), or choose another --output-dir."
         )
+
+
+def check_same_data(run: Path, rows: str) -> None:
+    """Refuse to go on with a run whose clips, labels or splits have changed since it began.
+
+    Args:
+        run: Folder of the run whose state is used.
+        rows: See `PreparedClips.hash_rows`. A run of an older version has none: it is not compared.
+
+    Raises:
+        RunFolderError: The run began with others.
+    """
+    file = run / SETTINGS_FILE
+    tree = (yaml.safe_load(file.read_text("utf-8")) or {}) if file.is_file() else {}
+    before = (tree.get("record") or {}).get(DATA_HASH)
+    if before not in (None, rows):
+        raise RunFolderError(
+            f"The data set has changed since the run in '{run}' began: its clips, labels or splits"
+            " are not the same, and test clips may be among those that were trained on. Restore"
+            " the data set, or start a new run in another --output-dir; --split-files"
+            f" {run} gives it the splits of the old one."
+        )
+
+
+def list_other_steps(path: Path, cfg: RunConfig) -> list[str]:
+    """Return "--flag OLD is now NEW" of each setting of the size of a step that differs."""
+    old = (yaml.safe_load(path.read_text("utf-8")) or {}).get("train", {})
+    new = adopt_revisions(cfg, path.parent).to_nested()["train"]
+    return [
+        f"{flag_name(name)} {old[name]} is now {new[name]}"
+        for name in STEP_SIZE
+        if name in old and old[name] != new[name]
+    ]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 
 from audio_cls.config import RunConfig
-from audio_cls.data.labels import UNUSABLE
+from audio_cls.data.fingerprint import make_fingerprint
+from audio_cls.data.labels import UNUSABLE, read_labels
+from audio_cls.data.lineup import pool_clips
+from audio_cls.data.source import Source, load_source
 from audio_cls.data.splits import Pool
 from audio_cls.errors import DatasetError
-from audio_cls.evaluation.model_run import OwnRun, adopt_settings, choose_rows
+from audio_cls.evaluation.model_run import OwnRun, adopt_settings, choose_rows, keep_lists
 from audio_cls.run_warnings import collect_warnings
 
 NOTHING = OwnRun({}, {}, {})
@@ -70,6 +78,52 @@ def test_another_data_set_with_one_split_is_evaluated_whole_with_a_warning() -> 
     assert rows.tolist() == [0, 1, 2]
     with pytest.raises(DatasetError, match=r"has train, dev, and none of the test clips"):
         choose_rows(make_pool(train=3, dev=2), "test", run, RunConfig(), is_own=False)
+
+
+def _write_clips(folder: Path, names: list[str]) -> None:
+    """Write clips of one length, each with another sound."""
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        wave = np.random.default_rng(number).uniform(-0.5, 0.5, 800)
+        soundfile.write(folder / name, wave, 16_000)
+
+
+def _load(folder: Path) -> Source:
+    return load_source(RunConfig.from_flat({"dataset": str(folder)}).data)
+
+
+def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_its_list(
+    tmp_path: Path,
+) -> None:
+    names = [f"{label}/c{n}.wav" for label in "ab" for n in range(20)]
+    _write_clips(tmp_path / "old" / "set", names)
+    _write_clips(tmp_path / "other" / "set", names[::-1])  # each id has another sound
+    listed = names[3:30:2]
+    old = _load(tmp_path / "old" / "set")
+    cfg = RunConfig.from_flat({"dataset": str(tmp_path / "other" / "set")})
+    pool = pool_clips(old, read_labels(old.splits, cfg.data), cfg.data)
+    run = OwnRun(
+        {}, {"test": "cut from 'train'"}, {"test": listed, "train": names[:3]},
+        fingerprints={role: make_fingerprint(old, pool, ids)
+                      for role, ids in {"test": listed, "train": names[:3]}.items()},
+    )  # fmt: skip
+    shutil.move(tmp_path / "old", tmp_path / "moved")
+    for is_own in (True, False):
+        texts = collect_warnings()
+        own = keep_lists(run, _load(tmp_path / "other" / "set"), pool)
+        rows, origin = choose_rows(pool, "test", own, cfg, is_own=is_own)
+        assert len(rows) == 40 and origin.startswith("all of split 'train' (another data set")
+        assert len(texts) == 1 and "not the one that the model was trained on" in texts[0]
+        texts = collect_warnings()
+        own = keep_lists(run, _load(tmp_path / "moved" / "set"), pool)
+        rows, origin = choose_rows(pool, "test", own, cfg, is_own=is_own)
+        assert pool.ids[rows].tolist() == listed and origin.endswith("cut from 'train'")
+        assert texts == []
+    older = dataclasses.replace(run, fingerprints={})
+    older = keep_lists(older, _load(tmp_path / "other" / "set"), pool)
+    assert len(choose_rows(pool, "test", older, cfg, is_own=True)[0]) == len(listed)
+    (text,) = texts
+    assert text.startswith("The model's run is of an older version: its test clips were found")
 
 
 def test_clips_that_were_trained_on_are_counted_in_a_warning() -> None:

@@ -19,7 +19,7 @@ from audio_cls.publishing.card import write_card
 from audio_cls.publishing.leaderboard import write_eval_results
 from audio_cls.publishing.privacy import clean_text, hide_place, to_base_name
 from audio_cls.publishing.public_settings import publish_command, split_command
-from audio_cls.training.session import describe_command
+from audio_cls.training.describe import describe_command
 
 REPO = "tester/run"
 MOUNTS = (

@@ -74,6 +74,7 @@ def test_cases_are_taken_as_they_are_listed(tmp_path: Path) -> None:
         ("learning_rate: [fast]", r"learning_rate cannot be 'fast'; it takes float"),
         ("scheduler: [lineal]", r"scheduler cannot be 'lineal'; it takes linear, cosine"),
         ("learning_rate: 3", r"mapping of settings to lists"),
+        ("learning_rate: [1e-3, 0.01, 0.001]", r"case 3 equals an earlier one"),
         ("epochs: [0]", r"--epochs 0 is not possible"),
         ("a: [", r"cannot be read"),
     ],
@@ -128,6 +129,17 @@ def test_a_finished_run_that_is_to_be_longer_goes_on(tmp_path: Path) -> None:
     longer = RunConfig.from_flat({**values, "epochs": 4})
     assert list_unfinished([longer]) == [longer]
     assert list_unfinished([RunConfig.from_flat({**values, "limits": "None known."})]) == []
+
+
+def test_settings_without_effect_on_a_finished_run_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto", "batch_size": 8}
+    _finish_run(tmp_path, RunConfig.from_flat(values))
+    assert list_unfinished([RunConfig.from_flat({**values, "batch_size": "auto"})]) == []
+    assert "Without effect" not in caplog.text  # 8 is what it came to
+    assert list_unfinished([RunConfig.from_flat({**values, "batch_size": 4})]) == []
+    assert "Without effect: --batch-size 8 is now 4. To publish" in caplog.text
 
 
 def test_a_seed_that_is_given_twice_is_refused() -> None:

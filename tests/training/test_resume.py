@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_runs import make_config, set_up, write_quiet_checkpoint
+from tiny_runs import make_config, prepare, set_up, write_quiet_checkpoint
 
 from audio_cls import training
 from audio_cls.config import RunConfig, iterate_settings
@@ -202,3 +202,26 @@ def test_times_and_steps_are_summed_over_all_starts(
     assert timing["train_clips_per_second"] == pytest.approx(
         24 * 4 / timing["train_seconds"], rel=0.02
     )
+
+
+def test_a_run_whose_data_set_has_changed_does_not_go_on(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    tones, path = tmp_path / "tones", tmp_path / "run"
+    shutil.copytree(tone_folder, tones)
+    run = set_up(make_config(tones, checkpoint, path))
+    listed = (path / "splits" / "test.txt").read_text().splitlines()
+    assert len(listed) == 6 and len(set(listed)) == 6  # from the start of the run: a tenth of 60
+    training.close_run(run)
+    (path / "checkpoints" / "step-1").mkdir(parents=True)
+    cfg = make_config(tones, checkpoint, path, resume="auto")
+    clips, _ = prepare(cfg)
+    accelerator = training.start_accelerator(cfg.train)
+    training.save_settings(run.folder, cfg, accelerator, clips)  # nothing has changed
+    for one, other in (("low", "away"), ("high", "low"), ("away", "high")):
+        (tones / one).rename(tones / other)
+    settings = (path / "run_config.yaml").read_text()
+    clips, _ = prepare(cfg)
+    with pytest.raises(RunFolderError, match=r"data set has changed.*--split-files"):
+        training.save_settings(run.folder, cfg, accelerator, clips)
+    assert (path / "run_config.yaml").read_text() == settings

@@ -64,11 +64,12 @@ def test_a_process_that_ends_is_waited_for(
 def test_a_run_that_ended_before_its_first_step_is_no_obstacle(tmp_path: Path) -> None:
     save_run_config(tmp_path, _config(learning_rate=1e-3), {})
     (tmp_path / "logs").mkdir()
+    (tmp_path / "splits").mkdir()
     assert not has_progress(tmp_path)
     for changes in ({}, {"resume": "auto"}, {"overwrite": True}):
         check_run_folder(tmp_path, _config(**changes))
     open_run_folder(tmp_path, _config(resume="auto")).close()
-    assert not (tmp_path / "run_config.yaml").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {"logs"}
     save_run_config(tmp_path, _config(), {})
     (tmp_path / "checkpoints" / "step-3").mkdir(parents=True)
     with pytest.raises(RunFolderError, match="holds another run"):
