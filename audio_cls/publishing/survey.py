@@ -1,9 +1,8 @@
 """What the Hub holds on a data set's results: cards, `.eval_results`, its own leaderboard.
 
-Comes in: a data set's id. Goes out: a `Survey`, raw as it came; reports.py reads it. Cards are kept
-on disk by commit, so a survey that was cut goes on where it stood and a later one asks for news
-only. JSON is read as it comes and not through the client's `ModelInfo`, which one broken entry of
-one model would end.
+In: a data set's id. Out: a `Survey`, unparsed; reports.py reads it. Cards are cached by commit, so
+that an interrupted survey continues and a later one asks for changes only. JSON is read directly,
+since the client's `ModelInfo` fails for all models when one has a broken entry.
 """
 
 from __future__ import annotations
