@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.found import PLAIN_SUFFIXES
 from audio_cls.data.mapped import copy_columns, measure_bytes
+from audio_cls.data.memory import ColumnPages, release_pages
 from audio_cls.data.segments import split_segment
 from audio_cls.storage.keys import describe_file, find_version, make_key
 
@@ -59,7 +60,11 @@ def read_encoded_clips(table: Dataset, column: str) -> EncodedClips:
             folder = os.getcwd()
     places = np.linspace(0, len(embedded) - 1, min(NUM_SAMPLED, len(embedded))).astype(int)
     rows = table.with_format("arrow")
-    sample = [_read_beginning(rows[int(row)].column(column)[0]) for row in embedded[places]]
+    sample, pages = [], ColumnPages(table.data.column(column))
+    for row in embedded[places]:
+        sample.append(_read_beginning(rows[int(row)].column(column)[0]))
+        pages.note(SAMPLED_BYTES)  # the system may map a megabyte around each
+    release_pages(table.data.column(column))
     names = [name for name in table.column_names if name != column]
     copied = copy_columns(table, names) if names else pa.table({})
     return EncodedClips(

@@ -25,7 +25,7 @@ Floats = NDArray[np.floating[Any]]
 logger = logging.getLogger(__name__)
 
 
-def find_majority(labels: Ids | Floats) -> Ids:
+def find_majority(labels: Ids | Floats) -> Ids | None:
     """Return the most frequent label of training clips.
 
     Args:
@@ -33,8 +33,10 @@ def find_majority(labels: Ids | Floats) -> Ids:
 
     Returns:
         The id, shape (), of equally frequent ones the smaller; or marks (L,): 1 for each label that
-        more than half of the clips have.
+        more than half of the clips have. None without clips: those of a stream are not known.
     """
+    if len(labels) == 0:
+        return None
     if labels.ndim > 1:
         return np.asarray(labels.mean(axis=0) > 0.5, dtype=np.int64)
     return np.asarray(np.bincount(labels.astype(np.int64)).argmax())
@@ -71,6 +73,7 @@ def report_baselines(
         `majority_from`: "train", or "these clips" where the training clips are not known.
     """
     found = find_majority(scores.labels) if majority is None else majority
+    assert found is not None  # there are evaluated clips
     named: Any = (
         [name for name, mark in zip(names, found, strict=True) if mark]
         if scores.is_multilabel

@@ -30,6 +30,7 @@ from tiny_runs import QUIET, write_quiet_checkpoint
 from tones import encode_sound, make_tone
 from torch.utils.data import DataLoader
 
+from audio_cls import evaluation
 from audio_cls.config import flag_name, iterate_settings
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ class Case:
 CASES = {
     # --- data ---
     "dataset": Case("{root}/other", "scores"),
-    "audio_root": Case("{root}/sounds", "exit", "--dataset {root}/table.csv --audio-column="),
+    "audio_root": Case("{root}/sounds", "scores", "--dataset {root}/own/t.csv --audio-column="),
     "audio_column": Case("second", "scores"),
     "start_column": Case(
         "begins", "exit", "--dataset {root}/pieces.csv --audio-column= --end-column ends"
@@ -272,11 +273,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_quiet_checkpoint(folder / "model")
     write_tiny_checkpoint("wav2vec2", folder / "masked", feat_extract_norm="layer", **QUIET)
     (folder / "sounds" / "a").mkdir(parents=True)
-    lines = ["file_name,label"]
+    (folder / "own" / "a").mkdir(parents=True)
+    lines, others = ["file_name,label"], _make_rows(3)["audio"]
     for number, row in enumerate(_make_rows(2)["audio"]):
         (folder / "sounds" / "a" / f"{number}.wav").write_bytes(row["bytes"])
+        (folder / "own" / "a" / f"{number}.wav").write_bytes(others[number]["bytes"])
         lines.append(f"a/{number}.wav,{'ab'[number % 2]}")
-    (folder / "table.csv").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "own" / "t.csv").write_text("\n".join(lines), encoding="utf-8")
     (folder / "sounds" / "a" / "34.wav").unlink()
     pieces = ["file_name,label,begins,ends,lasts"]
     for number in range(24):
@@ -305,7 +308,8 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., d
         words = tuple(word.replace("{root}", str(root)) for word in words)
         own = ["--dataset", root / "data", "--model", root / "model", "--output-dir", folder]
         AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
-        with _watch() as seen:
+        no_figures = mock.patch.object(evaluation, "draw_figures")  # half of the time of a run
+        with _watch() as seen, no_figures:
             answer = CliRunner().invoke(main, [*map(str, own), *COMMON, *words])
         assert answer.exit_code in (0, 2), answer.output
         return {**_describe(folder), "loaders": sorted(seen), "exit": answer.exit_code,
@@ -343,6 +347,7 @@ def _describe(folder: Path) -> dict[str, Any]:
         return parts
     results = json.loads((folder / "results.json").read_text("utf-8"))
     weights = load_file(folder / "model.safetensors")
+    card = (folder / "README.md").read_text("utf-8").splitlines()
     with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {
@@ -353,7 +358,7 @@ def _describe(folder: Path) -> dict[str, Any]:
         "weights": {name: tensor.double().sum().item() for name, tensor in weights.items()},
         "keys": sorted(weights),
         "results": [results["dataset"]["split"], results["test"]["num_examples"]],
-        "card": (folder / "README.md").read_text("utf-8").partition("## ")[0],
+        "card": [re.sub("[0-9]+", "", line) for line in card if "train.py" not in line],
     }
 
 
