@@ -64,7 +64,8 @@ def read_encoded_clips(table: Dataset, column: str) -> EncodedClips:
     for row in embedded[places]:
         sample.append(_read_beginning(rows[int(row)].column(column)[0]))
         pages.note(SAMPLED_BYTES)  # the system may map a megabyte around each
-    release_pages(table.data.column(column))
+    if sample:
+        release_pages(table.data.column(column))
     names = [name for name in table.column_names if name != column]
     copied = copy_columns(table, names) if names else pa.table({})
     return EncodedClips(
