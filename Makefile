@@ -12,7 +12,7 @@ test:
 	python -m pytest -q -n logical
 
 docs: # README's table of settings
-	python -m audio_cls.cli.table README.md
+	python -m audio_cls.cli.options.settings_table README.md
 
 smoke:
 	accelerate launch --config_file examples/accelerate/one.yaml scripts/train.py --preset demo --overwrite

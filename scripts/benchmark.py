@@ -90,31 +90,32 @@ def main(  # noqa: PLR0913 (an argument an option)
         raise click.UsageError(f"--profile is of a case's training step, and {name} is no case.")
     import torch
 
-    from audio_cls.benchmark import compare, growth, measure, recipes, table
+    from audio_cls.benchmark import machine as measure
+    from audio_cls.benchmark import preset_cost, runner, scaling, tables
 
     machine, gpu = measure.describe_machine(), torch.cuda.is_available()
     results: dict[str, Any] = {}
     say = functools.partial(click.echo, err=as_json)  # beside the JSON, as each case is done
-    say(table.format_machine(machine))
+    say(tables.format_machine(machine))
     if name == "growth":
-        results[name] = growth.measure_growth(clips, gpu=gpu)
-        say(growth.format_growth(results[name]))
+        results[name] = scaling.measure_growth(clips, gpu=gpu)
+        say(scaling.format_growth(results[name]))
     if name == "presets":
         results[name] = {}
-        say(recipes.format_heading(full=full))
+        say(preset_cost.format_heading(full=full))
         for preset in presets:
-            results[name][preset] = recipes.measure_preset(preset, full=full)
-            say(recipes.format_row(preset, results[name][preset]))
+            results[name][preset] = preset_cost.measure_preset(preset, full=full)
+            say(preset_cost.format_row(preset, results[name][preset]))
     names = [one for group, own in GROUPS.items() for one in own if name in (group, one, "all")]
     for one in names:
         case = CASES[one].enlarge() if full else CASES[one]
         if profile:
-            results[one] = compare.profile(case, gpu=gpu)
+            results[one] = runner.profile(case, gpu=gpu)
             say(f"### {one}\n\n{results[one]}")
         else:
-            found = compare.compare(case, repeats=repeats, gpu=gpu, names=contenders)
+            found = runner.compare(case, repeats=repeats, gpu=gpu, names=contenders)
             results[one] = found
-            say(table.format_result(one, found))
+            say(tables.format_result(one, found))
     if as_json:
         click.echo(json.dumps({"machine": machine, "cases": results}))
 

@@ -23,64 +23,91 @@ import dataclasses
 import functools
 from typing import Any
 
-from audio_cls.cli.judging import Question, evaluate_command
+from audio_cls.cli.evaluate import Question, evaluate_command
 from audio_cls.run_warnings import collect_warnings
 
 
 @evaluate_command
-def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:
+def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:  # noqa: PLR0915
     """Judge an audio classifier on a data set's clips, or compute its numbers again."""
     # Not at the top of the file, so that --help need not wait for torch.
-    from audio_cls import data, evaluation, model, publishing, training
     from audio_cls.config import ModelConfig, RunConfig
+    from audio_cls.data.clips.metadata import read_clip_facts
+    from audio_cls.data.labels.labels import read_labels
+    from audio_cls.data.single import prepare_split
+    from audio_cls.data.sources.source import load_source
+    from audio_cls.data.splits.build_index import pool_clips
+    from audio_cls.distributed.accelerator import ready_cpu, start_accelerator
+    from audio_cls.distributed.hardware import describe_hardware
+    from audio_cls.evaluation.evaluate_model import (
+        answer_from_files,
+        describe_judged,
+        open_output,
+        write_answer,
+    )
+    from audio_cls.evaluation.label_mapping import load_label_map, match_labels
+    from audio_cls.evaluation.metrics.baseline import read_majority
+    from audio_cls.evaluation.metrics.calibration import Decision, calibrate, report_calibration
+    from audio_cls.evaluation.model_run import (
+        adopt_settings,
+        choose_rows,
+        follow_task,
+        keep_lists,
+        read_own_run,
+    )
+    from audio_cls.evaluation.reports.report import report_scores
+    from audio_cls.evaluation.scorer import make_scorer
+    from audio_cls.models.inference_settings import find_file, read_audio_settings, read_temperature
+    from audio_cls.models.load import load_trained
+    from audio_cls.publishing.card.update import update_card
+    from audio_cls.runs.provenance import describe_command, describe_versions
+    from audio_cls.training.setup import Clock, count_parameters, describe_model
 
     if ask.model is None:
         how = RunConfig.from_flat({**preset, **typed}).eval
         sources = (ask.predictions, ask.aggregate, ask.output_dir)
-        return evaluation.answer_from_files(*sources, how, ask.compare)
+        return answer_from_files(*sources, how, ask.compare)
 
     # --- 1. the model, and what its own run left beside it ---
-    clock, warnings = training.Clock(), collect_warnings()
-    run = evaluation.read_own_run(functools.partial(model.find_file, ask.model, ask.model_revision))
-    cfg, is_own = evaluation.adopt_settings(typed, run, preset)
-    accelerator = training.start_accelerator(cfg.train)
+    clock, warnings = Clock(), collect_warnings()
+    run = read_own_run(functools.partial(find_file, ask.model, ask.model_revision))
+    cfg, is_own = adopt_settings(typed, run, preset)
+    accelerator = start_accelerator(cfg.train)
     if accelerator.is_main_process:
-        evaluation.open_output(ask.output_dir)
-    backbone = model.load_trained(
-        ask.model, ask.model_revision, trust_remote_code=ask.trust_remote_code
-    )
+        open_output(ask.output_dir)
+    backbone = load_trained(ask.model, ask.model_revision, trust_remote_code=ask.trust_remote_code)
     own_model = ModelConfig(model=ask.model, model_revision=backbone.revision)
-    told = dataclasses.replace(cfg, model=own_model, audio=model.read_audio_settings(backbone))
-    cfg = evaluation.follow_task(told, backbone.problem_type)
-    temperature = model.read_temperature(backbone) if ask.calibrate else None
+    told = dataclasses.replace(cfg, model=own_model, audio=read_audio_settings(backbone))
+    cfg = follow_task(told, backbone.problem_type)
+    temperature = read_temperature(backbone) if ask.calibrate else None
 
     # --- 2. the clips, under the model's labels ---
     with accelerator.main_process_first():
-        source = data.load_source(cfg.data)
-        given = data.read_labels(source.splits, cfg.data)
-        mapping = evaluation.load_label_map(ask.label_map)
-        match = evaluation.match_labels(given, backbone.labels, mapping)
-        pool = data.pool_clips(source, match.labels, cfg.data)
-        rows, origin = evaluation.choose_rows(
-            pool, ask.split, evaluation.keep_lists(run, source, pool), cfg, is_own=is_own
+        source = load_source(cfg.data)
+        given = read_labels(source.splits, cfg.data)
+        mapping = load_label_map(ask.label_map)
+        match = match_labels(given, backbone.labels, mapping)
+        pool = pool_clips(source, match.labels, cfg.data)
+        rows, origin = choose_rows(
+            pool, ask.split, keep_lists(run, source, pool), cfg, is_own=is_own
         )
-        clips, bad = data.prepare_split(
+        clips, bad = prepare_split(
             source, pool, rows, backbone.encoder.traits.sampling_rate, cfg.data
         )
 
     # --- 3. they are heard ---
-    training.ready_cpu(accelerator, training.count_parameters(backbone))
-    scorer = evaluation.make_scorer(backbone, cfg, accelerator)
+    ready_cpu(accelerator, count_parameters(backbone))
+    scorer = make_scorer(backbone, cfg, accelerator)
     prepare_seconds = clock.lap()
     scores = scorer.score(accelerator.prepare_model(backbone.model, evaluation_mode=True), clips)
     seconds = clock.lap()
 
     # --- 4. the numbers are told ---
     if accelerator.is_main_process:
-        facts = data.read_clip_facts(source, pool, clips)
-        judged = evaluation.calibrate(scores, temperature) if temperature else scores
+        facts = read_clip_facts(source, pool, clips)
+        judged = calibrate(scores, temperature) if temperature else scores
         results = {
-            "dataset": evaluation.describe_judged(
+            "dataset": describe_judged(
                 source,
                 given,
                 clips,
@@ -88,32 +115,32 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:
                 origin,
                 is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
             ),
-            "model": training.describe_model(cfg, backbone),
+            "model": describe_model(cfg, backbone),
             "labels": list(backbone.labels),
             "unmatched_labels": match.unmatched,
             "labels_as_unknown": match.as_unknown,
             "metric": cfg.eval.metric_key,
-            "test": evaluation.report_scores(
+            "test": report_scores(
                 judged,
                 backbone.labels,
                 cfg.eval,
                 facts,
-                evaluation.read_majority(run.test, backbone.labels),
+                read_majority(run.test, backbone.labels),
             ),
             "timing": {"prepare_seconds": prepare_seconds, "evaluate_seconds": seconds},
             "bad_audio": {"skipped": len(bad)},
-            "hardware": training.describe_hardware(accelerator),
-            "command": training.describe_command(),
-            "versions": training.describe_versions(),
+            "hardware": describe_hardware(accelerator),
+            "command": describe_command(),
+            "versions": describe_versions(),
             "warnings": warnings,
         }
         if temperature:
-            results["calibration"] = evaluation.report_calibration(
-                scores, evaluation.Decision(temperature), is_applied=True
+            results["calibration"] = report_calibration(
+                scores, Decision(temperature), is_applied=True
             )
-        evaluation.write_answer(ask.output_dir, results, judged, facts, ask.compare)
+        write_answer(ask.output_dir, results, judged, facts, ask.compare)
         if ask.update_card:
-            publishing.update_card(ask.model, ask.output_dir)
+            update_card(ask.model, ask.output_dir)
     accelerator.end_training()
 
 

@@ -24,6 +24,6 @@ elif __name__ == "__main__":
     # Python looks in this folder first, where this file would hide the library of its name.
     if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
         sys.path.pop(0)
-    from audio_cls.cli.inspection import main
+    from audio_cls.cli.inspect import main
 
     main()

@@ -17,8 +17,8 @@ from pathlib import Path
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path.pop(0)
 
-from audio_cls.cli.messages import announce
-from audio_cls.cli.options import announce_settings, settings_command
+from audio_cls.cli.console import announce
+from audio_cls.cli.options.config_options import announce_settings, settings_command
 from audio_cls.config import RunConfig
 from audio_cls.run_warnings import collect_warnings
 
@@ -27,62 +27,113 @@ from audio_cls.run_warnings import collect_warnings
 def main(cfg: RunConfig) -> None:
     """Train an audio classifier on any data set, judge it on clips it never heard, describe it."""
     # Not at the top of the file, so that --help need not wait for torch.
-    from audio_cls import evaluation, training
+    from audio_cls.distributed.accelerator import is_main_process, leave_processes
+    from audio_cls.evaluation.compare_cases import report_runs
+    from audio_cls.runs.dry_run import estimate_run, rehearse
+    from audio_cls.runs.multi_run import describe_cases, list_unfinished, plan_runs
+    from audio_cls.training.setup import choose_run_path, explain_run_disk
+    from audio_cls.training.stopping import end_with_launcher
 
-    runs = training.plan_runs(cfg)  # one, unless --seeds, --folds or --sweep ask for more
-    with training.end_with_launcher():
+    runs = plan_runs(cfg)  # one, unless --seeds, --folds or --sweep ask for more
+    with end_with_launcher():
         if cfg.train.dry_run:
-            with training.rehearse(runs[0]) as rehearsal:
-                announce(training.estimate_run(runs, train_classifier(rehearsal)))
-            return training.leave_processes()
-        for run in training.list_unfinished(runs):
-            with training.explain_run_disk(run):
+            with rehearse(runs[0]) as rehearsal:
+                announce(estimate_run(runs, train_classifier(rehearsal)))
+            return leave_processes()
+        for run in list_unfinished(runs):
+            with explain_run_disk(run):
                 train_classifier(run)
-        if len(runs) > 1 and training.is_main_process():
-            folders = [training.choose_run_path(run) for run in runs]
-            cases = training.describe_cases(cfg, runs)
-            evaluation.report_runs(folders, cases, cfg.eval, folders[0].parent)
-        training.leave_processes()
+        if len(runs) > 1 and is_main_process():
+            folders = [choose_run_path(run) for run in runs]
+            cases = describe_cases(cfg, runs)
+            report_runs(folders, cases, cfg.eval, folders[0].parent)
+        leave_processes()
 
 
-def train_classifier(cfg: RunConfig) -> Path:
+def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
     """Do one run from its data set to its model card; return its folder."""
-    from audio_cls import data, evaluation, model, publishing, training
+    from audio_cls.data.clips.metadata import read_clip_facts
+    from audio_cls.data.describe import describe_data
+    from audio_cls.data.labels.labels import read_labels
+    from audio_cls.data.prepare import prepare_clips
+    from audio_cls.data.source_checks import warn_of_source
+    from audio_cls.data.sources.source import load_source
+    from audio_cls.data.splits.build_index import pool_clips
+    from audio_cls.data.splits.splits import make_splits
+    from audio_cls.distributed.accelerator import start_accelerator
+    from audio_cls.distributed.hardware import describe_hardware
+    from audio_cls.evaluation.metrics.baseline import find_majority
+    from audio_cls.evaluation.metrics.calibration import judge_test, report_calibration
+    from audio_cls.evaluation.reports.figures import draw_figures
+    from audio_cls.evaluation.reports.report import (
+        make_judge,
+        report_best,
+        report_scores,
+        write_report,
+    )
+    from audio_cls.evaluation.scorer import make_scorer
+    from audio_cls.models.feature_cache.precompute import hear_ahead
+    from audio_cls.models.feature_extractor import read_hearing
+    from audio_cls.models.inference_settings import save_decision
+    from audio_cls.models.load import load_backbone
+    from audio_cls.publishing.card.audio_samples import save_samples
+    from audio_cls.publishing.card.card import write_card
+    from audio_cls.publishing.eval_results import write_eval_results
+    from audio_cls.publishing.hub.background import follow_training
+    from audio_cls.publishing.hub.preflight import check_publication
+    from audio_cls.publishing.hub.publish import publish_run
+    from audio_cls.publishing.hub.push import add_languages, add_license
+    from audio_cls.runs.provenance import (
+        describe_command,
+        describe_date,
+        describe_timing,
+        describe_versions,
+    )
+    from audio_cls.training.auto_batch_size import fit_batch
+    from audio_cls.training.loop import train
+    from audio_cls.training.setup import (
+        Clock,
+        close_run,
+        describe_model,
+        open_run,
+        pin_revisions,
+        save_settings,
+        set_up_training,
+        settle_task,
+    )
 
-    clock, warnings = training.Clock(), collect_warnings()
-    accelerator = training.start_accelerator(cfg.train)
+    clock, warnings = Clock(), collect_warnings()
+    accelerator = start_accelerator(cfg.train)
     announce_settings(cfg, is_shown=accelerator.is_main_process)
-    folder, cfg = training.open_run(cfg, accelerator)
-    repo_id = publishing.check_publication(cfg, folder.path.name)
+    folder, cfg = open_run(cfg, accelerator)
+    repo_id = check_publication(cfg, folder.path.name)
 
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
-        source = data.load_source(cfg.data)
-        labels = data.read_labels(source.splits, cfg.data)
-        cfg = training.settle_task(cfg, source, labels)
-        data.warn_of_source(source, labels, cfg)
-        pool = data.pool_clips(source, labels, cfg.data)
-        splits = data.make_splits(pool, cfg.data)
-        cfg, rate = model.read_hearing(cfg)
-        clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
+        source = load_source(cfg.data)
+        labels = read_labels(source.splits, cfg.data)
+        cfg = settle_task(cfg, source, labels)
+        warn_of_source(source, labels, cfg)
+        pool = pool_clips(source, labels, cfg.data)
+        splits = make_splits(pool, cfg.data)
+        cfg, rate = read_hearing(cfg)
+        clips = prepare_clips(source, pool, splits, rate, cfg.data)
 
         # --- 2. a checkpoint id becomes a classifier ---
-        backbone = model.load_backbone(
+        backbone = load_backbone(
             cfg.model, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
         )
-    cfg = training.fit_batch(cfg, accelerator, backbone, clips.train)
-    training.save_settings(
-        folder, training.pin_revisions(cfg, source, backbone), accelerator, clips
-    )
+    cfg = fit_batch(cfg, accelerator, backbone, clips.train)
+    save_settings(folder, pin_revisions(cfg, source, backbone), accelerator, clips)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
-    heard = training.hear_ahead(cfg, accelerator, backbone, clips)
-    scorer = evaluation.make_scorer(heard.backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, heard.validation, cfg.eval, clips.train.labels)
-    run = training.set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
+    heard = hear_ahead(cfg, accelerator, backbone, clips)
+    scorer = make_scorer(heard.backbone, cfg, accelerator)
+    judge = make_judge(scorer, heard.validation, cfg.eval, clips.train.labels)
+    run = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     run.progress.prepare_seconds = clock.lap()
-    with publishing.follow_training(run, repo_id):
-        training.train(run)
+    with follow_training(run, repo_id):
+        train(run)
     clock.lap()
 
     # --- 4. test clips judge the best one ---
@@ -91,43 +142,41 @@ def train_classifier(cfg: RunConfig) -> Path:
         evaluation_mode=True,
     )
     (decision, scores), judged_seconds = (
-        evaluation.judge_test(scorer, best, heard.validation, heard.test),
+        judge_test(scorer, best, heard.validation, heard.test),
         clock.lap(),
     )
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
         clips.save(folder.path)
-        model.save_decision(folder.path, decision.temperature, labels.names, decision.thresholds)
-        facts = data.read_clip_facts(source, pool, clips.test)
+        save_decision(folder.path, decision.temperature, labels.names, decision.thresholds)
+        facts = read_clip_facts(source, pool, clips.test)
         results = {
-            "dataset": publishing.add_languages(data.describe_data(source, labels, clips)),
-            "model": publishing.add_license(training.describe_model(cfg, backbone)),
+            "dataset": add_languages(describe_data(source, labels, clips)),
+            "model": add_license(describe_model(cfg, backbone)),
             "split_check": clips.check,
             "labels": list(labels.names),
             "metric": cfg.eval.metric_key,
-            "validation": evaluation.report_best(run.position, len(clips.validation)),
-            "test": evaluation.report_scores(
-                scores, labels.names, cfg.eval, facts, evaluation.find_majority(clips.train.labels)
+            "validation": report_best(run.position, len(clips.validation)),
+            "test": report_scores(
+                scores, labels.names, cfg.eval, facts, find_majority(clips.train.labels)
             ),
-            "calibration": evaluation.report_calibration(scores, decision, is_applied=False),
-            "timing": training.describe_timing(run, judged_seconds),
+            "calibration": report_calibration(scores, decision, is_applied=False),
+            "timing": describe_timing(run, judged_seconds),
             "bad_audio": {"skipped": len(clips.read_bad(folder.path))},
-            "samples": publishing.save_samples(
-                folder.path, clips.test, labels.names, source.license
-            ),
-            "hardware": training.describe_hardware(accelerator),
-            "command": training.describe_command(),
-            "versions": training.describe_versions(),
-            "date": training.describe_date(),
+            "samples": save_samples(folder.path, clips.test, labels.names, source.license),
+            "hardware": describe_hardware(accelerator),
+            "command": describe_command(),
+            "versions": describe_versions(),
+            "date": describe_date(),
             "warnings": warnings,
         }
-        evaluation.write_report(folder.path, results, scores, facts)
-        evaluation.draw_figures(folder.path)
-        publishing.write_eval_results(folder.path)
-        publishing.write_card(folder.path, repo_id)  # the last: with it, the run is finished
-        publishing.publish_run(folder.path, cfg, repo_id)
-    training.close_run(run)
+        write_report(folder.path, results, scores, facts)
+        draw_figures(folder.path)
+        write_eval_results(folder.path)
+        write_card(folder.path, repo_id)  # the last: with it, the run is finished
+        publish_run(folder.path, cfg, repo_id)
+    close_run(run)
     return folder.path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from accelerate.commands.launch import launch_command_parser
 
-from audio_cls.cli.table import rewrite
+from audio_cls.cli.options.settings_table import rewrite
 from audio_cls.config import flag_name, iterate_settings
 from audio_cls.presets import list_presets
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from audio_cls.cli.options import settings_command
+from audio_cls.cli.options.config_options import settings_command
 from audio_cls.config import RunConfig, drop_unused, flag_name
 from audio_cls.config.requirements import REQUIREMENTS
 from audio_cls.errors import SettingError

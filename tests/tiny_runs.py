@@ -8,11 +8,20 @@ from typing import Any
 from accelerate import Accelerator
 from tiny_models import write_tiny_checkpoint
 
-from audio_cls import data, evaluation, model, training
 from audio_cls.config import RunConfig
-from audio_cls.data.prepare import PreparedClips
-from audio_cls.model.backbone import Backbone
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.prepare import PreparedClips, prepare_clips
+from audio_cls.data.sources.source import load_source
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.splits import make_splits
+from audio_cls.distributed.accelerator import start_accelerator
+from audio_cls.evaluation.reports.report import make_judge
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.models.feature_extractor import read_hearing
+from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.training.auto_batch_size import fit_batch
 from audio_cls.training.loop import Training
+from audio_cls.training.setup import open_run, save_settings, set_up_training
 
 QUIET = {  # no dropout of any kind: what is left is the same in every program
     "hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
@@ -42,23 +51,23 @@ def make_config(dataset: Path, checkpoint: Path, run: Path, **changes: Any) -> R
 
 def prepare(cfg: RunConfig) -> tuple[PreparedClips, Backbone]:
     """Decode the clips and load the model, as scripts/train.py does."""
-    source = data.load_source(cfg.data)
-    labels = data.read_labels(source.splits, cfg.data)
-    pool = data.pool_clips(source, labels, cfg.data)
-    splits = data.make_splits(pool, cfg.data)
-    cfg, rate = model.read_hearing(cfg)
-    clips = data.prepare_clips(source, pool, splits, rate, cfg.data)
+    source = load_source(cfg.data)
+    labels = read_labels(source.splits, cfg.data)
+    pool = pool_clips(source, labels, cfg.data)
+    splits = make_splits(pool, cfg.data)
+    cfg, rate = read_hearing(cfg)
+    clips = prepare_clips(source, pool, splits, rate, cfg.data)
     several = labels.is_multilabel
-    return clips, model.load_backbone(cfg.model, cfg.audio, labels.names, is_multilabel=several)
+    return clips, load_backbone(cfg.model, cfg.audio, labels.names, is_multilabel=several)
 
 
 def set_up(cfg: RunConfig) -> Training:
     """Put a run together up to the first step."""
-    accelerator: Accelerator = training.start_accelerator(cfg.train)
-    folder, cfg = training.open_run(cfg, accelerator)
+    accelerator: Accelerator = start_accelerator(cfg.train)
+    folder, cfg = open_run(cfg, accelerator)
     clips, backbone = prepare(cfg)
-    cfg = training.fit_batch(cfg, accelerator, backbone, clips.train)
-    training.save_settings(folder, cfg, accelerator, clips)
-    scorer = evaluation.make_scorer(backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, clips.validation, cfg.eval)
-    return training.set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
+    cfg = fit_batch(cfg, accelerator, backbone, clips.train)
+    save_settings(folder, cfg, accelerator, clips)
+    scorer = make_scorer(backbone, cfg, accelerator)
+    judge = make_judge(scorer, clips.validation, cfg.eval)
+    return set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.messages import one_line_errors
-from audio_cls.cli.options import OneLineCommand
+from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.options.config_options import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)
@@ -35,11 +35,12 @@ def main(
     read is kept by commit, so that a second look, or one that was cut, asks for news only.
     """
     with one_line_errors():
-        from audio_cls import publishing
+        from audio_cls.publishing.leaderboard.output import format_standing, save_page
+        from audio_cls.publishing.leaderboard.ranking import find_standing
 
-        standing = publishing.find_standing(dataset, metric, split=split, mine=mine)
+        standing = find_standing(dataset, metric, split=split, mine=mine)
         if page is not None:
-            publishing.save_page(standing, page)
+            save_page(standing, page)
             click.echo(f"{page} has {len(standing.rows)} models.", err=True)
         if form or page is None:
-            click.echo(publishing.format_standing(standing, form or "text"), nl=False)
+            click.echo(format_standing(standing, form or "text"), nl=False)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.messages import one_line_errors
-from audio_cls.cli.options import OneLineCommand
+from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.options.config_options import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)
@@ -49,7 +49,7 @@ def main(
     """
     with one_line_errors():
         # Not at the top of the file, so that --help need not wait for torch.
-        from audio_cls.serving import Classifier
+        from audio_cls.inference.classifier import Classifier
 
         classifier = Classifier.from_pretrained(
             model, revision, calibrate=calibrate, trust_remote_code=trust_remote_code
@@ -63,8 +63,8 @@ def main(
 
 def find_files(paths: Iterable[str]) -> Iterator[str]:
     """Yield the files as they are, and the audio files below the folders, sorted."""
-    from audio_cls.data.clip_paths import list_files
-    from audio_cls.data.found import AUDIO_SUFFIXES
+    from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
+    from audio_cls.data.sources.tables.clip_paths import list_files
 
     for path in paths:
         if Path(path).is_dir():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.messages import one_line_errors
-from audio_cls.cli.options import OneLineCommand
+from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.options.config_options import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)
@@ -30,9 +30,9 @@ def main(*, run: Path, **typed: str | bool | None) -> None:
     when it refused; the run is whole either way.
     """
     with one_line_errors():
-        from audio_cls import publishing
+        from audio_cls.publishing.hub.push import publish_later
 
-        address = publishing.publish_later(run, typed)
+        address = publish_later(run, typed)
         if address is not None:
             click.echo(address)
     sys.exit(0 if address is not None else 1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from audio_cls.data.clips import Clips
-from audio_cls.data.labels import Labels
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.labels.labels import Labels
 from audio_cls.data.prepare import PreparedClips
-from audio_cls.data.source import Source
+from audio_cls.data.sources.source import Source
 
 MAX_NAMED = 20  # pairs of near duplicates named in results.json
 

@@ -15,13 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.cuts import Rows, cap_rows
-from audio_cls.data.fillers import cap_training
-from audio_cls.data.leaks import Duplicate, announce_duplicates, drop_duplicates, find_duplicates
-from audio_cls.data.pool import Pool, restrict_pool
-from audio_cls.data.split_check import check_splits
-from audio_cls.data.split_remarks import remark_classes
-from audio_cls.data.splits import Splits, announce_splits, make_splits
+from audio_cls.data.duplicates.exact import (
+    Duplicate,
+    announce_duplicates,
+    drop_duplicates,
+    find_duplicates,
+)
+from audio_cls.data.keyword_spotting.sampling import cap_training
+from audio_cls.data.splits.clip_index import Pool, restrict_pool
+from audio_cls.data.splits.split_check import check_splits
+from audio_cls.data.splits.split_warnings import remark_classes
+from audio_cls.data.splits.splits import Splits, announce_splits, make_splits
+from audio_cls.data.splits.train_test_split import Rows, cap_rows
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 

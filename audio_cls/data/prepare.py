@@ -15,22 +15,27 @@ from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.batches import Clips
-from audio_cls.data.cuts import Rows
-from audio_cls.data.decode_cache import decode_clips, read_notes
-from audio_cls.data.faults import SILENT_PEAK, check_faults, find_faults
+from audio_cls.data.clips.decode_cache import decode_clips, read_notes
+from audio_cls.data.clips.quality import SILENT_PEAK, check_faults, find_faults
+from audio_cls.data.dataset_fingerprint import make_fingerprint
+from audio_cls.data.duplicates.exact import Duplicate, number_sounds, save_duplicates
+from audio_cls.data.duplicates.near import (
+    NearPair,
+    announce_near_pairs,
+    find_near_pairs,
+    save_near_pairs,
+)
 from audio_cls.data.final_splits import DecodedPool, cap_splits, settle_splits
-from audio_cls.data.fingerprint import make_fingerprint
-from audio_cls.data.leaks import Duplicate, number_sounds, save_duplicates
-from audio_cls.data.memory import release_pages
-from audio_cls.data.near import NearPair, announce_near_pairs, find_near_pairs, save_near_pairs
-from audio_cls.data.pool import Pool
-from audio_cls.data.source import Source
-from audio_cls.data.splits import Splits
-from audio_cls.data.spool import FOLDER, read_faults
-from audio_cls.data.stream import StreamClips
+from audio_cls.data.loading.sampler import Clips
+from audio_cls.data.sources.source import Source
+from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.splits import Splits
+from audio_cls.data.splits.train_test_split import Rows
+from audio_cls.data.streaming.bad_clips import FOLDER, read_faults
+from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.storage.files import open_replaced
 from audio_cls.storage.keys import make_key
+from audio_cls.storage.process_memory import release_pages
 
 
 @dataclass(frozen=True)

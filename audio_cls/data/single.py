@@ -6,12 +6,12 @@ import numpy as np
 from datasets import concatenate_datasets
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.clips import Clips
-from audio_cls.data.cuts import Rows, cap_rows
-from audio_cls.data.decode_cache import decode_clips, read_notes
-from audio_cls.data.faults import check_faults, find_faults
-from audio_cls.data.source import Source
-from audio_cls.data.splits import Pool
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.clips.decode_cache import decode_clips, read_notes
+from audio_cls.data.clips.quality import check_faults, find_faults
+from audio_cls.data.sources.source import Source
+from audio_cls.data.splits.splits import Pool
+from audio_cls.data.splits.train_test_split import Rows, cap_rows
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.keys import make_key
 

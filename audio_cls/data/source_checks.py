@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from audio_cls.config import RunConfig
-from audio_cls.data.labels import Labels
-from audio_cls.data.leaks import warn_if_heard
-from audio_cls.data.source import Source
+from audio_cls.data.duplicates.exact import warn_if_heard
+from audio_cls.data.labels.labels import Labels
+from audio_cls.data.sources.source import Source
 from audio_cls.data.unused_columns import warn_of_unused_columns
 
 

@@ -19,12 +19,12 @@ import yaml
 from numpy.typing import NDArray
 
 from audio_cls.config import RunConfig, drop_unused
-from audio_cls.data.cuts import Rows
-from audio_cls.data.fingerprint import has_clips
-from audio_cls.data.found import SPLIT_NAMES
-from audio_cls.data.labels import UNUSABLE
-from audio_cls.data.source import Source
-from audio_cls.data.splits import ROLES, Pool
+from audio_cls.data.dataset_fingerprint import has_clips
+from audio_cls.data.labels.labels import UNUSABLE
+from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
+from audio_cls.data.sources.source import Source
+from audio_cls.data.splits.splits import ROLES, Pool
+from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
 from audio_cls.run_warnings import warn
 

@@ -1,5 +1,5 @@
-"""Room 6: others use the classifier."""
+"""Former place of `Classifier`, which published model cards import; use audio_cls.inference."""
 
-from audio_cls.serving.classifier import Classifier, Prediction
+from audio_cls.inference.classifier import Classifier, Prediction
 
 __all__ = ["Classifier", "Prediction"]

@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Any
 
 from audio_cls.config import TrainConfig
+from audio_cls.distributed.accelerator import Accelerator, gather_rows
 from audio_cls.errors import SettingError, list_names, suggest_name
-from audio_cls.training.accelerator import Accelerator, gather_rows
 
 SECONDS_BETWEEN = 15.0  # two readings of the meters
 PARTS = ("cpu_energy", "gpu_energy", "ram_energy")  # of CodeCarbon's record, kWh

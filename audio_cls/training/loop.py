@@ -11,17 +11,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from audio_cls.config import RunConfig, TrainConfig
-from audio_cls.data.batches import Batch, TrainingOrder
-from audio_cls.data.memory import keep_freed_memory
+from audio_cls.data.loading.sampler import Batch, TrainingOrder
+from audio_cls.distributed.accelerator import Accelerator, is_sharded
 from audio_cls.errors import Paused
-from audio_cls.training.accelerator import Accelerator, is_sharded
-from audio_cls.training.average import Average
-from audio_cls.training.brakes import FINISH, GO, PAUSE, Brakes
-from audio_cls.training.checkpoint import Best, Position, RunFolder
-from audio_cls.training.costs import ClipLosses
+from audio_cls.runs.folder import Best, Position, RunFolder
+from audio_cls.storage.process_memory import keep_freed_memory
 from audio_cls.training.energy import EnergyMeter
-from audio_cls.training.guard import LOOK_EVERY, Guard, clip_gradient, explain_memory
-from audio_cls.training.optim import (
+from audio_cls.training.nan_guard import LOOK_EVERY, Guard, clip_gradient, explain_memory
+from audio_cls.training.optim.class_weights import ClipLosses
+from audio_cls.training.optim.ema import Average
+from audio_cls.training.optim.optimizer import (
     can_leave_out,
     learning_rate_factor,
     read_learning_rate,
@@ -29,6 +28,7 @@ from audio_cls.training.optim import (
     step_unless,
 )
 from audio_cls.training.progress import Progress
+from audio_cls.training.stopping import FINISH, GO, PAUSE, Brakes
 
 Judge = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
 

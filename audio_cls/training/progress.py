@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from audio_cls.distributed.accelerator import Accelerator
+from audio_cls.distributed.hardware import read_peak_memory
 from audio_cls.progress import describe_seconds
+from audio_cls.runs.folder import Best, Position
 from audio_cls.storage.files import open_replaced
-from audio_cls.training.accelerator import Accelerator
-from audio_cls.training.checkpoint import Best, Position
-from audio_cls.training.hardware import read_peak_memory
 from audio_cls.training.times import Times
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device

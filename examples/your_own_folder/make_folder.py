@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from audio_cls.config import DataConfig
-from audio_cls.data import load_source
+from audio_cls.data.sources.source import load_source
 
 
 def main(folder: Path) -> None:

@@ -11,14 +11,23 @@ import pytest
 import torch
 from transformers import AutoModelForAudioClassification
 
-from audio_cls.benchmark import cases, compare, growth, parts, recipes, shapes, sounds, table
-from audio_cls.model.layout import lay_out_rows
+from audio_cls.benchmark import (
+    cases,
+    preset_cost,
+    profile_step,
+    random_checkpoints,
+    runner,
+    scaling,
+    synthetic_clips,
+)
+from audio_cls.benchmark import tables as table
+from audio_cls.models.kernels.install import lay_out_rows
 from audio_cls.presets import list_presets
 
 
 def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        sounds.write_clips(tmp_path / name, "train", 9, (0.1, 0.2))
+        synthetic_clips.write_clips(tmp_path / name, "train", 9, (0.1, 0.2))
     first, second = (pq.read_table(tmp_path / name / "train.parquet") for name in ("a", "b"))
     assert first.equals(second)
     assert first["label"].to_pylist() == [0, 1, 2, 3, 0, 1, 2, 3, 0]
@@ -27,26 +36,28 @@ def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None
 
 
 def test_clips_in_several_files_are_those_of_one(tmp_path: Path) -> None:
-    seconds = (0.01, sounds.SECONDS_AT_ONCE / 2)  # two clips a block
-    sounds.write_clips(tmp_path / "one", "train", 7, seconds)
-    sounds.write_clips(tmp_path / "cut", "train", 7, seconds, clips_per_file=4)
-    parts = [f"train-0000{n}-of-00002.parquet" for n in range(2)]
-    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == parts
-    tables = [pq.read_table(tmp_path / "cut" / part) for part in parts]
+    seconds = (0.01, synthetic_clips.SECONDS_AT_ONCE / 2)  # two clips a block
+    synthetic_clips.write_clips(tmp_path / "one", "train", 7, seconds)
+    synthetic_clips.write_clips(tmp_path / "cut", "train", 7, seconds, clips_per_file=4)
+    profile_step = [f"train-0000{n}-of-00002.parquet" for n in range(2)]
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == profile_step
+    tables = [pq.read_table(tmp_path / "cut" / part) for part in profile_step]
     assert [len(table) for table in tables] == [4, 3]
     assert pa.concat_tables(tables).equals(pq.read_table(tmp_path / "one" / "train.parquet"))
 
 
 def test_many_clips_come_from_all_cores_in_order(tmp_path: Path) -> None:
-    count = 2 * sounds.FEW_BLOCKS + 3
-    sounds.write_clips(tmp_path, "train", count, (0.01, sounds.SECONDS_AT_ONCE / 2))
+    count = 2 * synthetic_clips.FEW_BLOCKS + 3
+    synthetic_clips.write_clips(
+        tmp_path, "train", count, (0.01, synthetic_clips.SECONDS_AT_ONCE / 2)
+    )
     cells = pq.read_table(tmp_path / "train.parquet")["audio"].to_pylist()
     assert [cell["path"] for cell in cells] == [f"train-{n:06d}.wav" for n in range(count)]
 
 
 @pytest.mark.parametrize(("kind", "peaks"), [("low", 1), ("chord", 3)])
 def test_a_class_can_be_heard(kind: str, peaks: int) -> None:
-    wave = sounds.make_wave(kind, 1.0, np.random.default_rng(0))
+    wave = synthetic_clips.make_wave(kind, 1.0, np.random.default_rng(0))
     spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
     loud = np.flatnonzero(spectrum > spectrum.max() / 2)
     assert len(np.split(loud, np.flatnonzero(np.diff(loud) > 20) + 1)) == peaks
@@ -75,7 +86,7 @@ def test_a_full_case_keeps_its_settings_and_grows() -> None:
 @pytest.mark.long
 def test_every_contender_trains_on_the_same_clips_and_is_told_in_a_table() -> None:
     case = cases.Case("tiny", (0.5, 0.5), 8, 4, 1, 4, "features")
-    result = compare.compare(case, repeats=1, gpu=False)
+    result = runner.compare(case, repeats=1, gpu=False)
     assert result["flops"]["frozen"] > 0
     for run in result["contenders"].values():
         assert run["total_seconds"] > 0
@@ -87,8 +98,8 @@ def test_every_contender_trains_on_the_same_clips_and_is_told_in_a_table() -> No
     assert result["part"]["kind"] == "linear layers"
     assert 0 < result["part"]["share_of_matrix_product"] < 1
     assert "linear layers: " in text
-    assert "aten::" in compare.profile(case, gpu=False)
-    alone = compare.compare(case, repeats=1, gpu=False, names=["audio_cls"])
+    assert "aten::" in runner.profile(case, gpu=False)
+    alone = runner.compare(case, repeats=1, gpu=False, names=["audio_cls"])
     assert "times as fast" not in table.format_result("tiny", alone)
 
 
@@ -105,33 +116,33 @@ def test_growth_is_told_for_every_number_of_clips() -> None:
         "stream_epoch_seconds": 3.0,
         "stream_peak_memory_mb": 400.0,
     }
-    text = growth.format_growth([row])
+    text = scaling.format_growth([row])
     assert "| 12 | 1.0 | 0.5 | 2.0 | 6 | 600 | 500 | 0.7 | 3.0 | 400 |" in text
 
 
 @pytest.mark.long
 def test_growth_is_measured_decoded_again_and_streamed() -> None:
-    (row,) = growth.measure_growth((128,), gpu=False)
+    (row,) = scaling.measure_growth((128,), gpu=False)
     assert row["clips"] == 128
     assert all(value > 0 for value in row.values())
-    cells = growth.format_growth([row]).splitlines()[-1].strip("| ").split(" | ")
+    cells = scaling.format_growth([row]).splitlines()[-1].strip("| ").split(" | ")
     assert cells[0] == "128"
-    assert len(cells) == len(row) == len(growth.COLUMNS)
+    assert len(cells) == len(row) == len(scaling.COLUMNS)
 
 
 def test_the_largest_part_is_that_with_the_most_arithmetic_that_learns(tmp_path: Path) -> None:
-    shapes.write_checkpoint("tiny", tmp_path)
+    random_checkpoints.write_checkpoint("tiny", tmp_path)
     model = AutoModelForAudioClassification.from_pretrained(tmp_path)
     lay_out_rows(model)
     inputs = {"input_values": torch.randn(2, 16_000)}
-    kind, part = parts.find_largest_part(model, inputs)
+    kind, part = profile_step.find_largest_part(model, inputs)
     assert kind == "convolutions over the wave"
     model.freeze_feature_encoder()
-    kind, part = parts.find_largest_part(model, inputs)
+    kind, part = profile_step.find_largest_part(model, inputs)
     assert kind == "linear layers"  # of so small a network: the projections, q, k, v and output
     of_a_frame = 16 * 32 + 4 * 32 * 32 + 32 * 256
     assert part.flops == 2 * (2 * 49 * of_a_frame + 2 * 256 * 2)  # the head sees a frame a clip
-    assert parts.measure_part(part) > 0
+    assert profile_step.measure_part(part) > 0
 
 
 def test_every_preset_that_needs_a_download_can_be_measured() -> None:
@@ -142,13 +153,13 @@ def test_every_preset_that_needs_a_download_can_be_measured() -> None:
 def test_a_preset_is_measured_by_steps_and_over_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = cases.RECIPES["keyword-spotting"].flags
     small = cases.Recipe("tiny", (0.3, 0.3), 64, 8, flags)
-    monkeypatch.setitem(recipes.RECIPES, "keyword-spotting", small)
+    monkeypatch.setitem(preset_cost.RECIPES, "keyword-spotting", small)
     for full in (False, True):
-        numbers = recipes.measure_preset("keyword-spotting", full=full)
+        numbers = preset_cost.measure_preset("keyword-spotting", full=full)
         assert numbers["clips_per_step"] == 32
         assert all(value > 0 for value in numbers.values())
-        row = recipes.format_row("keyword-spotting", numbers)
+        row = preset_cost.format_row("keyword-spotting", numbers)
         assert row.startswith("| keyword-spotting | tiny | 0.3 s | 32 | ")
-        heading = recipes.format_heading(full=full)
+        heading = preset_cost.format_heading(full=full)
         assert ("4 steps" in heading) != full
         assert heading.splitlines()[-2].count("|") == row.count("|")

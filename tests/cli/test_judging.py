@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from audio_cls.cli.judging import Question, evaluate_command
+from audio_cls.cli.evaluate import Question, evaluate_command
 
 asked: list[tuple[Question, dict[str, Any], dict[str, Any]]] = []
 

@@ -14,7 +14,7 @@ from datasets import Audio, ClassLabel, Dataset, Features
 from hub_server import HubServer
 
 from audio_cls.config import DataConfig
-from audio_cls.data.source import Source, load_source
+from audio_cls.data.sources.source import Source, load_source
 
 CONVERT = "refs/convert/parquet"
 CLIP_SECONDS = 0.05

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.audio: every format and rate is read, every bad clip is known."""
+"""Tests of audio_cls.audio.waveform."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import soundfile
 from datasets import Audio, Dataset
 from sounds import encode_by_pyav, encode_sound, make_table, make_tone, measure_hz
 
-from audio_cls.data import sound
-from audio_cls.data.audio import decode_wave, read_clip_ids
-from audio_cls.data.sound import read_sound
+from audio_cls.audio import decode
+from audio_cls.audio.decode import read_sound
+from audio_cls.audio.waveform import decode_wave, read_clip_ids
 from audio_cls.errors import AudioError
 
 FORMATS = {  # container and coding -> worst error against the original, as a share of its RMS
@@ -193,7 +193,7 @@ def test_a_longer_clip_than_allowed_is_refused_by_its_header(
 ) -> None:
     data = encode_sound(make_tone(440, 1.0), 16_000)
     assert len(decode_wave(data, None, 16_000, max_seconds=1.0)) == 16_000
-    monkeypatch.setattr(sound, "_read_samples", lambda _: pytest.fail("it was decoded"))
+    monkeypatch.setattr(decode, "_read_samples", lambda _: pytest.fail("it was decoded"))
     with pytest.raises(AudioError, match=r"too long: 1\.0 s"):
         decode_wave(data, None, 16_000, max_seconds=0.99)
 

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.augment, masking and variety, checked by physics."""
+"""Tests of audio_cls.audio.augmentation.waveform."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from datasets import Dataset, Features, List, Value
 from sounds import make_noise as make_white
 from sounds import make_tone, measure_hz, measure_rms
 
-from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
-from audio_cls.data.augment import (
+from audio_cls.audio.augmentation.augmenter import make_augmenter
+from audio_cls.audio.augmentation.spec_augment import find_layout
+from audio_cls.audio.augmentation.waveform import (
     add_noise,
     apply_gain,
     blank_spans,
@@ -27,15 +28,14 @@ from audio_cls.data.augment import (
     shift_sound,
     stop_bands,
 )
-from audio_cls.data.batches import (
+from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
+from audio_cls.data.loading.sampler import (
     Batch,
     Clips,
     StepShape,
     TrainingOrder,
     make_training_loader,
 )
-from audio_cls.data.masking import find_layout
-from audio_cls.data.variety import make_augmenter
 from audio_cls.errors import SettingError
 from audio_cls.run_warnings import collect_warnings
 

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.batches and clips: who hears which piece of which clip, when."""
+"""Tests of audio_cls.data.loading.sampler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from audio_cls.config import AudioConfig
-from audio_cls.data.batches import (
+from audio_cls.data.loading.sampler import (
     Batch,
     Clips,
     EvaluationWindows,

@@ -1,4 +1,4 @@
-"""The promises of the buckets in audio_cls.data.batches: like lengths together, every clip once."""
+"""Tests of audio_cls.data.loading.length_buckets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
-from audio_cls.data.batches import StepShape, TrainingOrder
-from audio_cls.data.buckets import Buckets
-from audio_cls.data.draws import Dealing
+from audio_cls.data.loading.length_buckets import Buckets
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder
+from audio_cls.data.loading.sampling import Dealing
 
 LENGTHS = np.random.default_rng(0).integers(8_000, 192_000, 1003)  # 0.5 to 12 s at 16 kHz
 

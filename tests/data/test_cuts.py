@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audio_cls.data.cuts import cap_rows, cut_rows
+from audio_cls.data.splits.train_test_split import cap_rows, cut_rows
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 9, 10, 50])

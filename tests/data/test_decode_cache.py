@@ -16,10 +16,12 @@ import soundfile
 from datasets import Audio, Dataset
 from sounds import encode_sound, make_table, make_tone
 
-from audio_cls.data import audio, decode_cache, decode_key, sound
-from audio_cls.data.audio import decode_wave
-from audio_cls.data.decode_cache import choose_batch_size, decode_clips
-from audio_cls.data.mapped import MappedRows
+from audio_cls.audio import decode as sound
+from audio_cls.audio import waveform
+from audio_cls.audio.waveform import decode_wave
+from audio_cls.data.clips import decode_cache, decode_key
+from audio_cls.data.clips.decode_cache import choose_batch_size, decode_clips
+from audio_cls.storage.arrow import MappedRows
 
 
 def test_a_table_is_decoded_row_for_row() -> None:
@@ -64,13 +66,13 @@ def test_two_processes_decode_the_same_rows_as_one(monkeypatch: pytest.MonkeyPat
 def count_decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by one with every clip that is decoded from now on."""
     calls: list[int] = []
-    decode = audio.decode_wave
+    decode = waveform.decode_wave
 
-    def counted(*given: Any, **named: Any) -> audio.Wave:  # noqa: ANN401
+    def counted(*given: Any, **named: Any) -> waveform.Wave:  # noqa: ANN401
         calls.append(1)
         return decode(*given, **named)
 
-    monkeypatch.setattr(audio, "decode_wave", counted)
+    monkeypatch.setattr(waveform, "decode_wave", counted)
     return calls
 
 
@@ -104,18 +106,18 @@ def test_a_run_killed_in_the_middle_leaves_no_half_cache(monkeypatch: pytest.Mon
     clips = [encode_sound(make_tone(200 + n, 0.02), 16_000) for n in range(6)]
     monkeypatch.setattr(decode_cache, "BATCH_CLIPS", 2)
     calls: list[int] = []
-    decode = audio.decode_wave
+    decode = waveform.decode_wave
 
-    def killed(*given: Any, **named: Any) -> audio.Wave:  # noqa: ANN401
+    def killed(*given: Any, **named: Any) -> waveform.Wave:  # noqa: ANN401
         calls.append(1)
         if len(calls) == 5:  # two batches are written by now
             raise KeyboardInterrupt
         return decode(*given, **named)
 
-    monkeypatch.setattr(audio, "decode_wave", killed)
+    monkeypatch.setattr(waveform, "decode_wave", killed)
     with pytest.raises(KeyboardInterrupt):
         decode_clips(make_table(clips), "audio", 8_000, "killed")
-    monkeypatch.setattr(audio, "decode_wave", decode)
+    monkeypatch.setattr(waveform, "decode_wave", decode)
     decoded = decode_clips(make_table(clips), "audio", 8_000, "killed")
     assert len(decoded) == 6
     assert all(count == 160 for count in decoded["num_samples"])

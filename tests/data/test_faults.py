@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.faults and memory: exactly the bad clips are set aside."""
+"""The promises of audio_cls.data.clips.quality and memory: exactly the bad clips are set aside."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from datasets import Dataset
 from sounds import encode_sound, make_noise, make_table, make_tone
 
 from audio_cls.config import DataConfig
-from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
-from audio_cls.data.clips import Clips
-from audio_cls.data.decode_cache import decode_clips, read_notes
-from audio_cls.data.faults import check_faults, find_faults
-from audio_cls.data.memory import release_pages
-from audio_cls.data.prepare import PreparedClips
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.clips.decode_cache import decode_clips, read_notes
+from audio_cls.data.clips.quality import check_faults, find_faults
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.prepare import PreparedClips, prepare_clips
+from audio_cls.data.sources.source import load_source
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
+from audio_cls.storage.process_memory import release_pages
 
 RATE = 16_000
 FAULTS = {"a": "unreadable: no sound", "b": "unreadable: nothing", "c": "silent"}
@@ -254,7 +257,7 @@ def read_resident_mb() -> int:
 FRESH_PAGES = """
 import resource
 import numpy as np
-from audio_cls.data.memory import keep_freed_memory
+from audio_cls.storage.process_memory import keep_freed_memory
 def count():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.fillers and dealing: shares as asked for, fixed or drawn anew."""
+"""Tests of audio_cls.data.keyword_spotting.sampling."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from audio_cls.config import DataConfig
-from audio_cls.data.batches import StepShape, TrainingOrder
-from audio_cls.data.dealing import deal_silence
-from audio_cls.data.fillers import (
+from audio_cls.data.keyword_spotting.sampling import (
     cap_training,
     plan_epochs,
     read_fillers,
     take_epoch,
     thin_fillers,
 )
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder
+from audio_cls.data.splits.keyword_splits import deal_silence
 
 NAMES = ("yes", "no", "_silence_", "_unknown_")
 LABELS = np.repeat([0, 1, 2, 3], [40, 60, 30, 500])

@@ -11,10 +11,10 @@ import torch
 from datasets import Features, Value
 
 from audio_cls.config import DataConfig
-from audio_cls.data.batches import Batch, Key, StepShape
-from audio_cls.data.flow import STREAMS, StreamOrder
-from audio_cls.data.shards import Shards
-from audio_cls.data.spool import Fault, Spool, StreamBatch, read_faults
+from audio_cls.data.loading.sampler import Batch, Key, StepShape
+from audio_cls.data.sources.parquet.shards import Shards
+from audio_cls.data.streaming.bad_clips import Fault, Spool, StreamBatch, read_faults
+from audio_cls.data.streaming.sampler import STREAMS, StreamOrder
 
 
 def make_shards(sizes: Sequence[int]) -> Shards:

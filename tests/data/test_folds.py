@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folds import deal_folds, fold_pool
-from audio_cls.data.labels import UNUSABLE
-from audio_cls.data.pool import restrict_pool
-from audio_cls.data.splits import Pool, Splits, make_splits
+from audio_cls.data.labels.labels import UNUSABLE
+from audio_cls.data.splits.clip_index import restrict_pool
+from audio_cls.data.splits.kfold import deal_folds, fold_pool
+from audio_cls.data.splits.splits import Pool, Splits, make_splits
 from audio_cls.errors import DatasetError
 
 LABELS = np.arange(120) % 4

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.hashing: Speech Commands' own split, whatever else is there."""
+"""Tests of audio_cls.data.splits.hash_split."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import numpy as np
 from word_sounds import write_words
 
 from audio_cls.config import DataConfig
-from audio_cls.data import load_source, make_splits, pool_clips, read_labels
-from audio_cls.data.hashing import cut_by_hash, hash_name
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.sources.source import load_source
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.hash_split import cut_by_hash, hash_name
+from audio_cls.data.splits.splits import make_splits
 
 
 def official_set(filename: str, validation_percentage: float, testing_percentage: float) -> str:

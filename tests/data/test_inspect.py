@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.inspect, summary and page, and of scripts/inspect.py."""
+"""The promises of audio_cls.data.inspection.scan, summary and page, and of scripts/inspect.py."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from click.testing import CliRunner
 from datasets import ClassLabel
 from sounds import encode_sound, make_noise, make_table, make_tone
 
-from audio_cls.cli.inspection import main
-from audio_cls.cli.options import settings_command
+from audio_cls.cli.inspect import main
+from audio_cls.cli.options.config_options import settings_command
 from audio_cls.config import DataConfig, RunConfig
-from audio_cls.data.inspect import (
+from audio_cls.data.inspection.html_report import write_page
+from audio_cls.data.inspection.scan import (
     CLIPS_AT_ONCE,
     FIRST_CLIPS,
     Inspection,
@@ -31,10 +32,9 @@ from audio_cls.data.inspect import (
     open_inspection,
     order_clips,
 )
-from audio_cls.data.page import write_page
-from audio_cls.data.suggestions import LARGEST_BATCH, MEMORY_BUDGET_MB, suggest_settings
-from audio_cls.data.summary import describe_durations, summarize
-from audio_cls.data.text_report import format_summary
+from audio_cls.data.inspection.suggestions import LARGEST_BATCH, MEMORY_BUDGET_MB, suggest_settings
+from audio_cls.data.inspection.summary import describe_durations, summarize
+from audio_cls.data.inspection.text_report import format_summary
 from audio_cls.errors import DatasetError
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.keywords: what is no keyword is unknown, silence is real rows."""
+"""Tests of audio_cls.data.keyword_spotting.relabel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import pytest
 from datasets import ClassLabel
 from word_sounds import WORDS, make_noise_wav, make_word_tables, spotting, write_words
 
+from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
-from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
-from audio_cls.data.audio import decode_wave
-from audio_cls.data.clips import Clips
-from audio_cls.data.keywords import RECORDING, SILENCE, UNKNOWN, spot_keywords
-from audio_cls.data.silence import make_silence
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.keyword_spotting.relabel import RECORDING, SILENCE, UNKNOWN, spot_keywords
+from audio_cls.data.keyword_spotting.silence import make_silence
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.prepare import prepare_clips
+from audio_cls.data.sources.source import load_source
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 
 

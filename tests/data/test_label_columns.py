@@ -11,8 +11,8 @@ from datasets import Dataset
 from hub_datasets import load, make_rows, make_table, write_clips
 
 from audio_cls.config import DataConfig
-from audio_cls.data.label_columns import add_fields, add_label_column
-from audio_cls.data.labels import Labels, read_labels
+from audio_cls.data.labels.label_columns import add_fields, add_label_column
+from audio_cls.data.labels.labels import Labels, read_labels
 from audio_cls.errors import DatasetError, SettingError
 
 

@@ -11,9 +11,9 @@ from datasets import ClassLabel, Dataset, List, Value
 from hub_datasets import make_sounds, make_table
 
 from audio_cls.config import DataConfig, RunConfig
-from audio_cls.data.cells import make_cell_reader
-from audio_cls.data.find_column import find_label_column
-from audio_cls.data.labels import UNUSABLE, Labels, read_labels
+from audio_cls.data.labels.find_column import find_label_column
+from audio_cls.data.labels.labels import UNUSABLE, Labels, read_labels
+from audio_cls.data.labels.parse import make_cell_reader
 from audio_cls.errors import DatasetError, SettingError
 from audio_cls.run_warnings import collect_warnings
 

@@ -12,7 +12,7 @@ from hub_datasets import load, write_clips
 from hub_server import HubServer
 
 from audio_cls.config import ModelConfig
-from audio_cls.data.leaks import (
+from audio_cls.data.duplicates.exact import (
     Duplicate,
     announce_duplicates,
     drop_duplicates,
@@ -21,7 +21,7 @@ from audio_cls.data.leaks import (
     save_duplicates,
     warn_if_heard,
 )
-from audio_cls.data.source import Source
+from audio_cls.data.sources.source import Source
 
 IDS = np.array(["a", "b", "c", "d", "e"])
 LABELS = np.array([0, 0, 0, 1, 1])

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pytest
 from datasets import Dataset, concatenate_datasets
 
-from audio_cls.data import mapped
-from audio_cls.data.mapped import MappedRows, copy_columns
+from audio_cls.storage import arrow
+from audio_cls.storage.arrow import MappedRows, copy_columns
 
 BATCHES = 40
 READING = """
 import sys
 from datasets import Dataset
-from audio_cls.data.mapped import copy_columns
-from audio_cls.data.memory import release_pages
+from audio_cls.storage.arrow import copy_columns
+from audio_cls.storage.process_memory import release_pages
 
 def read_mapped():
     status = open("/proc/self/status").read()
@@ -121,6 +121,6 @@ def test_a_small_column_does_not_bring_the_file_into_memory(tmp_path: Path) -> N
 
 def test_pages_are_given_back_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[int] = []
-    monkeypatch.setattr(mapped.ColumnPages, "note", lambda _, size: noted.append(size))
+    monkeypatch.setattr(arrow.ColumnPages, "note", lambda _, size: noted.append(size))
     copy_columns(write_table(tmp_path / "t.arrow"), ["name"])
-    assert sum(noted) == BATCHES * mapped.BYTES_AROUND and len(noted) == 3
+    assert sum(noted) == BATCHES * arrow.BYTES_AROUND and len(noted) == 3

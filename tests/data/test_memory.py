@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.memory: what is kept is kept, and what is returned is returned."""
+"""Tests of audio_cls.storage.process_memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 import torch
-from audio_cls.data.memory import keep_freed_memory, return_freed_memory
+from audio_cls.storage.process_memory import keep_freed_memory, return_freed_memory
 
 def count_faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -10,8 +10,8 @@ import soundfile
 from sounds import Wave, encode_sound
 from tones import make_tone
 
-from audio_cls.data.mpeg import SAME, list_frames, read_header, tell_length
-from audio_cls.data.sound import read_sound
+from audio_cls.audio.decode import read_sound
+from audio_cls.audio.mp3 import SAME, list_frames, read_header, tell_length
 from audio_cls.errors import AudioError
 
 RATE = 16_000

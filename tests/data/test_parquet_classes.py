@@ -8,8 +8,8 @@ import pytest
 from hub_datasets import make_parquet, make_rows
 
 from audio_cls.config import DataConfig
-from audio_cls.data.folder import read_folder
-from audio_cls.data.streamed import list_folder
+from audio_cls.data.sources.local import read_folder
+from audio_cls.data.sources.streaming import list_folder
 from audio_cls.errors import DatasetError
 
 EXPECTED = r"'label'.*cat, dog in train\.parquet; dog, cat in test\.parquet"

@@ -13,9 +13,9 @@ import soxr
 from datasets import Dataset
 from sounds import Wave, encode_sound
 
-from audio_cls.data import near
-from audio_cls.data.clips import Clips
-from audio_cls.data.prints import (
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.duplicates import near
+from audio_cls.data.duplicates.similarity import (
     BANDS,
     NEIGHBOURS,
     Print,
@@ -206,5 +206,5 @@ def test_neighbours_are_those_of_a_plain_search_however_many_at_once(
     nearest = np.argsort(distances, axis=1)[:, 1 : NEIGHBOURS + 1]
     wanted = {(min(row, n), max(row, n)) for row, own in enumerate(nearest.tolist()) for n in own}
     for at_once in (7, 1000):
-        monkeypatch.setattr("audio_cls.data.prints.ROWS_AT_ONCE", at_once)
+        monkeypatch.setattr("audio_cls.data.duplicates.similarity.ROWS_AT_ONCE", at_once)
         assert find_neighbours(points).tolist() == sorted(map(list, wanted))

@@ -11,7 +11,7 @@ from hub_datasets import load, seed_main, seed_script
 from hub_layouts import COMMON_VOICE, GTZAN_FILE, LAYOUTS, VOICE_CARD
 from hub_server import HubServer
 
-from audio_cls.data.decode_cache import decode_clips
+from audio_cls.data.clips.decode_cache import decode_clips
 from audio_cls.errors import DatasetError
 
 

@@ -16,11 +16,11 @@ from hub_server import HubServer
 from hub_table import CASES, Case
 
 from audio_cls.config import DataConfig
-from audio_cls.data.copies import KNOWN_COPIES, suggest_copy
-from audio_cls.data.find_column import find_label_column
-from audio_cls.data.labels import read_labels
-from audio_cls.data.lineup import pool_clips
-from audio_cls.data.splits import make_splits
+from audio_cls.data.labels.find_column import find_label_column
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.sources.parquet.known_copies import KNOWN_COPIES, suggest_copy
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 
 pytestmark = pytest.mark.usefixtures("data_hub")

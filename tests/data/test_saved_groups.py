@@ -9,10 +9,10 @@ from typing import Any
 from hub_datasets import load, write_clips
 
 from audio_cls.config import DataConfig
-from audio_cls.data.labels import read_labels
-from audio_cls.data.lineup import pool_clips
+from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits import make_splits
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.splits import make_splits
 
 
 def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401

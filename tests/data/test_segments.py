@@ -12,18 +12,18 @@ import soundfile
 from hub_datasets import load
 from numpy.typing import NDArray
 
+from audio_cls.audio.decode import measure_seconds, read_sound
+from audio_cls.audio.segments import Segment, split_segment
+from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
-from audio_cls.data.audio import decode_wave
-from audio_cls.data.inspect import open_inspection
-from audio_cls.data.labels import read_labels
-from audio_cls.data.lineup import pool_clips
+from audio_cls.data.clips.file_rate import read_file_rate
+from audio_cls.data.inspection.scan import open_inspection
+from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.probes import read_file_rate
-from audio_cls.data.recordings import group_segments
-from audio_cls.data.segment_columns import find_segment_columns
-from audio_cls.data.segments import Segment, split_segment
-from audio_cls.data.sound import measure_seconds, read_sound
-from audio_cls.data.splits import make_splits
+from audio_cls.data.sources.tables.segment_columns import find_segment_columns
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.recording_groups import group_segments
+from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import AudioError, DatasetError, SettingError
 from audio_cls.run_warnings import collect_warnings
 

@@ -9,7 +9,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from audio_cls.data.clips import Clips
+from audio_cls.data.clips.clips import Clips
 from audio_cls.data.short_clips import warn_of_short_clips
 from audio_cls.errors import list_names
 from audio_cls.run_warnings import collect_warnings

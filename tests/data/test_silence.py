@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.silence: pieces of the right length, with names."""
+"""Tests of audio_cls.data.keyword_spotting.silence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from word_sounds import RATE, make_noise_wav
 
-from audio_cls.data.silence import (
+from audio_cls.audio.decode import measure_seconds
+from audio_cls.data.keyword_spotting.silence import (
     NOISE_DB,
     NOISE_RATE,
     Recording,
@@ -18,7 +19,6 @@ from audio_cls.data.silence import (
     list_recordings,
     make_silence,
 )
-from audio_cls.data.sound import measure_seconds
 from audio_cls.errors import DatasetError
 
 LONG = [Recording(f"hum{n}.wav", make_noise_wav(2.0, n), None) for n in range(3)]

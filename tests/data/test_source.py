@@ -10,8 +10,8 @@ from hub_datasets import load, make_parquet, make_sounds, write_clips
 from hub_server import HubServer
 
 from audio_cls.config import DataConfig, flag_name
-from audio_cls.data.remote import HubPlace, parse_hub_place
-from audio_cls.data.source import find_audio_column, load_source, name_source
+from audio_cls.data.sources.source import find_audio_column, load_source, name_source
+from audio_cls.data.sources.url import HubPlace, parse_hub_place
 from audio_cls.errors import AudioClsError, DatasetError
 
 FILE = make_parquet({"audio": make_sounds(4), "label": ["x", "y", "x", "y"]})

@@ -14,13 +14,16 @@ from hub_datasets import make_wav
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data import load_source, make_splits, pool_clips, prepare_clips, read_labels
-from audio_cls.data.fillers import read_fillers
 from audio_cls.data.final_splits import DecodedPool, FinalSplits, cap_splits, settle_splits
-from audio_cls.data.folds import fold_pool
-from audio_cls.data.labels import UNUSABLE
-from audio_cls.data.pool import Pool
-from audio_cls.data.split_check import check_splits
+from audio_cls.data.keyword_spotting.sampling import read_fillers
+from audio_cls.data.labels.labels import UNUSABLE, read_labels
+from audio_cls.data.prepare import prepare_clips
+from audio_cls.data.sources.source import load_source
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.kfold import fold_pool
+from audio_cls.data.splits.split_check import check_splits
+from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import AudioClsError, DatasetError
 
 Rng = np.random.Generator

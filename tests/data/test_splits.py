@@ -12,11 +12,11 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, RunConfig
-from audio_cls.data.fillers import read_fillers
-from audio_cls.data.labels import UNUSABLE
-from audio_cls.data.split_names import name_splits
-from audio_cls.data.split_remarks import remark_classes
-from audio_cls.data.splits import Pool, Splits, announce_splits, make_splits
+from audio_cls.data.keyword_spotting.sampling import read_fillers
+from audio_cls.data.labels.labels import UNUSABLE
+from audio_cls.data.sources.split_names import name_splits
+from audio_cls.data.splits.split_warnings import remark_classes
+from audio_cls.data.splits.splits import Pool, Splits, announce_splits, make_splits
 from audio_cls.errors import DatasetError, SettingError
 
 

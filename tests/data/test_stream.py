@@ -16,16 +16,16 @@ from hub_datasets import languages, load, make_table, seed_script
 from hub_server import HubServer
 from sounds import encode_sound, make_tone
 
+from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig, TrainConfig
-from audio_cls.data.audio import decode_wave
-from audio_cls.data.batches import StepShape
-from audio_cls.data.draws import Dealing
-from audio_cls.data.feed import Seat, make_feed
-from audio_cls.data.labels import read_labels
-from audio_cls.data.lineup import pool_clips
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.loading.sampler import StepShape
+from audio_cls.data.loading.sampling import Dealing
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits import make_splits
-from audio_cls.data.stream import StreamClips
+from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.splits import make_splits
+from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.data.training_loader import Seat, make_feed
 from audio_cls.errors import DatasetError, SettingError
 
 RATE = 8_000

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hub_datasets import load, write_clips
 
-from audio_cls.data.clip_paths import list_files
-from audio_cls.data.table_files import choose_separator, decode_text
+from audio_cls.data.sources.tables.clip_paths import list_files
+from audio_cls.data.sources.tables.table_files import choose_separator, decode_text
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
 

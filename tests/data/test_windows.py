@@ -1,12 +1,11 @@
-"""The promises of audio_cls.data.windows, on lengths that can be checked on paper."""
+"""The promises of audio_cls.audio.windows, on lengths that can be checked on paper."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from audio_cls.config import AudioConfig
-from audio_cls.data.windows import (
+from audio_cls.audio.windows import (
     aggregate_windows,
     choose_crop,
     choose_length,
@@ -14,6 +13,7 @@ from audio_cls.data.windows import (
     repeat_wave,
     seconds_to_samples,
 )
+from audio_cls.config import AudioConfig
 
 LOGITS = np.log([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3]])  # three windows, three labels
 

@@ -6,16 +6,16 @@ import os
 import signal
 import sys
 
-from audio_cls import training
-from audio_cls.cli.messages import one_line_errors
+from audio_cls.cli.console import one_line_errors
 from audio_cls.config import TrainConfig
+from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import TrainingError
 
 
 def main(kind: str) -> None:
     """Fail in process 1: by an error of this package, or as the system kills for memory."""
     with one_line_errors():
-        accelerator = training.start_accelerator(TrainConfig())
+        accelerator = start_accelerator(TrainConfig())
         accelerator.wait_for_everyone()
         if accelerator.process_index == 1:
             if kind == "killed":

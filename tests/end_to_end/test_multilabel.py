@@ -19,9 +19,9 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 from transformers import pipeline
 
-from audio_cls.evaluation.predictions import read_predictions
-from audio_cls.model.backbone import load_trained
-from audio_cls.serving import Classifier
+from audio_cls.evaluation.reports.predictions_file import read_predictions
+from audio_cls.inference.classifier import Classifier
+from audio_cls.models.load import load_trained
 from audio_cls.training.loop import take_step
 
 ROOT = Path(__file__).parents[2]

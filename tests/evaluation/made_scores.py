@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.facts import ClipFacts
-from audio_cls.evaluation.scoring import Scores
+from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.evaluation.scorer import Scores
 
 
 def make_probabilities(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_scores import make_scores
 
-from audio_cls.evaluation.calibration import (
+from audio_cls.evaluation.metrics.calibration import (
     MIN_MISTAKES,
     apply_temperature,
     calibrate,
@@ -17,7 +17,7 @@ from audio_cls.evaluation.calibration import (
     judge_test,
     report_calibration,
 )
-from audio_cls.evaluation.scoring import Scores
+from audio_cls.evaluation.scorer import Scores
 from audio_cls.run_warnings import collect_warnings
 
 

@@ -1,12 +1,16 @@
-"""The promises of audio_cls.evaluation.detection: false accepts an hour, counted by hand."""
+"""Tests of audio_cls.evaluation.reports.keyword_detection."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from audio_cls.evaluation.detection import bound_hourly, find_operating_point, report_detection
-from audio_cls.evaluation.scoring import Scores
+from audio_cls.evaluation.reports.keyword_detection import (
+    bound_hourly,
+    find_operating_point,
+    report_detection,
+)
+from audio_cls.evaluation.scorer import Scores
 
 NAMES = ("yes", "no", "_silence_", "_unknown_")
 # Ten keyword clips: eight fire their own word with 0.95, 0.9 ... 0.6, one is taken for the other

@@ -14,9 +14,9 @@ from made_scores import make_scores
 
 from audio_cls.config import EvalConfig
 from audio_cls.errors import SettingError
-from audio_cls.evaluation.external import load_metric
-from audio_cls.evaluation.metrics import METRICS
-from audio_cls.evaluation.report import report_scores, summarize_scores
+from audio_cls.evaluation.metrics.external import load_metric
+from audio_cls.evaluation.metrics.single_label import METRICS
+from audio_cls.evaluation.reports.report import report_scores, summarize_scores
 
 MODULE = '''
 import datasets
@@ -105,8 +105,8 @@ def test_an_undefined_metric_never_beats_a_defined_one() -> None:
 FROM_HUB = """
 import numpy as np
 from audio_cls.config import EvalConfig
-from audio_cls.evaluation.external import load_metric
-from audio_cls.evaluation.scoring import Scores
+from audio_cls.evaluation.metrics.external import load_metric
+from audio_cls.evaluation.scorer import Scores
 metric = load_metric(EvalConfig(metric="tester/half"), 3)
 print(metric(Scores(np.array(list("abcd")), np.array([0, 1, 2, 2]), np.eye(3)[[0, 1, 1, 1]])))
 """

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats  # type: ignore[import-untyped]
 
-from audio_cls.evaluation import intervals
-from audio_cls.evaluation.intervals import (
+from audio_cls.evaluation.metrics import intervals
+from audio_cls.evaluation.metrics.intervals import (
     aggregate_runs,
     bootstrap_interval,
     choose_units,
@@ -21,7 +21,7 @@ from audio_cls.evaluation.intervals import (
     paired_interval,
     wilson_interval,
 )
-from audio_cls.evaluation.metrics import average_classes
+from audio_cls.evaluation.metrics.single_label import average_classes
 
 PROMISED = (0.93, 0.97)  # share of simulated test sets whose 95 % interval covers the truth
 NUM_SETS = 1000

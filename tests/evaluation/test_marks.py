@@ -12,21 +12,21 @@ import pytest
 from made_scores import make_facts
 from sklearn import metrics as reference
 
+from audio_cls.audio.windows import LEAST_PROBABILITY, aggregate_windows
 from audio_cls.config import EvalConfig
-from audio_cls.data.labels import Labels
-from audio_cls.data.windows import LEAST_PROBABILITY, aggregate_windows
+from audio_cls.data.labels.labels import Labels
 from audio_cls.errors import DatasetError, ModelError, RunFolderError, SettingError
-from audio_cls.evaluation.answer import recompute
-from audio_cls.evaluation.calibration import calibrate, fit_decision
-from audio_cls.evaluation.compare import compare_runs
-from audio_cls.evaluation.external import load_metric
-from audio_cls.evaluation.judging import compute_metrics, tune
-from audio_cls.evaluation.marks import tune_threshold
-from audio_cls.evaluation.matching import match_labels
-from audio_cls.evaluation.multilabel import MARK_METRICS
-from audio_cls.evaluation.predictions import read_predictions, write_predictions
-from audio_cls.evaluation.report import report_scores, write_report
-from audio_cls.evaluation.scoring import Scores
+from audio_cls.evaluation.compare_runs import compare_runs
+from audio_cls.evaluation.evaluate_model import recompute
+from audio_cls.evaluation.label_mapping import match_labels
+from audio_cls.evaluation.metrics.calibration import calibrate, fit_decision
+from audio_cls.evaluation.metrics.external import load_metric
+from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.registry import compute_metrics, tune
+from audio_cls.evaluation.metrics.thresholds import tune_threshold
+from audio_cls.evaluation.reports.predictions_file import read_predictions, write_predictions
+from audio_cls.evaluation.reports.report import report_scores, write_report
+from audio_cls.evaluation.scorer import Scores
 
 NAMES = ("a;b", "c\\", "dog", "rare")
 

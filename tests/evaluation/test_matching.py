@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audio_cls.data.labels import UNUSABLE, Labels
+from audio_cls.data.labels.labels import UNUSABLE, Labels
 from audio_cls.errors import DatasetError, SettingError
-from audio_cls.evaluation.matching import load_label_map, match_labels
+from audio_cls.evaluation.label_mapping import load_label_map, match_labels
 from audio_cls.run_warnings import collect_warnings
 
 

@@ -13,12 +13,12 @@ from scipy.interpolate import interp1d  # type: ignore[import-untyped]
 from scipy.optimize import brentq  # type: ignore[import-untyped]
 from sklearn import metrics as reference
 
+from audio_cls.audio.windows import LEAST_PROBABILITY
 from audio_cls.config import METRIC_SPECS, select_metrics
-from audio_cls.data.windows import LEAST_PROBABILITY
-from audio_cls.evaluation import judging
-from audio_cls.evaluation.metrics import METRICS, Accuracy, tabulate_classes
-from audio_cls.evaluation.multilabel import MARK_METRICS
-from audio_cls.evaluation.scoring import Scores
+from audio_cls.evaluation.metrics import registry
+from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.single_label import METRICS, Accuracy, tabulate_classes
+from audio_cls.evaluation.scorer import Scores
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 def compute_metrics(true: Ids, scores: Floats, keys: list[str] | None = None) -> dict[str, float]:
     """Compute metrics of ours from bare arrays."""
-    return judging.compute_metrics(Scores(np.arange(len(true)).astype(str), true, scores), keys)
+    return registry.compute_metrics(Scores(np.arange(len(true)).astype(str), true, scores), keys)
 
 
 def make_case(name: str) -> tuple[Ids, Floats]:

@@ -10,9 +10,14 @@ import torch
 from tiny_models import FAMILIES, write_tiny_checkpoint
 
 from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.model import anatomy
-from audio_cls.model.anatomy import find_body, find_front, find_layers, measure_depths
-from audio_cls.model.backbone import load_backbone
+from audio_cls.models.finetuning import layer_groups
+from audio_cls.models.finetuning.layer_groups import (
+    find_body,
+    find_front,
+    find_layers,
+    measure_depths,
+)
+from audio_cls.models.load import load_backbone
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -73,7 +78,7 @@ def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_pa
 
         def stop(_: object, __: object, inputs: dict[str, torch.Tensor]) -> None:
             given.extend(value.device.type for value in inputs.values())
-            raise anatomy._Reached
+            raise layer_groups._Reached
 
         backbone.model.register_forward_pre_hook(stop, with_kwargs=True)
         find_front(backbone.model, backbone.encoder)

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.model.attention and dropping: the same numbers, and the same drawn."""
+"""Tests of audio_cls.models.kernels.attention."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.utils.checkpoint import checkpoint
 from transformers.models.hubert.modeling_hubert import HubertAttention
 
 from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.model import attention, dropping
-from audio_cls.model.attention import NAME, ClipAttention, attend
-from audio_cls.model.backbone import load_backbone
-from audio_cls.model.dropping import Dice, Drop, draw_seed
-from audio_cls.model.layout import lay_out_rows
+from audio_cls.models.kernels import attention, dropout
+from audio_cls.models.kernels.attention import NAME, ClipAttention, attend
+from audio_cls.models.kernels.dropout import Dice, Drop, draw_seed
+from audio_cls.models.kernels.install import lay_out_rows
+from audio_cls.models.load import load_backbone
 
 SHARE = 0.3
 MASKS = ("none", "keys", "added", "heads")
@@ -155,7 +155,7 @@ def test_dropout_is_stock_where_it_is_small_or_judged(monkeypatch: pytest.Monkey
     expected = nn.functional.dropout(given, 0.5)
     torch.manual_seed(0)
     assert torch.equal(layer(given), expected)
-    monkeypatch.setattr(dropping, "draw_seed", None)  # would raise if it were called
+    monkeypatch.setattr(dropout, "draw_seed", None)  # would raise if it were called
     large = torch.ones(2**17)
     assert torch.equal(layer.eval()(large), large)
     with pytest.raises(TypeError):

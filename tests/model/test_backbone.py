@@ -1,4 +1,4 @@
-"""The promises of audio_cls.model, tried on a tiny random checkpoint of each of the families."""
+"""The promises of audio_cls.models, tried on a tiny random checkpoint of each of the families."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tiny_runs import QUIET as STILL
 
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
-from audio_cls.model.backbone import (
+from audio_cls.models.input_length import fit_patch_positions
+from audio_cls.models.load import (
     Backbone,
     WaveEncoder,
     load_backbone,
     load_trained,
     read_hearing,
 )
-from audio_cls.model.lengths import fit_patch_positions
-from audio_cls.model.losses import clip_losses
-from audio_cls.model.traits import probe_traits
+from audio_cls.models.probe import probe_traits
+from audio_cls.training.optim.losses import clip_losses
 
 RATE = 16_000
 LABELS = ("blues", "jazz", "rock")

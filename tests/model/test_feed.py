@@ -1,4 +1,4 @@
-"""The promises of audio_cls.model.feed: PyTorch's numbers, with nothing wide kept."""
+"""Tests of audio_cls.models.kernels.feed_forward."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tiny_models import write_tiny_checkpoint
 from torch import Tensor, nn
 from transformers import AutoModelForAudioClassification
 
-from audio_cls.model import feed
-from audio_cls.model.dropping import Dice, draw_seed
-from audio_cls.model.feed import is_feed_forward
-from audio_cls.model.layout import lay_out_rows
+from audio_cls.models.kernels import feed_forward
+from audio_cls.models.kernels.dropout import Dice, draw_seed
+from audio_cls.models.kernels.feed_forward import is_feed_forward
+from audio_cls.models.kernels.install import lay_out_rows
 
 SHARE = 0.25
 
@@ -49,7 +49,9 @@ class Same(nn.Module):
     def forward(self, wide: Tensor) -> Tensor:
         """Drop as `Feed` does."""
         dice, rows = Dice(SHARE, draw_seed()), wide.flatten(0, -2)
-        kept = [dice.draw(torch.empty_like(part)) for part in rows.split(feed.FRAMES_AT_ONCE)]
+        kept = [
+            dice.draw(torch.empty_like(part)) for part in rows.split(feed_forward.FRAMES_AT_ONCE)
+        ]
         factors: Tensor = torch.cat(kept) * dice.scale
         return wide * factors.view(wide.shape)
 
@@ -60,7 +62,7 @@ class Same(nn.Module):
 def test_it_gives_the_outputs_and_gradients_of_pytorch(
     family: str, share: float, at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "FRAMES_AT_ONCE", at_once)
+    monkeypatch.setattr(feed_forward, "FRAMES_AT_ONCE", at_once)
     stock, own = make_pair(tmp_path, family)
     for part in (stock, own):
         part.output_dropout.p = 0.0
@@ -97,7 +99,7 @@ def test_what_is_frozen_gets_no_gradient_and_judging_runs_the_stock_code(
     own(frames).sum().backward()
     assert own.intermediate_dense.weight.grad is None
     assert own.output_dense.weight.grad is not None
-    monkeypatch.setattr(feed, "Feed", None)  # would raise if it were used
+    monkeypatch.setattr(feed_forward, "Feed", None)  # would raise if it were used
     with torch.no_grad():
         own(frames)
     with pytest.raises(AttributeError):

@@ -14,12 +14,12 @@ import torch
 from tiny_models import FAMILIES, write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
-from audio_cls import training
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import SettingError
-from audio_cls.model.backbone import Backbone, load_backbone
-from audio_cls.model.freezing import freeze
-from audio_cls.model.losses import clip_losses
+from audio_cls.models.finetuning.freeze import freeze
+from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.training.loop import train
+from audio_cls.training.optim.losses import clip_losses
 
 FRONTS = {  # family -> what its front end is called below the base model; else the convolutions
     "audio-spectrogram-transformer": ["embeddings"],
@@ -180,7 +180,7 @@ def test_a_run_with_a_frozen_backbone_saves_the_checkpoints_own_weights(
     folder = checkpoint("wav2vec2-conformer")  # batch norm, dropout, layerdrop and masks
     settings = {"freeze": "backbone", "ema_decay": 0.9, "weight_decay": 0.1}
     run = set_up(make_config(tone_folder, folder, tmp_path / "run", **settings))
-    training.train(run)
+    train(run)
     saved, given = (load_file(path / "model.safetensors") for path in (tmp_path / "run", folder))
     pairs = {f"wav2vec2_conformer.{name}": value for name, value in given.items()}
     shared = [name for name in pairs if name in saved]

@@ -15,11 +15,12 @@ from safetensors.torch import load_file
 from tiny_models import FAMILIES, write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
-from audio_cls import training
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError, SettingError
-from audio_cls.model.backbone import Backbone, load_backbone
-from audio_cls.model.lora import add_adapters, find_targets
+from audio_cls.models.finetuning.lora import add_adapters, find_targets
+from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.training.loop import train
+from audio_cls.training.setup import count_parameters
 
 FEED_FORWARD = {"wavlm"}  # its attention reads the weights and runs no layer
 
@@ -40,9 +41,9 @@ def test_every_adapter_learns_and_the_saved_model_is_stock(family: str, tmp_path
     folder = write_tiny_checkpoint(family, tmp_path / "given", layerdrop=0.0, encoder_layerdrop=0.0)
     backbone, cfg = load(folder)
     stock_names = set(backbone.model.state_dict())
-    count = training.count_parameters(backbone)
+    count = count_parameters(backbone)
     add_adapters(backbone.model, backbone.encoder, cfg)
-    assert training.count_parameters(backbone) == count
+    assert count_parameters(backbone) == count
     model = backbone.model
     learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
     heads = {name for name in learning if name.startswith(("classifier.", "projector."))}
@@ -118,15 +119,15 @@ def test_a_run_with_adapters_goes_on_exactly_and_saves_its_average_merged(
         "max_seconds": 0.3, "epochs": 2, "max_train_samples": 24,
     }  # fmt: skip
     whole = set_up(make_config(tone_folder, folder, tmp_path / "whole", **choices))
-    training.train(whole)
+    train(whole)
     # The first epoch of the same run, as if it had been killed just after its checkpoint.
     half = set_up(make_config(tone_folder, folder, tmp_path / "cut", **choices))
     half.after_save = mock.Mock(side_effect=KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
-        training.train(half)
+        train(half)
     rest = set_up(make_config(tone_folder, folder, tmp_path / "cut", resume="auto", **choices))
     assert 0 < rest.position.step < rest.num_steps
-    training.train(rest)
+    train(rest)
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     assert one.keys() == other.keys()
     assert not any("lora" in name or "base_layer" in name for name in one)

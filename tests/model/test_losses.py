@@ -1,4 +1,4 @@
-"""The promises of audio_cls.model.losses, on logits whose loss is known on paper."""
+"""The promises of audio_cls.training.optim.losses, on logits whose loss is known on paper."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from audio_cls.model.losses import clip_losses, mark_losses
+from audio_cls.training.optim.losses import clip_losses, mark_losses
 
 
 def test_a_clip_costs_what_its_label_got() -> None:

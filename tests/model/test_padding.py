@@ -15,11 +15,11 @@ from tiny_outside import OUTSIDE, write_tiny_outside
 from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.data.batches import StepShape, TrainingOrder, make_training_loader
-from audio_cls.data.clips import Clips
-from audio_cls.data.collate import Piece, collate_parts
-from audio_cls.data.draws import Dealing
-from audio_cls.model.backbone import Backbone, load_backbone
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.loading.batch import Piece, collate_parts
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder, make_training_loader
+from audio_cls.data.loading.sampling import Dealing
+from audio_cls.models.load import Backbone, load_backbone
 
 RATE = 16_000
 SECONDS = (1.0, 2.0, 10.0)

@@ -15,19 +15,19 @@ import transformers
 from tiny_outside import OUTSIDE, write_tiny_outside
 from tiny_runs import make_config, set_up
 
-from audio_cls import training
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
-from audio_cls.data.batches import group_windows
+from audio_cls.data.loading.sampler import group_windows
 from audio_cls.errors import ModelError
-from audio_cls.evaluation.scoring import make_scorer
-from audio_cls.model.anatomy import find_layers
-from audio_cls.model.backbone import Backbone, load_backbone, load_trained, read_hearing
-from audio_cls.model.freezing import find_frozen, freeze
-from audio_cls.model.learning import prepare_learning
-from audio_cls.model.pooled import PooledAudioClassifier, pool_frames
-from audio_cls.model.running import save_activations
-from audio_cls.model.traits import make_noise
-from audio_cls.serving import Classifier
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.inference.classifier import Classifier
+from audio_cls.models.attention_backend import save_activations
+from audio_cls.models.finetuning.freeze import find_frozen, freeze
+from audio_cls.models.finetuning.layer_groups import find_layers
+from audio_cls.models.finetuning.setup import prepare_learning
+from audio_cls.models.load import Backbone, load_backbone, load_trained, read_hearing
+from audio_cls.models.pooled_head import PooledAudioClassifier, pool_frames
+from audio_cls.models.probe import make_noise
+from audio_cls.training.loop import train
 
 LABELS = ["high", "low", "middle"]
 
@@ -246,7 +246,7 @@ def test_a_run_learns_and_every_door_gives_its_scores(
 ) -> None:
     cfg = make_config(tone_folder, root / kind, tmp_path / "run", epochs=3, learning_rate=3e-3)
     run = set_up(cfg)
-    training.train(run)
+    train(run)
     rows = list(csv.DictReader((tmp_path / "run/summary.csv").read_text().splitlines()))
     assert float(rows[-1]["train_loss"]) < float(rows[0]["train_loss"])
     classifier = Classifier.from_pretrained(tmp_path / "run")

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.model.prefix: a model starts after its frozen part, or as before."""
+"""Tests of audio_cls.models.feature_cache.partial_forward."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tiny_models import FAMILIES, write_tiny_checkpoint
 from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.model.backbone import Backbone, load_backbone
-from audio_cls.model.cut import Cut
-from audio_cls.model.freezing import find_frozen
-from audio_cls.model.prefix import PREFIX, find_cut, install_cut, run_frozen
-from audio_cls.model.traits import make_noise
+from audio_cls.models.feature_cache.output_layout import Cut
+from audio_cls.models.feature_cache.partial_forward import PREFIX, find_cut, install_cut, run_frozen
+from audio_cls.models.finetuning.freeze import find_frozen
+from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.models.probe import make_noise
 
 
 def load(family: str, folder: Path, **changes: Any) -> Backbone:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.model.rows and layout: the same numbers as PyTorch's, sooner."""
+"""Tests of audio_cls.models.kernels.conv1d."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tiny_models import write_tiny_checkpoint
 from torch import Tensor, nn
 from transformers import AutoModelForAudioClassification
 
-from audio_cls.model import layout, stack
-from audio_cls.model.layout import lay_out_rows
+from audio_cls.models.kernels import conv_stack, install
+from audio_cls.models.kernels.install import lay_out_rows
 
 LAYERS = {
     "first": lambda: nn.Conv1d(1, 24, 10, stride=5, bias=False),
@@ -113,7 +113,7 @@ def test_a_copy_of_a_classifier_runs_on_its_own_weights(tmp_path: Path) -> None:
 def test_under_autocast_the_stock_convolution_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     conv = nn.Conv1d(40, 24, 3, stride=2)
     lay_out_rows(conv)
-    monkeypatch.setattr(layout.RowProduct, "apply", None)  # would raise if it were called
+    monkeypatch.setattr(install.RowProduct, "apply", None)  # would raise if it were called
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert conv(torch.randn(1, 40, 50)).dtype == torch.bfloat16
     with pytest.raises(TypeError):
@@ -143,8 +143,8 @@ def test_beside_a_gpu_positions_are_convolved_in_float32_and_come_out_in_the_sto
     frames = torch.randn(3, 32, 200, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
         with torch.inference_mode():
-            found = layout.convolve_exactly(conv, frames)  # an evaluation may come first
-        found = layout.convolve_exactly(conv, frames)
+            found = install.convolve_exactly(conv, frames)  # an evaluation may come first
+        found = install.convolve_exactly(conv, frames)
         assert found.dtype == conv(frames).dtype == kind
     tolerance = 1e-5 if kind == torch.float32 else 1e-2  # of rounding to bf16, at the end alone
     wanted = conv(frames)
@@ -199,7 +199,7 @@ def test_a_norm_over_time_is_folded_as_exactly_as_pytorch_takes_it() -> None:
         conv.weight[0, 0, 4:6] = torch.tensor([0.7, -0.7])  # leaves a thousandth of the sound
         norm.weight.normal_()
         norm.bias.normal_()
-    weights, biases = stack.fold_norm(conv.weight[:, 0], norm, waves.unfold(1, 10, 5))
+    weights, biases = conv_stack.fold_norm(conv.weight[:, 0], norm, waves.unfold(1, 10, 5))
     found = waves.unfold(1, 10, 5) @ weights + biases
     exact = norm.double()(conv.double()(waves[:, None].double())).transpose(1, 2)
     assert (found - exact).abs().max() < 1e-4 * exact.abs().max()

@@ -14,17 +14,17 @@ from safetensors.torch import load_file
 from tiny_models import FAMILIES, write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
-from audio_cls import training
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError, SettingError
-from audio_cls.model.anatomy import find_layers
-from audio_cls.model.backbone import Backbone, load_backbone, load_trained
-from audio_cls.model.running import (
+from audio_cls.models.attention_backend import (
     check_precision,
     choose_attention,
     compile_model,
     save_activations,
 )
+from audio_cls.models.finetuning.layer_groups import find_layers
+from audio_cls.models.load import Backbone, load_backbone, load_trained
+from audio_cls.training import loop
 
 EAGER_ONLY = {"sew-d", "wavlm"}
 NO_FLASH = {*EAGER_ONLY, "wav2vec2-bert", "wav2vec2-conformer"}
@@ -131,7 +131,7 @@ def train(tone_folder: Path, checkpoint: Path, run: Path, **choices: Any) -> lis
     cast.progress.after_step = lambda step, loss: (  # type: ignore[method-assign]
         losses.append(float(loss)), after_step(step, loss),
     )[1]  # fmt: skip
-    training.train(cast)
+    loop.train(cast)
     return losses
 
 

@@ -1,4 +1,4 @@
-"""What audio_cls.model.stock promises: only known modules are replaced, and only by equals."""
+"""Tests of audio_cls.models.kernels.exactness."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from transformers import AutoModel
 from transformers.models.hubert.modeling_hubert import HubertAttention
 
 from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.model import layout
-from audio_cls.model.attention import attend
-from audio_cls.model.backbone import load_backbone
-from audio_cls.model.layout import lay_out_rows
-from audio_cls.model.traits import make_noise
+from audio_cls.models.kernels import install
+from audio_cls.models.kernels.attention import attend
+from audio_cls.models.kernels.install import lay_out_rows
+from audio_cls.models.load import load_backbone
+from audio_cls.models.probe import make_noise
 
 T: Any = transformers
 
@@ -72,7 +72,7 @@ def test_a_method_that_gives_other_numbers_is_not_used_and_this_is_said_once(
             out = out * 1.01
         return out[..., 1:] if fault == "shape" else out
 
-    monkeypatch.setattr(layout, "_convolve", convolve)
+    monkeypatch.setattr(install, "_convolve", convolve)
     model = nn.Sequential(*(nn.Conv1d(4, 4, 3) for _ in range(3)))
     with caplog.at_level(logging.INFO, logger="audio_cls"):
         assert lay_out_rows(model) == 0

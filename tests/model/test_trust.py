@@ -16,16 +16,16 @@ from remote_code import write_remote_model
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
-from audio_cls import training
-from audio_cls.cli.judging import evaluate_command
-from audio_cls.cli.options import settings_command
+from audio_cls.cli.evaluate import evaluate_command
+from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.predict import main as predict
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
-from audio_cls.model.backbone import Backbone, load_backbone, load_trained
-from audio_cls.model.hearing import load_extractor, read_hearing
-from audio_cls.model.traits import make_noise
-from audio_cls.publishing.bundle import name_code
+from audio_cls.models.feature_extractor import load_extractor, read_hearing
+from audio_cls.models.load import Backbone, load_backbone, load_trained
+from audio_cls.models.probe import make_noise
+from audio_cls.publishing.hub.files import name_code
+from audio_cls.training.loop import train
 
 HEARS = AudioConfig(max_seconds=1.0)
 LABELS = ["high", "low", "middle"]
@@ -94,7 +94,7 @@ def test_trusted_code_of_a_folder_trains_and_is_saved_with_the_run(
     folder: Path, mark: Path, tone_folder: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(tone_folder, folder, tmp_path / "run", trust_remote_code=True)
-    training.train(set_up(cfg))
+    train(set_up(cfg))
     assert mark.exists()
     run = tmp_path / "run"
     assert {file.name for file in run.glob("*.py")} == {

@@ -9,8 +9,8 @@ import pytest
 from fake_run import make_run
 from hub_server import HubServer
 
-from audio_cls.publishing.card import write_card
-from audio_cls.publishing.leaderboard import write_eval_results
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.eval_results import write_eval_results
 
 
 @pytest.fixture

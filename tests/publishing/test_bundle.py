@@ -15,9 +15,9 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import RunFolderError
-from audio_cls.publishing.bundle import gather_files
-from audio_cls.publishing.card import write_card
-from audio_cls.publishing.hub import push_run
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.hub.files import gather_files
+from audio_cls.publishing.hub.push import push_run
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 

@@ -14,8 +14,8 @@ from hub_cards import check_card, read_front_matter
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from audio_cls.errors import RunFolderError
-from audio_cls.publishing.card import write_card
-from audio_cls.publishing.record import to_line
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.run_record import to_line
 
 HERE = Path(__file__).parent
 ODD_NAMES = {
@@ -388,7 +388,7 @@ def test_the_example_of_a_pooled_head_runs_with_our_classifier(
     from tiny_outside import write_tiny_outside
 
     from audio_cls.config import AudioConfig, ModelConfig
-    from audio_cls.model import load_backbone
+    from audio_cls.models.load import load_backbone
 
     run = make_run(tmp_path / "my run")
     cfg = ModelConfig(model=str(write_tiny_outside("moonshine", tmp_path / "base")))

@@ -11,10 +11,10 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import HubError
-from audio_cls.publishing import check
-from audio_cls.publishing.card import render_card
-from audio_cls.publishing.check import check_publication, find_card_faults, plan_record
-from audio_cls.publishing.leaderboard import make_entry
+from audio_cls.publishing.card.card import render_card
+from audio_cls.publishing.eval_results import make_entry
+from audio_cls.publishing.hub import preflight
+from audio_cls.publishing.hub.preflight import check_publication, find_card_faults, plan_record
 
 
 def _make(**settings: Any) -> RunConfig:  # noqa: ANN401
@@ -61,7 +61,7 @@ def test_the_plan_names_what_the_settings_name() -> None:
 def test_a_run_that_is_not_pushed_is_tried_out_offline(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "HfApi", None)
+    monkeypatch.setattr(preflight, "HfApi", None)
     cfg = _make(**settings)
     assert check_publication(cfg, "my run: 2") is None
     assert check_card(render_card(plan_record(cfg, "run")), "models") == ([], [])
@@ -106,7 +106,7 @@ model-index:
         "accuracy is nan, no number",
         "f1 is 'high', no number",
     ]
-    monkeypatch.setattr(check, "render_card", lambda record, repo_id: text)
+    monkeypatch.setattr(preflight, "render_card", lambda record, repo_id: text)
     with pytest.raises(HubError, match=r"would not be valid: tags holds 3.*Change --dataset"):
         check_publication(_make(), "run")
 
@@ -115,7 +115,7 @@ def test_a_card_that_cannot_be_made_is_told_in_one_line(monkeypatch: pytest.Monk
     def fail(record: object, repo_id: object) -> str:
         raise AssertionError("the card's results changed on their way through YAML")
 
-    monkeypatch.setattr(check, "render_card", fail)
+    monkeypatch.setattr(preflight, "render_card", fail)
     with pytest.raises(HubError, match="could not be written"):
         check_publication(_make(), "run")
 

@@ -10,11 +10,11 @@ from fake_run import REPO, count_commits, make_run, read_all
 from hub_server import HubServer
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
-from audio_cls import training
 from audio_cls.config import HubConfig, RunConfig
 from audio_cls.errors import SettingError
-from audio_cls.publishing.courier import DRAFT, Courier, follow_training
-from audio_cls.publishing.hub import push_run
+from audio_cls.publishing.hub.background import DRAFT, Courier, follow_training
+from audio_cls.publishing.hub.push import push_run
+from audio_cls.training.loop import train
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 EARLY = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"}
@@ -46,7 +46,7 @@ def test_each_strategy_publishes_when_it_says(
     run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", strategy))
     run.judge = lambda model: {"accuracy": 0.5, "loss": 1.0}  # the first epoch stays the best
     with follow_training(run, REPO):
-        training.train(run)
+        train(run)
     assert len(taken) == num_taken
     assert not list((tmp_path / "run").glob(f"{DRAFT}*"))
 
@@ -100,7 +100,7 @@ def test_nothing_is_sent_to_a_finished_run_while_training_and_that_is_told_befor
     run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "best"))
     with follow_training(run, REPO):
         assert f"'{REPO}' holds a finished run" in caplog.text
-        training.train(run)
+        train(run)
     assert count_commits(hub) == num_commits
 
 
@@ -146,7 +146,7 @@ def test_a_hub_that_fails_does_not_stop_the_training(
     hub.fail(path_part="/api/repos/create", status=status, times=None)
     run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "every-save"))
     with caplog.at_level(logging.WARNING, "audio_cls"), follow_training(run, REPO):
-        training.train(run)
+        train(run)
     assert run.position.step == run.num_steps
     told = [r.getMessage() for r in caplog.records if "training goes on" in r.getMessage()]
     assert told and not any(hub.write_token in text for text in told)

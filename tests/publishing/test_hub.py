@@ -18,8 +18,8 @@ from huggingface_hub import HfApi
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
-from audio_cls.publishing.check import check_hub, make_repo_id
-from audio_cls.publishing.hub import add_languages, add_license, push_run
+from audio_cls.publishing.hub.preflight import check_hub, make_repo_id
+from audio_cls.publishing.hub.push import add_languages, add_license, push_run
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 
@@ -264,7 +264,7 @@ def test_a_killed_push_run_again_completes(
     hub.slow(60, path_part=held_at)
     code = (
         "import sys; from pathlib import Path; from audio_cls.config import HubConfig\n"
-        "from audio_cls.publishing.hub import push_run\n"
+        "from audio_cls.publishing.hub.push import push_run\n"
         "push_run(Path(sys.argv[1]), HubConfig(), sys.argv[2])"
     )
     environment = os.environ | {

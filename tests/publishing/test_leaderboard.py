@@ -9,12 +9,12 @@ import yaml
 from fake_run import DATASET_SHA, make_results, make_run, make_settings
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
-from audio_cls.publishing.leaderboard import (
+from audio_cls.publishing.eval_results import (
     identify_run,
     make_eval_results,
     write_eval_results,
 )
-from audio_cls.publishing.record import load_run
+from audio_cls.publishing.run_record import load_run
 
 
 def test_the_entry_holds_the_number_of_the_run(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from fake_run import PUBLISHED, count_commits, read_all
 from hub_server import HubServer
 
 from audio_cls.config import HubConfig
-from audio_cls.publishing.hub import push_run
+from audio_cls.publishing.hub.push import push_run
 
 NUM_PUSHES = int(os.environ.get("AUDIO_CLS_PUSHES", "40"))
 

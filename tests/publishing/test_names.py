@@ -10,8 +10,8 @@ import pytest
 from fake_run import REPO, make_run
 
 from audio_cls.config import HubConfig
-from audio_cls.publishing.bundle import gather_files
-from audio_cls.publishing.card import write_card
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.hub.files import gather_files
 
 
 def read_text(content: bytes | Path) -> str:

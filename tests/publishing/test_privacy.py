@@ -13,13 +13,13 @@ import yaml
 from fake_run import MODEL_SHA, make_results, make_run
 
 from audio_cls.config import HubConfig, RunConfig, iterate_settings
-from audio_cls.publishing import public_settings
-from audio_cls.publishing.bundle import gather_early_files, gather_files
-from audio_cls.publishing.card import write_card
-from audio_cls.publishing.leaderboard import write_eval_results
-from audio_cls.publishing.privacy import clean_text, hide_place, to_base_name
-from audio_cls.publishing.public_settings import publish_command, split_command
-from audio_cls.training.describe import describe_command
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.eval_results import write_eval_results
+from audio_cls.publishing.hub.files import gather_early_files, gather_files
+from audio_cls.publishing.redaction import settings as public_settings
+from audio_cls.publishing.redaction.settings import publish_command, split_command
+from audio_cls.publishing.redaction.text import clean_text, hide_place, to_base_name
+from audio_cls.runs.provenance import describe_command
 
 REPO = "tester/run"
 MOUNTS = (

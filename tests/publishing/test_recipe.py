@@ -9,7 +9,7 @@ import pytest
 from fake_run import make_results, make_run, make_settings
 from hub_cards import check_card, read_front_matter
 
-from audio_cls.publishing.card import write_card
+from audio_cls.publishing.card.card import write_card
 
 ENERGY = {
     "kwh": 0.0123,

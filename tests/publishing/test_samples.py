@@ -13,11 +13,11 @@ from hub_cards import check_card, read_front_matter
 from hub_server import HubServer
 
 from audio_cls.config import HubConfig
-from audio_cls.data.batches import Clips
-from audio_cls.publishing.card import render_card
-from audio_cls.publishing.hub import push_run
-from audio_cls.publishing.record import load_run
-from audio_cls.publishing.samples import save_samples
+from audio_cls.data.loading.sampler import Clips
+from audio_cls.publishing.card.audio_samples import save_samples
+from audio_cls.publishing.card.card import render_card
+from audio_cls.publishing.hub.push import push_run
+from audio_cls.publishing.run_record import load_run
 
 LABELS = ["blues: # <b>", "jazz", "rock", "soul"]
 

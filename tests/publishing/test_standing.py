@@ -15,10 +15,10 @@ from hub_models import APART, CUT, DATASET, RANKED, UNUSABLE, make_card, seed_mo
 from hub_server import HubServer
 
 from audio_cls.errors import HubError, RunFolderError
-from audio_cls.publishing.card import render_card
-from audio_cls.publishing.listing import save_page, to_csv, to_json, to_text
-from audio_cls.publishing.record import load_run
-from audio_cls.publishing.standing import Standing, find_standing
+from audio_cls.publishing.card.card import render_card
+from audio_cls.publishing.leaderboard.output import save_page, to_csv, to_json, to_text
+from audio_cls.publishing.leaderboard.ranking import Standing, find_standing
+from audio_cls.publishing.run_record import load_run
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 

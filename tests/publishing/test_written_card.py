@@ -12,10 +12,10 @@ from huggingface_hub import ModelCard
 
 from audio_cls.config import HubConfig
 from audio_cls.errors import RunFolderError
-from audio_cls.publishing.bundle import gather_files
-from audio_cls.publishing.card import write_card
-from audio_cls.publishing.update import update_card
-from audio_cls.publishing.written_card import find_repository, rename_card
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.card.update import update_card
+from audio_cls.publishing.card.written_card import find_repository, rename_card
+from audio_cls.publishing.hub.files import gather_files
 
 SECOND = "testers/second-place"
 

@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
-from audio_cls import training
 from audio_cls.cli.predict import main
-from audio_cls.data.batches import EvaluationWindows
+from audio_cls.data.loading.sampler import EvaluationWindows
 from audio_cls.errors import ModelError
-from audio_cls.evaluation.scoring import make_scorer
-from audio_cls.model.note import save_temperature
-from audio_cls.serving import Classifier
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.inference.classifier import Classifier
+from audio_cls.models.inference_settings import save_temperature
+from audio_cls.training.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def run(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     cfg = make_config(
         tone_folder, checkpoint, root / "run", epochs=6, learning_rate=3e-3, max_seconds=0.25
     )
-    training.train(set_up(cfg))
+    train(set_up(cfg))
     return root / "run"
 
 

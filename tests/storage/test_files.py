@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
-from audio_cls import training
 from audio_cls.errors import RunFolderError
+from audio_cls.runs.folder import RunFolder
 from audio_cls.storage.files import explain_disk, write_whole
-from audio_cls.training.checkpoint import RunFolder
+from audio_cls.training.loop import train
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_full_disk_ends_in_one_line_and_the_last_checkpoint_goes_on(
         pytest.raises(RunFolderError, match=r"is full .*step-\d+ is whole.*--resume auto"),
         explain_disk(run.folder),
     ):
-        training.train(run)
+        train(run)
     *others, last = run.folder.find_checkpoints()
     left = {entry.name for entry in run.folder.checkpoints.iterdir()}
     assert not {name for name in left - {".best"} if not name.startswith("step-")}
@@ -53,9 +53,9 @@ def test_a_full_disk_ends_in_one_line_and_the_last_checkpoint_goes_on(
         make_config(tone_folder, checkpoint, path, **{**changes, "keep_checkpoints": 1},
                     resume="auto")
     )  # fmt: skip
-    training.train(resumed)
+    train(resumed)
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **changes))
-    training.train(whole)
+    train(whole)
     for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from tiny_runs import make_config, set_up
 
-from audio_cls import training
 from audio_cls.config import RunConfig
-from audio_cls.data.batches import Batch
+from audio_cls.data.loading.sampler import Batch
+from audio_cls.distributed.accelerator import leave_processes
 from audio_cls.errors import Paused
+from audio_cls.training.loop import train
 
 Heard = dict[tuple[int, int], tuple[torch.Tensor, ...]]  # (epoch, clip) -> inputs and label
 
@@ -56,7 +57,7 @@ def record(cfg: RunConfig, pause_at: int | None = None) -> tuple[Heard, dict[str
 
     run.order.group_steps = listen  # type: ignore[method-assign]
     try:
-        training.train(run)
+        train(run)
     except Paused:
         assert pause_at is not None
     bare = run.accelerator.unwrap_model(run.model)
@@ -70,7 +71,7 @@ def main(text: str) -> None:
         places = [Path(changes.pop(name)) for name in ("dataset", "checkpoint", "run")]
         result = record(make_config(*places, **VARIED, **changes))
         torch.save(result, places[2] / f"heard-{os.environ['RANK']}.pt")
-    training.leave_processes()
+    leave_processes()
 
 
 if __name__ == "__main__":

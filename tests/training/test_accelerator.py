@@ -9,9 +9,9 @@ import pytest
 from accelerate.utils import InitProcessGroupKwargs
 
 from audio_cls.config import TrainConfig
+from audio_cls.distributed import accelerator as module
+from audio_cls.distributed.accelerator import check_precisions, start_accelerator
 from audio_cls.errors import SettingError
-from audio_cls.training import accelerator as module
-from audio_cls.training.accelerator import check_precisions, start_accelerator
 
 
 def test_each_run_of_a_process_has_its_own_number_format(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.training.ahead: the frozen part is heard once, and nothing changes."""
+"""Tests of audio_cls.models.feature_cache.precompute."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ import torch
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, make_config, prepare
 
-from audio_cls import evaluation, training
 from audio_cls.config import RunConfig
-from audio_cls.model import store as store_module
-from audio_cls.model.prefix import PrefixEncoder
-from audio_cls.model.store import Store, StoredClips
+from audio_cls.distributed.accelerator import start_accelerator
+from audio_cls.evaluation.reports.report import make_judge
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.models.feature_cache import store as store_module
+from audio_cls.models.feature_cache.partial_forward import PrefixEncoder
+from audio_cls.models.feature_cache.precompute import Heard, hear_ahead
+from audio_cls.models.feature_cache.store import Store, StoredClips
 from audio_cls.storage import cache
-from audio_cls.training.ahead import Heard
+from audio_cls.training.loop import train
+from audio_cls.training.setup import open_run, set_up_training
 
 FAMILIES = {  # name -> family and what its configuration says otherwise
     "wav2vec2": ("wav2vec2", {"feat_extract_norm": "layer"}),
@@ -55,14 +59,14 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(cfg: RunConfig) -> tuple[Heard, dict[str, Any]]:
     """Train as scripts/train.py does; return what was heard, the weights and the test scores."""
-    accelerator = training.start_accelerator(cfg.train)
-    folder, cfg = training.open_run(cfg, accelerator)
+    accelerator = start_accelerator(cfg.train)
+    folder, cfg = open_run(cfg, accelerator)
     clips, backbone = prepare(cfg)
-    heard = training.hear_ahead(cfg, accelerator, backbone, clips)
-    scorer = evaluation.make_scorer(heard.backbone, cfg, accelerator)
-    judge = evaluation.make_judge(scorer, heard.validation, cfg.eval)
-    result = training.set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
-    training.train(result)
+    heard = hear_ahead(cfg, accelerator, backbone, clips)
+    scorer = make_scorer(heard.backbone, cfg, accelerator)
+    judge = make_judge(scorer, heard.validation, cfg.eval)
+    result = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
+    train(result)
     best = heard.load_best(folder.path).model
     scores = scorer.score(best, heard.test)
     return heard, {"weights": backbone.model.state_dict(), "scores": scores.probabilities}

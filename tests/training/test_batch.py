@@ -14,11 +14,11 @@ import torch
 import yaml
 from tiny_runs import make_config, prepare, set_up, write_quiet_checkpoint
 
-from audio_cls import training
 from audio_cls.config import TrainConfig
+from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import RunFolderError, SettingError, TrainingError
-from audio_cls.training import batch
-from audio_cls.training.batch import count_passes, fit_batch
+from audio_cls.training import auto_batch_size, loop
+from audio_cls.training.auto_batch_size import count_passes, fit_batch
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _hold(limit: int, patch: pytest.MonkeyPatch) -> list[int]:
     """Let memory run out above `limit` clips; return the sizes that were tried."""
     tried: list[int] = []
-    real = batch._train
+    real = auto_batch_size._train
 
     def train(model: Any, held: Any, *others: Any) -> None:  # noqa: ANN401
         tried.append(len(held.numbers))
@@ -38,7 +38,7 @@ def _hold(limit: int, patch: pytest.MonkeyPatch) -> list[int]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         real(model, held, *others)
 
-    patch.setattr(batch, "_train", train)
+    patch.setattr(auto_batch_size, "_train", train)
     return tried
 
 
@@ -60,7 +60,7 @@ def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(tone_folder, checkpoint, tmp_path / "run", batch_size="auto")
-    accelerator = training.start_accelerator(cfg.train)
+    accelerator = start_accelerator(cfg.train)
     clips, backbone = prepare(cfg)
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
@@ -79,7 +79,7 @@ def test_the_batch_is_tried_on_the_longest_pieces_however_short_they_may_be(
     for shortest in (None, 0.1):
         cfg = make_config(tone_folder, checkpoint, tmp_path / "run", min_seconds=shortest)
         clips, backbone = prepare(cfg)
-        tried = batch._collate_longest(4, cfg, backbone, clips.train)
+        tried = auto_batch_size._collate_longest(4, cfg, backbone, clips.train)
         lengths.append(tried.inputs["input_values"].shape[1])
     assert lengths == [round(cfg.audio.piece_seconds * 16_000)] * 2
 
@@ -89,7 +89,7 @@ def test_a_resumed_run_keeps_the_batch_it_began_with(
 ) -> None:
     _hold(2, monkeypatch)
     changes: dict[str, Any] = {"batch_size": "auto", "max_steps": 1}
-    training.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes)))
+    loop.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes)))
     monkeypatch.undo()  # now there is memory for all eight
     again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes, resume="auto"))
     assert (again.order.shape.batch_size, again.order.shape.accumulation) == (2, 4)
@@ -137,7 +137,7 @@ def test_half_the_batch_in_twice_the_passes_gives_the_same_losses(
             own.append(float(loss))
 
         run.progress.after_step = note  # type: ignore[method-assign]
-        training.train(run)
+        loop.train(run)
         run.progress.after_step = after_step  # type: ignore[method-assign]
         losses.append(own)
     assert len(losses[0]) == 8
@@ -150,8 +150,9 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import torch
 from tiny_runs import make_config, prepare, set_up
-from audio_cls import training
 from audio_cls.errors import TrainingError
+from audio_cls.training.auto_batch_size import fit_batch
+from audio_cls.training.loop import train
 tones, checkpoint, run = map(Path, sys.argv[1:])
 values = {"max_seconds": 20.0, "repeat_short": True, "max_steps": 1, "max_eval_samples": 4,
           "eval_batch_size": 1}
@@ -163,10 +164,10 @@ whole = set_up(make_config(tones, checkpoint, run / "fixed", batch_size=48, **va
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 250_000_000,) * 2)
 try:
-    training.train(whole)
+    train(whole)
 except TrainingError as error:
     print(error)
-found = training.fit_batch(cfg, whole.accelerator, backbone, clips.train).train
+found = fit_batch(cfg, whole.accelerator, backbone, clips.train).train
 print("found", found.batch_size, found.effective_batch_size // found.batch_size)
 """
 

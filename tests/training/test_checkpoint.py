@@ -11,14 +11,14 @@ import yaml
 from click.testing import CliRunner
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
-from audio_cls import training
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
-from audio_cls.training import checkpoint
-from audio_cls.training.checkpoint import Best, RunFolder
-from audio_cls.training.resume import find_resume_point
-from audio_cls.training.run_folder import open_run_folder
-from audio_cls.training.settings import adopt_revisions, save_run_config
+from audio_cls.runs import folder as checkpoint
+from audio_cls.runs.config_file import adopt_revisions, save_run_config
+from audio_cls.runs.folder import Best, RunFolder
+from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.runs.resume import find_resume_point
+from audio_cls.training.loop import train
 
 
 def _config(**changes: object) -> RunConfig:
@@ -103,7 +103,7 @@ def test_run_config_is_a_preset_that_repeats_the_run(tmp_path: Path) -> None:
 
 
 def test_a_run_s_own_settings_repeat_it_in_another_folder_or_go_on_with_it(tmp_path: Path) -> None:
-    from audio_cls.cli.options import settings_command
+    from audio_cls.cli.options.config_options import settings_command
 
     found: list[RunConfig] = []
     command = settings_command()(lambda cfg: found.append(cfg))
@@ -145,7 +145,7 @@ def test_every_file_gets_the_mode_that_a_new_file_gets(tone_folder: Path, tmp_pa
     before = os.umask(0o027)
     try:
         run = set_up(make_config(tone_folder, model, tmp_path / "run", max_steps=1))
-        training.train(run)
+        train(run)
     finally:
         os.umask(before)
     files = [path for path in run.folder.path.rglob("*") if path.is_file()]

@@ -15,11 +15,11 @@ from torch.nn import functional
 from word_sounds import write_words
 
 from audio_cls.config import DataConfig, OptimConfig
-from audio_cls.data.batches import StepShape, TrainingOrder
-from audio_cls.data.draws import Dealing
-from audio_cls.data.fillers import plan_epochs, take_epoch
+from audio_cls.data.keyword_spotting.sampling import plan_epochs, take_epoch
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder
+from audio_cls.data.loading.sampling import Dealing
 from audio_cls.errors import SettingError
-from audio_cls.training.costs import (
+from audio_cls.training.optim.class_weights import (
     load_weights,
     make_loss,
     weigh_classes,

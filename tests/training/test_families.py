@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tiny_models import FAMILIES, write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
-from audio_cls import training
+from audio_cls.training.loop import train
 
 SMALL: dict[str, Any] = {
     "max_train_samples": 12, "max_eval_samples": 3, "max_seconds": 0.3, "epochs": 2,
@@ -31,15 +31,15 @@ def test_a_family_trains_and_resumes_exactly_and_a_stock_pipeline_hears_with_it(
 ) -> None:
     given = write_tiny_checkpoint(family, tmp_path / "given")
     whole = set_up(make_config(tone_folder, given, tmp_path / "whole", **SMALL))
-    training.train(whole)
+    train(whole)
 
     cut = set_up(make_config(tone_folder, given, tmp_path / "cut", **SMALL))
     cut.after_save = mock.Mock(side_effect=Killed)
     with pytest.raises(Killed):
-        training.train(cut)
+        train(cut)
     rest = set_up(make_config(tone_folder, given, tmp_path / "cut", resume="auto", **SMALL))
     assert (rest.position.step, rest.num_steps) == (3, 6)
-    training.train(rest)
+    train(rest)
     one, other = whole.model.state_dict(), rest.model.state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert whole.position == rest.position

@@ -14,8 +14,7 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 from torch import Tensor
 
-from audio_cls import training
-from audio_cls.training.loop import Training
+from audio_cls.training.loop import Training, train
 
 WAKING: dict[str, Any] = {
     "freeze": "backbone", "unfreeze_after_epochs": 1, "epochs": 2, "save_every_steps": 3,
@@ -44,7 +43,7 @@ def train_until(run: Training, last: int) -> None:
 
     run.progress.after_step = stop  # type: ignore[method-assign]
     with pytest.raises(Cut):
-        training.train(run)
+        train(run)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +53,7 @@ def whole(
     """Return a run of two epochs whose backbone wakes in the second."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     run = set_up(make_config(tone_folder, checkpoint, folder, **WAKING))
-    training.train(run)
+    train(run)
     return run
 
 
@@ -80,7 +79,7 @@ def test_resumed_before_or_after_the_waking_equals_never_interrupted(
     train_until(cut, cut_at)
     resumed = set_up(make_config(tone_folder, checkpoint, tmp_path, resume="auto", **WAKING))
     assert resumed.position.step == cut_at - cut_at % 3
-    training.train(resumed)
+    train(resumed)
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     one, other = (load_file(run.folder.path / "model.safetensors") for run in (whole, resumed))

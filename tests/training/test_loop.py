@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from audio_cls import training
-from audio_cls.data.batches import StepShape, TrainingOrder, TrainingPieces
-from audio_cls.training.loop import Training, take_step
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder, TrainingPieces
+from audio_cls.training.loop import Training, take_step, train
 
 
 class InOurOrder(Dataset[dict[str, Tensor]]):
@@ -144,7 +143,7 @@ def test_a_tiny_network_learns_the_frequencies(tone_folder: Path, tmp_path: Path
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
     cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=8, learning_rate=3e-3)
     run = set_up(cfg)
-    training.train(run)
+    train(run)
     rows = list(csv.DictReader((tmp_path / "run" / "summary.csv").open()))
     assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert float(rows[-1]["train_loss"]) < 0.5 * float(rows[0]["train_loss"])
@@ -167,7 +166,7 @@ def test_resumed_equals_never_interrupted_bit_for_bit(
     write_tiny_checkpoint("hubert", checkpoint)
     changes: dict[str, Any] = {"epochs": 2, "save_every_steps": 3, "max_seconds": 0.3}
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **changes))
-    training.train(whole)
+    train(whole)
 
     cut = set_up(make_config(tone_folder, checkpoint, tmp_path / "cut", **changes))
     after_step = cut.progress.after_step
@@ -179,12 +178,12 @@ def test_resumed_equals_never_interrupted_bit_for_bit(
 
     monkeypatch.setattr(cut.progress, "after_step", stop)
     with pytest.raises(Cut):
-        training.train(cut)
+        train(cut)
     resumed = set_up(
         make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **changes)
     )
     assert resumed.position.step == cut_at - cut_at % 3
-    training.train(resumed)
+    train(resumed)
     _assert_equal(whole.model, resumed.model)
     assert whole.position == resumed.position
     steps = [row["step"] for row in csv.DictReader((tmp_path / "cut" / "summary.csv").open())]

@@ -11,7 +11,7 @@ from torch import nn
 
 from audio_cls.config import OptimConfig
 from audio_cls.errors import SettingError
-from audio_cls.training.optim import (
+from audio_cls.training.optim.optimizer import (
     compute_factors,
     group_parameters,
     learning_rate_factor,

@@ -9,9 +9,10 @@ import pytest
 import torch
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
-from audio_cls import training
+from audio_cls.distributed.accelerator import check_trackers
 from audio_cls.errors import SettingError
-from audio_cls.training.accelerator import check_trackers
+from audio_cls.runs.provenance import describe_timing
+from audio_cls.training.loop import train
 
 
 def test_tensorboard_gets_the_numbers_and_the_settings(tone_folder: Path, tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_tensorboard_gets_the_numbers_and_the_settings(tone_folder: Path, tmp_pa
         tone_folder, checkpoint, tmp_path / "run", epochs=2, report_to=("tensorboard",)
     )
     run = set_up(cfg)
-    training.train(run)
+    train(run)
     run.progress.close()
     events = EventAccumulator(str(tmp_path / "run" / "logs" / "run"))
     events.Reload()
@@ -72,9 +73,9 @@ def test_the_time_lost_between_the_steps_is_told(
         time.sleep(0.2)
 
     monkeypatch.setattr(run.progress, "after_step", dawdle)
-    training.train(run)
+    train(run)
     times = run.progress.sum_times()
     lost = times.overhead_share * times.train_seconds
     assert lost >= 0.8
     assert times.compute_seconds + lost == pytest.approx(times.train_seconds, rel=1e-3)
-    assert training.describe_timing(run, 0.0)["overhead_share"] == times.overhead_share
+    assert describe_timing(run, 0.0)["overhead_share"] == times.overhead_share

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from tiny_runs import make_config, write_quiet_checkpoint
 
 from audio_cls.errors import RunFolderError
-from audio_cls.training import rehearsal
-from audio_cls.training.rehearsal import estimate_run, rehearse
+from audio_cls.runs import dry_run
+from audio_cls.runs.dry_run import estimate_run, rehearse
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,8 +90,8 @@ def test_the_estimate_scales_to_all_clips_and_refuses_a_disk_that_is_too_small(
     assert found.seconds == pytest.approx(5.0 + 30 + 2500 + 12 * 100)
     assert found.disk_mb == pytest.approx(10, abs=0.01)
     assert found.cache_mb == pytest.approx(6000 * 16_000 * 4 / 1e6)
-    usage = rehearsal.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(rehearsal.shutil, "disk_usage", lambda _: usage._replace(free=5_000_000))
+    usage = dry_run.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(dry_run.shutil, "disk_usage", lambda _: usage._replace(free=5_000_000))
     with pytest.raises(RunFolderError, match=r"has 5 MB left.*needs about 10 MB"):
         estimate_run([cfg], tmp_path)
 

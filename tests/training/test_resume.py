@@ -13,15 +13,18 @@ import torch
 from safetensors.torch import load_file
 from tiny_runs import make_config, prepare, set_up, write_quiet_checkpoint
 
-from audio_cls import training
 from audio_cls.config import RunConfig, iterate_settings
+from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import Paused, RunFolderError
 from audio_cls.run_warnings import collect_warnings
-from audio_cls.training.brakes import PAUSE
-from audio_cls.training.checkpoint import Position
+from audio_cls.runs.config_file import check_same_settings, save_run_config
+from audio_cls.runs.folder import Position
+from audio_cls.runs.provenance import describe_timing
+from audio_cls.runs.resume import check_steps
+from audio_cls.training import loop
 from audio_cls.training.loop import Training
-from audio_cls.training.resume import check_steps
-from audio_cls.training.settings import check_same_settings, save_run_config
+from audio_cls.training.setup import close_run, save_settings
+from audio_cls.training.stopping import PAUSE
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_a_checkpoint_alone_is_enough_to_go_on_in_another_folder(
     old.judge = lambda _: {"accuracy": 0.5, "loss": 1.0}  # the first of equals is the best
     _pause_after(old, 17, monkeypatch)
     with pytest.raises(Paused):
-        training.train(old)
+        loop.train(old)
     best = load_file(tmp_path / "old" / "model.safetensors")
     shutil.move(tmp_path / "old" / "checkpoints" / "step-17", tmp_path / "step-17")
     shutil.rmtree(tmp_path / "old")
@@ -59,9 +62,9 @@ def test_a_checkpoint_alone_is_enough_to_go_on_in_another_folder(
                     resume=str(tmp_path / "step-17"))
     )  # fmt: skip
     new.judge = old.judge
-    training.train(new)
+    loop.train(new)
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
-    training.train(whole)
+    loop.train(whole)
     assert _have_same_weights(new, whole)
     found = load_file(tmp_path / "new" / "model.safetensors")
     assert all(torch.equal(found[name], best[name]) for name in best)
@@ -77,7 +80,7 @@ def test_the_best_model_of_later_steps_goes_when_a_run_goes_back_before_them(
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes))
     judged = iter([0.5, 0.9])
     run.judge = lambda _: {"accuracy": next(judged), "loss": 1.0}
-    training.train(run)
+    loop.train(run)
     first = run.folder.checkpoints / "step-12"
     best = load_file(first / "best" / "model.safetensors")
     again = set_up(
@@ -93,12 +96,12 @@ def test_a_run_goes_on_for_more_epochs_where_the_schedule_is_the_same(
 ) -> None:
     changes = {"scheduler": "constant", "warmup_ratio": 0.0}
     short = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes))
-    training.train(short)
+    loop.train(short)
     longer = {**changes, "epochs": 2}
     again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **longer, resume="auto"))
-    training.train(again)
+    loop.train(again)
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **longer))
-    training.train(whole)
+    loop.train(whole)
     assert again.position.step == 24
     assert _have_same_weights(again, whole)
 
@@ -132,7 +135,7 @@ def test_another_number_of_steps_is_refused_where_the_past_would_have_been_anoth
 def test_another_number_of_clips_in_a_step_is_refused(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    training.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run")))
+    loop.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run")))
     with pytest.raises(RunFolderError, match=r"steps of 4 clips.*has 8.*--effective-batch-size 4"):
         set_up(make_config(tone_folder, checkpoint, tmp_path / "run", batch_size=8, resume="auto"))
     same = set_up(
@@ -162,7 +165,7 @@ def test_what_has_no_part_in_training_may_change(tmp_path: Path) -> None:
 def test_a_checkpoint_of_a_run_with_other_settings_is_used_with_a_warning_or_refused(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
-    training.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "old")))
+    loop.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "old")))
     start = str(tmp_path / "old" / "checkpoints" / "step-12")
     texts = collect_warnings()
     cfg = make_config(tone_folder, checkpoint, tmp_path / "new", learning_rate=5e-4, resume=start)
@@ -189,11 +192,11 @@ def test_times_and_steps_are_summed_over_all_starts(
     )
     _pause_after(first, 14, monkeypatch)
     with pytest.raises(Paused):
-        training.train(first)
+        loop.train(first)
     second = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto"))
     second.progress.prepare_seconds = 2.0
-    training.train(second)
-    timing = training.describe_timing(second, 0.0)
+    loop.train(second)
+    timing = describe_timing(second, 0.0)
     own = second.progress.train_seconds
     assert timing["starts"] == 2
     assert timing["prepare_seconds"] == 5.0
@@ -212,16 +215,16 @@ def test_a_run_whose_data_set_has_changed_does_not_go_on(
     run = set_up(make_config(tones, checkpoint, path))
     listed = (path / "splits" / "test.txt").read_text().splitlines()
     assert len(listed) == 6 and len(set(listed)) == 6  # from the start of the run: a tenth of 60
-    training.close_run(run)
+    close_run(run)
     (path / "checkpoints" / "step-1").mkdir(parents=True)
     cfg = make_config(tones, checkpoint, path, resume="auto")
     clips, _ = prepare(cfg)
-    accelerator = training.start_accelerator(cfg.train)
-    training.save_settings(run.folder, cfg, accelerator, clips)  # nothing has changed
+    accelerator = start_accelerator(cfg.train)
+    save_settings(run.folder, cfg, accelerator, clips)  # nothing has changed
     for one, other in (("low", "away"), ("high", "low"), ("away", "high")):
         (tones / one).rename(tones / other)
     settings = (path / "run_config.yaml").read_text()
     clips, _ = prepare(cfg)
     with pytest.raises(RunFolderError, match=r"data set has changed.*--split-files"):
-        training.save_settings(run.folder, cfg, accelerator, clips)
+        save_settings(run.folder, cfg, accelerator, clips)
     assert (path / "run_config.yaml").read_text() == settings

@@ -12,9 +12,9 @@ import pytest
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
-from audio_cls.training import run_folder
-from audio_cls.training.run_folder import check_run_folder, has_progress, open_run_folder
-from audio_cls.training.settings import save_run_config
+from audio_cls.runs import open_folder
+from audio_cls.runs.config_file import save_run_config
+from audio_cls.runs.open_folder import check_run_folder, has_progress, open_run_folder
 
 HOLD = """
 import sys, time
@@ -45,7 +45,7 @@ def other_process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_second_process_is_refused_with_the_first_one_s_number_and_host(
     tmp_path: Path, other_process: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_folder, "LOCK_SECONDS", 0.3)
+    monkeypatch.setattr(open_folder, "LOCK_SECONDS", 0.3)
     expected = rf"in use by process {other_process.pid} on {socket.gethostname()}"
     for changes in ({}, {"resume": "auto"}, {"overwrite": True}):
         with pytest.raises(RunFolderError, match=expected):

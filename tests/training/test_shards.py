@@ -1,4 +1,4 @@
-"""What audio_cls.training.shards promises: all processes make as many forward passes."""
+"""What audio_cls.training.sharding promises: all processes make as many forward passes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from audio_cls.config import RunConfig
-from audio_cls.data.clips import Clips
+from audio_cls.data.clips.clips import Clips
 from audio_cls.errors import SettingError
-from audio_cls.training.shards import check_lengths
+from audio_cls.training.sharding import check_lengths
 
 RATE = 16_000
 

@@ -21,17 +21,16 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from torch import nn
 from transformers import BatchFeature
 
-from audio_cls import training
 from audio_cls.config import OptimConfig, TrainConfig
 from audio_cls.errors import Paused, TrainingError
-from audio_cls.training import brakes as brakes_module
+from audio_cls.runs.folder import Position
 from audio_cls.training import loop
-from audio_cls.training.average import Average
-from audio_cls.training.brakes import GO, PAUSE, Brakes
-from audio_cls.training.checkpoint import Position
-from audio_cls.training.guard import Guard, explain_memory
-from audio_cls.training.loop import Training, is_over
-from audio_cls.training.optim import can_leave_out, make_optimizer, step_unless
+from audio_cls.training import stopping as brakes_module
+from audio_cls.training.loop import Training, is_over, train
+from audio_cls.training.nan_guard import Guard, explain_memory
+from audio_cls.training.optim.ema import Average
+from audio_cls.training.optim.optimizer import can_leave_out, make_optimizer, step_unless
+from audio_cls.training.stopping import GO, PAUSE, Brakes
 
 
 @pytest.fixture
@@ -65,13 +64,13 @@ def test_a_signal_saves_says_how_to_go_on_and_gives_the_handlers_back(
     run = set_up(cfg)
     _signal_after(run, 7, number, monkeypatch)
     with pytest.raises(Paused, match=r"step 7 of 24.*--resume auto --output-dir"):
-        training.train(run)
+        train(run)
     assert signal.getsignal(number) == before
     assert [path.name for path in run.folder.find_checkpoints()] == ["step-7"]
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
-    training.train(whole)
+    train(whole)
     again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto"))
-    training.train(again)
+    train(again)
     for one, other in zip(whole.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -101,7 +100,7 @@ def test_sigterm_ends_the_real_script_with_exit_code_3(
 BUSY = """
 import hashlib
 from types import SimpleNamespace
-from audio_cls.training.brakes import Brakes
+from audio_cls.training.stopping import Brakes
 with Brakes(SimpleNamespace(num_processes=1, is_main_process=True), None):
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes within one instruction of Python
@@ -185,11 +184,11 @@ def test_a_stop_between_an_epoch_and_its_evaluation_loses_neither(
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2))
     _signal_after(run, step, signal.SIGTERM, monkeypatch)
     with pytest.raises(Paused):
-        training.train(run)
+        train(run)
     again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto"))
-    training.train(again)
+    train(again)
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
-    training.train(whole)
+    train(whole)
     assert again.position == whole.position
     assert _read_rows(tmp_path / "run") == _read_rows(tmp_path / "whole")
 
@@ -207,7 +206,7 @@ def test_the_clock_ends_training_but_not_the_judging(
         tone_folder, checkpoint, tmp_path / "run", epochs=1000, max_train_minutes=0.005
     )
     run = set_up(cfg)
-    training.train(run)
+    train(run)
     assert 1 <= run.position.step < run.num_steps
     assert run.position.best is not None
     assert run.folder.find_checkpoints()
@@ -230,7 +229,7 @@ def test_a_run_that_does_not_improve_stops_early(
     )
     run = set_up(cfg)
     run.judge = lambda _: {"accuracy": 0.5, "loss": 1.0}
-    training.train(run)
+    train(run)
     assert len(list(csv.DictReader((tmp_path / "run" / "summary.csv").open()))) == 4
     assert run.position.stale == 3
 
@@ -251,7 +250,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
 ) -> None:
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
     _poison(run, {3, 4, 7}, monkeypatch)
-    training.train(run)
+    train(run)
     assert run.position.skipped == 3
     assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
 
@@ -262,7 +261,7 @@ def test_three_in_a_row_stop_the_run_with_the_clips_named(
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
     _poison(run, {3, 4, 5}, monkeypatch)
     with pytest.raises(TrainingError, match=r"3 steps in a row.*\w+-\d\d\.wav"):
-        training.train(run)
+        train(run)
 
 
 def test_a_good_step_between_begins_the_count_anew() -> None:
@@ -308,7 +307,7 @@ def test_a_veto_on_the_device_trains_as_one_that_the_host_looks_at(
         if not heeds:
             monkeypatch.setattr(loop, "can_leave_out", lambda _: False)
         _poison(run, {3, 4, 7}, monkeypatch)
-        training.train(run)
+        train(run)
         assert run.position.skipped == 3
         assert (len(looks) < run.position.step) == heeds
         ends.append([*run.model.state_dict().values(), *run.average.averaged.state_dict().values()])
@@ -324,7 +323,7 @@ def test_a_scaled_step_that_is_not_finite_is_left_to_the_scaler_and_training_goe
     monkeypatch.setattr(run.accelerator, "scaler", scaler)
     monkeypatch.setattr(run.accelerator, "_optimizers", [run.optimizer])
     _poison(run, {3}, monkeypatch)
-    training.train(run)
+    train(run)
     assert run.position.skipped == 1
     assert scaler.get_scale() == 2.0**15  # halved once, by the step that was not finite
     assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
@@ -393,15 +392,15 @@ def test_the_average_comes_back_with_a_checkpoint(
 ) -> None:
     changes = {"epochs": 2, "ema_decay": 0.9, "learning_rate": 3e-3}
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **changes))
-    training.train(whole)
+    train(whole)
     cut = set_up(make_config(tone_folder, checkpoint, tmp_path / "cut", **changes))
     _signal_after(cut, 9, signal.SIGTERM, monkeypatch)
     with pytest.raises(Paused):
-        training.train(cut)
+        train(cut)
     resumed = set_up(
         make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **changes)
     )
-    training.train(resumed)
+    train(resumed)
     own, other = whole.average.averaged.state_dict(), resumed.average.averaged.state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own)
     live = whole.model.state_dict()

@@ -19,8 +19,8 @@ from datasets import Audio, ClassLabel, Dataset
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
-from audio_cls import training
 from audio_cls.errors import RunFolderError
+from audio_cls.training import loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +68,7 @@ def train(shards: Path, checkpoint: Path, folder: Path, **changes: Any) -> dict[
         scheduler="constant", **changes,
     )  # fmt: skip
     run = set_up(cfg)
-    training.train(run)
+    loop.train(run)
     return {name: value.clone() for name, value in run.model.state_dict().items()}
 
 

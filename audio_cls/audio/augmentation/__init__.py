@@ -1,0 +1,1 @@
+"""Waveform augmentation, mixup and SpecAugment."""

@@ -1,0 +1,89 @@
+"""SpecAugment for models that hear spectrograms: spans and bands of their features are blanked.
+
+Models that hear waves get `blank_spans` and `stop_bands` of augment.py instead. Letters: B clips,
+F feature frames, M bands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from audio_cls.audio.augmentation.waveform import draw_spans
+from audio_cls.audio.waveform import Wave
+from audio_cls.config import AugmentConfig, Hertz
+
+MASK_STREAM = 4  # keeps these random numbers apart from the other variations'
+
+Inputs = dict[str, torch.Tensor]
+Encode = Callable[[Sequence[Wave]], Inputs]  # waves (T_i,) -> padded model inputs
+
+
+@dataclass(frozen=True)
+class FrameLayout:
+    """How an encoder's features (B, ., .) are laid out, found by trying it on noise."""
+
+    input_name: str
+    time_axis: int  # 1 or 2; the other one is frequency
+    frames_per_second: float
+
+
+def find_layout(encode: Encode, sampling_rate: Hertz) -> FrameLayout | None:
+    """Find out what an encoder makes of waves: None when waves stay waves.
+
+    Two waves of 2 s are compared: noise then silence, and silence then noise. Along time their
+    difference is first positive, then negative; along frequency it cancels out.
+    """
+    noise = np.random.default_rng(0).normal(0, 0.1, sampling_rate).astype(np.float32)
+    silence = np.zeros_like(noise)
+    waves = [np.concatenate([noise, silence]), np.concatenate([silence, noise])]
+    for name, value in encode(waves).items():
+        if value.ndim == 3 and value.is_floating_point():
+            difference = (value[0] - value[1]).double().numpy()
+            profiles = [difference.mean(axis=1), difference.mean(axis=0)]
+            axis = int(np.argmax([profile.var() for profile in profiles]))
+            middle = int(np.abs(np.cumsum(profiles[axis])).argmax()) + 1
+            return FrameLayout(name, 1 + axis, float(middle))
+    return None
+
+
+@dataclass(frozen=True)
+class FeatureMasker:
+    """Blanks spans and bands of features, as SpecAugment does (https://arxiv.org/abs/1904.08779).
+
+    What is blanked gets the clip's mean; padding is not counted as part of the clip.
+    """
+
+    cfg: AugmentConfig
+    layout: FrameLayout
+    sampling_rate: Hertz
+
+    def mask(self, inputs: Inputs, seed: int, clips: Sequence[tuple[int, int, int]]) -> Inputs:
+        """Return the inputs with masked features.
+
+        Args:
+            inputs: What the encoder made of B clips.
+            seed: The run's seed.
+            clips: Epoch, clip number and samples of each clip.
+        """
+        features = inputs[self.layout.input_name].clone()
+        for clip, (epoch, number, num_samples) in zip(features, clips, strict=True):
+            rng = np.random.default_rng((seed, MASK_STREAM, epoch, number))
+            seconds = num_samples / self.sampling_rate
+            framed = clip if self.layout.time_axis == 1 else clip.T  # (F, M), a view
+            self._mask_clip(framed[: max(1, round(seconds * self.layout.frames_per_second))], rng)
+        return {**inputs, self.layout.input_name: features}
+
+    def _mask_clip(self, frames: torch.Tensor, rng: np.random.Generator) -> None:
+        """Mask the real frames (F, M) of one clip in place."""
+        mean = frames.mean()
+        longest = max(1, round(self.cfg.time_mask_seconds * self.layout.frames_per_second))
+        for start, stop in draw_spans(len(frames), self.cfg.time_masks, longest, rng):
+            frames[start:stop] = mean
+        num_bands = frames.shape[1]
+        widest = max(1, round(self.cfg.frequency_mask_share * num_bands))
+        for start, stop in draw_spans(num_bands, self.cfg.frequency_masks, widest, rng):
+            frames[:, start:stop] = mean

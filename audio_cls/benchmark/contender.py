@@ -1,0 +1,99 @@
+"""One contender in a process of its own: `python -m audio_cls.benchmark.contender SPEC.json`.
+
+The spec is {"contender", "case", "data", "checkpoint", "output", "result"}, and for audio_cls maybe
+{"settings"}, which beat the case's; the result file gets seconds, memory and accuracy.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from audio_cls.benchmark.cases import SEED, Case
+from audio_cls.benchmark.hf_trainer import run_trainer
+from audio_cls.benchmark.machine import measure_matrix_product, read_peak_memory
+
+
+def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
+    """Train as scripts/train.py does, up to the card."""
+    from audio_cls.config import RunConfig
+    from audio_cls.data.labels.labels import read_labels
+    from audio_cls.data.prepare import prepare_clips
+    from audio_cls.data.sources.source import load_source
+    from audio_cls.data.splits.build_index import pool_clips
+    from audio_cls.data.splits.splits import make_splits
+    from audio_cls.distributed.accelerator import start_accelerator
+    from audio_cls.evaluation.reports.report import make_judge
+    from audio_cls.evaluation.scorer import make_scorer
+    from audio_cls.models.feature_cache.precompute import hear_ahead
+    from audio_cls.models.feature_extractor import load_extractor
+    from audio_cls.models.load import load_backbone
+    from audio_cls.training.loop import train
+    from audio_cls.training.setup import open_run, set_up_training
+
+    started = time.perf_counter()
+    cfg = RunConfig.from_flat(
+        {
+            "dataset": spec["data"],
+            "model": spec["checkpoint"],
+            "output_dir": spec["output"],
+            "test_split": "validation",
+            "max_seconds": case.max_seconds,
+            "freeze": case.freeze,
+            "epochs": case.epochs,
+            "batch_size": case.batch_size,
+            "eval_batch_size": case.batch_size,
+            "learning_rate": case.learning_rate,
+            "length_buckets": case.length_buckets,
+            "mixed_precision": "bf16" if spec["bf16"] else "no",
+            "seed": SEED,
+            **spec.get("settings", {}),
+        }
+    )
+    accelerator = start_accelerator(cfg.train)
+    folder, cfg = open_run(cfg, accelerator)
+    source = load_source(cfg.data)
+    labels = read_labels(source.splits, cfg.data)
+    pool = pool_clips(source, labels, cfg.data)
+    splits = make_splits(pool, cfg.data)
+    rate = load_extractor(cfg.model, cfg.audio).sampling_rate
+    clips = prepare_clips(source, pool, splits, rate, cfg.data)
+    backbone = load_backbone(cfg.model, cfg.audio, labels.names)
+    heard = hear_ahead(cfg, accelerator, backbone, clips)
+    scorer = make_scorer(heard.backbone, cfg, accelerator)
+    judge = make_judge(scorer, heard.validation, cfg.eval)
+    run = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
+    prepared = time.perf_counter()
+    train(run)
+    total = time.perf_counter() - prepared
+    assert run.position.best is not None
+    return {
+        "prepare_seconds": prepared - started,
+        "train_seconds": total - run.progress.evaluate_seconds,
+        "evaluate_seconds": run.progress.evaluate_seconds,
+        "accuracy": run.position.best.value,
+    }
+
+
+def main() -> None:
+    """Run the contender of a spec and write its result."""
+    spec = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    case = Case(**{**spec["case"], "seconds": tuple(spec["case"]["seconds"])})
+    rate = measure_matrix_product()
+    if spec["contender"] == "audio_cls":
+        result = run_own(spec, case)
+    else:
+        result = run_trainer(spec, case, is_mapped=spec["contender"] == "mapped")
+    parts = [result[f"{part}_seconds"] for part in ("prepare", "train", "evaluate")]
+    result["total_seconds"] = sum(parts)
+    result["cpu_seconds"] = time.process_time()
+    result["peak_memory_mb"] = read_peak_memory()
+    result["matrix_rate"] = max(rate, measure_matrix_product())
+    Path(spec["result"]).write_text(json.dumps(result), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

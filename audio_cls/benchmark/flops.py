@@ -1,0 +1,44 @@
+"""The arithmetic of a case on the stock model, in a process of its own: SPEC.json says which."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from audio_cls.benchmark.cases import Case
+
+
+def count_case(case: Case, checkpoint: str) -> dict[str, float]:
+    """Return the FLOP of a clip of mean length: frozen part, rest and backward pass.
+
+    Of a model of fixed length it is what the clip needs, not what padding to 30 s would cost.
+    """
+    from audio_cls.benchmark.machine import count_flops
+    from audio_cls.config import AudioConfig, ModelConfig
+    from audio_cls.models.finetuning.freeze import find_frozen
+    from audio_cls.models.load import load_backbone
+    from audio_cls.models.probe import make_noise
+
+    audio = AudioConfig(max_seconds=case.max_seconds)
+    cfg = ModelConfig(model=checkpoint, freeze=case.freeze)  # type: ignore[arg-type]
+    backbone = load_backbone(cfg, audio, ("a", "b", "c", "d"))
+    for module in backbone.model.modules():
+        vars(module).pop("forward", None)  # the stock convolutions, whose arithmetic is counted
+    names = find_frozen(backbone.model, backbone.encoder, case.freeze)
+    mean = sum(case.seconds) / 2
+    inputs = backbone.encoder([make_noise(round(mean * 16_000))])
+    frozen, rest, backward = count_flops(backbone.model, inputs, names)
+    return {"frozen": frozen, "rest": rest, "backward": backward}
+
+
+def main() -> None:
+    """Count for a spec and write the result."""
+    spec: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    case = Case(**{**spec["case"], "seconds": tuple(spec["case"]["seconds"])})
+    Path(spec["result"]).write_text(json.dumps(count_case(case, spec["checkpoint"])), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What the shipped presets cost: a few steps of each, or an epoch, of scripts/train.py itself.
+
+The clips are generated, as long and, for an epoch, as many as those of the preset's data set; the
+weights are random, in the shape of its checkpoint. The scores therefore say nothing, and only
+seconds and memory are told.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from audio_cls.benchmark.cases import RECIPES
+from audio_cls.benchmark.random_checkpoints import write_checkpoint
+from audio_cls.benchmark.runner import run_python
+from audio_cls.benchmark.synthetic_clips import write_clips
+from audio_cls.benchmark.tables import format_cells, format_span, format_titles
+from audio_cls.presets import load_preset
+
+STEPS = 4
+COLUMNS = (
+    ("clips a step", "clips_per_step", "{:.0f}"),
+    ("s a step", "step_seconds", "{:.2f}"),
+    ("clips/s", "train_clips_per_second", "{:.2f}"),
+    ("min an epoch", "epoch_minutes", "{:.1f}"),
+    ("peak MB", "peak_memory_mb", "{:.0f}"),
+)
+
+
+def measure_preset(name: str, *, full: bool) -> dict[str, float]:
+    """Train by a preset: STEPS steps, or with `full` an epoch.
+
+    Returns:
+        The numbers of `COLUMNS`; an epoch is without its evaluation.
+    """
+    recipe = RECIPES[name]
+    train = load_preset(name).values
+    clips_per_step = train["batch_size"] * train.get("gradient_accumulation_steps", 1)
+    count = recipe.train_clips if full else 2 * STEPS * clips_per_step
+    length = ("--epochs", "1") if full else ("--max-steps", str(STEPS))
+    with tempfile.TemporaryDirectory(prefix="audio_cls_presets_") as made:
+        folder = Path(made)
+        write_clips(folder / "data", "train", count, recipe.seconds)
+        write_clips(folder / "data", "validation", recipe.eval_clips if full else 8, recipe.seconds)
+        write_checkpoint(recipe.shape, folder / "checkpoint")
+        run_python(
+            *("scripts/train.py", "--preset", name, *recipe.flags, *length),
+            *("--dataset", str(folder / "data"), "--label-column", "label"),
+            *("--model", str(folder / "checkpoint"), "--test-split", "validation"),
+            *("--output-dir", str(folder / "run"), "--log", "quiet"),
+            cache=folder / "cache",
+        )
+        timing: dict[str, Any] = json.loads((folder / "run" / "results.json").read_text())["timing"]
+    return {
+        **{key: timing[key] for _, key, _ in COLUMNS if key in timing},
+        "step_seconds": timing["train_seconds"] / timing["steps"],
+        "epoch_minutes": recipe.train_clips / timing["train_clips_per_second"] / 60,
+    }
+
+
+def format_heading(*, full: bool) -> str:
+    """Return the heading of a table of presets, and the table's first lines."""
+    length = "an epoch" if full else f"{STEPS} steps"
+    lines = [
+        f"### presets: {length} of each, random weights in the shape of its checkpoint, clips as"
+        " long as its data set's",
+        "",
+        *format_titles(COLUMNS, "preset", "shape", "clips of"),
+    ]
+    return "\n".join(lines)
+
+
+def format_row(name: str, numbers: dict[str, float]) -> str:
+    """Return a preset's line of the table."""
+    own = RECIPES[name]
+    return f"| {name} | {own.shape} | {format_span(own.seconds)} {format_cells(numbers, COLUMNS)}"

@@ -1,0 +1,198 @@
+"""One step from near, in a process of its own: its largest matrix-bound part, and a profile.
+
+The part is a kind of module that does nothing but products and what lies between them: the
+convolutions over the wave, the feed-forward parts, or the single products of other networks. Its
+rate counts what PyTorch's own modules would do, forward and backward: what is computed again to
+save memory counts as time, not as work.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from audio_cls.benchmark.cases import SEED, Case
+from audio_cls.benchmark.machine import REPEATS, measure_matrix_product
+from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, FEED_FORWARDS, is_named
+
+KINDS: dict[str, Callable[[nn.Module], bool]] = {
+    "convolutions over the wave": lambda module: is_named(module, FEATURE_ENCODERS),
+    "feed-forward parts": lambda module: is_named(module, FEED_FORWARDS),
+    "linear layers": lambda module: isinstance(module, nn.Linear),
+}
+ROWS = 25  # of the profile
+
+
+class _Part:
+    """Modules of a kind, the inputs of the largest, and their arithmetic."""
+
+    def __init__(self) -> None:
+        self.flops = 0.0  # of all, forward
+        self.largest: tuple[float, nn.Module, Tensor] | None = None
+
+
+def find_largest_part(model: nn.Module, inputs: dict[str, Tensor]) -> tuple[str, _Part]:
+    """Find the kind with the most arithmetic in a step; one frozen as a whole is none.
+
+    Returns:
+        Its name in KINDS; its modules.
+    """
+    parts = {kind: _Part() for kind in KINDS}
+    taken: set[nn.Module] = set()
+    hooks = []
+
+    def weigh(kind: str, module: nn.Module, given: tuple[Any, ...]) -> None:
+        frames = given[0].detach()
+        flops = count_forward(module, frames)
+        part = parts[kind]
+        part.flops += flops
+        if part.largest is None or flops > part.largest[0]:
+            part.largest = (flops, module, frames.clone())
+
+    for module in model.modules():
+        kind = next((kind for kind, fits in KINDS.items() if fits(module)), None)
+        learns = any(weight.requires_grad for weight in module.parameters())
+        if kind is None or module in taken or not learns:
+            continue
+        taken.update(module.modules())
+        hooks.append(
+            module.register_forward_pre_hook(
+                lambda module, given, kind=kind: weigh(kind, module, given)
+            )
+        )
+    with torch.no_grad():
+        model(**inputs)
+    for hook in hooks:
+        hook.remove()
+    return max(parts.items(), key=lambda item: item[1].flops)
+
+
+def count_forward(module: nn.Module, frames: Tensor) -> float:
+    """Count the arithmetic of a module's forward pass as PyTorch's own modules would do it."""
+    stock = copy.deepcopy(module)
+    for own in stock.modules():
+        vars(own).pop("forward", None)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        stock.forward(frames)  # not the call: it would weigh the copy
+    return float(counter.get_total_flops())
+
+
+def measure_part(part: _Part) -> float:
+    """Return the rate of a part's largest module, forward and backward, in FLOP/s."""
+    assert part.largest is not None
+    flops, module, frames = part.largest
+    needs_input = frames.ndim > 2  # waves learn nothing
+    best = float("inf")
+    for _ in range(REPEATS + 1):
+        given = frames.clone().requires_grad_(needs_input)
+        started = time.perf_counter()
+        out = module(given)
+        out.backward(torch.ones_like(out))
+        best = min(best, time.perf_counter() - started)
+        module.zero_grad()
+    return 3 * flops / best
+
+
+@contextmanager
+def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[str, Tensor]]]:
+    """Load the model of a case as training has it, and a batch."""
+    from audio_cls.config import AudioConfig, ModelConfig
+    from audio_cls.models.feature_cache.partial_forward import (
+        PREFIX,
+        find_cut,
+        install_cut,
+        run_frozen,
+    )
+    from audio_cls.models.finetuning.freeze import find_frozen
+    from audio_cls.models.load import load_backbone
+    from audio_cls.models.probe import make_noise
+    from audio_cls.storage.process_memory import keep_freed_memory, return_freed_memory
+
+    torch.manual_seed(SEED)
+    cfg = ModelConfig(model=spec["checkpoint"], freeze=case.freeze)  # type: ignore[arg-type]
+    audio = AudioConfig(max_seconds=case.max_seconds)
+    backbone = load_backbone(cfg, audio, ("a", "b", "c", "d"))
+    model: Any = backbone.model
+    noise = make_noise(round(case.max_seconds * backbone.encoder.traits.sampling_rate))
+    inputs: dict[str, Tensor] = backbone.encoder([noise] * case.batch_size)
+    names = find_frozen(model, backbone.encoder, case.freeze)
+    for name in names:
+        model.get_submodule(name).requires_grad_(requires_grad=False)
+    cut = find_cut(model, backbone.encoder, names) if names else None
+    if cut is not None:
+        with torch.no_grad():
+            rows = cut.flatten(run_frozen(model, names, inputs))
+        install_cut(model, cut)
+        inputs = {PREFIX: rows, **{k: v for k, v in inputs.items() if k != cut.input_name}}
+    if spec["gpu"]:
+        model.cuda()
+        inputs = {name: value.cuda() for name, value in inputs.items()}
+    model.train()
+    keep_freed_memory(large=False)
+    yield model, inputs
+    return_freed_memory()
+
+
+def profile_step(model: Any, inputs: dict[str, Tensor]) -> str:  # noqa: ANN401
+    """Return torch's table of one training step, the operators with the most own time first.
+
+    On a GPU it is in bf16, and the time is the GPU's; a line under the table says how long a step
+    takes when nobody looks on.
+    """
+    optimizer = torch.optim.AdamW(
+        [weight for weight in model.parameters() if weight.requires_grad], fused=True
+    )
+    device = next(iter(inputs.values())).device.type
+
+    def step() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            logits = model(**inputs).logits
+        logits.float().logsumexp(dim=-1).mean().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - started)
+    with torch.profiler.profile() as profile:
+        step()
+    table: str = profile.key_averages().table(
+        sort_by=f"self_{'device' if device == 'cuda' else 'cpu'}_time_total",
+        row_limit=ROWS,
+        max_name_column_width=44,
+    )
+    return f"{table}\nA step unobserved: {1000 * min(seconds):.1f} ms."
+
+
+def main() -> None:
+    """Measure for a spec and write the result."""
+    spec: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    case = Case(**{**spec["case"], "seconds": tuple(spec["case"]["seconds"])})
+    with _prepare_step(spec, case) as (model, inputs):
+        if spec.get("profile"):
+            result: dict[str, Any] = {"table": profile_step(model, inputs)}
+        else:
+            kind, part = find_largest_part(model, inputs)
+            rates = [measure_matrix_product(), measure_part(part), measure_matrix_product()]
+            share = rates[1] / max(rates[0], rates[2])
+            result = {"kind": kind, "rate": rates[1], "share_of_matrix_product": share}
+    Path(spec["result"]).write_text(json.dumps(result), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

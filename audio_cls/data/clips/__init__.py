@@ -1,0 +1,1 @@
+"""Decoded clips: the decode cache, clip metadata and unusable clips."""

@@ -1,0 +1,81 @@
+"""The usable clips of one split, and the way to their samples in the memory-mapped cache."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from audio_cls.audio.waveform import Wave
+from audio_cls.audio.windows import cut_wave
+from audio_cls.config import Hertz
+from audio_cls.storage.arrow import MappedRows, copy_columns
+from audio_cls.storage.keys import make_key
+
+Label = int | NDArray[np.float32]  # one id, or what there is of each label, (L,)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The usable clips of one split."""
+
+    table: Dataset  # decoded: wave, num_samples
+    rows: NDArray[np.int64]  # (N,) rows of the table
+    labels: NDArray[np.int64] | NDArray[np.float32]  # ids (N,), or marks (N, L) if multi-label
+    ids: NDArray[np.str_]  # (N,)
+    lengths: NDArray[np.int64]  # (N,) samples
+    sampling_rate: Hertz
+
+    def __len__(self) -> int:
+        """Count the clips."""
+        return len(self.rows)
+
+    @property
+    def seconds(self) -> float:
+        """Return the total duration."""
+        return float(self.lengths.sum()) / self.sampling_rate
+
+    def read_label(self, number: int) -> Label:
+        """Return a clip's label: its id, or its row where clips have several, (L,)."""
+        label = self.labels[number]
+        return int(label) if label.ndim == 0 else np.asarray(label, dtype=np.float32)
+
+    def read_wave(self, number: int, start: int, stop: int) -> Wave:
+        """Copy samples start to stop of a clip; only that part of the cache file is touched.
+
+        Past its end, the clip begins again. Memory does not grow with what has been read.
+        """
+        waves = self._waves
+        wave = cut_wave(waves[int(self.rows[number])], start, stop)
+        waves.pages.note(wave.nbytes)
+        return wave
+
+    def find_partner(self, number: int, drawn: int) -> int:
+        """Return the clip to mix into clip `number`: the one that was drawn from all."""
+        return drawn
+
+    @functools.cached_property
+    def _waves(self) -> MappedRows:
+        return MappedRows(self.table, "wave")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the views out when a loader process is sent the clips: it maps the file itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "_waves"}
+
+
+def hash_sound(clips: Clips, rows: NDArray[np.int64] | None = None) -> str:
+    """Return a key of the sound of some rows of the decoded table, in their order.
+
+    Args:
+        clips: What reads the table.
+        rows: Rows of the table; None for all of them.
+    """
+    hashes = copy_columns(clips.table, ["hash"])["hash"]
+    if rows is not None:
+        hashes = hashes.take(pa.array(rows))
+    return make_key(sampling_rate=clips.sampling_rate, waves=hashes)

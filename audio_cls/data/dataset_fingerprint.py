@@ -1,0 +1,86 @@
+"""Whether a list of clips belongs to a data set: some of its clips are compared by their content.
+
+Ids alone do not tell: two data sets may both have a clip `c0.wav`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from datasets import Dataset, concatenate_datasets
+
+from audio_cls.audio.segments import split_segment
+from audio_cls.data.sources.source import Source
+from audio_cls.data.splits.clip_index import Pool
+
+NUM_SAMPLED = 16  # clips of a list whose content is compared
+MOST_BYTES = 2**20  # of each, from the beginning of the encoded file
+HASH_BYTES = 6  # an integer that JSON holds exactly
+
+
+def make_fingerprint(source: Source, pool: Pool, ids: Sequence[str]) -> list[int]:
+    """Return hashes of some of the listed clips, at equal distances in the list.
+
+    Args:
+        source: The data set.
+        pool: Its clips.
+        ids: The list, all of them ids of the pool.
+
+    Returns:
+        At most `NUM_SAMPLED` integers of 48 bits, of the id and the encoded content of a clip each.
+    """
+    place, table = _place_ids(pool), _select_audio(source)
+    return [_hash_clip(table, source, place[name], name) for name in _sample(ids)]
+
+
+def has_clips(source: Source, pool: Pool, ids: Sequence[str], fingerprint: Sequence[int]) -> bool:
+    """Tell whether listed clips are clips of this data set.
+
+    Args:
+        source: The data set.
+        pool: Its clips.
+        ids: The list.
+        fingerprint: Of that list, see `make_fingerprint`.
+
+    Returns:
+        True where most of the sampled clips that the data set has by id have the same content: a
+        few files may have been replaced or removed since.
+    """
+    place, table = _place_ids(pool), _select_audio(source)
+    pairs = [(n, h) for n, h in zip(_sample(ids), fingerprint, strict=False) if n in place]
+    same = [_hash_clip(table, source, place[name], name) == own for name, own in pairs]
+    return 2 * sum(same) > len(same)
+
+
+def _sample(ids: Sequence[str]) -> list[str]:
+    """Return ids of a list at equal distances."""
+    places = np.linspace(0, len(ids) - 1, min(NUM_SAMPLED, len(ids))).astype(int)
+    return [str(ids[place]) for place in places]
+
+
+def _place_ids(pool: Pool) -> dict[str, int]:
+    """Return the row of each id."""
+    return {str(name): row for row, name in enumerate(pool.ids)}
+
+
+def _select_audio(source: Source) -> Dataset:
+    """Return the undecoded clips, row for row those of the pool."""
+    columns = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+    return concatenate_datasets(columns)
+
+
+def _hash_clip(table: Dataset, source: Source, row: int, name: str) -> int:
+    """Hash a clip's id and the beginning of its encoded content; of a lost file only the id."""
+    clip = table[row][source.audio_column] or {}
+    content, path = clip.get("bytes"), clip.get("path")
+    if content is None and path:
+        try:
+            with Path(split_segment(path)[0]).open("rb") as file:
+                content = file.read(MOST_BYTES)
+        except OSError:
+            content = None
+    digest = hashlib.sha256(name.encode() + b"\0" + (content or b"")[:MOST_BYTES]).digest()
+    return int.from_bytes(digest[:HASH_BYTES], "big")

@@ -1,0 +1,1 @@
+"""Summary of a data set: scan, text and HTML report."""

@@ -1,0 +1,1 @@
+"""Keyword spotting: relabel words, add `_unknown_` and `_silence_`."""

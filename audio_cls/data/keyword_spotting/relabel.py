@@ -1,0 +1,244 @@
+"""Keyword spotting: every label that is no keyword becomes `_unknown_`, and silence is added.
+
+In: the tables of a data set of words. Out: tables of the same form, whose label column holds the
+keywords, `_silence_` and `_unknown_`, as Speech Commands' 12 classes do (Warden 2018,
+arXiv:1804.03209, section 6). Which of the clips an epoch or a split has is decided in fillers.py.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from datasets import ClassLabel, Dataset, DatasetInfo, concatenate_datasets
+
+from audio_cls.audio.decode import measure_seconds
+from audio_cls.audio.waveform import read_clip_ids
+from audio_cls.config import DataConfig
+from audio_cls.data.keyword_spotting.silence import (
+    SYNTHESISE,
+    Recording,
+    SilencePiece,
+    cut_recordings,
+    list_recordings,
+    make_silence,
+)
+from audio_cls.data.labels.filter import check_known
+from audio_cls.data.labels.find_column import find_label_column
+from audio_cls.data.labels.label_columns import name_label_column
+from audio_cls.data.labels.label_text import normalize_names
+from audio_cls.data.labels.parse import Cells, Names, read_cells
+from audio_cls.errors import DatasetError, list_names
+from audio_cls.storage.keys import make_key
+
+UNKNOWN, SILENCE = "_unknown_", "_silence_"
+SILENCE_LABELS = (SILENCE, "_background_noise_")  # as Speech Commands calls it, here and there
+RECORDING = "silence_recording"  # column: where a piece still to be dealt to a split was cut from
+IS_PIECE = "is_silence_piece"  # column: whether the program made or cut this clip of silence
+AUTO = "auto"  # --silence-from: the label of silence, if there is one, else made noise
+LONG = 1.5  # a clip of silence this many pieces long is a recording to be cut
+
+Tables = dict[str, Dataset]
+
+
+def spot_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
+    """Relabel the clips and add silence, as the settings say; without them nothing changes.
+
+    Args:
+        splits: Tables with an undecoded audio column.
+        audio_column: Its name.
+        cfg: `keywords`, `unknown_from`, `silence_from` and their neighbours.
+
+    Returns:
+        Tables whose label column is a ClassLabel of the keywords, then `_silence_` and `_unknown_`
+        where there are such clips. With silence the clips' ids stand in a column `file`.
+
+    Raises:
+        DatasetError: A label does not exist, clips have several, or silence cannot be found.
+    """
+    if not is_spotting(cfg):
+        return splits
+    column = find_label_column(splits, name_label_column(cfg))
+    cells = read_cells(splits, column, cfg.label_separator)
+    if any(len(names) > 1 for clips in cells.clips.values() for names in clips):
+        raise DatasetError(
+            f"Keyword spotting needs one label a clip: some of '{column}' have several. Leave"
+            " --keywords, --unknown-from and --silence-from out."
+        )
+    renamed = rename_labels(cells.order, cfg)
+    names = {
+        split: [renamed[own[0]] if own else None for own in clips]
+        for split, clips in cells.clips.items()
+    }
+    tables = splits
+    if cfg.silence_from is not None:
+        tables, names = _add_silence(splits, audio_column, cells, names, cfg)
+    present = {name for own in names.values() for name in own}
+    declared = list(dict.fromkeys([*renamed.values(), SILENCE]))
+    words = [name for name in declared if name not in (SILENCE, UNKNOWN)]
+    order = [*words, *(name for name in (SILENCE, UNKNOWN) if name in present)]
+    return {
+        split: _set_labels(table, column, order, names[split]) for split, table in tables.items()
+    }
+
+
+def is_spotting(cfg: DataConfig) -> bool:
+    """Tell whether the settings ask for keywords, unknown words or silence."""
+    return bool(cfg.keywords or cfg.unknown_from or cfg.silence_from)
+
+
+def rename_labels(order: Names, cfg: DataConfig) -> dict[str, str]:
+    """Return label -> what it counts as.
+
+    Raises:
+        DatasetError: The settings name a label that does not exist.
+    """
+    keywords = () if cfg.unknown_from else normalize_names(cfg.keywords)
+    unknown = normalize_names(cfg.unknown_from)
+    check_known(keywords, order, "--keywords")
+    check_known(unknown, order, "--unknown-from")
+    renamed = {name: name for name in order}
+    for name in order:
+        is_word = name in keywords if keywords else name not in unknown
+        if name in (*SILENCE_LABELS, cfg.silence_from):
+            renamed[name] = SILENCE
+        elif not is_word:
+            renamed[name] = UNKNOWN
+    # As the user ordered the keywords, so are the classes.
+    return {name: renamed[name] for name in (*keywords, *order)}
+
+
+def _add_silence(
+    splits: Tables,
+    audio_column: str,
+    cells: Cells,
+    names: Mapping[str, list[str | None]],
+    cfg: DataConfig,
+) -> tuple[Tables, dict[str, list[str | None]]]:
+    """Replace recordings by their pieces, or append pieces to the first split; name every clip."""
+    ids, start = read_clip_ids(splits, audio_column), 0
+    first = cfg.train_split if cfg.train_split in splits else next(iter(splits))
+    tables, labels = {}, {}
+    for split, table in splits.items():
+        own_ids = ids[start : start + len(table)]
+        start += len(table)
+        wanted = _count_wanted(split, first, names, cfg)
+        long = _find_recordings(table, audio_column, cells.clips[split], own_ids, cfg)
+        pieces = cut_recordings(list(long.values()), cfg.silence_seconds, wanted) if long else []
+        if split == first and not long:
+            pieces = _find_elsewhere(wanted, names, cfg)
+        kept = [row for row in range(len(table)) if row not in long]
+        table = _name_clips(_leave_out(table, long), own_ids[kept])
+        if pieces:
+            rows = _make_rows(table, audio_column, pieces, is_dealt=split == first)
+            table = concatenate_datasets([table, rows])
+        tables[split] = table
+        labels[split] = [names[split][row] for row in kept] + [SILENCE] * len(pieces)
+    return tables, labels
+
+
+def _count_wanted(
+    split: str, first: str, names: Mapping[str, list[str | None]], cfg: DataConfig
+) -> int:
+    """Return how many pieces a split needs; the first one also those of splits without silence."""
+    served = [
+        own
+        for name, own in names.items()
+        if name == split or (split == first and SILENCE not in own)
+    ]
+    words = sum(label not in (None, SILENCE, UNKNOWN) for own in served for label in own)
+    return math.ceil(cfg.silence_share * words)
+
+
+def _find_recordings(
+    table: Dataset, audio_column: str, clips: list[Names], ids: np.ndarray, cfg: DataConfig
+) -> dict[int, Recording]:
+    """Return row -> recording of the clips of silence that are long enough to cut."""
+    found = {}
+    undecoded = table.with_format(None)
+    for row, own in enumerate(clips):
+        if own and own[0] in (cfg.silence_from, *SILENCE_LABELS):
+            cell = undecoded[row][audio_column] or {}
+            one = Recording(str(ids[row]), cell.get("bytes"), cell.get("path"))
+            if measure_seconds(one.bytes_, one.path) > LONG * cfg.silence_seconds:
+                found[row] = one
+    return found
+
+
+def _find_elsewhere(
+    count: int, names: Mapping[str, list[str | None]], cfg: DataConfig
+) -> list[SilencePiece]:
+    """Return pieces of a folder's recordings, or made ones; none where a label has short clips."""
+    folder = _find_folder(cfg)
+    if folder is not None:
+        return cut_recordings(list_recordings(folder), cfg.silence_seconds, count)
+    has_label = any(SILENCE in own for own in names.values())
+    if cfg.silence_from == SYNTHESISE or (cfg.silence_from == AUTO and not has_label):
+        return make_silence(count, cfg.silence_seconds, cfg.split_seed)
+    if has_label:
+        return []
+    labels = sorted({name for own in names.values() for name in own if name})
+    raise DatasetError(
+        f"--silence-from '{cfg.silence_from}' is no folder and no label: the labels are"
+        f" {list_names(labels)}. Give one of them, a folder of recordings, '{SYNTHESISE}', or"
+        f" '{AUTO}'."
+    )
+
+
+def _find_folder(cfg: DataConfig) -> Path | None:
+    """Return the folder that --silence-from names, if it is one."""
+    folder = Path(cfg.silence_from or "").expanduser()
+    return folder if cfg.silence_from and folder.is_dir() else None
+
+
+def _name_clips(table: Dataset, ids: np.ndarray) -> Dataset:
+    """Write the clips' ids into a column `file`, which names them from here on."""
+    added = ("file", RECORDING, IS_PIECE)
+    own = table.remove_columns([name for name in added if name in table.column_names])
+    own = own.add_column("file", pa.array(ids.tolist(), pa.string()))
+    own = own.add_column(RECORDING, pa.array([""] * len(own), pa.string()))
+    return own.add_column(IS_PIECE, pa.array([False] * len(own)))
+
+
+def _make_rows(
+    table: Dataset, audio_column: str, pieces: list[SilencePiece], *, is_dealt: bool
+) -> Dataset:
+    """Make rows of pieces with the columns of a table; what is unknown of them is null.
+
+    Args:
+        table: The clips that they join.
+        audio_column: Where the sound goes.
+        pieces: One a row.
+        is_dealt: Whether the pieces are dealt to the splits later, by their recordings.
+    """
+    schema = table.features.arrow_schema
+    columns = {field.name: pa.nulls(len(pieces), field.type) for field in schema}
+    # The name tells pieces of other content apart: keys of caches depend on it.
+    names = [f"{make_key(piece=one.bytes_)}.wav" for one in pieces]
+    sounds = [{"bytes": o.bytes_, "path": n} for o, n in zip(pieces, names, strict=True)]
+    columns[audio_column] = pa.array(sounds, schema.field(audio_column).type)
+    columns["file"] = pa.array([one.id for one in pieces], schema.field("file").type)
+    recordings = [one.recording if is_dealt else "" for one in pieces]
+    columns[RECORDING] = pa.array(recordings, schema.field(RECORDING).type)
+    columns[IS_PIECE] = pa.array([True] * len(pieces))
+    return Dataset(pa.table(columns, schema=schema), info=DatasetInfo(features=table.features))
+
+
+def _leave_out(table: Dataset, rows: Collection[int]) -> Dataset:
+    """Take rows out of a table without copying the others' sound."""
+    edges = [-1, *sorted(rows), len(table)]
+    parts = [range(last + 1, row) for last, row in itertools.pairwise(edges) if row > last + 1]
+    return concatenate_datasets([table.select(part) for part in parts]) if rows else table
+
+
+def _set_labels(table: Dataset, column: str, order: list[str], names: list[str | None]) -> Dataset:
+    """Replace the label column by a ClassLabel of these names."""
+    index = {name: number for number, name in enumerate(order)}
+    ids = [None if name is None else index[name] for name in names]
+    others = [name for name in table.column_names if name != column]
+    labelled = table.select_columns(others)
+    return labelled.add_column(column, ids, feature=ClassLabel(names=order))

@@ -1,0 +1,1 @@
+"""The label column: find it, parse it, map names to ids."""

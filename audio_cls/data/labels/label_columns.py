@@ -1,0 +1,202 @@
+"""Columns that the settings ask for and the data set does not have as such.
+
+A field of a struct (`info.genre`), several columns of 0 and 1 as one of lists (`--label-columns`),
+and the label that a regular expression finds in a text or in the clip's id (`--label-pattern`).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import ClassLabel, Dataset, List, Value
+
+from audio_cls.audio.waveform import read_clip_ids
+from audio_cls.config import DataConfig
+from audio_cls.data.labels.find_column import largest_tables, list_fields
+from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.run_warnings import warn
+from audio_cls.storage.arrow import copy_columns
+
+FROM_COLUMNS = "label_from_columns"  # the column that --label-columns makes
+FROM_PATTERN = "label_from_pattern"  # the column that --label-pattern makes
+MARKS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}  # in lower case
+
+Tables = dict[str, Dataset]
+
+logger = logging.getLogger(__name__)
+
+
+def name_label_column(cfg: DataConfig) -> str | None:
+    """Return the label column that the settings name or make; None where it is to be found."""
+    if cfg.label_columns:
+        return FROM_COLUMNS
+    return FROM_PATTERN if cfg.label_pattern is not None else cfg.label_column
+
+
+def add_fields(splits: Tables, cfg: DataConfig) -> Tables:
+    """Add the fields of structs that the settings name, such as `info.genre`, as columns.
+
+    Args:
+        splits: Tables.
+        cfg: `label_column`, `label_columns`, `group_column` and `fold_column`.
+    """
+    named = (cfg.label_column, *cfg.label_columns, cfg.group_column, cfg.fold_column)
+    fields = set(list_fields(splits))
+    wanted = dict.fromkeys(name for name in named if name in fields)
+    return {split: _add_fields(table, list(wanted)) for split, table in splits.items()}
+
+
+def add_label_column(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
+    """Add the column that `--label-columns` or `--label-pattern` asks for; else change nothing.
+
+    Raises:
+        DatasetError: A named column is missing or holds more than 0 and 1, or the pattern is no
+            regular expression with a group, or finds nothing in any clip.
+    """
+    if cfg.label_columns:
+        return _join_columns(splits, cfg.label_columns)
+    if cfg.label_pattern is not None:
+        return _search_texts(splits, audio_column, cfg.label_pattern, cfg.label_column)
+    return splits
+
+
+def _add_fields(table: Dataset, names: Sequence[str]) -> Dataset:
+    """Add fields of structs, where the table has them, under their full names."""
+    for name in names:
+        column, *path = name.split(".")
+        kind: Any = table.features.get(column)
+        for key in path:
+            kind = kind.get(key) if isinstance(kind, dict) else None
+        if name in table.column_names or kind is None:
+            continue
+        values = pc.struct_field(copy_columns(table, [column])[column], path)
+        table = table.add_column(name, values, feature=kind)
+    return table
+
+
+def _join_columns(splits: Tables, columns: Sequence[str]) -> Tables:
+    """Make one column of lists of classes from columns of 0 and 1; the columns are the classes."""
+    known = list(largest_tables(splits))
+    missing = [name for name in columns if name not in known]
+    if missing:
+        raise DatasetError(
+            f"--label-columns: there is no column '{missing[0]}': the columns are"
+            f" {list_names(known)}.{suggest_name(missing[0], known)}"
+        )
+    kind = List(ClassLabel(names=list(columns)))
+    joined = {}
+    for split, table in splits.items():
+        if not set(columns) <= set(table.column_names):  # such as a test split without labels
+            joined[split] = table
+            continue
+        cells = copy_columns(table, columns)
+        marks = [[_read_mark(name, cell) for cell in cells[name].to_pylist()] for name in columns]
+        rows = [
+            None if None in row else [place for place, mark in enumerate(row) if mark]
+            for row in zip(*marks, strict=True)
+        ]
+        values = pa.array(rows, pa.list_(pa.int64()))
+        joined[split] = table.add_column(FROM_COLUMNS, values, feature=kind)
+    return joined
+
+
+def _read_mark(column: str, cell: object) -> int | None:
+    """Read one cell of 0 and 1; None where it is empty.
+
+    Raises:
+        DatasetError: It holds something else.
+    """
+    text = str(cell).strip().lower()
+    if cell is None or text in ("", "nan"):
+        return None
+    if text not in MARKS:
+        raise DatasetError(
+            f"--label-columns: column '{column}' holds '{cell}', and only 0 and 1 (or false and"
+            " true) say whether a clip has the class. Leave the column out, or choose another by"
+            " --label-column."
+        )
+    return MARKS[text]
+
+
+def _search_texts(splits: Tables, audio_column: str, pattern: str, column: str | None) -> Tables:
+    """Make a column of what the first group of a pattern finds in a column or the clips' ids."""
+    texts = _read_texts(splits, audio_column, column)
+    expression = compile_pattern(pattern, "--label-pattern", "label")
+    found = {split: [find_first(expression, text) for text in own] for split, own in texts.items()}
+    unmatched = [
+        text
+        for split, own in found.items()
+        for text, label in zip(texts[split], own, strict=True)
+        if label is None
+    ]
+    num_clips = sum(map(len, texts.values()))
+    where = "clip ids" if column is None else f"column '{column}'"
+    if len(unmatched) == num_clips:
+        raise DatasetError(
+            f"--label-pattern {pattern} finds no label in any of {num_clips} clips ({where}:"
+            f" {list_names(unmatched[:3])}). Correct it."
+        )
+    if unmatched:
+        warn(
+            logger,
+            f"--label-pattern finds no label in {len(unmatched)} of {num_clips} clips.",
+            names=unmatched,
+        )
+    kind = Value("string")
+    return {
+        split: table.add_column(FROM_PATTERN, pa.array(found[split], pa.string()), feature=kind)
+        for split, table in splits.items()
+    }
+
+
+def _read_texts(splits: Tables, audio_column: str, column: str | None) -> dict[str, list[str]]:
+    """Return what the pattern is searched in: a column as text, or the clips' ids."""
+    if column is not None and column not in largest_tables(splits):
+        known = list(largest_tables(splits))
+        raise DatasetError(
+            f"There is no column '{column}' for --label-pattern: the columns are"
+            f" {list_names(known)}.{suggest_name(column, known)}"
+        )
+    if column is None:
+        ids, start, texts = read_clip_ids(splits, audio_column), 0, {}
+        for split, table in splits.items():
+            texts[split] = ids[start : start + len(table)].tolist()
+            start += len(table)
+        return texts
+    return {
+        split: ["" if cell is None else str(cell) for cell in table[column][:]]
+        if column in table.column_names
+        else [""] * len(table)
+        for split, table in splits.items()
+    }
+
+
+def compile_pattern(pattern: str, flag: str, what: str) -> re.Pattern[str]:
+    """Compile a regular expression whose first (...) finds a label or a group.
+
+    Raises:
+        DatasetError: It is no regular expression, or has no (...).
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise DatasetError(
+            f"{flag} {pattern} is no regular expression ({error}). Correct it."
+        ) from error
+    if expression.groups < 1:
+        raise DatasetError(
+            f"{flag} {pattern} has no (...), which is what names the {what}. Put it around that"
+            " part."
+        )
+    return expression
+
+
+def find_first(expression: re.Pattern[str], text: str) -> str | None:
+    """Return what the first (...) matches; None where nothing or an empty text does."""
+    match = expression.search(text)
+    return (match[1] or None) if match else None

@@ -1,0 +1,1 @@
+"""Samplers, datasets, collate function and data loaders."""

@@ -1,0 +1,1 @@
+"""Where a data set is read from: the Hub, a folder, tables, a URL, parquet files."""

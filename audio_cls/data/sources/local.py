@@ -1,0 +1,213 @@
+"""A folder or file on this disk -> tables.
+
+Parquet is read by `datasets`; class folders (class_folders.py) and tables with a path column
+(tables.py) by ourselves, since `datasets` 5 cannot read audio files without torchcodec.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from datasets import (
+    Dataset,
+    DatasetDict,
+    get_dataset_config_names,
+    load_dataset,
+    load_from_disk,
+)
+
+from audio_cls.config import DataConfig
+from audio_cls.data.sources.class_folders import read_class_folders, read_clip_files
+from audio_cls.data.sources.dataset_tables import (
+    ALL_CONFIGS,
+    AUDIO_SUFFIXES,
+    LOAD_ERRORS,
+    SOUND_TABLES,
+    TABLE_SUFFIXES,
+    Found,
+    explain_load_error,
+    holds_sound,
+    merge_configs,
+)
+from audio_cls.data.sources.parquet.class_labels import check_folder_classes
+from audio_cls.data.sources.tables.clip_paths import list_files
+from audio_cls.data.sources.tables.path_tables import ROW_SUFFIXES, PathTables, read_path_tables
+from audio_cls.errors import DatasetError, list_names
+from audio_cls.run_warnings import warn
+from audio_cls.storage.cache import CacheEntry
+from audio_cls.storage.keys import describe_file, make_key
+
+UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")
+NO_TABLES = PathTables({}, "", "", [])
+SAVED_MARKS = ("dataset_dict.json", "state.json")  # what save_to_disk leaves in its folder
+
+logger = logging.getLogger(__name__)
+
+
+def read_folder(folder: Path, cfg: DataConfig) -> Found:
+    """Open a folder of tables, of one sub-folder of clips a class, or of `save_to_disk`.
+
+    A table that lists clips, or a label file next to a recording, says more than the folders'
+    names, so that one that cannot be used stops the run; `--label-level` takes the folders.
+
+    Raises:
+        DatasetError: The folder holds none of them, or its tables make no sense.
+    """
+    files = list_files(folder)
+    key = content_key(files)
+    is_saved = any((folder / mark).is_file() for mark in SAVED_MARKS)
+    if not is_saved and any(holds_sound(path.name) for path in files):
+        entry = hold_tables(key)
+        splits = _load_parquet(folder, cfg, entry)
+        return Found(splits, key, config=cfg.dataset_config, entry=entry)
+    if cfg.dataset_config not in (None, ALL_CONFIGS):
+        raise DatasetError(
+            f"'{folder}' has no configurations, so none is called '{cfg.dataset_config}': leave"
+            " --dataset-config out, or point --dataset at the sub-folder."
+        )
+    if is_saved:
+        return Found(_load_saved(folder), key)
+    clips = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    if clips and cfg.label_level is not None:
+        tables = read_class_folders(folder, clips, cfg.label_level)
+        return Found(tables, key, layout="folders")
+    lists = [path for path in files if path.suffix.lower() in ROW_SUFFIXES]
+    listed = read_path_tables(lists, folder, cfg) if lists else NO_TABLES
+    _check_unused(folder, listed, files, 0 if cfg.label_pattern else len(clips))
+    if listed.splits:
+        more = content_key(files, listed.key)
+        return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
+    if clips:
+        if cfg.label_pattern is not None and cfg.label_column is None:
+            return Found(read_clip_files(folder, clips), key, layout="folders")
+        return Found(read_class_folders(folder, clips, None), key, layout="folders")
+    raise DatasetError(
+        f"The folder '{folder}' holds neither tables ({list_names(TABLE_SUFFIXES)}) nor clips"
+        f" ({list_names(AUDIO_SUFFIXES)}){listed.problem}. Point --dataset at the folder that"
+        " holds them."
+    )
+
+
+def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_clips: int) -> None:
+    """Stop when a table that is about the clips cannot be used; name other tables.
+
+    Raises:
+        DatasetError: No table could be used, and one lists paths, has a row for at least every
+            second of the `num_clips` clips, or is of a kind that is not read.
+    """
+    advice = (
+        " Correct the table, name its column of paths by --audio-column, or take it out of the"
+        " folder; --label-level -1 takes the clips' folders as labels instead."
+    )
+    if num_clips and not listed.splits:
+        unread = [path for path in files if path.suffix.lower() in UNREAD_TABLES]
+        if unread:
+            raise DatasetError(
+                f"'{unread[0]}' is a table of a kind that is not read: save it as CSV.{advice}"
+            )
+        if listed.problem.startswith("; none"):
+            text = listed.problem.removeprefix("; ")
+            raise DatasetError(f"{text[0].upper()}{text[1:]}.{advice}")
+        about = [(path, num_rows) for path, num_rows in listed.unused if num_rows > 1]
+        long = [path for path, num_rows in about if 2 * num_rows >= num_clips]
+        if long:
+            raise DatasetError(
+                f"The table '{long[0]}' is beside the {num_clips} clips of '{folder}', and none of"
+                f" its columns names them{listed.problem}.{advice}"
+            )
+    unused = [path for path, num_rows in listed.unused if num_rows > 1]
+    if unused:
+        text = f"{len(unused)} tables of the data set list none of its clips, and are not used."
+        warn(logger, text, names=unused)
+
+
+def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
+    """Open one table file: parquet with its sound inside, or CSV, TSV, JSON with a path column.
+
+    Args:
+        path: The file.
+        cfg: Settings.
+        suffix: What it is, when its name does not say so (a download).
+
+    Raises:
+        DatasetError: It is no table, or no column of it holds paths of clips.
+    """
+    key = content_key([path])
+    suffix = suffix or path.suffix.lower()
+    if suffix in SOUND_TABLES:
+        entry = hold_tables(key)
+        return Found(load_files(suffix[1:], {"train": [str(path)]}, entry), key, entry=entry)
+    if suffix not in ROW_SUFFIXES:
+        raise DatasetError(
+            f"The file '{path}' is no table: {list_names(TABLE_SUFFIXES)} are. For clips, give the"
+            " folder that holds a sub-folder a class."
+        )
+    listed = read_path_tables([path], path.parent, cfg, suffix, is_alone=True)
+    if not listed.splits:
+        raise DatasetError(
+            f"'{path}' has no column of paths{listed.problem}. Name it by --audio-column."
+        )
+    more = content_key([path], listed.key)
+    return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
+
+
+def content_key(files: Sequence[Path], more: str = "") -> str:
+    """Return a key that changes when one of the files does, from their paths and states.
+
+    Args:
+        files: They count by their absolute paths: another folder may hold other files of equal
+            names, sizes and times.
+        more: What else the content depends on.
+    """
+    states = np.array([describe_file(path.stat()) for path in files], np.int64)
+    paths = pa.array([str(path.absolute()) for path in files], pa.string())
+    return make_key(paths=paths, states=states, more=more)
+
+
+def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -> DatasetDict:
+    """Let `datasets` read files of one kind into a cache named after their content."""
+    try:
+        return load_dataset(kind, data_files=data_files, cache_dir=str(entry.path))
+    except LOAD_ERRORS as error:
+        raise explain_load_error(list_names(data_files), None, error) from error
+
+
+def _load_saved(folder: Path) -> dict[str, Dataset]:
+    """Open what `save_to_disk` wrote; a single table becomes the split train."""
+    try:
+        loaded = load_from_disk(str(folder))
+    except LOAD_ERRORS as error:
+        raise explain_load_error(str(folder), None, error) from error
+    return dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
+
+
+def _load_parquet(folder: Path, cfg: DataConfig, entry: CacheEntry) -> dict[str, Dataset]:
+    """Let `datasets` read the folder, into a cache of its own.
+
+    Where a card names the data files, `datasets` 5.2 keys its cache by the folder's base name and
+    those names alone, so that another folder of that name, or the same one with new files, would
+    give stale rows. A cache folder named after the content cannot.
+    """
+    place, wanted, cache = str(folder), cfg.dataset_config, str(entry.path)
+    try:
+        if wanted == ALL_CONFIGS and ALL_CONFIGS not in (names := get_dataset_config_names(place)):
+            for name in names:
+                check_folder_classes(place, name, cache)
+            return merge_configs({n: load_dataset(place, n, cache_dir=cache) for n in names})
+        check_folder_classes(place, wanted, cache)
+        return dict(load_dataset(place, wanted, cache_dir=cache))
+    except DatasetError:
+        raise
+    except LOAD_ERRORS as error:
+        raise explain_load_error(place, wanted, error) from error
+
+
+def hold_tables(key: str) -> CacheEntry:
+    """Return the cache of tables with this content, which nobody deletes while it is in use."""
+    entry = CacheEntry("tables", key)
+    entry.hold()
+    return entry

@@ -1,0 +1,1 @@
+"""Parquet files: row groups, column types and the Hub's converted copies."""

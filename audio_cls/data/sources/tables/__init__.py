@@ -1,0 +1,1 @@
+"""Tables (CSV, TSV, JSON, text) that list clips by path."""

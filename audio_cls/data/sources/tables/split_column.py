@@ -1,0 +1,96 @@
+"""The split of each listed clip, from a column `split` or from folders train/ and test/."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from audio_cls.config import DataConfig
+from audio_cls.data.sources.dataset_tables import SPLIT_OF_NAME
+from audio_cls.run_warnings import warn
+
+SPLIT_COLUMNS = ("split", "data_split", "subset", "partition", "usage", "set")
+
+logger = logging.getLogger(__name__)
+
+
+def take_row_splits(
+    rows: pa.Table, names: Sequence[str], cfg: DataConfig
+) -> tuple[list[str | None] | None, pa.Table]:
+    """Read which split each row is in, and take the column that says so out of the table.
+
+    A column of `SPLIT_COLUMNS` is used when its cells name splits (see `are_splits`) or are empty;
+    a column that a setting names for something else is not. Without one, the folders say it, see
+    `read_folder_splits`. A warning counts the other values of the column, or the other folders.
+
+    Args:
+        rows: The table.
+        names: The clips' paths as listed, "" for none.
+        cfg: Settings.
+
+    Returns:
+        A split for each row, None where its cell is empty or names none; None instead of a list
+        when nothing says it.
+    """
+    taken = {cfg.label_column, cfg.group_column, cfg.fold_column, cfg.audio_column}
+    taken |= set(cfg.label_columns)
+    places = {name.strip().lower().replace(" ", "_"): name for name in reversed(rows.column_names)}
+    for wanted in SPLIT_COLUMNS:
+        column = places.get(wanted)
+        if column is None or column in taken:
+            continue
+        cells = [str(cell or "").strip().lower() for cell in rows.column(column).to_pylist()]
+        if are_splits(cells):
+            _warn_of_other_values(cells, f"in the column '{column}'")
+            splits = [SPLIT_OF_NAME.get(cell) for cell in cells]
+            return splits, rows.select([name for name in rows.column_names if name != column])
+    return read_folder_splits(names), rows
+
+
+def read_folder_splits(names: Sequence[str]) -> list[str | None] | None:
+    """Read the splits from the first folders in which paths differ, if these name two of them.
+
+    A path in another folder has no split, and a warning counts it.
+
+    >>> read_folder_splits(["data/train/a.wav", "data/test/b.wav"])
+    ['train', 'test']
+    >>> read_folder_splits(["train/a.wav", "tram/b.wav"])
+    """
+    paths = [PurePosixPath(name).parts[:-1] for name in names]
+    for depth in range(max(map(len, paths), default=0)):
+        level = [parts[depth].lower() if len(parts) > depth else "" for parts in paths]
+        given = {own for own, name in zip(level, names, strict=True) if name}
+        if len(given) == 1:
+            continue
+        splits = [SPLIT_OF_NAME.get(own) for own in level]
+        if not are_splits(level) or len(set(splits) - {None}) < 2:
+            return None
+        _warn_of_other_values(level, "among the folders of the listed paths")
+        return splits
+    return None
+
+
+def are_splits(values: Iterable[str]) -> bool:
+    """Tell whether values, in lower case, name splits: all do, or train and another split do.
+
+    >>> are_splits(["train", "test", "holdout", ""]), are_splits(["train", "tram"])
+    (True, False)
+    """
+    given = set(values) - {""}
+    splits = {SPLIT_OF_NAME[value] for value in given & set(SPLIT_OF_NAME)}
+    return bool(given) and (given <= set(SPLIT_OF_NAME) or ("train" in splits and len(splits) > 1))
+
+
+def _warn_of_other_values(values: Sequence[str], where: str) -> None:
+    """Count the values that name no split; their clips are left out."""
+    counts = Counter(value for value in values if value and value not in SPLIT_OF_NAME)
+    if counts:
+        text = (
+            f"{len(counts)} values {where}, of {counts.total()} clips, name no split (train,"
+            " validation or test), and these clips are not used."
+        )
+        warn(logger, text, names=[f"{value}: {count}" for value, count in counts.items()])

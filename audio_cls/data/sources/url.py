@@ -1,0 +1,122 @@
+"""An address instead of an id: `hf://datasets/...`, a page of the Hub, or a table on any server."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlparse
+
+from datasets import DownloadManager
+from huggingface_hub import constants, snapshot_download
+
+from audio_cls.config import DataConfig
+from audio_cls.data.sources.dataset_tables import SOUND_TABLES, TABLE_SUFFIXES, Found
+from audio_cls.data.sources.hub import read_info, read_repository
+from audio_cls.data.sources.local import read_file, read_folder
+from audio_cls.errors import DatasetError, list_names
+
+HUB_PAGES = ("https://huggingface.co", "https://hf.co")
+_SPECIAL = r"refs/(?:convert|pr)/[^/]+"  # revisions that hold slashes
+_HF_URL = re.compile(
+    rf"hf://datasets/(?P<id>[^/@]+/[^/@]+)(?:@(?P<rev>{_SPECIAL}|[^/]+))?(?:/(?P<path>.+))?"
+)
+_PAGE = re.compile(
+    rf"/datasets/(?P<id>[^/]+/[^/]+)(?:/(?:tree|blob|resolve|raw|viewer)"
+    rf"(?:/(?P<rev>{_SPECIAL}|[^/]+)(?:/(?P<path>.+))?)?)?"
+)
+
+
+@dataclass(frozen=True)
+class HubPlace:
+    """A data set on the Hub, or a part of it."""
+
+    id: str
+    revision: str | None
+    path: str | None  # a file or folder of the repository; None for the whole
+
+
+def is_remote(dataset: str) -> bool:
+    """Tell whether a data set is named by an address.
+
+    >>> is_remote("hf://datasets/ashraq/esc50"), is_remote("ashraq/esc50")
+    (True, False)
+    """
+    return dataset.startswith(("hf://", "http://", "https://"))
+
+
+def parse_hub_place(address: str) -> HubPlace | None:
+    """Read which repository, revision and path an address names; None for any other server.
+
+    Raises:
+        DatasetError: An hf:// address that names no data set.
+
+    >>> parse_hub_place("https://huggingface.co/datasets/a/b/tree/main/en")
+    HubPlace(id='a/b', revision='main', path='en')
+    """
+    if address.startswith("hf://"):
+        match = _HF_URL.fullmatch(unquote(address).rstrip("/"))
+        if match is None:
+            raise DatasetError(
+                f"'{address}' names no data set. Write hf://datasets/OWNER/NAME[@REVISION][/PATH]."
+            )
+        return HubPlace(match["id"], match["rev"], match["path"])
+    base = next((page for page in (*HUB_PAGES, constants.ENDPOINT) if address.startswith(page)), "")
+    plain = unquote(address.removeprefix(base).split("?")[0].split("#")[0]).rstrip("/")
+    match = _PAGE.fullmatch(plain) if base else None
+    if match is None:
+        return None
+    is_viewer = f"{match['id']}/viewer" in plain  # its path names a configuration, not a revision
+    return HubPlace(
+        match["id"], None if is_viewer else match["rev"], None if is_viewer else match["path"]
+    )
+
+
+def read_hub_place(place: HubPlace, cfg: DataConfig) -> Found:
+    """Open a repository, or a folder or file of it, at one pinned commit. Downloads.
+
+    Raises:
+        DatasetError: See `read_repository`; or the repository has no such path.
+    """
+    cfg = replace(cfg, dataset_revision=cfg.dataset_revision or place.revision)
+    if place.path is None:
+        return read_repository(place.id, cfg)
+    info = read_info(place.id, cfg.dataset_revision)
+    names = [entry.rfilename for entry in info.siblings or []]
+    path = PurePosixPath(place.path).as_posix()
+    if not any(name == path or name.startswith(f"{path}/") for name in names):
+        raise DatasetError(
+            f"'{place.id}' has no file or folder '{path}': it has"
+            f" {list_names(sorted({name.split('/')[0] for name in names}))}."
+        )
+    patterns = [path] if path in names else [f"{path}/**"]
+    root = snapshot_download(
+        place.id, repo_type="dataset", revision=info.sha, allow_patterns=patterns
+    )
+    local = Path(root) / path
+    found = read_folder(local, cfg) if local.is_dir() else read_file(local, cfg)
+    return replace(found, revision=info.sha, key=f"{info.sha}/{path}/{found.revision}")
+
+
+def read_url(url: str, cfg: DataConfig) -> Found:
+    """Open a table file of any server. Downloads.
+
+    Raises:
+        DatasetError: The address is no table, or cannot be read; the clips of a CSV, TSV or JSON
+            file are looked for below `--audio-root`.
+    """
+    suffix = PurePosixPath(urlparse(url).path).suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise DatasetError(
+            f"'{url}' is no table: {list_names(TABLE_SUFFIXES)} are. Fetch and unpack it, and give"
+            " the folder."
+        )
+    try:
+        fetched = Path(DownloadManager().download(url))  # cached by address and ETag
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"'{url}' cannot be fetched ({' '.join(str(error).split())}). Check the address."
+        ) from error
+    if suffix not in SOUND_TABLES and cfg.audio_root is None:
+        raise DatasetError(f"'{url}' lists paths: say by --audio-root where its clips lie here.")
+    return read_file(fetched, cfg, suffix)

@@ -1,0 +1,1 @@
+"""Train, validation and test as row numbers of one index of clips."""

@@ -1,0 +1,130 @@
+"""What is doubtful about the splits of a run, as sentences for its output, results and card. Pure.
+
+The sentences are published: they hold counts, split, column and class names, but no names of clips
+or groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from audio_cls.config import DataConfig
+from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
+from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.given_splits import GivenSplits
+from audio_cls.data.splits.iterative_stratification import count_classes, list_classes
+from audio_cls.data.splits.train_test_split import Rows
+from audio_cls.errors import list_names
+
+FEW_GROUPS = 5  # with fewer in the test split, the result depends on which ones they are
+
+
+def list_remarks(
+    parts: Mapping[str, Rows], methods: Mapping[str, str], draft: GivenSplits, pool: Pool
+) -> list[str]:
+    """List the warnings about these splits.
+
+    Args:
+        parts: Role -> rows of the pool.
+        methods: Role -> how its clips were chosen.
+        draft: The splits before missing ones were cut.
+        pool: All clips.
+    """
+    remarks = [*draft.remarks, *_remark_names(methods, pool)]
+    if draft.is_test_validation:
+        remarks.append(
+            "Validation and test are the same clips, as --test-split validation asks: the test"
+            " result is that of the epoch which did best on these clips, so it is too good."
+        )
+    if pool.stream is not None:
+        return remarks
+    return remarks + _remark_groups(parts, methods, pool)
+
+
+def remark_sizes(methods: Mapping[str, str], draft: GivenSplits, cfg: DataConfig) -> list[str]:
+    """Name the settings of cuts that have no effect, as the data set has these splits already."""
+    default = DataConfig()
+    sizes = {"test": cfg.test_size != default.test_size}
+    sizes["validation"] = cfg.validation_size != default.validation_size
+    remarks = [
+        f"--{role}-size has no effect: the {role} clips are {_describe_method(methods[role])}."
+        for role, is_set in sizes.items()
+        if is_set and not methods[role].endswith(" cut") and not draft.is_test_validation
+    ]
+    is_any_cut = any(method.endswith(" cut") for method in methods.values())
+    if cfg.split_method != default.split_method and not is_any_cut:
+        remarks.append(
+            f"--split-method {cfg.split_method} has no effect: no split is cut, all are given."
+        )
+    return remarks
+
+
+def _describe_method(method: str) -> str:
+    """Return how clips were chosen, as the end of a sentence."""
+    return "a split of the data set" if method == "given split" else f"chosen by {method}"
+
+
+def _remark_names(methods: Mapping[str, str], pool: Pool) -> list[str]:
+    """Say when the only split there is was made to be a test or validation split."""
+    is_only = len(pool.given) == 1 and pool.stream is None
+    only = next(iter(pool.given)) if is_only else None
+    role = next((r for r in ("test", "validation") if only in SPLIT_NAMES[r]), None)
+    if role is None or methods["test"] in ("id list", "fold column", "named groups"):
+        return []
+    return [
+        f"The data set has one split, '{only}', and its clips are used for training, validation"
+        f" and test. The test result is of a part of '{only}': it cannot be compared with results"
+        f" on the whole of '{only}'."
+    ]
+
+
+def _remark_groups(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: Pool) -> list[str]:
+    """Say when the test split was cut by group and holds few of them."""
+    if pool.groups is None or methods["test"] != "grouped cut":
+        return []
+    tested = len(np.unique(pool.groups[parts["test"]]))
+    every = len(np.unique(pool.groups[np.concatenate(list(parts.values()))]))
+    if tested >= FEW_GROUPS:
+        return []
+    return [
+        f"The test split holds clips of {tested} of {every} groups: the result depends on which"
+        f" ones they are. --folds {min(every, 5)} tests every group once, a larger --test-size"
+        " tests more groups."
+    ]
+
+
+def remark_classes(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: Pool) -> list[str]:
+    """Name the classes without a training clip, and those with one clip in all.
+
+    Args:
+        parts: Role -> rows of the pool that are used: decoded, capped, duplicates left out.
+        methods: Role -> how its clips were chosen.
+        pool: All clips.
+    """
+    remarks = []
+    trained = list_classes(pool.marks[parts["train"]])
+    scored = set.union(*(list_classes(pool.marks[parts[r]]) for r in ("validation", "test")))
+    every = scored | trained | set(range(len(pool.names)))
+    if every - trained:
+        remarks.append(
+            f"{len(every - trained)} of {len(every)} classes have no usable training clip:"
+            f" they cannot be recognised{_name_classes(every - trained, pool)}."
+        )
+    if not any(method.endswith(" cut") for method in methods.values()):
+        return remarks
+    rows = np.unique(np.concatenate(list(parts.values())))
+    single = set(np.flatnonzero(count_classes(pool.marks[rows]) == 1).tolist()) & trained
+    if single:
+        remarks.append(
+            f"{len(single)} of {len(every)} classes have one clip only, which is used"
+            f" for training: they are not tested{_name_classes(single, pool)}."
+        )
+    return remarks
+
+
+def _name_classes(classes: set[int], pool: Pool) -> str:
+    """Return the classes' names in brackets, as far as they are known."""
+    names = list_names(pool.names[number] for number in sorted(classes) if number < len(pool.names))
+    return f" ({names})" if names else ""

@@ -1,0 +1,171 @@
+"""Train, validation and test as row numbers of one table: given, listed, folded, or cut. Pure.
+
+In: how many clips each given split has, their ids, classes, groups and folds. Out: `Splits`, row
+numbers into the concatenation of the given splits. The same settings give the same splits on any
+machine.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from audio_cls.config import DataConfig
+from audio_cls.data.sources.split_names import ROLES
+from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.given_splits import GivenSplits, take_given
+from audio_cls.data.splits.hash_split import cut_by_hash
+from audio_cls.data.splits.keyword_splits import fill_in, hide_silence
+from audio_cls.data.splits.split_warnings import list_remarks, remark_sizes
+from audio_cls.data.splits.train_test_split import Rows, cut_rows
+from audio_cls.errors import DatasetError, SettingError, list_names
+from audio_cls.run_warnings import warn
+
+__all__ = ["ROLES", "Pool", "Splits", "announce_splits", "make_splits"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Which rows train, choose and report."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    names: dict[str, str]  # role -> the given split its clips come from
+    origins: dict[str, str]  # role -> "split 'test'" or "cut from 'train' (...)"
+    test_is_validation: bool  # the course's recipe: the reported clips also chose the epoch
+    # Role -> how its clips were chosen: given split, rest of a given split, id list, fold column,
+    # stratified folds, grouped folds, named groups, stratified cut, shuffled cut, hash cut, or
+    # grouped cut.
+    methods: dict[str, str]
+    official: frozenset[str]  # roles whose clips are exactly what the data set or a list supplies
+    remarks: tuple[str, ...]  # warnings for the run, see `announce_splits`
+
+    def items(self) -> list[tuple[str, Rows]]:
+        """Return (name, rows) of the three splits."""
+        return [("train", self.train), ("validation", self.validation), ("test", self.test)]
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether a split was cut from train."""
+        return any(method.endswith(" cut") for method in self.methods.values())
+
+
+def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
+    """Take the three splits as listed, folded or given, and cut the missing ones from train.
+
+    Clips without a usable label are in no split. With groups, given splits that share a group are
+    pooled and cut anew, so that no group is heard in training and judged.
+
+    Raises:
+        DatasetError: A named split, fold or list does not exist, or too few clips or groups are
+            left to cut.
+        SettingError: The shares of validation and test leave nothing to train on.
+    """
+    whole, pool = pool, hide_silence(pool, cfg)
+    draft = take_given(pool, cfg)
+    parts, origins = dict(draft.parts), dict(draft.origins)
+    methods = dict.fromkeys(parts, draft.method)
+    names = {role: draft.names.get(role, draft.names["train"]) for role in ROLES}
+    sizes = _list_sizes(draft, cfg)
+    share_left = 1.0
+    for role, share in sizes.items():
+        how = "by group" if pool.groups is not None else cfg.split_method
+        origins[role] = f"cut from '{names['train']}' ({how}, {share:g}, seed {cfg.split_seed})"
+        methods[role] = f"{'grouped' if pool.groups is not None else how} cut"
+        if how == "hash":
+            parts["train"], parts[role] = cut_by_hash(parts["train"], pool.ids, role, cfg)
+        else:
+            parts["train"], parts[role] = _cut(parts["train"], pool, share / share_left, cfg)
+        share_left -= share
+    if sizes and draft.method == "given split":
+        origins["train"] = f"the rest of {origins['train']}"
+        methods["train"] = "rest of a given split"
+    parts, origins = fill_in(parts, origins, whole, cfg)
+    official = _list_official(draft, parts, cfg)
+    if draft.is_test_validation:
+        parts["test"], origins["test"] = parts["validation"], "the validation clips again"
+        names["test"], methods["test"] = names["validation"], methods["validation"]
+        official |= {"test"} if "validation" in official else set()
+    _check_parts(parts, whole)
+    remarks = list_remarks(parts, methods, draft, whole) + remark_sizes(methods, draft, cfg)
+    return Splits(
+        **{role: parts[role] for role in ROLES},
+        names=names,
+        origins=origins,
+        test_is_validation=draft.is_test_validation,
+        methods=methods,
+        official=official,
+        remarks=tuple(remarks),
+    )
+
+
+def announce_splits(splits: Splits) -> None:
+    """Say what is doubtful about these splits, in the log, results.json and the card."""
+    for text in splits.remarks:
+        warn(logger, text)
+
+
+def _list_sizes(draft: GivenSplits, cfg: DataConfig) -> dict[str, float]:
+    """Return role -> its share of train, for the roles that are to be cut, in their order.
+
+    Raises:
+        SettingError: The shares add up to 1 or more.
+    """
+    sizes = {"test": cfg.test_size, "validation": cfg.validation_size}
+    if draft.is_test_validation:
+        del sizes["test"]
+    sizes = {role: share for role, share in sizes.items() if role not in draft.parts}
+    if sum(sizes.values()) > 1 - 1e-9:
+        raise SettingError(
+            f"--test-size {cfg.test_size:g} and --validation-size {cfg.validation_size:g} leave"
+            " nothing to train on: together they must be less than 1. Give smaller shares, for"
+            " example 0.1 each."
+        )
+    return sizes
+
+
+def _list_official(draft: GivenSplits, parts: dict[str, Rows], cfg: DataConfig) -> frozenset[str]:
+    """Return the roles that have exactly the clips which the data set or a list supplies.
+
+    Not one that was cut, or has fewer or more clips than supplied, or of which a setting leaves
+    classes out.
+    """
+    if cfg.keep_labels or cfg.drop_labels or (cfg.min_clips_per_label and not cfg.merge_rare_into):
+        return frozenset()
+    return frozenset(r for r in draft.official if np.array_equal(parts[r], draft.parts[r]))
+
+
+def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
+    """Cut `share` of the rows off, as the settings say."""
+    if len(rows) < 2:
+        raise DatasetError(
+            f"{len(rows)} clips with a usable label are left to cut a split from. Check"
+            " --label-column and the split names, or give smaller --validation-size and"
+            " --test-size."
+        )
+    groups = pool.groups[rows] if pool.groups is not None else None
+    return cut_rows(
+        rows,
+        pool.marks[rows],
+        groups,
+        share=share,
+        method="shuffled" if cfg.split_method == "shuffled" else "stratified",
+        seed=cfg.split_seed,
+    )
+
+
+def _check_parts(parts: dict[str, Rows], pool: Pool) -> None:
+    """Refuse an empty split."""
+    is_streamed = pool.stream is not None
+    here = {role: rows for role, rows in parts.items() if role != "train" or not is_streamed}
+    empty = [role for role, rows in here.items() if len(rows) == 0]
+    if empty:
+        raise DatasetError(
+            f"The split for {list_names(empty)} has no clip with a usable label. Check"
+            " --label-column and the split names, or give larger --validation-size and --test-size."
+        )

@@ -1,0 +1,1 @@
+"""Training clips that are fetched and decoded while training runs."""

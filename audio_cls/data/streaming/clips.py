@@ -1,0 +1,251 @@
+"""Streamed clips: fetched, decoded and resampled by the loader when their turn comes.
+
+`StreamClips` stands where `Clips` stands for a data set on this disk, and decodes by the same
+functions. A clip that cannot be used is left out of its batch and noted; the weights of the others
+stay as they are, so that the step's loss is a little smaller, not another mean.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from audio_cls.audio.augmentation.augmenter import Augmenter
+from audio_cls.audio.augmentation.spec_augment import FeatureMasker
+from audio_cls.audio.waveform import Wave, decode_wave
+from audio_cls.audio.windows import cut_wave
+from audio_cls.config import AudioConfig, DataConfig, Hertz
+from audio_cls.data.clips.clips import Label
+from audio_cls.data.clips.quality import name_fault
+from audio_cls.data.labels.labels import Labels, make_targets
+from audio_cls.data.labels.parse import EMPTY, CellReader
+from audio_cls.data.loading.batch import collate_parts
+from audio_cls.data.loading.sampler import (
+    Batch,
+    Encode,
+    Key,
+    Piece,
+    TrainingPieces,
+    load_pieces,
+)
+from audio_cls.data.sources.parquet.shards import RowReader, Shards
+from audio_cls.data.splits.train_test_split import Marks
+from audio_cls.data.streaming.bad_clips import Fault, StreamBatch
+from audio_cls.data.streaming.sampler import STREAMS, StreamOrder
+from audio_cls.errors import AudioClsError, AudioError
+
+WAVES_KEPT = 4  # decoded clips kept: a clip and the one mixed in are asked for several times
+
+
+class UnlabelledError(AudioClsError):
+    """A streamed clip whose label cannot be used."""
+
+
+@dataclass
+class StreamClips:
+    """The training clips of a streamed split; numbers are rows of all its files in order."""
+
+    reader: RowReader
+    audio_column: str
+    label_column: str
+    read_cell: CellReader
+    task: Labels  # of the evaluation splits: their names and kind
+    sampling_rate: Hertz
+    cfg: DataConfig
+    _waves: collections.OrderedDict[int, tuple[Wave, Label]] = field(
+        default_factory=collections.OrderedDict, repr=False
+    )
+
+    def __len__(self) -> int:
+        """Count the clips, those that cannot be used included."""
+        return len(self.reader.shards)
+
+    @property
+    def shards(self) -> Shards:
+        """Return where the clips are."""
+        return self.reader.shards
+
+    @property
+    def labels(self) -> Marks:
+        """Return the labels that are known beforehand: none, (0,), or (0, L) if multi-label."""
+        several = self.task.is_multilabel
+        return np.zeros((0, len(self.task.names)), np.float32) if several else np.zeros(0, np.int64)
+
+    @property
+    def seconds(self) -> float:
+        """Return the total duration, which nobody knows: NaN."""
+        return math.nan
+
+    @property
+    def ids(self) -> StreamIds:
+        """Return the clips' names by number."""
+        return StreamIds(self.shards.split)
+
+    @property
+    def lengths(self) -> StreamLengths:
+        """Return the clips' lengths in samples by number; asking decodes the clip."""
+        return StreamLengths(self)
+
+    def read_label(self, number: int) -> Label:
+        """Return a clip's class, or its share of each class (L,) where clips have several."""
+        return self._decode(number)[1]
+
+    def read_wave(self, number: int, start: int, stop: int) -> Wave:
+        """Copy samples start to stop of a clip; past its end, it begins again."""
+        return cut_wave(self._decode(number)[0], start, stop)
+
+    def find_partner(self, number: int, drawn: int) -> int:
+        """Return the clip to mix in: one of the same row group, which is here already.
+
+        A partner that cannot be used is the clip itself.
+        """
+        group = self.shards.find_group(number)
+        first, last = (int(value) for value in self.shards.begins[group : group + 2])
+        partner = first + drawn % (last - first)
+        try:
+            self._decode(partner)
+        except AudioClsError:
+            return number
+        return partner
+
+    def describe_fault(self, number: int, error: AudioClsError) -> Fault:
+        """Return the name of a clip that cannot be used, and why."""
+        sound = self.reader.read(number)[self.audio_column] or {}
+        path = sound.get("path")
+        return Fault(PurePosixPath(path).name if path else self.ids[number], str(error))
+
+    def _decode(self, number: int) -> tuple[Wave, Label]:
+        """Fetch and decode a clip, and read its label.
+
+        Raises:
+            AudioError: It cannot be used.
+            UnlabelledError: Its label cannot be used.
+        """
+        if number not in self._waves:
+            row = self.reader.read(number)
+            label = self._to_label(row[self.label_column])
+            wave = self._to_wave(row[self.audio_column])
+            while len(self._waves) >= WAVES_KEPT:
+                self._waves.popitem(last=False)
+            self._waves[number] = wave, label
+        self._waves.move_to_end(number)
+        return self._waves[number]
+
+    def _to_wave(self, sound: dict[str, Any] | None) -> Wave:
+        if sound is None:
+            raise AudioError("missing file")
+        wave = decode_wave(
+            sound["bytes"], sound["path"], self.sampling_rate, self.cfg.max_clip_seconds
+        )
+        peak = max(float(wave.max()), -float(wave.min()))
+        fault = name_fault(len(wave), peak, self.sampling_rate, self.cfg)
+        if fault:
+            raise AudioError(fault)
+        return wave
+
+    def _to_label(self, cell: object) -> Label:
+        names, problem = self.read_cell(cell)
+        kept = [name for name in names if name in self.task.names]
+        if not kept and not (self.task.is_multilabel and problem == EMPTY):
+            raise UnlabelledError(f"no usable label: {problem or 'of a class left out'}")
+        if self.task.is_multilabel:
+            return np.asarray(make_targets([tuple(kept)], self.task.names)[0])
+        if len(kept) > 1:
+            raise UnlabelledError("no usable label: several, where the other splits have one each")
+        return self.task.names.index(kept[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Send no decoded sound to another process."""
+        return {**self.__dict__, "_waves": collections.OrderedDict()}
+
+
+@dataclass(frozen=True)
+class StreamIds:
+    """Names of streamed clips, `train/17`: none of them is kept in memory."""
+
+    split: str
+
+    def __getitem__(self, number: int) -> str:
+        """Return the name of one clip."""
+        return f"{self.split}/{number}"
+
+
+@dataclass(frozen=True)
+class StreamLengths:
+    """Lengths of streamed clips in samples."""
+
+    clips: StreamClips
+
+    def __getitem__(self, number: int) -> int:
+        """Return the length of one clip. Decodes it."""
+        return len(self.clips._decode(number)[0])
+
+
+class StreamPieces(TrainingPieces):
+    """One piece of a streamed clip for each (epoch, number), or the reason why there is none."""
+
+    clips: StreamClips  # type: ignore[assignment]
+
+    def __getitem__(self, key: Key) -> Piece | tuple[Fault, Piece]:  # type: ignore[override]
+        """Return the piece; of a clip that cannot be used, its fault and silence of weight 0."""
+        epoch, number, _ = key
+        try:
+            return super().__getitem__(key)
+        except (AudioError, UnlabelledError) as error:
+            shares = self.augmenter is not None and self.augmenter.is_mixing
+            several = shares or self.clips.task.is_multilabel
+            label: Label = np.zeros(len(self.clips.task.names), np.float32) if several else 0
+            silence = Piece(np.zeros(self.longest, np.float32), label, number, 0.0, epoch)
+            return self.clips.describe_fault(number, error), silence
+
+
+def make_stream_loader(
+    clips: StreamClips,
+    encode: Encode,
+    cfg: AudioConfig,
+    order: StreamOrder,
+    num_workers: int,
+    augmenter: Augmenter | None = None,
+) -> DataLoader[list[Batch]]:
+    """Make the loader of training batches over streamed clips."""
+    streams = STREAMS // math.gcd(STREAMS, num_workers) if num_workers else STREAMS
+    per_group = len(clips) / len(clips.shards.groups)
+    clips.reader.num_kept = streams * (math.ceil(order.buffer / per_group) + 2)
+    pieces = StreamPieces(clips, cfg, order.seed, augmenter)  # type: ignore[arg-type]
+    masker = augmenter.masker if augmenter is not None else None
+    collate = functools.partial(
+        collate_stream,
+        encode=encode,
+        masker=masker,
+        seed=order.seed,
+        equal_lengths=order.dealing.equal_lengths,
+    )
+    return load_pieces(pieces, order, collate, num_workers)
+
+
+def collate_stream(
+    pieces: Sequence[Piece | tuple[Fault, Piece]],
+    encode: Encode,
+    masker: FeatureMasker | None = None,
+    seed: int = 0,
+    *,
+    equal_lengths: bool = False,
+) -> list[Batch]:
+    """Make the batches of a pass of the pieces that can be used; of silence where none can.
+
+    The silence weighs nothing. The first batch carries the faults of the pass.
+    """
+    good = [piece for piece in pieces if isinstance(piece, Piece)]
+    bad = [piece for piece in pieces if not isinstance(piece, Piece)]
+    faults = tuple((silence.number, fault) for fault, silence in bad)
+    used = good or [bad[0][1]]
+    batch, *rest = collate_parts(used, encode, masker, seed, equal_lengths=equal_lengths)
+    return [StreamBatch(batch.inputs, batch.labels, batch.numbers, batch.weights, faults), *rest]

@@ -1,0 +1,86 @@
+"""What the training loop is fed: the order of the clips, and the loader over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch.utils.data import DataLoader
+
+from audio_cls.audio.augmentation.augmenter import make_augmenter
+from audio_cls.config import RunConfig
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.keyword_spotting.sampling import plan_epochs
+from audio_cls.data.loading.sampler import (
+    Batch,
+    Encode,
+    StepShape,
+    TrainingOrder,
+    make_training_loader,
+)
+from audio_cls.data.loading.sampling import Dealing
+from audio_cls.data.streaming.bad_clips import FOLDER, Spool
+from audio_cls.data.streaming.clips import StreamClips, make_stream_loader
+from audio_cls.data.streaming.sampler import StreamOrder
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One process's batches, epoch by epoch."""
+
+    order: TrainingOrder
+    loader: DataLoader[list[Batch]]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where a process sits among the others, and what it may use."""
+
+    shape: StepShape  # how many clips make a step
+    rank: int  # this process's number
+    num_workers: int  # its loader processes
+    folder: Path  # of the run, where faults of streamed clips are noted
+
+
+def make_feed(
+    clips: Clips | StreamClips,
+    encode: Encode,
+    cfg: RunConfig,
+    seat: Seat,
+    labels: Sequence[str],
+    dealing: Dealing,
+) -> Feed:
+    """Make order and loader for clips on this disk, or for streamed ones.
+
+    Args:
+        clips: The training clips.
+        encode: What makes model inputs of waves.
+        cfg: Settings of sound, variation, seed and buffer.
+        seat: Which process asks.
+        labels: Names of the L labels.
+        dealing: Of clips on this disk; of streamed ones, which come up once an epoch and weigh the
+            same, only whether pieces of unequal length share a pass.
+    """
+    augmenter = make_augmenter(cfg.augment, clips.sampling_rate, len(labels), encode)
+    seed, workers = cfg.train.seed, seat.num_workers
+    if isinstance(clips, Clips):
+        order = TrainingOrder(
+            plan_epochs(clips.labels, labels, cfg.data) or len(clips),
+            seat.shape,
+            rank=seat.rank,
+            seed=seed,
+            dealing=dealing,
+        )
+        loader = make_training_loader(clips, encode, cfg.audio, order, workers, augmenter)
+        return Feed(order, loader)
+    flow = StreamOrder(
+        clips.shards,
+        seat.shape,
+        rank=seat.rank,
+        seed=seed,
+        buffer=cfg.data.shuffle_buffer,
+        spool=Spool(seat.folder / FOLDER, seat.rank, clips.cfg),
+    )
+    flow.dealing = Dealing(equal_lengths=dealing.equal_lengths)
+    return Feed(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))

@@ -1,0 +1,1 @@
+"""Processes, precision and hardware: the only package that imports accelerate."""

@@ -1,0 +1,176 @@
+"""The stations of scripts/evaluate.py that training has no need of."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audio_cls.config import EvalConfig
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.data.describe import describe_source
+from audio_cls.data.labels.label_text import join_names
+from audio_cls.data.labels.labels import Labels
+from audio_cls.data.sources.source import Source
+from audio_cls.errors import RunFolderError
+from audio_cls.evaluation.aggregate_runs import aggregate
+from audio_cls.evaluation.compare_runs import compare_runs
+from audio_cls.evaluation.metrics.baseline import read_majority
+from audio_cls.evaluation.reports.figures import draw_figures
+from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
+from audio_cls.evaluation.reports.report import report_scores, write_report
+from audio_cls.evaluation.scorer import Scores
+
+logger = logging.getLogger(__name__)
+
+
+def open_output(path: Path) -> Path:
+    """Make the folder for the results. Main process only.
+
+    An earlier evaluation in it is replaced.
+
+    Raises:
+        RunFolderError: It is a training's run folder, whose own results would be lost, or it
+            cannot be written.
+    """
+    if (path / "run_config.yaml").is_file():
+        raise RunFolderError(
+            f"'{path}' is a run folder: its own results.json would be lost."
+            " Choose another --output-dir; --update-card brings results into the run."
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RunFolderError(
+            f"'{path}' cannot be written ({error.strerror}). Give another --output-dir."
+        ) from error
+    return path
+
+
+def describe_judged(
+    source: Source, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
+) -> dict[str, Any]:
+    """Return the `dataset` part of results.json for one split that was judged.
+
+    Args:
+        source: The data set.
+        labels: Its own labels.
+        clips: The clips that were judged.
+        split: What `--split` asked for.
+        origin: How the clips were found, see `choose_rows`.
+        is_whole: No clip was left out by `--max-eval-samples`, or for a label that the model does
+            not know.
+
+    Returns:
+        The data set, and the split. `is_given` says that the clips are a whole split of it.
+    """
+    return {
+        **describe_source(source, labels),
+        "is_test_validation": False,
+        "split": {
+            "test": {
+                "name": split,
+                "origin": origin,
+                "is_given": is_whole and re.fullmatch(r"split '.*'", origin) is not None,
+                "num_examples": len(clips),
+                "seconds": round(clips.seconds, 2),
+            }
+        },
+    }
+
+
+def write_answer(
+    folder: Path,
+    results: Mapping[str, Any],
+    scores: Scores,
+    facts: ClipFacts | None,
+    other: Path | None,
+) -> None:
+    """Write everything an evaluation leaves, compared with another run if asked. Main process only.
+
+    ::
+
+        FOLDER/
+          results.json       numbers, of the same form as a run's
+          predictions.csv    a row per clip
+          clips.csv          length, rate and group of each clip
+          figures/           pictures and the confusion matrix
+    """
+    names = tuple(results["labels"])
+    whole = dict(results)
+    if other is not None:
+        whole["comparison"] = compare_runs(scores, names, other, facts)
+    write_report(folder, whole, scores, facts)
+    draw_figures(folder)
+    _announce(whole)
+
+
+def answer_from_files(
+    predictions: Path | None,
+    runs: tuple[Path, ...],
+    folder: Path,
+    cfg: EvalConfig,
+    other: Path | None,
+) -> None:
+    """Answer what needs no model: numbers from predictions.csv, or the spread of several runs."""
+    if predictions is not None:
+        recompute(predictions, folder, cfg, other)
+    else:
+        aggregate(runs, folder)
+
+
+def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> None:
+    """Compute everything again from a predictions.csv, and clips.csv if it lies beside it.
+
+    Raises:
+        RunFolderError: One of the files is not what its name says, or the folder is a run.
+    """
+    scores, names = read_predictions(path)
+    facts = read_facts(path.parent / "clips.csv", scores)
+    majority = read_majority(_read_test(path.parent / "results.json"), names)
+    results = {
+        "labels": list(names),
+        "metric": cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
+        "test": report_scores(scores, names, cfg, facts, majority),
+    }
+    write_answer(open_output(folder), results, scores, facts, other)
+
+
+def _read_test(path: Path) -> dict[str, Any]:
+    """Return the `test` part of a results.json; empty where there is none that can be read."""
+    try:
+        return dict(json.loads(path.read_text("utf-8"))["test"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _announce(results: Mapping[str, Any]) -> None:
+    """Say the headline with its interval, and who is better where two were compared."""
+    test = results["test"]
+    key = "map" if "map_ci95" in test and "map_micro" in test else "accuracy"
+    low, high = test[f"{key}_ci95"] or (math.nan, math.nan)
+    text = "%s %.4f on %d clips (95 %% interval %.3f to %.3f), macro F1 %.4f, ECE %.4f"
+    shown = (test[key], test["num_examples"], low, high, test["f1_macro"], test["ece"])
+    logger.info(text, key, *shown)
+    always = "always predicting the most frequent of %s (%s): accuracy %.4f"
+    named = test["majority_class"]
+    shown_class = named if isinstance(named, str) else join_names(named) or "no label"
+    logger.info(always, test["majority_from"], shown_class, test["majority_accuracy"])
+    if "note" in test["intervals"]:
+        logger.warning(test["intervals"]["note"])
+    told = results.get("comparison")
+    if told is not None:
+        logger.info(
+            "against %s: %+.4f (only this one right %d, only the other %d, McNemar p = %.4g)",
+            *(told["other"], told["accuracy_difference"], told["only_this_right"]),
+            *(told["only_other_right"], told["mcnemar_p"]),
+        )

@@ -1,0 +1,165 @@
+"""Where a classifier goes wrong: which labels, which clips, which lengths, groups and rates.
+
+Comes in: `Scores` and what is known of the clips. Goes out: parts of results.json's `test`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.evaluation.metrics.intervals import wilson_interval
+from audio_cls.evaluation.metrics.probabilistic import rank_precisions
+from audio_cls.evaluation.metrics.thresholds import score_labels
+from audio_cls.evaluation.scorer import Scores
+
+NUM_CONFUSIONS = 20
+NUM_MISTAKES = 20
+NUM_GROUPS = 100  # groups listed, those with the lowest accuracy first
+DURATION_EDGES = (1, 2, 3, 5, 10, 20, 30, 60)  # seconds between buckets
+SCORE_DECIMALS = 4  # of what is computed from probabilities; their own last digits are noise
+
+Row = dict[str, Any]
+
+
+def list_confusions(scores: Scores, names: Sequence[str]) -> list[Row]:
+    """Return the most frequent mistakes, {label, prediction, count}; ties in the labels' order."""
+    pairs = Counter(
+        (int(true), int(said))
+        for true, said in zip(scores.labels, scores.predictions, strict=True)
+        if true != said
+    )
+    ranked = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:NUM_CONFUSIONS]
+    return [
+        {"label": names[true], "prediction": names[said], "count": count}
+        for (true, said), count in ranked
+    ]
+
+
+def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
+    """Return the wrong answers that the model was surest of, by id: the labels to listen to.
+
+    Multi-label: `label` is the one that was missed, or `prediction` the one that is not there; the
+    other is empty.
+    """
+    if scores.is_multilabel:
+        return _list_wrong_marks(scores, names)
+    confidence = scores.probabilities.max(axis=1).round(SCORE_DECIMALS)
+    wrong = np.flatnonzero(scores.labels != scores.predictions)
+    ranked = sorted(wrong, key=lambda row: (-confidence[row], str(scores.ids[row])))
+    return [
+        {
+            "id": str(scores.ids[row]),
+            "label": names[scores.labels[row]],
+            "prediction": names[scores.predictions[row]],
+            "confidence": float(confidence[row]),
+        }
+        for row in ranked[:NUM_MISTAKES]
+    ]
+
+
+def _list_wrong_marks(scores: Scores, names: Sequence[str]) -> list[Row]:
+    """Return the clip-label pairs that are wrong, the surest first."""
+    sure = np.where(scores.labels > 0, 1 - scores.probabilities, scores.probabilities)
+    sure = sure.round(SCORE_DECIMALS)
+    wrong = np.argwhere(scores.labels != scores.predictions)
+    ranked = sorted(wrong, key=lambda at: (-sure[tuple(at)], str(scores.ids[at[0]]), at[1]))
+    return [
+        {
+            "id": str(scores.ids[row]),
+            "label": names[place] if scores.labels[row, place] else "",
+            "prediction": "" if scores.labels[row, place] else names[place],
+            "confidence": float(sure[row, place]),
+        }
+        for row, place in ranked[:NUM_MISTAKES]
+    ]
+
+
+def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
+    """Return how well each label of a multi-label task was found.
+
+    A label without a clip is not tested: it comes last and has no average_precision, and its other
+    scores are None.
+    """
+    columns = dict(
+        zip(
+            ("precision", "recall", "f1"),
+            score_labels(scores.labels, scores.predictions),
+            strict=True,
+        )
+    )
+    ranking = rank_precisions(scores.labels > 0, scores.probabilities)
+    support = scores.labels.sum(axis=0)
+    table: dict[str, Row] = {}
+    for label in np.argsort(support == 0, kind="stable").tolist():
+        has_clips = support[label] > 0
+        table[names[label]] = {
+            **{k: round(float(v[label]), 6) if has_clips else None for k, v in columns.items()},
+            "support": int(support[label]),
+            "threshold": round(float(scores.own_thresholds[label]), 6),
+        }
+        if has_clips:
+            precision = round(float(ranking[label]), SCORE_DECIMALS)
+            table[names[label]]["average_precision"] = precision
+    return table
+
+
+def tabulate_facts(scores: Scores, facts: ClipFacts) -> dict[str, Any]:
+    """Return accuracy by duration, by sampling rate and, where there are groups, by group."""
+    is_right = scores.is_right
+    tables: dict[str, Any] = {
+        "by_duration": _tabulate_durations(is_right, facts.seconds),
+        "by_sampling_rate": {
+            f"{rate} Hz" if rate else "unknown": _judge(is_right[facts.sampling_rates == rate])
+            for rate in np.unique(facts.sampling_rates)
+        },
+    }
+    if facts.groups is not None:
+        tables["num_groups"] = len(np.unique(facts.groups))
+        tables["by_group"] = _tabulate_groups(is_right, facts.groups)
+    return tables
+
+
+def _tabulate_durations(
+    is_right: NDArray[np.bool_], seconds: NDArray[np.float64]
+) -> dict[str, Row]:
+    """Return accuracy of the buckets that hold clips, from the shortest clips to the longest."""
+    buckets = np.searchsorted(DURATION_EDGES, seconds, side="right")
+    return {_name_bucket(int(b)): _judge(is_right[buckets == b]) for b in np.unique(buckets)}
+
+
+def _name_bucket(number: int) -> str:
+    """Return a bucket's name.
+
+    >>> _name_bucket(0), _name_bucket(1), _name_bucket(8)
+    ('below 1 s', '1 to 2 s', '60 s and more')
+    """
+    if number == 0:
+        return f"below {DURATION_EDGES[0]} s"
+    if number == len(DURATION_EDGES):
+        return f"{DURATION_EDGES[-1]} s and more"
+    return f"{DURATION_EDGES[number - 1]} to {DURATION_EDGES[number]} s"
+
+
+def _tabulate_groups(is_right: NDArray[np.bool_], groups: NDArray[np.str_]) -> dict[str, Row]:
+    """Return accuracy by group, the lowest first."""
+    names, number = np.unique(groups, return_inverse=True)
+    counts = np.bincount(number)
+    shares = np.bincount(number, weights=is_right) / counts
+    order = np.lexsort((names, -counts, shares))[:NUM_GROUPS]
+    return {str(names[place]): _judge(is_right[number == place]) for place in order}
+
+
+def _judge(is_right: NDArray[np.bool_]) -> Row:
+    """Return how many clips a part has, its accuracy and Wilson's interval."""
+    interval = wilson_interval(int(is_right.sum()), len(is_right))
+    return {
+        "num_examples": len(is_right),
+        "accuracy": round(float(is_right.mean()), 6),
+        "accuracy_ci95": [round(bound, 6) for bound in interval],
+    }

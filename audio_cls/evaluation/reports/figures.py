@@ -1,0 +1,286 @@
+"""Pictures of a run, drawn from its files alone, and the confusion matrix as a table.
+
+Comes in: a folder with predictions.csv and, where they are, results.json, clips.csv, summary.csv.
+Goes out::
+
+    FOLDER/figures/
+      confusion_matrix.png confusion_matrix.csv   clips by true and predicted label
+      families.png                                the same of families, where labels are languages
+      labels.png                                  instead, where a clip may have several labels
+      reliability.png                             accuracy by confidence
+      durations.png                               right and wrong clips by length
+      curves.png                                  losses and metrics of the training
+
+Backgrounds are transparent and lines a grey of equal contrast to white and to a dark page (4.4 : 1
+to each), so that one file serves both. Colours are those of Okabe and Ito 2008 and of cividis, both
+made for colour-blind readers. matplotlib is imported when a figure is drawn, not before.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.evaluation.metrics.calibration import calibrate
+from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.probabilistic import bin_confidence, rank_precisions
+from audio_cls.evaluation.metrics.single_label import METRICS, count_confusions
+from audio_cls.evaluation.metrics.thresholds import score_labels
+from audio_cls.evaluation.reports.language_families import find_families
+from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
+from audio_cls.evaluation.reports.weakest_classes import count_families
+from audio_cls.evaluation.scorer import Scores
+from audio_cls.storage.files import open_replaced
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GREY = "#797979"  # text and lines, as far from white as from #0d1117
+BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito: 3 : 1 or more to both
+DPI = 150
+MOST_COUNTS = 30  # classes up to which the counts are written into the matrix
+MOST_NAMES = 120  # classes up to which every one is named
+MOST_BARS = 60  # labels of a multi-label task that are drawn
+LONGEST_NAME = 22  # characters of a label on an axis
+
+
+def draw_figures(folder: Path) -> list[Path]:
+    """Draw what the files of a folder allow. Main process only.
+
+    Returns:
+        The files written.
+    """
+    scores, names = read_predictions(folder / "predictions.csv")
+    (folder / "figures").mkdir(exist_ok=True)
+    figures = {"reliability": draw_reliability(scores, _read_temperature(folder))}
+    if scores.is_multilabel:
+        figures["labels"] = draw_labels(scores, names)
+    else:
+        matrix = count_confusions(scores.labels, scores.predictions, len(names))
+        write_matrix(folder / "figures" / "confusion_matrix.csv", matrix, names)
+        figures["confusion_matrix"] = draw_matrix(matrix, names)
+        families = find_families(names)
+        if families is not None:
+            shown, own = count_families(scores, families)
+            figures["families"] = draw_matrix(own, shown)
+    facts = read_facts(folder / "clips.csv", scores)
+    if facts is not None:
+        figures["durations"] = draw_durations(facts.seconds, scores.is_right)
+    if (folder / "summary.csv").is_file():
+        with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        figures["curves"] = draw_curves(rows)
+    return [_save(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()]
+
+
+def write_matrix(path: Path, matrix: NDArray[np.int64], names: Sequence[str]) -> None:
+    """Write clips by true label (row) and predicted label (column)."""
+    with open_replaced(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", *names])
+        writer.writerows([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
+
+
+def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
+    """Draw the confusion matrix: colour is the share of the row, the number is clips."""
+    from matplotlib.colors import PowerNorm
+
+    size = len(names)
+    font = 9.0 if size <= 12 else 7.0 if size <= 40 else max(3.0, 650 / size)
+    side = max(3.2, size * max(0.42 if size <= MOST_COUNTS else 0.0, font * 0.0175))
+    margin = 1.1 + min(LONGEST_NAME, max(map(len, names))) * font * 0.009
+    figure = _make_figure(side + margin + 0.9, side + margin)
+    axes = figure.add_subplot()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    # The square root shows one clip of fifty: most mistakes are that rare.
+    image = axes.imshow(shares, cmap="cividis", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    shown = range(0, size, math.ceil(size / MOST_NAMES))
+    short = [_shorten(names[place]) for place in shown]
+    plain: dict[str, Any] = {"fontsize": font, "parse_math": False}
+    axes.set_xticks(list(shown), short, rotation=90, **plain)
+    axes.set_yticks(list(shown), short, **plain)
+    axes.tick_params(length=2 if size <= 40 else 1)
+    if size <= MOST_COUNTS:
+        for (row, column), count in np.ndenumerate(matrix):
+            colour = "#111111" if shares[row, column] > 0.3 else "#f4f4f4"
+            text = str(count or "")
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=font)
+    axes.set_xlabel("predicted label")
+    axes.set_ylabel("true label")
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, shrink=0.6)
+    bar.set_label("share of the true label's clips")
+    _tint(bar.ax)
+    _tint(axes)
+    return figure
+
+
+def draw_labels(scores: Scores, names: Sequence[str]) -> Figure:
+    """Draw average precision and F1 of each label, the weakest at the bottom.
+
+    Of more than `MOST_BARS` labels, the weakest are shown; a label without a clip is left out.
+    """
+    precisions = rank_precisions(scores.labels > 0, scores.probabilities)
+    f1 = score_labels(scores.labels, scores.predictions)[2]
+    tested = np.flatnonzero(np.isfinite(precisions))
+    shown = tested[np.argsort(precisions[tested], kind="stable")][:MOST_BARS]
+    places, support = np.arange(len(shown)), scores.labels.sum(axis=0)
+    figure = _make_figure(6.4, 1.2 + 0.26 * len(shown))
+    axes = figure.add_subplot()
+    axes.barh(places, precisions[shown], color=BLUE, height=0.6, label="average precision")
+    style: dict[str, Any] = {"color": RED, "marker": "D", "markersize": 5, "linestyle": "none"}
+    axes.plot(f1[shown], places, label="F1 at the threshold", **style)
+    ticks = [f"{_shorten(names[label])} ({support[label]})" for label in shown]
+    axes.set_yticks(places, ticks, fontsize=8, parse_math=False)
+    axes.set_xlim(0, 1.02)
+    axes.set_xlabel("score (clips with the label in brackets)")
+    axes.legend(
+        frameon=False, labelcolor=GREY, fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)
+    )
+    _tint(axes)
+    return figure
+
+
+def draw_reliability(scores: Scores, temperature: float | None) -> Figure:
+    """Draw accuracy by confidence, with and without the temperature, over a count of clips.
+
+    Multi-label: how often a label is there, by its probability, over a count of clip-label pairs.
+    """
+    figure = _make_figure(5.2, 5.4)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    upper.plot([0, 1], [0, 1], linestyle="--", color=GREY, linewidth=1, label="as sure as right")
+    curves = [("as it is", scores, BLUE, "o")]
+    if temperature is not None:
+        warm = calibrate(scores, temperature)
+        curves.append((f"at temperature {temperature:.2f}", warm, RED, "s"))
+    for name, some, colour, marker in curves:
+        counts, confidence, accuracy = bin_confidence(some.labels, some.probabilities)
+        held = counts > 0
+        line = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.5}
+        upper.plot(confidence[held], accuracy[held], label=name, **line)
+        edges = np.linspace(0, 1, len(counts) + 1)
+        lower.stairs(counts, edges, color=colour, linewidth=1.5)
+    upper.set_ylabel("share that is there" if scores.is_multilabel else "accuracy")
+    upper.set_ylim(-0.03, 1.03)
+    lower.set_ylabel("clip-label pairs" if scores.is_multilabel else "clips")
+    lower.set_xlabel("probability of a label" if scores.is_multilabel else "confidence")
+    lower.set_xlim(0, 1)
+    _add_legend(upper)
+    _tint(upper)
+    _tint(lower)
+    return figure
+
+
+def draw_durations(seconds: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Figure:
+    """Draw how many clips of each length were recognised and how many were not."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _make_figure(6.4, 3.4)
+    axes = figure.add_subplot()
+    low, high = float(seconds.min()), float(seconds.max())
+    if high - low < 0.05:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(max(0.0, low), high, 31)
+    axes.hist(
+        [seconds[is_right], seconds[~is_right]],
+        bins=list(edges),
+        stacked=True,
+        color=[BLUE, RED],
+        label=["right", "wrong"],
+    )
+    axes.set_xlabel("length of the clip in seconds")
+    axes.set_ylabel("clips")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    _add_legend(axes)
+    _tint(axes)
+    return figure
+
+
+def draw_curves(rows: Sequence[dict[str, str]]) -> Figure:
+    """Draw losses (left) and metrics (right) over epochs, from the rows of summary.csv."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _make_figure(9.2, 3.6)
+    left, right = figure.subplots(1, 2)
+    for axes, columns in ((left, ("train_loss", "validation_loss")), (right, _find_metrics(rows))):
+        styles = zip(columns, (BLUE, RED, GREEN, GREY), "os^v", strict=False)
+        for column, colour, marker in styles:
+            points = [(float(row["epoch"]), _to_float(row.get(column))) for row in rows]
+            epochs, values = zip(*points, strict=True)
+            style = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
+            axes.plot(epochs, values, label=column.replace("_", " "), **style)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=len(rows) > 1))
+        _add_legend(axes)
+        _tint(axes)
+    left.set_ylabel("loss")
+    right.set_ylabel("validation")
+    return figure
+
+
+def _find_metrics(rows: Sequence[dict[str, str]]) -> list[str]:
+    """Return the metrics among the columns of summary.csv."""
+    others = ("epoch", "step", "train_loss", "validation_loss", "learning_rate", "seconds")
+    found = [name for name in rows[0] if name not in others] if rows else []
+    ours = {*METRICS, *MARK_METRICS}
+    return sorted(found, key=lambda name: (name not in ours, found.index(name)))
+
+
+def _to_float(text: str | None) -> float:
+    """Read a number, NaN where there is none."""
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _read_temperature(folder: Path) -> float | None:
+    """Return the temperature of results.json, unless the predictions are those after it."""
+    path = folder / "results.json"
+    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    told = found.get("calibration") or {}
+    return None if told.get("is_applied", True) else float(told["temperature"])
+
+
+def _shorten(name: str) -> str:
+    """Cut a label so that it fits on an axis."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _make_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of this size in inches, without touching matplotlib's global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG; the same numbers give the same bytes."""
+    about = {"Software": "audio_cls"}
+    figure.savefig(path, dpi=DPI, bbox_inches="tight", transparent=True, metadata=about)
+    return path
+
+
+def _tint(axes: Axes) -> None:
+    """Draw text, ticks and frame in the grey that suits light and dark pages."""
+    axes.tick_params(colors=GREY)
+    for part in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        part.set_color(GREY)
+    for spine in axes.spines.values():
+        spine.set_color(GREY)
+        spine.set_linewidth(0.8)
+
+
+def _add_legend(axes: Axes) -> None:
+    """Name the lines, without a box."""
+    axes.legend(frameon=False, labelcolor=GREY, fontsize=9)

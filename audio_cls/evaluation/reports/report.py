@@ -1,0 +1,246 @@
+"""Scores -> the numbers of results.json, and the files beside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from audio_cls.config import EvalConfig, find_metric_spec
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.errors import list_names
+from audio_cls.evaluation.metrics.baseline import (
+    Floats,
+    compute_baselines,
+    find_majority,
+    report_baselines,
+    warn_of_constant_predictions,
+)
+from audio_cls.evaluation.metrics.external import Metric, load_metric
+from audio_cls.evaluation.metrics.intervals import (
+    Interval,
+    Rows,
+    bootstrap_interval,
+    choose_units,
+    choose_wider,
+    group_rows,
+    wilson_interval,
+)
+from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.probabilistic import mark_own
+from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics, tune
+from audio_cls.evaluation.metrics.single_label import METRICS, Ids, OfflineMetric, tabulate_classes
+from audio_cls.evaluation.reports.error_analysis import (
+    SCORE_DECIMALS,
+    list_confusions,
+    list_mistakes,
+    tabulate_facts,
+    tabulate_labels,
+)
+from audio_cls.evaluation.reports.keyword_detection import report_detection
+from audio_cls.evaluation.reports.predictions_file import write_facts, write_predictions
+from audio_cls.evaluation.reports.weakest_classes import (
+    MANY_CLASSES,
+    list_weakest,
+    list_weakest_marks,
+    report_families,
+)
+from audio_cls.evaluation.scorer import DECIMALS, Scorer, Scores
+from audio_cls.run_warnings import warn
+from audio_cls.runs.folder import Position
+from audio_cls.storage.files import replace_file
+
+logger = logging.getLogger(__name__)
+
+HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every evaluation in training
+MARK_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several labels a clip
+
+
+def make_judge(
+    scorer: Scorer, clips: Clips, cfg: EvalConfig, train_labels: Ids | Floats | None = None
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Return the function that judges a model on these clips; it is called on every process.
+
+    Multi-label: each label counts from the threshold that is best on these very clips.
+
+    Args:
+        scorer: Runs the model.
+        clips: Of validation.
+        cfg: The metric that chooses.
+        train_labels: Of the training clips; the accuracy of always predicting what is most frequent
+            there is reported with the metrics.
+
+    Raises:
+        SettingError: `--metric` names no metric, or one that cannot judge this task.
+    """
+    metric = load_metric(cfg, len(scorer.labels), is_multilabel=scorer.is_multilabel)
+    key = cfg.choose_metric(is_multilabel=scorer.is_multilabel).metric_key
+    majority = None if train_labels is None else find_majority(train_labels)
+    baselines = compute_baselines(clips.labels.astype(np.int64), majority)
+
+    def judge(model: nn.Module) -> dict[str, float]:
+        found = summarize_scores(tune(scorer.score(model, clips)), key, metric)
+        return {**found, **baselines}
+
+    return judge
+
+
+def summarize_scores(scores: Scores, key: str, metric: Metric) -> dict[str, float]:
+    """Return the headline metrics, the one that chooses and the loss."""
+    found = compute_metrics(scores, list_headlines(scores))
+    found.setdefault(key, metric(scores))
+    return {name: round(value, DECIMALS) for name, value in {**found, "loss": scores.loss}.items()}
+
+
+def list_headlines(scores: Scores) -> tuple[str, ...]:
+    """Return the keys of the metrics that are told first."""
+    return MARK_HEADLINES if scores.is_multilabel else HEADLINES
+
+
+def report_best(position: Position, num_clips: int) -> dict[str, Any]:
+    """Return the `validation` part of results.json: the evaluation that chose the model."""
+    best = position.best
+    if best is None:
+        return {"num_examples": num_clips}
+    where = {"epoch": round(best.epoch, 4), "step": best.step}
+    return {**best.metrics, "num_examples": num_clips, **where}
+
+
+def report_scores(
+    scores: Scores,
+    names: tuple[str, ...],
+    cfg: EvalConfig,
+    facts: ClipFacts | None,
+    majority: Ids | None = None,
+) -> dict[str, Any]:
+    """Return the `test` part of results.json.
+
+    Every metric of ours, and the one that `--metric` names; intervals; scores by class; the
+    mistakes; accuracy by what is known of the clips. What rests on probabilities has four decimals:
+    the order in which a device adds up moves their last digits.
+
+    Args:
+        scores: A row a clip.
+        names: The L labels.
+        cfg: The metric that chose the model.
+        facts: Lengths, rates and groups of the clips; None where they are not known.
+        majority: What is most frequent in training, see `find_majority`; None where that is not
+            known: it is found in these clips.
+    """
+    warn_of_constant_predictions(scores, names)
+    cfg = cfg.choose_metric(is_multilabel=scores.is_multilabel)
+    found = compute_metrics(scores)
+    if cfg.metric_key not in (*found, "loss"):
+        chosen = load_metric(cfg, len(names), is_multilabel=scores.is_multilabel)
+        found[cfg.metric_key] = chosen(scores)
+    rounded = {name: _round_metric(name, value) for name, value in found.items()}
+    return {
+        **rounded,
+        "loss": _round_metric("loss", scores.loss),
+        **report_baselines(scores, names, majority),
+        **report_intervals(scores, cfg.metric_key, facts),
+        "num_examples": len(scores.labels),
+        **report_detection(scores, names, facts.seconds if facts is not None else None),
+        **_report_classes(scores, names),
+        "confident_mistakes": list_mistakes(scores, names),
+        **(tabulate_facts(scores, facts) if facts is not None else {}),
+    }
+
+
+def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the scores of each class; classes without a clip come last, and have none."""
+    has_many = len(names) > MANY_CLASSES
+    num_clips = mark_own(scores.labels, len(names)).sum(axis=0)
+    untested = [name for name, count in zip(names, num_clips, strict=True) if count == 0]
+    if untested:
+        text = f"{len(untested)} of {len(names)} classes have no clip here and are not tested"
+        warn(logger, f"{text}: {list_names(untested)}.")
+    if not scores.is_multilabel:
+        families = report_families(scores, names)
+        return {
+            "per_class": tabulate_classes(scores.labels, scores.predictions, names),
+            "untested_labels": untested,
+            "top_confusions": list_confusions(scores, names),
+            **({"weakest_classes": list_weakest(scores, names)} if has_many else {}),
+            **({"families": families} if families is not None else {}),
+        }
+    table = tabulate_labels(scores, names)
+    weakest = {"weakest_classes": list_weakest_marks(table)} if has_many else {}
+    return {"per_class": table, "untested_labels": untested, **weakest}
+
+
+def _round_metric(name: str, value: float) -> float:
+    """Round to six decimals what counts clips, to four what rests on probabilities."""
+    metric = METRICS.get(name) or MARK_METRICS.get(name)
+    counts = metric is not None and metric.judged == "predictions"
+    return round(value, DECIMALS if counts else SCORE_DECIMALS)
+
+
+def report_intervals(scores: Scores, chosen: str, facts: ClipFacts | None) -> dict[str, Any]:
+    """Return NAME_ci95 of the headline metrics and the chosen one, and how they were found.
+
+    With groups, the interval is the wider one of that by group and that by clips.
+    """
+    groups = facts.groups if facts is not None else None
+    clips = group_rows(len(scores.labels), None)
+    units, note = choose_units(len(scores.labels), groups)
+    is_grouped = groups is not None and note is None
+    found: dict[str, Any] = {}
+    metrics = list_metrics(is_multilabel=scores.is_multilabel)
+    headlines = list_headlines(scores)
+    for key in dict.fromkeys((*headlines, *([chosen] if chosen in metrics else []))):
+        if key == "accuracy":
+            interval: Interval | None = wilson_interval(int(scores.is_right.sum()), len(clips))
+        else:
+            interval = _draw_interval(metrics[key], scores, clips)
+        if is_grouped:
+            interval = choose_wider(_draw_interval(metrics[key], scores, units), interval)
+        found[f"{key}_ci95"] = interval and [_round_metric(key, bound) for bound in interval]
+    method = {
+        "drawn": "groups" if is_grouped else "clips",
+        "num_drawn": len(units),
+        "accuracy": "bootstrap" if is_grouped else "wilson",
+        "others": "bootstrap",
+        **({"at_least": "the interval by clips"} if is_grouped else {}),
+        **({"note": note} if note else {}),
+    }
+    return {**found, "intervals": method}
+
+
+def _draw_interval(
+    metric: type[OfflineMetric], scores: Scores, units: Sequence[Rows]
+) -> Interval | None:
+    """Return the bootstrap interval of one of our metrics."""
+    judged: Any = scores.predictions if metric.judged == "predictions" else scores.probabilities
+
+    def compute(rows: Rows) -> float:
+        return metric.function(scores.labels[rows], judged[rows])
+
+    return bootstrap_interval(compute, units, is_share=find_metric_spec(metric.key).highest == 1)
+
+
+def write_report(
+    folder: Path, results: Mapping[str, Any], scores: Scores, facts: ClipFacts | None
+) -> None:
+    """Write results.json, predictions.csv and clips.csv. Main process only."""
+    text = json.dumps(_without_nan(results), indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(folder / "results.json", text + "\n")
+    write_predictions(folder / "predictions.csv", scores, tuple(results["labels"]))
+    if facts is not None:
+        write_facts(folder / "clips.csv", scores, facts)
+
+
+def _without_nan(value: Any) -> Any:  # noqa: ANN401 (a tree of anything JSON holds)
+    """Return the tree with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,197 @@
+"""Files -> labels and scores, heard in the same windows as in evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audio_cls.audio.waveform import Wave, decode_wave
+from audio_cls.audio.windows import aggregate_windows, apply_temperature, cut_wave, list_windows
+from audio_cls.config import SHORTEST_CLIP, AudioConfig, Hertz
+from audio_cls.data.clips.quality import SILENT_PEAK
+from audio_cls.data.labels.label_text import join_names
+from audio_cls.data.loading.sampler import group_windows
+from audio_cls.errors import AudioError, ModelError
+from audio_cls.models.inference_settings import (
+    is_calibrated,
+    read_audio_settings,
+    read_temperature,
+    read_thresholds,
+)
+from audio_cls.models.load import Backbone, load_trained
+
+BATCH_SIZE = 16  # windows of one forward pass
+DECIMALS = 6  # of the scores, as in predictions.csv
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was heard in one file, or why nothing was.
+
+    Where a clip may have several labels, `labels` are those that reach their thresholds, surest
+    first, `label` is these joined by `;` as in predictions.csv, and `score` is of the surest label
+    of all, whether it is among them or not.
+    """
+
+    file: str
+    label: str | None = None
+    score: float | None = None  # the largest probability
+    scores: dict[str, float] | None = None  # probability of every label
+    error: str | None = None
+    labels: list[str] | None = None  # multi-label: what is there
+    remark: str | None = None  # why the label says little, see `describe_sound`
+
+    def to_row(self) -> dict[str, object]:
+        """Return `{"file", "label", "score", "scores"}`, or `{"file", "error"}`.
+
+        Multi-label: `labels`, a list, is there as well. `remark` is there where there is one.
+        """
+        if self.error is not None:
+            return {"file": self.file, "error": self.error}
+        heard = {"label": self.label, "score": self.score, "scores": self.scores}
+        several = {} if self.labels is None else {"labels": self.labels}
+        remark = {} if self.remark is None else {"remark": self.remark}
+        return {"file": self.file, **heard, **several, **remark}
+
+
+def describe_sound(wave: Wave, sampling_rate: Hertz) -> str | None:
+    """Return why the label of a sound says little, or None.
+
+    Args:
+        wave: Mono sound, shape (T,).
+        sampling_rate: In Hz.
+
+    >>> describe_sound(np.zeros(160, np.float32), 16_000)
+    'digital silence; only 0.010 s long'
+    """
+    remarks = []
+    if np.abs(wave).max(initial=0.0) < SILENT_PEAK:
+        remarks.append("digital silence")
+    if len(wave) < SHORTEST_CLIP * sampling_rate:
+        remarks.append(f"only {len(wave) / sampling_rate:.3f} s long")
+    return "; ".join(remarks) or None
+
+
+class Classifier:
+    """A finished run, ready to hear files.
+
+    Example:
+        >>> classifier = Classifier.from_pretrained("runs/demo")  # doctest: +SKIP
+        >>> [prediction.label for prediction in classifier(["hello.wav"])]  # doctest: +SKIP
+        ['it']
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        audio: AudioConfig,
+        device: torch.device,
+        temperature: float = 1.0,
+    ) -> None:
+        self.backbone = backbone
+        self.audio = audio
+        self.device = device
+        self.temperature = temperature  # of the scores; 1 leaves them as the network gave them
+        self.thresholds = read_thresholds(backbone)  # (L,) before the temperature; None for 0.5
+        self.model = backbone.model.to(device).eval()  # type: ignore[arg-type] # its own overload
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder_or_id: str | Path,
+        revision: str | None = None,
+        *,
+        calibrate: bool = False,
+        trust_remote_code: bool = False,
+    ) -> Classifier:
+        """Load a run folder or a Hub id. Downloads.
+
+        Args:
+            folder_or_id: A run folder, or the id of a model on the Hub.
+            revision: Branch, tag or commit there.
+            calibrate: Make scores as sure as the model is right, by the temperature that training
+                fitted on validation; a checkpoint from elsewhere has none and stays as it is.
+            trust_remote_code: Run the code that lies there; on the Hub, `revision` must be a
+                commit.
+
+        Raises:
+            ModelError: It is no finished classifier, or cannot be read.
+        """
+        backbone = load_trained(folder_or_id, revision, trust_remote_code=trust_remote_code)
+        device = torch.device("cpu")
+        if torch.accelerator.is_available():
+            device = torch.accelerator.current_accelerator() or device
+        temperature = read_temperature(backbone) if calibrate and is_calibrated(backbone) else 1.0
+        return cls(backbone, read_audio_settings(backbone), device, temperature)
+
+    def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
+        """Classify files one by one.
+
+        A file that cannot be read, or has no finite score, becomes a `Prediction.error`.
+        """
+        rate = self.backbone.encoder.traits.sampling_rate
+        for path in paths:
+            try:
+                wave = decode_wave(None, str(path), rate)
+                scores = self.score_wave(wave)
+            except (AudioError, ModelError) as error:
+                yield Prediction(str(path), error=str(error))
+            else:
+                yield self._describe(str(path), scores, describe_sound(wave, rate))
+
+    def score_wave(self, wave: Wave) -> NDArray[np.float64]:
+        """Score one clip.
+
+        Args:
+            wave: Mono sound at the model's rate, shape (T,).
+
+        Returns:
+            Probabilities, shape (L,), rounded to six decimals as in predictions.csv.
+
+        Raises:
+            ModelError: The model's output is not finite.
+        """
+        traits = self.backbone.encoder.traits
+        windows = list_windows(len(wave), self.audio, traits.sampling_rate)
+        lengths = [stop - start for start, stop in windows]
+        logits: dict[int, NDArray[np.float64]] = {}
+        for batch in group_windows(lengths, BATCH_SIZE, equal_lengths=not traits.pads_safely):
+            inputs = self.backbone.encoder([cut_wave(wave, *windows[number]) for number in batch])
+            moved = {name: value.to(self.device) for name, value in inputs.items()}
+            with torch.inference_mode():
+                output = self.model(**moved).logits.float().cpu().numpy().astype(np.float64)
+            logits.update(zip(batch, output, strict=True))
+        stacked = np.stack([logits[number] for number in range(len(windows))])
+        is_multilabel = self.backbone.is_multilabel
+        scores = aggregate_windows(stacked, self.audio.aggregate, is_multilabel=is_multilabel)
+        if not np.isfinite(scores).all():
+            raise ModelError("the model's scores of this sound are not finite")
+        if self.temperature != 1.0:
+            scores = apply_temperature(scores, self.temperature, is_multilabel=is_multilabel)
+        return scores.round(DECIMALS)
+
+    def choose_labels(self, scores: NDArray[np.float64]) -> list[str]:
+        """Return the labels that reach their thresholds, surest first, for multi-label scores (L,).
+
+        Thresholds move with the temperature, so that it brings and takes no label.
+        """
+        line = np.full(len(scores), 0.5) if self.thresholds is None else self.thresholds
+        if self.temperature != 1.0:
+            line = apply_temperature(line, self.temperature, is_multilabel=True).round(DECIMALS)
+        there = np.flatnonzero(scores >= line)
+        return [self.backbone.labels[n] for n in sorted(there, key=lambda n: (-scores[n], n))]
+
+    def _describe(self, file: str, scores: NDArray[np.float64], remark: str | None) -> Prediction:
+        """Name the scores of a file."""
+        best = int(scores.argmax())
+        named = dict(zip(self.backbone.labels, scores.tolist(), strict=True))
+        score = float(scores[best])
+        if not self.backbone.is_multilabel:
+            return Prediction(file, self.backbone.labels[best], score, named, remark=remark)
+        own = self.choose_labels(scores)
+        return Prediction(file, join_names(own), score, named, labels=own, remark=remark)

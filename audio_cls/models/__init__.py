@@ -1,0 +1,1 @@
+"""Models: load a checkpoint, add a head, fine-tuning and CPU kernels."""

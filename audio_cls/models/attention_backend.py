@@ -1,0 +1,112 @@
+"""How a network is computed, which changes what it costs but not what it says.
+
+The choice of attention, activations that are computed again instead of kept, and compilation. What
+a family or a machine cannot do is refused in one sentence, before anything is trained.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from transformers import PreTrainedModel
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from audio_cls.errors import ModelError, SettingError
+from audio_cls.models.kernels.attention import attend_by_clip
+from audio_cls.models.kernels.unpadded_conv import read_front
+
+SUPPORT = {"sdpa": "_supports_sdpa", "flash_attention_2": "_supports_flash_attn"}
+
+
+def choose_attention(model: PreTrainedModel, wanted: str) -> None:
+    """Compute attention as `--attention` says. Changes the model in place.
+
+    Args:
+        model: A classifier that was probed already: flash attention does not run on a CPU.
+        wanted: "auto" (what transformers chose, clip by clip on a CPU), "sdpa", "eager" or
+            "flash_attention_2".
+
+    Raises:
+        ModelError: The family or the machine cannot do it.
+    """
+    if wanted == "auto":
+        attend_by_clip(model)
+        return
+    family = model.config.model_type
+    advice = "Use --attention eager, or leave it out."
+    if not getattr(model, SUPPORT.get(wanted, ""), True):
+        raise ModelError(f"--attention {wanted} is not possible: {family} has none. {advice}")
+    if wanted == "flash_attention_2" and not torch.cuda.is_available():
+        raise ModelError(f"--attention {wanted} needs a CUDA GPU, and there is none. {advice}")
+    if wanted == "flash_attention_2" and not is_flash_attn_2_available():
+        raise ModelError(
+            f"--attention {wanted} needs the package flash-attn, which is not installed. Run: "
+            "pip install flash-attn, or use --attention sdpa."
+        )
+    try:
+        model.set_attn_implementation(wanted)
+    except (ImportError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"--attention {wanted} is not possible: {reason} {advice}") from error
+    if model.config._attn_implementation != wanted:
+        raise ModelError(f"--attention {wanted} is not possible: {family} cannot change. {advice}")
+
+
+def check_precision(wanted: str, precision: str) -> None:
+    """Check that flash attention gets the half numbers it needs.
+
+    Args:
+        wanted: The attention.
+        precision: Accelerate's number format: "no", "fp16" or "bf16".
+
+    Raises:
+        SettingError: It does not.
+    """
+    if wanted == "flash_attention_2" and precision not in ("fp16", "bf16"):
+        raise SettingError(
+            f"--attention {wanted} computes with half numbers only, and the number format is "
+            f"'{precision}'. Add --mixed-precision bf16, or use --attention sdpa."
+        )
+
+
+def save_activations(model: PreTrainedModel) -> None:
+    """Compute each layer again in the backward pass instead of keeping it. In place.
+
+    Raises:
+        ModelError: The family cannot.
+    """
+    network: Any = model
+    older = "gradient_checkpointing_enable"  # the only name there was before transformers 5.23
+    enable = getattr(network, "activation_checkpointing_enable", None) or getattr(network, older)
+    try:
+        enable({"use_reentrant": False})
+    except ValueError as error:
+        raise ModelError(
+            f"--gradient-checkpointing is not possible: {model.config.model_type} keeps all its "
+            "activations. Leave it out and use a smaller --batch-size with "
+            "--gradient-accumulation-steps."
+        ) from error
+
+
+def compile_model(model: PreTrainedModel) -> None:
+    """Let torch compile the forward pass at its first call. In place: no name changes.
+
+    Raises:
+        SettingError: This machine has no compiler that torch can use.
+    """
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    try_out: Any = torch.compile(torch.sin)
+    try:
+        try_out(torch.ones(8, device=device))
+    except (RuntimeError, ImportError, OSError) as error:
+        reason = next(line for line in str(error).splitlines() if line.strip())
+        raise SettingError(
+            f"--compile does not work here: {reason} Install a C++ compiler (and triton beside a "
+            "GPU), or leave --compile out."
+        ) from error
+    front = read_front(model)
+    if front is not None:  # runs once for each length: what runs inside is compiled
+        module, leave_out = cast("Any", model.get_submodule(front)), cast("Any", torch.compiler)
+        module.forward = leave_out.disable(module.forward, recursive=False)
+    model.compile()

@@ -1,0 +1,256 @@
+"""A frozen front part's output takes the place of the sound: the model starts after it.
+
+Comes in: a classifier and the names of its frozen modules. `find_cut` finds out what of their
+output the rest of the model uses, and checks that the rest gives the same logits from it alone;
+`install_cut` lets the model start there whenever it is given `prefix` instead of sound. What is
+saved, and what the model does with sound, stay as they are. Letters: B clips, F frames (1 where the
+output has no axis of time), D values a frame.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from types import MethodType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+from transformers import PreTrainedModel
+
+from audio_cls.config import Seconds
+from audio_cls.models.feature_cache.output_layout import Cut, Place, build_output, list_tensors
+from audio_cls.models.probe import WaveEncoder, make_noise, read_pooled, undisturbed
+
+PREFIX = "prefix"  # the name of the model's argument
+TOLERANCE = 1e-4  # of the largest pooled value: what rounding may change
+TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two lengths show where time is
+
+
+class _Reached(Exception):
+    """The frozen part has run: the rest of the network need not."""
+
+
+@dataclass(frozen=True)
+class PrefixEncoder(WaveEncoder):
+    """Stored rows become model inputs; waves do so as before."""
+
+    cut: Cut
+    lengths: Mapping[int, int]  # F -> a length of the model's input that gives as many frames
+
+    def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """Turn rows (F_i, D), one a clip, into one padded batch: `prefix`, (B, F, D).
+
+        With them goes the attention mask of the input, where the model has one, or where clips
+        end at different frames: the frozen part was run on clips of one length at a time, so that a
+        mask is exact where `traits.trains_padded` says so.
+        """
+        if waves[0].ndim == 1:
+            return super().__call__(waves)
+        rows = [torch.from_numpy(wave) for wave in waves]
+        inputs = {PREFIX: nn.utils.rnn.pad_sequence(rows, batch_first=True)}
+        counts = [len(row) for row in rows]
+        if self.traits.has_mask or len(set(counts)) > 1:
+            ends = torch.tensor([self.lengths[count] for count in counts])
+            width = max(counts) if self.cut.is_mask_framed else int(ends.max())
+            inputs["attention_mask"] = (torch.arange(width) < ends[:, None]).long()
+        return inputs
+
+
+def find_cut(model: PreTrainedModel, encoder: WaveEncoder, names: tuple[str, ...]) -> Cut | None:
+    """Find out how a model can start after its frozen modules; it is as before afterwards.
+
+    Returns:
+        The cut; None where the rest of the model does not give the same logits from it.
+    """
+    rate, shortest = encoder.traits.sampling_rate, encoder.traits.min_samples
+    takes_mask = "attention_mask" in inspect.signature(model.forward).parameters
+    with undisturbed(model):
+        model.train(mode=False)
+        trials = []
+        for more in TRIALS:
+            inputs = encoder([make_noise(shortest + round(more * rate))])
+            trials.append({name: value.to(model.device) for name, value in inputs.items()})
+        outputs = [run_frozen(model, names, trial) for trial in trials]
+        cut = _describe_output(names, encoder.traits.input_name, trials[0], outputs)
+        used = [p for p in cut.places if _is_used(model, cut, trials[0], outputs[0], p)]
+        kept = [cut.places.index(place) for place in used]
+        shapes = tuple(cut.shapes[number] for number in kept)
+        if not used or len({-1 in shape for shape in shapes}) > 1:
+            return None
+        orders = tuple(cut.orders[number] for number in kept)
+        cut = replace(cut, places=tuple(used), shapes=shapes, orders=orders)
+        is_same = _gives_same(model, cut, trials)
+    has_mask = takes_mask and (encoder.traits.has_mask or len(cut.input_shape) == 1)
+    is_exact = has_mask or not cut.has_time or not encoder.traits.trains_padded
+    return cut if is_same and is_exact else None
+
+
+def _describe_output(
+    names: tuple[str, ...],
+    input_name: str,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[Any],
+) -> Cut:
+    """Describe all tensors of a frozen part's outputs for a clip and a longer or shorter one."""
+    first, second = (list_tensors(output) for output in outputs)
+    shapes = tuple(_read_shape(first[place], second[place]) for place in first)
+    kind = None if isinstance(outputs[0], Tensor) else type(outputs[0])
+    mask = inputs.get("attention_mask")
+    is_framed = mask is not None and any(
+        -1 in shape and tensor.shape[1 + shape.index(-1)] == mask.shape[1]
+        for tensor, shape in zip(first.values(), shapes, strict=True)
+    )
+    return Cut(
+        names=names,
+        input_name=input_name,
+        input_shape=tuple(inputs[input_name].shape[1:]),
+        kind=kind,
+        places=tuple(first),
+        shapes=shapes,
+        orders=tuple(_read_order(tensor) for tensor in first.values()),
+        all_places=tuple(first),
+        is_mask_framed=is_framed,
+    )
+
+
+def run_frozen(model: Any, names: Sequence[str], inputs: Mapping[str, Tensor]) -> Any:  # noqa: ANN401
+    """Run a model up to the end of its frozen modules and return the last one's output."""
+    seen: list[Any] = []
+
+    def stop(_module: nn.Module, _given: object, output: Any) -> None:  # noqa: ANN401
+        seen.append(output)
+        raise _Reached
+
+    hook = model.get_submodule(names[-1]).register_forward_hook(stop)
+    try:
+        model(**inputs)
+    except _Reached:
+        pass
+    finally:
+        hook.remove()
+    return seen[0]
+
+
+class _Start:
+    """What a model is given instead of sound, on its way from the model's call to the cut."""
+
+    def __init__(self, cut: Cut) -> None:
+        self.cut = cut
+        self.rows: Tensor | None = None  # (B, F, D)
+
+    def __call__(
+        self, _model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Take the rows out of the arguments: called before the model's forward."""
+        kwargs = dict(kwargs)
+        self.rows = kwargs.pop(PREFIX, None)
+        if self.rows is not None:
+            # Never listened to, but a model may look at its shape.
+            silence = self.rows.new_zeros(()).expand(len(self.rows), *self.cut.input_shape)
+            kwargs[self.cut.input_name] = silence
+        return args, kwargs
+
+
+def install_cut(model: nn.Module, cut: Cut) -> RemovableHandle:
+    """Let a model start after its frozen part when it is called with `prefix`. Changes it in place.
+
+    Its modules keep their names, its weights theirs, and calls with sound their results.
+
+    Returns:
+        What `remove_cut` wants.
+    """
+    start = _Start(cut)
+    for name in cut.names:
+        module = model.get_submodule(name)
+        own: dict[str, Any] = vars(module)
+        own["_start"], own["_hear"] = start, module.forward
+        is_last = name == cut.names[-1]
+        # Methods of the very module: deepcopy() binds the copy's to the copy.
+        own["forward"] = MethodType(_recall if is_last else _pass_on, module)
+    return model.register_forward_pre_hook(start, with_kwargs=True)
+
+
+def remove_cut(model: nn.Module, cut: Cut, handle: RemovableHandle) -> None:
+    """Undo `install_cut`."""
+    handle.remove()
+    for name in cut.names:
+        own: dict[str, Any] = vars(model.get_submodule(name))
+        own["forward"] = own.pop("_hear")
+        del own["_start"]
+
+
+def _recall(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    """Stand in for the forward of the frozen part's last module."""
+    rows = self._start.rows
+    return self._hear(*args, **kwargs) if rows is None else self._start.cut.restore(rows)
+
+
+def _pass_on(self: Any, given: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    """Stand in for the forward of the frozen modules before the last one."""
+    return self._hear(given, *args, **kwargs) if self._start.rows is None else given
+
+
+def _read_shape(tensor: Tensor, longer: Tensor) -> tuple[int, ...]:
+    """Return a tensor's shape without B; -1 where that of a longer clip is larger."""
+    pairs = zip(tensor.shape[1:], longer.shape[1:], strict=True)
+    return tuple(size if size == other else -1 for size, other in pairs)
+
+
+def _read_order(tensor: Tensor) -> tuple[int, ...]:
+    """Return the axes without B, longest stride first."""
+    strides = tensor.stride()[1:]
+    return tuple(sorted(range(len(strides)), key=lambda axis: (-strides[axis], axis)))
+
+
+def _is_used(
+    model: PreTrainedModel,
+    whole: Cut,
+    inputs: Mapping[str, Tensor],
+    output: Any,  # noqa: ANN401
+    place: Place,
+) -> bool:
+    """Tell whether a tensor of the frozen part's output changes the logits: NaN would show."""
+    found = list_tensors(output)
+    found[place] = torch.full_like(found[place], torch.nan)
+    with _handing_out(model, whole.names, build_output(whole.kind, found, whole.all_places)):
+        return bool(model(**inputs).logits.isnan().any())
+
+
+@contextmanager
+def _handing_out(model: nn.Module, names: Sequence[str], output: Any) -> Iterator[None]:  # noqa: ANN401
+    """Let the last of the frozen modules hand out a known output, and none of them run."""
+    owns = [vars(model.get_submodule(name)) for name in names]
+    before = [own.get("forward") for own in owns]
+    for own in owns:
+        own["forward"] = lambda given, *_, **__: given
+    owns[-1]["forward"] = lambda *_, **__: output
+    try:
+        yield
+    finally:
+        for own, forward in zip(owns, before, strict=True):
+            own["forward"] = forward
+            if forward is None:
+                del own["forward"]
+
+
+def _gives_same(model: PreTrainedModel, cut: Cut, trials: Sequence[Mapping[str, Tensor]]) -> bool:
+    """Tell whether the model gives the same logits when it starts at the cut."""
+    is_same = True
+    for inputs in trials:
+        expected = read_pooled(model, dict(inputs))
+        given = dict(inputs)
+        given[PREFIX] = cut.flatten(run_frozen(model, cut.names, inputs))
+        del given[cut.input_name]
+        handle = install_cut(model, cut)
+        try:
+            found = read_pooled(model, given)
+        finally:
+            remove_cut(model, cut, handle)
+        scale = float(expected.abs().max())
+        is_same &= bool((found - expected).abs().max() <= TOLERANCE * scale)
+    return is_same

@@ -1,0 +1,191 @@
+"""What a frozen part makes of the clips, kept on disk: written once, read by every epoch.
+
+A store is a folder, named after everything its contents depend on. Each run that misses windows
+adds a part for each of its processes: `NAME.rows`, the rows one after the other, and `NAME.npy`,
+which window is where. The index is moved to its place last, so that a part is whole or not there.
+Rows are read with plain reads, not mapped: they do not count as this process's memory.
+
+    audio_cls/features/KEY/
+      3f0c...-0.rows     float32, (F, D) of each window
+      3f0c...-0.npy      row, start, stop, offset in bytes, F, input length, of each window, int64
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from audio_cls import __version__
+from audio_cls.data.clips.clips import Clips
+from audio_cls.models.feature_cache.output_layout import Cut
+from audio_cls.models.load import Backbone
+from audio_cls.storage.cache import CacheEntry
+from audio_cls.storage.inventory import list_items
+from audio_cls.storage.keys import find_version, make_key
+
+Window = tuple[int, int, int]  # row of the decoded table, start, stop in samples
+Rows = NDArray[np.float32]  # (F, D)
+
+STORE_VERSION = 2  # raise it when other rows are stored for the same model and sound
+UNUSED_SECONDS = 24 * 3600  # stores opened later than that ago are never deleted
+FREE_SHARE = 0.25  # of the free disk, which stores take unless told otherwise
+# Of config.json: what has no part in what a frozen module computes.
+NOT_COMPUTED = (
+    *("_name_or_path", "architectures", "audio_cls", "id2label", "label2id", "num_labels"),
+    *("problem_type", "transformers_version"),
+)
+
+
+def make_store_key(
+    backbone: Backbone, cut: Cut, sound: str, precision: str, device: torch.device
+) -> str:
+    """Return the key of a store: everything that the output of the frozen modules depends on.
+
+    Args:
+        backbone: The classifier; its frozen weights, configuration, code and feature extractor
+            count, its labels and head do not.
+        cut: Where the frozen part ends.
+        sound: Key of the waves, in the order of the rows that windows name.
+        precision: Number format of the forward pass.
+        device: Where it runs; its type counts.
+    """
+    config = backbone.model.config
+    computed = {k: v for k, v in config.to_dict().items() if k not in NOT_COMPUTED}
+    return make_key(
+        version=STORE_VERSION,
+        libraries=[__version__, torch.__version__, transformers.__version__, np.__version__],
+        torchaudio=find_version("torchaudio"),  # feature extractors use it where it is installed
+        config=json.dumps(computed, sort_keys=True, default=str),
+        attention=str(config._attn_implementation),
+        weights=_hash_weights(backbone, cut.names),
+        code=backbone.code,
+        cut=repr(cut),
+        extractor=backbone.encoder.extractor.to_json_string(),
+        traits=repr(backbone.encoder.traits),
+        sound=sound,
+        precision=precision,
+        matmul=torch.get_float32_matmul_precision(),
+        device=device.type,
+    )
+
+
+def _hash_weights(backbone: Backbone, names: Sequence[str]) -> dict[str, str]:
+    """Return a key for each parameter and buffer of the named modules."""
+    found = {}
+    for name in names:
+        module = backbone.model.get_submodule(name)
+        for key, value in [*module.named_parameters(), *module.named_buffers()]:
+            found[f"{name}.{key}"] = make_key(value=value.detach().cpu().numpy())
+    return found
+
+
+class Store:
+    """The rows of some windows. Can be pickled into loader workers.
+
+    As long as the object that opened it is in use, no process deletes the files.
+    """
+
+    def __init__(self, key: str, width: int) -> None:
+        self.entry = CacheEntry("features", key)
+        self.width = width  # D
+        self.places: dict[Window, tuple[str, int, int, int]] = {}  # file, offset, F, length
+        self.entry.hold()
+        for left in self.path.glob(".*.partial"):  # by a process that was killed
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > UNUSED_SECONDS:
+                    left.unlink()
+        self.reload()
+
+    @property
+    def path(self) -> Path:
+        """Return the folder."""
+        return self.entry.path
+
+    def reload(self) -> None:
+        """Read the indexes of all whole parts."""
+        for index in sorted(self.path.glob("*.npy")):
+            rows = index.with_suffix(".rows")
+            for row, start, stop, *place in np.load(index).tolist():
+                self.places[row, start, stop] = (rows.name, *place)
+
+    def find_missing(self, windows: Iterable[Window]) -> list[Window]:
+        """Return the windows that are not there, each once, in order."""
+        return [window for window in dict.fromkeys(windows) if window not in self.places]
+
+    def read(self, window: Window) -> Rows:
+        """Read the rows of a window, (F, D)."""
+        name, offset, frames, _ = self.places[window]
+        count = frames * self.width
+        flat = np.fromfile(self.path / name, np.float32, count=count, offset=offset)
+        return flat.reshape(frames, self.width)
+
+    def find_lengths(self, windows: Iterable[Window]) -> dict[int, int]:
+        """Return, for each F that occurs, a length of the model's input that gives as many."""
+        places = (self.places[window] for window in windows)
+        return {frames: length for _, _, frames, length in places}
+
+    def add(self, items: Iterator[tuple[Window, Rows, int]]) -> None:
+        """Write windows, their rows and input lengths as a part.
+
+        A process that is killed meanwhile leaves nothing that would be read.
+        """
+        name = uuid.uuid4().hex
+        partial = self.path / f".{name}.partial"
+        index: list[tuple[int, ...]] = []
+        try:
+            with partial.open("wb") as file:
+                for window, rows, length in items:
+                    index.append((*window, file.tell(), len(rows), length))
+                    file.write(np.ascontiguousarray(rows, np.float32).data)
+            partial.replace(self.path / f"{name}.rows")
+            with partial.open("wb") as file:
+                np.save(file, np.array(index, np.int64).reshape(-1, 6))
+            partial.replace(self.path / f"{name}.npy")
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class StoredClips(Clips):
+    """Clips whose windows are read from a store instead of being heard."""
+
+    store: Store = field(kw_only=True)
+
+    def read_wave(self, number: int, start: int, stop: int) -> Any:  # noqa: ANN401 (2-D here)
+        """Return the rows (F, D) of a window of a clip."""
+        return self.store.read((int(self.rows[number]), start, stop))
+
+
+def make_room(store: Store, num_bytes: int, limit: int | None) -> bool:
+    """Tell whether a store may grow by so much; others that nobody used for a day are deleted.
+
+    Those that another run has open are never deleted.
+
+    Args:
+        store: What shall grow.
+        num_bytes: What shall be added.
+        limit: Most bytes of all stores together; None: what they have and a share of what is free.
+    """
+    items = list_items(["features"])
+    free = shutil.disk_usage(store.path).free
+    used = sum(item.num_bytes for item in items)
+    most = limit if limit is not None else used + int(FREE_SHARE * free)
+    for item in sorted(items, key=lambda other: other.last_used):
+        if used + num_bytes <= most:
+            break
+        is_old = time.time() - item.last_used > UNUSED_SECONDS
+        if is_old and item.path != store.path and item.remove():
+            used, free = used - item.num_bytes, free + item.num_bytes
+    return used + num_bytes <= most and num_bytes < free

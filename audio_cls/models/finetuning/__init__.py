@@ -1,0 +1,1 @@
+"""Freezing, layer groups and LoRA."""

@@ -1,0 +1,36 @@
+"""A loaded classifier becomes one that learns as the settings say: in parts, and how computed."""
+
+from __future__ import annotations
+
+from audio_cls.config import RunConfig
+from audio_cls.models.attention_backend import check_precision, compile_model, save_activations
+from audio_cls.models.finetuning.freeze import Frozen, freeze
+from audio_cls.models.finetuning.lora import add_adapters
+from audio_cls.models.load import Backbone
+
+
+def prepare_learning(backbone: Backbone, cfg: RunConfig, precision: str) -> Frozen:
+    """Freeze, add adapters, and choose how to compute. Changes the model in place.
+
+    Call on every process, before the optimizer is made.
+
+    Args:
+        backbone: A classifier whose weights are loaded, on the CPU.
+        cfg: What of it learns.
+        precision: Accelerate's number format: "no", "fp16" or "bf16".
+
+    Returns:
+        What is frozen, and in which epochs.
+
+    Raises:
+        ModelError: The family cannot do what is asked.
+        SettingError: This machine cannot.
+    """
+    check_precision(cfg.model.attention, precision)
+    frozen = freeze(backbone, cfg.model)
+    add_adapters(backbone.model, backbone.encoder, cfg.model)
+    if cfg.train.gradient_checkpointing:
+        save_activations(backbone.model)
+    if cfg.train.compile:
+        compile_model(backbone.model)
+    return frozen

@@ -1,0 +1,1 @@
+"""Faster forward methods for stock modules, with the same results."""

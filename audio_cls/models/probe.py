@@ -1,0 +1,299 @@
+"""What a model wants to be given, found by trying it on noise; and how waves become just that.
+
+A classifier and its feature extractor come in; `Traits` and a `WaveEncoder` go out. No family is
+known by name, so that a new one needs no new line. Letters: B clips, T samples, F feature frames,
+H width. Forming batches of equal length, where a model needs them, is the work of `data/`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, SequenceFeatureExtractor
+
+from audio_cls.config import Hertz, Seconds
+from audio_cls.errors import ModelError
+from audio_cls.models.input_length import read_heard_samples
+from audio_cls.models.kernels.unpadded_conv import find_front, read_front, run_by_length
+
+STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
+LONGEST_SECONDS: Seconds = 6.4  # a model that refuses this much noise refuses everything
+LONGER: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)  # the padding trial's clips
+TWO = (0, 3)  # of them: so short that most of what padding can harm shows for little
+PADDING_TOLERANCE = 1e-4  # of the largest pooled value, and never more than this absolutely
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a model wants to be given."""
+
+    input_name: str  # "input_values" or "input_features"
+    sampling_rate: Hertz
+    has_mask: bool  # an attention_mask goes into the model
+    pads_safely: bool  # a clip's logits do not depend on the longer clips in its batch
+    min_samples: int  # shortest wave that the model takes; zeros fill up shorter ones
+    max_samples: int | None  # longest wave that is heard in full; None: no limit
+    front: str | None = None  # the module that leaves padding out, so that a mask is exact (front)
+
+    @property
+    def trains_padded(self) -> bool:
+        """Tell whether clips of unequal length may share a batch, each as if it were alone."""
+        return self.pads_safely or self.front is not None
+
+
+@dataclass(frozen=True)
+class WaveEncoder:
+    """Waves become model inputs. Holds no weights: it can be pickled into loader workers."""
+
+    extractor: SequenceFeatureExtractor
+    traits: Traits
+
+    def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
+        """Turn clips into one padded batch.
+
+        Args:
+            waves: B mono clips, each (T_i,), float32, at `traits.sampling_rate` Hz. One shorter
+                than `traits.min_samples` is filled up with zeros, which count as sound; one longer
+                than `traits.max_samples` loses its end.
+
+        Returns:
+            The batch under `traits.input_name`, (B, T) or (B, F, ...) float32, and, where the model
+            takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound; with `traits.front` also
+            where clips differ in length.
+        """
+        traits = self.traits
+        waves = [_fill_up(wave, traits.min_samples) for wave in waves]
+        is_masked = traits.has_mask or (
+            traits.front is not None and len({len(wave) for wave in waves}) > 1
+        )
+        # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
+        options: dict[str, Any] = {} if traits.max_samples else {"padding": True}
+        extract: Any = self.extractor
+        # An extractor that levels by the mask (Speech2Text) needs one even if the model does not.
+        levels = bool(getattr(extract, "do_ceptral_normalize", False))
+        inputs = extract(
+            waves,
+            sampling_rate=traits.sampling_rate,
+            return_attention_mask=is_masked or levels,
+            return_tensors="pt",
+            **options,
+        )
+        names = [traits.input_name, *(["attention_mask"] if is_masked else [])]
+        return {name: inputs[name] for name in names}
+
+
+def probe_traits(
+    model: PreTrainedModel, extractor: SequenceFeatureExtractor, *, use_mask: bool | None = None
+) -> Traits:
+    """Try a model on noise; weights, buffers, modes and random states are as before afterwards.
+
+    Args:
+        model: A classifier on the CPU. Where padding is harmless only if its convolutions leave it
+            out, it is changed so that they do (`front.py`).
+        extractor: Its feature extractor.
+        use_mask: True or False decide about the mask, where the model takes one. None: what the
+            extractor says, or its contrary if padding is harmless only then.
+
+    Returns:
+        The traits. An extractor of fixed length pads safely by construction.
+
+    Raises:
+        ModelError: The model has no finite score even for seconds of noise.
+    """
+    input_name, rate = str(model.main_input_name), int(extractor.sampling_rate)
+    own = bool(getattr(extractor, "return_attention_mask", False))
+    with undisturbed(model):
+        max_samples = _find_max_samples(extractor, input_name)
+        is_fixed = max_samples is not None
+        takes_mask = (
+            not is_fixed and "attention_mask" in inspect.signature(model.forward).parameters
+        )
+        has_mask = takes_mask and (own if use_mask is None else use_mask)
+        traits = Traits(
+            input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=max_samples
+        )
+        shortest = _find_min_samples(model, WaveEncoder(extractor, traits))
+        traits = replace(traits, min_samples=shortest)
+        if is_fixed:
+            return traits
+        if read_front(model) is not None:  # of an earlier probe: padding was found to do harm
+            return replace(traits, front=read_front(model))
+        may_differ = takes_mask and use_mask is None
+        for choice in (has_mask, not has_mask) if may_differ else (has_mask,):
+            trial = replace(traits, has_mask=choice, pads_safely=True)
+            if _is_padding_harmless(model, WaveEncoder(extractor, trial)):
+                return trial
+        if takes_mask and use_mask is not False:
+            traits = _try_front(model, extractor, traits)
+    return traits
+
+
+def _try_front(model: PreTrainedModel, extractor: Any, traits: Traits) -> Traits:  # noqa: ANN401
+    """Let the convolutions over the wave leave padding out, where that makes padding harmless.
+
+    Returns:
+        The traits with `front`, and the model changed; or both as they were.
+    """
+    name = find_front(model)
+    if name is None:
+        return traits
+    undo = run_by_length(model, name)
+    trial = replace(traits, front=name)
+    if _is_padding_harmless(model, WaveEncoder(extractor, trial)):
+        return trial
+    undo()
+    return traits
+
+
+@contextmanager
+def undisturbed(model: PreTrainedModel) -> Iterator[None]:
+    """Put back random states, training modes and buffers (batch norm counts while training)."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # moments of noise: sharing them out costs more than it brings
+    numpy_state = np.random.get_state()  # SpecAugment draws from numpy's global generator
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
+            warnings.simplefilter("ignore")  # too short a wave has no mean
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        np.random.set_state(numpy_state)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
+        for module, mode in modes:
+            module.training = mode
+
+
+def make_noise(num_samples: int) -> np.ndarray:
+    """White noise, (T,) float32, the same each time and a prefix of any longer one."""
+    noise = np.random.default_rng(0).standard_normal(num_samples, dtype=np.float32)
+    return np.float32(0.1) * noise
+
+
+def _fill_up(wave: np.ndarray, min_samples: int) -> np.ndarray:
+    """Append zeros to a wave (T,) that is shorter than `min_samples`."""
+    wave = np.asarray(wave, dtype=np.float32)
+    return np.pad(wave, (0, min_samples - len(wave))) if len(wave) < min_samples else wave
+
+
+def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: ANN401
+    """Return how much a fixed-length extractor hears; None where the length follows the wave."""
+    rate = extractor.sampling_rate
+    half, whole = (
+        extractor(make_noise(count), sampling_rate=rate, return_tensors="pt")[input_name].shape
+        for count in (rate // 2, rate)
+    )
+    return read_heard_samples(extractor) if half == whole else None
+
+
+Trial = Callable[[PreTrainedModel, WaveEncoder, int], bool]
+
+
+def _find_min_samples(model: PreTrainedModel, encoder: WaveEncoder) -> int:
+    """Search for the shortest wave, to the sample, that the model has a finite score for.
+
+    It is a little longer where training needs more frames than that (batch norm: two).
+    """
+    step = round(STEP_SECONDS * encoder.traits.sampling_rate)
+    works: Trial = _is_heard if encoder.traits.max_samples else _has_score
+    model.train(mode=False)
+    enough = _search(works, model, encoder, (4 * step, 1))
+    model.train()
+    if encoder.traits.max_samples or _succeeds(_has_score, model, encoder, enough):
+        return enough
+    return _search(_has_score, model, encoder, (max(enough, 4 * step), step))
+
+
+def _search(
+    works: Trial, model: PreTrainedModel, encoder: WaveEncoder, steps: tuple[int, int]
+) -> int:
+    """Return the least number of samples with which a trial succeeds.
+
+    Args:
+        works: The trial.
+        model: What is tried.
+        encoder: What makes its inputs.
+        steps: Samples to begin with, and how exact the result is to be.
+
+    Raises:
+        ModelError: Seconds of noise are not enough.
+    """
+    rate = encoder.traits.sampling_rate
+    enough, exact = steps
+    too_short = 0
+    while not _succeeds(works, model, encoder, enough):
+        if enough > LONGEST_SECONDS * rate:
+            works(model, encoder, enough)  # raises what is wrong with the model, if anything
+            raise ModelError(f"This model has no finite score for {enough / rate:g} s of noise.")
+        too_short, enough = enough, 2 * enough
+    while enough - too_short > exact:
+        middle = (too_short + enough) // 2 // exact * exact
+        if _succeeds(works, model, encoder, middle):
+            enough = middle
+        else:
+            too_short = middle
+    return enough
+
+
+def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+    """Run a trial; an error that too short a wave provokes counts as no."""
+    try:
+        return trial(model, encoder, count)
+    except (RuntimeError, ValueError, IndexError, AssertionError):  # the last is torchaudio's
+        return False
+
+
+def _has_score(model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+    """Forward one clip of `count` samples in the model's present mode."""
+    logits: Tensor = model(**encoder([make_noise(count)])).logits
+    return bool(logits.isfinite().all())
+
+
+def _is_heard(_model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+    """Tell whether `count` samples of sound give other features than as many of silence."""
+    inputs = encoder([make_noise(count), np.zeros(count, np.float32)])
+    sound, silence = inputs[encoder.traits.input_name]
+    return bool(sound.isfinite().all()) and not torch.equal(sound, silence)
+
+
+def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
+    """Compare what clips give alone and in one padded batch; two of them first, then all.
+
+    The first three end on different frames: SEW squeezes frames in pairs and drops a last odd one.
+    The last two are far longer: SeamlessM4T hears padding only then.
+    """
+    rate = encoder.traits.sampling_rate
+    shortest = max(encoder.traits.min_samples, round(0.1 * rate))
+    waves = [make_noise(shortest + round(more * rate)) for more in LONGER]
+    model.train(mode=False)
+    return all(_gives_same(model, encoder, part) for part in ([waves[n] for n in TWO], waves))
+
+
+def _gives_same(model: PreTrainedModel, encoder: WaveEncoder, waves: list[np.ndarray]) -> bool:
+    """Tell whether waves give the same alone and in one batch."""
+    alone = torch.cat([read_pooled(model, encoder([wave])) for wave in waves])
+    together = read_pooled(model, encoder(waves))
+    scale = min(1.0, float(alone.abs().max()))
+    return bool((alone - together).abs().max() <= PADDING_TOLERANCE * scale)
+
+
+def read_pooled(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+    """Return what the last layer is given, (B, H); a head that is still zero would hide it."""
+    seen: list[Tensor] = []
+    hook = model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        model(**inputs)
+    finally:
+        hook.remove()
+    return seen[0]

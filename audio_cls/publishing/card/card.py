@@ -1,0 +1,271 @@
+"""The model card: a dataclass, and `card.md.jinja` beside it.
+
+Comes in: a run folder. Goes out: RUN/README.md, YAML front matter for the Hub and a body for
+people, both from the numbers of results.json. Works offline; what it writes was parsed again by
+huggingface_hub first. It invents nothing: what the run does not record (a licence, a language) is
+absent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from huggingface_hub import ModelCard, ModelCardData
+
+from audio_cls.errors import hide_tokens
+from audio_cls.publishing.card import provenance, sentences, tables, weakest_tables
+from audio_cls.publishing.card.audio_samples import make_widget
+from audio_cls.publishing.card.limitations import make_limits
+from audio_cls.publishing.card.markdown import (
+    MAX_TEXT,
+    Markdown,
+    escape,
+    to_block,
+    to_sentence,
+)
+from audio_cls.publishing.card.usage import Usage, make_usage
+from audio_cls.publishing.eval_results import (
+    TASK,
+    make_eval_results,
+)
+from audio_cls.publishing.redaction.results import load_public_run
+from audio_cls.publishing.run_record import (
+    MAX_FRONT_MATTER,
+    RunRecord,
+    read_base_name,
+    to_line,
+)
+from audio_cls.storage.files import replace_file
+
+MAX_LABELS = 30  # labels named in the first sentence
+LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}")
+LANGUAGE_ID = re.compile(r"[a-z]{2,3}|multilingual")
+
+
+@dataclass(frozen=True)
+class CardData:
+    """Everything the template shows; a plain str is escaped there, `Markdown` is not."""
+
+    name: str
+    num_labels: int
+    labels: Markdown
+    is_multilabel: bool
+    is_from_scratch: bool
+    is_test_validation: bool
+    base_model: Markdown
+    dataset: Markdown
+    headline: Markdown
+    usage: Usage
+    test_clips: str
+    test_split: Markdown
+    interval_sentence: Markdown
+    warnings: list[Markdown]
+    metrics: list[tables.Row]
+    class_header: list[str]
+    detection: list[tables.Row]
+    detection_note: Markdown
+    per_class: list[tables.Row]
+    per_class_note: Markdown
+    confusions: list[Markdown]
+    weakest_header: list[str]
+    weakest: list[tables.Row]
+    families: list[tables.Row]
+    families_note: Markdown
+    figures: list[Markdown]
+    columns: Markdown
+    splits: list[tables.Row]
+    split_sentences: list[Markdown]
+    changed: list[tables.Row]
+    command: Markdown
+    provenance: list[Markdown]
+    log_header: list[object]
+    log_rule: Markdown
+    log: list[tables.Row]
+    log_note: str
+    cost: list[Markdown]
+    limits: list[Markdown]
+    licences: list[Markdown]
+
+
+def write_card(run: Path, repo_id: str | None = None) -> Path:
+    """Write RUN/README.md from what the run's settings publish. Main process only.
+
+    Args:
+        run: The run folder.
+        repo_id: Where it will be published, so that the example names it;
+            the run folder's name otherwise.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunFolderError: The folder holds no results.json that can be read.
+    """
+    path = run / "README.md"
+    replace_file(path, render_card(load_public_run(run), repo_id))
+    return path
+
+
+def render_card(record: RunRecord, repo_id: str | None = None) -> str:
+    """Return the whole card; its front matter was read back and holds every result.
+
+    Args:
+        record: The run, with nothing in it but what is published (`make_public`).
+        repo_id: See `write_card`.
+    """
+    metadata = make_metadata(record, repo_id)
+    template = _make_environment().from_string(
+        (resources.files(__package__) / "card.md.jinja").read_text("utf-8")
+    )
+    body = template.render(card=make_card_data(record, repo_id)).strip()
+    text = hide_tokens(f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{body}\n")
+    read_back = ModelCard(text).data
+    if (read_back.get("eval_results") or None) != metadata.get("eval_results"):
+        raise AssertionError("the card's results changed on their way through YAML")
+    return text
+
+
+def _make_environment() -> jinja2.Environment:
+    """Return jinja's environment in which every value is escaped unless it is `Markdown`."""
+    environment = jinja2.Environment(
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # that would escape for HTML; `finalize` escapes for Markdown
+    )
+    environment.filters["join_cells"] = lambda cells: Markdown(" | ".join(map(escape, cells)))
+    environment.filters["join_sentence"] = lambda parts: Markdown(", ".join(map(escape, parts)))
+    return environment
+
+
+def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardData:
+    """Return the front matter: only keys whose value this run knows."""
+    base_model = None if record.is_from_scratch else record.model_hub_id
+    licence, hub_id = sentences.read_license(record), record.dataset_hub_id
+    results = make_eval_results(record, repo_id)
+    metrics = list(dict.fromkeys(result.metric_type for result in results))
+    extras: dict[str, Any] = {"base_model_relation": "finetune"} if base_model else {}
+    extras |= make_license_keys(licence) if licence else {}
+    extras |= make_energy_keys(record)
+    return ModelCardData(
+        library_name=make_usage(record.model, "").library,
+        pipeline_tag=TASK,
+        language=_read_languages(record) or None,
+        base_model=base_model,
+        datasets=[hub_id] if hub_id else None,
+        metrics=metrics or None,
+        tags=[TASK, "audio_cls"],
+        widget=make_widget(record, repo_id),
+        model_name=name_model(record, repo_id),
+        eval_results=results or None,
+        **extras,
+    )
+
+
+def name_model(record: RunRecord, repo_id: str | None) -> str:
+    """Return the repository's name, else the run folder's."""
+    return repo_id.rpartition("/")[2] if repo_id else read_base_name(record.run.absolute().name)
+
+
+def make_license_keys(licence: str) -> dict[str, str]:
+    """Return the front matter's keys for a licence; one that cannot be a Hub id goes by its name.
+
+    >>> make_license_keys("mit"), make_license_keys("My own: terms")
+    ({'license': 'mit'}, {'license': 'other', 'license_name': 'my-own-terms'})
+    """
+    if LICENSE_ID.fullmatch(licence):
+        return {"license": licence}
+    slug = re.sub(r"[^a-z0-9]+", "-", licence.lower()).strip("-")[:MAX_FRONT_MATTER]
+    return {"license": "other", "license_name": slug or "unnamed"}
+
+
+def make_energy_keys(record: RunRecord) -> dict[str, Any]:
+    """Return the front matter's `co2_eq_emissions`, in grams; nothing when it was not measured."""
+    energy = record.section("timing").get("energy") or {}
+    kilograms = energy.get("kg_co2eq")
+    if not isinstance(kilograms, int | float):
+        return {}
+    told: dict[str, Any] = {
+        "emissions": round(1000 * kilograms, 6),
+        "source": to_line(energy.get("meter") or "CodeCarbon", MAX_FRONT_MATTER),
+        "training_type": "pre-training" if record.is_from_scratch else "fine-tuning",
+    }
+    device = record.section("hardware").get("device")
+    if device:
+        told["hardware_used"] = to_line(device, MAX_FRONT_MATTER)
+    return {"co2_eq_emissions": told}
+
+
+def _read_languages(record: RunRecord) -> list[str]:
+    """Return the language codes that results.json names for the data set."""
+    given = record.section("dataset").get("language") or []
+    codes = [given] if isinstance(given, str) else list(given)
+    return [code for code in codes if isinstance(code, str) and LANGUAGE_ID.fullmatch(code)]
+
+
+def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
+    """Gather what the template shows."""
+    header, log, log_note = tables.make_log(record)
+    command = to_line(record.results.get("command") or "", MAX_TEXT)
+    classes = tables.make_class_rows(record)
+    count = record.section("test").get("num_examples")
+    return CardData(
+        name=name_model(record, repo_id),
+        num_labels=len(record.labels),
+        labels=_list_labels(record.labels),
+        is_multilabel=record.is_multilabel,
+        is_from_scratch=record.is_from_scratch,
+        is_test_validation=bool(record.section("dataset").get("is_test_validation")),
+        base_model=_link(record.model_hub_id, record.section("model").get("id"), ""),
+        dataset=_link(record.dataset_hub_id, record.dataset_name, "datasets/"),
+        headline=sentences.make_headline(record),
+        usage=make_usage(record.model, repo_id or record.run.absolute().name),
+        test_clips=f"{count} clips" if count is not None else "the clips",
+        test_split=sentences.describe_test(record),
+        interval_sentence=sentences.make_interval_sentence(record),
+        warnings=sentences.make_warnings(record),
+        metrics=tables.make_metric_rows(record),
+        class_header=tables.make_class_header(record),
+        detection=tables.make_detection_rows(record),
+        detection_note=sentences.make_detection_note(record),
+        per_class=classes,
+        per_class_note=sentences.make_class_note(record, len(classes)),
+        confusions=sentences.make_confusions(record),
+        weakest_header=weakest_tables.make_weakest_header(record),
+        weakest=weakest_tables.make_weakest_rows(record),
+        families=weakest_tables.make_family_rows(record),
+        families_note=weakest_tables.make_family_note(record),
+        figures=[Markdown(f"![{n[:-4].replace('_', ' ')}](figures/{n})") for n in record.figures],
+        columns=provenance.describe_columns(record),
+        splits=tables.make_split_rows(record),
+        split_sentences=sentences.make_split_sentences(record),
+        changed=tables.make_changed_rows(record),
+        command=to_block(command, "bash") if command else Markdown(""),
+        provenance=provenance.make_provenance(record),
+        log_header=header,
+        log_rule=Markdown("---:|" * len(header)),
+        log=log,
+        log_note=log_note,
+        cost=provenance.make_cost(record),
+        limits=make_limits(record),
+        licences=sentences.make_licence_sentences(record),
+    )
+
+
+def _list_labels(labels: list[str]) -> Markdown:
+    """Name the first labels, and count the rest."""
+    shown = ", ".join(map(escape, labels[:MAX_LABELS]))
+    rest = len(labels) - MAX_LABELS
+    return Markdown(f"{shown} and {rest} more" if rest > 0 else shown)
+
+
+def _link(hub_id: str | None, name: object, kind: str) -> Markdown:
+    """Link to the Hub where there is an id; name the folder otherwise."""
+    if hub_id:
+        return Markdown(f"[{escape(hub_id)}](https://huggingface.co/{kind}{hub_id})")
+    return to_sentence("{} (a local folder)", read_base_name(name))

@@ -1,0 +1,126 @@
+"""How a run came about, in words: columns, seeds, commits, versions, hardware, time.
+
+Comes in: a `RunRecord`. Goes out: sentences for the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from audio_cls.publishing.card.markdown import (
+    Markdown,
+    escape,
+    to_code,
+    to_duration,
+    to_number,
+    to_sentence,
+)
+from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.run_record import RunRecord
+
+
+def describe_columns(record: RunRecord) -> Markdown:
+    """Name the configuration and the columns that were used."""
+    dataset = record.section("dataset")
+    parts = [
+        to_sentence(f"{what} {{}}", to_code(dataset[key]))
+        for what, key in (
+            ("configuration", "config"),
+            ("label column", "label_column"),
+            ("sound column", "audio_column"),
+        )
+        if dataset.get(key)
+    ]
+    text = ", ".join(parts)
+    return Markdown(text[:1].upper() + text[1:] + "." if text else "")
+
+
+def make_provenance(record: RunRecord) -> list[Markdown]:
+    """List what repeats the run: metric, seeds, commits, versions, settings."""
+    train, data = record.settings.get("train", {}), record.settings.get("data", {})
+    versions = record.record.get("versions") or record.results.get("versions") or {}
+    validation = record.section("validation")
+    sentences = [
+        to_sentence(
+            "Saved: epoch {} (step {}), chosen by {} on validation.",
+            _to_count(validation.get("epoch")),
+            _to_count(validation.get("step")),
+            name_metric(str(record.results.get("metric", "accuracy"))).title.lower(),
+        )
+    ]
+    for text, value in (
+        ("Seed {}.", train.get("seed")),
+        ("Seed of the split {}.", data.get("split_seed")),
+        (
+            f"Data set at {'commit' if record.dataset_hub_id else 'fingerprint'} {{}}.",
+            _to_sha(record.section("dataset").get("revision")),
+        ),
+        ("Base model at commit {}.", _to_sha(record.section("model").get("revision"))),
+        ("Code at commit {}.", _to_sha(record.record.get("commit"))),
+    ):
+        if value is not None:
+            sentences.append(to_sentence(text, value))
+    if isinstance(versions, dict) and versions:
+        sentences.append(to_sentence("Versions: {}.", _list_versions(versions.items())))
+    sentences.append(
+        Markdown(
+            "`run_config.yaml` has the settings, without folders and names of groups;"
+            " `--preset run_config.yaml` starts from them."
+        )
+    )
+    return sentences
+
+
+def _to_count(value: object) -> str:
+    """Show an epoch or a step, whole or not, without zeros behind the point."""
+    return f"{value:g}" if isinstance(value, int | float) else "?"
+
+
+def _to_sha(value: object) -> Markdown | None:
+    """Show a commit or a fingerprint as code."""
+    return to_code(value) if value else None
+
+
+def _list_versions(versions: Iterable[tuple[object, object]]) -> Markdown:
+    """Write `name version` pairs as one list."""
+    return Markdown(", ".join(escape(f"{name} {version}") for name, version in versions))
+
+
+def make_cost(record: RunRecord) -> list[Markdown]:
+    """Say on what it was trained, how long that took, and how large the model is."""
+    hardware, timing = record.section("hardware"), record.section("timing")
+    size, memory = record.section("model").get("num_parameters"), timing.get("peak_memory_mb")
+    speed, sentences = timing.get("train_clips_per_second"), []
+    if hardware:
+        device, count = hardware.get("device", "?"), hardware.get("num_processes", 1)
+        precision = hardware.get("mixed_precision", "no")
+        text = "{}, {} process(es), mixed precision: {}."
+        sentences.append(to_sentence(text, device, count, precision))
+    if timing.get("train_seconds") is not None:
+        shown = to_duration(timing["train_seconds"])
+        rate = f", {to_number(speed, 1)} clips a second" if speed is not None else ""
+        sentences.append(to_sentence("Training took {}{}.", shown, rate))
+    if memory is not None:
+        sentences.append(to_sentence("Peak memory: {} MB.", to_number(memory, 0)))
+    if isinstance(size, int):
+        sentences.append(to_sentence("The model has {} parameters.", f"{size:,}"))
+    return sentences + _describe_energy(record)
+
+
+def _describe_energy(record: RunRecord) -> list[Markdown]:
+    """Say how much electricity the training took, and how that is known; nothing if it is not."""
+    energy = record.section("timing").get("energy") or {}
+    if not isinstance(energy.get("kwh"), int | float):
+        return []
+    country = energy.get("country")
+    return [
+        to_sentence(
+            "Electricity of the training: {} kWh, about {} kg CO2eq at {} kg a kWh ({}), by {} for"
+            " the whole machine. Parts without a meter of their own are estimated from their load.",
+            f"{energy['kwh']:.3g}",
+            f"{energy.get('kg_co2eq', 0):.3g}",
+            to_number(energy.get("grid_kg_co2eq_per_kwh")),
+            f"the grid of {country}" if country else "the world's average",
+            energy.get("meter", "CodeCarbon"),
+        )
+    ]

@@ -1,0 +1,205 @@
+"""What the card says in words: how it was made, what its numbers cannot tell, who owns what.
+
+Comes in: a `RunRecord`. Goes out: sentences. Each is made from a number or a setting of this very
+run; nothing general.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from audio_cls.publishing.card.limitations import Sentences, are_duplicates_left_out
+from audio_cls.publishing.card.markdown import (
+    Markdown,
+    escape,
+    to_code,
+    to_duration,
+    to_number,
+    to_sentence,
+)
+from audio_cls.publishing.card.split_description import (
+    add_article,
+    describe_part,
+    is_given,
+    is_grouped,
+    is_own_cut,
+    read_origin,
+    read_split_name,
+)
+from audio_cls.publishing.card.tables import read_classes, read_confusions
+from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.run_record import RunRecord
+
+MAX_WARNING = 1_000  # characters of a warning
+THRESHOLDS = (
+    " A label counts as there from its own threshold on, which had the best F1 on validation: the"
+    " validation column is the best that these clips allow."
+)
+
+
+def make_warnings(record: RunRecord) -> Sentences:
+    """List what the run warned of while it went on: doubts about its data and its numbers."""
+    given = record.results.get("warnings")
+    texts = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
+    return [Markdown(escape(text, MAX_WARNING)) for text in texts]
+
+
+def make_interval_sentence(record: RunRecord) -> Markdown:
+    """Say what the interval means, and how many points it is wide to either side.
+
+    Multi-label: of the mean average precision, and where the thresholds came from.
+    """
+    interval = record.section("test").get(f"{record.headline_key}_ci95")
+    if not interval:
+        return Markdown("")
+    low, high = (float(end) for end in interval)
+    note = (record.section("test").get("intervals") or {}).get("note")
+    name, thresholds = name_metric(record.headline_key).title.lower(), Markdown("")
+    if record.is_multilabel:
+        thresholds = Markdown(THRESHOLDS)
+    if note:  # of few groups: nothing is known of the precision beyond them
+        return to_sentence(
+            "The 95 % interval of the {} is {} to {}. {}{}",
+            name, f"{low:.3f}", f"{high:.3f}", Markdown(escape(note, MAX_WARNING)), thresholds,
+        )  # fmt: skip
+    return to_sentence(
+        "With so many clips the {} is known to about {} points (95 % interval {} to {}).{}",
+        name, f"{50 * (high - low):.1f}", f"{low:.3f}", f"{high:.3f}", thresholds,
+    )  # fmt: skip
+
+
+def make_detection_note(record: RunRecord) -> Markdown:
+    """Say on how much sound without keywords false accepts were counted; nothing for others."""
+    detection = record.section("test").get("detection")
+    if not isinstance(detection, Mapping):
+        return Markdown("")
+    return to_sentence(
+        "How often a keyword fires in {} clips without one ({}), at the threshold that misses no"
+        " more than so many of {} keyword clips. So little sound cannot show how seldom a good"
+        " spotter fires: read the interval.",
+        detection.get("other_clips"),
+        to_duration(detection.get("other_seconds")),
+        detection.get("keyword_clips"),
+    )
+
+
+def make_class_note(record: RunRecord, num_shown: int) -> Markdown:
+    """Say that the table by class is not whole; nothing when it is."""
+    if num_shown == len(read_classes(record)):
+        return Markdown("")
+    return to_sentence("The {} weakest are shown; results.json has all.", num_shown)
+
+
+def make_confusions(record: RunRecord) -> Sentences:
+    """Name the classes that are most often taken for another."""
+    return [
+        to_sentence("{} taken for {} ({})", label, prediction, clips)
+        for label, prediction, clips in read_confusions(record)
+    ]
+
+
+def make_split_sentences(record: RunRecord) -> Sentences:
+    """Say where validation and test came from, what was kept together, and what was left out."""
+    data, sentences = record.settings.get("data", {}), []
+    if record.section("dataset").get("is_test_validation"):
+        sentences.append(
+            Markdown("**Validation and test are the same clips: the test chose the saved epoch.**")
+        )
+    sentences += _describe_test_clips(record)
+    if data.get("group_column"):
+        sentences.append(
+            to_sentence("Clips that share {} are in one part only.", data["group_column"])
+        )
+    elif is_grouped(record):
+        sentences.append(Markdown("Clips of one group are in one part only."))
+    for name, part in (("max_train_samples", "train"), ("max_eval_samples", "validation and test")):
+        if data.get(name):
+            sentences.append(to_sentence("At most {} clips of {} were used.", data[name], part))
+    skipped = record.section("bad_audio").get("skipped")
+    if skipped:
+        sentences.append(
+            to_sentence("{} clips could not be read and were left out (bad_audio.csv).", skipped)
+        )
+    if record.duplicates:
+        fate = "were left out" if are_duplicates_left_out(record) else "were kept"
+        sentences.append(
+            to_sentence(
+                "{} clips have the sound of another one and {}; {} of the pairs lie in two parts"
+                " (duplicates.csv).",
+                len(record.duplicates),
+                fate,
+                sum(first != second for first, second in record.duplicates),
+            )
+        )
+    near = record.section("dataset").get("near_duplicates") or {}
+    if near.get("found"):
+        sentences.append(
+            to_sentence(
+                "{} pairs of clips sound nearly the same, {} of them in two parts"
+                " (near_duplicates.csv).",
+                near["found"],
+                near.get("across_splits", "?"),
+            )
+        )
+    sentences.append(Markdown("The clips of each part are listed in `splits/`."))
+    return sentences
+
+
+def _describe_test_clips(record: RunRecord) -> Sentences:
+    """Say how the test clips were found, unless they are a given split."""
+    origin = read_origin(record, "test")
+    if is_own_cut(record):
+        return [to_sentence("The test clips are no split of their own: {}.", describe_part(record))]
+    if not origin or origin.startswith("split '"):
+        return []
+    return [to_sentence("The test clips: {}.", origin)]
+
+
+def make_licence_sentences(record: RunRecord) -> Sentences:
+    """Say which licences are known, and that the others are for the reader to look up."""
+    known = (
+        ("This model", read_license(record)),
+        ("The base model", record.section("model").get("license")),
+        ("The data set", record.section("dataset").get("license")),
+    )
+    sentences = [to_sentence("{}: {}.", who, licence) for who, licence in known if licence]
+    unknown = [who.lower() for who, licence in known if not licence]
+    if record.is_from_scratch:
+        unknown = [who for who in unknown if who != "the base model"]
+    if unknown:
+        names = ", ".join(unknown)
+        sentences.append(to_sentence("Not recorded in this run: the licence of {}.", names))
+    sentences.append(
+        Markdown(
+            "The terms of the recordings may bind what is made from them: read them before use."
+        )
+    )
+    return sentences
+
+
+def read_license(record: RunRecord) -> str | None:
+    """Return the licence for the card: what `--license` said, else the base model's."""
+    given = record.settings.get("hub", {}).get("license")
+    inherited = None if record.is_from_scratch else record.section("model").get("license")
+    return str(given or inherited) if given or inherited else None
+
+
+def make_headline(record: RunRecord) -> Markdown:
+    """Return the result in one line: metric, value, split, clips."""
+    test, metric = record.section("test"), str(record.results.get("metric", "accuracy"))
+    value = to_number(test.get(metric))
+    if value == "-":
+        return Markdown("")
+    return to_sentence(
+        "{} {} on {} clips of {}",
+        name_metric(metric).title,
+        value,
+        test.get("num_examples", "?"),
+        add_article(read_split_name(record, "test")),
+    )
+
+
+def describe_test(record: RunRecord) -> Markdown:
+    """Name the test clips: a given split as code, anything else in words."""
+    name = read_split_name(record, "test")
+    return to_code(name) if is_given(record) else Markdown(escape(add_article(name)))

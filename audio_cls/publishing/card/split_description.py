@@ -1,0 +1,148 @@
+"""What is known of the clips that a run was tested on: a split of the data set, or a part of one.
+
+Comes in: a `RunRecord`. Goes out: whether the test clips are exactly what the data set or a
+published list supplies, and a name that says so. A part that the run cut off itself is never called
+by the name of a split.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, Tree, to_line
+
+# How scripts/evaluate.py says that it took the clips of one of the run's own lists.
+_RUNS_OWN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
+HELD_OUT = "held-out part of"  # what follows is the split that was cut
+VALIDATION = "validation part of"
+PARTS = (HELD_OUT, VALIDATION, "part of")
+_FOLD = re.compile(r"fold (?P<fold>.+) of column '.*'", re.DOTALL)
+_LISTED = re.compile(r"listed at (?P<place>.*?)(?: \(sha256 [0-9a-f]+\))?", re.DOTALL)
+_OWN_CUT = re.compile(r"cut from|\bdealt by seed\b|\bgroups?\b")
+
+
+def read_part(record: RunRecord, role: str) -> Tree:
+    """Return what results.json says of one role's clips; empty where it says nothing."""
+    part = (record.section("dataset").get("split") or {}).get(role)
+    return part if isinstance(part, dict) else {}
+
+
+def is_given(record: RunRecord, role: str = "test") -> bool:
+    """Return whether the clips are exactly a split, a fold or a list that was supplied.
+
+    Runs of earlier versions do not say so: it is known from how the clips were found, else from the
+    names of the splits.
+    """
+    part = read_part(record, role)
+    told = part.get("is_given")
+    if isinstance(told, bool):
+        return told
+    if record.settings.get("data", {}).get("max_eval_samples") and role != "train":
+        return False
+    origin = read_origin(record, role)
+    if origin:
+        is_listed = _LISTED.fullmatch(origin) is not None
+        return re.match(r"split '", origin) is not None or is_listed or bool(_FOLD.match(origin))
+    own = part.get("source") or part.get("name")
+    train = read_part(record, "train")
+    return role == "train" or own is None or own != (train.get("source") or train.get("name"))
+
+
+def is_own_cut(record: RunRecord, role: str = "test") -> bool:
+    """Return whether the run itself cut the clips off, at random or by group."""
+    if is_given(record, role):
+        return False
+    origin = read_origin(record, role)
+    return not origin or _OWN_CUT.search(origin) is not None
+
+
+def is_grouped(record: RunRecord) -> bool:
+    """Return whether the clips of a group (a speaker, a recording) were kept in one part."""
+    told = record.section("dataset").get("is_split_by_group")
+    if isinstance(told, bool):
+        return told
+    data = record.settings.get("data", {})
+    is_known = data.get("group_column") or data.get("group_pattern")
+    is_told = re.search(r"by group|\bgroups?\b", read_origin(record, "test")) is not None
+    return bool(is_known or is_told or record.section("test").get("num_groups"))
+
+
+def read_origin(record: RunRecord, role: str) -> str:
+    """Return how the clips of a role were found; for a test on validation's clips, those."""
+    told = str(read_part(record, role).get("origin") or "")
+    if told == "the validation clips again":
+        return read_origin(record, "validation")
+    own = _RUNS_OWN.fullmatch(told)
+    return to_line(own["origin"] if own else told, MAX_FRONT_MATTER)
+
+
+def read_split_name(record: RunRecord, role: str) -> str:
+    """Return what to call the clips of a role: a split by its name, anything else in words.
+
+    Args:
+        record: The run.
+        role: "train", "validation" or "test".
+    """
+    part = read_part(record, role)
+    name, origin = str(part.get("name") or role), read_origin(record, role)
+    if role == "train" and not origin:
+        return to_line(name, MAX_FRONT_MATTER)
+    shown = name if is_given(record, role) and not origin else name_part(origin, name, role)
+    if role == "train":
+        return to_line(name if shown.startswith(PARTS) else shown, MAX_FRONT_MATTER)
+    if not is_given(record, role) and shown == name:
+        shown = f"part of {name}"
+    return to_line(shown, MAX_FRONT_MATTER)
+
+
+def name_part(origin: str, name: str, role: str = "test") -> str:
+    """Name a part of a data set by how it was found.
+
+    Args:
+        origin: As data/splits.py says it; empty where that is not known.
+        name: The given split that the clips come from.
+        role: "train", "validation" or "test": which of several lists it is.
+
+    >>> name_part("split 'test'", "test"), name_part("fold 1 of column 'fold'", "train")
+    ('test', 'fold 1')
+    >>> name_part("cut from 'train' (stratified, 0.1, seed 42)", "train")
+    'held-out part of train'
+    >>> name_part("listed at gtzan-fault-filtered (sha256 404c6ae0693d)", "train")
+    'test list of gtzan-fault-filtered'
+    """
+    if re.fullmatch(r"split '.*'(?:, streamed)?", origin):
+        return name
+    fold = _FOLD.fullmatch(origin)
+    if fold:
+        return f"fold {fold['fold']}"
+    listed = _LISTED.fullmatch(origin)
+    if listed:
+        return f"{role} list of {listed['place']}"
+    if not origin or _OWN_CUT.search(origin):
+        source = re.search(r"cut from '(.*?)'", origin)
+        kind = VALIDATION if "validation" in (role, name) else HELD_OUT
+        return f"{kind} {source[1] if source else name}"
+    return f"part of {name}"
+
+
+def add_article(name: str) -> str:
+    """Return a part's name as it stands within a sentence.
+
+    >>> add_article("held-out part of train"), add_article("test")
+    ('a held-out part of train', 'test')
+    """
+    return f"a {name}" if name.startswith(PARTS) else name
+
+
+def describe_part(record: RunRecord, role: str = "test") -> str:
+    """Say in one line how the clips of a role were found, as far as the run says so."""
+    told = read_origin(record, role)
+    if told:
+        return told
+    part, data = read_part(record, role), record.settings.get("data", {})
+    method: Any = "by group" if is_grouped(record) else data.get("split_method") or "stratified"
+    return to_line(
+        f"cut from {part.get('name')!r} ({method}, seed {data.get('split_seed', 42)})",
+        MAX_FRONT_MATTER,
+    )

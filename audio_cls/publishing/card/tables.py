@@ -1,0 +1,226 @@
+"""The card's tables: rows of cells, read from a run's record; the template escapes every cell.
+
+Comes in: a `RunRecord`. Goes out: lists of rows, short enough to read: results.json and the CSV
+files hold the rest.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audio_cls.config import flag_name, iterate_settings
+from audio_cls.errors import hide_tokens
+from audio_cls.publishing.card.markdown import Markdown, escape, to_code, to_duration, to_number
+from audio_cls.publishing.card.split_description import read_split_name
+from audio_cls.publishing.eval_results import read_metrics
+from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.run_record import RunRecord
+
+MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
+MAX_LOG_ROWS = 30  # rows of the training log
+NUM_CONFUSIONS = 3
+BASELINES = {  # metric -> key of results.json, and what it is: shown below the metric
+    "accuracy": ("majority_accuracy", "{} of always naming what is most frequent"),
+    "map": ("baseline_map", "{} of equal scores for all clips"),
+}
+# Where a result went says nothing about how it came about; the problem type is told elsewhere.
+UNTOLD = (
+    "problem_type",
+    "output_dir",
+    "overwrite",
+    "resume",
+    "report_to",
+    "measure_energy",
+    "energy_country",
+    "push_to_hub",
+    "hub_repo_id",
+    "private",
+    "hub_strategy",
+    "create_pr",
+    "publish_names",
+    "push_logs",
+)
+
+Row = list[object]
+
+
+def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return (label, scores) of every class, in the labels' order; those not tested come last."""
+    per_class = record.section("test").get("per_class")
+    if not isinstance(per_class, Mapping):
+        return []
+    order = {label: place for place, label in enumerate(record.labels)}
+    known = [(str(k), v) for k, v in per_class.items() if isinstance(v, Mapping)]
+    return sorted(
+        known, key=lambda pair: (pair[1].get("support") == 0, order.get(pair[0], len(order)))
+    )
+
+
+def make_metric_rows(record: RunRecord) -> list[Row]:
+    """Return a row per metric: name, test with the accuracy's interval, validation."""
+    test, validation = record.section("test"), record.section("validation")
+    tested, validated = read_metrics(record), read_metrics(record, "validation")
+    rows: list[Row] = []
+    for key in {**tested, **validated}:
+        cell = to_number(tested.get(key))
+        interval = test.get(f"{key}_ci95")
+        if interval:
+            cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
+        title = name_metric(key, is_multilabel=record.is_multilabel).title
+        rows.append([title, Markdown(cell), to_number(validated.get(key))])
+        baseline, text = BASELINES.get(key, ("", ""))
+        if baseline in test:
+            cells = [Markdown(to_number(part.get(baseline))) for part in (test, validation)]
+            rows.append([text.format(title), *cells])
+    return rows
+
+
+def make_detection_rows(record: RunRecord) -> list[Row]:
+    """Return a row per operating point of a keyword spotter; none for other classifiers."""
+    detection = record.section("test").get("detection")
+    points = detection.get("points") if isinstance(detection, Mapping) else None
+    rows: list[Row] = []
+    for point in points if isinstance(points, list) else []:
+        allowed = f"{100 * float(point.get('allowed_false_rejects', 0)):g} %"
+        hourly, bounds = (
+            point.get("false_accepts_per_hour"),
+            point.get("false_accepts_per_hour_ci95"),
+        )
+        cell = "not reached" if hourly is None else f"{hourly:g}"
+        if bounds:
+            cell += f" ({bounds[0]:g} to {bounds[1]:g})"
+        rows.append([allowed, Markdown(to_number(point.get("threshold"))), cell])
+    return rows
+
+
+def make_class_header(record: RunRecord) -> list[str]:
+    """Return the titles of the table by class."""
+    titles = ["precision", "recall", "F1"]
+    if record.is_multilabel:
+        return ["label", "average precision", *titles, "threshold", "test clips"]
+    return ["class", *titles, "test clips"]
+
+
+def make_class_rows(record: RunRecord) -> list[Row]:
+    """Return a row per class; of more than `MAX_CLASSES`, those with the lowest F1."""
+    classes = read_classes(record)
+    if len(classes) > MAX_CLASSES:
+        classes = sorted(classes, key=lambda pair: _read_score(pair[1], "f1"))[:MAX_CLASSES]
+    names = ["precision", "recall", "f1", "support"]
+    if record.is_multilabel:
+        names = ["average_precision", *names[:3], "threshold", "support"]
+    return [
+        [label, *(Markdown(to_number(scores.get(name))) for name in names)]
+        for label, scores in classes
+    ]
+
+
+def _read_score(scores: Mapping[str, Any], name: str) -> float:
+    """Return one score of a class; what is missing or not a number sorts last."""
+    value = scores.get(name)
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return float(value) if is_number and value is not None else math.inf
+
+
+def read_confusions(record: RunRecord) -> list[tuple[str, str, int]]:
+    """Return the most frequent (label, prediction, clips) in which the two differ.
+
+    Several labels a clip are not taken for one another: nothing is returned then.
+    """
+    path = record.run / "predictions.csv"
+    if record.is_multilabel or not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        pairs = Counter((r.get("label"), r.get("prediction")) for r in csv.DictReader(file))
+    return [
+        (a, b, count) for (a, b), count in pairs.most_common() if a is not None and b and a != b
+    ][:NUM_CONFUSIONS]
+
+
+def make_split_rows(record: RunRecord) -> list[Row]:
+    """Return a row per part of the data: role, split, clips, length of the sound."""
+    splits = record.section("dataset").get("split")
+    rows: list[Row] = []
+    for role in ("train", "validation", "test"):
+        part = splits.get(role) if isinstance(splits, Mapping) else None
+        if isinstance(part, Mapping):
+            count, sound = to_number(part.get("num_examples")), to_duration(part.get("seconds"))
+            name = to_code(read_split_name(record, role))
+            rows.append([role, name, Markdown(count), Markdown(sound)])
+    return rows
+
+
+def make_changed_rows(record: RunRecord) -> list[Row]:
+    """Return a row per setting that differs from its default: flag, value, default."""
+    rows: list[Row] = []
+    for spec in iterate_settings():
+        section = record.settings.get(spec.section, {})
+        if spec.name in UNTOLD or spec.name not in section:
+            continue
+        value = section[spec.name]
+        if (spec.name, value) == ("metric", record.headline_key):
+            continue  # what 'auto' means for this task
+        default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
+        if value != default:
+            cells = [to_code(_show_value(value)), to_code(_show_value(default))]
+            rows.append([to_code(flag_name(spec.name)), *cells])
+    return rows
+
+
+def _show_value(value: object) -> str:
+    """Write a setting's value as one would type it."""
+    if isinstance(value, list):
+        return ",".join(map(_show_value, value)) or "none"
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else hide_tokens(str(value))
+
+
+def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
+    """Return the training log's header, rows and a note on what was left out."""
+    rows = record.summary
+    if not rows:
+        return [], [], ""
+    header = list(rows[0])
+    saved = _find_saved_row(record)
+    shown = list(range(len(rows)))
+    if len(rows) > MAX_LOG_ROWS:
+        stride = math.ceil(len(rows) / MAX_LOG_ROWS)
+        shown = [i for i in shown if i % stride == 0 or i in (saved, len(rows) - 1)]
+    note = f"{len(shown)} of {len(rows)} evaluations are shown; summary.csv has all."
+    cells = [_make_log_row([rows[i].get(name, "") for name in header], i == saved) for i in shown]
+    return list(header), cells, note if len(shown) < len(rows) else ""
+
+
+def _find_saved_row(record: RunRecord) -> int | None:
+    """Return the place of the row whose weights were saved, by results.json's step, else epoch."""
+    validation = record.section("validation")
+    for name in ("step", "epoch"):
+        wanted = _to_float(validation.get(name))
+        for place, row in enumerate(record.summary):
+            if wanted is not None and _to_float(row.get(name)) == wanted:
+                return place
+    return None
+
+
+def _make_log_row(cells: Sequence[str], is_saved: bool) -> Row:  # noqa: FBT001 (private, named by its only caller's test)
+    """Shorten the numbers of a row, and make the saved one bold."""
+    shown = []
+    for cell in cells:
+        number = _to_float(cell)
+        is_whole = number is not None and number == int(number) and "." not in cell
+        shown.append(escape(cell) if number is None or is_whole else escape(f"{number:.4g}"))
+    return [Markdown(f"**{cell}**" if is_saved and cell else cell) for cell in shown]
+
+
+def _to_float(text: object) -> float | None:
+    """Read a finite number from text, None from anything else."""
+    try:
+        number = float(str(text))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,120 @@
+"""Results of a later evaluation, written into the card of the run that was judged.
+
+Comes in: a run folder and the folder that scripts/evaluate.py wrote. Goes out: the run's README.md.
+The run's own test, judged again, replaces its numbers; another data set or split is added to the
+card's results and to one paragraph, which a repetition replaces.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard
+
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.card.markdown import Markdown, to_number, to_sentence
+from audio_cls.publishing.card.split_description import add_article, read_split_name
+from audio_cls.publishing.card.written_card import find_repository
+from audio_cls.publishing.eval_results import (
+    make_eval_results,
+    write_eval_results,
+)
+from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.redaction.names import choose_own_names
+from audio_cls.publishing.redaction.results import make_public
+from audio_cls.publishing.run_record import RunRecord, load_run
+from audio_cls.storage.files import replace_file
+
+HEADING = "## Judged later on"
+PARAGRAPH = re.compile(rf"\n*{HEADING}\n\n(?P<lines>(?:- .*\n?)*)")
+
+
+def update_card(run: str | Path, evaluation: Path) -> Path:
+    """Bring an evaluation's results into the card of RUN. Main process only.
+
+    Args:
+        run: The run folder.
+        evaluation: The folder with the evaluation's results.json.
+
+    Returns:
+        RUN/README.md.
+
+    Raises:
+        RunFolderError: One of the folders has no results.json that can be read.
+    """
+    run = Path(run)
+    own, found = load_run(run), load_run(evaluation)
+    readme = run / "README.md"
+    if _name_test(own) == _name_test(found):
+        _replace_test(run, evaluation, found)
+        write_eval_results(run)
+        repo_id = find_repository(readme.read_text("utf-8")) if readme.is_file() else None
+        return write_card(run, repo_id)
+    found = make_public(found, choose_own_names(own))
+    if not readme.is_file():
+        write_card(run)
+    card = ModelCard.load(readme)
+    fresh = make_eval_results(found)
+    places = {_name_result(result) for result in fresh}
+    kept = [r for r in card.data.eval_results or [] if _name_result(r) not in places]
+    card.data.eval_results = [*kept, *fresh]
+    card.text = _add_line(card.text, found)
+    card.save(readme)
+    return readme
+
+
+def _name_test(record: RunRecord) -> tuple[object, ...]:
+    """Return what identifies the clips of a test: data set, commit, way of splitting, count."""
+    dataset = record.section("dataset")
+    test = (dataset.get("split") or {}).get("test") or {}
+    names = [dataset.get(key) for key in ("id", "config", "revision", "label_column")]
+    return (*names, test.get("origin"), test.get("num_examples"))
+
+
+def _name_result(result: EvalResult) -> tuple[object, ...]:
+    """Return what identifies a result: data set, split and metric, whatever its value."""
+    args = json.dumps(result.metric_args, sort_keys=True)
+    place = (result.dataset_type, result.dataset_config, result.dataset_split)
+    return (*place, result.metric_type, result.metric_name, args)
+
+
+def _replace_test(run: Path, evaluation: Path, found: RunRecord) -> None:
+    """Put the test of an evaluation in the place of the run's own, with what was drawn from it."""
+    path = run / "results.json"
+    results = json.loads(path.read_text("utf-8"))
+    for part in ("test", "calibration", "comparison"):
+        if part in found.results:
+            results[part] = found.results[part]
+    text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(path, text + "\n")
+    for name in ("predictions.csv", "clips.csv"):
+        if (evaluation / name).is_file():
+            shutil.copyfile(evaluation / name, run / name)
+    (run / "figures").mkdir(exist_ok=True)
+    for figure in (evaluation / "figures").glob("*"):
+        shutil.copyfile(figure, run / "figures" / figure.name)
+
+
+def _add_line(text: str, found: RunRecord) -> str:
+    """Write one line about the evaluation into the card's paragraph, in place of an older one."""
+    test = found.section("test")
+    name = add_article(read_split_name(found, "test"))
+    place = to_sentence("- {}, {}:", found.dataset_name, name)
+    key = found.headline_key
+    low, high = test.get(f"{key}_ci95") or (None, None)
+    numbers = to_sentence(
+        "{} {} (95 % interval {} to {}) on {} clips, macro F1 {}.",
+        name_metric(key).title.lower(),
+        *(Markdown(to_number(value)) for value in (test.get(key), low, high)),
+        test.get("num_examples", "?"),
+        Markdown(to_number(test.get("f1_macro"))),
+    )
+    known = PARAGRAPH.search(text)
+    lines = known.group("lines").splitlines() if known else []
+    lines = [line for line in lines if not line.startswith(place)] + [f"{place} {numbers}"]
+    paragraph = f"\n\n{HEADING}\n\n" + "\n".join(lines) + "\n"
+    rest = PARAGRAPH.sub("", text) if known else text
+    return rest.rstrip("\n") + paragraph

@@ -1,0 +1,85 @@
+"""How a card shows the model in use: by transformers' pipeline, or by our `Classifier`.
+
+A model with the head of `model/pooled.py` has the note `pooled_head` in its config.json; stock
+transformers cannot load it, so its card shows what can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from audio_cls.publishing.card.markdown import Markdown, to_block
+
+STOCK = """\
+import soundfile
+import soxr
+from transformers import pipeline
+
+classifier = pipeline("audio-classification", model={model})
+sampling_rate = classifier.feature_extractor.sampling_rate
+wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
+wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
+print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
+# config.json's problem_type makes the pipeline take the sigmoid by itself.
+MARKS = (
+    STOCK.replace("model={model}", "model={model}, top_k=None")  # all labels, not the best five
+    .replace("print(classifier({{", "scores = classifier({{")
+    .removesuffix(")")
+    + """
+
+thresholds = classifier.model.config.audio_cls["thresholds"]  # tuned on validation
+print([one for one in scores if one["score"] >= thresholds[one["label"]]])"""
+)
+POOLED = """\
+from audio_cls.inference import Classifier
+
+classifier = Classifier.from_pretrained({model}{trust})
+print([prediction.to_row() for prediction in classifier(["clip.wav"])])"""
+TRUST = ', revision="THE COMMIT THAT YOU READ", trust_remote_code=True'
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a card says under "How to use it"."""
+
+    library: str  # the front matter's library_name
+    install: Markdown
+    code: Markdown
+    note: Markdown
+
+
+def make_usage(config: Mapping[str, Any], name: str) -> Usage:
+    """Choose the example that runs.
+
+    Args:
+        config: The run's config.json.
+        name: Id on the Hub, or the run folder's name.
+    """
+    model = json.dumps(name)
+    is_multilabel = config.get("problem_type") == "multi_label_classification"
+    if not config.get("pooled_head"):
+        return Usage(
+            "transformers",
+            to_block("pip install transformers torch soundfile soxr", "bash"),
+            to_block((MARKS if is_multilabel else STOCK).format(model=model), "python"),
+            Markdown('With FFmpeg installed, `classifier("clip.wav")` does the reading by itself.'),
+        )
+    note = (
+        "The head is one of `audio_cls`: a pooled mean over the encoder's hidden states. Stock "
+        "`transformers` has no classifier for this encoder, so `pipeline` cannot load it."
+    )
+    if config.get("auto_map"):
+        note += (
+            " The encoder's own code lies in this repository and is run: read it first, and on the "
+            "Hub name the commit that you read; for a folder leave `revision` out."
+        )
+    trust = TRUST if config.get("auto_map") else ""
+    return Usage(
+        "audio_cls",
+        to_block("pip install audio-cls", "bash"),
+        to_block(POOLED.format(model=model, trust=trust), "python"),
+        Markdown(note),
+    )

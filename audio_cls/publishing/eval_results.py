@@ -1,0 +1,177 @@
+"""The run's results in the two forms the Hub ranks: model-index and `.eval_results/*.yaml`.
+
+Comes in: a `RunRecord`. Goes out: `EvalResult`s for the card's front matter, and a file of
+`EvalResultEntry`. Both take their numbers from results.json and round nothing; both are parsed
+again by huggingface_hub before they count as written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry
+from huggingface_hub import eval_result_entries_to_yaml as to_yaml_entries
+from huggingface_hub import parse_eval_result_entries as parse_entries
+
+from audio_cls.config import select_metrics
+from audio_cls.publishing.card.split_description import describe_part, is_given, read_split_name
+from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.redaction.results import load_public_run
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, to_line
+from audio_cls.storage.files import replace_file
+
+TASK = "audio-classification"
+ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
+
+
+def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
+    """Return the metrics of results.json's `test` or `validation`, and no counts or baselines."""
+    return select_metrics(record.section(role), record.results.get("metric"))
+
+
+def identify_run(record: RunRecord) -> str | None:
+    """Return an id that a run and its published copy share: a hash of what tells runs apart.
+
+    It is made of the data set, the base model, the labels, the seed and the evaluation that chose
+    the epoch. None for a record without that evaluation, such as one of scripts/evaluate.py.
+    """
+    validation, splits = record.section("validation"), record.section("dataset").get("split") or {}
+    if not read_metrics(record, "validation"):
+        return None
+    dataset, model = record.section("dataset"), record.section("model")
+    content = [
+        [dataset.get(key) for key in ("id", "config", "revision", "label_column")],
+        [model.get(key) for key in ("id", "revision")],
+        record.labels,
+        record.results.get("metric"),
+        record.settings.get("train", {}).get("seed"),
+        [(splits.get(role) or {}).get("num_examples") for role in ("train", "validation", "test")],
+        sorted((key, value) for key, value in validation.items() if isinstance(value, int | float)),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _make_dataset_args(record: RunRecord) -> dict[str, Any] | None:
+    """Return what model-index says of the test clips: how they were found, and of which run."""
+    args = {} if is_given(record) else {"origin": describe_part(record)}
+    run_id = identify_run(record)
+    return (args | ({"run_id": run_id} if run_id else {})) or None
+
+
+def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[EvalResult]:
+    """Return every test metric for model-index.
+
+    A folder's type holds a space and brackets: it cannot be taken for a data set on the Hub.
+
+    Args:
+        record: The run.
+        repo_id: Where it is published, when that is known: the source is results.json there.
+    """
+    dataset, hub_id = record.section("dataset"), record.dataset_hub_id
+    config = dataset.get("config")
+    shared: dict[str, Any] = {
+        "task_type": TASK,
+        "task_name": "Audio Classification",
+        "dataset_type": hub_id or f"{record.dataset_name} (local folder)",
+        "dataset_name": to_line(record.dataset_name, MAX_FRONT_MATTER),
+        "dataset_config": to_line(config, MAX_FRONT_MATTER) if config else None,
+        "dataset_split": read_split_name(record, "test"),
+        "dataset_revision": str(dataset["revision"])
+        if hub_id and dataset.get("revision")
+        else None,
+        "dataset_args": _make_dataset_args(record),
+        "source_name": "results.json" if repo_id else None,
+        "source_url": f"https://huggingface.co/{repo_id}/blob/main/results.json"
+        if repo_id
+        else None,
+    }
+    results = []
+    for key, value in read_metrics(record).items():
+        name = name_metric(key, is_multilabel=record.is_multilabel)
+        results.append(
+            EvalResult(
+                **shared,
+                metric_type=to_line(name.hub_type, MAX_FRONT_MATTER),
+                metric_name=to_line(name.title, MAX_FRONT_MATTER),
+                metric_args=dict(name.args) if name.args else None,
+                metric_value=value,
+            )
+        )
+    return results
+
+
+def make_notes(record: RunRecord) -> str:
+    """Say in one line what the number is: metric, clips, split, interval, who chose the epoch."""
+    test, metric = record.section("test"), record.results.get("metric", "accuracy")
+    parts = [
+        f"{metric} on {test.get('num_examples', '?')} clips of {read_split_name(record, 'test')}"
+    ]
+    interval = test.get(f"{record.headline_key}_ci95")
+    if interval and metric == record.headline_key:
+        parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
+    if record.section("dataset").get("is_test_validation"):
+        parts.append("validation and test are the same clips")
+    return to_line("; ".join(parts), MAX_FRONT_MATTER)
+
+
+def make_entry(record: RunRecord) -> EvalResultEntry | None:
+    """Return the run's entry for the data set's leaderboard.
+
+    None for a folder's data set, when the metric has no finite value, and when the test clips are
+    not a whole split or list that was supplied: a part that the run cut off itself, or one fold of
+    several, is no result on the data set.
+    """
+    dataset, hub_id = record.section("dataset"), record.dataset_hub_id
+    value = read_metrics(record).get(record.results.get("metric", "accuracy"))
+    is_fold = read_split_name(record, "test").startswith("fold ")
+    if hub_id is None or value is None or is_fold or not is_given(record):
+        return None
+    hub = record.settings.get("hub", {})
+    date = record.results.get("date") or record.record.get("date")
+    return EvalResultEntry(
+        dataset_id=hub_id,
+        task_id=to_line(hub.get("task_id") or dataset.get("config") or "default", MAX_FRONT_MATTER),
+        value=value,
+        dataset_revision=str(dataset["revision"]) if dataset.get("revision") else None,
+        date=to_line(date, MAX_FRONT_MATTER) if date else None,
+        notes=to_line(hub.get("eval_notes") or make_notes(record), MAX_FRONT_MATTER),
+    )
+
+
+def to_entry_text(entry: EvalResultEntry) -> str:
+    """Return an entry's YAML; it was read back and says the same."""
+    text = str(yaml.safe_dump(to_yaml_entries([entry]), sort_keys=False, allow_unicode=True))
+    if parse_entries(yaml.safe_load(text)) != [entry]:
+        raise AssertionError("the evaluation result changed on its way through YAML")
+    return text
+
+
+def write_eval_results(run: Path) -> Path | None:
+    """Write RUN/.eval_results/<dataset>.yaml. Main process only.
+
+    Args:
+        run: The run folder.
+
+    Returns:
+        The file; None where there is no entry, see `make_entry`.
+
+    Raises:
+        RunFolderError: The folder holds no results.json that can be read.
+    """
+    entry = make_entry(load_public_run(run))
+    if entry is None:
+        return None
+    path = run / name_entry_file(entry)
+    path.parent.mkdir(exist_ok=True)
+    replace_file(path, to_entry_text(entry))
+    return path
+
+
+def name_entry_file(entry: EvalResultEntry) -> str:
+    """Return the place of an entry's file in a run folder and in a repository."""
+    return f"{ENTRIES}/{re.sub(r'[^A-Za-z0-9._-]', '_', entry.dataset_id)}.yaml"

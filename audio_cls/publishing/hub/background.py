@@ -1,0 +1,124 @@
+"""The best model so far goes to the Hub while training goes on (`--hub-strategy`).
+
+Comes in: a `Training` and `HubConfig`. Goes out: commits, from one thread in the background. The
+files are copied first, so that the next epoch may overwrite them. Only the newest copy waits its
+turn, and whatever fails is one line in the log: training never stops for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from audio_cls.config import HubConfig
+from audio_cls.errors import AudioClsError
+from audio_cls.publishing.hub.files import EARLY_FILES, gather_early_files
+from audio_cls.publishing.hub.push import holds_results, say_finished, send_files
+from audio_cls.publishing.hub.retry import Failure, list_secrets, to_reason
+from audio_cls.training.loop import Training
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3  # for a commit that the next one replaces
+DRAFT = ".publishing-"  # what the copies' folders in the run folder begin with
+
+
+class Courier:
+    """Carries copies of a run's best model to the Hub, one at a time, the newest first.
+
+    Attributes:
+        num_sent: Copies that arrived.
+    """
+
+    def __init__(self, run: Path, cfg: HubConfig, repo_id: str) -> None:
+        self.run, self.cfg, self.repo_id = run, cfg, repo_id
+        self.num_sent = 0
+        self.waiting: Path | None = None
+        self.is_closed = False
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self._work, name="courier", daemon=True)
+        for rest in run.glob(f"{DRAFT}*"):  # of a run that was killed
+            shutil.rmtree(rest, ignore_errors=True)
+        self.thread.start()
+
+    def take(self) -> None:
+        """Copy the best model as it is now, to be sent next in place of a copy that waits."""
+        try:
+            copy = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.run))
+            for pattern in EARLY_FILES:
+                for path in self.run.glob(pattern):
+                    shutil.copy2(path, copy / path.name)
+        except OSError as error:
+            logger.warning("The best model so far is not published (%s).", to_reason(error))
+            return
+        with self.changed:
+            older, self.waiting = self.waiting, copy
+            self.changed.notify()
+        if older is not None:
+            shutil.rmtree(older, ignore_errors=True)
+
+    def close(self) -> None:
+        """Wait for the copy that is on its way; one that still waits is not sent any more."""
+        with self.changed:
+            self.is_closed = True
+            self.changed.notify()
+        self.thread.join()
+        if self.waiting is not None:
+            shutil.rmtree(self.waiting, ignore_errors=True)
+
+    def _work(self) -> None:
+        """Send copies until closed."""
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.is_closed or self.waiting is not None)
+                if self.is_closed:
+                    return
+                copy, self.waiting = self.waiting, None
+            if copy is not None:
+                self._send(copy)
+                shutil.rmtree(copy, ignore_errors=True)
+
+    def _send(self, copy: Path) -> None:
+        """Send one copy; a failure is told and forgotten."""
+        try:
+            files = gather_early_files(copy, self.repo_id, self.cfg, list_secrets())
+            send_files(files, self.cfg, self.repo_id, attempts=ATTEMPTS, is_finished=False)
+            self.num_sent += 1
+        except (AudioClsError, *Failure) as error:
+            reason = to_reason(error)
+            logger.warning("The best model so far is not published (%s); training goes on.", reason)
+
+
+@contextmanager
+def follow_training(run: Training, repo_id: str | None) -> Iterator[None]:
+    """Publish while `run` trains inside, as `--hub-strategy` says. Call on every process.
+
+    On leaving it waits for what is on its way. A repository that holds a finished run keeps its
+    model and results until this run has ended.
+
+    Args:
+        run: The training that is about to begin; its hooks are set.
+        repo_id: Where to, as `check_hub` returned it; None when nothing is published.
+    """
+    cfg = run.cfg.hub
+    if repo_id is None or cfg.hub_strategy == "end" or not run.accelerator.is_main_process:
+        yield
+        return
+    if holds_results(repo_id):
+        logger.warning("%s.", say_finished(repo_id))
+        yield
+        return
+    courier = Courier(run.folder.path, cfg, repo_id)
+    if cfg.hub_strategy == "best":
+        run.after_best = courier.take
+    else:
+        run.after_save = courier.take
+    try:
+        yield
+    finally:
+        courier.close()

@@ -1,0 +1,208 @@
+"""The files that are published: path in the repository -> content, from a run folder.
+
+Files, columns, settings and results are published when they stand in a list of what is allowed;
+optimizer states, forgotten files, folders of this machine, names of groups and tokens are in none.
+RUN itself is only read.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from audio_cls.config import HubConfig
+from audio_cls.errors import RunFolderError, hide_tokens, list_names
+from audio_cls.publishing.card.written_card import choose_card
+from audio_cls.publishing.eval_results import ENTRIES, make_entry, name_entry_file, to_entry_text
+from audio_cls.publishing.hub.tensorboard import PUBLIC_LOGS, gather_curves
+from audio_cls.publishing.redaction.names import Names, choose_names, read_groups
+from audio_cls.publishing.redaction.results import make_public
+from audio_cls.publishing.redaction.tables import publish_text
+from audio_cls.publishing.run_record import RunRecord, load_run
+
+WEIGHTS = ("model*.safetensors", "adapter_model.safetensors")
+PUBLIC_FILES = (
+    *WEIGHTS,
+    "config.json",
+    "adapter_config.json",
+    "model.safetensors.index.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "results.json",
+    "run_config.yaml",
+    "summary.csv",
+    "predictions.csv",
+    "bad_audio.csv",
+    "duplicates.csv",
+    "near_duplicates.csv",
+    "splits/*.txt",
+    "figures/*.png",
+    "samples/*.wav",
+    ".eval_results/*.yaml",  # written anew, see `gather_files`
+)
+TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
+# What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
+EARLY_FILES = (*WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
+EARLY_CARD = """\
+---
+library_name: transformers
+pipeline_tag: audio-classification
+tags: [audio-classification, audio_cls]
+---
+
+# {name}
+
+The training of this model is going on. These are its best weights so far; what they are worth is \
+told here when it has ended.
+"""
+logger = logging.getLogger(__name__)
+
+SAFE_NAME = re.compile(r"[\w.-]+", re.ASCII)
+
+
+def gather_files(
+    run: Path, repo_id: str, cfg: HubConfig, secrets: tuple[str, ...] = ()
+) -> dict[str, bytes | Path]:
+    """Collect what is published: path in the repository -> content, or the file that holds it.
+
+    Args:
+        run: The run folder.
+        repo_id: Where it goes; the card names it, unless somebody edited the card.
+        cfg: Which names are published, and whether the curves are.
+        secrets: Tokens in use on this machine.
+
+    Raises:
+        RunFolderError: The folder holds no finished run, or a file that is not what its name says.
+    """
+    record = load_run(run)
+    if not any(path.is_file() for pattern in WEIGHTS for path in run.glob(pattern)):
+        raise RunFolderError(
+            f"'{run}' holds no weights ({list_names(WEIGHTS)}): a finished run does."
+            " Give the folder that train.py named as --output-dir."
+        )
+    names = choose_names(run, cfg.publish_names, record.settings)
+    if names.numbers is not None and cfg.publish_names == "clips":
+        logger.warning(
+            "The names of clips hold those of their groups, or may do so: both are published as"
+            " numbers."
+            " --publish-names all publishes the names."
+        )
+    public = make_public(record, names)
+    card = choose_card(record, names, repo_id)
+    files: dict[str, bytes | Path] = {"README.md": hide_tokens(card, secrets).encode()}
+    for pattern in (*PUBLIC_FILES, *name_code(record.model)):
+        for path in sorted(run.glob(pattern)):
+            if _is_ours(run, path) and path.parent.name != ENTRIES:
+                name = path.relative_to(run).as_posix()
+                files[name] = _read_public(path, name, secrets, names, public)
+    entry = make_entry(public)
+    if entry is not None:
+        files[name_entry_file(entry)] = hide_tokens(to_entry_text(entry), secrets).encode()
+    return files | (gather_curves(run) if cfg.push_logs else {})
+
+
+def gather_early_files(
+    run: Path, repo_id: str, cfg: HubConfig, secrets: tuple[str, ...] = ()
+) -> dict[str, bytes | Path]:
+    """Collect what a run that still trains can show: its best model, and a card that says so.
+
+    Args:
+        run: The run folder, or a copy of it.
+        repo_id: Where it goes.
+        cfg: Which names are published.
+        secrets: Tokens in use on this machine.
+    """
+    record = load_run(run, is_finished=False)
+    names = Names(cfg.publish_names == "all", read_groups(record.settings))
+    public = make_public(record, names)
+    card = EARLY_CARD.format(name=repo_id.rpartition("/")[2])
+    files: dict[str, bytes | Path] = {"README.md": card.encode()}
+    for pattern in EARLY_FILES:
+        for path in sorted(run.glob(pattern)):
+            if _is_ours(run, path):
+                files[path.name] = _read_public(path, path.name, secrets, names, public)
+    return files
+
+
+def find_stale(there: Iterable[str], files: Mapping[str, object]) -> list[str]:
+    """List the files of an earlier run that this one does not have; others' files are none.
+
+    >>> find_stale(["run_config.yaml", "figures/old.png", "notes.md"], {"run_config.yaml": 1})
+    ['figures/old.png']
+    """
+    names = set(there)
+    if "run_config.yaml" not in names:
+        return []  # what is there did not come from here
+    return sorted(name for name in names - files.keys() if is_public(name))
+
+
+def is_public(name: str) -> bool:
+    """Return whether a path in the repository is one that a run publishes."""
+    path = PurePosixPath(name)
+    return any(
+        path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts)
+        for pattern in (*PUBLIC_FILES, f"{PUBLIC_LOGS}*")
+    )
+
+
+def name_code(config: Mapping[str, object]) -> list[str]:
+    """Return the code files that a trusted model was trained with, as its config.json names them.
+
+    >>> name_code({"pooled_head": {"code": ["modeling_mine.py", "../secret.py", "notes.txt"]}})
+    ['modeling_mine.py']
+    """
+    note = config.get("pooled_head")
+    names = note.get("code") if isinstance(note, Mapping) else None
+    return [
+        name
+        for name in (names if isinstance(names, list) else [])
+        if isinstance(name, str) and SAFE_NAME.fullmatch(name) and name.endswith(".py")
+    ]
+
+
+def _is_ours(run: Path, path: Path) -> bool:
+    """Return whether a path is a plainly named file within the run folder, links followed."""
+    return (
+        path.is_file()
+        and SAFE_NAME.fullmatch(path.name) is not None
+        and path.resolve().is_relative_to(run.resolve())
+    )
+
+
+def _read_public(
+    path: Path, name: str, secrets: tuple[str, ...], names: Names, public: RunRecord
+) -> bytes | Path:
+    """Return a text file's content as it is published, and the path of any other file."""
+    if path.suffix not in TEXT_SUFFIXES:
+        return path
+    try:
+        text = path.read_bytes().decode()
+        if name == "results.json":
+            text = text if json.loads(text) == public.results else _to_json(public.results)
+        elif name == "run_config.yaml":
+            tree = {**public.settings, **({"record": public.record} if public.record else {})}
+            text = text if yaml.safe_load(text) == tree else _to_yaml(tree)
+        else:
+            text = publish_text(name, text, names)
+        return hide_tokens(text, secrets).encode()
+    except (ValueError, csv.Error, yaml.YAMLError) as error:
+        raise RunFolderError(
+            f"'{path}' cannot be read as {path.suffix[1:]} in UTF-8. Correct or remove it, then"
+            " publish again."
+        ) from error
+
+
+def _to_json(tree: object) -> str:
+    """Return the text of a JSON file."""
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+
+
+def _to_yaml(tree: object) -> str:
+    """Return the text of a YAML file."""
+    return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100))

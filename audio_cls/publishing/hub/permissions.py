@@ -1,0 +1,87 @@
+"""What the Hub does not allow, in sentences that say how to mend it.
+
+Comes in: the client's error, or what whoami says of a token. Goes out: a `HubError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalTokenNotFoundError,
+    RepositoryNotFoundError,
+)
+
+from audio_cls.errors import HubError, list_names
+from audio_cls.publishing.hub.retry import is_malformed_token, to_reason
+
+
+def check_rights(who: Mapping[str, Any], repo_id: str, *, is_request: bool) -> None:
+    """Refuse a token that cannot write under the repository's owner, as far as whoami tells.
+
+    Args:
+        who: What whoami says.
+        repo_id: Where to.
+        is_request: Only a pull request is made, for which any token that writes will do.
+
+    Raises:
+        HubError: It cannot.
+    """
+    owner, user = repo_id.partition("/")[0], str(who["name"])
+    token = (who.get("auth") or {}).get("accessToken") or {}
+    orgs = {str(org.get("name")): org.get("roleInOrg") for org in who.get("orgs") or []}
+    role, grants = token.get("role"), token.get("fineGrained") or {}
+    if is_request and role != "read":
+        return
+    if owner != user and owner not in orgs:
+        raise HubError(
+            f"'{owner}' is neither you nor an organisation of yours: a repository can be under"
+            f" {list_names([user, *orgs])}. Give --hub-repo-id {user}/{repo_id.partition('/')[2]}"
+        )
+    can_write = role != "read" and (owner == user or orgs.get(owner) != "read")
+    if role == "fineGrained" and grants:
+        can_write = any(
+            (grant.get("entity") or {}).get("name") in (owner, repo_id)
+            and "repo.write" in (grant.get("permissions") or [])
+            for grant in grants.get("scoped") or []
+        )
+    if not can_write:
+        raise HubError(say_no_rights(repo_id))
+
+
+def say_no_rights(repo_id: str) -> str:
+    """Say how to get a token that may write."""
+    return (
+        f"The token may read but not write to '{repo_id}': make one with write access at"
+        " https://huggingface.co/settings/tokens and log in with it: hf auth login"
+    )
+
+
+def explain_refusal(error: BaseException, repo_id: str) -> HubError:
+    """Turn the client's error into one sentence that says what to do."""
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if isinstance(error, LocalTokenNotFoundError):
+        return HubError("Nobody is logged in to the Hub. Log in first: hf auth login")
+    if isinstance(error, RepositoryNotFoundError):
+        return HubError(
+            f"The Hub has no model '{repo_id}' that you may see: --create-pr needs one that exists."
+            " Publish without it to make the repository."
+        )
+    if status == 401 or is_malformed_token(error):
+        return HubError(
+            "The Hub does not accept this token. Log in again: hf auth login"
+            " (HF_TOKEN in the environment comes before the login: unset or renew it)"
+        )
+    if status == 403:
+        return HubError(say_no_rights(repo_id))
+    if "README.md" in str(error):
+        return HubError(
+            f"The Hub refuses the card: {to_reason(error)}. Mend README.md in the run folder, or"
+            " delete it so that it is written anew; then: python scripts/publish.py RUN"
+        )
+    return HubError(
+        f"The Hub refuses to publish '{repo_id}': {to_reason(error)}. The run is whole; mend"
+        " this, then: python scripts/publish.py RUN"
+    )

@@ -1,0 +1,249 @@
+"""What is published is tried out before training, so that nothing of it fails at the end.
+
+Comes in: the settings. Goes out: the repository's id, or an error in one line. The card, its
+model-index and the `.eval_results` entry are made from made-up numbers as they will be from the
+real ones, and read back; a run that will be pushed also asks the Hub for its consent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, HfApi, ModelCard
+
+from audio_cls.config import HubConfig, RunConfig, flag_name
+from audio_cls.data.sources.url import is_remote
+from audio_cls.demo_data import BUILTIN
+from audio_cls.errors import HubError
+from audio_cls.publishing.card.card import make_license_keys, render_card
+from audio_cls.publishing.card.limitations import MAX_LIMITS
+from audio_cls.publishing.eval_results import make_entry, to_entry_text
+from audio_cls.publishing.hub.permissions import check_rights, explain_refusal
+from audio_cls.publishing.hub.retry import Failure, is_outage, retry, to_reason
+from audio_cls.publishing.redaction.names import Names, read_groups
+from audio_cls.publishing.redaction.results import make_public
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, is_repo_id, to_line
+
+ANY_SHA = "0" * 40
+LONGEST = {"task_id": MAX_FRONT_MATTER, "eval_notes": MAX_FRONT_MATTER, "limits": MAX_LIMITS}
+STRINGS = ("license", "language", "base_model", "datasets", "metrics", "tags", "pipeline_tag")
+
+
+def check_publication(cfg: RunConfig, run_name: str) -> str | None:
+    """Try out, before training, everything that is published after it. Main process only.
+
+    Offline: names, lengths, the card's metadata and model-index, the `.eval_results` entry. With
+    `--push-to-hub` the Hub is asked too: login, right to write, its validation of the card.
+
+    Args:
+        cfg: All settings.
+        run_name: The run folder's name.
+
+    Returns:
+        The repository's id with its namespace; None for a run that is not pushed.
+
+    Raises:
+        HubError: Something would fail at the end; one line says which setting to mend.
+    """
+    check_texts(cfg.hub)
+    planned = None if cfg.hub.hub_repo_id is None else make_repo_id(cfg.hub.hub_repo_id, "you", "")
+    record = plan_record(cfg, run_name)
+    names = Names(cfg.hub.publish_names == "all", read_groups(record.settings))
+    try:
+        record = make_public(record, names)
+        card = render_card(record, planned)
+        faults = find_card_faults(card)
+        entry = make_entry(record)
+        if entry is not None:
+            to_entry_text(entry)
+    except (ValueError, TypeError, KeyError, AssertionError, yaml.YAMLError) as error:
+        raise HubError(
+            f"The card of this run could not be written ({to_reason(error)}): change --dataset,"
+            " --metric, --license or --task-id, of which it is made."
+        ) from error
+    if faults:
+        raise HubError(
+            f"The card of this run would not be valid: {'; '.join(faults)}. Change --dataset,"
+            " --metric, --license or --task-id, of which it is made."
+        )
+    return check_hub(cfg.hub, run_name, card) if cfg.hub.push_to_hub else None
+
+
+def check_texts(cfg: HubConfig) -> None:
+    """Refuse texts that the card would have to cut, or that say nothing.
+
+    Raises:
+        HubError: The text names the setting.
+    """
+    for name, longest in LONGEST.items():
+        given = getattr(cfg, name)
+        if given is None:
+            continue
+        line = to_line(given, len(given) + 1)
+        if not line or len(line) > longest:
+            raise HubError(
+                f"{flag_name(name)} has {len(line)} characters that can be shown: it is one line"
+                f" of 1 to {longest}. Shorten it."
+            )
+    if cfg.task_id is not None and re.search(r"\s", cfg.task_id):
+        raise HubError(
+            f"--task-id {to_line(cfg.task_id, 80)} is not possible: it is an id without spaces, a"
+            " `tasks` entry of the data set's eval.yaml such as 'genre'."
+        )
+
+
+def plan_record(cfg: RunConfig, run_name: str) -> RunRecord:
+    """Return the record that a run of these settings leaves, with made-up numbers and commits."""
+    dataset, model = cfg.data.dataset or "unnamed", cfg.model.model
+    is_local = is_remote(dataset) or dataset.startswith(BUILTIN) or Path(dataset).exists()
+    labels = ["a", "b"]
+    scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    part = {"num_examples": 4, "seconds": 4.0}
+    names = ("train", "validation", "test")
+    results: dict[str, Any] = {
+        "dataset": {
+            "id": dataset,
+            "name": dataset,
+            "config": cfg.data.dataset_config,
+            "revision": cfg.data.dataset_revision or ANY_SHA,
+            "is_local": is_local,
+            "split": {n: {"name": getattr(cfg.data, f"{n}_split") or n, **part} for n in names},
+        },
+        "model": {
+            "id": model,
+            "revision": cfg.model.model_revision or ANY_SHA,
+            "is_local": model.startswith(BUILTIN) or Path(model).is_dir(),
+        },
+        "labels": labels,
+        "metric": cfg.eval.metric_key,
+        "validation": {"num_examples": 4, "epoch": 1, "step": 1},
+        "test": {
+            "accuracy": 0.5,
+            "accuracy_ci95": [0.15, 0.85],
+            cfg.eval.metric_key: 0.5,
+            "num_examples": 4,
+            "per_class": dict.fromkeys(labels, scores),
+        },
+    }
+    return RunRecord(
+        run=Path(run_name),
+        results=results,
+        settings=cfg.to_nested(),
+        record={},
+        summary=[],
+        model={},
+        extractor={},
+        figures=[],
+        duplicates=[],
+    )
+
+
+def find_card_faults(text: str) -> list[str]:
+    """List what the Hub's rules for a model's card do not allow, from its front matter alone.
+
+    Rules: https://github.com/huggingface/hub-docs, modelcard.md.
+    """
+    data = ModelCard(text).data
+    faults = []
+    for key in STRINGS:
+        value = data.get(key)
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        faults += [f"{key} holds {item!r}, no text" for item in items if not _is_text(item)]
+    for result in data.get("eval_results") or []:
+        faults += _find_result_faults(result)
+    return list(dict.fromkeys(faults))
+
+
+def _find_result_faults(result: EvalResult) -> list[str]:
+    """List what one entry of model-index lacks."""
+    required = ("task_type", "dataset_type", "dataset_name", "metric_type")
+    faults = [f"a result has no {key}" for key in required if not _is_text(getattr(result, key))]
+    optional = ("dataset_config", "dataset_split", "dataset_revision", "metric_name")
+    values: Mapping[str, Any] = {key: getattr(result, key) for key in optional}
+    given = {key: value for key, value in values.items() if value is not None}
+    faults += [
+        f"{key} is {value!r}, no text" for key, value in given.items() if not _is_text(value)
+    ]
+    value = result.metric_value
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        faults.append(f"{result.metric_type} is {value!r}, no number")
+    return faults
+
+
+def _is_text(value: object) -> bool:
+    """Return whether a value is a text that says something."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def check_hub(cfg: HubConfig, run_name: str, card: str | None = None) -> str:
+    """Check, before training, that the run can be published. Asks the Hub. Main process only.
+
+    Args:
+        cfg: Where to publish.
+        run_name: The run folder's name, of which the repository's is made when none is given.
+        card: The card to validate there; default: one of nothing but the licence.
+
+    Returns:
+        The repository's id, with its namespace.
+
+    Raises:
+        HubError: Nobody is logged in, the token may not write there, the name or the licence is not
+            possible, or the Hub cannot be reached.
+    """
+    api, repo_id = HfApi(library_name="audio_cls"), cfg.hub_repo_id or run_name
+    try:
+        who = retry(api.whoami, attempts=3)
+        repo_id = make_repo_id(cfg.hub_repo_id, str(who["name"]), run_name)
+        check_rights(who, repo_id, is_request=cfg.create_pr)
+        if cfg.create_pr:
+            retry(lambda: api.model_info(repo_id), attempts=3)
+        if card is None and cfg.license:
+            card = f"---\n{json.dumps(make_license_keys(cfg.license))}\n---\n"
+        if card is not None:
+            retry(ModelCard(card).validate, attempts=3)
+    except HubError:
+        raise
+    except Failure as error:
+        if is_outage(error):
+            raise HubError(
+                f"The Hub cannot be reached now ({to_reason(error)}). Train without --push-to-hub"
+                " and publish the run later: python scripts/publish.py RUN"
+            ) from error
+        if cfg.license and isinstance(error, ValueError) and "license" in str(error):
+            raise HubError(
+                f"--license {cfg.license} is not a licence id of the Hub: it has apache-2.0, mit,"
+                " cc-by-4.0, cc-by-nc-4.0, other ... (https://hf.co/docs/hub/repositories-licenses)."
+            ) from error
+        if isinstance(error, ValueError) and card is not None:
+            raise HubError(
+                f"The Hub would refuse the card of this run: {to_reason(error)}. Change the setting"
+                " that it names."
+            ) from error
+        raise explain_refusal(error, repo_id) from error
+    return repo_id
+
+
+def make_repo_id(given: str | None, user: str, run_name: str) -> str:
+    """Complete a repository's id.
+
+    >>> make_repo_id(None, "ann", "my run: 2"), make_repo_id("gtzan", "ann", "x")
+    ('ann/my-run-2', 'ann/gtzan')
+
+    Raises:
+        HubError: `given` is no id.
+    """
+    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", run_name.removesuffix(".git"))
+    slug = re.sub(r"-*\.{2,}-*|-{2,}", "-", slug)[:96].strip("-.") or "audio-classifier"
+    repo_id = f"{user}/{slug}" if given is None else given if "/" in given else f"{user}/{given}"
+    if not is_repo_id(repo_id):
+        raise HubError(
+            f"--hub-repo-id {to_line(given, 120)} is not possible: it is OWNER/NAME of letters,"
+            f" digits, '-', '_' and '.'. Try --hub-repo-id {user}/{slug}"
+        )
+    return repo_id

@@ -1,0 +1,48 @@
+"""The end of a run: it is published, or in a dry run only what would be published is checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import ModelCard
+
+from audio_cls.config import HubConfig, RunConfig
+from audio_cls.errors import HubError
+from audio_cls.publishing.hub.files import gather_files
+from audio_cls.publishing.hub.permissions import explain_refusal
+from audio_cls.publishing.hub.push import push_run
+from audio_cls.publishing.hub.retry import Failure, list_secrets, retry
+
+
+def publish_run(run: Path, cfg: RunConfig, repo_id: str | None) -> None:
+    """Publish a run folder, if that was asked for. Asks the Hub. Main process only.
+
+    Args:
+        run: The run folder.
+        cfg: Where to, and whether this is a dry run.
+        repo_id: As `check_hub` returned it; None when nothing is published.
+
+    Raises:
+        HubError: See `push_run` and `check_files`.
+    """
+    if repo_id is not None and cfg.train.dry_run:
+        check_files(run, repo_id, cfg.hub)
+    elif repo_id is not None:
+        push_run(run, cfg.hub, repo_id)
+
+
+def check_files(run: Path, repo_id: str, cfg: HubConfig) -> None:
+    """Collect what would be published and let the Hub validate the card. Asks the Hub.
+
+    Raises:
+        HubError: The Hub refuses the card, or cannot be reached.
+        RunFolderError: A file is not what its name says.
+    """
+    card = gather_files(run, repo_id, cfg, list_secrets())["README.md"]
+    text = card.decode() if isinstance(card, bytes) else card.read_text("utf-8")
+    try:
+        retry(ModelCard(text).validate, attempts=3)
+    except HubError:
+        raise
+    except Failure as error:
+        raise explain_refusal(error, repo_id) from error

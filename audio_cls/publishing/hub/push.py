@@ -1,0 +1,273 @@
+"""The push: a run folder becomes a Hub repository in one commit, or stays whole at home.
+
+Comes in: a run folder and `HubConfig`. Goes out: the repository's address. bundle.py says which
+files travel; the run folder itself is only read. A commit holds all or nothing, and a second push
+of the same run makes no commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from huggingface_hub import (
+    CommitInfo,
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+)
+
+from audio_cls.config import HubConfig, flag_name
+from audio_cls.errors import HubError
+from audio_cls.publishing.hub.files import find_stale, gather_files
+from audio_cls.publishing.hub.permissions import explain_refusal
+from audio_cls.publishing.hub.preflight import check_hub
+from audio_cls.publishing.hub.retry import (
+    ATTEMPTS,
+    Failure,
+    is_outage,
+    lacks_xet,
+    list_secrets,
+    retry,
+    to_reason,
+)
+from audio_cls.publishing.run_record import is_repo_id, load_run
+
+logger = logging.getLogger(__name__)
+
+RESULTS = "results.json"  # what only a finished run publishes
+TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
+FLAGS = ("private", "create_pr", "push_logs")  # of scripts/publish.py
+CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
+
+
+def read_card_key(source: Mapping[str, Any], key: str, repo_type: str) -> object:
+    """Ask the Hub what a model's or data set's card says; None when it does not tell.
+
+    Args:
+        source: Its `id`, `revision` and `is_local`; a folder has no card.
+        key: "license" or "language".
+        repo_type: "model" or "dataset".
+    """
+    name = source.get("id")
+    if source.get("is_local") or not (isinstance(name, str) and is_repo_id(name)):
+        return None
+    try:
+        info = HfApi(library_name="audio_cls").repo_info(
+            name, revision=source.get("revision"), repo_type=repo_type, timeout=10
+        )
+    except Failure:
+        return None
+    card = getattr(info, "card_data", None)
+    return card.get(key) if card else None
+
+
+def add_license(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the licence that the Hub tells to the `model` part of results.json. Asks the Hub."""
+    found = read_card_key(source, "license", "model")
+    return {**source, "license": found if isinstance(found, str) else None}
+
+
+def add_languages(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the languages that the Hub tells to the `dataset` part of results.json. Asks the Hub."""
+    found = read_card_key(source, "language", "dataset")
+    codes = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+    return {**source, "language": [code for code in codes if isinstance(code, str)]}
+
+
+def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
+    """Publish a run folder in one commit. Asks the Hub; reads RUN only. Main process only.
+
+    Args:
+        run: The run folder.
+        cfg: What is published, whether a new repository is private, whether as a pull request.
+        repo_id: Where to, as `check_hub` returned it.
+
+    Returns:
+        The address of the repository or of the pull request; None when the Hub could not be
+        reached: then the log says how to publish later.
+
+    Raises:
+        HubError: The Hub refused; the run is whole, and the text says what to mend.
+        RunFolderError: The folder holds no finished run.
+    """
+    files = gather_files(run, repo_id, cfg, list_secrets())
+    try:
+        return send_files(files, cfg, repo_id)
+    except HubError:
+        raise
+    except Failure as error:
+        if not is_outage(error):
+            raise explain_refusal(error, repo_id) from error
+        logger.warning("%s", _say_later(run, cfg, repo_id, error))
+        return None
+
+
+def holds_results(repo_id: str) -> bool:
+    """Ask the Hub whether a repository holds a finished run; False where it does not answer."""
+    try:
+        return bool(HfApi(library_name="audio_cls").file_exists(repo_id, RESULTS))
+    except Failure:
+        return False
+
+
+def send_files(
+    files: Mapping[str, bytes | Path],
+    cfg: HubConfig,
+    repo_id: str,
+    *,
+    attempts: int = ATTEMPTS,
+    is_finished: bool = True,
+) -> str:
+    """Bring a repository to hold these files, in one commit or none. Asks the Hub.
+
+    Args:
+        files: Path in the repository -> content, or the file that holds it.
+        cfg: Whether a new repository is private, and whether a pull request is made.
+        repo_id: Where to.
+        attempts: How often each request is tried.
+        is_finished: The files are of a finished run. Those of one that still trains do not replace
+            the results of a finished one.
+
+    Returns:
+        The address of the repository or of the pull request.
+
+    Raises:
+        HubError: `--private` was asked for a repository that is public; or it holds a finished run,
+            and these files are of one that still trains.
+        OSError, ValueError, HTTPError: What the client raises.
+    """
+    api = HfApi(library_name="audio_cls")
+    if cfg.create_pr:
+        place = retry(lambda: _commit_to_request(api, repo_id, files), attempts=attempts)
+        return f"{api.endpoint}/{repo_id}{place}"
+    retry(
+        lambda: api.create_repo(repo_id, private=cfg.private or None, exist_ok=True),
+        attempts=attempts,
+    )
+    if cfg.private and not retry(lambda: api.model_info(repo_id), attempts=attempts).private:
+        raise HubError(
+            f"--private was asked for, and '{repo_id}' is public already. Give another"
+            " --hub-repo-id, or make it private in its settings on the Hub first."
+        )
+    if not is_finished and retry(lambda: api.file_exists(repo_id, RESULTS), attempts=attempts):
+        raise HubError(say_finished(repo_id))
+    retry(lambda: _commit(api, repo_id, files, "main"), attempts=attempts)
+    return f"{api.endpoint}/{repo_id}"
+
+
+def say_finished(repo_id: str) -> str:
+    """Say why a run that still trains is not published in a repository."""
+    return (
+        f"'{repo_id}' holds a finished run: its model and results stay until this run has ended."
+        " To publish the best model so far, give another --hub-repo-id"
+    )
+
+
+def _commit(
+    api: HfApi,
+    repo_id: str,
+    files: Mapping[str, bytes | Path],
+    revision: str,
+    *,
+    create_pr: bool = False,
+) -> CommitInfo:
+    """Send what the repository does not have yet, and delete what an earlier run left, at once.
+
+    The operations are made anew for each attempt: after a lost answer the client then sees that the
+    files are there, and makes no second commit.
+    """
+    stale = find_stale(api.list_repo_files(repo_id, revision=revision), files)
+
+    def send() -> CommitInfo:
+        operations: list[CommitOperation] = [
+            CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
+            for path, content in files.items()
+        ]
+        operations += [CommitOperationDelete(path) for path in stale]
+        try:
+            return api.create_commit(
+                repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
+            )
+        except RuntimeError as error:  # what the client makes of a file that it gave up on
+            if isinstance(error.__cause__, Failure):
+                raise error.__cause__ from None
+            raise
+
+    try:
+        return send()
+    except Failure as error:
+        if constants.HF_HUB_DISABLE_XET or not lacks_xet(error):
+            raise
+    # hf_xet, where it is installed, asks no server whether it knows Xet; plain LFS always works.
+    logger.info("This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1).")
+    constants.HF_HUB_DISABLE_XET = True
+    return send()
+
+
+def _commit_to_request(api: HfApi, repo_id: str, files: Mapping[str, bytes | Path]) -> str:
+    """Send the files as a pull request, or into the one of ours that is open.
+
+    Looking first makes a repetition after a lost answer find its request and not make another.
+
+    Returns:
+        "/discussions/N"; nothing when the repository holds the files already.
+    """
+    user = str(api.whoami()["name"])
+    numbers = [
+        one.num
+        for one in api.get_repo_discussions(
+            repo_id, author=user, discussion_type="pull_request", discussion_status="open"
+        )
+        if one.title == TITLE
+    ]
+    if numbers:
+        _commit(api, repo_id, files, f"refs/pr/{numbers[0]}")
+        return f"/discussions/{numbers[0]}"
+    made = _commit(api, repo_id, files, "main", create_pr=True)
+    return f"/discussions/{made.pr_num}" if made.pr_num else ""
+
+
+def publish_later(run: Path, typed: Mapping[str, str | bool | None]) -> str | None:
+    """Publish a finished run as its own settings say, and as `typed` says over them.
+
+    Args:
+        run: The run folder.
+        typed: Settings of `HubConfig` by name; None leaves the run's own.
+
+    Returns:
+        See `push_run`.
+
+    Raises:
+        HubError: See `check_hub` and `push_run`; an outage before the push is none.
+        RunFolderError: The folder holds no finished run, or settings that are none.
+    """
+    own = load_run(run).settings.get("hub", {})
+    known = {spec.name for spec in dataclasses.fields(HubConfig)}
+    values = {name: value for name, value in own.items() if name in known}
+    values |= {"hub_strategy": "end"} | {k: v for k, v in typed.items() if v is not None}
+    cfg = HubConfig(**values)
+    try:
+        repo_id = check_hub(cfg, run.absolute().name)
+    except HubError as error:
+        if error.__cause__ is None or not is_outage(error.__cause__):
+            raise
+        logger.warning("%s", _say_later(run, cfg, cfg.hub_repo_id, error.__cause__))
+        return None
+    return push_run(run, cfg, repo_id)
+
+
+def _say_later(run: Path, cfg: HubConfig, repo_id: str | None, error: BaseException) -> str:
+    """Say that nothing is lost, and how to publish later."""
+    words = ["python", "scripts/publish.py", str(run)]
+    words += ["--hub-repo-id", repo_id] if repo_id else []
+    words += [flag_name(name) for name in FLAGS if getattr(cfg, name)]
+    default = HubConfig().publish_names
+    words += ["--publish-names", cfg.publish_names] if cfg.publish_names != default else []
+    reason, line = to_reason(error), shlex.join(words)
+    return f"The run was not published ({reason}). It is whole; publish it later: {line}"

@@ -1,0 +1,1 @@
+"""Ranking of the Hub's models of a data set."""

@@ -1,0 +1,270 @@
+"""What a model says of itself, read with suspicion: cards are written by strangers.
+
+Comes in: a card's text, entries of `.eval_results`. Goes out: `Report`s, a number between 0 and 1
+each where the metric is a share, with what is odd about it; or the reason why there is none.
+Nothing a card holds can end the reading: broken YAML, texts for numbers, NaN, nested to any depth.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from audio_cls.publishing.card.split_description import name_part
+from audio_cls.publishing.metric_names import MAX_NAME, is_same_metric, name_metric
+from audio_cls.publishing.run_record import to_line
+
+FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
+NOT_SHARES = frozenset({"loss", "log_loss", "wer", "cer"})
+NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)")
+CLIPS = re.compile(r"\bon (\d{1,9}) (?:clips|examples|samples|recordings)\b")
+BODY_VALUE = r"^[\s>*+|-]*(?:{names})[*_`]*\s*[:=|]?[*_`\s]*(\d{{1,3}}(?:\.\d+)?)\s*(%?)"
+ROLES = ("validation", "test")
+SPLIT_WORDS = {w: "validation" for w in ("validation", "val", "dev")} | {"train": "train"}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card: its front matter (anything at all) and its body (None when it was not read)."""
+
+    data: object
+    body: str | None
+    fault: str = ""
+
+    @property
+    def base_models(self) -> tuple[str, ...]:
+        """Return the base models that the card names."""
+        return read_names(self.data, "base_model")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Return the data sets that the card names."""
+        return read_names(self.data, "datasets")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One value of one metric that somebody reports."""
+
+    value: float  # a share between 0 and 1 unless the metric is a loss
+    source: str  # "card" or "eval_results"
+    metric_is_named: bool = True
+    split: str | None = None
+    config: str | None = None
+    num_examples: int | None = None
+    run_id: str | None = None  # of a run of this package, see `identify_run`
+    has_token: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found of one metric in one model: reports, and why others are none."""
+
+    reports: list[Report] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # other metrics that an entry's notes name
+
+
+def read_card(text: str) -> Card:
+    r"""Parse a README; a front matter that is not YAML becomes a fault.
+
+    >>> read_card("---\nlicense: [\n---\n").fault
+    'its card is not YAML'
+    """
+    block = FRONT_MATTER.match(text)
+    if block is None:
+        return Card({}, text)
+    body = text[block.end() :]
+    try:
+        return Card(yaml.safe_load(block[1]), body)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return Card({}, body, "its card is not YAML")
+
+
+def read_names(data: object, key: str) -> tuple[str, ...]:
+    """Return the texts under a key that holds one or a list of them.
+
+    >>> read_names({"datasets": ["a", 3, None]}, "datasets")
+    ('a',)
+    """
+    given = data.get(key) if isinstance(data, Mapping) else None
+    names = given if isinstance(given, list) else [given]
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def read_value(given: object, *, is_share: bool) -> tuple[float, str]:
+    """Return (value, note); a share given in percent comes back as a share.
+
+    >>> read_value(83, is_share=True), read_value("83.5 %", is_share=True)
+    ((0.83, 'given as 83'), (0.835, 'given as 83.5 %'))
+
+    Raises:
+        ValueError: It is no number, or no share; the text says which.
+    """
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        raise ValueError(f"its value is no number ({type(given).__name__})")
+    shown = to_line(given, MAX_NAME)
+    found = NUMBER.fullmatch(given.strip()) if isinstance(given, str) else None
+    if isinstance(given, str) and found is None:
+        raise ValueError(f"its value is no number ('{shown}')")
+    try:
+        number = float(found[1]) if found else float(given)
+    except OverflowError:
+        number = math.inf
+    is_percent = is_share and (bool(found and found[2]) or number > 1)
+    if not math.isfinite(number) or (is_share and not 0 <= number <= 100):
+        raise ValueError(f"its value {shown} is {'no share' if is_share else 'not finite'}")
+    # Digits are kept: 83.1 / 100 is 0.831, not 0.8309999999999998.
+    value = float(f"{number / 100:.12g}") if is_percent else number
+    return value, f"given as {shown}" if is_percent or found else ""
+
+
+def read_reports(data: object, dataset: str, metric: str) -> Reading:
+    """Read model-index: every result of one metric on one data set.
+
+    Args:
+        data: The card's front matter.
+        dataset: The data set's id.
+        metric: Our name of the metric.
+    """
+    reading = Reading()
+    for result in _iterate_results(data):
+        on = result.get("dataset")
+        place = on if isinstance(on, Mapping) else {}
+        if not _is_same_dataset(place, dataset):
+            continue
+        given = result.get("metrics")
+        for one in given if isinstance(given, list) else []:
+            if isinstance(one, Mapping) and is_same_metric(one, metric):
+                _add(reading, one, place, metric)
+    return reading
+
+
+def _iterate_results(data: object) -> Iterable[Mapping[str, Any]]:
+    """Yield the results of a model-index, as far as they are mappings."""
+    index = data.get("model-index") if isinstance(data, Mapping) else None
+    for entry in index if isinstance(index, list) else []:
+        results = entry.get("results") if isinstance(entry, Mapping) else None
+        yield from (
+            (r for r in results if isinstance(r, Mapping)) if isinstance(results, list) else ()
+        )
+
+
+def _is_same_dataset(place: Mapping[str, Any], dataset: str) -> bool:
+    """Return whether a result is on the data set: by its id, or its bare name as old cards have."""
+    given = place.get("type")
+    wanted = {dataset.lower(), dataset.rpartition("/")[2].lower()}
+    return isinstance(given, str) and given.lower() in wanted
+
+
+def _add(reading: Reading, one: Mapping[str, Any], place: Mapping[str, Any], metric: str) -> None:
+    """Read one metric of one result into `reading`."""
+    try:
+        value, note = read_value(one.get("value"), is_share=metric not in NOT_SHARES)
+    except ValueError as error:
+        reading.faults.append(str(error))
+        return
+    args = place.get("args")
+    own = args if isinstance(args, Mapping) else {}
+    origin = _to_text(own.get("origin"))
+    notes = [note, origin or ""]
+    split = _to_text(place.get("split")) or _read_split(one.get("name"))
+    if origin and split in ROLES:  # earlier versions called a cut by its role
+        split = name_part(origin, "train", split)
+    reading.reports.append(
+        Report(
+            value,
+            "card",
+            split=split,
+            config=_to_text(place.get("config")),
+            run_id=_to_text(own.get("run_id")),
+            has_token=isinstance(one.get("verifyToken"), str),
+            notes=tuple(note for note in notes if note),
+        )
+    )
+
+
+def _to_text(given: object) -> str | None:
+    """Return a name on one line; None for what is none."""
+    return to_line(given, MAX_NAME) or None if isinstance(given, str | int) else None
+
+
+def _read_split(name: object) -> str | None:
+    """Return the split that a metric's name tells: "Validation accuracy"."""
+    words = re.findall("[a-z]+", name[:MAX_NAME].lower()) if isinstance(name, str) else []
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
+
+
+def read_entries(entries: list[Any], dataset: str, metric: str) -> Reading:
+    """Read what the Hub parsed of `.eval_results/*.yaml` for one data set.
+
+    An entry names no metric. Ours do in their notes: "accuracy on 60 clips of test".
+    """
+    reading = Reading()
+    for entry in entries:
+        data = entry.get("data") if isinstance(entry, Mapping) else None
+        if not isinstance(data, Mapping):
+            reading.faults.append("a file of .eval_results is broken")
+            continue
+        on = data.get("dataset")
+        if not isinstance(on, Mapping) or on.get("id") != dataset:
+            continue
+        notes = data.get("notes") if isinstance(data.get("notes"), str) else ""
+        told = re.match(r"([a-z0-9_]+) on \d+ clips of ([^;(]+)", str(notes))
+        if told and told[1] != metric:
+            reading.others.append(told[1])
+            continue
+        try:
+            value, note = read_value(data.get("value"), is_share=metric not in NOT_SHARES)
+        except ValueError as error:
+            reading.faults.append(str(error))
+            continue
+        reading.reports.append(
+            Report(
+                value,
+                "eval_results",
+                metric_is_named=told is not None,
+                split=to_line(told[2], MAX_NAME) if told else None,
+                config=_to_text(on.get("task_id")) if told else None,
+                num_examples=read_num_clips(str(notes)),
+                has_token=isinstance(data.get("verifyToken"), str),
+                notes=(note,) if note else (),
+            )
+        )
+    return reading
+
+
+def read_num_clips(text: str) -> int | None:
+    """Return the size of the test set that a text tells.
+
+    >>> read_num_clips("accuracy on 60 clips of test")
+    60
+    """
+    found = CLIPS.search(text)
+    return int(found[1]) if found else None
+
+
+def find_in_body(body: str, metric: str) -> list[tuple[float, float]]:
+    r"""Find what a card's text says of a metric: (value, half of its last digit) each.
+
+    >>> find_in_body("It achieves:\n- Loss: 0.6\n- Accuracy: 0.83\n", "accuracy")
+    [(0.83, 0.005)]
+    """
+    title = name_metric(metric).title
+    names = {title, metric, metric.replace("_", " "), f"test {title}", f"eval {title}"}
+    pattern = BODY_VALUE.format(names="|".join(sorted(map(re.escape, names), key=len)[::-1]))
+    found = []
+    for line in body.splitlines():
+        match = re.match(pattern, line[:300], re.I)
+        if match:
+            digits = len(match[1].partition(".")[2])
+            number, half = float(match[1]), 0.5 * 10.0**-digits
+            is_percent = metric not in NOT_SHARES and (match[2] == "%" or number > 1)
+            found.append((number / 100, half / 100) if is_percent else (number, half))
+    return found

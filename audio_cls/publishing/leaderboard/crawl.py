@@ -1,0 +1,300 @@
+"""What the Hub holds on a data set's results: cards, `.eval_results`, its own leaderboard.
+
+In: a data set's id. Out: a `Survey`, unparsed; reports.py reads it. Cards are cached by commit, so
+that an interrupted survey continues and a later one asks for changes only. JSON is read directly,
+since the client's `ModelInfo` fails for all models when one has a broken entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported lazily
+    build_hf_headers,
+    get_session,
+    hf_raise_for_status,
+)
+
+from audio_cls.errors import HubError
+from audio_cls.publishing.hub.retry import Failure, is_outage, retry, to_reason
+from audio_cls.publishing.leaderboard.card_reader import Card, read_card
+from audio_cls.publishing.run_record import is_repo_id
+
+logger = logging.getLogger(__name__)
+
+MAX_CARD = 2**20  # bytes read of a card
+MAX_PAGES = 200  # pages of a listing
+MAX_ANCESTORS = 5  # base models of base models that are looked at
+BASE_HOURS = 24.0  # for which a base model's card is believed without asking again
+EXPAND = ("sha", "cardData", "evalResults")  # of a listing
+TIMEOUT = 30.0  # seconds of silence
+FORBIDDEN = (401, 403)
+REFUSED = (
+    *FORBIDDEN,
+    404,
+    410,
+)  # a gated or vanished repository says nothing, and that is no outage
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One model that names the data set."""
+
+    id: str
+    card: Card
+    eval_results: list[Any]  # as the Hub parsed .eval_results/*.yaml; nothing in it is checked
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything the Hub says of a data set's results at this moment."""
+
+    dataset: str
+    models: list[Listed]
+    sizes: Mapping[tuple[str, str], int]  # (config, split) -> clips, as far as the data set tells
+    board: list[Mapping[str, Any]] | None  # the Hub's own leaderboard; None when there is none
+    shown_by_default: frozenset[str] = frozenset()  # models that its default view lists
+    parents: Mapping[str, Card] = field(default_factory=dict)  # base model -> its card
+
+
+def survey_hub(dataset: str, cache: Path, *, also: tuple[str, ...] = ()) -> Survey:
+    """Read every model that names a data set. Asks the Hub; writes below `cache`.
+
+    Args:
+        dataset: The data set's id.
+        cache: Folder for what was read: a JSON file a card.
+        also: Base models to look at beside those of the models found.
+
+    Raises:
+        HubError: There is no such data set, or the Hub stopped answering; what was read is kept.
+    """
+    reader = Reader(cache)
+    try:
+        info = reader.find(f"/api/datasets/{dataset}", {"expand": ["cardData"]})
+        if info is None:
+            raise HubError(
+                f"The Hub has no data set '{dataset}' that you may read. Give --dataset OWNER/NAME"
+                " as its page spells it, or log in: hf auth login"
+            )
+        board, default = reader.read_board(dataset)
+        rows = reader.list_models(dataset)
+        listed = {str(row["id"]) for row in rows}
+        absent = sorted({str(row["modelId"]) for row in board or []} - listed)
+        rows += [row for name in absent if (row := reader.find_model(name)) is not None]
+        models = reader.read_models(rows)
+        parents = reader.read_parents([*_list_parents(models), *also])
+    except HubError:
+        raise
+    except Failure as error:
+        if not is_outage(error):
+            raise HubError(f"The Hub refuses: {to_reason(error)}.") from error
+        raise HubError(
+            f"The Hub stopped answering after {reader.num_read} cards ({to_reason(error)}). They"
+            " are kept: the same line goes on from there."
+        ) from error
+    sizes = read_sizes(info.get("cardData"))
+    return Survey(dataset, models, sizes, board, frozenset(default), parents)
+
+
+def _list_parents(models: list[Listed]) -> list[str]:
+    """Return the base models that the cards name."""
+    return [parent for model in models for parent in model.card.base_models]
+
+
+def read_sizes(card: object) -> dict[tuple[str, str], int]:
+    """Read how many clips each split holds from a data set's card.
+
+    >>> read_sizes({"dataset_info": {"splits": [{"name": "test", "num_examples": 300}]}})
+    {('default', 'test'): 300}
+    """
+    given = card.get("dataset_info") if isinstance(card, Mapping) else None
+    sizes = {}
+    for part in given if isinstance(given, list) else [given]:
+        if not isinstance(part, Mapping) or not isinstance(part.get("splits"), list):
+            continue
+        for split in part["splits"]:
+            count = split.get("num_examples") if isinstance(split, Mapping) else None
+            if isinstance(count, int) and count > 0:
+                name = str(part.get("config_name") or "default")
+                sizes[name, str(split.get("name"))] = count
+    return sizes
+
+
+class Reader:
+    """Asks the Hub, one request at a time, and remembers."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.num_read = 0
+
+    def get(self, url: str, query: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 (JSON)
+        """Return (JSON, address of the next page or None); waits out outages and rate limits."""
+
+        def ask() -> tuple[Any, str | None]:
+            address = url if "://" in url else f"{constants.ENDPOINT}{url}"
+            answer = get_session().get(
+                address, headers=build_hf_headers(), params=query, timeout=TIMEOUT
+            )
+            hf_raise_for_status(answer)
+            return answer.json(), answer.links.get("next", {}).get("url")
+
+        return retry(ask)
+
+    def find(self, url: str, query: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a JSON object; None when it is not there, or not for us."""
+        try:
+            found, _ = self.get(url, query)
+        except HfHubHTTPError as error:
+            if error.response.status_code in REFUSED:
+                return None
+            raise
+        return found if isinstance(found, dict) else None
+
+    def list_models(self, dataset: str) -> list[dict[str, Any]]:
+        """List the models that are tagged with the data set: id, sha, card data, results."""
+        query: dict[str, Any] | None = {"filter": f"dataset:{dataset}", "expand": list(EXPAND)}
+        rows: list[dict[str, Any]] = []
+        url: str | None = "/api/models"
+        for _ in range(MAX_PAGES):
+            if url is None:
+                break
+            page, url = self.get(url, query)
+            query = None  # the next page's address has its own
+            if url is not None and not url.startswith(f"{constants.ENDPOINT}/"):
+                url = None  # a token goes to the Hub only
+            rows += [row for row in page if _is_model(row)]
+        return rows
+
+    def find_model(self, name: str) -> dict[str, Any] | None:
+        """Return one model as `list_models` does."""
+        if not is_repo_id(name):
+            return None
+        row = self.find(f"/api/models/{name}", {"expand": list(EXPAND)})
+        return row if row is not None and _is_model(row) else None
+
+    def read_board(self, dataset: str) -> tuple[list[Mapping[str, Any]] | None, set[str]]:
+        """Return the Hub's own leaderboard, fine-tuned models too, and whom the default shows."""
+        lists: list[list[Mapping[str, Any]]] = []
+        for base_model in ("false", "true"):
+            url = f"/api/datasets/{dataset}/leaderboard"
+            try:
+                found, _ = self.get(url, {"base_model": base_model})
+            except HfHubHTTPError as error:
+                if is_outage(error):
+                    raise
+                return None, set()  # it is no benchmark
+            rows = found if isinstance(found, list) else []
+            lists.append(
+                [r for r in rows if isinstance(r, dict) and is_repo_id(str(r.get("modelId")))]
+            )
+        return lists[0], {str(row["modelId"]) for row in lists[1]}
+
+    def read_models(self, rows: list[dict[str, Any]]) -> list[Listed]:
+        """Read every model's card, from the cache where its commit is there."""
+        models = []
+        for number, row in enumerate(rows, start=1):
+            card = self.read_card(row)
+            results = row.get("evalResults")
+            models.append(Listed(row["id"], card, results if isinstance(results, list) else []))
+            if number % 100 == 0:
+                logger.info("%d of %d cards are read.", number, len(rows))
+        return models
+
+    def read_card(self, row: Mapping[str, Any]) -> Card:
+        """Return one card; that of a gated model without its body, from the listing."""
+        name, sha = str(row["id"]), str(row.get("sha"))
+        kept = self.recall("card", name, sha)
+        if kept is None:
+            text, is_forbidden = retry(lambda: _fetch_text(f"{name}/resolve/{sha}/README.md"))
+            kept = {"text": text}
+            if not is_forbidden:
+                self.keep("card", name, sha, kept)
+        self.num_read += 1
+        text = kept.get("text")
+        return read_card(text) if isinstance(text, str) else Card(row.get("cardData"), None)
+
+    def read_parents(self, names: list[str]) -> dict[str, Card]:
+        """Read the cards of base models, and of their base models."""
+        parents: dict[str, Card] = {}
+        for _ in range(MAX_ANCESTORS):
+            new = [n for n in dict.fromkeys(names) if n not in parents and is_repo_id(n)]
+            for name in new:
+                parents[name] = self._read_parent(name)
+            names = [parent for name in new for parent in parents[name].base_models]
+        return parents
+
+    def _read_parent(self, name: str) -> Card:
+        """Return a base model's metadata, asked for once a day."""
+        kept = self.recall("base", name, "")
+        age = time.time() - float((kept or {}).get("time", 0))
+        if kept is None or age > BASE_HOURS * 3600:
+            row = self.find(f"/api/models/{name}", {"expand": ["cardData"]}) or {}
+            kept = {"time": time.time(), "data": row.get("cardData")}
+            self.keep("base", name, "", kept)
+        return Card(kept.get("data"), None)
+
+    def _place(self, kind: str, name: str, sha: str) -> Path:
+        """Return the file for one card: by a digest, as a name may hold anything."""
+        key = hashlib.sha256(f"{constants.ENDPOINT} {name} {sha}".encode()).hexdigest()[:32]
+        return self.cache / kind / f"{key}.json"
+
+    def recall(self, kind: str, name: str, sha: str) -> dict[str, Any] | None:
+        """Return what was kept; nothing when it is not there or was cut short."""
+        try:
+            found = json.loads(self._place(kind, name, sha).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def keep(self, kind: str, name: str, sha: str, content: Mapping[str, Any]) -> None:
+        """Write one file, whole or not at all."""
+        path = self._place(kind, name, sha)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(content, default=str), "utf-8")
+        draft.replace(path)
+
+
+def _is_model(row: object) -> bool:
+    """Return whether a row of a listing can be a model."""
+    return isinstance(row, dict) and isinstance(row.get("id"), str) and is_repo_id(row["id"])
+
+
+def _fetch_text(path: str) -> tuple[str | None, bool]:
+    """Download the beginning of a text file.
+
+    Returns:
+        The text, None where there is none; and whether we may not read it, which a login or the
+        consent to the terms of a gated repository changes.
+    """
+    url = f"{constants.ENDPOINT}/{path}"
+    content = b""
+    with get_session().stream(
+        "GET", url, headers=build_hf_headers(), timeout=TIMEOUT, follow_redirects=False
+    ) as answer:
+        if answer.status_code in REFUSED or answer.is_redirect:
+            return None, answer.status_code in FORBIDDEN
+        hf_raise_for_status(answer)
+        for piece in _limit(answer.iter_bytes()):
+            content += piece
+    return content[:MAX_CARD].decode("utf-8", errors="replace"), False
+
+
+def _limit(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Pass pieces on until `MAX_CARD` bytes are reached."""
+    size = 0
+    for piece in pieces:
+        yield piece
+        size += len(piece)
+        if size >= MAX_CARD:
+            return

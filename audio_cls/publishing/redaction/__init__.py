@@ -1,0 +1,1 @@
+"""What of a run may be published: paths, names and tokens are removed."""

@@ -1,0 +1,199 @@
+"""Which settings are published, and in which form: a list of what is allowed.
+
+Numbers, switches and words of a fixed choice are published as they are. A setting that takes any
+text is published only when it stands in one of the lists below; a new one is withheld until then.
+The launch line is put together again from the same lists.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from audio_cls.config import CountOrAuto, Range, Setting, flag_name, iterate_settings
+from audio_cls.demo_data import BUILTIN
+from audio_cls.publishing.redaction.text import clean_text, cut_address, hide_place, to_base_name
+from audio_cls.publishing.run_record import COMMIT_SHA, Tree, is_repo_id
+
+TEXTS = frozenset(
+    {
+        "dataset_config", "dataset_revision", "model_revision", "audio_column", "label_column",
+        "label_columns", "label_separator", "keep_labels", "drop_labels", "merge_rare_into",
+        "keywords", "unknown_from", "group_column", "fold_column", "train_split",
+        "validation_split", "test_split", "split_files_sha256", "pos_weight", "energy_country",
+        "start_column", "end_column", "duration_column", "report_to", "license",
+        "task_id", "eval_notes", "limits",
+    }
+)  # fmt: skip
+PATTERNS = frozenset({"label_pattern"})  # regular expressions, in which a slash begins no path
+BASE_NAMES = frozenset(
+    {"audio_root", "noise_dir", "split_files", "silence_from", "class_weights", "metric"}
+)  # paths, addresses or words
+SOURCES = {"dataset": "dataset_revision", "model": "model_revision"}  # Hub ids, or places as above
+GROUPS = frozenset({"test_groups", "validation_groups", "group_pattern"})  # hold names of groups
+WITHHELD = frozenset({"output_dir", "resume", "sweep", "hub_repo_id"})
+PLAIN_FOLD = re.compile(
+    r"(?:fold|split|f)?[-_ ]?\d{1,4}(?: more)?", re.IGNORECASE
+)  # no name of a group
+NUMBERS = re.compile(r"auto|[\d.,eE+-]*")  # as a setting of numbers is typed
+EVALUATION_FLAGS = {  # of scripts/evaluate.py, beside its settings: whether a value follows
+    "split": True, "calibrate": False, "update-card": False, "trust-remote-code": False,
+}  # fmt: skip
+DROPPED_FLAGS = {  # whether a value follows
+    "label-map": True, "compare": True, "predictions": True, "aggregate": True,
+}  # fmt: skip
+
+
+def publish_settings(
+    settings: Mapping[str, Tree], hub_ids: Sequence[str | None], *, with_groups: bool
+) -> dict[str, dict[str, Any]]:
+    """Return the settings that are published, section by section.
+
+    Args:
+        settings: run_config.yaml by section.
+        hub_ids: The data set and the base model, where they are known to be on the Hub.
+        with_groups: Names of groups are published too.
+    """
+    known = {(one.section, one.name): one for one in iterate_settings()}
+    public: dict[str, dict[str, Any]] = {}
+    for section, values in settings.items():
+        for name, value in values.items():
+            one = known.get((section, name))
+            if one is None:
+                continue
+            if name in SOURCES and isinstance(value, str):
+                shown: Any = _publish_source(value, values.get(SOURCES[name]), hub_ids)
+            else:
+                shown = publish_value(one, value, with_groups=with_groups)
+            if shown is not None or value is None:
+                public.setdefault(section, {})[name] = shown
+    return public
+
+
+def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noqa: ANN401
+    """Return a setting's value as it is published; None for what is withheld.
+
+    Args:
+        one: The setting; not one of `SOURCES`.
+        value: Its value: of its own type, or a text of the launch line.
+        with_groups: Names of groups are published too.
+    """
+    if isinstance(value, list):
+        shown = [publish_value(one, part, with_groups=with_groups) for part in value]
+        return shown if None not in shown else None
+    if not isinstance(value, str):
+        return value if isinstance(value, int | float) else None
+    if value in one.choices:
+        return value
+    if one.type in (int, float, Range, CountOrAuto, tuple[int, ...]):
+        return value if NUMBERS.fullmatch(value) else None
+    if one.name in TEXTS:
+        return clean_text(value)
+    if one.name in BASE_NAMES:
+        return to_base_name(value) if re.search(r"[\\/]", value) else value
+    if one.name in GROUPS or (one.name == "fold" and not PLAIN_FOLD.fullmatch(value)):
+        return value if with_groups else None
+    return value if one.name in PATTERNS or one.name == "fold" else None
+
+
+def _publish_source(name: str, revision: object, hub_ids: Sequence[str | None]) -> str:
+    """Return a data set or model as it is published: a Hub id whole, any other place by its name.
+
+    Before the results are there, an id counts as the Hub's when its commit was found.
+    """
+    is_pinned = COMMIT_SHA.fullmatch(str(revision)) is not None
+    if name in hub_ids or name.startswith(BUILTIN) or (is_pinned and is_repo_id(name)):
+        return name
+    if "://" in name and any(one and f"/{one}" in cut_address(name) for one in hub_ids):
+        return cut_address(name)  # a part of a repository
+    return to_base_name(name)
+
+
+def split_command(command: str) -> list[str]:
+    r"""Split a launch line into words.
+
+    A line that was not quoted, as earlier versions wrote it, keeps its backslashes.
+
+    >>> split_command("train.py --group-pattern '(ann\\d+)_'")
+    ['train.py', '--group-pattern', '(ann\\d+)_']
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # an open quote
+        return command.split()
+    if shlex.join(words) == command:
+        return words
+    reader = shlex.shlex(command, posix=True)
+    reader.whitespace_split, reader.commenters, reader.escape = True, "", ""
+    return list(reader)
+
+
+def publish_command(command: str, settings: Mapping[str, Tree], *, with_groups: bool) -> str:
+    """Return the launch line with the flags and values that are published.
+
+    Args:
+        command: As `describe_command` wrote it.
+        settings: The run's public settings: what they call its data set and model.
+        with_groups: Names of groups are published too.
+
+    >>> publish_command("accelerate launch scripts/train.py --epochs 3 --seed=1 x", {},
+    ...                 with_groups=False)
+    'accelerate launch scripts/train.py --epochs 3 --seed=1'
+    """
+    words = split_command(command)
+    script = next((place for place, word in enumerate(words) if word.endswith(".py")), None)
+    if script is None:
+        return ""
+    name = to_base_name(words[script])
+    sources = {n: s.get(n) for s in settings.values() for n in SOURCES if n in s}
+    shown = ["accelerate", "launch", f"scripts/{name}"]
+    for flag, value, is_joined in _iterate_flags(words[script + 1 :]):
+        public = _publish_flag(flag, value, sources, with_groups=with_groups)
+        if value is None and public is not None:
+            shown.append(f"--{flag}")
+        elif public is not None:
+            shown += [f"--{flag}={public}"] if is_joined else [f"--{flag}", public]
+    return shlex.join(shown)
+
+
+def _iterate_flags(words: Sequence[str]) -> Iterator[tuple[str, str | None, bool]]:
+    """Yield (flag, value or None for a switch, whether both were one word); skip the rest."""
+    switches = {
+        f for f, has_value in {**EVALUATION_FLAGS, **DROPPED_FLAGS}.items() if not has_value
+    }
+    for one in iterate_settings():
+        if one.type is bool:
+            switches |= {flag_name(one.name)[2:], f"no-{flag_name(one.name)[2:]}"}
+    rest = iter(words)
+    for word in rest:
+        flag, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--"):
+            continue
+        if flag in switches:
+            yield flag, None, False
+        else:
+            yield flag, value if equals else next(rest, ""), bool(equals)
+
+
+def _publish_flag(
+    flag: str, value: str | None, sources: Mapping[str, Any], *, with_groups: bool
+) -> str | None:
+    """Return a flag's value as it is published, "" for a switch; None leaves the flag out."""
+    name = flag.replace("-", "_")
+    known = {one.name: one for one in iterate_settings()}
+    if value is None:
+        is_known = name in known or name.removeprefix("no_") in known or flag in EVALUATION_FLAGS
+        return "" if is_known else None
+    if name == "preset":
+        return to_base_name(value)
+    if name in SOURCES:
+        own = sources.get(name)
+        is_own = isinstance(own, str) and to_base_name(own) == to_base_name(value)
+        return str(own) if is_own else _publish_source(value, None, ())
+    if flag in EVALUATION_FLAGS:
+        return hide_place(value)
+    one = known.get(name)
+    public = publish_value(one, value, with_groups=with_groups) if one is not None else None
+    return None if public is None else str(public)

@@ -1,0 +1,72 @@
+"""Texts and names as they may be published: no folder, no login and no token in them.
+
+Comes in: one value of the run folder. Goes out: the same value, where a path or an address is cut
+to its last part. Which values are published at all is decided by lists of what is allowed, see
+`public_settings.py`, `public_results.py` and `public_tables.py`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from audio_cls.errors import hide_tokens
+from audio_cls.publishing.run_record import read_base_name
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\|file:")
+# Within a sentence: an address, or whatever begins as an absolute path does, under any root.
+_IN_TEXT = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'`<>()]+"
+    r"|(?<![\w./~\\-])(?:~?/(?=[^\s\"'`,;:()<>|=/]+/)|~/|[A-Za-z]:[\\/]|\\\\)"
+    r"[^\s\"'`,;:()<>|=]+"
+)
+
+
+def cut_address(address: str) -> str:
+    """Return an address without login, query and fragment.
+
+    >>> cut_address("https://ann:pw@host.org/a/b.csv?signature=1#c")
+    'https://host.org/a/b.csv'
+    """
+    scheme, _, rest = address.partition("://")
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def to_base_name(place: str) -> str:
+    """Return the last part of a path or an address, without query; any other text as it is.
+
+    >>> to_base_name("https://ann:pw@host.org/a/b.csv?signature=1"), to_base_name("data/clips/")
+    ('b.csv', 'clips')
+    """
+    if _ADDRESS.match(place):
+        _, _, path = cut_address(place).partition("://")[2].partition("/")
+        return read_base_name(path) if path.strip("/") else "unnamed"
+    return read_base_name(place)
+
+
+def hide_place(text: str) -> str:
+    """Cut an absolute path or an address to its last part; any other name stays as it is.
+
+    >>> hide_place("/gpfs/ann/a.wav"), hide_place("blues/a.wav")
+    ('a.wav', 'blues/a.wav')
+    """
+    is_place = _ADDRESS.match(text) or _ABSOLUTE.match(text)
+    return to_base_name(text.removeprefix("file:")) if is_place else text
+
+
+def clean_text(text: str) -> str:
+    """Return a sentence without tokens, its absolute paths cut, its addresses without login.
+
+    >>> clean_text("read from /gpfs/ann/b.wav and https://u:p@host/c?d=1 and/or elsewhere")
+    'read from b.wav and https://host/c and/or elsewhere'
+    """
+    return hide_tokens(_IN_TEXT.sub(lambda found: _cut(found[0]), text))
+
+
+def _cut(place: str) -> str:
+    """Shorten one path or address within a sentence; what ends the sentence stays."""
+    bare = place.rstrip(".,;:!?")
+    is_page = bare.startswith(("https://", "http://", "hf://"))
+    return (cut_address(bare) if is_page else to_base_name(bare)) + place[len(bare) :]

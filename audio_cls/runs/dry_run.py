@@ -1,0 +1,176 @@
+"""A dry run: the whole way with a few clips, and from its times those of the real run.
+
+The rehearsal is the ordinary way with capped settings, in a folder beside the run folder (so on the
+same disk) that is removed afterwards. Its clips are chosen before anything is decoded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from audio_cls.config import RunConfig
+from audio_cls.errors import RunFolderError
+from audio_cls.progress import describe_seconds
+from audio_cls.distributed.accelerator import is_main_process, wait_for_processes
+from audio_cls.training.auto_batch_size import USUAL_BATCH
+from audio_cls.runs.open_folder import check_run_folder
+from audio_cls.training.setup import choose_run_path
+
+STEPS = 3  # the first warms up, and counts all the same: an estimate had better be too long
+FEWEST_CLIPS = 32  # of the rehearsal's training clips
+EVAL_CLIPS = 16  # of validation and of test, or a batch if that is more
+
+
+@contextmanager
+def rehearse(cfg: RunConfig) -> Iterator[RunConfig]:
+    """Yield the settings of the rehearsal; its folder goes when it ends. Call on every process.
+
+    Raises:
+        RunFolderError: The run folder of the real run could not be used.
+    """
+    path = choose_run_path(cfg)
+    if is_main_process():
+        check_run_folder(path, cfg)
+    folder = path.absolute().with_name(f".{path.name}.dry-run")
+    most_eval = max(EVAL_CLIPS, cfg.eval.eval_batch_size)
+    most_train = max(FEWEST_CLIPS, STEPS * _count_step(cfg))
+    data = dataclasses.replace(
+        cfg.data,
+        max_train_samples=None  # a stream is read no further than its steps go
+        if cfg.data.streaming
+        else min(cfg.data.max_train_samples or most_train, most_train),
+        max_eval_samples=min(cfg.data.max_eval_samples or most_eval, most_eval),
+        max_bad_share=1.0,  # of so few clips, one may be a tenth
+    )
+    train = dataclasses.replace(
+        cfg.train,
+        output_dir=str(folder),
+        max_steps=min(cfg.train.max_steps or STEPS, STEPS),
+        resume="never",
+        overwrite=True,
+        report_to=(),
+    )
+    hub = dataclasses.replace(cfg.hub, hub_strategy="end")
+    try:
+        yield dataclasses.replace(cfg, data=data, train=train, hub=hub)
+    finally:
+        if is_main_process():
+            shutil.rmtree(folder, ignore_errors=True)
+            _remove_empty(path)
+
+
+def _count_step(cfg: RunConfig) -> int:
+    """Return the clips of a step, of one process where the number of processes decides."""
+    train = cfg.train
+    if train.effective_batch_size is not None:
+        return train.effective_batch_size
+    batch = USUAL_BATCH if train.batch_size == "auto" else train.batch_size
+    return batch * train.gradient_accumulation_steps
+
+
+def _remove_empty(path: Path) -> None:
+    """Remove the default `runs` folder if the rehearsal alone made it."""
+    parent = path.absolute().parent
+    if parent.name == "runs" and not any(parent.iterdir()):
+        parent.rmdir()
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What the real run will take."""
+
+    steps: int
+    step_seconds: float
+    evaluations: int
+    evaluation_seconds: float  # of validation, once
+    seconds: float  # of everything, one run
+    runs: int
+    memory_mb: int  # the most that the rehearsal held, on the main process
+    disk_mb: float  # in the run folder
+    cache_mb: float  # decoded waves in the cache of `datasets`
+
+    def __str__(self) -> str:
+        """Say it in a line each."""
+        times = f" x {self.runs} runs" if self.runs > 1 else ""
+        return "\n".join(
+            [
+                "Dry run: everything works.",
+                f"  steps        {self.steps} of {self.step_seconds:.3g} s",
+                f"  evaluations  {self.evaluations} of {self.evaluation_seconds:.3g} s",
+                f"  total        about {describe_seconds(self.seconds)}{times}",
+                f"  memory       {self.memory_mb} MB at most in the rehearsal",
+                f"  disk         {self.disk_mb:.0f} MB in the run folder{times},"
+                f" {self.cache_mb:.0f} MB of decoded sound in the cache",
+            ]
+        )
+
+
+def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
+    """Tell from the rehearsal's folder what the runs will take. Call on every process.
+
+    Args:
+        runs: The settings of the real runs, of which the first was rehearsed.
+        folder: Where it was.
+
+    Raises:
+        RunFolderError: The disk has not the room.
+    """
+    wait_for_processes()
+    found = json.loads((folder / "results.json").read_text("utf-8"))
+    cfg, timing, split = runs[0], found["timing"], found["dataset"]["split"]
+    limits = {"train": cfg.data.max_train_samples}
+    clips = {
+        role: min(part["num_available"], limits.get(role, cfg.data.max_eval_samples) or math.inf)
+        for role, part in split.items()
+    }
+    per_epoch = math.ceil(clips["train"] / timing["clips_per_step"])
+    steps = cfg.train.max_steps or cfg.train.epochs * per_epoch
+    step_seconds = timing["train_seconds"] / timing["steps"]
+    heard = split["validation"]["num_examples"]
+    clip_seconds = timing["validation_seconds"] / timing["evaluations"] / heard
+    evaluations = math.ceil(steps / per_epoch)
+    judged = (evaluations + 1) * clips["validation"] + clips["test"]
+    decoding = found["dataset"]["decode_seconds"]
+    decoded = {role: part for role, part in split.items() if part["seconds"] is not None}
+    share = sum(map(clips.__getitem__, decoded)) / sum(p["num_examples"] for p in decoded.values())
+    sound = sum(part["seconds"] for part in decoded.values()) * share
+    estimate = Estimate(
+        steps=steps,
+        step_seconds=step_seconds,
+        evaluations=evaluations,
+        evaluation_seconds=clip_seconds * clips["validation"],
+        seconds=timing["prepare_seconds"]
+        + decoding * (share - 1)
+        + steps * step_seconds
+        + judged * clip_seconds,
+        runs=len(runs),
+        memory_mb=timing["peak_memory_mb"],
+        disk_mb=_measure_disk(folder, cfg.train.keep_checkpoints),
+        cache_mb=sound * found["dataset"]["sampling_rate"] * 4 / 1e6,
+    )
+    free = shutil.disk_usage(folder).free / 1e6
+    if free < estimate.disk_mb * len(runs):
+        raise RunFolderError(
+            f"The disk of '{choose_run_path(cfg)}' has {free:.0f} MB left, and the run needs about"
+            f" {estimate.disk_mb * len(runs):.0f} MB. Make room, choose another --output-dir or"
+            " lower --keep-checkpoints."
+        )
+    return estimate
+
+
+def _measure_disk(folder: Path, keep: int) -> float:
+    """Return the MB of a run folder at its largest: best and newest checkpoints, one being made."""
+    checkpoints = folder / "checkpoints"
+    one = max(map(_measure, checkpoints.glob("step-*")))  # each may have another best model
+    return (_measure(folder) - _measure(checkpoints) + (keep + 2) * one) / 1e6
+
+
+def _measure(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -1,0 +1,192 @@
+"""The run folder: its layout, checkpoints and exact resume.
+
+A checkpoint is written under a temporary name, flushed to disk and renamed, and renamed before it
+is removed: a folder called `step-N` is always whole. Order and crops are functions of (seed, step),
+so that next to Accelerate's state (weights, optimizer, scaler, random states) only `Position` and
+the best model so far have to be kept: a checkpoint needs no other file of its run.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from audio_cls.errors import RunFolderError
+from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
+from audio_cls.storage.locks import FileLock
+from audio_cls.distributed.accelerator import Accelerator
+from audio_cls.training.times import Times
+
+POSITION_FILE = "position.json"
+BEST_FOLDER = "best"  # of a checkpoint: the best model so far
+
+
+@dataclass(frozen=True)
+class Best:
+    """An evaluation on validation."""
+
+    value: float  # of the metric that chooses, larger is better
+    loss: float  # validation loss, the smaller breaks a tie
+    epoch: float  # epochs done, such as 1.0 after the first
+    step: int
+    metrics: dict[str, float]
+
+    def beats(self, other: Best) -> bool:
+        """Tell whether this evaluation is the better one; an exact tie goes to the earlier."""
+        return (self.value, -self.loss) > (other.value, -other.loss)
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    step: int = 0  # optimizer steps done
+    best: Best | None = None
+    stale: int = 0  # evaluations since the best one
+    skipped: int = 0  # steps whose loss or gradient was not finite
+    in_a_row: int = 0  # of them, without a good one between
+    judged: int = 0  # step of the last evaluation
+    loss_sum: float = 0.0  # of the steps since that evaluation, over all processes
+    num_steps: int = 0  # of the whole run, which the learning rate depends on
+    clips_per_step: int = 0  # over all processes
+    seconds: float = field(default=0.0, compare=False)  # trained, over all starts
+    times: Times = field(default_factory=Times, compare=False)  # over all starts
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run.
+
+    ::
+
+        RUN/
+          config.json model.safetensors preprocessor_config.json   the best model so far
+          README.md                model card
+          run_config.yaml          every setting; --preset RUN/run_config.yaml repeats the run
+          results.json             numbers of validation and test
+          summary.csv              a row per evaluation
+          predictions.csv          a row per test clip
+          clips.csv                length, rate and group of each test clip
+          bad_audio.csv            a row per clip set aside
+          splits/*.txt             clip ids
+          splits/groups.csv        group and fold of each clip; not published
+          checkpoints/step-N/      to resume from
+    """
+
+    path: Path
+    lock: FileLock | None = field(default=None, compare=False)  # on the main process
+
+    def close(self) -> None:
+        """Let other processes write to the folder."""
+        if self.lock is not None:
+            self.lock.release(remove=True)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return the folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def find_checkpoints(self) -> list[Path]:
+        """List the whole checkpoints, oldest first."""
+        found = self.checkpoints.glob("step-*") if self.checkpoints.is_dir() else []
+        return sorted(found, key=_read_step)
+
+    def save_model(self, write: Callable[[Path], None]) -> None:
+        """Let `write` save the best model so far, which the next checkpoints get too."""
+        best = self.checkpoints / f".{BEST_FOLDER}"
+        write_whole(best, write)
+        link_files(best, self.path)
+
+    def save_checkpoint(self, accelerator: Accelerator, position: Position, keep: int) -> None:
+        """Write `checkpoints/step-N`, then drop what is not to be kept. Call on every process.
+
+        Kept are the `keep` newest, the last of them this one, and the best evaluation's. Those of
+        later steps are of a run that was resumed from before them, and go.
+
+        ::
+
+            step-N/
+              model.safetensors optimizer.bin scaler.pt   as accelerate saves them
+              random_states_R.pkl                         one a process
+              position.json                               step, best evaluation so far
+              best/                                       the best model so far
+        """
+        target = self.checkpoints / f"step-{position.step}"
+        partial = self.checkpoints / f".partial-{position.step}"
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        accelerator.wait_for_everyone()
+        try:
+            accelerator.save_state(str(partial))
+            accelerator.wait_for_everyone()
+            if accelerator.is_main_process:
+                (partial / POSITION_FILE).write_text(json.dumps(asdict(position)), "utf-8")
+                if position.best is not None:
+                    link_files(self.checkpoints / f".{BEST_FOLDER}", partial / BEST_FOLDER)
+                apply_umask(partial)
+                flush_to_disk(partial)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        if accelerator.is_main_process:
+            _remove(target)
+            partial.rename(target)
+            flush_to_disk(self.checkpoints)
+            self._drop_others(position, keep)
+        accelerator.wait_for_everyone()
+
+    def _drop_others(self, position: Position, keep: int) -> None:
+        """Remove the checkpoints that are not to be kept, and what a kill left half-done."""
+        found = self.find_checkpoints()
+        earlier = [path for path in found if _read_step(path) <= position.step]
+        kept = earlier[-keep:]
+        best = position.best.step if position.best else None
+        for path in found:
+            if path not in kept and not (path in earlier and _read_step(path) == best):
+                _remove(path)
+        for rest in self.checkpoints.glob(".*-*"):
+            shutil.rmtree(rest, ignore_errors=True)
+
+    def restore(self, accelerator: Accelerator, checkpoint: Path) -> Position:
+        """Load weights, optimizer and random states in place, and the best model into the folder.
+
+        Call on every process.
+
+        Returns:
+            Where the checkpoint's run stood.
+
+        Raises:
+            RunFolderError: The checkpoint has no best model though there was one.
+        """
+        accelerator.load_state(str(checkpoint))
+        kept = json.loads((checkpoint / POSITION_FILE).read_text("utf-8"))
+        best = Best(**kept["best"]) if kept["best"] else None
+        times = Times(**kept["times"])
+        if best is not None and not (checkpoint / BEST_FOLDER).is_dir():
+            raise RunFolderError(
+                f"'{checkpoint}' lacks its folder '{BEST_FOLDER}', the best model so far. Copy the"
+                " whole checkpoint, or resume from another one."
+            )
+        if best is not None and accelerator.is_main_process:
+            link_files(checkpoint / BEST_FOLDER, self.checkpoints / f".{BEST_FOLDER}")
+            link_files(checkpoint / BEST_FOLDER, self.path)
+        accelerator.wait_for_everyone()
+        return Position(**{**kept, "best": best, "times": times})
+
+
+def _read_step(checkpoint: Path) -> int:
+    """Return the step in a checkpoint's name."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint, if there is one; a kill meanwhile leaves no half that looks whole."""
+    if checkpoint.exists():
+        away = checkpoint.with_name(f".removed-{checkpoint.name}")
+        shutil.rmtree(away, ignore_errors=True)
+        checkpoint.rename(away)
+        shutil.rmtree(away)

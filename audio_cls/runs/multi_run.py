@@ -1,0 +1,251 @@
+"""One command, several runs: a run for each case of a sweep, each fold and each seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
+from audio_cls.errors import SettingError, list_names, suggest_name
+from audio_cls.distributed.accelerator import (
+    check_precisions,
+    check_trackers,
+    count_processes,
+    is_main_process,
+)
+from audio_cls.training.auto_batch_size import count_passes
+from audio_cls.training.energy import check_meter
+from audio_cls.runs.open_folder import check_run_folder, is_finished
+from audio_cls.training.setup import choose_run_path
+from audio_cls.runs.config_file import SETTINGS_FILE, list_other_steps
+
+NOT_SWEPT = {  # settings that say where to, how often or by what to choose, and all of the Hub
+    "output_dir", "overwrite", "resume", "seeds", "sweep", "dry_run", "log", "report_to", "folds",
+    "fold", "metric", "metric_goal",
+}  # fmt: skip
+# What says how long a run trains: a finished run goes on when one of them is another.
+LENGTH = ("epochs", "max_steps", "max_train_minutes", "early_stopping_patience")
+LONGEST_NAME = 80  # letters of a case's folder
+
+Case = dict[str, Any]  # setting name -> value
+
+logger = logging.getLogger(__name__)
+
+
+def plan_runs(cfg: RunConfig) -> list[RunConfig]:
+    """Return the settings of each run, in order; the same settings where one run was asked for.
+
+    Several runs write to sub-folders of the run folder: `seed-0`, `fold-1-seed-0`,
+    `1-learning_rate=0.001-seed-0`.
+
+    Raises:
+        SettingError: Several runs were asked for with a setting that only one can have, or the
+            sweep's file names what cannot be swept.
+    """
+    is_folded = cfg.data.folds is not None and cfg.data.fold is None
+    if not is_folded and not cfg.train.seeds and cfg.train.sweep is None:
+        return [cfg]
+    if cfg.hub.push_to_hub or cfg.train.resume not in ("never", "auto"):
+        flag = "--push-to-hub" if cfg.hub.push_to_hub else f"--resume {cfg.train.resume}"
+        raise SettingError(
+            f"{flag} is for one run, and --seeds, --folds or --sweep make several. Leave it out,"
+            " and publish or resume one of them afterwards."
+        )
+    twice = [str(seed) for seed, count in Counter(cfg.train.seeds).items() if count > 1]
+    if twice:
+        raise SettingError(
+            f"--seeds {','.join(map(str, cfg.train.seeds))} names {list_names(twice)} more than"
+            " once, and equal runs are no sample. Give each seed once."
+        )
+    base = choose_run_path(cfg)
+    cases = read_sweep(cfg.train.sweep) if cfg.train.sweep else [{}]
+    folds = [str(number + 1) for number in range(cfg.data.folds or 0)] if is_folded else [None]
+    return [
+        _make_run(_set_case(cfg, case), base, _name_case(number, case), fold, seed)
+        for number, case in enumerate(cases, start=1)
+        for fold in folds
+        for seed in cfg.train.seeds or [None]
+    ]
+
+
+def describe_cases(cfg: RunConfig, runs: Sequence[RunConfig]) -> list[Case]:
+    """Return for each run what the sweep set in it; nothing where there is no sweep."""
+    names = list(dict.fromkeys(n for c in read_sweep(cfg.train.sweep) for n in c)) if (
+        cfg.train.sweep) else []  # fmt: skip
+    flat = [{k: v for part in run.to_nested().values() for k, v in part.items()} for run in runs]
+    return [{name: values[name] for name in names} for values in flat]
+
+
+def check_runs(runs: Sequence[RunConfig]) -> None:
+    """Check, before the first of several runs, what can be known of them all. On every process.
+
+    Raises:
+        SettingError: The clips of a step do not divide, or see `check_meter`, `check_trackers` and
+            `check_precisions`.
+        RunFolderError: One of the folders cannot be used, see `check_run_folder`.
+    """
+    check_precisions([run.train.mixed_precision for run in runs])
+    for run in runs:
+        check_meter(run.train)
+        check_trackers(run.train.report_to)
+        count_passes(run.train, count_processes())
+        if is_main_process():
+            check_run_folder(choose_run_path(run), run)
+
+
+def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
+    """Check all runs, and leave those out that go on by --resume auto but are done.
+
+    Raises:
+        SettingError, RunFolderError: See `check_runs`; a run that is done had other settings.
+    """
+    check_runs(runs)
+    rest = [run for run in runs if not _is_done(run)]
+    for run in runs:
+        if run not in rest:
+            path = choose_run_path(run)
+            logger.warning(
+                "'%s' is finished: nothing is left to train, and nothing is changed.%s To publish"
+                " it: scripts/publish.py %s",
+                *(path, _name_unused(path, run), path),
+            )
+    return rest
+
+
+def _name_unused(path: Path, cfg: RunConfig) -> str:
+    """Return a sentence that names the settings that have no effect on a finished run."""
+    changed = list_other_steps(path / SETTINGS_FILE, cfg)
+    return f" Without effect: {'; '.join(changed)}." if changed else ""
+
+
+def _is_done(cfg: RunConfig) -> bool:
+    """Tell whether a run that goes on has come to its end, and is not to be longer now."""
+    path = choose_run_path(cfg)
+    if cfg.train.resume != "auto" or not is_finished(path):
+        return False
+    old = yaml.safe_load((path / SETTINGS_FILE).read_text("utf-8"))["train"]
+    new = cfg.to_nested()["train"]
+    return all(old.get(name) == new[name] for name in LENGTH)
+
+
+def read_sweep(file: str) -> list[Case]:
+    """Read the cases of a sweep.
+
+    Args:
+        file: YAML: a mapping of settings to lists of values, of which every combination is a case;
+            or a list of mappings, each a case.
+
+    Raises:
+        SettingError: The file cannot be read, or names settings or values that cannot be swept.
+    """
+    try:
+        tree = yaml.safe_load(Path(file).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingError(f"--sweep {file} cannot be read ({reason}). Check the file.") from error
+    is_grid = isinstance(tree, Mapping) and all(isinstance(v, list) and v for v in tree.values())
+    if is_grid and tree:
+        rows = [dict(zip(tree, row, strict=True)) for row in itertools.product(*tree.values())]
+    elif isinstance(tree, list) and tree and all(isinstance(case, Mapping) for case in tree):
+        rows = [dict(case) for case in tree]
+    else:
+        raise SettingError(
+            f"--sweep {file} must be a mapping of settings to lists (`learning_rate: [1e-4, 1e-3]`)"
+            " or a list of mappings (`- {learning_rate: 1e-4, epochs: 3}`)."
+        )
+    known = {one.name: one for one in iterate_settings()}
+    _check_names(file, list(dict.fromkeys(name for row in rows for name in row)), known)
+    cases = [{name: _convert(known[name], value) for name, value in row.items()} for row in rows]
+    equal = [str(n) for n, case in enumerate(cases, start=1) if case in cases[: n - 1]]
+    if equal:
+        raise SettingError(
+            f"--sweep {file}: case {list_names(equal)} equals an earlier one, and equal runs are no"
+            " sample. Give each case once."
+        )
+    return cases
+
+
+def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) -> None:
+    """Refuse settings that do not exist or cannot be swept, all at once."""
+    faults = [f"there is no setting '{name}'.{suggest_name(str(name), known)}" for name in names
+              if name not in known]  # fmt: skip
+    fixed = [name for name in names if name in known
+             and (name in NOT_SWEPT or known[name].section == "hub")]  # fmt: skip
+    if fixed:
+        faults.append(
+            f"{list_names(fixed)} cannot be swept: give {list_names(map(flag_name, fixed))} once,"
+            " on the command line."
+        )
+    if faults:
+        raise SettingError(f"--sweep {file}: {' '.join(faults)}")
+
+
+def _convert(one: Setting, value: Any) -> Any:  # noqa: ANN401 (a setting may have any type)
+    """Give a value of the YAML file its setting's type: 1e-4 is text there, and a list no tuple."""
+    value = one.read_yaml(value)
+    text = "" if value is None else str(value)
+    if value is None and one.is_optional:
+        return None
+    try:
+        if one.type in (int, float) and not isinstance(value, bool):
+            return one.type(text)
+        if one.type == CountOrAuto:
+            return value if value == "auto" else int(text)
+    except ValueError:
+        pass
+    else:
+        if isinstance(value, list):
+            return tuple(value)
+        is_word = isinstance(value, str) and one.type is str
+        if is_word or value in one.choices or (one.type is bool and isinstance(value, bool)):
+            return value
+    kind = list_names(one.choices) or getattr(one.type, "__name__", "other")
+    raise SettingError(f"--sweep: {one.name} cannot be {value!r}; it takes {kind}.")
+
+
+def _set_case(cfg: RunConfig, case: Case) -> RunConfig:
+    """Return the settings with a case's values."""
+    sections: dict[str, Case] = {}
+    for one in iterate_settings():
+        if one.name in case:
+            sections.setdefault(one.section, {})[one.name] = case[one.name]
+    parts: dict[str, Any] = {
+        name: dataclasses.replace(getattr(cfg, name), **values) for name, values in sections.items()
+    }
+    return dataclasses.replace(cfg, **parts)
+
+
+def _name_case(number: int, case: Case) -> str:
+    """Name the folder of a case.
+
+    >>> _name_case(2, {"learning_rate": 1e-3, "model": "a/b"})
+    '2-learning_rate=0.001-model=a_b'
+    """
+    if not case:
+        return ""
+    name = "-".join([str(number), *(f"{key}={value}" for key, value in case.items())])
+    return re.sub(r"[^\w.=-]+", "_", name)[:LONGEST_NAME]
+
+
+def _make_run(
+    cfg: RunConfig, base: Path, case: str, fold: str | None, seed: int | None
+) -> RunConfig:
+    """Return the settings of one case, fold and seed, in a sub-folder named after them."""
+    data, name = cfg.data, [case] if case else []
+    train = dataclasses.replace(cfg.train, seeds=(), sweep=None)
+    if fold is not None:
+        data = dataclasses.replace(data, fold=fold)
+        name.append(f"fold-{fold}")
+    if seed is not None:
+        train = dataclasses.replace(train, seed=seed)
+        name.append(f"seed-{seed}")
+    train = dataclasses.replace(train, output_dir=str(base / "-".join(name)))
+    return dataclasses.replace(cfg, data=data, train=train)

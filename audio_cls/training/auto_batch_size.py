@@ -1,0 +1,165 @@
+"""How many clips a forward pass takes: as many as were asked for, or the most that memory holds.
+
+With `--batch-size auto` a copy of the model trains on the longest pieces before the run begins. The
+batches tried divide the clips that a step has on each process, so that the step stays the same
+whatever is found: fewer clips a pass are more passes.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import gc
+import logging
+
+import numpy as np
+import torch
+from torch import nn
+
+from audio_cls.config import RunConfig, TrainConfig
+from audio_cls.data.loading.sampler import Batch, Clips, TrainingPieces, collate_pieces
+from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.distributed.accelerator import (
+    Accelerator,
+    agree,
+    find_largest_batch,
+    is_out_of_memory,
+    is_sharded,
+    keep_random_states,
+)
+from audio_cls.errors import SettingError, TrainingError
+from audio_cls.models.finetuning.setup import prepare_learning
+from audio_cls.models.load import Backbone
+from audio_cls.training.optim.class_weights import ClipLosses, make_loss
+from audio_cls.training.optim.optimizer import make_optimizer
+
+USUAL_BATCH = 8  # clips a pass, of which the step of 'auto' is made when nothing says how large
+TRIAL_STEPS = 2  # the optimizer's own memory is only held from the second on
+
+logger = logging.getLogger(__name__)
+
+
+def count_passes(cfg: TrainConfig, num_processes: int) -> int:
+    """Return the forward passes of an optimizer step on each process.
+
+    >>> count_passes(TrainConfig(batch_size=4, effective_batch_size=32), 2)
+    4
+
+    Raises:
+        SettingError: `--effective-batch-size` cannot be dealt out evenly.
+    """
+    if cfg.effective_batch_size is None:
+        return cfg.gradient_accumulation_steps
+    at_once = num_processes * (1 if cfg.batch_size == "auto" else cfg.batch_size)
+    if cfg.effective_batch_size % at_once:
+        raise SettingError(
+            f"--effective-batch-size {cfg.effective_batch_size} is no multiple of {at_once}, the"
+            f" clips of --batch-size {cfg.batch_size} on {num_processes} processes. Give a"
+            " multiple, or another --batch-size."
+        )
+    return cfg.effective_batch_size // at_once
+
+
+def fit_batch(
+    cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, clips: Clips | StreamClips
+) -> RunConfig:
+    """Return the settings with a number for `--batch-size auto`. Call on every process.
+
+    The model, its gradients and all random states are left as they were.
+
+    Raises:
+        SettingError: The model is sharded, or the step cannot be dealt out evenly.
+        TrainingError: Not even one clip fits.
+    """
+    if cfg.train.batch_size != "auto":
+        return cfg
+    assert isinstance(
+        clips, Clips
+    )  # the settings refuse it with a stream, whose longest is unknown
+    if is_sharded(accelerator):
+        raise SettingError(
+            "--batch-size auto tries a whole model on one device, and this one is sharded over"
+            " several. Give a number."
+        )
+    step = cfg.train.effective_batch_size
+    if step is None:
+        step = USUAL_BATCH * cfg.train.gradient_accumulation_steps * accelerator.num_processes
+    train = dataclasses.replace(cfg.train, effective_batch_size=step, gradient_accumulation_steps=1)
+    share = count_passes(train, accelerator.num_processes)
+    sizes = [size for size in range(share, 0, -1) if share % size == 0]
+    found = find_largest_batch(lambda size: _fits(size, cfg, accelerator, backbone, clips), sizes)
+    if found is None:
+        raise TrainingError(
+            f"Out of memory with a single clip of up to {cfg.audio.piece_seconds:g} s. Try a"
+            " shorter --max-seconds, --mixed-precision bf16, or a smaller --model."
+        )
+    passes = share // found
+    logger.info("--batch-size auto: %d clips a pass, %d passes a step.", found, passes)
+    return dataclasses.replace(cfg, train=dataclasses.replace(train, batch_size=found))
+
+
+def _fits(
+    size: int, cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, clips: Clips
+) -> bool:
+    """Tell whether every process can train on `size` of the longest pieces."""
+    is_good = True
+    losses = make_loss(clips.labels, backbone.labels, cfg.optim)
+    with keep_random_states(accelerator.device):
+        try:
+            batch = _collate_longest(size, cfg, backbone, clips)
+            _train(_copy_learner(backbone, cfg, accelerator), batch, losses, cfg, accelerator)
+        except (MemoryError, RuntimeError, ValueError) as error:
+            if not is_out_of_memory(error):
+                raise
+            is_good = False
+    gc.collect()
+    return agree(accelerator, verdict=is_good)
+
+
+def _collate_longest(size: int, cfg: RunConfig, backbone: Backbone, clips: Clips) -> Batch:
+    """Make a batch of the longest clips; of few clips some are taken twice."""
+    audio = dataclasses.replace(cfg.audio, min_seconds=None)
+    pieces = TrainingPieces(clips, audio, cfg.train.seed)
+    longest = np.argsort(-clips.lengths, kind="stable")
+    numbers = np.resize(longest, size).tolist()
+    return collate_pieces([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)
+
+
+def _copy_learner(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
+    """Return a copy of the model that learns what the run's will; all of it, if that wakes later.
+
+    It is not compiled: that takes long, and needs no more memory.
+    """
+    own = dataclasses.replace(backbone, model=copy.deepcopy(backbone.model))
+    asked = dataclasses.replace(cfg.train, compile=False)
+    learns = cfg.model
+    if learns.unfreeze_after_epochs is not None:
+        learns = dataclasses.replace(learns, freeze="none", unfreeze_after_epochs=None)
+    cfg = dataclasses.replace(cfg, train=asked, model=learns)
+    speaker = logging.getLogger("audio_cls.models")
+    level = speaker.level
+    speaker.setLevel(logging.WARNING)  # the run itself will say what is frozen
+    try:
+        prepare_learning(own, cfg, str(accelerator.mixed_precision))
+    finally:
+        speaker.setLevel(level)
+    model: nn.Module = own.model.to(accelerator.device).train()
+    return model
+
+
+def _train(
+    model: nn.Module, batch: Batch, losses: ClipLosses, cfg: RunConfig, accelerator: Accelerator
+) -> None:
+    """Take optimizer steps, holding what the run itself will hold."""
+    optimizer = make_optimizer(model, cfg.optim)
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    held = [torch.empty_like(w) for w in learning] if accelerator.num_processes > 1 else []
+    held += [torch.empty_like(w) for w in model.parameters()] if cfg.optim.ema_decay else []
+    batch = batch.to(accelerator.device)
+    for _ in range(TRIAL_STEPS):
+        with accelerator.autocast():
+            logits = model(**batch.inputs).logits
+        share = (losses(logits.float(), batch.labels) * batch.weights).sum()
+        share.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()

@@ -1,0 +1,1 @@
+"""Optimizer, learning-rate schedule, losses, class weights, EMA."""

@@ -1,0 +1,291 @@
+"""One run from its folder to its last step: the parts of the other rooms put together."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch import nn
+
+from audio_cls.audio.windows import seconds_to_samples
+from audio_cls.config import OptimConfig, RunConfig
+from audio_cls.data.keyword_spotting.sampling import take_epoch
+from audio_cls.data.labels.labels import Labels
+from audio_cls.data.loading.length_buckets import Buckets
+from audio_cls.data.loading.sampler import Clips, StepShape
+from audio_cls.data.loading.sampling import Dealing
+from audio_cls.data.prepare import PreparedClips
+from audio_cls.data.sources.source import Source, name_source, read_base_name
+from audio_cls.data.splits.recording_groups import group_segments
+from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.data.training_loader import Seat, make_feed
+from audio_cls.demo_data import BUILTIN
+from audio_cls.distributed.accelerator import (
+    Accelerator,
+    choose_num_workers,
+    is_sharded,
+    ready_cpu,
+    start_trackers,
+)
+from audio_cls.models.finetuning.layer_groups import find_body, measure_depths
+from audio_cls.models.finetuning.setup import prepare_learning
+from audio_cls.models.load import Backbone
+from audio_cls.runs.config_file import (
+    DATA_HASH,
+    adopt_revisions,
+    check_same_data,
+    save_run_config,
+)
+from audio_cls.runs.folder import Position, RunFolder
+from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.runs.provenance import describe_command, describe_versions
+from audio_cls.runs.resume import (
+    check_same_processes,
+    check_steps,
+    find_resume_point,
+    find_source_run,
+)
+from audio_cls.storage.files import explain_disk
+from audio_cls.training.auto_batch_size import count_passes
+from audio_cls.training.energy import EnergyMeter, check_meter
+from audio_cls.training.loop import Judge, Training, count_steps
+from audio_cls.training.nan_guard import Guard
+from audio_cls.training.optim.class_weights import make_loss, weigh_clips, weigh_draws
+from audio_cls.training.optim.ema import Average
+from audio_cls.training.optim.optimizer import (
+    can_leave_out,
+    compute_factors,
+    fill_moments,
+    make_optimizer,
+)
+from audio_cls.training.progress import Progress
+from audio_cls.training.sharding import check_lengths, check_sharded, prepare_pair
+from audio_cls.training.stopping import Brakes
+
+
+def choose_run_path(cfg: RunConfig) -> Path:
+    """Return `--output-dir`, else runs/DATASET-MODEL by their base names.
+
+    A table counts without its suffix, and `.` or `..` as the folder that it is.
+    """
+    if cfg.train.output_dir:
+        return Path(cfg.train.output_dir).expanduser()
+    names = [name_source(str(cfg.data.dataset)), read_base_name(cfg.model.model)]
+    return Path("runs") / "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names)
+
+
+def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunConfig]:
+    """Make the run folder ready, before any long work. Call on every process.
+
+    Returns:
+        The folder, and the settings: those of a run that goes on name the commits it began with.
+
+    Raises:
+        RunFolderError: See `open_run_folder`.
+        SettingError: A step's clips cannot be dealt out to the processes, a sharded model cannot do
+            what is asked, or see `check_meter`.
+    """
+    check_meter(cfg.train)
+    path = choose_run_path(cfg)
+    count_passes(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
+    if is_sharded(accelerator):
+        check_sharded(accelerator, cfg)
+    folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
+    accelerator.wait_for_everyone()
+    start_trackers(accelerator, path, cfg)
+    return folder, adopt_revisions(cfg, find_source_run(path, cfg.train.resume) or path)
+
+
+def close_run(run: Training) -> None:
+    """End the bar and the trackers, and let others write to the folder. Call on every process."""
+    run.progress.close()
+    run.folder.close()
+
+
+def explain_run_disk(cfg: RunConfig) -> AbstractContextManager[None]:
+    """Turn a full disk into one line, at any time of a run; see `explain_disk`."""
+    return explain_disk(RunFolder(choose_run_path(cfg)))
+
+
+def settle_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
+    """Return the settings with what 'auto' means for these labels: problem type and metric.
+
+    Segments of recordings are grouped by them, see `group_segments`.
+    """
+    kind: Literal["multi-label", "single-label"]
+    kind = "multi-label" if labels.is_multilabel else "single-label"
+    return dataclasses.replace(
+        cfg,
+        data=dataclasses.replace(group_segments(source, labels, cfg.data), problem_type=kind),
+        eval=cfg.eval.choose_metric(is_multilabel=labels.is_multilabel),
+    )
+
+
+def pin_revisions(cfg: RunConfig, source: Source, backbone: Backbone) -> RunConfig:
+    """Return the settings with the commits that were found on the Hub, so that they repeat it."""
+    commit = None if source.is_local else source.revision
+    return dataclasses.replace(
+        cfg,
+        data=dataclasses.replace(cfg.data, dataset_revision=commit),
+        model=dataclasses.replace(cfg.model, model_revision=backbone.revision),
+    )
+
+
+def save_settings(
+    folder: RunFolder, cfg: RunConfig, accelerator: Accelerator, clips: PreparedClips
+) -> None:
+    """Write run_config.yaml and the lists of the splits. Call on every process.
+
+    Raises:
+        RunFolderError: The run goes on, and its data set has changed; see `check_same_data`.
+    """
+    rows = clips.hash_rows()
+    if cfg.train.resume != "never":
+        check_same_data(find_source_run(folder.path, cfg.train.resume) or folder.path, rows)
+    accelerator.wait_for_everyone()  # until all have compared
+    if accelerator.is_main_process:
+        record = {"command": describe_command(), "versions": describe_versions(), DATA_HASH: rows}
+        save_run_config(folder.path, cfg, record)
+        clips.save_lists(folder.path)
+
+
+def set_up_training(
+    cfg: RunConfig,
+    accelerator: Accelerator,
+    folder: RunFolder,
+    backbone: Backbone,
+    clips: Clips | StreamClips,
+    judge: Judge,
+) -> Training:
+    """Put the cast of the loop together, and go back to where an interrupted run stood.
+
+    Call on every process.
+
+    Raises:
+        SettingError: See `check_lengths`.
+    """
+    ready_cpu(accelerator, count_parameters(backbone))
+    trains_padded = backbone.encoder.traits.trains_padded
+    if is_sharded(accelerator) and not trains_padded:
+        check_lengths(cfg, clips)
+    passes = count_passes(cfg.train, accelerator.num_processes)
+    shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
+    epoch = take_epoch(clips.labels, backbone.labels, cfg.data)
+    dealing = Dealing(
+        draws=weigh_draws(clips.labels, cfg.optim, epoch),
+        weights=weigh_clips(clips.labels, backbone.labels, cfg.optim, epoch),
+        buckets=choose_buckets(cfg, clips),
+        equal_lengths=not trains_padded,
+    )
+    workers = choose_num_workers(cfg.train.num_workers)
+    seat = Seat(shape, accelerator.process_index, workers, folder.path)
+    feed = make_feed(clips, backbone.encoder, cfg, seat, backbone.labels, dealing)
+    frozen = prepare_learning(backbone, cfg, accelerator.mixed_precision)
+    optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
+    model, optimizer = prepare_pair(accelerator, backbone.model, optimizer)
+    average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
+    accelerator.register_for_checkpointing(average)
+    resume_point = find_resume_point(folder, cfg.train.resume)
+    if cfg.data.streaming:
+        check_same_processes(resume_point, accelerator.num_processes)
+    num_steps = count_steps(cfg, feed.order)
+    if resume_point:
+        position = folder.restore(accelerator, resume_point)
+        check_steps(position, shape.clips, num_steps, cfg)
+    else:
+        position = Position()
+        is_own = accelerator.device.type == "cpu" and not is_sharded(accelerator)
+        if is_own and can_leave_out(optimizer):
+            fill_moments(optimizer)  # before steps scatter the memory, not in the first of them
+    position.num_steps, position.clips_per_step = num_steps, shape.clips
+    progress = Progress(
+        accelerator,
+        folder.path / "summary.csv",
+        num_steps=num_steps,
+        clips_per_step=shape.clips,
+        log=cfg.train.log,
+        read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
+    )
+    progress.start(position)
+    return Training(
+        cfg=cfg,
+        accelerator=accelerator,
+        model=model,
+        optimizer=optimizer,
+        loader=feed.loader,
+        order=feed.order,
+        clip_losses=make_loss(epoch, backbone.labels, cfg.optim),
+        judge=judge,
+        save_model=functools.partial(_save_best, accelerator, backbone, folder),
+        folder=folder,
+        progress=progress,
+        position=position,
+        average=average,
+        guard=Guard(accelerator, clips.ids, position),
+        brakes=Brakes(accelerator, cfg.train.max_train_minutes),
+        before_epoch=frozen.set_epoch,
+        meter=EnergyMeter(cfg.train, accelerator),
+    )
+
+
+def choose_buckets(cfg: RunConfig, clips: Clips | StreamClips) -> Buckets | None:
+    """Return how clips of like length come together; None for a plain shuffle."""
+    if cfg.train.length_buckets is None or not isinstance(clips, Clips):
+        return None
+    longest = seconds_to_samples(cfg.audio.piece_seconds, clips.sampling_rate)
+    return Buckets(np.minimum(clips.lengths, longest), cfg.train.length_buckets)
+
+
+def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:
+    """Return how many times as fast as --learning-rate each parameter learns; {}: all alike."""
+    if cfg.layer_decay == 1 and cfg.head_learning_rate is None:
+        return {}
+    depths = measure_depths(backbone.model, backbone.encoder)
+    return compute_factors(depths, depths.keys() - find_body(backbone.model), cfg)
+
+
+def _save_best(
+    accelerator: Accelerator, backbone: Backbone, folder: RunFolder, model: nn.Module
+) -> None:
+    """Write the model into the run folder. Call on every process; the main one writes."""
+    weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None
+    if accelerator.is_main_process:
+        bare: Any = accelerator.unwrap_model(model)
+        own = dataclasses.replace(backbone, model=bare)
+        folder.save_model(functools.partial(own.save, weights=weights))
+    accelerator.wait_for_everyone()
+
+
+class Clock:
+    """Seconds since it was made, or since the last reading."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap and begin the next."""
+        now = time.perf_counter()
+        seconds, self.started = now - self.started, now
+        return seconds
+
+
+def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
+    """Return the `model` part of results.json: what the run began from."""
+    return {
+        "id": cfg.model.model,
+        "revision": backbone.revision,
+        "is_local": cfg.model.model.startswith(BUILTIN) or Path(cfg.model.model).is_dir(),
+        "num_parameters": count_parameters(backbone),
+    }
+
+
+def count_parameters(backbone: Backbone) -> int:
+    """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
+    named = backbone.model.named_parameters()
+    return sum(weight.numel() for name, weight in named if ".lora_" not in name)

@@ -1,0 +1,111 @@
+"""A model of which each process holds a part, by FSDP or DeepSpeed: preparing it, and limits."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from audio_cls.audio.windows import seconds_to_samples
+from audio_cls.config import RunConfig
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.distributed.accelerator import Accelerator, copy_from_main, is_fsdp, is_sharded
+from audio_cls.errors import SettingError
+from audio_cls.training.optim.optimizer import fill_moments
+
+
+def prepare_pair(
+    accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Place and wrap the model and its optimizer. Call on every process.
+
+    FSDP asks every model of transformers for its embeddings, to see whether they are shared with
+    the output, and those that hear waves have none and raise.
+    """
+    if is_sharded(accelerator):
+        _share_weights(accelerator, model)
+        names = ("get_input_embeddings", "get_output_embeddings")
+        for name in names:
+            setattr(model, name, _have_none)
+        try:
+            pair = accelerator.prepare(model, optimizer)
+        finally:
+            for name in names:
+                delattr(model, name)
+        if accelerator.is_fsdp2:
+            fill_moments(pair[1])  # else a checkpoint would lack some, which FSDP refuses to load
+    else:
+        pair = accelerator.prepare(model, optimizer)
+    prepared: tuple[nn.Module, torch.optim.Optimizer] = pair
+    return prepared
+
+
+def _share_weights(accelerator: Accelerator, model: nn.Module) -> None:
+    """Give every process the first one's weights, as DDP does: a new head is drawn on each."""
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            copy_from_main(accelerator, value)
+
+
+def _have_none() -> None:
+    """Stand for embeddings that a model does not have."""
+
+
+def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
+    """Refuse what a sharded model cannot do yet, before any long work.
+
+    Raises:
+        SettingError: An average of the weights, FSDP 1, or DeepSpeed with several passes a step.
+    """
+    if cfg.optim.ema_decay > 0:
+        raise SettingError(
+            f"--ema-decay {cfg.optim.ema_decay:g} needs the whole model on each process, and this"
+            " one is sharded. Leave it out, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+        )
+    if cfg.optim.optimizer != "adamw":
+        raise SettingError(
+            f"--optimizer {cfg.optim.optimizer} needs whole weights, and this model is sharded."
+            " Use --optimizer adamw, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+        )
+    if cfg.model.lora_rank:
+        raise SettingError(
+            f"--lora-rank {cfg.model.lora_rank} is merged into whole weights, and this model is"
+            " sharded. Leave it out, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+        )
+    if is_fsdp(accelerator) and not accelerator.is_fsdp2:
+        raise SettingError(
+            "FSDP 1 cannot be judged between steps here: give fsdp_version: 2 in the"
+            " configuration of accelerate launch (examples/multi_gpu/fsdp.yaml)."
+        )
+    if not is_fsdp(accelerator) and (
+        cfg.train.gradient_accumulation_steps > 1 or cfg.train.effective_batch_size is not None
+    ):
+        raise SettingError(
+            "DeepSpeed steps after every pass: --gradient-accumulation-steps must be 1 and"
+            " --effective-batch-size absent. Give a larger --batch-size, or launch with FSDP."
+        )
+
+
+def check_lengths(cfg: RunConfig, clips: Clips | StreamClips) -> None:
+    """Refuse clips of unequal length for a sharded model that padding would disturb.
+
+    Each length is a forward pass of its own there, and all processes have to make as many.
+
+    Args:
+        cfg: Settings of sound and variation.
+        clips: The training clips.
+
+    Raises:
+        SettingError: The pieces that training takes of them are not all equally long.
+    """
+    longest = seconds_to_samples(cfg.audio.piece_seconds, clips.sampling_rate)
+    is_whole = isinstance(clips, Clips) and int(clips.lengths.min()) >= longest
+    is_varied = cfg.audio.min_seconds is not None or cfg.augment.speed_range is not None
+    if is_varied or not (is_whole or cfg.audio.repeat_short):
+        raise SettingError(
+            f"Training pieces of {cfg.model.model} have to be equally long where the model is"
+            " sharded, since padding changes what this model makes of a clip. Give"
+            f" --repeat-short, or a --max-seconds below {cfg.audio.piece_seconds:g}, without"
+            " --min-seconds and --speed-range; or launch with DDP"
+            " (examples/multi_gpu/ddp.yaml)."
+        )
