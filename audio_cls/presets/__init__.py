@@ -6,6 +6,14 @@ from audio_cls.presets.loader import (
     find_preset_for,
     list_presets,
     load_preset,
+    parse_preset,
 )
 
-__all__ = ["Preset", "describe_presets", "find_preset_for", "list_presets", "load_preset"]
+__all__ = [
+    "Preset",
+    "describe_presets",
+    "find_preset_for",
+    "list_presets",
+    "load_preset",
+    "parse_preset",
+]

@@ -30,8 +30,8 @@ from tiny_runs import QUIET, write_quiet_checkpoint
 from tones import encode_sound, make_tone
 from torch.utils.data import DataLoader
 
-from audio_cls.evaluation.reports import figures
 from audio_cls.config import flag_name, iterate_settings
+from audio_cls.evaluation.reports import figures
 
 ROOT = Path(__file__).parents[2]
 RATE = 16_000
@@ -202,30 +202,30 @@ CASES = {
 
 # Settings with tests of their own: they need a Hub, a second start or process, or an extra.
 ELSEWHERE = {
-    "dataset_config": "tests/data/test_repository.py",
-    "dataset_revision": "tests/data/test_repository.py",
+    "dataset_config": "tests/data/sources/test_hub_source.py",
+    "dataset_revision": "tests/data/sources/test_hub_source.py",
     "streaming": "tests/training/test_streaming.py",
-    "shuffle_buffer": "tests/data/test_stream.py",
-    "allow_partial": "tests/data/test_repository.py",
-    "model_revision": "tests/model/test_trust.py",
-    "trust_remote_code": "tests/model/test_trust.py",
-    "attention": "tests/model/test_running.py",
-    "gradient_checkpointing": "tests/model/test_running.py",
-    "optimizer": "tests/training/test_optim.py",
-    "compile": "tests/model/test_running.py",
-    "overwrite": "tests/training/test_checkpoint.py",
+    "shuffle_buffer": "tests/data/streaming/test_stream_clips.py",
+    "allow_partial": "tests/data/sources/test_hub_source.py",
+    "model_revision": "tests/models/test_trust_remote_code.py",
+    "trust_remote_code": "tests/models/test_trust_remote_code.py",
+    "attention": "tests/models/test_attention_backend.py",
+    "gradient_checkpointing": "tests/models/test_attention_backend.py",
+    "optimizer": "tests/training/optim/test_optimizer.py",
+    "compile": "tests/models/test_attention_backend.py",
+    "overwrite": "tests/runs/test_checkpoint.py",
     "resume": "tests/training/test_loop.py",
     "measure_energy": "tests/training/test_energy.py",
     "energy_country": "tests/training/test_energy.py",
     "push_to_hub": "tests/end_to_end/test_hub_way.py",
-    "hub_repo_id": "tests/publishing/test_hub.py",
-    "private": "tests/publishing/test_hub.py",
-    "hub_strategy": "tests/publishing/test_courier.py",
-    "create_pr": "tests/publishing/test_courier.py",
-    "publish_names": "tests/publishing/test_bundle.py",
-    "push_logs": "tests/publishing/test_bundle.py",
-    "task_id": "tests/publishing/test_check.py",
-    "eval_notes": "tests/publishing/test_check.py",
+    "hub_repo_id": "tests/publishing/hub/test_push.py",
+    "private": "tests/publishing/hub/test_push.py",
+    "hub_strategy": "tests/publishing/hub/test_background.py",
+    "create_pr": "tests/publishing/hub/test_background.py",
+    "publish_names": "tests/publishing/hub/test_published_files.py",
+    "push_logs": "tests/publishing/hub/test_published_files.py",
+    "task_id": "tests/publishing/hub/test_preflight.py",
+    "eval_notes": "tests/publishing/hub/test_preflight.py",
 }
 
 

@@ -133,7 +133,7 @@ def test_a_sharded_model_trains_like_a_whole_one_resumes_and_is_saved_whole(
     config = ROOT / "examples" / "multi_gpu" / "fsdp.yaml"
     command = [
         config, "--mixed_precision", "no", "--main_process_port", _find_port(),
-        "tests/training/fsdp_on_cpu.py", *common, "--output-dir", tmp_path / "run",
+        "tests/helpers/fsdp_on_cpu.py", *common, "--output-dir", tmp_path / "run",
     ]  # fmt: skip
     _finish(_start(*command))
     _assert_alike(alone, tmp_path / "run")

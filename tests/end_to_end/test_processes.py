@@ -68,7 +68,7 @@ def test_the_error_of_any_process_is_shown_and_ends_the_others(kind: str) -> Non
     started = time.monotonic()
     done = subprocess.run(
         [*LAUNCH, "examples/accelerate/cpu.yaml", "--main_process_port", "0",
-         "tests/end_to_end/failing_process.py", kind],
+         "tests/helpers/failing_process.py", kind],
         cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert time.monotonic() - started < 90  # a minute, and the start

@@ -58,7 +58,7 @@ def of_two(runs: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple[Heard,
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    paths = [ROOT, ROOT / "tests", os.environ.get("PYTHONPATH", "")]
+    paths = [ROOT, ROOT / "tests/helpers", os.environ.get("PYTHONPATH", "")]
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -67,7 +67,7 @@ def of_two(runs: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple[Heard,
     }
     words = [
         sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-        str(Path(__file__).with_name("recorded.py")), json.dumps(wanted),
+        str(ROOT / "tests/helpers/recorded.py"), json.dumps(wanted),
     ]  # fmt: skip
     done = subprocess.run(
         words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False

@@ -1,6 +1,6 @@
 """Record what a training run hears: alone, or as a script that `accelerate launch` starts.
 
-python -m accelerate.commands.launch --multi_gpu --num_processes 2 tests/training/recorded.py JSON
+python -m accelerate.commands.launch --multi_gpu --num_processes 2 tests/helpers/recorded.py JSON
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from audio_cls.data.inspection.summary import describe_durations, summarize
 from audio_cls.data.inspection.text_report import format_summary
 from audio_cls.errors import DatasetError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAMES = ["tone <b>", "räuspern 🎵"]
 
 

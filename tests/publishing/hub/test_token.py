@@ -13,7 +13,7 @@ from fake_run import read_all
 from hub_server import HubServer, Token
 from tiny_runs import write_quiet_checkpoint
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOKEN = "plain-and-secret-0123456789"  # of no form by which it could be known
 HOST = "ann-laptop"
 

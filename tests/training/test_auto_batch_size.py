@@ -147,7 +147,7 @@ def test_half_the_batch_in_twice_the_passes_gives_the_same_losses(
 UNDER_A_LIMIT = """
 import resource, sys
 from pathlib import Path
-sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/helpers")
 import torch
 from tiny_runs import make_config, prepare, set_up
 from audio_cls.errors import TrainingError

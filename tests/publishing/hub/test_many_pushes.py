@@ -1,6 +1,6 @@
 """Many pushes to a Hub that fails often: every one ends whole or says how to go on.
 
-    AUDIO_CLS_PUSHES=200 python -m pytest -s -m slow tests/publishing/test_many_pushes.py
+    AUDIO_CLS_PUSHES=200 python -m pytest -s -m slow tests/publishing/hub/test_many_pushes.py
 
 prints the counts.
 """

@@ -219,7 +219,7 @@ def test_a_folder_is_served_by_hand(real_client: None, tmp_path: Path) -> None:
     folder = tmp_path / "datasets/marsyas/gtzan@refs%2Fconvert%2Fparquet/all/train"
     folder.mkdir(parents=True)
     (folder / "0000.parquet").write_bytes(b"PAR1")
-    script = Path(__file__).with_name("hub_server.py")
+    script = Path(__file__).parents[1] / "helpers/hub_server.py"
     command = [sys.executable, str(script), "--seed-folder", str(tmp_path), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:

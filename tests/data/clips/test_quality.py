@@ -156,10 +156,10 @@ def test_exactly_the_broken_clips_are_set_aside_each_with_its_reason() -> None:
 
 MEASURE = """
 import sys, resource
-sys.path[:0] = [{tests!r}, {data!r}]
+sys.path[:0] = {paths!r}
 import conftest  # a cache of its own
-import test_faults
-test_faults.{call}
+import test_quality
+test_quality.{call}
 # Not ru_maxrss: a started program inherits the peak of the one that started it.
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 own = int(status["VmHWM"].split()[0])
@@ -170,8 +170,9 @@ print("peak", max(own, children) // 1024)
 
 def measure_peak_mb(call: str) -> int:
     """Return the peak memory of a call in a process of its own, loader processes included."""
-    folder = Path(__file__).parent
-    code = MEASURE.format(tests=str(folder.parent), data=str(folder), call=call)
+    tests = Path(__file__).parents[2]
+    paths = [str(tests), str(tests / "helpers"), str(Path(__file__).parent)]
+    code = MEASURE.format(paths=paths, call=call)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1])
 

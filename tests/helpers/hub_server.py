@@ -6,8 +6,9 @@
         api = HfApi(endpoint=hub.url, token=hub.write_token)
         hub.fail(method="POST", path_part="/commit/", status=503, times=2)
 
-or by hand: `python tests/hub_server.py --seed-folder DIR --port 0`. It speaks what huggingface_hub
-and datasets ask for with HF_HUB_DISABLE_XET=1, binds 127.0.0.1 only and keeps everything in memory.
+or by hand: `python tests/helpers/hub_server.py --seed-folder DIR --port 0`. It speaks what
+huggingface_hub and datasets ask for with HF_HUB_DISABLE_XET=1, binds 127.0.0.1 only and keeps
+everything in memory.
 Large files are served under the name `localhost`, as the Hub's storage has another host name.
 """
 

@@ -271,7 +271,7 @@ def test_a_killed_push_run_again_completes(
         "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_OFFLINE": "0",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
     }
     before = read_all(run)
     process = subprocess.Popen([sys.executable, "-c", code, str(run), REPO], env=environment)
