@@ -1,0 +1,1 @@
+"""Run folders: files, configuration, resume, several runs of one command."""
