@@ -34,11 +34,11 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None: 
     from audio_cls.config import ModelConfig, RunConfig
     from audio_cls.data.clips.metadata import read_clip_facts
     from audio_cls.data.labels.labels import read_labels
-    from audio_cls.data.single import prepare_split
+    from audio_cls.data.prepare import prepare_split
     from audio_cls.data.sources.source import load_source
-    from audio_cls.data.splits.build_index import pool_clips
-    from audio_cls.distributed.accelerator import ready_cpu, start_accelerator
-    from audio_cls.distributed.hardware import describe_hardware
+    from audio_cls.data.splits.clip_index import pool_clips
+    from audio_cls.distributed.accelerator import start_accelerator
+    from audio_cls.distributed.hardware import describe_hardware, ready_cpu
     from audio_cls.evaluation.evaluate_model import (
         answer_from_files,
         describe_judged,
@@ -60,8 +60,13 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None: 
     from audio_cls.models.inference_settings import find_file, read_audio_settings, read_temperature
     from audio_cls.models.load import load_trained
     from audio_cls.publishing.card.update import update_card
-    from audio_cls.runs.provenance import describe_command, describe_versions
-    from audio_cls.training.setup import Clock, count_parameters, describe_model
+    from audio_cls.runs.provenance import (
+        Clock,
+        count_parameters,
+        describe_command,
+        describe_model,
+        describe_versions,
+    )
 
     if ask.model is None:
         how = RunConfig.from_flat({**preset, **typed}).eval

@@ -18,7 +18,8 @@ if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path.pop(0)
 
 from audio_cls.cli.console import announce
-from audio_cls.cli.options.config_options import announce_settings, settings_command
+from audio_cls.cli.options.config_options import settings_command
+from audio_cls.cli.options.settings_report import announce_settings
 from audio_cls.config import RunConfig
 from audio_cls.run_warnings import collect_warnings
 
@@ -27,12 +28,13 @@ from audio_cls.run_warnings import collect_warnings
 def main(cfg: RunConfig) -> None:
     """Train an audio classifier on any data set, judge it on clips it never heard, describe it."""
     # Not at the top of the file, so that --help need not wait for torch.
-    from audio_cls.distributed.accelerator import is_main_process, leave_processes
+    from audio_cls.distributed.processes import is_main_process, leave_processes
     from audio_cls.evaluation.compare_cases import report_runs
-    from audio_cls.runs.dry_run import estimate_run, rehearse
-    from audio_cls.runs.multi_run import describe_cases, list_unfinished, plan_runs
-    from audio_cls.training.setup import choose_run_path, explain_run_disk
+    from audio_cls.runs.folder import choose_run_path
+    from audio_cls.training.setup import explain_run_disk
     from audio_cls.training.stopping import end_with_launcher
+    from audio_cls.workflows.dry_run import estimate_run, rehearse
+    from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
 
     runs = plan_runs(cfg)  # one, unless --seeds, --folds or --sweep ask for more
     with end_with_launcher():
@@ -56,22 +58,17 @@ def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
     from audio_cls.data.describe import describe_data
     from audio_cls.data.labels.labels import read_labels
     from audio_cls.data.prepare import prepare_clips
-    from audio_cls.data.source_checks import warn_of_source
     from audio_cls.data.sources.source import load_source
-    from audio_cls.data.splits.build_index import pool_clips
+    from audio_cls.data.splits.clip_index import pool_clips
     from audio_cls.data.splits.splits import make_splits
     from audio_cls.distributed.accelerator import start_accelerator
     from audio_cls.distributed.hardware import describe_hardware
     from audio_cls.evaluation.metrics.baseline import find_majority
-    from audio_cls.evaluation.metrics.calibration import judge_test, report_calibration
+    from audio_cls.evaluation.metrics.calibration import report_calibration
     from audio_cls.evaluation.reports.figures import draw_figures
-    from audio_cls.evaluation.reports.report import (
-        make_judge,
-        report_best,
-        report_scores,
-        write_report,
-    )
+    from audio_cls.evaluation.reports.report import report_scores, write_report
     from audio_cls.evaluation.scorer import make_scorer
+    from audio_cls.evaluation.validate import judge_test, make_judge
     from audio_cls.models.feature_cache.precompute import hear_ahead
     from audio_cls.models.feature_extractor import read_hearing
     from audio_cls.models.inference_settings import save_decision
@@ -82,25 +79,27 @@ def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
     from audio_cls.publishing.hub.background import follow_training
     from audio_cls.publishing.hub.preflight import check_publication
     from audio_cls.publishing.hub.publish import publish_run
-    from audio_cls.publishing.hub.push import add_languages, add_license
+    from audio_cls.publishing.hub.source_metadata import add_languages, add_license
     from audio_cls.runs.provenance import (
+        Clock,
         describe_command,
         describe_date,
-        describe_timing,
+        describe_model,
         describe_versions,
     )
+    from audio_cls.runs.trainer_state import report_best
     from audio_cls.training.auto_batch_size import fit_batch
     from audio_cls.training.loop import train
+    from audio_cls.training.progress import describe_timing
     from audio_cls.training.setup import (
-        Clock,
         close_run,
-        describe_model,
         open_run,
         pin_revisions,
         save_settings,
         set_up_training,
         settle_task,
     )
+    from audio_cls.workflows.source_checks import warn_of_source
 
     clock, warnings = Clock(), collect_warnings()
     accelerator = start_accelerator(cfg.train)

@@ -23,11 +23,11 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     from audio_cls.data.labels.labels import read_labels
     from audio_cls.data.prepare import prepare_clips
     from audio_cls.data.sources.source import load_source
-    from audio_cls.data.splits.build_index import pool_clips
+    from audio_cls.data.splits.clip_index import pool_clips
     from audio_cls.data.splits.splits import make_splits
     from audio_cls.distributed.accelerator import start_accelerator
-    from audio_cls.evaluation.reports.report import make_judge
     from audio_cls.evaluation.scorer import make_scorer
+    from audio_cls.evaluation.validate import make_judge
     from audio_cls.models.feature_cache.precompute import hear_ahead
     from audio_cls.models.feature_extractor import load_extractor
     from audio_cls.models.load import load_backbone

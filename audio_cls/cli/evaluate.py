@@ -12,7 +12,8 @@ import click
 from click.core import ParameterSource
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.config_options import SettingsCommand, make_option
+from audio_cls.cli.options.commands import SettingsCommand
+from audio_cls.cli.options.config_options import make_option
 from audio_cls.config import iterate_settings
 from audio_cls.errors import SettingError
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.options.config_options import PRESET_KEY, settings_command
+from audio_cls.cli.options.commands import PRESET_KEY
+from audio_cls.cli.options.config_options import settings_command
 from audio_cls.config import RunConfig
 
 

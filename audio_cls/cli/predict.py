@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.config_options import OneLineCommand
+from audio_cls.cli.options.commands import OneLineCommand
 
 
 @click.command(cls=OneLineCommand)

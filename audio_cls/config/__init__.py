@@ -6,13 +6,17 @@ stay flat: `optim.learning_rate` is `--learning-rate`. Nothing here reads a file
 mutates; values that a checkpoint decides are `None` here.
 """
 
-from audio_cls.config.audio import LONGEST_PIECE, SHORTEST_CLIP, AudioConfig, AugmentConfig
+from audio_cls.config.audio import LONGEST_PIECE, SHORTEST_CLIP, AudioConfig
+from audio_cls.config.augmentation import AugmentConfig
 from audio_cls.config.base import CountOrAuto, Hertz, Range, Seconds, flag_name, setting
 from audio_cls.config.data import DataConfig
-from audio_cls.config.evaluation import LOWER_IS_BETTER, EvalConfig, HubConfig
+from audio_cls.config.evaluation import LOWER_IS_BETTER, EvalConfig
+from audio_cls.config.hub import HubConfig
 from audio_cls.config.metrics import METRIC_SPECS, find_metric_spec, select_metrics
+from audio_cls.config.model import ModelConfig
+from audio_cls.config.optimizer import OptimConfig
 from audio_cls.config.run import SECTIONS, RunConfig, Setting, drop_unused, iterate_settings
-from audio_cls.config.training import ModelConfig, OptimConfig, TrainConfig
+from audio_cls.config.training import TrainConfig
 
 __all__ = [
     "LONGEST_PIECE",

@@ -9,12 +9,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from audio_cls.config.audio import AudioConfig, AugmentConfig
+from audio_cls.config.audio import AudioConfig
+from audio_cls.config.augmentation import AugmentConfig
 from audio_cls.config.base import describe_range, flag_name
 from audio_cls.config.data import DataConfig
-from audio_cls.config.evaluation import EvalConfig, HubConfig
+from audio_cls.config.evaluation import EvalConfig
+from audio_cls.config.hub import HubConfig
+from audio_cls.config.model import ModelConfig
+from audio_cls.config.optimizer import OptimConfig
 from audio_cls.config.requirements import find_unused, reset_unused
-from audio_cls.config.training import ModelConfig, OptimConfig, TrainConfig
+from audio_cls.config.training import TrainConfig
 from audio_cls.errors import SettingError
 
 

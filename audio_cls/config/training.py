@@ -2,158 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from audio_cls.config.base import CountOrAuto, Section, find_faults, setting
 from audio_cls.errors import SettingError
-
-COMMIT = re.compile("[0-9a-f]{40}")  # the one name of a version that cannot be moved
-
-
-def _is_positive(text: str) -> bool:
-    """Tell whether a text is a finite number above 0."""
-    try:
-        return 0 < float(text) < math.inf
-    except ValueError:
-        return False
-
-
-@dataclass(frozen=True)
-class ModelConfig(Section):
-    """Which checkpoint becomes the classifier."""
-
-    model: str = setting("ntu-spml/distilhubert", "Hub id or folder of an audio model.")
-    model_revision: str | None = setting(
-        None, "Branch, tag or commit of the model; default: today's commit."
-    )
-    trust_remote_code: bool = setting(
-        default=False,
-        meaning="Run the code in the model's repository; must be typed, beside --model-revision.",
-    )
-    from_scratch: bool = setting(
-        default=False, meaning="Start from random weights: only the model's configuration is read."
-    )
-    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = setting(
-        "auto", "How attention is computed; default: what transformers chooses."
-    )
-    weighted_layer_sum: bool | None = setting(
-        None, "Classify a learnt mix of all layers (SUPERB); default: what the checkpoint says."
-    )
-    freeze: Literal["none", "features", "backbone"] = setting(
-        "none",
-        "Parts that do not learn: the front end below the transformer, or all but the head.",
-    )
-    unfreeze_after_epochs: int | None = setting(
-        None, "Let the frozen parts learn after this many epochs; default: never.", minimum=1
-    )
-
-    lora_rank: int = setting(
-        0, "Rank of LoRA adapters beside the attention, which alone learn; 0: none.", minimum=0
-    )
-    lora_alpha: float | None = setting(
-        None, "LoRA's scale times its rank; default: twice the rank.", above=0
-    )
-    lora_dropout: float = setting(0.0, "Dropout before the adapters.", minimum=0, maximum=0.9)
-
-    def __post_init__(self) -> None:
-        """Check that what shall wake sleeps, what shall sleep is not adapted, and code is pinned.
-
-        Raises:
-            SettingError: Two settings contradict each other; the text names both.
-        """
-        super().__post_init__()
-        is_pinned = COMMIT.fullmatch(self.model_revision or "") is not None
-        if self.trust_remote_code and not is_pinned and not Path(self.model).is_dir():
-            raise SettingError(
-                f"--trust-remote-code runs code of '{self.model}', which may change at any time, "
-                f"and --model-revision is {self.model_revision or 'not given'}: give the commit "
-                "that you read, 40 digits and letters, or a folder with --model."
-            )
-        if self.lora_rank and (self.freeze == "backbone" or self.unfreeze_after_epochs):
-            raise SettingError(
-                f"--lora-rank {self.lora_rank} lets adapters learn in a backbone that is frozen for"
-                " good: leave --freeze backbone and --unfreeze-after-epochs out."
-            )
-
-
-@dataclass(frozen=True)
-class OptimConfig(Section):
-    """How the weights move."""
-
-    optimizer: Literal["adamw", "adamw-8bit"] = setting(
-        "adamw",
-        "AdamW, fused; or with its moments in 8 bits, a quarter of their memory (extra: eightbit).",
-    )
-    learning_rate: float = setting(5e-5, "Peak learning rate of AdamW.", above=0)
-    head_learning_rate: float | None = setting(
-        None, "Peak learning rate of the head; default: --learning-rate.", above=0
-    )
-    layer_decay: float = setting(
-        1.0,
-        "A layer learns so many times as fast as the one above it; the head is on top.",
-        above=0,
-        maximum=1,
-    )
-    warmup_ratio: float = setting(
-        0.1, "Share of all steps over which the learning rate rises.", minimum=0, maximum=1
-    )
-    weight_decay: float = setting(
-        0.0, "AdamW weight decay; not applied to biases and norms.", minimum=0
-    )
-    scheduler: Literal["linear", "cosine", "constant", "wsd"] = setting(
-        "linear",
-        "Learning rate after the warm-up; wsd: constant, then down over --decay-ratio.",
-    )
-    decay_ratio: float = setting(
-        0.2, "Share of all steps over which wsd falls to 0.", minimum=0, maximum=1
-    )
-    ema_decay: float = setting(
-        0.0,
-        "Decay of the exponential moving average (EMA) of the weights that is evaluated and saved,"
-        " such as 0.999; 0: none.",
-        minimum=0,
-        maximum=0.99999,
-    )
-    loss: Literal["cross-entropy", "focal"] = setting(
-        "cross-entropy",
-        "What a wrong answer costs; multi-label: binary cross-entropy, mean over the labels.",
-    )
-    focal_gamma: float = setting(
-        2.0, "How little the clips count that are right already, with --loss focal.", minimum=0
-    )
-    label_smoothing: float = setting(
-        0.0, "Share of the target spread over all classes.", minimum=0, maximum=0.99
-    )
-    class_weights: str = setting(
-        "none",
-        "Weight of each class in the loss: none, balanced (by the inverse of its training clips),"
-        " or a CSV or YAML file of label, weight.",
-    )
-    pos_weight: str = setting(
-        "none",
-        "Multi-label: weight of the clips that have a label against those that have not: none,"
-        " auto (clips without / with it in training, at most 20), or a number.",
-    )
-    sampler: Literal["uniform", "balanced"] = setting(
-        "uniform",
-        "How an epoch draws its clips: each once, or every class as often as any other.",
-    )
-    max_grad_norm: float = setting(
-        1.0, "Clip the gradient's norm to this; 0 switches it off.", minimum=0
-    )
-
-    def __post_init__(self) -> None:
-        """Check what weighs the positive clips."""
-        super().__post_init__()
-        if self.pos_weight not in ("none", "auto") and not _is_positive(self.pos_weight):
-            raise SettingError(
-                f"--pos-weight {self.pos_weight} is not possible: it is none, auto, or a number"
-                " above 0, such as 3."
-            )
 
 
 @dataclass(frozen=True)
@@ -278,3 +131,27 @@ class TrainConfig(Section):
             )
         if faults:
             raise SettingError(" ".join(faults))
+
+
+USUAL_BATCH = 8  # clips a pass, of which the step of 'auto' is made when nothing says how large
+
+
+def count_passes(cfg: TrainConfig, num_processes: int) -> int:
+    """Return the forward passes of an optimizer step on each process.
+
+    >>> count_passes(TrainConfig(batch_size=4, effective_batch_size=32), 2)
+    4
+
+    Raises:
+        SettingError: `--effective-batch-size` cannot be dealt out evenly.
+    """
+    if cfg.effective_batch_size is None:
+        return cfg.gradient_accumulation_steps
+    at_once = num_processes * (1 if cfg.batch_size == "auto" else cfg.batch_size)
+    if cfg.effective_batch_size % at_once:
+        raise SettingError(
+            f"--effective-batch-size {cfg.effective_batch_size} is no multiple of {at_once}, the"
+            f" clips of --batch-size {cfg.batch_size} on {num_processes} processes. Give a"
+            " multiple, or another --batch-size."
+        )
+    return cfg.effective_batch_size // at_once

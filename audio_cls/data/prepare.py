@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import hashlib
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
+from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.decode_cache import decode_clips, read_notes
 from audio_cls.data.clips.quality import SILENT_PEAK, check_faults, find_faults
 from audio_cls.data.dataset_fingerprint import make_fingerprint
@@ -26,13 +28,14 @@ from audio_cls.data.duplicates.near import (
     save_near_pairs,
 )
 from audio_cls.data.final_splits import DecodedPool, cap_splits, settle_splits
-from audio_cls.data.loading.sampler import Clips
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.clip_index import Pool
 from audio_cls.data.splits.splits import Splits
-from audio_cls.data.splits.train_test_split import Rows
+from audio_cls.data.splits.train_test_split import Rows, cap_rows
 from audio_cls.data.streaming.bad_clips import FOLDER, read_faults
 from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.errors import DatasetError, list_names
+from audio_cls.run_warnings import warn
 from audio_cls.storage.files import open_replaced
 from audio_cls.storage.keys import make_key
 from audio_cls.storage.process_memory import release_pages
@@ -181,3 +184,55 @@ def _decode_pool(
     is_good[wanted] = [name not in faults for name in own_ids]
     every = Clips(decoded, np.arange(len(wanted)), wanted, own_ids, lengths, sampling_rate)
     return every, DecodedPool(is_good, sounds, faults)
+
+
+def prepare_split(
+    source: Source, pool: Pool, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
+) -> tuple[Clips, dict[str, str]]:
+    """Decode these rows of the pool, capped by `--max-eval-samples` as in training.
+
+    Writes the cache of waves.
+
+    Returns:
+        The clips that can be used, and {clip id: reason} of the others.
+
+    Raises:
+        DatasetError: More than `cfg.max_bad_share` of the clips are bad, or none is left.
+    """
+    own = cap_rows(rows, pool.marks, cfg.max_eval_samples, cfg.split_seed)
+    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+    table = concatenate_datasets(sounds).select(own)
+    key = make_key(source=source.content_key, clips=pool.ids[own])
+    decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
+    notes = read_notes(decoded)
+    faults = find_faults(notes, pool.ids[own], sampling_rate, cfg)
+    check_faults(faults, len(own), cfg)
+    kept = np.flatnonzero([name not in faults for name in pool.ids[own]])
+    if len(kept) == 0:
+        raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")
+    lengths = notes["num_samples"].to_numpy()[kept]
+    row = own[kept]
+    clips = Clips(decoded, kept, pool.marks[row], pool.ids[row], lengths, sampling_rate)
+    return clips, faults
+
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_short_clips(clips: PreparedClips, min_samples: int) -> None:
+    """Warn of clips that are shorter than what a model needs for one frame.
+
+    Args:
+        clips: The clips of all splits; streamed ones are not known yet.
+        min_samples: Samples of the shortest wave that the model takes, at its sampling rate.
+    """
+    for role, part in clips.items():
+        names = part.ids[part.lengths < min_samples]
+        if len(names):
+            seconds = min_samples / part.sampling_rate
+            warn(
+                logger,
+                f"{len(names)} of {len(part)} {role} clips are shorter than {seconds:.3g} s, the"
+                " shortest that the model takes: silence is added to them.",
+                names.tolist(),
+            )

@@ -9,19 +9,16 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from audio_cls.audio.augmentation.augmenter import make_augmenter
+from audio_cls.audio.augmentation.spec_augment import Encode
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.sampling import plan_epochs
-from audio_cls.data.loading.sampler import (
-    Batch,
-    Encode,
-    StepShape,
-    TrainingOrder,
-    make_training_loader,
-)
-from audio_cls.data.loading.sampling import Dealing
+from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.loaders import make_training_loader
+from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
 from audio_cls.data.streaming.bad_clips import FOLDER, Spool
-from audio_cls.data.streaming.clips import StreamClips, make_stream_loader
+from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.data.streaming.loader import make_stream_loader
 from audio_cls.data.streaming.sampler import StreamOrder
 
 

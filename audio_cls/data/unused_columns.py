@@ -17,14 +17,14 @@ import numpy as np
 from datasets import ClassLabel, Value
 from numpy.typing import NDArray
 
-from audio_cls.audio.waveform import read_clip_ids
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
+from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.data.sources.dataset_tables import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.sources.naming_schemes import NO_HASH, NUMBERED, SCHEMES, search_all
 from audio_cls.data.sources.source import Source
 from audio_cls.data.sources.tables.split_column import are_splits
-from audio_cls.data.splits.build_index import read_texts
+from audio_cls.data.splits.clip_index import read_texts
 from audio_cls.run_warnings import warn
 
 # Columns, in lower case, that say who or what was recorded: clips of one belong in one split only.

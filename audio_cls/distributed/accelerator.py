@@ -8,46 +8,33 @@ Accelerate as 1 whatever its environment says.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, filter_trackers, get_available_trackers
 from accelerate.utils import (
     DistributedType,
     GradientAccumulationPlugin,
     InitProcessGroupKwargs,
-    broadcast,
-    find_executable_batch_size,
-    gather_object,
     set_seed,
 )
-from accelerate.utils.memory import should_reduce_batch_size
 
 from audio_cls.config import RunConfig, TrainConfig
+from audio_cls.distributed.hardware import has_accelerator
 from audio_cls.errors import SettingError, list_names, suggest_name
-from audio_cls.storage.process_memory import return_freed_memory
-
-__all__ = ["Accelerator", "choose_num_workers", "gather_rows", "start_accelerator"]
-
-MOST_WORKERS = 4  # loader processes beside an accelerator, unless --num-workers says otherwise
 
 # How long processes wait for another: it may prepare clips or publish. One that ends ends them all.
 PROCESS_TIMEOUT = timedelta(hours=24)
 
-ONE_THREAD_BELOW = 1_000_000  # parameters
-
-Row = TypeVar("Row")
 
 logger = logging.getLogger(__name__)
 
@@ -151,119 +138,6 @@ def is_deepspeed() -> bool:
     return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
-def has_accelerator() -> bool:
-    """Tell whether Accelerate will use something faster than the CPU."""
-    return torch.accelerator.is_available() and os.environ.get("ACCELERATE_USE_CPU") != "true"
-
-
-def choose_num_workers(wanted: int | None) -> int:
-    """Return the number of loader processes: the wanted one, else 0 on a CPU, whose cores train."""
-    if wanted is not None:
-        return wanted
-    return min(MOST_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
-
-
-def ready_cpu(accelerator: Accelerator, num_parameters: int) -> None:
-    """Make a CPU ready for a network: its share of the cores, and the memory that start-up freed.
-
-    `accelerate launch` alone leaves a process one thread. A network of fewer than a million
-    parameters gets one: sharing out its small operations costs more than it brings, many times
-    more when another program wants the cores as well.
-    """
-    if accelerator.device.type != "cpu":
-        return
-    return_freed_memory()
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    share = max(1, (os.cpu_count() or 1) // local_processes)
-    torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)
-
-
-def is_main_process() -> bool:
-    """Tell whether this is the first of all processes."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def count_processes() -> int:
-    """Return the number of all processes, as the launcher says; needs no connection."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def wait_for_processes() -> None:
-    """Wait until every process is here. Call on every process."""
-    PartialState().wait_for_everyone()
-
-
-def leave_processes() -> None:
-    """Part with the other processes, after the last run. Call on every process.
-
-    Everything that was wrapped for them is freed first: a wrapper that outlives its group can wait
-    for ever.
-    """
-    gc.collect()
-    state = PartialState()
-    state.wait_for_everyone()
-    state.destroy_process_group()
-
-
-def gather_rows(rows: list[Row]) -> list[Row]:
-    """Return the rows of all processes, in process order. Call on every process."""
-    return list(gather_object(rows))
-
-
-def agree(accelerator: Accelerator, *, verdict: bool) -> bool:
-    """Tell whether all processes say yes. Call on every process, each with its own verdict."""
-    if accelerator.num_processes == 1:
-        return verdict
-    noes = torch.tensor(0 if verdict else 1, device=accelerator.device)
-    return int(accelerator.reduce(noes, "sum")) == 0
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out, on a device or on the CPU.
-
-    Accelerate knows the devices' words and the CPU allocator's; Windows, oneDNN and numpy have
-    others. A feature extractor's error only stands on the one that tells.
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    if error.__cause__ is not None and is_out_of_memory(error.__cause__):
-        return True
-    words = ("not enough memory", "bad_alloc", "out of memory", "Unable to allocate")
-    return isinstance(error, Exception) and (
-        should_reduce_batch_size(error)
-        or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
-    )
-
-
-def find_largest_batch(fits: Callable[[int], bool], sizes: Sequence[int]) -> int | None:
-    """Return the first of `sizes` that fits, by Accelerate's search; None if none does.
-
-    Args:
-        fits: Tells whether a batch size fits, the same on every process.
-        sizes: What to try, the largest first.
-    """
-    smaller = iter([*sizes[1:], 0])
-
-    def attempt(batch_size: int) -> int | None:
-        if batch_size and not fits(batch_size):
-            raise RuntimeError("A process is out of memory.")  # what the search goes on after
-        return batch_size or None
-
-    def reduce() -> int:
-        return next(smaller)
-
-    search = find_executable_batch_size(
-        attempt, starting_batch_size=sizes[0], reduce_batch_size_fn=reduce
-    )
-    try:
-        found: int | None = search()
-    except RuntimeError as error:
-        if "No executable batch size" not in str(error):
-            raise
-        return None
-    return found
-
-
 @contextmanager
 def keep_random_states(device: torch.device) -> Iterator[None]:
     """Give every global generator back as it was: Python's, numpy's, torch's, the device's."""
@@ -285,8 +159,3 @@ def is_sharded(accelerator: Accelerator) -> bool:
 def is_fsdp(accelerator: Accelerator) -> bool:
     """Tell whether the model is sharded by FSDP, of either version."""
     return bool(accelerator.distributed_type == DistributedType.FSDP)
-
-
-def copy_from_main(accelerator: Accelerator, value: torch.Tensor) -> None:
-    """Overwrite a tensor by the first process's. Call on every process."""
-    value.copy_(broadcast(value.to(accelerator.device, copy=True)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import torch
 
-from audio_cls.distributed.accelerator import Accelerator
+from audio_cls.distributed import Accelerator
+from audio_cls.storage.process_memory import return_freed_memory
 
 
 def describe_hardware(accelerator: Accelerator) -> dict[str, object]:
@@ -36,3 +38,36 @@ def read_peak_memory(accelerator: Accelerator) -> int:
         return 0
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
+
+
+MOST_WORKERS = 4  # loader processes beside an accelerator, unless --num-workers says otherwise
+
+
+ONE_THREAD_BELOW = 1_000_000  # parameters
+
+
+def has_accelerator() -> bool:
+    """Tell whether Accelerate will use something faster than the CPU."""
+    return torch.accelerator.is_available() and os.environ.get("ACCELERATE_USE_CPU") != "true"
+
+
+def choose_num_workers(wanted: int | None) -> int:
+    """Return the number of loader processes: the wanted one, else 0 on a CPU, whose cores train."""
+    if wanted is not None:
+        return wanted
+    return min(MOST_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
+
+
+def ready_cpu(accelerator: Accelerator, num_parameters: int) -> None:
+    """Make a CPU ready for a network: its share of the cores, and the memory that start-up freed.
+
+    `accelerate launch` alone leaves a process one thread. A network of fewer than a million
+    parameters gets one: sharing out its small operations costs more than it brings, many times
+    more when another program wants the cores as well.
+    """
+    if accelerator.device.type != "cpu":
+        return
+    return_freed_memory()
+    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    share = max(1, (os.cpu_count() or 1) // local_processes)
+    torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)

@@ -27,8 +27,8 @@ from audio_cls.evaluation.metrics.intervals import (
     paired_interval,
 )
 from audio_cls.evaluation.metrics.probabilistic import average_precision
+from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
 from audio_cls.evaluation.reports.predictions_file import pick_names, read_predictions
-from audio_cls.evaluation.scorer import DECIMALS, Scores
 
 
 def compare_runs(

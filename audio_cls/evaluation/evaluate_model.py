@@ -22,10 +22,10 @@ from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.aggregate_runs import aggregate
 from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.metrics.baseline import read_majority
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
-from audio_cls.evaluation.scorer import Scores
 
 logger = logging.getLogger(__name__)
 

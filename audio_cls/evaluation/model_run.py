@@ -23,7 +23,8 @@ from audio_cls.data.dataset_fingerprint import has_clips
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
 from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.splits import ROLES, Pool
+from audio_cls.data.sources.split_names import ROLES
+from audio_cls.data.splits.clip_index import Pool
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
 from audio_cls.run_warnings import warn

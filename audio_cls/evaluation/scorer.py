@@ -17,85 +17,22 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from audio_cls.audio.windows import aggregate_windows
+from audio_cls.audio.augmentation.spec_augment import Encode
 from audio_cls.config import AudioConfig, RunConfig
-from audio_cls.data.loading.sampler import (
-    Clips,
-    Encode,
-    EvaluationWindows,
-    group_windows,
-    make_evaluation_loader,
-)
-from audio_cls.distributed.accelerator import Accelerator, choose_num_workers, gather_rows
-from audio_cls.errors import ModelError
-from audio_cls.evaluation.metrics.probabilistic import log_loss
-from audio_cls.evaluation.metrics.thresholds import HALF
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.loading.datasets import EvaluationWindows
+from audio_cls.data.loading.length_buckets import group_windows
+from audio_cls.data.loading.loaders import make_evaluation_loader
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.hardware import choose_num_workers
+from audio_cls.distributed.processes import gather_rows
+from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.inference.aggregation import aggregate_windows
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.inference_settings import read_thresholds
-from audio_cls.models.load import Backbone
 from audio_cls.progress import show_progress
 
-DECIMALS = 6  # of the probabilities kept
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One row a clip, in the clips' order."""
-
-    ids: NDArray[np.str_]  # (N,)
-    labels: NDArray[np.int64]  # ids (N,); multi-label: 1 where a clip has the label, (N, L)
-    probabilities: NDArray[np.float64]  # (N, L), rounded to six decimals
-    # Multi-label: the probability from which on each label counts as there, (L,); None for 0.5.
-    thresholds: NDArray[np.float64] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse probabilities that are not finite: NaN would be predicted as the first label.
-
-        Raises:
-            ModelError: A probability is NaN or infinite.
-        """
-        is_bad = ~np.isfinite(self.probabilities).all(axis=1)
-        if is_bad.any():
-            raise ModelError(
-                f"The model's scores of {int(is_bad.sum())} of {len(self.ids)} clips are not finite"
-                f" (first: {self.ids[is_bad][0]}). The weights may have diverged: train with a"
-                " lower --learning-rate, or evaluate with --mixed-precision no."
-            )
-
-    @property
-    def is_multilabel(self) -> bool:
-        """Tell whether a clip may have several labels, or none."""
-        return self.labels.ndim > 1
-
-    @property
-    def loss(self) -> float:
-        """Return the mean over clips of -log p(label), from the rounded probabilities."""
-        return log_loss(self.labels, self.probabilities)
-
-    @property
-    def predictions(self) -> NDArray[np.int64]:
-        """Return the most probable label of each clip, (N,); ties go to the smaller label.
-
-        Multi-label: 1 where a label's probability reaches its threshold, (N, L).
-        """
-        if self.is_multilabel:
-            reached = self.probabilities >= self.own_thresholds
-            return np.asarray(reached, dtype=np.int64)
-        return np.asarray(self.probabilities.argmax(axis=1))
-
-    @property
-    def own_thresholds(self) -> NDArray[np.float64]:
-        """Return the thresholds, (L,), 0.5 where none were tuned."""
-        if self.thresholds is None:
-            return np.full(self.probabilities.shape[1], HALF)
-        return self.thresholds
-
-    @property
-    def is_right(self) -> NDArray[np.bool_]:
-        """Return which clips were answered rightly, with all their labels, (N,)."""
-        same = self.labels == self.predictions
-        return np.asarray(same.all(axis=1) if self.is_multilabel else same)
 
 
 @dataclass(frozen=True)

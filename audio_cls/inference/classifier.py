@@ -11,19 +11,21 @@ import torch
 from numpy.typing import NDArray
 
 from audio_cls.audio.waveform import Wave, decode_wave
-from audio_cls.audio.windows import aggregate_windows, apply_temperature, cut_wave, list_windows
+from audio_cls.audio.windows import cut_wave, list_windows
 from audio_cls.config import SHORTEST_CLIP, AudioConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.labels.label_text import join_names
-from audio_cls.data.loading.sampler import group_windows
+from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.errors import AudioError, ModelError
+from audio_cls.inference.aggregation import aggregate_windows, apply_temperature
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.inference_settings import (
     is_calibrated,
     read_audio_settings,
     read_temperature,
     read_thresholds,
 )
-from audio_cls.models.load import Backbone, load_trained
+from audio_cls.models.load import load_trained
 
 BATCH_SIZE = 16  # windows of one forward pass
 DECIMALS = 6  # of the scores, as in predictions.csv

@@ -23,7 +23,7 @@ from transformers.utils.hub import cached_file
 from audio_cls.config import LONGEST_PIECE, AudioConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError, SettingError, list_names
-from audio_cls.models.load import NOTE, NOTED, Backbone
+from audio_cls.models.audio_model import NOTE, NOTED, Backbone
 
 AGGREGATES = typing.get_args(typing.get_type_hints(AudioConfig)["aggregate"])
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoConfig,
+    AutoModelForAudioClassification,
     PreTrainedModel,
     SequenceFeatureExtractor,
 )
@@ -24,94 +26,37 @@ from transformers import (
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
 from audio_cls.models.attention_backend import choose_attention
+from audio_cls.models.audio_model import (
+    HEAD_PREFIXES,
+    NOTE,
+    NOTED,
+    PROBLEM_TYPES,
+    Backbone,
+)
 from audio_cls.models.checkpoint_files import (
     explain_load_error,
+    load_with_report,
     locate_checkpoint,
     pin_commit,
     quiet_transformers,
 )
-from audio_cls.models.feature_extractor import load_extractor, read_hearing
-from audio_cls.models.finetuning.layer_groups import HEAD_PREFIXES
-from audio_cls.models.finetuning.lora import merge_adapters
+from audio_cls.models.feature_extractor import load_extractor
 from audio_cls.models.input_length import choose_seconds, fit_clip_length
 from audio_cls.models.kernels.install import lay_out_rows
+from audio_cls.models.kernels.short_clip_masking import spare_short_clips
 from audio_cls.models.pooled_head import (
+    PooledAudioClassifier,
     check_outside,
     is_outside,
+    is_pooled,
     read_code,
     warn_of_stock,
+    wrap_checkpoint,
 )
-from audio_cls.models.probe import Traits, WaveEncoder, probe_traits
-from audio_cls.models.spec_augment import spare_short_clips
-from audio_cls.models.weights import (
-    build_model,
-    check_layer_sum,
-    keep_all_layers,
-    load_weights,
-    reset_head,
-)
-
-__all__ = [
-    "Backbone",
-    "Traits",
-    "WaveEncoder",
-    "load_backbone",
-    "load_extractor",
-    "load_trained",
-    "read_hearing",
-]
+from audio_cls.models.probe import probe_traits
+from audio_cls.models.processor import WaveEncoder
 
 logger = logging.getLogger(__name__)
-
-NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
-NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
-PROBLEM_TYPES = {  # ours -> config.json's
-    "single-label": "single_label_classification",
-    "multi-label": "multi_label_classification",
-}
-
-
-@dataclass
-class Backbone:
-    """A classifier and what it must be given."""
-
-    model: PreTrainedModel
-    encoder: WaveEncoder
-    labels: tuple[str, ...]  # the name of each of the L logits
-    revision: str | None  # commit of the checkpoint on the Hub; None for a folder
-    code: dict[str, bytes] = field(default_factory=dict)  # trusted code files, by name
-
-    def save(self, folder: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
-        """Write what stock `AutoModelForAudioClassification` and `pipeline` need.
-
-        Args:
-            folder: Where to.
-            weights: The whole model's, where this process holds a part of them only.
-
-        Main process only::
-
-            FOLDER/
-              config.json                labels, shapes
-              model.safetensors          float32 weights
-              preprocessor_config.json   how waves become inputs
-              *.py                       the model's own code, where it was trusted
-        """
-        with quiet_transformers():
-            merge_adapters(self.model).save_pretrained(folder, state_dict=weights)
-            self.encoder.extractor.save_pretrained(folder)
-        for file, content in self.code.items():
-            (Path(folder) / file).write_bytes(content)
-
-    @property
-    def problem_type(self) -> Literal["single-label", "multi-label"]:
-        """Return whether one label is chosen, or each label has a probability of its own."""
-        is_multilabel = self.model.config.problem_type == PROBLEM_TYPES["multi-label"]
-        return "multi-label" if is_multilabel else "single-label"
-
-    @property
-    def is_multilabel(self) -> bool:
-        """Tell whether each label has a probability of its own."""
-        return self.problem_type == "multi-label"
 
 
 def load_backbone(
@@ -241,3 +186,84 @@ def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
     """Return the name of each logit, in order."""
     return tuple(str(config.id2label[number]) for number in sorted(config.id2label))
+
+
+def build_model(cfg: ModelConfig, config: Any, extractor: SequenceFeatureExtractor) -> Any:  # noqa: ANN401
+    """Draw random weights in the shape of `config`."""
+    if is_pooled(config):
+        return PooledAudioClassifier(config, may_run_code=cfg.trust_remote_code)
+    if is_outside(config):
+        return wrap_checkpoint(cfg, config, extractor)[0]
+    return AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
+        config, dtype=torch.float32, trust_remote_code=False
+    )
+
+
+def load_weights(
+    cfg: ModelConfig,
+    config: Any,  # noqa: ANN401
+    extractor: SequenceFeatureExtractor,
+) -> tuple[PreTrainedModel, set[str]]:
+    """Load float32 weights; name those that the checkpoint lacks or has in another shape."""
+    model: PreTrainedModel
+    try:
+        with quiet_transformers():
+            if is_outside(config) and not is_pooled(config):
+                model, missing = wrap_checkpoint(cfg, config, extractor)
+            else:
+                model, missing = load_classifier(cfg, config)
+    except (OSError, ValueError, SafetensorError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise explain_load_error(error, cfg, "model.safetensors") from error
+    body = [name for name, _ in model.named_parameters() if not name.startswith(HEAD_PREFIXES)]
+    absent = [name for name in body if name in missing]
+    if len(absent) > len(body) // 2:
+        raise ModelError(
+            f"'{cfg.model}' lacks {len(absent)} of the {len(body)} weights of "
+            f"{type(model).__name__}, such as {absent[0]}: another kind of model was saved there. "
+            "Use --from-scratch to train its shape from random weights."
+        )
+    if "layer_weights" in missing:  # from_pretrained forgets to draw them in most families
+        mix: Any = model.layer_weights
+        nn.init.constant_(mix, 1 / len(mix))
+    if absent:
+        logger.warning("not in the checkpoint, so random: %s", ", ".join(absent))
+    return model, missing
+
+
+def load_classifier(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[str]]:  # noqa: ANN401
+    """Load a network with a head, stock's or ours; name the weights that were drawn anew."""
+    loader: Any = AutoModelForAudioClassification
+    own: dict[str, Any] = {"trust_remote_code": False}
+    if is_pooled(config):
+        loader, own = PooledAudioClassifier, {"may_run_code": cfg.trust_remote_code}
+    return load_with_report(loader, cfg, config, **own)
+
+
+def keep_all_layers(config: Any) -> None:  # noqa: ANN401 (each family has its own fields)
+    """Let training skip no layer (LayerDrop), as a mix needs the output of each. In place.
+
+    transformers' own classifiers fail at a step that left one out.
+    """
+    for name, share in list(vars(config).items()):
+        if name.endswith("layerdrop") and not name.startswith("decoder") and share:
+            logger.info("%s: %g -> 0, since a mix of layers needs all of them", name, share)
+            setattr(config, name, 0.0)
+
+
+def check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
+    """Refuse a mix of layers that the family's head does not make."""
+    if cfg.weighted_layer_sum and not hasattr(model, "layer_weights"):
+        raise ModelError(
+            f"--weighted-layer-sum is not possible: {model.config.model_type} classifies its last "
+            "layer only. Leave it out."
+        )
+
+
+def reset_head(model: Any) -> None:  # noqa: ANN401
+    """Draw the last layer anew: it has the right size, but was trained for other labels."""
+    for module in model.classifier.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))
+            nn.init.zeros_(module.bias)

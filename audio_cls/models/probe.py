@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,75 +19,17 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from audio_cls.config import Hertz, Seconds
+from audio_cls.config import Seconds
 from audio_cls.errors import ModelError
 from audio_cls.models.input_length import read_heard_samples
 from audio_cls.models.kernels.unpadded_conv import find_front, read_front, run_by_length
+from audio_cls.models.processor import Traits, WaveEncoder
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
 LONGEST_SECONDS: Seconds = 6.4  # a model that refuses this much noise refuses everything
 LONGER: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)  # the padding trial's clips
 TWO = (0, 3)  # of them: so short that most of what padding can harm shows for little
 PADDING_TOLERANCE = 1e-4  # of the largest pooled value, and never more than this absolutely
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What a model wants to be given."""
-
-    input_name: str  # "input_values" or "input_features"
-    sampling_rate: Hertz
-    has_mask: bool  # an attention_mask goes into the model
-    pads_safely: bool  # a clip's logits do not depend on the longer clips in its batch
-    min_samples: int  # shortest wave that the model takes; zeros fill up shorter ones
-    max_samples: int | None  # longest wave that is heard in full; None: no limit
-    front: str | None = None  # the module that leaves padding out, so that a mask is exact (front)
-
-    @property
-    def trains_padded(self) -> bool:
-        """Tell whether clips of unequal length may share a batch, each as if it were alone."""
-        return self.pads_safely or self.front is not None
-
-
-@dataclass(frozen=True)
-class WaveEncoder:
-    """Waves become model inputs. Holds no weights: it can be pickled into loader workers."""
-
-    extractor: SequenceFeatureExtractor
-    traits: Traits
-
-    def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """Turn clips into one padded batch.
-
-        Args:
-            waves: B mono clips, each (T_i,), float32, at `traits.sampling_rate` Hz. One shorter
-                than `traits.min_samples` is filled up with zeros, which count as sound; one longer
-                than `traits.max_samples` loses its end.
-
-        Returns:
-            The batch under `traits.input_name`, (B, T) or (B, F, ...) float32, and, where the model
-            takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound; with `traits.front` also
-            where clips differ in length.
-        """
-        traits = self.traits
-        waves = [_fill_up(wave, traits.min_samples) for wave in waves]
-        is_masked = traits.has_mask or (
-            traits.front is not None and len({len(wave) for wave in waves}) > 1
-        )
-        # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
-        options: dict[str, Any] = {} if traits.max_samples else {"padding": True}
-        extract: Any = self.extractor
-        # An extractor that levels by the mask (Speech2Text) needs one even if the model does not.
-        levels = bool(getattr(extract, "do_ceptral_normalize", False))
-        inputs = extract(
-            waves,
-            sampling_rate=traits.sampling_rate,
-            return_attention_mask=is_masked or levels,
-            return_tensors="pt",
-            **options,
-        )
-        names = [traits.input_name, *(["attention_mask"] if is_masked else [])]
-        return {name: inputs[name] for name in names}
 
 
 def probe_traits(
@@ -179,12 +121,6 @@ def make_noise(num_samples: int) -> np.ndarray:
     """White noise, (T,) float32, the same each time and a prefix of any longer one."""
     noise = np.random.default_rng(0).standard_normal(num_samples, dtype=np.float32)
     return np.float32(0.1) * noise
-
-
-def _fill_up(wave: np.ndarray, min_samples: int) -> np.ndarray:
-    """Append zeros to a wave (T,) that is shorter than `min_samples`."""
-    wave = np.asarray(wave, dtype=np.float32)
-    return np.pad(wave, (0, min_samples - len(wave))) if len(wave) < min_samples else wave
 
 
 def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: ANN401

@@ -19,10 +19,10 @@ from huggingface_hub import eval_result_entries_to_yaml as to_yaml_entries
 from huggingface_hub import parse_eval_result_entries as parse_entries
 
 from audio_cls.config import select_metrics
-from audio_cls.publishing.card.split_description import describe_part, is_given, read_split_name
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.redaction.results import load_public_run
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, to_line
+from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
 from audio_cls.storage.files import replace_file
 
 TASK = "audio-classification"

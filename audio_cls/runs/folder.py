@@ -9,51 +9,22 @@ the best model so far have to be kept: a checkpoint needs no other file of its r
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from audio_cls.config import RunConfig
+from audio_cls.data.sources.source import name_source, read_base_name
+from audio_cls.distributed import Accelerator
 from audio_cls.errors import RunFolderError
+from audio_cls.runs.trainer_state import Best, Position, Times
 from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
 from audio_cls.storage.locks import FileLock
-from audio_cls.distributed.accelerator import Accelerator
-from audio_cls.training.times import Times
 
 POSITION_FILE = "position.json"
 BEST_FOLDER = "best"  # of a checkpoint: the best model so far
-
-
-@dataclass(frozen=True)
-class Best:
-    """An evaluation on validation."""
-
-    value: float  # of the metric that chooses, larger is better
-    loss: float  # validation loss, the smaller breaks a tie
-    epoch: float  # epochs done, such as 1.0 after the first
-    step: int
-    metrics: dict[str, float]
-
-    def beats(self, other: Best) -> bool:
-        """Tell whether this evaluation is the better one; an exact tie goes to the earlier."""
-        return (self.value, -self.loss) > (other.value, -other.loss)
-
-
-@dataclass
-class Position:
-    """How far a run has come."""
-
-    step: int = 0  # optimizer steps done
-    best: Best | None = None
-    stale: int = 0  # evaluations since the best one
-    skipped: int = 0  # steps whose loss or gradient was not finite
-    in_a_row: int = 0  # of them, without a good one between
-    judged: int = 0  # step of the last evaluation
-    loss_sum: float = 0.0  # of the steps since that evaluation, over all processes
-    num_steps: int = 0  # of the whole run, which the learning rate depends on
-    clips_per_step: int = 0  # over all processes
-    seconds: float = field(default=0.0, compare=False)  # trained, over all starts
-    times: Times = field(default_factory=Times, compare=False)  # over all starts
 
 
 @dataclass(frozen=True)
@@ -190,3 +161,14 @@ def _remove(checkpoint: Path) -> None:
         shutil.rmtree(away, ignore_errors=True)
         checkpoint.rename(away)
         shutil.rmtree(away)
+
+
+def choose_run_path(cfg: RunConfig) -> Path:
+    """Return `--output-dir`, else runs/DATASET-MODEL by their base names.
+
+    A table counts without its suffix, and `.` or `..` as the folder that it is.
+    """
+    if cfg.train.output_dir:
+        return Path(cfg.train.output_dir).expanduser()
+    names = [name_source(str(cfg.data.dataset)), read_base_name(cfg.model.model)]
+    return Path("runs") / "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
-from audio_cls.storage.locks import FileLock
+from audio_cls.runs.config_file import SETTINGS_FILE, adopt_revisions, check_same_settings
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.resume import check_source_run, find_source_run
-from audio_cls.runs.config_file import SETTINGS_FILE, adopt_revisions, check_same_settings
+from audio_cls.storage.locks import FileLock
 
 LOCK_FILE = ".lock"
 LOCK_SECONDS = 10.0  # to wait for a process that is ending: it may be saving its last step

@@ -5,41 +5,18 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+import time
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from audio_cls import __version__
-from audio_cls.training.loop import Training
+from audio_cls.config import RunConfig
+from audio_cls.demo_data import BUILTIN
+from audio_cls.models.audio_model import Backbone
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
-
-
-def describe_timing(run: Training, test_seconds: float) -> dict[str, Any]:
-    """Return the `timing` part of results.json, summed over all starts of the run.
-
-    Training seconds leave evaluation out; `energy`, where that was measured, is of training and its
-    evaluations. What a start that was killed did after its last checkpoint is not known.
-    """
-    times = run.progress.sum_times()
-    seconds, num_clips = times.train_seconds, run.position.step * run.order.shape.clips
-    energy = run.meter.describe(times.energy)
-    return {
-        "starts": times.starts,
-        "prepare_seconds": round(times.prepare_seconds, 2),
-        "train_seconds": round(seconds, 2),
-        "evaluate_seconds": round(times.evaluate_seconds + test_seconds, 2),
-        "steps": run.position.step,
-        "clips_per_step": run.order.shape.clips,
-        "overhead_share": times.overhead_share,
-        "skipped_steps": run.position.skipped,
-        "evaluations": times.evaluations,
-        "validation_seconds": round(times.evaluate_seconds, 3),
-        "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
-        "peak_memory_mb": times.peak_memory_mb,
-        **({"energy": energy} if energy is not None else {}),
-    }
 
 
 def describe_versions() -> dict[str, str]:
@@ -57,3 +34,32 @@ def describe_command() -> str:
     """Return the launch line that repeats this run, quoted as a shell reads it (`shlex.join`)."""
     script = f"scripts/{Path(sys.argv[0]).name}"
     return shlex.join(["accelerate", "launch", script, *sys.argv[1:]])
+
+
+class Clock:
+    """Seconds since it was made, or since the last reading."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap and begin the next."""
+        now = time.perf_counter()
+        seconds, self.started = now - self.started, now
+        return seconds
+
+
+def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
+    """Return the `model` part of results.json: what the run began from."""
+    return {
+        "id": cfg.model.model,
+        "revision": backbone.revision,
+        "is_local": cfg.model.model.startswith(BUILTIN) or Path(cfg.model.model).is_dir(),
+        "num_parameters": count_parameters(backbone),
+    }
+
+
+def count_parameters(backbone: Backbone) -> int:
+    """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
+    named = backbone.model.named_parameters()
+    return sum(weight.numel() for name, weight in named if ".lora_" not in name)

@@ -8,9 +8,10 @@ from pathlib import Path
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.run_warnings import warn
-from audio_cls.runs.folder import POSITION_FILE, Position, RunFolder
-from audio_cls.training.optim.optimizer import learning_rate_factor
 from audio_cls.runs.config_file import SETTINGS_FILE, adopt_revisions, list_other_settings
+from audio_cls.runs.folder import POSITION_FILE, RunFolder
+from audio_cls.runs.trainer_state import Position
+from audio_cls.training.optim.lr_schedule import learning_rate_factor
 
 logger = logging.getLogger(__name__)
 

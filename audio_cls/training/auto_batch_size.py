@@ -16,48 +16,25 @@ import numpy as np
 import torch
 from torch import nn
 
-from audio_cls.config import RunConfig, TrainConfig
-from audio_cls.data.loading.sampler import Batch, Clips, TrainingPieces, collate_pieces
+from audio_cls.config import RunConfig
+from audio_cls.config.training import USUAL_BATCH, count_passes
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.loading.batch import Batch, collate_pieces
+from audio_cls.data.loading.datasets import TrainingPieces
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.distributed.accelerator import (
-    Accelerator,
-    agree,
-    find_largest_batch,
-    is_out_of_memory,
-    is_sharded,
-    keep_random_states,
-)
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.accelerator import is_sharded, keep_random_states
+from audio_cls.distributed.out_of_memory import find_largest_batch, is_out_of_memory
+from audio_cls.distributed.processes import agree
 from audio_cls.errors import SettingError, TrainingError
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.finetuning.setup import prepare_learning
-from audio_cls.models.load import Backbone
 from audio_cls.training.optim.class_weights import ClipLosses, make_loss
 from audio_cls.training.optim.optimizer import make_optimizer
 
-USUAL_BATCH = 8  # clips a pass, of which the step of 'auto' is made when nothing says how large
 TRIAL_STEPS = 2  # the optimizer's own memory is only held from the second on
 
 logger = logging.getLogger(__name__)
-
-
-def count_passes(cfg: TrainConfig, num_processes: int) -> int:
-    """Return the forward passes of an optimizer step on each process.
-
-    >>> count_passes(TrainConfig(batch_size=4, effective_batch_size=32), 2)
-    4
-
-    Raises:
-        SettingError: `--effective-batch-size` cannot be dealt out evenly.
-    """
-    if cfg.effective_batch_size is None:
-        return cfg.gradient_accumulation_steps
-    at_once = num_processes * (1 if cfg.batch_size == "auto" else cfg.batch_size)
-    if cfg.effective_batch_size % at_once:
-        raise SettingError(
-            f"--effective-batch-size {cfg.effective_batch_size} is no multiple of {at_once}, the"
-            f" clips of --batch-size {cfg.batch_size} on {num_processes} processes. Give a"
-            " multiple, or another --batch-size."
-        )
-    return cfg.effective_batch_size // at_once
 
 
 def fit_batch(

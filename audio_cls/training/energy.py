@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any
 
 from audio_cls.config import TrainConfig
-from audio_cls.distributed.accelerator import Accelerator, gather_rows
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.processes import gather_rows
 from audio_cls.errors import SettingError, list_names, suggest_name
 
 SECONDS_BETWEEN = 15.0  # two readings of the meters

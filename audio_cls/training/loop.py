@@ -11,22 +11,24 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from audio_cls.config import RunConfig, TrainConfig
-from audio_cls.data.loading.sampler import Batch, TrainingOrder
-from audio_cls.distributed.accelerator import Accelerator, is_sharded
+from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.sampler import TrainingOrder
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.accelerator import is_sharded
 from audio_cls.errors import Paused
-from audio_cls.runs.folder import Best, Position, RunFolder
+from audio_cls.runs.folder import RunFolder
+from audio_cls.runs.trainer_state import Best, Position
 from audio_cls.storage.process_memory import keep_freed_memory
 from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.nan_guard import LOOK_EVERY, Guard, clip_gradient, explain_memory
 from audio_cls.training.optim.class_weights import ClipLosses
 from audio_cls.training.optim.ema import Average
-from audio_cls.training.optim.optimizer import (
-    can_leave_out,
+from audio_cls.training.optim.lr_schedule import (
     learning_rate_factor,
     read_learning_rate,
     set_learning_rate,
-    step_unless,
 )
+from audio_cls.training.optim.optimizer import can_leave_out, step_unless
 from audio_cls.training.progress import Progress
 from audio_cls.training.stopping import FINISH, GO, PAUSE, Brakes
 

@@ -11,9 +11,11 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from audio_cls.distributed.accelerator import Accelerator, gather_rows, is_out_of_memory
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.out_of_memory import is_out_of_memory
+from audio_cls.distributed.processes import gather_rows
 from audio_cls.errors import TrainingError, list_names
-from audio_cls.runs.folder import Position
+from audio_cls.runs.trainer_state import Position
 
 MOST_IN_A_ROW = 3  # steps skipped one after the other before the run stops
 LOOK_EVERY = 10  # steps between two looks at the verdicts, where the device heeds them by itself

@@ -10,16 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
 
-from audio_cls.distributed.accelerator import Accelerator
+from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import read_peak_memory
 from audio_cls.progress import describe_seconds
-from audio_cls.runs.folder import Best, Position
+from audio_cls.runs.trainer_state import Best, Position, Times
 from audio_cls.storage.files import open_replaced
-from audio_cls.training.times import Times
+
+if TYPE_CHECKING:
+    from audio_cls.training.loop import Training
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
 LINE_SECONDS = 60.0  # between two lines where there is no terminal
@@ -192,3 +195,29 @@ class Progress:
             return
         shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "step")
         tqdm.write(shown, file=sys.stderr) if not self.bar.disable else logger.info(shown)
+
+
+def describe_timing(run: Training, test_seconds: float) -> dict[str, Any]:
+    """Return the `timing` part of results.json, summed over all starts of the run.
+
+    Training seconds leave evaluation out; `energy`, where that was measured, is of training and its
+    evaluations. What a start that was killed did after its last checkpoint is not known.
+    """
+    times = run.progress.sum_times()
+    seconds, num_clips = times.train_seconds, run.position.step * run.order.shape.clips
+    energy = run.meter.describe(times.energy)
+    return {
+        "starts": times.starts,
+        "prepare_seconds": round(times.prepare_seconds, 2),
+        "train_seconds": round(seconds, 2),
+        "evaluate_seconds": round(times.evaluate_seconds + test_seconds, 2),
+        "steps": run.position.step,
+        "clips_per_step": run.order.shape.clips,
+        "overhead_share": times.overhead_share,
+        "skipped_steps": run.position.skipped,
+        "evaluations": times.evaluations,
+        "validation_seconds": round(times.evaluate_seconds, 3),
+        "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
+        "peak_memory_mb": times.peak_memory_mb,
+        **({"energy": energy} if energy is not None else {}),
+    }

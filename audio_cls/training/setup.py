@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
-import time
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,44 +12,40 @@ from torch import nn
 
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import OptimConfig, RunConfig
+from audio_cls.config.training import count_passes
+from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.sampling import take_epoch
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loading.length_buckets import Buckets
-from audio_cls.data.loading.sampler import Clips, StepShape
-from audio_cls.data.loading.sampling import Dealing
+from audio_cls.data.loading.sampler import Dealing, StepShape
 from audio_cls.data.prepare import PreparedClips
-from audio_cls.data.sources.source import Source, name_source, read_base_name
+from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.recording_groups import group_segments
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.data.training_loader import Seat, make_feed
-from audio_cls.demo_data import BUILTIN
-from audio_cls.distributed.accelerator import (
-    Accelerator,
-    choose_num_workers,
-    is_sharded,
-    ready_cpu,
-    start_trackers,
-)
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.accelerator import is_sharded, start_trackers
+from audio_cls.distributed.hardware import choose_num_workers, ready_cpu
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.finetuning.layer_groups import find_body, measure_depths
 from audio_cls.models.finetuning.setup import prepare_learning
-from audio_cls.models.load import Backbone
 from audio_cls.runs.config_file import (
     DATA_HASH,
     adopt_revisions,
     check_same_data,
     save_run_config,
 )
-from audio_cls.runs.folder import Position, RunFolder
+from audio_cls.runs.folder import RunFolder, choose_run_path
 from audio_cls.runs.open_folder import open_run_folder
-from audio_cls.runs.provenance import describe_command, describe_versions
+from audio_cls.runs.provenance import count_parameters, describe_command, describe_versions
 from audio_cls.runs.resume import (
     check_same_processes,
     check_steps,
     find_resume_point,
     find_source_run,
 )
+from audio_cls.runs.trainer_state import Position
 from audio_cls.storage.files import explain_disk
-from audio_cls.training.auto_batch_size import count_passes
 from audio_cls.training.energy import EnergyMeter, check_meter
 from audio_cls.training.loop import Judge, Training, count_steps
 from audio_cls.training.nan_guard import Guard
@@ -67,17 +60,6 @@ from audio_cls.training.optim.optimizer import (
 from audio_cls.training.progress import Progress
 from audio_cls.training.sharding import check_lengths, check_sharded, prepare_pair
 from audio_cls.training.stopping import Brakes
-
-
-def choose_run_path(cfg: RunConfig) -> Path:
-    """Return `--output-dir`, else runs/DATASET-MODEL by their base names.
-
-    A table counts without its suffix, and `.` or `..` as the folder that it is.
-    """
-    if cfg.train.output_dir:
-        return Path(cfg.train.output_dir).expanduser()
-    names = [name_source(str(cfg.data.dataset)), read_base_name(cfg.model.model)]
-    return Path("runs") / "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names)
 
 
 def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunConfig]:
@@ -260,32 +242,3 @@ def _save_best(
         own = dataclasses.replace(backbone, model=bare)
         folder.save_model(functools.partial(own.save, weights=weights))
     accelerator.wait_for_everyone()
-
-
-class Clock:
-    """Seconds since it was made, or since the last reading."""
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-
-    def lap(self) -> float:
-        """Return the seconds since the last lap and begin the next."""
-        now = time.perf_counter()
-        seconds, self.started = now - self.started, now
-        return seconds
-
-
-def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
-    """Return the `model` part of results.json: what the run began from."""
-    return {
-        "id": cfg.model.model,
-        "revision": backbone.revision,
-        "is_local": cfg.model.model.startswith(BUILTIN) or Path(cfg.model.model).is_dir(),
-        "num_parameters": count_parameters(backbone),
-    }
-
-
-def count_parameters(backbone: Backbone) -> int:
-    """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
-    named = backbone.model.named_parameters()
-    return sum(weight.numel() for name, weight in named if ".lora_" not in name)

@@ -9,7 +9,9 @@ from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.distributed.accelerator import Accelerator, copy_from_main, is_fsdp, is_sharded
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.accelerator import is_fsdp, is_sharded
+from audio_cls.distributed.processes import copy_from_main
 from audio_cls.errors import SettingError
 from audio_cls.training.optim.optimizer import fill_moments
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from audio_cls.distributed.accelerator import Accelerator
+from audio_cls.distributed import Accelerator
 
 AGREE_EVERY = 10  # most steps between two agreements of several processes; each is an exchange
 AGREE_SECONDS = 2.0  # where steps are long, they agree at least this often

@@ -21,7 +21,7 @@ from audio_cls.data.inspection.scan import open_inspection
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.tables.segment_columns import find_segment_columns
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.recording_groups import group_segments
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import AudioError, DatasetError, SettingError

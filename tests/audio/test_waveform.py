@@ -17,7 +17,8 @@ from sounds import encode_by_pyav, encode_sound, make_table, make_tone, measure_
 
 from audio_cls.audio import decode
 from audio_cls.audio.decode import read_sound
-from audio_cls.audio.waveform import decode_wave, read_clip_ids
+from audio_cls.audio.waveform import decode_wave
+from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.errors import AudioError
 
 FORMATS = {  # container and coding -> worst error against the original, as a share of its RMS

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from audio_cls.audio.windows import (
-    aggregate_windows,
     choose_crop,
     choose_length,
     list_windows,
@@ -14,6 +13,7 @@ from audio_cls.audio.windows import (
     seconds_to_samples,
 )
 from audio_cls.config import AudioConfig
+from audio_cls.inference.aggregation import aggregate_windows
 
 LOGITS = np.log([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [0.1, 0.6, 0.3]])  # three windows, three labels
 

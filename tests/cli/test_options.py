@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.config_options import announce_settings, settings_command
+from audio_cls.cli.options.config_options import settings_command
+from audio_cls.cli.options.settings_report import announce_settings
 from audio_cls.config import RunConfig, flag_name, iterate_settings
 from audio_cls.errors import DatasetError
 from audio_cls.presets import list_presets, load_preset

@@ -17,8 +17,8 @@ from audio_cls.data.describe import describe_data
 from audio_cls.data.labels.labels import Labels, read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.build_index import pool_clips
-from audio_cls.data.splits.splits import Pool, Splits, make_splits
+from audio_cls.data.splits.clip_index import Pool, pool_clips
+from audio_cls.data.splits.splits import Splits, make_splits
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.short_clips import warn_of_short_clips
+from audio_cls.data.prepare import warn_of_short_clips
 from audio_cls.errors import list_names
 from audio_cls.run_warnings import collect_warnings
 

@@ -13,7 +13,7 @@ from hub_datasets import load, make_rows, make_table, write_clips
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import read_labels
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.unused_columns import (
     Unused,
     describe_unused,

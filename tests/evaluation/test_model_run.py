@@ -14,8 +14,7 @@ from audio_cls.config import RunConfig
 from audio_cls.data.dataset_fingerprint import make_fingerprint
 from audio_cls.data.labels.labels import UNUSABLE, read_labels
 from audio_cls.data.sources.source import Source, load_source
-from audio_cls.data.splits.build_index import pool_clips
-from audio_cls.data.splits.splits import Pool
+from audio_cls.data.splits.clip_index import Pool, pool_clips
 from audio_cls.errors import DatasetError
 from audio_cls.evaluation.model_run import OwnRun, adopt_settings, choose_rows, keep_lists
 from audio_cls.run_warnings import collect_warnings

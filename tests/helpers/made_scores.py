@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.data.clips.metadata import ClipFacts
-from audio_cls.evaluation.scorer import Scores
+from audio_cls.evaluation.metrics.scores import Scores
 
 
 def make_probabilities(

@@ -17,8 +17,8 @@ import torch
 from tiny_runs import make_config, set_up
 
 from audio_cls.config import RunConfig
-from audio_cls.data.loading.sampler import Batch
-from audio_cls.distributed.accelerator import leave_processes
+from audio_cls.data.loading.batch import Batch
+from audio_cls.distributed.processes import leave_processes
 from audio_cls.errors import Paused
 from audio_cls.training.loop import train
 

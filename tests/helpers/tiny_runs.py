@@ -12,13 +12,14 @@ from audio_cls.config import RunConfig
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.distributed.accelerator import start_accelerator
-from audio_cls.evaluation.reports.report import make_judge
 from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.evaluation.validate import make_judge
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.feature_extractor import read_hearing
-from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.models.load import load_backbone
 from audio_cls.training.auto_batch_size import fit_batch
 from audio_cls.training.loop import Training
 from audio_cls.training.setup import open_run, save_settings, set_up_training

@@ -16,7 +16,7 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
 from audio_cls.cli.predict import main
-from audio_cls.data.loading.sampler import EvaluationWindows
+from audio_cls.data.loading.datasets import EvaluationWindows
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.inference.classifier import Classifier

@@ -22,8 +22,9 @@ from audio_cls.models.attention_backend import (
     compile_model,
     save_activations,
 )
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.finetuning.layer_groups import find_layers
-from audio_cls.models.load import Backbone, load_backbone, load_trained
+from audio_cls.models.load import load_backbone, load_trained
 from audio_cls.training import loop
 
 EAGER_ONLY = {"sew-d", "wavlm"}

@@ -12,12 +12,13 @@ from transformers import pipeline
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.inference_settings import (
     read_audio_settings,
     read_temperature,
     save_temperature,
 )
-from audio_cls.models.load import Backbone, load_backbone, load_trained
+from audio_cls.models.load import load_backbone, load_trained
 
 AUDIO = AudioConfig(
     max_seconds=2.0, window_seconds=1.0, hop_seconds=0.5, aggregate="max", repeat_short=True

@@ -21,15 +21,12 @@ from tiny_runs import QUIET as STILL
 
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
+from audio_cls.models.audio_model import Backbone
+from audio_cls.models.feature_extractor import read_hearing
 from audio_cls.models.input_length import fit_patch_positions
-from audio_cls.models.load import (
-    Backbone,
-    WaveEncoder,
-    load_backbone,
-    load_trained,
-    read_hearing,
-)
+from audio_cls.models.load import load_backbone, load_trained
 from audio_cls.models.probe import probe_traits
+from audio_cls.models.processor import WaveEncoder
 from audio_cls.training.optim.losses import clip_losses
 
 RATE = 16_000

@@ -17,9 +17,10 @@ from torch import nn
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.loading.batch import Piece, collate_parts
-from audio_cls.data.loading.sampler import StepShape, TrainingOrder, make_training_loader
-from audio_cls.data.loading.sampling import Dealing
-from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.data.loading.loaders import make_training_loader
+from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
+from audio_cls.models.audio_model import Backbone
+from audio_cls.models.load import load_backbone
 
 RATE = 16_000
 SECONDS = (1.0, 2.0, 10.0)

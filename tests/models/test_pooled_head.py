@@ -16,15 +16,17 @@ from tiny_outside import OUTSIDE, write_tiny_outside
 from tiny_runs import make_config, set_up
 
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
-from audio_cls.data.loading.sampler import group_windows
+from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.inference.classifier import Classifier
 from audio_cls.models.attention_backend import save_activations
+from audio_cls.models.audio_model import Backbone
+from audio_cls.models.feature_extractor import read_hearing
 from audio_cls.models.finetuning.freeze import find_frozen, freeze
 from audio_cls.models.finetuning.layer_groups import find_layers
 from audio_cls.models.finetuning.setup import prepare_learning
-from audio_cls.models.load import Backbone, load_backbone, load_trained, read_hearing
+from audio_cls.models.load import load_backbone, load_trained
 from audio_cls.models.pooled_head import PooledAudioClassifier, pool_frames
 from audio_cls.models.probe import make_noise
 from audio_cls.training.loop import train

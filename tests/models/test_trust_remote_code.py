@@ -21,8 +21,9 @@ from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.predict import main as predict
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.feature_extractor import load_extractor, read_hearing
-from audio_cls.models.load import Backbone, load_backbone, load_trained
+from audio_cls.models.load import load_backbone, load_trained
 from audio_cls.models.probe import make_noise
 from audio_cls.publishing.hub.files import name_code
 from audio_cls.training.loop import train

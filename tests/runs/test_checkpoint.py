@@ -15,9 +15,10 @@ from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.runs import folder as checkpoint
 from audio_cls.runs.config_file import adopt_revisions, save_run_config
-from audio_cls.runs.folder import Best, RunFolder
+from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.open_folder import open_run_folder
 from audio_cls.runs.resume import find_resume_point
+from audio_cls.runs.trainer_state import Best
 from audio_cls.training.loop import train
 
 

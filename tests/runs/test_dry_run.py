@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from tiny_runs import make_config, write_quiet_checkpoint
 
 from audio_cls.errors import RunFolderError
-from audio_cls.runs import dry_run
-from audio_cls.runs.dry_run import estimate_run, rehearse
+from audio_cls.workflows import dry_run
+from audio_cls.workflows.dry_run import estimate_run, rehearse
 
 ROOT = Path(__file__).parents[2]
 

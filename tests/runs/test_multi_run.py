@@ -10,8 +10,8 @@ from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, SettingError
 from audio_cls.presets import parse_preset
 from audio_cls.runs.config_file import save_run_config
-from audio_cls.runs.multi_run import describe_cases, list_unfinished, plan_runs
 from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
 
 
 def test_one_run_is_left_as_it_is() -> None:

@@ -18,11 +18,11 @@ from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import Paused, RunFolderError
 from audio_cls.run_warnings import collect_warnings
 from audio_cls.runs.config_file import check_same_settings, save_run_config
-from audio_cls.runs.folder import Position
-from audio_cls.runs.provenance import describe_timing
 from audio_cls.runs.resume import check_steps
+from audio_cls.runs.trainer_state import Position
 from audio_cls.training import loop
 from audio_cls.training.loop import Training
+from audio_cls.training.progress import describe_timing
 from audio_cls.training.setup import close_run, save_settings
 from audio_cls.training.stopping import PAUSE
 

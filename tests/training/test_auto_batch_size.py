@@ -15,10 +15,11 @@ import yaml
 from tiny_runs import make_config, prepare, set_up, write_quiet_checkpoint
 
 from audio_cls.config import TrainConfig
+from audio_cls.config.training import count_passes
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import RunFolderError, SettingError, TrainingError
 from audio_cls.training import auto_batch_size, loop
-from audio_cls.training.auto_batch_size import count_passes, fit_batch
+from audio_cls.training.auto_batch_size import fit_batch
 
 
 @pytest.fixture(scope="module")

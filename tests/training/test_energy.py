@@ -13,8 +13,8 @@ from accelerate import Accelerator
 
 from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.errors import SettingError
+from audio_cls.runs.trainer_state import Times
 from audio_cls.training.energy import EnergyMeter
-from audio_cls.training.times import Times
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from audio_cls.data.loading.sampler import StepShape, TrainingOrder, TrainingPieces
+from audio_cls.data.loading.datasets import TrainingPieces
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder
 from audio_cls.training.loop import Training, take_step, train
 
 

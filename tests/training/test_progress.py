@@ -11,8 +11,8 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
 from audio_cls.distributed.accelerator import check_trackers
 from audio_cls.errors import SettingError
-from audio_cls.runs.provenance import describe_timing
 from audio_cls.training.loop import train
+from audio_cls.training.progress import describe_timing
 
 
 def test_tensorboard_gets_the_numbers_and_the_settings(tone_folder: Path, tmp_path: Path) -> None:

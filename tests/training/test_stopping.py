@@ -23,7 +23,7 @@ from transformers import BatchFeature
 
 from audio_cls.config import OptimConfig, TrainConfig
 from audio_cls.errors import Paused, TrainingError
-from audio_cls.runs.folder import Position
+from audio_cls.runs.trainer_state import Position
 from audio_cls.training import loop
 from audio_cls.training import stopping as brakes_module
 from audio_cls.training.loop import Training, is_over, train

@@ -11,17 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_cls.audio.augmentation.masking import blank_spans, stop_bands
+from audio_cls.audio.augmentation.mixup import mix_waves, paste_span
 from audio_cls.audio.augmentation.spec_augment import Encode, FeatureMasker, find_layout
-from audio_cls.audio.augmentation.waveform import (
-    add_noise,
-    apply_gain,
-    blank_spans,
-    make_noise,
-    mix_waves,
-    paste_span,
-    shift_sound,
-    stop_bands,
-)
+from audio_cls.audio.augmentation.waveform import add_noise, apply_gain, make_noise, shift_sound
 from audio_cls.audio.waveform import Wave
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import AugmentConfig, Hertz

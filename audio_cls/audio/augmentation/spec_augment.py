@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from audio_cls.audio.augmentation.waveform import draw_spans
+from audio_cls.audio.augmentation.masking import draw_spans
 from audio_cls.audio.waveform import Wave
 from audio_cls.config import AugmentConfig, Hertz
 

@@ -22,14 +22,16 @@ from datasets import Dataset, Features, LargeList, Value, concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.audio.decode import MISSING, NOT_ACCESSIBLE, measure_seconds
+from audio_cls.audio.fingerprint import make_print
 from audio_cls.audio.pyav import EXTRA
-from audio_cls.audio.waveform import decode_batch
+from audio_cls.audio.waveform import Wave, decode_wave, hash_wave
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.clips.decode_key import EncodedClips, make_decode_key, read_encoded_clips
 from audio_cls.data.clips.file_rate import warn_of_lost_frequencies
+from audio_cls.errors import AudioError
 from audio_cls.storage.arrow import copy_columns
 from audio_cls.storage.cache import CacheEntry, load_or_make
-from audio_cls.storage.process_memory import PageRelease
+from audio_cls.storage.process_memory import PageRelease, keep_freed_memory
 
 BATCH_SAMPLES = 2**20  # samples decoded between two writes, as far as can be foreseen: 4 MB
 BATCH_CLIPS = 512  # and never more clips than this, so that the progress bar moves
@@ -217,3 +219,61 @@ def read_notes(decoded: Dataset) -> pa.Table:
         Columns num_samples, peak, hash and fault, see `decode_batch`.
     """
     return copy_columns(decoded, ["num_samples", "peak", "hash", "fault"])
+
+
+def decode_batch(
+    batch: pa.Table,
+    *,
+    column: str,
+    sampling_rate: Hertz,
+    max_seconds: Seconds | None = None,
+    release: PageRelease | None = None,
+    is_worker: bool = False,
+) -> pa.Table:
+    """Decode the clips of an Arrow table.
+
+    Args:
+        batch: The clips.
+        column: Name of the column of undecoded sound.
+        sampling_rate: Rate of the waves in Hz.
+        max_seconds: Longer clips are bad.
+        release: Gives the memory of read pages of the table back.
+        is_worker: This process does nothing else, and may keep the memory of its waves.
+
+    Returns:
+        Columns wave, num_samples, peak (largest absolute sample), hash (of the samples), print (see
+        prints.py) and fault (null when good); the wave of a bad clip is empty.
+    """
+    if is_worker:
+        keep_freed_memory()
+    waves: list[Wave] = []
+    faults: list[str | None] = []
+    for clip in batch.column(column):
+        try:
+            if not clip.is_valid:
+                raise AudioError("missing file")
+            bytes_, path = clip["bytes"].as_py(), clip["path"].as_py()
+            waves.append(decode_wave(bytes_, path, sampling_rate, max_seconds))
+            faults.append(None)
+        except AudioError as error:
+            waves.append(np.zeros(0, np.float32))
+            faults.append(str(error))
+    if release is not None:
+        release(batch.column(column))
+    lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    peaks = [max(float(wave.max()), -float(wave.min())) if len(wave) else 0.0 for wave in waves]
+    # Arrow keeps the memory it is given back: no fresh pages for each batch, as numpy would take.
+    samples = pa.concat_arrays([pa.array(wave, type=pa.float32()) for wave in waves])
+    return pa.table(
+        {
+            "wave": pa.LargeListArray.from_arrays(pa.array(offsets), samples),
+            "num_samples": pa.array(lengths),
+            "peak": pa.array(peaks, type=pa.float32()),
+            "hash": pa.array([hash_wave(wave) for wave in waves], type=pa.string()),
+            "print": pa.array(
+                [make_print(wave, sampling_rate).tobytes() for wave in waves], type=pa.binary()
+            ),
+            "fault": pa.array(faults, type=pa.string()),
+        }
+    )

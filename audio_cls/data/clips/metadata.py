@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.file_rate import read_file_rate
 from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.splits import Pool
+from audio_cls.data.splits.clip_index import Pool
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
-from huggingface_hub import HfApi, metadata_load
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 from numpy.typing import NDArray
 
-from audio_cls.config import ModelConfig
-from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.demo_data import locate_builtin
 from audio_cls.run_warnings import warn
 from audio_cls.storage.files import open_replaced
 
 KEEPING_ORDER = ("test", "validation", "train")  # which split keeps a sound that two of them have
-SHORTEST_NAME = 5  # letters of a data set's name that may be looked for inside another's
 
 logger = logging.getLogger(__name__)
 
@@ -132,46 +124,3 @@ def save_duplicates(path: Path, duplicates: Sequence[Duplicate]) -> None:
         for one in duplicates:
             same_label = "yes" if one.has_same_label else "no"
             writer.writerow([one.id, one.split, one.same_as, one.same_as_split, same_label])
-
-
-def warn_if_heard(source: Source, cfg: ModelConfig) -> None:
-    """Warn when the checkpoint's card says that it was trained on this data set. Asks the Hub.
-
-    A card that cannot be read says nothing. Weights that start at random have heard nothing.
-    """
-    if cfg.from_scratch:
-        return
-    heard = [name for name in read_card_datasets(cfg) if is_same_dataset(name, source)]
-    if heard:
-        logger.warning(
-            "The card of '%s' lists '%s' among its training data: it may have heard the test clips"
-            " of '%s', and the test score may be too good.",
-            *(cfg.model, heard[0], source.name),
-        )
-
-
-def read_card_datasets(cfg: ModelConfig) -> list[str]:
-    """Return the `datasets:` of a checkpoint's card, in its folder or on the Hub; else nothing."""
-    folder = locate_builtin(cfg.model) or Path(cfg.model).expanduser()
-    try:
-        if folder.is_dir():
-            header = metadata_load(folder / "README.md") or {}
-        else:
-            card = HfApi().model_info(cfg.model, revision=cfg.model_revision).card_data
-            header = {"datasets": getattr(card, "datasets", None)}
-    except (OSError, ValueError, httpx.HTTPError, yaml.YAMLError):
-        return []
-    listed = header.get("datasets") or []
-    return [str(name) for name in ([listed] if isinstance(listed, str) else listed)]
-
-
-def is_same_dataset(listed: str, source: Source) -> bool:
-    """Tell whether a card's data set is this one, or a copy of it by another owner.
-
-    Names are compared without owner and punctuation; `gtzan` is also found in `gtzan-genre`.
-    """
-    names = [re.sub(r"[^a-z0-9]", "", n.split("/")[-1].lower()) for n in (listed, source.name)]
-    shorter, longer = sorted(names, key=len)
-    if source.is_local or len(shorter) < SHORTEST_NAME:
-        return shorter == longer
-    return shorter in longer

@@ -19,10 +19,11 @@ import sklearn
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from audio_cls.audio.fingerprint import BANDS, Print
 from audio_cls.audio.waveform import Wave
 from audio_cls.data.clips.clips import Clips, hash_sound
 from audio_cls.data.duplicates.exact import KEEPING_ORDER, line_up
-from audio_cls.data.duplicates.similarity import BANDS, Pairs, Print, compare_waves, find_alike
+from audio_cls.data.duplicates.similarity import Pairs, compare_waves, find_alike
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import MappedRows

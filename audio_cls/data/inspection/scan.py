@@ -20,20 +20,15 @@ from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.audio.decode import Sound, read_sound
-from audio_cls.audio.waveform import Wave, mix_channels, read_clip_ids, resample
+from audio_cls.audio.fingerprint import MOST_SECONDS, make_print
+from audio_cls.audio.waveform import Wave, mix_channels, resample
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.duplicates.near import read_print
-from audio_cls.data.duplicates.similarity import (
-    MOST_SECONDS,
-    PAIRS_AT_ONCE,
-    Pairs,
-    compare_waves,
-    find_alike,
-    make_print,
-)
+from audio_cls.data.duplicates.similarity import PAIRS_AT_ONCE, Pairs, compare_waves, find_alike
 from audio_cls.data.keyword_spotting.relabel import is_spotting
 from audio_cls.data.labels.labels import Labels, read_labels
+from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.data.sources.source import Source, load_source
 from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_column
 from audio_cls.errors import AudioError, DatasetError

@@ -17,7 +17,6 @@ import pyarrow as pa
 from datasets import ClassLabel, Dataset, DatasetInfo, concatenate_datasets
 
 from audio_cls.audio.decode import measure_seconds
-from audio_cls.audio.waveform import read_clip_ids
 from audio_cls.config import DataConfig
 from audio_cls.data.keyword_spotting.silence import (
     SYNTHESISE,
@@ -32,6 +31,7 @@ from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.label_columns import name_label_column
 from audio_cls.data.labels.label_text import normalize_names
 from audio_cls.data.labels.parse import Cells, Names, read_cells
+from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.keys import make_key
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
-from audio_cls.data.splits.train_test_split import Marks, Rows, cap_rows
+from audio_cls.data.splits.iterative_stratification import Marks
+from audio_cls.data.splits.train_test_split import Rows, cap_rows
 
 DRAW_STREAM = 4  # keeps the draw's random numbers apart from the order's
 

@@ -7,102 +7,18 @@ order and crops are the same for any number of workers and processes, and after 
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
-from audio_cls.audio.augmentation.augmenter import Augmenter
-from audio_cls.audio.augmentation.spec_augment import Encode, Inputs
-from audio_cls.audio.augmentation.waveform import change_speed
-from audio_cls.audio.waveform import Wave
-from audio_cls.audio.windows import choose_crop, choose_length, list_windows, seconds_to_samples
-from audio_cls.config import AudioConfig
-from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.sampling import EpochDraw
-from audio_cls.data.loading.batch import Batch, Piece, collate_parts, collate_pieces
-from audio_cls.data.loading.length_buckets import group_windows
-from audio_cls.data.loading.sampling import (
-    HEARINGS,
-    Dealing,
-    StepShape,
-    count_before,
-    draw_in_proportion,
-)
-
-__all__ = [
-    "Batch",
-    "Clips",
-    "Encode",
-    "EvaluationWindows",
-    "Inputs",
-    "Piece",
-    "StepShape",
-    "TrainingOrder",
-    "TrainingPieces",
-    "collate_pieces",
-    "group_windows",
-    "make_evaluation_loader",
-    "make_training_loader",
-]
+from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.length_buckets import Buckets
 
 Key = tuple[int, int, float]  # hearing (see draws.py), clip number, weight in the step's loss
-
-CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
-PARTNER_STREAM = 2  # and those of the clip that is mixed in
-
-
-class TrainingPieces(torch.utils.data.Dataset[Piece]):
-    """One piece of a clip for each (epoch, number)."""
-
-    def __init__(
-        self, clips: Clips, cfg: AudioConfig, seed: int, augmenter: Augmenter | None = None
-    ) -> None:
-        self.clips = clips
-        self.cfg = cfg
-        self.seed = seed
-        self.augmenter = augmenter
-        self.longest = seconds_to_samples(cfg.piece_seconds, clips.sampling_rate)
-        self.shortest = seconds_to_samples(
-            cfg.min_seconds or cfg.piece_seconds, clips.sampling_rate
-        )
-
-    def __len__(self) -> int:
-        """Count the clips."""
-        return len(self.clips)
-
-    def __getitem__(self, key: Key) -> Piece:
-        """Return the piece (T,), its label, the clip's number, its weight and the epoch."""
-        epoch, number, weight = key
-        crop_rng = np.random.default_rng((self.seed, CROP_STREAM, epoch, number))
-        label = self.clips.read_label(number)
-        if self.augmenter is None:
-            return Piece(self._read(number, crop_rng, 1.0), label, number, weight, epoch)
-        plan = self.augmenter.plan(self.seed, epoch, number, len(self.clips))
-        wave = self._read(number, crop_rng, plan.speed)
-        if plan.num_labels:
-            partner_rng = np.random.default_rng((self.seed, PARTNER_STREAM, epoch, number))
-            partner = self.clips.find_partner(number, plan.partner)
-            other = self._read(partner, partner_rng, plan.speed)
-            wave, label = plan.mix(wave, label, other, self.clips.read_label(partner))
-        return Piece(plan.vary(wave), label, number, weight, epoch)
-
-    def _read(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
-        """Return the piece that, played at `speed`, lasts its length, or as long as the clip."""
-        piece = choose_length(self.shortest, self.longest, rng)
-        length, span = int(self.clips.lengths[number]), round(piece * speed)
-        start, stop = 0, min(length, span)
-        if self.cfg.repeat_short:
-            stop = span
-        if length > span and self.cfg.crop == "random":
-            start, stop = choose_crop(length, span, rng)
-        wave = self.clips.read_wave(number, start, stop)
-        return change_speed(wave, speed)[:piece]
 
 
 class TrainingOrder:
@@ -188,76 +104,64 @@ class TrainingOrder:
             yield list(itertools.chain(*itertools.islice(iterator, self.passes_of(step))))
 
 
-def make_training_loader(
-    clips: Clips,
-    encode: Encode,
-    cfg: AudioConfig,
-    order: TrainingOrder,
-    num_workers: int,
-    augmenter: Augmenter | None = None,
-) -> DataLoader[list[Batch]]:
-    """Make the loader of training batches: a list of them for each pass of the order."""
-    pieces = TrainingPieces(clips, cfg, order.seed, augmenter)
-    masker = augmenter.masker if augmenter is not None else None
-    collate = functools.partial(
-        collate_parts,
-        encode=encode,
-        masker=masker,
-        seed=order.seed,
-        equal_lengths=order.dealing.equal_lengths,
-    )
-    return load_pieces(pieces, order, collate, num_workers)
+# A hearing is the epoch, plus this for every time that the clip was drawn before in that epoch, so
+# that it is cut and varied in another way each time.
+HEARINGS = 1_000_000
 
 
-def load_pieces(
-    pieces: torch.utils.data.Dataset[Any],
-    order: TrainingOrder,
-    collate: Callable[..., list[Batch]],
-    num_workers: int,
-) -> DataLoader[list[Batch]]:
-    """Load the pieces of every pass of an order, collated."""
-    return DataLoader(
-        pieces,
-        batch_sampler=order,
-        collate_fn=collate,
-        num_workers=num_workers,
-        pin_memory=torch.accelerator.is_available(),
-        persistent_workers=num_workers > 0,
-        generator=torch.Generator(),  # so that starting an epoch draws nothing from torch's own
-    )
+@dataclass(frozen=True)
+class StepShape:
+    """How many clips make an optimizer step, and how they are dealt out."""
+
+    batch_size: int  # clips of one forward pass on one process
+    accumulation: int  # forward passes of one step
+    num_processes: int
+
+    @property
+    def clips(self) -> int:
+        """Return the clips of a full step, over all processes and passes."""
+        return self.batch_size * self.accumulation * self.num_processes
 
 
-class EvaluationWindows(torch.utils.data.Dataset[Piece]):
-    """Every window of every clip."""
+@dataclass(frozen=True)
+class Dealing:
+    """How often each clip comes up, what it weighs, and which clips share a batch."""
 
-    def __init__(self, clips: Clips, cfg: AudioConfig) -> None:
-        self.clips = clips
-        self.windows = [
-            (number, start, stop)
-            for number, length in enumerate(clips.lengths)
-            for start, stop in list_windows(int(length), cfg, clips.sampling_rate)
-        ]
-
-    def __len__(self) -> int:
-        """Count the windows."""
-        return len(self.windows)
-
-    def __getitem__(self, number: int) -> Piece:
-        """Return the window (T,), the clip's label, the window's number and weight 1."""
-        clip, start, stop = self.windows[number]
-        wave = self.clips.read_wave(clip, start, stop)
-        return Piece(wave, self.clips.read_label(clip), number, 1.0)
+    draws: NDArray[np.float64] | None = None  # (N,), in proportion; None for each once
+    weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None for 1
+    buckets: Buckets | None = None  # how clips of like length come together
+    equal_lengths: bool = False  # only pieces of exactly one length share a forward pass
 
 
-def make_evaluation_loader(
-    windows: EvaluationWindows, encode: Encode, batches: list[list[int]], num_workers: int
-) -> DataLoader[Batch]:
-    """Make the loader of the given batches of windows."""
-    return DataLoader(
-        windows,  # type: ignore[arg-type]
-        batch_sampler=batches,
-        collate_fn=functools.partial(collate_pieces, encode=encode),
-        num_workers=num_workers,
-        pin_memory=torch.accelerator.is_available(),
-        generator=torch.Generator(),
-    )
+def draw_in_proportion(
+    order: NDArray[np.int64], draws: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw as many clips as there are, each in proportion to its number, in random order.
+
+    Systematic sampling: a comb of equal steps over the numbers laid end to end, so that each clip
+    is drawn as often as its share says, rounded up or down. Clips of equal numbers lie together, as
+    the clips of one class do, so that classes of one size get their share to within a clip.
+
+    Args:
+        order: A permutation of the clips: which of a class come up when not all do.
+        draws: How often each clip is to be drawn, in proportion, (N,).
+        rng: Places the comb, and shuffles what it drew.
+    """
+    lined_up = order[np.argsort(draws[order], kind="stable")]
+    ends = np.cumsum(draws[lined_up])
+    teeth = (np.arange(len(order)) + rng.random()) * (ends[-1] / len(order))
+    return rng.permutation(lined_up[np.searchsorted(ends[:-1], teeth, side="right")])
+
+
+def count_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Count for each place how often its clip came up before.
+
+    >>> count_before(np.array([3, 1, 3, 3])).tolist()
+    [0, 0, 1, 2]
+    """
+    by_clip = np.argsort(order, kind="stable")
+    held = order[by_clip]
+    firsts = np.searchsorted(held, held, side="left")
+    before = np.empty(len(order), dtype=np.int64)
+    before[by_clip] = np.arange(len(order)) - firsts
+    return before

@@ -6,14 +6,11 @@ Three kinds: parquet (and other tables) by `datasets`; plain audio files as a fo
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import datasets
 from datasets import Dataset, get_dataset_config_names, load_dataset
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
@@ -25,23 +22,15 @@ from audio_cls.data.sources.dataset_tables import (
     AUDIO_SUFFIXES,
     LOAD_ERRORS,
     Found,
-    choose_config,
     explain_load_error,
     holds_sound,
     merge_configs,
 )
 from audio_cls.data.sources.hub_info import keep_info, list_kept, load_kept, recall_info
 from audio_cls.data.sources.local import read_folder
-from audio_cls.data.sources.parquet.known_copies import suggest_copy
-from audio_cls.data.sources.tables.path_tables import ROW_SUFFIXES
-from audio_cls.errors import DatasetError, list_names
-
-CONVERT_BRANCH = "refs/convert/parquet"  # written by the Hub for script repositories
-PARTIAL = "partial-"  # prefix of a split folder there that was cut at 5 GB
-ARCHIVE_SUFFIXES = (".tar", ".zip", ".gz", ".tgz", ".7z")
-READABLE = (*AUDIO_SUFFIXES, ".parquet", ".arrow")
-# CONFIG/SPLIT/0000.parquet, as that branch has it.
-_CONVERTED = re.compile(r"[^/]+/[^/]+/\d+\.parquet")
+from audio_cls.data.sources.parquet.hub_copy import _read_converted, find_copy, suggest_copy
+from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
+from audio_cls.errors import DatasetError
 
 logger = logging.getLogger(__name__)
 
@@ -66,37 +55,6 @@ def read_repository(dataset: str, cfg: DataConfig) -> Found:
         found = read_folder(_download_clips(dataset, info.sha), cfg)
         return replace(found, revision=info.sha, config=None, license=license_id)
     return Found(_load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id)
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A commit laid out as CONFIG/SPLIT/0000.parquet."""
-
-    sha: str
-    files: tuple[str, ...]
-
-
-def find_copy(dataset: str, info: Any) -> Copy | None:  # noqa: ANN401 (untyped upstream)
-    """Return the parquet copy of a repository that cannot be read itself, else None.
-
-    Args:
-        dataset: Its id.
-        info: What the Hub says of it.
-
-    Raises:
-        DatasetError: It needs a copy, and there is none.
-    """
-    files = [entry.rfilename for entry in info.siblings or [] if entry.rfilename[0] != "."]
-    suffixes = {Path(name).suffix.lower() for name in files}
-    is_script = any(name.lower() == f"{dataset.split('/')[-1].lower()}.py" for name in files)
-    if is_script or (suffixes & set(ARCHIVE_SUFFIXES) and not suffixes & set(READABLE)):
-        kind = "a script repository" if is_script else "made of archives"
-        copy = _read_convert_branch(dataset, kind)
-        logger.info("'%s' is %s: read from %s at %s.", dataset, kind, CONVERT_BRANCH, copy.sha)
-        return Copy(copy.sha, tuple(entry.rfilename for entry in copy.siblings or []))
-    if files and all(_CONVERTED.fullmatch(name) for name in files):
-        return Copy(info.sha, tuple(files))
-    return None
 
 
 def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyped upstream)
@@ -175,116 +133,3 @@ def _load_config(dataset: str, sha: str, config: str | None) -> dict[str, Datase
     return load_kept(
         f"{dataset}@{sha}/{config}", lambda: dict(load_dataset(dataset, config, revision=sha))
     )
-
-
-def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyped upstream)
-    """Describe the parquet copy that the Hub made of a repository that cannot be read itself."""
-    try:
-        info = HfApi().dataset_info(dataset, revision=CONVERT_BRANCH)
-        keep_info(f"{dataset}@{CONVERT_BRANCH}", info)
-        return info
-    except RevisionNotFoundError as error:
-        advice = suggest_copy(dataset) or " Look for a copy under another id."
-        raise DatasetError(
-            f"'{dataset}' is {kind}, which datasets {datasets.__version__} cannot read by itself,"
-            f" and the Hub holds no parquet copy of it.{advice}"
-        ) from error
-    except (httpx.HTTPError, OSError):
-        kept = recall_info(f"{dataset}@{CONVERT_BRANCH}")
-        if kept is None:
-            raise
-        return kept
-
-
-def _read_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str, Dataset], str]:
-    """Read one configuration of a copy, or all of them. Downloads.
-
-    Returns:
-        The tables by split, and the configuration's name.
-    """
-    tree = _list_tree(dataset, copy)
-    chosen = _choose_converted(dataset, tree, cfg)
-    _check_whole(dataset, tree, chosen, cfg)
-    tables = {name: load_converted(dataset, tree[name]) for name in chosen}
-    if len(tables) == 1:
-        return tables[chosen[0]], chosen[0]
-    return merge_configs(tables), ALL_CONFIGS
-
-
-def list_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str, list[str]], str]:
-    """List the files of each split of one configuration of a copy, or of all of them.
-
-    Returns:
-        Split -> hf:// addresses, and the configuration's name.
-
-    Raises:
-        DatasetError: The configuration does not exist, or was cut.
-    """
-    tree = _list_tree(dataset, copy)
-    chosen = _choose_converted(dataset, tree, cfg)
-    _check_whole(dataset, tree, chosen, cfg)
-    files: dict[str, list[str]] = {}
-    for name in chosen:
-        for split, urls in tree[name].items():
-            files.setdefault(split.removeprefix(PARTIAL), []).extend(urls)
-    return files, chosen[0] if len(chosen) == 1 else ALL_CONFIGS
-
-
-def _list_tree(dataset: str, copy: Copy) -> dict[str, dict[str, list[str]]]:
-    """Return configuration -> split folder -> addresses of `CONFIG/SPLIT/0000.parquet`."""
-    tree: dict[str, dict[str, list[str]]] = {}
-    for path in sorted(name for name in copy.files if _CONVERTED.fullmatch(name)):
-        config, split, _ = path.split("/")
-        url = f"hf://datasets/{dataset}@{copy.sha}/{path}"
-        tree.setdefault(config, {}).setdefault(split, []).append(url)
-    return tree
-
-
-def _check_whole(
-    dataset: str, tree: dict[str, dict[str, list[str]]], chosen: list[str], cfg: DataConfig
-) -> None:
-    """Refuse a copy that was cut at 5 GB unless a part is allowed.
-
-    `datasets` would merge all configurations into one and read a split folder named `partial-...`
-    as if it were whole; here a configuration is chosen, and it is whole.
-    """
-    cut = [
-        f"{name}/{split}" for name in chosen for split in tree[name] if split.startswith(PARTIAL)
-    ]
-    if cut and not cfg.allow_partial:
-        raise DatasetError(
-            f"The Hub's parquet copy of '{dataset}' is cut at 5 GB: {list_names(cut)}. Accept a"
-            " part of the data set by --allow-partial, or choose another --dataset-config."
-            f"{suggest_copy(dataset)}"
-        )
-    if cut:
-        logger.warning("Only a part of the data set is read: %s.", list_names(cut))
-
-
-def _choose_converted(
-    dataset: str, tree: dict[str, dict[str, list[str]]], cfg: DataConfig
-) -> list[str]:
-    """Choose the configurations to read: one, or every one but a cut sum of them called `all`."""
-    names = list(tree)
-    if cfg.dataset_config != ALL_CONFIGS:
-        return [choose_config(dataset, names, cfg.dataset_config)]
-    is_whole = not any(split.startswith(PARTIAL) for split in tree.get(ALL_CONFIGS, {}))
-    others = [name for name in names if name != ALL_CONFIGS]
-    if ALL_CONFIGS in tree and (is_whole or not others):
-        return [ALL_CONFIGS]
-    if not names:
-        raise DatasetError(
-            f"The Hub's parquet copy of '{dataset}' is empty.{suggest_copy(dataset)}"
-        )
-    return others
-
-
-def load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Dataset]:
-    """Load one configuration; a part of a split gets the name of the whole."""
-    data_files = {split.removeprefix(PARTIAL): urls for split, urls in splits.items()}
-    try:
-        return load_kept(
-            json.dumps(data_files), lambda: dict(load_dataset("parquet", data_files=data_files))
-        )
-    except LOAD_ERRORS as error:
-        raise explain_load_error(dataset, None, error) from error

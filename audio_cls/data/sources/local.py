@@ -35,7 +35,8 @@ from audio_cls.data.sources.dataset_tables import (
 )
 from audio_cls.data.sources.parquet.class_labels import check_folder_classes
 from audio_cls.data.sources.tables.clip_paths import list_files
-from audio_cls.data.sources.tables.path_tables import ROW_SUFFIXES, PathTables, read_path_tables
+from audio_cls.data.sources.tables.path_tables import PathTables, read_path_tables
+from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import CacheEntry

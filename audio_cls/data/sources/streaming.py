@@ -15,9 +15,10 @@ from datasets import Dataset, Features, load_dataset_builder
 
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import LOAD_ERRORS, Found, explain_load_error
-from audio_cls.data.sources.hub import find_copy, list_converted, load_converted, read_info
+from audio_cls.data.sources.hub import read_info
 from audio_cls.data.sources.local import content_key, hold_tables, load_files
 from audio_cls.data.sources.parquet.class_labels import check_classes
+from audio_cls.data.sources.parquet.hub_copy import find_copy, list_converted, load_converted
 from audio_cls.data.sources.parquet.shards import Shards, index_shards
 from audio_cls.data.sources.split_names import ROLES, name_splits
 from audio_cls.errors import DatasetError, list_names

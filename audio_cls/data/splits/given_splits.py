@@ -12,8 +12,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.labels.filter import check_known
 from audio_cls.data.sources.split_names import name_splits
 from audio_cls.data.splits.clip_index import Pool, join_shared_groups, keep_labelled
-from audio_cls.data.splits.published_splits import KNOWN_LISTS
-from audio_cls.data.splits.split_files import is_address, load_lists, match_ids
+from audio_cls.data.splits.split_files import KNOWN_LISTS, is_address, load_lists, match_ids
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.errors import DatasetError, list_names

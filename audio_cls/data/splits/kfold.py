@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,11 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.splits.iterative_stratification import count_classes, deal_evenly
-from audio_cls.data.splits.splits import Pool
 from audio_cls.data.splits.train_test_split import Groups, Rows
 from audio_cls.errors import DatasetError
+
+if TYPE_CHECKING:
+    from audio_cls.data.splits.clip_index import Pool
 
 
 def fold_pool(pool: Pool, cfg: DataConfig) -> Pool:

@@ -23,8 +23,6 @@ from audio_cls.data.splits.train_test_split import Rows, cut_rows
 from audio_cls.errors import DatasetError, SettingError, list_names
 from audio_cls.run_warnings import warn
 
-__all__ = ["ROLES", "Pool", "Splits", "announce_splits", "make_splits"]
-
 logger = logging.getLogger(__name__)
 
 

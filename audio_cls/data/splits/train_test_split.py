@@ -17,8 +17,6 @@ from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from audio_cls.data.splits.iterative_stratification import Marks, count_classes, deal_evenly
 from audio_cls.errors import DatasetError
 
-__all__ = ["Groups", "Marks", "Rows", "cap_rows", "cut_rows", "cut_stratified"]
-
 Rows = NDArray[np.int64]
 Groups = NDArray[np.str_]
 MOST_FOLDS = 10  # groups are dealt into at most this many heaps

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audio_cls.config import DataConfig
-from audio_cls.data.loading.sampler import Batch
+from audio_cls.data.loading.batch import Batch
 from audio_cls.errors import DatasetError
 
 FOLDER = "streamed"  # below the run folder

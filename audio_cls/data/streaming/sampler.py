@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.loading.sampler import Batch, Key, StepShape, TrainingOrder
+from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.sampler import Key, StepShape, TrainingOrder
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.data.streaming.bad_clips import Spool
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.evaluation.metrics.probabilistic import average_precision
-from audio_cls.evaluation.scorer import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
 from audio_cls.run_warnings import warn
 
 FROM_TRAIN, FROM_THESE = "train", "these clips"

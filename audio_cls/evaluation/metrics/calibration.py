@@ -24,21 +24,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
-from torch import nn
 
-from audio_cls.audio.windows import LEAST_PROBABILITY, apply_temperature
-from audio_cls.data.clips.clips import Clips
 from audio_cls.evaluation.metrics.probabilistic import (
     expected_calibration_error,
     log_loss,
     mark_own,
 )
-from audio_cls.evaluation.metrics.registry import tune
+from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
 from audio_cls.evaluation.metrics.thresholds import HALF
-from audio_cls.evaluation.scorer import DECIMALS, Scorer, Scores
-from audio_cls.run_warnings import warn
-
-__all__ = ["apply_temperature", "calibrate", "fit_temperature", "report_calibration"]
+from audio_cls.inference.aggregation import LEAST_PROBABILITY, apply_temperature
 
 HOTTEST = 20.0  # a temperature beyond this, or below its inverse, says that nothing was learnt
 MIN_MISTAKES = 10  # of validation, below which the temperature is at least 1
@@ -104,37 +98,6 @@ def _smooth_targets(scores: Scores) -> NDArray[np.float64]:
     share = 1 / (num_clips + 2)
     others = share if scores.is_multilabel else share / max(1, num_labels - 1)
     return np.asarray(np.where(mark_own(scores.labels, num_labels), 1 - share, others))
-
-
-def fit_decision(scores: Scores) -> Decision:
-    """Return the temperature, and each label's threshold, that are best on validation.
-
-    There are no thresholds where a clip has one label.
-    """
-    origin = {
-        "fitted_on": "validation",
-        "num_examples": len(scores.labels),
-        "num_mistakes": count_mistakes(scores),
-        "lowest_temperature": find_lowest(scores),
-    }
-    return Decision(fit_temperature(scores), tune(scores).thresholds, origin)
-
-
-def judge_test(
-    scorer: Scorer, model: nn.Module, validation: Clips, test: Clips
-) -> tuple[Decision, Scores]:
-    """Score the test clips by what is best on validation. Call on every process.
-
-    Where a clip is in both, nothing is fitted: the temperature is 1 and the thresholds are 0.5.
-
-    Returns:
-        The decision, whose temperature is not yet applied, and the scores with their thresholds.
-    """
-    if np.isin(test.ids, validation.ids).any():
-        warn(logger, SHARED_CLIPS)
-        return Decision(origin={"fitted_on": None}), scorer.score(model, test)
-    decision = fit_decision(scorer.score(model, validation))
-    return decision, replace(scorer.score(model, test), thresholds=decision.thresholds)
 
 
 def calibrate(scores: Scores, temperature: float) -> Scores:

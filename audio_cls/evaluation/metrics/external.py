@@ -15,8 +15,8 @@ import numpy as np
 from audio_cls.config import EvalConfig
 from audio_cls.errors import SettingError, suggest_name
 from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS
-from audio_cls.evaluation.scorer import Scores
 
 Metric = Callable[[Scores], float]  # NaN where it is undefined
 

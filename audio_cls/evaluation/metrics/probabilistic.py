@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata  # type: ignore[import-untyped]
 
-from audio_cls.audio.windows import LEAST_PROBABILITY
+from audio_cls.inference.aggregation import LEAST_PROBABILITY
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]

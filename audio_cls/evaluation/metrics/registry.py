@@ -8,9 +8,9 @@ from dataclasses import replace
 import evaluate
 
 from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, OfflineMetric
 from audio_cls.evaluation.metrics.thresholds import tune_thresholds
-from audio_cls.evaluation.scorer import Scores
 
 
 def list_metrics(*, is_multilabel: bool) -> Mapping[str, type[OfflineMetric]]:

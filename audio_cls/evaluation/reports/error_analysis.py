@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from audio_cls.data.clips.metadata import ClipFacts
 from audio_cls.evaluation.metrics.intervals import wilson_interval
 from audio_cls.evaluation.metrics.probabilistic import rank_precisions
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.thresholds import score_labels
-from audio_cls.evaluation.scorer import Scores
 
 NUM_CONFUSIONS = 20
 NUM_MISTAKES = 20

@@ -31,12 +31,12 @@ from numpy.typing import NDArray
 from audio_cls.evaluation.metrics.calibration import calibrate
 from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
 from audio_cls.evaluation.metrics.probabilistic import bin_confidence, rank_precisions
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, count_confusions
 from audio_cls.evaluation.metrics.thresholds import score_labels
 from audio_cls.evaluation.reports.language_families import find_families
 from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
 from audio_cls.evaluation.reports.weakest_classes import count_families
-from audio_cls.evaluation.scorer import Scores
 from audio_cls.storage.files import open_replaced
 
 if TYPE_CHECKING:

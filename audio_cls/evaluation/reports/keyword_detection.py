@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2  # type: ignore[import-untyped]
 
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
-from audio_cls.evaluation.scorer import Scores
+from audio_cls.evaluation.metrics.scores import Scores
 
 NO_KEYWORDS = (UNKNOWN, SILENCE)
 RATES = (0.01, 0.05, 0.1)  # false-reject rates that are reported

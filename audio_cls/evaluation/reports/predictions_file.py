@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from audio_cls.data.clips.metadata import ClipFacts
 from audio_cls.data.labels.label_text import join_names, split_names
 from audio_cls.errors import RunFolderError, list_names
-from audio_cls.evaluation.scorer import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
 from audio_cls.storage.files import open_replaced
 
 SLACK = 1e-6  # what rounding adds to the sum of a row, a label

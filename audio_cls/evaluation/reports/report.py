@@ -5,25 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from torch import nn
-
 from audio_cls.config import EvalConfig, find_metric_spec
-from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.metadata import ClipFacts
 from audio_cls.errors import list_names
 from audio_cls.evaluation.metrics.baseline import (
-    Floats,
-    compute_baselines,
-    find_majority,
     report_baselines,
     warn_of_constant_predictions,
 )
-from audio_cls.evaluation.metrics.external import Metric, load_metric
+from audio_cls.evaluation.metrics.external import load_metric
 from audio_cls.evaluation.metrics.intervals import (
     Interval,
     Rows,
@@ -35,7 +28,8 @@ from audio_cls.evaluation.metrics.intervals import (
 )
 from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
 from audio_cls.evaluation.metrics.probabilistic import mark_own
-from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics, tune
+from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
+from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, Ids, OfflineMetric, tabulate_classes
 from audio_cls.evaluation.reports.error_analysis import (
     SCORE_DECIMALS,
@@ -52,9 +46,7 @@ from audio_cls.evaluation.reports.weakest_classes import (
     list_weakest_marks,
     report_families,
 )
-from audio_cls.evaluation.scorer import DECIMALS, Scorer, Scores
 from audio_cls.run_warnings import warn
-from audio_cls.runs.folder import Position
 from audio_cls.storage.files import replace_file
 
 logger = logging.getLogger(__name__)
@@ -63,54 +55,9 @@ HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every evaluation
 MARK_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several labels a clip
 
 
-def make_judge(
-    scorer: Scorer, clips: Clips, cfg: EvalConfig, train_labels: Ids | Floats | None = None
-) -> Callable[[nn.Module], dict[str, float]]:
-    """Return the function that judges a model on these clips; it is called on every process.
-
-    Multi-label: each label counts from the threshold that is best on these very clips.
-
-    Args:
-        scorer: Runs the model.
-        clips: Of validation.
-        cfg: The metric that chooses.
-        train_labels: Of the training clips; the accuracy of always predicting what is most frequent
-            there is reported with the metrics.
-
-    Raises:
-        SettingError: `--metric` names no metric, or one that cannot judge this task.
-    """
-    metric = load_metric(cfg, len(scorer.labels), is_multilabel=scorer.is_multilabel)
-    key = cfg.choose_metric(is_multilabel=scorer.is_multilabel).metric_key
-    majority = None if train_labels is None else find_majority(train_labels)
-    baselines = compute_baselines(clips.labels.astype(np.int64), majority)
-
-    def judge(model: nn.Module) -> dict[str, float]:
-        found = summarize_scores(tune(scorer.score(model, clips)), key, metric)
-        return {**found, **baselines}
-
-    return judge
-
-
-def summarize_scores(scores: Scores, key: str, metric: Metric) -> dict[str, float]:
-    """Return the headline metrics, the one that chooses and the loss."""
-    found = compute_metrics(scores, list_headlines(scores))
-    found.setdefault(key, metric(scores))
-    return {name: round(value, DECIMALS) for name, value in {**found, "loss": scores.loss}.items()}
-
-
 def list_headlines(scores: Scores) -> tuple[str, ...]:
     """Return the keys of the metrics that are told first."""
     return MARK_HEADLINES if scores.is_multilabel else HEADLINES
-
-
-def report_best(position: Position, num_clips: int) -> dict[str, Any]:
-    """Return the `validation` part of results.json: the evaluation that chose the model."""
-    best = position.best
-    if best is None:
-        return {"num_examples": num_clips}
-    where = {"epoch": round(best.epoch, 4), "step": best.step}
-    return {**best.metrics, "num_examples": num_clips, **where}
 
 
 def report_scores(

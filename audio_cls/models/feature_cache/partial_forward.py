@@ -24,7 +24,8 @@ from transformers import PreTrainedModel
 
 from audio_cls.config import Seconds
 from audio_cls.models.feature_cache.output_layout import Cut, Place, build_output, list_tensors
-from audio_cls.models.probe import WaveEncoder, make_noise, read_pooled, undisturbed
+from audio_cls.models.probe import make_noise, read_pooled, undisturbed
+from audio_cls.models.processor import WaveEncoder
 
 PREFIX = "prefix"  # the name of the model's argument
 TOLERANCE = 1e-4  # of the largest pooled value: what rounding may change

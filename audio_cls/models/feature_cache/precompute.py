@@ -19,12 +19,15 @@ from torch import Tensor
 
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
-from audio_cls.data.clips.clips import hash_sound
-from audio_cls.data.loading.sampler import Clips, EvaluationWindows, group_windows
-from audio_cls.data.prepare import PreparedClips
-from audio_cls.data.short_clips import warn_of_short_clips
+from audio_cls.data.clips.clips import Clips, hash_sound
+from audio_cls.data.loading.datasets import EvaluationWindows
+from audio_cls.data.loading.length_buckets import group_windows
+from audio_cls.data.prepare import PreparedClips, warn_of_short_clips
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.distributed.accelerator import Accelerator, is_sharded, ready_cpu
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.accelerator import is_sharded
+from audio_cls.distributed.hardware import ready_cpu
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.feature_cache.output_layout import Cut
 from audio_cls.models.feature_cache.partial_forward import (
     PrefixEncoder,
@@ -41,7 +44,7 @@ from audio_cls.models.feature_cache.store import (
     make_store_key,
 )
 from audio_cls.models.finetuning.freeze import find_frozen
-from audio_cls.models.load import Backbone, load_trained
+from audio_cls.models.load import load_trained
 from audio_cls.progress import show_progress
 from audio_cls.storage.process_memory import keep_freed_memory, return_freed_memory
 

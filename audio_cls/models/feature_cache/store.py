@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from audio_cls import __version__
 from audio_cls.data.clips.clips import Clips
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.feature_cache.output_layout import Cut
-from audio_cls.models.load import Backbone
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.inventory import list_items
 from audio_cls.storage.keys import find_version, make_key

@@ -21,9 +21,9 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from audio_cls.config import ModelConfig
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.finetuning.layer_groups import find_body, find_front, find_owners
-from audio_cls.models.load import Backbone
-from audio_cls.models.probe import WaveEncoder
+from audio_cls.models.processor import WaveEncoder
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from audio_cls.models.probe import WaveEncoder, make_noise, undisturbed
-
-HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
+from audio_cls.models.audio_model import HEAD_PREFIXES
+from audio_cls.models.probe import make_noise, undisturbed
+from audio_cls.models.processor import WaveEncoder
 
 NOISE_SAMPLES = 1600  # a tenth of a second, unless the model insists on more
 

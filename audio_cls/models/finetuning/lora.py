@@ -7,21 +7,18 @@ feel an adapter there. The head learns whole. What is saved has the adapters mer
 
 from __future__ import annotations
 
-import copy
 import logging
-from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
 
 from audio_cls.config import ModelConfig
 from audio_cls.errors import ModelError
-from audio_cls.models.finetuning.layer_groups import HEAD_PREFIXES, find_layers, watch
-from audio_cls.models.probe import WaveEncoder
+from audio_cls.models.audio_model import HEAD_PREFIXES
+from audio_cls.models.finetuning.layer_groups import find_layers, watch
+from audio_cls.models.processor import WaveEncoder
 
 logger = logging.getLogger(__name__)
-
-ADAPTED = "peft_config"  # the attribute that peft leaves on a model with adapters
 
 
 def add_adapters(model: PreTrainedModel, encoder: WaveEncoder, cfg: ModelConfig) -> None:
@@ -86,17 +83,3 @@ def find_targets(model: PreTrainedModel, encoder: WaveEncoder) -> list[str]:
     ]
     own = [name for name in linear if name.startswith(tuple(f"{part}." for part in attention))]
     return [f"{stack}.{number}.{name}" for number in range(len(layers)) for name in own or linear]
-
-
-def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
-    """Return a stock model that computes the same; one without adapters is returned as it is."""
-    if not hasattr(model, ADAPTED):
-        return model
-    merged: Any = copy.deepcopy(model)
-    for name, module in list(merged.named_modules()):
-        if hasattr(module, "get_base_layer"):
-            module.merge()
-            merged.set_submodule(name, module.get_base_layer())
-    delattr(merged, ADAPTED)
-    result: PreTrainedModel = merged
-    return result

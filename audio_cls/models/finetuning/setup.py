@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from audio_cls.config import RunConfig
 from audio_cls.models.attention_backend import check_precision, compile_model, save_activations
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.finetuning.freeze import Frozen, freeze
 from audio_cls.models.finetuning.lora import add_adapters
-from audio_cls.models.load import Backbone
 
 
 def prepare_learning(backbone: Backbone, cfg: RunConfig, precision: str) -> Frozen:

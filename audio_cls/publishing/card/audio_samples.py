@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from audio_cls.data.loading.sampler import Clips
+from audio_cls.data.clips.clips import Clips
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, to_line
 
 NUM_SAMPLES = 3

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from audio_cls.config import AudioConfig
 from audio_cls.publishing.card.markdown import Markdown, escape, to_number, to_sentence
-from audio_cls.publishing.card.split_description import is_grouped, is_own_cut
 from audio_cls.publishing.card.tables import read_classes
 from audio_cls.publishing.run_record import RunRecord
+from audio_cls.publishing.split_description import is_grouped, is_own_cut
 
 WIDE_INTERVAL = 0.05  # half an interval, from which the card warns of a small test
 FEW_CLIPS = 10  # test clips of a class, below which its scores say little

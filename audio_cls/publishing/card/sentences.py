@@ -17,7 +17,10 @@ from audio_cls.publishing.card.markdown import (
     to_number,
     to_sentence,
 )
-from audio_cls.publishing.card.split_description import (
+from audio_cls.publishing.card.tables import read_classes, read_confusions
+from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.run_record import RunRecord
+from audio_cls.publishing.split_description import (
     add_article,
     describe_part,
     is_given,
@@ -26,9 +29,6 @@ from audio_cls.publishing.card.split_description import (
     read_origin,
     read_split_name,
 )
-from audio_cls.publishing.card.tables import read_classes, read_confusions
-from audio_cls.publishing.metric_names import name_metric
-from audio_cls.publishing.run_record import RunRecord
 
 MAX_WARNING = 1_000  # characters of a warning
 THRESHOLDS = (

@@ -15,10 +15,10 @@ from typing import Any
 from audio_cls.config import flag_name, iterate_settings
 from audio_cls.errors import hide_tokens
 from audio_cls.publishing.card.markdown import Markdown, escape, to_code, to_duration, to_number
-from audio_cls.publishing.card.split_description import read_split_name
 from audio_cls.publishing.eval_results import read_metrics
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.run_record import RunRecord
+from audio_cls.publishing.split_description import read_split_name
 
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log

@@ -16,7 +16,6 @@ from huggingface_hub import EvalResult, ModelCard
 
 from audio_cls.publishing.card.card import write_card
 from audio_cls.publishing.card.markdown import Markdown, to_number, to_sentence
-from audio_cls.publishing.card.split_description import add_article, read_split_name
 from audio_cls.publishing.card.written_card import find_repository
 from audio_cls.publishing.eval_results import (
     make_eval_results,
@@ -26,6 +25,7 @@ from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.redaction.names import choose_own_names
 from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.run_record import RunRecord, load_run
+from audio_cls.publishing.split_description import add_article, read_split_name
 from audio_cls.storage.files import replace_file
 
 HEADING = "## Judged later on"

@@ -12,7 +12,7 @@ import logging
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from huggingface_hub import (
     CommitInfo,
@@ -36,7 +36,7 @@ from audio_cls.publishing.hub.retry import (
     retry,
     to_reason,
 )
-from audio_cls.publishing.run_record import is_repo_id, load_run
+from audio_cls.publishing.run_record import load_run
 
 logger = logging.getLogger(__name__)
 
@@ -44,40 +44,6 @@ RESULTS = "results.json"  # what only a finished run publishes
 TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
 FLAGS = ("private", "create_pr", "push_logs")  # of scripts/publish.py
 CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
-
-
-def read_card_key(source: Mapping[str, Any], key: str, repo_type: str) -> object:
-    """Ask the Hub what a model's or data set's card says; None when it does not tell.
-
-    Args:
-        source: Its `id`, `revision` and `is_local`; a folder has no card.
-        key: "license" or "language".
-        repo_type: "model" or "dataset".
-    """
-    name = source.get("id")
-    if source.get("is_local") or not (isinstance(name, str) and is_repo_id(name)):
-        return None
-    try:
-        info = HfApi(library_name="audio_cls").repo_info(
-            name, revision=source.get("revision"), repo_type=repo_type, timeout=10
-        )
-    except Failure:
-        return None
-    card = getattr(info, "card_data", None)
-    return card.get(key) if card else None
-
-
-def add_license(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the licence that the Hub tells to the `model` part of results.json. Asks the Hub."""
-    found = read_card_key(source, "license", "model")
-    return {**source, "license": found if isinstance(found, str) else None}
-
-
-def add_languages(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the languages that the Hub tells to the `dataset` part of results.json. Asks the Hub."""
-    found = read_card_key(source, "language", "dataset")
-    codes = [found] if isinstance(found, str) else found if isinstance(found, list) else []
-    return {**source, "language": [code for code in codes if isinstance(code, str)]}
 
 
 def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
-from audio_cls.publishing.card.split_description import name_part
 from audio_cls.publishing.metric_names import MAX_NAME, is_same_metric, name_metric
 from audio_cls.publishing.run_record import to_line
+from audio_cls.publishing.split_description import name_part
 
 FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 NOT_SHARES = frozenset({"loss", "log_loss", "wer", "cer"})

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audio_cls.errors import RunFolderError
-from audio_cls.publishing.card.split_description import describe_part, is_given, read_split_name
 from audio_cls.publishing.eval_results import read_metrics
 from audio_cls.publishing.leaderboard.card_reader import (
     NOT_SHARES,
@@ -24,6 +23,7 @@ from audio_cls.publishing.leaderboard.card_reader import (
 )
 from audio_cls.publishing.leaderboard.crawl import Listed, Survey
 from audio_cls.publishing.run_record import RunRecord, read_base_name
+from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
 
 UNNAMED_CONFIGS = (None, "default")  # what the parquet copy calls whatever it holds
 SAME = 5e-4  # values closer than this are one number, rounded

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from audio_cls.config import LOWER_IS_BETTER
 from audio_cls.errors import HubError
-from audio_cls.publishing.card.split_description import HELD_OUT
 from audio_cls.publishing.eval_results import identify_run
 from audio_cls.publishing.leaderboard.card_reader import NOT_SHARES, Reading
 from audio_cls.publishing.leaderboard.crawl import Survey, survey_hub
@@ -26,6 +25,7 @@ from audio_cls.publishing.leaderboard.entries import (
 )
 from audio_cls.publishing.redaction.results import load_public_run
 from audio_cls.publishing.run_record import RunRecord, is_repo_id, to_line
+from audio_cls.publishing.split_description import HELD_OUT
 from audio_cls.storage.cache import cache_path
 
 SMALLER_WINS = NOT_SHARES | frozenset(LOWER_IS_BETTER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Set
 from types import MappingProxyType
 from typing import Any
@@ -84,43 +83,6 @@ def compute_factors(
     if cfg.head_learning_rate is not None:
         factors |= dict.fromkeys(head, cfg.head_learning_rate / cfg.learning_rate)
     return factors
-
-
-def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
-    """Return the share of the peak learning rate for optimizer step `step`, counted from 0.
-
-    It rises linearly over the first ceil(warmup_ratio * num_steps) steps, then falls to 0 at
-    `num_steps` (linear, cosine) or stays (constant): the schedules of transformers. wsd
-    (warm-up, stable, decay; arXiv:2404.06395) stays, then falls linearly over the last
-    ceil(decay_ratio * num_steps) steps.
-
-    >>> learning_rate_factor(1, 10, OptimConfig(warmup_ratio=0.2))
-    0.5
-    """
-    warmup = math.ceil(num_steps * cfg.warmup_ratio)
-    if step < warmup:
-        return step / max(1, warmup)
-    if cfg.scheduler == "constant":
-        return 1.0
-    if cfg.scheduler == "wsd":
-        decay = max(1, math.ceil(num_steps * cfg.decay_ratio))
-        return max(0.0, min(1.0, (num_steps - step) / decay))
-    progress = (step - warmup) / max(1, num_steps - warmup)
-    if cfg.scheduler == "cosine":
-        return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
-    return max(0.0, 1.0 - progress)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate: each group gets its share of it. Changes the optimizer in place."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["lr_factor"]
-
-
-def read_learning_rate(optimizer: torch.optim.Optimizer) -> float:
-    """Return the learning rate that the groups have shares of, as `set_learning_rate` set it."""
-    fastest = optimizer.param_groups[0]
-    return float(fastest["lr"] / fastest["lr_factor"])
 
 
 def fill_moments(optimizer: torch.optim.Optimizer) -> None:

@@ -15,27 +15,21 @@ from sounds import make_noise as make_white
 from sounds import make_tone, measure_hz, measure_rms
 
 from audio_cls.audio.augmentation.augmenter import make_augmenter
+from audio_cls.audio.augmentation.masking import blank_spans, draw_spans, stop_bands
+from audio_cls.audio.augmentation.mixup import mix_waves, paste_span
 from audio_cls.audio.augmentation.spec_augment import find_layout
 from audio_cls.audio.augmentation.waveform import (
     add_noise,
     apply_gain,
-    blank_spans,
     change_speed,
-    draw_spans,
     make_noise,
-    mix_waves,
-    paste_span,
     shift_sound,
-    stop_bands,
 )
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
-from audio_cls.data.loading.sampler import (
-    Batch,
-    Clips,
-    StepShape,
-    TrainingOrder,
-    make_training_loader,
-)
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.loaders import make_training_loader
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder
 from audio_cls.errors import SettingError
 from audio_cls.run_warnings import collect_warnings
 

@@ -23,7 +23,7 @@ from audio_cls.data.clips.quality import check_faults, find_faults
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings

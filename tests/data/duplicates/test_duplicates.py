@@ -17,11 +17,10 @@ from audio_cls.data.duplicates.exact import (
     announce_duplicates,
     drop_duplicates,
     find_duplicates,
-    is_same_dataset,
     save_duplicates,
-    warn_if_heard,
 )
 from audio_cls.data.sources.source import Source
+from audio_cls.models.contamination import is_same_dataset, warn_if_heard
 
 IDS = np.array(["a", "b", "c", "d", "e"])
 LABELS = np.array([0, 0, 0, 1, 1])

@@ -13,17 +13,15 @@ import soxr
 from datasets import Dataset
 from sounds import Wave, encode_sound
 
+from audio_cls.audio.fingerprint import BANDS, Print, make_print
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.duplicates import near
 from audio_cls.data.duplicates.similarity import (
-    BANDS,
     NEIGHBOURS,
-    Print,
     compare_prints,
     compare_waves,
     find_alike,
     find_neighbours,
-    make_print,
 )
 
 RATE = 16_000

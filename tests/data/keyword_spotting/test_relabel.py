@@ -20,7 +20,7 @@ from audio_cls.data.keyword_spotting.silence import make_silence
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 

@@ -10,8 +10,7 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
 from audio_cls.data.loading.length_buckets import Buckets
-from audio_cls.data.loading.sampler import StepShape, TrainingOrder
-from audio_cls.data.loading.sampling import Dealing
+from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
 
 LENGTHS = np.random.default_rng(0).integers(8_000, 192_000, 1003)  # 0.5 to 12 s at 16 kHz
 

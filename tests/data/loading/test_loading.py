@@ -12,19 +12,12 @@ import torch
 from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from audio_cls.config import AudioConfig
-from audio_cls.data.loading.sampler import (
-    Batch,
-    Clips,
-    EvaluationWindows,
-    Piece,
-    StepShape,
-    TrainingOrder,
-    TrainingPieces,
-    collate_pieces,
-    group_windows,
-    make_evaluation_loader,
-    make_training_loader,
-)
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.loading.batch import Batch, Piece, collate_pieces
+from audio_cls.data.loading.datasets import EvaluationWindows, TrainingPieces
+from audio_cls.data.loading.length_buckets import group_windows
+from audio_cls.data.loading.loaders import make_evaluation_loader, make_training_loader
+from audio_cls.data.loading.sampler import StepShape, TrainingOrder
 from audio_cls.errors import SettingError
 
 RATE = 10

@@ -18,8 +18,8 @@ from hub_table import CASES, Case
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.labels import read_labels
-from audio_cls.data.sources.parquet.known_copies import KNOWN_COPIES, suggest_copy
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.sources.parquet.hub_copy import KNOWN_COPIES, suggest_copy
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 

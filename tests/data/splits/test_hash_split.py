@@ -11,7 +11,7 @@ from word_sounds import write_words
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.hash_split import cut_by_hash, hash_name
 from audio_cls.data.splits.splits import make_splits
 

@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
+from audio_cls.data.splits.clip_index import Pool
 from audio_cls.data.splits.iterative_stratification import deal_evenly
 from audio_cls.data.splits.kfold import deal_folds
-from audio_cls.data.splits.splits import Pool, make_splits
+from audio_cls.data.splits.splits import make_splits
 from audio_cls.data.splits.train_test_split import cap_rows, cut_rows
 
 SHARES = (0.3, 0.2, 0.1, 0.04, 0.02)  # of the clips that have each label: some are rare

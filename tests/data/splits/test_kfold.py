@@ -7,9 +7,9 @@ import pytest
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE
-from audio_cls.data.splits.clip_index import restrict_pool
+from audio_cls.data.splits.clip_index import Pool, restrict_pool
 from audio_cls.data.splits.kfold import deal_folds, fold_pool
-from audio_cls.data.splits.splits import Pool, Splits, make_splits
+from audio_cls.data.splits.splits import Splits, make_splits
 from audio_cls.errors import DatasetError
 
 LABELS = np.arange(120) % 4

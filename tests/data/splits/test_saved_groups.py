@@ -11,7 +11,7 @@ from hub_datasets import load, write_clips
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.splits import make_splits
 
 

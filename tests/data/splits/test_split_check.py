@@ -19,8 +19,7 @@ from audio_cls.data.keyword_spotting.sampling import read_fillers
 from audio_cls.data.labels.labels import UNUSABLE, read_labels
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.build_index import pool_clips
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import Pool, pool_clips
 from audio_cls.data.splits.kfold import fold_pool
 from audio_cls.data.splits.split_check import check_splits
 from audio_cls.data.splits.splits import make_splits

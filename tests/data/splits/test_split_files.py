@@ -10,8 +10,13 @@ import pytest
 from hub_server import HubServer
 
 from audio_cls.data.splits import split_files as room
-from audio_cls.data.splits.published_splits import KNOWN_LISTS, KnownLists, name_gtzan_clip
-from audio_cls.data.splits.split_files import load_lists, match_ids
+from audio_cls.data.splits.split_files import (
+    KNOWN_LISTS,
+    KnownLists,
+    load_lists,
+    match_ids,
+    name_gtzan_clip,
+)
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
 

@@ -15,8 +15,9 @@ from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.keyword_spotting.sampling import read_fillers
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.sources.split_names import name_splits
+from audio_cls.data.splits.clip_index import Pool
 from audio_cls.data.splits.split_warnings import remark_classes
-from audio_cls.data.splits.splits import Pool, Splits, announce_splits, make_splits
+from audio_cls.data.splits.splits import Splits, announce_splits, make_splits
 from audio_cls.errors import DatasetError, SettingError
 
 

@@ -19,10 +19,9 @@ from sounds import encode_sound, make_tone
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig, TrainConfig
 from audio_cls.data.labels.labels import read_labels
-from audio_cls.data.loading.sampler import StepShape
-from audio_cls.data.loading.sampling import Dealing
+from audio_cls.data.loading.sampler import Dealing, StepShape
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits.build_index import pool_clips
+from audio_cls.data.splits.clip_index import pool_clips
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.data.training_loader import Seat, make_feed

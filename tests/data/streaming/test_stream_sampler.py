@@ -11,7 +11,8 @@ import torch
 from datasets import Features, Value
 
 from audio_cls.config import DataConfig
-from audio_cls.data.loading.sampler import Batch, Key, StepShape
+from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.sampler import Key, StepShape
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.data.streaming.bad_clips import Fault, Spool, StreamBatch, read_faults
 from audio_cls.data.streaming.sampler import STREAMS, StreamOrder

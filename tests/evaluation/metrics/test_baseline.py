@@ -10,8 +10,8 @@ from sklearn.dummy import DummyClassifier
 
 from audio_cls.config import EvalConfig
 from audio_cls.evaluation.metrics.baseline import compute_baselines, find_majority, read_majority
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.report import report_scores
-from audio_cls.evaluation.scorer import Scores
 from audio_cls.run_warnings import collect_warnings
 
 NAMES = ("a", "b", "c")

@@ -10,14 +10,13 @@ from made_scores import make_scores
 
 from audio_cls.evaluation.metrics.calibration import (
     MIN_MISTAKES,
-    apply_temperature,
     calibrate,
-    fit_decision,
     fit_temperature,
-    judge_test,
     report_calibration,
 )
-from audio_cls.evaluation.scorer import Scores
+from audio_cls.evaluation.metrics.scores import Scores
+from audio_cls.evaluation.validate import fit_decision, judge_test
+from audio_cls.inference.aggregation import apply_temperature
 from audio_cls.run_warnings import collect_warnings
 
 

@@ -16,7 +16,8 @@ from audio_cls.config import EvalConfig
 from audio_cls.errors import SettingError
 from audio_cls.evaluation.metrics.external import load_metric
 from audio_cls.evaluation.metrics.single_label import METRICS
-from audio_cls.evaluation.reports.report import report_scores, summarize_scores
+from audio_cls.evaluation.reports.report import report_scores
+from audio_cls.evaluation.validate import summarize_scores
 
 MODULE = '''
 import datasets

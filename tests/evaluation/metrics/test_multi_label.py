@@ -12,21 +12,22 @@ import pytest
 from made_scores import make_facts
 from sklearn import metrics as reference
 
-from audio_cls.audio.windows import LEAST_PROBABILITY, aggregate_windows
 from audio_cls.config import EvalConfig
 from audio_cls.data.labels.labels import Labels
 from audio_cls.errors import DatasetError, ModelError, RunFolderError, SettingError
 from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.evaluate_model import recompute
 from audio_cls.evaluation.label_mapping import match_labels
-from audio_cls.evaluation.metrics.calibration import calibrate, fit_decision
+from audio_cls.evaluation.metrics.calibration import calibrate
 from audio_cls.evaluation.metrics.external import load_metric
 from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
 from audio_cls.evaluation.metrics.registry import compute_metrics, tune
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.thresholds import tune_threshold
 from audio_cls.evaluation.reports.predictions_file import read_predictions, write_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
-from audio_cls.evaluation.scorer import Scores
+from audio_cls.evaluation.validate import fit_decision
+from audio_cls.inference.aggregation import LEAST_PROBABILITY, aggregate_windows
 
 NAMES = ("a;b", "c\\", "dog", "rare")
 

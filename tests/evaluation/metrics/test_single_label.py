@@ -13,12 +13,12 @@ from scipy.interpolate import interp1d  # type: ignore[import-untyped]
 from scipy.optimize import brentq  # type: ignore[import-untyped]
 from sklearn import metrics as reference
 
-from audio_cls.audio.windows import LEAST_PROBABILITY
 from audio_cls.config import METRIC_SPECS, select_metrics
 from audio_cls.evaluation.metrics import registry
 from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, Accuracy, tabulate_classes
-from audio_cls.evaluation.scorer import Scores
+from audio_cls.inference.aggregation import LEAST_PROBABILITY
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -11,9 +11,9 @@ import pytest
 from made_scores import make_facts, make_scores
 from PIL import Image
 
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports import figures
 from audio_cls.evaluation.reports.predictions_file import write_facts, write_predictions
-from audio_cls.evaluation.scorer import Scores
 
 SUMMARY = """epoch,step,train_loss,validation_loss,accuracy,f1_macro,roc_auc,learning_rate,seconds
 1,10,1.1,1.0,0.5,0.4,,1e-4,3

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.keyword_detection import (
     bound_hourly,
     find_operating_point,
     report_detection,
 )
-from audio_cls.evaluation.scorer import Scores
 
 NAMES = ("yes", "no", "_silence_", "_unknown_")
 # Ten keyword clips: eight fire their own word with 0.95, 0.9 ... 0.6, one is taken for the other

@@ -13,6 +13,7 @@ from made_scores import make_facts, make_scores
 from audio_cls.config import EvalConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.metrics.intervals import wilson_interval
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.predictions_file import (
     read_facts,
     read_predictions,
@@ -20,7 +21,6 @@ from audio_cls.evaluation.reports.predictions_file import (
     write_predictions,
 )
 from audio_cls.evaluation.reports.report import report_scores, write_report
-from audio_cls.evaluation.scorer import Scores
 
 NAMES = ("fr", "it, or so", 'r"u')
 

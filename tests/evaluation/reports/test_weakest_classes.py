@@ -10,10 +10,10 @@ from made_scores import make_scores
 
 from audio_cls.config import EvalConfig
 from audio_cls.evaluation.metrics.intervals import wilson_interval
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.language_families import LANGUAGES, find_families, find_family
 from audio_cls.evaluation.reports.report import report_scores
 from audio_cls.evaluation.reports.weakest_classes import list_weakest, report_families
-from audio_cls.evaluation.scorer import Scores
 
 FLEURS = """af_za am_et ar_eg as_in ast_es az_az be_by bg_bg bn_in bs_ba ca_es ceb_ph ckb_iq
 cmn_hans_cn cs_cz cy_gb da_dk de_de el_gr en_us es_419 et_ee fa_ir ff_sn fi_fi fil_ph fr_fr ga_ie

@@ -12,10 +12,11 @@ from tiny_models import FAMILIES, write_tiny_checkpoint
 from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.feature_cache.output_layout import Cut
 from audio_cls.models.feature_cache.partial_forward import PREFIX, find_cut, install_cut, run_frozen
 from audio_cls.models.finetuning.freeze import find_frozen
-from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.models.load import load_backbone
 from audio_cls.models.probe import make_noise
 
 

@@ -17,8 +17,8 @@ from tiny_runs import QUIET, make_config, prepare
 
 from audio_cls.config import RunConfig
 from audio_cls.distributed.accelerator import start_accelerator
-from audio_cls.evaluation.reports.report import make_judge
 from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.evaluation.validate import make_judge
 from audio_cls.models.feature_cache import store as store_module
 from audio_cls.models.feature_cache.partial_forward import PrefixEncoder
 from audio_cls.models.feature_cache.precompute import Heard, hear_ahead

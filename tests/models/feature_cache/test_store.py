@@ -17,12 +17,13 @@ from tiny_models import write_tiny_checkpoint
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.data.clips.clips import Clips, hash_sound
 from audio_cls.data.clips.decode_cache import FEATURES
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.feature_cache import store
 from audio_cls.models.feature_cache.output_layout import Cut
 from audio_cls.models.feature_cache.partial_forward import find_cut
 from audio_cls.models.feature_cache.store import make_store_key
 from audio_cls.models.finetuning.freeze import find_frozen
-from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.models.load import load_backbone
 
 CPU = torch.device("cpu")
 

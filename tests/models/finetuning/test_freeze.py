@@ -16,8 +16,9 @@ from tiny_runs import make_config, set_up
 
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import SettingError
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.finetuning.freeze import freeze
-from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.models.load import load_backbone
 from audio_cls.training.loop import train
 from audio_cls.training.optim.losses import clip_losses
 

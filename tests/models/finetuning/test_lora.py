@@ -17,10 +17,11 @@ from tiny_runs import make_config, set_up
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError, SettingError
+from audio_cls.models.audio_model import Backbone
 from audio_cls.models.finetuning.lora import add_adapters, find_targets
-from audio_cls.models.load import Backbone, load_backbone
+from audio_cls.models.load import load_backbone
+from audio_cls.runs.provenance import count_parameters
 from audio_cls.training.loop import train
-from audio_cls.training.setup import count_parameters
 
 FEED_FORWARD = {"wavlm"}  # its attention reads the weights and runs no layer
 

@@ -13,7 +13,7 @@ from hub_cards import check_card, read_front_matter
 from hub_server import HubServer
 
 from audio_cls.config import HubConfig
-from audio_cls.data.loading.sampler import Clips
+from audio_cls.data.clips.clips import Clips
 from audio_cls.publishing.card.audio_samples import save_samples
 from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.hub.push import push_run

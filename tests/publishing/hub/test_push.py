@@ -19,7 +19,8 @@ from huggingface_hub import HfApi
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
 from audio_cls.publishing.hub.preflight import check_hub, make_repo_id
-from audio_cls.publishing.hub.push import add_languages, add_license, push_run
+from audio_cls.publishing.hub.push import push_run
+from audio_cls.publishing.hub.source_metadata import add_languages, add_license
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 

@@ -16,8 +16,7 @@ from word_sounds import write_words
 
 from audio_cls.config import DataConfig, OptimConfig
 from audio_cls.data.keyword_spotting.sampling import plan_epochs, take_epoch
-from audio_cls.data.loading.sampler import StepShape, TrainingOrder
-from audio_cls.data.loading.sampling import Dealing
+from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
 from audio_cls.errors import SettingError
 from audio_cls.training.optim.class_weights import (
     load_weights,

@@ -11,14 +11,12 @@ from torch import nn
 
 from audio_cls.config import OptimConfig
 from audio_cls.errors import SettingError
-from audio_cls.training.optim.optimizer import (
-    compute_factors,
-    group_parameters,
+from audio_cls.training.optim.lr_schedule import (
     learning_rate_factor,
-    make_optimizer,
     read_learning_rate,
     set_learning_rate,
 )
+from audio_cls.training.optim.optimizer import compute_factors, group_parameters, make_optimizer
 
 
 @pytest.mark.parametrize("scheduler", ["linear", "cosine", "constant"])

@@ -22,7 +22,6 @@ from audio_cls.data.sources.tables.clip_list import Listing, list_clips
 from audio_cls.data.sources.tables.clip_paths import ClipIndex, is_absolute
 from audio_cls.data.sources.tables.label_tracks import is_label_file, read_label_files
 from audio_cls.data.sources.tables.table_files import (
-    ROW_SUFFIXES,
     TEXT_SUFFIX,
     looks_like_list,
     looks_like_table,
@@ -30,8 +29,6 @@ from audio_cls.data.sources.tables.table_files import (
 )
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.run_warnings import warn
-
-__all__ = ["RECORDING_COLUMN", "ROW_SUFFIXES", "PathTables", "read_path_tables"]
 
 AUDIO = "audio"  # name of the column that the paths become
 RECORDING_COLUMN = "recording"  # names the file that a segment was cut from

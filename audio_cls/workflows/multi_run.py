@@ -14,18 +14,14 @@ from typing import Any
 import yaml
 
 from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
+from audio_cls.config.training import count_passes
+from audio_cls.distributed.accelerator import check_precisions, check_trackers
+from audio_cls.distributed.processes import count_processes, is_main_process
 from audio_cls.errors import SettingError, list_names, suggest_name
-from audio_cls.distributed.accelerator import (
-    check_precisions,
-    check_trackers,
-    count_processes,
-    is_main_process,
-)
-from audio_cls.training.auto_batch_size import count_passes
-from audio_cls.training.energy import check_meter
-from audio_cls.runs.open_folder import check_run_folder, is_finished
-from audio_cls.training.setup import choose_run_path
 from audio_cls.runs.config_file import SETTINGS_FILE, list_other_steps
+from audio_cls.runs.folder import choose_run_path
+from audio_cls.runs.open_folder import check_run_folder, is_finished
+from audio_cls.training.energy import check_meter
 
 NOT_SWEPT = {  # settings that say where to, how often or by what to choose, and all of the Hub
     "output_dir", "overwrite", "resume", "seeds", "sweep", "dry_run", "log", "report_to", "folds",

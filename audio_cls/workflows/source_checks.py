@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from audio_cls.config import RunConfig
-from audio_cls.data.duplicates.exact import warn_if_heard
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.sources.source import Source
 from audio_cls.data.unused_columns import warn_of_unused_columns
+from audio_cls.models.contamination import warn_if_heard
 
 
 def warn_of_source(source: Source, labels: Labels, cfg: RunConfig) -> None:

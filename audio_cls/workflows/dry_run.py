@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audio_cls.config import RunConfig
+from audio_cls.config.training import USUAL_BATCH
+from audio_cls.distributed.processes import is_main_process, wait_for_processes
 from audio_cls.errors import RunFolderError
 from audio_cls.progress import describe_seconds
-from audio_cls.distributed.accelerator import is_main_process, wait_for_processes
-from audio_cls.training.auto_batch_size import USUAL_BATCH
+from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
-from audio_cls.training.setup import choose_run_path
 
 STEPS = 3  # the first warms up, and counts all the same: an estimate had better be too long
 FEWEST_CLIPS = 32  # of the rehearsal's training clips

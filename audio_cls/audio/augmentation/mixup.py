@@ -1,0 +1,38 @@
+"""Mixup and cutmix of two waveforms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audio_cls.audio.waveform import Wave
+
+
+def mix_waves(wave: Wave, other: Wave, share: float) -> Wave:
+    """Add `share` of a wave to 1 - share of another one, cut or followed by silence to fit.
+
+    mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412.
+    """
+    return np.float32(share) * wave + np.float32(1 - share) * _fit_length(other, len(wave))
+
+
+def paste_span(
+    wave: Wave, other: Wave, share: float, rng: np.random.Generator
+) -> tuple[Wave, float]:
+    """Keep `share` of a wave and paste a span of another one over the rest, at the same place.
+
+    cutmix (Yun et al. 2019, https://arxiv.org/abs/1905.04899) along time.
+
+    Returns:
+        The wave and the share that was really kept: an `other` that is shorter pastes less.
+    """
+    reach = min(len(wave), len(other))
+    width = min(round((1 - share) * len(wave)), reach)
+    start = int(rng.integers(reach - width + 1))
+    mixed = wave.copy()
+    mixed[start : start + width] = other[start : start + width]
+    return mixed, 1 - width / max(1, len(wave))
+
+
+def _fit_length(wave: Wave, num_samples: int) -> Wave:
+    """Cut a wave, or append silence."""
+    return np.pad(wave[:num_samples], (0, max(0, num_samples - len(wave))))

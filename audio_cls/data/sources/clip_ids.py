@@ -1,0 +1,50 @@
+"""Stable id of each clip: file column, path or row number."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from numpy.typing import NDArray
+
+from audio_cls.storage.arrow import copy_columns
+
+
+def read_clip_ids(splits: dict[str, Dataset], column: str) -> NDArray[np.str_]:
+    """Name every clip of the concatenated splits: its file where those are unique, else its row.
+
+    Returns:
+        Shape (number of clips,), such as `blues.00000.wav` or `train/17`.
+    """
+    num_clips = sum(map(len, splits.values()))
+    for read in (_read_file_column, _read_audio_paths, _read_file_names):
+        names = [name for table in splits.values() for name in read(table, column)]
+        if len(names) == num_clips and all(names) and len(set(names)) == num_clips:
+            return np.array(names)
+    return np.array(
+        [f"{name}/{row}" for name, table in splits.items() for row in range(len(table))]
+    )
+
+
+def _read_file_column(table: Dataset, column: str) -> list[Any]:
+    """Return the `file` column that class folders bring along, else nothing."""
+    is_own = "file" in table.column_names and not Path(str(table[0]["file"])).is_absolute()
+    return list(table["file"]) if is_own else []
+
+
+def _read_file_names(table: Dataset, column: str) -> list[Any]:
+    """Return the base names of a `file` column of paths on the disk of whoever made the table."""
+    if "file" not in table.column_names:
+        return []
+    return [PurePath(path).name if path else None for path in table["file"]]
+
+
+def _read_audio_paths(table: Dataset, column: str) -> list[Any]:
+    """Return the base name of each clip's path."""
+    if table._indices is not None:
+        return []
+    paths = copy_columns(table, [column], "path")[column].to_pylist()
+    return [os.path.basename(path) if path else None for path in paths]  # quick

@@ -1,0 +1,58 @@
+"""Processes of a run: barriers, gather, agreement, shutdown."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import broadcast, gather_object
+
+Row = TypeVar("Row")
+
+
+def is_main_process() -> bool:
+    """Tell whether this is the first of all processes."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def count_processes() -> int:
+    """Return the number of all processes, as the launcher says; needs no connection."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def wait_for_processes() -> None:
+    """Wait until every process is here. Call on every process."""
+    PartialState().wait_for_everyone()
+
+
+def leave_processes() -> None:
+    """Part with the other processes, after the last run. Call on every process.
+
+    Everything that was wrapped for them is freed first: a wrapper that outlives its group can wait
+    for ever.
+    """
+    gc.collect()
+    state = PartialState()
+    state.wait_for_everyone()
+    state.destroy_process_group()
+
+
+def gather_rows(rows: list[Row]) -> list[Row]:
+    """Return the rows of all processes, in process order. Call on every process."""
+    return list(gather_object(rows))
+
+
+def agree(accelerator: Accelerator, *, verdict: bool) -> bool:
+    """Tell whether all processes say yes. Call on every process, each with its own verdict."""
+    if accelerator.num_processes == 1:
+        return verdict
+    noes = torch.tensor(0 if verdict else 1, device=accelerator.device)
+    return int(accelerator.reduce(noes, "sum")) == 0
+
+
+def copy_from_main(accelerator: Accelerator, value: torch.Tensor) -> None:
+    """Overwrite a tensor by the first process's. Call on every process."""
+    value.copy_(broadcast(value.to(accelerator.device, copy=True)))

@@ -1,0 +1,1 @@
+"""The workflows behind the commands: train, evaluate, several runs, dry run."""
