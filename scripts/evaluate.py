@@ -23,42 +23,46 @@ import dataclasses
 import functools
 from typing import Any
 
-from audio_cls.cli.evaluate import Question, evaluate_command
+from audio_cls.cli.evaluate import EvaluateRequest, evaluate_command
 from audio_cls.run_warnings import collect_warnings
 
 
 @evaluate_command
-def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:  # noqa: PLR0915
+def main(ask: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]) -> None:  # noqa: PLR0915
     """Judge an audio classifier on a data set's clips, or compute its numbers again."""
     # Not at the top of the file, so that --help need not wait for torch.
     from audio_cls.config import ModelConfig, RunConfig
-    from audio_cls.data.clips.metadata import read_clip_facts
+    from audio_cls.data.clips.metadata import read_clip_metadata
     from audio_cls.data.labels.labels import read_labels
     from audio_cls.data.prepare import prepare_split
     from audio_cls.data.sources.source import load_source
-    from audio_cls.data.splits.clip_index import pool_clips
+    from audio_cls.data.splits.clip_index import build_clip_index
     from audio_cls.distributed.accelerator import start_accelerator
-    from audio_cls.distributed.hardware import describe_hardware, ready_cpu
+    from audio_cls.distributed.hardware import configure_cpu, describe_hardware
     from audio_cls.evaluation.evaluate_model import (
-        answer_from_files,
-        describe_judged,
+        describe_evaluated_split,
+        evaluate_from_files,
         open_output,
-        write_answer,
+        write_evaluation,
     )
     from audio_cls.evaluation.label_mapping import load_label_map, match_labels
     from audio_cls.evaluation.metrics.baseline import read_majority
     from audio_cls.evaluation.metrics.calibration import Decision, calibrate, report_calibration
     from audio_cls.evaluation.model_run import (
-        adopt_settings,
-        choose_rows,
-        follow_task,
+        inherit_settings,
         keep_lists,
-        read_own_run,
+        read_source_run,
+        resolve_task,
+        select_rows,
     )
     from audio_cls.evaluation.reports.report import report_scores
     from audio_cls.evaluation.scorer import make_scorer
-    from audio_cls.models.inference_settings import find_file, read_audio_settings, read_temperature
-    from audio_cls.models.load import load_trained
+    from audio_cls.models.inference_settings import (
+        find_file,
+        read_inference_settings,
+        read_temperature,
+    )
+    from audio_cls.models.load import load_for_inference
     from audio_cls.publishing.card.update import update_card
     from audio_cls.runs.provenance import (
         Clock,
@@ -71,19 +75,21 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None: 
     if ask.model is None:
         how = RunConfig.from_flat({**preset, **typed}).eval
         sources = (ask.predictions, ask.aggregate, ask.output_dir)
-        return answer_from_files(*sources, how, ask.compare)
+        return evaluate_from_files(*sources, how, ask.compare)
 
     # --- 1. the model, and what its own run left beside it ---
     clock, warnings = Clock(), collect_warnings()
-    run = read_own_run(functools.partial(find_file, ask.model, ask.model_revision))
-    cfg, is_own = adopt_settings(typed, run, preset)
+    run = read_source_run(functools.partial(find_file, ask.model, ask.model_revision))
+    cfg, is_own = inherit_settings(typed, run, preset)
     accelerator = start_accelerator(cfg.train)
     if accelerator.is_main_process:
         open_output(ask.output_dir)
-    backbone = load_trained(ask.model, ask.model_revision, trust_remote_code=ask.trust_remote_code)
+    backbone = load_for_inference(
+        ask.model, ask.model_revision, trust_remote_code=ask.trust_remote_code
+    )
     own_model = ModelConfig(model=ask.model, model_revision=backbone.revision)
-    told = dataclasses.replace(cfg, model=own_model, audio=read_audio_settings(backbone))
-    cfg = follow_task(told, backbone.problem_type)
+    told = dataclasses.replace(cfg, model=own_model, audio=read_inference_settings(backbone))
+    cfg = resolve_task(told, backbone.problem_type)
     temperature = read_temperature(backbone) if ask.calibrate else None
 
     # --- 2. the clips, under the model's labels ---
@@ -92,8 +98,8 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None: 
         given = read_labels(source.splits, cfg.data)
         mapping = load_label_map(ask.label_map)
         match = match_labels(given, backbone.labels, mapping)
-        pool = pool_clips(source, match.labels, cfg.data)
-        rows, origin = choose_rows(
+        pool = build_clip_index(source, match.labels, cfg.data)
+        rows, origin = select_rows(
             pool, ask.split, keep_lists(run, source, pool), cfg, is_own=is_own
         )
         clips, bad = prepare_split(
@@ -101,7 +107,7 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None: 
         )
 
     # --- 3. they are heard ---
-    ready_cpu(accelerator, count_parameters(backbone))
+    configure_cpu(accelerator, count_parameters(backbone))
     scorer = make_scorer(backbone, cfg, accelerator)
     prepare_seconds = clock.lap()
     scores = scorer.score(accelerator.prepare_model(backbone.model, evaluation_mode=True), clips)
@@ -109,10 +115,10 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None: 
 
     # --- 4. the numbers are told ---
     if accelerator.is_main_process:
-        facts = read_clip_facts(source, pool, clips)
+        facts = read_clip_metadata(source, pool, clips)
         judged = calibrate(scores, temperature) if temperature else scores
         results = {
-            "dataset": describe_judged(
+            "dataset": describe_evaluated_split(
                 source,
                 given,
                 clips,
@@ -143,7 +149,7 @@ def main(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None: 
             results["calibration"] = report_calibration(
                 scores, Decision(temperature), is_applied=True
             )
-        write_answer(ask.output_dir, results, judged, facts, ask.compare)
+        write_evaluation(ask.output_dir, results, judged, facts, ask.compare)
         if ask.update_card:
             update_card(ask.model, ask.output_dir)
     accelerator.end_training()

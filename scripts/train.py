@@ -17,7 +17,7 @@ from pathlib import Path
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path.pop(0)
 
-from audio_cls.cli.console import announce
+from audio_cls.cli.console import echo_main_process
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.options.settings_report import announce_settings
 from audio_cls.config import RunConfig
@@ -28,20 +28,20 @@ from audio_cls.run_warnings import collect_warnings
 def main(cfg: RunConfig) -> None:
     """Train an audio classifier on any data set, judge it on clips it never heard, describe it."""
     # Not at the top of the file, so that --help need not wait for torch.
-    from audio_cls.distributed.processes import is_main_process, leave_processes
+    from audio_cls.distributed.processes import is_main_process, shutdown_processes
     from audio_cls.evaluation.compare_cases import report_runs
     from audio_cls.runs.folder import choose_run_path
     from audio_cls.training.setup import explain_run_disk
     from audio_cls.training.stopping import end_with_launcher
-    from audio_cls.workflows.dry_run import estimate_run, rehearse
+    from audio_cls.workflows.dry_run import estimate_run, start_dry_run
     from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
 
     runs = plan_runs(cfg)  # one, unless --seeds, --folds or --sweep ask for more
     with end_with_launcher():
         if cfg.train.dry_run:
-            with rehearse(runs[0]) as rehearsal:
-                announce(estimate_run(runs, train_classifier(rehearsal)))
-            return leave_processes()
+            with start_dry_run(runs[0]) as rehearsal:
+                echo_main_process(estimate_run(runs, train_classifier(rehearsal)))
+            return shutdown_processes()
         for run in list_unfinished(runs):
             with explain_run_disk(run):
                 train_classifier(run)
@@ -49,17 +49,17 @@ def main(cfg: RunConfig) -> None:
             folders = [choose_run_path(run) for run in runs]
             cases = describe_cases(cfg, runs)
             report_runs(folders, cases, cfg.eval, folders[0].parent)
-        leave_processes()
+        shutdown_processes()
 
 
 def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
     """Do one run from its data set to its model card; return its folder."""
-    from audio_cls.data.clips.metadata import read_clip_facts
+    from audio_cls.data.clips.metadata import read_clip_metadata
     from audio_cls.data.describe import describe_data
     from audio_cls.data.labels.labels import read_labels
     from audio_cls.data.prepare import prepare_clips
     from audio_cls.data.sources.source import load_source
-    from audio_cls.data.splits.clip_index import pool_clips
+    from audio_cls.data.splits.clip_index import build_clip_index
     from audio_cls.data.splits.splits import make_splits
     from audio_cls.distributed.accelerator import start_accelerator
     from audio_cls.distributed.hardware import describe_hardware
@@ -68,16 +68,16 @@ def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
     from audio_cls.evaluation.reports.figures import draw_figures
     from audio_cls.evaluation.reports.report import report_scores, write_report
     from audio_cls.evaluation.scorer import make_scorer
-    from audio_cls.evaluation.validate import judge_test, make_judge
-    from audio_cls.models.feature_cache.precompute import hear_ahead
-    from audio_cls.models.feature_extractor import read_hearing
-    from audio_cls.models.inference_settings import save_decision
-    from audio_cls.models.load import load_backbone
+    from audio_cls.evaluation.validate import evaluate_test, make_validator
+    from audio_cls.models.feature_cache.precompute import precompute_frozen_features
+    from audio_cls.models.feature_extractor import resolve_audio_settings
+    from audio_cls.models.inference_settings import save_calibration
+    from audio_cls.models.load import load_for_training
     from audio_cls.publishing.card.audio_samples import save_samples
     from audio_cls.publishing.card.card import write_card
     from audio_cls.publishing.eval_results import write_eval_results
-    from audio_cls.publishing.hub.background import follow_training
-    from audio_cls.publishing.hub.preflight import check_publication
+    from audio_cls.publishing.hub.background import upload_during_training
+    from audio_cls.publishing.hub.preflight import run_preflight
     from audio_cls.publishing.hub.publish import publish_run
     from audio_cls.publishing.hub.source_metadata import add_languages, add_license
     from audio_cls.runs.provenance import (
@@ -88,16 +88,16 @@ def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
         describe_versions,
     )
     from audio_cls.runs.trainer_state import report_best
-    from audio_cls.training.auto_batch_size import fit_batch
+    from audio_cls.training.auto_batch_size import find_batch_size
     from audio_cls.training.loop import train
     from audio_cls.training.progress import describe_timing
     from audio_cls.training.setup import (
         close_run,
         open_run,
         pin_revisions,
+        resolve_task,
         save_settings,
         set_up_training,
-        settle_task,
     )
     from audio_cls.workflows.source_checks import warn_of_source
 
@@ -105,33 +105,33 @@ def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
     accelerator = start_accelerator(cfg.train)
     announce_settings(cfg, is_shown=accelerator.is_main_process)
     folder, cfg = open_run(cfg, accelerator)
-    repo_id = check_publication(cfg, folder.path.name)
+    repo_id = run_preflight(cfg, folder.path.name)
 
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
         source = load_source(cfg.data)
         labels = read_labels(source.splits, cfg.data)
-        cfg = settle_task(cfg, source, labels)
+        cfg = resolve_task(cfg, source, labels)
         warn_of_source(source, labels, cfg)
-        pool = pool_clips(source, labels, cfg.data)
+        pool = build_clip_index(source, labels, cfg.data)
         splits = make_splits(pool, cfg.data)
-        cfg, rate = read_hearing(cfg)
+        cfg, rate = resolve_audio_settings(cfg)
         clips = prepare_clips(source, pool, splits, rate, cfg.data)
 
         # --- 2. a checkpoint id becomes a classifier ---
-        backbone = load_backbone(
+        backbone = load_for_training(
             cfg.model, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
         )
-    cfg = fit_batch(cfg, accelerator, backbone, clips.train)
+    cfg = find_batch_size(cfg, accelerator, backbone, clips.train)
     save_settings(folder, pin_revisions(cfg, source, backbone), accelerator, clips)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
-    heard = hear_ahead(cfg, accelerator, backbone, clips)
+    heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
     scorer = make_scorer(heard.backbone, cfg, accelerator)
-    judge = make_judge(scorer, heard.validation, cfg.eval, clips.train.labels)
+    judge = make_validator(scorer, heard.validation, cfg.eval, clips.train.labels)
     run = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     run.progress.prepare_seconds = clock.lap()
-    with follow_training(run, repo_id):
+    with upload_during_training(run, repo_id):
         train(run)
     clock.lap()
 
@@ -141,15 +141,15 @@ def train_classifier(cfg: RunConfig) -> Path:  # noqa: PLR0915
         evaluation_mode=True,
     )
     (decision, scores), judged_seconds = (
-        judge_test(scorer, best, heard.validation, heard.test),
+        evaluate_test(scorer, best, heard.validation, heard.test),
         clock.lap(),
     )
 
     # --- 5. the run is described and published ---
     if accelerator.is_main_process:
         clips.save(folder.path)
-        save_decision(folder.path, decision.temperature, labels.names, decision.thresholds)
-        facts = read_clip_facts(source, pool, clips.test)
+        save_calibration(folder.path, decision.temperature, labels.names, decision.thresholds)
+        facts = read_clip_metadata(source, pool, clips.test)
         results = {
             "dataset": add_languages(describe_data(source, labels, clips)),
             "model": add_license(describe_model(cfg, backbone)),

@@ -25,7 +25,7 @@ FOREIGN = {
 }
 
 
-def name_foreign_format(head: bytes) -> str | None:
+def detect_pyav_container(head: bytes) -> str | None:
     """Name the container by its first 12 bytes when it is one that libsndfile does not read.
 
     >>> name_foreign_format(bytes(4) + b"ftypM4A ")

@@ -17,9 +17,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audio_cls.audio.containers import count_missing_bytes, name_foreign_format
-from audio_cls.audio.mp3 import tell_length
-from audio_cls.audio.pyav import decode_foreign
+from audio_cls.audio.containers import count_missing_bytes, detect_pyav_container
+from audio_cls.audio.mp3 import add_xing_header
+from audio_cls.audio.pyav import decode_with_pyav
 from audio_cls.audio.segments import Segment, split_segment
 from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError
@@ -36,7 +36,7 @@ NOT_ACCESSIBLE = "not accessible"  # permissions, a network disk: what the syste
 
 
 @dataclass(frozen=True)
-class Sound:
+class DecodedAudio:
     """One file, decoded and otherwise as it was."""
 
     samples: NDArray[np.float32]  # (T, C), nominally in [-1, 1]
@@ -44,7 +44,9 @@ class Sound:
     encoding: str  # such as "WAV PCM_16"
 
 
-def read_sound(bytes_: bytes | None, path: str | None, max_seconds: Seconds | None = None) -> Sound:
+def decode_file(
+    bytes_: bytes | None, path: str | None, max_seconds: Seconds | None = None
+) -> DecodedAudio:
     """Decode one file, whole or a segment of it: all channels, at its own rate.
 
     Args:
@@ -93,29 +95,31 @@ def _read_bytes(path: str, max_seconds: Seconds | None) -> bytes:
         return file.read()
 
 
-def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> Sound:
+def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> DecodedAudio:
     """Decode a file's bytes, by PyAV where libsndfile does not know the format."""
     if not bytes_:
         raise AudioError("empty")
-    container = name_foreign_format(bytes_[:12])
+    container = detect_pyav_container(bytes_[:12])
     if container:
-        return Sound(*decode_foreign(bytes_, container))
+        return DecodedAudio(*decode_with_pyav(bytes_, container))
     missing = count_missing_bytes(io.BytesIO(bytes_))
     if missing > 1:  # one byte may be the padding of an odd chunk
         raise AudioError("truncated", f"{missing} bytes are missing")
     if bytes_[:1] == b"\xff" or bytes_[:3] == b"ID3":
-        bytes_ = tell_length(bytes_)
+        bytes_ = add_xing_header(bytes_)
     try:
         with soundfile.SoundFile(io.BytesIO(bytes_)) as sound:
             _check_length(sound.frames, sound.samplerate, max_seconds)
-            return Sound(_read_samples(sound), sound.samplerate, f"{sound.format} {sound.subtype}")
+            return DecodedAudio(
+                _read_samples(sound), sound.samplerate, f"{sound.format} {sound.subtype}"
+            )
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):
             raise
         raise AudioError("unreadable", str(error)) from error
 
 
-def _read_segment(path: str, segment: Segment) -> Sound:
+def _read_segment(path: str, segment: Segment) -> DecodedAudio:
     """Read a segment of a file; of the formats with exact seeking nothing else is decoded."""
     try:
         with soundfile.SoundFile(path) as sound:
@@ -125,7 +129,7 @@ def _read_segment(path: str, segment: Segment) -> Sound:
                 samples = sound.read(last - first, dtype="float32", always_2d=True)
                 if len(samples) == last - first:
                     encoding = f"{sound.format} {sound.subtype}"
-                    return Sound(samples, sound.samplerate, encoding)
+                    return DecodedAudio(samples, sound.samplerate, encoding)
             is_short = sound.frames * sound.channels <= KEPT_SAMPLES
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):
@@ -134,13 +138,13 @@ def _read_segment(path: str, segment: Segment) -> Sound:
     read = _read_recording if is_short else _read_recording.__wrapped__
     whole = read(path, describe_file(os.stat(path)))
     first, last = segment.to_samples(len(whole.samples), whole.sampling_rate)
-    return Sound(whole.samples[first:last], whole.sampling_rate, whole.encoding)
+    return DecodedAudio(whole.samples[first:last], whole.sampling_rate, whole.encoding)
 
 
 @functools.lru_cache(maxsize=1)
-def _read_recording(path: str, state: tuple[int, int, int, int]) -> Sound:
+def _read_recording(path: str, state: tuple[int, int, int, int]) -> DecodedAudio:
     """Decode a recording whole; the last one is kept while its state stays the same."""
-    return read_sound(None, path)
+    return decode_file(None, path)
 
 
 def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:

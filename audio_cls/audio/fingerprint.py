@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import Hertz, Seconds
 
-Print = NDArray[np.uint8]  # (F, BANDS)
+Fingerprint = NDArray[np.uint8]  # (F, BANDS)
 
 
 BANDS = 16
@@ -30,13 +30,13 @@ FRAME = 512  # samples at that rate: 64 ms
 HOP = 128
 
 
-MOST_SECONDS: Seconds = 3.0  # of the middle of a clip
+MAX_SECONDS: Seconds = 3.0  # of the middle of a clip
 
 
 DEPTH = 5.0  # decades of power: 50 dB
 
 
-def make_print(wave: NDArray[np.float32], sampling_rate: Hertz) -> Print:
+def make_fingerprint(wave: NDArray[np.float32], sampling_rate: Hertz) -> Fingerprint:
     """Draw the picture of a wave (T,); shape (F, BANDS), (0, BANDS) for one too short or silent."""
     middle, rate = _take_middle(wave, sampling_rate)
     if len(middle) < FRAME:
@@ -56,7 +56,7 @@ def _take_middle(
 ) -> tuple[NDArray[np.float32], Hertz]:
     """Return the middle of a wave and its rate, brought near LOW_RATE by means of neighbours."""
     factor = max(1, sampling_rate // LOW_RATE)
-    most = round(MOST_SECONDS * sampling_rate)
+    most = round(MAX_SECONDS * sampling_rate)
     start = max(0, (len(wave) - most) // 2)
     middle = wave[start : start + most]
     whole = len(middle) // factor * factor

@@ -28,7 +28,7 @@ class Frame(NamedTuple):
     side_bytes: int  # between the header and the place of a name
 
 
-def tell_length(data: bytes) -> bytes:
+def add_xing_header(data: bytes) -> bytes:
     """Put a frame with the number of frames before an MP3 file that has none.
 
     Args:

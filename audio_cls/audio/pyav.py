@@ -15,7 +15,7 @@ from audio_cls.errors import AudioError
 EXTRA = "needs the extra 'formats'"  # the reason that bad_audio.csv gives
 
 
-def decode_foreign(bytes_: bytes, container: str) -> tuple[NDArray[np.float32], Hertz, str]:
+def decode_with_pyav(bytes_: bytes, container: str) -> tuple[NDArray[np.float32], Hertz, str]:
     """Decode the first audio stream of a file by PyAV, which brings FFmpeg along.
 
     Args:

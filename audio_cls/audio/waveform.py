@@ -11,7 +11,7 @@ import soxr
 import xxhash
 from numpy.typing import NDArray
 
-from audio_cls.audio.decode import read_sound
+from audio_cls.audio.decode import decode_file
 from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError
 
@@ -36,9 +36,9 @@ def decode_wave(
         Shape (T,), float32, nominally in [-1, 1]. All-zero sound is returned as it is.
 
     Raises:
-        AudioError: See `read_sound`.
+        AudioError: See `decode_file`.
     """
-    sound = read_sound(bytes_, path, max_seconds)
+    sound = decode_file(bytes_, path, max_seconds)
     return resample(mix_channels(sound.samples), sound.sampling_rate, sampling_rate)
 
 

@@ -23,14 +23,14 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     from audio_cls.data.labels.labels import read_labels
     from audio_cls.data.prepare import prepare_clips
     from audio_cls.data.sources.source import load_source
-    from audio_cls.data.splits.clip_index import pool_clips
+    from audio_cls.data.splits.clip_index import build_clip_index
     from audio_cls.data.splits.splits import make_splits
     from audio_cls.distributed.accelerator import start_accelerator
     from audio_cls.evaluation.scorer import make_scorer
-    from audio_cls.evaluation.validate import make_judge
-    from audio_cls.models.feature_cache.precompute import hear_ahead
-    from audio_cls.models.feature_extractor import load_extractor
-    from audio_cls.models.load import load_backbone
+    from audio_cls.evaluation.validate import make_validator
+    from audio_cls.models.feature_cache.precompute import precompute_frozen_features
+    from audio_cls.models.feature_extractor import load_feature_extractor
+    from audio_cls.models.load import load_for_training
     from audio_cls.training.loop import train
     from audio_cls.training.setup import open_run, set_up_training
 
@@ -57,14 +57,14 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     folder, cfg = open_run(cfg, accelerator)
     source = load_source(cfg.data)
     labels = read_labels(source.splits, cfg.data)
-    pool = pool_clips(source, labels, cfg.data)
+    pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
-    rate = load_extractor(cfg.model, cfg.audio).sampling_rate
+    rate = load_feature_extractor(cfg.model, cfg.audio).sampling_rate
     clips = prepare_clips(source, pool, splits, rate, cfg.data)
-    backbone = load_backbone(cfg.model, cfg.audio, labels.names)
-    heard = hear_ahead(cfg, accelerator, backbone, clips)
+    backbone = load_for_training(cfg.model, cfg.audio, labels.names)
+    heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
     scorer = make_scorer(heard.backbone, cfg, accelerator)
-    judge = make_judge(scorer, heard.validation, cfg.eval)
+    judge = make_validator(scorer, heard.validation, cfg.eval)
     run = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     prepared = time.perf_counter()
     train(run)

@@ -109,38 +109,38 @@ def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[
     from audio_cls.config import AudioConfig, ModelConfig
     from audio_cls.models.feature_cache.partial_forward import (
         PREFIX,
-        find_cut,
-        install_cut,
+        enable_partial_forward,
+        plan_partial_forward,
         run_frozen,
     )
     from audio_cls.models.finetuning.freeze import find_frozen
-    from audio_cls.models.load import load_backbone
+    from audio_cls.models.load import load_for_training
     from audio_cls.models.probe import make_noise
-    from audio_cls.storage.process_memory import keep_freed_memory, return_freed_memory
+    from audio_cls.storage.process_memory import release_freed_memory, retain_freed_memory
 
     torch.manual_seed(SEED)
     cfg = ModelConfig(model=spec["checkpoint"], freeze=case.freeze)  # type: ignore[arg-type]
     audio = AudioConfig(max_seconds=case.max_seconds)
-    backbone = load_backbone(cfg, audio, ("a", "b", "c", "d"))
+    backbone = load_for_training(cfg, audio, ("a", "b", "c", "d"))
     model: Any = backbone.model
     noise = make_noise(round(case.max_seconds * backbone.encoder.traits.sampling_rate))
     inputs: dict[str, Tensor] = backbone.encoder([noise] * case.batch_size)
     names = find_frozen(model, backbone.encoder, case.freeze)
     for name in names:
         model.get_submodule(name).requires_grad_(requires_grad=False)
-    cut = find_cut(model, backbone.encoder, names) if names else None
+    cut = plan_partial_forward(model, backbone.encoder, names) if names else None
     if cut is not None:
         with torch.no_grad():
             rows = cut.flatten(run_frozen(model, names, inputs))
-        install_cut(model, cut)
+        enable_partial_forward(model, cut)
         inputs = {PREFIX: rows, **{k: v for k, v in inputs.items() if k != cut.input_name}}
     if spec["gpu"]:
         model.cuda()
         inputs = {name: value.cuda() for name, value in inputs.items()}
     model.train()
-    keep_freed_memory(large=False)
+    retain_freed_memory(large=False)
     yield model, inputs
-    return_freed_memory()
+    release_freed_memory()
 
 
 def profile_step(model: Any, inputs: dict[str, Tensor]) -> str:  # noqa: ANN401

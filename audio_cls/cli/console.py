@@ -93,7 +93,7 @@ def show_error(text: str) -> None:
         click.echo(f"Error: {text}", err=True)
 
 
-def announce(text: object) -> None:
+def echo_main_process(text: object) -> None:
     """Print on standard output, once a machine."""
     if is_first_process():
         click.echo(str(text))

@@ -37,7 +37,7 @@ PATH = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True)
-class Question:
+class EvaluateRequest:
     """What is to be evaluated, and what is to be done with the answer."""
 
     output_dir: Path
@@ -112,7 +112,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
 Settings = dict[str, Any]  # setting name -> value
 
 
-def evaluate_command(function: Callable[[Question, Settings, Settings], None]) -> click.Command:
+def evaluate_command(
+    function: Callable[[EvaluateRequest, Settings, Settings], None],
+) -> click.Command:
     """Make a function of a question, the typed settings and the preset's into a command.
 
     A setting that was not typed is not passed on, so that the model's own run can answer for it.
@@ -124,14 +126,14 @@ def evaluate_command(function: Callable[[Question, Settings, Settings], None]) -
     def run(**values: Any) -> None:  # noqa: ANN401
         ctx = click.get_current_context()
         with one_line_errors():
-            own = {name: values[name] for name in Question.__dataclass_fields__}
+            own = {name: values[name] for name in EvaluateRequest.__dataclass_fields__}
             typed, preset = (
                 {n: values[n] for n in SETTINGS if ctx.get_parameter_source(n) is source}
                 for source in (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
             )
             # --group-column "" switches off what the run or a preset says.
             typed = {name: None if value == "" else value for name, value in typed.items()}
-            function(Question(**own), typed, preset)
+            function(EvaluateRequest(**own), typed, preset)
 
     command: Any = run
     for one in reversed([one for one in iterate_settings() if one.name in SETTINGS]):

@@ -19,15 +19,15 @@ def main(cfg: RunConfig) -> None:
     # Not at the top of the file, so that --help need not wait for datasets.
     from tqdm import tqdm
 
-    from audio_cls.data.inspection.html_report import write_page
-    from audio_cls.data.inspection.scan import FIRST_CLIPS, Inspection, open_inspection
+    from audio_cls.data.inspection.html_report import write_html_report
+    from audio_cls.data.inspection.scan import FIRST_CLIPS, DatasetScan, open_inspection
     from audio_cls.data.inspection.summary import summarize
     from audio_cls.data.inspection.text_report import format_summary
 
     ctx = click.get_current_context()
     options, preset = ctx.params, ctx.meta.get(PRESET_KEY)
     chosen = preset.choose_values(cfg.data.dataset) if preset is not None else {}
-    inspection: Inspection = open_inspection(cfg.data)
+    inspection: DatasetScan = open_inspection(cfg.data)
     with tqdm(total=inspection.num_clips, desc="Reading", unit=" clips", file=sys.stderr) as bar:
         for done in inspection.read():
             bar.update(done - bar.n)
@@ -36,7 +36,7 @@ def main(cfg: RunConfig) -> None:
                 bar.write(f"After {done} clips, taken evenly from all:\n{first}\n", file=sys.stderr)
     summary = summarize(inspection, chosen)
     if options["report"] is not None:
-        write_page(options["report"], summary, inspection)
+        write_html_report(options["report"], summary, inspection)
         click.echo(f"Written: {options['report']}", err=True)
     if options["as_json"]:
         click.echo(json.dumps(summary, ensure_ascii=False))

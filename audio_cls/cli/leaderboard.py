@@ -35,12 +35,12 @@ def main(
     read is kept by commit, so that a second look, or one that was cut, asks for news only.
     """
     with one_line_errors():
-        from audio_cls.publishing.leaderboard.output import format_standing, save_page
-        from audio_cls.publishing.leaderboard.ranking import find_standing
+        from audio_cls.publishing.leaderboard.output import format_leaderboard, save_page
+        from audio_cls.publishing.leaderboard.ranking import build_leaderboard
 
-        standing = find_standing(dataset, metric, split=split, mine=mine)
+        standing = build_leaderboard(dataset, metric, split=split, mine=mine)
         if page is not None:
             save_page(standing, page)
             click.echo(f"{page} has {len(standing.rows)} models.", err=True)
         if form or page is None:
-            click.echo(format_standing(standing, form or "text"), nl=False)
+            click.echo(format_leaderboard(standing, form or "text"), nl=False)

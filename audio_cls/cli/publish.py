@@ -30,9 +30,9 @@ def main(*, run: Path, **typed: str | bool | None) -> None:
     when it refused; the run is whole either way.
     """
     with one_line_errors():
-        from audio_cls.publishing.hub.push import publish_later
+        from audio_cls.publishing.hub.push import publish_finished_run
 
-        address = publish_later(run, typed)
+        address = publish_finished_run(run, typed)
         if address is not None:
             click.echo(address)
     sys.exit(0 if address is not None else 1)

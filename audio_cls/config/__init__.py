@@ -6,7 +6,7 @@ stay flat: `optim.learning_rate` is `--learning-rate`. Nothing here reads a file
 mutates; values that a checkpoint decides are `None` here.
 """
 
-from audio_cls.config.audio import LONGEST_PIECE, SHORTEST_CLIP, AudioConfig
+from audio_cls.config.audio import MAX_CROP_SECONDS, MIN_CROP_SECONDS, AudioConfig
 from audio_cls.config.augmentation import AugmentConfig
 from audio_cls.config.base import CountOrAuto, Hertz, Range, Seconds, flag_name, setting
 from audio_cls.config.data import DataConfig
@@ -19,11 +19,11 @@ from audio_cls.config.run import SECTIONS, RunConfig, Setting, drop_unused, iter
 from audio_cls.config.training import TrainConfig
 
 __all__ = [
-    "LONGEST_PIECE",
     "LOWER_IS_BETTER",
+    "MAX_CROP_SECONDS",
     "METRIC_SPECS",
+    "MIN_CROP_SECONDS",
     "SECTIONS",
-    "SHORTEST_CLIP",
     "AudioConfig",
     "AugmentConfig",
     "CountOrAuto",

@@ -8,8 +8,10 @@ from typing import Literal
 from audio_cls.config.base import Seconds, Section, setting
 from audio_cls.errors import SettingError
 
-LONGEST_PIECE: Seconds = 30.0  # what is heard at once, unless the checkpoint or the user say less
-SHORTEST_CLIP: Seconds = 0.1  # the shortest clip or window that any backbone is asked to hear
+MAX_CROP_SECONDS: Seconds = (
+    30.0  # what is heard at once, unless the checkpoint or the user say less
+)
+MIN_CROP_SECONDS: Seconds = 0.1  # the shortest clip or window that any backbone is asked to hear
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,19 @@ class AudioConfig(Section):
         None,
         "Longest piece of a clip the model hears at once, in seconds; default: what the checkpoint"
         " hears, at most 30.",
-        minimum=SHORTEST_CLIP,
+        minimum=MIN_CROP_SECONDS,
     )
     min_seconds: Seconds | None = setting(
         None,
         "Training pieces have a random length between this and --max-seconds, in seconds; default:"
         " all --max-seconds.",
-        minimum=SHORTEST_CLIP,
+        minimum=MIN_CROP_SECONDS,
     )
     crop: Literal["random", "start"] = setting(
         "random", "Where a training piece is cut from a longer clip."
     )
     window_seconds: Seconds | None = setting(
-        None, "Evaluation window in seconds; default: --max-seconds.", minimum=SHORTEST_CLIP
+        None, "Evaluation window in seconds; default: --max-seconds.", minimum=MIN_CROP_SECONDS
     )
     hop_seconds: Seconds | None = setting(
         None, "Step between evaluation windows in seconds; default: one window.", minimum=0.05
@@ -64,4 +66,4 @@ class AudioConfig(Section):
     @property
     def piece_seconds(self) -> Seconds:
         """Return `max_seconds`, or 30 s where no checkpoint was asked yet."""
-        return LONGEST_PIECE if self.max_seconds is None else self.max_seconds
+        return MAX_CROP_SECONDS if self.max_seconds is None else self.max_seconds

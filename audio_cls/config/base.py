@@ -73,7 +73,7 @@ def describe_range(spec: Mapping[str, Any]) -> str:
     return " and ".join(parts)
 
 
-def find_faults(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclasses below)
+def find_errors(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclasses below)
     """List every field of `section` whose number is out of its range, as full sentences."""
     faults = []
     for spec in dataclasses.fields(section):
@@ -108,6 +108,6 @@ class Section:
     """A group of settings that checks its ranges as it is made."""
 
     def __post_init__(self) -> None:
-        faults = find_faults(self)
+        faults = find_errors(self)
         if faults:
             raise SettingError(" ".join(faults))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from audio_cls.config.base import Seconds, Section, find_faults, setting
+from audio_cls.config.base import Seconds, Section, find_errors, setting
 from audio_cls.errors import SettingError
 
 
@@ -260,6 +260,6 @@ class DataConfig(Section):
             f"--streaming cannot do {', '.join(needs_all)}, which needs all clips at once: leave"
             " one of them out."
         )
-        faults = [*find_faults(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
+        faults = [*find_errors(self), *(t for ok, t in zip(pairs, texts, strict=True) if not ok)]
         if faults:
             raise SettingError(" ".join(faults))

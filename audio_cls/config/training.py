@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from audio_cls.config.base import CountOrAuto, Section, find_faults, setting
+from audio_cls.config.base import CountOrAuto, Section, find_errors, setting
 from audio_cls.errors import SettingError
 
 
@@ -123,7 +123,7 @@ class TrainConfig(Section):
 
     def __post_init__(self) -> None:
         """Check the ranges, and that the passes are said once."""
-        faults = find_faults(self)
+        faults = find_errors(self)
         if self.effective_batch_size is not None and self.gradient_accumulation_steps > 1:
             faults.append(
                 "--effective-batch-size and --gradient-accumulation-steps both say how many passes"
@@ -133,10 +133,12 @@ class TrainConfig(Section):
             raise SettingError(" ".join(faults))
 
 
-USUAL_BATCH = 8  # clips a pass, of which the step of 'auto' is made when nothing says how large
+DEFAULT_BATCH_SIZE = (
+    8  # clips a pass, of which the step of 'auto' is made when nothing says how large
+)
 
 
-def count_passes(cfg: TrainConfig, num_processes: int) -> int:
+def accumulation_steps(cfg: TrainConfig, num_processes: int) -> int:
     """Return the forward passes of an optimizer step on each process.
 
     >>> count_passes(TrainConfig(batch_size=4, effective_batch_size=32), 2)

@@ -14,14 +14,14 @@ from datasets import Dataset, concatenate_datasets
 
 from audio_cls.audio.segments import split_segment
 from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 
 NUM_SAMPLED = 16  # clips of a list whose content is compared
-MOST_BYTES = 2**20  # of each, from the beginning of the encoded file
+MAX_BYTES = 2**20  # of each, from the beginning of the encoded file
 HASH_BYTES = 6  # an integer that JSON holds exactly
 
 
-def make_fingerprint(source: Source, pool: Pool, ids: Sequence[str]) -> list[int]:
+def make_dataset_fingerprint(source: Source, pool: ClipIndex, ids: Sequence[str]) -> list[int]:
     """Return hashes of some of the listed clips, at equal distances in the list.
 
     Args:
@@ -36,14 +36,16 @@ def make_fingerprint(source: Source, pool: Pool, ids: Sequence[str]) -> list[int
     return [_hash_clip(table, source, place[name], name) for name in _sample(ids)]
 
 
-def has_clips(source: Source, pool: Pool, ids: Sequence[str], fingerprint: Sequence[int]) -> bool:
+def has_clips(
+    source: Source, pool: ClipIndex, ids: Sequence[str], fingerprint: Sequence[int]
+) -> bool:
     """Tell whether listed clips are clips of this data set.
 
     Args:
         source: The data set.
         pool: Its clips.
         ids: The list.
-        fingerprint: Of that list, see `make_fingerprint`.
+        fingerprint: Of that list, see `make_dataset_fingerprint`.
 
     Returns:
         True where most of the sampled clips that the data set has by id have the same content: a
@@ -61,7 +63,7 @@ def _sample(ids: Sequence[str]) -> list[str]:
     return [str(ids[place]) for place in places]
 
 
-def _place_ids(pool: Pool) -> dict[str, int]:
+def _place_ids(pool: ClipIndex) -> dict[str, int]:
     """Return the row of each id."""
     return {str(name): row for row, name in enumerate(pool.ids)}
 
@@ -79,8 +81,8 @@ def _hash_clip(table: Dataset, source: Source, row: int, name: str) -> int:
     if content is None and path:
         try:
             with Path(split_segment(path)[0]).open("rb") as file:
-                content = file.read(MOST_BYTES)
+                content = file.read(MAX_BYTES)
         except OSError:
             content = None
-    digest = hashlib.sha256(name.encode() + b"\0" + (content or b"")[:MOST_BYTES]).digest()
+    digest = hashlib.sha256(name.encode() + b"\0" + (content or b"")[:MAX_BYTES]).digest()
     return int.from_bytes(digest[:HASH_BYTES], "big")

@@ -35,7 +35,7 @@ def describe_data(source: Source, labels: Labels, clips: PreparedClips) -> dict[
     `is_given`, whether they are exactly the clips of a split, fold or list that the data set or a
     published protocol supplies, unusable clips apart; `num_available`, its clips before caps and
     duplicates were taken out; `num_examples`, those that were used; `fingerprint`, see
-    `make_fingerprint`.
+    `make_dataset_fingerprint`.
     """
     splits = clips.splits
     return {

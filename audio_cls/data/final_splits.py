@@ -22,11 +22,11 @@ from audio_cls.data.duplicates.exact import (
     find_duplicates,
 )
 from audio_cls.data.keyword_spotting.sampling import cap_training
-from audio_cls.data.splits.clip_index import Pool, restrict_pool
+from audio_cls.data.splits.clip_index import ClipIndex, restrict_index
 from audio_cls.data.splits.split_check import check_splits
-from audio_cls.data.splits.split_warnings import remark_classes
+from audio_cls.data.splits.split_warnings import warn_of_classes
 from audio_cls.data.splits.splits import Splits, announce_splits, make_splits
-from audio_cls.data.splits.train_test_split import Rows, cap_rows
+from audio_cls.data.splits.train_test_split import Rows, limit_rows
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 
@@ -55,17 +55,17 @@ class FinalSplits:
     check: dict[str, Any]  # see `check_splits`
 
 
-def cap_splits(splits: Splits, pool: Pool, cfg: DataConfig) -> dict[str, Rows]:
+def cap_splits(splits: Splits, pool: ClipIndex, cfg: DataConfig) -> dict[str, Rows]:
     """Return the rows of each split, as many as --max-train-samples and --max-eval-samples say."""
     rows = {
-        role: cap_rows(own, pool.marks, cfg.max_eval_samples, cfg.split_seed)
+        role: limit_rows(own, pool.marks, cfg.max_eval_samples, cfg.split_seed)
         for role, own in splits.items()
     }
     return {**rows, "train": cap_training(splits.train, pool.marks, pool.fillers, cfg)}
 
 
 def settle_splits(
-    splits: Splits, rows: dict[str, Rows], pool: Pool, found: DecodedPool, cfg: DataConfig
+    splits: Splits, rows: dict[str, Rows], pool: ClipIndex, found: DecodedPool, cfg: DataConfig
 ) -> FinalSplits:
     """Leave out what cannot be used, and check that no two splits share a clip or a group.
 
@@ -86,7 +86,7 @@ def settle_splits(
     is_whole = all(len(rows[role]) == len(own) for role, own in splits.items())
     available = {role: len(own) for role, own in splits.items()}
     if found.faults and splits.is_cut and is_whole:
-        splits = make_splits(restrict_pool(pool, found.is_good), cfg)
+        splits = make_splits(restrict_index(pool, found.is_good), cfg)
         rows = dict(splits.items())
         cut = ["train", *(role for role, how in splits.methods.items() if how.endswith(" cut"))]
         available |= {role: len(rows[role]) for role in cut}
@@ -97,7 +97,7 @@ def settle_splits(
     here = {role: own for role, own in used.items() if role != "train" or not is_streamed}
     _check_not_empty(here, found.faults)
     if not is_streamed:
-        for text in remark_classes(used, splits.methods, pool):
+        for text in warn_of_classes(used, splits.methods, pool):
             warn(logger, text)
     is_again = splits.test_is_validation
     official = [
@@ -116,7 +116,11 @@ def settle_splits(
 
 
 def _find_repeats(
-    rows: dict[str, Rows], splits: Splits, pool: Pool, sounds: NDArray[np.int64], cfg: DataConfig
+    rows: dict[str, Rows],
+    splits: Splits,
+    pool: ClipIndex,
+    sounds: NDArray[np.int64],
+    cfg: DataConfig,
 ) -> tuple[dict[str, Rows], list[Duplicate]]:
     """Look for clips that sound the same, say so, and leave them out if that was asked for.
 

@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.clips.decode_cache import decode_clips, read_notes
-from audio_cls.data.clips.quality import SILENT_PEAK, check_faults, find_faults
-from audio_cls.data.dataset_fingerprint import make_fingerprint
-from audio_cls.data.duplicates.exact import Duplicate, number_sounds, save_duplicates
+from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
+from audio_cls.data.clips.quality import SILENT_PEAK, enforce_bad_audio_limit, find_unusable_clips
+from audio_cls.data.dataset_fingerprint import make_dataset_fingerprint
+from audio_cls.data.duplicates.exact import Duplicate, audio_group_ids, save_duplicates
 from audio_cls.data.duplicates.near import (
-    NearPair,
+    NearDuplicate,
     announce_near_pairs,
     find_near_pairs,
     save_near_pairs,
 )
 from audio_cls.data.final_splits import DecodedPool, cap_splits, settle_splits
 from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.splits import Splits
-from audio_cls.data.splits.train_test_split import Rows, cap_rows
+from audio_cls.data.splits.train_test_split import Rows, limit_rows
 from audio_cls.data.streaming.bad_clips import FOLDER, read_faults
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.errors import DatasetError, list_names
@@ -54,10 +54,10 @@ class PreparedClips:
     bad: dict[str, str]  # clip id -> reason
     duplicates: list[Duplicate]  # clips whose sound another clip has
     are_duplicates_dropped: bool  # such clips were left out
-    near_pairs: list[NearPair]  # clips that sound nearly the same
+    near_pairs: list[NearDuplicate]  # clips that sound nearly the same
     groups: list[tuple[str, str, str]]  # (id, group, fold) of the clips that have one of the two
     decode_seconds: float = 0.0  # next to nothing where the cache had the waves
-    # role -> hashes of some of its clips, see `make_fingerprint`; not of streamed clips
+    # role -> hashes of some of its clips, see `make_dataset_fingerprint`; not of streamed clips
     fingerprints: dict[str, list[int]] = field(default_factory=dict)
 
     def items(self) -> list[tuple[str, Clips]]:
@@ -102,7 +102,7 @@ class PreparedClips:
 
 
 def prepare_clips(
-    source: Source, pool: Pool, splits: Splits, sampling_rate: Hertz, cfg: DataConfig
+    source: Source, pool: ClipIndex, splits: Splits, sampling_rate: Hertz, cfg: DataConfig
 ) -> PreparedClips:
     """Decode the clips of the three splits, capped as asked for. Writes the cache of waves.
 
@@ -141,14 +141,14 @@ def prepare_clips(
         groups=_list_groups(pool, np.flatnonzero(place >= 0)),
         decode_seconds=seconds,
         fingerprints={
-            role: make_fingerprint(source, pool, pool.ids[own].tolist())
+            role: make_dataset_fingerprint(source, pool, pool.ids[own].tolist())
             for role, own in final.rows.items()
             if len(own)
         },
     )
 
 
-def _list_groups(pool: Pool, rows: Rows) -> list[tuple[str, str, str]]:
+def _list_groups(pool: ClipIndex, rows: Rows) -> list[tuple[str, str, str]]:
     """Return (id, group, fold) of the clips in these rows that have a group or a fold."""
     none = np.full(len(pool.ids), "")
     columns = [pool.ids, *(none if c is None else c for c in (pool.groups, pool.folds))]
@@ -157,7 +157,7 @@ def _list_groups(pool: Pool, rows: Rows) -> list[tuple[str, str, str]]:
 
 
 def _decode_pool(
-    source: Source, pool: Pool, rows: dict[str, Rows], sampling_rate: Hertz, cfg: DataConfig
+    source: Source, pool: ClipIndex, rows: dict[str, Rows], sampling_rate: Hertz, cfg: DataConfig
 ) -> tuple[Clips, DecodedPool]:
     """Decode the clips of these rows, and find those that cannot be used.
 
@@ -174,20 +174,20 @@ def _decode_pool(
     if len(wanted) < len(table):
         table = table.select(wanted)
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
-    notes = read_notes(decoded)
+    notes = read_clip_stats(decoded)
     lengths: NDArray[np.int64] = notes["num_samples"].to_numpy()
-    faults = find_faults(notes, own_ids, sampling_rate, cfg)
-    check_faults(faults, len(wanted), cfg)
+    faults = find_unusable_clips(notes, own_ids, sampling_rate, cfg)
+    enforce_bad_audio_limit(faults, len(wanted), cfg)
     is_silent = notes["peak"].to_numpy() < SILENT_PEAK
     sounds, is_good = np.full(len(ids), -1), np.zeros(len(ids), dtype=np.bool_)
-    sounds[wanted] = np.where(is_silent, -1, number_sounds(notes["hash"]))
+    sounds[wanted] = np.where(is_silent, -1, audio_group_ids(notes["hash"]))
     is_good[wanted] = [name not in faults for name in own_ids]
     every = Clips(decoded, np.arange(len(wanted)), wanted, own_ids, lengths, sampling_rate)
     return every, DecodedPool(is_good, sounds, faults)
 
 
 def prepare_split(
-    source: Source, pool: Pool, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
+    source: Source, pool: ClipIndex, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
 ) -> tuple[Clips, dict[str, str]]:
     """Decode these rows of the pool, capped by `--max-eval-samples` as in training.
 
@@ -199,14 +199,14 @@ def prepare_split(
     Raises:
         DatasetError: More than `cfg.max_bad_share` of the clips are bad, or none is left.
     """
-    own = cap_rows(rows, pool.marks, cfg.max_eval_samples, cfg.split_seed)
+    own = limit_rows(rows, pool.marks, cfg.max_eval_samples, cfg.split_seed)
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
     table = concatenate_datasets(sounds).select(own)
     key = make_key(source=source.content_key, clips=pool.ids[own])
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
-    notes = read_notes(decoded)
-    faults = find_faults(notes, pool.ids[own], sampling_rate, cfg)
-    check_faults(faults, len(own), cfg)
+    notes = read_clip_stats(decoded)
+    faults = find_unusable_clips(notes, pool.ids[own], sampling_rate, cfg)
+    enforce_bad_audio_limit(faults, len(own), cfg)
     kept = np.flatnonzero([name not in faults for name in pool.ids[own]])
     if len(kept) == 0:
         raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")

@@ -12,26 +12,26 @@ from audio_cls.audio.augmentation.augmenter import make_augmenter
 from audio_cls.audio.augmentation.spec_augment import Encode
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.keyword_spotting.sampling import plan_epochs
+from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.loaders import make_training_loader
-from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
-from audio_cls.data.streaming.bad_clips import FOLDER, Spool
+from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
+from audio_cls.data.streaming.bad_clips import FOLDER, BadClipLog
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.data.streaming.loader import make_stream_loader
-from audio_cls.data.streaming.sampler import StreamOrder
+from audio_cls.data.streaming.sampler import StreamBatchSampler
 
 
 @dataclass(frozen=True)
-class Feed:
+class TrainLoader:
     """One process's batches, epoch by epoch."""
 
-    order: TrainingOrder
+    order: DistributedBatchSampler
     loader: DataLoader[list[Batch]]
 
 
 @dataclass(frozen=True)
-class Seat:
+class ProcessContext:
     """Where a process sits among the others, and what it may use."""
 
     shape: StepShape  # how many clips make a step
@@ -40,14 +40,14 @@ class Seat:
     folder: Path  # of the run, where faults of streamed clips are noted
 
 
-def make_feed(
+def make_train_loader(
     clips: Clips | StreamClips,
     encode: Encode,
     cfg: RunConfig,
-    seat: Seat,
+    seat: ProcessContext,
     labels: Sequence[str],
-    dealing: Dealing,
-) -> Feed:
+    dealing: SamplingSpec,
+) -> TrainLoader:
     """Make order and loader for clips on this disk, or for streamed ones.
 
     Args:
@@ -62,22 +62,22 @@ def make_feed(
     augmenter = make_augmenter(cfg.augment, clips.sampling_rate, len(labels), encode)
     seed, workers = cfg.train.seed, seat.num_workers
     if isinstance(clips, Clips):
-        order = TrainingOrder(
-            plan_epochs(clips.labels, labels, cfg.data) or len(clips),
+        order = DistributedBatchSampler(
+            make_epoch_subset(clips.labels, labels, cfg.data) or len(clips),
             seat.shape,
             rank=seat.rank,
             seed=seed,
             dealing=dealing,
         )
         loader = make_training_loader(clips, encode, cfg.audio, order, workers, augmenter)
-        return Feed(order, loader)
-    flow = StreamOrder(
+        return TrainLoader(order, loader)
+    flow = StreamBatchSampler(
         clips.shards,
         seat.shape,
         rank=seat.rank,
         seed=seed,
         buffer=cfg.data.shuffle_buffer,
-        spool=Spool(seat.folder / FOLDER, seat.rank, clips.cfg),
+        spool=BadClipLog(seat.folder / FOLDER, seat.rank, clips.cfg),
     )
-    flow.dealing = Dealing(equal_lengths=dealing.equal_lengths)
-    return Feed(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))
+    flow.dealing = SamplingSpec(equal_lengths=dealing.equal_lengths)
+    return TrainLoader(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))

@@ -35,7 +35,7 @@ GROUP_COLUMNS = (
     *("session", "session_id", "recording", "recording_id", "src_file", "source_file", "fsid"),
 )
 FOLD_COLUMNS = ("fold", "folds", "fold_id", "fold_number", "cv_fold")
-MOST_FOLDS = 20  # a column with more values is no column of folds or splits
+MAX_FOLDS = 20  # a column with more values is no column of folds or splits
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _find_folds(columns: Sequence[str], source: Source) -> list[Unused]:
     """Return the first column of folds, with the flags that test on each fold in turn."""
     for name in (name for name in columns if name.lower() in FOLD_COLUMNS):
         values = {text.removesuffix(".0") for text in read_column(source, name)} - {""}
-        if 1 < len(values) <= MOST_FOLDS:
+        if 1 < len(values) <= MAX_FOLDS:
             flags = ("--fold-column", name, "--folds", str(len(values)))
             return [Unused("fold", f"column '{name}'", len(values), flags)]
     return []
@@ -154,7 +154,7 @@ def _find_splits(columns: Sequence[str], source: Source) -> list[Unused]:
 def _list_values(source: Source, column: str, *, is_any_type: bool) -> set[str]:
     """Return the different values, but empty ones, of a column of text, or of any type.
 
-    None are returned where they are more than `MOST_FOLDS`.
+    None are returned where they are more than `MAX_FOLDS`.
     """
     values: set[str] = set()
     for table in source.splits.values():
@@ -162,7 +162,7 @@ def _list_values(source: Source, column: str, *, is_any_type: bool) -> set[str]:
         is_text = isinstance(kind, Value) and kind.dtype in ("string", "large_string")
         if is_text or isinstance(kind, ClassLabel) or (is_any_type and isinstance(kind, Value)):
             cells = table.data.column(column).unique()
-            if len(cells) > MOST_FOLDS:
+            if len(cells) > MAX_FOLDS:
                 return set()
             given = [cell for cell in cells.to_pylist() if cell is not None and cell != ""]
             if isinstance(kind, ClassLabel):

@@ -1,9 +1,9 @@
 """The one place that configures Accelerate.
 
 Accelerate places the model, wraps it for the number of processes (DDP, FSDP, DeepSpeed), scales
-fp16 losses and saves states. What depends on data order is ours (data/batches.py): how clips are
-dealt out to processes and passes, so that it can be exact. Accumulation is therefore told to
-Accelerate as 1 whatever its environment says.
+fp16 losses and saves states. The order of the data, and how clips are distributed to processes and
+micro-batches, is that of data/loading/sampler.py, so that it can be exact: Accelerate's own
+accumulation is therefore set to 1 whatever its environment says.
 """
 
 from __future__ import annotations

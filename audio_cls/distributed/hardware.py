@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from audio_cls.distributed import Accelerator
-from audio_cls.storage.process_memory import return_freed_memory
+from audio_cls.storage.process_memory import release_freed_memory
 
 
 def describe_hardware(accelerator: Accelerator) -> dict[str, object]:
@@ -40,7 +40,7 @@ def read_peak_memory(accelerator: Accelerator) -> int:
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
 
 
-MOST_WORKERS = 4  # loader processes beside an accelerator, unless --num-workers says otherwise
+MAX_WORKERS = 4  # loader processes beside an accelerator, unless --num-workers says otherwise
 
 
 ONE_THREAD_BELOW = 1_000_000  # parameters
@@ -55,10 +55,10 @@ def choose_num_workers(wanted: int | None) -> int:
     """Return the number of loader processes: the wanted one, else 0 on a CPU, whose cores train."""
     if wanted is not None:
         return wanted
-    return min(MOST_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
+    return min(MAX_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
 
 
-def ready_cpu(accelerator: Accelerator, num_parameters: int) -> None:
+def configure_cpu(accelerator: Accelerator, num_parameters: int) -> None:
     """Make a CPU ready for a network: its share of the cores, and the memory that start-up freed.
 
     `accelerate launch` alone leaves a process one thread. A network of fewer than a million
@@ -67,7 +67,7 @@ def ready_cpu(accelerator: Accelerator, num_parameters: int) -> None:
     """
     if accelerator.device.type != "cpu":
         return
-    return_freed_memory()
+    release_freed_memory()
     local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     share = max(1, (os.cpu_count() or 1) // local_processes)
     torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)

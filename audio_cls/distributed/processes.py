@@ -28,7 +28,7 @@ def wait_for_processes() -> None:
     PartialState().wait_for_everyone()
 
 
-def leave_processes() -> None:
+def shutdown_processes() -> None:
     """Part with the other processes, after the last run. Call on every process.
 
     Everything that was wrapped for them is freed first: a wrapper that outlives its group can wait
@@ -45,7 +45,7 @@ def gather_rows(rows: list[Row]) -> list[Row]:
     return list(gather_object(rows))
 
 
-def agree(accelerator: Accelerator, *, verdict: bool) -> bool:
+def all_agree(accelerator: Accelerator, *, verdict: bool) -> bool:
     """Tell whether all processes say yes. Call on every process, each with its own verdict."""
     if accelerator.num_processes == 1:
         return verdict

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.labels.label_text import join_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.metrics.intervals import (
     Interval,
     Rows,
-    choose_units,
     choose_wider,
     difference_interval,
     group_rows,
     mcnemar_test,
     paired_interval,
+    resampling_units,
 )
 from audio_cls.evaluation.metrics.probabilistic import average_precision
 from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
@@ -32,7 +32,7 @@ from audio_cls.evaluation.reports.predictions_file import pick_names, read_predi
 
 
 def compare_runs(
-    scores: Scores, names: Sequence[str], other: Path, facts: ClipFacts | None
+    scores: Scores, names: Sequence[str], other: Path, facts: ClipMetadata | None
 ) -> dict[str, Any]:
     """Return the `comparison` part of results.json: who is right where the two differ.
 
@@ -51,7 +51,7 @@ def compare_runs(
     their, own = theirs.is_right, scores.is_right
     gain = own.astype(np.float64) - their
     groups = None if facts is None else facts.groups
-    units, note = choose_units(len(own), groups)
+    units, note = resampling_units(len(own), groups)
     by_group = None if groups is None or note is not None else units
     counts = [int((own & ~their).sum()), int((their & ~own).sum())]
     interval: Interval | None = paired_interval(counts[0], counts[1], len(own))

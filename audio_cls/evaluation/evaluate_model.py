@@ -13,7 +13,7 @@ from typing import Any
 
 from audio_cls.config import EvalConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.describe import describe_source
 from audio_cls.data.labels.label_text import join_names
 from audio_cls.data.labels.labels import Labels
@@ -56,7 +56,7 @@ def open_output(path: Path) -> Path:
     return path
 
 
-def describe_judged(
+def describe_evaluated_split(
     source: Source, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
 ) -> dict[str, Any]:
     """Return the `dataset` part of results.json for one split that was judged.
@@ -66,7 +66,7 @@ def describe_judged(
         labels: Its own labels.
         clips: The clips that were judged.
         split: What `--split` asked for.
-        origin: How the clips were found, see `choose_rows`.
+        origin: How the clips were found, see `select_rows`.
         is_whole: No clip was left out by `--max-eval-samples`, or for a label that the model does
             not know.
 
@@ -88,11 +88,11 @@ def describe_judged(
     }
 
 
-def write_answer(
+def write_evaluation(
     folder: Path,
     results: Mapping[str, Any],
     scores: Scores,
-    facts: ClipFacts | None,
+    facts: ClipMetadata | None,
     other: Path | None,
 ) -> None:
     """Write everything an evaluation leaves, compared with another run if asked. Main process only.
@@ -114,7 +114,7 @@ def write_answer(
     _announce(whole)
 
 
-def answer_from_files(
+def evaluate_from_files(
     predictions: Path | None,
     runs: tuple[Path, ...],
     folder: Path,
@@ -142,7 +142,7 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
         "metric": cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
         "test": report_scores(scores, names, cfg, facts, majority),
     }
-    write_answer(open_output(folder), results, scores, facts, other)
+    write_evaluation(open_output(folder), results, scores, facts, other)
 
 
 def _read_test(path: Path) -> dict[str, Any]:

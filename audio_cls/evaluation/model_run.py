@@ -24,7 +24,7 @@ from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
 from audio_cls.data.sources.source import Source
 from audio_cls.data.sources.split_names import ROLES
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
 from audio_cls.run_warnings import warn
@@ -35,7 +35,7 @@ CAPS = ("max_train_samples", "max_eval_samples")  # of a run, that its evaluatio
 
 
 @dataclass(frozen=True)
-class OwnRun:
+class SourceRun:
     """What the run that made a model left beside it; empty for a model from elsewhere."""
 
     settings: Mapping[str, Any]  # run_config.yaml by section
@@ -46,7 +46,7 @@ class OwnRun:
     fingerprints: Mapping[str, list[int]] = field(default_factory=dict)
 
 
-def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
+def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
     """Read what a run left beside its model.
 
     Args:
@@ -61,7 +61,7 @@ def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
         tree = yaml.safe_load(settings.read_text("utf-8")) if settings else {}
         told = json.loads(results.read_text("utf-8")) if results else {}
         splits = told.get("dataset", {}).get("split", {})
-        return OwnRun(
+        return SourceRun(
             settings={str(k): v for k, v in tree.items() if isinstance(v, dict)},
             origins={role: str(part.get("origin", "")) for role, part in splits.items()},
             lists={role: p.read_text("utf-8").splitlines() for role, p in lists.items() if p},
@@ -79,8 +79,8 @@ def read_own_run(find_file: Callable[[str], Path | None]) -> OwnRun:
         ) from error
 
 
-def adopt_settings(
-    typed: Mapping[str, Any], run: OwnRun, preset: Mapping[str, Any] | None = None
+def inherit_settings(
+    typed: Mapping[str, Any], run: SourceRun, preset: Mapping[str, Any] | None = None
 ) -> tuple[RunConfig, bool]:
     """Fill what was not typed from the model's own run, else from the data set's preset.
 
@@ -122,7 +122,7 @@ def _name_place(dataset: str | None) -> str | None:
     return Path(str(dataset)).expanduser().resolve().name if is_folder else dataset
 
 
-def follow_task(cfg: RunConfig, problem_type: Literal["single-label", "multi-label"]) -> RunConfig:
+def resolve_task(cfg: RunConfig, problem_type: Literal["single-label", "multi-label"]) -> RunConfig:
     """Return the settings with the model's kind of task, and the metric that 'auto' means for it.
 
     Args:
@@ -137,7 +137,7 @@ def follow_task(cfg: RunConfig, problem_type: Literal["single-label", "multi-lab
     )
 
 
-def keep_lists(run: OwnRun, source: Source, pool: Pool) -> OwnRun:
+def keep_lists(run: SourceRun, source: Source, pool: ClipIndex) -> SourceRun:
     """Return the run with empty lists where the data set has other clips of the same ids.
 
     Lists without a fingerprint, of an older run, are kept.
@@ -151,8 +151,8 @@ def keep_lists(run: OwnRun, source: Source, pool: Pool) -> OwnRun:
     return dataclasses.replace(run, lists=lists)
 
 
-def choose_rows(
-    pool: Pool, split: str, run: OwnRun, cfg: RunConfig, *, is_own: bool
+def select_rows(
+    pool: ClipIndex, split: str, run: SourceRun, cfg: RunConfig, *, is_own: bool
 ) -> tuple[Rows, str]:
     """Find the clips to evaluate.
 
@@ -198,7 +198,9 @@ def choose_rows(
     return usable, origin
 
 
-def _find_listed(listed: Sequence[str], pool: Pool, split: str, *, is_own: bool) -> Rows | None:
+def _find_listed(
+    listed: Sequence[str], pool: ClipIndex, split: str, *, is_own: bool
+) -> Rows | None:
     """Return the rows of the clips that the run listed, in that order.
 
     Of the run's own data set those that are still there, with a warning; of another data set all of
@@ -218,7 +220,7 @@ def _find_listed(listed: Sequence[str], pool: Pool, split: str, *, is_own: bool)
     return np.array(found, dtype=np.int64)
 
 
-def _warn_of_unchecked(split: str, run: OwnRun, cfg: RunConfig) -> None:
+def _warn_of_unchecked(split: str, run: SourceRun, cfg: RunConfig) -> None:
     """Warn where clips on this disk are chosen by their ids alone."""
     dataset = cfg.data.dataset
     if split not in run.fingerprints and dataset and Path(dataset).expanduser().exists():
@@ -229,7 +231,7 @@ def _warn_of_unchecked(split: str, run: OwnRun, cfg: RunConfig) -> None:
         warn(logger, text)
 
 
-def _take_whole(pool: Pool, split: str) -> tuple[Rows, str]:
+def _take_whole(pool: ClipIndex, split: str) -> tuple[Rows, str]:
     """Return all clips of another data set's only split."""
     (name,) = pool.given
     text = (

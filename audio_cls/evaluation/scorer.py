@@ -20,7 +20,7 @@ from torch import nn
 from audio_cls.audio.augmentation.spec_augment import Encode
 from audio_cls.config import AudioConfig, RunConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.datasets import EvaluationWindows
+from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.data.loading.loaders import make_evaluation_loader
 from audio_cls.distributed import Accelerator
@@ -28,7 +28,7 @@ from audio_cls.distributed.hardware import choose_num_workers
 from audio_cls.distributed.processes import gather_rows
 from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
 from audio_cls.inference.aggregation import aggregate_windows
-from audio_cls.models.audio_model import Backbone
+from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import read_thresholds
 from audio_cls.progress import show_progress
 
@@ -56,7 +56,7 @@ class Scorer:
             model: The classifier, on the accelerator's device, prepared or not.
             clips: The clips of one split.
         """
-        windows = EvaluationWindows(clips, self.audio)
+        windows = WindowDataset(clips, self.audio)
         own = self._share_out(windows)
         loader = make_evaluation_loader(windows, self.encode, own, self.num_workers)
         bare = self.accelerator.unwrap_model(model, keep_fp32_wrapper=True)
@@ -71,7 +71,7 @@ class Scorer:
         bare.train(was_training)
         return self._merge(windows, dict(gather_rows(list(rows.items()))))
 
-    def _share_out(self, windows: EvaluationWindows) -> list[list[int]]:
+    def _share_out(self, windows: WindowDataset) -> list[list[int]]:
         """Return this process's batches; each process gets as many, by repeating one if need be.
 
         Equal counts matter to wrappers that exchange weights in every forward pass (FSDP, ZeRO-3).
@@ -82,7 +82,7 @@ class Scorer:
         batches += batches[:1] * (-len(batches) % num_processes)
         return batches[self.accelerator.process_index :: num_processes]
 
-    def _merge(self, windows: EvaluationWindows, rows: dict[int, NDArray[np.float64]]) -> Scores:
+    def _merge(self, windows: WindowDataset, rows: dict[int, NDArray[np.float64]]) -> Scores:
         """Bring the windows of each clip together."""
         clips = windows.clips
         of_clip: list[list[NDArray[np.float64]]] = [[] for _ in range(len(clips))]
@@ -96,7 +96,7 @@ class Scorer:
         return Scores(clips.ids, labels, exact.round(DECIMALS), self.thresholds)
 
 
-def make_scorer(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) -> Scorer:
+def make_scorer(backbone: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> Scorer:
     """Make the scorer that a backbone and the settings ask for."""
     return Scorer(
         accelerator,

@@ -44,7 +44,7 @@ def fit_decision(scores: Scores) -> Decision:
     return Decision(fit_temperature(scores), tune(scores).thresholds, origin)
 
 
-def judge_test(
+def evaluate_test(
     scorer: Scorer, model: nn.Module, validation: Clips, test: Clips
 ) -> tuple[Decision, Scores]:
     """Score the test clips by what is best on validation. Call on every process.
@@ -61,7 +61,7 @@ def judge_test(
     return decision, replace(scorer.score(model, test), thresholds=decision.thresholds)
 
 
-def make_judge(
+def make_validator(
     scorer: Scorer, clips: Clips, cfg: EvalConfig, train_labels: Ids | Floats | None = None
 ) -> Callable[[nn.Module], dict[str, float]]:
     """Return the function that judges a model on these clips; it is called on every process.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_PROBABILITY = 5e-7  # half of the last of six decimals: what a written 0 can have been
+MIN_PROBABILITY = 5e-7  # half of the last of six decimals: what a written 0 can have been
 
 
 def aggregate_windows(
@@ -66,9 +66,9 @@ def apply_temperature(
     [[0.667, 0.333]]
     """
     if is_multilabel:
-        held = np.clip(probabilities, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        held = np.clip(probabilities, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         return apply_sigmoid(np.log(held / (1 - held)) / temperature)
-    logs = np.log(np.maximum(probabilities, LEAST_PROBABILITY)) / temperature
+    logs = np.log(np.maximum(probabilities, MIN_PROBABILITY)) / temperature
     powers = np.exp(logs - logs.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 

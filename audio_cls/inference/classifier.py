@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from audio_cls.audio.waveform import Wave, decode_wave
 from audio_cls.audio.windows import cut_wave, list_windows
-from audio_cls.config import SHORTEST_CLIP, AudioConfig, Hertz
+from audio_cls.config import MIN_CROP_SECONDS, AudioConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.labels.label_text import join_names
 from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.errors import AudioError, ModelError
 from audio_cls.inference.aggregation import aggregate_windows, apply_temperature
-from audio_cls.models.audio_model import Backbone
+from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import (
     is_calibrated,
-    read_audio_settings,
+    read_inference_settings,
     read_temperature,
     read_thresholds,
 )
-from audio_cls.models.load import load_trained
+from audio_cls.models.load import load_for_inference
 
 BATCH_SIZE = 16  # windows of one forward pass
 DECIMALS = 6  # of the scores, as in predictions.csv
@@ -74,7 +74,7 @@ def describe_sound(wave: Wave, sampling_rate: Hertz) -> str | None:
     remarks = []
     if np.abs(wave).max(initial=0.0) < SILENT_PEAK:
         remarks.append("digital silence")
-    if len(wave) < SHORTEST_CLIP * sampling_rate:
+    if len(wave) < MIN_CROP_SECONDS * sampling_rate:
         remarks.append(f"only {len(wave) / sampling_rate:.3f} s long")
     return "; ".join(remarks) or None
 
@@ -90,7 +90,7 @@ class Classifier:
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: AudioModel,
         audio: AudioConfig,
         device: torch.device,
         temperature: float = 1.0,
@@ -124,12 +124,12 @@ class Classifier:
         Raises:
             ModelError: It is no finished classifier, or cannot be read.
         """
-        backbone = load_trained(folder_or_id, revision, trust_remote_code=trust_remote_code)
+        backbone = load_for_inference(folder_or_id, revision, trust_remote_code=trust_remote_code)
         device = torch.device("cpu")
         if torch.accelerator.is_available():
             device = torch.accelerator.current_accelerator() or device
         temperature = read_temperature(backbone) if calibrate and is_calibrated(backbone) else 1.0
-        return cls(backbone, read_audio_settings(backbone), device, temperature)
+        return cls(backbone, read_inference_settings(backbone), device, temperature)
 
     def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Classify files one by one.

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from audio_cls.errors import ModelError, SettingError
-from audio_cls.models.kernels.attention import attend_by_clip
+from audio_cls.models.kernels.attention import use_per_clip_attention
 from audio_cls.models.kernels.unpadded_conv import read_front
 
 SUPPORT = {"sdpa": "_supports_sdpa", "flash_attention_2": "_supports_flash_attn"}
@@ -31,7 +31,7 @@ def choose_attention(model: PreTrainedModel, wanted: str) -> None:
         ModelError: The family or the machine cannot do it.
     """
     if wanted == "auto":
-        attend_by_clip(model)
+        use_per_clip_attention(model)
         return
     family = model.config.model_type
     advice = "Use --attention eager, or leave it out."
@@ -70,7 +70,7 @@ def check_precision(wanted: str, precision: str) -> None:
         )
 
 
-def save_activations(model: PreTrainedModel) -> None:
+def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
     """Compute each layer again in the backward pass instead of keeping it. In place.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from audio_cls.models.checkpoint_files import quiet_transformers
-from audio_cls.models.processor import WaveEncoder
+from audio_cls.models.processor import WaveProcessor
 
 HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
 
@@ -46,11 +46,11 @@ PROBLEM_TYPES = {  # ours -> config.json's
 
 
 @dataclass
-class Backbone:
+class AudioModel:
     """A classifier and what it must be given."""
 
     model: PreTrainedModel
-    encoder: WaveEncoder
+    encoder: WaveProcessor
     labels: tuple[str, ...]  # the name of each of the L logits
     revision: str | None  # commit of the checkpoint on the Hub; None for a folder
     code: dict[str, bytes] = field(default_factory=dict)  # trusted code files, by name

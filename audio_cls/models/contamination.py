@@ -17,10 +17,10 @@ from audio_cls.demo_data import locate_builtin
 logger = logging.getLogger(__name__)
 
 
-SHORTEST_NAME = 5  # letters of a data set's name that may be looked for inside another's
+MIN_NAME_LENGTH = 5  # letters of a data set's name that may be looked for inside another's
 
 
-def warn_if_heard(source: Source, cfg: ModelConfig) -> None:
+def warn_if_pretrained_on(source: Source, cfg: ModelConfig) -> None:
     """Warn when the checkpoint's card says that it was trained on this data set. Asks the Hub.
 
     A card that cannot be read says nothing. Weights that start at random have heard nothing.
@@ -58,6 +58,6 @@ def is_same_dataset(listed: str, source: Source) -> bool:
     """
     names = [re.sub(r"[^a-z0-9]", "", n.split("/")[-1].lower()) for n in (listed, source.name)]
     shorter, longer = sorted(names, key=len)
-    if source.is_local or len(shorter) < SHORTEST_NAME:
+    if source.is_local or len(shorter) < MIN_NAME_LENGTH:
         return shorter == longer
     return shorter in longer

@@ -16,10 +16,10 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from audio_cls.config import ModelConfig
 from audio_cls.errors import ModelError
-from audio_cls.models.probe import make_noise, undisturbed
+from audio_cls.models.probe import make_noise, preserve_model_state
 
 
-def find_encoder(
+def find_audio_encoder(
     cfg: ModelConfig,
     whole: Any,  # noqa: ANN401
     extractor: SequenceFeatureExtractor,
@@ -67,7 +67,7 @@ def _listen(part: PreTrainedModel, extractor: Any) -> dict[str, Any] | None:  # 
         if name not in known:
             return None
         options = {"output_hidden_states": True, "return_dict": True}
-        with undisturbed(part):
+        with preserve_model_state(part):
             part.train(mode=False)
             heard = [part(**{name: one[name]}, **options) for one in inputs]
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError):

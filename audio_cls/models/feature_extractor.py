@@ -15,12 +15,12 @@ from audio_cls.models.checkpoint_files import (
     locate_checkpoint,
     quiet_transformers,
 )
-from audio_cls.models.input_length import choose_seconds
+from audio_cls.models.input_length import resolve_max_seconds
 
 logger = logging.getLogger(__name__)
 
 
-def load_extractor(cfg: ModelConfig, audio: AudioConfig) -> SequenceFeatureExtractor:
+def load_feature_extractor(cfg: ModelConfig, audio: AudioConfig) -> SequenceFeatureExtractor:
     """Load a checkpoint's feature extractor; `audio` overrides its normalisation and mask.
 
     Raises:
@@ -52,18 +52,18 @@ def load_extractor(cfg: ModelConfig, audio: AudioConfig) -> SequenceFeatureExtra
     return extractor
 
 
-def read_hearing(cfg: RunConfig) -> tuple[RunConfig, Hertz]:
+def resolve_audio_settings(cfg: RunConfig) -> tuple[RunConfig, Hertz]:
     """Ask the checkpoint's extractor how it hears, before anything is loaded. May download.
 
     Returns:
         The settings, with a number for --max-seconds where none was given; and the sampling rate.
 
     Raises:
-        ModelError: See `load_extractor`.
+        ModelError: See `load_feature_extractor`.
         SettingError: A window is longer than what the checkpoint hears.
     """
-    extractor = load_extractor(cfg.model, cfg.audio)
+    extractor = load_feature_extractor(cfg.model, cfg.audio)
     if cfg.audio.max_seconds is None:
-        cfg = dataclasses.replace(cfg, audio=choose_seconds(cfg.audio, extractor))
+        cfg = dataclasses.replace(cfg, audio=resolve_max_seconds(cfg.audio, extractor))
         logger.info("pieces: %g s at most, as the checkpoint hears", cfg.audio.piece_seconds)
     return cfg, int(extractor.sampling_rate)

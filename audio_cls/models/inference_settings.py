@@ -20,15 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers.utils.hub import cached_file
 
-from audio_cls.config import LONGEST_PIECE, AudioConfig
+from audio_cls.config import MAX_CROP_SECONDS, AudioConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError, SettingError, list_names
-from audio_cls.models.audio_model import NOTE, NOTED, Backbone
+from audio_cls.models.audio_model import NOTE, NOTED, AudioModel
 
 AGGREGATES = typing.get_args(typing.get_type_hints(AudioConfig)["aggregate"])
 
 
-def read_audio_settings(backbone: Backbone) -> AudioConfig:
+def read_inference_settings(backbone: AudioModel) -> AudioConfig:
     """Return how clips were heard in training; the defaults for a checkpoint from elsewhere.
 
     Without a note, the window is no longer than the model's fixed length, so that nothing is lost.
@@ -41,7 +41,7 @@ def read_audio_settings(backbone: Backbone) -> AudioConfig:
     kept = {name: note[name] for name in NOTED if note.get(name) is not None}
     if "max_seconds" not in kept:
         heard = (traits.max_samples or math.inf) / traits.sampling_rate
-        kept["max_seconds"] = min(LONGEST_PIECE, heard)
+        kept["max_seconds"] = min(MAX_CROP_SECONDS, heard)
     words = {"aggregate": AGGREGATES, "repeat_short": (False, True)}
     is_sound = all(
         value in words[name] if name in words else _is_number(value) for name, value in kept.items()
@@ -57,12 +57,12 @@ def read_audio_settings(backbone: Backbone) -> AudioConfig:
         ) from error
 
 
-def is_calibrated(backbone: Backbone) -> bool:
+def is_calibrated(backbone: AudioModel) -> bool:
     """Tell whether training fitted a temperature for this model."""
     return _read_note(backbone).get("temperature") is not None
 
 
-def read_temperature(backbone: Backbone) -> float:
+def read_temperature(backbone: AudioModel) -> float:
     """Return the temperature that was fitted on validation.
 
     Raises:
@@ -82,7 +82,7 @@ def read_temperature(backbone: Backbone) -> float:
     return float(value)
 
 
-def read_thresholds(backbone: Backbone) -> NDArray[np.float64] | None:
+def read_thresholds(backbone: AudioModel) -> NDArray[np.float64] | None:
     """Return the probability from which on each label counts as there, (L,).
 
     None where none were tuned: for one label a clip, or a checkpoint from elsewhere.
@@ -126,7 +126,7 @@ def save_temperature(folder: Path, temperature: float) -> None:
     _add_note(folder, "temperature", temperature)
 
 
-def save_decision(
+def save_calibration(
     folder: Path,
     temperature: float,
     labels: Sequence[str],
@@ -156,7 +156,7 @@ def _add_note(folder: Path, name: str, value: object) -> None:
     partial.replace(path)
 
 
-def _read_note(backbone: Backbone) -> dict[str, Any]:
+def _read_note(backbone: AudioModel) -> dict[str, Any]:
     """Return the note, empty where there is none."""
     note = getattr(backbone.model.config, NOTE, None)
     return dict(note) if isinstance(note, dict) else {}

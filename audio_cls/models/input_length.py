@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from audio_cls.config import LONGEST_PIECE, AudioConfig, Seconds
+from audio_cls.config import MAX_CROP_SECONDS, AudioConfig, Seconds
 from audio_cls.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 FRAME_SAMPLES, HOP_SAMPLES = 400, 160
 
 
-def fit_clip_length(
+def resize_positions(
     model: PreTrainedModel, extractor: SequenceFeatureExtractor, max_seconds: Seconds
 ) -> None:
     """Make a model of fixed length as long as the clips. Changes both in place.
@@ -48,14 +48,14 @@ def fit_clip_length(
         _check_seconds(extractor.nb_max_samples / extractor.sampling_rate, max_seconds)
 
 
-def choose_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: ANN401
+def resolve_max_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: ANN401
     """Return the settings with a number for --max-seconds: what the checkpoint hears, at most 30 s.
 
     Whisper's extractor says it in seconds, AST's in frames of 10 ms; the others hear any length.
     """
     if audio.max_seconds is not None:
         return audio
-    seconds = LONGEST_PIECE
+    seconds = MAX_CROP_SECONDS
     if hasattr(extractor, "n_samples"):  # Encodec's chunk_length counts samples, or is None
         seconds = min(seconds, extractor.n_samples / extractor.sampling_rate)
     elif hasattr(extractor, "nb_max_samples"):
@@ -65,7 +65,7 @@ def choose_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: 
     return dataclasses.replace(audio, max_seconds=seconds)
 
 
-def read_heard_samples(extractor: Any) -> int:  # noqa: ANN401 (each family has its own fields)
+def max_input_samples(extractor: Any) -> int:  # noqa: ANN401 (each family has its own fields)
     """Return how many samples a fixed-length extractor hears; what comes after them is lost."""
     if hasattr(extractor, "n_samples"):
         return int(extractor.n_samples)

@@ -1,7 +1,7 @@
-"""A checkpoint id becomes a classifier: `Backbone`, its labels, and what makes its inputs.
+"""A checkpoint id becomes a classifier: `AudioModel`, its labels, and what makes its inputs.
 
 Comes in: a Hub id or a folder of an audio model that transformers can classify with, and the
-labels. Goes out: a model that maps the inputs of its `WaveEncoder` to logits (B, L); B clips, L
+labels. Goes out: a model that maps the inputs of its `WaveProcessor` to logits (B, L); B clips, L
 labels. Weights become float32 whatever they were. A model that transformers has no classifier for
 gets the head of `pooled`. What a model wants is probed in `traits`.
 """
@@ -31,7 +31,7 @@ from audio_cls.models.audio_model import (
     NOTE,
     NOTED,
     PROBLEM_TYPES,
-    Backbone,
+    AudioModel,
 )
 from audio_cls.models.checkpoint_files import (
     explain_load_error,
@@ -40,32 +40,32 @@ from audio_cls.models.checkpoint_files import (
     pin_commit,
     quiet_transformers,
 )
-from audio_cls.models.feature_extractor import load_extractor
-from audio_cls.models.input_length import choose_seconds, fit_clip_length
-from audio_cls.models.kernels.install import lay_out_rows
+from audio_cls.models.feature_extractor import load_feature_extractor
+from audio_cls.models.input_length import resize_positions, resolve_max_seconds
+from audio_cls.models.kernels.install import install_fast_kernels
 from audio_cls.models.kernels.short_clip_masking import spare_short_clips
 from audio_cls.models.pooled_head import (
     PooledAudioClassifier,
-    check_outside,
-    is_outside,
-    is_pooled,
+    build_pooled_classifier,
+    check_pooled_supported,
+    has_pooled_head,
+    log_pooled_head_notice,
+    needs_pooled_head,
     read_code,
-    warn_of_stock,
-    wrap_checkpoint,
 )
-from audio_cls.models.probe import probe_traits
-from audio_cls.models.processor import WaveEncoder
+from audio_cls.models.probe import probe_input_spec
+from audio_cls.models.processor import WaveProcessor
 
 logger = logging.getLogger(__name__)
 
 
-def load_backbone(
+def load_for_training(
     cfg: ModelConfig,
     audio: AudioConfig,
     labels: Sequence[str],
     *,
     is_multilabel: bool = False,
-) -> Backbone:
+) -> AudioModel:
     """Load a checkpoint for training, in evaluation mode. Call on every process; may download.
 
     A head that has exactly these labels, in this order, is kept. Any other is replaced by a new
@@ -82,8 +82,8 @@ def load_backbone(
     """
     cfg, commit = pin_commit(cfg)
     config = _load_config(cfg)
-    extractor = load_extractor(cfg, audio)
-    audio = choose_seconds(audio, extractor)
+    extractor = load_feature_extractor(cfg, audio)
+    audio = resolve_max_seconds(audio, extractor)
     fits = _read_labels(config) == tuple(labels)
     config.id2label = dict(enumerate(labels))  # int keys: pipeline() looks them up so
     config.label2id = {label: number for number, label in enumerate(labels)}
@@ -103,7 +103,7 @@ def load_backbone(
         if has_size and not fits:
             reset_head(model)
     check_layer_sum(model, cfg)
-    fit_clip_length(model, extractor, audio.piece_seconds)
+    resize_positions(model, extractor, audio.piece_seconds)
     origin = "kept from the checkpoint" if is_kept else "new"
     mask = audio.attention_mask
     backbone = _assemble(model, extractor, use_mask=mask, origin=origin, commit=commit)
@@ -112,9 +112,9 @@ def load_backbone(
     return backbone
 
 
-def load_trained(
+def load_for_inference(
     folder_or_id: str | Path, revision: str | None = None, *, trust_remote_code: bool = False
-) -> Backbone:
+) -> AudioModel:
     """Load a finished classifier with its own labels, for evaluation and prediction.
 
     Args:
@@ -131,7 +131,7 @@ def load_trained(
     )
     cfg, commit = pin_commit(cfg)
     config = _load_config(cfg)
-    extractor = load_extractor(cfg, AudioConfig())
+    extractor = load_feature_extractor(cfg, AudioConfig())
     model, missing = load_weights(cfg, config, extractor)
     head = sorted(key for key in missing if key.startswith(HEAD_PREFIXES))
     if head:
@@ -151,18 +151,18 @@ def _assemble(
     use_mask: bool | None,
     origin: str,
     commit: str | None,
-) -> Backbone:
+) -> AudioModel:
     """Probe the model, note its mask in the extractor to be saved, and log what was loaded."""
-    lay_out_rows(model)
+    install_fast_kernels(model)
     spare_short_clips(model)
-    traits = probe_traits(model, extractor, use_mask=use_mask)
+    traits = probe_input_spec(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = traits.has_mask
     labels = _read_labels(model.config)
     count = sum(weight.numel() for weight in model.parameters())
     logger.info("head: %d labels, %s; %s parameters", len(labels), origin, f"{count:,}")
-    warn_of_stock(model)
-    return Backbone(model, WaveEncoder(extractor, traits), labels, commit)
+    log_pooled_head_notice(model)
+    return AudioModel(model, WaveProcessor(extractor, traits), labels, commit)
 
 
 def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its own fields)
@@ -176,9 +176,11 @@ def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its 
             )
     except (OSError, ValueError, ImportError) as error:
         raise explain_load_error(error, cfg, "config.json") from error
-    if is_outside(config):
-        check_outside(cfg, config)
-    if cfg.trust_remote_code and not (is_outside(config) and getattr(config, "auto_map", None)):
+    if needs_pooled_head(config):
+        check_pooled_supported(cfg, config)
+    if cfg.trust_remote_code and not (
+        needs_pooled_head(config) and getattr(config, "auto_map", None)
+    ):
         logger.warning("--trust-remote-code changes nothing: '%s' needs no code.", cfg.model)
     return config
 
@@ -190,10 +192,10 @@ def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
 
 def build_model(cfg: ModelConfig, config: Any, extractor: SequenceFeatureExtractor) -> Any:  # noqa: ANN401
     """Draw random weights in the shape of `config`."""
-    if is_pooled(config):
+    if has_pooled_head(config):
         return PooledAudioClassifier(config, may_run_code=cfg.trust_remote_code)
-    if is_outside(config):
-        return wrap_checkpoint(cfg, config, extractor)[0]
+    if needs_pooled_head(config):
+        return build_pooled_classifier(cfg, config, extractor)[0]
     return AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
         config, dtype=torch.float32, trust_remote_code=False
     )
@@ -208,8 +210,8 @@ def load_weights(
     model: PreTrainedModel
     try:
         with quiet_transformers():
-            if is_outside(config) and not is_pooled(config):
-                model, missing = wrap_checkpoint(cfg, config, extractor)
+            if needs_pooled_head(config) and not has_pooled_head(config):
+                model, missing = build_pooled_classifier(cfg, config, extractor)
             else:
                 model, missing = load_classifier(cfg, config)
     except (OSError, ValueError, SafetensorError) as error:
@@ -236,7 +238,7 @@ def load_classifier(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set
     """Load a network with a head, stock's or ours; name the weights that were drawn anew."""
     loader: Any = AutoModelForAudioClassification
     own: dict[str, Any] = {"trust_remote_code": False}
-    if is_pooled(config):
+    if has_pooled_head(config):
         loader, own = PooledAudioClassifier, {"may_run_code": cfg.trust_remote_code}
     return load_with_report(loader, cfg, config, **own)
 

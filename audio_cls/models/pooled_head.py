@@ -36,7 +36,7 @@ from audio_cls.models.checkpoint_files import (
     locate_checkpoint,
     quiet_transformers,
 )
-from audio_cls.models.encoder_search import find_encoder, find_prefix, to_frames
+from audio_cls.models.encoder_search import find_audio_encoder, find_prefix, to_frames
 
 logger = logging.getLogger(__name__)
 
@@ -127,12 +127,12 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
 
 
-def is_outside(config: Any) -> bool:  # noqa: ANN401
+def needs_pooled_head(config: Any) -> bool:  # noqa: ANN401
     """Tell whether transformers has no classifier of sound for this kind of model."""
-    return type(config) not in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING or is_pooled(config)
+    return type(config) not in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING or has_pooled_head(config)
 
 
-def is_pooled(config: Any) -> bool:  # noqa: ANN401
+def has_pooled_head(config: Any) -> bool:  # noqa: ANN401
     """Tell whether a configuration was saved with our head."""
     return isinstance(getattr(config, NOTE, None), dict)
 
@@ -164,8 +164,8 @@ def find_frame_mask(
 ) -> Tensor | None:
     """Return which of an encoder's frames are sound, (B, F), or None where it cannot tell.
 
-    Where it cannot, padding would change the mean: `probe_traits` finds that out, and batches of
-    equal length are formed.
+    Where it cannot, padding would change the mean: `probe_input_spec` finds that out, and batches
+    of equal length are formed.
     """
     told = getattr(heard, "attention_mask", None)
     if isinstance(told, Tensor) and told.shape == (len(mask), num_frames):
@@ -190,7 +190,7 @@ def read_code(cfg: ModelConfig, model: PreTrainedModel) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-def warn_of_stock(model: PreTrainedModel) -> None:
+def log_pooled_head_notice(model: PreTrainedModel) -> None:
     """Say, once a load, that what is saved can be loaded by this project alone."""
     if isinstance(model, PooledAudioClassifier):
         logger.info(
@@ -200,7 +200,7 @@ def warn_of_stock(model: PreTrainedModel) -> None:
         )
 
 
-def wrap_checkpoint(
+def build_pooled_classifier(
     cfg: ModelConfig,
     config: Any,  # noqa: ANN401
     extractor: SequenceFeatureExtractor,
@@ -225,7 +225,7 @@ def wrap_checkpoint(
             whole = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=trust)  # type: ignore[no-untyped-call]
         else:
             whole, missing = load_with_report(AutoModel, cfg, config, trust_remote_code=trust)
-    path, encoder, found = find_encoder(cfg, whole, extractor)
+    path, encoder, found = find_audio_encoder(cfg, whole, extractor)
     config, path = _choose_config(config, path, encoder)
     setattr(config, NOTE, {"encoder": path, "dropout": DROPOUT, **found})
     model = PooledAudioClassifier(config, encoder)
@@ -234,7 +234,7 @@ def wrap_checkpoint(
     return model, {f"encoder.{key}" for key in inside} | {"classifier.weight", "classifier.bias"}
 
 
-def check_outside(cfg: ModelConfig, config: Any) -> None:  # noqa: ANN401
+def check_pooled_supported(cfg: ModelConfig, config: Any) -> None:  # noqa: ANN401
     """Check that `AutoModel` can read a model of this kind.
 
     Raises:

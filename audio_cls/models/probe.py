@@ -1,8 +1,8 @@
 """What a model wants to be given, found by trying it on noise; and how waves become just that.
 
-A classifier and its feature extractor come in; `Traits` and a `WaveEncoder` go out. No family is
-known by name, so that a new one needs no new line. Letters: B clips, T samples, F feature frames,
-H width. Forming batches of equal length, where a model needs them, is the work of `data/`.
+A classifier and its feature extractor come in; `InputSpec` and a `WaveProcessor` go out. No family
+is known by name, so that a new one needs no new line. Letters: B clips, T samples, F feature
+frames, H width. Forming batches of equal length, where a model needs them, is the work of `data/`.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from audio_cls.config import Seconds
 from audio_cls.errors import ModelError
-from audio_cls.models.input_length import read_heard_samples
+from audio_cls.models.input_length import max_input_samples
 from audio_cls.models.kernels.unpadded_conv import find_front, read_front, run_by_length
-from audio_cls.models.processor import Traits, WaveEncoder
+from audio_cls.models.processor import InputSpec, WaveProcessor
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
-LONGEST_SECONDS: Seconds = 6.4  # a model that refuses this much noise refuses everything
+MAX_PROBE_SECONDS: Seconds = 6.4  # a model that refuses this much noise refuses everything
 LONGER: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)  # the padding trial's clips
 TWO = (0, 3)  # of them: so short that most of what padding can harm shows for little
 PADDING_TOLERANCE = 1e-4  # of the largest pooled value, and never more than this absolutely
 
 
-def probe_traits(
+def probe_input_spec(
     model: PreTrainedModel, extractor: SequenceFeatureExtractor, *, use_mask: bool | None = None
-) -> Traits:
+) -> InputSpec:
     """Try a model on noise; weights, buffers, modes and random states are as before afterwards.
 
     Args:
@@ -52,17 +52,17 @@ def probe_traits(
     """
     input_name, rate = str(model.main_input_name), int(extractor.sampling_rate)
     own = bool(getattr(extractor, "return_attention_mask", False))
-    with undisturbed(model):
+    with preserve_model_state(model):
         max_samples = _find_max_samples(extractor, input_name)
         is_fixed = max_samples is not None
         takes_mask = (
             not is_fixed and "attention_mask" in inspect.signature(model.forward).parameters
         )
         has_mask = takes_mask and (own if use_mask is None else use_mask)
-        traits = Traits(
+        traits = InputSpec(
             input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=max_samples
         )
-        shortest = _find_min_samples(model, WaveEncoder(extractor, traits))
+        shortest = _find_min_samples(model, WaveProcessor(extractor, traits))
         traits = replace(traits, min_samples=shortest)
         if is_fixed:
             return traits
@@ -71,14 +71,14 @@ def probe_traits(
         may_differ = takes_mask and use_mask is None
         for choice in (has_mask, not has_mask) if may_differ else (has_mask,):
             trial = replace(traits, has_mask=choice, pads_safely=True)
-            if _is_padding_harmless(model, WaveEncoder(extractor, trial)):
+            if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
                 return trial
         if takes_mask and use_mask is not False:
             traits = _try_front(model, extractor, traits)
     return traits
 
 
-def _try_front(model: PreTrainedModel, extractor: Any, traits: Traits) -> Traits:  # noqa: ANN401
+def _try_front(model: PreTrainedModel, extractor: Any, traits: InputSpec) -> InputSpec:  # noqa: ANN401
     """Let the convolutions over the wave leave padding out, where that makes padding harmless.
 
     Returns:
@@ -89,14 +89,14 @@ def _try_front(model: PreTrainedModel, extractor: Any, traits: Traits) -> Traits
         return traits
     undo = run_by_length(model, name)
     trial = replace(traits, front=name)
-    if _is_padding_harmless(model, WaveEncoder(extractor, trial)):
+    if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
         return trial
     undo()
     return traits
 
 
 @contextmanager
-def undisturbed(model: PreTrainedModel) -> Iterator[None]:
+def preserve_model_state(model: PreTrainedModel) -> Iterator[None]:
     """Put back random states, training modes and buffers (batch norm counts while training)."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
@@ -130,13 +130,13 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
         extractor(make_noise(count), sampling_rate=rate, return_tensors="pt")[input_name].shape
         for count in (rate // 2, rate)
     )
-    return read_heard_samples(extractor) if half == whole else None
+    return max_input_samples(extractor) if half == whole else None
 
 
-Trial = Callable[[PreTrainedModel, WaveEncoder, int], bool]
+Trial = Callable[[PreTrainedModel, WaveProcessor, int], bool]
 
 
-def _find_min_samples(model: PreTrainedModel, encoder: WaveEncoder) -> int:
+def _find_min_samples(model: PreTrainedModel, encoder: WaveProcessor) -> int:
     """Search for the shortest wave, to the sample, that the model has a finite score for.
 
     It is a little longer where training needs more frames than that (batch norm: two).
@@ -152,7 +152,7 @@ def _find_min_samples(model: PreTrainedModel, encoder: WaveEncoder) -> int:
 
 
 def _search(
-    works: Trial, model: PreTrainedModel, encoder: WaveEncoder, steps: tuple[int, int]
+    works: Trial, model: PreTrainedModel, encoder: WaveProcessor, steps: tuple[int, int]
 ) -> int:
     """Return the least number of samples with which a trial succeeds.
 
@@ -169,7 +169,7 @@ def _search(
     enough, exact = steps
     too_short = 0
     while not _succeeds(works, model, encoder, enough):
-        if enough > LONGEST_SECONDS * rate:
+        if enough > MAX_PROBE_SECONDS * rate:
             works(model, encoder, enough)  # raises what is wrong with the model, if anything
             raise ModelError(f"This model has no finite score for {enough / rate:g} s of noise.")
         too_short, enough = enough, 2 * enough
@@ -182,7 +182,7 @@ def _search(
     return enough
 
 
-def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveProcessor, count: int) -> bool:
     """Run a trial; an error that too short a wave provokes counts as no."""
     try:
         return trial(model, encoder, count)
@@ -190,20 +190,20 @@ def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveEncoder, count:
         return False
 
 
-def _has_score(model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+def _has_score(model: PreTrainedModel, encoder: WaveProcessor, count: int) -> bool:
     """Forward one clip of `count` samples in the model's present mode."""
     logits: Tensor = model(**encoder([make_noise(count)])).logits
     return bool(logits.isfinite().all())
 
 
-def _is_heard(_model: PreTrainedModel, encoder: WaveEncoder, count: int) -> bool:
+def _is_heard(_model: PreTrainedModel, encoder: WaveProcessor, count: int) -> bool:
     """Tell whether `count` samples of sound give other features than as many of silence."""
     inputs = encoder([make_noise(count), np.zeros(count, np.float32)])
     sound, silence = inputs[encoder.traits.input_name]
     return bool(sound.isfinite().all()) and not torch.equal(sound, silence)
 
 
-def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
+def _is_padding_harmless(model: PreTrainedModel, encoder: WaveProcessor) -> bool:
     """Compare what clips give alone and in one padded batch; two of them first, then all.
 
     The first three end on different frames: SEW squeezes frames in pairs and drops a last odd one.
@@ -216,15 +216,15 @@ def _is_padding_harmless(model: PreTrainedModel, encoder: WaveEncoder) -> bool:
     return all(_gives_same(model, encoder, part) for part in ([waves[n] for n in TWO], waves))
 
 
-def _gives_same(model: PreTrainedModel, encoder: WaveEncoder, waves: list[np.ndarray]) -> bool:
+def _gives_same(model: PreTrainedModel, encoder: WaveProcessor, waves: list[np.ndarray]) -> bool:
     """Tell whether waves give the same alone and in one batch."""
-    alone = torch.cat([read_pooled(model, encoder([wave])) for wave in waves])
-    together = read_pooled(model, encoder(waves))
+    alone = torch.cat([pooled_features(model, encoder([wave])) for wave in waves])
+    together = pooled_features(model, encoder(waves))
     scale = min(1.0, float(alone.abs().max()))
     return bool((alone - together).abs().max() <= PADDING_TOLERANCE * scale)
 
 
-def read_pooled(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
+def pooled_features(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
     """Return what the last layer is given, (B, H); a head that is still zero would hide it."""
     seen: list[Tensor] = []
     hook = model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))

@@ -14,7 +14,7 @@ from audio_cls.config import Hertz
 
 
 @dataclass(frozen=True)
-class Traits:
+class InputSpec:
     """What a model wants to be given."""
 
     input_name: str  # "input_values" or "input_features"
@@ -32,11 +32,11 @@ class Traits:
 
 
 @dataclass(frozen=True)
-class WaveEncoder:
+class WaveProcessor:
     """Waves become model inputs. Holds no weights: it can be pickled into loader workers."""
 
     extractor: SequenceFeatureExtractor
-    traits: Traits
+    traits: InputSpec
 
     def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """Turn clips into one padded batch.

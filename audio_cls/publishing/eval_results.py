@@ -21,7 +21,7 @@ from huggingface_hub import parse_eval_result_entries as parse_entries
 from audio_cls.config import select_metrics
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.redaction.results import load_public_run
-from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, to_line
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_line
 from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
 from audio_cls.storage.files import replace_file
 
@@ -78,8 +78,8 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
         "task_type": TASK,
         "task_name": "Audio Classification",
         "dataset_type": hub_id or f"{record.dataset_name} (local folder)",
-        "dataset_name": to_line(record.dataset_name, MAX_FRONT_MATTER),
-        "dataset_config": to_line(config, MAX_FRONT_MATTER) if config else None,
+        "dataset_name": single_line(record.dataset_name, MAX_FRONT_MATTER),
+        "dataset_config": single_line(config, MAX_FRONT_MATTER) if config else None,
         "dataset_split": read_split_name(record, "test"),
         "dataset_revision": str(dataset["revision"])
         if hub_id and dataset.get("revision")
@@ -96,8 +96,8 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
         results.append(
             EvalResult(
                 **shared,
-                metric_type=to_line(name.hub_type, MAX_FRONT_MATTER),
-                metric_name=to_line(name.title, MAX_FRONT_MATTER),
+                metric_type=single_line(name.hub_type, MAX_FRONT_MATTER),
+                metric_name=single_line(name.title, MAX_FRONT_MATTER),
                 metric_args=dict(name.args) if name.args else None,
                 metric_value=value,
             )
@@ -116,7 +116,7 @@ def make_notes(record: RunRecord) -> str:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
     if record.section("dataset").get("is_test_validation"):
         parts.append("validation and test are the same clips")
-    return to_line("; ".join(parts), MAX_FRONT_MATTER)
+    return single_line("; ".join(parts), MAX_FRONT_MATTER)
 
 
 def make_entry(record: RunRecord) -> EvalResultEntry | None:
@@ -135,11 +135,13 @@ def make_entry(record: RunRecord) -> EvalResultEntry | None:
     date = record.results.get("date") or record.record.get("date")
     return EvalResultEntry(
         dataset_id=hub_id,
-        task_id=to_line(hub.get("task_id") or dataset.get("config") or "default", MAX_FRONT_MATTER),
+        task_id=single_line(
+            hub.get("task_id") or dataset.get("config") or "default", MAX_FRONT_MATTER
+        ),
         value=value,
         dataset_revision=str(dataset["revision"]) if dataset.get("revision") else None,
-        date=to_line(date, MAX_FRONT_MATTER) if date else None,
-        notes=to_line(hub.get("eval_notes") or make_notes(record), MAX_FRONT_MATTER),
+        date=single_line(date, MAX_FRONT_MATTER) if date else None,
+        notes=single_line(hub.get("eval_notes") or make_notes(record), MAX_FRONT_MATTER),
     )
 
 

@@ -70,7 +70,7 @@ class RunRecord:
         dataset = self.section("dataset")
         if self.dataset_hub_id:
             return str(dataset.get("name") or self.dataset_hub_id)
-        return read_base_name(dataset.get("id") or dataset.get("name") or "unnamed data set")
+        return path_basename(dataset.get("id") or dataset.get("name") or "unnamed data set")
 
     @property
     def is_multilabel(self) -> bool:
@@ -176,17 +176,17 @@ def is_repo_id(name: str) -> bool:
     return True
 
 
-def read_base_name(path: object) -> str:
+def path_basename(path: object) -> str:
     """Return the last part of a path, whichever system wrote it, in one printable line.
 
     >>> read_base_name("/home/ann/My Music/")
     'My Music'
     """
     parts = [part for part in re.split(r"[\\/]", str(path)) if part.strip(" .~")]
-    return to_line(parts[-1] if parts else "unnamed", MAX_FRONT_MATTER)
+    return single_line(parts[-1] if parts else "unnamed", MAX_FRONT_MATTER)
 
 
-def to_line(value: object, max_length: int) -> str:
+def single_line(value: object, max_length: int) -> str:
     r"""Put any text on one line: white space collapsed, the unprintable dropped, the end cut.
 
     >>> to_line("a\n  b" + chr(0), 80)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, Tree, to_line
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, Tree, single_line
 
 # How scripts/evaluate.py says that it took the clips of one of the run's own lists.
 _RUNS_OWN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
@@ -74,7 +74,7 @@ def read_origin(record: RunRecord, role: str) -> str:
     if told == "the validation clips again":
         return read_origin(record, "validation")
     own = _RUNS_OWN.fullmatch(told)
-    return to_line(own["origin"] if own else told, MAX_FRONT_MATTER)
+    return single_line(own["origin"] if own else told, MAX_FRONT_MATTER)
 
 
 def read_split_name(record: RunRecord, role: str) -> str:
@@ -87,20 +87,20 @@ def read_split_name(record: RunRecord, role: str) -> str:
     part = read_part(record, role)
     name, origin = str(part.get("name") or role), read_origin(record, role)
     if role == "train" and not origin:
-        return to_line(name, MAX_FRONT_MATTER)
+        return single_line(name, MAX_FRONT_MATTER)
     shown = name if is_given(record, role) and not origin else name_part(origin, name, role)
     if role == "train":
-        return to_line(name if shown.startswith(PARTS) else shown, MAX_FRONT_MATTER)
+        return single_line(name if shown.startswith(PARTS) else shown, MAX_FRONT_MATTER)
     if not is_given(record, role) and shown == name:
         shown = f"part of {name}"
-    return to_line(shown, MAX_FRONT_MATTER)
+    return single_line(shown, MAX_FRONT_MATTER)
 
 
 def name_part(origin: str, name: str, role: str = "test") -> str:
     """Name a part of a data set by how it was found.
 
     Args:
-        origin: As data/splits.py says it; empty where that is not known.
+        origin: As data/splits/splits.py says it; empty where that is not known.
         name: The given split that the clips come from.
         role: "train", "validation" or "test": which of several lists it is.
 
@@ -142,7 +142,7 @@ def describe_part(record: RunRecord, role: str = "test") -> str:
         return told
     part, data = read_part(record, role), record.settings.get("data", {})
     method: Any = "by group" if is_grouped(record) else data.get("split_method") or "stratified"
-    return to_line(
+    return single_line(
         f"cut from {part.get('name')!r} ({method}, seed {data.get('split_seed', 42)})",
         MAX_FRONT_MATTER,
     )

@@ -15,7 +15,7 @@ from audio_cls.storage.files import replace_file
 
 SETTINGS_FILE = "run_config.yaml"
 DATA_HASH = "data_sha256"  # in its record: of the ids and labels of the clips of each split
-FOUND_OUT = (  # section, setting, and its value while a run has yet to find it out
+RESOLVED_SETTINGS = (  # section, setting, and its value while a run has yet to find it out
     ("data", "dataset_revision", None),
     ("data", "problem_type", "auto"),
     ("data", "group_column", None),  # segments are grouped by their recording
@@ -28,7 +28,7 @@ STEP_SIZE = ("batch_size", "gradient_accumulation_steps", "effective_batch_size"
 COMPARED_LATER = (*STEP_SIZE, "epochs", "max_steps")
 
 
-def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
+def inherit_resolved(cfg: RunConfig, path: Path) -> RunConfig:
     """Return the settings with what the run in `path` found when it started, when it goes on.
 
     The commits, what 'auto' meant for its labels, the number that `--batch-size auto` came to, and
@@ -40,7 +40,7 @@ def adopt_revisions(cfg: RunConfig, path: Path) -> RunConfig:
         return cfg
     tree = yaml.safe_load(file.read_text("utf-8")) or {}
     nested = cfg.to_nested()
-    for section, name, undecided in FOUND_OUT:
+    for section, name, undecided in RESOLVED_SETTINGS:
         if nested[section][name] == undecided:
             part = dataclasses.replace(getattr(cfg, section), **{name: tree[section][name]})
             cfg = dataclasses.replace(cfg, **{section: part})
@@ -116,7 +116,7 @@ def check_same_data(run: Path, rows: str) -> None:
 def list_other_steps(path: Path, cfg: RunConfig) -> list[str]:
     """Return "--flag OLD is now NEW" of each setting of the size of a step that differs."""
     old = (yaml.safe_load(path.read_text("utf-8")) or {}).get("train", {})
-    new = adopt_revisions(cfg, path.parent).to_nested()["train"]
+    new = inherit_resolved(cfg, path.parent).to_nested()["train"]
     return [
         f"{flag_name(name)} {old[name]} is now {new[name]}"
         for name in STEP_SIZE

@@ -2,8 +2,8 @@
 
 A checkpoint is written under a temporary name, flushed to disk and renamed, and renamed before it
 is removed: a folder called `step-N` is always whole. Order and crops are functions of (seed, step),
-so that next to Accelerate's state (weights, optimizer, scaler, random states) only `Position` and
-the best model so far have to be kept: a checkpoint needs no other file of its run.
+so that next to Accelerate's state (weights, optimizer, scaler, random states) only `TrainerState`
+and the best model so far have to be kept: a checkpoint needs no other file of its run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audio_cls.config import RunConfig
 from audio_cls.data.sources.source import name_source, read_base_name
 from audio_cls.distributed import Accelerator
 from audio_cls.errors import RunFolderError
-from audio_cls.runs.trainer_state import Best, Position, Times
+from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
 from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
 from audio_cls.storage.locks import FileLock
 
@@ -71,7 +71,7 @@ class RunFolder:
         write_whole(best, write)
         link_files(best, self.path)
 
-    def save_checkpoint(self, accelerator: Accelerator, position: Position, keep: int) -> None:
+    def save_checkpoint(self, accelerator: Accelerator, position: TrainerState, keep: int) -> None:
         """Write `checkpoints/step-N`, then drop what is not to be kept. Call on every process.
 
         Kept are the `keep` newest, the last of them this one, and the best evaluation's. Those of
@@ -110,7 +110,7 @@ class RunFolder:
             self._drop_others(position, keep)
         accelerator.wait_for_everyone()
 
-    def _drop_others(self, position: Position, keep: int) -> None:
+    def _drop_others(self, position: TrainerState, keep: int) -> None:
         """Remove the checkpoints that are not to be kept, and what a kill left half-done."""
         found = self.find_checkpoints()
         earlier = [path for path in found if _read_step(path) <= position.step]
@@ -122,7 +122,7 @@ class RunFolder:
         for rest in self.checkpoints.glob(".*-*"):
             shutil.rmtree(rest, ignore_errors=True)
 
-    def restore(self, accelerator: Accelerator, checkpoint: Path) -> Position:
+    def restore(self, accelerator: Accelerator, checkpoint: Path) -> TrainerState:
         """Load weights, optimizer and random states in place, and the best model into the folder.
 
         Call on every process.
@@ -135,7 +135,7 @@ class RunFolder:
         """
         accelerator.load_state(str(checkpoint))
         kept = json.loads((checkpoint / POSITION_FILE).read_text("utf-8"))
-        best = Best(**kept["best"]) if kept["best"] else None
+        best = BestEvaluation(**kept["best"]) if kept["best"] else None
         times = Times(**kept["times"])
         if best is not None and not (checkpoint / BEST_FOLDER).is_dir():
             raise RunFolderError(
@@ -146,7 +146,7 @@ class RunFolder:
             link_files(checkpoint / BEST_FOLDER, self.checkpoints / f".{BEST_FOLDER}")
             link_files(checkpoint / BEST_FOLDER, self.path)
         accelerator.wait_for_everyone()
-        return Position(**{**kept, "best": best, "times": times})
+        return TrainerState(**{**kept, "best": best, "times": times})
 
 
 def _read_step(checkpoint: Path) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from audio_cls import __version__
 from audio_cls.config import RunConfig
 from audio_cls.demo_data import BUILTIN
-from audio_cls.models.audio_model import Backbone
+from audio_cls.models.audio_model import AudioModel
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
@@ -49,7 +49,7 @@ class Clock:
         return seconds
 
 
-def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
+def describe_model(cfg: RunConfig, backbone: AudioModel) -> dict[str, Any]:
     """Return the `model` part of results.json: what the run began from."""
     return {
         "id": cfg.model.model,
@@ -59,7 +59,7 @@ def describe_model(cfg: RunConfig, backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def count_parameters(backbone: Backbone) -> int:
+def count_parameters(backbone: AudioModel) -> int:
     """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
     named = backbone.model.named_parameters()
     return sum(weight.numel() for name, weight in named if ".lora_" not in name)

@@ -8,9 +8,9 @@ from pathlib import Path
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.run_warnings import warn
-from audio_cls.runs.config_file import SETTINGS_FILE, adopt_revisions, list_other_settings
+from audio_cls.runs.config_file import SETTINGS_FILE, inherit_resolved, list_other_settings
 from audio_cls.runs.folder import POSITION_FILE, RunFolder
-from audio_cls.runs.trainer_state import Position
+from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training.optim.lr_schedule import learning_rate_factor
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def check_source_run(source: Path, path: Path, cfg: RunConfig) -> None:
             f"'{path}' has checkpoints of its own, which would be lost. Go on with them by --resume"
             f" auto, or choose another --output-dir for what begins at {cfg.train.resume}."
         )
-    other = list_other_settings(source / SETTINGS_FILE, adopt_revisions(cfg, source))
+    other = list_other_settings(source / SETTINGS_FILE, inherit_resolved(cfg, source))
     fixed = [text for section, text in other if section in ("data", "audio", "model")]
     if fixed:
         raise RunFolderError(
@@ -73,7 +73,9 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
     return path
 
 
-def check_steps(position: Position, clips_per_step: int, num_steps: int, cfg: RunConfig) -> None:
+def check_steps(
+    position: TrainerState, clips_per_step: int, num_steps: int, cfg: RunConfig
+) -> None:
     """Compare the steps of a checkpoint with those of the run that is to go on.
 
     Steps are counted, so that they must have as many clips as before. The learning rate is a
@@ -114,7 +116,7 @@ def check_steps(position: Position, clips_per_step: int, num_steps: int, cfg: Ru
     logger.info("Training goes on to step %d instead of %d.", num_steps, position.num_steps)
 
 
-def has_same_past(position: Position, num_steps: int, cfg: RunConfig) -> bool:
+def has_same_past(position: TrainerState, num_steps: int, cfg: RunConfig) -> bool:
     """Tell whether the steps that are done had the learning rates of a run of `num_steps`."""
     return all(
         learning_rate_factor(step, position.num_steps, cfg.optim)

@@ -46,7 +46,7 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Best:
+class BestEvaluation:
     """An evaluation on validation."""
 
     value: float  # of the metric that chooses, larger is better
@@ -55,17 +55,17 @@ class Best:
     step: int
     metrics: dict[str, float]
 
-    def beats(self, other: Best) -> bool:
+    def beats(self, other: BestEvaluation) -> bool:
         """Tell whether this evaluation is the better one; an exact tie goes to the earlier."""
         return (self.value, -self.loss) > (other.value, -other.loss)
 
 
 @dataclass
-class Position:
+class TrainerState:
     """How far a run has come."""
 
     step: int = 0  # optimizer steps done
-    best: Best | None = None
+    best: BestEvaluation | None = None
     stale: int = 0  # evaluations since the best one
     skipped: int = 0  # steps whose loss or gradient was not finite
     in_a_row: int = 0  # of them, without a good one between
@@ -77,7 +77,7 @@ class Position:
     times: Times = field(default_factory=Times, compare=False)  # over all starts
 
 
-def report_best(position: Position, num_clips: int) -> dict[str, Any]:
+def report_best(position: TrainerState, num_clips: int) -> dict[str, Any]:
     """Return the `validation` part of results.json: the evaluation that chose the model."""
     best = position.best
     if best is None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 BYTES_BETWEEN = 2**26  # read between two times that pages are given back: 64 MB
 BYTES_AROUND = 2**20  # that Linux maps around a page when it is first read, at most (measured)
-DONT_NEED = 4  # MADV_DONTNEED of Linux: forget the pages; the file still has them
+MADV_DONTNEED = 4  # MADV_DONTNEED of Linux: forget the pages; the file still has them
 LARGE = 2**23  # bytes of a block from which on a training step's go back to the system: 8 MB
 # glibc's M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD and M_MMAP_MAX: from what size on, and how
 # many, blocks get pages of their own, which go back to the system once freed.
@@ -94,7 +94,7 @@ def find_mappings(column: pa.ChunkedArray) -> list[tuple[int, int]]:
 def _release(mappings: list[tuple[int, int]]) -> int:
     """Give back the pages of mapped files; return the mappings' size."""
     sizes = [(first, last - first) for first, last in mappings]
-    return sum(size for first, size in sizes if _load_madvise()(first, size, DONT_NEED) == 0)
+    return sum(size for first, size in sizes if _load_madvise()(first, size, MADV_DONTNEED) == 0)
 
 
 def _list_mappings() -> list[tuple[int, int]]:
@@ -109,7 +109,7 @@ def _list_mappings() -> list[tuple[int, int]]:
     return found
 
 
-def keep_freed_memory(*, large: bool = True) -> bool:
+def retain_freed_memory(*, large: bool = True) -> bool:
     """Let this process keep what it frees: for workers that decode, and for steps on a CPU.
 
     A wave of 30 s or a layer's output is so large that the C library would ask the system for fresh
@@ -129,8 +129,8 @@ def keep_freed_memory(*, large: bool = True) -> bool:
     return _set_allocator(KEEP if large else KEEP_SMALL)
 
 
-def return_freed_memory() -> bool:
-    """Undo `keep_freed_memory`, and give what was freed so far back to the system.
+def release_freed_memory() -> bool:
+    """Undo `retain_freed_memory`, and give what was freed so far back to the system.
 
     Returns:
         Whether the C library can do it.

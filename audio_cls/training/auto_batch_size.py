@@ -17,18 +17,18 @@ import torch
 from torch import nn
 
 from audio_cls.config import RunConfig
-from audio_cls.config.training import USUAL_BATCH, count_passes
+from audio_cls.config.training import DEFAULT_BATCH_SIZE, accumulation_steps
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Batch, collate_pieces
-from audio_cls.data.loading.datasets import TrainingPieces
+from audio_cls.data.loading.batch import Batch, collate_examples
+from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded, keep_random_states
 from audio_cls.distributed.out_of_memory import find_largest_batch, is_out_of_memory
-from audio_cls.distributed.processes import agree
+from audio_cls.distributed.processes import all_agree
 from audio_cls.errors import SettingError, TrainingError
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.finetuning.setup import prepare_learning
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.finetuning.setup import prepare_for_finetuning
 from audio_cls.training.optim.class_weights import ClipLosses, make_loss
 from audio_cls.training.optim.optimizer import make_optimizer
 
@@ -37,8 +37,8 @@ TRIAL_STEPS = 2  # the optimizer's own memory is only held from the second on
 logger = logging.getLogger(__name__)
 
 
-def fit_batch(
-    cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, clips: Clips | StreamClips
+def find_batch_size(
+    cfg: RunConfig, accelerator: Accelerator, backbone: AudioModel, clips: Clips | StreamClips
 ) -> RunConfig:
     """Return the settings with a number for `--batch-size auto`. Call on every process.
 
@@ -60,9 +60,11 @@ def fit_batch(
         )
     step = cfg.train.effective_batch_size
     if step is None:
-        step = USUAL_BATCH * cfg.train.gradient_accumulation_steps * accelerator.num_processes
+        step = (
+            DEFAULT_BATCH_SIZE * cfg.train.gradient_accumulation_steps * accelerator.num_processes
+        )
     train = dataclasses.replace(cfg.train, effective_batch_size=step, gradient_accumulation_steps=1)
-    share = count_passes(train, accelerator.num_processes)
+    share = accumulation_steps(train, accelerator.num_processes)
     sizes = [size for size in range(share, 0, -1) if share % size == 0]
     found = find_largest_batch(lambda size: _fits(size, cfg, accelerator, backbone, clips), sizes)
     if found is None:
@@ -76,7 +78,7 @@ def fit_batch(
 
 
 def _fits(
-    size: int, cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, clips: Clips
+    size: int, cfg: RunConfig, accelerator: Accelerator, backbone: AudioModel, clips: Clips
 ) -> bool:
     """Tell whether every process can train on `size` of the longest pieces."""
     is_good = True
@@ -90,19 +92,19 @@ def _fits(
                 raise
             is_good = False
     gc.collect()
-    return agree(accelerator, verdict=is_good)
+    return all_agree(accelerator, verdict=is_good)
 
 
-def _collate_longest(size: int, cfg: RunConfig, backbone: Backbone, clips: Clips) -> Batch:
+def _collate_longest(size: int, cfg: RunConfig, backbone: AudioModel, clips: Clips) -> Batch:
     """Make a batch of the longest clips; of few clips some are taken twice."""
     audio = dataclasses.replace(cfg.audio, min_seconds=None)
-    pieces = TrainingPieces(clips, audio, cfg.train.seed)
+    pieces = TrainingDataset(clips, audio, cfg.train.seed)
     longest = np.argsort(-clips.lengths, kind="stable")
     numbers = np.resize(longest, size).tolist()
-    return collate_pieces([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)
+    return collate_examples([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)
 
 
-def _copy_learner(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
+def _copy_learner(backbone: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
     """Return a copy of the model that learns what the run's will; all of it, if that wakes later.
 
     It is not compiled: that takes long, and needs no more memory.
@@ -117,7 +119,7 @@ def _copy_learner(backbone: Backbone, cfg: RunConfig, accelerator: Accelerator) 
     level = speaker.level
     speaker.setLevel(logging.WARNING)  # the run itself will say what is frozen
     try:
-        prepare_learning(own, cfg, str(accelerator.mixed_precision))
+        prepare_for_finetuning(own, cfg, str(accelerator.mixed_precision))
     finally:
         speaker.setLevel(level)
     model: nn.Module = own.model.to(accelerator.device).train()

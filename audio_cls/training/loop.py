@@ -12,31 +12,31 @@ from torch.utils.data import DataLoader
 
 from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.data.loading.batch import Batch
-from audio_cls.data.loading.sampler import TrainingOrder
+from audio_cls.data.loading.sampler import DistributedBatchSampler
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded
 from audio_cls.errors import Paused
 from audio_cls.runs.folder import RunFolder
-from audio_cls.runs.trainer_state import Best, Position
-from audio_cls.storage.process_memory import keep_freed_memory
+from audio_cls.runs.trainer_state import BestEvaluation, TrainerState
+from audio_cls.storage.process_memory import retain_freed_memory
 from audio_cls.training.energy import EnergyMeter
-from audio_cls.training.nan_guard import LOOK_EVERY, Guard, clip_gradient, explain_memory
+from audio_cls.training.nan_guard import LOOK_EVERY, NonFiniteGuard, clip_gradient, explain_memory
 from audio_cls.training.optim.class_weights import ClipLosses
-from audio_cls.training.optim.ema import Average
+from audio_cls.training.optim.ema import ModelEma
 from audio_cls.training.optim.lr_schedule import (
     learning_rate_factor,
     read_learning_rate,
     set_learning_rate,
 )
-from audio_cls.training.optim.optimizer import can_leave_out, step_unless
+from audio_cls.training.optim.optimizer import step_if_finite, supports_found_inf
 from audio_cls.training.progress import Progress
-from audio_cls.training.stopping import FINISH, GO, PAUSE, Brakes
+from audio_cls.training.stopping import FINISH, GO, PAUSE, StopController
 
-Judge = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
+Validator = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
 
 
 @dataclass
-class Training:
+class TrainingRun:
     """Everything the loop touches."""
 
     cfg: RunConfig
@@ -44,16 +44,16 @@ class Training:
     model: nn.Module  # as Accelerate prepared it
     optimizer: torch.optim.Optimizer
     loader: DataLoader[list[Batch]]  # this process's batches of order.epoch
-    order: TrainingOrder
+    order: DistributedBatchSampler
     clip_losses: ClipLosses
-    judge: Judge
+    judge: Validator
     save_model: Callable[[nn.Module], None]  # writes the best model; main process only
     folder: RunFolder
     progress: Progress
-    position: Position
-    average: Average
-    guard: Guard
-    brakes: Brakes
+    position: TrainerState
+    average: ModelEma
+    guard: NonFiniteGuard
+    brakes: StopController
     meter: EnergyMeter
     before_epoch: Callable[[int], None] = lambda _: None  # an epoch, counted from 0, goes on
     after_best: Callable[[], None] = lambda: None  # the best model was written
@@ -65,12 +65,12 @@ class Training:
         return count_steps(self.cfg, self.order)
 
 
-def count_steps(cfg: RunConfig, order: TrainingOrder) -> int:
+def count_steps(cfg: RunConfig, order: DistributedBatchSampler) -> int:
     """Return `--max-steps` if given, else all steps of all epochs."""
     return cfg.train.max_steps or cfg.train.epochs * order.steps_per_epoch
 
 
-def train(run: Training) -> None:
+def train(run: TrainingRun) -> None:
     """Train from `run.position` to the last step, or to where the brakes say. On every process.
 
     Raises:
@@ -79,7 +79,7 @@ def train(run: Training) -> None:
     """
     seconds_before = run.position.seconds
     if run.accelerator.device.type == "cpu":
-        keep_freed_memory(large=False)  # all that stays is there: the weights and their moments
+        retain_freed_memory(large=False)  # all that stays is there: the weights and their moments
     with (
         run.brakes,
         run.meter,
@@ -89,7 +89,7 @@ def train(run: Training) -> None:
         while not is_over(run.position, run.num_steps, run.cfg.train) and wish == GO:
             for batches in _steps_of_epoch(run):
                 with run.progress.computing():
-                    loss = take_step(run, batches)
+                    loss = training_step(run, batches)
                 run.position.step += 1
                 run.progress.after_step(run.position.step, loss)
                 run.position.seconds = seconds_before + run.brakes.seconds
@@ -105,14 +105,14 @@ def train(run: Training) -> None:
     run.progress.energy = run.meter.read()
 
 
-def is_over(position: Position, num_steps: int, cfg: TrainConfig) -> bool:
+def is_over(position: TrainerState, num_steps: int, cfg: TrainConfig) -> bool:
     """Tell whether all steps are done and judged, or patience is at its end."""
     patience = cfg.early_stopping_patience
     is_done = position.step >= num_steps and position.judged == position.step
     return is_done or (patience is not None and position.stale >= patience)
 
 
-def pause(run: Training) -> None:
+def pause(run: TrainingRun) -> None:
     """Save where the run stands and leave; it goes on as if nothing had been.
 
     Raises:
@@ -125,7 +125,7 @@ def pause(run: Training) -> None:
     )
 
 
-def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
+def training_step(run: TrainingRun, batches: list[Batch]) -> torch.Tensor:
     """Do one optimizer step: the forward and backward passes of its batches, then the update.
 
     Returns:
@@ -152,7 +152,7 @@ def take_step(run: Training, batches: list[Batch]) -> torch.Tensor:
     return total
 
 
-def update_weights(run: Training, veto: torch.Tensor) -> None:
+def update_weights(run: TrainingRun, veto: torch.Tensor) -> None:
     """Let the optimizer use the gradient, unless a number of the step is not finite.
 
     Args:
@@ -162,8 +162,8 @@ def update_weights(run: Training, veto: torch.Tensor) -> None:
     """
     accelerator = run.accelerator
     is_whole = accelerator.scaler is None and not is_sharded(accelerator)
-    if is_whole and can_leave_out(run.optimizer):
-        step_unless(run.optimizer, veto)
+    if is_whole and supports_found_inf(run.optimizer):
+        step_if_finite(run.optimizer, veto)
         run.average.update(1 - veto)
         if run.position.step % LOOK_EVERY == 0:
             run.guard.settle()
@@ -175,14 +175,14 @@ def update_weights(run: Training, veto: torch.Tensor) -> None:
         run.average.update()
 
 
-def evaluate(run: Training) -> None:
+def evaluate(run: TrainingRun) -> None:
     """Judge the model on validation, log the row, and keep the model if it is the best so far."""
     run.guard.settle()
     run.progress.before_evaluation()
     metrics = run.judge(run.average.averaged)
     epoch = run.position.step / run.order.steps_per_epoch
     value = run.cfg.eval.to_objective(metrics)
-    latest = Best(value, metrics["loss"], epoch, run.position.step, metrics)
+    latest = BestEvaluation(value, metrics["loss"], epoch, run.position.step, metrics)
     run.position.stale += 1
     run.position.judged = run.position.step
     if run.position.best is None or latest.beats(run.position.best):
@@ -192,7 +192,7 @@ def evaluate(run: Training) -> None:
     run.progress.after_evaluation(latest, read_learning_rate(run.optimizer))
 
 
-def save(run: Training) -> None:
+def save(run: TrainingRun) -> None:
     """Write a checkpoint to resume from. Call on every process."""
     run.guard.settle()
     run.position.loss_sum = run.progress.sum_losses()
@@ -202,7 +202,7 @@ def save(run: Training) -> None:
     run.after_save()
 
 
-def _steps_of_epoch(run: Training) -> Iterator[list[Batch]]:
+def _steps_of_epoch(run: TrainingRun) -> Iterator[list[Batch]]:
     """Yield the batches of each step that is left of the epoch at `run.position`.
 
     None is left where a run was stopped between the last step of an epoch and its evaluation.
@@ -215,12 +215,12 @@ def _steps_of_epoch(run: Training) -> Iterator[list[Batch]]:
     yield from run.order.group_steps(run.loader)
 
 
-def _ends_here(run: Training) -> bool:
+def _ends_here(run: TrainingRun) -> bool:
     """Tell whether the step just done was the last of its epoch or of the run."""
     return run.position.step in (run.num_steps, (run.order.epoch + 1) * run.order.steps_per_epoch)
 
 
-def _is_save_due(run: Training) -> bool:
+def _is_save_due(run: TrainingRun) -> bool:
     """Tell whether `--save-every-steps` asks for a checkpoint here, in mid-epoch."""
     every = run.cfg.train.save_every_steps
     return every is not None and run.position.step % every == 0

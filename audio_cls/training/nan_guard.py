@@ -15,9 +15,9 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.out_of_memory import is_out_of_memory
 from audio_cls.distributed.processes import gather_rows
 from audio_cls.errors import TrainingError, list_names
-from audio_cls.runs.trainer_state import Position
+from audio_cls.runs.trainer_state import TrainerState
 
-MOST_IN_A_ROW = 3  # steps skipped one after the other before the run stops
+MAX_SKIPPED_IN_A_ROW = 3  # steps skipped one after the other before the run stops
 LOOK_EVERY = 10  # steps between two looks at the verdicts, where the device heeds them by itself
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Names(Protocol):
 
 
 @dataclass(frozen=True)
-class Watched:
+class PendingStep:
     """A step whose numbers were judged on the device and not looked at yet."""
 
     step: int
@@ -47,18 +47,18 @@ class Watched:
     is_loss_good: torch.Tensor  # on this process
 
 
-class Guard:
+class NonFiniteGuard:
     """Counts the steps that were skipped because their loss or gradient was not finite.
 
     A look at the verdict waits for the device to finish the step. An optimizer that can heed a veto
     on the device does not need it, and the steps are counted some at a time.
     """
 
-    def __init__(self, accelerator: Accelerator, ids: Names, position: Position) -> None:
+    def __init__(self, accelerator: Accelerator, ids: Names, position: TrainerState) -> None:
         self.accelerator = accelerator
         self.ids = ids  # of the training clips, by number
         self.position = position  # counts `skipped` and `in_a_row`, over all starts
-        self.watched: list[Watched] = []
+        self.watched: list[PendingStep] = []
 
     def watch(self, norm: torch.Tensor, loss: torch.Tensor, numbers: list[int]) -> torch.Tensor:
         """Judge a step without waiting for the device. Call on every process.
@@ -77,7 +77,7 @@ class Guard:
         veto = 1 - is_good.all().float()
         if self.accelerator.num_processes > 1:
             veto = torch.as_tensor(self.accelerator.reduce(veto, "sum")).clamp(max=1)
-        self.watched.append(Watched(self.position.step, numbers, veto, is_good[0]))
+        self.watched.append(PendingStep(self.position.step, numbers, veto, is_good[0]))
         return veto
 
     def settle(self) -> bool:
@@ -100,7 +100,7 @@ class Guard:
                 self.position.in_a_row = 0
         return not veto
 
-    def _count(self, skipped: Watched, *, is_loss_good: bool) -> None:
+    def _count(self, skipped: PendingStep, *, is_loss_good: bool) -> None:
         """Count a skipped step, and say which clips were heard in it."""
         self.position.skipped += 1
         self.position.in_a_row += 1
@@ -109,11 +109,11 @@ class Guard:
         clips = list_names(self.ids[n] for n in faulty or [number for number, _ in heard])
         step = skipped.step
         logger.warning("Step %d is skipped: its loss is not finite (clips %s).", step, clips)
-        if self.position.in_a_row >= MOST_IN_A_ROW:
+        if self.position.in_a_row >= MAX_SKIPPED_IN_A_ROW:
             raise TrainingError(
-                f"The loss was not finite in {MOST_IN_A_ROW} steps in a row, last in step {step}"
-                f" (clips {clips}). Lower --learning-rate or raise --warmup-ratio, then go on from"
-                " the last checkpoint's weights in a new --output-dir, or start again."
+                f"The loss was not finite in {MAX_SKIPPED_IN_A_ROW} steps in a row, last in step"
+                f" {step} (clips {clips}). Lower --learning-rate or raise --warmup-ratio, then go"
+                " on from the last checkpoint's weights in a new --output-dir, or start again."
             )
 
 

@@ -18,11 +18,11 @@ from tqdm import tqdm
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import read_peak_memory
 from audio_cls.progress import describe_seconds
-from audio_cls.runs.trainer_state import Best, Position, Times
+from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
 from audio_cls.storage.files import open_replaced
 
 if TYPE_CHECKING:
-    from audio_cls.training.loop import Training
+    from audio_cls.training.loop import TrainingRun
 
 LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
 LINE_SECONDS = 60.0  # between two lines where there is no terminal
@@ -67,7 +67,7 @@ class Progress:
         shows = accelerator.is_main_process and sys.stderr.isatty() and log == "text"
         self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
 
-    def start(self, position: Position) -> None:
+    def start(self, position: TrainerState) -> None:
         """Begin at `position`: rows of summary.csv after it belong to a run that was cut off."""
         step = position.step
         self.bar.update(step)
@@ -153,7 +153,7 @@ class Progress:
         self.paused_at = time.perf_counter()
         self.train_seconds += self.paused_at - self.resumed_at
 
-    def after_evaluation(self, latest: Best, learning_rate: float) -> None:
+    def after_evaluation(self, latest: BestEvaluation, learning_rate: float) -> None:
         """Write the row of an evaluation everywhere. Call on every process."""
         total = self.sum_losses()
         before = self.before.train_seconds + self.before.evaluate_seconds
@@ -197,7 +197,7 @@ class Progress:
         tqdm.write(shown, file=sys.stderr) if not self.bar.disable else logger.info(shown)
 
 
-def describe_timing(run: Training, test_seconds: float) -> dict[str, Any]:
+def describe_timing(run: TrainingRun, test_seconds: float) -> dict[str, Any]:
     """Return the `timing` part of results.json, summed over all starts of the run.
 
     Training seconds leave evaluation out; `energy`, where that was measured, is of training and its

@@ -12,27 +12,27 @@ from torch import nn
 
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import OptimConfig, RunConfig
-from audio_cls.config.training import count_passes
+from audio_cls.config.training import accumulation_steps
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.sampling import take_epoch
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loading.length_buckets import Buckets
-from audio_cls.data.loading.sampler import Dealing, StepShape
+from audio_cls.data.loading.sampler import SamplingSpec, StepShape
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.recording_groups import group_segments
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.data.training_loader import Seat, make_feed
+from audio_cls.data.training_loader import ProcessContext, make_train_loader
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded, start_trackers
-from audio_cls.distributed.hardware import choose_num_workers, ready_cpu
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.finetuning.layer_groups import find_body, measure_depths
-from audio_cls.models.finetuning.setup import prepare_learning
+from audio_cls.distributed.hardware import choose_num_workers, configure_cpu
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.finetuning.layer_groups import backbone_parameters, layer_depths
+from audio_cls.models.finetuning.setup import prepare_for_finetuning
 from audio_cls.runs.config_file import (
     DATA_HASH,
-    adopt_revisions,
     check_same_data,
+    inherit_resolved,
     save_run_config,
 )
 from audio_cls.runs.folder import RunFolder, choose_run_path
@@ -44,22 +44,26 @@ from audio_cls.runs.resume import (
     find_resume_point,
     find_source_run,
 )
-from audio_cls.runs.trainer_state import Position
+from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.storage.files import explain_disk
 from audio_cls.training.energy import EnergyMeter, check_meter
-from audio_cls.training.loop import Judge, Training, count_steps
-from audio_cls.training.nan_guard import Guard
-from audio_cls.training.optim.class_weights import make_loss, weigh_clips, weigh_draws
-from audio_cls.training.optim.ema import Average
+from audio_cls.training.loop import TrainingRun, Validator, count_steps
+from audio_cls.training.nan_guard import NonFiniteGuard
+from audio_cls.training.optim.class_weights import (
+    compute_clip_weights,
+    compute_sampling_weights,
+    make_loss,
+)
+from audio_cls.training.optim.ema import ModelEma
 from audio_cls.training.optim.optimizer import (
-    can_leave_out,
     compute_factors,
-    fill_moments,
+    init_optimizer_state,
     make_optimizer,
+    supports_found_inf,
 )
 from audio_cls.training.progress import Progress
-from audio_cls.training.sharding import check_lengths, check_sharded, prepare_pair
-from audio_cls.training.stopping import Brakes
+from audio_cls.training.sharding import check_lengths, check_sharded, prepare_model_and_optimizer
+from audio_cls.training.stopping import StopController
 
 
 def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunConfig]:
@@ -75,16 +79,16 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
     """
     check_meter(cfg.train)
     path = choose_run_path(cfg)
-    count_passes(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
+    accumulation_steps(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
     if is_sharded(accelerator):
         check_sharded(accelerator, cfg)
     folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
     accelerator.wait_for_everyone()
     start_trackers(accelerator, path, cfg)
-    return folder, adopt_revisions(cfg, find_source_run(path, cfg.train.resume) or path)
+    return folder, inherit_resolved(cfg, find_source_run(path, cfg.train.resume) or path)
 
 
-def close_run(run: Training) -> None:
+def close_run(run: TrainingRun) -> None:
     """End the bar and the trackers, and let others write to the folder. Call on every process."""
     run.progress.close()
     run.folder.close()
@@ -95,7 +99,7 @@ def explain_run_disk(cfg: RunConfig) -> AbstractContextManager[None]:
     return explain_disk(RunFolder(choose_run_path(cfg)))
 
 
-def settle_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
+def resolve_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
     """Return the settings with what 'auto' means for these labels: problem type and metric.
 
     Segments of recordings are grouped by them, see `group_segments`.
@@ -109,7 +113,7 @@ def settle_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
     )
 
 
-def pin_revisions(cfg: RunConfig, source: Source, backbone: Backbone) -> RunConfig:
+def pin_revisions(cfg: RunConfig, source: Source, backbone: AudioModel) -> RunConfig:
     """Return the settings with the commits that were found on the Hub, so that they repeat it."""
     commit = None if source.is_local else source.revision
     return dataclasses.replace(
@@ -141,10 +145,10 @@ def set_up_training(
     cfg: RunConfig,
     accelerator: Accelerator,
     folder: RunFolder,
-    backbone: Backbone,
+    backbone: AudioModel,
     clips: Clips | StreamClips,
-    judge: Judge,
-) -> Training:
+    judge: Validator,
+) -> TrainingRun:
     """Put the cast of the loop together, and go back to where an interrupted run stood.
 
     Call on every process.
@@ -152,26 +156,26 @@ def set_up_training(
     Raises:
         SettingError: See `check_lengths`.
     """
-    ready_cpu(accelerator, count_parameters(backbone))
+    configure_cpu(accelerator, count_parameters(backbone))
     trains_padded = backbone.encoder.traits.trains_padded
     if is_sharded(accelerator) and not trains_padded:
         check_lengths(cfg, clips)
-    passes = count_passes(cfg.train, accelerator.num_processes)
+    passes = accumulation_steps(cfg.train, accelerator.num_processes)
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
     epoch = take_epoch(clips.labels, backbone.labels, cfg.data)
-    dealing = Dealing(
-        draws=weigh_draws(clips.labels, cfg.optim, epoch),
-        weights=weigh_clips(clips.labels, backbone.labels, cfg.optim, epoch),
+    dealing = SamplingSpec(
+        draws=compute_sampling_weights(clips.labels, cfg.optim, epoch),
+        weights=compute_clip_weights(clips.labels, backbone.labels, cfg.optim, epoch),
         buckets=choose_buckets(cfg, clips),
         equal_lengths=not trains_padded,
     )
     workers = choose_num_workers(cfg.train.num_workers)
-    seat = Seat(shape, accelerator.process_index, workers, folder.path)
-    feed = make_feed(clips, backbone.encoder, cfg, seat, backbone.labels, dealing)
-    frozen = prepare_learning(backbone, cfg, accelerator.mixed_precision)
-    optimizer = make_optimizer(backbone.model, cfg.optim, choose_factors(backbone, cfg.optim))
-    model, optimizer = prepare_pair(accelerator, backbone.model, optimizer)
-    average = Average(accelerator.unwrap_model(model), cfg.optim.ema_decay)
+    seat = ProcessContext(shape, accelerator.process_index, workers, folder.path)
+    feed = make_train_loader(clips, backbone.encoder, cfg, seat, backbone.labels, dealing)
+    frozen = prepare_for_finetuning(backbone, cfg, accelerator.mixed_precision)
+    optimizer = make_optimizer(backbone.model, cfg.optim, lr_multipliers(backbone, cfg.optim))
+    model, optimizer = prepare_model_and_optimizer(accelerator, backbone.model, optimizer)
+    average = ModelEma(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
     resume_point = find_resume_point(folder, cfg.train.resume)
     if cfg.data.streaming:
@@ -181,10 +185,12 @@ def set_up_training(
         position = folder.restore(accelerator, resume_point)
         check_steps(position, shape.clips, num_steps, cfg)
     else:
-        position = Position()
+        position = TrainerState()
         is_own = accelerator.device.type == "cpu" and not is_sharded(accelerator)
-        if is_own and can_leave_out(optimizer):
-            fill_moments(optimizer)  # before steps scatter the memory, not in the first of them
+        if is_own and supports_found_inf(optimizer):
+            init_optimizer_state(
+                optimizer
+            )  # before steps scatter the memory, not in the first of them
     position.num_steps, position.clips_per_step = num_steps, shape.clips
     progress = Progress(
         accelerator,
@@ -195,7 +201,7 @@ def set_up_training(
         read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
     )
     progress.start(position)
-    return Training(
+    return TrainingRun(
         cfg=cfg,
         accelerator=accelerator,
         model=model,
@@ -209,8 +215,8 @@ def set_up_training(
         progress=progress,
         position=position,
         average=average,
-        guard=Guard(accelerator, clips.ids, position),
-        brakes=Brakes(accelerator, cfg.train.max_train_minutes),
+        guard=NonFiniteGuard(accelerator, clips.ids, position),
+        brakes=StopController(accelerator, cfg.train.max_train_minutes),
         before_epoch=frozen.set_epoch,
         meter=EnergyMeter(cfg.train, accelerator),
     )
@@ -224,16 +230,16 @@ def choose_buckets(cfg: RunConfig, clips: Clips | StreamClips) -> Buckets | None
     return Buckets(np.minimum(clips.lengths, longest), cfg.train.length_buckets)
 
 
-def choose_factors(backbone: Backbone, cfg: OptimConfig) -> dict[str, float]:
+def lr_multipliers(backbone: AudioModel, cfg: OptimConfig) -> dict[str, float]:
     """Return how many times as fast as --learning-rate each parameter learns; {}: all alike."""
     if cfg.layer_decay == 1 and cfg.head_learning_rate is None:
         return {}
-    depths = measure_depths(backbone.model, backbone.encoder)
-    return compute_factors(depths, depths.keys() - find_body(backbone.model), cfg)
+    depths = layer_depths(backbone.model, backbone.encoder)
+    return compute_factors(depths, depths.keys() - backbone_parameters(backbone.model), cfg)
 
 
 def _save_best(
-    accelerator: Accelerator, backbone: Backbone, folder: RunFolder, model: nn.Module
+    accelerator: Accelerator, backbone: AudioModel, folder: RunFolder, model: nn.Module
 ) -> None:
     """Write the model into the run folder. Call on every process; the main one writes."""
     weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None

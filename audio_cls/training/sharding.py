@@ -13,10 +13,10 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_fsdp, is_sharded
 from audio_cls.distributed.processes import copy_from_main
 from audio_cls.errors import SettingError
-from audio_cls.training.optim.optimizer import fill_moments
+from audio_cls.training.optim.optimizer import init_optimizer_state
 
 
-def prepare_pair(
+def prepare_model_and_optimizer(
     accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
     """Place and wrap the model and its optimizer. Call on every process.
@@ -35,7 +35,9 @@ def prepare_pair(
             for name in names:
                 delattr(model, name)
         if accelerator.is_fsdp2:
-            fill_moments(pair[1])  # else a checkpoint would lack some, which FSDP refuses to load
+            init_optimizer_state(
+                pair[1]
+            )  # else a checkpoint would lack some, which FSDP refuses to load
     else:
         pair = accelerator.prepare(model, optimizer)
     prepared: tuple[nn.Module, torch.optim.Optimizer] = pair

@@ -30,7 +30,7 @@ REPEAT_SECONDS = 1.0
 PARENT_SECONDS = 1.0  # between two looks whether the launcher is still there
 
 
-class Brakes:
+class StopController:
     """Listens for signals and the clock while it is entered; is asked after each step.
 
     A first SIGTERM, SIGINT (Ctrl-C) or SIGHUP asks for a pause: it is answered at once, then the
@@ -50,7 +50,7 @@ class Brakes:
         self.previous: dict[int, Any] = {}
         self.pipe: tuple[socket.socket, socket.socket] | None = None
 
-    def __enter__(self) -> Brakes:
+    def __enter__(self) -> StopController:
         """Take the signals over, which is possible in the main thread only.
 
         Python runs a signal's handler between two of its own instructions, and a backward pass is
@@ -163,8 +163,8 @@ def end_with_launcher() -> Iterator[None]:
     """Send this process SIGTERM when the launcher that started it has ended; on POSIX.
 
     `accelerate launch` with one process passes no signal on: when it is stopped by one, its child
-    would go on alone. In training the signal saves the state (`Brakes`); before and after there
-    is nothing to save that a checkpoint does not have.
+    would go on alone. In training the signal saves the state (`StopController`); before and after
+    there is nothing to save that a checkpoint does not have.
     """
     if sys.platform == "win32" or not is_launched():
         yield

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audio_cls.config import RunConfig
-from audio_cls.config.training import USUAL_BATCH
+from audio_cls.config.training import DEFAULT_BATCH_SIZE
 from audio_cls.distributed.processes import is_main_process, wait_for_processes
 from audio_cls.errors import RunFolderError
 from audio_cls.progress import describe_seconds
@@ -23,12 +23,12 @@ from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
 
 STEPS = 3  # the first warms up, and counts all the same: an estimate had better be too long
-FEWEST_CLIPS = 32  # of the rehearsal's training clips
+MIN_CLIPS = 32  # of the rehearsal's training clips
 EVAL_CLIPS = 16  # of validation and of test, or a batch if that is more
 
 
 @contextmanager
-def rehearse(cfg: RunConfig) -> Iterator[RunConfig]:
+def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
     """Yield the settings of the rehearsal; its folder goes when it ends. Call on every process.
 
     Raises:
@@ -39,7 +39,7 @@ def rehearse(cfg: RunConfig) -> Iterator[RunConfig]:
         check_run_folder(path, cfg)
     folder = path.absolute().with_name(f".{path.name}.dry-run")
     most_eval = max(EVAL_CLIPS, cfg.eval.eval_batch_size)
-    most_train = max(FEWEST_CLIPS, STEPS * _count_step(cfg))
+    most_train = max(MIN_CLIPS, STEPS * _count_step(cfg))
     data = dataclasses.replace(
         cfg.data,
         max_train_samples=None  # a stream is read no further than its steps go
@@ -70,7 +70,7 @@ def _count_step(cfg: RunConfig) -> int:
     train = cfg.train
     if train.effective_batch_size is not None:
         return train.effective_batch_size
-    batch = USUAL_BATCH if train.batch_size == "auto" else train.batch_size
+    batch = DEFAULT_BATCH_SIZE if train.batch_size == "auto" else train.batch_size
     return batch * train.gradient_accumulation_steps
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
-from audio_cls.config.training import count_passes
+from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import check_precisions, check_trackers
 from audio_cls.distributed.processes import count_processes, is_main_process
 from audio_cls.errors import SettingError, list_names, suggest_name
@@ -29,7 +29,7 @@ NOT_SWEPT = {  # settings that say where to, how often or by what to choose, and
 }  # fmt: skip
 # What says how long a run trains: a finished run goes on when one of them is another.
 LENGTH = ("epochs", "max_steps", "max_train_minutes", "early_stopping_patience")
-LONGEST_NAME = 80  # letters of a case's folder
+MAX_NAME_LENGTH = 80  # letters of a case's folder
 
 Case = dict[str, Any]  # setting name -> value
 
@@ -92,7 +92,7 @@ def check_runs(runs: Sequence[RunConfig]) -> None:
     for run in runs:
         check_meter(run.train)
         check_trackers(run.train.report_to)
-        count_passes(run.train, count_processes())
+        accumulation_steps(run.train, count_processes())
         if is_main_process():
             check_run_folder(choose_run_path(run), run)
 
@@ -228,7 +228,7 @@ def _name_case(number: int, case: Case) -> str:
     if not case:
         return ""
     name = "-".join([str(number), *(f"{key}={value}" for key, value in case.items())])
-    return re.sub(r"[^\w.=-]+", "_", name)[:LONGEST_NAME]
+    return re.sub(r"[^\w.=-]+", "_", name)[:MAX_NAME_LENGTH]
 
 
 def _make_run(

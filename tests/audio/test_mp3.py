@@ -10,8 +10,8 @@ import soundfile
 from sounds import Wave, encode_sound
 from tones import make_tone
 
-from audio_cls.audio.decode import read_sound
-from audio_cls.audio.mp3 import SAME, list_frames, read_header, tell_length
+from audio_cls.audio.decode import decode_file
+from audio_cls.audio.mp3 import SAME, add_xing_header, list_frames, read_header
 from audio_cls.errors import AudioError
 
 RATE = 16_000
@@ -45,7 +45,7 @@ BARE = drop_first_frame(VARIABLE)
 
 @pytest.mark.parametrize("data", [BARE, LOW + HIGH, b"ID3\4\0\0\0\0\1\0" + bytes(128) + BARE])
 def test_a_file_of_changing_bit_rate_is_read_to_its_end(data: bytes) -> None:
-    read = read_sound(data, None).samples[:, 0]
+    read = decode_file(data, None).samples[:, 0]
     assert abs(len(read) - len(BOTH)) <= SLACK
     pitch = np.abs(np.fft.rfft(read[RATE : 2 * RATE])).argmax()
     assert pitch == 300
@@ -53,16 +53,16 @@ def test_a_file_of_changing_bit_rate_is_read_to_its_end(data: bytes) -> None:
 
 
 def test_the_louder_half_may_come_first() -> None:
-    read = read_sound(HIGH + LOW, None).samples[:, 0]
+    read = decode_file(HIGH + LOW, None).samples[:, 0]
     assert abs(len(read) - len(BOTH)) <= SLACK
     assert np.abs(np.fft.rfft(read[4 * RATE : 5 * RATE])).argmax() == 300
 
 
 def test_what_such_a_file_does_not_promise_is_not_missed() -> None:
-    half = read_sound(BARE[: len(BARE) // 2], None).samples
+    half = decode_file(BARE[: len(BARE) // 2], None).samples
     assert RATE < len(half) < len(BOTH) - RATE
     with pytest.raises(AudioError, match="truncated"):
-        read_sound(VARIABLE[: len(VARIABLE) // 2], None)
+        decode_file(VARIABLE[: len(VARIABLE) // 2], None)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_such_a_file_does_not_promise_is_not_missed() -> None:
     ids=["tells", "one rate", "wav", "a byte", "a tag"],
 )
 def test_a_file_that_needs_no_help_is_left_as_it_is(data: bytes) -> None:
-    assert tell_length(data) is data
+    assert add_xing_header(data) is data
 
 
 def test_what_lies_between_frames_is_passed_over() -> None:

@@ -12,7 +12,7 @@ import soundfile
 from hub_datasets import load
 from numpy.typing import NDArray
 
-from audio_cls.audio.decode import measure_seconds, read_sound
+from audio_cls.audio.decode import decode_file, measure_seconds
 from audio_cls.audio.segments import Segment, split_segment
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
@@ -21,7 +21,7 @@ from audio_cls.data.inspection.scan import open_inspection
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.tables.segment_columns import find_segment_columns
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.recording_groups import group_segments
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import AudioError, DatasetError, SettingError
@@ -63,7 +63,7 @@ def test_a_segment_has_exactly_its_samples(tmp_path: Path, suffix: str) -> None:
     parts = []
     for start, end in TIMES:
         path = f"{tmp_path}/long.{suffix}#{start:.3f}-{end:.3f}"
-        samples = read_sound(None, path).samples[:, 0] * 2**15
+        samples = decode_file(None, path).samples[:, 0] * 2**15
         assert samples[0] == start * RATE and len(samples) == (end - start) * RATE
         parts.append(samples)
     assert np.array_equal(np.concatenate(parts), make_ramp(4 * RATE))
@@ -121,7 +121,7 @@ def test_formats_that_seek_inexactly_are_read_from_the_start(
     soundfile.write(path, wave, 44_100, format=container, subtype=subtype)
     whole = soundfile.read(path, dtype="float32")[0]
     for start in (0.0, 4.2, 11.7, 19.4):
-        samples = read_sound(None, f"{path}#{start:.3f}-{start + 0.5:.3f}").samples[:, 0]
+        samples = decode_file(None, f"{path}#{start:.3f}-{start + 0.5:.3f}").samples[:, 0]
         first = round(start * 44_100)
         assert np.array_equal(samples, whole[first : first + 22_050])
 
@@ -138,7 +138,7 @@ def test_only_the_segment_is_decoded_where_seeking_is_exact(
         return read(self, frames, **options)
 
     monkeypatch.setattr(soundfile.SoundFile, "read", count)
-    read_sound(None, f"{tmp_path}/long.wav#1.000-1.100")
+    decode_file(None, f"{tmp_path}/long.wav#1.000-1.100")
     assert counts == [800]
 
 
@@ -365,7 +365,7 @@ def prepare(root: Path, **settings: Any) -> tuple[DataConfig, PreparedClips]:  #
     source = load(root, **settings)
     labels = read_labels(source.splits, cfg)
     cfg = group_segments(source, labels, cfg)
-    pool = pool_clips(source, labels, cfg)
+    pool = build_clip_index(source, labels, cfg)
     return cfg, prepare_clips(source, pool, make_splits(pool, cfg), RATE, cfg)
 
 

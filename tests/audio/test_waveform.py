@@ -16,7 +16,7 @@ from datasets import Audio, Dataset
 from sounds import encode_by_pyav, encode_sound, make_table, make_tone, measure_hz
 
 from audio_cls.audio import decode
-from audio_cls.audio.decode import read_sound
+from audio_cls.audio.decode import decode_file
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.errors import AudioError
@@ -201,7 +201,7 @@ def test_a_longer_clip_than_allowed_is_refused_by_its_header(
 
 def test_a_sound_keeps_its_rate_channels_and_encoding() -> None:
     stereo = np.stack([make_tone(440, 0.1, 8_000)] * 2, axis=1)
-    whole = read_sound(encode_sound(stereo, 8_000, subtype="PCM_24"), None)
+    whole = decode_file(encode_sound(stereo, 8_000, subtype="PCM_24"), None)
     assert whole.samples.shape == (800, 2)
     assert (whole.sampling_rate, whole.encoding) == (8_000, "WAV PCM_24")
 

@@ -21,7 +21,7 @@ from audio_cls.benchmark import (
     synthetic_clips,
 )
 from audio_cls.benchmark import tables as table
-from audio_cls.models.kernels.install import lay_out_rows
+from audio_cls.models.kernels.install import install_fast_kernels
 from audio_cls.presets import list_presets
 
 
@@ -133,7 +133,7 @@ def test_growth_is_measured_decoded_again_and_streamed() -> None:
 def test_the_largest_part_is_that_with_the_most_arithmetic_that_learns(tmp_path: Path) -> None:
     random_checkpoints.write_checkpoint("tiny", tmp_path)
     model = AutoModelForAudioClassification.from_pretrained(tmp_path)
-    lay_out_rows(model)
+    install_fast_kernels(model)
     inputs = {"input_values": torch.randn(2, 16_000)}
     kind, part = profile_step.find_largest_part(model, inputs)
     assert kind == "convolutions over the wave"

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from audio_cls.cli.evaluate import Question, evaluate_command
+from audio_cls.cli.evaluate import EvaluateRequest, evaluate_command
 
-asked: list[tuple[Question, dict[str, Any], dict[str, Any]]] = []
+asked: list[tuple[EvaluateRequest, dict[str, Any], dict[str, Any]]] = []
 
 
 @evaluate_command
-def command(ask: Question, typed: dict[str, Any], preset: dict[str, Any]) -> None:
+def command(ask: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]) -> None:
     """Note what is asked."""
     asked.append((ask, typed, preset))
 

@@ -17,7 +17,7 @@ from audio_cls.data.describe import describe_data
 from audio_cls.data.labels.labels import Labels, read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.clip_index import Pool, pool_clips
+from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
 from audio_cls.data.splits.splits import Splits, make_splits
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
@@ -31,7 +31,7 @@ def run(folder: Path, **settings: Any) -> tuple[Source, Labels, Splits, Prepared
     cfg = DataConfig(**settings)
     source = load(folder, **settings)
     labels = read_labels(source.splits, cfg)
-    pool = pool_clips(source, labels, cfg)
+    pool = build_clip_index(source, labels, cfg)
     splits = make_splits(pool, cfg)
     return source, labels, splits, prepare_clips(source, pool, splits, RATE, cfg)
 
@@ -216,7 +216,7 @@ def pool(
     columns: dict[str, list[Any]],
     kinds: dict[str, list[str]] | None = None,
     **settings: Any,  # noqa: ANN401
-) -> Pool:
+) -> ClipIndex:
     """Pool the clips of such a source."""
     sounds = [{"bytes": make_wav(number), "path": None} for number in range(4)]
     splits = {"train": make_table({"audio": sounds, **columns}, **(kinds or {}))}
@@ -231,7 +231,7 @@ def pool(
         audio_column="audio",
         splits=splits,
     )
-    return pool_clips(source, read_labels(splits, DataConfig()), DataConfig(**settings))
+    return build_clip_index(source, read_labels(splits, DataConfig()), DataConfig(**settings))
 
 
 def test_folds_and_groups_are_read_as_text() -> None:

@@ -13,7 +13,7 @@ from hub_datasets import load, make_rows, make_table, write_clips
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import read_labels
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.unused_columns import (
     Unused,
     describe_unused,
@@ -107,7 +107,7 @@ def test_official_file_names_are_known_and_the_named_flags_work(
     settings = {**label, **group}
     source, cfg = load(tmp_path, **settings), DataConfig(**settings)
     labels = read_labels(source.splits, cfg)
-    pool = pool_clips(source, labels, cfg)
+    pool = build_clip_index(source, labels, cfg)
     assert pool.groups is not None
     assert (len(labels.names), len(set(pool.groups))) == (num_labels, num_groups)
     assert labels.count_unusable() == 0
@@ -146,7 +146,7 @@ def test_a_numbered_word_in_the_paths_is_a_group(tmp_path: Path) -> None:
     assert (found.where, found.num_values) == ("file names", 2)
     cfg = DataConfig(**use(found))
     source = load(tmp_path)
-    groups = pool_clips(source, read_labels(source.splits, cfg), cfg).groups
+    groups = build_clip_index(source, read_labels(source.splits, cfg), cfg).groups
     assert groups is not None and set(groups) == {"3", "14"}
 
 

@@ -21,8 +21,8 @@ from transformers import pipeline
 
 from audio_cls.evaluation.reports.predictions_file import read_predictions
 from audio_cls.inference.classifier import Classifier
-from audio_cls.models.load import load_trained
-from audio_cls.training.loop import take_step
+from audio_cls.models.load import load_for_inference
+from audio_cls.training.loop import training_step
 
 ROOT = Path(__file__).parents[2]
 TONES = {"low": 250, "a;b": 800, "high": 3000}
@@ -162,10 +162,10 @@ def test_every_family_learns_several_labels(family: str, chords: Path, tmp_path:
     training = set_up(cfg)
     batches = next(training.order.group_steps(training.loader))
     assert batches[0].labels.shape == (4, 3)
-    losses = [float(take_step(training, batches)) for _ in range(6)]
+    losses = [float(training_step(training, batches)) for _ in range(6)]
     assert min(losses[3:]) < losses[0]
     training.save_model(training.model)
-    saved = load_trained(tmp_path / "run")
+    saved = load_for_inference(tmp_path / "run")
     assert saved.is_multilabel and saved.labels == ("a;b", "high", "low")
     wave = make_tone(250, 0.4)
     stock = pipeline("audio-classification", model=str(tmp_path / "run"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.evaluation.metrics.scores import Scores
 
 
@@ -27,13 +27,13 @@ def make_scores(num_clips: int = 60, num_labels: int = 3, seed: int = 0) -> Scor
     return Scores(ids, labels, make_probabilities(rng, labels, num_labels))
 
 
-def make_facts(num_clips: int = 60, num_groups: int | None = None, seed: int = 0) -> ClipFacts:
+def make_facts(num_clips: int = 60, num_groups: int | None = None, seed: int = 0) -> ClipMetadata:
     """Return lengths of 0.5 to 40 s, two rates, and groups if wanted."""
     rng = np.random.default_rng(seed)
     groups = None
     if num_groups is not None:
         groups = np.array([f"speaker-{n}" for n in rng.integers(num_groups, size=num_clips)])
-    return ClipFacts(
+    return ClipMetadata(
         seconds=rng.uniform(0.5, 40, num_clips).round(3),
         sampling_rates=rng.choice([8_000, 44_100], num_clips),
         groups=groups,

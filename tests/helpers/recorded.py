@@ -18,7 +18,7 @@ from tiny_runs import make_config, set_up
 
 from audio_cls.config import RunConfig
 from audio_cls.data.loading.batch import Batch
-from audio_cls.distributed.processes import leave_processes
+from audio_cls.distributed.processes import shutdown_processes
 from audio_cls.errors import Paused
 from audio_cls.training.loop import train
 
@@ -71,7 +71,7 @@ def main(text: str) -> None:
         places = [Path(changes.pop(name)) for name in ("dataset", "checkpoint", "run")]
         result = record(make_config(*places, **VARIED, **changes))
         torch.save(result, places[2] / f"heard-{os.environ['RANK']}.pt")
-    leave_processes()
+    shutdown_processes()
 
 
 if __name__ == "__main__":

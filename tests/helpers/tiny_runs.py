@@ -12,16 +12,16 @@ from audio_cls.config import RunConfig
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.evaluation.scorer import make_scorer
-from audio_cls.evaluation.validate import make_judge
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.feature_extractor import read_hearing
-from audio_cls.models.load import load_backbone
-from audio_cls.training.auto_batch_size import fit_batch
-from audio_cls.training.loop import Training
+from audio_cls.evaluation.validate import make_validator
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_extractor import resolve_audio_settings
+from audio_cls.models.load import load_for_training
+from audio_cls.training.auto_batch_size import find_batch_size
+from audio_cls.training.loop import TrainingRun
 from audio_cls.training.setup import open_run, save_settings, set_up_training
 
 QUIET = {  # no dropout of any kind: what is left is the same in every program
@@ -50,25 +50,25 @@ def make_config(dataset: Path, checkpoint: Path, run: Path, **changes: Any) -> R
     return RunConfig.from_flat({**values, **changes})
 
 
-def prepare(cfg: RunConfig) -> tuple[PreparedClips, Backbone]:
+def prepare(cfg: RunConfig) -> tuple[PreparedClips, AudioModel]:
     """Decode the clips and load the model, as scripts/train.py does."""
     source = load_source(cfg.data)
     labels = read_labels(source.splits, cfg.data)
-    pool = pool_clips(source, labels, cfg.data)
+    pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
-    cfg, rate = read_hearing(cfg)
+    cfg, rate = resolve_audio_settings(cfg)
     clips = prepare_clips(source, pool, splits, rate, cfg.data)
     several = labels.is_multilabel
-    return clips, load_backbone(cfg.model, cfg.audio, labels.names, is_multilabel=several)
+    return clips, load_for_training(cfg.model, cfg.audio, labels.names, is_multilabel=several)
 
 
-def set_up(cfg: RunConfig) -> Training:
+def set_up(cfg: RunConfig) -> TrainingRun:
     """Put a run together up to the first step."""
     accelerator: Accelerator = start_accelerator(cfg.train)
     folder, cfg = open_run(cfg, accelerator)
     clips, backbone = prepare(cfg)
-    cfg = fit_batch(cfg, accelerator, backbone, clips.train)
+    cfg = find_batch_size(cfg, accelerator, backbone, clips.train)
     save_settings(folder, cfg, accelerator, clips)
     scorer = make_scorer(backbone, cfg, accelerator)
-    judge = make_judge(scorer, clips.validation, cfg.eval)
+    judge = make_validator(scorer, clips.validation, cfg.eval)
     return set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)

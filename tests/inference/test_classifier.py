@@ -16,7 +16,7 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
 from audio_cls.cli.predict import main
-from audio_cls.data.loading.datasets import EvaluationWindows
+from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.inference.classifier import Classifier
@@ -44,7 +44,7 @@ def test_a_file_gets_the_scores_that_evaluation_gave_it(
     classifier = Classifier.from_pretrained(run)
     cfg = make_config(tone_folder, run, tmp_path / "x", max_seconds=0.25)
     scores = make_scorer(classifier.backbone, cfg, again.accelerator).score(classifier.model, clips)
-    assert len(EvaluationWindows(clips, cfg.audio)) > 1.5 * len(clips)
+    assert len(WindowDataset(clips, cfg.audio)) > 1.5 * len(clips)
     paths = [tone_folder / clip for clip in scores.ids[:5]]
     for number, prediction in enumerate(classifier(paths)):
         assert prediction.scores is not None

@@ -20,11 +20,11 @@ from audio_cls.models.attention_backend import (
     check_precision,
     choose_attention,
     compile_model,
-    save_activations,
+    enable_gradient_checkpointing,
 )
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.finetuning.layer_groups import find_layers
-from audio_cls.models.load import load_backbone, load_trained
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.finetuning.layer_groups import find_transformer_layers
+from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.training import loop
 
 EAGER_ONLY = {"sew-d", "wavlm"}
@@ -33,10 +33,10 @@ NO_LAYER_SUM = {"audio-spectrogram-transformer"}
 SDPA = "torch.nn.functional.scaled_dot_product_attention"
 
 
-def load(folder: Path, **choices: Any) -> Backbone:  # noqa: ANN401
+def load(folder: Path, **choices: Any) -> AudioModel:  # noqa: ANN401
     torch.manual_seed(0)
     cfg = ModelConfig(model=str(folder), **choices)
-    return load_backbone(cfg, AudioConfig(max_seconds=1.0), ("a", "b"))
+    return load_for_training(cfg, AudioConfig(max_seconds=1.0), ("a", "b"))
 
 
 def make_waves() -> list[np.ndarray]:
@@ -45,7 +45,7 @@ def make_waves() -> list[np.ndarray]:
 
 
 @torch.no_grad()
-def score(backbone: Backbone) -> torch.Tensor:
+def score(backbone: AudioModel) -> torch.Tensor:
     backbone.model.eval()
     logits: torch.Tensor = backbone.model(**backbone.encoder(make_waves())).logits
     return logits
@@ -111,7 +111,7 @@ def test_layers_are_mixed_where_the_family_can_and_the_mix_learns(
     assert weights.grad.abs().max() > 0
     weights.data = torch.tensor([1.0, 2.0, 3.0])
     backbone.save(tmp_path / "saved")
-    torch.testing.assert_close(score(load_trained(tmp_path / "saved")), score(backbone))
+    torch.testing.assert_close(score(load_for_inference(tmp_path / "saved")), score(backbone))
     again = load(tmp_path / "saved")  # the checkpoint says so, and its mix is kept
     assert again.model.layer_weights.tolist() == [1, 2, 3]  # type: ignore[union-attr, operator]
     plain = load(tmp_path / "saved", weighted_layer_sum=False)
@@ -145,9 +145,11 @@ def test_a_checkpointed_layer_runs_twice_and_gives_the_same_gradient(
     for is_saving in (False, True):
         backbone = load(folder)
         if is_saving:
-            save_activations(backbone.model)
+            enable_gradient_checkpointing(backbone.model)
         calls: list[int] = []
-        part = next(m for m in find_layers(backbone.model)[1][0].modules() if _is_norm(m))
+        part = next(
+            m for m in find_transformer_layers(backbone.model)[1][0].modules() if _is_norm(m)
+        )
         part.register_forward_hook(lambda *_, calls=calls: calls.append(1))
         backbone.model.train()
         torch.manual_seed(1)
@@ -181,7 +183,7 @@ def test_a_family_that_cannot_checkpoint_is_refused(checkpoint: Path) -> None:
         mock.patch.object(type(backbone.model), "supports_gradient_checkpointing", new=False),
         pytest.raises(ModelError, match=r"--gradient-checkpointing .*hubert"),
     ):
-        save_activations(backbone.model)
+        enable_gradient_checkpointing(backbone.model)
 
 
 @pytest.mark.long
@@ -198,7 +200,7 @@ def test_a_compiled_model_gives_the_same_logits_and_is_saved_as_stock(tmp_path: 
     assert list(backbone.model.state_dict()) == names
     backbone.save(tmp_path / "saved")
     assert set(load_file(tmp_path / "saved" / "model.safetensors")) <= set(names)
-    torch.testing.assert_close(score(load_trained(tmp_path / "saved")), plain)
+    torch.testing.assert_close(score(load_for_inference(tmp_path / "saved")), plain)
 
 
 def test_compile_reaches_the_network_of_a_run_and_not_what_is_saved(

@@ -12,13 +12,13 @@ from transformers import pipeline
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
-from audio_cls.models.audio_model import Backbone
+from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import (
-    read_audio_settings,
+    read_inference_settings,
     read_temperature,
     save_temperature,
 )
-from audio_cls.models.load import load_backbone, load_trained
+from audio_cls.models.load import load_for_inference, load_for_training
 
 AUDIO = AudioConfig(
     max_seconds=2.0, window_seconds=1.0, hop_seconds=0.5, aggregate="max", repeat_short=True
@@ -29,21 +29,21 @@ AUDIO = AudioConfig(
 def folder(tmp_path: Path) -> Path:
     """Return a classifier that was saved after training with AUDIO."""
     checkpoint = write_tiny_checkpoint("hubert", tmp_path / "checkpoint")
-    backbone = load_backbone(ModelConfig(model=str(checkpoint)), AUDIO, ("a", "b"))
+    backbone = load_for_training(ModelConfig(model=str(checkpoint)), AUDIO, ("a", "b"))
     backbone.save(tmp_path / "saved")
     return tmp_path / "saved"
 
 
-def load_with(folder: Path, **changes: object) -> Backbone:
+def load_with(folder: Path, **changes: object) -> AudioModel:
     """Load a classifier whose note was changed by hand."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
     config["audio_cls"].update(changes)
     (folder / "config.json").write_text(json.dumps(config), "utf-8")
-    return load_trained(folder)
+    return load_for_inference(folder)
 
 
 def test_windows_travel_with_the_model(folder: Path) -> None:
-    assert read_audio_settings(load_trained(folder)) == AUDIO
+    assert read_inference_settings(load_for_inference(folder)) == AUDIO
 
 
 def test_stock_pipeline_hears_a_noted_and_calibrated_model(folder: Path) -> None:
@@ -57,11 +57,11 @@ def test_stock_pipeline_hears_a_noted_and_calibrated_model(folder: Path) -> None
 def test_temperature_is_added_and_the_rest_of_the_file_kept(folder: Path) -> None:
     before = json.loads((folder / "config.json").read_text("utf-8"))
     with pytest.raises(ModelError, match="no fitted temperature"):
-        read_temperature(load_trained(folder))
+        read_temperature(load_for_inference(folder))
     save_temperature(folder, 1.25)
-    loaded = load_trained(folder)
+    loaded = load_for_inference(folder)
     assert read_temperature(loaded) == 1.25
-    assert read_audio_settings(loaded) == AUDIO
+    assert read_inference_settings(loaded) == AUDIO
     after = json.loads((folder / "config.json").read_text("utf-8"))
     del after["audio_cls"]["temperature"]
     assert after == before
@@ -69,18 +69,18 @@ def test_temperature_is_added_and_the_rest_of_the_file_kept(folder: Path) -> Non
 
 def test_new_training_does_not_inherit_a_temperature(folder: Path) -> None:
     save_temperature(folder, 1.25)
-    again = load_backbone(ModelConfig(model=str(folder)), AudioConfig(), ("a", "b"))
+    again = load_for_training(ModelConfig(model=str(folder)), AudioConfig(), ("a", "b"))
     assert "temperature" not in again.model.config.audio_cls
 
 
 def test_checkpoint_from_elsewhere_hears_no_more_than_it_can(tmp_path: Path) -> None:
     for family, longest in (("hubert", 30.0), ("audio-spectrogram-transformer", 10.24)):
         checkpoint = write_tiny_checkpoint(family, tmp_path / family)
-        backbone = load_backbone(ModelConfig(model=str(checkpoint)), AudioConfig(
+        backbone = load_for_training(ModelConfig(model=str(checkpoint)), AudioConfig(
             max_seconds=longest), ("a", "b"))  # fmt: skip
         del backbone.model.config.audio_cls
         backbone.save(tmp_path / f"{family}-saved")
-        found = read_audio_settings(load_trained(tmp_path / f"{family}-saved"))
+        found = read_inference_settings(load_for_inference(tmp_path / f"{family}-saved"))
         assert found.max_seconds == pytest.approx(longest, abs=0.05)
 
 
@@ -90,7 +90,7 @@ def test_checkpoint_from_elsewhere_hears_no_more_than_it_can(tmp_path: Path) -> 
 )
 def test_a_note_that_cannot_be_is_refused(folder: Path, change: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="cannot be"):
-        read_audio_settings(load_with(folder, **change))
+        read_inference_settings(load_with(folder, **change))
 
 
 @pytest.mark.parametrize("value", [0, -1, "hot", True])

@@ -21,13 +21,13 @@ from tiny_runs import QUIET as STILL
 
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.feature_extractor import read_hearing
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_extractor import resolve_audio_settings
 from audio_cls.models.input_length import fit_patch_positions
-from audio_cls.models.load import load_backbone, load_trained
-from audio_cls.models.probe import probe_traits
-from audio_cls.models.processor import WaveEncoder
-from audio_cls.training.optim.losses import clip_losses
+from audio_cls.models.load import load_for_inference, load_for_training
+from audio_cls.models.probe import probe_input_spec
+from audio_cls.models.processor import WaveProcessor
+from audio_cls.training.optim.losses import cross_entropy_per_clip
 
 RATE = 16_000
 LABELS = ("blues", "jazz", "rock")
@@ -83,26 +83,26 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 def load(
     folder: Path, audio: AudioConfig = ONE_SECOND, labels: tuple[str, ...] = LABELS
-) -> Backbone:
+) -> AudioModel:
     torch.manual_seed(0)
-    return load_backbone(ModelConfig(model=str(folder)), audio, labels)
+    return load_for_training(ModelConfig(model=str(folder)), audio, labels)
 
 
 @torch.no_grad()
-def score(backbone: Backbone, *waves: np.ndarray) -> torch.Tensor:
+def score(backbone: AudioModel, *waves: np.ndarray) -> torch.Tensor:
     """Logits (B, L) of one batch in evaluation mode."""
     backbone.model.train(mode=False)
     logits: torch.Tensor = backbone.model(**backbone.encoder(waves)).logits
     return logits
 
 
-def find_head(backbone: Backbone) -> Any:  # noqa: ANN401
+def find_head(backbone: AudioModel) -> Any:  # noqa: ANN401
     """The layer that gives the logits."""
     head: Any = backbone.model.classifier
     return head.dense if hasattr(head, "dense") else head
 
 
-def amplify_head(backbone: Backbone) -> None:
+def amplify_head(backbone: AudioModel) -> None:
     """Make logits of a fresh head as large as a trained one's, so that 1e-4 means something."""
     scale = float(score(backbone, make_clip(0.5)).abs().max())
     find_head(backbone).weight.data.mul_(1.0 / scale)
@@ -132,7 +132,7 @@ def test_a_family_trains_and_gives_the_same_scores_in_a_stock_pipeline(
     optimizer = torch.optim.SGD(backbone.model.parameters(), lr=0.5)
     waves = [make_clip(0.6, seed) for seed in range(4)]
     targets = torch.tensor([0, 1, 2, 0])
-    loss = clip_losses(backbone.model(**backbone.encoder(waves)).logits, targets).mean()
+    loss = cross_entropy_per_clip(backbone.model(**backbone.encoder(waves)).logits, targets).mean()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     gradients = [weight.grad for weight in backbone.model.parameters() if weight.grad is not None]
@@ -146,7 +146,7 @@ def test_a_family_trains_and_gives_the_same_scores_in_a_stock_pipeline(
     ours = score(backbone, wave).softmax(-1)[0]
     theirs = ask_stock_pipeline(tmp_path, wave)
     assert [theirs[label] for label in LABELS] == pytest.approx(ours.tolist(), abs=1e-5)
-    again = load_trained(tmp_path)
+    again = load_for_inference(tmp_path)
     assert again.labels == LABELS
     assert again.encoder.traits == backbone.encoder.traits
     torch.testing.assert_close(score(again, wave), score(backbone, wave), rtol=0, atol=1e-6)
@@ -195,7 +195,7 @@ def test_a_head_of_zeros_does_not_hide_that_padding_matters(
 ) -> None:
     backbone = load(checkpoint("hubert"))
     find_head(backbone).weight.data.zero_()
-    found = probe_traits(backbone.model, backbone.encoder.extractor)
+    found = probe_input_spec(backbone.model, backbone.encoder.extractor)
     assert found == backbone.encoder.traits
     assert not found.pads_safely
 
@@ -213,7 +213,7 @@ def test_the_settings_of_the_course_reach_model_and_disk(
     saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
     assert saved["do_normalize"]
     assert saved["return_attention_mask"]
-    assert load_trained(tmp_path).encoder.traits.has_mask
+    assert load_for_inference(tmp_path).encoder.traits.has_mask
     masked = load(checkpoint("wav2vec2", "layer"), AudioConfig(attention_mask=False))
     assert list(masked.encoder([make_clip(1.0)])) == ["input_values"]
     assert not masked.encoder.traits.pads_safely
@@ -236,7 +236,7 @@ def test_the_shortest_clips_survive_training_and_not_much_is_added(
         if family != "wav2vec2-conformer":  # whose batch norm wants two frames in training
             backbone.model.eval()
         too_short = dataclasses.replace(traits, min_samples=1)
-        barely = WaveEncoder(backbone.encoder.extractor, too_short)
+        barely = WaveProcessor(backbone.encoder.extractor, too_short)
         with pytest.raises((RuntimeError, ValueError)):
             inputs = barely([make_clip(traits.min_samples / RATE)[:-80]])
             assert not backbone.model(**inputs).logits.isfinite().all()
@@ -303,7 +303,7 @@ def test_a_clip_that_is_filled_up_scores_the_same_in_any_batch(
     torch.testing.assert_close(score(backbone, short)[0], together, rtol=0, atol=1e-4)
 
 
-def find_positions(backbone: Backbone) -> torch.Tensor:
+def find_positions(backbone: AudioModel) -> torch.Tensor:
     """Whisper's position embedding, (positions, H)."""
     model: Any = backbone.model
     positions: torch.Tensor = model.encoder.embed_positions.weight
@@ -358,10 +358,10 @@ def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
     family: str, seconds: float, checkpoint: Callable[..., Path]
 ) -> None:
     folder = checkpoint(family)
-    cfg, rate = read_hearing(RunConfig(model=ModelConfig(model=str(folder))))
+    cfg, rate = resolve_audio_settings(RunConfig(model=ModelConfig(model=str(folder))))
     assert (cfg.audio.max_seconds, rate) == (seconds, RATE)
     typed = RunConfig(model=cfg.model, audio=ONE_SECOND)
-    assert read_hearing(typed) == (typed, RATE)
+    assert resolve_audio_settings(typed) == (typed, RATE)
     own = load(folder, AudioConfig())
     assert own.model.config.audio_cls["max_seconds"] == seconds
     told = load(folder, AudioConfig(max_seconds=seconds))
@@ -369,7 +369,9 @@ def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
     if family == "audio-spectrogram-transformer":  # as it was trained: nothing is stretched
         assert own.encoder([make_clip(1.0)])["input_values"].shape == (1, 1024, 32)
     with pytest.raises(SettingError, match=rf"--window-seconds .* --max-seconds {seconds:g}"):
-        read_hearing(RunConfig(model=cfg.model, audio=AudioConfig(window_seconds=seconds + 15)))
+        resolve_audio_settings(
+            RunConfig(model=cfg.model, audio=AudioConfig(window_seconds=seconds + 15))
+        )
 
 
 def test_patch_positions_are_cut_or_stretched_in_time_only() -> None:
@@ -409,7 +411,7 @@ def test_loading_says_one_line_and_disturbs_nothing(
     frozen: Any = model.classifier
     frozen.eval()
     numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
-    probe_traits(model, backbone.encoder.extractor)
+    probe_input_spec(model, backbone.encoder.extractor)
     assert pickle.dumps(np.random.get_state()) == pickle.dumps(numpy_state)
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
@@ -456,7 +458,7 @@ def test_from_scratch_needs_no_weights_and_follows_the_seed(tmp_path: Path) -> N
     sums = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        model = load_backbone(scratch, ONE_SECOND, LABELS).model
+        model = load_for_training(scratch, ONE_SECOND, LABELS).model
         assert model.dtype == torch.float32
         sums.append(sum(weight.double().sum().item() for weight in model.parameters()))
     assert sums[0] == sums[1] != sums[2]
@@ -484,7 +486,7 @@ def test_the_wave_encoder_is_small_and_survives_a_pickle(checkpoint: Callable[..
 )
 def test_a_name_that_is_nothing_is_refused(name: str, text: str) -> None:
     with pytest.raises(ModelError, match=text) as caught:
-        load_backbone(ModelConfig(model=name), ONE_SECOND, LABELS)
+        load_for_training(ModelConfig(model=name), ONE_SECOND, LABELS)
     assert caught.value.__cause__ is not None
 
 
@@ -516,7 +518,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 
 def test_an_encoder_is_no_finished_classifier(checkpoint: Callable[..., Path]) -> None:
     with pytest.raises(ModelError, match=r"not a finished classifier: .* classifier.weight"):
-        load_trained(checkpoint("hubert"))
+        load_for_inference(checkpoint("hubert"))
 
 
 @pytest.mark.parametrize(
@@ -538,5 +540,5 @@ def test_what_the_hub_refuses_is_said_in_a_sentence(kind: str, text: str) -> Non
         mock.patch("transformers.utils.hub.hf_hub_download", side_effect=refusal),
         pytest.raises(ModelError, match=text) as caught,
     ):
-        load_backbone(cfg, ONE_SECOND, LABELS)
+        load_for_training(cfg, ONE_SECOND, LABELS)
     assert caught.value.__cause__ is not None

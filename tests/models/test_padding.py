@@ -16,11 +16,11 @@ from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Piece, collate_parts
+from audio_cls.data.loading.batch import Example, collate_parts
 from audio_cls.data.loading.loaders import make_training_loader
-from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.load import load_backbone
+from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.load import load_for_training
 
 RATE = 16_000
 SECONDS = (1.0, 2.0, 10.0)
@@ -45,10 +45,10 @@ def make_waves(seconds: tuple[float, ...]) -> list[np.ndarray]:
     return waves
 
 
-def load(folder: Path) -> Backbone:
+def load(folder: Path) -> AudioModel:
     """Load a classifier of three labels in training mode, without dropout."""
     torch.manual_seed(0)
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(folder)), AudioConfig(max_seconds=10.0), ("a", "b", "c")
     )
     head: Any = backbone.model.classifier
@@ -56,7 +56,7 @@ def load(folder: Path) -> Backbone:
     return hush(backbone)
 
 
-def hush(backbone: Backbone) -> Backbone:
+def hush(backbone: AudioModel) -> AudioModel:
     """Set training mode without dropout of any kind, and with batch norm at rest."""
     backbone.model.train()
     for module in backbone.model.modules():
@@ -72,10 +72,10 @@ def hush(backbone: Backbone) -> Backbone:
     return backbone
 
 
-def train(backbone: Backbone, waves: list[np.ndarray]) -> tuple[torch.Tensor, dict[str, Any]]:
+def train(backbone: AudioModel, waves: list[np.ndarray]) -> tuple[torch.Tensor, dict[str, Any]]:
     """Return the logits of a pass, in the order of the clips, and the gradient of its loss."""
     pieces = [
-        Piece(wave, number % 3, number, 1 / len(SECONDS)) for number, wave in enumerate(waves)
+        Example(wave, number % 3, number, 1 / len(SECONDS)) for number, wave in enumerate(waves)
     ]
     parts = collate_parts(
         pieces, backbone.encoder, equal_lengths=not backbone.encoder.traits.trains_padded
@@ -95,13 +95,13 @@ def train(backbone: Backbone, waves: list[np.ndarray]) -> tuple[torch.Tensor, di
     return torch.stack([rows[number] for number in range(len(waves))]), gradients
 
 
-def check_alone_and_together(backbone: Backbone, seconds: tuple[float, ...] = SECONDS) -> None:
+def check_alone_and_together(backbone: AudioModel, seconds: tuple[float, ...] = SECONDS) -> None:
     """Compare three clips, each alone, with the three in one pass."""
     waves = make_waves(seconds)
     together, gradients = train(backbone, waves)
     total: dict[str, torch.Tensor] = {}
     for number, wave in enumerate(waves):
-        labelled = [Piece(wave, number % 3, 0, 1 / len(SECONDS))]
+        labelled = [Example(wave, number % 3, 0, 1 / len(SECONDS))]
         (part,) = collate_parts(labelled, backbone.encoder)
         backbone.model.zero_grad()
         logits = backbone.model(**part.inputs).logits
@@ -131,7 +131,7 @@ def test_so_it_does_below_a_pooled_head(kind: str, tmp_path: Path) -> None:
     write_tiny_outside(kind, tmp_path)
     torch.manual_seed(0)
     longest = 2.0 if kind == "clap" else 10.0
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=longest), ("a", "b", "c")
     )
     check_alone_and_together(hush(backbone), (0.2, 0.5, 1.0) if kind == "clap" else SECONDS)
@@ -147,13 +147,13 @@ def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
     rows = np.arange(16)
     lengths = np.array([len(wave) for wave in waves])
     clips = Clips(table, rows, rows % 3, rows.astype(str), lengths, RATE)
-    dealing = Dealing(equal_lengths=not backbone.encoder.traits.trains_padded)
+    dealing = SamplingSpec(equal_lengths=not backbone.encoder.traits.trains_padded)
     steps = []
     for shape in (StepShape(16, 1, 1), StepShape(8, 1, 2), StepShape(1, 16, 1)):
         backbone.model.zero_grad()
         total = 0.0
         for rank in range(shape.num_processes):  # whose gradients are added up
-            order = TrainingOrder(16, shape, rank=rank, seed=0, dealing=dealing)
+            order = DistributedBatchSampler(16, shape, rank=rank, seed=0, dealing=dealing)
             loader = make_training_loader(
                 clips, backbone.encoder, AudioConfig(max_seconds=5.0), order, 0
             )

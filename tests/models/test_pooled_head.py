@@ -20,13 +20,13 @@ from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.inference.classifier import Classifier
-from audio_cls.models.attention_backend import save_activations
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.feature_extractor import read_hearing
+from audio_cls.models.attention_backend import enable_gradient_checkpointing
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_extractor import resolve_audio_settings
 from audio_cls.models.finetuning.freeze import find_frozen, freeze
-from audio_cls.models.finetuning.layer_groups import find_layers
-from audio_cls.models.finetuning.setup import prepare_learning
-from audio_cls.models.load import load_backbone, load_trained
+from audio_cls.models.finetuning.layer_groups import find_transformer_layers
+from audio_cls.models.finetuning.setup import prepare_for_finetuning
+from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.models.pooled_head import PooledAudioClassifier, pool_frames
 from audio_cls.models.probe import make_noise
 from audio_cls.training.loop import train
@@ -43,13 +43,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def load(path: Path, max_seconds: float = 1.0, **settings: Any) -> Backbone:  # noqa: ANN401
+def load(path: Path, max_seconds: float = 1.0, **settings: Any) -> AudioModel:  # noqa: ANN401
     """Load a checkpoint for three labels."""
     cfg = ModelConfig(model=str(path), **settings)
-    return load_backbone(cfg, AudioConfig(max_seconds=max_seconds), LABELS)
+    return load_for_training(cfg, AudioConfig(max_seconds=max_seconds), LABELS)
 
 
-def score(backbone: Backbone, waves: list[np.ndarray]) -> torch.Tensor:
+def score(backbone: AudioModel, waves: list[np.ndarray]) -> torch.Tensor:
     """Return the logits of a batch, without dropout."""
     backbone.model.train(mode=False)
     with torch.inference_mode():
@@ -63,7 +63,7 @@ def test_what_was_saved_gives_the_same_logits(kind: str, root: Path, tmp_path: P
     waves = [make_noise(8_000)]
     before = score(backbone, waves)
     backbone.save(tmp_path)
-    again = load_trained(tmp_path)
+    again = load_for_inference(tmp_path)
     assert again.labels == tuple(LABELS)
     assert again.encoder.traits == backbone.encoder.traits
     assert torch.allclose(score(again, waves), before, atol=1e-6)
@@ -109,7 +109,7 @@ def test_freezing_leaves_the_head_to_learn(kind: str, root: Path) -> None:
     backbone = load(root / kind)
     front = find_frozen(backbone.model, backbone.encoder, "features")
     assert front
-    assert not any(find_layers(backbone.model)[0] in name for name in front)
+    assert not any(find_transformer_layers(backbone.model)[0] in name for name in front)
     frozen = freeze(backbone, ModelConfig(freeze="backbone"))
     learning = {n for n, weight in backbone.model.named_parameters() if weight.requires_grad}
     assert learning == {"classifier.weight", "classifier.bias"}
@@ -127,7 +127,7 @@ def test_layers_are_mixed_where_the_encoder_shows_them(root: Path, tmp_path: Pat
         model.layer_weights.copy_(torch.tensor([0.0, 0.0, 3.0]))
     assert not torch.allclose(score(backbone, [make_noise(8_000)]), mixed, atol=1e-4)
     backbone.save(tmp_path)
-    assert "layer_weights" in dict(load_trained(tmp_path).model.named_parameters())
+    assert "layer_weights" in dict(load_for_inference(tmp_path).model.named_parameters())
     with pytest.raises(ModelError, match="--weighted-layer-sum is not possible"):
         load(root / "clap", weighted_layer_sum=True)
 
@@ -135,14 +135,14 @@ def test_layers_are_mixed_where_the_encoder_shows_them(root: Path, tmp_path: Pat
 def test_adapters_are_merged_into_the_saved_encoder(root: Path, tmp_path: Path) -> None:
     backbone = load(root / "parakeet_ctc")
     cfg = RunConfig.from_flat({"dataset": "x", "lora_rank": 2})
-    prepare_learning(backbone, cfg, "no")
+    prepare_for_finetuning(backbone, cfg, "no")
     with torch.no_grad():
         for name, weight in backbone.model.named_parameters():
             if "lora_B" in name:
                 weight.normal_()
     before = score(backbone, [make_noise(8_000)])
     backbone.save(tmp_path)
-    again = load_trained(tmp_path)
+    again = load_for_inference(tmp_path)
     assert torch.allclose(score(again, [make_noise(8_000)]), before, atol=1e-5)
 
 
@@ -168,7 +168,7 @@ def test_activations_are_computed_again_for_the_same_gradients(root: Path) -> No
     gradients = []
     for saves in (False, True):
         if saves:
-            save_activations(model)
+            enable_gradient_checkpointing(model)
         model.zero_grad()
         model.train()
         model.dropout.p = 0.0
@@ -204,7 +204,7 @@ def test_a_head_with_these_labels_is_kept_and_another_replaced(root: Path, tmp_p
         kept.classifier.weight, dict(first.model.named_parameters())["classifier.weight"]
     )
     cfg = ModelConfig(model=str(tmp_path))
-    other: Any = load_backbone(cfg, AudioConfig(max_seconds=1.0), ["a", "b"]).model
+    other: Any = load_for_training(cfg, AudioConfig(max_seconds=1.0), ["a", "b"]).model
     assert other.classifier.weight.shape[0] == 2
 
 
@@ -213,10 +213,10 @@ def test_a_codec_is_refused_in_one_line(seconds: float | None, tmp_path: Path) -
     write_tiny_outside("mimi", tmp_path)
     cfg, audio = ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=seconds)
     if seconds is None:  # the extractor of codecs has a chunk_length, which is None or in samples
-        told, _ = read_hearing(RunConfig(model=cfg))
+        told, _ = resolve_audio_settings(RunConfig(model=cfg))
         assert told.audio.max_seconds == 30.0
     with pytest.raises(ModelError, match=r"no part of MimiModel turns .* hidden states over time"):
-        load_backbone(cfg, audio, ["a", "b"])
+        load_for_training(cfg, audio, ["a", "b"])
 
 
 def test_clips_longer_than_a_picture_holds_are_refused(root: Path) -> None:
@@ -230,7 +230,7 @@ def test_loading_says_that_stock_transformers_cannot(
     backbone = load(root / "moonshine")
     backbone.save(tmp_path)
     with caplog.at_level(logging.INFO, "audio_cls"):
-        load_trained(tmp_path)
+        load_for_inference(tmp_path)
     assert "pipeline() cannot load this model" in caplog.text
     with pytest.raises(ValueError, match="Unrecognized configuration class"):
         transformers.AutoModelForAudioClassification.from_pretrained(tmp_path)

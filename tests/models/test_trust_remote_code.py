@@ -21,9 +21,9 @@ from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.predict import main as predict
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.feature_extractor import load_extractor, read_hearing
-from audio_cls.models.load import load_backbone, load_trained
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_extractor import load_feature_extractor, resolve_audio_settings
+from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.models.probe import make_noise
 from audio_cls.publishing.hub.files import name_code
 from audio_cls.training.loop import train
@@ -44,13 +44,13 @@ def folder(tmp_path: Path, mark: Path) -> Path:
     return write_remote_model(tmp_path / "mine", mark)
 
 
-def load(model: object, revision: str | None = None, *, trust: bool = True) -> Backbone:
+def load(model: object, revision: str | None = None, *, trust: bool = True) -> AudioModel:
     """Load a checkpoint for three labels."""
     cfg = ModelConfig(model=str(model), model_revision=revision, trust_remote_code=trust)
-    return load_backbone(cfg, HEARS, LABELS)
+    return load_for_training(cfg, HEARS, LABELS)
 
 
-def hear(backbone: Backbone) -> torch.Tensor:
+def hear(backbone: AudioModel) -> torch.Tensor:
     """Return the logits of half a second of noise."""
     backbone.model.train(mode=False)
     with torch.inference_mode():
@@ -73,7 +73,7 @@ def test_code_is_not_run_unasked(folder: Path, mark: Path) -> None:
     with pytest.raises(ModelError, match=r"never run unasked.* add --trust-remote-code"):
         load(folder, trust=False)
     with pytest.raises(ModelError, match="never run unasked"):
-        load_trained(folder)
+        load_for_inference(folder)
     assert not mark.exists()
 
 
@@ -115,7 +115,7 @@ def test_trusted_code_of_a_folder_trains_and_is_saved_with_the_run(
     assert answer.exit_code == 0, answer.output
     row = json.loads(next(line for line in answer.output.splitlines() if line.startswith("{")))
     assert row["label"] in LABELS
-    assert torch.isfinite(hear(load_trained(run, trust_remote_code=True))).all()
+    assert torch.isfinite(hear(load_for_inference(run, trust_remote_code=True))).all()
 
 
 def test_a_pinned_repository_is_loaded_at_its_commit(
@@ -126,12 +126,12 @@ def test_a_pinned_repository_is_loaded_at_its_commit(
     cfg = RunConfig.from_flat(
         {"dataset": "x", "model": repo_id, "model_revision": sha, "trust_remote_code": True}
     )
-    _, rate = read_hearing(cfg)
+    _, rate = resolve_audio_settings(cfg)
     backbone = load(repo_id, sha)
     assert rate == backbone.encoder.traits.sampling_rate == 16_000
     assert backbone.revision == sha
     backbone.save(tmp_path / "run")
-    again = load_trained(tmp_path / "run", trust_remote_code=True)
+    again = load_for_inference(tmp_path / "run", trust_remote_code=True)
     assert torch.allclose(hear(again), hear(backbone), atol=1e-6)
 
 
@@ -143,7 +143,7 @@ def test_code_from_another_repository_is_refused(folder: Path, mark: Path) -> No
     with pytest.raises(ModelError, match="takes code from another repository, eve/other"):
         load(folder)
     with pytest.raises(ModelError, match="takes code from another repository"):
-        load_extractor(ModelConfig(model=str(folder), trust_remote_code=True), HEARS)
+        load_feature_extractor(ModelConfig(model=str(folder), trust_remote_code=True), HEARS)
     assert not mark.exists()
 
 

@@ -14,11 +14,11 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.runs import folder as checkpoint
-from audio_cls.runs.config_file import adopt_revisions, save_run_config
+from audio_cls.runs.config_file import inherit_resolved, save_run_config
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.open_folder import open_run_folder
 from audio_cls.runs.resume import find_resume_point
-from audio_cls.runs.trainer_state import Best
+from audio_cls.runs.trainer_state import BestEvaluation
 from audio_cls.training.loop import train
 
 
@@ -70,8 +70,8 @@ def test_a_resumed_run_keeps_the_commits_it_began_with(tmp_path: Path) -> None:
     _make_run(tmp_path, dataclasses.replace(cfg, data=data))
     resumed = _config(resume="auto")
     open_run_folder(tmp_path, resumed)
-    assert adopt_revisions(resumed, tmp_path).data.dataset_revision == "a" * 40
-    assert adopt_revisions(_config(), tmp_path).data.dataset_revision is None
+    assert inherit_resolved(resumed, tmp_path).data.dataset_revision == "a" * 40
+    assert inherit_resolved(_config(), tmp_path).data.dataset_revision is None
 
 
 def test_a_resumed_run_keeps_the_groups_of_its_segments(tmp_path: Path) -> None:
@@ -81,13 +81,13 @@ def test_a_resumed_run_keeps_the_groups_of_its_segments(tmp_path: Path) -> None:
     _make_run(tmp_path, dataclasses.replace(cfg, data=data))
     resumed = _config(resume="auto")
     open_run_folder(tmp_path, resumed)
-    assert adopt_revisions(resumed, tmp_path).data.group_column == "recording"
+    assert inherit_resolved(resumed, tmp_path).data.group_column == "recording"
 
 
 def test_a_resumed_run_hears_as_long_a_piece_as_it_began_with(tmp_path: Path) -> None:
     _make_run(tmp_path, _config(max_seconds=10.24))
     open_run_folder(tmp_path, _config(resume="auto"))
-    assert adopt_revisions(_config(resume="auto"), tmp_path).audio.max_seconds == 10.24
+    assert inherit_resolved(_config(resume="auto"), tmp_path).audio.max_seconds == 10.24
     with pytest.raises(RunFolderError, match=r"--max-seconds 10\.24 is now 30"):
         open_run_folder(tmp_path, _config(resume="auto", max_seconds=30.0))
 
@@ -135,10 +135,10 @@ def test_resume_names_a_checkpoint_or_the_last_one(tmp_path: Path) -> None:
 
 
 def test_better_means_a_higher_metric_then_a_lower_loss_then_earlier() -> None:
-    first = Best(0.8, 0.5, 1.0, 10, {})
-    assert Best(0.9, 0.9, 2.0, 20, {}).beats(first)
-    assert Best(0.8, 0.4, 2.0, 20, {}).beats(first)
-    assert not Best(0.8, 0.5, 2.0, 20, {}).beats(first)
+    first = BestEvaluation(0.8, 0.5, 1.0, 10, {})
+    assert BestEvaluation(0.9, 0.9, 2.0, 20, {}).beats(first)
+    assert BestEvaluation(0.8, 0.4, 2.0, 20, {}).beats(first)
+    assert not BestEvaluation(0.8, 0.5, 2.0, 20, {}).beats(first)
 
 
 def test_every_file_gets_the_mode_that_a_new_file_gets(tone_folder: Path, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_the_best_evaluation_s_checkpoint_is_kept_beside_the_newest_ones(
         run.position.step = step
         if step == 2:
             run.save_model(run.model)
-            run.position.best = Best(0.5, 0.5, 1.0, 2, {})
+            run.position.best = BestEvaluation(0.5, 0.5, 1.0, 2, {})
         run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
     left = [path.name for path in sorted(run.folder.checkpoints.iterdir())]
     assert left == [".best", "step-2", "step-4"]

@@ -13,7 +13,7 @@ from tiny_runs import make_config, write_quiet_checkpoint
 
 from audio_cls.errors import RunFolderError
 from audio_cls.workflows import dry_run
-from audio_cls.workflows.dry_run import estimate_run, rehearse
+from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,7 +100,7 @@ def test_the_folder_goes_even_when_the_rehearsal_fails(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(tone_folder, checkpoint, tmp_path / "run")
-    with pytest.raises(ZeroDivisionError), rehearse(cfg) as trial:
+    with pytest.raises(ZeroDivisionError), start_dry_run(cfg) as trial:
         Path(str(trial.train.output_dir)).mkdir()
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []

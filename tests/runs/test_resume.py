@@ -19,9 +19,9 @@ from audio_cls.errors import Paused, RunFolderError
 from audio_cls.run_warnings import collect_warnings
 from audio_cls.runs.config_file import check_same_settings, save_run_config
 from audio_cls.runs.resume import check_steps
-from audio_cls.runs.trainer_state import Position
+from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training import loop
-from audio_cls.training.loop import Training
+from audio_cls.training.loop import TrainingRun
 from audio_cls.training.progress import describe_timing
 from audio_cls.training.setup import close_run, save_settings
 from audio_cls.training.stopping import PAUSE
@@ -33,7 +33,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return write_quiet_checkpoint(tmp_path / "checkpoint")
 
 
-def _pause_after(run: Training, step: int, patch: pytest.MonkeyPatch) -> None:
+def _pause_after(run: TrainingRun, step: int, patch: pytest.MonkeyPatch) -> None:
     """Stop a training after a step as a signal does."""
     ask = run.brakes.ask
     patch.setattr(
@@ -41,7 +41,7 @@ def _pause_after(run: Training, step: int, patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def _have_same_weights(one: Training, other: Training) -> bool:
+def _have_same_weights(one: TrainingRun, other: TrainingRun) -> bool:
     pairs = zip(one.model.parameters(), other.model.parameters(), strict=True)
     return all(torch.equal(left, right) for left, right in pairs)
 
@@ -124,7 +124,7 @@ def test_another_number_of_steps_is_refused_where_the_past_would_have_been_anoth
     settings: dict[str, Any], step: int, longer: int, *, is_allowed: bool
 ) -> None:
     cfg = RunConfig.from_flat(settings)
-    position = Position(step=step, num_steps=100, clips_per_step=8)
+    position = TrainerState(step=step, num_steps=100, clips_per_step=8)
     if is_allowed:
         check_steps(position, 8, longer, cfg)
         return

@@ -11,7 +11,7 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 import torch
-from audio_cls.storage.process_memory import keep_freed_memory, return_freed_memory
+from audio_cls.storage.process_memory import retain_freed_memory, release_freed_memory
 
 def count_faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -28,18 +28,18 @@ def walk(times):
 pages = 2**26 // resource.getpagesize()
 walk(1)
 assert walk(5) > 2 * pages / 512, "the system's own way: fresh pages each time, large ones or small"
-assert keep_freed_memory()
+assert retain_freed_memory()
 walk(3)  # a small block that fell behind the first large one makes the second lie elsewhere, once
 assert walk(5) < 64, "kept: no fresh page"
 held = read_resident()
-assert keep_freed_memory(large=False)
+assert retain_freed_memory(large=False)
 torch.empty(2**25).fill_(1.0)  # 128 MB: fits in nothing that is kept
 assert read_resident() < held + 2**22, "a large block goes back at once"
 before = count_faults()
 for _ in range(5):
     torch.empty(2**20).fill_(1.0)  # 4 MB
 assert count_faults() - before < 64, "a small one is kept"
-assert return_freed_memory()
+assert release_freed_memory()
 assert held - read_resident() > 0.9 * 2**26, "returned"
 assert walk(5) > 2 * pages / 512
 """

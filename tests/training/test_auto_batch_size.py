@@ -15,11 +15,11 @@ import yaml
 from tiny_runs import make_config, prepare, set_up, write_quiet_checkpoint
 
 from audio_cls.config import TrainConfig
-from audio_cls.config.training import count_passes
+from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import RunFolderError, SettingError, TrainingError
 from audio_cls.training import auto_batch_size, loop
-from audio_cls.training.auto_batch_size import fit_batch
+from audio_cls.training.auto_batch_size import find_batch_size
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
     clips, backbone = prepare(cfg)
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
-    found = fit_batch(cfg, accelerator, backbone, clips.train)
+    found = find_batch_size(cfg, accelerator, backbone, clips.train)
     assert found.train.batch_size == 8
     assert all(torch.equal(before[k], v) for k, v in backbone.model.state_dict().items())
     assert torch.equal(states[0], torch.get_rng_state())
@@ -112,7 +112,7 @@ def test_no_batch_at_all_is_told_with_what_to_try(
 
 def test_a_step_that_cannot_be_dealt_out_is_refused() -> None:
     with pytest.raises(SettingError, match="no multiple of 12"):
-        count_passes(TrainConfig(batch_size=4, effective_batch_size=32), 3)
+        accumulation_steps(TrainConfig(batch_size=4, effective_batch_size=32), 3)
     with pytest.raises(SettingError, match="give one of them"):
         TrainConfig(effective_batch_size=32, gradient_accumulation_steps=2)
 
@@ -152,7 +152,7 @@ sys.path.insert(0, "tests/helpers")
 import torch
 from tiny_runs import make_config, prepare, set_up
 from audio_cls.errors import TrainingError
-from audio_cls.training.auto_batch_size import fit_batch
+from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import train
 tones, checkpoint, run = map(Path, sys.argv[1:])
 values = {"max_seconds": 20.0, "repeat_short": True, "max_steps": 1, "max_eval_samples": 4,
@@ -168,7 +168,7 @@ try:
     train(whole)
 except TrainingError as error:
     print(error)
-found = fit_batch(cfg, whole.accelerator, backbone, clips.train).train
+found = find_batch_size(cfg, whole.accelerator, backbone, clips.train).train
 print("found", found.batch_size, found.effective_batch_size // found.batch_size)
 """
 

@@ -14,7 +14,7 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 from torch import Tensor
 
-from audio_cls.training.loop import Training, train
+from audio_cls.training.loop import TrainingRun, train
 
 WAKING: dict[str, Any] = {
     "freeze": "backbone", "unfreeze_after_epochs": 1, "epochs": 2, "save_every_steps": 3,
@@ -32,7 +32,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_checkpoint("hubert", tmp_path_factory.mktemp("hubert"))
 
 
-def train_until(run: Training, last: int) -> None:
+def train_until(run: TrainingRun, last: int) -> None:
     """Train; a kill comes after step `last`."""
     after_step = run.progress.after_step
 
@@ -49,7 +49,7 @@ def train_until(run: Training, last: int) -> None:
 @pytest.fixture(scope="module")
 def whole(
     tone_folder: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Training:
+) -> TrainingRun:
     """Return a run of two epochs whose backbone wakes in the second."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     run = set_up(make_config(tone_folder, checkpoint, folder, **WAKING))
@@ -58,7 +58,7 @@ def whole(
 
 
 def test_a_backbone_sleeps_for_its_epochs_and_learns_then(
-    whole: Training, checkpoint: Path, tone_folder: Path, tmp_path: Path
+    whole: TrainingRun, checkpoint: Path, tone_folder: Path, tmp_path: Path
 ) -> None:
     half = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **WAKING))
     steps = half.order.steps_per_epoch
@@ -73,7 +73,7 @@ def test_a_backbone_sleeps_for_its_epochs_and_learns_then(
 
 @pytest.mark.parametrize("cut_at", [5, 17])  # before and after the backbone wakes at step 12
 def test_resumed_before_or_after_the_waking_equals_never_interrupted(
-    whole: Training, cut_at: int, tone_folder: Path, checkpoint: Path, tmp_path: Path
+    whole: TrainingRun, cut_at: int, tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     cut = set_up(make_config(tone_folder, checkpoint, tmp_path, **WAKING))
     train_until(cut, cut_at)
@@ -89,7 +89,7 @@ def test_resumed_before_or_after_the_waking_equals_never_interrupted(
 
 
 def test_every_depth_learns_at_its_own_rate_and_the_log_tells_the_common_one(
-    whole: Training,
+    whole: TrainingRun,
 ) -> None:
     rates = {
         id(weight): group["lr"]

@@ -15,19 +15,19 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from audio_cls.data.loading.datasets import TrainingPieces
-from audio_cls.data.loading.sampler import StepShape, TrainingOrder
-from audio_cls.training.loop import Training, take_step, train
+from audio_cls.data.loading.datasets import TrainingDataset
+from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
+from audio_cls.training.loop import TrainingRun, train, training_step
 
 
 class InOurOrder(Dataset[dict[str, Tensor]]):
     """The pieces of our first epochs, one after the other, encoded a piece at a time."""
 
-    def __init__(self, run: Training, num_epochs: int) -> None:
+    def __init__(self, run: TrainingRun, num_epochs: int) -> None:
         self.pieces = run.loader.dataset
         self.keys = []
         for epoch in range(num_epochs):
-            order = TrainingOrder(
+            order = DistributedBatchSampler(
                 run.order.num_clips, StepShape(1, 1, 1), rank=0, seed=run.order.seed
             )
             order.epoch = epoch
@@ -129,12 +129,12 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
         assert own == pytest.approx(other, rel=1e-5), f"step {step}"
 
 
-def _iterate_losses(run: Training) -> Iterator[Tensor]:
+def _iterate_losses(run: TrainingRun) -> Iterator[Tensor]:
     """Take all steps of a run and yield each step's loss."""
     for epoch in itertools.count():
         run.order.epoch, run.order.first_step = epoch, 0
         for batches in run.order.group_steps(run.loader):
-            yield take_step(run, batches)
+            yield training_step(run, batches)
             run.position.step += 1
             if run.position.step == run.num_steps:
                 return
@@ -212,7 +212,7 @@ def test_random_crops_do_not_depend_on_the_number_of_workers(
             max_seconds=0.2,
         )
         run = set_up(cfg)
-        assert isinstance(run.loader.dataset, TrainingPieces)
+        assert isinstance(run.loader.dataset, TrainingDataset)
         batches.append([batch.inputs["input_values"] for part in run.loader for batch in part])
     assert len(batches[0]) > 3
     for own, other in zip(*batches, strict=True):

@@ -23,14 +23,14 @@ from transformers import BatchFeature
 
 from audio_cls.config import OptimConfig, TrainConfig
 from audio_cls.errors import Paused, TrainingError
-from audio_cls.runs.trainer_state import Position
+from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training import loop
 from audio_cls.training import stopping as brakes_module
-from audio_cls.training.loop import Training, is_over, train
-from audio_cls.training.nan_guard import Guard, explain_memory
-from audio_cls.training.optim.ema import Average
-from audio_cls.training.optim.optimizer import can_leave_out, make_optimizer, step_unless
-from audio_cls.training.stopping import GO, PAUSE, Brakes
+from audio_cls.training.loop import TrainingRun, is_over, train
+from audio_cls.training.nan_guard import NonFiniteGuard, explain_memory
+from audio_cls.training.optim.ema import ModelEma
+from audio_cls.training.optim.optimizer import make_optimizer, step_if_finite, supports_found_inf
+from audio_cls.training.stopping import GO, PAUSE, StopController
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return write_quiet_checkpoint(tmp_path / "checkpoint")
 
 
-def _signal_after(run: Training, step: int, number: int, patch: pytest.MonkeyPatch) -> None:
+def _signal_after(run: TrainingRun, step: int, number: int, patch: pytest.MonkeyPatch) -> None:
     """Send this process a real signal as soon as a step is done."""
     after_step = run.progress.after_step
 
@@ -100,8 +100,8 @@ def test_sigterm_ends_the_real_script_with_exit_code_3(
 BUSY = """
 import hashlib
 from types import SimpleNamespace
-from audio_cls.training.stopping import Brakes
-with Brakes(SimpleNamespace(num_processes=1, is_main_process=True), None):
+from audio_cls.training.stopping import StopController
+with StopController(SimpleNamespace(num_processes=1, is_main_process=True), None):
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)  # minutes within one instruction of Python
 """
@@ -140,7 +140,7 @@ def test_a_signal_that_was_ignored_or_is_not_ours_stops_nothing(
 ) -> None:
     before = signal.signal(number, handler)
     try:
-        with Brakes(Accelerator(cpu=True), None) as brakes:
+        with StopController(Accelerator(cpu=True), None) as brakes:
             os.kill(os.getpid(), number)
             time.sleep(0.05)
             assert brakes.ask(1) == GO
@@ -161,7 +161,7 @@ def test_processes_agree_often_enough_for_a_signal_where_steps_are_long(
         return torch.cat([own, torch.tensor([[float(PAUSE), 0.0]])])
 
     accelerator: Any = SimpleNamespace(num_processes=2, device="cpu", gather=gather)
-    with Brakes(accelerator, None) as running:
+    with StopController(accelerator, None) as running:
         clock = iter(running.started + step_seconds * n for n in range(1, 99))
         times: dict[int, float] = dict(enumerate(clock, start=1))
         monkeypatch.setattr(brakes_module.time, "monotonic", lambda: times[step])
@@ -214,11 +214,11 @@ def test_the_clock_ends_training_but_not_the_judging(
 
 def test_patience_ends_training_and_counts_over_a_resume() -> None:
     cfg = TrainConfig(early_stopping_patience=2)
-    assert is_over(Position(step=100, judged=100), 100, TrainConfig())
-    assert not is_over(Position(step=100, judged=96), 100, TrainConfig())
-    assert not is_over(Position(step=5, stale=1), 100, cfg)
-    assert is_over(Position(step=5, stale=2), 100, cfg)
-    assert not is_over(Position(step=5, stale=9), 100, TrainConfig())
+    assert is_over(TrainerState(step=100, judged=100), 100, TrainConfig())
+    assert not is_over(TrainerState(step=100, judged=96), 100, TrainConfig())
+    assert not is_over(TrainerState(step=5, stale=1), 100, cfg)
+    assert is_over(TrainerState(step=5, stale=2), 100, cfg)
+    assert not is_over(TrainerState(step=5, stale=9), 100, TrainConfig())
 
 
 def test_a_run_that_does_not_improve_stops_early(
@@ -234,7 +234,7 @@ def test_a_run_that_does_not_improve_stops_early(
     assert run.position.stale == 3
 
 
-def _poison(run: Training, steps: set[int], patch: pytest.MonkeyPatch) -> None:
+def _poison(run: TrainingRun, steps: set[int], patch: pytest.MonkeyPatch) -> None:
     """Make the loss of some steps NaN, from inside the loss."""
     original = run.clip_losses
 
@@ -265,7 +265,7 @@ def test_three_in_a_row_stop_the_run_with_the_clips_named(
 
 
 def test_a_good_step_between_begins_the_count_anew() -> None:
-    guard = Guard(Accelerator(cpu=True), ["a", "b"], Position())
+    guard = NonFiniteGuard(Accelerator(cpu=True), ["a", "b"], TrainerState())
     good, bad = torch.tensor(1.0), torch.tensor(float("inf"))
     vetoes = [float(guard.watch(norm, good, [0])) for norm in (bad, bad, good, bad, bad, good)]
     assert vetoes == [1, 1, 0, 1, 1, 0]
@@ -280,11 +280,11 @@ def test_a_good_step_between_begins_the_count_anew() -> None:
 def test_a_veto_leaves_weights_and_moments_of_the_optimizer_as_they_are() -> None:
     layer = nn.Linear(3, 2)
     optimizer = AcceleratedOptimizer(make_optimizer(layer, OptimConfig(weight_decay=0.1)))
-    assert can_leave_out(optimizer)
+    assert supports_found_inf(optimizer)
     snapshots = []
     for veto in (0.0, 1.0, 0.0):
         layer(torch.full((1, 3), float("nan") if veto else 1.0)).sum().backward()
-        step_unless(optimizer, torch.tensor(veto))
+        step_if_finite(optimizer, torch.tensor(veto))
         optimizer.zero_grad()
         state = [value.clone() for kept in optimizer.state.values() for value in kept.values()]
         snapshots.append([layer.weight.detach().clone(), layer.bias.detach().clone(), *state])
@@ -363,13 +363,13 @@ def test_other_errors_pass_through(kind: type[Exception]) -> None:
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[nn.Linear, Average]]:
+def pair() -> Iterator[tuple[nn.Linear, ModelEma]]:
     """Return a layer and its average."""
     layer = nn.Linear(2, 2)
-    yield layer, Average(layer, 0.9)
+    yield layer, ModelEma(layer, 0.9)
 
 
-def test_the_average_follows_by_hand(pair: tuple[nn.Linear, Average]) -> None:
+def test_the_average_follows_by_hand(pair: tuple[nn.Linear, ModelEma]) -> None:
     layer, average = pair
     expected = layer.weight.detach().clone()
     for update in range(1, 30):
@@ -384,7 +384,7 @@ def test_the_average_follows_by_hand(pair: tuple[nn.Linear, Average]) -> None:
 
 def test_no_decay_is_the_model_itself() -> None:
     layer = nn.Linear(2, 2)
-    assert Average(layer, 0.0).averaged is layer
+    assert ModelEma(layer, 0.0).averaged is layer
 
 
 def test_the_average_comes_back_with_a_checkpoint(

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.audio.augmentation.masking import blank_spans, stop_bands
-from audio_cls.audio.augmentation.mixup import mix_waves, paste_span
-from audio_cls.audio.augmentation.spec_augment import Encode, FeatureMasker, find_layout
-from audio_cls.audio.augmentation.waveform import add_noise, apply_gain, make_noise, shift_sound
+from audio_cls.audio.augmentation.masking import mask_frequency, mask_time
+from audio_cls.audio.augmentation.mixup import cutmix, mixup
+from audio_cls.audio.augmentation.spec_augment import Encode, SpecAugment, probe_feature_layout
+from audio_cls.audio.augmentation.waveform import add_noise, apply_gain, make_noise, time_shift
 from audio_cls.audio.waveform import Wave
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import AugmentConfig, Hertz
@@ -25,7 +25,7 @@ AUGMENT_STREAM = 3  # keeps these random numbers apart from the crops'
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClipAugmentation:
     """What happens to one clip in one epoch."""
 
     augmenter: Augmenter
@@ -43,9 +43,9 @@ class Plan:
         alpha = cfg.cutmix_alpha if takes_cutmix else cfg.mixup_alpha
         share = float(rng.beta(alpha, alpha))
         if takes_cutmix:
-            wave, share = paste_span(wave, other, share, rng)
+            wave, share = cutmix(wave, other, share, rng)
         else:
-            wave = mix_waves(wave, other, share)
+            wave = mixup(wave, other, share)
         own, others = (self._to_shares(one) for one in (label, other_label))
         return wave, np.asarray(share * own + (1 - share) * others, dtype=np.float32)
 
@@ -62,7 +62,7 @@ class Plan:
         cfg, rng, rate = self.augmenter.cfg, self.rng, self.augmenter.sampling_rate
         if cfg.shift_seconds > 0:
             most = seconds_to_samples(cfg.shift_seconds, rate)
-            wave = shift_sound(wave, int(rng.integers(-most, most + 1)))
+            wave = time_shift(wave, int(rng.integers(-most, most + 1)))
         if rng.random() < cfg.polarity_probability:
             wave = np.negative(wave)
         if cfg.gain_db > 0:
@@ -71,10 +71,10 @@ class Plan:
             noise = self.augmenter.draw_noise(len(wave), rng)
             wave = add_noise(wave, noise, rng.uniform(*cfg.noise_snr_db))
         if self.augmenter.masker is None and cfg.frequency_masks:
-            wave = stop_bands(wave, cfg.frequency_masks, cfg.frequency_mask_share, rate, rng)
+            wave = mask_frequency(wave, cfg.frequency_masks, cfg.frequency_mask_share, rate, rng)
         if self.augmenter.masker is None and cfg.time_masks:
             longest = seconds_to_samples(cfg.time_mask_seconds, rate)
-            wave = blank_spans(wave, cfg.time_masks, longest, rng)
+            wave = mask_time(wave, cfg.time_masks, longest, rng)
         return wave
 
 
@@ -86,19 +86,19 @@ class Augmenter:
     sampling_rate: Hertz
     num_labels: int
     noises: Clips | None = None  # recordings of --noise-dir
-    masker: FeatureMasker | None = None  # where the encoder makes spectrograms to be masked
+    masker: SpecAugment | None = None  # where the encoder makes spectrograms to be masked
 
     @property
     def is_mixing(self) -> bool:
         """Tell whether clips are mixed, so that a target is the share of each label."""
         return self.cfg.mixup_alpha > 0 or self.cfg.cutmix_alpha > 0
 
-    def plan(self, seed: int, epoch: int, number: int, num_clips: int) -> Plan:
+    def plan(self, seed: int, epoch: int, number: int, num_clips: int) -> ClipAugmentation:
         """Draw for one clip; pure in the given numbers."""
         rng = np.random.default_rng((seed, AUGMENT_STREAM, epoch, number))
         speed = float(rng.uniform(*self.cfg.speed_range)) if self.cfg.speed_range else 1.0
         partner = int(rng.integers(num_clips)) if self.is_mixing else number
-        return Plan(self, rng, speed, partner, self.num_labels if self.is_mixing else 0)
+        return ClipAugmentation(self, rng, speed, partner, self.num_labels if self.is_mixing else 0)
 
     def draw_noise(self, num_samples: int, rng: np.random.Generator) -> Wave:
         """Make noise, or cut it from a recording of --noise-dir; a shorter one is repeated."""
@@ -127,7 +127,7 @@ def make_augmenter(
         return None
     layout = None
     if cfg.time_masks or cfg.frequency_masks:
-        layout = find_layout(encode, sampling_rate)
-    masker = FeatureMasker(cfg, layout, sampling_rate) if layout else None
+        layout = probe_feature_layout(encode, sampling_rate)
+    masker = SpecAugment(cfg, layout, sampling_rate) if layout else None
     noises = read_noise_files(cfg.noise_dir, sampling_rate) if cfg.noise_dir else None
     return Augmenter(cfg, sampling_rate, num_labels, noises, masker)

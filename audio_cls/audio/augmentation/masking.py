@@ -9,7 +9,7 @@ from audio_cls.audio.waveform import Wave
 from audio_cls.config import Hertz
 
 
-def blank_spans(wave: Wave, count: int, longest: int, rng: np.random.Generator) -> Wave:
+def mask_time(wave: Wave, count: int, longest: int, rng: np.random.Generator) -> Wave:
     """Set `count` spans to zero, each of 0 to `longest` samples, and at most half the wave."""
     blanked = wave.copy()
     for start, stop in draw_spans(len(wave), count, longest, rng):
@@ -17,7 +17,7 @@ def blank_spans(wave: Wave, count: int, longest: int, rng: np.random.Generator) 
     return blanked
 
 
-def stop_bands(
+def mask_frequency(
     wave: Wave, count: int, widest: float, rate: Hertz, rng: np.random.Generator
 ) -> Wave:
     """Take `count` bands out, each up to `widest` of the mel scale from 0 Hz to half the rate."""

@@ -7,7 +7,7 @@ import numpy as np
 from audio_cls.audio.waveform import Wave
 
 
-def mix_waves(wave: Wave, other: Wave, share: float) -> Wave:
+def mixup(wave: Wave, other: Wave, share: float) -> Wave:
     """Add `share` of a wave to 1 - share of another one, cut or followed by silence to fit.
 
     mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412.
@@ -15,9 +15,7 @@ def mix_waves(wave: Wave, other: Wave, share: float) -> Wave:
     return np.float32(share) * wave + np.float32(1 - share) * _fit_length(other, len(wave))
 
 
-def paste_span(
-    wave: Wave, other: Wave, share: float, rng: np.random.Generator
-) -> tuple[Wave, float]:
+def cutmix(wave: Wave, other: Wave, share: float, rng: np.random.Generator) -> tuple[Wave, float]:
     """Keep `share` of a wave and paste a span of another one over the rest, at the same place.
 
     cutmix (Yun et al. 2019, https://arxiv.org/abs/1905.04899) along time.

@@ -1,6 +1,6 @@
 """SpecAugment for models that hear spectrograms: spans and bands of their features are blanked.
 
-Models that hear waves get `blank_spans` and `stop_bands` of augment.py instead. Letters: B clips,
+Models that hear waves get `mask_time` and `mask_frequency` of augment.py instead. Letters: B clips,
 F feature frames, M bands.
 """
 
@@ -31,7 +31,7 @@ class FrameLayout:
     frames_per_second: float
 
 
-def find_layout(encode: Encode, sampling_rate: Hertz) -> FrameLayout | None:
+def probe_feature_layout(encode: Encode, sampling_rate: Hertz) -> FrameLayout | None:
     """Find out what an encoder makes of waves: None when waves stay waves.
 
     Two waves of 2 s are compared: noise then silence, and silence then noise. Along time their
@@ -51,7 +51,7 @@ def find_layout(encode: Encode, sampling_rate: Hertz) -> FrameLayout | None:
 
 
 @dataclass(frozen=True)
-class FeatureMasker:
+class SpecAugment:
     """Blanks spans and bands of features, as SpecAugment does (https://arxiv.org/abs/1904.08779).
 
     What is blanked gets the clip's mean; padding is not counted as part of the clip.

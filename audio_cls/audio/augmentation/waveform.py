@@ -22,7 +22,7 @@ def apply_gain(wave: Wave, gain_db: float) -> Wave:
     return wave * np.float32(10 ** (gain_db / 20))
 
 
-def shift_sound(wave: Wave, num_samples: int) -> Wave:
+def time_shift(wave: Wave, num_samples: int) -> Wave:
     """Move the sound later (above 0) or earlier; silence fills the gap, the length stays.
 
     >>> shift_sound(np.array([1, 2, 3], np.float32), 1).tolist()
@@ -37,7 +37,7 @@ def shift_sound(wave: Wave, num_samples: int) -> Wave:
     return shifted
 
 
-def change_speed(wave: Wave, speed: float) -> Wave:
+def perturb_speed(wave: Wave, speed: float) -> Wave:
     """Play a wave `speed` times as fast, pitch included: (T,) -> (about T / speed,)."""
     if speed == 1.0 or len(wave) == 0:
         return wave

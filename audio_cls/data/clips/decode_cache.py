@@ -22,7 +22,7 @@ from datasets import Dataset, Features, LargeList, Value, concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.audio.decode import MISSING, NOT_ACCESSIBLE, measure_seconds
-from audio_cls.audio.fingerprint import make_print
+from audio_cls.audio.fingerprint import make_fingerprint
 from audio_cls.audio.pyav import EXTRA
 from audio_cls.audio.waveform import Wave, decode_wave, hash_wave
 from audio_cls.config import Hertz, Seconds
@@ -31,7 +31,7 @@ from audio_cls.data.clips.file_rate import warn_of_lost_frequencies
 from audio_cls.errors import AudioError
 from audio_cls.storage.arrow import copy_columns
 from audio_cls.storage.cache import CacheEntry, load_or_make
-from audio_cls.storage.process_memory import PageRelease, keep_freed_memory
+from audio_cls.storage.process_memory import PageRelease, retain_freed_memory
 
 BATCH_SAMPLES = 2**20  # samples decoded between two writes, as far as can be foreseen: 4 MB
 BATCH_CLIPS = 512  # and never more clips than this, so that the progress bar moves
@@ -212,7 +212,7 @@ def choose_batch_size(sizes: NDArray[np.int64], samples_per_byte: float) -> int:
     return batch_size
 
 
-def read_notes(decoded: Dataset) -> pa.Table:
+def read_clip_stats(decoded: Dataset) -> pa.Table:
     """Read what a decoded table says of each clip, but for wave and print: a few bytes a clip.
 
     Returns:
@@ -245,7 +245,7 @@ def decode_batch(
         prints.py) and fault (null when good); the wave of a bad clip is empty.
     """
     if is_worker:
-        keep_freed_memory()
+        retain_freed_memory()
     waves: list[Wave] = []
     faults: list[str | None] = []
     for clip in batch.column(column):
@@ -272,7 +272,8 @@ def decode_batch(
             "peak": pa.array(peaks, type=pa.float32()),
             "hash": pa.array([hash_wave(wave) for wave in waves], type=pa.string()),
             "print": pa.array(
-                [make_print(wave, sampling_rate).tobytes() for wave in waves], type=pa.binary()
+                [make_fingerprint(wave, sampling_rate).tobytes() for wave in waves],
+                type=pa.binary(),
             ),
             "fault": pa.array(faults, type=pa.string()),
         }

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.file_rate import read_file_rate
 from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 
 
 @dataclass(frozen=True)
-class ClipFacts:
+class ClipMetadata:
     """One entry a clip, in the clips' order."""
 
     seconds: NDArray[np.float64]  # (N,), rounded to milliseconds
@@ -27,13 +27,13 @@ class ClipFacts:
     groups: NDArray[np.str_] | None  # (N,), the group column as text
 
 
-def read_clip_facts(source: Source, pool: Pool, clips: Clips) -> ClipFacts:
+def read_clip_metadata(source: Source, pool: ClipIndex, clips: Clips) -> ClipMetadata:
     """Look up what the data set says of these clips. Reads a header a clip."""
     place = {str(name): row for row, name in enumerate(pool.ids)}
     rows = [place[str(name)] for name in clips.ids]
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
     table = concatenate_datasets(sounds).select(rows)
-    return ClipFacts(
+    return ClipMetadata(
         seconds=(clips.lengths / clips.sampling_rate).round(3),
         sampling_rates=np.array([read_file_rate(row[source.audio_column]) for row in table]),
         groups=None if pool.groups is None else pool.groups[rows],

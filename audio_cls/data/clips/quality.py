@@ -23,13 +23,13 @@ SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit sound, no
 logger = logging.getLogger(__name__)
 
 
-def find_faults(
+def find_unusable_clips(
     notes: pa.Table, ids: NDArray[np.str_], sampling_rate: Hertz, cfg: DataConfig
 ) -> dict[str, str]:
     """List the clips that cannot be used.
 
     Args:
-        notes: What `read_notes` returns, N rows.
+        notes: What `read_clip_stats` returns, N rows.
         ids: Names of the clips, shape (N,).
         sampling_rate: Rate of the waves in Hz.
         cfg: `min_clip_seconds` and `drop_silent`.
@@ -42,7 +42,7 @@ def find_faults(
     shortest = cfg.min_clip_seconds * sampling_rate
     faults = {}
     for row in np.flatnonzero(told | (lengths < shortest) | (peaks < SILENT_PEAK)).tolist():
-        fault = notes["fault"][row].as_py() or name_fault(
+        fault = notes["fault"][row].as_py() or unusable_reason(
             int(lengths[row]), float(peaks[row]), sampling_rate, cfg
         )
         if fault:
@@ -63,7 +63,7 @@ def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:
         )
 
 
-def name_fault(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataConfig) -> str:
+def unusable_reason(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataConfig) -> str:
     """Say why a clip that was decoded cannot be used all the same; '' for one that can.
 
     >>> name_fault(160, 0.5, 16_000, DataConfig(min_clip_seconds=0.1))
@@ -74,7 +74,7 @@ def name_fault(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataCon
     return "silent" if cfg.drop_silent and peak < SILENT_PEAK else ""
 
 
-def check_faults(faults: dict[str, str], num_clips: int, cfg: DataConfig) -> None:
+def enforce_bad_audio_limit(faults: dict[str, str], num_clips: int, cfg: DataConfig) -> None:
     """Say in one line how many clips are set aside and why.
 
     Raises:

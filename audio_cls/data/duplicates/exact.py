@@ -42,7 +42,7 @@ class Duplicate:
         return self.split != self.same_as_split
 
 
-def number_sounds(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
+def audio_group_ids(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
     """Number the sounds of clips by their hashes: equal sounds share a number, -1 is no sound.
 
     >>> number_sounds(pa.chunked_array([["x", "y", "", "x"]])).tolist()
@@ -52,7 +52,9 @@ def number_sounds(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
     return np.where(pc.equal(hashes, "").to_numpy(), -1, numbers)
 
 
-def line_up(parts: Mapping[str, Rows], sounds: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
+def rows_by_split_priority(
+    parts: Mapping[str, Rows], sounds: NDArray[np.int64]
+) -> tuple[Rows, NDArray[np.int64]]:
     """Return the rows with a sound, those that keep it first, and each one's KEEPING_ORDER."""
     given = [(place, parts[split]) for place, split in enumerate(KEEPING_ORDER) if split in parts]
     rows = np.concatenate([own for _, own in given])
@@ -75,7 +77,7 @@ def find_duplicates(
         ids: Id of each row.
         labels: Class of each row, or its marks (L,).
     """
-    rows, orders = line_up(parts, sounds)
+    rows, orders = rows_by_split_priority(parts, sounds)
     _, first, kinds = np.unique(sounds[rows], return_index=True, return_inverse=True)
     kept = first[kinds]  # place where each one's sound is met first
     return [

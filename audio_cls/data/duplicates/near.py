@@ -19,11 +19,11 @@ import sklearn
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from audio_cls.audio.fingerprint import BANDS, Print
+from audio_cls.audio.fingerprint import BANDS, Fingerprint
 from audio_cls.audio.waveform import Wave
 from audio_cls.data.clips.clips import Clips, hash_sound
-from audio_cls.data.duplicates.exact import KEEPING_ORDER, line_up
-from audio_cls.data.duplicates.similarity import Pairs, compare_waves, find_alike
+from audio_cls.data.duplicates.exact import KEEPING_ORDER, rows_by_split_priority
+from audio_cls.data.duplicates.similarity import Pairs, find_near_duplicates, waveform_correlation
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import MappedRows
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class NearPair:
+class NearDuplicate:
     """Two clips that sound nearly the same, though not sample for sample."""
 
     id: str
@@ -56,7 +56,7 @@ class NearPair:
 
 def find_near_pairs(
     parts: Mapping[str, Rows], every: Clips, sounds: NDArray[np.int64]
-) -> list[NearPair]:
+) -> list[NearDuplicate]:
     """List the near duplicates among clips that are not exact ones.
 
     Args:
@@ -64,13 +64,13 @@ def find_near_pairs(
         every: All of that table.
         sounds: Number of the sound of each of its rows, -1 for none.
     """
-    rows, orders = line_up(parts, sounds)
+    rows, orders = rows_by_split_priority(parts, sounds)
     _, first = np.unique(sounds[rows], return_index=True)
     first = first[np.argsort(rows[first])]
     rows, orders = rows[first], orders[first]
     pairs = _find_once(rows, every)
     return [
-        NearPair(
+        NearDuplicate(
             str(every.ids[rows[one]]), KEEPING_ORDER[orders[one]],
             str(every.ids[rows[two]]), KEEPING_ORDER[orders[two]], round(likeness, 4),
         )
@@ -85,12 +85,12 @@ def _find_once(rows: Rows, every: Clips) -> list[tuple[int, int, float]]:
     if found is not None:
         return [(one, two, likeness) for one, two, likeness in found]
     prints = _Prints(MappedRows(every.table, "print"), rows)
-    pairs = find_alike(prints, lambda places: _compare_rows(rows[places], every))
+    pairs = find_near_duplicates(prints, lambda places: _compare_rows(rows[places], every))
     write_json("near", key, pairs)
     return pairs
 
 
-class _Prints(Sequence[Print]):
+class _Prints(Sequence[Fingerprint]):
     """The pictures of some rows of the decoded table, each read when it is looked at."""
 
     def __init__(self, texts: MappedRows, rows: Rows) -> None:
@@ -131,15 +131,15 @@ def _compare_batch(pairs: Pairs, every: Clips) -> NDArray[np.float64]:
     def read_wave(row: int) -> Wave:
         return every.read_wave(row, 0, int(every.lengths[row]))
 
-    return compare_waves(read_wave, every.sampling_rate, pairs)
+    return waveform_correlation(read_wave, every.sampling_rate, pairs)
 
 
-def read_print(text: bytes | NDArray[np.uint8]) -> Print:
+def read_print(text: bytes | NDArray[np.uint8]) -> Fingerprint:
     """Return the picture that bytes hold, (F, BANDS)."""
     return np.frombuffer(text, np.uint8).reshape(-1, BANDS)
 
 
-def announce_near_pairs(pairs: Sequence[NearPair]) -> None:
+def announce_near_pairs(pairs: Sequence[NearDuplicate]) -> None:
     """Say in one line how many pairs there are, those across splits first."""
     if not pairs:
         return
@@ -151,7 +151,7 @@ def announce_near_pairs(pairs: Sequence[NearPair]) -> None:
     warn(logger, text, [f"first: {first.id} in {first.split}, {first.like} in {first.like_split}"])
 
 
-def save_near_pairs(path: Path, pairs: Sequence[NearPair]) -> None:
+def save_near_pairs(path: Path, pairs: Sequence[NearDuplicate]) -> None:
     """Write a row a pair: id, split, like, like_split, likeness."""
     with open_replaced(path) as file:
         writer = csv.writer(file)

@@ -34,7 +34,7 @@ from scipy import fft  # type: ignore[import-untyped]
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KDTree
 
-from audio_cls.audio.fingerprint import BANDS, LOW_RATE, Print, _take_middle
+from audio_cls.audio.fingerprint import BANDS, LOW_RATE, Fingerprint, _take_middle
 from audio_cls.config import Hertz
 
 Pairs = NDArray[np.int64]  # (P, 2) places of two clips
@@ -42,46 +42,47 @@ Pairs = NDArray[np.int64]  # (P, 2) places of two clips
 SKIP = 2  # when two pictures are laid upon each other, of so many frames one is looked at
 ALIKE = 0.9  # correlation of pictures from which waves are compared
 SAME = 0.95  # correlation of waves from which two clips are near duplicates
-MOST_LAG = 16  # of these, that one picture is moved along the other: half a second
+MAX_LAG = 16  # of these, that one picture is moved along the other: half a second
 NEIGHBOURS = 8  # compared with each clip
 SUMMARY_SIZE = 12  # dimensions of the tree
-MOST_FITTED = 2**16  # pictures whose summaries choose these dimensions
+MAX_FITTED = 2**16  # pictures whose summaries choose these dimensions
 ROWS_AT_ONCE = 2**14  # of summaries: 3 MB
 CELLS_AT_ONCE = 2**18  # of products of frames: 2 MB
 PAIRS_AT_ONCE = 16  # of waves; 3 seconds of each take 25 MB
-FEWEST_FRAMES = 5  # 0.13 s: of a shorter sound there is no picture to speak of
+MIN_FRAMES = 5  # 0.13 s: of a shorter sound there is no picture to speak of
 
 
-def find_alike(
-    prints: Sequence[Print], compare: Callable[[Pairs], NDArray[np.float64]]
+def find_near_duplicates(
+    prints: Sequence[Fingerprint], compare: Callable[[Pairs], NDArray[np.float64]]
 ) -> list[tuple[int, int, float]]:
     """List the pairs of near duplicates.
 
     Args:
-        prints: A picture a clip; one of fewer than FEWEST_FRAMES frames is like no other.
-        compare: Gives the correlation of the waves of each pair of places, as `compare_waves` does.
+        prints: A picture a clip; one of fewer than MIN_FRAMES frames is like no other.
+        compare: Gives the correlation of the waves of each pair of places, as
+            `waveform_correlation` does.
 
     Returns:
         Two places in `prints`, the smaller first, and the correlation of their waves.
     """
-    rows = np.flatnonzero([len(own) >= FEWEST_FRAMES for own in prints])
+    rows = np.flatnonzero([len(own) >= MIN_FRAMES for own in prints])
     if len(rows) < 2:
         return []
     places = rows[find_neighbours(_place_prints(prints, rows))]
-    places = places[compare_prints(prints, places) >= ALIKE]
+    places = places[fingerprint_similarity(prints, places) >= ALIKE]
     likeness = compare(places)
     same = likeness >= SAME
     found = zip(places[same].tolist(), likeness[same].tolist(), strict=True)
     return [(one, two, own) for (one, two), own in found]
 
 
-def _place_prints(prints: Sequence[Print], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _place_prints(prints: Sequence[Fingerprint], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Place pictures so that like ones are near: their summaries' main directions, (R, D)."""
     summaries = np.empty((len(rows), 3 * BANDS), np.float32)
     for summary, row in zip(summaries, rows.tolist(), strict=True):
         summary[:] = summarize_print(prints[row])
     size = min(SUMMARY_SIZE, *summaries.shape)
-    main = PCA(size, random_state=0).fit(summaries[:: -(-len(rows) // MOST_FITTED)])
+    main = PCA(size, random_state=0).fit(summaries[:: -(-len(rows) // MAX_FITTED)])
     blocks = np.array_split(summaries, -(-len(rows) // ROWS_AT_ONCE))
     return np.concatenate([main.transform(block) for block in blocks])
 
@@ -98,7 +99,7 @@ def find_neighbours(points: NDArray[np.float32]) -> Pairs:
     return np.stack(np.divmod(np.unique(np.concatenate(blocks)), count), axis=1)
 
 
-def summarize_print(own: Print) -> NDArray[np.float32]:
+def summarize_print(own: Fingerprint) -> NDArray[np.float32]:
     """Return means, spreads and changes of the bands, loud frames counting most: (3 * BANDS,)."""
     levels = own.astype(np.float32) / 255
     weights = levels.mean(axis=1) ** 2 + 1e-6
@@ -109,7 +110,7 @@ def summarize_print(own: Print) -> NDArray[np.float32]:
     return np.concatenate([mean - mean.mean(), spread, change])
 
 
-def compare_prints(prints: Sequence[Print], pairs: Pairs) -> NDArray[np.float64]:
+def fingerprint_similarity(prints: Sequence[Fingerprint], pairs: Pairs) -> NDArray[np.float64]:
     """Return the largest correlation of two pictures over shifts in time, -1 to 1, of each pair.
 
     At each shift at least two thirds of the shorter picture lie upon the other. Pairs of the same
@@ -140,9 +141,9 @@ def _compare_stacks(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArr
     """Compare pictures pair by pair: (P, F, BANDS) and (P, F', BANDS) -> (P,); F <= F'."""
     height, width = one.shape[1], two.shape[1]
     slack = (width - height) // 2
-    lags = np.arange(slack - MOST_LAG, 2 * slack + MOST_LAG + 1)
+    lags = np.arange(slack - MAX_LAG, 2 * slack + MAX_LAG + 1)
     starts, stops = np.maximum(0, -lags), np.minimum(height, width - lags)
-    least = max(FEWEST_FRAMES // SKIP + 1, -(-2 * height // 3))
+    least = max(MIN_FRAMES // SKIP + 1, -(-2 * height // 3))
     is_enough = stops - starts >= least
     lags, starts, stops = (values[is_enough] for values in (lags, starts, stops))
     if not len(lags):
@@ -179,7 +180,7 @@ def _sum_between(
     return found[0], found[1]
 
 
-def compare_waves(
+def waveform_correlation(
     read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz, pairs: Pairs
 ) -> NDArray[np.float64]:
     """Return the largest correlation of two waves' middles over shifts in time, of each pair.

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from audio_cls.data.clips.quality import SILENT_PEAK
-from audio_cls.data.inspection.scan import Inspection
+from audio_cls.data.inspection.scan import DatasetScan
 from audio_cls.data.labels.label_text import join_names
 
 LISTED = 20  # clips named one by one
 
 
-def read_label_names(inspection: Inspection) -> list[str]:
+def read_label_names(inspection: DatasetScan) -> list[str]:
     """Return the label of each clip, several joined by ';', '' where there is none."""
     labels = inspection.labels
     if labels is None:
@@ -28,7 +28,7 @@ def read_label_names(inspection: Inspection) -> list[str]:
     ]
 
 
-def describe_duplicates(inspection: Inspection, good: list[int]) -> dict[str, Any]:
+def describe_duplicates(inspection: DatasetScan, good: list[int]) -> dict[str, Any]:
     """Find clips with the same samples; silence of one length is no duplicate."""
     same: dict[str, list[int]] = {}
     for row in good:
@@ -56,7 +56,7 @@ def describe_duplicates(inspection: Inspection, good: list[int]) -> dict[str, An
     }
 
 
-def describe_near_pairs(inspection: Inspection) -> dict[str, Any]:
+def describe_near_pairs(inspection: DatasetScan) -> dict[str, Any]:
     """Count the pairs of near duplicates and name the first, those across splits before others."""
     pairs: list[dict[str, Any]] = [
         {

@@ -14,20 +14,20 @@ import jinja2
 import numpy as np
 import soundfile
 
-from audio_cls.audio.decode import read_sound
+from audio_cls.audio.decode import decode_file
 from audio_cls.audio.waveform import mix_channels, resample
 from audio_cls.config import Hertz, Seconds
-from audio_cls.data.inspection.scan import Inspection
+from audio_cls.data.inspection.scan import DatasetScan
 from audio_cls.storage.files import replace_file
 
 CLIPS_PER_CLASS = 3
-MOST_PLAYERS = 60
+MAX_PLAYERS = 60
 HEARD_SECONDS: Seconds = 4.0  # of each clip
 HEARD_RATE: Hertz = 16_000  # and at most this rate: 128 kB a clip
 TEMPLATE = "inspect.html.jinja"
 
 
-def write_page(path: Path, summary: Mapping[str, Any], inspection: Inspection) -> None:
+def write_html_report(path: Path, summary: Mapping[str, Any], inspection: DatasetScan) -> None:
     """Write the page of a summary. Creates the folder it lies in."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     text = (resources.files("audio_cls.data.inspection") / TEMPLATE).read_text("utf-8")
@@ -52,23 +52,23 @@ def scale_bars(durations: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def make_players(inspection: Inspection) -> dict[str, list[dict[str, str]]]:
+def make_players(inspection: DatasetScan) -> dict[str, list[dict[str, str]]]:
     """Choose clips of each class, evenly from its good ones, and encode their beginnings.
 
     Returns:
         Class -> clips with `id`, `split`, `seconds` and `source`, a data URL of a wav.
     """
     per_class = _rows_of_classes(inspection)
-    share = max(1, min(CLIPS_PER_CLASS, MOST_PLAYERS // max(1, len(per_class))))
+    share = max(1, min(CLIPS_PER_CLASS, MAX_PLAYERS // max(1, len(per_class))))
     players = {}
-    for label, rows in list(per_class.items())[:MOST_PLAYERS]:
+    for label, rows in list(per_class.items())[:MAX_PLAYERS]:
         good = [r for r in rows if r in inspection.notes and not inspection.notes[r].fault]
         places = np.unique(np.linspace(0, len(good) - 1, min(share, len(good)), dtype=int))
         players[label] = [_make_player(inspection, good[place]) for place in places]
     return players
 
 
-def _rows_of_classes(inspection: Inspection) -> dict[str, list[int]]:
+def _rows_of_classes(inspection: DatasetScan) -> dict[str, list[int]]:
     """Return the rows of each class; all rows under one name where there are no labels."""
     labels = inspection.labels
     if labels is None:
@@ -77,9 +77,9 @@ def _rows_of_classes(inspection: Inspection) -> dict[str, list[int]]:
     return {name: np.flatnonzero(ids == place).tolist() for place, name in enumerate(labels.names)}
 
 
-def _make_player(inspection: Inspection, row: int) -> dict[str, str]:
+def _make_player(inspection: DatasetScan, row: int) -> dict[str, str]:
     """Encode the beginning of a clip."""
-    sound = read_sound(*inspection.read_clip(row))
+    sound = decode_file(*inspection.read_clip(row))
     rate = min(sound.sampling_rate, HEARD_RATE)
     heard = mix_channels(sound.samples[: round(HEARD_SECONDS * sound.sampling_rate)])
     buffer = io.BytesIO()

@@ -1,8 +1,8 @@
 """What is in a data set: every clip is decoded once, at its own rate, and what it is like is noted.
 
-In: the settings of a data set. Out: an `Inspection`, one `ClipNote` a clip; summary.py counts them,
-page.py shows them. Nothing is cached and nothing is resampled. The first clips are taken evenly
-from the whole data set, so that an early answer is a fair one.
+In: the settings of a data set. Out: an `DatasetScan`, one `ClipStats` a clip; summary.py counts
+them, page.py shows them. Nothing is cached and nothing is resampled. The first clips are taken
+evenly from the whole data set, so that an early answer is a fair one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
-from audio_cls.audio.decode import Sound, read_sound
-from audio_cls.audio.fingerprint import MOST_SECONDS, make_print
+from audio_cls.audio.decode import DecodedAudio, decode_file
+from audio_cls.audio.fingerprint import MAX_SECONDS, make_fingerprint
 from audio_cls.audio.waveform import Wave, mix_channels, resample
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.duplicates.near import read_print
-from audio_cls.data.duplicates.similarity import PAIRS_AT_ONCE, Pairs, compare_waves, find_alike
-from audio_cls.data.keyword_spotting.relabel import is_spotting
+from audio_cls.data.duplicates.similarity import (
+    PAIRS_AT_ONCE,
+    Pairs,
+    find_near_duplicates,
+    waveform_correlation,
+)
+from audio_cls.data.keyword_spotting.relabel import is_keyword_task
 from audio_cls.data.labels.labels import Labels, read_labels
 from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.data.sources.source import Source, load_source
@@ -39,7 +44,7 @@ CLIPS_AT_ONCE = 20  # clips between two reports of progress
 
 
 @dataclass(frozen=True)
-class ClipNote:
+class ClipStats:
     """What one clip is like."""
 
     seconds: float = 0.0
@@ -55,7 +60,7 @@ class ClipNote:
 
 
 @dataclass
-class Inspection:
+class DatasetScan:
     """A data set and what has been noted of it so far."""
 
     cfg: DataConfig
@@ -68,7 +73,7 @@ class Inspection:
     ids: NDArray[np.str_]  # (number of clips,)
     groups: dict[str, list[str]]  # group column -> each clip's group as text
     unused: list[Unused]  # columns and names that say what no setting uses
-    notes: dict[int, ClipNote] = field(default_factory=dict)  # row -> note
+    notes: dict[int, ClipStats] = field(default_factory=dict)  # row -> note
 
     @property
     def num_clips(self) -> int:
@@ -101,23 +106,23 @@ class Inspection:
         rows = list(first.values())
 
         def read_wave(place: int) -> Wave:
-            return take_middle(read_sound(*self.read_clip(rows[place])))
+            return center_crop(decode_file(*self.read_clip(rows[place])))
 
         def compare(pairs: Pairs) -> NDArray[np.float64]:
             blocks = np.array_split(pairs, len(pairs) // PAIRS_AT_ONCE + 1)
-            compare_block = functools.partial(compare_waves, read_wave, PRINT_RATE)
+            compare_block = functools.partial(waveform_correlation, read_wave, PRINT_RATE)
             with ThreadPoolExecutor(os.cpu_count()) as pool:  # nearly all of it is decoding
                 return np.concatenate(list(pool.map(compare_block, blocks)))
 
-        pairs = find_alike([read_print(self.notes[row].print) for row in rows], compare)
+        pairs = find_near_duplicates([read_print(self.notes[row].print) for row in rows], compare)
         return [(rows[one], rows[two], likeness) for one, two, likeness in pairs]
 
-    def _note(self, row: int) -> ClipNote:
+    def _note(self, row: int) -> ClipStats:
         """Decode one clip and note what it is like."""
-        return note_clip(*self.read_clip(row), self.cfg)
+        return scan_clip(*self.read_clip(row), self.cfg)
 
 
-def open_inspection(cfg: DataConfig) -> Inspection:
+def open_inspection(cfg: DataConfig) -> DatasetScan:
     """Find the data set and its labels; no clip is decoded yet. Downloads.
 
     Raises:
@@ -130,7 +135,7 @@ def open_inspection(cfg: DataConfig) -> Inspection:
     except DatasetError as error:
         label_fault = str(error)
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
-    return Inspection(
+    return DatasetScan(
         cfg=cfg,
         source=source,
         labels=labels,
@@ -153,7 +158,7 @@ def _load_source(cfg: DataConfig) -> tuple[Source, DataConfig, str | None]:
     try:
         return load_source(cfg), cfg, None
     except DatasetError as error:
-        if not is_spotting(cfg):
+        if not is_keyword_task(cfg):
             raise
         plain = dataclasses.replace(cfg, keywords=(), unknown_from=(), silence_from=None)
         return load_source(plain), plain, str(error)
@@ -170,19 +175,19 @@ def order_clips(num_clips: int) -> NDArray[np.int64]:
     return np.concatenate([first, np.setdiff1d(rows, first)])
 
 
-def note_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipNote:
+def scan_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipStats:
     """Decode one file and note what it is like."""
     try:
-        sound = read_sound(bytes_, path, cfg.max_clip_seconds)
+        sound = decode_file(bytes_, path, cfg.max_clip_seconds)
     except AudioError as error:
-        return ClipNote(fault=str(error))
+        return ClipStats(fault=str(error))
     samples, rate = sound.samples, sound.sampling_rate
     seconds = len(samples) / rate
     digest = hashlib.blake2b(np.ascontiguousarray(samples).tobytes(), digest_size=16)
     digest.update(f"{rate}/{samples.shape[1]}".encode())
     peak, peak_before = (float(np.abs(own).max()) for own in (mix_channels(samples), samples))
-    middle = take_middle(sound)
-    return ClipNote(
+    middle = center_crop(sound)
+    return ClipStats(
         seconds=seconds,
         sampling_rate=rate,
         num_channels=samples.shape[1],
@@ -191,12 +196,12 @@ def note_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipNo
         is_cancelled=peak < SILENT_PEAK <= peak_before,
         lost_share=measure_lost(sound, middle),
         hash=digest.hexdigest(),
-        print=make_print(middle, PRINT_RATE).tobytes(),
+        print=make_fingerprint(middle, PRINT_RATE).tobytes(),
         fault=f"too short: {seconds:.3f} s" if seconds < cfg.min_clip_seconds else None,
     )
 
 
-def take_middle(sound: Sound) -> Wave:
+def center_crop(sound: DecodedAudio) -> Wave:
     """Return the middle of a sound, (T,) at PRINT_RATE, a little longer than what is compared."""
     try:
         return resample(_cut_middle(sound), sound.sampling_rate, PRINT_RATE)
@@ -204,12 +209,12 @@ def take_middle(sound: Sound) -> Wave:
         return np.zeros(0, np.float32)
 
 
-def measure_lost(sound: Sound, middle: Wave) -> float:
+def measure_lost(sound: DecodedAudio, middle: Wave) -> float:
     """Return the share of the energy that resampling to PRINT_RATE takes away, from 0 to 1.
 
     Args:
         sound: A clip at its own rate.
-        middle: What `take_middle` made of it.
+        middle: What `center_crop` made of it.
     """
     before = np.square(_cut_middle(sound), dtype=np.float64)
     if sound.sampling_rate <= PRINT_RATE or len(middle) == 0 or not before.any():
@@ -218,9 +223,9 @@ def measure_lost(sound: Sound, middle: Wave) -> float:
     return float(np.clip(1 - left, 0, 1))
 
 
-def _cut_middle(sound: Sound) -> Wave:
+def _cut_middle(sound: DecodedAudio) -> Wave:
     """Return the middle of a sound, mixed to mono, (T,) at its own rate."""
-    most = round((MOST_SECONDS + 1) * sound.sampling_rate)
+    most = round((MAX_SECONDS + 1) * sound.sampling_rate)
     start = max(0, (len(sound.samples) - most) // 2)
     return mix_channels(sound.samples[start : start + most])
 

@@ -12,7 +12,7 @@ import numpy as np
 from audio_cls.config import Seconds, flag_name
 
 BALANCED = 2.0  # a largest class at most this many times the smallest leaves accuracy fair
-FEWEST_CLIPS = 4  # of a class that can have clips in training, validation and test
+MIN_CLIPS = 4  # of a class that can have clips in training, validation and test
 
 # Training memory of the default model, DistilHuBERT (23.7 million weights), in float32: weights,
 # gradients and AdamW's two moments take 16 bytes a weight; the activations kept for the backward
@@ -21,7 +21,7 @@ MODEL_MB = 380
 MB_PER_SECOND = 50
 MEMORY_BUDGET_MB = 8_000  # of a small GPU
 LARGEST_BATCH = 32
-LONGEST_PIECE: Seconds = 30.0
+MAX_CROP_SECONDS: Seconds = 30.0
 
 
 def suggest_settings(
@@ -55,7 +55,7 @@ def suggest_settings(
     if isinstance(chosen.get("batch_size"), int):
         batch = chosen["batch_size"]
     present = {name: count for name, count in classes.items() if count}
-    common = {name: count for name, count in present.items() if count >= FEWEST_CLIPS}
+    common = {name: count for name, count in present.items() if count >= MIN_CLIPS}
     has_rare = 2 <= len(common) < len(present) and "merge_rare_into" not in chosen
     kept = common if has_rare else present
     is_balanced = not kept or max(kept.values()) <= BALANCED * min(kept.values())
@@ -65,7 +65,7 @@ def suggest_settings(
     metric = "map" if is_multilabel else "accuracy" if is_balanced else "f1_macro"
     wanted: dict[str, Any] = {"max_seconds": f"{piece:g}", "batch_size": batch, "metric": metric}
     if has_rare:
-        wanted["min_clips_per_label"] = FEWEST_CLIPS
+        wanted["min_clips_per_label"] = MIN_CLIPS
     if not is_balanced and not {"sampler", "class_weights", "pos_weight"} & chosen.keys():
         wanted |= {"pos_weight": "auto"} if is_multilabel else {"class_weights": "balanced"}
     return {
@@ -92,4 +92,4 @@ def _choose_piece(seconds: np.ndarray) -> Seconds:
     """Return the length that 95 % of the clips fit into, in steps of half a second or a second."""
     p95 = float(np.percentile(seconds, 95))
     step = 0.5 if p95 <= 10 else 1.0
-    return min(LONGEST_PIECE, max(step, math.ceil(p95 / step - 1e-6) * step))
+    return min(MAX_CROP_SECONDS, max(step, math.ceil(p95 / step - 1e-6) * step))

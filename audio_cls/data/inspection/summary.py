@@ -1,6 +1,6 @@
 """Notes of clips -> what a person wants to know of a data set: counts, ranges, advice.
 
-In: an `Inspection`, complete or not. Out: one dictionary that JSON can hold; text_report.py writes
+In: an `DatasetScan`, complete or not. Out: one dictionary that JSON can hold; text_report.py writes
 it as text, page.py as a page.
 """
 
@@ -21,7 +21,7 @@ from audio_cls.data.inspection.duplicates import (
     describe_near_pairs,
     read_label_names,
 )
-from audio_cls.data.inspection.scan import PRINT_RATE, ClipNote, Inspection
+from audio_cls.data.inspection.scan import PRINT_RATE, ClipStats, DatasetScan
 from audio_cls.data.inspection.suggestions import suggest_settings
 from audio_cls.data.keyword_spotting.relabel import SILENCE_LABELS
 from audio_cls.data.labels.labels import UNUSABLE
@@ -29,7 +29,7 @@ from audio_cls.data.labels.labels import UNUSABLE
 NUM_BINS = 20  # of the histogram of durations
 
 
-def summarize(inspection: Inspection, chosen: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def summarize(inspection: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Count what has been noted so far.
 
     Args:
@@ -103,7 +103,7 @@ def _count(values: Iterable[object]) -> dict[str, int]:
     return {str(value): count for value, count in Counter(values).most_common()}
 
 
-def _count_classes(inspection: Inspection) -> dict[str, dict[str, int]]:
+def _count_classes(inspection: DatasetScan) -> dict[str, dict[str, int]]:
     """Count the clips of each class in each split; one with several classes counts for each."""
     labels = inspection.labels
     if labels is None:
@@ -121,7 +121,7 @@ def _count_classes(inspection: Inspection) -> dict[str, dict[str, int]]:
     }
 
 
-def _describe_splits(inspection: Inspection) -> dict[str, dict[str, Any]]:
+def _describe_splits(inspection: DatasetScan) -> dict[str, dict[str, Any]]:
     """Count clips, seconds read and clips without a label of each split."""
     totals: Counter[str] = Counter()
     for row, note in inspection.notes.items():
@@ -137,9 +137,9 @@ def _describe_splits(inspection: Inspection) -> dict[str, dict[str, Any]]:
     }
 
 
-def _describe_faults(inspection: Inspection) -> dict[str, Any]:
+def _describe_faults(inspection: DatasetScan) -> dict[str, Any]:
     """Count the bad clips by reason, and name the first."""
-    bad: list[tuple[int, ClipNote]] = [
+    bad: list[tuple[int, ClipStats]] = [
         (row, note) for row, note in sorted(inspection.notes.items()) if note.fault is not None
     ]
     return {
@@ -152,7 +152,7 @@ def _describe_faults(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def _describe_silent(inspection: Inspection, good: list[int]) -> dict[str, Any]:
+def _describe_silent(inspection: DatasetScan, good: list[int]) -> dict[str, Any]:
     """Count the clips that are silent after mixing to mono, by class too, and name the first."""
     notes, labels = inspection.notes, read_label_names(inspection)
     rows = [row for row in good if notes[row].peak < SILENT_PEAK]
@@ -164,7 +164,7 @@ def _describe_silent(inspection: Inspection, good: list[int]) -> dict[str, Any]:
     }
 
 
-def describe_lost(notes: Sequence[ClipNote]) -> dict[str, Any]:
+def describe_lost(notes: Sequence[ClipStats]) -> dict[str, Any]:
     """Tell how much energy lies above what a model at `PRINT_RATE` gets; empty where no clip can.
 
     Args:
@@ -181,7 +181,7 @@ def describe_lost(notes: Sequence[ClipNote]) -> dict[str, Any]:
     }
 
 
-def _describe_groups(inspection: Inspection, name: str) -> dict[str, Any]:
+def _describe_groups(inspection: DatasetScan, name: str) -> dict[str, Any]:
     """Tell how many groups a column has and which of them are in several splits."""
     splits: dict[str, set[str]] = {}
     for group, split in zip(inspection.groups[name], inspection.split_of, strict=True):

@@ -30,7 +30,7 @@ from audio_cls.data.labels.filter import check_known
 from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.label_columns import name_label_column
 from audio_cls.data.labels.label_text import normalize_names
-from audio_cls.data.labels.parse import Cells, Names, read_cells
+from audio_cls.data.labels.parse import LabelColumn, Names, parse_label_column
 from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.keys import make_key
@@ -45,7 +45,7 @@ LONG = 1.5  # a clip of silence this many pieces long is a recording to be cut
 Tables = dict[str, Dataset]
 
 
-def spot_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
+def relabel_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
     """Relabel the clips and add silence, as the settings say; without them nothing changes.
 
     Args:
@@ -60,10 +60,10 @@ def spot_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
     Raises:
         DatasetError: A label does not exist, clips have several, or silence cannot be found.
     """
-    if not is_spotting(cfg):
+    if not is_keyword_task(cfg):
         return splits
     column = find_label_column(splits, name_label_column(cfg))
-    cells = read_cells(splits, column, cfg.label_separator)
+    cells = parse_label_column(splits, column, cfg.label_separator)
     if any(len(names) > 1 for clips in cells.clips.values() for names in clips):
         raise DatasetError(
             f"Keyword spotting needs one label a clip: some of '{column}' have several. Leave"
@@ -86,7 +86,7 @@ def spot_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
     }
 
 
-def is_spotting(cfg: DataConfig) -> bool:
+def is_keyword_task(cfg: DataConfig) -> bool:
     """Tell whether the settings ask for keywords, unknown words or silence."""
     return bool(cfg.keywords or cfg.unknown_from or cfg.silence_from)
 
@@ -115,7 +115,7 @@ def rename_labels(order: Names, cfg: DataConfig) -> dict[str, str]:
 def _add_silence(
     splits: Tables,
     audio_column: str,
-    cells: Cells,
+    cells: LabelColumn,
     names: Mapping[str, list[str | None]],
     cfg: DataConfig,
 ) -> tuple[Tables, dict[str, list[str | None]]]:

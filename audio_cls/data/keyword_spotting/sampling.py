@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
 from audio_cls.data.splits.iterative_stratification import Marks
-from audio_cls.data.splits.train_test_split import Rows, cap_rows
+from audio_cls.data.splits.train_test_split import Rows, limit_rows
 
 DRAW_STREAM = 4  # keeps the draw's random numbers apart from the order's
 
 
 @dataclass(frozen=True)
-class Fillers:
+class KeywordMix:
     """What a keyword spotter hears that is no keyword."""
 
     shares: dict[int, float]  # label id -> its clips per keyword clip
@@ -48,7 +48,7 @@ class Fillers:
         return len(labels) - sum(len(places) - count for places, count in self.list_pools(labels))
 
 
-def read_fillers(names: Sequence[str], cfg: DataConfig) -> Fillers:
+def read_keyword_mix(names: Sequence[str], cfg: DataConfig) -> KeywordMix:
     """Find the labels that are no keywords, and how many of their clips the settings ask for."""
     shares = {}
     if cfg.unknown_share is not None and UNKNOWN in names:
@@ -56,10 +56,12 @@ def read_fillers(names: Sequence[str], cfg: DataConfig) -> Fillers:
     if cfg.silence_from is not None and SILENCE in names:
         shares[names.index(SILENCE)] = cfg.silence_share
     others = tuple(number for number, name in enumerate(names) if name in (UNKNOWN, SILENCE))
-    return Fillers(shares, others, names.index(SILENCE) if SILENCE in names else None)
+    return KeywordMix(shares, others, names.index(SILENCE) if SILENCE in names else None)
 
 
-def thin_fillers(rows: Rows, labels: NDArray[np.int64], fillers: Fillers, seed: int) -> Rows:
+def subsample_non_keywords(
+    rows: Rows, labels: NDArray[np.int64], fillers: KeywordMix, seed: int
+) -> Rows:
     """Return rows of validation or test with a fixed sample of what is no keyword.
 
     Args:
@@ -76,7 +78,9 @@ def thin_fillers(rows: Rows, labels: NDArray[np.int64], fillers: Fillers, seed: 
     return rows[is_kept]
 
 
-def cap_training(rows: Rows, pool_labels: Marks, fillers: Fillers | None, cfg: DataConfig) -> Rows:
+def cap_training(
+    rows: Rows, pool_labels: Marks, fillers: KeywordMix | None, cfg: DataConfig
+) -> Rows:
     """Keep at most `--max-train-samples` rows, every class in the share that an epoch has of it.
 
     With keyword settings an epoch uses a part of the unknown words and of the silence. It is the
@@ -93,12 +97,12 @@ def cap_training(rows: Rows, pool_labels: Marks, fillers: Fillers | None, cfg: D
         classes = pool_labels.astype(np.int64)
         if limit is None or fillers.count_epoch(classes[rows]) <= limit:
             return rows
-        rows = thin_fillers(rows, classes, fillers, seed)
-    return cap_rows(rows, pool_labels, limit, seed)
+        rows = subsample_non_keywords(rows, classes, fillers, seed)
+    return limit_rows(rows, pool_labels, limit, seed)
 
 
 @dataclass(frozen=True)
-class EpochDraw:
+class EpochSubset:
     """Which training clips an epoch has, as a function of seed and epoch."""
 
     always: Rows  # numbers of the clips that every epoch has
@@ -123,11 +127,11 @@ def take_epoch(labels: Marks, names: Sequence[str], cfg: DataConfig) -> Marks:
         names: The classes.
         cfg: `unknown_share`, `silence_from` and `silence_share`.
     """
-    plan = plan_epochs(labels, names, cfg)
+    plan = make_epoch_subset(labels, names, cfg)
     return labels if plan is None else labels[plan.draw(0, 0)]
 
 
-def plan_epochs(labels: Marks, names: Sequence[str], cfg: DataConfig) -> EpochDraw | None:
+def make_epoch_subset(labels: Marks, names: Sequence[str], cfg: DataConfig) -> EpochSubset | None:
     """Return how the clips of an epoch are drawn; None when each has all of them.
 
     Args:
@@ -135,9 +139,9 @@ def plan_epochs(labels: Marks, names: Sequence[str], cfg: DataConfig) -> EpochDr
         names: The classes.
         cfg: `unknown_share`, `silence_from` and `silence_share`.
     """
-    fillers = read_fillers(names, cfg)
+    fillers = read_keyword_mix(names, cfg)
     if not fillers.shares or labels.ndim > 1:
         return None
     classes = labels.astype(np.int64)
     is_always = ~np.isin(classes, list(fillers.shares))
-    return EpochDraw(np.flatnonzero(is_always), tuple(fillers.list_pools(classes)))
+    return EpochSubset(np.flatnonzero(is_always), tuple(fillers.list_pools(classes)))

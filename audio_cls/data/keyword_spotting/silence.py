@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from audio_cls.audio.augmentation.waveform import SPECTRAL_SLOPE, make_noise
-from audio_cls.audio.decode import Sound, read_sound
+from audio_cls.audio.decode import DecodedAudio, decode_file
 from audio_cls.audio.waveform import Wave, mix_channels
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
@@ -26,7 +26,7 @@ from audio_cls.errors import AudioError, DatasetError
 SYNTHESISE = "synthesise"
 NOISE_RATE: Hertz = 16_000  # of made noise
 NOISE_DB = (-70.0, -25.0)  # rms of made noise, dB of full scale: a quiet room to a noisy one
-SHORTEST_HOP: Seconds = 0.1  # pieces that start closer together would hardly differ
+MIN_HOP: Seconds = 0.1  # pieces that start closer together would hardly differ
 NOISE_STREAM = 5  # keeps these random numbers apart from the splits'
 
 
@@ -82,7 +82,7 @@ def cut_recordings(
     sounds = [(one, _read_recording(one)) for one in recordings]
     room = [max(0.0, len(s.samples) / s.sampling_rate - seconds) for _, s in sounds]
     wanted = max(1, count - len(recordings))  # every recording has a piece at its start
-    hop = min(seconds, max(SHORTEST_HOP, sum(room) / wanted))
+    hop = min(seconds, max(MIN_HOP, sum(room) / wanted))
     return [
         _cut_piece(one.name, sound, step * hop, seconds)
         for (one, sound), space in zip(sounds, room, strict=True)
@@ -114,7 +114,7 @@ def write_wav(wave: Wave, sampling_rate: Hertz) -> bytes:
     return buffer.getvalue()
 
 
-def _cut_piece(name: str, sound: Sound, start: Seconds, seconds: Seconds) -> SilencePiece:
+def _cut_piece(name: str, sound: DecodedAudio, start: Seconds, seconds: Seconds) -> SilencePiece:
     """Cut one piece out and name it after where it begins."""
     rate = sound.sampling_rate
     first = round(start * rate)
@@ -122,10 +122,10 @@ def _cut_piece(name: str, sound: Sound, start: Seconds, seconds: Seconds) -> Sil
     return SilencePiece(f"{name}#{start:.2f}", name, write_wav(wave, rate))
 
 
-def _read_recording(recording: Recording) -> Sound:
+def _read_recording(recording: Recording) -> DecodedAudio:
     """Decode a recording whole."""
     try:
-        return read_sound(recording.bytes_, recording.path)
+        return decode_file(recording.bytes_, recording.path)
     except AudioError as error:
         raise DatasetError(
             f"--silence-from: the recording '{recording.name}' cannot be read ({error}). Mend it or"

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.label_text import normalize_names
-from audio_cls.data.labels.parse import Cells, Names
+from audio_cls.data.labels.parse import LabelColumn, Names
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
 logger = logging.getLogger(__name__)
 
 
-def choose_names(cells: Cells, cfg: DataConfig) -> Cells:
+def filter_labels(cells: LabelColumn, cfg: DataConfig) -> LabelColumn:
     """Apply --keep-labels, --drop-labels, --min-clips-per-label and --merge-rare-into, in order.
 
     Clips are counted over all splits. A clip that loses its last name is left out.
@@ -46,7 +46,7 @@ def choose_names(cells: Cells, cfg: DataConfig) -> Cells:
     return _rename(cells, tuple(kept), renamed)
 
 
-def count_clips(cells: Cells) -> Counter[str]:
+def count_clips(cells: LabelColumn) -> Counter[str]:
     """Count the clips of each class over all splits."""
     together = Counter(itertools.chain.from_iterable(cells.clips.values()))
     counts: Counter[str] = Counter()
@@ -83,7 +83,7 @@ def _set_rare_aside(
     return stay, renamed
 
 
-def _rename(cells: Cells, order: Names, renamed: dict[str, str]) -> Cells:
+def _rename(cells: LabelColumn, order: Names, renamed: dict[str, str]) -> LabelColumn:
     """Replace the names of every clip; a clip that loses all of them is counted."""
     faults = cells.faults.copy()
     clips: dict[str, list[Names]] = {}
@@ -95,4 +95,4 @@ def _rename(cells: Cells, order: Names, renamed: dict[str, str]) -> Cells:
                 faults["of a class left out"] += 1
             own.append(new)
         clips[split] = own
-    return Cells(order, clips, faults, cells.is_bare)
+    return LabelColumn(order, clips, faults, cells.is_bare)

@@ -10,7 +10,7 @@ from datasets import Audio, ClassLabel, Dataset, List, Value
 
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
-MOST_NAMES = 1000  # a string column with more distinct values is no label
+MAX_NAMES = 1000  # a string column with more distinct values is no label
 CLIPS_PER_NAME = 2  # a string column with fewer clips a value on average is an id or a sentence
 # What audio data sets call their label, likeliest first; chooses among columns that could be one.
 LABEL_COLUMNS = (
@@ -127,7 +127,7 @@ def _looks_like_names(table: Dataset, column: str) -> bool:
     if not _has_type(table.features[column], "string", "large_string"):
         return False
     num_names = len(table.unique(column))
-    return 2 <= num_names <= min(MOST_NAMES, len(table) // CLIPS_PER_NAME)
+    return 2 <= num_names <= min(MAX_NAMES, len(table) // CLIPS_PER_NAME)
 
 
 def _holds_classes(kind: Any) -> bool:  # noqa: ANN401

@@ -25,7 +25,7 @@ def normalize_name(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
-def warn_of_two_forms(column: str, texts: Iterable[str]) -> None:
+def warn_of_mixed_unicode_forms(column: str, texts: Iterable[str]) -> None:
     """Warn where the texts of a column spell one name in two Unicode forms."""
     distinct = set(texts)
     twice = [t for t in distinct if normalize_name(t) != t and normalize_name(t) in distinct]

@@ -19,11 +19,11 @@ from datasets import ClassLabel, Dataset, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.labels.filter import choose_names, count_clips
+from audio_cls.data.labels.filter import count_clips, filter_labels
 from audio_cls.data.labels.find_column import find_label_column, largest_tables
 from audio_cls.data.labels.label_columns import name_label_column
 from audio_cls.data.labels.label_text import normalize_names
-from audio_cls.data.labels.parse import EMPTY, Cells, Names, read_cells
+from audio_cls.data.labels.parse import EMPTY, LabelColumn, Names, parse_label_column
 from audio_cls.data.sources.naming_schemes import suggest_label_pattern
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
@@ -69,10 +69,10 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
             clip where one was asked for.
     """
     column = find_label_column(splits, name_label_column(cfg))
-    cells = read_cells(splits, column, cfg.label_separator)
+    cells = parse_label_column(splits, column, cfg.label_separator)
     if cfg.streaming:
         cells = _fix_names(cells, largest_tables(splits)[column], column, cfg)
-    cells = choose_names(cells, cfg)
+    cells = filter_labels(cells, cfg)
     _check_classes(column, cells, splits)
     _warn_of_similar_names(column, cells)
     is_multilabel = _may_have_several(column, cells, cfg.problem_type)
@@ -107,7 +107,7 @@ def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     return Labels(column, cells.order, ids, targets)
 
 
-def _may_have_several(column: str, cells: Cells, problem_type: str) -> bool:
+def _may_have_several(column: str, cells: LabelColumn, problem_type: str) -> bool:
     """Tell whether the task is multi-label: as asked for, else when some clip has several."""
     several = sum(len(own) > 1 for clips in cells.clips.values() for own in clips)
     if several and problem_type == "single-label":
@@ -118,7 +118,7 @@ def _may_have_several(column: str, cells: Cells, problem_type: str) -> bool:
     return problem_type == "multi-label" or (problem_type == "auto" and several > 0)
 
 
-def _accept_bare(cells: Cells) -> Cells:
+def _accept_bare(cells: LabelColumn) -> LabelColumn:
     """Take clips whose cell lists nothing as clips without any of the labels, and say so."""
     count = int(sum(own.sum() for own in cells.is_bare.values()))
     if count == 0:
@@ -127,7 +127,7 @@ def _accept_bare(cells: Cells) -> Cells:
     return replace(cells, faults=cells.faults - Counter({EMPTY: count}))
 
 
-def _fix_names(cells: Cells, table: Dataset, column: str, cfg: DataConfig) -> Cells:
+def _fix_names(cells: LabelColumn, table: Dataset, column: str, cfg: DataConfig) -> LabelColumn:
     """Say which classes there are before the stream is read: the column's own, or those to keep.
 
     Raises:
@@ -159,7 +159,7 @@ def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:
     return targets
 
 
-def _check_classes(column: str, cells: Cells, splits: Mapping[str, Dataset]) -> None:
+def _check_classes(column: str, cells: LabelColumn, splits: Mapping[str, Dataset]) -> None:
     """Refuse fewer than two classes with clips, and say which declared ones have none."""
     counts = count_clips(cells)
     present = [name for name in cells.order if counts[name]]
@@ -186,7 +186,7 @@ def _suggest_names(splits: Mapping[str, Dataset]) -> str:
     return suggest_label_pattern([str(name) for table in tables for name in table["file"][:]])
 
 
-def _warn_of_similar_names(column: str, cells: Cells) -> None:
+def _warn_of_similar_names(column: str, cells: LabelColumn) -> None:
     """Warn of classes whose names differ only in case, blanks or Unicode form."""
     similar: dict[str, list[str]] = {}
     for name in cells.order:

@@ -8,7 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from audio_cls.data.labels.find_column import LABEL_COLUMNS, MOST_NAMES
+from audio_cls.data.labels.find_column import LABEL_COLUMNS, MAX_NAMES
 from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
 from audio_cls.data.sources.parquet.column_types import is_text
 from audio_cls.errors import DatasetError
@@ -39,7 +39,7 @@ def read_number_names(
     tables = {split: splits[split] for split in values}
     first = next(iter(tables.values()))
     for name in _list_candidates(first, column):
-        if len(first.unique(name)) > MOST_NAMES or any(
+        if len(first.unique(name)) > MAX_NAMES or any(
             not is_text(table.features.get(name)) for table in tables.values()
         ):
             continue

@@ -25,7 +25,7 @@ from audio_cls.data.labels.label_text import (
     normalize_name,
     normalize_names,
     parse_list,
-    warn_of_two_forms,
+    warn_of_mixed_unicode_forms,
 )
 from audio_cls.data.labels.number_names import read_number_names
 from audio_cls.data.sources.parquet.column_types import (
@@ -46,12 +46,12 @@ NO_COLUMN = "in a split without the column"
 logger = logging.getLogger(__name__)
 
 
-class UnusableError(Exception):
+class UnusableLabelError(Exception):
     """A cell that says nothing of the clip's class; the text is the reason to count."""
 
 
 @dataclass(frozen=True)
-class Cells:
+class LabelColumn:
     """The label column, read."""
 
     order: Names  # every class there can be, in the order of their ids
@@ -63,7 +63,7 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class CellReader:
+class LabelParser:
     """Names the classes of one cell of a label column."""
 
     column: str
@@ -97,12 +97,12 @@ class CellReader:
         return {name: value for name, value in self.__dict__.items() if name != "_read_one"}
 
 
-def make_cell_reader(
+def make_label_parser(
     splits: Mapping[str, Dataset],
     column: str,
     separator: str | None,
     kind: Any,  # noqa: ANN401
-) -> CellReader:
+) -> LabelParser:
     """Find out from some splits how the cells of a label column of another split are to be read.
 
     Args:
@@ -120,14 +120,14 @@ def make_cell_reader(
 
 def _make_reader(
     splits: Mapping[str, Dataset], column: str, separator: str | None, values: dict[str, list[Any]]
-) -> CellReader:
+) -> LabelParser:
     """Find out how the cells `values` of a column, split by split, are to be read."""
     kind = choose_kind(read_kinds(splits, column))
     inner = get_value_kind(kind)
     names = read_number_names(splits, column, values) if is_integer(kind) else {}
     _choose_reader(column, inner, names)
     if isinstance(inner, ClassLabel) or (inner is kind and not is_text(kind)):
-        return CellReader(column, inner, names, separator)
+        return LabelParser(column, inner, names, separator)
     cells = list(itertools.chain.from_iterable(values.values()))
     is_written = is_text(kind) and separator is None and are_written_lists(cells)
     num_places = count_places(map(parse_list, filter(None, cells)) if is_written else cells)
@@ -135,14 +135,14 @@ def _make_reader(
         logger.info("The texts of '%s' are read as lists of labels.", column)
     if num_places:
         logger.info("The lists of '%s' have a 0 or 1 for each of %d labels.", column, num_places)
-    reader = CellReader(column, inner, names, separator, is_written, num_places)
+    reader = LabelParser(column, inner, names, separator, is_written, num_places)
     if not is_text(kind):
         return reader
     parts = (str(part) for cell in set(filter(None, cells)) for part in reader.split(cell))
     return replace(reader, is_numbered=are_whole_numbers(parts))
 
 
-def _adapt_reader(reader: CellReader, kind: Any) -> CellReader:  # noqa: ANN401
+def _adapt_reader(reader: LabelParser, kind: Any) -> LabelParser:  # noqa: ANN401
     """Return the reader for a split whose column has this feature: class labels may differ."""
     return reader if is_null(kind) else replace(reader, kind=get_value_kind(kind))
 
@@ -156,7 +156,9 @@ def _read_column(splits: Mapping[str, Dataset], column: str) -> dict[str, list[A
     }
 
 
-def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None) -> Cells:
+def parse_label_column(
+    splits: Mapping[str, Dataset], column: str, separator: str | None
+) -> LabelColumn:
     """Read a label column of any type that can hold classes.
 
     Class labels keep their order, numbers go by size and words by spelling. Each split is read by
@@ -195,12 +197,12 @@ def read_cells(splits: Mapping[str, Dataset], column: str, separator: str | None
         clips[split] = [found[kind][0] for kind in kinds]
         is_bare[split] = np.array([found[kind][1] for kind in kinds], dtype=np.bool_)
     every = itertools.chain.from_iterable(values.values())
-    warn_of_two_forms(column, (cell for cell in every if isinstance(cell, str)))
+    warn_of_mixed_unicode_forms(column, (cell for cell in every if isinstance(cell, str)))
     order = _order_names(reader, read_kinds(splits, column).values(), known)
-    return Cells(order, clips, faults, is_bare)
+    return LabelColumn(order, clips, faults, is_bare)
 
 
-def _order_names(reader: CellReader, kinds: Iterable[Any], known: Iterable[Names]) -> Names:
+def _order_names(reader: LabelParser, kinds: Iterable[Any], known: Iterable[Names]) -> Names:
     """List the classes in the order of their ids: all declared ones, else those that were read."""
     found = {name for read in known for name in read}
     declared: dict[str, None] = {}
@@ -242,47 +244,47 @@ def _read_parts(parts: list[Any], read_one: Callable[[Any], str]) -> tuple[Names
     for part in parts:
         try:
             read.append(read_one(part))
-        except UnusableError as error:
+        except UnusableLabelError as error:
             problem = str(error)
     return tuple(dict.fromkeys(read)), "" if read else problem
 
 
 def _read_class_id(value: int | None, names: Names) -> str:
     if value is None:
-        raise UnusableError("null")
+        raise UnusableLabelError("null")
     if value == -1:
-        raise UnusableError("-1")
+        raise UnusableLabelError("-1")
     if not 0 <= value < len(names):
-        raise UnusableError("out of range")
+        raise UnusableLabelError("out of range")
     return names[value]
 
 
 def _read_text(value: str | bool | None) -> str:  # noqa: FBT001 (a cell, not an option)
     if value is None:
-        raise UnusableError("null")
+        raise UnusableLabelError("null")
     if str(value).strip() == "":
-        raise UnusableError(EMPTY)
+        raise UnusableLabelError(EMPTY)
     return normalize_name(str(value))
 
 
 def _read_numbered(value: str | None) -> str:
     if value is not None and str(value).strip() == "-1":
-        raise UnusableError("-1")
+        raise UnusableLabelError("-1")
     return _read_text(value)
 
 
 def _read_number(column: str, value: float | None, names: Mapping[int, str]) -> str:
     if value is None or math.isnan(value):
-        raise UnusableError("null")
+        raise UnusableLabelError("null")
     if value != int(value):
         raise DatasetError(
             f"Column '{column}' holds {value}, which is no class but a measurement: whole numbers"
             " can be classes. Choose another by --label-column."
         )
     if value == -1:
-        raise UnusableError("-1")
+        raise UnusableLabelError("-1")
     if names and int(value) not in names:
-        raise UnusableError("without a name")
+        raise UnusableLabelError("without a name")
     return normalize_name(names.get(int(value), str(int(value))))
 
 

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from audio_cls.audio.augmentation.spec_augment import Encode, FeatureMasker, Inputs
+from audio_cls.audio.augmentation.spec_augment import Encode, Inputs, SpecAugment
 from audio_cls.audio.waveform import Wave
 from audio_cls.data.clips.clips import Label
 from audio_cls.data.loading.length_buckets import split_by_length
 
 
-class Piece(NamedTuple):
+class Example(NamedTuple):
     """A piece of a clip on its way into a batch."""
 
     wave: Wave  # (T,)
@@ -58,8 +58,8 @@ class Batch:
         )
 
 
-def collate_pieces(
-    pieces: Sequence[Piece], encode: Encode, masker: FeatureMasker | None = None, seed: int = 0
+def collate_examples(
+    pieces: Sequence[Example], encode: Encode, masker: SpecAugment | None = None, seed: int = 0
 ) -> Batch:
     """Encode the waves of a batch, blank what SpecAugment blanks, and stack what goes with them."""
     inputs = encode([piece.wave for piece in pieces])
@@ -74,9 +74,9 @@ def collate_pieces(
 
 
 def collate_parts(
-    pieces: Sequence[Piece],
+    pieces: Sequence[Example],
     encode: Encode,
-    masker: FeatureMasker | None = None,
+    masker: SpecAugment | None = None,
     seed: int = 0,
     *,
     equal_lengths: bool = False,
@@ -97,4 +97,4 @@ def collate_parts(
     if equal_lengths:
         numbers = split_by_length([len(piece.wave) for piece in pieces])
         parts = [[pieces[number] for number in part] for part in numbers]
-    return [collate_pieces(part, encode, masker, seed) for part in parts]
+    return [collate_examples(part, encode, masker, seed) for part in parts]

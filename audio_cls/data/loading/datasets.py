@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from audio_cls.audio.augmentation.augmenter import Augmenter
-from audio_cls.audio.augmentation.waveform import change_speed
+from audio_cls.audio.augmentation.waveform import perturb_speed
 from audio_cls.audio.waveform import Wave
 from audio_cls.audio.windows import choose_crop, choose_length, list_windows, seconds_to_samples
 from audio_cls.config import AudioConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Piece
+from audio_cls.data.loading.batch import Example
 from audio_cls.data.loading.sampler import Key
 
 CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
@@ -20,7 +20,7 @@ CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
 PARTNER_STREAM = 2  # and those of the clip that is mixed in
 
 
-class TrainingPieces(torch.utils.data.Dataset[Piece]):
+class TrainingDataset(torch.utils.data.Dataset[Example]):
     """One piece of a clip for each (epoch, number)."""
 
     def __init__(
@@ -39,13 +39,13 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         """Count the clips."""
         return len(self.clips)
 
-    def __getitem__(self, key: Key) -> Piece:
+    def __getitem__(self, key: Key) -> Example:
         """Return the piece (T,), its label, the clip's number, its weight and the epoch."""
         epoch, number, weight = key
         crop_rng = np.random.default_rng((self.seed, CROP_STREAM, epoch, number))
         label = self.clips.read_label(number)
         if self.augmenter is None:
-            return Piece(self._read(number, crop_rng, 1.0), label, number, weight, epoch)
+            return Example(self._read(number, crop_rng, 1.0), label, number, weight, epoch)
         plan = self.augmenter.plan(self.seed, epoch, number, len(self.clips))
         wave = self._read(number, crop_rng, plan.speed)
         if plan.num_labels:
@@ -53,7 +53,7 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
             partner = self.clips.find_partner(number, plan.partner)
             other = self._read(partner, partner_rng, plan.speed)
             wave, label = plan.mix(wave, label, other, self.clips.read_label(partner))
-        return Piece(plan.vary(wave), label, number, weight, epoch)
+        return Example(plan.vary(wave), label, number, weight, epoch)
 
     def _read(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
         """Return the piece that, played at `speed`, lasts its length, or as long as the clip."""
@@ -65,10 +65,10 @@ class TrainingPieces(torch.utils.data.Dataset[Piece]):
         if length > span and self.cfg.crop == "random":
             start, stop = choose_crop(length, span, rng)
         wave = self.clips.read_wave(number, start, stop)
-        return change_speed(wave, speed)[:piece]
+        return perturb_speed(wave, speed)[:piece]
 
 
-class EvaluationWindows(torch.utils.data.Dataset[Piece]):
+class WindowDataset(torch.utils.data.Dataset[Example]):
     """Every window of every clip."""
 
     def __init__(self, clips: Clips, cfg: AudioConfig) -> None:
@@ -83,8 +83,8 @@ class EvaluationWindows(torch.utils.data.Dataset[Piece]):
         """Count the windows."""
         return len(self.windows)
 
-    def __getitem__(self, number: int) -> Piece:
+    def __getitem__(self, number: int) -> Example:
         """Return the window (T,), the clip's label, the window's number and weight 1."""
         clip, start, stop = self.windows[number]
         wave = self.clips.read_wave(clip, start, stop)
-        return Piece(wave, self.clips.read_label(clip), number, 1.0)
+        return Example(wave, self.clips.read_label(clip), number, 1.0)

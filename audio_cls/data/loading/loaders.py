@@ -13,21 +13,21 @@ from audio_cls.audio.augmentation.augmenter import Augmenter
 from audio_cls.audio.augmentation.spec_augment import Encode
 from audio_cls.config import AudioConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Batch, collate_parts, collate_pieces
-from audio_cls.data.loading.datasets import EvaluationWindows, TrainingPieces
-from audio_cls.data.loading.sampler import TrainingOrder
+from audio_cls.data.loading.batch import Batch, collate_examples, collate_parts
+from audio_cls.data.loading.datasets import TrainingDataset, WindowDataset
+from audio_cls.data.loading.sampler import DistributedBatchSampler
 
 
 def make_training_loader(
     clips: Clips,
     encode: Encode,
     cfg: AudioConfig,
-    order: TrainingOrder,
+    order: DistributedBatchSampler,
     num_workers: int,
     augmenter: Augmenter | None = None,
 ) -> DataLoader[list[Batch]]:
     """Make the loader of training batches: a list of them for each pass of the order."""
-    pieces = TrainingPieces(clips, cfg, order.seed, augmenter)
+    pieces = TrainingDataset(clips, cfg, order.seed, augmenter)
     masker = augmenter.masker if augmenter is not None else None
     collate = functools.partial(
         collate_parts,
@@ -41,7 +41,7 @@ def make_training_loader(
 
 def load_pieces(
     pieces: torch.utils.data.Dataset[Any],
-    order: TrainingOrder,
+    order: DistributedBatchSampler,
     collate: Callable[..., list[Batch]],
     num_workers: int,
 ) -> DataLoader[list[Batch]]:
@@ -58,13 +58,13 @@ def load_pieces(
 
 
 def make_evaluation_loader(
-    windows: EvaluationWindows, encode: Encode, batches: list[list[int]], num_workers: int
+    windows: WindowDataset, encode: Encode, batches: list[list[int]], num_workers: int
 ) -> DataLoader[Batch]:
     """Make the loader of the given batches of windows."""
     return DataLoader(
         windows,  # type: ignore[arg-type]
         batch_sampler=batches,
-        collate_fn=functools.partial(collate_pieces, encode=encode),
+        collate_fn=functools.partial(collate_examples, encode=encode),
         num_workers=num_workers,
         pin_memory=torch.accelerator.is_available(),
         generator=torch.Generator(),

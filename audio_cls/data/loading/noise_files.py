@@ -11,7 +11,7 @@ from datasets import Audio, Dataset
 
 from audio_cls.config import Hertz
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.clips.decode_cache import decode_clips, read_notes
+from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
 from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
 from audio_cls.errors import SettingError, list_names
 from audio_cls.run_warnings import warn
@@ -44,7 +44,7 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> Clips:
     table = Dataset.from_dict({"audio": [str(path) for path in paths]})
     table = table.cast_column("audio", Audio(decode=False))
     decoded = decode_clips(table, "audio", sampling_rate, content_key="noise files")
-    notes = read_notes(decoded)
+    notes = read_clip_stats(decoded)
     reasons = notes["fault"].to_pylist()
     rows = np.flatnonzero([reason is None for reason in reasons])
     faults = {str(n): str(r) for n, r in zip(names, reasons, strict=True) if r is not None}

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.keyword_spotting.sampling import EpochDraw
+from audio_cls.data.keyword_spotting.sampling import EpochSubset
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.length_buckets import Buckets
 
 Key = tuple[int, int, float]  # hearing (see draws.py), clip number, weight in the step's loss
 
 
-class TrainingOrder:
+class DistributedBatchSampler:
     """The clips of every step, as a function of (seed, epoch) alone, dealt out to the processes.
 
     A step takes the next `shape.clips` clips of the epoch's permutation, whatever the number of
@@ -39,12 +39,12 @@ class TrainingOrder:
 
     def __init__(
         self,
-        clips: int | EpochDraw,
+        clips: int | EpochSubset,
         shape: StepShape,
         *,
         rank: int,
         seed: int,
-        dealing: Dealing | None = None,
+        dealing: SamplingSpec | None = None,
     ) -> None:
         """Take how many clips there are, or how each epoch's are drawn."""
         self.draw = None if isinstance(clips, int) else clips
@@ -52,7 +52,7 @@ class TrainingOrder:
         self.shape = shape
         self.rank = rank
         self.seed = seed
-        self.dealing = dealing or Dealing()
+        self.dealing = dealing or SamplingSpec()
         self.epoch = 0
         self.first_step = 0
 
@@ -69,7 +69,7 @@ class TrainingOrder:
     def __iter__(self) -> Iterator[list[Key]]:
         """Yield this process's batches of `epoch`, from step `first_step` on."""
         order = self._draw_epoch()
-        hearings = self.epoch + HEARINGS * count_before(order)
+        hearings = self.epoch + OCCURRENCE_STRIDE * occurrence_index(order)
         per_pass = self.shape.batch_size * self.shape.num_processes
         for step in range(self.first_step, self.steps_per_epoch):
             places = np.arange(len(order))[step * self.shape.clips :][: self.shape.clips]
@@ -90,7 +90,7 @@ class TrainingOrder:
             order = self.draw.draw(self.seed, self.epoch)[order]
         draws, buckets = self.dealing.draws, self.dealing.buckets
         if draws is not None:
-            order = draw_in_proportion(order, draws, rng)
+            order = systematic_resample(order, draws, rng)
         return order if buckets is None else buckets.sort(order, self.shape.clips, rng)
 
     def group_steps(self, passes: Iterable[Sequence[Batch]]) -> Iterator[list[Batch]]:
@@ -106,7 +106,7 @@ class TrainingOrder:
 
 # A hearing is the epoch, plus this for every time that the clip was drawn before in that epoch, so
 # that it is cut and varied in another way each time.
-HEARINGS = 1_000_000
+OCCURRENCE_STRIDE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class StepShape:
 
 
 @dataclass(frozen=True)
-class Dealing:
+class SamplingSpec:
     """How often each clip comes up, what it weighs, and which clips share a batch."""
 
     draws: NDArray[np.float64] | None = None  # (N,), in proportion; None for each once
@@ -133,7 +133,7 @@ class Dealing:
     equal_lengths: bool = False  # only pieces of exactly one length share a forward pass
 
 
-def draw_in_proportion(
+def systematic_resample(
     order: NDArray[np.int64], draws: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Draw as many clips as there are, each in proportion to its number, in random order.
@@ -153,7 +153,7 @@ def draw_in_proportion(
     return rng.permutation(lined_up[np.searchsorted(ends[:-1], teeth, side="right")])
 
 
-def count_before(order: NDArray[np.int64]) -> NDArray[np.int64]:
+def occurrence_index(order: NDArray[np.int64]) -> NDArray[np.int64]:
     """Count for each place how often its clip came up before.
 
     >>> count_before(np.array([3, 1, 3, 3])).tolist()

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Found:
+class LoadedTables:
     """The tables that a place gave for a data set id."""
 
     splits: dict[str, Dataset]

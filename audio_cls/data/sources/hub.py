@@ -21,21 +21,26 @@ from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
     AUDIO_SUFFIXES,
     LOAD_ERRORS,
-    Found,
+    LoadedTables,
     explain_load_error,
     holds_sound,
     merge_configs,
 )
-from audio_cls.data.sources.hub_info import keep_info, list_kept, load_kept, recall_info
+from audio_cls.data.sources.hub_info import (
+    cache_info,
+    cached_config_names,
+    cached_info,
+    cached_tables,
+)
 from audio_cls.data.sources.local import read_folder
-from audio_cls.data.sources.parquet.hub_copy import _read_converted, find_copy, suggest_copy
+from audio_cls.data.sources.parquet.hub_copy import _read_converted, find_parquet_copy, suggest_copy
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError
 
 logger = logging.getLogger(__name__)
 
 
-def read_repository(dataset: str, cfg: DataConfig) -> Found:
+def read_repository(dataset: str, cfg: DataConfig) -> LoadedTables:
     """Open a data set of the Hub at one pinned commit. Downloads.
 
     Raises:
@@ -47,14 +52,16 @@ def read_repository(dataset: str, cfg: DataConfig) -> Found:
     suffixes = {Path(name).suffix.lower() for name in files}
     license_id = info.card_data.get("license") if info.card_data is not None else None
     license_id = license_id if isinstance(license_id, str) else None
-    copy = find_copy(dataset, info)
+    copy = find_parquet_copy(dataset, info)
     if copy is not None:
         splits, config = _read_converted(dataset, copy, cfg)
-        return Found(splits, copy.sha, config, license_id)
+        return LoadedTables(splits, copy.sha, config, license_id)
     if suffixes & set(AUDIO_SUFFIXES) and not any(map(holds_sound, files)):
         found = read_folder(_download_clips(dataset, info.sha), cfg)
         return replace(found, revision=info.sha, config=None, license=license_id)
-    return Found(_load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id)
+    return LoadedTables(
+        _load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id
+    )
 
 
 def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyped upstream)
@@ -68,7 +75,7 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         info = HfApi().dataset_info(dataset, revision=revision)
         if info.gated:  # described to everybody, but its files are not for everybody
             HfApi().auth_check(dataset, repo_type="dataset")
-        keep_info(f"{dataset}@{revision}", info)
+        cache_info(f"{dataset}@{revision}", info)
     except GatedRepoError as error:
         text = f"'{dataset}' is gated. Accept its terms at {page}, then run: hf auth login"
         raise DatasetError(text) from error
@@ -84,7 +91,7 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         )
         raise DatasetError(text) from error
     except (httpx.HTTPError, OSError) as error:
-        kept = recall_info(f"{dataset}@{revision}")
+        kept = cached_info(f"{dataset}@{revision}")
         if kept is not None:
             logger.warning(
                 "The Hub cannot be asked (%s): '%s' is read from the cache, at revision %s.",
@@ -118,7 +125,9 @@ def _load_tables(dataset: str, sha: str, cfg: DataConfig) -> dict[str, Dataset]:
     try:
         if wanted == ALL_CONFIGS:
             key = f"{dataset}@{sha}"
-            names = list_kept(key, lambda: get_dataset_config_names(dataset, revision=sha))
+            names = cached_config_names(
+                key, lambda: get_dataset_config_names(dataset, revision=sha)
+            )
             if ALL_CONFIGS not in names:
                 return merge_configs({name: _load_config(dataset, sha, name) for name in names})
         return _load_config(dataset, sha, wanted)
@@ -130,6 +139,6 @@ def _load_tables(dataset: str, sha: str, cfg: DataConfig) -> dict[str, Dataset]:
 
 def _load_config(dataset: str, sha: str, config: str | None) -> dict[str, Dataset]:
     """Load one configuration at one commit, from the cache where it lies there."""
-    return load_kept(
+    return cached_tables(
         f"{dataset}@{sha}/{config}", lambda: dict(load_dataset(dataset, config, revision=sha))
     )

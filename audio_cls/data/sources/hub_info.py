@@ -19,7 +19,7 @@ from audio_cls.storage.keys import make_key
 Tables = dict[str, Dataset]
 
 
-def keep_info(key: str, info: Any) -> None:  # noqa: ANN401 (untyped upstream)
+def cache_info(key: str, info: Any) -> None:  # noqa: ANN401 (untyped upstream)
     """Keep what the Hub said of a data set. Writes the cache."""
     card = info.card_data
     _keep(
@@ -32,7 +32,7 @@ def keep_info(key: str, info: Any) -> None:  # noqa: ANN401 (untyped upstream)
     )
 
 
-def recall_info(key: str) -> Any:  # noqa: ANN401 (stands for an untyped one)
+def cached_info(key: str) -> Any:  # noqa: ANN401 (stands for an untyped one)
     """Return what the Hub said of a data set, or None when it was never asked."""
     kept = _recall(f"info/{key}")
     if kept is None:
@@ -45,7 +45,7 @@ def recall_info(key: str) -> Any:  # noqa: ANN401 (stands for an untyped one)
     )
 
 
-def load_kept(key: str, load: Callable[[], Tables]) -> Tables:
+def cached_tables(key: str, load: Callable[[], Tables]) -> Tables:
     """Open tables that lie in the cache by the same key, else load them and keep where they lie.
 
     Args:
@@ -65,7 +65,7 @@ def load_kept(key: str, load: Callable[[], Tables]) -> Tables:
     return tables
 
 
-def list_kept(key: str, ask: Callable[[], list[str]]) -> list[str]:
+def cached_config_names(key: str, ask: Callable[[], list[str]]) -> list[str]:
     """Return names that the Hub gave before for the same key, else ask it and keep the answer."""
     names = _recall(f"names/{key}")
     if names is None:

@@ -28,7 +28,7 @@ from audio_cls.data.sources.dataset_tables import (
     LOAD_ERRORS,
     SOUND_TABLES,
     TABLE_SUFFIXES,
-    Found,
+    LoadedTables,
     explain_load_error,
     holds_sound,
     merge_configs,
@@ -49,7 +49,7 @@ SAVED_MARKS = ("dataset_dict.json", "state.json")  # what save_to_disk leaves in
 logger = logging.getLogger(__name__)
 
 
-def read_folder(folder: Path, cfg: DataConfig) -> Found:
+def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
     """Open a folder of tables, of one sub-folder of clips a class, or of `save_to_disk`.
 
     A table that lists clips, or a label file next to a recording, says more than the folders'
@@ -64,28 +64,28 @@ def read_folder(folder: Path, cfg: DataConfig) -> Found:
     if not is_saved and any(holds_sound(path.name) for path in files):
         entry = hold_tables(key)
         splits = _load_parquet(folder, cfg, entry)
-        return Found(splits, key, config=cfg.dataset_config, entry=entry)
+        return LoadedTables(splits, key, config=cfg.dataset_config, entry=entry)
     if cfg.dataset_config not in (None, ALL_CONFIGS):
         raise DatasetError(
             f"'{folder}' has no configurations, so none is called '{cfg.dataset_config}': leave"
             " --dataset-config out, or point --dataset at the sub-folder."
         )
     if is_saved:
-        return Found(_load_saved(folder), key)
+        return LoadedTables(_load_saved(folder), key)
     clips = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     if clips and cfg.label_level is not None:
         tables = read_class_folders(folder, clips, cfg.label_level)
-        return Found(tables, key, layout="folders")
+        return LoadedTables(tables, key, layout="folders")
     lists = [path for path in files if path.suffix.lower() in ROW_SUFFIXES]
     listed = read_path_tables(lists, folder, cfg) if lists else NO_TABLES
     _check_unused(folder, listed, files, 0 if cfg.label_pattern else len(clips))
     if listed.splits:
         more = content_key(files, listed.key)
-        return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
+        return LoadedTables(listed.splits, more, recordings=listed.recordings, layout="paths")
     if clips:
         if cfg.label_pattern is not None and cfg.label_column is None:
-            return Found(read_clip_files(folder, clips), key, layout="folders")
-        return Found(read_class_folders(folder, clips, None), key, layout="folders")
+            return LoadedTables(read_clip_files(folder, clips), key, layout="folders")
+        return LoadedTables(read_class_folders(folder, clips, None), key, layout="folders")
     raise DatasetError(
         f"The folder '{folder}' holds neither tables ({list_names(TABLE_SUFFIXES)}) nor clips"
         f" ({list_names(AUDIO_SUFFIXES)}){listed.problem}. Point --dataset at the folder that"
@@ -126,7 +126,7 @@ def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_c
         warn(logger, text, names=unused)
 
 
-def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
+def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> LoadedTables:
     """Open one table file: parquet with its sound inside, or CSV, TSV, JSON with a path column.
 
     Args:
@@ -141,7 +141,7 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
     suffix = suffix or path.suffix.lower()
     if suffix in SOUND_TABLES:
         entry = hold_tables(key)
-        return Found(load_files(suffix[1:], {"train": [str(path)]}, entry), key, entry=entry)
+        return LoadedTables(load_files(suffix[1:], {"train": [str(path)]}, entry), key, entry=entry)
     if suffix not in ROW_SUFFIXES:
         raise DatasetError(
             f"The file '{path}' is no table: {list_names(TABLE_SUFFIXES)} are. For clips, give the"
@@ -153,7 +153,7 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> Found:
             f"'{path}' has no column of paths{listed.problem}. Name it by --audio-column."
         )
     more = content_key([path], listed.key)
-    return Found(listed.splits, more, recordings=listed.recordings, layout="paths")
+    return LoadedTables(listed.splits, more, recordings=listed.recordings, layout="paths")
 
 
 def content_key(files: Sequence[Path], more: str = "") -> str:

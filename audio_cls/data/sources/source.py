@@ -16,9 +16,9 @@ from urllib.parse import urlparse
 from datasets import Audio, Dataset
 
 from audio_cls.config import DataConfig
-from audio_cls.data.keyword_spotting.relabel import spot_keywords
+from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.labels.label_columns import add_fields, add_label_column
-from audio_cls.data.sources.dataset_tables import TABLE_SUFFIXES, Found
+from audio_cls.data.sources.dataset_tables import TABLE_SUFFIXES, LoadedTables
 from audio_cls.data.sources.hub import read_repository
 from audio_cls.data.sources.local import read_file, read_folder
 from audio_cls.data.sources.parquet.shards import Shards
@@ -29,10 +29,10 @@ from audio_cls.data.sources.sample_arrays import (
     holds_array,
     holds_samples,
 )
-from audio_cls.data.sources.streaming import read_streamed
+from audio_cls.data.sources.streaming import index_streaming_dataset
 from audio_cls.data.sources.tables.segment_columns import WHOLE_FILES
 from audio_cls.data.sources.url import (
-    HubPlace,
+    HubPath,
     is_remote,
     parse_hub_place,
     read_hub_place,
@@ -82,7 +82,7 @@ def load_source(cfg: DataConfig) -> Source:
     splits = {key: table.cast_column(column, undecoded) for key, table in tables.items()}
     splits = add_label_column(add_fields(splits, cfg), column, cfg)
     key = f"{found.key or found.revision}/{found.config}/{column}"
-    splits = spot_keywords(splits, column, cfg)
+    splits = relabel_keywords(splits, column, cfg)
     for table in splits.values():
         release_pages(table.data.column(column))  # that were mapped while the files were opened
     return Source(
@@ -101,7 +101,7 @@ def load_source(cfg: DataConfig) -> Source:
     )
 
 
-def _check_layout(name: str, found: Found, cfg: DataConfig, *, is_local: bool) -> None:
+def _check_layout(name: str, found: LoadedTables, cfg: DataConfig, *, is_local: bool) -> None:
     """Refuse settings that are for another kind of data set, and would have no effect."""
     if cfg.label_level is not None and found.layout != "folders":
         raise DatasetError(
@@ -128,13 +128,13 @@ def _check_layout(name: str, found: Found, cfg: DataConfig, *, is_local: bool) -
         )
 
 
-def _find(dataset: str, cfg: DataConfig) -> tuple[str, bool, Found, Shards | None]:
+def _find(dataset: str, cfg: DataConfig) -> tuple[str, bool, LoadedTables, Shards | None]:
     """Return the name for people, whether it is no repository, its tables and what is streamed."""
     path = None if is_remote(dataset) else locate_folder(dataset)
     place = parse_hub_place(dataset) if is_remote(dataset) else None
     if cfg.streaming:
         name, cfg = _name_streamed(dataset, place, cfg)
-        found, shards = read_streamed(name, path, cfg)
+        found, shards = index_streaming_dataset(name, path, cfg)
         return (path.resolve().stem if path else name), path is not None, found, shards
     if is_remote(dataset):
         if place is not None:
@@ -147,7 +147,7 @@ def _find(dataset: str, cfg: DataConfig) -> tuple[str, bool, Found, Shards | Non
     return path.resolve().name, True, read_folder(path, cfg), None
 
 
-def _name_streamed(dataset: str, place: HubPlace | None, cfg: DataConfig) -> tuple[str, DataConfig]:
+def _name_streamed(dataset: str, place: HubPath | None, cfg: DataConfig) -> tuple[str, DataConfig]:
     """Return the id of what is to be streamed, and the settings with its revision."""
     if place is not None and place.path is None:
         revision = cfg.dataset_revision or place.revision

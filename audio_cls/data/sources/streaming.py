@@ -14,11 +14,15 @@ from pathlib import Path
 from datasets import Dataset, Features, load_dataset_builder
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import LOAD_ERRORS, Found, explain_load_error
+from audio_cls.data.sources.dataset_tables import LOAD_ERRORS, LoadedTables, explain_load_error
 from audio_cls.data.sources.hub import read_info
 from audio_cls.data.sources.local import content_key, hold_tables, load_files
 from audio_cls.data.sources.parquet.class_labels import check_classes
-from audio_cls.data.sources.parquet.hub_copy import find_copy, list_converted, load_converted
+from audio_cls.data.sources.parquet.hub_copy import (
+    find_parquet_copy,
+    list_converted,
+    load_converted,
+)
 from audio_cls.data.sources.parquet.shards import Shards, index_shards
 from audio_cls.data.sources.split_names import ROLES, name_splits
 from audio_cls.errors import DatasetError, list_names
@@ -30,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Listing:
+class ParquetFiles:
     """The parquet files of a data set."""
 
     files: Mapping[str, list[str]]  # split -> paths or hf:// addresses at one commit
@@ -40,7 +44,9 @@ class Listing:
     features: Features | None  # what the card says of the columns, if it does
 
 
-def read_streamed(dataset: str, path: Path | None, cfg: DataConfig) -> tuple[Found, Shards]:
+def index_streaming_dataset(
+    dataset: str, path: Path | None, cfg: DataConfig
+) -> tuple[LoadedTables, Shards]:
     """Open the splits for evaluation as tables, and index the one for training. Downloads.
 
     Args:
@@ -68,28 +74,28 @@ def read_streamed(dataset: str, path: Path | None, cfg: DataConfig) -> tuple[Fou
         "Streaming %d clips of '%s' from %d files in %d row groups.",
         *(len(shards), roles["train"], len(shards.files), len(shards.groups)),
     )
-    found = Found(tables, listing.revision, listing.config, listing.license, entry=entry)
+    found = LoadedTables(tables, listing.revision, listing.config, listing.license, entry=entry)
     return found, shards
 
 
-def list_repository(dataset: str, cfg: DataConfig) -> Listing:
+def list_repository(dataset: str, cfg: DataConfig) -> ParquetFiles:
     """List the parquet files of a repository, or of its copy on the convert branch."""
     info = read_info(dataset, cfg.dataset_revision)
     license_id = info.card_data.get("license") if info.card_data is not None else None
     license_id = license_id if isinstance(license_id, str) else None
-    copy = find_copy(dataset, info)
+    copy = find_parquet_copy(dataset, info)
     if copy is not None:
         files, config = list_converted(dataset, copy, cfg)
-        return Listing(files, copy.sha, config, license_id, None)
+        return ParquetFiles(files, copy.sha, config, license_id, None)
     files, features = _list_built(dataset, info.sha, cfg)
-    return Listing(files, info.sha, cfg.dataset_config, license_id, features)
+    return ParquetFiles(files, info.sha, cfg.dataset_config, license_id, features)
 
 
-def list_folder(path: Path, cfg: DataConfig) -> Listing:
+def list_folder(path: Path, cfg: DataConfig) -> ParquetFiles:
     """List the parquet files of a folder, or take one file as the training split."""
     if path.is_file() and path.suffix == ".parquet":
         key = content_key([path])
-        return Listing({"train": [str(path)]}, key, None, None, None)
+        return ParquetFiles({"train": [str(path)]}, key, None, None, None)
     if path.is_file() or not any(path.rglob("*.parquet")):
         raise DatasetError(
             f"'{path}' holds no parquet, and only parquet can be streamed; clips in files are on"
@@ -99,7 +105,7 @@ def list_folder(path: Path, cfg: DataConfig) -> Listing:
     every = [Path(file) for own in files.values() for file in own]
     check_classes([str(file) for file in every], features)
     key = content_key(every)
-    return Listing(files, key, cfg.dataset_config, None, features)
+    return ParquetFiles(files, key, cfg.dataset_config, None, features)
 
 
 def _list_built(
@@ -141,7 +147,7 @@ def _name_roles(dataset: str, available: list[str], cfg: DataConfig) -> dict[str
 
 
 def _load_tables(
-    files: dict[str, list[str]], listing: Listing, entry: CacheEntry | None
+    files: dict[str, list[str]], listing: ParquetFiles, entry: CacheEntry | None
 ) -> dict[str, Dataset]:
     """Fetch these splits whole."""
     if entry is not None:

@@ -11,7 +11,7 @@ from datasets import DownloadManager
 from huggingface_hub import constants, snapshot_download
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import SOUND_TABLES, TABLE_SUFFIXES, Found
+from audio_cls.data.sources.dataset_tables import SOUND_TABLES, TABLE_SUFFIXES, LoadedTables
 from audio_cls.data.sources.hub import read_info, read_repository
 from audio_cls.data.sources.local import read_file, read_folder
 from audio_cls.errors import DatasetError, list_names
@@ -28,7 +28,7 @@ _PAGE = re.compile(
 
 
 @dataclass(frozen=True)
-class HubPlace:
+class HubPath:
     """A data set on the Hub, or a part of it."""
 
     id: str
@@ -45,7 +45,7 @@ def is_remote(dataset: str) -> bool:
     return dataset.startswith(("hf://", "http://", "https://"))
 
 
-def parse_hub_place(address: str) -> HubPlace | None:
+def parse_hub_place(address: str) -> HubPath | None:
     """Read which repository, revision and path an address names; None for any other server.
 
     Raises:
@@ -60,19 +60,19 @@ def parse_hub_place(address: str) -> HubPlace | None:
             raise DatasetError(
                 f"'{address}' names no data set. Write hf://datasets/OWNER/NAME[@REVISION][/PATH]."
             )
-        return HubPlace(match["id"], match["rev"], match["path"])
+        return HubPath(match["id"], match["rev"], match["path"])
     base = next((page for page in (*HUB_PAGES, constants.ENDPOINT) if address.startswith(page)), "")
     plain = unquote(address.removeprefix(base).split("?")[0].split("#")[0]).rstrip("/")
     match = _PAGE.fullmatch(plain) if base else None
     if match is None:
         return None
     is_viewer = f"{match['id']}/viewer" in plain  # its path names a configuration, not a revision
-    return HubPlace(
+    return HubPath(
         match["id"], None if is_viewer else match["rev"], None if is_viewer else match["path"]
     )
 
 
-def read_hub_place(place: HubPlace, cfg: DataConfig) -> Found:
+def read_hub_place(place: HubPath, cfg: DataConfig) -> LoadedTables:
     """Open a repository, or a folder or file of it, at one pinned commit. Downloads.
 
     Raises:
@@ -98,7 +98,7 @@ def read_hub_place(place: HubPlace, cfg: DataConfig) -> Found:
     return replace(found, revision=info.sha, key=f"{info.sha}/{path}/{found.revision}")
 
 
-def read_url(url: str, cfg: DataConfig) -> Found:
+def read_url(url: str, cfg: DataConfig) -> LoadedTables:
     """Open a table file of any server. Downloads.
 
     Raises:

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.keyword_spotting.relabel import IS_PIECE, RECORDING
-from audio_cls.data.keyword_spotting.sampling import Fillers, read_fillers
+from audio_cls.data.keyword_spotting.sampling import KeywordMix, read_keyword_mix
 from audio_cls.data.labels.label_columns import compile_pattern, find_first
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.data.labels.parse import make_cell_reader
+from audio_cls.data.labels.parse import make_label_parser
 from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.data.sources.parquet.shards import RowReader
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.iterative_stratification import Marks
-from audio_cls.data.splits.kfold import fold_pool
+from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.train_test_split import Groups, Rows
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.errors import DatasetError, list_names, suggest_name
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pool:
+class ClipIndex:
     """All clips of the given splits, one after the other; N of them."""
 
     labels: NDArray[np.int64]  # (N,), UNUSABLE where a clip has no label
@@ -43,7 +43,7 @@ class Pool:
     # For keyword spotting: what each piece of silence was cut from, (N,), '' for other clips, and
     # how many unknown words and pieces of silence there are to be.
     recordings: NDArray[np.str_] | None = None
-    fillers: Fillers | None = None
+    fillers: KeywordMix | None = None
     stream: StreamClips | None = None  # the training clips, where they are streamed
     targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
     names: tuple[str, ...] = ()  # of the L classes
@@ -54,13 +54,13 @@ class Pool:
         return self.labels if self.targets is None else self.targets
 
 
-def keep_labelled(rows: Rows, pool: Pool) -> Rows:
+def drop_unlabelled(rows: Rows, pool: ClipIndex) -> Rows:
     """Leave out clips without a usable label."""
     kept: Rows = rows[pool.labels[rows] != UNUSABLE]
     return kept
 
 
-def restrict_pool(pool: Pool, is_usable: NDArray[np.bool_]) -> Pool:
+def restrict_index(pool: ClipIndex, is_usable: NDArray[np.bool_]) -> ClipIndex:
     """Return the pool in which the other clips have no label, so that no split takes them."""
     cut_from = pool.recordings
     return dataclasses.replace(
@@ -70,7 +70,7 @@ def restrict_pool(pool: Pool, is_usable: NDArray[np.bool_]) -> Pool:
     )
 
 
-def join_shared_groups(
+def merge_splits_sharing_groups(
     names: dict[str, str], given: Mapping[str, Rows], groups: Groups
 ) -> tuple[dict[str, str], dict[str, Rows]]:
     """Merge the given splits into train when they share groups; else leave them as they are."""
@@ -89,7 +89,7 @@ def join_shared_groups(
     return {"train": label}, {label: np.sort(pooled)}
 
 
-def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
+def build_clip_index(source: Source, labels: Labels, cfg: DataConfig) -> ClipIndex:
     """Line the clips of all given splits up, with their ids, labels, groups and folds.
 
     Raises:
@@ -100,7 +100,7 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
         given[name] = np.arange(start, start + len(table))
         start += len(table)
     ids = read_clip_ids(source.splits, source.audio_column)
-    pool = Pool(
+    pool = ClipIndex(
         labels=np.concatenate([labels.ids[name] for name in source.splits]),
         ids=ids,
         groups=_read_groups(source, ids, cfg),
@@ -110,11 +110,11 @@ def pool_clips(source: Source, labels: Labels, cfg: DataConfig) -> Pool:
         if labels.targets is None
         else np.concatenate([labels.targets[name] for name in source.splits]),
         recordings=_read_recordings(source),
-        fillers=read_fillers(labels.names, cfg),
+        fillers=read_keyword_mix(labels.names, cfg),
         stream=_make_stream(source, labels, cfg),
         names=labels.names,
     )
-    return fold_pool(pool, cfg)
+    return with_folds(pool, cfg)
 
 
 def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips | None:
@@ -133,7 +133,7 @@ def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips
         reader=RowReader(source.shards, columns),
         audio_column=source.audio_column,
         label_column=labels.column,
-        read_cell=make_cell_reader(source.splits, labels.column, cfg.label_separator, kind),
+        read_cell=make_label_parser(source.splits, labels.column, cfg.label_separator, kind),
         task=labels,
         sampling_rate=0,
         cfg=cfg,

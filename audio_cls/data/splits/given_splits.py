@@ -11,8 +11,13 @@ import numpy as np
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.filter import check_known
 from audio_cls.data.sources.split_names import name_splits
-from audio_cls.data.splits.clip_index import Pool, join_shared_groups, keep_labelled
-from audio_cls.data.splits.split_files import KNOWN_LISTS, is_address, load_lists, match_ids
+from audio_cls.data.splits.clip_index import ClipIndex, drop_unlabelled, merge_splits_sharing_groups
+from audio_cls.data.splits.split_files import (
+    PUBLISHED_SPLITS,
+    is_address,
+    load_split_files,
+    match_ids,
+)
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.errors import DatasetError, list_names
@@ -33,7 +38,7 @@ class GivenSplits:
     remarks: list[str] = field(default_factory=list)  # warnings for the run
 
 
-def take_given(pool: Pool, cfg: DataConfig) -> GivenSplits:
+def take_given(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Take the splits that the data set, its folds, its groups or lists of ids give.
 
     Raises:
@@ -59,9 +64,9 @@ def sort_folds(folds: set[str]) -> list[str]:
     return sorted(folds, key=int) if all(f.isdecimal() for f in folds) else sorted(folds)
 
 
-def _take_named(pool: Pool, cfg: DataConfig) -> GivenSplits:
+def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Take the splits of the data set, as they are."""
-    given = {name: keep_labelled(rows, pool) for name, rows in pool.given.items()}
+    given = {name: drop_unlabelled(rows, pool) for name, rows in pool.given.items()}
     names = name_splits(list(given), cfg)
     is_again = cfg.test_split == "validation" and "test" not in names
     remarks = []
@@ -80,7 +85,7 @@ def _take_named(pool: Pool, cfg: DataConfig) -> GivenSplits:
             " are cut from the training split instead."
         )
     if pool.groups is not None:
-        names, given = join_shared_groups(names, given, pool.groups)
+        names, given = merge_splits_sharing_groups(names, given, pool.groups)
     return GivenSplits(
         parts={role: given[name] for role, name in names.items()},
         names=names,
@@ -92,31 +97,31 @@ def _take_named(pool: Pool, cfg: DataConfig) -> GivenSplits:
     )
 
 
-def _take_streamed(pool: Pool, stream: StreamClips, cfg: DataConfig) -> GivenSplits:
+def _take_streamed(pool: ClipIndex, stream: StreamClips, cfg: DataConfig) -> GivenSplits:
     """Take the splits for evaluation as they are given; training has no rows here."""
     names = name_splits([*pool.given, stream.shards.split], cfg)
     origins = {role: f"split '{name}'" for role, name in names.items()}
     origins["train"] += ", streamed"
     parts = {
-        role: keep_labelled(pool.given[name], pool) if role != "train" else np.zeros(0, np.int64)
+        role: drop_unlabelled(pool.given[name], pool) if role != "train" else np.zeros(0, np.int64)
         for role, name in names.items()
     }
     is_again = cfg.test_split == "validation" and "test" not in names
     return GivenSplits(parts, names, origins, "given split", frozenset(names), is_again)
 
 
-def _take_listed(pool: Pool, cfg: DataConfig) -> GivenSplits:
+def _take_listed(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Take the clips that lists of ids name; clips in no list are left out."""
     place = str(cfg.split_files)
-    lists = load_lists(place, cfg.split_files_sha256)
+    lists = load_split_files(place, cfg.split_files_sha256)
     rows = match_ids(lists.ids, pool.ids)
     logger.info("--split-files: the ids' sha256 is %s (--split-files-sha256).", lists.sha256)
     unlisted = len(pool.ids) - sum(map(len, rows.values()))
     if unlisted:
         logger.info("--split-files: %d clips are in no list and are left out.", unlisted)
-    parts = {role: keep_labelled(own, pool) for role, own in rows.items()}
+    parts = {role: drop_unlabelled(own, pool) for role, own in rows.items()}
     origin = f"listed at {lists.place} (sha256 {lists.sha256[:12]})"
-    is_published = place in KNOWN_LISTS or is_address(place)
+    is_published = place in PUBLISHED_SPLITS or is_address(place)
     whole = [role for role, own in rows.items() if len(own) == len(lists.ids[role])]
     return GivenSplits(
         parts=parts,
@@ -128,11 +133,11 @@ def _take_listed(pool: Pool, cfg: DataConfig) -> GivenSplits:
     )
 
 
-def _take_fold(pool: Pool, cfg: DataConfig) -> GivenSplits:
+def _take_fold(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Test on one fold, validate on the next (or a cut), train on the others."""
     assert pool.folds is not None
     folds = pool.folds
-    rows = keep_labelled(np.arange(len(folds)), pool)
+    rows = drop_unlabelled(np.arange(len(folds)), pool)
     known = sort_folds({str(fold) for fold in folds} - {""})  # whether or not a clip can be used
     names = known if cfg.folds is None else [str(number + 1) for number in range(cfg.folds)]
     if cfg.fold not in names:
@@ -166,13 +171,13 @@ def _take_fold(pool: Pool, cfg: DataConfig) -> GivenSplits:
     )
 
 
-def _take_groups(pool: Pool, cfg: DataConfig) -> GivenSplits:
+def _take_groups(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Take the clips of the named groups, out of all given splits; the others are train."""
     assert pool.groups is not None
     is_again = cfg.test_split == "validation"  # says who is tested, not which split is left out
     named = dataclasses.replace(cfg, test_split=None if is_again else cfg.test_split)
     given = dict.fromkeys(name_splits(list(pool.given), named).values())
-    rows = keep_labelled(np.concatenate([pool.given[name] for name in given]), pool)
+    rows = drop_unlabelled(np.concatenate([pool.given[name] for name in given]), pool)
     parts = {"train": rows}
     for role, wanted in (("test", cfg.test_groups), ("validation", cfg.validation_groups)):
         check_known(wanted, sorted(set(pool.groups[rows].tolist())), f"--{role}-groups", "group")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.splits.train_test_split import Rows
 
-MOST_WAVS = 2**27 - 1  # MAX_NUM_WAVS_PER_CLASS there
+MAX_WAVS = 2**27 - 1  # MAX_NUM_WAVS_PER_CLASS there
 
 
 def hash_name(name: str) -> float:
@@ -28,10 +28,12 @@ def hash_name(name: str) -> float:
     """
     hashed = re.sub(r"_nohash_.*$", "", PurePosixPath(name).name)
     number = int(hashlib.sha1(hashed.encode(), usedforsecurity=False).hexdigest(), 16)
-    return number % (MOST_WAVS + 1) / MOST_WAVS
+    return number % (MAX_WAVS + 1) / MAX_WAVS
 
 
-def cut_by_hash(rows: Rows, ids: NDArray[np.str_], role: str, cfg: DataConfig) -> tuple[Rows, Rows]:
+def split_by_hash(
+    rows: Rows, ids: NDArray[np.str_], role: str, cfg: DataConfig
+) -> tuple[Rows, Rows]:
     """Cut the clips off whose hash says validation (the lowest share) or test (the next one).
 
     Args:

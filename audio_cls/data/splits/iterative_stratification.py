@@ -32,7 +32,7 @@ def list_classes(marks: Marks) -> set[int]:
     return set(np.flatnonzero(count_classes(marks)).tolist())
 
 
-def deal_evenly(
+def stratify_multilabel(
     marks: Marks,
     shares: Sequence[float],
     groups: NDArray[np.str_] | None,

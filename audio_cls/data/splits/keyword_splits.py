@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.keyword_spotting.sampling import DRAW_STREAM, Fillers, thin_fillers
+from audio_cls.data.keyword_spotting.sampling import DRAW_STREAM, KeywordMix, subsample_non_keywords
 from audio_cls.data.labels.labels import UNUSABLE
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import list_names
 from audio_cls.run_warnings import warn
@@ -26,7 +26,7 @@ NEEDING_ORDER = ("train", "test", "validation")  # who gets a recording when the
 logger = logging.getLogger(__name__)
 
 
-def hide_silence(pool: Pool, cfg: DataConfig) -> Pool:
+def mask_silence_pieces(pool: ClipIndex, cfg: DataConfig) -> ClipIndex:
     """Take the label from pieces of silence that are still to be dealt; lists say where they go."""
     if pool.recordings is None or cfg.split_files is not None:
         return pool
@@ -34,8 +34,8 @@ def hide_silence(pool: Pool, cfg: DataConfig) -> Pool:
     return dataclasses.replace(pool, labels=labels)
 
 
-def fill_in(
-    parts: dict[str, Rows], origins: dict[str, str], pool: Pool, cfg: DataConfig
+def add_silence_and_unknown(
+    parts: dict[str, Rows], origins: dict[str, str], pool: ClipIndex, cfg: DataConfig
 ) -> tuple[dict[str, Rows], dict[str, str]]:
     """Deal silence to the splits that lack it, and thin what is no keyword in validation and test.
 
@@ -46,19 +46,19 @@ def fill_in(
         return parts, origins
     if pool.recordings is not None:
         seed = cfg.split_seed
-        parts = deal_silence(parts, pool.recordings, pool.labels, fillers, seed)
+        parts = assign_silence_to_splits(parts, pool.recordings, pool.labels, fillers, seed)
     for role in ("validation", "test"):
         if role in parts:
-            parts[role] = thin_fillers(parts[role], pool.labels, fillers, cfg.split_seed)
+            parts[role] = subsample_non_keywords(parts[role], pool.labels, fillers, cfg.split_seed)
     told = "keywords with unknown words and silence by share, of "
     return parts, {role: told + origin for role, origin in origins.items()}
 
 
-def deal_silence(
+def assign_silence_to_splits(
     parts: Mapping[str, Rows],
     recordings: NDArray[np.str_],
     labels: NDArray[np.int64],
-    fillers: Fillers,
+    fillers: KeywordMix,
     seed: int,
 ) -> dict[str, Rows]:
     """Deal pieces of silence to the splits that have none, a recording whole to one split.

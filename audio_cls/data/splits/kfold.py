@@ -12,15 +12,15 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE
-from audio_cls.data.splits.iterative_stratification import count_classes, deal_evenly
+from audio_cls.data.splits.iterative_stratification import count_classes, stratify_multilabel
 from audio_cls.data.splits.train_test_split import Groups, Rows
 from audio_cls.errors import DatasetError
 
 if TYPE_CHECKING:
-    from audio_cls.data.splits.clip_index import Pool
+    from audio_cls.data.splits.clip_index import ClipIndex
 
 
-def fold_pool(pool: Pool, cfg: DataConfig) -> Pool:
+def with_folds(pool: ClipIndex, cfg: DataConfig) -> ClipIndex:
     """Return the pool with its clips in `--folds` folds: those of `--fold-column`, else dealt anew.
 
     Dealing goes over all clips of the given splits, stratified by class, and in whole groups where
@@ -32,7 +32,7 @@ def fold_pool(pool: Pool, cfg: DataConfig) -> Pool:
     if pool.folds is None:
         if cfg.folds is None:
             return pool
-        return dataclasses.replace(pool, folds=deal_folds(pool, cfg.folds, cfg.split_seed))
+        return dataclasses.replace(pool, folds=assign_folds(pool, cfg.folds, cfg.split_seed))
     known = set(pool.folds[pool.labels != UNUSABLE].tolist()) - {""}
     if cfg.folds is not None and len(known) != cfg.folds:
         raise DatasetError(
@@ -43,7 +43,7 @@ def fold_pool(pool: Pool, cfg: DataConfig) -> Pool:
     return dataclasses.replace(pool, folds=np.where(is_known, pool.folds, ""))
 
 
-def deal_folds(pool: Pool, num_folds: int, seed: int) -> NDArray[np.str_]:
+def assign_folds(pool: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_]:
     """Deal the clips into folds `1` to `num_folds` of like size and classes, or labels.
 
     Returns:
@@ -72,12 +72,12 @@ def deal_folds(pool: Pool, num_folds: int, seed: int) -> NDArray[np.str_]:
 
 
 def _deal_rows(
-    rows: Rows, pool: Pool, groups: Groups | None, num_folds: int, seed: int
+    rows: Rows, pool: ClipIndex, groups: Groups | None, num_folds: int, seed: int
 ) -> NDArray[np.int64]:
     """Return the fold of each of these rows, from 0 on, stratified by class or label."""
     labels = pool.marks[rows]
     if pool.targets is not None:
-        return deal_evenly(labels, [1 / num_folds] * num_folds, groups, seed)
+        return stratify_multilabel(labels, [1 / num_folds] * num_folds, groups, seed)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     dealer = kind(n_splits=num_folds, shuffle=True, random_state=seed)
     numbers = np.zeros(len(rows), dtype=np.int64)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, list_names
 
@@ -26,7 +26,7 @@ NO_GROUPS = "no --group-column or --group-pattern was given"
 
 def check_splits(
     parts: Mapping[str, Rows],
-    pool: Pool,
+    pool: ClipIndex,
     sounds: NDArray[np.int64],
     *,
     is_test_validation: bool,
@@ -100,7 +100,7 @@ def _share(codes: Codes, one: Rows, two: Rows) -> Codes:
     return np.asarray(common[common >= 0])
 
 
-def _refuse_twice(parts: Mapping[str, Rows], pool: Pool, repeated: Mapping[str, int]) -> None:
+def _refuse_twice(parts: Mapping[str, Rows], pool: ClipIndex, repeated: Mapping[str, int]) -> None:
     """Refuse a clip that is twice in one split."""
     for role, count in repeated.items():
         if count:
@@ -111,7 +111,7 @@ def _refuse_twice(parts: Mapping[str, Rows], pool: Pool, repeated: Mapping[str, 
 
 
 def _refuse_shared(
-    found: Mapping[str, Mapping[str, Codes]], kinds: Mapping[str, Codes], pool: Pool
+    found: Mapping[str, Mapping[str, Codes]], kinds: Mapping[str, Codes], pool: ClipIndex
 ) -> None:
     """Refuse clips and groups that two splits have."""
     for pair, own in found.items():

@@ -38,11 +38,11 @@ class SplitLists:
     sha256: str  # of the ids, a line each, train, validation and test in this order
 
 
-def load_lists(place: str, sha256: str | None) -> SplitLists:
+def load_split_files(place: str, sha256: str | None) -> SplitLists:
     """Read train, validation and test lists of a folder, a run or an address. Downloads.
 
     Args:
-        place: A name of `KNOWN_LISTS`, a folder with train.txt, validation.txt, test.txt (or
+        place: A name of `PUBLISHED_SPLITS`, a folder with train.txt, validation.txt, test.txt (or
             train_filtered.txt, valid.txt ...), a run folder, or an address: `https://host/path`
             (then `/train.txt` is added) or one with `{split}` in it.
         sha256: What the lists' own sha256 must be, or None.
@@ -50,9 +50,9 @@ def load_lists(place: str, sha256: str | None) -> SplitLists:
     Raises:
         DatasetError: There is no list for train, two for one split, or the hash is another.
     """
-    known = KNOWN_LISTS.get(place)
+    known = PUBLISHED_SPLITS.get(place)
     if known is not None:
-        lists = load_lists(known.address, sha256 or known.sha256)
+        lists = load_split_files(known.address, sha256 or known.sha256)
         ids = {role: [known.to_id(line) for line in lines] for role, lines in lists.ids.items()}
         return SplitLists(place, ids, lists.sha256)
     texts = _fetch_lists(place) if is_address(place) else _read_lists(Path(place).expanduser())
@@ -222,7 +222,7 @@ CLIPS_PER_GENRE = 100
 
 
 @dataclass(frozen=True)
-class KnownLists:
+class PublishedSplit:
     """Lists at an address that cannot change, and their sha256 (see `SplitLists`)."""
 
     address: str
@@ -240,10 +240,10 @@ def name_gtzan_clip(line: str) -> str:
     return f"{GTZAN_GENRES[genre]}.{clip:05d}"
 
 
-KNOWN_LISTS = {
+PUBLISHED_SPLITS = {
     # 443, 197 and 290 clips: no artist in two parts, no repeated, distorted or wrongly labelled
     # clip. By the authors of https://arxiv.org/abs/1507.04761, at a fixed commit.
-    "gtzan-fault-filtered": KnownLists(
+    "gtzan-fault-filtered": PublishedSplit(
         "https://raw.githubusercontent.com/coreyker/dnn-mgr"
         "/f245676f76255b88b576ffa9939eaee930f88d57/{split}_filtered.txt",
         "404c6ae0693d41d84d98e7251054eb0f2283b198f468a06361be8013d4718bed",

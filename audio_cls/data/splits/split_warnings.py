@@ -12,7 +12,7 @@ import numpy as np
 
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.given_splits import GivenSplits
 from audio_cls.data.splits.iterative_stratification import count_classes, list_classes
 from audio_cls.data.splits.train_test_split import Rows
@@ -21,8 +21,8 @@ from audio_cls.errors import list_names
 FEW_GROUPS = 5  # with fewer in the test split, the result depends on which ones they are
 
 
-def list_remarks(
-    parts: Mapping[str, Rows], methods: Mapping[str, str], draft: GivenSplits, pool: Pool
+def list_split_warnings(
+    parts: Mapping[str, Rows], methods: Mapping[str, str], draft: GivenSplits, pool: ClipIndex
 ) -> list[str]:
     """List the warnings about these splits.
 
@@ -43,7 +43,7 @@ def list_remarks(
     return remarks + _remark_groups(parts, methods, pool)
 
 
-def remark_sizes(methods: Mapping[str, str], draft: GivenSplits, cfg: DataConfig) -> list[str]:
+def warn_of_sizes(methods: Mapping[str, str], draft: GivenSplits, cfg: DataConfig) -> list[str]:
     """Name the settings of cuts that have no effect, as the data set has these splits already."""
     default = DataConfig()
     sizes = {"test": cfg.test_size != default.test_size}
@@ -66,7 +66,7 @@ def _describe_method(method: str) -> str:
     return "a split of the data set" if method == "given split" else f"chosen by {method}"
 
 
-def _remark_names(methods: Mapping[str, str], pool: Pool) -> list[str]:
+def _remark_names(methods: Mapping[str, str], pool: ClipIndex) -> list[str]:
     """Say when the only split there is was made to be a test or validation split."""
     is_only = len(pool.given) == 1 and pool.stream is None
     only = next(iter(pool.given)) if is_only else None
@@ -80,7 +80,9 @@ def _remark_names(methods: Mapping[str, str], pool: Pool) -> list[str]:
     ]
 
 
-def _remark_groups(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: Pool) -> list[str]:
+def _remark_groups(
+    parts: Mapping[str, Rows], methods: Mapping[str, str], pool: ClipIndex
+) -> list[str]:
     """Say when the test split was cut by group and holds few of them."""
     if pool.groups is None or methods["test"] != "grouped cut":
         return []
@@ -95,7 +97,9 @@ def _remark_groups(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: 
     ]
 
 
-def remark_classes(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: Pool) -> list[str]:
+def warn_of_classes(
+    parts: Mapping[str, Rows], methods: Mapping[str, str], pool: ClipIndex
+) -> list[str]:
     """Name the classes without a training clip, and those with one clip in all.
 
     Args:
@@ -124,7 +128,7 @@ def remark_classes(parts: Mapping[str, Rows], methods: Mapping[str, str], pool: 
     return remarks
 
 
-def _name_classes(classes: set[int], pool: Pool) -> str:
+def _name_classes(classes: set[int], pool: ClipIndex) -> str:
     """Return the classes' names in brackets, as far as they are known."""
     names = list_names(pool.names[number] for number in sorted(classes) if number < len(pool.names))
     return f" ({names})" if names else ""

@@ -14,12 +14,12 @@ import numpy as np
 
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.split_names import ROLES
-from audio_cls.data.splits.clip_index import Pool
+from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.given_splits import GivenSplits, take_given
-from audio_cls.data.splits.hash_split import cut_by_hash
-from audio_cls.data.splits.keyword_splits import fill_in, hide_silence
-from audio_cls.data.splits.split_warnings import list_remarks, remark_sizes
-from audio_cls.data.splits.train_test_split import Rows, cut_rows
+from audio_cls.data.splits.hash_split import split_by_hash
+from audio_cls.data.splits.keyword_splits import add_silence_and_unknown, mask_silence_pieces
+from audio_cls.data.splits.split_warnings import list_split_warnings, warn_of_sizes
+from audio_cls.data.splits.train_test_split import Rows, split_rows
 from audio_cls.errors import DatasetError, SettingError, list_names
 from audio_cls.run_warnings import warn
 
@@ -53,7 +53,7 @@ class Splits:
         return any(method.endswith(" cut") for method in self.methods.values())
 
 
-def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
+def make_splits(pool: ClipIndex, cfg: DataConfig) -> Splits:
     """Take the three splits as listed, folded or given, and cut the missing ones from train.
 
     Clips without a usable label are in no split. With groups, given splits that share a group are
@@ -64,7 +64,7 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
             left to cut.
         SettingError: The shares of validation and test leave nothing to train on.
     """
-    whole, pool = pool, hide_silence(pool, cfg)
+    whole, pool = pool, mask_silence_pieces(pool, cfg)
     draft = take_given(pool, cfg)
     parts, origins = dict(draft.parts), dict(draft.origins)
     methods = dict.fromkeys(parts, draft.method)
@@ -76,21 +76,21 @@ def make_splits(pool: Pool, cfg: DataConfig) -> Splits:
         origins[role] = f"cut from '{names['train']}' ({how}, {share:g}, seed {cfg.split_seed})"
         methods[role] = f"{'grouped' if pool.groups is not None else how} cut"
         if how == "hash":
-            parts["train"], parts[role] = cut_by_hash(parts["train"], pool.ids, role, cfg)
+            parts["train"], parts[role] = split_by_hash(parts["train"], pool.ids, role, cfg)
         else:
             parts["train"], parts[role] = _cut(parts["train"], pool, share / share_left, cfg)
         share_left -= share
     if sizes and draft.method == "given split":
         origins["train"] = f"the rest of {origins['train']}"
         methods["train"] = "rest of a given split"
-    parts, origins = fill_in(parts, origins, whole, cfg)
+    parts, origins = add_silence_and_unknown(parts, origins, whole, cfg)
     official = _list_official(draft, parts, cfg)
     if draft.is_test_validation:
         parts["test"], origins["test"] = parts["validation"], "the validation clips again"
         names["test"], methods["test"] = names["validation"], methods["validation"]
         official |= {"test"} if "validation" in official else set()
     _check_parts(parts, whole)
-    remarks = list_remarks(parts, methods, draft, whole) + remark_sizes(methods, draft, cfg)
+    remarks = list_split_warnings(parts, methods, draft, whole) + warn_of_sizes(methods, draft, cfg)
     return Splits(
         **{role: parts[role] for role in ROLES},
         names=names,
@@ -138,7 +138,7 @@ def _list_official(draft: GivenSplits, parts: dict[str, Rows], cfg: DataConfig) 
     return frozenset(r for r in draft.official if np.array_equal(parts[r], draft.parts[r]))
 
 
-def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
+def _cut(rows: Rows, pool: ClipIndex, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
     """Cut `share` of the rows off, as the settings say."""
     if len(rows) < 2:
         raise DatasetError(
@@ -147,7 +147,7 @@ def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, R
             " --test-size."
         )
     groups = pool.groups[rows] if pool.groups is not None else None
-    return cut_rows(
+    return split_rows(
         rows,
         pool.marks[rows],
         groups,
@@ -157,7 +157,7 @@ def _cut(rows: Rows, pool: Pool, share: float, cfg: DataConfig) -> tuple[Rows, R
     )
 
 
-def _check_parts(parts: dict[str, Rows], pool: Pool) -> None:
+def _check_parts(parts: dict[str, Rows], pool: ClipIndex) -> None:
     """Refuse an empty split."""
     is_streamed = pool.stream is not None
     here = {role: rows for role, rows in parts.items() if role != "train" or not is_streamed}

@@ -14,15 +14,15 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from audio_cls.data.splits.iterative_stratification import Marks, count_classes, deal_evenly
+from audio_cls.data.splits.iterative_stratification import Marks, count_classes, stratify_multilabel
 from audio_cls.errors import DatasetError
 
 Rows = NDArray[np.int64]
 Groups = NDArray[np.str_]
-MOST_FOLDS = 10  # groups are dealt into at most this many heaps
+MAX_FOLDS = 10  # groups are dealt into at most this many heaps
 
 
-def cut_rows(
+def split_rows(
     rows: Rows,
     labels: Marks,
     groups: Groups | None,
@@ -56,12 +56,12 @@ def cut_rows(
         )
         return np.array(table["train"]["row"]), np.array(table["test"]["row"])
     else:
-        places = cut_stratified(np.arange(len(rows)), labels, share, seed)
+        places = stratified_split(np.arange(len(rows)), labels, share, seed)
         kept, cut = (rows[own] for own in _keep_classes(*places, labels, seed))
     return np.sort(kept), np.sort(cut)
 
 
-def cap_rows(rows: Rows, labels: Marks, limit: int | None, seed: int) -> Rows:
+def limit_rows(rows: Rows, labels: Marks, limit: int | None, seed: int) -> Rows:
     """Keep at most `limit` rows, every class in its share where that is possible.
 
     Args:
@@ -72,11 +72,11 @@ def cap_rows(rows: Rows, labels: Marks, limit: int | None, seed: int) -> Rows:
     """
     if limit is None or len(rows) <= limit:
         return rows
-    _, kept = cut_stratified(rows, labels[rows], limit, seed)
+    _, kept = stratified_split(rows, labels[rows], limit, seed)
     return np.sort(kept)
 
 
-def cut_stratified(rows: Rows, labels: Marks, size: float | int, seed: int) -> tuple[Rows, Rows]:
+def stratified_split(rows: Rows, labels: Marks, size: float | int, seed: int) -> tuple[Rows, Rows]:
     """Cut stratified by class; a class of one clip stays, too small a cut is plainly shuffled.
 
     Args:
@@ -131,7 +131,7 @@ def _cut_marked(rows: Rows, marks: Marks, size: float | int, seed: int) -> tuple
     """Cut so that every label has its share on both sides."""
     wanted = math.ceil(len(rows) * size) if isinstance(size, float) else size
     share = min(max(wanted, 1), len(rows) - 1) / len(rows)
-    heaps = deal_evenly(marks, [1 - share, share], None, seed)
+    heaps = stratify_multilabel(marks, [1 - share, share], None, seed)
     return rows[heaps == 0], rows[heaps == 1]
 
 
@@ -149,7 +149,7 @@ def _cut_by_group(
             " Give --validation-split and --test-split, or another column."
         )
     most = max(2, int(count_classes(labels).max(initial=0)))
-    num_heaps, num_cut = _choose_heaps(share, min(num_groups, MOST_FOLDS, most))
+    num_heaps, num_cut = _choose_heaps(share, min(num_groups, MAX_FOLDS, most))
     heaps = _deal_groups(rows, labels, groups, num_heaps, seed)
     choices = [
         np.concatenate([heaps[(first + step) % num_heaps] for step in range(num_cut)])
@@ -179,7 +179,7 @@ def _deal_groups(
 ) -> list[Rows]:
     """Return the places of the rows in each of `num_heaps` heaps, whole groups in one heap."""
     if labels.ndim > 1:
-        heap_of = deal_evenly(labels, [1 / num_heaps] * num_heaps, groups, seed)
+        heap_of = stratify_multilabel(labels, [1 / num_heaps] * num_heaps, groups, seed)
         return [np.flatnonzero(heap_of == heap) for heap in range(num_heaps)]
     if count_classes(labels).max(initial=0) < num_heaps:
         return [np.zeros(0, np.int64)] * num_heaps  # no class has a clip for every heap

@@ -16,11 +16,11 @@ from audio_cls.data.loading.batch import Batch
 from audio_cls.errors import DatasetError
 
 FOLDER = "streamed"  # below the run folder
-LEAST_JUDGED = 20  # clips before which a share says little
+MIN_CHECKED = 20  # clips before which a share says little
 
 
 @dataclass(frozen=True)
-class Fault:
+class BadClip:
     """Why a streamed clip was left out."""
 
     id: str
@@ -31,7 +31,7 @@ class Fault:
 class StreamBatch(Batch):
     """A batch, and the clips that should have been in it."""
 
-    faults: tuple[tuple[int, Fault], ...] = ()  # (clip number, fault)
+    faults: tuple[tuple[int, BadClip], ...] = ()  # (clip number, fault)
 
     def pin_memory(self) -> StreamBatch:
         """Pin the tensors; the faults go along."""
@@ -42,7 +42,7 @@ class StreamBatch(Batch):
 
 
 @dataclass
-class Spool:
+class BadClipLog:
     """One process's list of streamed clips that cannot be used."""
 
     folder: Path
@@ -70,9 +70,9 @@ class Spool:
             writer.writerows([number, fault.id, fault.reason] for number, fault in faults)
         self._check(faults[-1][1])
 
-    def _check(self, last: Fault) -> None:
-        """Stop the run when too many clips are bad, of at least `LEAST_JUDGED`."""
-        share = self.num_bad / max(self.num_clips, LEAST_JUDGED)
+    def _check(self, last: BadClip) -> None:
+        """Stop the run when too many clips are bad, of at least `MIN_CHECKED`."""
+        share = self.num_bad / max(self.num_clips, MIN_CHECKED)
         if self.cfg.bad_audio == "skip" and share <= self.cfg.max_bad_share:
             return
         advice = (

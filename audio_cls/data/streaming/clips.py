@@ -19,12 +19,12 @@ from audio_cls.audio.waveform import Wave, decode_wave
 from audio_cls.audio.windows import cut_wave
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.clips import Label
-from audio_cls.data.clips.quality import name_fault
+from audio_cls.data.clips.quality import unusable_reason
 from audio_cls.data.labels.labels import Labels, make_targets
-from audio_cls.data.labels.parse import EMPTY, CellReader
+from audio_cls.data.labels.parse import EMPTY, LabelParser
 from audio_cls.data.sources.parquet.shards import RowReader, Shards
 from audio_cls.data.splits.iterative_stratification import Marks
-from audio_cls.data.streaming.bad_clips import Fault
+from audio_cls.data.streaming.bad_clips import BadClip
 from audio_cls.errors import AudioClsError, AudioError
 
 WAVES_KEPT = 4  # decoded clips kept: a clip and the one mixed in are asked for several times
@@ -41,7 +41,7 @@ class StreamClips:
     reader: RowReader
     audio_column: str
     label_column: str
-    read_cell: CellReader
+    read_cell: LabelParser
     task: Labels  # of the evaluation splits: their names and kind
     sampling_rate: Hertz
     cfg: DataConfig
@@ -101,11 +101,11 @@ class StreamClips:
             return number
         return partner
 
-    def describe_fault(self, number: int, error: AudioClsError) -> Fault:
+    def describe_fault(self, number: int, error: AudioClsError) -> BadClip:
         """Return the name of a clip that cannot be used, and why."""
         sound = self.reader.read(number)[self.audio_column] or {}
         path = sound.get("path")
-        return Fault(PurePosixPath(path).name if path else self.ids[number], str(error))
+        return BadClip(PurePosixPath(path).name if path else self.ids[number], str(error))
 
     def _decode(self, number: int) -> tuple[Wave, Label]:
         """Fetch and decode a clip, and read its label.
@@ -131,7 +131,7 @@ class StreamClips:
             sound["bytes"], sound["path"], self.sampling_rate, self.cfg.max_clip_seconds
         )
         peak = max(float(wave.max()), -float(wave.min()))
-        fault = name_fault(len(wave), peak, self.sampling_rate, self.cfg)
+        fault = unusable_reason(len(wave), peak, self.sampling_rate, self.cfg)
         if fault:
             raise AudioError(fault)
         return wave

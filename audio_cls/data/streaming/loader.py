@@ -10,25 +10,25 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from audio_cls.audio.augmentation.augmenter import Augmenter
-from audio_cls.audio.augmentation.spec_augment import Encode, FeatureMasker
+from audio_cls.audio.augmentation.spec_augment import Encode, SpecAugment
 from audio_cls.config import AudioConfig
 from audio_cls.data.clips.clips import Label
-from audio_cls.data.loading.batch import Batch, Piece, collate_parts
-from audio_cls.data.loading.datasets import TrainingPieces
+from audio_cls.data.loading.batch import Batch, Example, collate_parts
+from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.loaders import load_pieces
 from audio_cls.data.loading.sampler import Key
-from audio_cls.data.streaming.bad_clips import Fault, StreamBatch
+from audio_cls.data.streaming.bad_clips import BadClip, StreamBatch
 from audio_cls.data.streaming.clips import StreamClips, UnlabelledError
-from audio_cls.data.streaming.sampler import STREAMS, StreamOrder
+from audio_cls.data.streaming.sampler import STREAMS, StreamBatchSampler
 from audio_cls.errors import AudioError
 
 
-class StreamPieces(TrainingPieces):
+class StreamDataset(TrainingDataset):
     """One piece of a streamed clip for each (epoch, number), or the reason why there is none."""
 
     clips: StreamClips  # type: ignore[assignment]
 
-    def __getitem__(self, key: Key) -> Piece | tuple[Fault, Piece]:  # type: ignore[override]
+    def __getitem__(self, key: Key) -> Example | tuple[BadClip, Example]:  # type: ignore[override]
         """Return the piece; of a clip that cannot be used, its fault and silence of weight 0."""
         epoch, number, _ = key
         try:
@@ -37,7 +37,7 @@ class StreamPieces(TrainingPieces):
             shares = self.augmenter is not None and self.augmenter.is_mixing
             several = shares or self.clips.task.is_multilabel
             label: Label = np.zeros(len(self.clips.task.names), np.float32) if several else 0
-            silence = Piece(np.zeros(self.longest, np.float32), label, number, 0.0, epoch)
+            silence = Example(np.zeros(self.longest, np.float32), label, number, 0.0, epoch)
             return self.clips.describe_fault(number, error), silence
 
 
@@ -45,7 +45,7 @@ def make_stream_loader(
     clips: StreamClips,
     encode: Encode,
     cfg: AudioConfig,
-    order: StreamOrder,
+    order: StreamBatchSampler,
     num_workers: int,
     augmenter: Augmenter | None = None,
 ) -> DataLoader[list[Batch]]:
@@ -53,7 +53,7 @@ def make_stream_loader(
     streams = STREAMS // math.gcd(STREAMS, num_workers) if num_workers else STREAMS
     per_group = len(clips) / len(clips.shards.groups)
     clips.reader.num_kept = streams * (math.ceil(order.buffer / per_group) + 2)
-    pieces = StreamPieces(clips, cfg, order.seed, augmenter)  # type: ignore[arg-type]
+    pieces = StreamDataset(clips, cfg, order.seed, augmenter)  # type: ignore[arg-type]
     masker = augmenter.masker if augmenter is not None else None
     collate = functools.partial(
         collate_stream,
@@ -66,9 +66,9 @@ def make_stream_loader(
 
 
 def collate_stream(
-    pieces: Sequence[Piece | tuple[Fault, Piece]],
+    pieces: Sequence[Example | tuple[BadClip, Example]],
     encode: Encode,
-    masker: FeatureMasker | None = None,
+    masker: SpecAugment | None = None,
     seed: int = 0,
     *,
     equal_lengths: bool = False,
@@ -77,8 +77,8 @@ def collate_stream(
 
     The silence weighs nothing. The first batch carries the faults of the pass.
     """
-    good = [piece for piece in pieces if isinstance(piece, Piece)]
-    bad = [piece for piece in pieces if not isinstance(piece, Piece)]
+    good = [piece for piece in pieces if isinstance(piece, Example)]
+    bad = [piece for piece in pieces if not isinstance(piece, Example)]
     faults = tuple((silence.number, fault) for fault, silence in bad)
     used = good or [bad[0][1]]
     batch, *rest = collate_parts(used, encode, masker, seed, equal_lengths=equal_lengths)

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.data.loading.batch import Batch
-from audio_cls.data.loading.sampler import Key, StepShape, TrainingOrder
+from audio_cls.data.loading.sampler import DistributedBatchSampler, Key, StepShape
 from audio_cls.data.sources.parquet.shards import Shards
-from audio_cls.data.streaming.bad_clips import Spool
+from audio_cls.data.streaming.bad_clips import BadClipLog
 
 STREAMS = 4  # of each process; loader workers share them
 GROUP_STREAM = 5  # keeps the random numbers of the row groups apart from the others'
 BUFFER_STREAM = 6  # and those of the buffers
 
 
-class StreamOrder(TrainingOrder):
+class StreamBatchSampler(DistributedBatchSampler):
     """The batches of every step over streamed clips; see the module for the order.
 
     A step is `shape.accumulation` batches of each process. Each clip weighs 1 / (clips of its
@@ -40,7 +40,7 @@ class StreamOrder(TrainingOrder):
         rank: int,
         seed: int,
         buffer: int,
-        spool: Spool | None = None,
+        spool: BadClipLog | None = None,
     ) -> None:
         super().__init__(len(shards), shape, rank=rank, seed=seed)
         self.shards = shards

@@ -28,13 +28,15 @@ from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 from audio_cls.evaluation.metrics.probabilistic import (
     expected_calibration_error,
     log_loss,
-    mark_own,
+    one_hot_targets,
 )
 from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
-from audio_cls.evaluation.metrics.thresholds import HALF
-from audio_cls.inference.aggregation import LEAST_PROBABILITY, apply_temperature
+from audio_cls.evaluation.metrics.thresholds import DEFAULT_THRESHOLD
+from audio_cls.inference.aggregation import MIN_PROBABILITY, apply_temperature
 
-HOTTEST = 20.0  # a temperature beyond this, or below its inverse, says that nothing was learnt
+MAX_TEMPERATURE = (
+    20.0  # a temperature beyond this, or below its inverse, says that nothing was learnt
+)
 MIN_MISTAKES = 10  # of validation, below which the temperature is at least 1
 SHARED_CLIPS = (
     "Test clips are validation clips too: the temperature stays 1 (and the threshold of each label"
@@ -56,13 +58,13 @@ class Decision:
 def count_mistakes(scores: Scores) -> int:
     """Count the clips with a wrong label; multi-label: the wrong clip-label pairs at 0.5."""
     if scores.is_multilabel:
-        return int(((scores.probabilities >= HALF) != (scores.labels > 0)).sum())
+        return int(((scores.probabilities >= DEFAULT_THRESHOLD) != (scores.labels > 0)).sum())
     return int((~scores.is_right).sum())
 
 
 def find_lowest(scores: Scores) -> float:
     """Return the lowest temperature that these clips allow."""
-    return 1.0 if count_mistakes(scores) < MIN_MISTAKES else 1 / HOTTEST
+    return 1.0 if count_mistakes(scores) < MIN_MISTAKES else 1 / MAX_TEMPERATURE
 
 
 def fit_temperature(scores: Scores) -> float:
@@ -80,12 +82,12 @@ def fit_temperature(scores: Scores) -> float:
         scaled = apply_temperature(
             scores.probabilities, temperature, is_multilabel=scores.is_multilabel
         )
-        losses = targets * np.log(np.maximum(scaled, LEAST_PROBABILITY))
+        losses = targets * np.log(np.maximum(scaled, MIN_PROBABILITY))
         if scores.is_multilabel:
-            losses += (1 - targets) * np.log(np.maximum(1 - scaled, LEAST_PROBABILITY))
+            losses += (1 - targets) * np.log(np.maximum(1 - scaled, MIN_PROBABILITY))
         return -float(losses.sum())
 
-    bounds = (float(np.log(find_lowest(scores))), float(np.log(HOTTEST)))
+    bounds = (float(np.log(find_lowest(scores))), float(np.log(MAX_TEMPERATURE)))
     found = minimize_scalar(compute_loss, bounds=bounds, method="bounded")
     # A bounded search stops just short of a bound where the minimum lies.
     best = min((found.x, bounds[0]), key=compute_loss)
@@ -97,7 +99,7 @@ def _smooth_targets(scores: Scores) -> NDArray[np.float64]:
     num_clips, num_labels = scores.probabilities.shape
     share = 1 / (num_clips + 2)
     others = share if scores.is_multilabel else share / max(1, num_labels - 1)
-    return np.asarray(np.where(mark_own(scores.labels, num_labels), 1 - share, others))
+    return np.asarray(np.where(one_hot_targets(scores.labels, num_labels), 1 - share, others))
 
 
 def calibrate(scores: Scores, temperature: float) -> Scores:
@@ -109,7 +111,7 @@ def calibrate(scores: Scores, temperature: float) -> Scores:
     return replace(scores, probabilities=_keep_best(warm, scores.predictions))
 
 
-def warm_thresholds(thresholds: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+def scale_thresholds(thresholds: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Return the thresholds (L,) that draw the same lines after the temperature."""
     warm = apply_temperature(thresholds, temperature, is_multilabel=True).round(DECIMALS)
     return np.maximum(warm, 10.0**-DECIMALS)
@@ -117,7 +119,7 @@ def warm_thresholds(thresholds: NDArray[np.float64], temperature: float) -> NDAr
 
 def _calibrate_marks(scores: Scores, temperature: float) -> Scores:
     """Move each label's probabilities and its threshold, and no prediction."""
-    thresholds = warm_thresholds(scores.own_thresholds, temperature)
+    thresholds = scale_thresholds(scores.own_thresholds, temperature)
     warm = apply_temperature(scores.probabilities, temperature, is_multilabel=True).round(DECIMALS)
     # Rounding may bring a probability and the threshold above it level.
     below = np.minimum(warm, (thresholds - 10.0**-DECIMALS).round(DECIMALS))

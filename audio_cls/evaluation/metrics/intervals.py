@@ -62,7 +62,7 @@ def group_rows(num_clips: int, groups: Sequence[str] | NDArray[np.str_] | None) 
     return np.split(order, np.cumsum(np.bincount(number))[:-1])
 
 
-def choose_units(
+def resampling_units(
     num_clips: int, groups: Sequence[str] | NDArray[np.str_] | None
 ) -> tuple[list[Rows], str | None]:
     """Return the rows that a bootstrap draws as one, and why they are no groups although there are.

@@ -15,7 +15,7 @@ from audio_cls.evaluation.metrics import thresholds
 from audio_cls.evaluation.metrics.single_label import Ids, OfflineMetric
 
 
-class MarkMetric(OfflineMetric):
+class MultiLabelMetric(OfflineMetric):
     """What the metrics of several labels a clip share."""
 
     def _info(self) -> evaluate.MetricInfo:
@@ -35,21 +35,21 @@ class MarkMetric(OfflineMetric):
         )
 
 
-class SubsetAccuracy(MarkMetric):
+class SubsetAccuracy(MultiLabelMetric):
     """Share of clips all of whose labels are right."""
 
     key = "accuracy"
-    function = staticmethod(thresholds.score_exact)
+    function = staticmethod(thresholds.subset_accuracy)
 
 
-class HammingLoss(MarkMetric):
+class HammingLoss(MultiLabelMetric):
     """Share of clip-label pairs that are wrong."""
 
     key = "hamming_loss"
     function = staticmethod(thresholds.hamming_loss)
 
 
-def _make_average(kind: str, average: str) -> type[MarkMetric]:
+def _make_average(kind: str, average: str) -> type[MultiLabelMetric]:
     """Make the metric that averages `kind` over labels in one way."""
 
     def function(true: Ids, predicted: Ids) -> float:
@@ -61,7 +61,7 @@ def _make_average(kind: str, average: str) -> type[MarkMetric]:
         "__doc__": f"{average.capitalize()} average of {kind} over the labels.",
         "__module__": __name__,
     }
-    return type(f"{average.capitalize()}{kind.capitalize()}OfMarks", (MarkMetric,), content)
+    return type(f"{average.capitalize()}{kind.capitalize()}OfMarks", (MultiLabelMetric,), content)
 
 
 AVERAGES = tuple(
@@ -71,7 +71,7 @@ AVERAGES = tuple(
 )
 
 
-class MacroAveragePrecision(MarkMetric):
+class MacroAveragePrecision(MultiLabelMetric):
     """Average precision of each label, mean over the labels that some clip has."""
 
     key = "map"
@@ -79,15 +79,15 @@ class MacroAveragePrecision(MarkMetric):
     function = staticmethod(by_scores.average_precision)
 
 
-class MicroAveragePrecision(MarkMetric):
+class MicroAveragePrecision(MultiLabelMetric):
     """Average precision over all clip-label pairs at once."""
 
     key = "map_micro"
     judged = "prediction_scores"
-    function = staticmethod(thresholds.pooled_precision)
+    function = staticmethod(thresholds.micro_average_precision)
 
 
-class MacroRocAuc(MarkMetric):
+class MacroRocAuc(MultiLabelMetric):
     """Area under the ROC curve of each label, mean over the labels that some clips have."""
 
     key = "roc_auc"
@@ -95,7 +95,7 @@ class MacroRocAuc(MarkMetric):
     function = staticmethod(by_scores.average_auc)
 
 
-class LabelRankingPrecision(MarkMetric):
+class LabelRankingPrecision(MultiLabelMetric):
     """Label-weighted label-ranking average precision (lwlrap)."""
 
     key = "lwlrap"
@@ -103,7 +103,7 @@ class LabelRankingPrecision(MarkMetric):
     function = staticmethod(thresholds.label_ranking_precision)
 
 
-class BinaryLogLoss(MarkMetric):
+class BinaryLogLoss(MultiLabelMetric):
     """Binary cross-entropy, mean over clips and labels."""
 
     key = "log_loss"
@@ -111,7 +111,7 @@ class BinaryLogLoss(MarkMetric):
     function = staticmethod(by_scores.log_loss)
 
 
-class MarkCalibrationError(MarkMetric):
+class MarkCalibrationError(MultiLabelMetric):
     """Gap between each label's probability and how often it is there, over 15 bins."""
 
     key = "ece"
@@ -128,6 +128,6 @@ BY_SCORE: tuple[type[OfflineMetric], ...] = (
     BinaryLogLoss,
     MarkCalibrationError,
 )
-MARK_METRICS: dict[str, type[OfflineMetric]] = {
+MULTI_LABEL_METRICS: dict[str, type[OfflineMetric]] = {
     metric.key: metric for metric in (*BY_MARK, *AVERAGES, *BY_SCORE)
 }

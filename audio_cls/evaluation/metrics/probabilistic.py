@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata  # type: ignore[import-untyped]
 
-from audio_cls.inference.aggregation import LEAST_PROBABILITY
+from audio_cls.inference.aggregation import MIN_PROBABILITY
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,12 +23,12 @@ def log_loss(true: Ids, scores: Floats) -> float:
     """Return the mean of -log p(true label); of marks, the mean over labels as well."""
     if true.ndim > 1:
         given = np.where(true > 0, scores, 1 - scores)
-        return float(-np.log(np.maximum(given, LEAST_PROBABILITY)).mean()) + 0.0  # no -0.0
+        return float(-np.log(np.maximum(given, MIN_PROBABILITY)).mean()) + 0.0  # no -0.0
     own = scores[np.arange(len(true)), true]
-    return float(-np.log(np.maximum(own, LEAST_PROBABILITY)).mean()) + 0.0
+    return float(-np.log(np.maximum(own, MIN_PROBABILITY)).mean()) + 0.0
 
 
-def score_top(true: Ids, scores: Floats, count: int) -> float:
+def top_k_accuracy(true: Ids, scores: Floats, count: int) -> float:
     """Return the share of clips whose label is among the `count` best; ties: smaller id first."""
     own = scores[np.arange(len(true)), true][:, None]
     is_smaller = np.arange(scores.shape[1])[None] < true[:, None]
@@ -38,7 +38,7 @@ def score_top(true: Ids, scores: Floats, count: int) -> float:
 
 def average_auc(true: Ids, scores: Floats) -> float:
     """Return the mean area under the one-against-rest ROC curves, by ranks (Mann-Whitney)."""
-    is_own = mark_own(true, scores.shape[1])
+    is_own = one_hot_targets(true, scores.shape[1])
     positives = is_own.sum(axis=0)
     negatives = len(true) - positives
     has_both = (positives > 0) & (negatives > 0)
@@ -51,11 +51,11 @@ def average_auc(true: Ids, scores: Floats) -> float:
 
 def average_precision(true: Ids, scores: Floats) -> float:
     """Return the mean over classes that occur of the step-wise average precision; else NaN."""
-    found = rank_precisions(mark_own(true, scores.shape[1]), scores)
+    found = rank_precisions(one_hot_targets(true, scores.shape[1]), scores)
     return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
 
-def mark_own(true: Ids, num_labels: int) -> NDArray[np.bool_]:
+def one_hot_targets(true: Ids, num_labels: int) -> NDArray[np.bool_]:
     """Return which clips have which label, (N, L), from ids or marks."""
     return true > 0 if true.ndim > 1 else true[:, None] == np.arange(num_labels)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import evaluate
 
-from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, OfflineMetric
 from audio_cls.evaluation.metrics.thresholds import tune_thresholds
@@ -15,7 +15,7 @@ from audio_cls.evaluation.metrics.thresholds import tune_thresholds
 
 def list_metrics(*, is_multilabel: bool) -> Mapping[str, type[OfflineMetric]]:
     """Return our metrics by key, of one kind of task."""
-    return MARK_METRICS if is_multilabel else METRICS
+    return MULTI_LABEL_METRICS if is_multilabel else METRICS
 
 
 def compute_metrics(scores: Scores, keys: Sequence[str] | None = None) -> dict[str, float]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.metrics.probabilistic import log_loss
-from audio_cls.evaluation.metrics.thresholds import HALF
+from audio_cls.evaluation.metrics.thresholds import DEFAULT_THRESHOLD
 
 DECIMALS = 6  # of the probabilities kept
 
@@ -63,7 +63,7 @@ class Scores:
     def own_thresholds(self) -> NDArray[np.float64]:
         """Return the thresholds, (L,), 0.5 where none were tuned."""
         if self.thresholds is None:
-            return np.full(self.probabilities.shape[1], HALF)
+            return np.full(self.probabilities.shape[1], DEFAULT_THRESHOLD)
         return self.thresholds
 
     @property

@@ -182,7 +182,7 @@ class Top3Accuracy(OfflineMetric):
     key = "top3_accuracy"
     judged = "prediction_scores"
     least_labels = 4
-    function = staticmethod(lambda true, scores: by_scores.score_top(true, scores, 3))
+    function = staticmethod(lambda true, scores: by_scores.top_k_accuracy(true, scores, 3))
 
 
 class Top5Accuracy(OfflineMetric):
@@ -191,7 +191,7 @@ class Top5Accuracy(OfflineMetric):
     key = "top5_accuracy"
     judged = "prediction_scores"
     least_labels = 6
-    function = staticmethod(lambda true, scores: by_scores.score_top(true, scores, 5))
+    function = staticmethod(lambda true, scores: by_scores.top_k_accuracy(true, scores, 5))
 
 
 class RocAuc(OfflineMetric):

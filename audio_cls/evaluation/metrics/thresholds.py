@@ -15,7 +15,7 @@ from audio_cls.evaluation.metrics.probabilistic import rank_precisions
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-HALF = 0.5  # the threshold of a label that validation has no clip of
+DEFAULT_THRESHOLD = 0.5  # the threshold of a label that validation has no clip of
 STEPS = 1_000_000  # of a threshold between 0 and 1: six decimals, as the probabilities have
 
 
@@ -33,7 +33,7 @@ def tune_threshold(own: NDArray[np.bool_], scores: Floats) -> float:
     0.25
     """
     if not own.any():
-        return HALF
+        return DEFAULT_THRESHOLD
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(own[order])
     ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)  # of each tie
@@ -49,7 +49,7 @@ def tune_thresholds(true: Ids, scores: Floats) -> Floats:
     return np.array([tune_threshold(own > 0, p) for own, p in zip(true.T, scores.T, strict=True)])
 
 
-def score_exact(true: Ids, predicted: Ids) -> float:
+def subset_accuracy(true: Ids, predicted: Ids) -> float:
     """Return the share of clips all of whose labels are right (subset accuracy)."""
     return float((true == predicted).all(axis=1).mean())
 
@@ -89,7 +89,7 @@ def average_labels(true: Ids, predicted: Ids, *, kind: str, average: str) -> flo
     return float(values.mean())
 
 
-def pooled_precision(true: Ids, scores: Floats) -> float:
+def micro_average_precision(true: Ids, scores: Floats) -> float:
     """Return the average precision over all clip-label pairs at once (micro)."""
     return float(rank_precisions(true.reshape(-1, 1) > 0, scores.reshape(-1, 1))[0])
 

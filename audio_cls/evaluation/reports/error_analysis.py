@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.evaluation.metrics.intervals import wilson_interval
 from audio_cls.evaluation.metrics.probabilistic import rank_precisions
 from audio_cls.evaluation.metrics.scores import Scores
@@ -109,7 +109,7 @@ def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
     return table
 
 
-def tabulate_facts(scores: Scores, facts: ClipFacts) -> dict[str, Any]:
+def accuracy_by_metadata(scores: Scores, facts: ClipMetadata) -> dict[str, Any]:
     """Return accuracy by duration, by sampling rate and, where there are groups, by group."""
     is_right = scores.is_right
     tables: dict[str, Any] = {

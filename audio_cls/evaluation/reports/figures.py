@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.evaluation.metrics.calibration import calibrate
-from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.probabilistic import bin_confidence, rank_precisions
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, count_confusions
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 GREY = "#797979"  # text and lines, as far from white as from #0d1117
 BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito: 3 : 1 or more to both
 DPI = 150
-MOST_COUNTS = 30  # classes up to which the counts are written into the matrix
-MOST_NAMES = 120  # classes up to which every one is named
-MOST_BARS = 60  # labels of a multi-label task that are drawn
-LONGEST_NAME = 22  # characters of a label on an axis
+MAX_COUNTS = 30  # classes up to which the counts are written into the matrix
+MAX_NAMES = 120  # classes up to which every one is named
+MAX_BARS = 60  # labels of a multi-label task that are drawn
+MAX_NAME_LENGTH = 22  # characters of a label on an axis
 
 
 def draw_figures(folder: Path) -> list[Path]:
@@ -95,20 +95,20 @@ def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
 
     size = len(names)
     font = 9.0 if size <= 12 else 7.0 if size <= 40 else max(3.0, 650 / size)
-    side = max(3.2, size * max(0.42 if size <= MOST_COUNTS else 0.0, font * 0.0175))
-    margin = 1.1 + min(LONGEST_NAME, max(map(len, names))) * font * 0.009
+    side = max(3.2, size * max(0.42 if size <= MAX_COUNTS else 0.0, font * 0.0175))
+    margin = 1.1 + min(MAX_NAME_LENGTH, max(map(len, names))) * font * 0.009
     figure = _make_figure(side + margin + 0.9, side + margin)
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # The square root shows one clip of fifty: most mistakes are that rare.
     image = axes.imshow(shares, cmap="cividis", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
-    shown = range(0, size, math.ceil(size / MOST_NAMES))
+    shown = range(0, size, math.ceil(size / MAX_NAMES))
     short = [_shorten(names[place]) for place in shown]
     plain: dict[str, Any] = {"fontsize": font, "parse_math": False}
     axes.set_xticks(list(shown), short, rotation=90, **plain)
     axes.set_yticks(list(shown), short, **plain)
     axes.tick_params(length=2 if size <= 40 else 1)
-    if size <= MOST_COUNTS:
+    if size <= MAX_COUNTS:
         for (row, column), count in np.ndenumerate(matrix):
             colour = "#111111" if shares[row, column] > 0.3 else "#f4f4f4"
             text = str(count or "")
@@ -125,12 +125,12 @@ def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
 def draw_labels(scores: Scores, names: Sequence[str]) -> Figure:
     """Draw average precision and F1 of each label, the weakest at the bottom.
 
-    Of more than `MOST_BARS` labels, the weakest are shown; a label without a clip is left out.
+    Of more than `MAX_BARS` labels, the weakest are shown; a label without a clip is left out.
     """
     precisions = rank_precisions(scores.labels > 0, scores.probabilities)
     f1 = score_labels(scores.labels, scores.predictions)[2]
     tested = np.flatnonzero(np.isfinite(precisions))
-    shown = tested[np.argsort(precisions[tested], kind="stable")][:MOST_BARS]
+    shown = tested[np.argsort(precisions[tested], kind="stable")][:MAX_BARS]
     places, support = np.arange(len(shown)), scores.labels.sum(axis=0)
     figure = _make_figure(6.4, 1.2 + 0.26 * len(shown))
     axes = figure.add_subplot()
@@ -229,7 +229,7 @@ def _find_metrics(rows: Sequence[dict[str, str]]) -> list[str]:
     """Return the metrics among the columns of summary.csv."""
     others = ("epoch", "step", "train_loss", "validation_loss", "learning_rate", "seconds")
     found = [name for name in rows[0] if name not in others] if rows else []
-    ours = {*METRICS, *MARK_METRICS}
+    ours = {*METRICS, *MULTI_LABEL_METRICS}
     return sorted(found, key=lambda name: (name not in ours, found.index(name)))
 
 
@@ -251,7 +251,7 @@ def _read_temperature(folder: Path) -> float | None:
 
 def _shorten(name: str) -> str:
     """Cut a label so that it fits on an axis."""
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def _make_figure(width: float, height: float) -> Figure:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-LEAST_KNOWN = 0.8  # share of the labels that must be languages, so that other tasks are left alone
+MIN_KNOWN = 0.8  # share of the labels that must be languages, so that other tasks are left alone
 
 # Family -> its languages, parted by |: codes, then the first word of the English name.
 LANGUAGES: dict[str, str] = {
@@ -81,7 +81,7 @@ def find_family(label: str) -> str | None:
 def find_families(names: Sequence[str]) -> list[str] | None:
     """Return the family of each label, "other" for the unknown; None where these are no languages.
 
-    They are when `LEAST_KNOWN` of the labels are known, and a family has two of them at least: with
+    They are when `MIN_KNOWN` of the labels are known, and a family has two of them at least: with
     one language a family, confusions of families are those of languages.
 
     >>> find_families(["fr", "it", "de", "sv", "noise"])
@@ -89,6 +89,6 @@ def find_families(names: Sequence[str]) -> list[str] | None:
     """
     found = [find_family(name) for name in names]
     known = [family for family in found if family is not None]
-    if len(known) < LEAST_KNOWN * len(names) or not 1 < len(set(known)) < len(known):
+    if len(known) < MIN_KNOWN * len(names) or not 1 < len(set(known)) < len(known):
         return None
     return [family or "other" for family in found]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.labels.label_text import join_names, split_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
@@ -120,7 +120,7 @@ def _read_marks(path: Path, rows: Sequence[Sequence[str]], names: Sequence[str])
     return Scores(np.array([row[0] for row in rows]), marks[0], probabilities, thresholds)
 
 
-def write_facts(path: Path, scores: Scores, facts: ClipFacts) -> None:
+def write_facts(path: Path, scores: Scores, facts: ClipMetadata) -> None:
     """Write clips.csv."""
     columns = [scores.ids, [f"{s:.3f}" for s in facts.seconds], facts.sampling_rates]
     header = ["id", "seconds", "sampling_rate"]
@@ -132,7 +132,7 @@ def write_facts(path: Path, scores: Scores, facts: ClipFacts) -> None:
         writer.writerows(zip(*columns, strict=True))
 
 
-def read_facts(path: Path, scores: Scores) -> ClipFacts | None:
+def read_facts(path: Path, scores: Scores) -> ClipMetadata | None:
     """Read clips.csv back, in the order of the scores; None when there is no such file.
 
     Raises:
@@ -144,7 +144,7 @@ def read_facts(path: Path, scores: Scores) -> ClipFacts | None:
     own = {row[0]: row for row in rows[1:]}
     try:
         ordered = [own[str(clip)] for clip in scores.ids]
-        return ClipFacts(
+        return ClipMetadata(
             seconds=np.array([float(row[1]) for row in ordered]),
             sampling_rates=np.array([int(row[2]) for row in ordered], dtype=np.int64),
             groups=np.array([row[3] for row in ordered]) if rows[0][3:] == ["group"] else None,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_cls.config import EvalConfig, find_metric_spec
-from audio_cls.data.clips.metadata import ClipFacts
+from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.errors import list_names
 from audio_cls.evaluation.metrics.baseline import (
     report_baselines,
@@ -21,21 +21,21 @@ from audio_cls.evaluation.metrics.intervals import (
     Interval,
     Rows,
     bootstrap_interval,
-    choose_units,
     choose_wider,
     group_rows,
+    resampling_units,
     wilson_interval,
 )
-from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
-from audio_cls.evaluation.metrics.probabilistic import mark_own
+from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
+from audio_cls.evaluation.metrics.probabilistic import one_hot_targets
 from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
 from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, Ids, OfflineMetric, tabulate_classes
 from audio_cls.evaluation.reports.error_analysis import (
     SCORE_DECIMALS,
+    accuracy_by_metadata,
     list_confusions,
     list_mistakes,
-    tabulate_facts,
     tabulate_labels,
 )
 from audio_cls.evaluation.reports.keyword_detection import report_detection
@@ -52,19 +52,19 @@ from audio_cls.storage.files import replace_file
 logger = logging.getLogger(__name__)
 
 HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every evaluation in training
-MARK_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several labels a clip
+MULTI_LABEL_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several labels a clip
 
 
 def list_headlines(scores: Scores) -> tuple[str, ...]:
     """Return the keys of the metrics that are told first."""
-    return MARK_HEADLINES if scores.is_multilabel else HEADLINES
+    return MULTI_LABEL_HEADLINES if scores.is_multilabel else HEADLINES
 
 
 def report_scores(
     scores: Scores,
     names: tuple[str, ...],
     cfg: EvalConfig,
-    facts: ClipFacts | None,
+    facts: ClipMetadata | None,
     majority: Ids | None = None,
 ) -> dict[str, Any]:
     """Return the `test` part of results.json.
@@ -97,14 +97,14 @@ def report_scores(
         **report_detection(scores, names, facts.seconds if facts is not None else None),
         **_report_classes(scores, names),
         "confident_mistakes": list_mistakes(scores, names),
-        **(tabulate_facts(scores, facts) if facts is not None else {}),
+        **(accuracy_by_metadata(scores, facts) if facts is not None else {}),
     }
 
 
 def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
     """Return the scores of each class; classes without a clip come last, and have none."""
     has_many = len(names) > MANY_CLASSES
-    num_clips = mark_own(scores.labels, len(names)).sum(axis=0)
+    num_clips = one_hot_targets(scores.labels, len(names)).sum(axis=0)
     untested = [name for name, count in zip(names, num_clips, strict=True) if count == 0]
     if untested:
         text = f"{len(untested)} of {len(names)} classes have no clip here and are not tested"
@@ -125,19 +125,19 @@ def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _round_metric(name: str, value: float) -> float:
     """Round to six decimals what counts clips, to four what rests on probabilities."""
-    metric = METRICS.get(name) or MARK_METRICS.get(name)
+    metric = METRICS.get(name) or MULTI_LABEL_METRICS.get(name)
     counts = metric is not None and metric.judged == "predictions"
     return round(value, DECIMALS if counts else SCORE_DECIMALS)
 
 
-def report_intervals(scores: Scores, chosen: str, facts: ClipFacts | None) -> dict[str, Any]:
+def report_intervals(scores: Scores, chosen: str, facts: ClipMetadata | None) -> dict[str, Any]:
     """Return NAME_ci95 of the headline metrics and the chosen one, and how they were found.
 
     With groups, the interval is the wider one of that by group and that by clips.
     """
     groups = facts.groups if facts is not None else None
     clips = group_rows(len(scores.labels), None)
-    units, note = choose_units(len(scores.labels), groups)
+    units, note = resampling_units(len(scores.labels), groups)
     is_grouped = groups is not None and note is None
     found: dict[str, Any] = {}
     metrics = list_metrics(is_multilabel=scores.is_multilabel)
@@ -174,7 +174,7 @@ def _draw_interval(
 
 
 def write_report(
-    folder: Path, results: Mapping[str, Any], scores: Scores, facts: ClipFacts | None
+    folder: Path, results: Mapping[str, Any], scores: Scores, facts: ClipMetadata | None
 ) -> None:
     """Write results.json, predictions.csv and clips.csv. Main process only."""
     text = json.dumps(_without_nan(results), indent=2, ensure_ascii=False, allow_nan=False)

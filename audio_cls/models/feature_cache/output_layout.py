@@ -19,7 +19,7 @@ Place = tuple[str, int]  # a field of the output, and the number in it where it 
 
 
 @dataclass(frozen=True)
-class Cut:
+class FrozenOutputLayout:
     """Where a model starts after its frozen part, and what it needs there."""
 
     names: tuple[str, ...]  # the frozen modules, in the order they run

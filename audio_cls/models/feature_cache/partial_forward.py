@@ -1,10 +1,10 @@
 """A frozen front part's output takes the place of the sound: the model starts after it.
 
-Comes in: a classifier and the names of its frozen modules. `find_cut` finds out what of their
-output the rest of the model uses, and checks that the rest gives the same logits from it alone;
-`install_cut` lets the model start there whenever it is given `prefix` instead of sound. What is
-saved, and what the model does with sound, stay as they are. Letters: B clips, F frames (1 where the
-output has no axis of time), D values a frame.
+Comes in: a classifier and the names of its frozen modules. `plan_partial_forward` finds out what of
+their output the rest of the model uses, and checks that the rest gives the same logits from it
+alone; `enable_partial_forward` lets the model start there whenever it is given `prefix` instead of
+sound. What is saved, and what the model does with sound, stay as they are. Letters: B clips, F
+frames (1 where the output has no axis of time), D values a frame.
 """
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
 from audio_cls.config import Seconds
-from audio_cls.models.feature_cache.output_layout import Cut, Place, build_output, list_tensors
-from audio_cls.models.probe import make_noise, read_pooled, undisturbed
-from audio_cls.models.processor import WaveEncoder
+from audio_cls.models.feature_cache.output_layout import (
+    FrozenOutputLayout,
+    Place,
+    build_output,
+    list_tensors,
+)
+from audio_cls.models.probe import make_noise, pooled_features, preserve_model_state
+from audio_cls.models.processor import WaveProcessor
 
 PREFIX = "prefix"  # the name of the model's argument
 TOLERANCE = 1e-4  # of the largest pooled value: what rounding may change
@@ -37,10 +42,10 @@ class _Reached(Exception):
 
 
 @dataclass(frozen=True)
-class PrefixEncoder(WaveEncoder):
+class CachedFeatureProcessor(WaveProcessor):
     """Stored rows become model inputs; waves do so as before."""
 
-    cut: Cut
+    cut: FrozenOutputLayout
     lengths: Mapping[int, int]  # F -> a length of the model's input that gives as many frames
 
     def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
@@ -62,7 +67,9 @@ class PrefixEncoder(WaveEncoder):
         return inputs
 
 
-def find_cut(model: PreTrainedModel, encoder: WaveEncoder, names: tuple[str, ...]) -> Cut | None:
+def plan_partial_forward(
+    model: PreTrainedModel, encoder: WaveProcessor, names: tuple[str, ...]
+) -> FrozenOutputLayout | None:
     """Find out how a model can start after its frozen modules; it is as before afterwards.
 
     Returns:
@@ -70,7 +77,7 @@ def find_cut(model: PreTrainedModel, encoder: WaveEncoder, names: tuple[str, ...
     """
     rate, shortest = encoder.traits.sampling_rate, encoder.traits.min_samples
     takes_mask = "attention_mask" in inspect.signature(model.forward).parameters
-    with undisturbed(model):
+    with preserve_model_state(model):
         model.train(mode=False)
         trials = []
         for more in TRIALS:
@@ -96,7 +103,7 @@ def _describe_output(
     input_name: str,
     inputs: Mapping[str, Tensor],
     outputs: Sequence[Any],
-) -> Cut:
+) -> FrozenOutputLayout:
     """Describe all tensors of a frozen part's outputs for a clip and a longer or shorter one."""
     first, second = (list_tensors(output) for output in outputs)
     shapes = tuple(_read_shape(first[place], second[place]) for place in first)
@@ -106,7 +113,7 @@ def _describe_output(
         -1 in shape and tensor.shape[1 + shape.index(-1)] == mask.shape[1]
         for tensor, shape in zip(first.values(), shapes, strict=True)
     )
-    return Cut(
+    return FrozenOutputLayout(
         names=names,
         input_name=input_name,
         input_shape=tuple(inputs[input_name].shape[1:]),
@@ -140,7 +147,7 @@ def run_frozen(model: Any, names: Sequence[str], inputs: Mapping[str, Tensor]) -
 class _Start:
     """What a model is given instead of sound, on its way from the model's call to the cut."""
 
-    def __init__(self, cut: Cut) -> None:
+    def __init__(self, cut: FrozenOutputLayout) -> None:
         self.cut = cut
         self.rows: Tensor | None = None  # (B, F, D)
 
@@ -157,13 +164,13 @@ class _Start:
         return args, kwargs
 
 
-def install_cut(model: nn.Module, cut: Cut) -> RemovableHandle:
+def enable_partial_forward(model: nn.Module, cut: FrozenOutputLayout) -> RemovableHandle:
     """Let a model start after its frozen part when it is called with `prefix`. Changes it in place.
 
     Its modules keep their names, its weights theirs, and calls with sound their results.
 
     Returns:
-        What `remove_cut` wants.
+        What `disable_partial_forward` wants.
     """
     start = _Start(cut)
     for name in cut.names:
@@ -176,8 +183,10 @@ def install_cut(model: nn.Module, cut: Cut) -> RemovableHandle:
     return model.register_forward_pre_hook(start, with_kwargs=True)
 
 
-def remove_cut(model: nn.Module, cut: Cut, handle: RemovableHandle) -> None:
-    """Undo `install_cut`."""
+def disable_partial_forward(
+    model: nn.Module, cut: FrozenOutputLayout, handle: RemovableHandle
+) -> None:
+    """Undo `enable_partial_forward`."""
     handle.remove()
     for name in cut.names:
         own: dict[str, Any] = vars(model.get_submodule(name))
@@ -210,7 +219,7 @@ def _read_order(tensor: Tensor) -> tuple[int, ...]:
 
 def _is_used(
     model: PreTrainedModel,
-    whole: Cut,
+    whole: FrozenOutputLayout,
     inputs: Mapping[str, Tensor],
     output: Any,  # noqa: ANN401
     place: Place,
@@ -239,19 +248,21 @@ def _handing_out(model: nn.Module, names: Sequence[str], output: Any) -> Iterato
                 del own["forward"]
 
 
-def _gives_same(model: PreTrainedModel, cut: Cut, trials: Sequence[Mapping[str, Tensor]]) -> bool:
+def _gives_same(
+    model: PreTrainedModel, cut: FrozenOutputLayout, trials: Sequence[Mapping[str, Tensor]]
+) -> bool:
     """Tell whether the model gives the same logits when it starts at the cut."""
     is_same = True
     for inputs in trials:
-        expected = read_pooled(model, dict(inputs))
+        expected = pooled_features(model, dict(inputs))
         given = dict(inputs)
         given[PREFIX] = cut.flatten(run_frozen(model, cut.names, inputs))
         del given[cut.input_name]
-        handle = install_cut(model, cut)
+        handle = enable_partial_forward(model, cut)
         try:
-            found = read_pooled(model, given)
+            found = pooled_features(model, given)
         finally:
-            remove_cut(model, cut, handle)
+            disable_partial_forward(model, cut, handle)
         scale = float(expected.abs().max())
         is_same &= bool((found - expected).abs().max() <= TOLERANCE * scale)
     return is_same

@@ -2,8 +2,8 @@
 
 With `--freeze features` or `--freeze backbone` the frozen part's output for a window never changes,
 as long as nothing varies the sound before it. It is computed once for the windows of all three
-splits, kept on disk (model/store.py), and reused by every epoch, fold, seed and later run with the
-same sound, frozen weights and settings. float32: the trained result is that of a run without it.
+splits, kept on disk (store.py), and reused by every epoch, fold, seed and later run with the same
+audio, frozen weights and settings. float32: the trained result is that of a run without it.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ from torch import Tensor
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.clips.clips import Clips, hash_sound
-from audio_cls.data.loading.datasets import EvaluationWindows
+from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.data.prepare import PreparedClips, warn_of_short_clips
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded
-from audio_cls.distributed.hardware import ready_cpu
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.feature_cache.output_layout import Cut
+from audio_cls.distributed.hardware import configure_cpu
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
 from audio_cls.models.feature_cache.partial_forward import (
-    PrefixEncoder,
-    find_cut,
-    install_cut,
+    CachedFeatureProcessor,
+    enable_partial_forward,
+    plan_partial_forward,
     run_frozen,
 )
 from audio_cls.models.feature_cache.store import (
+    CachedClips,
+    FeatureStore,
     Rows,
-    Store,
-    StoredClips,
     Window,
-    make_room,
+    evict_for,
     make_store_key,
 )
 from audio_cls.models.finetuning.freeze import find_frozen
-from audio_cls.models.load import load_trained
+from audio_cls.models.load import load_for_inference
 from audio_cls.progress import show_progress
-from audio_cls.storage.process_memory import keep_freed_memory, return_freed_memory
+from audio_cls.storage.process_memory import release_freed_memory, retain_freed_memory
 
 CPU_SECONDS = 10.0  # of sound heard at once on a CPU: more takes memory and is not faster
 
@@ -54,27 +54,27 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Heard:
+class TrainingInputs:
     """The classifier and its clips, as sound or as what a frozen part has made of them."""
 
-    backbone: Backbone
+    backbone: AudioModel
     train: Clips | StreamClips
     validation: Clips
     test: Clips
 
     def load_best(
         self, folder: str | os.PathLike[str], *, trust_remote_code: bool = False
-    ) -> Backbone:
+    ) -> AudioModel:
         """Load the finished model of a run folder so that it can be given these clips."""
-        best = load_trained(os.fspath(folder), trust_remote_code=trust_remote_code)
-        if isinstance(self.backbone.encoder, PrefixEncoder):
-            install_cut(best.model, self.backbone.encoder.cut)
+        best = load_for_inference(os.fspath(folder), trust_remote_code=trust_remote_code)
+        if isinstance(self.backbone.encoder, CachedFeatureProcessor):
+            enable_partial_forward(best.model, self.backbone.encoder.cut)
         return best
 
 
-def hear_ahead(
-    cfg: RunConfig, accelerator: Accelerator, backbone: Backbone, clips: PreparedClips
-) -> Heard:
+def precompute_frozen_features(
+    cfg: RunConfig, accelerator: Accelerator, backbone: AudioModel, clips: PreparedClips
+) -> TrainingInputs:
     """Run the frozen part over all windows, or find it done. Call on every process.
 
     Writes the store; lets the model start after the frozen part.
@@ -84,14 +84,14 @@ def hear_ahead(
         frozen part's output is not the same every time, or too much.
     """
     warn_of_short_clips(clips, backbone.encoder.traits.min_samples)
-    sound = Heard(backbone, clips.train, clips.validation, clips.test)
+    sound = TrainingInputs(backbone, clips.train, clips.validation, clips.test)
     if cfg.model.freeze == "none" or cfg.data.streaming:
         return sound
     assert isinstance(clips.train, Clips)
-    ready_cpu(accelerator, sum(weight.numel() for weight in backbone.model.parameters()))
+    configure_cpu(accelerator, sum(weight.numel() for weight in backbone.model.parameters()))
     names = find_frozen(backbone.model, backbone.encoder, cfg.model.freeze)
-    obstacle = find_obstacle(cfg, accelerator, clips.train)
-    cut = None if obstacle else find_cut(backbone.model, backbone.encoder, names)
+    obstacle = why_not_cacheable(cfg, accelerator, clips.train)
+    cut = None if obstacle else plan_partial_forward(backbone.model, backbone.encoder, names)
     if cut is None:
         logger.info(
             "frozen part: heard anew each epoch, as %s", obstacle or "the rest is not apart from it"
@@ -99,21 +99,21 @@ def hear_ahead(
         return sound
     splits = {name: list_windows_of(name, part, cfg.audio) for name, part in clips.items()}
     windows = [window for part in splits.values() for window in part]
-    store = fill_store(cfg, accelerator, backbone, clips.train, cut, windows)
+    store = compute_missing_features(cfg, accelerator, backbone, clips.train, cut, windows)
     if store is None:
         return sound
-    encoder = PrefixEncoder(
+    encoder = CachedFeatureProcessor(
         backbone.encoder.extractor,
         backbone.encoder.traits,
         cut=cut,
         lengths=store.find_lengths(windows),
     )
-    install_cut(backbone.model, cut)
+    enable_partial_forward(backbone.model, cut)
     stored = {name: _store_clips(part, store) for name, part in clips.items()}
-    return Heard(replace(backbone, encoder=encoder), **stored)
+    return TrainingInputs(replace(backbone, encoder=encoder), **stored)
 
 
-def find_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
+def why_not_cacheable(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
     """Say why the frozen part's output is not the same each time; None where it is."""
     longest = seconds_to_samples(cfg.audio.piece_seconds, train.sampling_rate)
     if cfg.train.prefix_cache_gb == 0:
@@ -138,21 +138,21 @@ def find_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str
 def list_windows_of(name: str, clips: Clips, cfg: AudioConfig) -> list[Window]:
     """List the windows of a split that will be heard: one a clip in training, else all."""
     if name != "train":
-        heard = EvaluationWindows(clips, cfg).windows
+        heard = WindowDataset(clips, cfg).windows
         return [(int(clips.rows[clip]), start, stop) for clip, start, stop in heard]
     longest = seconds_to_samples(cfg.piece_seconds, clips.sampling_rate)
     stops = [longest if cfg.repeat_short else min(longest, int(n)) for n in clips.lengths]
     return [(int(row), 0, stop) for row, stop in zip(clips.rows, stops, strict=True)]
 
 
-def fill_store(
+def compute_missing_features(
     cfg: RunConfig,
     accelerator: Accelerator,
-    backbone: Backbone,
+    backbone: AudioModel,
     clips: Clips,
-    cut: Cut,
+    cut: FrozenOutputLayout,
     windows: Sequence[Window],
-) -> Store | None:
+) -> FeatureStore | None:
     """Compute what a store lacks, each process a part of it. Call on every process.
 
     Args:
@@ -171,7 +171,7 @@ def fill_store(
     hear = _Hearing(accelerator, backbone, cut, table, choose_batch_size(cfg, accelerator))
     sample = next(hear.run([windows[0]]))[1]
     precision, device = accelerator.mixed_precision, accelerator.device
-    store = Store(
+    store = FeatureStore(
         make_store_key(backbone, cut, hash_sound(clips), precision, device), sample.shape[1]
     )
     missing = store.find_missing(windows)
@@ -180,7 +180,7 @@ def fill_store(
     spans = sum(stop - start if cut.has_time else 1 for _, start, stop in missing)
     num_bytes = round(sample.nbytes / samples * spans)
     limit = cfg.train.prefix_cache_gb
-    fits = make_room(store, num_bytes, None if limit is None else int(limit * 1e9))
+    fits = evict_for(store, num_bytes, None if limit is None else int(limit * 1e9))
     if not accelerator.gather(torch.tensor([fits], device=accelerator.device)).all():
         logger.warning(
             "The frozen part's output, %.2f GB, is more than may be kept: it is heard anew each"
@@ -194,9 +194,9 @@ def fill_store(
     )
     own = missing[accelerator.process_index :: accelerator.num_processes]
     if own:
-        keep_freed_memory()
+        retain_freed_memory()
         store.add(show_progress(hear.run(own), len(own), "Frozen part", logger))
-        return_freed_memory()  # training has blocks of other sizes
+        release_freed_memory()  # training has blocks of other sizes
     accelerator.wait_for_everyone()
     store.reload()
     return store
@@ -214,8 +214,8 @@ class _Hearing:
     """The frozen part, run over windows."""
 
     accelerator: Accelerator
-    backbone: Backbone
-    cut: Cut
+    backbone: AudioModel
+    cut: FrozenOutputLayout
     table: Clips  # all rows
     batch_size: int
 
@@ -245,7 +245,7 @@ def measure_inputs(inputs: Mapping[str, Tensor], input_name: str) -> list[int]:
     return [inputs[input_name].shape[-1]] * len(inputs[input_name])
 
 
-def _store_clips(clips: Clips, store: Store) -> StoredClips:
+def _store_clips(clips: Clips, store: FeatureStore) -> CachedClips:
     """Return clips that are read from the store."""
     own = {spec.name: getattr(clips, spec.name) for spec in fields(clips)}
-    return StoredClips(**own, store=store)
+    return CachedClips(**own, store=store)

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from audio_cls import __version__
 from audio_cls.data.clips.clips import Clips
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.feature_cache.output_layout import Cut
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.inventory import list_items
 from audio_cls.storage.keys import find_version, make_key
@@ -49,7 +49,7 @@ NOT_COMPUTED = (
 
 
 def make_store_key(
-    backbone: Backbone, cut: Cut, sound: str, precision: str, device: torch.device
+    backbone: AudioModel, cut: FrozenOutputLayout, sound: str, precision: str, device: torch.device
 ) -> str:
     """Return the key of a store: everything that the output of the frozen modules depends on.
 
@@ -81,7 +81,7 @@ def make_store_key(
     )
 
 
-def _hash_weights(backbone: Backbone, names: Sequence[str]) -> dict[str, str]:
+def _hash_weights(backbone: AudioModel, names: Sequence[str]) -> dict[str, str]:
     """Return a key for each parameter and buffer of the named modules."""
     found = {}
     for name in names:
@@ -91,7 +91,7 @@ def _hash_weights(backbone: Backbone, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-class Store:
+class FeatureStore:
     """The rows of some windows. Can be pickled into loader workers.
 
     As long as the object that opened it is in use, no process deletes the files.
@@ -158,17 +158,17 @@ class Store:
 
 
 @dataclass(frozen=True)
-class StoredClips(Clips):
+class CachedClips(Clips):
     """Clips whose windows are read from a store instead of being heard."""
 
-    store: Store = field(kw_only=True)
+    store: FeatureStore = field(kw_only=True)
 
     def read_wave(self, number: int, start: int, stop: int) -> Any:  # noqa: ANN401 (2-D here)
         """Return the rows (F, D) of a window of a clip."""
         return self.store.read((int(self.rows[number]), start, stop))
 
 
-def make_room(store: Store, num_bytes: int, limit: int | None) -> bool:
+def evict_for(store: FeatureStore, num_bytes: int, limit: int | None) -> bool:
     """Tell whether a store may grow by so much; others that nobody used for a day are deleted.
 
     Those that another run has open are never deleted.

@@ -21,15 +21,19 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from audio_cls.config import ModelConfig
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.finetuning.layer_groups import find_body, find_front, find_owners
-from audio_cls.models.processor import WaveEncoder
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.finetuning.layer_groups import (
+    backbone_parameters,
+    covering_modules,
+    frontend_parameters,
+)
+from audio_cls.models.processor import WaveProcessor
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Frozen:
+class FrozenModules:
     """The frozen parts of a classifier, which `set_epoch` freezes and wakes."""
 
     modules: dict[str, nn.Module]  # by name, in the order they run; empty: everything learns
@@ -70,22 +74,23 @@ class Frozen:
             vars(module).pop("train", None)
 
 
-def freeze(backbone: Backbone, cfg: ModelConfig) -> Frozen:
+def freeze(backbone: AudioModel, cfg: ModelConfig) -> FrozenModules:
     """Freeze what `--freeze` names. Changes the model in place.
 
     With `--unfreeze-after-epochs` nothing happens yet: the optimizer and the wrappers for several
-    processes must first see everything that will learn one day. `Frozen.set_epoch` freezes then.
+    processes must first see everything that will learn one day. `FrozenModules.set_epoch` freezes
+    then.
 
     Args:
         backbone: A classifier whose weights are loaded.
         cfg: What to freeze, and for how long.
 
     Returns:
-        The frozen parts; `Frozen.end` tells after which module the learning begins.
+        The frozen parts; `FrozenModules.end` tells after which module the learning begins.
     """
     names = find_frozen(backbone.model, backbone.encoder, cfg.freeze)
     modules = {name: backbone.model.get_submodule(name) for name in names}
-    frozen = Frozen(modules, cfg.unfreeze_after_epochs)
+    frozen = FrozenModules(modules, cfg.unfreeze_after_epochs)
     if not modules:
         return frozen
     count = sum(p.numel() for module in modules.values() for p in module.parameters())
@@ -96,7 +101,7 @@ def freeze(backbone: Backbone, cfg: ModelConfig) -> Frozen:
     return frozen
 
 
-def find_frozen(model: PreTrainedModel, encoder: WaveEncoder, what: str) -> tuple[str, ...]:
+def find_frozen(model: PreTrainedModel, encoder: WaveProcessor, what: str) -> tuple[str, ...]:
     """Return the modules that `--freeze` means, by name, in the order they run.
 
     Args:
@@ -107,12 +112,12 @@ def find_frozen(model: PreTrainedModel, encoder: WaveEncoder, what: str) -> tupl
     if what == "none":
         return ()
     if what == "backbone":
-        return find_owners(model, find_body(model))
-    found = _ask_family(model) or find_front(model, encoder)
+        return covering_modules(model, backbone_parameters(model))
+    found = _ask_family(model) or frontend_parameters(model, encoder)
     fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     return tuple(
         name
-        for name in find_owners(model, found | fixed)
+        for name in covering_modules(model, found | fixed)
         if any(weight.requires_grad for weight in model.get_submodule(name).parameters())
     )
 

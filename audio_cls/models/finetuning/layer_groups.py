@@ -13,8 +13,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from audio_cls.models.audio_model import HEAD_PREFIXES
-from audio_cls.models.probe import make_noise, undisturbed
-from audio_cls.models.processor import WaveEncoder
+from audio_cls.models.probe import make_noise, preserve_model_state
+from audio_cls.models.processor import WaveProcessor
 
 NOISE_SAMPLES = 1600  # a tenth of a second, unless the model insists on more
 
@@ -23,7 +23,7 @@ class _Reached(Exception):
     """The first layer is about to run: the rest of the network need not."""
 
 
-def find_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+def find_transformer_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """Return the layers and their name: the list as long as the configuration says.
 
     Where two lists are, the one with more parameters is taken (not seven convolutions, say); so,
@@ -44,9 +44,9 @@ def find_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     return max(lists, key=lambda found: sum(p.numel() for p in found[1].parameters()))
 
 
-def watch(
+def trace_modules(
     model: PreTrainedModel,
-    encoder: WaveEncoder,
+    encoder: WaveProcessor,
     note: Callable[[nn.Module], None],
     stop_at: nn.Module | None = None,
 ) -> None:
@@ -66,7 +66,7 @@ def watch(
     if stop_at is not None:
         hooks.append(stop_at.register_forward_pre_hook(stop))
     try:
-        with undisturbed(model):
+        with preserve_model_state(model):
             model.train(mode=False)
             inputs = encoder([make_noise(max(encoder.traits.min_samples, NOISE_SAMPLES))])
             model(**{name: value.to(model.device) for name, value in inputs.items()})
@@ -77,23 +77,25 @@ def watch(
             hook.remove()
 
 
-def find_front(model: PreTrainedModel, encoder: WaveEncoder) -> set[str]:
+def frontend_parameters(model: PreTrainedModel, encoder: WaveProcessor) -> set[str]:
     """Return the parameters that did their work before the first layer, by name."""
     done: set[nn.Parameter] = set()
-    _, layers = find_layers(model)
-    watch(model, encoder, lambda module: done.update(module.parameters()), stop_at=layers[0])
+    _, layers = find_transformer_layers(model)
+    trace_modules(
+        model, encoder, lambda module: done.update(module.parameters()), stop_at=layers[0]
+    )
     return {name for name, weight in model.named_parameters() if weight in done}
 
 
-def measure_depths(model: PreTrainedModel, encoder: WaveEncoder) -> dict[str, int]:
+def layer_depths(model: PreTrainedModel, encoder: WaveProcessor) -> dict[str, int]:
     """Say how high above the sound each parameter stands, by name.
 
     Of N layers, layer i (from 0) stands at i + 1; the front end at 0, and with it whatever else is
     looked up rather than run, such as the embedding that fills masks; norms after the last layer
     and the head stand at N + 1: the groups of timm's `--layer-decay`.
     """
-    stack, layers = find_layers(model)
-    front, body = find_front(model, encoder), find_body(model)
+    stack, layers = find_transformer_layers(model)
+    front, body = frontend_parameters(model, encoder), backbone_parameters(model)
     depths = {}
     for name, _ in model.named_parameters():
         owner = name.rpartition(".")[0]
@@ -109,13 +111,13 @@ def measure_depths(model: PreTrainedModel, encoder: WaveEncoder) -> dict[str, in
     return depths
 
 
-def find_body(model: PreTrainedModel) -> set[str]:
+def backbone_parameters(model: PreTrainedModel) -> set[str]:
     """Return the parameters of everything but the head, by name."""
     names = (name for name, _ in model.named_parameters())
     return {name for name in names if not name.startswith(HEAD_PREFIXES)}
 
 
-def find_owners(model: nn.Module, parameters: Set[str]) -> tuple[str, ...]:
+def covering_modules(model: nn.Module, parameters: Set[str]) -> tuple[str, ...]:
     """Return the largest modules all of whose parameters are named, in their order in the model.
 
     Args:
@@ -126,7 +128,7 @@ def find_owners(model: nn.Module, parameters: Set[str]) -> tuple[str, ...]:
 
 
 def _iterate_owners(module: nn.Module, parameters: Set[str], prefix: str) -> Iterator[str]:
-    """Yield the names of `find_owners` below one module."""
+    """Yield the names of `covering_modules` below one module."""
     for name, child in module.named_children():
         own = {f"{prefix}{name}.{parameter}" for parameter, _ in child.named_parameters()}
         if own and own <= parameters:

@@ -15,13 +15,13 @@ from transformers import PreTrainedModel
 from audio_cls.config import ModelConfig
 from audio_cls.errors import ModelError
 from audio_cls.models.audio_model import HEAD_PREFIXES
-from audio_cls.models.finetuning.layer_groups import find_layers, watch
-from audio_cls.models.processor import WaveEncoder
+from audio_cls.models.finetuning.layer_groups import find_transformer_layers, trace_modules
+from audio_cls.models.processor import WaveProcessor
 
 logger = logging.getLogger(__name__)
 
 
-def add_adapters(model: PreTrainedModel, encoder: WaveEncoder, cfg: ModelConfig) -> None:
+def add_adapters(model: PreTrainedModel, encoder: WaveProcessor, cfg: ModelConfig) -> None:
     """Put adapters of `--lora-rank` into a classifier; 0 changes nothing. In place.
 
     Everything but adapters and head stops learning. Draws from torch's global generator.
@@ -63,15 +63,15 @@ def add_adapters(model: PreTrainedModel, encoder: WaveEncoder, cfg: ModelConfig)
     )
 
 
-def find_targets(model: PreTrainedModel, encoder: WaveEncoder) -> list[str]:
+def find_targets(model: PreTrainedModel, encoder: WaveProcessor) -> list[str]:
     """Return the attention's linear layers by name; the feed-forward ones where it runs none.
 
     Only those as wide as the network are meant, not small ones such as WavLM's gates.
     """
-    stack, layers = find_layers(model)
+    stack, layers = find_transformer_layers(model)
     ran: set[nn.Module] = set()
     rest = list(layers)[1:]
-    watch(model, encoder, lambda module: ran.add(module), stop_at=rest[0] if rest else None)
+    trace_modules(model, encoder, lambda module: ran.add(module), stop_at=rest[0] if rest else None)
     width = getattr(model.config, "hidden_size", None)
     linear = {
         name: module

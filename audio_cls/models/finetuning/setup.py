@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from audio_cls.config import RunConfig
-from audio_cls.models.attention_backend import check_precision, compile_model, save_activations
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.finetuning.freeze import Frozen, freeze
+from audio_cls.models.attention_backend import (
+    check_precision,
+    compile_model,
+    enable_gradient_checkpointing,
+)
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.finetuning.freeze import FrozenModules, freeze
 from audio_cls.models.finetuning.lora import add_adapters
 
 
-def prepare_learning(backbone: Backbone, cfg: RunConfig, precision: str) -> Frozen:
+def prepare_for_finetuning(backbone: AudioModel, cfg: RunConfig, precision: str) -> FrozenModules:
     """Freeze, add adapters, and choose how to compute. Changes the model in place.
 
     Call on every process, before the optimizer is made.
@@ -30,7 +34,7 @@ def prepare_learning(backbone: Backbone, cfg: RunConfig, precision: str) -> Froz
     frozen = freeze(backbone, cfg.model)
     add_adapters(backbone.model, backbone.encoder, cfg.model)
     if cfg.train.gradient_checkpointing:
-        save_activations(backbone.model)
+        enable_gradient_checkpointing(backbone.model)
     if cfg.train.compile:
         compile_model(backbone.model)
     return frozen

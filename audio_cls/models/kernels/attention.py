@@ -21,7 +21,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from audio_cls.models.kernels.dropout import Dice, draw_seed, is_plain
+from audio_cls.models.kernels.dropout import DropoutMasks, draw_seed, is_plain
 from audio_cls.models.kernels.exactness import (
     ATTENTIONS,
     agree,
@@ -36,7 +36,7 @@ TRIAL_FRAMES = 6  # of an input with which this is compared with `sdpa`
 CACHED_SCORES = 2**19  # made at once: 2 MB
 
 
-def attend_by_clip(model: PreTrainedModel) -> None:
+def use_per_clip_attention(model: PreTrainedModel) -> None:
     """Let a model that computes attention by `sdpa` compute it as here. Changes it in place.
 
     Only where its attention is of a known class, and where output and gradients of a small input
@@ -124,7 +124,7 @@ class ClipAttention(torch.autograd.Function):
     ) -> Tensor:
         """Keep what was given, what came out and the seed of the dropout."""
         seed = draw_seed()
-        dice = Dice(dropout, seed)
+        dice = DropoutMasks(dropout, seed)
         num_clips, num_heads, num_queries, _ = query.shape
         out = query.new_empty(num_clips, num_queries, num_heads, value.shape[-1])
         for clip, heads in _split_heads(query, key):
@@ -144,7 +144,7 @@ class ClipAttention(torch.autograd.Function):
         the sum of output times gradient (arXiv:2205.14135, appendix B).
         """
         query, key, value, mask, out = ctx.saved_tensors
-        dice = Dice(ctx.dropout, ctx.seed)
+        dice = DropoutMasks(ctx.dropout, ctx.seed)
         d_query, d_key, d_value = (torch.empty_like(one) for one in (query, key, value))
         sums = (grads[0] * out).sum(dim=-1, keepdim=True).transpose(1, 2)  # (B, H, Q, 1)
         for clip, heads in _split_heads(query, key):

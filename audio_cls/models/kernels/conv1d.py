@@ -89,7 +89,7 @@ class Kernel:
             yield part, _view_rows(rows, num_frames, self.stride, first, end - first)
 
 
-class RowProduct(torch.autograd.Function):
+class MatmulConv1d(torch.autograd.Function):
     """Convolve rows (B, T, C) with weights (O, C, K): (B, (T - K) // S + 1, O)."""
 
     @staticmethod
@@ -125,7 +125,7 @@ def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int
     return rows.as_strided(size, strides, rows.storage_offset() + first * num_channels)
 
 
-def convolve_groups(rows: Tensor, weight: Tensor, groups: int, padding: int) -> Tensor:
+def fft_grouped_conv1d(rows: Tensor, weight: Tensor, groups: int, padding: int) -> Tensor:
     """Convolve rows with a long grouped kernel of stride 1, in the frequency domain.
 
     Overlap-save: blocks of K frames and the K - 1 that a kernel sees beyond them are transformed,

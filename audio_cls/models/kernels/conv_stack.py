@@ -68,7 +68,7 @@ def _is_known_norm(layer: Any, *, is_first: bool) -> bool:  # noqa: ANN401
     return norm is None
 
 
-def hear(layers: Sequence[Any], waves: Tensor) -> Tensor:
+def run_conv_stack(layers: Sequence[Any], waves: Tensor) -> Tensor:
     """Run the layers of a stack: (B, T) -> (B, C, F), the channels last in memory."""
     first = layers[0]
     rows = waves.unfold(1, first.conv.kernel_size[0], first.conv.stride[0])  # (B, F, K), no copy
@@ -76,7 +76,7 @@ def hear(layers: Sequence[Any], waves: Tensor) -> Tensor:
     for before, layer in itertools.pairwise(layers):
         if before is not first:
             inner, params = partial(_finish, before), _list_params(before)
-        stage: Any = Stage.apply
+        stage: Any = RecomputedConv.apply
         rows = stage(rows, layer.conv.weight, layer.conv.stride[0], inner, *params)
     return _finish(layers[-1], rows, *_list_params(layers[-1])).transpose(1, 2)
 
@@ -138,7 +138,7 @@ def fold_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> list[Tenso
     return [folded.to(windows.dtype), (norm.bias - middle * scale)[:, None].to(windows.dtype)]
 
 
-class Stage(torch.autograd.Function):
+class RecomputedConv(torch.autograd.Function):
     """An inner function of rows, made again when it is wanted, and a convolution of its output."""
 
     @staticmethod

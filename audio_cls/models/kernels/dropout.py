@@ -35,7 +35,7 @@ def draw_seed() -> int:
     return int(torch.randint(SEEDS, ()))
 
 
-class Dice:
+class DropoutMasks:
     """Draws what dropout keeps: the same again from the same seed, in the same order of pieces."""
 
     def __init__(self, share: float, seed: int) -> None:
@@ -52,7 +52,7 @@ class Dice:
         return out.ge_(self.bound)
 
 
-class Drop(torch.autograd.Function):
+class SeededDropout(torch.autograd.Function):
     """Drop a share of the values of a tensor of any shape, and scale up the others."""
 
     @staticmethod
@@ -71,7 +71,7 @@ def _drop(values: Tensor, share: float, seed: int) -> Tensor:
     """Return the values, some of them dropped; the same ones for the same seed."""
     flat = values.contiguous().view(-1)
     out = torch.empty_like(flat)
-    dice = Dice(share, seed)
+    dice = DropoutMasks(share, seed)
     for first in range(0, len(flat), CACHED_VALUES):
         here = slice(first, first + CACHED_VALUES)
         dice.draw(out[here]).mul_(flat[here]).mul_(dice.scale)

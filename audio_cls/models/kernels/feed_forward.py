@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audio_cls.models.kernels.dropout import Dice, draw_seed, is_plain
+from audio_cls.models.kernels.dropout import DropoutMasks, draw_seed, is_plain
 from audio_cls.models.kernels.exactness import FEED_FORWARDS, is_named
 
 PARTS = [
@@ -38,7 +38,7 @@ def is_feed_forward(module: nn.Module) -> bool:
     return names | {"intermediate_act_fn"} == set(PARTS) and hasattr(module, "intermediate_act_fn")
 
 
-def feed(self: Any, frames: Tensor) -> Tensor:  # noqa: ANN401
+def run_feed_forward(self: Any, frames: Tensor) -> Tensor:  # noqa: ANN401
     """Stand in for the forward of a feed-forward part: (B, F, O) -> (B, F, O)."""
     wide, narrow = self.intermediate_dense, self.output_dense
     is_stock = not is_plain(frames) or torch.is_autocast_enabled("cpu")
@@ -46,14 +46,14 @@ def feed(self: Any, frames: Tensor) -> Tensor:  # noqa: ANN401
     if is_stock or is_changed or narrow.bias is None or not torch.is_grad_enabled():
         return type(self).forward(self, frames)  # type: ignore[no-any-return]
     share = self.intermediate_dropout.p if self.training else 0.0
-    function: Any = Feed.apply
+    function: Any = RecomputedFeedForward.apply
     how = (self.intermediate_act_fn, share)
     rows = function(frames.flatten(0, -2), how, wide.weight, wide.bias, narrow.weight, narrow.bias)
     dropped: Tensor = self.output_dropout(rows.view(frames.shape))
     return dropped
 
 
-class Feed(torch.autograd.Function):
+class RecomputedFeedForward(torch.autograd.Function):
     """Widen frames (N, O), activate, drop some of the values, and narrow: (N, O)."""
 
     @staticmethod
@@ -74,7 +74,7 @@ class Feed(torch.autograd.Function):
         ctx.save_for_backward(frames, *weights)
         ctx.activation, ctx.share = how
         ctx.seed = draw_seed() if ctx.share else 0
-        dice = Dice(ctx.share, ctx.seed)
+        dice = DropoutMasks(ctx.share, ctx.seed)
         out = torch.empty_like(frames)
         for here in _split_frames(frames):
             wide = ctx.activation(functional.linear(frames[here], *weights[:2]))
@@ -87,7 +87,7 @@ class Feed(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Widen, activate and drop again."""
         frames, *weights = ctx.saved_tensors
-        dice, grad = Dice(ctx.share, ctx.seed), grads[0]
+        dice, grad = DropoutMasks(ctx.share, ctx.seed), grads[0]
         d_frames = torch.empty_like(frames)
         d_weights = [torch.zeros_like(weight) for weight in weights]
         d_weights[3] = grad.sum(dim=0)

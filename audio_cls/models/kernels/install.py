@@ -24,11 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from audio_cls.models.kernels.conv1d import RowProduct, convolve_groups
-from audio_cls.models.kernels.conv_stack import hear, is_stack
-from audio_cls.models.kernels.dropout import Drop, is_plain, is_traced
+from audio_cls.models.kernels.conv1d import MatmulConv1d, fft_grouped_conv1d
+from audio_cls.models.kernels.conv_stack import is_stack, run_conv_stack
+from audio_cls.models.kernels.dropout import SeededDropout, is_plain, is_traced
 from audio_cls.models.kernels.exactness import draw_input, gives_stock_numbers, is_exactly
-from audio_cls.models.kernels.feed_forward import feed, is_feed_forward
+from audio_cls.models.kernels.feed_forward import is_feed_forward, run_feed_forward
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ TRIAL_FRAMES = 6  # of an input with which a method is compared with the stock o
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
 
 
-def lay_out_rows(model: nn.Module) -> int:
+def install_fast_kernels(model: nn.Module) -> int:
     """Let a model's convolutions and dropout run as here where they run on a CPU. In place.
 
     Modules of one kind (class and shape) are compared with the stock method once; a kind that
@@ -77,7 +77,7 @@ def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
         return _drop if 0 < module.p < 1 and not module.inplace else None
     if is_stack(module):
         return _hear
-    return feed if is_feed_forward(module) else None
+    return run_feed_forward if is_feed_forward(module) else None
 
 
 def _choose_convolution(conv: nn.Conv1d) -> Callable[..., Tensor] | None:
@@ -99,7 +99,7 @@ def _is_stock(module: Any, forward: Callable[..., Tensor]) -> bool:  # noqa: ANN
     if forward is _hear:
         samples = math.prod(layer.conv.stride[0] for layer in module.conv_layers)
         given = draw_input((2, TRIAL_FRAMES * samples), requires_grad=False)
-    elif forward is feed:
+    elif forward is run_feed_forward:
         given = draw_input((2, TRIAL_FRAMES, module.intermediate_dense.in_features))
     else:
         num_frames = MANY_FRAMES // 2 if forward is _convolve_long else 0
@@ -125,7 +125,7 @@ def _convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
     rows, padding = frames.transpose(1, 2), int(self.padding[0])
     if padding:
         rows = nn.functional.pad(rows, (0, 0, padding, padding))
-    product: Any = RowProduct.apply
+    product: Any = MatmulConv1d.apply
     return _add_bias(product(rows, self.weight, self.stride[0]), self.bias)
 
 
@@ -143,7 +143,7 @@ def _convolve_long(self: nn.Conv1d, frames: Tensor) -> Tensor:
     pairs = zip(rows.chunk(parts, dim=2), self.weight.chunk(parts), strict=True)
     # Spectra are wide: the backward pass makes them again, a few groups at a time.
     again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
-    found = [again(convolve_groups, *pair, *own) for pair in pairs]
+    found = [again(fft_grouped_conv1d, *pair, *own) for pair in pairs]
     return _add_bias(torch.cat(found, dim=2), self.bias)
 
 
@@ -162,7 +162,7 @@ def convolve_exactly(conv: nn.Conv1d, frames: Tensor) -> Tensor:
     kind = torch.get_autocast_dtype(device) if is_mixed else frames.dtype
     with torch.autocast(device, enabled=False):
         rows = frames.float().transpose(1, 2)
-        found = convolve_groups(rows, conv.weight.float(), conv.groups, int(conv.padding[0]))
+        found = fft_grouped_conv1d(rows, conv.weight.float(), conv.groups, int(conv.padding[0]))
         bias = None if conv.bias is None else conv.bias.float()
         return _add_bias(found, bias).to(kind)
 
@@ -177,12 +177,12 @@ def _hear(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
     is_stock = waves.ndim != 2 or not is_plain(waves) or waves.requires_grad
     if is_stock or torch.is_autocast_enabled("cpu"):
         return type(self).forward(self, waves)  # type: ignore[no-any-return]
-    return hear(self.conv_layers, waves)
+    return run_conv_stack(self.conv_layers, waves)
 
 
 def _drop(self: nn.Dropout, values: Tensor) -> Tensor:
     """Stand in for the forward of dropout, of any shape."""
     if not self.training or values.numel() < MANY_VALUES or not is_plain(values):
         return type(self).forward(self, values)
-    drop: Any = Drop.apply
+    drop: Any = SeededDropout.apply
     return drop(values, self.p)  # type: ignore[no-any-return]

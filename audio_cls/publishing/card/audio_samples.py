@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from audio_cls.data.clips.clips import Clips
-from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, to_line
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_line
 
 NUM_SAMPLES = 3
 MAX_SAMPLE_SECONDS = 10
@@ -73,7 +73,7 @@ def make_widget(record: RunRecord, repo_id: str | None) -> list[dict[str, str]] 
     names = {path.name for path in record.run.glob("samples/*.wav")}
     widget = [
         {
-            "example_title": to_line(one.get("label"), MAX_FRONT_MATTER),
+            "example_title": single_line(one.get("label"), MAX_FRONT_MATTER),
             "src": f"https://huggingface.co/{repo_id}/resolve/main/{one.get('file')}",
         }
         for one in given

@@ -20,7 +20,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from audio_cls.errors import hide_tokens
 from audio_cls.publishing.card import provenance, sentences, tables, weakest_tables
 from audio_cls.publishing.card.audio_samples import make_widget
-from audio_cls.publishing.card.limitations import make_limits
+from audio_cls.publishing.card.limitations import make_limitations
 from audio_cls.publishing.card.markdown import (
     MAX_TEXT,
     Markdown,
@@ -37,8 +37,8 @@ from audio_cls.publishing.redaction.results import load_public_run
 from audio_cls.publishing.run_record import (
     MAX_FRONT_MATTER,
     RunRecord,
-    read_base_name,
-    to_line,
+    path_basename,
+    single_line,
 )
 from audio_cls.storage.files import replace_file
 
@@ -169,7 +169,7 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
 
 def name_model(record: RunRecord, repo_id: str | None) -> str:
     """Return the repository's name, else the run folder's."""
-    return repo_id.rpartition("/")[2] if repo_id else read_base_name(record.run.absolute().name)
+    return repo_id.rpartition("/")[2] if repo_id else path_basename(record.run.absolute().name)
 
 
 def make_license_keys(licence: str) -> dict[str, str]:
@@ -192,12 +192,12 @@ def make_energy_keys(record: RunRecord) -> dict[str, Any]:
         return {}
     told: dict[str, Any] = {
         "emissions": round(1000 * kilograms, 6),
-        "source": to_line(energy.get("meter") or "CodeCarbon", MAX_FRONT_MATTER),
+        "source": single_line(energy.get("meter") or "CodeCarbon", MAX_FRONT_MATTER),
         "training_type": "pre-training" if record.is_from_scratch else "fine-tuning",
     }
     device = record.section("hardware").get("device")
     if device:
-        told["hardware_used"] = to_line(device, MAX_FRONT_MATTER)
+        told["hardware_used"] = single_line(device, MAX_FRONT_MATTER)
     return {"co2_eq_emissions": told}
 
 
@@ -211,7 +211,7 @@ def _read_languages(record: RunRecord) -> list[str]:
 def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
     """Gather what the template shows."""
     header, log, log_note = tables.make_log(record)
-    command = to_line(record.results.get("command") or "", MAX_TEXT)
+    command = single_line(record.results.get("command") or "", MAX_TEXT)
     classes = tables.make_class_rows(record)
     count = record.section("test").get("num_examples")
     return CardData(
@@ -244,7 +244,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         columns=provenance.describe_columns(record),
         splits=tables.make_split_rows(record),
         split_sentences=sentences.make_split_sentences(record),
-        changed=tables.make_changed_rows(record),
+        changed=tables.make_hyperparameter_rows(record),
         command=to_block(command, "bash") if command else Markdown(""),
         provenance=provenance.make_provenance(record),
         log_header=header,
@@ -252,7 +252,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         log=log,
         log_note=log_note,
         cost=provenance.make_cost(record),
-        limits=make_limits(record),
+        limits=make_limitations(record),
         licences=sentences.make_licence_sentences(record),
     )
 
@@ -268,4 +268,4 @@ def _link(hub_id: str | None, name: object, kind: str) -> Markdown:
     """Link to the Hub where there is an id; name the folder otherwise."""
     if hub_id:
         return Markdown(f"[{escape(hub_id)}](https://huggingface.co/{kind}{hub_id})")
-    return to_sentence("{} (a local folder)", read_base_name(name))
+    return to_sentence("{} (a local folder)", path_basename(name))

@@ -16,7 +16,7 @@ MAX_LIMITS = 2_000  # characters of --limits
 Sentences = list[Markdown]
 
 
-def make_limits(record: RunRecord) -> Sentences:
+def make_limitations(record: RunRecord) -> Sentences:
     """List what the data and the numbers of this run cannot promise."""
     sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_sound(record)
     sentences += _limit_by_leaks(record)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from audio_cls.publishing.run_record import to_line
+from audio_cls.publishing.run_record import single_line
 
 MAX_CELL = 80  # characters of one name in a table; a longer one ends in an ellipsis
 MAX_TEXT = 4_000  # characters of a command line
@@ -38,7 +38,7 @@ def escape(value: object, max_length: int = MAX_CELL) -> str:
     """
     if isinstance(value, Markdown):
         return value
-    line = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", to_line(value, max_length))
+    line = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", single_line(value, max_length))
     return _LINE_START.sub(lambda found: _refer_last(found[0]), line)
 
 
@@ -62,7 +62,7 @@ def to_code(value: object, max_length: int = MAX_CELL) -> Markdown:
     >>> to_code("a|b")
     '`a\\|b`'
     """
-    line = to_line(value, max_length) or " "
+    line = single_line(value, max_length) or " "
     fence = "`" * (_longest_run(line) + 1)
     pad = " " if line.startswith("`") or line.endswith("`") else ""
     return Markdown(f"{fence}{pad}{line}{pad}{fence}".replace("|", r"\|"))

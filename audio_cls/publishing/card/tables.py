@@ -28,7 +28,7 @@ BASELINES = {  # metric -> key of results.json, and what it is: shown below the 
     "map": ("baseline_map", "{} of equal scores for all clips"),
 }
 # Where a result went says nothing about how it came about; the problem type is told elsewhere.
-UNTOLD = (
+HIDDEN_SETTINGS = (
     "problem_type",
     "output_dir",
     "overwrite",
@@ -154,12 +154,12 @@ def make_split_rows(record: RunRecord) -> list[Row]:
     return rows
 
 
-def make_changed_rows(record: RunRecord) -> list[Row]:
+def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
     """Return a row per setting that differs from its default: flag, value, default."""
     rows: list[Row] = []
     for spec in iterate_settings():
         section = record.settings.get(spec.section, {})
-        if spec.name in UNTOLD or spec.name not in section:
+        if spec.name in HIDDEN_SETTINGS or spec.name not in section:
             continue
         value = section[spec.name]
         if (spec.name, value) == ("metric", record.headline_key):

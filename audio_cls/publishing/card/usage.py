@@ -1,7 +1,7 @@
 """How a card shows the model in use: by transformers' pipeline, or by our `Classifier`.
 
-A model with the head of `model/pooled.py` has the note `pooled_head` in its config.json; stock
-transformers cannot load it, so its card shows what can.
+A model with the head of `models/pooled_head.py` has the entry `pooled_head` in its config.json;
+stock transformers cannot load it, so its card shows what can.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
 wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
 print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
 # config.json's problem_type makes the pipeline take the sigmoid by itself.
-MARKS = (
+MULTI_LABEL = (
     STOCK.replace("model={model}", "model={model}, top_k=None")  # all labels, not the best five
     .replace("print(classifier({{", "scores = classifier({{")
     .removesuffix(")")
@@ -64,7 +64,7 @@ def make_usage(config: Mapping[str, Any], name: str) -> Usage:
         return Usage(
             "transformers",
             to_block("pip install transformers torch soundfile soxr", "bash"),
-            to_block((MARKS if is_multilabel else STOCK).format(model=model), "python"),
+            to_block((MULTI_LABEL if is_multilabel else STOCK).format(model=model), "python"),
             Markdown('With FFmpeg installed, `classifier("clip.wav")` does the reading by itself.'),
         )
     note = (

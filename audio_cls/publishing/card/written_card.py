@@ -14,7 +14,7 @@ from audio_cls.errors import RunFolderError, list_names
 from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.card.markdown import escape
 from audio_cls.publishing.redaction.names import (
-    Names,
+    NameMasker,
     choose_own_names,
     names_group,
     read_publish_names,
@@ -56,7 +56,7 @@ def rename_card(card: str, repo_id: str) -> str:
     return _ADDRESS.sub(repo_id, card)
 
 
-def choose_card(record: RunRecord, names: Names, repo_id: str) -> str:
+def choose_card(record: RunRecord, names: NameMasker, repo_id: str) -> str:
     """Return the card that is published with a run.
 
     Args:

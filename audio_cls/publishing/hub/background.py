@@ -1,6 +1,6 @@
 """The best model so far goes to the Hub while training goes on (`--hub-strategy`).
 
-Comes in: a `Training` and `HubConfig`. Goes out: commits, from one thread in the background. The
+Comes in: a `TrainingRun` and `HubConfig`. Goes out: commits, from one thread in the background. The
 files are copied first, so that the next epoch may overwrite them. Only the newest copy waits its
 turn, and whatever fails is one line in the log: training never stops for it.
 """
@@ -20,7 +20,7 @@ from audio_cls.errors import AudioClsError
 from audio_cls.publishing.hub.files import EARLY_FILES, gather_early_files
 from audio_cls.publishing.hub.push import holds_results, say_finished, send_files
 from audio_cls.publishing.hub.retry import Failure, list_secrets, to_reason
-from audio_cls.training.loop import Training
+from audio_cls.training.loop import TrainingRun
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ ATTEMPTS = 3  # for a commit that the next one replaces
 DRAFT = ".publishing-"  # what the copies' folders in the run folder begin with
 
 
-class Courier:
+class BackgroundUploader:
     """Carries copies of a run's best model to the Hub, one at a time, the newest first.
 
     Attributes:
@@ -95,7 +95,7 @@ class Courier:
 
 
 @contextmanager
-def follow_training(run: Training, repo_id: str | None) -> Iterator[None]:
+def upload_during_training(run: TrainingRun, repo_id: str | None) -> Iterator[None]:
     """Publish while `run` trains inside, as `--hub-strategy` says. Call on every process.
 
     On leaving it waits for what is on its way. A repository that holds a finished run keeps its
@@ -113,7 +113,7 @@ def follow_training(run: Training, repo_id: str | None) -> Iterator[None]:
         logger.warning("%s.", say_finished(repo_id))
         yield
         return
-    courier = Courier(run.folder.path, cfg, repo_id)
+    courier = BackgroundUploader(run.folder.path, cfg, repo_id)
     if cfg.hub_strategy == "best":
         run.after_best = courier.take
     else:

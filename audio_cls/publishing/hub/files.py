@@ -21,7 +21,7 @@ from audio_cls.errors import RunFolderError, hide_tokens, list_names
 from audio_cls.publishing.card.written_card import choose_card
 from audio_cls.publishing.eval_results import ENTRIES, make_entry, name_entry_file, to_entry_text
 from audio_cls.publishing.hub.tensorboard import PUBLIC_LOGS, gather_curves
-from audio_cls.publishing.redaction.names import Names, choose_names, read_groups
+from audio_cls.publishing.redaction.names import NameMasker, choose_names, read_groups
 from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.redaction.tables import publish_text
 from audio_cls.publishing.run_record import RunRecord, load_run
@@ -119,7 +119,7 @@ def gather_early_files(
         secrets: Tokens in use on this machine.
     """
     record = load_run(run, is_finished=False)
-    names = Names(cfg.publish_names == "all", read_groups(record.settings))
+    names = NameMasker(cfg.publish_names == "all", read_groups(record.settings))
     public = make_public(record, names)
     card = EARLY_CARD.format(name=repo_id.rpartition("/")[2])
     files: dict[str, bytes | Path] = {"README.md": card.encode()}
@@ -176,7 +176,7 @@ def _is_ours(run: Path, path: Path) -> bool:
 
 
 def _read_public(
-    path: Path, name: str, secrets: tuple[str, ...], names: Names, public: RunRecord
+    path: Path, name: str, secrets: tuple[str, ...], names: NameMasker, public: RunRecord
 ) -> bytes | Path:
     """Return a text file's content as it is published, and the path of any other file."""
     if path.suffix not in TEXT_SUFFIXES:

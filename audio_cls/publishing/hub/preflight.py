@@ -26,16 +26,16 @@ from audio_cls.publishing.card.limitations import MAX_LIMITS
 from audio_cls.publishing.eval_results import make_entry, to_entry_text
 from audio_cls.publishing.hub.permissions import check_rights, explain_refusal
 from audio_cls.publishing.hub.retry import Failure, is_outage, retry, to_reason
-from audio_cls.publishing.redaction.names import Names, read_groups
+from audio_cls.publishing.redaction.names import NameMasker, read_groups
 from audio_cls.publishing.redaction.results import make_public
-from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, is_repo_id, to_line
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, is_repo_id, single_line
 
 ANY_SHA = "0" * 40
-LONGEST = {"task_id": MAX_FRONT_MATTER, "eval_notes": MAX_FRONT_MATTER, "limits": MAX_LIMITS}
+MAX_LENGTHS = {"task_id": MAX_FRONT_MATTER, "eval_notes": MAX_FRONT_MATTER, "limits": MAX_LIMITS}
 STRINGS = ("license", "language", "base_model", "datasets", "metrics", "tags", "pipeline_tag")
 
 
-def check_publication(cfg: RunConfig, run_name: str) -> str | None:
+def run_preflight(cfg: RunConfig, run_name: str) -> str | None:
     """Try out, before training, everything that is published after it. Main process only.
 
     Offline: names, lengths, the card's metadata and model-index, the `.eval_results` entry. With
@@ -53,8 +53,8 @@ def check_publication(cfg: RunConfig, run_name: str) -> str | None:
     """
     check_texts(cfg.hub)
     planned = None if cfg.hub.hub_repo_id is None else make_repo_id(cfg.hub.hub_repo_id, "you", "")
-    record = plan_record(cfg, run_name)
-    names = Names(cfg.hub.publish_names == "all", read_groups(record.settings))
+    record = make_dummy_record(cfg, run_name)
+    names = NameMasker(cfg.hub.publish_names == "all", read_groups(record.settings))
     try:
         record = make_public(record, names)
         card = render_card(record, planned)
@@ -81,11 +81,11 @@ def check_texts(cfg: HubConfig) -> None:
     Raises:
         HubError: The text names the setting.
     """
-    for name, longest in LONGEST.items():
+    for name, longest in MAX_LENGTHS.items():
         given = getattr(cfg, name)
         if given is None:
             continue
-        line = to_line(given, len(given) + 1)
+        line = single_line(given, len(given) + 1)
         if not line or len(line) > longest:
             raise HubError(
                 f"{flag_name(name)} has {len(line)} characters that can be shown: it is one line"
@@ -93,12 +93,12 @@ def check_texts(cfg: HubConfig) -> None:
             )
     if cfg.task_id is not None and re.search(r"\s", cfg.task_id):
         raise HubError(
-            f"--task-id {to_line(cfg.task_id, 80)} is not possible: it is an id without spaces, a"
-            " `tasks` entry of the data set's eval.yaml such as 'genre'."
+            f"--task-id {single_line(cfg.task_id, 80)} is not possible: it is an id without"
+            " spaces, a `tasks` entry of the data set's eval.yaml such as 'genre'."
         )
 
 
-def plan_record(cfg: RunConfig, run_name: str) -> RunRecord:
+def make_dummy_record(cfg: RunConfig, run_name: str) -> RunRecord:
     """Return the record that a run of these settings leaves, with made-up numbers and commits."""
     dataset, model = cfg.data.dataset or "unnamed", cfg.model.model
     is_local = is_remote(dataset) or dataset.startswith(BUILTIN) or Path(dataset).exists()
@@ -243,7 +243,7 @@ def make_repo_id(given: str | None, user: str, run_name: str) -> str:
     repo_id = f"{user}/{slug}" if given is None else given if "/" in given else f"{user}/{given}"
     if not is_repo_id(repo_id):
         raise HubError(
-            f"--hub-repo-id {to_line(given, 120)} is not possible: it is OWNER/NAME of letters,"
+            f"--hub-repo-id {single_line(given, 120)} is not possible: it is OWNER/NAME of letters,"
             f" digits, '-', '_' and '.'. Try --hub-repo-id {user}/{slug}"
         )
     return repo_id

@@ -199,7 +199,7 @@ def _commit_to_request(api: HfApi, repo_id: str, files: Mapping[str, bytes | Pat
     return f"/discussions/{made.pr_num}" if made.pr_num else ""
 
 
-def publish_later(run: Path, typed: Mapping[str, str | bool | None]) -> str | None:
+def publish_finished_run(run: Path, typed: Mapping[str, str | bool | None]) -> str | None:
     """Publish a finished run as its own settings say, and as `typed` says over them.
 
     Args:

@@ -23,13 +23,13 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported la
 )
 
 from audio_cls.errors import hide_tokens
-from audio_cls.publishing.run_record import to_line
+from audio_cls.publishing.run_record import single_line
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 8  # with 30 % of all requests failing, 1 push in 200 is left for later
-LONGEST_WAIT = 30.0  # seconds between two attempts; they begin at one
-LONGEST_LIMIT = 330.0  # seconds; the Hub counts requests over windows of 300
+MAX_WAIT = 30.0  # seconds between two attempts; they begin at one
+MAX_RATE_LIMIT_WAIT = 330.0  # seconds; the Hub counts requests over windows of 300
 TOO_MANY_REQUESTS = 429
 # Refused now, and likely to be taken a moment later: RFC 9110 section 15, RFC 6585, and the Hub's
 # answers to two commits at once (409, 412).
@@ -49,7 +49,7 @@ def retry(act: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
         except Failure as error:
             if isinstance(error, OfflineModeIsEnabled) or not is_outage(error):
                 raise
-            wait = max(min(2.0 ** (attempt - 1), LONGEST_WAIT), read_retry_after(error))
+            wait = max(min(2.0 ** (attempt - 1), MAX_WAIT), read_retry_after(error))
             logger.info("The Hub did not answer (%s); again in %.0f s.", to_reason(error), wait)
             time.sleep(wait)
     return act()
@@ -62,9 +62,9 @@ def read_retry_after(error: BaseException) -> float:
     headers = error.response.headers
     limit, asked = parse_ratelimit_headers(headers), str(headers.get("retry-after", ""))
     if asked.isascii() and asked.isdigit():
-        return min(float(asked), LONGEST_LIMIT)
+        return min(float(asked), MAX_RATE_LIMIT_WAIT)
     if error.response.status_code == TOO_MANY_REQUESTS and limit is not None:
-        return min(float(limit.reset_in_seconds), LONGEST_LIMIT)
+        return min(float(limit.reset_in_seconds), MAX_RATE_LIMIT_WAIT)
     return 0.0
 
 
@@ -100,4 +100,4 @@ def list_secrets() -> tuple[str, ...]:
 def to_reason(error: BaseException) -> str:
     """Shorten an error to one line without tokens."""
     text = hide_tokens(str(error), list_secrets()) or type(error).__name__
-    return to_line(text, 300).rstrip(".")
+    return single_line(text, 300).rstrip(".")

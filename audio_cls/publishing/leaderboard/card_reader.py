@@ -1,7 +1,7 @@
 """What a model says of itself, read with suspicion: cards are written by strangers.
 
-Comes in: a card's text, entries of `.eval_results`. Goes out: `Report`s, a number between 0 and 1
-each where the metric is a share, with what is odd about it; or the reason why there is none.
+Comes in: a card's text, entries of `.eval_results`. Goes out: `ReportedResult`s, a number between 0
+and 1 each where the metric is a share, with what is odd about it; or the reason why there is none.
 Nothing a card holds can end the reading: broken YAML, texts for numbers, NaN, nested to any depth.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from audio_cls.publishing.metric_names import MAX_NAME, is_same_metric, name_metric
-from audio_cls.publishing.run_record import to_line
+from audio_cls.publishing.run_record import single_line
 from audio_cls.publishing.split_description import name_part
 
 FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
@@ -48,7 +48,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportedResult:
     """One value of one metric that somebody reports."""
 
     value: float  # a share between 0 and 1 unless the metric is a loss
@@ -63,10 +63,10 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedResults:
     """What was found of one metric in one model: reports, and why others are none."""
 
-    reports: list[Report] = field(default_factory=list)
+    reports: list[ReportedResult] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # other metrics that an entry's notes name
 
@@ -109,7 +109,7 @@ def read_value(given: object, *, is_share: bool) -> tuple[float, str]:
     """
     if isinstance(given, bool) or not isinstance(given, int | float | str):
         raise ValueError(f"its value is no number ({type(given).__name__})")
-    shown = to_line(given, MAX_NAME)
+    shown = single_line(given, MAX_NAME)
     found = NUMBER.fullmatch(given.strip()) if isinstance(given, str) else None
     if isinstance(given, str) and found is None:
         raise ValueError(f"its value is no number ('{shown}')")
@@ -125,7 +125,7 @@ def read_value(given: object, *, is_share: bool) -> tuple[float, str]:
     return value, f"given as {shown}" if is_percent or found else ""
 
 
-def read_reports(data: object, dataset: str, metric: str) -> Reading:
+def read_reports(data: object, dataset: str, metric: str) -> ParsedResults:
     """Read model-index: every result of one metric on one data set.
 
     Args:
@@ -133,7 +133,7 @@ def read_reports(data: object, dataset: str, metric: str) -> Reading:
         dataset: The data set's id.
         metric: Our name of the metric.
     """
-    reading = Reading()
+    reading = ParsedResults()
     for result in _iterate_results(data):
         on = result.get("dataset")
         place = on if isinstance(on, Mapping) else {}
@@ -163,7 +163,9 @@ def _is_same_dataset(place: Mapping[str, Any], dataset: str) -> bool:
     return isinstance(given, str) and given.lower() in wanted
 
 
-def _add(reading: Reading, one: Mapping[str, Any], place: Mapping[str, Any], metric: str) -> None:
+def _add(
+    reading: ParsedResults, one: Mapping[str, Any], place: Mapping[str, Any], metric: str
+) -> None:
     """Read one metric of one result into `reading`."""
     try:
         value, note = read_value(one.get("value"), is_share=metric not in NOT_SHARES)
@@ -178,7 +180,7 @@ def _add(reading: Reading, one: Mapping[str, Any], place: Mapping[str, Any], met
     if origin and split in ROLES:  # earlier versions called a cut by its role
         split = name_part(origin, "train", split)
     reading.reports.append(
-        Report(
+        ReportedResult(
             value,
             "card",
             split=split,
@@ -192,7 +194,7 @@ def _add(reading: Reading, one: Mapping[str, Any], place: Mapping[str, Any], met
 
 def _to_text(given: object) -> str | None:
     """Return a name on one line; None for what is none."""
-    return to_line(given, MAX_NAME) or None if isinstance(given, str | int) else None
+    return single_line(given, MAX_NAME) or None if isinstance(given, str | int) else None
 
 
 def _read_split(name: object) -> str | None:
@@ -201,12 +203,12 @@ def _read_split(name: object) -> str | None:
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
 
 
-def read_entries(entries: list[Any], dataset: str, metric: str) -> Reading:
+def read_entries(entries: list[Any], dataset: str, metric: str) -> ParsedResults:
     """Read what the Hub parsed of `.eval_results/*.yaml` for one data set.
 
     An entry names no metric. Ours do in their notes: "accuracy on 60 clips of test".
     """
-    reading = Reading()
+    reading = ParsedResults()
     for entry in entries:
         data = entry.get("data") if isinstance(entry, Mapping) else None
         if not isinstance(data, Mapping):
@@ -226,11 +228,11 @@ def read_entries(entries: list[Any], dataset: str, metric: str) -> Reading:
             reading.faults.append(str(error))
             continue
         reading.reports.append(
-            Report(
+            ReportedResult(
                 value,
                 "eval_results",
                 metric_is_named=told is not None,
-                split=to_line(told[2], MAX_NAME) if told else None,
+                split=single_line(told[2], MAX_NAME) if told else None,
                 config=_to_text(on.get("task_id")) if told else None,
                 num_examples=read_num_clips(str(notes)),
                 has_token=isinstance(data.get("verifyToken"), str),

@@ -1,8 +1,8 @@
 """What the Hub holds on a data set's results: cards, `.eval_results`, its own leaderboard.
 
-In: a data set's id. Out: a `Survey`, unparsed; reports.py reads it. Cards are cached by commit, so
-that an interrupted survey continues and a later one asks for changes only. JSON is read directly,
-since the client's `ModelInfo` fails for all models when one has a broken entry.
+In: a data set's id. Out: a `HubSnapshot`, unparsed; reports.py reads it. Cards are cached by
+commit, so that an interrupted survey continues and a later one asks for changes only. JSON is read
+directly, since the client's `ModelInfo` fails for all models when one has a broken entry.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Survey:
+class HubSnapshot:
     """Everything the Hub says of a data set's results at this moment."""
 
     dataset: str
@@ -67,7 +67,7 @@ class Survey:
     parents: Mapping[str, Card] = field(default_factory=dict)  # base model -> its card
 
 
-def survey_hub(dataset: str, cache: Path, *, also: tuple[str, ...] = ()) -> Survey:
+def crawl_hub(dataset: str, cache: Path, *, also: tuple[str, ...] = ()) -> HubSnapshot:
     """Read every model that names a data set. Asks the Hub; writes below `cache`.
 
     Args:
@@ -103,7 +103,7 @@ def survey_hub(dataset: str, cache: Path, *, also: tuple[str, ...] = ()) -> Surv
             " are kept: the same line goes on from there."
         ) from error
     sizes = read_sizes(info.get("cardData"))
-    return Survey(dataset, models, sizes, board, frozenset(default), parents)
+    return HubSnapshot(dataset, models, sizes, board, frozenset(default), parents)
 
 
 def _list_parents(models: list[Listed]) -> list[str]:

@@ -1,6 +1,7 @@
 """One model, one row: its best number, what proves it, and what keeps it from being compared.
 
-Comes in: what the Hub holds of one model, or a local run. Goes out: a `Row` of the standing.
+Comes in: what the Hub holds of one model, or a local run. Goes out: a `LeaderboardEntry` of the
+standing.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from audio_cls.publishing.eval_results import read_metrics
 from audio_cls.publishing.leaderboard.card_reader import (
     NOT_SHARES,
     Card,
-    Reading,
-    Report,
+    ParsedResults,
+    ReportedResult,
     find_in_body,
     read_entries,
     read_num_clips,
     read_reports,
     read_value,
 )
-from audio_cls.publishing.leaderboard.crawl import Listed, Survey
-from audio_cls.publishing.run_record import RunRecord, read_base_name
+from audio_cls.publishing.leaderboard.crawl import HubSnapshot, Listed
+from audio_cls.publishing.run_record import RunRecord, path_basename
 from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
 
 UNNAMED_CONFIGS = (None, "default")  # what the parquet copy calls whatever it holds
@@ -30,7 +31,7 @@ SAME = 5e-4  # values closer than this are one number, rounded
 
 
 @dataclass(frozen=True)
-class Row:
+class LeaderboardEntry:
     """One line of the table."""
 
     model: str
@@ -47,7 +48,7 @@ class Row:
     is_mine: bool = False
 
 
-def read_model(model: Listed, survey: Survey, metric: str) -> Reading:
+def read_model(model: Listed, survey: HubSnapshot, metric: str) -> ParsedResults:
     """Read one model's card, `.eval_results` and place on the Hub's own leaderboard.
 
     The leaderboard speaks only for a model of which nothing else was read: what the card or the
@@ -65,22 +66,24 @@ def read_model(model: Listed, survey: Survey, metric: str) -> Reading:
                 continue
             notes = (note, "sent by a pull request" if row.get("pullRequest") else "")
             named = tuple(n for n in notes if n)
-            reports.append(Report(value, "eval_results", metric_is_named=False, notes=named))
-    return Reading(reports, faults)
+            reports.append(
+                ReportedResult(value, "eval_results", metric_is_named=False, notes=named)
+            )
+    return ParsedResults(reports, faults)
 
 
-def _find_on_board(survey: Survey, model: str) -> list[Mapping[str, object]]:
+def _find_on_board(survey: HubSnapshot, model: str) -> list[Mapping[str, object]]:
     """Return a model's rows on the Hub's own leaderboard."""
     return [row for row in survey.board or [] if row.get("modelId") == model]
 
 
-def make_row(
+def make_leaderboard_entry(
     model: Listed,
-    reading: Reading,
-    survey: Survey,
+    reading: ParsedResults,
+    survey: HubSnapshot,
     metric: str,
     wanted: tuple[str | None, str | None],
-) -> Row:
+) -> LeaderboardEntry:
     """Choose the report that can be compared best, and say what is odd about it."""
     obstacles = {id(r): _find_obstacles(r, wanted) for r in reading.reports}
     best = min(reading.reports, key=lambda r: len(obstacles[id(r)]))
@@ -88,7 +91,7 @@ def make_row(
     is_verified = any(row.get("verified") is True for row in board)
     ranks = [rank for row in board if isinstance(rank := row.get("rank"), int)]
     proof = "token, not checked" if best.has_token else "self-reported"
-    return Row(
+    return LeaderboardEntry(
         model.id,
         best.value,
         best.split,
@@ -105,7 +108,9 @@ def make_row(
     )
 
 
-def _find_obstacles(report: Report, wanted: tuple[str | None, str | None]) -> tuple[str, ...]:
+def _find_obstacles(
+    report: ReportedResult, wanted: tuple[str | None, str | None]
+) -> tuple[str, ...]:
     """Say why a report's clips or metric are not those of the others."""
     split, config = wanted
     found = []
@@ -121,7 +126,7 @@ def _find_obstacles(report: Report, wanted: tuple[str | None, str | None]) -> tu
 
 
 def _find_contradictions(
-    best: Report, reading: Reading, card: Card, metric: str
+    best: ReportedResult, reading: ParsedResults, card: Card, metric: str
 ) -> tuple[str, ...]:
     """Compare a model's numbers for the same clips with each other, and with its card's text."""
     found = []
@@ -137,7 +142,7 @@ def _find_contradictions(
     return tuple(dict.fromkeys(found))
 
 
-def _find_contamination(card: Card, survey: Survey) -> tuple[str, ...]:
+def _find_contamination(card: Card, survey: HubSnapshot) -> tuple[str, ...]:
     """Name the base model, or its own base, that was trained on the data set."""
     names, seen = list(card.base_models), set()
     while names:
@@ -152,7 +157,9 @@ def _find_contamination(card: Card, survey: Survey) -> tuple[str, ...]:
     return ()
 
 
-def _count_clips(best: Report, reading: Reading, card: Card, survey: Survey) -> int | None:
+def _count_clips(
+    best: ReportedResult, reading: ParsedResults, card: Card, survey: HubSnapshot
+) -> int | None:
     """Return how many clips a result stands on: as told, else the size of the named split."""
     told = [r.num_examples for r in reading.reports if r.split == best.split and r.num_examples]
     if told:
@@ -168,7 +175,9 @@ def _count_clips(best: Report, reading: Reading, card: Card, survey: Survey) -> 
     return next(iter(sizes.values())) if len(sizes) == 1 else None
 
 
-def make_own_row(survey: Survey, metric: str, mine: RunRecord, copies: Sequence[str] = ()) -> Row:
+def make_local_entry(
+    survey: HubSnapshot, metric: str, mine: RunRecord, copies: Sequence[str] = ()
+) -> LeaderboardEntry:
     """Return the local run's row.
 
     Args:
@@ -180,7 +189,7 @@ def make_own_row(survey: Survey, metric: str, mine: RunRecord, copies: Sequence[
     Raises:
         RunFolderError: The run was not tested on this data set, or not by this metric.
     """
-    name = read_base_name(mine.run.absolute().name)
+    name = path_basename(mine.run.absolute().name)
     if mine.dataset_hub_id != survey.dataset:
         raise RunFolderError(
             f"--mine {mine.run} was tested on '{mine.dataset_hub_id or mine.dataset_name}', and"
@@ -202,7 +211,7 @@ def make_own_row(survey: Survey, metric: str, mine: RunRecord, copies: Sequence[
     obstacles = _find_contamination(Card({"base_model": list(base)}, None), survey)
     if mine.section("dataset").get("is_test_validation"):
         obstacles += ("its epoch was chosen on the test clips",)
-    return Row(
+    return LeaderboardEntry(
         name,
         known[metric],
         read_split_name(mine, "test"),

@@ -1,7 +1,7 @@
 """A standing as a table for the terminal, as CSV, JSON or a page of HTML.
 
-Comes in: a `Standing`. Goes out: text. Names in it were chosen by strangers: they are escaped for
-HTML, kept on one line in a terminal, and never begin a formula in a spreadsheet.
+Comes in: a `LeaderboardTable`. Goes out: text. Names in it were chosen by strangers: they are
+escaped for HTML, kept on one line in a terminal, and never begin a formula in a spreadsheet.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from audio_cls.errors import RunFolderError
-from audio_cls.publishing.leaderboard.entries import Row
-from audio_cls.publishing.leaderboard.ranking import Standing
+from audio_cls.publishing.leaderboard.entries import LeaderboardEntry
+from audio_cls.publishing.leaderboard.ranking import LeaderboardTable
 from audio_cls.publishing.run_record import is_repo_id
 from audio_cls.storage.files import replace_file
 
@@ -45,7 +45,7 @@ th, td {{ border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: left;
 """
 
 
-def _to_cells(row: Row) -> list[str]:
+def _to_cells(row: LeaderboardEntry) -> list[str]:
     """Return a row's cells as they are shown to people."""
     value = f"{row.value:.4f}"
     if row.interval is not None:
@@ -63,7 +63,7 @@ def _to_cells(row: Row) -> list[str]:
     ]
 
 
-def to_text(standing: Standing) -> str:
+def to_text(standing: LeaderboardTable) -> str:
     """Return a table with a column's width each, `>` before the local run, and the sentences."""
     lines = [list(COLUMNS), *map(_to_cells, standing.rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS) - 1)]
@@ -79,7 +79,7 @@ def to_text(standing: Standing) -> str:
     return "\n".join([title, "", *table, "", *standing.sentences, *rest, ""])
 
 
-def to_csv(standing: Standing) -> str:
+def to_csv(standing: LeaderboardTable) -> str:
     """Return one row a model, numbers as numbers; the unusable ones at the end, without a value."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
@@ -102,14 +102,14 @@ def _disarm(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
-def to_json(standing: Standing) -> str:
+def to_json(standing: LeaderboardTable) -> str:
     """Return the whole standing as one JSON object."""
     content = asdict(standing)
     content["unusable"] = [{"model": m, "reason": reason} for m, reason in standing.unusable]
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def to_html(standing: Standing, endpoint: str) -> str:
+def to_html(standing: LeaderboardTable, endpoint: str) -> str:
     """Return a page of its own, without scripts; `endpoint` is where models are linked to."""
     title = html.escape(f"{standing.metric} on {standing.dataset}")
     rows = "\n".join(_to_html_row(row, endpoint) for row in standing.rows)
@@ -122,7 +122,7 @@ def to_html(standing: Standing, endpoint: str) -> str:
     return PAGE.format(title=title, header=header, rows=rows, sentences=sentences)
 
 
-def _to_html_row(row: Row, endpoint: str) -> str:
+def _to_html_row(row: LeaderboardEntry, endpoint: str) -> str:
     """Return one row of the page's table."""
     cells = [html.escape(cell) for cell in _to_cells(row)]
     if not row.is_mine and is_repo_id(row.model):
@@ -131,13 +131,13 @@ def _to_html_row(row: Row, endpoint: str) -> str:
     return f'<tr class="{kind}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
-def format_standing(standing: Standing, form: str) -> str:
+def format_leaderboard(standing: LeaderboardTable, form: str) -> str:
     """Return the standing as "text", "csv" or "json", with a line's end."""
     text = {"text": to_text, "csv": to_csv, "json": to_json}[form](standing)
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def save_page(standing: Standing, path: Path) -> None:
+def save_page(standing: LeaderboardTable, path: Path) -> None:
     """Write the standing as a page of HTML.
 
     Raises:

@@ -1,7 +1,7 @@
 """The standing: who reports what on a data set, who can be compared, where a run of ours falls.
 
-Comes in: a `Survey`, a metric, perhaps a run. Goes out: a `Standing`. Every model has one row; it
-has a rank only when its number can be set beside the others, else the reason why not.
+Comes in: a `HubSnapshot`, a metric, perhaps a run. Goes out: a `LeaderboardTable`. Every model has
+one row; it has a rank only when its number can be set beside the others, else the reason why not.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pathlib import Path
 from audio_cls.config import LOWER_IS_BETTER
 from audio_cls.errors import HubError
 from audio_cls.publishing.eval_results import identify_run
-from audio_cls.publishing.leaderboard.card_reader import NOT_SHARES, Reading
-from audio_cls.publishing.leaderboard.crawl import Survey, survey_hub
+from audio_cls.publishing.leaderboard.card_reader import NOT_SHARES, ParsedResults
+from audio_cls.publishing.leaderboard.crawl import HubSnapshot, crawl_hub
 from audio_cls.publishing.leaderboard.entries import (
     UNNAMED_CONFIGS,
-    Row,
-    make_own_row,
-    make_row,
+    LeaderboardEntry,
+    make_leaderboard_entry,
+    make_local_entry,
     read_model,
 )
 from audio_cls.publishing.redaction.results import load_public_run
-from audio_cls.publishing.run_record import RunRecord, is_repo_id, to_line
+from audio_cls.publishing.run_record import RunRecord, is_repo_id, single_line
 from audio_cls.publishing.split_description import HELD_OUT
 from audio_cls.storage.cache import cache_path
 
@@ -32,20 +32,20 @@ SMALLER_WINS = NOT_SHARES | frozenset(LOWER_IS_BETTER)
 
 
 @dataclass(frozen=True)
-class Standing:
+class LeaderboardTable:
     """The table and what must be said with it."""
 
     dataset: str
     metric: str
     split: str | None
-    rows: list[Row]
+    rows: list[LeaderboardEntry]
     unusable: list[tuple[str, str]] = field(default_factory=list)  # model, reason
     sentences: list[str] = field(default_factory=list)
 
 
-def make_standing(
-    survey: Survey, metric: str, *, split: str | None = None, mine: RunRecord | None = None
-) -> Standing:
+def make_leaderboard(
+    survey: HubSnapshot, metric: str, *, split: str | None = None, mine: RunRecord | None = None
+) -> LeaderboardTable:
     """Rank what was found.
 
     Args:
@@ -59,7 +59,7 @@ def make_standing(
     """
     readings = {model.id: read_model(model, survey, metric) for model in survey.models}
     copies = _find_copies(readings, mine)
-    own = make_own_row(survey, metric, mine, copies) if mine is not None else None
+    own = make_local_entry(survey, metric, mine, copies) if mine is not None else None
     models = [model for model in survey.models if model.id not in copies]
     readings = {model.id: readings[model.id] for model in models}
     found = [report for reading in readings.values() for report in reading.reports]
@@ -70,16 +70,16 @@ def make_standing(
     for model in models:
         reading = readings[model.id]
         if reading.reports:
-            rows.append(make_row(model, reading, survey, metric, (split, config)))
+            rows.append(make_leaderboard_entry(model, reading, survey, metric, (split, config)))
         else:
             fallback = model.card.fault or f"it gives no {metric} on this data set"
             unusable.append((model.id, "; ".join(dict.fromkeys(reading.faults)) or fallback))
     ranked = rank_rows(rows, is_lower_better=metric in SMALLER_WINS)
     sentences = _describe(survey, ranked, unusable, (split, config))
-    return Standing(survey.dataset, metric, split, ranked, unusable, sentences)
+    return LeaderboardTable(survey.dataset, metric, split, ranked, unusable, sentences)
 
 
-def _find_copies(readings: Mapping[str, Reading], mine: RunRecord | None) -> list[str]:
+def _find_copies(readings: Mapping[str, ParsedResults], mine: RunRecord | None) -> list[str]:
     """Return the models that are the local run, published: they are no entries of their own."""
     run_id = identify_run(mine) if mine is not None else None
     return [
@@ -96,11 +96,11 @@ def _find_usual(names: list[str | None]) -> str | None:
     return order[0] if order else None
 
 
-def rank_rows(rows: list[Row], *, is_lower_better: bool) -> list[Row]:
+def rank_rows(rows: list[LeaderboardEntry], *, is_lower_better: bool) -> list[LeaderboardEntry]:
     """Sort the rows by value and number those that can be compared; equals share a rank."""
     sign = 1 if is_lower_better else -1
     ordered = sorted(rows, key=lambda row: (sign * row.value, row.model.lower()))
-    ranked: list[Row] = []
+    ranked: list[LeaderboardEntry] = []
     last: tuple[float, int] | None = None
     place = 0
     for row in ordered:
@@ -115,8 +115,8 @@ def rank_rows(rows: list[Row], *, is_lower_better: bool) -> list[Row]:
 
 
 def _describe(
-    survey: Survey,
-    rows: list[Row],
+    survey: HubSnapshot,
+    rows: list[LeaderboardEntry],
     unusable: list[tuple[str, str]],
     wanted: tuple[str | None, str | None],
 ) -> list[str]:
@@ -146,7 +146,7 @@ def _describe(
     return sentences + _describe_mine(compared, rows)
 
 
-def _describe_mine(compared: list[Row], rows: list[Row]) -> list[str]:
+def _describe_mine(compared: list[LeaderboardEntry], rows: list[LeaderboardEntry]) -> list[str]:
     """Say where the local run stands, and which places its interval covers."""
     mine = next((row for row in rows if row.is_mine), None)
     if mine is None:
@@ -164,20 +164,20 @@ def _describe_mine(compared: list[Row], rows: list[Row]) -> list[str]:
     ]
 
 
-def find_standing(
+def build_leaderboard(
     dataset: str,
     metric: str,
     *,
     split: str | None = None,
     mine: Path | None = None,
     cache: Path | None = None,
-) -> Standing:
+) -> LeaderboardTable:
     """Ask the Hub how the models of a data set stand. Writes cards below `cache`.
 
     Args:
         dataset: The data set's id.
         metric: Our name of the metric.
-        split: See `make_standing`.
+        split: See `make_leaderboard`.
         mine: A run folder to put in its place.
         cache: Where cards are kept; default: beside the other caches.
 
@@ -186,9 +186,9 @@ def find_standing(
         RunFolderError: `mine` is no run on this data set by this metric.
     """
     if not is_repo_id(dataset):
-        raise HubError(f"--dataset {to_line(dataset, 120)} is no Hub id. Give OWNER/NAME.")
+        raise HubError(f"--dataset {single_line(dataset, 120)} is no Hub id. Give OWNER/NAME.")
     record = load_public_run(mine) if mine is not None else None
     also = (record.model_hub_id,) if record is not None and record.model_hub_id else ()
     cache = cache or cache_path("model_cards")
-    survey = survey_hub(dataset, cache, also=also)
-    return make_standing(survey, metric, split=split, mine=record)
+    survey = crawl_hub(dataset, cache, also=also)
+    return make_leaderboard(survey, metric, split=split, mine=record)

@@ -1,9 +1,10 @@
 """Which names of the data are published: of clips, of groups such as speakers, or none.
 
-Comes in: a run folder and `--publish-names`. Goes out: `Names`, which says what takes the place of
-a clip's name. Groups become `group 1`, `group 2` ... in the order of the table by group; clips that
-are not named become `clip 1`, `clip 2` ..., one number a clip in all files. Clips are numbered too
-where their names hold those of groups: of train, validation and test, and of what was set aside.
+Comes in: a run folder and `--publish-names`. Goes out: `NameMasker`, which says what takes the
+place of a clip's name. Groups become `group 1`, `group 2` ... in the order of the table by group;
+clips that are not named become `clip 1`, `clip 2` ..., one number a clip in all files. Clips are
+numbered too where their names hold those of groups: of train, validation and test, and of what was
+set aside.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from audio_cls.config import HubConfig
 from audio_cls.publishing.redaction.settings import PLAIN_FOLD
-from audio_cls.publishing.redaction.text import hide_place
+from audio_cls.publishing.redaction.text import redact_paths
 from audio_cls.publishing.run_record import RunRecord, Tree
 
 CLIP_COLUMNS = ("id", "same_as", "like")  # of the tables of clips
@@ -27,7 +28,7 @@ TABLES = ("predictions.csv", "bad_audio.csv", "duplicates.csv", "near_duplicates
 
 
 @dataclass(frozen=True)
-class Names:
+class NameMasker:
     """What takes the place of the names that are not published."""
 
     with_groups: bool = False
@@ -36,10 +37,10 @@ class Names:
 
     def show_clip(self, name: str) -> str:
         """Return what a clip is called where it is published; a path is cut to its file's name."""
-        return hide_place(name) if self.numbers is None else self.numbers.get(name, "clip")
+        return redact_paths(name) if self.numbers is None else self.numbers.get(name, "clip")
 
 
-def choose_names(run: Path, publish_names: str, settings: Mapping[str, Tree]) -> Names:
+def choose_names(run: Path, publish_names: str, settings: Mapping[str, Tree]) -> NameMasker:
     """Read from a run folder what is to be numbered.
 
     Args:
@@ -48,13 +49,13 @@ def choose_names(run: Path, publish_names: str, settings: Mapping[str, Tree]) ->
         settings: run_config.yaml by section.
     """
     if publish_names == "all":
-        return Names(with_groups=True)
+        return NameMasker(with_groups=True)
     groups = read_groups(settings)
     if publish_names == "none":
-        return Names(groups=groups, numbers=_number_clips(run))
+        return NameMasker(groups=groups, numbers=_number_clips(run))
     if not _do_clips_name_groups(run, settings.get("data", {})):
-        return Names(groups=groups)
-    return Names(groups=groups, numbers=_number_clips(run))
+        return NameMasker(groups=groups)
+    return NameMasker(groups=groups, numbers=_number_clips(run))
 
 
 def read_groups(settings: Mapping[str, Tree]) -> tuple[str, ...]:
@@ -71,7 +72,7 @@ def read_publish_names(settings: Mapping[str, Tree]) -> str:
     return str(settings.get("hub", {}).get("publish_names") or HubConfig().publish_names)
 
 
-def choose_own_names(record: RunRecord) -> Names:
+def choose_own_names(record: RunRecord) -> NameMasker:
     """Return what is to be numbered by the run's own settings."""
     return choose_names(record.run, read_publish_names(record.settings), record.settings)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from audio_cls.config import EvalConfig
 from audio_cls.demo_data import BUILTIN
-from audio_cls.publishing.redaction.names import Names, choose_own_names, names_group
+from audio_cls.publishing.redaction.names import NameMasker, choose_own_names, names_group
 from audio_cls.publishing.redaction.settings import PLAIN_FOLD, publish_command, publish_settings
-from audio_cls.publishing.redaction.text import clean_text, hide_place, to_base_name
+from audio_cls.publishing.redaction.text import redact_paths, redact_text, to_base_name
 from audio_cls.publishing.run_record import RunRecord, Tree, load_run, read_hub_id
 
 NUMBER = re.compile(r"[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)?", re.IGNORECASE)  # as CSV has it
@@ -70,7 +70,7 @@ LABEL_TEXTS = frozenset(
 )
 CLIP_ROWS = ("test.confident_mistakes", "samples")  # rows with the id of a clip
 ROLES = ("train", "validation", "test")
-# How a split came about, as data/splits.py says it; the names of groups are counted instead.
+# How a split came about, as data/splits/splits.py says it; the names of groups are counted instead.
 GROUPS = re.compile(
     r"groups? (?P<names>.*) of (?P<source>column '[^']*'|the clips' names)", re.DOTALL
 )
@@ -78,7 +78,7 @@ FOLD = re.compile(r"fold (?P<names>.*) of column '(?P<column>[^']*)'", re.DOTALL
 LISTED = re.compile(r"listed at (?P<place>.*?)(?P<rest> \(sha256 [0-9a-f]+\))?", re.DOTALL)
 
 
-def make_public(record: RunRecord, names: Names) -> RunRecord:
+def make_public(record: RunRecord, names: NameMasker) -> RunRecord:
     """Return a run's record with nothing in it but what is published; the card is made of it."""
     hub_ids = [read_hub_id(record.section(part)) for part in ("dataset", "model")]
     settings = publish_settings(record.settings, hub_ids, with_groups=names.with_groups)
@@ -86,7 +86,7 @@ def make_public(record: RunRecord, names: Names) -> RunRecord:
     kept: dict[str, Any] = {
         "command": publish_command(str(command), settings, with_groups=names.with_groups),
         "versions": _publish_part(record.record.get("versions") or {}, "versions", names),
-        "commit": clean_text(str(record.record.get("commit") or "")),
+        "commit": redact_text(str(record.record.get("commit") or "")),
     }
     return replace(
         record,
@@ -108,7 +108,7 @@ def load_public_run(run: Path) -> RunRecord:
 
 
 def publish_results(
-    record: RunRecord, settings: Mapping[str, Tree], names: Names
+    record: RunRecord, settings: Mapping[str, Tree], names: NameMasker
 ) -> dict[str, Any]:
     """Return the content of results.json that is published, in the order of the original.
 
@@ -137,7 +137,7 @@ def publish_results(
     return ordered
 
 
-def _publish_part(part: Any, place: str, names: Names) -> Any:  # noqa: ANN401 (any JSON value)
+def _publish_part(part: Any, place: str, names: NameMasker) -> Any:  # noqa: ANN401 (any JSON value)
     """Return one table of results.json, or list of tables, without what is not listed."""
     if isinstance(part, list):
         return [_publish_part(row, place, names) for row in part if isinstance(row, Mapping)]
@@ -166,7 +166,7 @@ def _publish_texts(value: Any, key: str) -> Any:  # noqa: ANN401 (a text or a li
     """Clean a text or a list of texts; labels stay as they are: `/m/04rlf` is a name, no path."""
     if isinstance(value, list):
         return [_publish_texts(one, key) for one in value if isinstance(one, str)]
-    return str(value) if key in LABEL_TEXTS or key == "unmatched_labels" else clean_text(value)
+    return str(value) if key in LABEL_TEXTS or key == "unmatched_labels" else redact_text(value)
 
 
 def _is_number(value: object) -> bool:
@@ -184,17 +184,17 @@ def _publish_source(source: Tree) -> dict[str, Any]:
         value = source.get(key)
         if isinstance(value, str):
             is_known = hub_id is not None or value.startswith(BUILTIN)
-            public[key] = hide_place(value) if is_known else to_base_name(value)
+            public[key] = redact_paths(value) if is_known else to_base_name(value)
     return public | ({} if hub_id else {"is_local": True})
 
 
-def publish_splits(splits: Tree, names: Names) -> dict[str, Any]:
+def publish_splits(splits: Tree, names: NameMasker) -> dict[str, Any]:
     """Return `dataset.split`: numbers, names of given splits, and how each came about."""
     public: dict[str, Any] = {}
     texts: Mapping[str, Callable[[str], str]] = {
-        "name": hide_place,
-        "source": hide_place,
-        "method": clean_text,
+        "name": redact_paths,
+        "source": redact_paths,
+        "method": redact_text,
         "origin": lambda text: publish_origin(text, names),
     }
     for role in ROLES:
@@ -208,7 +208,7 @@ def publish_splits(splits: Tree, names: Names) -> dict[str, Any]:
     return public
 
 
-def publish_origin(origin: str, names: Names) -> str:
+def publish_origin(origin: str, names: NameMasker) -> str:
     """Say how a split came about without folders and, unless they may be named, without groups.
 
     >>> publish_origin("group ann, bob of column 'speaker'", Names())
@@ -234,7 +234,7 @@ def publish_origin(origin: str, names: Names) -> str:
         origin = origin[: fold.start()] + text + origin[fold.end() :]
     if any(names_group(origin, group) for group in names.groups):
         return "chosen by group"
-    return clean_text(origin)
+    return redact_text(origin)
 
 
 def _count_names(names: str) -> int:
@@ -244,7 +244,7 @@ def _count_names(names: str) -> int:
     return shown.count(",") + 1 + (int(rest[1]) if rest else 0)
 
 
-def _publish_groups(by_group: Tree, names: Names) -> dict[str, Any]:
+def _publish_groups(by_group: Tree, names: NameMasker) -> dict[str, Any]:
     """Return the table by group, its groups numbered in its order unless they may be named."""
     rows = [
         (str(name), {key: value for key, value in row.items() if _is_number(value)})

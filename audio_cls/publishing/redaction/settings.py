@@ -14,7 +14,7 @@ from typing import Any
 
 from audio_cls.config import CountOrAuto, Range, Setting, flag_name, iterate_settings
 from audio_cls.demo_data import BUILTIN
-from audio_cls.publishing.redaction.text import clean_text, cut_address, hide_place, to_base_name
+from audio_cls.publishing.redaction.text import cut_address, redact_paths, redact_text, to_base_name
 from audio_cls.publishing.run_record import COMMIT_SHA, Tree, is_repo_id
 
 TEXTS = frozenset(
@@ -90,7 +90,7 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
     if one.type in (int, float, Range, CountOrAuto, tuple[int, ...]):
         return value if NUMBERS.fullmatch(value) else None
     if one.name in TEXTS:
-        return clean_text(value)
+        return redact_text(value)
     if one.name in BASE_NAMES:
         return to_base_name(value) if re.search(r"[\\/]", value) else value
     if one.name in GROUPS or (one.name == "fold" and not PLAIN_FOLD.fullmatch(value)):
@@ -193,7 +193,7 @@ def _publish_flag(
         is_own = isinstance(own, str) and to_base_name(own) == to_base_name(value)
         return str(own) if is_own else _publish_source(value, None, ())
     if flag in EVALUATION_FLAGS:
-        return hide_place(value)
+        return redact_paths(value)
     one = known.get(name)
     public = publish_value(one, value, with_groups=with_groups) if one is not None else None
     return None if public is None else str(public)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from audio_cls.publishing.redaction.names import Names
+from audio_cls.publishing.redaction.names import NameMasker
 from audio_cls.publishing.redaction.results import NUMBER
 from audio_cls.publishing.run_record import is_repo_id
 
@@ -22,22 +22,22 @@ LABEL_KEYS = frozenset({"id2label", "label2id", "thresholds", "labels"})  # of c
 WORD = re.compile(r"[\w.+-]{1,80}", re.ASCII)  # a text of config.json: no path, no sentence
 REASON = re.compile(r"[^:]*(?:: [\d.]+ ?[a-z]{0,3}$)?")  # details that are no number stay away
 
-Cell = Callable[[str, Names], str]
+Cell = Callable[[str, NameMasker], str]
 
 
-def _show_id(cell: str, names: Names) -> str:
+def _show_id(cell: str, names: NameMasker) -> str:
     return names.show_clip(cell) if cell else cell
 
 
-def _show_text(cell: str, _: Names) -> str:
+def _show_text(cell: str, _: NameMasker) -> str:
     return cell
 
 
-def _show_number(cell: str, _: Names) -> str:
+def _show_number(cell: str, _: NameMasker) -> str:
     return cell if NUMBER.fullmatch(cell) else ""
 
 
-def _show_reason(cell: str, _: Names) -> str:
+def _show_reason(cell: str, _: NameMasker) -> str:
     found = REASON.match(cell)
     return found[0].strip() if found else ""
 
@@ -62,7 +62,7 @@ COLUMNS: Mapping[str, Mapping[str, Cell]] = {
 }  # fmt: skip
 
 
-def publish_table(name: str, text: str, names: Names) -> str:
+def publish_table(name: str, text: str, names: NameMasker) -> str:
     """Return a CSV file of the run as it is published.
 
     Args:
@@ -86,7 +86,7 @@ def publish_table(name: str, text: str, names: Names) -> str:
     return out.getvalue()
 
 
-def publish_list(text: str, names: Names) -> str:
+def publish_list(text: str, names: NameMasker) -> str:
     """Return a list of clip ids as it is published."""
     shown = [names.show_clip(line) for line in text.splitlines()]
     return text if shown == text.splitlines() else "".join(f"{line}\n" for line in shown)
@@ -126,7 +126,7 @@ def _is_plain(key: str, value: object) -> bool:
     return not key.endswith("path") and is_repo_id(value)
 
 
-def publish_text(name: str, text: str, names: Names) -> str:
+def publish_text(name: str, text: str, names: NameMasker) -> str:
     """Return one of the run's tables, lists or model files as it is published.
 
     Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from audio_cls.errors import hide_tokens
-from audio_cls.publishing.run_record import read_base_name
+from audio_cls.publishing.run_record import path_basename
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\|file:")
@@ -42,11 +42,11 @@ def to_base_name(place: str) -> str:
     """
     if _ADDRESS.match(place):
         _, _, path = cut_address(place).partition("://")[2].partition("/")
-        return read_base_name(path) if path.strip("/") else "unnamed"
-    return read_base_name(place)
+        return path_basename(path) if path.strip("/") else "unnamed"
+    return path_basename(place)
 
 
-def hide_place(text: str) -> str:
+def redact_paths(text: str) -> str:
     """Cut an absolute path or an address to its last part; any other name stays as it is.
 
     >>> hide_place("/gpfs/ann/a.wav"), hide_place("blues/a.wav")
@@ -56,7 +56,7 @@ def hide_place(text: str) -> str:
     return to_base_name(text.removeprefix("file:")) if is_place else text
 
 
-def clean_text(text: str) -> str:
+def redact_text(text: str) -> str:
     """Return a sentence without tokens, its absolute paths cut, its addresses without login.
 
     >>> clean_text("read from /gpfs/ann/b.wav and https://u:p@host/c?d=1 and/or elsewhere")

@@ -1,8 +1,8 @@
 """What the clips of a training weigh: in the loss, and in how often they are drawn.
 
 Comes in: the training clips' labels, the labels' names, the settings. Goes out: the function from
-logits to losses, and for `TrainingOrder` two numbers a clip. Everything is counted on the training
-clips alone; validation and test losses stay plain and unweighted. N clips, L labels.
+logits to losses, and for `DistributedBatchSampler` two numbers a clip. Everything is counted on the
+training clips alone; validation and test losses stay plain and unweighted. N clips, L labels.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from audio_cls.config import OptimConfig
 from audio_cls.data.splits.iterative_stratification import Marks, count_classes
 from audio_cls.errors import SettingError, list_names, suggest_name
-from audio_cls.training.optim.losses import clip_losses, mark_losses
+from audio_cls.training.optim.losses import binary_cross_entropy_per_clip, cross_entropy_per_clip
 
-MOST_POS_WEIGHT = 20.0  # of `auto`: beyond it one clip would outweigh whole batches
+MAX_POS_WEIGHT = 20.0  # of `auto`: beyond it one clip would outweigh whole batches
 
 Floats = NDArray[np.float64]
 ClipLosses = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -55,18 +55,20 @@ def make_loss(marks: Marks, names: Sequence[str], cfg: OptimConfig) -> ClipLosse
                 f"--class-weights {cfg.class_weights} is for one label a clip, and this task is"
                 " multi-label. Use --pos-weight auto instead."
             )
-        gain = weigh_positives(marks, names, cfg.pos_weight)
-        return functools.partial(mark_losses, pos_weight=_to_tensor(gain), **shared)
+        gain = compute_pos_weights(marks, names, cfg.pos_weight)
+        return functools.partial(
+            binary_cross_entropy_per_clip, pos_weight=_to_tensor(gain), **shared
+        )
     if cfg.pos_weight != "none":
         raise SettingError(
             f"--pos-weight {cfg.pos_weight} is for multi-label tasks, and here a clip has one"
             " label. Use --class-weights balanced instead."
         )
-    weights = weigh_classes(marks, names, cfg.class_weights)
-    return functools.partial(clip_losses, class_weights=_to_tensor(weights), **shared)
+    weights = compute_class_weights(marks, names, cfg.class_weights)
+    return functools.partial(cross_entropy_per_clip, class_weights=_to_tensor(weights), **shared)
 
 
-def weigh_positives(marks: Marks, names: Sequence[str], how: str) -> Floats | None:
+def compute_pos_weights(marks: Marks, names: Sequence[str], how: str) -> Floats | None:
     """Return what a clip that has a label counts against one that has not, (L,); None for 1.
 
     Args:
@@ -80,15 +82,15 @@ def weigh_positives(marks: Marks, names: Sequence[str], how: str) -> Floats | No
         return np.full(len(names), float(how))
     present = count_classes(marks)
     ratios = (len(marks) - present) / np.maximum(present, 1)
-    is_capped = ratios > MOST_POS_WEIGHT
+    is_capped = ratios > MAX_POS_WEIGHT
     if is_capped.any():
         shown = list_names(name for name, capped in zip(names, is_capped, strict=True) if capped)
         text = "--pos-weight auto: capped at %g for %d labels (%s)."
-        logger.info(text, MOST_POS_WEIGHT, int(is_capped.sum()), shown)
-    return np.asarray(np.minimum(ratios, MOST_POS_WEIGHT), dtype=np.float64)
+        logger.info(text, MAX_POS_WEIGHT, int(is_capped.sum()), shown)
+    return np.asarray(np.minimum(ratios, MAX_POS_WEIGHT), dtype=np.float64)
 
 
-def weigh_classes(ids: Marks, names: Sequence[str], how: str) -> Floats | None:
+def compute_class_weights(ids: Marks, names: Sequence[str], how: str) -> Floats | None:
     """Return the weight of each class in the loss, (L,); None for 1.
 
     Args:
@@ -166,7 +168,7 @@ def _is_weight(value: object) -> bool:
         return False
 
 
-def weigh_clips(
+def compute_clip_weights(
     marks: Marks, names: Sequence[str], cfg: OptimConfig, epoch: Marks | None = None
 ) -> Floats | None:
     """Return what each clip adds to the weight its step's loss is divided by, (N,); None for 1.
@@ -182,11 +184,13 @@ def weigh_clips(
     """
     if marks.ndim > 1:
         return None
-    weights = weigh_classes(marks if epoch is None else epoch, names, cfg.class_weights)
+    weights = compute_class_weights(marks if epoch is None else epoch, names, cfg.class_weights)
     return None if weights is None else weights[marks.astype(np.int64)]
 
 
-def weigh_draws(marks: Marks, cfg: OptimConfig, epoch: Marks | None = None) -> Floats | None:
+def compute_sampling_weights(
+    marks: Marks, cfg: OptimConfig, epoch: Marks | None = None
+) -> Floats | None:
     """Return how often each clip is drawn, in proportion, (N,); None for each once.
 
     A clip is drawn by the inverse of its label's clips in an epoch, so that every label is drawn as

@@ -11,7 +11,7 @@ from torch import nn
 WARM_UP = 10  # the decay of update t is at most (1 + t) / (WARM_UP + t), as in TensorFlow's EMA
 
 
-class Average:
+class ModelEma:
     """The moving average of a model; with decay 0 it is the model itself, at no cost."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:

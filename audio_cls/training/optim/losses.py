@@ -4,8 +4,8 @@ The heads of transformers compute a loss of their own, but eleven of the twelve 
 only. So the loss is taken outside, the same for all. Letters: B clips in the batch, L labels.
 Nothing here averages over the batch: only the training loop knows what other processes hold. A
 class weight multiplies the loss; what it is divided by, the weights of the whole step, is in the
-batch (`TrainingOrder`), so that a step is what torch's `CrossEntropyLoss(weight=...)` gives for all
-its clips at once, whatever the number of processes and passes.
+batch (`DistributedBatchSampler`), so that a step is what torch's `CrossEntropyLoss(weight=...)`
+gives for all its clips at once, whatever the number of processes and passes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional
 TINY = 1e-7  # keeps the slope of x**gamma finite at 0 for a gamma below 1
 
 
-def clip_losses(
+def cross_entropy_per_clip(
     logits: Tensor,
     targets: Tensor,
     *,
@@ -65,7 +65,7 @@ def clip_losses(
     return (terms if weights is None else terms * weights).sum(dim=1)
 
 
-def mark_losses(
+def binary_cross_entropy_per_clip(
     logits: Tensor,
     targets: Tensor,
     *,

@@ -85,7 +85,7 @@ def compute_factors(
     return factors
 
 
-def fill_moments(optimizer: torch.optim.Optimizer) -> None:
+def init_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
     """Give every weight the moments of a fresh start, zeros, before its first gradient.
 
     So do those have some that never get one, such as a mask's embedding where nothing is masked.
@@ -103,12 +103,12 @@ def fill_moments(optimizer: torch.optim.Optimizer) -> None:
         group["lr"] = rate
 
 
-def can_leave_out(optimizer: torch.optim.Optimizer) -> bool:
+def supports_found_inf(optimizer: torch.optim.Optimizer) -> bool:
     """Tell whether an optimizer heeds a veto on the device, as torch's fused ones do."""
     return bool(getattr(_unwrap(optimizer), "_step_supports_amp_scaling", False))
 
 
-def step_unless(optimizer: torch.optim.Optimizer, veto: torch.Tensor) -> None:
+def step_if_finite(optimizer: torch.optim.Optimizer, veto: torch.Tensor) -> None:
     """Take a step where `veto` is 0, on the device: the host does not wait for the number.
 
     Weights, moments and counts of steps stay as they are where it is 1.

@@ -15,21 +15,21 @@ from sounds import make_noise as make_white
 from sounds import make_tone, measure_hz, measure_rms
 
 from audio_cls.audio.augmentation.augmenter import make_augmenter
-from audio_cls.audio.augmentation.masking import blank_spans, draw_spans, stop_bands
-from audio_cls.audio.augmentation.mixup import mix_waves, paste_span
-from audio_cls.audio.augmentation.spec_augment import find_layout
+from audio_cls.audio.augmentation.masking import draw_spans, mask_frequency, mask_time
+from audio_cls.audio.augmentation.mixup import cutmix, mixup
+from audio_cls.audio.augmentation.spec_augment import probe_feature_layout
 from audio_cls.audio.augmentation.waveform import (
     add_noise,
     apply_gain,
-    change_speed,
     make_noise,
-    shift_sound,
+    perturb_speed,
+    time_shift,
 )
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.loaders import make_training_loader
-from audio_cls.data.loading.sampler import StepShape, TrainingOrder
+from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
 from audio_cls.errors import SettingError
 from audio_cls.run_warnings import collect_warnings
 
@@ -66,7 +66,7 @@ def list_batches(
 ) -> list[Batch]:
     """Return the training batches of two epochs."""
     clips = make_clips()
-    order = TrainingOrder(len(clips), shape or StepShape(4, 1, 1), rank=rank, seed=3)
+    order = DistributedBatchSampler(len(clips), shape or StepShape(4, 1, 1), rank=rank, seed=3)
     augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
     loader = make_training_loader(clips, pad_waves, AudioConfig(), order, workers, augmenter)
     passes = list(loader)
@@ -98,17 +98,17 @@ def test_gain_changes_the_level_by_its_decibels(gain_db: float) -> None:
 
 def test_a_shift_moves_the_sound_and_fills_with_silence() -> None:
     wave = np.arange(1, 6, dtype=np.float32)
-    assert shift_sound(wave, 2).tolist() == [0, 0, 1, 2, 3]
-    assert shift_sound(wave, -2).tolist() == [3, 4, 5, 0, 0]
-    assert shift_sound(wave, 0).tolist() == wave.tolist()
+    assert time_shift(wave, 2).tolist() == [0, 0, 1, 2, 3]
+    assert time_shift(wave, -2).tolist() == [3, 4, 5, 0, 0]
+    assert time_shift(wave, 0).tolist() == wave.tolist()
     for far in (5, 9, -5, -9):
-        assert shift_sound(wave, far).tolist() == [0] * 5
+        assert time_shift(wave, far).tolist() == [0] * 5
 
 
 @pytest.mark.parametrize("speed", [0.8, 0.9, 1.1, 1.25])
 def test_speed_changes_duration_and_pitch_and_not_the_level(speed: float) -> None:
     wave = make_tone(1000, 1.0)
-    played = change_speed(wave, speed)
+    played = perturb_speed(wave, speed)
     assert len(played) == pytest.approx(RATE / speed, abs=2)
     assert measure_hz(played, RATE) == pytest.approx(1000 * speed, abs=2)
     assert measure_rms(played) == pytest.approx(measure_rms(wave), rel=0.02)
@@ -149,7 +149,7 @@ def test_silence_gets_no_noise() -> None:
 def test_blanked_spans_are_silent_and_never_more_than_asked_for() -> None:
     wave = np.ones(1000, np.float32)
     for seed in range(50):
-        blanked = blank_spans(wave, 2, 100, make_rng(seed))
+        blanked = mask_time(wave, 2, 100, make_rng(seed))
         assert 800 <= blanked.sum() <= 1000
         assert set(blanked.tolist()) <= {0.0, 1.0}
     assert wave.sum() == 1000
@@ -161,7 +161,7 @@ def test_blanked_spans_are_silent_and_never_more_than_asked_for() -> None:
 def test_a_stopped_band_is_gone_and_the_rest_as_it_was() -> None:
     wave = make_white(RATE)
     before, after = (
-        np.abs(np.fft.rfft(one)) for one in (wave, stop_bands(wave, 1, 0.3, RATE, make_rng(1)))
+        np.abs(np.fft.rfft(one)) for one in (wave, mask_frequency(wave, 1, 0.3, RATE, make_rng(1)))
     )
     is_stopped = after < 1e-3 * before
     edges = np.flatnonzero(np.diff(is_stopped.astype(int)))
@@ -173,22 +173,22 @@ def test_a_stopped_band_is_gone_and_the_rest_as_it_was() -> None:
 
 def test_mixup_adds_waves_by_their_shares() -> None:
     wave, other = make_white(1000, seed=1), make_white(1000, seed=2)
-    mixed = mix_waves(wave, other, 0.7)
+    mixed = mixup(wave, other, 0.7)
     np.testing.assert_allclose(mixed, 0.7 * wave + 0.3 * other, atol=1e-6)
     assert measure_rms(mixed) == pytest.approx(0.1 * np.hypot(0.7, 0.3), rel=0.05)
-    short = mix_waves(wave, other[:400], 0.7)
+    short = mixup(wave, other[:400], 0.7)
     np.testing.assert_allclose(short[400:], 0.7 * wave[400:], atol=1e-6)
-    assert len(mix_waves(wave[:400], other, 0.7)) == 400
+    assert len(mixup(wave[:400], other, 0.7)) == 400
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_cutmix_pastes_the_rest_of_the_time(share: float) -> None:
     wave, other = np.zeros(1000, np.float32), np.ones(1000, np.float32)
-    mixed, kept = paste_span(wave, other, share, make_rng())
+    mixed, kept = cutmix(wave, other, share, make_rng())
     assert mixed.sum() == round(1000 * (1 - share))
     assert kept == pytest.approx(share)
     assert np.count_nonzero(np.diff(mixed)) <= 2  # one span
-    mixed, kept = paste_span(wave, other[:100], share, make_rng())
+    mixed, kept = cutmix(wave, other[:100], share, make_rng())
     assert kept == pytest.approx(1 - mixed.sum() / 1000)
 
 
@@ -390,11 +390,11 @@ def make_encoder(name: str):  # noqa: ANN201 (an Encode, but for numpy's types)
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_time_is_told_from_frequency_by_trying(name: str) -> None:
     axis, frames_per_second, _ = LAYOUTS[name]
-    layout = find_layout(make_encoder(name), RATE)
+    layout = probe_feature_layout(make_encoder(name), RATE)
     assert layout is not None
     assert layout.time_axis == axis
     assert layout.frames_per_second == pytest.approx(frames_per_second, rel=0.03)
-    assert find_layout(pad_waves, RATE) is None
+    assert probe_feature_layout(pad_waves, RATE) is None
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

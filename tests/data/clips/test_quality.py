@@ -18,12 +18,12 @@ from sounds import encode_sound, make_noise, make_table, make_tone
 
 from audio_cls.config import DataConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.clips.decode_cache import decode_clips, read_notes
-from audio_cls.data.clips.quality import check_faults, find_faults
+from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
+from audio_cls.data.clips.quality import enforce_bad_audio_limit, find_unusable_clips
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
@@ -35,7 +35,7 @@ FAULTS = {"a": "unreadable: no sound", "b": "unreadable: nothing", "c": "silent"
 
 def decode(clips: list[bytes | None], key: str) -> tuple[pa.Table, np.ndarray]:
     """Return what is noted of decoded clips, and their ids."""
-    return read_notes(decode_clips(make_table(clips), "audio", RATE, key)), np.array(
+    return read_clip_stats(decode_clips(make_table(clips), "audio", RATE, key)), np.array(
         [f"clip-{number}" for number in range(len(clips))]
     )
 
@@ -43,9 +43,9 @@ def decode(clips: list[bytes | None], key: str) -> tuple[pa.Table, np.ndarray]:
 def test_too_short_clips_are_set_aside_and_the_limit_is_a_setting() -> None:
     clips = [encode_sound(make_tone(440, seconds), RATE) for seconds in (0.024, 0.025, 0.5)]
     decoded, ids = decode(clips, "short")
-    assert find_faults(decoded, ids, RATE, DataConfig()) == {"clip-0": "too short: 0.024 s"}
-    assert find_faults(decoded, ids, RATE, DataConfig(min_clip_seconds=0)) == {}
-    longer = find_faults(decoded, ids, RATE, DataConfig(min_clip_seconds=0.3))
+    assert find_unusable_clips(decoded, ids, RATE, DataConfig()) == {"clip-0": "too short: 0.024 s"}
+    assert find_unusable_clips(decoded, ids, RATE, DataConfig(min_clip_seconds=0)) == {}
+    longer = find_unusable_clips(decoded, ids, RATE, DataConfig(min_clip_seconds=0.3))
     assert list(longer) == ["clip-0", "clip-1"]
 
 
@@ -54,35 +54,35 @@ def test_silence_is_kept_unless_it_is_to_be_dropped() -> None:
     faint = make_noise(RATE, rms=1e-5)  # -100 dB; 16-bit sound would be all zero
     clips = [encode_sound(wave, RATE, subtype="FLOAT") for wave in (silence, faint, faint * 100)]
     decoded, ids = decode(clips, "silence")
-    assert find_faults(decoded, ids, RATE, DataConfig()) == {}
-    dropped = find_faults(decoded, ids, RATE, DataConfig(drop_silent=True))
+    assert find_unusable_clips(decoded, ids, RATE, DataConfig()) == {}
+    dropped = find_unusable_clips(decoded, ids, RATE, DataConfig(drop_silent=True))
     assert dropped == {"clip-0": "silent", "clip-1": "silent"}
 
 
 def test_one_line_counts_the_faults_by_reason(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        check_faults(FAULTS, 100, DataConfig())
-        check_faults({}, 100, DataConfig(bad_audio="fail"))
+        enforce_bad_audio_limit(FAULTS, 100, DataConfig())
+        enforce_bad_audio_limit({}, 100, DataConfig(bad_audio="fail"))
     assert caplog.messages == ["3 of 100 clips set aside: 2 unreadable, 1 silent."]
 
 
 def test_too_many_faults_are_refused_with_the_share_that_would_allow_them() -> None:
     with pytest.raises(DatasetError, match=r"3 of 29 .*first: a, .*--max-bad-share 0\.11"):
-        check_faults(FAULTS, 29, DataConfig())
-    check_faults(FAULTS, 29, DataConfig(max_bad_share=0.11))
-    check_faults(FAULTS, 30, DataConfig())
+        enforce_bad_audio_limit(FAULTS, 29, DataConfig())
+    enforce_bad_audio_limit(FAULTS, 29, DataConfig(max_bad_share=0.11))
+    enforce_bad_audio_limit(FAULTS, 30, DataConfig())
 
 
 def test_bad_audio_fail_refuses_a_single_one() -> None:
     with pytest.raises(DatasetError, match=r"1 of 1000 .*--bad-audio skip"):
-        check_faults({"a": "empty"}, 1000, DataConfig(bad_audio="fail"))
+        enforce_bad_audio_limit({"a": "empty"}, 1000, DataConfig(bad_audio="fail"))
 
 
 def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Go the whole way from a folder of clips to prepared ones."""
     cfg = DataConfig(dataset=str(folder), **settings)
     source = load_source(cfg)
-    pool = pool_clips(source, read_labels(source.splits, cfg), cfg)
+    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
     return prepare_clips(source, pool, make_splits(pool, cfg), RATE, cfg)
 
 
@@ -142,10 +142,10 @@ def check_broken_clips(num_clips: int) -> dict[str, str]:
     cfg = DataConfig(drop_silent=True, max_clip_seconds=2.0)
     decoded = decode_clips(make_table(clips), "audio", RATE, f"broken-{num_clips}", 2.0)
     ids = np.array([str(number) for number in range(num_clips)])
-    faults = find_faults(read_notes(decoded), ids, RATE, cfg)
+    faults = find_unusable_clips(read_clip_stats(decoded), ids, RATE, cfg)
     found = {int(clip): text.split(":")[0] for clip, text in faults.items()}
     assert found == kinds
-    check_faults(faults, num_clips, cfg)
+    enforce_bad_audio_limit(faults, num_clips, cfg)
     return faults
 
 
@@ -258,14 +258,14 @@ def read_resident_mb() -> int:
 FRESH_PAGES = """
 import resource
 import numpy as np
-from audio_cls.storage.process_memory import keep_freed_memory
+from audio_cls.storage.process_memory import retain_freed_memory
 def count():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(40):
         np.ones(2_000_000, np.int8).sum()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 fresh = count()
-print(keep_freed_memory())
+print(retain_freed_memory())
 count()
 print(count() <= fresh / 4)
 """
@@ -284,11 +284,11 @@ def test_clips_that_are_silent_after_mixing_are_warned_of_once() -> None:
     waves = [np.stack([tone, tone], axis=1), np.stack([tone, -tone], axis=1), tone * 0]
     decoded, ids = decode([encode_sound(wave, RATE) for wave in waves], "cancelled")
     texts = collect_warnings()
-    find_faults(decoded, ids, RATE, DataConfig())
+    find_unusable_clips(decoded, ids, RATE, DataConfig())
     assert len(texts) == 1 and texts[0].startswith("2 of 3 clips are silent, or their channels")
     texts = collect_warnings()
-    assert len(find_faults(decoded, ids, RATE, DataConfig(drop_silent=True))) == 2
-    find_faults(decoded, ids, RATE, DataConfig(silence_from="auto"))  # silence is a class
+    assert len(find_unusable_clips(decoded, ids, RATE, DataConfig(drop_silent=True))) == 2
+    find_unusable_clips(decoded, ids, RATE, DataConfig(silence_from="auto"))  # silence is a class
     assert texts == []
 
 

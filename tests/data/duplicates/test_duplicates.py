@@ -20,7 +20,7 @@ from audio_cls.data.duplicates.exact import (
     save_duplicates,
 )
 from audio_cls.data.sources.source import Source
-from audio_cls.models.contamination import is_same_dataset, warn_if_heard
+from audio_cls.models.contamination import is_same_dataset, warn_if_pretrained_on
 
 IDS = np.array(["a", "b", "c", "d", "e"])
 LABELS = np.array([0, 0, 0, 1, 1])
@@ -130,7 +130,7 @@ def test_a_model_that_heard_the_test_set_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, datasets: str
 ) -> None:
     (tmp_path / "README.md").write_text(f"---\ndatasets: {datasets}\n---\n# A model\n")
-    warn_if_heard(make_source("sanchit-gandhi/gtzan"), ModelConfig(model=str(tmp_path)))
+    warn_if_pretrained_on(make_source("sanchit-gandhi/gtzan"), ModelConfig(model=str(tmp_path)))
     assert "lists 'marsyas/gtzan' among its training data" in caplog.text
 
 
@@ -138,7 +138,7 @@ def test_a_model_of_the_hub_that_heard_the_test_set_is_told(
     data_hub: HubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     data_hub.seed("models", "heard/model", {"README.md": "---\ndatasets: [esc50]\n---\n"})
-    warn_if_heard(make_source("ashraq/esc50"), ModelConfig(model="heard/model"))
+    warn_if_pretrained_on(make_source("ashraq/esc50"), ModelConfig(model="heard/model"))
     assert "The card of 'heard/model' lists 'esc50'" in caplog.text
 
 
@@ -157,14 +157,16 @@ def test_what_no_card_says_is_no_warning(
 ) -> None:
     if card is not None:
         (tmp_path / "README.md").write_text(card)
-    warn_if_heard(make_source("marsyas/gtzan"), ModelConfig(model=str(tmp_path), **settings))
+    warn_if_pretrained_on(
+        make_source("marsyas/gtzan"), ModelConfig(model=str(tmp_path), **settings)
+    )
     assert not caplog.records
 
 
 def test_a_model_that_is_nowhere_is_no_warning(
     data_hub: HubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    warn_if_heard(make_source("marsyas/gtzan"), ModelConfig(model="no/model"))
+    warn_if_pretrained_on(make_source("marsyas/gtzan"), ModelConfig(model="no/model"))
     assert not caplog.records
 
 

@@ -13,15 +13,15 @@ import soxr
 from datasets import Dataset
 from sounds import Wave, encode_sound
 
-from audio_cls.audio.fingerprint import BANDS, Print, make_print
+from audio_cls.audio.fingerprint import BANDS, Fingerprint, make_fingerprint
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.duplicates import near
 from audio_cls.data.duplicates.similarity import (
     NEIGHBOURS,
-    compare_prints,
-    compare_waves,
-    find_alike,
+    find_near_duplicates,
     find_neighbours,
+    fingerprint_similarity,
+    waveform_correlation,
 )
 
 RATE = 16_000
@@ -61,31 +61,33 @@ COPIES = {
 def test_a_copy_is_found_and_nothing_else(kind: str) -> None:
     waves = [make_music(seed) for seed in range(12)]
     waves.append(np.asarray(COPIES[kind](waves[5]), dtype=np.float32))
-    prints = [make_print(wave, RATE) for wave in waves]
-    found = find_alike(prints, partial(compare_waves, waves.__getitem__, RATE))
+    prints = [make_fingerprint(wave, RATE) for wave in waves]
+    found = find_near_duplicates(prints, partial(waveform_correlation, waves.__getitem__, RATE))
     assert [pair[:2] for pair in found] == [(5, 12)]
     assert 0.95 <= found[0][2] <= 1.0001
 
 
 def test_a_print_is_small_and_does_not_know_loudness() -> None:
     wave = make_music(1, seconds=30)
-    own = make_print(wave, RATE)
+    own = make_fingerprint(wave, RATE)
     assert own.shape[1] == BANDS and own.nbytes < 6_000
-    np.testing.assert_array_equal(own, make_print(wave / 16, RATE))
+    np.testing.assert_array_equal(own, make_fingerprint(wave / 16, RATE))
 
 
 def test_two_takes_of_one_melody_are_not_one_recording() -> None:
     first, second = make_music(3), make_music(3)
     second = second + np.random.default_rng(0).normal(0, 0.2, len(second)).astype(np.float32)
-    same, other = compare_waves([first, second].__getitem__, RATE, np.array([(0, 0), (0, 1)]))
+    same, other = waveform_correlation(
+        [first, second].__getitem__, RATE, np.array([(0, 0), (0, 1)])
+    )
     assert same == pytest.approx(1, abs=1e-3)
     assert other < 0.95
 
 
 @pytest.mark.parametrize("wave", [np.zeros(0), np.zeros(8_000), np.ones(300)])
 def test_what_has_no_picture_is_like_nothing(wave: Wave) -> None:
-    prints = [make_print(wave.astype(np.float32), RATE)] * 2
-    assert find_alike(prints, partial(compare_waves, lambda _: wave, RATE)) == []
+    prints = [make_fingerprint(wave.astype(np.float32), RATE)] * 2
+    assert find_near_duplicates(prints, partial(waveform_correlation, lambda _: wave, RATE)) == []
     assert len(prints[0]) == 0
 
 
@@ -157,17 +159,17 @@ def test_waves_of_many_lengths_are_compared_as_each_pair_alone() -> None:
     waves.append(waves[1][801:])  # begins between two of the means
     waves.append(-waves[2] + np.random.default_rng(0).normal(0, 0.1, len(waves[2])).astype("f4"))
     pairs = np.array([(one, two) for two in range(12) for one in range(two)])
-    found = compare_waves(waves.__getitem__, RATE, pairs)
+    found = waveform_correlation(waves.__getitem__, RATE, pairs)
     expected = [correlate_everywhere(waves[one], waves[two]) for one, two in pairs]
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert found[(pairs == (1, 10)).all(axis=1)] > 0.999
     assert 0.5 < found[(pairs == (2, 11)).all(axis=1)] < 0.95
-    assert compare_waves(waves.__getitem__, RATE, pairs[:0]).shape == (0,)
+    assert waveform_correlation(waves.__getitem__, RATE, pairs[:0]).shape == (0,)
 
 
-def compare(one: Print, two: Print) -> float:
+def compare(one: Fingerprint, two: Fingerprint) -> float:
     """Compare two pictures."""
-    return float(compare_prints([one, two], np.array([[0, 1]]))[0])
+    return float(fingerprint_similarity([one, two], np.array([[0, 1]]))[0])
 
 
 def test_pictures_correlate_by_the_best_of_their_shifts() -> None:
@@ -192,7 +194,7 @@ def test_pairs_of_many_lengths_are_compared_as_each_alone() -> None:
     prints = [rng.integers(0, 256, (n, BANDS), dtype=np.uint8) for n in (5, 5, 30, 31, 31, 90)]
     pairs = np.array([(one, two) for one in range(6) for two in range(6) if one != two])
     alone = [compare(prints[one], prints[two]) for one, two in pairs]
-    assert compare_prints(prints, pairs).tolist() == alone
+    assert fingerprint_similarity(prints, pairs).tolist() == alone
     assert len(set(alone)) > 10
 
 

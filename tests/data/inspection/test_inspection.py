@@ -23,14 +23,14 @@ from sounds import encode_sound, make_noise, make_table, make_tone
 from audio_cls.cli.inspect import main
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.config import DataConfig, RunConfig
-from audio_cls.data.inspection.html_report import write_page
+from audio_cls.data.inspection.html_report import write_html_report
 from audio_cls.data.inspection.scan import (
     CLIPS_AT_ONCE,
     FIRST_CLIPS,
-    Inspection,
-    note_clip,
+    DatasetScan,
     open_inspection,
     order_clips,
+    scan_clip,
 )
 from audio_cls.data.inspection.suggestions import LARGEST_BATCH, MEMORY_BUDGET_MB, suggest_settings
 from audio_cls.data.inspection.summary import describe_durations, summarize
@@ -71,14 +71,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def inspection(folder: Path) -> Inspection:
+def inspection(folder: Path) -> DatasetScan:
     """Return the whole data set's inspection."""
     found = open_inspection(DataConfig(dataset=str(folder), label_column="kind"))
     assert list(found.read())[-1] == 13
     return found
 
 
-def test_every_clip_is_counted_by_class_and_split(inspection: Inspection) -> None:
+def test_every_clip_is_counted_by_class_and_split(inspection: DatasetScan) -> None:
     summary = summarize(inspection)
     assert summary["is_complete"]
     assert summary["classes"] == {
@@ -90,7 +90,7 @@ def test_every_clip_is_counted_by_class_and_split(inspection: Inspection) -> Non
 
 
 def test_durations_rates_channels_and_encodings_are_those_of_the_files(
-    inspection: Inspection,
+    inspection: DatasetScan,
 ) -> None:
     summary = summarize(inspection)
     spread = summary["durations"]
@@ -102,7 +102,7 @@ def test_durations_rates_channels_and_encodings_are_those_of_the_files(
     assert summary["encodings"] == {"WAV PCM_16": 9, "FLAC PCM_16": 3}
 
 
-def test_bad_silent_and_repeated_clips_are_named(inspection: Inspection) -> None:
+def test_bad_silent_and_repeated_clips_are_named(inspection: DatasetScan) -> None:
     summary = summarize(inspection)
     assert summary["bad_audio"]["reasons"] == {"unreadable": 1}
     assert summary["bad_audio"]["clips"][0]["id"] == "train/8"
@@ -210,7 +210,7 @@ def test_a_column_name_with_a_blank_is_quoted_for_the_shell(tmp_path: Path) -> N
     list(found.read())
     summary = summarize(found)
     assert "--group-column 'the speaker'" in format_summary(summary)
-    write_page(tmp_path / "page.html", summary, found)
+    write_html_report(tmp_path / "page.html", summary, found)
     assert "--group-column &#39;the speaker&#39;" in (tmp_path / "page.html").read_text("utf-8")
 
 
@@ -232,11 +232,13 @@ def test_near_duplicates_are_told_in_text_in_json_and_on_the_page(tmp_path: Path
     assert all(0.95 <= pair["likeness"] <= 1 for pair in near["pairs"])
     assert "train/2 ~ test/0" in format_summary(summary)
     assert json.loads(json.dumps(summary))["near_duplicates"] == near
-    write_page(tmp_path / "page.html", summary, found)
+    write_html_report(tmp_path / "page.html", summary, found)
     assert "train/2 ~ test/0 (train, test" in (tmp_path / "page.html").read_text("utf-8")
 
 
-def test_groups_in_several_splits_are_found_without_being_asked_for(inspection: Inspection) -> None:
+def test_groups_in_several_splits_are_found_without_being_asked_for(
+    inspection: DatasetScan,
+) -> None:
     groups = summarize(inspection)["groups"]
     assert groups == {"speaker": {"num_groups": 5, "num_splits": 2, "shared": ["s3"]}}
 
@@ -254,16 +256,16 @@ def test_a_data_set_without_labels_is_inspected_all_the_same(tmp_path: Path) -> 
     summary = summarize(found)
     assert summary["classes"] == {}
     assert "No labels:" in format_summary(summary)
-    write_page(tmp_path / "page.html", summary, found)
+    write_html_report(tmp_path / "page.html", summary, found)
     assert (tmp_path / "page.html").read_text().count("<audio") == 2
 
 
 def test_limits_of_the_settings_count_as_faults() -> None:
     clip = encode_sound(make_tone(300, 0.5), 16_000)
-    assert note_clip(clip, None, DataConfig()).fault is None
+    assert scan_clip(clip, None, DataConfig()).fault is None
     short, long = DataConfig(min_clip_seconds=0.6), DataConfig(max_clip_seconds=0.4)
-    assert note_clip(clip, None, short).fault == "too short: 0.500 s"
-    assert note_clip(clip, None, long).fault == "too long: 0.5 s"
+    assert scan_clip(clip, None, short).fault == "too short: 0.500 s"
+    assert scan_clip(clip, None, long).fault == "too long: 0.5 s"
 
 
 def test_the_first_clips_come_evenly_from_the_whole() -> None:
@@ -316,10 +318,10 @@ def test_several_labels_a_clip_get_their_own_metric_and_weights() -> None:
 
 
 def test_the_page_is_one_file_with_safe_names_and_clips_that_play(
-    inspection: Inspection, tmp_path: Path
+    inspection: DatasetScan, tmp_path: Path
 ) -> None:
     path = tmp_path / "new" / "page.html"
-    write_page(path, summarize(inspection), inspection)
+    write_html_report(path, summarize(inspection), inspection)
     page = path.read_text("utf-8")
     assert "tone &lt;b&gt;" in page
     assert "tone <b>" not in page

@@ -15,12 +15,12 @@ from word_sounds import WORDS, make_noise_wav, make_word_tables, spotting, write
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.keyword_spotting.relabel import RECORDING, SILENCE, UNKNOWN, spot_keywords
+from audio_cls.data.keyword_spotting.relabel import RECORDING, SILENCE, UNKNOWN, relabel_keywords
 from audio_cls.data.keyword_spotting.silence import make_silence
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 
@@ -34,25 +34,25 @@ def count_labels(table) -> dict[str, int]:  # noqa: ANN001
 
 
 def test_every_label_that_is_no_keyword_becomes_unknown() -> None:
-    tables = spot_keywords(make_word_tables(), "audio", DataConfig(keywords=("no", "yes")))
+    tables = relabel_keywords(make_word_tables(), "audio", DataConfig(keywords=("no", "yes")))
     assert tables["train"].features["label"].names == ["no", "yes", SILENCE, UNKNOWN]
     assert count_labels(tables["validation"]) == {"no": 10, "yes": 10, SILENCE: 0, UNKNOWN: 30}
 
 
 def test_unknown_from_names_the_labels_that_become_unknown() -> None:
-    tables = spot_keywords(make_word_tables(), "audio", DataConfig(unknown_from=("cat", "bed")))
+    tables = relabel_keywords(make_word_tables(), "audio", DataConfig(unknown_from=("cat", "bed")))
     assert tables["train"].features["label"].names == ["no", "up", "yes", SILENCE, UNKNOWN]
     assert count_labels(tables["train"])[UNKNOWN] == 40
 
 
 def test_without_such_settings_the_tables_are_the_same_objects() -> None:
     tables = make_word_tables()
-    assert spot_keywords(tables, "audio", DataConfig(silence_share=0.5)) is tables
+    assert relabel_keywords(tables, "audio", DataConfig(silence_share=0.5)) is tables
 
 
 def test_recordings_of_the_label_are_cut_where_the_data_set_put_them() -> None:
     made = make_word_tables(long_in=("train", "validation"))
-    tables = spot_keywords(made, "audio", spotting(silence_from=SILENCE, silence_share=0.25))
+    tables = relabel_keywords(made, "audio", spotting(silence_from=SILENCE, silence_share=0.25))
     train = tables["train"]
     rows = [row for row, label in enumerate(train["label"]) if label == 2]
     assert len(rows) >= 10 and len(tables["train"]) == 100 + len(rows)
@@ -66,7 +66,7 @@ def test_recordings_of_the_label_are_cut_where_the_data_set_put_them() -> None:
 def test_more_silence_is_cut_when_a_larger_share_is_asked_for() -> None:
     few, many = (
         count_labels(
-            spot_keywords(
+            relabel_keywords(
                 make_word_tables(), "audio", spotting(silence_from=SILENCE, silence_share=share)
             )["train"]
         )[SILENCE]
@@ -79,7 +79,7 @@ def test_silence_is_made_where_there_is_none() -> None:
     tables = make_word_tables()
     tables = {"train": tables["train"].select(range(100))}
     cfg = spotting(silence_from="synthesise", silence_share=0.5)
-    made = spot_keywords(tables, "audio", cfg)["train"]
+    made = relabel_keywords(tables, "audio", cfg)["train"]
     assert count_labels(made)[SILENCE] == 20
     assert made["file"][100].startswith("synthesised/white#0")
     assert made["speaker"][100] is None
@@ -88,24 +88,24 @@ def test_silence_is_made_where_there_is_none() -> None:
 def test_silence_from_an_unknown_place_lists_the_labels() -> None:
     tables = {"train": make_word_tables()["train"].select(range(100))}
     with pytest.raises(DatasetError, match=r"no folder and no label: the labels are .*synthesise"):
-        spot_keywords(tables, "audio", spotting(silence_from="hums"))
+        relabel_keywords(tables, "audio", spotting(silence_from="hums"))
 
 
 def test_a_keyword_that_does_not_exist_is_suggested_another() -> None:
     with pytest.raises(DatasetError, match=r"no label 'yess'.*Did you mean yes"):
-        spot_keywords(make_word_tables(), "audio", DataConfig(keywords=("yess",)))
+        relabel_keywords(make_word_tables(), "audio", DataConfig(keywords=("yess",)))
 
 
 def test_unknown_from_beats_the_keywords_of_a_preset() -> None:
     cfg = DataConfig(keywords=("left", "right"), unknown_from=("cat", "bed", "up"))
-    tables = spot_keywords(make_word_tables(), "audio", cfg)
+    tables = relabel_keywords(make_word_tables(), "audio", cfg)
     assert tables["train"].features["label"].names == ["no", "yes", SILENCE, UNKNOWN]
 
 
 @pytest.mark.parametrize(("rows", "marks"), [(100, "synthesised/"), (102, "train-hum")])
 def test_auto_takes_the_label_of_silence_or_else_makes_some(rows: int, marks: str) -> None:
     tables = {"train": make_word_tables()["train"].select(range(rows))}
-    made = spot_keywords(tables, "audio", spotting(silence_from="auto"))["train"]
+    made = relabel_keywords(tables, "audio", spotting(silence_from="auto"))["train"]
     pieces = [name for name in made["file"] if "#" in name]
     assert pieces and all(name.startswith(marks) for name in pieces)
 
@@ -115,7 +115,7 @@ def prepare_words(root: Path, **settings: object):  # noqa: ANN201
     cfg = spotting(dataset=str(root), **settings)
     source = load_source(cfg)
     labels = read_labels(source.splits, cfg)
-    pool = pool_clips(source, labels, cfg)
+    pool = build_clip_index(source, labels, cfg)
     splits = make_splits(pool, cfg)
     return labels, pool, splits, prepare_clips(source, pool, splits, 16_000, cfg)
 

@@ -13,7 +13,7 @@ from hub_datasets import make_sounds, make_table
 from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.labels import UNUSABLE, Labels, read_labels
-from audio_cls.data.labels.parse import make_cell_reader
+from audio_cls.data.labels.parse import make_label_parser
 from audio_cls.errors import DatasetError, SettingError
 from audio_cls.run_warnings import collect_warnings
 
@@ -472,5 +472,5 @@ def test_minus_one_as_text_is_unusable_as_the_number_is(caplog: pytest.LogCaptur
 
 def test_a_streamed_split_is_read_by_its_own_class_labels() -> None:
     tables = {"test": make_table({"label": [0, 1]}, label=["dog", "cat"])}
-    reader = make_cell_reader(tables, "label", None, ClassLabel(names=["cat", "dog"]))
+    reader = make_label_parser(tables, "label", None, ClassLabel(names=["cat", "dog"]))
     assert reader(0) == (("cat",), "") and reader(1) == (("dog",), "")

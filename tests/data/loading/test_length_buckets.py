@@ -10,7 +10,7 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
 from audio_cls.data.loading.length_buckets import Buckets
-from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
+from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 
 LENGTHS = np.random.default_rng(0).integers(8_000, 192_000, 1003)  # 0.5 to 12 s at 16 kHz
 
@@ -19,8 +19,8 @@ def list_steps(shape: StepShape, buckets: Buckets | None, first_step: int = 0) -
     """Return the clips of each step of epoch 3, over all processes and passes, in rank order."""
     steps: dict[int, list[int]] = {}
     for rank in range(shape.num_processes):
-        order = TrainingOrder(
-            len(LENGTHS), shape, rank=rank, seed=1, dealing=Dealing(buckets=buckets)
+        order = DistributedBatchSampler(
+            len(LENGTHS), shape, rank=rank, seed=1, dealing=SamplingSpec(buckets=buckets)
         )
         order.epoch, order.first_step = 3, first_step
         batches = iter(list(order))

@@ -13,11 +13,11 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from audio_cls.config import AudioConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Batch, Piece, collate_pieces
-from audio_cls.data.loading.datasets import EvaluationWindows, TrainingPieces
+from audio_cls.data.loading.batch import Batch, Example, collate_examples
+from audio_cls.data.loading.datasets import TrainingDataset, WindowDataset
 from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.data.loading.loaders import make_evaluation_loader, make_training_loader
-from audio_cls.data.loading.sampler import StepShape, TrainingOrder
+from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
 from audio_cls.errors import SettingError
 
 RATE = 10
@@ -55,7 +55,7 @@ def list_steps(
     shape = StepShape(batch_size, accumulation, num_processes)
     steps: list[list[tuple[int, float]]] = []
     for rank in range(num_processes):
-        order = TrainingOrder(num_clips, shape, rank=rank, seed=7)
+        order = DistributedBatchSampler(num_clips, shape, rank=rank, seed=7)
         order.epoch, order.first_step = start.get("epoch", 0), start.get("first_step", 0)
         batches = list(order)
         assert all(1 <= len(keys) <= batch_size for keys in batches)
@@ -95,7 +95,7 @@ def test_a_resumed_epoch_goes_on_with_the_steps_that_are_left() -> None:
 
 def test_every_process_makes_as_many_passes_and_an_idle_one_weighs_nothing() -> None:
     shape = StepShape(2, 2, 4)
-    orders = [TrainingOrder(17, shape, rank=rank, seed=0) for rank in range(4)]
+    orders = [DistributedBatchSampler(17, shape, rank=rank, seed=0) for rank in range(4)]
     lists = [list(order) for order in orders]
     assert {len(batches) for batches in lists} == {3}  # two full passes, one with a single clip
     last = [batches[-1] for batches in lists]
@@ -104,7 +104,7 @@ def test_every_process_makes_as_many_passes_and_an_idle_one_weighs_nothing() -> 
 
 
 def test_steps_are_put_together_from_a_loaders_batches() -> None:
-    order = TrainingOrder(10, StepShape(2, 2, 1), rank=0, seed=0)
+    order = DistributedBatchSampler(10, StepShape(2, 2, 1), rank=0, seed=0)
     loader = make_training_loader(make_clips([5] * 10), pad_waves, AudioConfig(), order, 0)
     steps = list(order.group_steps(loader))
     assert [[len(batch.numbers) for batch in step] for step in steps] == [[2, 2], [2, 2], [2]]
@@ -114,7 +114,7 @@ def test_steps_are_put_together_from_a_loaders_batches() -> None:
 def list_batches(num_workers: int, cfg: AudioConfig) -> list[Batch]:
     """Return the training batches of two epochs."""
     clips = make_clips([20 + number for number in range(11)])
-    order = TrainingOrder(len(clips), StepShape(4, 1, 1), rank=0, seed=3)
+    order = DistributedBatchSampler(len(clips), StepShape(4, 1, 1), rank=0, seed=3)
     loader = make_training_loader(clips, pad_waves, cfg, order, num_workers)
     passes = list(loader)
     order.epoch = 1
@@ -135,8 +135,8 @@ def test_pieces_are_the_same_with_0_and_2_workers(min_seconds: float | None) -> 
 def test_a_piece_depends_on_seed_epoch_and_clip_alone() -> None:
     clips = make_clips([1000] * 3)
     cfg = AudioConfig(max_seconds=1.0)
-    pieces = TrainingPieces(clips, cfg, seed=1)
-    again, other_seed = TrainingPieces(clips, cfg, seed=1), TrainingPieces(clips, cfg, seed=2)
+    pieces = TrainingDataset(clips, cfg, seed=1)
+    again, other_seed = TrainingDataset(clips, cfg, seed=1), TrainingDataset(clips, cfg, seed=2)
     same = pieces[0, 1, 0.5]
     assert len(same.wave) == 10
     assert np.array_equal(again[0, 1, 0.1].wave, same.wave)
@@ -149,7 +149,7 @@ def test_a_piece_depends_on_seed_epoch_and_clip_alone() -> None:
 def test_min_seconds_gives_pieces_of_every_length_up_to_the_longest(crop: str) -> None:
     clips = make_clips([25, 4])
     cfg = AudioConfig(max_seconds=1.0, min_seconds=0.5, crop=crop)
-    pieces = TrainingPieces(clips, cfg, seed=0)
+    pieces = TrainingDataset(clips, cfg, seed=0)
     waves = [pieces[epoch, 0, 1.0].wave for epoch in range(80)]
     assert {len(wave) for wave in waves} == {5, 6, 7, 8, 9, 10}
     assert all(
@@ -159,9 +159,9 @@ def test_min_seconds_gives_pieces_of_every_length_up_to_the_longest(crop: str) -
     assert starts == {0} if crop == "start" else len(starts) > 15
     assert max(int(wave[-1]) for wave in waves) == (9 if crop == "start" else 24)
     assert {len(pieces[epoch, 1, 1.0].wave) for epoch in range(9)} == {4}, "short clips are whole"
-    again = TrainingPieces(clips, cfg, seed=0)[3, 0, 0.2].wave
+    again = TrainingDataset(clips, cfg, seed=0)[3, 0, 0.2].wave
     assert np.array_equal(again, waves[3]), "a function of seed, epoch and clip alone"
-    window = EvaluationWindows(clips, cfg)[0].wave
+    window = WindowDataset(clips, cfg)[0].wave
     assert len(window) == 10, "evaluation hears --max-seconds"
 
 
@@ -171,14 +171,14 @@ def test_a_shortest_piece_longer_than_the_longest_is_refused() -> None:
 
 
 def test_training_crops_reach_the_last_sample() -> None:
-    pieces = TrainingPieces(make_clips([13]), AudioConfig(max_seconds=1.0), seed=0)
+    pieces = TrainingDataset(make_clips([13]), AudioConfig(max_seconds=1.0), seed=0)
     starts = {int(pieces[epoch, 0, 1.0].wave[0]) for epoch in range(60)}
     assert starts == {0, 1, 2, 3}
 
 
 def test_crop_start_takes_the_beginning() -> None:
     cfg = AudioConfig(max_seconds=1.0, crop="start")
-    piece = TrainingPieces(make_clips([13]), cfg, seed=0)[5, 0, 1.0]
+    piece = TrainingDataset(make_clips([13]), cfg, seed=0)[5, 0, 1.0]
     assert piece.wave.tolist() == list(range(10))
 
 
@@ -187,13 +187,13 @@ def test_repeat_short_fills_training_pieces_and_windows_alike(crop: str) -> None
     clips = make_clips([4, 25])
     cfg = AudioConfig(max_seconds=1.0, repeat_short=True, crop=crop)
     expected = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
-    assert TrainingPieces(clips, cfg, seed=0)[0, 0, 1.0].wave.tolist() == expected
-    windows = EvaluationWindows(clips, cfg)
+    assert TrainingDataset(clips, cfg, seed=0)[0, 0, 1.0].wave.tolist() == expected
+    windows = WindowDataset(clips, cfg)
     assert windows[0].wave.tolist() == expected
     assert {stop - start for _, start, stop in windows.windows} == {10}
     without = AudioConfig(max_seconds=1.0)
-    assert TrainingPieces(clips, without, seed=0)[0, 0, 1.0].wave.tolist() == [0, 1, 2, 3]
-    assert EvaluationWindows(clips, without)[0].wave.tolist() == [0, 1, 2, 3]
+    assert TrainingDataset(clips, without, seed=0)[0, 0, 1.0].wave.tolist() == [0, 1, 2, 3]
+    assert WindowDataset(clips, without)[0].wave.tolist() == [0, 1, 2, 3]
 
 
 def test_clips_are_read_from_any_chunk_of_the_table() -> None:
@@ -259,7 +259,7 @@ def test_windows_group_by_length_longest_first_and_keep_every_window() -> None:
 
 def test_evaluation_hears_every_window_with_its_clips_label() -> None:
     clips = make_clips([25, 4, 10])
-    windows = EvaluationWindows(clips, AudioConfig(max_seconds=1.0))
+    windows = WindowDataset(clips, AudioConfig(max_seconds=1.0))
     assert windows.windows == [(0, 0, 10), (0, 10, 20), (0, 15, 25), (1, 0, 4), (2, 0, 10)]
     loader = make_evaluation_loader(windows, pad_waves, [[2, 4], [3]], num_workers=0)
     first, second = list(loader)
@@ -271,10 +271,10 @@ def test_evaluation_hears_every_window_with_its_clips_label() -> None:
 
 def test_labels_are_ids_or_shares() -> None:
     wave = np.zeros(3, np.float32)
-    ids = collate_pieces([Piece(wave, 2, 0, 0.5), Piece(wave, 0, 1, 0.5)], pad_waves)
+    ids = collate_examples([Example(wave, 2, 0, 0.5), Example(wave, 0, 1, 0.5)], pad_waves)
     assert ids.labels.dtype == torch.int64
     assert ids.labels.tolist() == [2, 0]
     shares = [np.array(share, np.float32) for share in ([0.25, 0.75], [1, 0])]
-    soft = collate_pieces([Piece(wave, one, 0, 0.5) for one in shares], pad_waves)
+    soft = collate_examples([Example(wave, one, 0, 0.5) for one in shares], pad_waves)
     assert soft.labels.dtype == torch.float32
     assert soft.labels.tolist() == [[0.25, 0.75], [1, 0]]

@@ -19,7 +19,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.sources.parquet.hub_copy import KNOWN_COPIES, suggest_copy
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 
@@ -41,7 +41,7 @@ def test_the_one_line_call_works_or_says_what_to_call(data_hub: HubServer, case:
     cell = next(iter(source.splits.values()))[0][source.audio_column]
     assert cell["bytes"] or cell["path"]
     splits = make_splits(
-        pool_clips(source, labels, DataConfig(test_size=0.34, validation_size=0.34)),
+        build_clip_index(source, labels, DataConfig(test_size=0.34, validation_size=0.34)),
         DataConfig(test_size=0.34, validation_size=0.34),
     )
     assert all(len(rows) for _, rows in splits.items())

@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset, Features, List, Value
 from hub_datasets import load
 
-from audio_cls.audio.decode import read_sound
+from audio_cls.audio.decode import decode_file
 from audio_cls.data.sources.clip_ids import read_clip_ids
 from audio_cls.errors import DatasetError
 
@@ -31,7 +31,7 @@ def decode(folder: Path) -> list[tuple[int, np.ndarray]]:
     """Return rate and samples (T, C) of every clip."""
     source = load(folder)
     sounds = [
-        read_sound(cell["bytes"], cell["path"])
+        decode_file(cell["bytes"], cell["path"])
         for cell in source.splits["train"].with_format(None)[source.audio_column][:]
     ]
     return [(sound.sampling_rate, sound.samples) for sound in sounds]

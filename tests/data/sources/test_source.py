@@ -11,7 +11,7 @@ from hub_server import HubServer
 
 from audio_cls.config import DataConfig, flag_name
 from audio_cls.data.sources.source import find_audio_column, load_source, name_source
-from audio_cls.data.sources.url import HubPlace, parse_hub_place
+from audio_cls.data.sources.url import HubPath, parse_hub_place
 from audio_cls.errors import AudioClsError, DatasetError
 
 FILE = make_parquet({"audio": make_sounds(4), "label": ["x", "y", "x", "y"]})
@@ -73,23 +73,23 @@ def test_no_audio_column_lists_the_columns() -> None:
 @pytest.mark.parametrize(
     ("address", "place"),
     [
-        ("hf://datasets/a/b", HubPlace("a/b", None, None)),
-        ("hf://datasets/a/b@v1/en/x.parquet", HubPlace("a/b", "v1", "en/x.parquet")),
+        ("hf://datasets/a/b", HubPath("a/b", None, None)),
+        ("hf://datasets/a/b@v1/en/x.parquet", HubPath("a/b", "v1", "en/x.parquet")),
         (
             "hf://datasets/a/b@refs%2Fconvert%2Fparquet/all/train",
-            HubPlace("a/b", "refs/convert/parquet", "all/train"),
+            HubPath("a/b", "refs/convert/parquet", "all/train"),
         ),
-        ("https://huggingface.co/datasets/a/b", HubPlace("a/b", None, None)),
-        ("https://huggingface.co/datasets/a/b/viewer/en/train", HubPlace("a/b", None, None)),
-        ("https://huggingface.co/datasets/a/b/tree/main/data/", HubPlace("a/b", "main", "data")),
+        ("https://huggingface.co/datasets/a/b", HubPath("a/b", None, None)),
+        ("https://huggingface.co/datasets/a/b/viewer/en/train", HubPath("a/b", None, None)),
+        ("https://huggingface.co/datasets/a/b/tree/main/data/", HubPath("a/b", "main", "data")),
         (
             "https://hf.co/datasets/a/b/resolve/v1/x.csv?download=true",
-            HubPlace("a/b", "v1", "x.csv"),
+            HubPath("a/b", "v1", "x.csv"),
         ),
         ("https://example.org/datasets/a/b/x.csv", None),
     ],
 )
-def test_addresses_of_the_hub_are_understood(address: str, place: HubPlace | None) -> None:
+def test_addresses_of_the_hub_are_understood(address: str, place: HubPath | None) -> None:
     assert parse_hub_place(address) == place
 
 

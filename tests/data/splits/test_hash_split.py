@@ -11,8 +11,8 @@ from word_sounds import write_words
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.clip_index import pool_clips
-from audio_cls.data.splits.hash_split import cut_by_hash, hash_name
+from audio_cls.data.splits.clip_index import build_clip_index
+from audio_cls.data.splits.hash_split import hash_name, split_by_hash
 from audio_cls.data.splits.splits import make_splits
 
 
@@ -33,8 +33,8 @@ def official_set(filename: str, validation_percentage: float, testing_percentage
 def test_files_go_where_the_official_rule_sends_them() -> None:
     ids = np.array([f"yes/{number:08x}_nohash_{number % 3}.wav" for number in range(3000)])
     rows, cfg = np.arange(len(ids)), DataConfig()
-    rest, test = cut_by_hash(rows, ids, "test", cfg)
-    train, validation = cut_by_hash(rest, ids, "validation", cfg)
+    rest, test = split_by_hash(rows, ids, "test", cfg)
+    train, validation = split_by_hash(rest, ids, "validation", cfg)
     for role, own in (("train", train), ("validation", validation), ("test", test)):
         assert [official_set(str(ids[row]), 10, 10) for row in own] == [role] * len(own)
     assert 240 < len(test) < 360 and 240 < len(validation) < 360
@@ -49,7 +49,7 @@ def test_a_folder_is_split_by_hash_when_asked_to(tmp_path: Path) -> None:
     root = write_words(tmp_path / "words", clips=80)
     cfg = DataConfig(dataset=str(root), split_method="hash", validation_size=0.2, test_size=0.2)
     source = load_source(cfg)
-    pool = pool_clips(source, read_labels(source.splits, cfg), cfg)
+    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
     splits = make_splits(pool, cfg)
     for role, rows in splits.items():
         names = {str(pool.ids[row]) for row in rows}

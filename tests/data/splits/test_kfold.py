@@ -7,30 +7,30 @@ import pytest
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE
-from audio_cls.data.splits.clip_index import Pool, restrict_pool
-from audio_cls.data.splits.kfold import deal_folds, fold_pool
+from audio_cls.data.splits.clip_index import ClipIndex, restrict_index
+from audio_cls.data.splits.kfold import assign_folds, with_folds
 from audio_cls.data.splits.splits import Splits, make_splits
 from audio_cls.errors import DatasetError
 
 LABELS = np.arange(120) % 4
 
 
-def make_pool(groups: list[str] | None = None, folds: list[str] | None = None) -> Pool:
+def make_pool(groups: list[str] | None = None, folds: list[str] | None = None) -> ClipIndex:
     """Make a pool of 120 clips, two of them without a label."""
     labels = LABELS.copy()
     labels[:2] = UNUSABLE
     texts = [None if one is None else np.array(one) for one in (groups, folds)]
     ids = np.array([str(number) for number in range(120)])
-    return Pool(labels, ids, texts[0], texts[1], {"train": np.arange(120)})
+    return ClipIndex(labels, ids, texts[0], texts[1], {"train": np.arange(120)})
 
 
-def list_folds(pool: Pool, num_folds: int, **changes: str) -> list[Splits]:
+def list_folds(pool: ClipIndex, num_folds: int, **changes: str) -> list[Splits]:
     """Make the splits of each run of a cross-validation."""
     cfgs = [
         DataConfig(folds=num_folds, fold=str(number + 1), **changes)  # type: ignore[arg-type]
         for number in range(num_folds)
     ]
-    return [make_splits(fold_pool(pool, cfg), cfg) for cfg in cfgs]
+    return [make_splits(with_folds(pool, cfg), cfg) for cfg in cfgs]
 
 
 @pytest.mark.parametrize("num_folds", [3, 5, 10])
@@ -48,12 +48,12 @@ def test_every_clip_is_tested_once(num_folds: int, *, is_grouped: bool) -> None:
 
 
 def test_dealt_folds_have_like_classes_and_follow_the_seed() -> None:
-    folds = deal_folds(make_pool(), 5, 0)
+    folds = assign_folds(make_pool(), 5, 0)
     for fold in "12345":
         counts = np.bincount(LABELS[folds == fold], minlength=4)
         assert counts.max() - counts.min() <= 2
-    assert deal_folds(make_pool(), 5, 0).tolist() == folds.tolist()
-    assert deal_folds(make_pool(), 5, 1).tolist() != folds.tolist()
+    assert assign_folds(make_pool(), 5, 0).tolist() == folds.tolist()
+    assert assign_folds(make_pool(), 5, 1).tolist() != folds.tolist()
 
 
 def test_folds_of_a_column_are_taken_as_they_are() -> None:
@@ -67,16 +67,16 @@ def test_folds_of_a_column_are_taken_as_they_are() -> None:
 
 def test_more_folds_than_clips_or_groups_are_refused() -> None:
     with pytest.raises(DatasetError, match="40 folds need as many clips"):
-        deal_folds(make_pool(), 40, 0)
+        assign_folds(make_pool(), 40, 0)
     with pytest.raises(DatasetError, match="5 folds need as many groups: there are 3"):
-        deal_folds(make_pool([f"{number % 3}" for number in range(120)]), 5, 0)
+        assign_folds(make_pool([f"{number % 3}" for number in range(120)]), 5, 0)
 
 
 def test_no_fold_is_empty_where_there_are_as_many_groups() -> None:
     labels, groups = np.array([2, 2, 2, 2, 1, 2]), np.array(["a", "c", "c", "e", "b", "e"])
     ids, targets = np.array(list("uvwxyz")), np.eye(3, dtype=np.float32)[labels]
-    pool = Pool(labels, ids, groups, None, {"train": np.arange(6)}, targets=targets)
-    folds = deal_folds(pool, 4, seed=0)
+    pool = ClipIndex(labels, ids, groups, None, {"train": np.arange(6)}, targets=targets)
+    folds = assign_folds(pool, 4, seed=0)
     assert sorted(set(folds.tolist())) == ["1", "2", "3", "4"]
     assert all(len(set(folds[groups == name].tolist())) == 1 for name in "abce")
 
@@ -84,8 +84,8 @@ def test_no_fold_is_empty_where_there_are_as_many_groups() -> None:
 def test_a_fold_keeps_its_number_when_another_one_has_no_usable_clip() -> None:
     folds = np.array(list("abcd") * 5)
     ids = np.array([str(number) for number in range(20)])
-    pool = Pool(np.arange(20) % 2, ids, None, folds, {"train": np.arange(20)})
+    pool = ClipIndex(np.arange(20) % 2, ids, None, folds, {"train": np.arange(20)})
     cfg = DataConfig(fold_column="fold", folds=4, fold="3", fold_validation="cut")
-    pool = restrict_pool(fold_pool(pool, cfg), folds != "b")
+    pool = restrict_index(with_folds(pool, cfg), folds != "b")
     splits = make_splits(pool, cfg)
     assert set(folds[splits.test].tolist()) == {"c"}

@@ -11,7 +11,7 @@ from hub_datasets import load, write_clips
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 
 
@@ -19,7 +19,7 @@ def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Decode the clips of a folder."""
     cfg = DataConfig(max_bad_share=0.1, **settings)
     source = load(folder, **settings)
-    pool = pool_clips(source, read_labels(source.splits, cfg), cfg)
+    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
     return prepare_clips(source, pool, make_splits(pool, cfg), 16_000, cfg)
 
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.final_splits import DecodedPool, FinalSplits, cap_splits, settle_splits
-from audio_cls.data.keyword_spotting.sampling import read_fillers
+from audio_cls.data.keyword_spotting.sampling import read_keyword_mix
 from audio_cls.data.labels.labels import UNUSABLE, read_labels
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.sources.source import load_source
-from audio_cls.data.splits.clip_index import Pool, pool_clips
-from audio_cls.data.splits.kfold import fold_pool
+from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
+from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.split_check import check_splits
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import AudioClsError, DatasetError
@@ -29,14 +29,14 @@ Rng = np.random.Generator
 KEYWORDS = ("yes", "no", "_silence_", "_unknown_")
 
 
-def make_pool(count: int, **changes: Any) -> Pool:  # noqa: ANN401
+def make_pool(count: int, **changes: Any) -> ClipIndex:  # noqa: ANN401
     """Make a pool of one given split with two classes."""
     ids = np.array([f"{number}.wav" for number in range(count)])
-    pool = Pool(np.arange(count) % 2, ids, None, None, {"train": np.arange(count)})
+    pool = ClipIndex(np.arange(count) % 2, ids, None, None, {"train": np.arange(count)})
     return dataclasses.replace(pool, **changes)
 
 
-def check(pool: Pool, *, again: bool = False, **parts: list[int]) -> dict[str, Any]:
+def check(pool: ClipIndex, *, again: bool = False, **parts: list[int]) -> dict[str, Any]:
     """Check splits of these rows, of which every clip has a sound of its own."""
     rows = {role: np.array(own, dtype=np.int64) for role, own in parts.items()}
     sounds = np.arange(len(pool.ids)) if "sounds" not in parts else rows.pop("sounds")
@@ -172,21 +172,23 @@ def draw_settings(
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
-def add_keywords(rng: Rng, pool: Pool, settings: dict[str, Any]) -> tuple[Pool, dict[str, Any]]:
+def add_keywords(
+    rng: Rng, pool: ClipIndex, settings: dict[str, Any]
+) -> tuple[ClipIndex, dict[str, Any]]:
     """Make a keyword task of it: unknown words by share, and pieces of a few recordings."""
     labels = np.where(pool.labels > 3, 3, pool.labels)
     recordings = np.array([""] * len(labels), dtype="<U8")
     pieces = np.flatnonzero(labels == 2)
     recordings[pieces] = [f"hum{n}" for n in rng.integers(0, 4, len(pieces))]
     spotting: dict[str, Any] = {"unknown_share": 0.5, "silence_from": "_silence_"}
-    settings, fillers = {**settings, **spotting}, read_fillers(KEYWORDS, DataConfig(**spotting))
+    settings, fillers = {**settings, **spotting}, read_keyword_mix(KEYWORDS, DataConfig(**spotting))
     groups = None if pool.groups is None else np.where(recordings != "", "", pool.groups)
     return dataclasses.replace(
         pool, labels=labels, recordings=recordings, fillers=fillers, names=KEYWORDS, groups=groups
     ), settings
 
 
-def write_lists(rng: Rng, folder: Path, pool: Pool) -> dict[str, Any]:
+def write_lists(rng: Rng, folder: Path, pool: ClipIndex) -> dict[str, Any]:
     """Write lists of disjoint random clips; some roles have none."""
     rows = rng.permutation(len(pool.ids))
     for role, own in zip(("train", "validation", "test"), np.array_split(rows, 4), strict=False):
@@ -197,7 +199,7 @@ def write_lists(rng: Rng, folder: Path, pool: Pool) -> dict[str, Any]:
     return {"split_files": str(folder)}
 
 
-def draw_case(seed: int, folder: Path) -> tuple[Pool, DataConfig, DecodedPool] | None:
+def draw_case(seed: int, folder: Path) -> tuple[ClipIndex, DataConfig, DecodedPool] | None:
     """Draw a data set, settings, and what decoding finds; None where settings contradict."""
     rng = np.random.default_rng(seed)
     labels = draw_labels(rng, count := int(rng.integers(12, 150)))
@@ -207,7 +209,7 @@ def draw_case(seed: int, folder: Path) -> tuple[Pool, DataConfig, DecodedPool] |
     ids = np.array([f"{n // 3:x}_nohash_{n}.wav" for n in range(count)])
     folds = rng.integers(1, 6, count).astype(np.str_) if "fold_column" in settings else None
     names = tuple(f"c{number}" for number in range(int(labels.max(initial=0)) + 1))
-    pool = Pool(labels, ids, groups, folds, given, names=names)
+    pool = ClipIndex(labels, ids, groups, folds, given, names=names)
     if rng.random() < 0.2:
         pool, settings = add_keywords(rng, pool, settings)
     elif rng.random() < 0.2:
@@ -221,12 +223,12 @@ def draw_case(seed: int, folder: Path) -> tuple[Pool, DataConfig, DecodedPool] |
     sounds = np.where(rng.random(count) < 0.1, rng.integers(0, 10, count), 100 + np.arange(count))
     try:
         cfg = DataConfig(**settings)
-        return fold_pool(pool, cfg), cfg, DecodedPool(is_good, sounds, faults)
+        return with_folds(pool, cfg), cfg, DecodedPool(is_good, sounds, faults)
     except AudioClsError:
         return None
 
 
-def verify(final: FinalSplits, pool: Pool, cfg: DataConfig) -> None:
+def verify(final: FinalSplits, pool: ClipIndex, cfg: DataConfig) -> None:
     """Every clip is used at most once, has a label, and no group is on two sides."""
     used = {role: pool.ids[rows].tolist() for role, rows in final.rows.items()}
     if final.splits.test_is_validation:
@@ -301,7 +303,7 @@ def prepare_drawn_folder(seed: int, root: Path) -> None:
         settings["test_split"] = "validation"
     cfg = DataConfig(dataset=str(root), **settings)
     source = load_source(cfg)
-    pool = pool_clips(source, read_labels(source.splits, cfg), cfg)
+    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
     clips = prepare_clips(source, pool, make_splits(pool, cfg), 16_000, cfg)
     used = {role: set(map(str, part.ids)) for role, part in clips.items()}
     if clips.splits.test_is_validation:

@@ -11,9 +11,9 @@ from hub_server import HubServer
 
 from audio_cls.data.splits import split_files as room
 from audio_cls.data.splits.split_files import (
-    KNOWN_LISTS,
-    KnownLists,
-    load_lists,
+    PUBLISHED_SPLITS,
+    PublishedSplit,
+    load_split_files,
     match_ids,
     name_gtzan_clip,
 )
@@ -35,14 +35,14 @@ def write(folder: Path, names: dict[str, str]) -> Path:
 @pytest.mark.parametrize("place", [".", "splits"])
 def test_lists_are_read_from_a_folder_or_a_run(tmp_path: Path, place: str) -> None:
     write(tmp_path / place, LISTS)
-    lists = load_lists(str(tmp_path), SHA256)
+    lists = load_split_files(str(tmp_path), SHA256)
     assert lists.ids == {"train": ["a.wav", "b.wav"], "validation": ["c.wav"], "test": ["d.wav"]}
     assert lists.sha256 == SHA256
 
 
 def test_lists_may_be_named_as_gtzans_are(tmp_path: Path) -> None:
     names = {f"{k}_filtered": LISTS[r] for k, r in (("train", "train"), ("valid", "validation"))}
-    assert set(load_lists(str(write(tmp_path, names)), None).ids) == {"train", "validation"}
+    assert set(load_split_files(str(write(tmp_path, names)), None).ids) == {"train", "validation"}
 
 
 def test_any_word_of_a_lists_name_may_be_its_split_and_other_files_are_named(
@@ -56,7 +56,7 @@ def test_any_word_of_a_lists_name_may_be_its_split_and_other_files_are_named(
         "notes": "x\n",
     }
     texts = collect_warnings()
-    lists = load_lists(str(write(tmp_path, names)), None)
+    lists = load_split_files(str(write(tmp_path, names)), None)
     assert lists.ids == {"train": ["a.wav"], "validation": ["b.wav"], "test": ["c.wav"]}
     assert "1 .txt files" in texts[0] and "notes.txt" in caplog.text
 
@@ -64,41 +64,41 @@ def test_any_word_of_a_lists_name_may_be_its_split_and_other_files_are_named(
 def test_other_lists_are_refused_by_their_hash(tmp_path: Path) -> None:
     write(tmp_path, {**LISTS, "test": "e.wav\n"})
     with pytest.raises(DatasetError, match=f"not {SHA256}"):
-        load_lists(str(tmp_path), SHA256)
+        load_split_files(str(tmp_path), SHA256)
 
 
 @pytest.mark.parametrize("names", [{}, {"test": "a.wav\n"}, {"train": "\n"}, {"notes": "a.wav\n"}])
 def test_a_place_without_a_training_list_is_refused(tmp_path: Path, names: dict[str, str]) -> None:
     with pytest.raises(DatasetError, match=r"no train\.txt"):
-        load_lists(str(write(tmp_path, names)), None)
+        load_split_files(str(write(tmp_path, names)), None)
 
 
 def test_two_lists_for_one_split_are_refused(tmp_path: Path) -> None:
     write(tmp_path, {**LISTS, "valid_filtered": "e.wav\n"})
     with pytest.raises(DatasetError, match="two lists for validation"):
-        load_lists(str(tmp_path), None)
+        load_split_files(str(tmp_path), None)
 
 
 def test_lists_are_fetched_by_address(one_hub: HubServer) -> None:
     one_hub.seed("models", "lists/plain", {f"{k}.txt": v for k, v in LISTS.items()})
     base = f"{one_hub.url}/lists/plain/resolve/main"
-    assert load_lists(base, SHA256).ids["validation"] == ["c.wav"]
+    assert load_split_files(base, SHA256).ids["validation"] == ["c.wav"]
     names = {f"x/{k}_filtered.txt": v for k, v in {**LISTS, "valid": LISTS["validation"]}.items()}
     names.pop("x/validation_filtered.txt")
     one_hub.seed("models", "lists/gtzan", names)
     address = f"{one_hub.url}/lists/gtzan/resolve/main/x/{{split}}_filtered.txt"
-    assert load_lists(address, SHA256).sha256 == SHA256
+    assert load_split_files(address, SHA256).sha256 == SHA256
 
 
 def test_an_address_that_fails_is_one_line(one_hub: HubServer) -> None:
     one_hub.seed("models", "lists/nothing", {})
     with pytest.raises(DatasetError, match=r"no train\.txt"):
-        load_lists(f"{one_hub.url}/lists/nothing/resolve/main", None)
+        load_split_files(f"{one_hub.url}/lists/nothing/resolve/main", None)
     with pytest.raises(DatasetError, match="cannot be fetched"):
-        load_lists("http://127.0.0.1:9/lists", None)
+        load_split_files("http://127.0.0.1:9/lists", None)
     one_hub.fail(method="GET", path_part="lists/busy", status=503)
     with pytest.raises(DatasetError, match="503"):
-        load_lists(f"{one_hub.url}/lists/busy", None)
+        load_split_files(f"{one_hub.url}/lists/busy", None)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_gtzans_lists_have_a_name_and_are_checked(
     one_hub.seed("models", "lists/faults", {f"{k}_filtered.txt": v for k, v in names.items()})
     address = f"{one_hub.url}/lists/faults/resolve/main/{{split}}_filtered.txt"
     sha256 = hashlib.sha256(b"30\n555\n1\n13\n1000\n").hexdigest()
-    known = KnownLists(address, sha256, name_gtzan_clip)
-    monkeypatch.setattr(room, "KNOWN_LISTS", {"gtzan-fault-filtered": known})
-    lists = load_lists("gtzan-fault-filtered", None)
+    known = PublishedSplit(address, sha256, name_gtzan_clip)
+    monkeypatch.setattr(room, "PUBLISHED_SPLITS", {"gtzan-fault-filtered": known})
+    lists = load_split_files("gtzan-fault-filtered", None)
     assert lists.ids == {
         "train": ["blues.00029", "jazz.00054"],
         "validation": ["blues.00000"],
@@ -158,9 +158,9 @@ def test_gtzans_lists_have_a_name_and_are_checked(
     assert match_ids(lists.ids, ids)["test"].tolist() == [0, 3]
     one_hub.seed("models", "lists/faults", {"test_filtered.txt": "14\n"})
     with pytest.raises(DatasetError, match=f"not {sha256}"):
-        load_lists("gtzan-fault-filtered", None)
+        load_split_files("gtzan-fault-filtered", None)
 
 
 def test_known_lists_are_pinned() -> None:
-    for known in KNOWN_LISTS.values():
+    for known in PUBLISHED_SPLITS.values():
         assert len(known.sha256) == 64 and "/master/" not in known.address

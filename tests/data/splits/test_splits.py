@@ -12,11 +12,11 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, RunConfig
-from audio_cls.data.keyword_spotting.sampling import read_fillers
+from audio_cls.data.keyword_spotting.sampling import read_keyword_mix
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.sources.split_names import name_splits
-from audio_cls.data.splits.clip_index import Pool
-from audio_cls.data.splits.split_warnings import remark_classes
+from audio_cls.data.splits.clip_index import ClipIndex
+from audio_cls.data.splits.split_warnings import warn_of_classes
 from audio_cls.data.splits.splits import Splits, announce_splits, make_splits
 from audio_cls.errors import DatasetError, SettingError
 
@@ -27,7 +27,7 @@ def make_pool(
     groups: NDArray[Any] | None = None,
     folds: NDArray[Any] | None = None,
     sizes: dict[str, int] | None = None,
-) -> Pool:
+) -> ClipIndex:
     """Make a pool of given splits of these sizes, one after the other."""
     given, start = {}, 0
     for name, size in (sizes or {"train": len(labels)}).items():
@@ -35,7 +35,7 @@ def make_pool(
         start += size
     ids = np.array([f"clip-{number}.wav" for number in range(len(labels))])
     texts = [None if one is None else one.astype(str) for one in (groups, folds)]
-    return Pool(labels, ids, texts[0], texts[1], given)
+    return ClipIndex(labels, ids, texts[0], texts[1], given)
 
 
 def classes(count: int, num_labels: int, seed: int = 0) -> NDArray[np.int64]:
@@ -153,7 +153,7 @@ def test_a_class_without_a_training_clip_is_named() -> None:
     pool = make_pool(np.array([0, 1] * 10 + [0, 2]), sizes={"train": 20, "test": 2})
     pool = dataclasses.replace(pool, names=("a", "b", "c", "d"))
     splits = make_splits(pool, DataConfig())
-    assert remark_classes(dict(splits.items()), splits.methods, pool) == [
+    assert warn_of_classes(dict(splits.items()), splits.methods, pool) == [
         "2 of 4 classes have no usable training clip: they cannot be recognised (c, d)."
     ]
 
@@ -296,7 +296,7 @@ def test_clips_in_no_list_are_left_out_and_missing_lists_are_cut(
     assert "10 clips are in no list" in caplog.text
 
 
-def make_speakers() -> Pool:
+def make_speakers() -> ClipIndex:
     """Return 60 clips of six speakers, the last 12 in a given test split that shares speakers."""
     speakers = np.array(list("abcdef") * 10)
     return make_pool(np.arange(60) % 5, groups=speakers, sizes={"train": 48, "test": 12})
@@ -408,7 +408,7 @@ def test_keyword_settings_keep_test_and_validation_the_same_clips() -> None:
     pool = dataclasses.replace(
         make_pool(labels, sizes={"train": 90, "validation": 30, "noise": 20}),
         recordings=np.array([""] * 120 + ["hum", "buzz"] * 10),
-        fillers=read_fillers(names, cfg),
+        fillers=read_keyword_mix(names, cfg),
         names=names,
     )
     splits = make_splits(pool, cfg)
@@ -475,7 +475,7 @@ def test_classes_of_one_clip_are_trained_on_and_named() -> None:
     pool = dataclasses.replace(make_pool(labels), names=names)
     splits = make_splits(pool, DataConfig())
     assert set(range(200, 205)) <= set(splits.train.tolist())
-    (remark,) = remark_classes(dict(splits.items()), splits.methods, pool)
+    (remark,) = warn_of_classes(dict(splits.items()), splits.methods, pool)
     assert remark.startswith("5 of 25 classes have one clip only")
     assert "(c20, c21, c22, c23, c24)" in remark
 

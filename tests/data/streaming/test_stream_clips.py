@@ -19,12 +19,12 @@ from sounds import encode_sound, make_tone
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig, TrainConfig
 from audio_cls.data.labels.labels import read_labels
-from audio_cls.data.loading.sampler import Dealing, StepShape
+from audio_cls.data.loading.sampler import SamplingSpec, StepShape
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits.clip_index import pool_clips
+from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.data.training_loader import Seat, make_feed
+from audio_cls.data.training_loader import ProcessContext, make_train_loader
 from audio_cls.errors import DatasetError, SettingError
 
 RATE = 8_000
@@ -88,7 +88,7 @@ def prepare(dataset: str | Path, **settings: Any) -> PreparedClips:  # noqa: ANN
     settings = {"streaming": True, **settings}
     cfg, source = DataConfig(**settings), load(dataset, **settings)
     labels = read_labels(source.splits, cfg)
-    pool = pool_clips(source, labels, cfg)
+    pool = build_clip_index(source, labels, cfg)
     return prepare_clips(source, pool, make_splits(pool, cfg), RATE, cfg)
 
 
@@ -118,13 +118,13 @@ def collect(
     )
     for rank in range(processes):
         own = dataclasses.replace(clips, reader=dataclasses.replace(clips.reader))
-        feed = make_feed(
+        feed = make_train_loader(
             own,
             encode,
             cfg,
-            Seat(StepShape(4, 1, processes), rank, workers, folder),
+            ProcessContext(StepShape(4, 1, processes), rank, workers, folder),
             "ab",
-            Dealing(),
+            SamplingSpec(),
         )
         for step in feed.order.group_steps(feed.loader):
             yield from ((rank, batch) for batch in step)

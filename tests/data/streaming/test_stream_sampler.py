@@ -14,8 +14,8 @@ from audio_cls.config import DataConfig
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.sampler import Key, StepShape
 from audio_cls.data.sources.parquet.shards import Shards
-from audio_cls.data.streaming.bad_clips import Fault, Spool, StreamBatch, read_faults
-from audio_cls.data.streaming.sampler import STREAMS, StreamOrder
+from audio_cls.data.streaming.bad_clips import BadClip, BadClipLog, StreamBatch, read_faults
+from audio_cls.data.streaming.sampler import STREAMS, StreamBatchSampler
 
 
 def make_shards(sizes: Sequence[int]) -> Shards:
@@ -32,7 +32,7 @@ def deal(
     """Return the batches of each process in one epoch."""
     shape, dealt = StepShape(batch_size, passes, processes), []
     for rank in range(processes):
-        order = StreamOrder(make_shards(sizes), shape, rank=rank, seed=3, buffer=64)
+        order = StreamBatchSampler(make_shards(sizes), shape, rank=rank, seed=3, buffer=64)
         order.epoch = epoch
         dealt.append(list(order))
     return dealt
@@ -61,7 +61,7 @@ def test_no_process_waits_for_another_and_a_step_is_a_plain_mean(
     sizes: list[int], processes: int, passes: int
 ) -> None:
     dealt = deal(sizes, processes, passes=passes)
-    order = StreamOrder(
+    order = StreamBatchSampler(
         make_shards(sizes), StepShape(4, passes, processes), rank=0, seed=3, buffer=64
     )
     assert {len(own) for own in dealt} == {order.num_batches}
@@ -96,7 +96,7 @@ def test_the_order_is_shuffled_anew_each_epoch_and_equal_for_equal_seeds() -> No
 
 
 def test_a_buffer_is_all_that_a_clip_can_move() -> None:
-    order = StreamOrder(
+    order = StreamBatchSampler(
         make_shards([100] * 8), StepShape(4, 1, 1), rank=0, seed=0, buffer=40
     )  # 10 clips for each of 4 streams
     own = order.order_stream(0, 1)
@@ -107,13 +107,13 @@ def test_a_buffer_is_all_that_a_clip_can_move() -> None:
 
 def test_a_pass_goes_on_where_it_stopped() -> None:
     shards, shape = make_shards([31, 17, 60]), StepShape(4, 3, 1)
-    whole = list(StreamOrder(shards, shape, rank=0, seed=1, buffer=32))
-    rest = StreamOrder(shards, shape, rank=0, seed=1, buffer=32)
+    whole = list(StreamBatchSampler(shards, shape, rank=0, seed=1, buffer=32))
+    rest = StreamBatchSampler(shards, shape, rank=0, seed=1, buffer=32)
     rest.first_step = 4
     assert list(rest) == whole[12:]
 
 
-def make_batch(number: int, *faults: tuple[int, Fault]) -> Batch:
+def make_batch(number: int, *faults: tuple[int, BadClip]) -> Batch:
     """Make a batch of one clip."""
     one = torch.tensor([number])
     return StreamBatch({}, one, one, one.float(), faults)
@@ -122,10 +122,10 @@ def make_batch(number: int, *faults: tuple[int, Fault]) -> Batch:
 def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> None:
     shards, shape = make_shards([8]), StepShape(1, 1, 1)
     for epoch in range(2):
-        spool = Spool(tmp_path / "s", 0, DataConfig(max_bad_share=0.5))
-        order = StreamOrder(shards, shape, rank=0, seed=0, buffer=4, spool=spool)
+        spool = BadClipLog(tmp_path / "s", 0, DataConfig(max_bad_share=0.5))
+        order = StreamBatchSampler(shards, shape, rank=0, seed=0, buffer=4, spool=spool)
         order.epoch = epoch
-        batches = [make_batch(n, (n, Fault(f"c{n}", "empty"))) for n in (5, 2)]
+        batches = [make_batch(n, (n, BadClip(f"c{n}", "empty"))) for n in (5, 2)]
         steps = order.group_steps([[batch] for batch in batches + [make_batch(0)] * 6])
         assert len(list(steps)) == 8
     assert read_faults(tmp_path / "s") == {"c2": "empty", "c5": "empty"}

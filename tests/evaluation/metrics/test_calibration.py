@@ -15,7 +15,7 @@ from audio_cls.evaluation.metrics.calibration import (
     report_calibration,
 )
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.validate import fit_decision, judge_test
+from audio_cls.evaluation.validate import evaluate_test, fit_decision
 from audio_cls.inference.aggregation import apply_temperature
 from audio_cls.run_warnings import collect_warnings
 
@@ -120,12 +120,12 @@ def test_nothing_is_fitted_on_clips_that_are_reported(caplog: pytest.LogCaptureF
             """Return them."""
             return clips
 
-    decision, found = judge_test(Known(), None, scores, scores)  # type: ignore[arg-type]
+    decision, found = evaluate_test(Known(), None, scores, scores)  # type: ignore[arg-type]
     assert (decision.temperature, decision.thresholds) == (1, None)
     told = report_calibration(found, decision, is_applied=False)
     assert told["fitted_on"] is None and told["ece_after"] == told["ece_before"]
     assert len(texts) == 1 and "stays 1" in texts[0]
     other = replace(scores, ids=np.array([f"x{n}" for n in range(60)]))
-    decision, _ = judge_test(Known(), None, other, scores)  # type: ignore[arg-type]
+    decision, _ = evaluate_test(Known(), None, other, scores)  # type: ignore[arg-type]
     assert decision.temperature > 1
     assert report_calibration(found, decision, is_applied=False)["fitted_on"] == "validation"

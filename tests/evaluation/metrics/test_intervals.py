@@ -13,12 +13,12 @@ from audio_cls.evaluation.metrics import intervals
 from audio_cls.evaluation.metrics.intervals import (
     aggregate_runs,
     bootstrap_interval,
-    choose_units,
     choose_wider,
     difference_interval,
     group_rows,
     mcnemar_test,
     paired_interval,
+    resampling_units,
     wilson_interval,
 )
 from audio_cls.evaluation.metrics.single_label import average_classes
@@ -125,12 +125,12 @@ def test_perfect_score_has_an_interval_of_as_many_clips_as_groups() -> None:
 def test_fewer_than_five_groups_are_drawn_by_clip_and_say_so(
     num_groups: int, num_units: int
 ) -> None:
-    units, note = choose_units(40, [f"g{n % num_groups}" for n in range(40)])
+    units, note = resampling_units(40, [f"g{n % num_groups}" for n in range(40)])
     assert len(units) == num_units
     assert (note is not None) == (num_groups < 5)
     if note:
         assert note.startswith(f"Only {num_groups} group")
-    assert choose_units(40, None)[1] is None
+    assert resampling_units(40, None)[1] is None
 
 
 def test_one_group_and_an_undefined_metric_have_no_interval() -> None:

@@ -20,14 +20,14 @@ from audio_cls.evaluation.evaluate_model import recompute
 from audio_cls.evaluation.label_mapping import match_labels
 from audio_cls.evaluation.metrics.calibration import calibrate
 from audio_cls.evaluation.metrics.external import load_metric
-from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.registry import compute_metrics, tune
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.thresholds import tune_threshold
 from audio_cls.evaluation.reports.predictions_file import read_predictions, write_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
 from audio_cls.evaluation.validate import fit_decision
-from audio_cls.inference.aggregation import LEAST_PROBABILITY, aggregate_windows
+from audio_cls.inference.aggregation import MIN_PROBABILITY, aggregate_windows
 
 NAMES = ("a;b", "c\\", "dog", "rare")
 
@@ -63,7 +63,7 @@ def expect(key: str, scores: Scores) -> float:
         ranked = reference.label_ranking_average_precision_score
         return float(ranked(true[rows], given[rows], sample_weight=weights[rows]))
     if key == "log_loss":
-        own = np.clip(given, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+        own = np.clip(given, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         losses = [
             reference.log_loss(t, p, labels=[0, 1]) for t, p in zip(true.T, own.T, strict=True)
         ]
@@ -99,7 +99,7 @@ def test_macro_averages_count_a_label_that_occurs_nowhere_as_scikit_learn_does()
             function = getattr(reference, f"{kind}_score")
             for average in ("macro", "weighted", "micro"):
                 expected = function(true, said, average=average, zero_division=0)
-                found = MARK_METRICS[f"{kind}_{average}"].function(true, said)
+                found = MULTI_LABEL_METRICS[f"{kind}_{average}"].function(true, said)
                 assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -164,7 +164,7 @@ def test_the_report_has_every_label_and_names_those_without_a_clip(
     assert found["per_class"]["dog"]["threshold"] == scores.own_thresholds[2]
     mistake = found["confident_mistakes"][0]
     assert (mistake["label"] == "") != (mistake["prediction"] == "")
-    assert found["by_group"] and set(MARK_METRICS) <= set(found)
+    assert found["by_group"] and set(MULTI_LABEL_METRICS) <= set(found)
 
 
 def test_everything_is_computed_again_from_the_files(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from sklearn import metrics as reference
 
 from audio_cls.config import METRIC_SPECS, select_metrics
 from audio_cls.evaluation.metrics import registry
-from audio_cls.evaluation.metrics.multi_label import MARK_METRICS
+from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, Accuracy, tabulate_classes
-from audio_cls.inference.aggregation import LEAST_PROBABILITY
+from audio_cls.inference.aggregation import MIN_PROBABILITY
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -69,7 +69,7 @@ def expect_by_score(key: str, true: Ids, scores: Floats) -> float:
             )
         )
     if key == "log_loss":
-        own = np.clip(scores, LEAST_PROBABILITY, 1)
+        own = np.clip(scores, MIN_PROBABILITY, 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # rounded rows do not sum to 1 exactly
             return float(reference.log_loss(true, own, labels=range(num_labels)))
@@ -117,7 +117,7 @@ def test_macro_recall_and_uar_are_one_value_when_a_predicted_class_has_no_clip()
 
 
 def test_registry_lists_every_metric_with_its_bounds_and_no_count() -> None:
-    assert set(METRIC_SPECS) == {*METRICS, *MARK_METRICS, "loss"}
+    assert set(METRIC_SPECS) == {*METRICS, *MULTI_LABEL_METRICS, "loss"}
     true, scores = make_case("random")
     for key, value in compute_metrics(true, scores).items():
         spec = METRIC_SPECS[key]

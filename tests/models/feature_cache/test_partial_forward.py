@@ -12,18 +12,23 @@ from tiny_models import FAMILIES, write_tiny_checkpoint
 from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.models.audio_model import Backbone
-from audio_cls.models.feature_cache.output_layout import Cut
-from audio_cls.models.feature_cache.partial_forward import PREFIX, find_cut, install_cut, run_frozen
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
+from audio_cls.models.feature_cache.partial_forward import (
+    PREFIX,
+    enable_partial_forward,
+    plan_partial_forward,
+    run_frozen,
+)
 from audio_cls.models.finetuning.freeze import find_frozen
-from audio_cls.models.load import load_backbone
+from audio_cls.models.load import load_for_training
 from audio_cls.models.probe import make_noise
 
 
-def load(family: str, folder: Path, **changes: Any) -> Backbone:  # noqa: ANN401
+def load(family: str, folder: Path, **changes: Any) -> AudioModel:  # noqa: ANN401
     """Load a tiny classifier of three labels."""
     write_tiny_checkpoint(family, folder, **changes)
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b", "c")
     )
     if hasattr(backbone.model, "layer_weights"):
@@ -31,10 +36,10 @@ def load(family: str, folder: Path, **changes: Any) -> Backbone:  # noqa: ANN401
     return backbone
 
 
-def cut_at(backbone: Backbone, what: str) -> Cut:
+def cut_at(backbone: AudioModel, what: str) -> FrozenOutputLayout:
     """Find the cut of what is frozen."""
     names = find_frozen(backbone.model, backbone.encoder, what)
-    cut = find_cut(backbone.model, backbone.encoder, names)
+    cut = plan_partial_forward(backbone.model, backbone.encoder, names)
     assert cut is not None
     return cut
 
@@ -77,7 +82,7 @@ def test_a_model_takes_sound_or_prefix_and_so_does_its_copy(
     with torch.no_grad():
         expected = model(**inputs).logits
         rows = cut.flatten(run_frozen(model, cut.names, inputs))
-        install_cut(model, cut)
+        enable_partial_forward(model, cut)
         given: dict[str, Any] = {**inputs, PREFIX: rows}
         del given[cut.input_name]
         for one in (model, copy.deepcopy(model)):

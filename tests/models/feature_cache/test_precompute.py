@@ -18,11 +18,11 @@ from tiny_runs import QUIET, make_config, prepare
 from audio_cls.config import RunConfig
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.evaluation.scorer import make_scorer
-from audio_cls.evaluation.validate import make_judge
+from audio_cls.evaluation.validate import make_validator
 from audio_cls.models.feature_cache import store as store_module
-from audio_cls.models.feature_cache.partial_forward import PrefixEncoder
-from audio_cls.models.feature_cache.precompute import Heard, hear_ahead
-from audio_cls.models.feature_cache.store import Store, StoredClips
+from audio_cls.models.feature_cache.partial_forward import CachedFeatureProcessor
+from audio_cls.models.feature_cache.precompute import TrainingInputs, precompute_frozen_features
+from audio_cls.models.feature_cache.store import CachedClips, FeatureStore
 from audio_cls.storage import cache
 from audio_cls.training.loop import train
 from audio_cls.training.setup import open_run, set_up_training
@@ -57,14 +57,14 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "caches" / "features"
 
 
-def run(cfg: RunConfig) -> tuple[Heard, dict[str, Any]]:
+def run(cfg: RunConfig) -> tuple[TrainingInputs, dict[str, Any]]:
     """Train as scripts/train.py does; return what was heard, the weights and the test scores."""
     accelerator = start_accelerator(cfg.train)
     folder, cfg = open_run(cfg, accelerator)
     clips, backbone = prepare(cfg)
-    heard = hear_ahead(cfg, accelerator, backbone, clips)
+    heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
     scorer = make_scorer(heard.backbone, cfg, accelerator)
-    judge = make_judge(scorer, heard.validation, cfg.eval)
+    judge = make_validator(scorer, heard.validation, cfg.eval)
     result = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     train(result)
     best = heard.load_best(folder.path).model
@@ -93,10 +93,10 @@ def test_the_trained_result_is_that_of_hearing_every_epoch(
         tone_folder, checkpoints / name, tmp_path, freeze=freeze, max_seconds=0.5, epochs=1
     )
     (heard, anew), (stored, ahead_of_time) = (run(cfg) for cfg in pair)
-    assert not isinstance(heard.train, StoredClips)
+    assert not isinstance(heard.train, CachedClips)
     assert len(set(heard.train.lengths)) > 1
-    assert isinstance(stored.train, StoredClips)
-    assert isinstance(stored.backbone.encoder, PrefixEncoder)
+    assert isinstance(stored.train, CachedClips)
+    assert isinstance(stored.backbone.encoder, CachedFeatureProcessor)
     assert list(stores.glob("*/*.rows"))
     moved = 0
     for key, value in anew["weights"].items():
@@ -163,7 +163,7 @@ def test_what_changes_or_does_not_fit_is_heard_anew_and_says_so(
     values = {"freeze": "features", "crop": "start", "max_steps": 1, **changes}
     folder = stores.parent.parent / "run"
     heard, _ = run(make_config(tone_folder, checkpoints / "wav2vec2", folder, **values))
-    assert not isinstance(heard.train, StoredClips)
+    assert not isinstance(heard.train, CachedClips)
     assert reason in caplog.text
     assert not list(stores.glob("*/*.rows"))
 
@@ -175,9 +175,9 @@ def test_a_run_killed_while_it_hears_leaves_nothing_that_is_read(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = store_module.Store.add
+    whole = store_module.FeatureStore.add
 
-    def die(self: store_module.Store, items: Any) -> None:  # noqa: ANN401
+    def die(self: store_module.FeatureStore, items: Any) -> None:  # noqa: ANN401
         def some() -> Any:  # noqa: ANN401
             yield next(items)
             raise KeyboardInterrupt
@@ -185,13 +185,13 @@ def test_a_run_killed_while_it_hears_leaves_nothing_that_is_read(
         whole(self, some())
 
     values = {"freeze": "backbone", "crop": "start", "max_steps": 1}
-    monkeypatch.setattr(store_module.Store, "add", die)
+    monkeypatch.setattr(store_module.FeatureStore, "add", die)
     with pytest.raises(KeyboardInterrupt):
         run(make_config(tone_folder, checkpoints / "ast", tmp_path / "a", **values))
     assert not list(stores.glob("*/*.npy"))
-    monkeypatch.setattr(store_module.Store, "add", whole)
+    monkeypatch.setattr(store_module.FeatureStore, "add", whole)
     heard, _ = run(make_config(tone_folder, checkpoints / "ast", tmp_path / "b", **values))
-    assert isinstance(heard.train, StoredClips)
+    assert isinstance(heard.train, CachedClips)
 
 
 def age_store(stores: Path, name: str, seconds: float) -> Path:
@@ -205,30 +205,30 @@ def age_store(stores: Path, name: str, seconds: float) -> Path:
 
 def test_a_store_that_nobody_used_for_a_day_makes_room(stores: Path) -> None:
     old, fresh = age_store(stores, "old", 3 * 86_400), age_store(stores, "fresh", 60)
-    new = Store("new", 1)
-    assert store_module.make_room(new, 900, 3000)
+    new = FeatureStore("new", 1)
+    assert store_module.evict_for(new, 900, 3000)
     assert old.exists()
-    assert store_module.make_room(new, 1500, 2600)
+    assert store_module.evict_for(new, 1500, 2600)
     assert not old.exists()
-    assert not store_module.make_room(new, 1500, 2000)
+    assert not store_module.evict_for(new, 1500, 2000)
     assert fresh.exists()
 
 
 def test_a_store_that_a_long_run_has_open_is_not_deleted(stores: Path) -> None:
-    used = Store("used", 1)
+    used = FeatureStore("used", 1)
     age_store(stores, "used", 3 * 86_400)
-    new = Store("new", 1)
-    assert not store_module.make_room(new, 1500, 2000)
+    new = FeatureStore("new", 1)
+    assert not store_module.evict_for(new, 1500, 2000)
     assert used.path.exists()
     del used  # as at the end of the run
-    assert store_module.make_room(new, 1500, 2000)
+    assert store_module.evict_for(new, 1500, 2000)
     assert not (stores / "used").exists()
 
 
 def test_a_store_that_is_written_meanwhile_can_be_measured(
     stores: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, new = age_store(stores, "other", 60), Store("new", 1)
+    other, new = age_store(stores, "other", 60), FeatureStore("new", 1)
     (other / ".y.partial").write_bytes(bytes(500))
     whole = os.walk
 
@@ -239,4 +239,4 @@ def test_a_store_that_is_written_meanwhile_can_be_measured(
         return found
 
     monkeypatch.setattr(cache.os, "walk", walk_then_rename)
-    assert store_module.make_room(new, 900, 2600)
+    assert store_module.evict_for(new, 900, 2600)

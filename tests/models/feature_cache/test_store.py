@@ -17,33 +17,33 @@ from tiny_models import write_tiny_checkpoint
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.data.clips.clips import Clips, hash_sound
 from audio_cls.data.clips.decode_cache import FEATURES
-from audio_cls.models.audio_model import Backbone
+from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.feature_cache import store
-from audio_cls.models.feature_cache.output_layout import Cut
-from audio_cls.models.feature_cache.partial_forward import find_cut
+from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
+from audio_cls.models.feature_cache.partial_forward import plan_partial_forward
 from audio_cls.models.feature_cache.store import make_store_key
 from audio_cls.models.finetuning.freeze import find_frozen
-from audio_cls.models.load import load_backbone
+from audio_cls.models.load import load_for_training
 
 CPU = torch.device("cpu")
 
 
-def load(folder: Path, labels: tuple[str, ...] = ("a", "b", "c"), **audio: Any) -> Backbone:  # noqa: ANN401
+def load(folder: Path, labels: tuple[str, ...] = ("a", "b", "c"), **audio: Any) -> AudioModel:  # noqa: ANN401
     """Load a classifier."""
     settings = AudioConfig(**{"max_seconds": 1.0, **audio})
-    return load_backbone(ModelConfig(model=str(folder)), settings, labels)
+    return load_for_training(ModelConfig(model=str(folder)), settings, labels)
 
 
-def find(backbone: Backbone, what: str = "backbone") -> Cut:
+def find(backbone: AudioModel, what: str = "backbone") -> FrozenOutputLayout:
     """Find the cut of what is frozen."""
-    cut = find_cut(
+    cut = plan_partial_forward(
         backbone.model, backbone.encoder, find_frozen(backbone.model, backbone.encoder, what)
     )
     assert cut is not None
     return cut
 
 
-def key_of(backbone: Backbone, cut: Cut | None = None) -> str:
+def key_of(backbone: AudioModel, cut: FrozenOutputLayout | None = None) -> str:
     """Return the key for some sound on a CPU."""
     return make_store_key(backbone, cut or find(backbone), "sound", "no", CPU)
 
@@ -89,18 +89,18 @@ def test_labels_and_head_make_no_difference(checkpoint: Path) -> None:
     assert key_of(load(checkpoint)) == key_of(load(checkpoint, labels=("x", "y")))
 
 
-def change_weight(backbone: Backbone) -> None:
+def change_weight(backbone: AudioModel) -> None:
     """Change one number of the frozen part."""
     with torch.no_grad():
         next(backbone.model.wav2vec2.parameters()).view(-1)[0] += 1
 
 
-def add_buffer(backbone: Backbone) -> None:
+def add_buffer(backbone: AudioModel) -> None:
     """Add what a checkpoint does not hold."""
     backbone.model.wav2vec2.register_buffer("positions", torch.arange(3), persistent=False)
 
 
-CHANGES: dict[str, Callable[[Backbone], None]] = {
+CHANGES: dict[str, Callable[[AudioModel], None]] = {
     "a weight": change_weight,
     "a buffer": add_buffer,
     "its code": lambda backbone: backbone.code.update({"modeling.py": b"..."}),

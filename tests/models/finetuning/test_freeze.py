@@ -16,11 +16,11 @@ from tiny_runs import make_config, set_up
 
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import SettingError
-from audio_cls.models.audio_model import Backbone
+from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.finetuning.freeze import freeze
-from audio_cls.models.load import load_backbone
+from audio_cls.models.load import load_for_training
 from audio_cls.training.loop import train
-from audio_cls.training.optim.losses import clip_losses
+from audio_cls.training.optim.losses import cross_entropy_per_clip
 
 FRONTS = {  # family -> what its front end is called below the base model; else the convolutions
     "audio-spectrogram-transformer": ["embeddings"],
@@ -46,10 +46,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
     return write
 
 
-def load(folder: Path, what: Any, **more: Any) -> tuple[Backbone, ModelConfig]:  # noqa: ANN401
+def load(folder: Path, what: Any, **more: Any) -> tuple[AudioModel, ModelConfig]:  # noqa: ANN401
     torch.manual_seed(0)
     cfg = ModelConfig(model=str(folder), freeze=what, **more)
-    return load_backbone(cfg, AudioConfig(max_seconds=1.0), ("a", "b")), cfg
+    return load_for_training(cfg, AudioConfig(max_seconds=1.0), ("a", "b")), cfg
 
 
 def make_waves() -> list[np.ndarray]:
@@ -57,7 +57,7 @@ def make_waves() -> list[np.ndarray]:
     return [rng.standard_normal(9600).astype(np.float32) for _ in range(4)]
 
 
-def take_steps(backbone: Backbone) -> None:
+def take_steps(backbone: AudioModel) -> None:
     """Three steps of training at a rate that moves everything that can move."""
     model = backbone.model
     learning = [weight for weight in model.parameters() if weight.requires_grad]
@@ -65,7 +65,7 @@ def take_steps(backbone: Backbone) -> None:
     for _ in range(3):
         model.train()
         logits = model(**backbone.encoder(make_waves())).logits
-        clip_losses(logits, torch.tensor([0, 1, 0, 1])).mean().backward()  # type: ignore[no-untyped-call]
+        cross_entropy_per_clip(logits, torch.tensor([0, 1, 0, 1])).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 
@@ -118,7 +118,7 @@ def test_a_frozen_backbone_is_quiet_and_leaves_nothing_to_the_backward_pass(
     assert kept[1] == 0
 
 
-def _hear_twice(backbone: Backbone) -> list[torch.Tensor]:
+def _hear_twice(backbone: AudioModel) -> list[torch.Tensor]:
     """What the last layer gives on the same clips, twice, in training."""
     backbone.model.train()
     inputs = backbone.encoder(make_waves())

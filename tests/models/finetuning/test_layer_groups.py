@@ -12,12 +12,12 @@ from tiny_models import FAMILIES, write_tiny_checkpoint
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.models.finetuning import layer_groups
 from audio_cls.models.finetuning.layer_groups import (
-    find_body,
-    find_front,
-    find_layers,
-    measure_depths,
+    backbone_parameters,
+    find_transformer_layers,
+    frontend_parameters,
+    layer_depths,
 )
-from audio_cls.models.load import load_backbone
+from audio_cls.models.load import load_for_training
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -25,13 +25,13 @@ def test_depth_counts_the_layers_between_the_sound_and_the_head(
     family: str, tmp_path: Path
 ) -> None:
     folder = write_tiny_checkpoint(family, tmp_path, num_hidden_layers=3, encoder_layers=3)
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     model = backbone.model
-    depths = measure_depths(model, backbone.encoder)
+    depths = layer_depths(model, backbone.encoder)
     assert depths.keys() == dict(model.named_parameters()).keys()
-    stack, layers = find_layers(model)
+    stack, layers = find_transformer_layers(model)
     assert len(layers) == 3
     for name, depth in depths.items():
         if name.startswith(f"{stack}."):
@@ -41,19 +41,19 @@ def test_depth_counts_the_layers_between_the_sound_and_the_head(
         elif "feature_" in name or "embeddings." in name or ".conv1." in name:
             assert depth == 0, name
     assert set(depths.values()) == {0, 1, 2, 3, 4}
-    body = find_body(model)
+    body = backbone_parameters(model)
     assert depths.keys() - body == {n for n in depths if n.startswith(("classifier", "projector"))}
 
 
 def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint("wav2vec2-conformer", tmp_path)
-    backbone = load_backbone(ModelConfig(model=str(folder)), AudioConfig(), ("a", "b"))
+    backbone = load_for_training(ModelConfig(model=str(folder)), AudioConfig(), ("a", "b"))
     model = backbone.model.train()
-    find_front(model, backbone.encoder)  # transformers hangs hooks of its own on first use
+    frontend_parameters(model, backbone.encoder)  # transformers hangs hooks of its own on first use
     hooks = [len(module._forward_hooks) for module in model.modules()]
     state, random = torch.get_rng_state(), np.random.get_state()[1]
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert len(find_front(model, backbone.encoder)) > 10
+    assert len(frontend_parameters(model, backbone.encoder)) > 10
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], random)
@@ -65,12 +65,12 @@ def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(family, tmp_path)
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     front, depths = (
-        find_front(backbone.model, backbone.encoder),
-        measure_depths(backbone.model, backbone.encoder),
+        frontend_parameters(backbone.model, backbone.encoder),
+        layer_depths(backbone.model, backbone.encoder),
     )
     backbone.model.to("meta")  # type: ignore[arg-type] # fails like a GPU where an input stays behind
     if backbone.encoder.traits.has_mask:  # whose values are looked at, and meta has none
@@ -81,8 +81,8 @@ def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_pa
             raise layer_groups._Reached
 
         backbone.model.register_forward_pre_hook(stop, with_kwargs=True)
-        find_front(backbone.model, backbone.encoder)
+        frontend_parameters(backbone.model, backbone.encoder)
         assert given == ["meta", "meta"]
         return
-    assert find_front(backbone.model, backbone.encoder) == front
-    assert measure_depths(backbone.model, backbone.encoder) == depths
+    assert frontend_parameters(backbone.model, backbone.encoder) == front
+    assert layer_depths(backbone.model, backbone.encoder) == depths

@@ -15,9 +15,9 @@ from transformers.models.hubert.modeling_hubert import HubertAttention
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.models.kernels import attention, dropout
 from audio_cls.models.kernels.attention import NAME, ClipAttention, attend
-from audio_cls.models.kernels.dropout import Dice, Drop, draw_seed
-from audio_cls.models.kernels.install import lay_out_rows
-from audio_cls.models.load import load_backbone
+from audio_cls.models.kernels.dropout import DropoutMasks, SeededDropout, draw_seed
+from audio_cls.models.kernels.install import install_fast_kernels
+from audio_cls.models.load import load_for_training
 
 SHARE = 0.3
 MASKS = ("none", "keys", "added", "heads")
@@ -49,7 +49,7 @@ def attend_plainly(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
         is_bool = mask.dtype == torch.bool
         scores = scores.masked_fill(~mask, -1e30) if is_bool else scores + mask
     weights = scores.softmax(dim=-1)
-    dice, kept = Dice(SHARE, draw_seed()), torch.empty_like(weights)
+    dice, kept = DropoutMasks(SHARE, draw_seed()), torch.empty_like(weights)
     for clip, heads in attention._split_heads(query, key):
         kept[clip, heads] = dice.draw(torch.empty_like(kept[clip, heads]))
     assert 0.6 < float(kept.mean()) < 0.8
@@ -93,7 +93,7 @@ def test_without_dropout_sdpa_of_transformers_is_called(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("family", ["hubert", "whisper", "audio-spectrogram-transformer"])
 def test_a_classifier_learns_by_it_and_is_saved_without_it(family: str, tmp_path: Path) -> None:
     write_tiny_checkpoint(family, tmp_path)
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     model: Any = backbone.model
@@ -101,14 +101,14 @@ def test_a_classifier_learns_by_it_and_is_saved_without_it(family: str, tmp_path
     model.save_pretrained(tmp_path / "saved")
     assert NAME not in (tmp_path / "saved" / "config.json").read_text()
     chosen = ModelConfig(model=str(tmp_path), attention="sdpa")
-    own = load_backbone(chosen, AudioConfig(max_seconds=1.0), ("a", "b"))
+    own = load_for_training(chosen, AudioConfig(max_seconds=1.0), ("a", "b"))
     assert own.model.config._attn_implementation == "sdpa"
 
 
 def test_dropout_keeps_its_share_scales_the_rest_and_drops_the_same_gradients() -> None:
     torch.manual_seed(0)
     values = torch.rand(3, 500, 700).add_(1).transpose(1, 2).requires_grad_()
-    function: Any = Drop.apply
+    function: Any = SeededDropout.apply
     out = function(values, 0.1)
     out.backward(torch.ones_like(out))
     assert values.grad is not None
@@ -125,14 +125,14 @@ def test_dropout_keeps_its_share_scales_the_rest_and_drops_the_same_gradients() 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.001])
 def test_neighbours_are_dropped_independently(share: float) -> None:
-    dropped = 1 - Dice(share, 7).draw(torch.empty(2**20))
+    dropped = 1 - DropoutMasks(share, 7).draw(torch.empty(2**20))
     together = float((dropped[1:] * dropped[:-1]).mean())
     assert abs(together - share**2) < 6 * share / 2**10
 
 
 def test_a_seed_of_torch_repeats_dropout_and_a_checkpointed_layer_draws_it_again() -> None:
     layer = nn.Sequential(nn.Linear(64, 64), nn.Dropout(0.5))
-    assert lay_out_rows(layer) == 1
+    assert install_fast_kernels(layer) == 1
     given = torch.randn(2048, 64)
     found = []
     for compute in (layer, layer, lambda rows: checkpoint(layer, rows, use_reentrant=False)):
@@ -149,7 +149,7 @@ def test_a_seed_of_torch_repeats_dropout_and_a_checkpointed_layer_draws_it_again
 
 def test_dropout_is_stock_where_it_is_small_or_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = nn.Dropout(0.5)
-    lay_out_rows(layer)
+    install_fast_kernels(layer)
     given = torch.ones(1000)
     torch.manual_seed(0)
     expected = nn.functional.dropout(given, 0.5)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForAudioClassification
 
 from audio_cls.models.kernels import conv_stack, install
-from audio_cls.models.kernels.install import lay_out_rows
+from audio_cls.models.kernels.install import install_fast_kernels
 
 LAYERS = {
     "first": lambda: nn.Conv1d(1, 24, 10, stride=5, bias=False),
@@ -47,7 +47,7 @@ def test_a_layer_on_rows_gives_the_outputs_and_gradients_of_pytorch(
     for weight in stock.parameters():
         nn.init.normal_(weight)
     own = copy.deepcopy(stock)
-    assert lay_out_rows(own) == 1
+    assert install_fast_kernels(own) == 1
     rows = torch.randn(3, num_frames, stock.in_channels) + 3
     for expected, found in zip(
         run(stock, rows.transpose(1, 2).contiguous()), run(own, rows.transpose(1, 2)), strict=True
@@ -74,7 +74,7 @@ def test_a_classifier_keeps_its_logits_gradients_and_names(
     write_tiny_checkpoint("wav2vec2", tmp_path, **shape)
     stock, own = load(tmp_path), load(tmp_path)
     own.load_state_dict(stock.state_dict())
-    assert lay_out_rows(own) >= 9  # and its dropouts
+    assert install_fast_kernels(own) >= 9  # and its dropouts
     waves = torch.randn(size) + 0.5  # with a mean
     waves[1] /= 100
     results = []
@@ -99,7 +99,7 @@ def test_a_classifier_keeps_its_logits_gradients_and_names(
 def test_a_copy_of_a_classifier_runs_on_its_own_weights(tmp_path: Path) -> None:
     write_tiny_checkpoint("hubert", tmp_path)
     model = load(tmp_path)
-    lay_out_rows(model)
+    install_fast_kernels(model)
     twin = copy.deepcopy(model)
     with torch.no_grad():
         for name, weight in twin.named_parameters():
@@ -112,7 +112,7 @@ def test_a_copy_of_a_classifier_runs_on_its_own_weights(tmp_path: Path) -> None:
 
 def test_under_autocast_the_stock_convolution_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     conv = nn.Conv1d(40, 24, 3, stride=2)
-    lay_out_rows(conv)
+    install_fast_kernels(conv)
     monkeypatch.setattr(install.RowProduct, "apply", None)  # would raise if it were called
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert conv(torch.randn(1, 40, 50)).dtype == torch.bfloat16
@@ -160,7 +160,7 @@ def test_beside_a_gpu_positions_are_convolved_in_float32_and_come_out_in_the_sto
 def test_a_stack_of_convolutions_keeps_a_fraction_of_what_pytorch_keeps(tmp_path: Path) -> None:
     write_tiny_checkpoint("hubert", tmp_path)
     stock, own = load(tmp_path).train(), load(tmp_path).train()
-    lay_out_rows(own)
+    install_fast_kernels(own)
     waves = torch.randn(2, 16_000)
     assert count_kept_bytes(own, waves) < 0.3 * count_kept_bytes(stock, waves)
 
@@ -175,7 +175,7 @@ def test_a_stack_of_which_a_part_is_frozen_gives_the_gradients_of_the_rest(
         torch.manual_seed(0)
         model = load(tmp_path)
         if is_own:
-            lay_out_rows(model)
+            install_fast_kernels(model)
         layers = model.hubert.feature_extractor.conv_layers
         part = layers[0].layer_norm if learns == "norm" else layers[1].conv
         model.requires_grad_(requires_grad=False)

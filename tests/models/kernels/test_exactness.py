@@ -19,8 +19,8 @@ from transformers.models.hubert.modeling_hubert import HubertAttention
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.models.kernels import install
 from audio_cls.models.kernels.attention import attend
-from audio_cls.models.kernels.install import lay_out_rows
-from audio_cls.models.load import load_backbone
+from audio_cls.models.kernels.install import install_fast_kernels
+from audio_cls.models.load import load_for_training
 from audio_cls.models.probe import make_noise
 
 T: Any = transformers
@@ -48,7 +48,7 @@ def test_a_subclass_of_a_convolution_or_of_dropout_computes_its_own() -> None:
     expected = nn.functional.conv1d(nn.functional.pad(frames, (2, 0)), conv.weight, conv.bias)
     drop = HalvingDropout(0.5)
     large = torch.ones(2**17)
-    assert lay_out_rows(nn.Sequential(conv, drop)) == 0
+    assert install_fast_kernels(nn.Sequential(conv, drop)) == 0
     torch.testing.assert_close(conv(frames), expected)
     assert bool((drop(large) == 0.5).all())
 
@@ -56,7 +56,7 @@ def test_a_subclass_of_a_convolution_or_of_dropout_computes_its_own() -> None:
 def test_a_forward_of_the_instance_is_kept() -> None:
     conv = nn.Conv1d(4, 6, 3)
     vars(conv)["forward"] = lambda frames: 2 * frames
-    assert lay_out_rows(conv) == 0
+    assert install_fast_kernels(conv) == 0
     assert float(conv(torch.ones(1))) == 2
 
 
@@ -75,7 +75,7 @@ def test_a_method_that_gives_other_numbers_is_not_used_and_this_is_said_once(
     monkeypatch.setattr(install, "_convolve", convolve)
     model = nn.Sequential(*(nn.Conv1d(4, 4, 3) for _ in range(3)))
     with caplog.at_level(logging.INFO, logger="audio_cls"):
-        assert lay_out_rows(model) == 0
+        assert install_fast_kernels(model) == 0
     assert len([r for r in caplog.records if "other numbers" in r.message]) == 1
     assert all("forward" not in vars(module) for module in model)
 
@@ -83,7 +83,7 @@ def test_a_method_that_gives_other_numbers_is_not_used_and_this_is_said_once(
 def test_comparing_leaves_modes_gradients_and_random_states_as_they_were() -> None:
     model = nn.Sequential(nn.Conv1d(4, 4, 3), nn.Conv1d(4, 4, 3).eval())
     before = torch.get_rng_state()
-    assert lay_out_rows(model) == 2
+    assert install_fast_kernels(model) == 2
     assert torch.equal(torch.get_rng_state(), before)
     assert [module.training for module in model] == [True, False]
     assert all(weight.grad is None for weight in model.parameters())
@@ -112,7 +112,7 @@ def test_a_learnt_bias_given_as_mask_gets_the_gradient_of_sdpa(is_known: bool) -
 
 def test_parakeet_has_the_gradients_of_transformers(tmp_path: Path) -> None:
     write_tiny_outside("parakeet_ctc", tmp_path)
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     own: Any = backbone.model
@@ -171,7 +171,7 @@ def test_causal_encoders_load_and_give_the_states_of_transformers(
     whole: Any = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     whole.save_pretrained(tmp_path)
     extractor.save_pretrained(tmp_path)
-    backbone = load_backbone(
+    backbone = load_for_training(
         ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     own: Any = backbone.model

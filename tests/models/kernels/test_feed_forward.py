@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from transformers import AutoModelForAudioClassification
 
 from audio_cls.models.kernels import feed_forward
-from audio_cls.models.kernels.dropout import Dice, draw_seed
+from audio_cls.models.kernels.dropout import DropoutMasks, draw_seed
 from audio_cls.models.kernels.feed_forward import is_feed_forward
-from audio_cls.models.kernels.install import lay_out_rows
+from audio_cls.models.kernels.install import install_fast_kernels
 
 SHARE = 0.25
 
@@ -27,7 +27,7 @@ def make_pair(tmp_path: Path, family: str = "hubert") -> tuple[Any, Any]:
     model = AutoModelForAudioClassification.from_pretrained(tmp_path)
     stock = next(module for module in model.modules() if is_feed_forward(module)).train()
     own = copy.deepcopy(stock)
-    lay_out_rows(own)
+    install_fast_kernels(own)
     assert "forward" in vars(own)
     return stock, own
 
@@ -47,8 +47,8 @@ class Same(nn.Module):
     """Dropout that draws as the feed-forward part does, a few frames at a time."""
 
     def forward(self, wide: Tensor) -> Tensor:
-        """Drop as `Feed` does."""
-        dice, rows = Dice(SHARE, draw_seed()), wide.flatten(0, -2)
+        """Drop as `RecomputedFeedForward` does."""
+        dice, rows = DropoutMasks(SHARE, draw_seed()), wide.flatten(0, -2)
         kept = [
             dice.draw(torch.empty_like(part)) for part in rows.split(feed_forward.FRAMES_AT_ONCE)
         ]
@@ -99,7 +99,7 @@ def test_what_is_frozen_gets_no_gradient_and_judging_runs_the_stock_code(
     own(frames).sum().backward()
     assert own.intermediate_dense.weight.grad is None
     assert own.output_dense.weight.grad is not None
-    monkeypatch.setattr(feed_forward, "Feed", None)  # would raise if it were used
+    monkeypatch.setattr(feed_forward, "RecomputedFeedForward", None)  # would raise if it were used
     with torch.no_grad():
         own(frames)
     with pytest.raises(AttributeError):

@@ -15,7 +15,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from audio_cls.errors import RunFolderError
 from audio_cls.publishing.card.card import write_card
-from audio_cls.publishing.run_record import to_line
+from audio_cls.publishing.run_record import single_line
 
 HERE = Path(__file__).parent
 ODD_NAMES = {
@@ -248,7 +248,7 @@ def _check_structure(body: str, name: str) -> None:
         for i, t in enumerate(tokens)
         if t.type == "td_open"
     ]
-    assert to_line(name, 80) in cells
+    assert single_line(name, 80) in cells
 
 
 def test_an_odd_run_folder_names_the_model_harmlessly(tmp_path: Path) -> None:
@@ -388,11 +388,11 @@ def test_the_example_of_a_pooled_head_runs_with_our_classifier(
     from tiny_outside import write_tiny_outside
 
     from audio_cls.config import AudioConfig, ModelConfig
-    from audio_cls.models.load import load_backbone
+    from audio_cls.models.load import load_for_training
 
     run = make_run(tmp_path / "my run")
     cfg = ModelConfig(model=str(write_tiny_outside("moonshine", tmp_path / "base")))
-    load_backbone(cfg, AudioConfig(max_seconds=1.0), ["blues", "jazz", "rock"]).save(run)
+    load_for_training(cfg, AudioConfig(max_seconds=1.0), ["blues", "jazz", "rock"]).save(run)
     with wave.open(str(tmp_path / "clip.wav"), "wb") as file:
         file.setparams((1, 2, 8_000, 0, "NONE", ""))
         file.writeframes(bytes(2 * 8_000))

@@ -12,7 +12,7 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
 from audio_cls.config import HubConfig, RunConfig
 from audio_cls.errors import SettingError
-from audio_cls.publishing.hub.background import DRAFT, Courier, follow_training
+from audio_cls.publishing.hub.background import DRAFT, BackgroundUploader, upload_during_training
 from audio_cls.publishing.hub.push import push_run
 from audio_cls.training.loop import train
 
@@ -41,11 +41,11 @@ def test_each_strategy_publishes_when_it_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = []
-    take = Courier.take
-    monkeypatch.setattr(Courier, "take", lambda self: (taken.append(1), take(self)))
+    take = BackgroundUploader.take
+    monkeypatch.setattr(BackgroundUploader, "take", lambda self: (taken.append(1), take(self)))
     run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", strategy))
     run.judge = lambda model: {"accuracy": 0.5, "loss": 1.0}  # the first epoch stays the best
-    with follow_training(run, REPO):
+    with upload_during_training(run, REPO):
         train(run)
     assert len(taken) == num_taken
     assert not list((tmp_path / "run").glob(f"{DRAFT}*"))
@@ -55,7 +55,7 @@ def test_what_arrives_is_the_best_model_and_says_that_it_is_early(
     hub: HubServer, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "run")
-    courier = Courier(run, HubConfig(), REPO)
+    courier = BackgroundUploader(run, HubConfig(), REPO)
     courier.take()
     before = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").write_text("the next epoch's")
@@ -77,7 +77,7 @@ def test_a_finished_run_keeps_its_model_and_results_until_the_new_one_has_ended(
     push_run(old, HubConfig(), REPO)
     before = hub.files("models", REPO)
     (new / "model.safetensors").write_text("the new weights")
-    courier = Courier(new, HubConfig(), REPO)
+    courier = BackgroundUploader(new, HubConfig(), REPO)
     courier.take()
     while "training goes on" not in caplog.text:
         assert courier.thread.is_alive()
@@ -98,7 +98,7 @@ def test_nothing_is_sent_to_a_finished_run_while_training_and_that_is_told_befor
     push_run(make_run(tmp_path / "old"), HubConfig(), REPO)
     num_commits = count_commits(hub)
     run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "best"))
-    with follow_training(run, REPO):
+    with upload_during_training(run, REPO):
         assert f"'{REPO}' holds a finished run" in caplog.text
         train(run)
     assert count_commits(hub) == num_commits
@@ -109,7 +109,7 @@ def test_files_of_others_stay_beside_a_model_that_still_trains(
 ) -> None:
     run = make_run(tmp_path / "run")
     hub.seed("models", REPO, {"notes.md": "mine", "splits/readme/x.txt": "mine"})
-    courier = Courier(run, HubConfig(), REPO)
+    courier = BackgroundUploader(run, HubConfig(), REPO)
     courier.take()
     _wait_for(courier, 1)
     courier.close()
@@ -120,7 +120,7 @@ def test_files_of_others_stay_beside_a_model_that_still_trains(
 def test_only_the_newest_copy_waits_its_turn(hub: HubServer, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     hub.slow(0.5, path_part="/api/repos/create")
-    courier = Courier(run, HubConfig(), REPO)
+    courier = BackgroundUploader(run, HubConfig(), REPO)
     for number in range(5):
         (run / "model.safetensors").write_text(f"weights {number}")
         courier.take()
@@ -145,7 +145,7 @@ def test_a_hub_that_fails_does_not_stop_the_training(
 ) -> None:
     hub.fail(path_part="/api/repos/create", status=status, times=None)
     run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "every-save"))
-    with caplog.at_level(logging.WARNING, "audio_cls"), follow_training(run, REPO):
+    with caplog.at_level(logging.WARNING, "audio_cls"), upload_during_training(run, REPO):
         train(run)
     assert run.position.step == run.num_steps
     told = [r.getMessage() for r in caplog.records if "training goes on" in r.getMessage()]
@@ -157,7 +157,7 @@ def test_copies_of_a_run_that_was_killed_are_cleared(hub: HubServer, tmp_path: P
     before = read_all(run)
     (run / f"{DRAFT}abc").mkdir()
     (run / f"{DRAFT}abc" / "model.safetensors").write_text("half")
-    Courier(run, HubConfig(), REPO).close()
+    BackgroundUploader(run, HubConfig(), REPO).close()
     assert read_all(run) == before
 
 
@@ -166,7 +166,7 @@ def test_a_pull_request_is_sent_once() -> None:
         HubConfig(create_pr=True, hub_strategy="best")
 
 
-def _wait_for(courier: Courier, num_sent: int) -> None:
+def _wait_for(courier: BackgroundUploader, num_sent: int) -> None:
     import time
 
     deadline = time.monotonic() + 20

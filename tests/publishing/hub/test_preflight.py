@@ -14,7 +14,7 @@ from audio_cls.errors import HubError
 from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.eval_results import make_entry
 from audio_cls.publishing.hub import preflight
-from audio_cls.publishing.hub.preflight import check_publication, find_card_faults, plan_record
+from audio_cls.publishing.hub.preflight import find_card_faults, make_dummy_record, run_preflight
 
 
 def _make(**settings: Any) -> RunConfig:  # noqa: ANN401
@@ -26,7 +26,7 @@ def test_the_plan_names_what_the_settings_name() -> None:
         dataset_config="all", dataset_revision="1" * 40, license="cc-by-4.0", task_id="genre",
         metric="f1_macro", test_split="validation", eval_notes="seed 7",
     )  # fmt: skip
-    record = plan_record(cfg, "my-run")
+    record = make_dummy_record(cfg, "my-run")
     card = ModelCard(render_card(record, "tester/my-run")).data
     assert isinstance(card, ModelCardData)
     assert (card.license, card.datasets, card.model_name) == (
@@ -63,8 +63,8 @@ def test_a_run_that_is_not_pushed_is_tried_out_offline(
 ) -> None:
     monkeypatch.setattr(preflight, "HfApi", None)
     cfg = _make(**settings)
-    assert check_publication(cfg, "my run: 2") is None
-    assert check_card(render_card(plan_record(cfg, "run")), "models") == ([], [])
+    assert run_preflight(cfg, "my run: 2") is None
+    assert check_card(render_card(make_dummy_record(cfg, "run")), "models") == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_would_fail_or_be_cut_at_the_end_is_refused_before(
     settings: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(HubError) as caught:
-        check_publication(_make(**settings), "run")
+        run_preflight(_make(**settings), "run")
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -108,7 +108,7 @@ model-index:
     ]
     monkeypatch.setattr(preflight, "render_card", lambda record, repo_id: text)
     with pytest.raises(HubError, match=r"would not be valid: tags holds 3.*Change --dataset"):
-        check_publication(_make(), "run")
+        run_preflight(_make(), "run")
 
 
 def test_a_card_that_cannot_be_made_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,16 +117,16 @@ def test_a_card_that_cannot_be_made_is_told_in_one_line(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(preflight, "render_card", fail)
     with pytest.raises(HubError, match="could not be written"):
-        check_publication(_make(), "run")
+        run_preflight(_make(), "run")
 
 
 @pytest.mark.usefixtures("logged_in")
 def test_a_run_that_will_be_pushed_asks_the_hub_with_the_whole_card(hub: HubServer) -> None:
     cfg = _make(push_to_hub=True, license="mit")
-    assert check_publication(cfg, "my run") == "tester/my-run"
+    assert run_preflight(cfg, "my run") == "tester/my-run"
     assert hub.count("POST", "/api/validate-yaml", 200) == 1 and not hub.repos
     with pytest.raises(HubError, match="--license nonsense is not a licence id"):
-        check_publication(_make(push_to_hub=True, license="nonsense"), "run")
+        run_preflight(_make(push_to_hub=True, license="nonsense"), "run")
     hub.fail(path_part="/api/validate-yaml", status=400, times=None)
     with pytest.raises(HubError, match="would refuse the card of this run"):
-        check_publication(_make(push_to_hub=True), "run")
+        run_preflight(_make(push_to_hub=True), "run")

@@ -17,7 +17,7 @@ from hub_server import HubServer
 from audio_cls.errors import HubError, RunFolderError
 from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.leaderboard.output import save_page, to_csv, to_json, to_text
-from audio_cls.publishing.leaderboard.ranking import Standing, find_standing
+from audio_cls.publishing.leaderboard.ranking import LeaderboardTable, build_leaderboard
 from audio_cls.publishing.run_record import load_run
 
 pytestmark = pytest.mark.usefixtures("logged_in")
@@ -38,8 +38,8 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cards"
 
 
-def _look(cache: Path, dataset: str = DATASET, **more: object) -> Standing:
-    return find_standing(dataset, "accuracy", cache=cache, **more)  # type: ignore[arg-type]
+def _look(cache: Path, dataset: str = DATASET, **more: object) -> LeaderboardTable:
+    return build_leaderboard(dataset, "accuracy", cache=cache, **more)  # type: ignore[arg-type]
 
 
 def test_thirty_models_are_ranked_as_by_hand(hub: HubServer, cache: Path) -> None:
@@ -119,9 +119,9 @@ def test_a_number_without_a_metrics_name_is_ranked_under_no_metric(
 ) -> None:
     seed_models(hub)  # with a leaderboard that lists eve/broken-yaml at 0.5 of nobody knows what
     for metric in ("accuracy", "log_loss", "f1_macro"):
-        rows = find_standing(DATASET, metric, cache=cache).rows
+        rows = build_leaderboard(DATASET, metric, cache=cache).rows
         assert [row.rank for row in rows if row.model == "eve/broken-yaml"] == [None]
-    rows = find_standing(DATASET, "log_loss", cache=cache).rows
+    rows = build_leaderboard(DATASET, "log_loss", cache=cache).rows
     assert [(row.model, row.value) for row in rows if row.rank] == [("eve/other-metric", 0.3)]
 
 

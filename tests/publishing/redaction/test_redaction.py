@@ -18,7 +18,7 @@ from audio_cls.publishing.eval_results import write_eval_results
 from audio_cls.publishing.hub.files import gather_early_files, gather_files
 from audio_cls.publishing.redaction import settings as public_settings
 from audio_cls.publishing.redaction.settings import publish_command, split_command
-from audio_cls.publishing.redaction.text import clean_text, hide_place, to_base_name
+from audio_cls.publishing.redaction.text import redact_paths, redact_text, to_base_name
 from audio_cls.runs.provenance import describe_command
 
 REPO = "tester/run"
@@ -188,8 +188,8 @@ def test_every_setting_that_takes_a_text_is_on_one_list() -> None:
 
 @pytest.mark.parametrize("place", MOUNTS)
 def test_places_are_cut_wherever_they_lie(place: str) -> None:
-    assert to_base_name(place.format("ann")) == hide_place(place.format("ann")) == "x"
-    shown = clean_text(f"from {place.format('ann')} today")
+    assert to_base_name(place.format("ann")) == redact_paths(place.format("ann")) == "x"
+    shown = redact_text(f"from {place.format('ann')} today")
     if place.startswith("https"):
         assert shown == "from https://ann.org/ann/x today"
     elif " " not in place:
@@ -198,8 +198,8 @@ def test_places_are_cut_wherever_they_lie(place: str) -> None:
 
 def test_ids_on_the_hub_and_plain_texts_stay() -> None:
     for text in ("marsyas/gtzan", "blues/00001.wav", "and/or", "1/2", "see https://hf.co/a/b."):
-        assert clean_text(text) == text
-    assert to_base_name("marsyas/gtzan") == "gtzan" and hide_place("marsyas/gtzan") != "gtzan"
+        assert redact_text(text) == text
+    assert to_base_name("marsyas/gtzan") == "gtzan" and redact_paths("marsyas/gtzan") != "gtzan"
 
 
 def test_a_hub_id_is_told_from_a_folder_of_that_shape(tmp_path: Path) -> None:

@@ -15,16 +15,16 @@ from torch.nn import functional
 from word_sounds import write_words
 
 from audio_cls.config import DataConfig, OptimConfig
-from audio_cls.data.keyword_spotting.sampling import plan_epochs, take_epoch
-from audio_cls.data.loading.sampler import Dealing, StepShape, TrainingOrder
+from audio_cls.data.keyword_spotting.sampling import make_epoch_subset, take_epoch
+from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 from audio_cls.errors import SettingError
 from audio_cls.training.optim.class_weights import (
+    compute_class_weights,
+    compute_clip_weights,
+    compute_pos_weights,
+    compute_sampling_weights,
     load_weights,
     make_loss,
-    weigh_classes,
-    weigh_clips,
-    weigh_draws,
-    weigh_positives,
 )
 
 NAMES = ("a", "b", "c")
@@ -34,8 +34,8 @@ MARKS = np.array([[1, 0, 0]] * 10 + [[1, 1, 0]] * 4 + [[0, 1, 1]] + [[0, 0, 0]] 
 
 def test_balanced_weights_are_scikit_learns() -> None:
     expected = compute_class_weight("balanced", classes=np.arange(3), y=IDS)
-    np.testing.assert_allclose(weigh_classes(IDS, NAMES, "balanced"), expected)
-    with_absent = weigh_classes(IDS, (*NAMES, "d"), "balanced")
+    np.testing.assert_allclose(compute_class_weights(IDS, NAMES, "balanced"), expected)
+    with_absent = compute_class_weights(IDS, (*NAMES, "d"), "balanced")
     np.testing.assert_allclose(with_absent, [*expected, 1])
 
 
@@ -79,12 +79,12 @@ def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
     cfg = OptimConfig(class_weights="balanced", label_smoothing=smoothing)
     logits, targets = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), IDS
     losses = make_loss(IDS, NAMES, cfg)(logits, torch.tensor(IDS))
-    weights, step_size = weigh_clips(IDS, NAMES, cfg), StepShape(*shape).clips
+    weights, step_size = compute_clip_weights(IDS, NAMES, cfg), StepShape(*shape).clips
     totals: dict[int, float] = collections.defaultdict(float)
     clips: dict[int, list[int]] = collections.defaultdict(list)
     for rank in range(shape[2]):
-        order = TrainingOrder(
-            20, StepShape(*shape), rank=rank, seed=0, dealing=Dealing(weights=weights)
+        order = DistributedBatchSampler(
+            20, StepShape(*shape), rank=rank, seed=0, dealing=SamplingSpec(weights=weights)
         )
         batches = list(order)
         for step in range(order.steps_per_epoch):
@@ -97,7 +97,7 @@ def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
         expected = functional.cross_entropy(
             logits[own],
             torch.tensor(targets[own]),
-            weight=torch.tensor(weigh_classes(IDS, NAMES, "balanced"), dtype=torch.float32),
+            weight=torch.tensor(compute_class_weights(IDS, NAMES, "balanced"), dtype=torch.float32),
             label_smoothing=smoothing,
         )
         assert totals[step] == pytest.approx(float(expected), rel=1e-5)
@@ -105,8 +105,8 @@ def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
 
 def draw_epochs(draws: np.ndarray | None, epochs: int, num_clips: int = 20) -> list[list[int]]:
     """Return the clips of each epoch."""
-    order = TrainingOrder(
-        num_clips, StepShape(4, 1, 1), rank=0, seed=1, dealing=Dealing(draws=draws)
+    order = DistributedBatchSampler(
+        num_clips, StepShape(4, 1, 1), rank=0, seed=1, dealing=SamplingSpec(draws=draws)
     )
     heard = []
     for order.epoch in range(epochs):
@@ -115,7 +115,7 @@ def draw_epochs(draws: np.ndarray | None, epochs: int, num_clips: int = 20) -> l
 
 
 def test_the_balanced_sampler_draws_every_class_alike() -> None:
-    draws = weigh_draws(IDS, OptimConfig(sampler="balanced"))
+    draws = compute_sampling_weights(IDS, OptimConfig(sampler="balanced"))
     epochs = draw_epochs(draws, 6)
     for epoch in epochs:
         counts = np.bincount(IDS[epoch])
@@ -127,12 +127,12 @@ def test_the_balanced_sampler_draws_every_class_alike() -> None:
 
 
 def test_a_clip_drawn_again_is_another_hearing() -> None:
-    order = TrainingOrder(
+    order = DistributedBatchSampler(
         20,
         StepShape(4, 1, 1),
         rank=0,
         seed=1,
-        dealing=Dealing(draws=weigh_draws(IDS, OptimConfig(sampler="balanced"))),
+        dealing=SamplingSpec(draws=compute_sampling_weights(IDS, OptimConfig(sampler="balanced"))),
     )
     order.epoch = 3
     keys = [(hearing, clip) for batch in order for hearing, clip, _ in batch]
@@ -144,12 +144,12 @@ def test_a_clip_drawn_again_is_another_hearing() -> None:
 def test_the_balanced_draw_is_shared_out_and_resumed_like_any_other(
     shape: tuple[int, int, int],
 ) -> None:
-    draws = weigh_draws(IDS, OptimConfig(sampler="balanced"))
+    draws = compute_sampling_weights(IDS, OptimConfig(sampler="balanced"))
     alone = draw_epochs(draws, 1)[0]
     steps: dict[int, list[int]] = collections.defaultdict(list)
     for rank in range(shape[2]):
-        order = TrainingOrder(
-            20, StepShape(*shape), rank=rank, seed=1, dealing=Dealing(draws=draws)
+        order = DistributedBatchSampler(
+            20, StepShape(*shape), rank=rank, seed=1, dealing=SamplingSpec(draws=draws)
         )
         order.first_step = 2
         batches = list(order)
@@ -161,7 +161,7 @@ def test_the_balanced_draw_is_shared_out_and_resumed_like_any_other(
 
 
 def test_the_balanced_sampler_favours_rare_labels_of_several() -> None:
-    draws = weigh_draws(MARKS, OptimConfig(sampler="balanced"))
+    draws = compute_sampling_weights(MARKS, OptimConfig(sampler="balanced"))
     assert draws is not None and draws[14] > draws[10] > draws[0]
     drawn = np.concatenate(draw_epochs(draws, 20))
     before, after = MARKS.mean(axis=0), MARKS[drawn].mean(axis=0)
@@ -174,10 +174,10 @@ def test_pos_weight_is_negatives_over_positives_up_to_the_cap(
     marks = np.zeros((100, 3), np.float32)
     marks[:50, 0], marks[:20, 1], marks[:2, 2] = 1, 1, 1
     with caplog.at_level("INFO"):
-        assert weigh_positives(marks, NAMES, "auto").tolist() == [1, 4, 20]  # type: ignore[union-attr]
+        assert compute_pos_weights(marks, NAMES, "auto").tolist() == [1, 4, 20]  # type: ignore[union-attr]
     assert "capped at 20 for 1 labels (c)" in caplog.text
-    assert weigh_positives(marks, NAMES, "2.5").tolist() == [2.5] * 3  # type: ignore[union-attr]
-    assert weigh_positives(marks, NAMES, "none") is None
+    assert compute_pos_weights(marks, NAMES, "2.5").tolist() == [2.5] * 3  # type: ignore[union-attr]
+    assert compute_pos_weights(marks, NAMES, "none") is None
 
 
 def test_weights_of_the_other_kind_of_task_are_refused() -> None:
@@ -209,12 +209,14 @@ SPOT_NAMES = ("yes", "no", "_unknown_")
 def test_balanced_sampling_balances_the_clips_of_an_epoch() -> None:
     """An epoch has 40 and 60 clips of words and 10 unknown ones: each label is drawn as often."""
     cfg = DataConfig(unknown_share=0.1)
-    plan = plan_epochs(SPOTTED, SPOT_NAMES, cfg)
+    plan = make_epoch_subset(SPOTTED, SPOT_NAMES, cfg)
     assert plan is not None and len(plan) == 110
-    draws = weigh_draws(
+    draws = compute_sampling_weights(
         SPOTTED, OptimConfig(sampler="balanced"), take_epoch(SPOTTED, SPOT_NAMES, cfg)
     )
-    order = TrainingOrder(plan, StepShape(10, 1, 1), rank=0, seed=3, dealing=Dealing(draws=draws))
+    order = DistributedBatchSampler(
+        plan, StepShape(10, 1, 1), rank=0, seed=3, dealing=SamplingSpec(draws=draws)
+    )
     drawn = [number for batch in order for _, number, _ in batch]
     assert np.abs(np.bincount(SPOTTED[drawn]) - 110 / 3).max() < 1.5
 
@@ -225,7 +227,7 @@ def test_balanced_class_weights_are_scikit_learns_on_the_clips_of_an_epoch() -> 
         "balanced", classes=np.arange(3), y=np.repeat([0, 1, 2], [40, 60, 10])
     )
     cfg = OptimConfig(class_weights="balanced")
-    weights = weigh_clips(SPOTTED, SPOT_NAMES, cfg, epoch)
+    weights = compute_clip_weights(SPOTTED, SPOT_NAMES, cfg, epoch)
     np.testing.assert_allclose(weights, expected[SPOTTED])
     logits, targets = torch.randn(3, 3), torch.tensor([0, 1, 2])
     stock = functional.cross_entropy(logits, targets, reduction="none") * torch.tensor(expected)

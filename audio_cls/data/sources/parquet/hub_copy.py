@@ -24,7 +24,7 @@ from audio_cls.data.sources.dataset_tables import (
     explain_load_error,
     merge_configs,
 )
-from audio_cls.data.sources.hub_info import keep_info, load_kept, recall_info
+from audio_cls.data.sources.hub_info import cache_info, cached_info, cached_tables
 from audio_cls.errors import DatasetError, list_names
 
 logger = logging.getLogger(__name__)
@@ -47,14 +47,14 @@ _CONVERTED = re.compile(r"[^/]+/[^/]+/\d+\.parquet")
 
 
 @dataclass(frozen=True)
-class Copy:
+class ParquetCopy:
     """A commit laid out as CONFIG/SPLIT/0000.parquet."""
 
     sha: str
     files: tuple[str, ...]
 
 
-def find_copy(dataset: str, info: Any) -> Copy | None:  # noqa: ANN401 (untyped upstream)
+def find_parquet_copy(dataset: str, info: Any) -> ParquetCopy | None:  # noqa: ANN401 (untyped upstream)
     """Return the parquet copy of a repository that cannot be read itself, else None.
 
     Args:
@@ -71,9 +71,9 @@ def find_copy(dataset: str, info: Any) -> Copy | None:  # noqa: ANN401 (untyped 
         kind = "a script repository" if is_script else "made of archives"
         copy = _read_convert_branch(dataset, kind)
         logger.info("'%s' is %s: read from %s at %s.", dataset, kind, CONVERT_BRANCH, copy.sha)
-        return Copy(copy.sha, tuple(entry.rfilename for entry in copy.siblings or []))
+        return ParquetCopy(copy.sha, tuple(entry.rfilename for entry in copy.siblings or []))
     if files and all(_CONVERTED.fullmatch(name) for name in files):
-        return Copy(info.sha, tuple(files))
+        return ParquetCopy(info.sha, tuple(files))
     return None
 
 
@@ -81,7 +81,7 @@ def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyp
     """Describe the parquet copy that the Hub made of a repository that cannot be read itself."""
     try:
         info = HfApi().dataset_info(dataset, revision=CONVERT_BRANCH)
-        keep_info(f"{dataset}@{CONVERT_BRANCH}", info)
+        cache_info(f"{dataset}@{CONVERT_BRANCH}", info)
         return info
     except RevisionNotFoundError as error:
         advice = suggest_copy(dataset) or " Look for a copy under another id."
@@ -90,13 +90,15 @@ def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyp
             f" and the Hub holds no parquet copy of it.{advice}"
         ) from error
     except (httpx.HTTPError, OSError):
-        kept = recall_info(f"{dataset}@{CONVERT_BRANCH}")
+        kept = cached_info(f"{dataset}@{CONVERT_BRANCH}")
         if kept is None:
             raise
         return kept
 
 
-def _read_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str, Dataset], str]:
+def _read_converted(
+    dataset: str, copy: ParquetCopy, cfg: DataConfig
+) -> tuple[dict[str, Dataset], str]:
     """Read one configuration of a copy, or all of them. Downloads.
 
     Returns:
@@ -111,7 +113,9 @@ def _read_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str
     return merge_configs(tables), ALL_CONFIGS
 
 
-def list_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str, list[str]], str]:
+def list_converted(
+    dataset: str, copy: ParquetCopy, cfg: DataConfig
+) -> tuple[dict[str, list[str]], str]:
     """List the files of each split of one configuration of a copy, or of all of them.
 
     Returns:
@@ -130,7 +134,7 @@ def list_converted(dataset: str, copy: Copy, cfg: DataConfig) -> tuple[dict[str,
     return files, chosen[0] if len(chosen) == 1 else ALL_CONFIGS
 
 
-def _list_tree(dataset: str, copy: Copy) -> dict[str, dict[str, list[str]]]:
+def _list_tree(dataset: str, copy: ParquetCopy) -> dict[str, dict[str, list[str]]]:
     """Return configuration -> split folder -> addresses of `CONFIG/SPLIT/0000.parquet`."""
     tree: dict[str, dict[str, list[str]]] = {}
     for path in sorted(name for name in copy.files if _CONVERTED.fullmatch(name)):
@@ -183,7 +187,7 @@ def load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Data
     """Load one configuration; a part of a split gets the name of the whole."""
     data_files = {split.removeprefix(PARTIAL): urls for split, urls in splits.items()}
     try:
-        return load_kept(
+        return cached_tables(
             json.dumps(data_files), lambda: dict(load_dataset("parquet", data_files=data_files))
         )
     except LOAD_ERRORS as error:
