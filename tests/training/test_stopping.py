@@ -305,7 +305,7 @@ def test_a_veto_on_the_device_trains_as_one_that_the_host_looks_at(
         settle = run.guard.settle
         monkeypatch.setattr(run.guard, "settle", lambda s=settle, n=looks: n.append(1) or s())
         if not heeds:
-            monkeypatch.setattr(loop, "can_leave_out", lambda _: False)
+            monkeypatch.setattr(loop, "supports_found_inf", lambda _: False)
         _poison(run, {3, 4, 7}, monkeypatch)
         train(run)
         assert run.position.skipped == 3

@@ -111,7 +111,7 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
     assert all(len(own) == 6 for own in ids_of(clips).values())
     clips.save(tmp_path)
     assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()
-    monkeypatch.setattr(near, "find_alike", None)  # the second time reads the first
+    monkeypatch.setattr(near, "find_near_duplicates", None)  # the second time reads the first
     assert run(tmp_path / "set")[3].near_pairs == clips.near_pairs
 
 

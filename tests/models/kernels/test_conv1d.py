@@ -113,7 +113,7 @@ def test_a_copy_of_a_classifier_runs_on_its_own_weights(tmp_path: Path) -> None:
 def test_under_autocast_the_stock_convolution_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     conv = nn.Conv1d(40, 24, 3, stride=2)
     install_fast_kernels(conv)
-    monkeypatch.setattr(install.RowProduct, "apply", None)  # would raise if it were called
+    monkeypatch.setattr(install.MatmulConv1d, "apply", None)  # would raise if it were called
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert conv(torch.randn(1, 40, 50)).dtype == torch.bfloat16
     with pytest.raises(TypeError):
