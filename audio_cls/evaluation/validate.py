@@ -78,8 +78,8 @@ def make_validator(
     Raises:
         SettingError: `--metric` names no metric, or one that cannot judge this task.
     """
-    metric = load_metric(cfg, len(scorer.labels), is_multilabel=scorer.is_multilabel)
-    key = cfg.choose_metric(is_multilabel=scorer.is_multilabel).metric_key
+    metric = load_metric(cfg, len(scorer.labels), is_multilabel=scorer.settings.is_multilabel)
+    key = cfg.choose_metric(is_multilabel=scorer.settings.is_multilabel).metric_key
     majority = None if train_labels is None else find_majority(train_labels)
     baselines = compute_baselines(clips.labels.astype(np.int64), majority)
 

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from audio_cls.audio.waveform import Wave, decode_wave
-from audio_cls.audio.windows import cut_wave, list_windows
 from audio_cls.config import MIN_CROP_SECONDS, AudioConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.labels.label_text import join_names
-from audio_cls.data.loading.length_buckets import group_windows
+from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.errors import AudioError, ModelError
-from audio_cls.inference.aggregation import aggregate_windows, apply_temperature
+from audio_cls.inference.aggregation import apply_temperature
+from audio_cls.inference.scoring import ScoringSettings, WaveClip, score_windows
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import (
     is_calibrated,
@@ -158,24 +158,16 @@ class Classifier:
         Raises:
             ModelError: The model's output is not finite.
         """
-        traits = self.backbone.encoder.traits
-        windows = list_windows(len(wave), self.audio, traits.sampling_rate)
-        lengths = [stop - start for start, stop in windows]
-        logits: dict[int, NDArray[np.float64]] = {}
-        for batch in group_windows(lengths, BATCH_SIZE, equal_lengths=not traits.pads_safely):
-            inputs = self.backbone.encoder([cut_wave(wave, *windows[number]) for number in batch])
-            moved = {name: value.to(self.device) for name, value in inputs.items()}
-            with torch.inference_mode():
-                output = self.model(**moved).logits.float().cpu().numpy().astype(np.float64)
-            logits.update(zip(batch, output, strict=True))
-        stacked = np.stack([logits[number] for number in range(len(windows))])
-        is_multilabel = self.backbone.is_multilabel
-        scores = aggregate_windows(stacked, self.audio.aggregate, is_multilabel=is_multilabel)
+        settings = ScoringSettings.from_model(self.backbone, self.audio, BATCH_SIZE)
+        clip = WaveClip(wave, self.backbone.encoder.traits.sampling_rate)
+        scores = score_windows(self.model, WindowDataset(clip, self.audio), settings)[0]
         if not np.isfinite(scores).all():
             raise ModelError("the model's scores of this sound are not finite")
         if self.temperature != 1.0:
-            scores = apply_temperature(scores, self.temperature, is_multilabel=is_multilabel)
-        return scores.round(DECIMALS)
+            scores = apply_temperature(
+                scores, self.temperature, is_multilabel=settings.is_multilabel
+            )
+        return np.asarray(scores.round(DECIMALS))
 
     def choose_labels(self, scores: NDArray[np.float64]) -> list[str]:
         """Return the labels that reach their thresholds, surest first, for multi-label scores (L,).

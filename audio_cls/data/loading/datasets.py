@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from audio_cls.audio.augmentation.augmenter import Augmenter
 from audio_cls.audio.augmentation.waveform import perturb_speed
 from audio_cls.audio.waveform import Wave
 from audio_cls.audio.windows import choose_crop, choose_length, list_windows, seconds_to_samples
-from audio_cls.config import AudioConfig
-from audio_cls.data.clips.clips import Clips
+from audio_cls.config import AudioConfig, Hertz
+from audio_cls.data.clips.clips import Clips, Label
 from audio_cls.data.loading.batch import Example
 from audio_cls.data.loading.sampler import Key
 
@@ -68,10 +71,28 @@ class TrainingDataset(torch.utils.data.Dataset[Example]):
         return perturb_speed(wave, speed)[:piece]
 
 
+class WindowSource(Protocol):
+    """What `WindowDataset` needs of clips; see `Clips`."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Return the samples of each clip, (N,)."""
+
+    @property
+    def sampling_rate(self) -> Hertz:
+        """Return the rate of all clips."""
+
+    def read_label(self, number: int) -> Label:
+        """Return the label of a clip."""
+
+    def read_wave(self, number: int, start: int, stop: int) -> Wave:
+        """Copy samples start to stop of a clip."""
+
+
 class WindowDataset(torch.utils.data.Dataset[Example]):
     """Every window of every clip."""
 
-    def __init__(self, clips: Clips, cfg: AudioConfig) -> None:
+    def __init__(self, clips: WindowSource, cfg: AudioConfig) -> None:
         self.clips = clips
         self.windows = [
             (number, start, stop)
