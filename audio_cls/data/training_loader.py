@@ -67,7 +67,7 @@ def make_train_loader(
             seat.shape,
             rank=seat.rank,
             seed=seed,
-            dealing=dealing,
+            spec=dealing,
         )
         loader = make_training_loader(clips, encode, cfg.audio, order, workers, augmenter)
         return TrainLoader(order, loader)
@@ -77,7 +77,7 @@ def make_train_loader(
         rank=seat.rank,
         seed=seed,
         buffer=cfg.data.shuffle_buffer,
-        spool=BadClipLog(seat.folder / FOLDER, seat.rank, clips.cfg),
+        bad_clip_log=BadClipLog(seat.folder / FOLDER, seat.rank, clips.cfg),
     )
-    flow.dealing = SamplingSpec(equal_lengths=dealing.equal_lengths)
+    flow.spec = SamplingSpec(equal_lengths=dealing.equal_lengths)
     return TrainLoader(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))

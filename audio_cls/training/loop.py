@@ -207,11 +207,12 @@ def _steps_of_epoch(run: TrainingRun) -> Iterator[list[Batch]]:
 
     None is left where a run was stopped between the last step of an epoch and its evaluation.
     """
-    run.order.epoch, run.order.first_step = divmod(run.position.step, run.order.steps_per_epoch)
-    is_at_end = run.order.first_step == 0 or run.position.step == run.num_steps
+    epoch, step = divmod(run.position.step, run.order.steps_per_epoch)
+    is_at_end = step == 0 or run.position.step == run.num_steps
     if run.position.step and is_at_end and run.position.judged != run.position.step:
         return
-    run.before_epoch(run.order.epoch)
+    run.before_epoch(epoch)
+    run.order.load_state_dict({"epoch": epoch, "step": step})
     yield from run.order.group_steps(run.loader)
 
 

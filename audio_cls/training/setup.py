@@ -164,8 +164,8 @@ def set_up_training(
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
     epoch = take_epoch(clips.labels, backbone.labels, cfg.data)
     dealing = SamplingSpec(
-        draws=compute_sampling_weights(clips.labels, cfg.optim, epoch),
-        weights=compute_clip_weights(clips.labels, backbone.labels, cfg.optim, epoch),
+        sampling_weights=compute_sampling_weights(clips.labels, cfg.optim, epoch),
+        clip_weights=compute_clip_weights(clips.labels, backbone.labels, cfg.optim, epoch),
         buckets=choose_buckets(cfg, clips),
         equal_lengths=not trains_padded,
     )

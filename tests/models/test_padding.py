@@ -147,13 +147,13 @@ def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
     rows = np.arange(16)
     lengths = np.array([len(wave) for wave in waves])
     clips = Clips(table, rows, rows % 3, rows.astype(str), lengths, RATE)
-    dealing = SamplingSpec(equal_lengths=not backbone.encoder.traits.trains_padded)
+    spec = SamplingSpec(equal_lengths=not backbone.encoder.traits.trains_padded)
     steps = []
     for shape in (StepShape(16, 1, 1), StepShape(8, 1, 2), StepShape(1, 16, 1)):
         backbone.model.zero_grad()
         total = 0.0
         for rank in range(shape.num_processes):  # whose gradients are added up
-            order = DistributedBatchSampler(16, shape, rank=rank, seed=0, dealing=dealing)
+            order = DistributedBatchSampler(16, shape, rank=rank, seed=0, spec=spec)
             loader = make_training_loader(
                 clips, backbone.encoder, AudioConfig(max_seconds=5.0), order, 0
             )

@@ -30,7 +30,7 @@ class InOurOrder(Dataset[dict[str, Tensor]]):
             order = DistributedBatchSampler(
                 run.order.num_clips, StepShape(1, 1, 1), rank=0, seed=run.order.seed
             )
-            order.epoch = epoch
+            order.set_epoch(epoch)
             self.keys += [batch[0] for batch in order]
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
 def _iterate_losses(run: TrainingRun) -> Iterator[Tensor]:
     """Take all steps of a run and yield each step's loss."""
     for epoch in itertools.count():
-        run.order.epoch, run.order.first_step = epoch, 0
+        run.order.set_epoch(epoch)
         for batches in run.order.group_steps(run.loader):
             yield training_step(run, batches)
             run.position.step += 1

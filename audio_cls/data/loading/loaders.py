@@ -34,7 +34,7 @@ def make_training_loader(
         encode=encode,
         masker=masker,
         seed=order.seed,
-        equal_lengths=order.dealing.equal_lengths,
+        equal_lengths=order.spec.equal_lengths,
     )
     return load_pieces(pieces, order, collate, num_workers)
 

@@ -1,120 +1,36 @@
-"""Sampler and loaders: rows of decoded clips -> batches of waves, as the backbone wants them.
+"""Batch sampler for training: the same steps for any number of processes, resumable at any step.
 
-Letters used everywhere: B clips or windows in a batch, T samples, L labels. A training key names
-hearing and clip: what a loader worker returns is a pure function of the key and the seed, so that
-order and crops are the same for any number of workers and processes, and after a resume.
+N clips. A key names one draw of a clip; what a loader worker returns is a function of the key and
+the seed alone, so that order and crops are the same for any number of workers and processes, and
+after a resume.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from audio_cls.data.keyword_spotting.sampling import EpochSubset
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.length_buckets import Buckets
 
-Key = tuple[int, int, float]  # hearing (see draws.py), clip number, weight in the step's loss
-
-
-class DistributedBatchSampler:
-    """The clips of every step, as a function of (seed, epoch) alone, dealt out to the processes.
-
-    A step takes the next `shape.clips` clips of the epoch's permutation, whatever the number of
-    processes and passes that share the work: 16 on one process are the same step as 8 on two. Each
-    clip weighs 1 / (clips of its step), so that a short last step is a plain mean as well. A
-    process that would have nothing to do in a pass repeats a clip with weight 0.
-
-    With draws, an epoch draws as many clips in proportion to their numbers there. With weights,
-    a clip counts 1 / (weights of its step): with its class's weight in the loss, a weighted mean.
-    With buckets, the epoch's clips are sorted by length, so many steps at a time, and these steps
-    are taken in random order: the clips of a step, and of each pass in it, are of like length.
-
-    `epoch` and `first_step` say where iteration starts; a resumed run sets both.
-    """
-
-    def __init__(
-        self,
-        clips: int | EpochSubset,
-        shape: StepShape,
-        *,
-        rank: int,
-        seed: int,
-        dealing: SamplingSpec | None = None,
-    ) -> None:
-        """Take how many clips there are, or how each epoch's are drawn."""
-        self.draw = None if isinstance(clips, int) else clips
-        self.num_clips = clips if isinstance(clips, int) else len(clips)
-        self.shape = shape
-        self.rank = rank
-        self.seed = seed
-        self.dealing = dealing or SamplingSpec()
-        self.epoch = 0
-        self.first_step = 0
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Count the optimizer steps of an epoch; the last may be short."""
-        return -(-self.num_clips // self.shape.clips)
-
-    def passes_of(self, step: int) -> int:
-        """Count the forward passes of one step of the epoch."""
-        clips = min(self.shape.clips, self.num_clips - step * self.shape.clips)
-        return -(-clips // (self.shape.batch_size * self.shape.num_processes))
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        """Yield this process's batches of `epoch`, from step `first_step` on."""
-        order = self._draw_epoch()
-        hearings = self.epoch + OCCURRENCE_STRIDE * occurrence_index(order)
-        per_pass = self.shape.batch_size * self.shape.num_processes
-        for step in range(self.first_step, self.steps_per_epoch):
-            places = np.arange(len(order))[step * self.shape.clips :][: self.shape.clips]
-            weights = self.dealing.weights
-            whole = len(places) if weights is None else weights[order[places]].sum()
-            for start in range(0, len(places), per_pass):
-                shared = places[start : start + per_pass]
-                own = np.array_split(shared, self.shape.num_processes)[self.rank]
-                weight = 1 / whole if len(own) else 0.0
-                dealt = own if len(own) else shared[:1]
-                yield [(int(hearings[n]), int(order[n]), float(weight)) for n in dealt]
-
-    def _draw_epoch(self) -> NDArray[np.int64]:
-        """Return the clips of the epoch in their order; pure in (seed, epoch)."""
-        rng = np.random.default_rng((self.seed, self.epoch))
-        order = rng.permutation(self.num_clips)
-        if self.draw is not None:
-            order = self.draw.draw(self.seed, self.epoch)[order]
-        draws, buckets = self.dealing.draws, self.dealing.buckets
-        if draws is not None:
-            order = systematic_resample(order, draws, rng)
-        return order if buckets is None else buckets.sort(order, self.shape.clips, rng)
-
-    def group_steps(self, passes: Iterable[Sequence[Batch]]) -> Iterator[list[Batch]]:
-        """Put what a loader over this order yields together, one list of batches a step.
-
-        Args:
-            passes: For each pass its batches: one, or one for each length of its pieces.
-        """
-        iterator = iter(passes)
-        for step in range(self.first_step, self.steps_per_epoch):
-            yield list(itertools.chain(*itertools.islice(iterator, self.passes_of(step))))
-
-
-# A hearing is the epoch, plus this for every time that the clip was drawn before in that epoch, so
-# that it is cut and varied in another way each time.
+# Number of the draw, clip number, weight of the clip in the step's loss. The draw is the epoch plus
+# OCCURRENCE_STRIDE for each earlier draw of the clip in that epoch, so that each has another crop.
+Key = tuple[int, int, float]
 OCCURRENCE_STRIDE = 1_000_000
 
 
 @dataclass(frozen=True)
 class StepShape:
-    """How many clips make an optimizer step, and how they are dealt out."""
+    """Number of clips of an optimizer step, and how they are split over processes and passes."""
 
     batch_size: int  # clips of one forward pass on one process
-    accumulation: int  # forward passes of one step
+    accumulation: int  # forward passes per step and process
     num_processes: int
 
     @property
@@ -125,43 +41,168 @@ class StepShape:
 
 @dataclass(frozen=True)
 class SamplingSpec:
-    """How often each clip comes up, what it weighs, and which clips share a batch."""
+    """How often each clip is drawn, its weight in the loss, and which clips share a batch."""
 
-    draws: NDArray[np.float64] | None = None  # (N,), in proportion; None for each once
-    weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None for 1
-    buckets: Buckets | None = None  # how clips of like length come together
-    equal_lengths: bool = False  # only pieces of exactly one length share a forward pass
+    sampling_weights: NDArray[np.float64] | None = None  # (N,), relative; None: each clip once
+    clip_weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None: 1 each
+    buckets: Buckets | None = None  # grouping of clips of similar length
+    equal_lengths: bool = False  # only crops of exactly the same length share a forward pass
+
+
+class DistributedBatchSampler(torch.utils.data.Sampler[list[Key]]):
+    """Micro-batches of one process; a step's clips depend on seed and epoch alone.
+
+    A step takes the next `shape.clips` clips of the epoch's permutation, for any number of
+    processes and passes: 16 clips on one process are the same step as 8 on two. Each clip has the
+    weight 1 / (clips of its step), so that a short last step is a plain mean, too. A process
+    without a clip in a pass repeats one with weight 0: all processes run the same number of passes.
+
+    With sampling weights, an epoch draws N clips in proportion to them. With clip weights, a clip
+    weighs 1 / (sum of the weights of its step): times its class's weight in the loss, a weighted
+    mean. With buckets, the clips of several steps are sorted by length, and these steps are taken
+    in random order: the clips of a step are of similar length.
+
+    >>> sampler = DistributedBatchSampler(5, StepShape(2, 1, 1), rank=0, seed=0)
+    >>> [[clip for _, clip, _ in batch] for batch in sampler]
+    [[2, 4], [3, 0], [1]]
+    >>> sampler.load_state_dict({"epoch": 0, "step": 2})
+    >>> list(sampler)
+    [[(0, 1, 1.0)]]
+    >>> sampler.set_epoch(1)
+    >>> [[clip for _, clip, _ in batch] for batch in sampler]
+    [[1, 4], [3, 0], [2]]
+    """
+
+    def __init__(
+        self,
+        clips: int | EpochSubset,
+        shape: StepShape,
+        *,
+        rank: int,
+        seed: int,
+        spec: SamplingSpec | None = None,
+    ) -> None:
+        """Start at epoch 0.
+
+        Args:
+            clips: Number of clips, or how the clips of each epoch are drawn.
+            shape: Clips of a step.
+            rank: This process's number.
+            seed: The run's seed.
+            spec: Weights and buckets.
+        """
+        super().__init__()
+        self.epoch_subset = None if isinstance(clips, int) else clips
+        self.num_clips = clips if isinstance(clips, int) else len(clips)  # per epoch
+        self.shape = shape
+        self.rank = rank
+        self.seed = seed
+        self.spec = spec or SamplingSpec()
+        self.epoch = 0
+        self._step = 0  # of the epoch, the next that is yielded
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return the number of optimizer steps per epoch; the last may be short."""
+        return -(-self.num_clips // self.shape.clips)
+
+    def num_micro_batches(self, step: int) -> int:
+        """Return the number of forward passes of one step of the epoch, per process."""
+        clips = min(self.shape.clips, self.num_clips - step * self.shape.clips)
+        return -(-clips // (self.shape.batch_size * self.shape.num_processes))
+
+    def __len__(self) -> int:
+        """Return the number of micro-batches per epoch and process."""
+        last = self.steps_per_epoch - 1
+        return last * self.shape.accumulation + self.num_micro_batches(last)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the first step of an epoch, counted from 0."""
+        self.load_state_dict({"epoch": epoch, "step": 0})
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the epoch and the number of its steps that `group_steps` has yielded."""
+        return {"epoch": self.epoch, "step": self._step}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Continue with step `state["step"]` of epoch `state["epoch"]`, both counted from 0."""
+        self.epoch, self._step = state["epoch"], state["step"]
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        """Yield this process's micro-batches of the epoch, from the current step on."""
+        order = self._draw_epoch()
+        draws = self.epoch + OCCURRENCE_STRIDE * occurrence_index(order)
+        per_pass = self.shape.batch_size * self.shape.num_processes
+        for step in range(self._step, self.steps_per_epoch):
+            places = np.arange(len(order))[step * self.shape.clips :][: self.shape.clips]
+            weights = self.spec.clip_weights
+            total = len(places) if weights is None else weights[order[places]].sum()
+            for start in range(0, len(places), per_pass):
+                shared = places[start : start + per_pass]
+                batch = np.array_split(shared, self.shape.num_processes)[self.rank]
+                weight = 1 / total if len(batch) else 0.0
+                used = batch if len(batch) else shared[:1]
+                yield [(int(draws[n]), int(order[n]), float(weight)) for n in used]
+
+    def _draw_epoch(self) -> NDArray[np.int64]:
+        """Return the clips of the epoch in their order, a function of seed and epoch."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(self.num_clips)
+        if self.epoch_subset is not None:
+            order = self.epoch_subset.draw(self.seed, self.epoch)[order]
+        weights, buckets = self.spec.sampling_weights, self.spec.buckets
+        if weights is not None:
+            order = systematic_resample(order, weights, rng)
+        return order if buckets is None else buckets.sort(order, self.shape.clips, rng)
+
+    def group_steps(self, micro_batches: Iterable[Sequence[Batch]]) -> Iterator[list[Batch]]:
+        """Group the output of a loader over this sampler by step.
+
+        Args:
+            micro_batches: For each forward pass its batches: one, or one per length of its crops.
+
+        Yields:
+            The batches of one step.
+        """
+        iterator = iter(micro_batches)
+        for step in range(self._step, self.steps_per_epoch):
+            taken = itertools.islice(iterator, self.num_micro_batches(step))
+            batches = list(itertools.chain(*taken))
+            self._step = step + 1
+            yield batches
 
 
 def systematic_resample(
-    order: NDArray[np.int64], draws: NDArray[np.float64], rng: np.random.Generator
+    order: NDArray[np.int64], weights: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw as many clips as there are, each in proportion to its number, in random order.
+    """Draw N clips with replacement in proportion to their weights, in random order.
 
-    Systematic sampling: a comb of equal steps over the numbers laid end to end, so that each clip
-    is drawn as often as its share says, rounded up or down. Clips of equal numbers lie together, as
-    the clips of one class do, so that classes of one size get their share to within a clip.
+    Systematic sampling: N equally spaced points, with one random offset, on the line of cumulated
+    weights. Each clip is drawn as often as its share of N, rounded up or down. Clips of equal
+    weight, as those of one class, are next to each other on the line, so that classes of the same
+    size are drawn equally often, to within one clip.
 
     Args:
-        order: A permutation of the clips: which of a class come up when not all do.
-        draws: How often each clip is to be drawn, in proportion, (N,).
-        rng: Places the comb, and shuffles what it drew.
+        order: A permutation of the clips; decides which clips of a class are drawn where not all
+            are.
+        weights: Relative frequency of each clip, (N,).
+        rng: Source of the offset and of the final shuffle.
     """
-    lined_up = order[np.argsort(draws[order], kind="stable")]
-    ends = np.cumsum(draws[lined_up])
-    teeth = (np.arange(len(order)) + rng.random()) * (ends[-1] / len(order))
-    return rng.permutation(lined_up[np.searchsorted(ends[:-1], teeth, side="right")])
+    line = order[np.argsort(weights[order], kind="stable")]
+    ends = np.cumsum(weights[line])
+    points = (np.arange(len(order)) + rng.random()) * (ends[-1] / len(order))
+    return rng.permutation(line[np.searchsorted(ends[:-1], points, side="right")])
 
 
 def occurrence_index(order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count for each place how often its clip came up before.
+    """Return for each place the number of earlier places with the same clip.
 
-    >>> count_before(np.array([3, 1, 3, 3])).tolist()
+    >>> occurrence_index(np.array([3, 1, 3, 3])).tolist()
     [0, 0, 1, 2]
     """
     by_clip = np.argsort(order, kind="stable")
-    held = order[by_clip]
-    firsts = np.searchsorted(held, held, side="left")
-    before = np.empty(len(order), dtype=np.int64)
-    before[by_clip] = np.arange(len(order)) - firsts
-    return before
+    clips = order[by_clip]
+    firsts = np.searchsorted(clips, clips, side="left")
+    index = np.empty(len(order), dtype=np.int64)
+    index[by_clip] = np.arange(len(order)) - firsts
+    return index

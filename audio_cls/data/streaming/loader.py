@@ -19,7 +19,7 @@ from audio_cls.data.loading.loaders import load_pieces
 from audio_cls.data.loading.sampler import Key
 from audio_cls.data.streaming.bad_clips import BadClip, StreamBatch
 from audio_cls.data.streaming.clips import StreamClips, UnlabelledError
-from audio_cls.data.streaming.sampler import STREAMS, StreamBatchSampler
+from audio_cls.data.streaming.sampler import NUM_STREAMS, StreamBatchSampler
 from audio_cls.errors import AudioError
 
 
@@ -50,7 +50,7 @@ def make_stream_loader(
     augmenter: Augmenter | None = None,
 ) -> DataLoader[list[Batch]]:
     """Make the loader of training batches over streamed clips."""
-    streams = STREAMS // math.gcd(STREAMS, num_workers) if num_workers else STREAMS
+    streams = NUM_STREAMS // math.gcd(NUM_STREAMS, num_workers) if num_workers else NUM_STREAMS
     per_group = len(clips) / len(clips.shards.groups)
     clips.reader.num_kept = streams * (math.ceil(order.buffer / per_group) + 2)
     pieces = StreamDataset(clips, cfg, order.seed, augmenter)  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def make_stream_loader(
         encode=encode,
         masker=masker,
         seed=order.seed,
-        equal_lengths=order.dealing.equal_lengths,
+        equal_lengths=order.spec.equal_lengths,
     )
     return load_pieces(pieces, order, collate, num_workers)
 

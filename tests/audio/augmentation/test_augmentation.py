@@ -70,7 +70,7 @@ def list_batches(
     augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
     loader = make_training_loader(clips, pad_waves, AudioConfig(), order, workers, augmenter)
     passes = list(loader)
-    order.epoch = 1
+    order.set_epoch(1)
     return [batch for one in passes + list(loader) for batch in one]
 
 

@@ -20,12 +20,12 @@ def list_steps(shape: StepShape, buckets: Buckets | None, first_step: int = 0) -
     steps: dict[int, list[int]] = {}
     for rank in range(shape.num_processes):
         order = DistributedBatchSampler(
-            len(LENGTHS), shape, rank=rank, seed=1, dealing=SamplingSpec(buckets=buckets)
+            len(LENGTHS), shape, rank=rank, seed=1, spec=SamplingSpec(buckets=buckets)
         )
-        order.epoch, order.first_step = 3, first_step
+        order.load_state_dict({"epoch": 3, "step": first_step})
         batches = iter(list(order))
         for step in range(first_step, order.steps_per_epoch):
-            for _ in range(order.passes_of(step)):
+            for _ in range(order.num_micro_batches(step)):
                 steps.setdefault(step, []).extend(n for _, n, weight in next(batches) if weight)
     return [steps[step] for step in sorted(steps)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import time
 from collections.abc import Sequence
@@ -49,18 +50,24 @@ def pad_waves(waves: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 def list_steps(
-    num_clips: int, batch_size: int, accumulation: int, num_processes: int, **start: int
+    num_clips: int,
+    batch_size: int,
+    accumulation: int,
+    num_processes: int,
+    *,
+    epoch: int = 0,
+    step: int = 0,
 ) -> list[list[tuple[int, float]]]:
     """Return the (clip, weight) pairs of each step of an epoch, over all processes and passes."""
     shape = StepShape(batch_size, accumulation, num_processes)
     steps: list[list[tuple[int, float]]] = []
     for rank in range(num_processes):
         order = DistributedBatchSampler(num_clips, shape, rank=rank, seed=7)
-        order.epoch, order.first_step = start.get("epoch", 0), start.get("first_step", 0)
+        order.load_state_dict({"epoch": epoch, "step": step})
         batches = list(order)
         assert all(1 <= len(keys) <= batch_size for keys in batches)
-        for number, step in enumerate(range(order.first_step, order.steps_per_epoch)):
-            own = [batches.pop(0) for _ in range(order.passes_of(step))]
+        for number in range(order.steps_per_epoch - step):
+            own = [batches.pop(0) for _ in range(order.num_micro_batches(step + number))]
             steps += [[]] if number == len(steps) else []
             steps[number] += [(clip, weight) for keys in own for _, clip, weight in keys]
         assert not batches
@@ -90,7 +97,7 @@ def test_an_epoch_hears_every_clip_once_and_another_epoch_in_another_order() -> 
 def test_a_resumed_epoch_goes_on_with_the_steps_that_are_left() -> None:
     whole = list_steps(50, 4, 2, 2)
     for done in range(len(whole)):
-        assert list_steps(50, 4, 2, 2, first_step=done) == whole[done:]
+        assert list_steps(50, 4, 2, 2, step=done) == whole[done:]
 
 
 def test_every_process_makes_as_many_passes_and_an_idle_one_weighs_nothing() -> None:
@@ -111,13 +118,43 @@ def test_steps_are_put_together_from_a_loaders_batches() -> None:
     assert [float(sum(b.weights.sum() for b in step)) for step in steps] == pytest.approx([1] * 3)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_state_dict_taken_between_two_steps_gives_the_steps_that_are_left(workers: int) -> None:
+    clips = make_clips([5] * 23)
+
+    def list_numbers(order: DistributedBatchSampler, limit: int | None = None) -> list[list[int]]:
+        loader = make_training_loader(clips, pad_waves, AudioConfig(), order, workers)
+        steps = itertools.islice(order.group_steps(loader), limit)
+        return [[n for batch in step for n in batch.numbers.tolist()] for step in steps]
+
+    first, second = (DistributedBatchSampler(23, StepShape(2, 2, 1), rank=0, seed=5) for _ in "ab")
+    first.set_epoch(3)
+    whole = list_numbers(first)
+    assert first.state_dict() == {"epoch": 3, "step": 6}
+    first.set_epoch(3)
+    assert list_numbers(first, limit=2) == whole[:2]
+    assert first.state_dict() == {"epoch": 3, "step": 2}
+    second.load_state_dict(first.state_dict())
+    assert list_numbers(second) == whole[2:]
+
+
+@pytest.mark.parametrize("num_clips", [1, 15, 16, 17, 33])
+@pytest.mark.parametrize("shape", [(16, 1, 1), (4, 2, 2), (1, 4, 4)])
+def test_the_length_is_the_number_of_micro_batches(
+    num_clips: int, shape: tuple[int, int, int]
+) -> None:
+    order = DistributedBatchSampler(num_clips, StepShape(*shape), rank=0, seed=0)
+    assert isinstance(order, torch.utils.data.Sampler)
+    assert len(order) == len(list(order))
+
+
 def list_batches(num_workers: int, cfg: AudioConfig) -> list[Batch]:
     """Return the training batches of two epochs."""
     clips = make_clips([20 + number for number in range(11)])
     order = DistributedBatchSampler(len(clips), StepShape(4, 1, 1), rank=0, seed=3)
     loader = make_training_loader(clips, pad_waves, cfg, order, num_workers)
     passes = list(loader)
-    order.epoch = 1
+    order.set_epoch(1)
     return [batch for one in passes + list(loader) for batch in one]
 
 

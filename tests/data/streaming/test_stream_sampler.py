@@ -15,7 +15,7 @@ from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.sampler import Key, StepShape
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.data.streaming.bad_clips import BadClip, BadClipLog, StreamBatch, read_faults
-from audio_cls.data.streaming.sampler import STREAMS, StreamBatchSampler
+from audio_cls.data.streaming.sampler import NUM_STREAMS, StreamBatchSampler
 
 
 def make_shards(sizes: Sequence[int]) -> Shards:
@@ -33,7 +33,7 @@ def deal(
     shape, dealt = StepShape(batch_size, passes, processes), []
     for rank in range(processes):
         order = StreamBatchSampler(make_shards(sizes), shape, rank=rank, seed=3, buffer=64)
-        order.epoch = epoch
+        order.set_epoch(epoch)
         dealt.append(list(order))
     return dealt
 
@@ -64,10 +64,10 @@ def test_no_process_waits_for_another_and_a_step_is_a_plain_mean(
     order = StreamBatchSampler(
         make_shards(sizes), StepShape(4, passes, processes), rank=0, seed=3, buffer=64
     )
-    assert {len(own) for own in dealt} == {order.num_batches}
-    assert sum(order.passes_of(step) for step in range(order.steps_per_epoch)) == order.num_batches
+    assert {len(own) for own in dealt} == {len(order)}
+    assert sum(order.num_micro_batches(step) for step in range(order.steps_per_epoch)) == len(order)
     for step in range(order.steps_per_epoch):
-        batches = range(step * passes, step * passes + order.passes_of(step))
+        batches = range(step * passes, step * passes + order.num_micro_batches(step))
         keys = [key for own in dealt for batch in batches for key in own[batch]]
         assert sum(key[2] for key in keys) == pytest.approx(1)
         assert all(own[batch] for own in dealt for batch in batches)
@@ -84,7 +84,7 @@ def test_three_shards_starve_none_of_two_processes_with_two_workers() -> None:
 def test_a_worker_keeps_to_its_own_row_groups() -> None:
     (own,) = deal([10] * 40, 1)
     groups = [{key[1] // 10 for batch in own[w::2] for key in batch} for w in range(2)]
-    assert len(groups[0] & groups[1]) <= STREAMS - 1
+    assert len(groups[0] & groups[1]) <= NUM_STREAMS - 1
 
 
 def test_the_order_is_shuffled_anew_each_epoch_and_equal_for_equal_seeds() -> None:
@@ -109,7 +109,7 @@ def test_a_pass_goes_on_where_it_stopped() -> None:
     shards, shape = make_shards([31, 17, 60]), StepShape(4, 3, 1)
     whole = list(StreamBatchSampler(shards, shape, rank=0, seed=1, buffer=32))
     rest = StreamBatchSampler(shards, shape, rank=0, seed=1, buffer=32)
-    rest.first_step = 4
+    rest.load_state_dict({"epoch": 0, "step": 4})
     assert list(rest) == whole[12:]
 
 
@@ -122,9 +122,9 @@ def make_batch(number: int, *faults: tuple[int, BadClip]) -> Batch:
 def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> None:
     shards, shape = make_shards([8]), StepShape(1, 1, 1)
     for epoch in range(2):
-        spool = BadClipLog(tmp_path / "s", 0, DataConfig(max_bad_share=0.5))
-        order = StreamBatchSampler(shards, shape, rank=0, seed=0, buffer=4, spool=spool)
-        order.epoch = epoch
+        log = BadClipLog(tmp_path / "s", 0, DataConfig(max_bad_share=0.5))
+        order = StreamBatchSampler(shards, shape, rank=0, seed=0, buffer=4, bad_clip_log=log)
+        order.set_epoch(epoch)
         batches = [make_batch(n, (n, BadClip(f"c{n}", "empty"))) for n in (5, 2)]
         steps = order.group_steps([[batch] for batch in batches + [make_batch(0)] * 6])
         assert len(list(steps)) == 8

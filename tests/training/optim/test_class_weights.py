@@ -84,11 +84,11 @@ def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
     clips: dict[int, list[int]] = collections.defaultdict(list)
     for rank in range(shape[2]):
         order = DistributedBatchSampler(
-            20, StepShape(*shape), rank=rank, seed=0, dealing=SamplingSpec(weights=weights)
+            20, StepShape(*shape), rank=rank, seed=0, spec=SamplingSpec(clip_weights=weights)
         )
         batches = list(order)
         for step in range(order.steps_per_epoch):
-            for _ in range(order.passes_of(step)):
+            for _ in range(order.num_micro_batches(step)):
                 for _, number, weight in batches.pop(0):
                     totals[step] += float(losses[number]) * weight
                     clips[step] += [number] if weight else []
@@ -106,10 +106,11 @@ def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
 def draw_epochs(draws: np.ndarray | None, epochs: int, num_clips: int = 20) -> list[list[int]]:
     """Return the clips of each epoch."""
     order = DistributedBatchSampler(
-        num_clips, StepShape(4, 1, 1), rank=0, seed=1, dealing=SamplingSpec(draws=draws)
+        num_clips, StepShape(4, 1, 1), rank=0, seed=1, spec=SamplingSpec(sampling_weights=draws)
     )
     heard = []
-    for order.epoch in range(epochs):
+    for epoch in range(epochs):
+        order.set_epoch(epoch)
         heard.append([clip for batch in order for _, clip, _ in batch])
     return heard
 
@@ -132,9 +133,11 @@ def test_a_clip_drawn_again_is_another_hearing() -> None:
         StepShape(4, 1, 1),
         rank=0,
         seed=1,
-        dealing=SamplingSpec(draws=compute_sampling_weights(IDS, OptimConfig(sampler="balanced"))),
+        spec=SamplingSpec(
+            sampling_weights=compute_sampling_weights(IDS, OptimConfig(sampler="balanced"))
+        ),
     )
-    order.epoch = 3
+    order.set_epoch(3)
     keys = [(hearing, clip) for batch in order for hearing, clip, _ in batch]
     assert len(set(keys)) == len(keys) == 20
     assert min(hearing for hearing, _ in keys) == 3
@@ -149,12 +152,12 @@ def test_the_balanced_draw_is_shared_out_and_resumed_like_any_other(
     steps: dict[int, list[int]] = collections.defaultdict(list)
     for rank in range(shape[2]):
         order = DistributedBatchSampler(
-            20, StepShape(*shape), rank=rank, seed=1, dealing=SamplingSpec(draws=draws)
+            20, StepShape(*shape), rank=rank, seed=1, spec=SamplingSpec(sampling_weights=draws)
         )
-        order.first_step = 2
+        order.load_state_dict({"epoch": 0, "step": 2})
         batches = list(order)
         for step in range(2, 5):
-            for _ in range(order.passes_of(step)):
+            for _ in range(order.num_micro_batches(step)):
                 steps[step] += [clip for _, clip, weight in batches.pop(0) if weight]
     for step, own in steps.items():
         assert sorted(own) == sorted(alone[4 * step : 4 * step + 4])
@@ -215,7 +218,7 @@ def test_balanced_sampling_balances_the_clips_of_an_epoch() -> None:
         SPOTTED, OptimConfig(sampler="balanced"), take_epoch(SPOTTED, SPOT_NAMES, cfg)
     )
     order = DistributedBatchSampler(
-        plan, StepShape(10, 1, 1), rank=0, seed=3, dealing=SamplingSpec(draws=draws)
+        plan, StepShape(10, 1, 1), rank=0, seed=3, spec=SamplingSpec(sampling_weights=draws)
     )
     drawn = [number for batch in order for _, number, _ in batch]
     assert np.abs(np.bincount(SPOTTED[drawn]) - 110 / 3).max() < 1.5
