@@ -1,124 +1,14 @@
 #!/usr/bin/env python
-"""Measure audio_cls beside transformers' Trainer: same clips, weights and settings, one run.
-
-python scripts/benchmark.py --case gtzan
-python scripts/benchmark.py --case all --json > result.json
-python scripts/benchmark.py --case growth --clips 1000,10000,100000
-python scripts/benchmark.py --case presets --preset emotion
-python scripts/benchmark.py --case gtzan --profile
-
-Clips and checkpoints are generated; nothing is downloaded. `--full` is sized for a GPU.
-"""
-
-from __future__ import annotations
+"""Measure training speed: the same as `audio-cls benchmark`."""
 
 import os
 import sys
-from pathlib import Path
 
-# Python looks in this folder first, where evaluate.py would hide the library of that name.
+# Python looks in this file's folder first: let it look in the repository's root instead.
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
-    sys.path[0] = str(Path(__file__).parents[1])
+    sys.path[0] = os.path.dirname(sys.path[0])
 
-import functools
-import json
-from typing import Any
-
-import click
-
-from audio_cls.benchmark.cases import CASES, CONTENDERS, GROUPS, RECIPES
-
-
-def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
-    """Read numbers with commas between them."""
-    counts = text.split(",")
-    if not all(count.isdecimal() and int(count) for count in counts):
-        raise click.BadParameter(
-            f"'{text}' is not a list of whole numbers such as 1000,10000.", param=option
-        )
-    return tuple(map(int, counts))
-
-
-@click.command(context_settings={"show_default": True})
-@click.option(
-    "--case",
-    "name",
-    type=click.Choice([*dict.fromkeys([*GROUPS, *CASES]), "growth", "presets", "all"]),
-    default="gtzan",
-    help="What is measured; gtzan, keywords: two and three cases; growth, presets: this package"
-    " alone; all: every case but these two.",
-)
-@click.option(
-    "--contender",
-    "contenders",
-    type=click.Choice(list(CONTENDERS)),
-    multiple=True,
-    default=list(CONTENDERS),
-    help="Who is measured; may be repeated.",
-)
-@click.option("--repeats", default=1, help="Runs of each contender, in turn; the best one counts.")
-@click.option("--profile", is_flag=True, help="Profile a step of audio_cls instead.")
-@click.option("--full", is_flag=True, help="Sizes for a GPU: the whole data sets' shapes.")
-@click.option(
-    "--clips",
-    default="1000,10000,100000",
-    callback=lambda _, option, text: read_counts(option, text),
-    help="Numbers of clips, for growth.",
-)
-@click.option(
-    "--preset",
-    "presets",
-    type=click.Choice(list(RECIPES)),
-    multiple=True,
-    default=list(RECIPES),
-    help="Whose steps are measured, for presets; may be repeated.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
-def main(  # noqa: PLR0913 (an argument an option)
-    *,
-    name: str,
-    contenders: tuple[str, ...],
-    repeats: int,
-    profile: bool,
-    full: bool,
-    clips: tuple[int, ...],
-    presets: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Measure audio_cls beside transformers' Trainer on this machine."""
-    if name in ("growth", "presets") and profile:
-        raise click.UsageError(f"--profile is of a case's training step, and {name} is no case.")
-    import torch
-
-    from audio_cls.benchmark import machine as measure
-    from audio_cls.benchmark import preset_cost, runner, scaling, tables
-
-    machine, gpu = measure.describe_machine(), torch.cuda.is_available()
-    results: dict[str, Any] = {}
-    say = functools.partial(click.echo, err=as_json)  # beside the JSON, as each case is done
-    say(tables.format_machine(machine))
-    if name == "growth":
-        results[name] = scaling.measure_growth(clips, gpu=gpu)
-        say(scaling.format_growth(results[name]))
-    if name == "presets":
-        results[name] = {}
-        say(preset_cost.format_heading(full=full))
-        for preset in presets:
-            results[name][preset] = preset_cost.measure_preset(preset, full=full)
-            say(preset_cost.format_row(preset, results[name][preset]))
-    names = [one for group, own in GROUPS.items() for one in own if name in (group, one, "all")]
-    for one in names:
-        case = CASES[one].enlarge() if full else CASES[one]
-        if profile:
-            results[one] = runner.profile(case, gpu=gpu)
-            say(f"### {one}\n\n{results[one]}")
-        else:
-            found = runner.compare(case, repeats=repeats, gpu=gpu, names=contenders)
-            results[one] = found
-            say(tables.format_result(one, found))
-    if as_json:
-        click.echo(json.dumps({"machine": machine, "cases": results}))
-
+from audio_cls.cli.benchmark import main
 
 if __name__ == "__main__":
     main()

@@ -1,10 +1,5 @@
 #!/usr/bin/env python
-"""Look at a data set before training on it: classes, durations, faults, duplicates, advice.
-
-python scripts/inspect.py --dataset marsyas/gtzan
-python scripts/inspect.py --dataset my_clips --group-column speaker --report page.html
-python scripts/inspect.py --dataset my_clips --json | jq .suggested
-"""
+"""Former name of scripts/inspect_dataset.py; it goes with the next release."""
 
 from __future__ import annotations
 
@@ -23,7 +18,12 @@ if __name__ == "inspect":  # a script beside this one wants the library of that 
 elif __name__ == "__main__":
     # Python looks in this folder first, where this file would hide the library of its name.
     if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
-        sys.path.pop(0)
+        sys.path[0] = os.path.dirname(sys.path[0])
     from audio_cls.cli.inspect import main
+
+    print(  # noqa: T201
+        "scripts/inspect.py is now scripts/inspect_dataset.py (or: audio-cls inspect).",
+        file=sys.stderr,
+    )
 
     main()

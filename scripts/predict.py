@@ -1,18 +1,12 @@
 #!/usr/bin/env python
-"""Classify sound files by a finished run: one row a file on standard output.
-
-python scripts/predict.py runs/demo *.wav
-python scripts/predict.py owner/name clips/ --csv > labels.csv
-"""
-
-from __future__ import annotations
+"""Classify audio files: the same as `audio-cls predict`."""
 
 import os
 import sys
 
-# Python looks in this folder first, where other scripts would hide libraries of their names.
+# Python looks in this file's folder first: let it look in the repository's root instead.
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
-    sys.path.pop(0)
+    sys.path[0] = os.path.dirname(sys.path[0])
 
 from audio_cls.cli.predict import main
 

@@ -1,18 +1,12 @@
 #!/usr/bin/env python
-"""Publish a finished run on the Hub, at any later time.
-
-python scripts/publish.py runs/gtzan-distilhubert
-python scripts/publish.py runs/gtzan-distilhubert --hub-repo-id owner/name --create-pr
-"""
-
-from __future__ import annotations
+"""Publish a finished run: the same as `audio-cls publish`."""
 
 import os
 import sys
 
-# Python looks in this folder first, where other scripts would hide libraries of their names.
+# Python looks in this file's folder first: let it look in the repository's root instead.
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
-    sys.path.pop(0)
+    sys.path[0] = os.path.dirname(sys.path[0])
 
 from audio_cls.cli.publish import main
 

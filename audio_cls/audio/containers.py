@@ -28,7 +28,7 @@ FOREIGN = {
 def detect_pyav_container(head: bytes) -> str | None:
     """Name the container by its first 12 bytes when it is one that libsndfile does not read.
 
-    >>> name_foreign_format(bytes(4) + b"ftypM4A ")
+    >>> detect_pyav_container(bytes(4) + b"ftypM4A ")
     'm4a or mp4'
     """
     if head[4:8] == b"ftyp":

@@ -46,7 +46,7 @@ def measure_preset(name: str, *, full: bool) -> dict[str, float]:
         write_clips(folder / "data", "validation", recipe.eval_clips if full else 8, recipe.seconds)
         write_checkpoint(recipe.shape, folder / "checkpoint")
         run_python(
-            *("scripts/train.py", "--preset", name, *recipe.flags, *length),
+            *("-m", "audio_cls.cli.train", "--preset", name, *recipe.flags, *length),
             *("--dataset", str(folder / "data"), "--label-column", "label"),
             *("--model", str(folder / "checkpoint"), "--test-split", "validation"),
             *("--output-dir", str(folder / "run"), "--log", "quiet"),

@@ -10,14 +10,14 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 @click.group()
-def cache() -> None:
+def main() -> None:
     """Show or delete what is cached: decoded clips, tables, output of frozen layers.
 
     Everything is made anew when it is needed. The folder is HF_DATASETS_CACHE/audio_cls.
     """
 
 
-@cache.command("list")
+@main.command("list")
 def list_cache() -> None:
     """List what is cached: what it is, its size, its last use and its folder."""
     from audio_cls.storage.inventory import list_items, list_unknown
@@ -30,7 +30,7 @@ def list_cache() -> None:
     _show_total(sum(item.num_bytes for item in items))
 
 
-@cache.command("size")
+@main.command("size")
 def show_size() -> None:
     """Show the size of each kind of cache, and of all together."""
     from audio_cls.storage.cache import KINDS
@@ -43,7 +43,7 @@ def show_size() -> None:
     _show_total(sum(item.num_bytes for item in items))
 
 
-@cache.command("clear")
+@main.command("clear")
 @click.option(
     "--older-than",
     type=click.FloatRange(min=0),

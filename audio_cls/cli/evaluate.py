@@ -1,10 +1,15 @@
-"""The options of scripts/evaluate.py: some settings by their own names, and what only it knows."""
+"""Command `evaluate`: evaluate a model on a data set, or recompute metrics from predictions.csv.
+
+audio-cls evaluate --model runs/gtzan-distilhubert --output-dir results
+audio-cls evaluate --model USER/MODEL --dataset marsyas/gtzan --output-dir results
+audio-cls evaluate --predictions runs/gtzan-distilhubert/predictions.csv --output-dir results
+accelerate launch -m audio_cls.cli.evaluate --model runs/gtzan-distilhubert --output-dir results
+"""
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,6 @@ from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.config_options import make_option
 from audio_cls.config import iterate_settings
-from audio_cls.errors import SettingError
 
 SETTINGS = (
     *("dataset", "dataset_config", "dataset_revision", "audio_column", "audio_root"),
@@ -34,41 +38,6 @@ SETTINGS = (
     *("metric", "mixed_precision", "num_workers"),
 )
 PATH = click.Path(path_type=Path)
-
-
-@dataclass(frozen=True)
-class EvaluateRequest:
-    """What is to be evaluated, and what is to be done with the answer."""
-
-    output_dir: Path
-    model: str | None
-    model_revision: str | None
-    trust_remote_code: bool
-    split: str
-    label_map: Path | None
-    calibrate: bool
-    compare: Path | None
-    update_card: bool
-    predictions: Path | None
-    aggregate: tuple[Path, ...]
-
-    def __post_init__(self) -> None:
-        """Check that exactly one thing is asked.
-
-        Raises:
-            SettingError: None or several of --model, --predictions and --aggregate were given.
-        """
-        given = [bool(self.model), self.predictions is not None, bool(self.aggregate)]
-        if sum(given) != 1:
-            raise SettingError(
-                "Give one of --model (a run or a Hub id), --predictions (a predictions.csv) and"
-                " --aggregate (several runs)."
-            )
-        if self.update_card and not (self.model and Path(self.model).is_dir()):
-            raise SettingError("--update-card needs a run folder as --model: its card is there.")
-        if self.calibrate and not self.model:
-            raise SettingError("--calibrate needs --model: the temperature is in its config.json.")
-
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--output-dir", type=PATH, required=True, help="Folder for the results."),
@@ -109,36 +78,39 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-Settings = dict[str, Any]  # setting name -> value
+def run(**values: Any) -> None:  # noqa: ANN401 (click passes every option by name)
+    """Evaluate a classifier on a data set, or recompute metrics from predictions.csv."""
+    # A setting that was not typed is not passed on: that of the model's run is used. The settings
+    # of the preset of the data set are kept apart, since those of the run go before them.
+    ctx = click.get_current_context()
+    with one_line_errors():
+        # Not at the top of the file, so that --help need not wait for torch.
+        from audio_cls.workflows.evaluate import EvaluateRequest, run_evaluation
+
+        names = [field.name for field in dataclasses.fields(EvaluateRequest)]
+        typed, preset = (
+            {n: values[n] for n in SETTINGS if ctx.get_parameter_source(n) is source}
+            for source in (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
+        )
+        # --group-column "" switches off what the run or a preset says.
+        typed = {name: None if value == "" else value for name, value in typed.items()}
+        run_evaluation(EvaluateRequest(**{name: values[name] for name in names}), typed, preset)
 
 
-def evaluate_command(
-    function: Callable[[EvaluateRequest, Settings, Settings], None],
-) -> click.Command:
-    """Make a function of a question, the typed settings and the preset's into a command.
-
-    A setting that was not typed is not passed on, so that the model's own run can answer for it.
-    The settings of the preset that belongs to the data set are kept apart: the run goes before
-    them.
-    """
-
-    @functools.wraps(function)
-    def run(**values: Any) -> None:  # noqa: ANN401
-        ctx = click.get_current_context()
-        with one_line_errors():
-            own = {name: values[name] for name in EvaluateRequest.__dataclass_fields__}
-            typed, preset = (
-                {n: values[n] for n in SETTINGS if ctx.get_parameter_source(n) is source}
-                for source in (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
-            )
-            # --group-column "" switches off what the run or a preset says.
-            typed = {name: None if value == "" else value for name, value in typed.items()}
-            function(EvaluateRequest(**own), typed, preset)
-
+def make_command() -> click.Command:
+    """Return the command with its own options, and those settings that `SETTINGS` names."""
     command: Any = run
     for one in reversed([one for one in iterate_settings() if one.name in SETTINGS]):
         command = make_option(one)(command)
     for option in reversed(OPTIONS):
         command = option(command)
     width = {"max_content_width": 110, "help_option_names": ["-h", "--help"]}
-    return click.command(cls=SettingsCommand, settings=SETTINGS, context_settings=width)(command)
+    return click.command(
+        "evaluate", cls=SettingsCommand, settings=SETTINGS, context_settings=width
+    )(command)
+
+
+main = make_command()
+
+if __name__ == "__main__":
+    main()

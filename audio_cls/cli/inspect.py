@@ -1,4 +1,4 @@
-"""The command of scripts/inspect.py: the settings of a data set, and how to show what was found."""
+"""Command `inspect`: summarise a data set before training on it."""
 
 from __future__ import annotations
 
@@ -54,3 +54,7 @@ main.params += [
         help="Write a web page with histograms and clips to listen to.",
     ),
 ]
+
+
+if __name__ == "__main__":
+    main()

@@ -44,3 +44,7 @@ def main(
             click.echo(f"{page} has {len(standing.rows)} models.", err=True)
         if form or page is None:
             click.echo(format_leaderboard(standing, form or "text"), nl=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,15 +1,48 @@
-"""The command `audio-cls`, which groups what needs no script."""
+"""The command `audio-cls` with its subcommands; each is imported when it is called."""
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
-from audio_cls.cli.cache import cache
+COMMANDS = {  # name -> its module in this package, and the line that --help shows
+    "train": ("train", "Train an audio classifier and write its model card."),
+    "evaluate": ("evaluate", "Evaluate a model on a data set, or recompute metrics."),
+    "predict": ("predict", "Classify audio files with a trained model."),
+    "inspect": ("inspect", "Summarise a data set: classes, durations, duplicates."),
+    "publish": ("publish", "Publish a finished run on the Hub."),
+    "leaderboard": ("leaderboard", "Rank the Hub's models of a data set by their results."),
+    "benchmark": ("benchmark", "Measure training speed against transformers' Trainer."),
+    "cache": ("cache", "List and delete what is cached."),
+}
 
 
-@click.group()
+class LazyGroup(click.Group):
+    """A group that imports a subcommand's module only when that subcommand is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the subcommands in the order of a user's work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one subcommand."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"audio_cls.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.main
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="audio-cls", prog_name="audio-cls")
 def main() -> None:
-    """Train, evaluate and publish audio classifiers."""
+    """Train, evaluate and publish audio classifiers.
 
-
-main.add_command(cache)
+    Several processes or a configuration of Accelerate: accelerate launch -m audio_cls.cli.train
+    """

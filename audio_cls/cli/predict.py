@@ -98,3 +98,7 @@ def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int
         writer.writerow([row.get(name, "") for name in columns] + own)
         sys.stdout.flush()
     return num_read
+
+
+if __name__ == "__main__":
+    main()

@@ -36,3 +36,7 @@ def main(*, run: Path, **typed: str | bool | None) -> None:
         if address is not None:
             click.echo(address)
     sys.exit(0 if address is not None else 1)
+
+
+if __name__ == "__main__":
+    main()

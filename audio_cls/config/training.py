@@ -141,7 +141,7 @@ DEFAULT_BATCH_SIZE = (
 def accumulation_steps(cfg: TrainConfig, num_processes: int) -> int:
     """Return the forward passes of an optimizer step on each process.
 
-    >>> count_passes(TrainConfig(batch_size=4, effective_batch_size=32), 2)
+    >>> accumulation_steps(TrainConfig(batch_size=4, effective_batch_size=32), 2)
     4
 
     Raises:

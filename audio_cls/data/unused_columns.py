@@ -1,6 +1,6 @@
 """Columns and file names that say which clips belong together, or their label, and are not used.
 
-Used for one warning in training and for a section of scripts/inspect.py. Nothing is decided here:
+Used for one warning in training and for a section of `audio-cls inspect`. Nothing is decided here:
 a data set is cut as the settings say, and the text has the flags that would change it.
 """
 

@@ -1,4 +1,4 @@
-"""The stations of scripts/evaluate.py that training has no need of."""
+"""The stations of scripts/evaluate_model.py that training has no need of."""
 
 from __future__ import annotations
 

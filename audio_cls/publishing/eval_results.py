@@ -38,7 +38,7 @@ def identify_run(record: RunRecord) -> str | None:
     """Return an id that a run and its published copy share: a hash of what tells runs apart.
 
     It is made of the data set, the base model, the labels, the seed and the evaluation that chose
-    the epoch. None for a record without that evaluation, such as one of scripts/evaluate.py.
+    the epoch. None for a record without that evaluation, such as one of scripts/evaluate_model.py.
     """
     validation, splits = record.section("validation"), record.section("dataset").get("split") or {}
     if not read_metrics(record, "validation"):

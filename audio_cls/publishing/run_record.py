@@ -179,7 +179,7 @@ def is_repo_id(name: str) -> bool:
 def path_basename(path: object) -> str:
     """Return the last part of a path, whichever system wrote it, in one printable line.
 
-    >>> read_base_name("/home/ann/My Music/")
+    >>> path_basename("/home/ann/My Music/")
     'My Music'
     """
     parts = [part for part in re.split(r"[\\/]", str(path)) if part.strip(" .~")]
@@ -189,7 +189,7 @@ def path_basename(path: object) -> str:
 def single_line(value: object, max_length: int) -> str:
     r"""Put any text on one line: white space collapsed, the unprintable dropped, the end cut.
 
-    >>> to_line("a\n  b" + chr(0), 80)
+    >>> single_line("a\n  b" + chr(0), 80)
     'a b'
     """
     printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in str(value))

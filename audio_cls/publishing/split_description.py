@@ -12,7 +12,7 @@ from typing import Any
 
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, Tree, single_line
 
-# How scripts/evaluate.py says that it took the clips of one of the run's own lists.
+# How scripts/evaluate_model.py says that it took the clips of one of the run's own lists.
 _RUNS_OWN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
 HELD_OUT = "held-out part of"  # what follows is the split that was cut
 VALIDATION = "validation part of"

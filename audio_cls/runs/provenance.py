@@ -31,9 +31,18 @@ def describe_date() -> str:
 
 
 def describe_command() -> str:
-    """Return the launch line that repeats this run, quoted as a shell reads it (`shlex.join`)."""
-    script = f"scripts/{Path(sys.argv[0]).name}"
-    return shlex.join(["accelerate", "launch", script, *sys.argv[1:]])
+    """Return the command line that repeats this run, quoted as a shell reads it (`shlex.join`).
+
+    Empty when the run was started from Python and not by a command of this package.
+    """
+    path, arguments = Path(sys.argv[0]), sys.argv[1:]
+    if path.name == "audio-cls":
+        return shlex.join(["audio-cls", *arguments])
+    if path.parts[-3:-1] == ("audio_cls", "cli"):
+        return shlex.join(["accelerate", "launch", "-m", f"audio_cls.cli.{path.stem}", *arguments])
+    if path.parent.name == "scripts" or path.suffix == ".py":
+        return shlex.join(["accelerate", "launch", f"scripts/{path.name}", *arguments])
+    return ""
 
 
 class Clock:

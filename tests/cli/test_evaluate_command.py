@@ -1,4 +1,4 @@
-"""scripts/evaluate.py as it is typed: a preset speaks for settings, never for its own options."""
+"""Command `evaluate`: presets give settings, never options of the command itself."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from audio_cls.cli.evaluate import EvaluateRequest, evaluate_command
+from audio_cls.cli.evaluate import main
+from audio_cls.workflows import evaluate
+from audio_cls.workflows.evaluate import EvaluateRequest
 
 asked: list[tuple[EvaluateRequest, dict[str, Any], dict[str, Any]]] = []
 
 
-@evaluate_command
-def command(ask: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]) -> None:
-    """Note what is asked."""
-    asked.append((ask, typed, preset))
+@pytest.fixture(autouse=True)
+def no_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Record what the command passes on instead of evaluating."""
+    monkeypatch.setattr(evaluate, "run_evaluation", lambda *given: asked.append(given))
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,7 @@ def command(ask: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any])
 )
 def test_a_data_set_with_a_preset_of_its_own_is_no_obstacle(source: list[str]) -> None:
     words = [*source, "--dataset", "marsyas/gtzan", "--output-dir", "out"]
-    result = CliRunner().invoke(command, words)
+    result = CliRunner().invoke(main, words)
     assert result.exit_code == 0, result.output
     ask, typed, preset = asked.pop()
     assert (ask.model, ask.model_revision) == ("ann/model" if "--model" in source else None, None)
@@ -44,6 +46,6 @@ def test_an_empty_flag_switches_a_setting_off() -> None:
         "--output-dir",
         "o",
     ]
-    assert CliRunner().invoke(command, words).exit_code == 0
+    assert CliRunner().invoke(main, words).exit_code == 0
     _, typed, preset = asked.pop()
     assert typed["label_column"] is None and "label_column" not in preset

@@ -31,7 +31,7 @@ from tones import encode_sound, make_tone
 from torch.utils.data import DataLoader
 
 from audio_cls.config import flag_name, iterate_settings
-from audio_cls.evaluation.reports import figures
+from audio_cls.workflows import train as workflow
 
 ROOT = Path(__file__).parents[2]
 RATE = 16_000
@@ -308,7 +308,7 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., d
         words = tuple(word.replace("{root}", str(root)) for word in words)
         own = ["--dataset", root / "data", "--model", root / "model", "--output-dir", folder]
         AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
-        no_figures = mock.patch.object(figures, "draw_figures")  # half of the time of a run
+        no_figures = mock.patch.object(workflow, "draw_figures")  # half of the time of a run
         with _watch() as seen, no_figures:
             answer = CliRunner().invoke(main, [*map(str, own), *COMMON, *words])
         assert answer.exit_code in (0, 2), answer.output

@@ -186,7 +186,7 @@ def test_evaluate_loads_it_from_the_hub_and_finds_the_same_numbers(
 ) -> None:
     environment = published.environment | {"HF_HOME": str(tmp_path / "another-machine")}
     _launch(
-        environment, "scripts/evaluate.py", "--model", "tester/my-gtzan", "--dataset",
+        environment, "scripts/evaluate_model.py", "--model", "tester/my-gtzan", "--dataset",
         "marsyas/gtzan", "--output-dir", tmp_path / "again",
     )  # fmt: skip
     for name in ("predictions.csv", "clips.csv"):

@@ -167,7 +167,7 @@ def test_the_data_set_alone_trains_judges_and_describes_a_keyword_spotter(
     readme = Path("run/README.md").read_text()
     assert "### As a detector" in readme and "4 clips without one (2 s)" in readme
 
-    evaluate = runpy.run_path(str(ROOT / "scripts" / "evaluate.py"))["main"]
+    evaluate = runpy.run_path(str(ROOT / "scripts" / "evaluate_model.py"))["main"]
     again = CliRunner().invoke(evaluate, ["--model", "run", "--output-dir", "again"])
     assert again.exit_code == 0, (again.output[-2000:], again.exception)
     assert json.loads(Path("again/results.json").read_text())["test"]["detection"] == found

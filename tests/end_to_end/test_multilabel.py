@@ -114,11 +114,11 @@ def test_the_stock_pipeline_gives_our_scores_and_the_cards_example_our_labels(
 def test_evaluate_repeats_the_test_and_predict_its_labels(
     run: Path, chords: Path, tmp_path: Path
 ) -> None:
-    call("evaluate", "--model", run, "--output-dir", tmp_path / "again")
+    call("evaluate_model", "--model", run, "--output-dir", tmp_path / "again")
     ours, again = read_json(run / "results.json"), read_json(tmp_path / "again" / "results.json")
     for key in ("map", "f1_macro", "accuracy", "per_class", "map_ci95"):
         assert again["test"][key] == ours["test"][key]
-    call("evaluate", "--model", run, "--calibrate", "--output-dir", tmp_path / "warm")
+    call("evaluate_model", "--model", run, "--calibrate", "--output-dir", tmp_path / "warm")
     warm = read_json(tmp_path / "warm" / "results.json")["test"]
     assert warm["f1_macro"] == ours["test"]["f1_macro"]
     scores, names = read_predictions(run / "predictions.csv")

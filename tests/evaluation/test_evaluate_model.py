@@ -1,8 +1,9 @@
-"""scripts/evaluate.py on a run of scripts/train.py: the same numbers, from model or files."""
+"""scripts/evaluate_model.py on a run of scripts/train.py: the same numbers, from model or files."""
 
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import os
 import runpy
@@ -29,6 +30,9 @@ def call(script: str, *arguments: object) -> None:
     """Run a script's command in this process."""
     main = runpy.run_path(str(ROOT / "scripts" / f"{script}.py"))["main"]
     main(list(map(str, arguments)))
+
+
+evaluate = functools.partial(call, "evaluate_model")
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -90,7 +94,9 @@ def test_training_keeps_the_epoch_that_the_metrics_goal_asks_for(
 def test_evaluation_repeats_the_tests_numbers_digit_for_digit(
     batch_size: int, run: Path, tmp_path: Path
 ) -> None:
-    call("evaluate", "--model", run, "--output-dir", tmp_path, "--eval-batch-size", batch_size)
+    call(
+        "evaluate_model", "--model", run, "--output-dir", tmp_path, "--eval-batch-size", batch_size
+    )
     own, found = read_results(run), read_results(tmp_path)
     assert found["test"] == own["test"]
     told, before = (one["dataset"]["split"]["test"] for one in (found, own))
@@ -126,7 +132,7 @@ def test_a_run_on_the_hub_is_judged_on_its_own_test_clips(
     template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    call("evaluate", "--model", "tester/tones", "--dataset", grouped_tones, "--output-dir",
+    evaluate("--model", "tester/tones", "--dataset", grouped_tones, "--output-dir",
          tmp_path)  # fmt: skip
     found = read_results(tmp_path)
     assert found["test"] == read_results(run)["test"]
@@ -136,7 +142,7 @@ def test_a_run_on_the_hub_is_judged_on_its_own_test_clips(
 @pytest.mark.long
 def test_two_processes_give_the_same_numbers(run: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command += ["--master_port", "29533", "scripts/evaluate.py", "--model", str(run)]
+    command += ["--master_port", "29533", "scripts/evaluate_model.py", "--model", str(run)]
     command += ["--output-dir", str(tmp_path), "--eval-batch-size", "7"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(
@@ -149,11 +155,23 @@ def test_two_processes_give_the_same_numbers(run: Path, tmp_path: Path) -> None:
 
 
 def test_predictions_alone_give_every_number_again(run: Path, tmp_path: Path) -> None:
-    call("evaluate", "--predictions", run / "predictions.csv", "--output-dir", tmp_path / "with")
+    call(
+        "evaluate_model",
+        "--predictions",
+        run / "predictions.csv",
+        "--output-dir",
+        tmp_path / "with",
+    )
     own = read_results(run)["test"]
     assert read_results(tmp_path / "with")["test"] == own
     shutil.copy(run / "predictions.csv", tmp_path / "predictions.csv")
-    call("evaluate", "--predictions", tmp_path / "predictions.csv", "--output-dir", tmp_path / "o")
+    call(
+        "evaluate_model",
+        "--predictions",
+        tmp_path / "predictions.csv",
+        "--output-dir",
+        tmp_path / "o",
+    )
     alone = read_results(tmp_path / "o")["test"]
     unknown = {"by_duration", "by_sampling_rate", "by_group", "num_groups", "intervals"}
     unknown |= {key for key in own if key.endswith("_ci95")}  # by clip: the speakers are not told
@@ -186,7 +204,7 @@ def test_training_reports_the_majority_class_of_its_training_clips(
 
 
 def test_calibration_is_off_unless_asked_for(run: Path, tmp_path: Path) -> None:
-    call("evaluate", "--model", run, "--output-dir", tmp_path, "--calibrate")
+    evaluate("--model", run, "--output-dir", tmp_path, "--calibrate")
     own, found = read_results(run), read_results(tmp_path)
     config = json.loads((run / "config.json").read_text("utf-8"))
     assert own["calibration"]["is_applied"] is False
@@ -205,7 +223,7 @@ def test_another_data_set_is_judged_under_mapped_labels(
     (tmp_path / "map.yaml").write_text("deep: low\nnoise: null\n", "utf-8")
     caplog.set_level("WARNING", "audio_cls")
     arguments = ("--model", run, "--dataset", tmp_path / "other", "--label-map")
-    call("evaluate", *arguments, tmp_path / "map.yaml", "--output-dir", tmp_path / "out",
+    evaluate(*arguments, tmp_path / "map.yaml", "--output-dir", tmp_path / "out",
          "--max-eval-samples", 30)  # fmt: skip
     found = read_results(tmp_path / "out")
     assert found["unmatched_labels"] == {"noise": 20}
@@ -226,7 +244,7 @@ def test_a_folder_of_other_clips_without_a_test_split_is_evaluated_whole(
     folder = tmp_path / "grouped" / "other"
     for name in ("low", "high"):
         shutil.copytree(tone_folder / name, folder / name)
-    call("evaluate", "--model", run, "--dataset", folder, "--output-dir", tmp_path / "out")
+    evaluate("--model", run, "--dataset", folder, "--output-dir", tmp_path / "out")
     found = read_results(tmp_path / "out")
     assert found["test"]["num_examples"] == sum(1 for _ in folder.rglob("*.wav"))
     assert any("not the one that the model was trained on" in text for text in found["warnings"])
@@ -241,7 +259,7 @@ def test_comparison_counts_the_clips_that_one_alone_has_right(run: Path, tmp_pat
         scores = ["1.0" if name == label else "0.0" for name in names]
         perfect.append(",".join([clip, label, label, *scores]))
     (tmp_path / "predictions.csv").write_text("\n".join([lines[0], *perfect]) + "\n", "utf-8")
-    call("evaluate", "--model", run, "--output-dir", tmp_path / "out", "--compare", tmp_path)
+    evaluate("--model", run, "--output-dir", tmp_path / "out", "--compare", tmp_path)
     told, test = (read_results(tmp_path / "out")[part] for part in ("comparison", "test"))
     wrong = round((1 - test["accuracy"]) * test["num_examples"])
     assert wrong > 0
@@ -255,7 +273,7 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
 ) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "tones"))
     for _ in range(2):  # a repetition replaces its own line
-        call("evaluate", "--model", copy, "--split", "validation", "--update-card",
+        evaluate("--model", copy, "--split", "validation", "--update-card",
              "--output-dir", tmp_path / "out")  # fmt: skip
     card, before = ((folder / "README.md").read_text("utf-8") for folder in (copy, run))
     accuracy = read_results(tmp_path / "out")["test"]["accuracy"]
@@ -285,7 +303,7 @@ def test_mistakes_are_one_line_and_exit_code_2(
     places = {"RUN": str(run), "OUT": str(tmp_path / "out")}
     shown = [word.replace("RUN", places["RUN"]).replace("OUT", places["OUT"]) for word in arguments]
     with pytest.raises(SystemExit) as left:
-        call("evaluate", *shown)
+        evaluate(*shown)
     assert left.value.code == 2
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
     assert len(error) == 1
@@ -296,7 +314,7 @@ def test_seeds_are_brought_together(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     shutil.copy(run / "results.json", copy)
-    call("evaluate", "--aggregate", run, "--aggregate", copy, "--output-dir", tmp_path)
+    evaluate("--aggregate", run, "--aggregate", copy, "--output-dir", tmp_path)
     found = json.loads((tmp_path / "aggregate.json").read_text("utf-8"))
     accuracy = read_results(run)["test"]["accuracy"]
     # Two runs have no interval, and neither have equal ones.

@@ -25,7 +25,7 @@ def apply_gain(wave: Wave, gain_db: float) -> Wave:
 def time_shift(wave: Wave, num_samples: int) -> Wave:
     """Move the sound later (above 0) or earlier; silence fills the gap, the length stays.
 
-    >>> shift_sound(np.array([1, 2, 3], np.float32), 1).tolist()
+    >>> time_shift(np.array([1, 2, 3], np.float32), 1).tolist()
     [0.0, 1.0, 2.0]
     """
     shifted = np.zeros_like(wave)

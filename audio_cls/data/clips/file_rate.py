@@ -35,8 +35,8 @@ def warn_of_lost_frequencies(table: Dataset, column: str, sampling_rate: Hertz) 
         warn(
             logger,
             f"Clips were recorded at up to {highest} Hz, and the model gets {sampling_rate} Hz:"
-            f" all sound above {sampling_rate // 2} Hz is removed. scripts/inspect.py measures how"
-            " much of the energy that is.",
+            f" all sound above {sampling_rate // 2} Hz is removed. `audio-cls inspect`"
+            " measures how much of the energy that is.",
         )
 
 

@@ -66,7 +66,7 @@ def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:
 def unusable_reason(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataConfig) -> str:
     """Say why a clip that was decoded cannot be used all the same; '' for one that can.
 
-    >>> name_fault(160, 0.5, 16_000, DataConfig(min_clip_seconds=0.1))
+    >>> unusable_reason(160, 0.5, 16_000, DataConfig(min_clip_seconds=0.1))
     'too short: 0.010 s'
     """
     if num_samples < cfg.min_clip_seconds * sampling_rate:

@@ -45,7 +45,7 @@ class Duplicate:
 def audio_group_ids(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
     """Number the sounds of clips by their hashes: equal sounds share a number, -1 is no sound.
 
-    >>> number_sounds(pa.chunked_array([["x", "y", "", "x"]])).tolist()
+    >>> audio_group_ids(pa.chunked_array([["x", "y", "", "x"]])).tolist()
     [0, 1, -1, 0]
     """
     numbers = pc.index_in(hashes, hashes.unique()).to_numpy().astype(np.int64)

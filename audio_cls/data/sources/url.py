@@ -52,7 +52,7 @@ def parse_hub_place(address: str) -> HubPath | None:
         DatasetError: An hf:// address that names no data set.
 
     >>> parse_hub_place("https://huggingface.co/datasets/a/b/tree/main/en")
-    HubPlace(id='a/b', revision='main', path='en')
+    HubPath(id='a/b', revision='main', path='en')
     """
     if address.startswith("hf://"):
         match = _HF_URL.fullmatch(unquote(address).rstrip("/"))

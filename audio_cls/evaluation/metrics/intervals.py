@@ -71,7 +71,7 @@ def resampling_units(
         The rows of each group, or every row alone; and a sentence where there are too few groups
         to draw, else None.
 
-    >>> choose_units(3, ["a", "b", "a"])[1]
+    >>> resampling_units(3, ["a", "b", "a"])[1]
     'Only 2 groups were tested: the interval is over clips, other groups may score differently.'
     """
     units = group_rows(num_clips, groups)

@@ -1,6 +1,6 @@
 """Results of a later evaluation, written into the card of the run that was judged.
 
-Comes in: a run folder and the folder that scripts/evaluate.py wrote. Goes out: the run's README.md.
+Comes in: a run folder and the folder that `audio-cls evaluate` wrote. Goes out: its README.md.
 The run's own test, judged again, replaces its numbers; another data set or split is added to the
 card's results and to one paragraph, which a repetition replaces.
 """

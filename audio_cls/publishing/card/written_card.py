@@ -1,7 +1,7 @@
 """The card that lies in a run folder, brought to the repository that it is published in.
 
 A card that nobody edited is written anew for the repository. One that was edited, by hand or by
-scripts/evaluate.py --update-card, is kept; only the places that name a repository are changed.
+`audio-cls evaluate --update-card`, is kept; only the places that name a repository are changed.
 """
 
 from __future__ import annotations

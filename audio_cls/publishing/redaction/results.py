@@ -211,13 +211,13 @@ def publish_splits(splits: Tree, names: NameMasker) -> dict[str, Any]:
 def publish_origin(origin: str, names: NameMasker) -> str:
     """Say how a split came about without folders and, unless they may be named, without groups.
 
-    >>> publish_origin("group ann, bob of column 'speaker'", Names())
+    >>> publish_origin("group ann, bob of column 'speaker'", NameMasker())
     "2 groups of column 'speaker'"
-    >>> publish_origin("group ann of the clips' names", Names())
+    >>> publish_origin("group ann of the clips' names", NameMasker())
     "1 group of the clips' names"
-    >>> publish_origin("listed at /home/ann/lists (sha256 0123456789ab)", Names())
+    >>> publish_origin("listed at /home/ann/lists (sha256 0123456789ab)", NameMasker())
     'listed at lists (sha256 0123456789ab)'
-    >>> publish_origin("fold 2, 3 of column 'fold'", Names())
+    >>> publish_origin("fold 2, 3 of column 'fold'", NameMasker())
     "fold 2, 3 of column 'fold'"
     """
     listed = LISTED.fullmatch(origin)

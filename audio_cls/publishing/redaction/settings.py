@@ -38,7 +38,7 @@ PLAIN_FOLD = re.compile(
     r"(?:fold|split|f)?[-_ ]?\d{1,4}(?: more)?", re.IGNORECASE
 )  # no name of a group
 NUMBERS = re.compile(r"auto|[\d.,eE+-]*")  # as a setting of numbers is typed
-EVALUATION_FLAGS = {  # of scripts/evaluate.py, beside its settings: whether a value follows
+EVALUATION_FLAGS = {  # of scripts/evaluate_model.py, beside its settings: whether a value follows
     "split": True, "calibrate": False, "update-card": False, "trust-remote-code": False,
 }  # fmt: skip
 DROPPED_FLAGS = {  # whether a value follows
@@ -142,20 +142,35 @@ def publish_command(command: str, settings: Mapping[str, Tree], *, with_groups: 
     ...                 with_groups=False)
     'accelerate launch scripts/train.py --epochs 3 --seed=1'
     """
-    words = split_command(command)
-    script = next((place for place, word in enumerate(words) if word.endswith(".py")), None)
-    if script is None:
+    shown, arguments = _split_program(split_command(command))
+    if not shown:
         return ""
-    name = to_base_name(words[script])
     sources = {n: s.get(n) for s in settings.values() for n in SOURCES if n in s}
-    shown = ["accelerate", "launch", f"scripts/{name}"]
-    for flag, value, is_joined in _iterate_flags(words[script + 1 :]):
+    for flag, value, is_joined in _iterate_flags(arguments):
         public = _publish_flag(flag, value, sources, with_groups=with_groups)
         if value is None and public is not None:
             shown.append(f"--{flag}")
         elif public is not None:
             shown += [f"--{flag}={public}"] if is_joined else [f"--{flag}", public]
     return shlex.join(shown)
+
+
+def _split_program(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
+    """Split a launch line into the program as it is published, and its arguments.
+
+    >>> _split_program(["audio-cls", "train", "--epochs", "3"])
+    (['audio-cls', 'train'], ['--epochs', '3'])
+    """
+    if words and to_base_name(words[0]) == "audio-cls":
+        return ["audio-cls", *words[1:2]], words[2:]
+    for place, word in enumerate(words):
+        if word.endswith(".py"):
+            return ["accelerate", "launch", f"scripts/{to_base_name(word)}"], words[place + 1 :]
+        if word == "-m" and words[place + 1 : place + 2]:
+            module = words[place + 1]
+            if module.startswith("audio_cls.cli."):
+                return ["accelerate", "launch", "-m", module], words[place + 2 :]
+    return [], words
 
 
 def _iterate_flags(words: Sequence[str]) -> Iterator[tuple[str, str | None, bool]]:

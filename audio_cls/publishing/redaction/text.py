@@ -49,7 +49,7 @@ def to_base_name(place: str) -> str:
 def redact_paths(text: str) -> str:
     """Cut an absolute path or an address to its last part; any other name stays as it is.
 
-    >>> hide_place("/gpfs/ann/a.wav"), hide_place("blues/a.wav")
+    >>> redact_paths("/gpfs/ann/a.wav"), redact_paths("blues/a.wav")
     ('a.wav', 'blues/a.wav')
     """
     is_place = _ADDRESS.match(text) or _ABSOLUTE.match(text)
@@ -59,7 +59,7 @@ def redact_paths(text: str) -> str:
 def redact_text(text: str) -> str:
     """Return a sentence without tokens, its absolute paths cut, its addresses without login.
 
-    >>> clean_text("read from /gpfs/ann/b.wav and https://u:p@host/c?d=1 and/or elsewhere")
+    >>> redact_text("read from /gpfs/ann/b.wav and https://u:p@host/c?d=1 and/or elsewhere")
     'read from b.wav and https://host/c and/or elsewhere'
     """
     return hide_tokens(_IN_TEXT.sub(lambda found: _cut(found[0]), text))

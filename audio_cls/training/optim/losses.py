@@ -43,7 +43,7 @@ def cross_entropy_per_clip(
 
     Example:
         >>> import torch
-        >>> clip_losses(torch.zeros(2, 4), torch.tensor([0, 3]))
+        >>> cross_entropy_per_clip(torch.zeros(2, 4), torch.tensor([0, 3]))
         tensor([1.3863, 1.3863])
     """
     weights = None if class_weights is None else class_weights.to(logits.device)
@@ -89,7 +89,7 @@ def binary_cross_entropy_per_clip(
 
     Example:
         >>> import torch
-        >>> mark_losses(torch.zeros(2, 3), torch.tensor([[1.0, 0, 1], [0, 0, 0]]))
+        >>> binary_cross_entropy_per_clip(torch.zeros(2, 3), torch.tensor([[1.0, 0, 1], [0, 0, 0]]))
         tensor([0.6931, 0.6931])
     """
     shares = targets * (1 - label_smoothing) + label_smoothing / 2

@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.inspection.scan, summary and page, and of scripts/inspect.py."""
+"""Tests of audio_cls.data.inspection and of the command `inspect`."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def _check_names(text: str, repo_id: str) -> None:
 
 
 def _evaluate(folder: Path) -> Path:
-    """Write what scripts/evaluate.py leaves after a look at another data set."""
+    """Write what scripts/evaluate_model.py leaves after a look at another data set."""
     results = make_results()
     results["dataset"] |= {"id": "ann/other", "name": "ann/other", "config": None}
     results["test"] |= {"accuracy": 0.25}

@@ -1,0 +1,181 @@
+"""Evaluation of a trained classifier on any data set.
+
+Clips are cut into the windows that training wrote into the model's configuration, and scored by the
+same code as in training. Settings of the data set that are not given are those of the model's run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audio_cls.config import ModelConfig, RunConfig
+from audio_cls.data.clips.metadata import read_clip_metadata
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.prepare import prepare_split
+from audio_cls.data.sources.source import load_source
+from audio_cls.data.splits.clip_index import build_clip_index
+from audio_cls.distributed.accelerator import start_accelerator
+from audio_cls.distributed.hardware import configure_cpu, describe_hardware
+from audio_cls.errors import SettingError
+from audio_cls.evaluation.evaluate_model import (
+    describe_evaluated_split,
+    evaluate_from_files,
+    open_output,
+    write_evaluation,
+)
+from audio_cls.evaluation.label_mapping import load_label_map, match_labels
+from audio_cls.evaluation.metrics.baseline import read_majority
+from audio_cls.evaluation.metrics.calibration import Decision, calibrate, report_calibration
+from audio_cls.evaluation.model_run import (
+    inherit_settings,
+    keep_lists,
+    read_source_run,
+    resolve_task,
+    select_rows,
+)
+from audio_cls.evaluation.reports.report import report_scores
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.models.inference_settings import (
+    find_file,
+    read_inference_settings,
+    read_temperature,
+)
+from audio_cls.models.load import load_for_inference
+from audio_cls.publishing.card.update import update_card
+from audio_cls.run_warnings import collect_warnings
+from audio_cls.runs.provenance import (
+    Clock,
+    count_parameters,
+    describe_command,
+    describe_model,
+    describe_versions,
+)
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """What is to be evaluated, and what is to be done with the answer."""
+
+    output_dir: Path
+    model: str | None
+    model_revision: str | None
+    trust_remote_code: bool
+    split: str
+    label_map: Path | None
+    calibrate: bool
+    compare: Path | None
+    update_card: bool
+    predictions: Path | None
+    aggregate: tuple[Path, ...]
+
+    def __post_init__(self) -> None:
+        """Check that exactly one thing is asked.
+
+        Raises:
+            SettingError: None or several of --model, --predictions and --aggregate were given.
+        """
+        given = [bool(self.model), self.predictions is not None, bool(self.aggregate)]
+        if sum(given) != 1:
+            raise SettingError(
+                "Give one of --model (a run or a Hub id), --predictions (a predictions.csv) and"
+                " --aggregate (several runs)."
+            )
+        if self.update_card and not (self.model and Path(self.model).is_dir()):
+            raise SettingError("--update-card needs a run folder as --model: its card is there.")
+        if self.calibrate and not self.model:
+            raise SettingError("--calibrate needs --model: the temperature is in its config.json.")
+
+
+def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]) -> None:
+    """Evaluate a model on a data set, or recompute the metrics of written predictions.
+
+    Args:
+        request: What is evaluated, and where the results go.
+        typed: Settings that the user gave, by name.
+        preset: Settings of the preset of the data set; those of the model's run go before them.
+    """
+    if request.model is None:
+        how = RunConfig.from_flat({**preset, **typed}).eval
+        sources = (request.predictions, request.aggregate, request.output_dir)
+        return evaluate_from_files(*sources, how, request.compare)
+
+    # --- 1. the model, and what its own run left beside it ---
+    clock, warnings = Clock(), collect_warnings()
+    run = read_source_run(functools.partial(find_file, request.model, request.model_revision))
+    cfg, is_own = inherit_settings(typed, run, preset)
+    accelerator = start_accelerator(cfg.train)
+    if accelerator.is_main_process:
+        open_output(request.output_dir)
+    backbone = load_for_inference(
+        request.model, request.model_revision, trust_remote_code=request.trust_remote_code
+    )
+    own_model = ModelConfig(model=request.model, model_revision=backbone.revision)
+    told = dataclasses.replace(cfg, model=own_model, audio=read_inference_settings(backbone))
+    cfg = resolve_task(told, backbone.problem_type)
+    temperature = read_temperature(backbone) if request.calibrate else None
+
+    # --- 2. the clips, under the model's labels ---
+    with accelerator.main_process_first():
+        source = load_source(cfg.data)
+        given = read_labels(source.splits, cfg.data)
+        mapping = load_label_map(request.label_map)
+        match = match_labels(given, backbone.labels, mapping)
+        pool = build_clip_index(source, match.labels, cfg.data)
+        rows, origin = select_rows(
+            pool, request.split, keep_lists(run, source, pool), cfg, is_own=is_own
+        )
+        clips, bad = prepare_split(
+            source, pool, rows, backbone.encoder.traits.sampling_rate, cfg.data
+        )
+
+    # --- 3. they are heard ---
+    configure_cpu(accelerator, count_parameters(backbone))
+    scorer = make_scorer(backbone, cfg, accelerator)
+    prepare_seconds = clock.lap()
+    scores = scorer.score(accelerator.prepare_model(backbone.model, evaluation_mode=True), clips)
+    seconds = clock.lap()
+
+    # --- 4. the numbers are told ---
+    if accelerator.is_main_process:
+        facts = read_clip_metadata(source, pool, clips)
+        judged = calibrate(scores, temperature) if temperature else scores
+        results = {
+            "dataset": describe_evaluated_split(
+                source,
+                given,
+                clips,
+                request.split,
+                origin,
+                is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
+            ),
+            "model": describe_model(cfg, backbone),
+            "labels": list(backbone.labels),
+            "unmatched_labels": match.unmatched,
+            "labels_as_unknown": match.as_unknown,
+            "metric": cfg.eval.metric_key,
+            "test": report_scores(
+                judged,
+                backbone.labels,
+                cfg.eval,
+                facts,
+                read_majority(run.test, backbone.labels),
+            ),
+            "timing": {"prepare_seconds": prepare_seconds, "evaluate_seconds": seconds},
+            "bad_audio": {"skipped": len(bad)},
+            "hardware": describe_hardware(accelerator),
+            "command": describe_command(),
+            "versions": describe_versions(),
+            "warnings": warnings,
+        }
+        if temperature:
+            results["calibration"] = report_calibration(
+                scores, Decision(temperature), is_applied=True
+            )
+        write_evaluation(request.output_dir, results, judged, facts, request.compare)
+        if request.update_card:
+            update_card(request.model, request.output_dir)
+    accelerator.end_training()

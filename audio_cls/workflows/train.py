@@ -1,0 +1,184 @@
+"""Training: from a data set id to a published classifier, one run or several.
+
+`run_training` is the whole way of one run; every line of it is a step, implemented in the module
+that its import names. `run_all` does the runs that --seeds, --folds and --sweep ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from audio_cls.config import RunConfig
+from audio_cls.data.clips.metadata import read_clip_metadata
+from audio_cls.data.describe import describe_data
+from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.prepare import prepare_clips
+from audio_cls.data.sources.source import load_source
+from audio_cls.data.splits.clip_index import build_clip_index
+from audio_cls.data.splits.splits import make_splits
+from audio_cls.distributed.accelerator import start_accelerator
+from audio_cls.distributed.hardware import describe_hardware
+from audio_cls.distributed.processes import is_main_process, shutdown_processes
+from audio_cls.evaluation.compare_cases import report_runs
+from audio_cls.evaluation.metrics.baseline import find_majority
+from audio_cls.evaluation.metrics.calibration import report_calibration
+from audio_cls.evaluation.reports.figures import draw_figures
+from audio_cls.evaluation.reports.report import report_scores, write_report
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.evaluation.validate import evaluate_test, make_validator
+from audio_cls.models.feature_cache.precompute import precompute_frozen_features
+from audio_cls.models.feature_extractor import resolve_audio_settings
+from audio_cls.models.inference_settings import save_calibration
+from audio_cls.models.load import load_for_training
+from audio_cls.publishing.card.audio_samples import save_samples
+from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.eval_results import write_eval_results
+from audio_cls.publishing.hub.background import upload_during_training
+from audio_cls.publishing.hub.preflight import run_preflight
+from audio_cls.publishing.hub.publish import publish_run
+from audio_cls.publishing.hub.source_metadata import add_languages, add_license
+from audio_cls.run_warnings import collect_warnings
+from audio_cls.runs.folder import choose_run_path
+from audio_cls.runs.provenance import (
+    Clock,
+    describe_command,
+    describe_date,
+    describe_model,
+    describe_versions,
+)
+from audio_cls.runs.trainer_state import report_best
+from audio_cls.training.auto_batch_size import find_batch_size
+from audio_cls.training.loop import train
+from audio_cls.training.progress import describe_timing
+from audio_cls.training.setup import (
+    close_run,
+    explain_run_disk,
+    open_run,
+    pin_revisions,
+    resolve_task,
+    save_settings,
+    set_up_training,
+)
+from audio_cls.training.stopping import end_with_launcher
+from audio_cls.workflows.dry_run import estimate_run, start_dry_run
+from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
+from audio_cls.workflows.source_checks import warn_of_source
+
+
+def run_all(
+    cfg: RunConfig,
+    *,
+    before_run: Callable[[RunConfig], None] | None = None,
+    after_dry_run: Callable[[object], None] | None = None,
+) -> list[Path]:
+    """Train once, or once for each of --seeds, --folds and cases of --sweep.
+
+    Args:
+        cfg: All settings.
+        before_run: Called with the settings of each run before it starts.
+        after_dry_run: Called with the estimate of the full run after a dry run (`--dry-run`).
+
+    Returns:
+        The run folders; none after a dry run.
+    """
+    runs = plan_runs(cfg)
+    with end_with_launcher():
+        if cfg.train.dry_run:
+            with start_dry_run(runs[0]) as trial:
+                if before_run is not None:
+                    before_run(trial)
+                estimate = estimate_run(runs, run_training(trial))
+                if after_dry_run is not None:
+                    after_dry_run(estimate)
+            shutdown_processes()
+            return []
+        for run in list_unfinished(runs):
+            if before_run is not None:
+                before_run(run)
+            with explain_run_disk(run):
+                run_training(run)
+        folders = [choose_run_path(run) for run in runs]
+        if len(runs) > 1 and is_main_process():
+            report_runs(folders, describe_cases(cfg, runs), cfg.eval, folders[0].parent)
+        shutdown_processes()
+    return folders
+
+
+def run_training(cfg: RunConfig) -> Path:
+    """Do one run from its data set to its model card; return its folder."""
+    clock, warnings = Clock(), collect_warnings()
+    accelerator = start_accelerator(cfg.train)
+    folder, cfg = open_run(cfg, accelerator)
+    repo_id = run_preflight(cfg, folder.path.name)
+
+    # --- 1. a data set id becomes clips ---
+    with accelerator.main_process_first():
+        source = load_source(cfg.data)
+        labels = read_labels(source.splits, cfg.data)
+        cfg = resolve_task(cfg, source, labels)
+        warn_of_source(source, labels, cfg)
+        pool = build_clip_index(source, labels, cfg.data)
+        splits = make_splits(pool, cfg.data)
+        cfg, rate = resolve_audio_settings(cfg)
+        clips = prepare_clips(source, pool, splits, rate, cfg.data)
+
+        # --- 2. a checkpoint id becomes a classifier ---
+        backbone = load_for_training(
+            cfg.model, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
+        )
+    cfg = find_batch_size(cfg, accelerator, backbone, clips.train)
+    save_settings(folder, pin_revisions(cfg, source, backbone), accelerator, clips)
+
+    # --- 3. batches teach it, validation chooses the best epoch ---
+    heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
+    scorer = make_scorer(heard.backbone, cfg, accelerator)
+    judge = make_validator(scorer, heard.validation, cfg.eval, clips.train.labels)
+    run = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
+    run.progress.prepare_seconds = clock.lap()
+    with upload_during_training(run, repo_id):
+        train(run)
+    clock.lap()
+
+    # --- 4. test clips judge the best one ---
+    best = accelerator.prepare_model(
+        heard.load_best(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
+        evaluation_mode=True,
+    )
+    (decision, scores), judged_seconds = (
+        evaluate_test(scorer, best, heard.validation, heard.test),
+        clock.lap(),
+    )
+
+    # --- 5. the run is described and published ---
+    if accelerator.is_main_process:
+        clips.save(folder.path)
+        save_calibration(folder.path, decision.temperature, labels.names, decision.thresholds)
+        facts = read_clip_metadata(source, pool, clips.test)
+        results = {
+            "dataset": add_languages(describe_data(source, labels, clips)),
+            "model": add_license(describe_model(cfg, backbone)),
+            "split_check": clips.check,
+            "labels": list(labels.names),
+            "metric": cfg.eval.metric_key,
+            "validation": report_best(run.position, len(clips.validation)),
+            "test": report_scores(
+                scores, labels.names, cfg.eval, facts, find_majority(clips.train.labels)
+            ),
+            "calibration": report_calibration(scores, decision, is_applied=False),
+            "timing": describe_timing(run, judged_seconds),
+            "bad_audio": {"skipped": len(clips.read_bad(folder.path))},
+            "samples": save_samples(folder.path, clips.test, labels.names, source.license),
+            "hardware": describe_hardware(accelerator),
+            "command": describe_command(),
+            "versions": describe_versions(),
+            "date": describe_date(),
+            "warnings": warnings,
+        }
+        write_report(folder.path, results, scores, facts)
+        draw_figures(folder.path)
+        write_eval_results(folder.path)
+        write_card(folder.path, repo_id)  # the last: with it, the run is finished
+        publish_run(folder.path, cfg, repo_id)
+    close_run(run)
+    return folder.path

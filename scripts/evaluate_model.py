@@ -1,0 +1,14 @@
+#!/usr/bin/env python
+"""Evaluate a trained model: the same as `audio-cls evaluate`."""
+
+import os
+import sys
+
+# Python looks in this file's folder first: let it look in the repository's root instead.
+if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
+    sys.path[0] = os.path.dirname(sys.path[0])
+
+from audio_cls.cli.evaluate import main
+
+if __name__ == "__main__":
+    main()
