@@ -32,7 +32,7 @@ SETTINGS = (
         "group_column",
         "group_pattern",
         "max_eval_samples",
-        "max_bad_share",
+        "max_bad_audio_ratio",
         "eval_batch_size",
     ),
     *("metric", "mixed_precision", "num_workers"),

@@ -17,7 +17,7 @@ from audio_cls.cli.options.commands import OneLineCommand
 @click.option("--private/--no-private", default=None, help="Make a new repository private.")
 @click.option("--create-pr/--no-create-pr", default=None, help="Send it as a pull request.")
 @click.option(
-    "--publish-names",
+    "--publish-ids",
     type=click.Choice(["clips", "all", "none"]),
     help="Names of the data that are published: of clips, unless they hold those of groups; of"
     " groups such as speakers too (all); or none.",

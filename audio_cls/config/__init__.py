@@ -8,7 +8,16 @@ mutates; values that a checkpoint decides are `None` here.
 
 from audio_cls.config.audio import MAX_CROP_SECONDS, MIN_CROP_SECONDS, AudioConfig
 from audio_cls.config.augmentation import AugmentConfig
-from audio_cls.config.base import CountOrAuto, Hertz, Range, Seconds, flag_name, setting
+from audio_cls.config.base import (
+    RENAMED_SETTINGS,
+    CountOrAuto,
+    Hertz,
+    Range,
+    Seconds,
+    flag_name,
+    rename_settings,
+    setting,
+)
 from audio_cls.config.data import DataConfig
 from audio_cls.config.evaluation import LOWER_IS_BETTER, EvalConfig
 from audio_cls.config.hub import HubConfig
@@ -23,6 +32,7 @@ __all__ = [
     "MAX_CROP_SECONDS",
     "METRIC_SPECS",
     "MIN_CROP_SECONDS",
+    "RENAMED_SETTINGS",
     "SECTIONS",
     "AudioConfig",
     "AugmentConfig",
@@ -42,6 +52,7 @@ __all__ = [
     "find_metric_spec",
     "flag_name",
     "iterate_settings",
+    "rename_settings",
     "select_metrics",
     "setting",
 ]

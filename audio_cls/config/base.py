@@ -48,6 +48,29 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
+# Former name of a setting -> its name; read for one release in flags, presets and run folders.
+RENAMED_SETTINGS = {
+    "prefix_cache_gb": "feature_cache_gb",
+    "max_bad_share": "max_bad_audio_ratio",
+    "publish_names": "publish_ids",
+    "limits": "limitations",
+}
+
+
+def rename_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a YAML file of settings, former names replaced by today's.
+
+    >>> rename_settings({"train": {"prefix_cache_gb": 2}, "datasets": ["a"]})
+    {'train': {'feature_cache_gb': 2}, 'datasets': ['a']}
+    """
+    return {
+        section: {RENAMED_SETTINGS.get(name, name): value for name, value in content.items()}
+        if isinstance(content, Mapping)
+        else content
+        for section, content in tree.items()
+    }
+
+
 def flag_name(name: str) -> str:
     """Return the flag of a setting.
 

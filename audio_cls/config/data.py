@@ -179,7 +179,7 @@ class DataConfig(Section):
     max_eval_samples: int | None = setting(
         None, "Use at most this many clips of validation and of test.", minimum=1
     )
-    max_bad_share: float = setting(
+    max_bad_audio_ratio: float = setting(
         0.1,
         "Stop when more than this share of the clips cannot be read.",
         minimum=0,

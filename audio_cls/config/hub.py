@@ -35,7 +35,7 @@ class HubConfig(Section):
         meaning="Send the run as a pull request to a repository that exists.",
         affects_training=False,
     )
-    publish_names: Literal["clips", "all", "none"] = setting(
+    publish_ids: Literal["clips", "all", "none"] = setting(
         "clips",
         "Names of the data that are published: clips (others can repeat the split and check the"
         " predictions; clips whose names hold those of their groups are numbered), all (groups such"
@@ -60,7 +60,7 @@ class HubConfig(Section):
         "Notes for the leaderboard's entry; default: metric, clips and interval.",
         affects_training=False,
     )
-    limits: str | None = setting(
+    limitations: str | None = setting(
         None, "A sentence for the card on what this model cannot do.", affects_training=False
     )
 

@@ -42,7 +42,7 @@ def _make_groups() -> list[Requirement]:
             "add --freeze features or --freeze backbone",
         ),
         (
-            "prefix_cache_gb",
+            "feature_cache_gb",
             lambda v: v["freeze"] != "none",
             "it limits what is stored of frozen layers; add --freeze features or backbone",
         ),
@@ -133,7 +133,7 @@ def _make_data() -> list[Requirement]:
             "split_files_sha256", lambda v: v["split_files"] is not None, "add --split-files"
         ),
         Requirement(
-            "max_bad_share",
+            "max_bad_audio_ratio",
             lambda v: v["bad_audio"] == "skip",
             "--bad-audio fail stops at the first unusable clip; give one of the two",
         ),

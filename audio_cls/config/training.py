@@ -71,7 +71,7 @@ class TrainConfig(Section):
         minimum=0,
         affects_training=False,
     )
-    prefix_cache_gb: float | None = setting(
+    feature_cache_gb: float | None = setting(
         None,
         "Most disk, in GB, for what frozen parts make of clips; 0: none; default: a quarter of"
         " what is free.",

@@ -107,7 +107,8 @@ def prepare_clips(
     """Decode the clips of the three splits, capped as asked for. Writes the cache of waves.
 
     Raises:
-        DatasetError: More than `cfg.max_bad_share` of the clips are bad, or see `settle_splits`.
+        DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are unusable, or see
+            `settle_splits`.
     """
     rows = cap_splits(splits, pool, cfg)
     started = time.perf_counter()
@@ -197,7 +198,7 @@ def prepare_split(
         The clips that can be used, and {clip id: reason} of the others.
 
     Raises:
-        DatasetError: More than `cfg.max_bad_share` of the clips are bad, or none is left.
+        DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are bad, or none is left.
     """
     own = limit_rows(rows, pool.marks, cfg.max_eval_samples, cfg.split_seed)
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]

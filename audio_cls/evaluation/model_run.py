@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from audio_cls.config import RunConfig, drop_unused
+from audio_cls.config import RunConfig, drop_unused, rename_settings
 from audio_cls.data.dataset_fingerprint import has_clips
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
@@ -58,7 +58,7 @@ def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
     lists = {role: find_file(f"splits/{role}.txt") for role in ROLES}
     settings, results = find_file("run_config.yaml"), find_file("results.json")
     try:
-        tree = yaml.safe_load(settings.read_text("utf-8")) if settings else {}
+        tree = rename_settings(yaml.safe_load(settings.read_text("utf-8"))) if settings else {}
         told = json.loads(results.read_text("utf-8")) if results else {}
         splits = told.get("dataset", {}).get("split", {})
         return SourceRun(

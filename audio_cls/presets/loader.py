@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from audio_cls.config import iterate_settings
+from audio_cls.config import iterate_settings, rename_settings
 from audio_cls.errors import SettingError, list_names, suggest_name
 
 EXTRA_KEYS = ("datasets", "record")
@@ -150,6 +150,7 @@ def _read_values(name: str, tree: Any) -> dict[str, Any]:  # noqa: ANN401 (any Y
     for section, content in tree.items():
         if section in EXTRA_KEYS:
             continue
+        content = rename_settings({section: content})[section]
         if section not in sections:
             hint = suggest_name(str(section), sections)
             faults.append(

@@ -19,6 +19,7 @@ import yaml
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+from audio_cls.config import rename_settings
 from audio_cls.errors import RunFolderError
 
 MAX_FRONT_MATTER = 200  # characters of one name in YAML; the Hub draws them on one line
@@ -137,7 +138,7 @@ def _load_mapping(path: Path) -> Tree:
         ) from error
     if not isinstance(content, Mapping):
         raise RunFolderError(f"'{path}' must hold a mapping. Copy the run folder again.")
-    return content
+    return rename_settings(content) if path.suffix == ".yaml" else content
 
 
 def _load_rows(path: Path) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from audio_cls.config import RunConfig, flag_name, iterate_settings
+from audio_cls.config import RunConfig, flag_name, iterate_settings, rename_settings
 from audio_cls.errors import RunFolderError
 from audio_cls.storage.files import replace_file
 
@@ -38,7 +38,7 @@ def inherit_resolved(cfg: RunConfig, path: Path) -> RunConfig:
     file = path / SETTINGS_FILE
     if cfg.train.resume == "never" or not file.is_file():
         return cfg
-    tree = yaml.safe_load(file.read_text("utf-8")) or {}
+    tree = rename_settings(yaml.safe_load(file.read_text("utf-8")) or {})
     nested = cfg.to_nested()
     for section, name, undecided in RESOLVED_SETTINGS:
         if nested[section][name] == undecided:
@@ -67,7 +67,7 @@ def list_other_settings(path: Path, cfg: RunConfig) -> list[tuple[str, str]]:
         (section, "--flag OLD is now NEW") of each setting that differs, but for those that have no
         part in training and those that are compared later by what comes of them.
     """
-    old, new = yaml.safe_load(path.read_text("utf-8")) or {}, cfg.to_nested()
+    old, new = rename_settings(yaml.safe_load(path.read_text("utf-8")) or {}), cfg.to_nested()
     found = []
     for one in iterate_settings():
         before = old.get(one.section, {}).get(one.name)

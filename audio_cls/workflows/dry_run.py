@@ -46,7 +46,7 @@ def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
         if cfg.data.streaming
         else min(cfg.data.max_train_samples or most_train, most_train),
         max_eval_samples=min(cfg.data.max_eval_samples or most_eval, most_eval),
-        max_bad_share=1.0,  # of so few clips, one may be a tenth
+        max_bad_audio_ratio=1.0,  # of so few clips, one may be a tenth
     )
     train = dataclasses.replace(
         cfg.train,

@@ -144,6 +144,16 @@ def test_messages_find_todays_standard_error(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == "still heard\n"
 
 
+def test_former_flags_work_and_say_their_new_name(
+    command: click.Command, seen: list[RunConfig]
+) -> None:
+    words = ["--prefix-cache-gb", "2", "--max-bad-share=0.5", "--freeze", "features"]
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 0, result.output
+    assert (seen[0].train.feature_cache_gb, seen[0].data.max_bad_audio_ratio) == (2, 0.5)
+    assert "Deprecated: --prefix-cache-gb is now --feature-cache-gb" in result.stderr
+
+
 def test_presets_are_listed_and_shown_without_a_heavy_import() -> None:
     code = (
         "import sys; sys.argv[0] = 'scripts/train.py'; import runpy\n"

@@ -177,10 +177,10 @@ def test_names_and_curves_are_chosen_on_the_line_and_repeated_after_an_outage(
     event = b"\x2a\x0d\x0a\x0b\x0a\x04loss\x15\x00\x00\x00\x3f"  # summary.value: tag, simple_value
     frame = len(event).to_bytes(8, "little") + bytes(4) + event + bytes(4)
     (run / "logs" / "events.out.tfevents.1.ann-laptop.2.0").write_bytes(frame)
-    words = ("--publish-names", "none", "--push-logs")
+    words = ("--publish-ids", "none", "--push-logs")
     hub.fail(path_part="/commit/", times=None)
     assert _type(publish, run, *words).exit_code == 1
-    assert caplog.records[-1].getMessage().endswith("--push-logs --publish-names none")
+    assert caplog.records[-1].getMessage().endswith("--push-logs --publish-ids none")
     hub.faults.active.clear()
     assert _type(publish, run, *words).exit_code == 0
     files = hub.files("models", "testers/own")

@@ -11,6 +11,11 @@ from audio_cls.errors import SettingError
 from audio_cls.presets import list_presets, load_preset, parse_preset
 
 
+def test_former_names_of_settings_are_read_from_presets() -> None:
+    preset = parse_preset("old", "train: {prefix_cache_gb: 2}\ndata: {max_bad_share: 0.5}")
+    assert preset.values == {"feature_cache_gb": 2, "max_bad_audio_ratio": 0.5}
+
+
 def test_a_setting_has_one_name_in_all_sections_and_a_sentence() -> None:
     names = [one.name for one in iterate_settings()]
     assert len(names) == len(set(names)) > 40

@@ -94,9 +94,9 @@ def test_bad_clips_are_set_aside_and_listed(
 def test_too_many_bad_clips_stop_the_run(folder: Path) -> None:
     for name in NAMES[:3]:
         (folder / name).write_bytes(b"no sound")
-    with pytest.raises(DatasetError, match=r"3 of 20 clips.*--max-bad-share 0\.15"):
+    with pytest.raises(DatasetError, match=r"3 of 20 clips.*--max-bad-audio-ratio 0\.15"):
         run(folder)
-    _, _, _, clips = run(folder, max_bad_share=0.15)
+    _, _, _, clips = run(folder, max_bad_audio_ratio=0.15)
     assert len(clips.bad) == 3
 
 
@@ -161,7 +161,7 @@ def test_missing_splits_are_cut_from_the_clips_that_can_be_used(tmp_path: Path) 
     shutil.copytree(tmp_path / "damaged", tmp_path / "mended")
     for name in bad:
         (tmp_path / "mended" / name).unlink()
-    _, _, _, found = run(tmp_path / "damaged", max_bad_share=0.5)
+    _, _, _, found = run(tmp_path / "damaged", max_bad_audio_ratio=0.5)
     _, _, _, expected = run(tmp_path / "mended")
     assert len(bad) == 2 and set(found.bad) == set(bad)
     for (_, mine), (_, theirs) in zip(found.items(), expected.items(), strict=True):

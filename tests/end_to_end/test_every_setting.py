@@ -114,10 +114,10 @@ CASES = {
     "deduplicate": Case("--deduplicate", "clips"),
     "max_train_samples": Case("8", "clips"),
     "max_eval_samples": Case("2", "clips"),
-    "max_bad_share": Case("0.0", "exit"),
+    "max_bad_audio_ratio": Case("0.0", "exit"),
     "bad_audio": Case("fail", "exit"),
-    "max_clip_seconds": Case("0.6", "clips", "--max-bad-share 1"),
-    "min_clip_seconds": Case("0.5", "clips", "--max-bad-share 1"),
+    "max_clip_seconds": Case("0.6", "clips", "--max-bad-audio-ratio 1"),
+    "min_clip_seconds": Case("0.5", "clips", "--max-bad-audio-ratio 1"),
     "drop_silent": Case("--drop-silent", "clips"),
     # --- audio ---
     "max_seconds": Case("0.3"),
@@ -184,7 +184,7 @@ CASES = {
     "sweep": Case("{root}/sweep.yaml", "files"),
     "seed": Case("1"),
     "num_workers": Case("1", "loaders"),
-    "prefix_cache_gb": Case("0", "output", "--freeze features --crop start"),
+    "feature_cache_gb": Case("0", "output", "--freeze features --crop start"),
     "output_dir": Case("{root}/elsewhere", "place"),
     "dry_run": Case("--dry-run", "files"),
     "save_every_steps": Case("1", "checkpoints", "--keep-checkpoints 9"),
@@ -197,7 +197,7 @@ CASES = {
     "eval_batch_size": Case("2", "loaders"),
     # --- card ---
     "license": Case("mit", "card"),
-    "limits": Case("Only tones.", "card"),
+    "limitations": Case("Only tones.", "card"),
 }
 
 # Settings with tests of their own: they need a Hub, a second start or process, or an extra.
@@ -222,7 +222,7 @@ ELSEWHERE = {
     "private": "tests/publishing/hub/test_push.py",
     "hub_strategy": "tests/publishing/hub/test_background.py",
     "create_pr": "tests/publishing/hub/test_background.py",
-    "publish_names": "tests/publishing/hub/test_published_files.py",
+    "publish_ids": "tests/publishing/hub/test_published_files.py",
     "push_logs": "tests/publishing/hub/test_published_files.py",
     "task_id": "tests/publishing/hub/test_preflight.py",
     "eval_notes": "tests/publishing/hub/test_preflight.py",

@@ -302,7 +302,7 @@ def test_clips_that_cannot_be_read_are_set_aside_and_listed(
     assert set(bad) == {"low/low-00.wav", "high/high-00.wav"}
     assert json.loads((tmp_path / "run" / "results.json").read_text())["bad_audio"]["skipped"] == 2
     result = _train(
-        "--dataset", folder, "--model", checkpoint, "--max-bad-share", 0.01, "--output-dir",
+        "--dataset", folder, "--model", checkpoint, "--max-bad-audio-ratio", 0.01, "--output-dir",
         tmp_path / "other",
     )  # fmt: skip
     assert result.exit_code == 2

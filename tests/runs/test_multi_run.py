@@ -128,7 +128,7 @@ def test_a_finished_run_that_is_to_be_longer_goes_on(tmp_path: Path) -> None:
     _finish_run(tmp_path, RunConfig.from_flat(values))
     longer = RunConfig.from_flat({**values, "epochs": 4})
     assert list_unfinished([longer]) == [longer]
-    assert list_unfinished([RunConfig.from_flat({**values, "limits": "None known."})]) == []
+    assert list_unfinished([RunConfig.from_flat({**values, "limitations": "None known."})]) == []
 
 
 def test_settings_without_effect_on_a_finished_run_are_named(

@@ -149,7 +149,7 @@ def test_what_has_no_part_in_training_may_change(tmp_path: Path) -> None:
     cfg = RunConfig.from_flat({"dataset": "a/b", "learning_rate": 1e-4})
     save_run_config(tmp_path, cfg, {})
     path = tmp_path / "run_config.yaml"
-    hub = dataclasses.replace(cfg.hub, limits="Speech only.", publish_names="none")
+    hub = dataclasses.replace(cfg.hub, limitations="Speech only.", publish_ids="none")
     check_same_settings(path, dataclasses.replace(cfg, hub=hub))
     train = dataclasses.replace(cfg.train, num_workers=3, max_train_minutes=1.0, log="json")
     check_same_settings(path, dataclasses.replace(cfg, train=train))

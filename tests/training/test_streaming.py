@@ -104,7 +104,7 @@ def test_two_processes_with_two_workers_stream_to_a_finished_run(
         "--main_process_port", 0,
         "scripts/train.py", "--dataset", shards, "--model", checkpoint, "--streaming",
         "--max-steps", 9, "--batch-size", 2, "--max-seconds", 0.5, "--num-workers", 2,
-        "--max-bad-share", 0.2, "--output-dir", tmp_path / "run",
+        "--max-bad-audio-ratio", 0.2, "--output-dir", tmp_path / "run",
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from audio_cls.cli.console import show_error
-from audio_cls.config import flag_name, iterate_settings
+from audio_cls.config import RENAMED_SETTINGS, flag_name, iterate_settings
 from audio_cls.errors import AudioClsError
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
@@ -47,6 +47,7 @@ class SettingsCommand(OneLineCommand):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the preset before the flags are read, and put its values below them."""
+        args = [_rename_flag(word) for word in args]
         typed, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         try:
             preset = _find_preset(typed.get("preset"), typed.get("dataset"))
@@ -61,6 +62,16 @@ class SettingsCommand(OneLineCommand):
             ctx.default_map = {name: value for name, value in values.items() if name in own}
         ctx.meta[PRESET_KEY] = preset
         return super().parse_args(ctx, args)
+
+
+def _rename_flag(word: str) -> str:
+    """Return a word of the command line, a former flag replaced by its name of today."""
+    flag, equals, value = word.partition("=")
+    name = RENAMED_SETTINGS.get(flag.removeprefix("--").replace("-", "_"))
+    if not flag.startswith("--") or name is None:
+        return word
+    click.echo(f"Deprecated: {flag} is now {flag_name(name)}; the old name goes.", err=True)
+    return f"{flag_name(name)}{equals}{value}"
 
 
 def _check_typed(

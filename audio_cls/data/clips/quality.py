@@ -78,7 +78,7 @@ def enforce_bad_audio_limit(faults: dict[str, str], num_clips: int, cfg: DataCon
     """Say in one line how many clips are set aside and why.
 
     Raises:
-        DatasetError: There are more than `cfg.max_bad_share`, or any at all with
+        DatasetError: There are more than `cfg.max_bad_audio_ratio`, or any at all with
             `--bad-audio fail`.
     """
     if not faults:
@@ -92,10 +92,10 @@ def enforce_bad_audio_limit(faults: dict[str, str], num_clips: int, cfg: DataCon
             f"{len(faults)} of {num_clips} clips cannot be used ({summary}; {first}). Mend or"
             " remove them, or set them aside by --bad-audio skip."
         )
-    if len(faults) > cfg.max_bad_share * num_clips:
+    if len(faults) > cfg.max_bad_audio_ratio * num_clips:
         share = np.ceil(100 * len(faults) / num_clips) / 100
         raise DatasetError(
             f"{len(faults)} of {num_clips} clips cannot be used ({summary}; {first}). Mend them,"
-            f" or allow it by --max-bad-share {share:.2f}"
+            f" or allow it by --max-bad-audio-ratio {share:.2f}"
         )
     logger.warning("%d of %d clips set aside: %s.", len(faults), num_clips, summary)

@@ -55,7 +55,7 @@ class BadClipLog:
         """Append the faults of a step's batches. Creates the folder.
 
         Raises:
-            DatasetError: There are more than `--max-bad-share` of them, or any at all with
+            DatasetError: There are more than `--max-bad-audio-ratio` of them, or any at all with
                 `--bad-audio fail`.
         """
         faults = [f for batch in batches if isinstance(batch, StreamBatch) for f in batch.faults]
@@ -73,12 +73,12 @@ class BadClipLog:
     def _check(self, last: BadClip) -> None:
         """Stop the run when too many clips are bad, of at least `MIN_CHECKED`."""
         share = self.num_bad / max(self.num_clips, MIN_CHECKED)
-        if self.cfg.bad_audio == "skip" and share <= self.cfg.max_bad_share:
+        if self.cfg.bad_audio == "skip" and share <= self.cfg.max_bad_audio_ratio:
             return
         advice = (
             "set them aside by --bad-audio skip."
             if self.cfg.bad_audio == "fail"
-            else f"allow it by --max-bad-share {math.ceil(100 * share) / 100:.2f}"
+            else f"allow it by --max-bad-audio-ratio {math.ceil(100 * share) / 100:.2f}"
         )
         raise DatasetError(
             f"{self.num_bad} of {self.num_clips} streamed clips cannot be used (last: {last.id},"

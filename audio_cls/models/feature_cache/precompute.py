@@ -116,8 +116,8 @@ def precompute_frozen_features(
 def why_not_cacheable(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
     """Say why the frozen part's output is not the same each time; None where it is."""
     longest = seconds_to_samples(cfg.audio.piece_seconds, train.sampling_rate)
-    if cfg.train.prefix_cache_gb == 0:
-        return "--prefix-cache-gb is 0"
+    if cfg.train.feature_cache_gb == 0:
+        return "--feature-cache-gb is 0"
     if cfg.model.unfreeze_after_epochs is not None:
         return "it wakes (--unfreeze-after-epochs)"
     if cfg.train.compile:
@@ -179,12 +179,12 @@ def compute_missing_features(
     samples = windows[0][2] - windows[0][1] if cut.has_time else 1
     spans = sum(stop - start if cut.has_time else 1 for _, start, stop in missing)
     num_bytes = round(sample.nbytes / samples * spans)
-    limit = cfg.train.prefix_cache_gb
+    limit = cfg.train.feature_cache_gb
     fits = evict_for(store, num_bytes, None if limit is None else int(limit * 1e9))
     if not accelerator.gather(torch.tensor([fits], device=accelerator.device)).all():
         logger.warning(
             "The frozen part's output, %.2f GB, is more than may be kept: it is heard anew each"
-            " epoch. --prefix-cache-gb allows more.",
+            " epoch. --feature-cache-gb allows more.",
             num_bytes / 1e9,
         )
         return None

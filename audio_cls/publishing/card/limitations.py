@@ -34,7 +34,7 @@ def make_limitations(record: RunRecord) -> Sentences:
                 "It always answers with one of its classes, for silence and any other sound too."
             )
         )
-    told = record.settings.get("hub", {}).get("limits")
+    told = record.settings.get("hub", {}).get("limitations")
     if told:
         sentences.append(Markdown(escape(told, MAX_LIMITS)))
     return sentences

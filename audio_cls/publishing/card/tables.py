@@ -41,7 +41,7 @@ HIDDEN_SETTINGS = (
     "private",
     "hub_strategy",
     "create_pr",
-    "publish_names",
+    "publish_ids",
     "push_logs",
 )
 

@@ -17,7 +17,7 @@ from audio_cls.publishing.redaction.names import (
     NameMasker,
     choose_own_names,
     names_group,
-    read_publish_names,
+    read_publish_ids,
 )
 from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.redaction.settings import BASE_NAMES, SOURCES, WITHHELD
@@ -78,9 +78,9 @@ def choose_card(record: RunRecord, names: NameMasker, repo_id: str) -> str:
     named = [one for one in names.groups if len(one) > 2 and names_group(written, one)]
     if named:
         raise RunFolderError(
-            f"'{readme}' names groups ({list_names(named)}), which --publish-names"
-            f" {read_publish_names(record.settings)} does not publish. Take them out of the text,"
-            " delete the file so that it is written again, or give --publish-names all."
+            f"'{readme}' names groups ({list_names(named)}), which --publish-ids"
+            f" {read_publish_ids(record.settings)} does not publish. Take them out of the text,"
+            " delete the file so that it is written again, or give --publish-ids all."
         )
     for private, public in _list_places(record.settings).items():
         written = written.replace(private, public)

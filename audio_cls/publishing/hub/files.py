@@ -86,12 +86,12 @@ def gather_files(
             f"'{run}' holds no weights ({list_names(WEIGHTS)}): a finished run does."
             " Give the folder that train.py named as --output-dir."
         )
-    names = choose_names(run, cfg.publish_names, record.settings)
-    if names.numbers is not None and cfg.publish_names == "clips":
+    names = choose_names(run, cfg.publish_ids, record.settings)
+    if names.numbers is not None and cfg.publish_ids == "clips":
         logger.warning(
             "The names of clips hold those of their groups, or may do so: both are published as"
             " numbers."
-            " --publish-names all publishes the names."
+            " --publish-ids all publishes the names."
         )
     public = make_public(record, names)
     card = choose_card(record, names, repo_id)
@@ -119,7 +119,7 @@ def gather_early_files(
         secrets: Tokens in use on this machine.
     """
     record = load_run(run, is_finished=False)
-    names = NameMasker(cfg.publish_names == "all", read_groups(record.settings))
+    names = NameMasker(cfg.publish_ids == "all", read_groups(record.settings))
     public = make_public(record, names)
     card = EARLY_CARD.format(name=repo_id.rpartition("/")[2])
     files: dict[str, bytes | Path] = {"README.md": card.encode()}

@@ -31,7 +31,11 @@ from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, is_repo_id, single_line
 
 ANY_SHA = "0" * 40
-MAX_LENGTHS = {"task_id": MAX_FRONT_MATTER, "eval_notes": MAX_FRONT_MATTER, "limits": MAX_LIMITS}
+MAX_LENGTHS = {
+    "task_id": MAX_FRONT_MATTER,
+    "eval_notes": MAX_FRONT_MATTER,
+    "limitations": MAX_LIMITS,
+}
 STRINGS = ("license", "language", "base_model", "datasets", "metrics", "tags", "pipeline_tag")
 
 
@@ -54,7 +58,7 @@ def run_preflight(cfg: RunConfig, run_name: str) -> str | None:
     check_texts(cfg.hub)
     planned = None if cfg.hub.hub_repo_id is None else make_repo_id(cfg.hub.hub_repo_id, "you", "")
     record = make_dummy_record(cfg, run_name)
-    names = NameMasker(cfg.hub.publish_names == "all", read_groups(record.settings))
+    names = NameMasker(cfg.hub.publish_ids == "all", read_groups(record.settings))
     try:
         record = make_public(record, names)
         card = render_card(record, planned)

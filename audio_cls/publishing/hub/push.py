@@ -233,7 +233,7 @@ def _say_later(run: Path, cfg: HubConfig, repo_id: str | None, error: BaseExcept
     words = ["python", "scripts/publish.py", str(run)]
     words += ["--hub-repo-id", repo_id] if repo_id else []
     words += [flag_name(name) for name in FLAGS if getattr(cfg, name)]
-    default = HubConfig().publish_names
-    words += ["--publish-names", cfg.publish_names] if cfg.publish_names != default else []
+    default = HubConfig().publish_ids
+    words += ["--publish-ids", cfg.publish_ids] if cfg.publish_ids != default else []
     reason, line = to_reason(error), shlex.join(words)
     return f"The run was not published ({reason}). It is whole; publish it later: {line}"

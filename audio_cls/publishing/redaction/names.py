@@ -1,6 +1,6 @@
 """Which names of the data are published: of clips, of groups such as speakers, or none.
 
-Comes in: a run folder and `--publish-names`. Goes out: `NameMasker`, which says what takes the
+Comes in: a run folder and `--publish-ids`. Goes out: `NameMasker`, which says what takes the
 place of a clip's name. Groups become `group 1`, `group 2` ... in the order of the table by group;
 clips that are not named become `clip 1`, `clip 2` ..., one number a clip in all files. Clips are
 numbered too where their names hold those of groups: of train, validation and test, and of what was
@@ -40,18 +40,18 @@ class NameMasker:
         return redact_paths(name) if self.numbers is None else self.numbers.get(name, "clip")
 
 
-def choose_names(run: Path, publish_names: str, settings: Mapping[str, Tree]) -> NameMasker:
+def choose_names(run: Path, publish_ids: str, settings: Mapping[str, Tree]) -> NameMasker:
     """Read from a run folder what is to be numbered.
 
     Args:
         run: The run folder.
-        publish_names: The setting: "clips", "all" or "none".
+        publish_ids: The setting: "clips", "all" or "none".
         settings: run_config.yaml by section.
     """
-    if publish_names == "all":
+    if publish_ids == "all":
         return NameMasker(with_groups=True)
     groups = read_groups(settings)
-    if publish_names == "none":
+    if publish_ids == "none":
         return NameMasker(groups=groups, numbers=_number_clips(run))
     if not _do_clips_name_groups(run, settings.get("data", {})):
         return NameMasker(groups=groups)
@@ -67,14 +67,14 @@ def read_groups(settings: Mapping[str, Tree]) -> tuple[str, ...]:
     return tuple(map(str, named))
 
 
-def read_publish_names(settings: Mapping[str, Tree]) -> str:
-    """Return `--publish-names` as the run was started with; the default where it says nothing."""
-    return str(settings.get("hub", {}).get("publish_names") or HubConfig().publish_names)
+def read_publish_ids(settings: Mapping[str, Tree]) -> str:
+    """Return `--publish-ids` as the run was started with; the default where it says nothing."""
+    return str(settings.get("hub", {}).get("publish_ids") or HubConfig().publish_ids)
 
 
 def choose_own_names(record: RunRecord) -> NameMasker:
     """Return what is to be numbered by the run's own settings."""
-    return choose_names(record.run, read_publish_names(record.settings), record.settings)
+    return choose_names(record.run, read_publish_ids(record.settings), record.settings)
 
 
 def _do_clips_name_groups(run: Path, data: Tree) -> bool:

@@ -12,7 +12,14 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audio_cls.config import CountOrAuto, Range, Setting, flag_name, iterate_settings
+from audio_cls.config import (
+    RENAMED_SETTINGS,
+    CountOrAuto,
+    Range,
+    Setting,
+    flag_name,
+    iterate_settings,
+)
 from audio_cls.demo_data import BUILTIN
 from audio_cls.publishing.redaction.text import cut_address, redact_paths, redact_text, to_base_name
 from audio_cls.publishing.run_record import COMMIT_SHA, Tree, is_repo_id
@@ -24,7 +31,7 @@ TEXTS = frozenset(
         "keywords", "unknown_from", "group_column", "fold_column", "train_split",
         "validation_split", "test_split", "split_files_sha256", "pos_weight", "energy_country",
         "start_column", "end_column", "duration_column", "report_to", "license",
-        "task_id", "eval_notes", "limits",
+        "task_id", "eval_notes", "limitations",
     }
 )  # fmt: skip
 PATTERNS = frozenset({"label_pattern"})  # regular expressions, in which a slash begins no path
@@ -184,6 +191,7 @@ def _iterate_flags(words: Sequence[str]) -> Iterator[tuple[str, str | None, bool
     rest = iter(words)
     for word in rest:
         flag, equals, value = word.removeprefix("--").partition("=")
+        flag = flag_name(RENAMED_SETTINGS.get(flag.replace("-", "_"), flag))[2:]
         if not word.startswith("--"):
             continue
         if flag in switches:

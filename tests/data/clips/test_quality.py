@@ -67,9 +67,9 @@ def test_one_line_counts_the_faults_by_reason(caplog: pytest.LogCaptureFixture) 
 
 
 def test_too_many_faults_are_refused_with_the_share_that_would_allow_them() -> None:
-    with pytest.raises(DatasetError, match=r"3 of 29 .*first: a, .*--max-bad-share 0\.11"):
+    with pytest.raises(DatasetError, match=r"3 of 29 .*first: a, .*--max-bad-audio-ratio 0\.11"):
         enforce_bad_audio_limit(FAULTS, 29, DataConfig())
-    enforce_bad_audio_limit(FAULTS, 29, DataConfig(max_bad_share=0.11))
+    enforce_bad_audio_limit(FAULTS, 29, DataConfig(max_bad_audio_ratio=0.11))
     enforce_bad_audio_limit(FAULTS, 30, DataConfig())
 
 

@@ -17,7 +17,7 @@ from audio_cls.data.splits.splits import make_splits
 
 def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Decode the clips of a folder."""
-    cfg = DataConfig(max_bad_share=0.1, **settings)
+    cfg = DataConfig(max_bad_audio_ratio=0.1, **settings)
     source = load(folder, **settings)
     pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
     return prepare_clips(source, pool, make_splits(pool, cfg), 16_000, cfg)

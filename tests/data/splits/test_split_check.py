@@ -296,7 +296,7 @@ def prepare_drawn_folder(seed: int, root: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             sound = make_wav(int(rng.integers(0, 60)))  # some are copies of others
             path.write_bytes(sound if rng.random() > 0.07 else b"no sound")
-    settings: dict[str, Any] = {"max_bad_share": 1.0, "deduplicate": bool(rng.random() < 0.5)}
+    settings: dict[str, Any] = {"max_bad_audio_ratio": 1.0, "deduplicate": bool(rng.random() < 0.5)}
     if rng.random() < 0.3:
         settings["group_pattern"] = r"(\d)_"
     if rng.random() < 0.3 and layout != ["test"]:

@@ -210,7 +210,7 @@ def test_too_many_broken_clips_stop_the_run(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     train = prepare(tmp_path).train
     assert isinstance(train, StreamClips)
-    with pytest.raises(DatasetError, match=r"streamed clips cannot be used.*--max-bad-share"):
+    with pytest.raises(DatasetError, match=r"streamed clips cannot be used.*--max-bad-audio-ratio"):
         list(collect(train, tmp_path))
     with pytest.raises(DatasetError, match=r"--bad-audio skip"):
         list(collect(prepare(tmp_path, bad_audio="fail").train, tmp_path))  # type: ignore[arg-type]

@@ -122,7 +122,7 @@ def make_batch(number: int, *faults: tuple[int, BadClip]) -> Batch:
 def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> None:
     shards, shape = make_shards([8]), StepShape(1, 1, 1)
     for epoch in range(2):
-        log = BadClipLog(tmp_path / "s", 0, DataConfig(max_bad_share=0.5))
+        log = BadClipLog(tmp_path / "s", 0, DataConfig(max_bad_audio_ratio=0.5))
         order = StreamBatchSampler(shards, shape, rank=0, seed=0, buffer=4, bad_clip_log=log)
         order.set_epoch(epoch)
         batches = [make_batch(n, (n, BadClip(f"c{n}", "empty"))) for n in (5, 2)]

@@ -76,7 +76,7 @@ def make_pair(folder: Path, checkpoint: Path, tmp_path: Path, **changes: Any) ->
     """Return the settings of a run that hears anew each epoch, and of one that hears ahead."""
     values = {"epochs": 2, "crop": "start", "learning_rate": 3e-3, "num_workers": 0, **changes}
     return [
-        make_config(folder, checkpoint, tmp_path / f"run-{limit}", prefix_cache_gb=limit, **values)
+        make_config(folder, checkpoint, tmp_path / f"run-{limit}", feature_cache_gb=limit, **values)
         for limit in (0, None)
     ]
 
@@ -144,11 +144,11 @@ def test_other_weights_other_settings_and_other_sound_get_stores_of_their_own(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"prefix_cache_gb": 0}, "--prefix-cache-gb is 0"),
+        ({"feature_cache_gb": 0}, "--feature-cache-gb is 0"),
         ({"gain_db": 3.0}, "the sound is varied"),
         ({"crop": "random"}, "cut at random"),
         ({"unfreeze_after_epochs": 1}, "it wakes"),
-        ({"prefix_cache_gb": 1e-6}, "more than may be kept"),
+        ({"feature_cache_gb": 1e-6}, "more than may be kept"),
     ],
 )
 def test_what_changes_or_does_not_fit_is_heard_anew_and_says_so(

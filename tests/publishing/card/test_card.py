@@ -322,7 +322,7 @@ def test_duplicates_are_told_and_leaks_limit_the_result(
 
 def test_limits_that_were_given_stand_with_those_that_were_found(tmp_path: Path) -> None:
     settings = make_settings()
-    settings["hub"]["limits"] = "Not for <b>sirens</b>:\n# at night"
+    settings["hub"]["limitations"] = "Not for <b>sirens</b>:\n# at night"
     card = read_card(make_run(tmp_path / "run", settings=settings))
     assert "- Not for &#60;b&#62;sirens&#60;/b&#62;:" in card.text.split("## Limits")[1]
     assert "\n# at night" not in card.text

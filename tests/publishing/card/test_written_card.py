@@ -119,7 +119,7 @@ def test_an_edited_card_with_the_name_of_a_group_is_refused(tmp_path: Path) -> N
     write_card(run)
     assert "annabel" not in _read_card(run, REPO)
     (run / "README.md").write_text("# Mine\nTested on Annabel, listed at /gpfs/secret/lists.\n")
-    with pytest.raises(RunFolderError, match=r"names groups \(annabel\).*--publish-names all"):
+    with pytest.raises(RunFolderError, match=r"names groups \(annabel\).*--publish-ids all"):
         _read_card(run, REPO)
-    text = _read_card(run, REPO, publish_names="all")
+    text = _read_card(run, REPO, publish_ids="all")
     assert text == "# Mine\nTested on Annabel, listed at lists.\n"

@@ -55,7 +55,7 @@ def test_the_plan_names_what_the_settings_name() -> None:
         {"dataset": "builtin:tiny_speech", "model": "builtin:tiny_model", "from_scratch": True},
         {"dataset": "https://host.example/clips.csv"},
         {"dataset": "."},
-        {"limits": "x" * 2_000, "eval_notes": "n" * 200},
+        {"limitations": "x" * 2_000, "eval_notes": "n" * 200},
     ],
 )
 def test_a_run_that_is_not_pushed_is_tried_out_offline(
@@ -75,7 +75,7 @@ def test_a_run_that_is_not_pushed_is_tried_out_offline(
         ({"task_id": "two words"}, "--task-id two words is not possible"),
         ({"task_id": "\u200b"}, "--task-id has 0 characters"),
         ({"eval_notes": "n" * 201}, "--eval-notes has 201 characters"),
-        ({"limits": "x" * 2_001}, "1 to 2000. Shorten it"),
+        ({"limitations": "x" * 2_001}, "1 to 2000. Shorten it"),
     ],
 )
 def test_what_would_fail_or_be_cut_at_the_end_is_refused_before(

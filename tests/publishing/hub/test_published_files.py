@@ -150,7 +150,7 @@ def test_groups_are_numbered_and_clips_named_unless_told_otherwise(
     assert files["predictions.csv"] == before["predictions.csv"]
     assert files["splits/test.txt"] == before["splits/test.txt"]
 
-    files = _push(hub, run, publish_names="all")
+    files = _push(hub, run, publish_ids="all")
     assert json.loads(files["results.json"])["test"]["by_group"] == GROUPS
     assert read_all(run) == before
 
@@ -159,7 +159,7 @@ def test_no_names_at_all_leave_one_number_a_clip_in_all_files(
     hub: HubServer, tmp_path: Path
 ) -> None:
     run = _make_named_run(tmp_path / "run")
-    files = _push(hub, run, publish_names="none")
+    files = _push(hub, run, publish_ids="none")
     everything = b"\n".join(files.values())
     for name in (b"00001", b"00002", b"00003", b"00009", b"annabel", b"bobby"):
         assert name not in everything

@@ -60,7 +60,7 @@ def test_clips_are_numbered_where_their_names_hold_the_groups(
     assert (read_text(files["splits/test.txt"]) == "clip 1\nclip 2\n") is are_numbered
     assert ("both are published as numbers" in caplog.text) is are_numbered
     assert "splits/groups.csv" not in files
-    files = gather_files(run, REPO, HubConfig(publish_names="all"))
+    files = gather_files(run, REPO, HubConfig(publish_ids="all"))
     assert read_text(files["splits/test.txt"]) == "blues/00001.wav\njazz/00002.wav\n"
     assert "splits/groups.csv" not in files
 

@@ -52,7 +52,7 @@ def _set_all() -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         if one.name in (*public_settings.BASE_NAMES, *public_settings.WITHHELD, "dataset", "model"):
             value = MOUNTS[number % len(MOUNTS)].format(mark)
         owners[mark], settings[one.section][one.name] = one.name, value
-    settings["hub"]["publish_names"] = "clips"
+    settings["hub"]["publish_ids"] = "clips"
     return settings, owners
 
 
@@ -140,9 +140,9 @@ def test_only_what_is_listed_is_published(marked: tuple[Path, dict[str, str]]) -
     allowed = _ALLOWED & set(owners.values())
     found = _find_marks(gather_files(run, REPO, HubConfig()), owners)
     assert found == allowed | {"a clip"}
-    found = _find_marks(gather_files(run, REPO, HubConfig(publish_names="none")), owners)
+    found = _find_marks(gather_files(run, REPO, HubConfig(publish_ids="none")), owners)
     assert found == allowed
-    found = _find_marks(gather_files(run, REPO, HubConfig(publish_names="all")), owners)
+    found = _find_marks(gather_files(run, REPO, HubConfig(publish_ids="all")), owners)
     assert found == allowed | {"a clip", "a group", "fold", *public_settings.GROUPS}
 
 
@@ -215,7 +215,14 @@ def test_a_hub_id_is_told_from_a_folder_of_that_shape(tmp_path: Path) -> None:
     assert public["data"]["dataset"] == "ann/clips"
 
 
-WORDS = ["--group-pattern", r"(ann\d+)_", "--limits", 'it\'s "so", a\tb', "--keywords", "a b,c"]
+WORDS = [
+    "--group-pattern",
+    r"(ann\d+)_",
+    "--limitations",
+    'it\'s "so", a\tb',
+    "--keywords",
+    "a b,c",
+]
 
 
 def test_the_launch_line_comes_back_word_by_word(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,4 +239,4 @@ def test_the_launch_line_comes_back_word_by_word(monkeypatch: pytest.MonkeyPatch
 def test_a_line_of_an_earlier_version_keeps_its_backslashes() -> None:
     line = r"accelerate launch scripts/train.py --group-pattern (ann\d+)_ --dataset 'my clips'"
     assert split_command(line)[3:] == ["--group-pattern", r"(ann\d+)_", "--dataset", "my clips"]
-    assert split_command("train.py --limits it's") == ["train.py", "--limits", "it's"]
+    assert split_command("train.py --limitations it's") == ["train.py", "--limitations", "it's"]
