@@ -7,7 +7,6 @@ libsndfile does not know.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import os
@@ -18,6 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.audio.containers import count_missing_bytes, detect_pyav_container
+from audio_cls.audio.files import read_header
 from audio_cls.audio.mp3 import add_xing_header
 from audio_cls.audio.pyav import decode_with_pyav
 from audio_cls.audio.segments import Segment, split_segment
@@ -88,9 +88,9 @@ def _read_bytes(path: str, max_seconds: Seconds | None) -> bytes:
     """
     with open(path, "rb") as file:
         if max_seconds is not None and os.fstat(file.fileno()).st_size > LARGE_BYTES:
-            with contextlib.suppress(soundfile.SoundFileError):
-                info = soundfile.info(file)
-                _check_length(info.frames, info.samplerate, max_seconds)
+            header = read_header(file)
+            if header is not None:
+                _check_length(*header, max_seconds)
             file.seek(0)
         return file.read()
 
@@ -154,11 +154,11 @@ def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:
         path, segment = split_segment(path)
     if segment is not None and segment.end is not None:
         return max(0.0, segment.end - segment.start)
-    try:
-        info = soundfile.info(io.BytesIO(bytes_) if bytes_ is not None else str(path))
-    except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
+    header = read_header(io.BytesIO(bytes_) if bytes_ is not None else str(path))
+    if header is None:
         return 0.0
-    seconds = info.frames / info.samplerate if 0 < info.frames < 2**40 else 0.0
+    is_known = 0 < header.num_frames < 2**40
+    seconds = header.num_frames / header.sampling_rate if is_known else 0.0
     return seconds if segment is None else max(0.0, seconds - segment.start)
 
 

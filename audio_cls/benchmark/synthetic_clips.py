@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import itertools
 import math
 import multiprocessing
@@ -16,9 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soundfile
 from datasets import Audio, ClassLabel, Features
 from numpy.typing import NDArray
+
+from audio_cls.audio.files import encode_wav
 
 RATE = 16_000
 LABELS = ("low", "high", "chord", "noise")
@@ -81,9 +81,7 @@ def _make_rows(
     for number in numbers:
         label = number % len(LABELS)
         wave = make_wave(LABELS[label], rng.uniform(*seconds), rng)
-        buffer = io.BytesIO()
-        soundfile.write(buffer, wave, RATE, format="WAV", subtype="PCM_16")
-        cell = {"bytes": buffer.getvalue(), "path": f"{split}-{number:06d}.wav"}
+        cell = {"bytes": encode_wav(wave, RATE), "path": f"{split}-{number:06d}.wav"}
         rows.append({"audio": cell, "label": label})
     return rows
 

@@ -63,13 +63,11 @@ def main(
 
 def find_files(paths: Iterable[str]) -> Iterator[str]:
     """Yield the files as they are, and the audio files below the folders, sorted."""
-    from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
-    from audio_cls.data.sources.tables.clip_paths import list_files
+    from audio_cls.audio.files import find_audio_files
 
     for path in paths:
         if Path(path).is_dir():
-            found = list_files(Path(path))
-            yield from (str(file) for file in found if file.suffix.lower() in AUDIO_SUFFIXES)
+            yield from map(str, find_audio_files(Path(path)))
         else:
             yield path
 

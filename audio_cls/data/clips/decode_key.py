@@ -15,9 +15,9 @@ import soxr
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from audio_cls.audio.files import PLAIN_SUFFIXES
 from audio_cls.audio.segments import split_segment
 from audio_cls.config import Hertz, Seconds
-from audio_cls.data.sources.dataset_tables import PLAIN_SUFFIXES
 from audio_cls.storage.arrow import copy_columns, measure_bytes
 from audio_cls.storage.keys import describe_file, find_version, make_key
 from audio_cls.storage.process_memory import ColumnPages, release_pages

@@ -7,9 +7,9 @@ import logging
 from typing import Any
 
 import numpy as np
-import soundfile
 from datasets import Dataset
 
+from audio_cls.audio.files import read_header
 from audio_cls.audio.segments import split_segment
 from audio_cls.config import Hertz
 from audio_cls.run_warnings import warn
@@ -45,8 +45,5 @@ def read_file_rate(sound: dict[str, Any] | None) -> int:
     if sound is None:
         return 0
     held = sound.get("bytes")
-    try:
-        file = split_segment(str(sound["path"]))[0] if held is None else io.BytesIO(held)
-        return int(soundfile.info(file).samplerate)
-    except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
-        return 0
+    header = read_header(split_segment(str(sound["path"]))[0] if held is None else io.BytesIO(held))
+    return 0 if header is None else header.sampling_rate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import shlex
 from collections.abc import Mapping
 from importlib import resources
@@ -12,9 +11,9 @@ from typing import Any
 
 import jinja2
 import numpy as np
-import soundfile
 
 from audio_cls.audio.decode import decode_file
+from audio_cls.audio.files import encode_wav
 from audio_cls.audio.waveform import mix_channels, resample
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.inspection.scan import DatasetScan
@@ -82,12 +81,10 @@ def _make_player(inspection: DatasetScan, row: int) -> dict[str, str]:
     sound = decode_file(*inspection.read_clip(row))
     rate = min(sound.sampling_rate, HEARD_RATE)
     heard = mix_channels(sound.samples[: round(HEARD_SECONDS * sound.sampling_rate)])
-    buffer = io.BytesIO()
-    wave = resample(heard, sound.sampling_rate, rate)
-    soundfile.write(buffer, np.clip(wave, -1, 1), rate, format="WAV", subtype="PCM_16")
+    wav = encode_wav(resample(heard, sound.sampling_rate, rate), rate)
     return {
         "id": str(inspection.ids[row]),
         "split": str(inspection.split_of[row]),
         "seconds": f"{inspection.notes[row].seconds:.2f}",
-        "source": "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode(),
+        "source": "data:audio/wav;base64," + base64.b64encode(wav).decode(),
     }

@@ -7,20 +7,17 @@ as recordings of a minute or more; a piece of one is a clip like any other, with
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from audio_cls.audio.augmentation.waveform import SPECTRAL_SLOPE, make_noise
 from audio_cls.audio.decode import DecodedAudio, decode_file
-from audio_cls.audio.waveform import Wave, mix_channels
+from audio_cls.audio.files import encode_wav, find_audio_files
+from audio_cls.audio.waveform import mix_channels
 from audio_cls.config import Hertz, Seconds
-from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
-from audio_cls.data.sources.tables.clip_paths import list_files
 from audio_cls.errors import AudioError, DatasetError
 
 SYNTHESISE = "synthesise"
@@ -54,7 +51,7 @@ def list_recordings(folder: Path) -> list[Recording]:
     Raises:
         DatasetError: There is none.
     """
-    paths = [p for p in list_files(folder) if p.suffix.lower() in AUDIO_SUFFIXES]
+    paths = find_audio_files(folder)
     if not paths:
         raise DatasetError(
             f"--silence-from: the folder '{folder}' holds no recording. Give one that does, a"
@@ -103,15 +100,8 @@ def make_silence(count: int, seconds: Seconds, seed: int) -> list[SilencePiece]:
         rms = float(np.sqrt(np.mean(np.square(noise)))) or 1.0
         wave = noise / rms * 10 ** (rng.uniform(*NOISE_DB) / 20)
         name = f"{SYNTHESISE}d/{color}#{number}"
-        pieces.append(SilencePiece(name, name, write_wav(wave.astype(np.float32), NOISE_RATE)))
+        pieces.append(SilencePiece(name, name, encode_wav(wave.astype(np.float32), NOISE_RATE)))
     return pieces
-
-
-def write_wav(wave: Wave, sampling_rate: Hertz) -> bytes:
-    """Encode a wave (T,) as 16-bit WAV; what leaves [-1, 1] is clipped."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(wave, -1, 1), sampling_rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def _cut_piece(name: str, sound: DecodedAudio, start: Seconds, seconds: Seconds) -> SilencePiece:
@@ -119,7 +109,7 @@ def _cut_piece(name: str, sound: DecodedAudio, start: Seconds, seconds: Seconds)
     rate = sound.sampling_rate
     first = round(start * rate)
     wave = mix_channels(sound.samples[first : first + round(seconds * rate)])
-    return SilencePiece(f"{name}#{start:.2f}", name, write_wav(wave, rate))
+    return SilencePiece(f"{name}#{start:.2f}", name, encode_wav(wave, rate))
 
 
 def _read_recording(recording: Recording) -> DecodedAudio:

@@ -8,8 +8,8 @@ from typing import Any
 
 from datasets import Dataset
 
+from audio_cls.audio.files import AUDIO_SUFFIXES
 from audio_cls.data.labels.find_column import LABEL_COLUMNS, MAX_NAMES
-from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
 from audio_cls.data.sources.parquet.column_types import is_text
 from audio_cls.errors import DatasetError
 

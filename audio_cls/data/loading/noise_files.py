@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from datasets import Audio, Dataset
 
+from audio_cls.audio.files import AUDIO_SUFFIXES, find_audio_files
 from audio_cls.config import Hertz
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
-from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
 from audio_cls.errors import SettingError, list_names
 from audio_cls.run_warnings import warn
 
@@ -33,8 +33,7 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> Clips:
         SettingError: There is none, or none that can be read.
     """
     root = Path(folder).expanduser().absolute()
-    found = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES]
-    paths = [path for path in found if path.is_file()]
+    paths = find_audio_files(root)
     if not paths:
         raise SettingError(
             f"--noise-dir {folder} holds no recording. Give a folder with"

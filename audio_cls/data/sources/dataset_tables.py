@@ -17,8 +17,6 @@ from datasets.table import CastError
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.storage.cache import CacheEntry
 
-PLAIN_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf")
-AUDIO_SUFFIXES = (*PLAIN_SUFFIXES, ".m4a", ".webm", ".wma", ".aac")  # these need `formats`
 SOUND_TABLES = (".parquet", ".arrow")  # that hold the sound itself
 PATH_TABLE = "metadata.parquet"  # the one that lists paths instead
 TABLE_SUFFIXES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl")

@@ -20,11 +20,11 @@ from datasets import (
     load_from_disk,
 )
 
+from audio_cls.audio.files import AUDIO_SUFFIXES, list_files
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.class_folders import read_class_folders, read_clip_files
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
-    AUDIO_SUFFIXES,
     LOAD_ERRORS,
     SOUND_TABLES,
     TABLE_SUFFIXES,
@@ -34,7 +34,6 @@ from audio_cls.data.sources.dataset_tables import (
     merge_configs,
 )
 from audio_cls.data.sources.parquet.class_labels import check_folder_classes
-from audio_cls.data.sources.tables.clip_paths import list_files
 from audio_cls.data.sources.tables.path_tables import PathTables, read_path_tables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, list_names

@@ -7,15 +7,14 @@ changes no sample; the table is written into the cache of `datasets`, not held i
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import soundfile
 from datasets import Audio, Dataset, Features, List, Value
 from numpy.typing import NDArray
 
+from audio_cls.audio.files import encode_wav
 from audio_cls.errors import DatasetError
 
 RATE_COLUMNS = ("sampling_rate", "sample_rate", "sr")  # Hz, of the lists in another column
@@ -102,7 +101,8 @@ def encode_batch(batch: pa.Table, *, column: str, rate_column: str | None) -> pa
         rate = cell["sampling_rate"].as_py() if is_struct else own_rate
         path = cell["path"].as_py() if is_struct and "path" in cell else None
         if cell.is_valid and samples.is_valid and rate:
-            cells.append({"bytes": encode_samples(read_samples(samples), int(rate)), "path": path})
+            wav = encode_wav(read_samples(samples), int(rate), "FLOAT")
+            cells.append({"bytes": wav, "path": path})
         else:
             cells.append(None)
     place = batch.column_names.index(column)
@@ -126,13 +126,6 @@ def read_samples(cell: pa.ListScalar) -> NDArray[np.float32]:
         kind = values.type.value_type if array.ndim == 2 else values.type
         array = array / (np.iinfo(kind.to_pandas_dtype()).max + 1.0)
     return np.asarray(array, dtype=np.float32)
-
-
-def encode_samples(samples: NDArray[np.float32], sampling_rate: int) -> bytes:
-    """Encode samples (T,) or (T, C) as a WAV of 32-bit floats."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, sampling_rate, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
 
 
 def _check_type(column: str, kind: Any) -> None:  # noqa: ANN401

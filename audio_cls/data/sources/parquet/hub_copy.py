@@ -15,10 +15,10 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import RevisionNotFoundError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
+from audio_cls.audio.files import AUDIO_SUFFIXES
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
-    AUDIO_SUFFIXES,
     LOAD_ERRORS,
     choose_config,
     explain_load_error,

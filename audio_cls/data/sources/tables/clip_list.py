@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from audio_cls.audio.files import is_audio_path
 from audio_cls.audio.segments import Segment, join_segment
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import SPLIT_OF_NAME
 from audio_cls.data.sources.tables.clip_paths import ClipIndex, ClipPaths
 from audio_cls.data.sources.tables.segment_columns import take_segments
 from audio_cls.data.sources.tables.split_column import take_row_splits
-from audio_cls.data.sources.tables.table_files import is_path
 
 NUM_LOOKED_AT = 100  # first rows that tell which column holds paths
 
@@ -70,7 +70,7 @@ def _list_columns(
     paths = []
     for name in rows.column_names:
         cells = [cell for cell in rows.column(name).slice(0, NUM_LOOKED_AT).to_pylist() if cell]
-        if cells and sum(map(is_path, cells)) >= len(cells) / 2:
+        if cells and sum(map(is_audio_path, cells)) >= len(cells) / 2:
             paths.append(str(name))
         elif cells and all(isinstance(cell, str | int) for cell in cells):
             num_found = index.locate(cells, file, audio_root).num_found

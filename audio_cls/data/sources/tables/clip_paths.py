@@ -19,9 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
-from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
-from audio_cls.data.sources.tables.table_files import is_path
-from audio_cls.run_warnings import warn
+from audio_cls.audio.files import AUDIO_SUFFIXES, find_audio_files, is_audio_path
 from audio_cls.storage.keys import describe_file
 
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of accents: macOS has its own
@@ -143,7 +141,7 @@ class ClipIndex:
 
     def _find_below(self, base: Path, name: str) -> Path | None:
         """Return `base / name` where that is a file; a name without a suffix may lack it."""
-        suffixes = ("",) if is_path(name) else AUDIO_SUFFIXES
+        suffixes = ("",) if is_audio_path(name) else AUDIO_SUFFIXES
         spellings = dict.fromkeys(
             [name] if name.isascii() else [name, *(unicodedata.normalize(f, name) for f in FORMS)]
         )
@@ -156,7 +154,7 @@ class ClipIndex:
 
     def _find_by_name(self, scope: Path, name: str) -> Path | None:
         """Return the only clip of this name below a folder."""
-        table = self._by_name if is_path(name) else self._by_stem
+        table = self._by_name if is_audio_path(name) else self._by_stem
         paths = [path for path in table.get(name, []) if path.is_relative_to(scope)]
         return paths[0] if len(paths) == 1 else None
 
@@ -169,7 +167,7 @@ class ClipIndex:
         for name in sample:
             parts = PurePosixPath(name).parts
             if len(parts) > 1:
-                table = self._by_name if is_path(name) else self._by_stem
+                table = self._by_name if is_audio_path(name) else self._by_stem
                 for path in table.get(parts[-1], []):
                     if path.parts[-len(parts) : -1] == parts[:-1]:
                         votes[Path(*path.parts[: -len(parts)])] += 1
@@ -181,9 +179,8 @@ class ClipIndex:
     def _by_name(self) -> dict[str, list[Path]]:
         """Map base names below the root to the paths that have them."""
         paths: dict[str, list[Path]] = {}
-        for path in list_files(self.root):
-            if is_path(path.name):
-                paths.setdefault(path.name, []).append(path)
+        for path in find_audio_files(self.root):
+            paths.setdefault(path.name, []).append(path)
         return paths
 
     @functools.cached_property
@@ -194,37 +191,6 @@ class ClipIndex:
             for path in own:
                 paths.setdefault(path.stem, []).append(path)
         return paths
-
-
-def list_files(folder: Path) -> list[Path]:
-    """List the files below a folder in order, hidden ones left out; links to folders are followed.
-
-    A link into the folder itself, to a folder around it, or to one that another link names, is not:
-    its files are listed already.
-    """
-    root = Path(folder).resolve()
-    seen, files = {root}, []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        kept = []
-        for name in sorted(folders):
-            path = Path(place, name)
-            target = path.resolve() if path.is_symlink() else None
-            if target is not None:
-                is_listed = target.is_relative_to(root) or root.is_relative_to(target)
-                if is_listed or target in seen:
-                    continue
-                seen.add(target)
-            if not name.startswith("."):
-                kept.append(name)
-        folders[:] = kept
-        files += [Path(place, name) for name in names if not name.startswith(".")]
-    broken = [
-        path for path in files if path.is_symlink() and not path.exists() and is_path(path.name)
-    ]
-    if broken:
-        text = f"{len(broken)} clips of the data set are links to nothing, and are left out."
-        warn(logger, text, names=broken)
-    return sorted(path for path in files if path.is_file())
 
 
 def _take_sample(names: Sequence[str]) -> list[str]:

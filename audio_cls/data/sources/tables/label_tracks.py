@@ -16,14 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from audio_cls.audio.files import is_audio_path
 from audio_cls.data.sources.tables.clip_paths import ClipIndex
-from audio_cls.data.sources.tables.table_files import (
-    TEXT_SUFFIX,
-    is_path,
-    read_head,
-    read_rows,
-    split_lines,
-)
+from audio_cls.data.sources.tables.table_files import TEXT_SUFFIX, read_head, read_rows, split_lines
 from audio_cls.run_warnings import warn
 
 PATH_COLUMN = "path"
@@ -42,7 +37,7 @@ def is_label_file(file: Path) -> bool:
         return False
     lines = [line for line in split_lines(read_head(file)) if not line.startswith("\\")][:2]
     if lines and RAVEN_BEGIN in lines[0].split("\t"):
-        return not any(map(is_path, lines[-1].split("\t")))
+        return not any(map(is_audio_path, lines[-1].split("\t")))
     return bool(lines) and all(map(_AUDACITY.fullmatch, lines))
 
 

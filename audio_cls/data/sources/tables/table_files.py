@@ -19,7 +19,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audio_cls.data.sources.dataset_tables import AUDIO_SUFFIXES
+from audio_cls.audio.files import is_audio_path
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 
@@ -90,13 +90,13 @@ def decode_text(data: bytes, file: Path) -> str:
 def looks_like_table(file: Path) -> bool:
     """Tell whether a text file has lines of several cells, one of them a path of a clip."""
     cells = [re.split(r"[\s,;|]+", line.strip()) for line in split_lines(read_head(file))[:2]]
-    return any(len(own) > 1 and any(map(is_path, own)) for own in cells)
+    return any(len(own) > 1 and any(map(is_audio_path, own)) for own in cells)
 
 
 def looks_like_list(file: Path) -> bool:
     """Tell whether a text file has paths of clips alone, one a line."""
     lines = split_lines(read_head(file))[:2]
-    return bool(lines) and all(is_path(line) and len(line.split()) == 1 for line in lines)
+    return bool(lines) and all(is_audio_path(line) and len(line.split()) == 1 for line in lines)
 
 
 def read_head(file: Path) -> str:
@@ -112,15 +112,6 @@ def split_lines(text: str) -> list[str]:
     return [line for line in re.split(r"\r?\n", text) if line.strip()]
 
 
-def is_path(cell: object) -> bool:
-    """Tell whether a cell ends like the path of a clip.
-
-    >>> is_path("a/b.WAV "), is_path("b"), is_path(None)
-    (True, False, False)
-    """
-    return isinstance(cell, str) and cell.strip().lower().endswith(AUDIO_SUFFIXES)
-
-
 def _parse_csv(text: str, suffix: str, is_clip: Callable[[str], bool]) -> pa.Table:
     """Parse quoted or plain CSV, whose first line names the columns unless it names a clip."""
     named = re.match(r"sep=(.)\r?\n", text)  # a line for Excel
@@ -131,7 +122,7 @@ def _parse_csv(text: str, suffix: str, is_clip: Callable[[str], bool]) -> pa.Tab
     (_, header), rows = lines[0], lines[1:]
     while len(header) > 1 and not header[-1].strip():  # a spreadsheet's empty columns at the end
         header = header[:-1]
-    if any(is_path(cell) or is_clip(cell.strip()) for cell in header):
+    if any(is_audio_path(cell) or is_clip(cell.strip()) for cell in header):
         header, rows = [""] * len(header), lines
     header = [name.strip() or f"column_{place}" for place, name in enumerate(header, start=1)]
     repeated = sorted({name for name in header if header.count(name) > 1})

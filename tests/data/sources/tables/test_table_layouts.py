@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hub_datasets import load, write_clips
 
-from audio_cls.data.sources.tables.clip_paths import list_files
+from audio_cls.audio.files import list_files
 from audio_cls.data.sources.tables.table_files import choose_separator, decode_text
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings

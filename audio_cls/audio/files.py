@@ -1,0 +1,96 @@
+"""Audio files: suffixes, the files below a folder, headers, and WAV encoding."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from audio_cls.config import Hertz
+from audio_cls.run_warnings import warn
+
+PLAIN_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf")
+AUDIO_SUFFIXES = (*PLAIN_SUFFIXES, ".m4a", ".webm", ".wma", ".aac")  # these need `formats`
+
+logger = logging.getLogger(__name__)
+
+
+class AudioHeader(NamedTuple):
+    """Length and rate, as the header of an audio file declares them."""
+
+    num_frames: int  # samples of one channel; 2**63 - 1 where the header has no length
+    sampling_rate: Hertz
+
+
+def is_audio_path(text: object) -> bool:
+    """Return whether a text ends like the path of an audio file.
+
+    >>> is_audio_path("a/b.WAV "), is_audio_path("b"), is_audio_path(None)
+    (True, False, False)
+    """
+    return isinstance(text, str) and text.strip().lower().endswith(AUDIO_SUFFIXES)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List the files below a folder in sorted order, without hidden ones.
+
+    Links to folders are followed, unless the target is listed already: the folder itself, a folder
+    that contains it, or the target of another link. A warning counts broken links to audio files.
+    """
+    root = Path(folder).resolve()
+    seen, files = {root}, []
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        kept = []
+        for name in sorted(folders):
+            path = Path(parent, name)
+            target = path.resolve() if path.is_symlink() else None
+            if target is not None:
+                is_listed = target.is_relative_to(root) or root.is_relative_to(target)
+                if is_listed or target in seen:
+                    continue
+                seen.add(target)
+            if not name.startswith("."):
+                kept.append(name)
+        folders[:] = kept
+        files += [Path(parent, name) for name in names if not name.startswith(".")]
+    links = [path for path in files if path.is_symlink() and is_audio_path(path.name)]
+    broken = [path for path in links if not path.exists()]
+    if broken:
+        text = f"{len(broken)} clips of the data set are links to nothing, and are left out."
+        warn(logger, text, names=broken)
+    return sorted(path for path in files if path.is_file())
+
+
+def find_audio_files(folder: Path) -> list[Path]:
+    """List the audio files below a folder, see `list_files`."""
+    return [path for path in list_files(folder) if path.suffix.lower() in AUDIO_SUFFIXES]
+
+
+def read_header(file: str | BinaryIO) -> AudioHeader | None:
+    """Read the header of an audio file; None where libsndfile cannot."""
+    try:
+        info = soundfile.info(file)
+    except (soundfile.SoundFileError, RuntimeError, TypeError, OSError):
+        return None
+    return AudioHeader(int(info.frames), int(info.samplerate))
+
+
+def encode_wav(
+    samples: NDArray[np.floating], sampling_rate: Hertz, subtype: str = "PCM_16"
+) -> bytes:
+    """Encode samples, (T,) or (T, C), as a WAV file.
+
+    Args:
+        samples: Nominally in [-1, 1]; PCM clips what is outside, "FLOAT" keeps every value.
+        sampling_rate: In Hz.
+        subtype: The encoding, by libsndfile's name.
+    """
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sampling_rate, format="WAV", subtype=subtype)
+    return buffer.getvalue()
