@@ -76,8 +76,6 @@ UPWARD = {
     ("audio/augmentation/augmenter", "data/loading/noise_files"),
     ("data/sources/source", "data/keyword_spotting/relabel"),
     ("data/sources/source", "data/labels/label_columns"),
-    ("data/splits/clip_index", "data/streaming/clips"),
-    ("data/splits/given_splits", "data/streaming/clips"),
 }
 
 

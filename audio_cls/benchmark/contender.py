@@ -60,7 +60,7 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
     rate = load_feature_extractor(cfg.model, cfg.audio).sampling_rate
-    clips = prepare_clips(source, pool, splits, rate, cfg.data)
+    clips = prepare_clips(source, labels, pool, splits, rate, cfg.data)
     backbone = load_for_training(cfg.model, cfg.audio, labels.names)
     heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
     scorer = make_scorer(heard.backbone, cfg, accelerator)

@@ -21,7 +21,7 @@ from audio_cls.data.duplicates.exact import (
     drop_duplicates,
     find_duplicates,
 )
-from audio_cls.data.keyword_spotting.sampling import cap_training
+from audio_cls.data.keyword_spotting.sampling import cap_training, read_keyword_mix
 from audio_cls.data.splits.clip_index import ClipIndex, restrict_index
 from audio_cls.data.splits.split_check import check_splits
 from audio_cls.data.splits.split_warnings import warn_of_classes
@@ -58,10 +58,11 @@ class FinalSplits:
 def cap_splits(splits: Splits, pool: ClipIndex, cfg: DataConfig) -> dict[str, Rows]:
     """Return the rows of each split, as many as --max-train-samples and --max-eval-samples say."""
     rows = {
-        role: limit_rows(own, pool.marks, cfg.max_eval_samples, cfg.split_seed)
+        role: limit_rows(own, pool.stratify_targets, cfg.max_eval_samples, cfg.split_seed)
         for role, own in splits.items()
     }
-    return {**rows, "train": cap_training(splits.train, pool.marks, pool.fillers, cfg)}
+    mix = read_keyword_mix(pool.names, cfg)
+    return {**rows, "train": cap_training(splits.train, pool.stratify_targets, mix, cfg)}
 
 
 def settle_splits(
@@ -93,7 +94,7 @@ def settle_splits(
     announce_splits(splits)
     usable = {role: own[found.is_good[own]] for role, own in rows.items()}
     used, duplicates = _find_repeats(usable, splits, pool, found.sounds, cfg)
-    is_streamed = pool.stream is not None
+    is_streamed = pool.streamed_split is not None
     here = {role: own for role, own in used.items() if role != "train" or not is_streamed}
     _check_not_empty(here, found.faults)
     if not is_streamed:
@@ -129,7 +130,7 @@ def _find_repeats(
     parts = dict(rows)
     if splits.test_is_validation:
         del parts["validation"]
-    duplicates = find_duplicates(parts, sounds, pool.ids, pool.marks)
+    duplicates = find_duplicates(parts, sounds, pool.ids, pool.stratify_targets)
     announce_duplicates(duplicates, are_dropped=cfg.deduplicate)
     left = drop_duplicates(parts, pool.ids, duplicates) if cfg.deduplicate else parts
     return {**rows, **left}, duplicates

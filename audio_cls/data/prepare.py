@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import hashlib
 import logging
 import time
@@ -28,12 +27,13 @@ from audio_cls.data.duplicates.near import (
     save_near_pairs,
 )
 from audio_cls.data.final_splits import DecodedPool, cap_splits, settle_splits
+from audio_cls.data.labels.labels import Labels
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.splits import Splits
 from audio_cls.data.splits.train_test_split import Rows, limit_rows
 from audio_cls.data.streaming.bad_clips import FOLDER, read_faults
-from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.data.streaming.clips import StreamClips, make_stream_clips
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.files import open_replaced
@@ -102,7 +102,12 @@ class PreparedClips:
 
 
 def prepare_clips(
-    source: Source, pool: ClipIndex, splits: Splits, sampling_rate: Hertz, cfg: DataConfig
+    source: Source,
+    labels: Labels,
+    pool: ClipIndex,
+    splits: Splits,
+    sampling_rate: Hertz,
+    cfg: DataConfig,
 ) -> PreparedClips:
     """Decode the clips of the three splits, capped as asked for. Writes the cache of waves.
 
@@ -110,6 +115,9 @@ def prepare_clips(
         DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are unusable, or see
             `settle_splits`.
     """
+    streamed = None
+    if source.shards is not None:
+        streamed = make_stream_clips(source, source.shards, labels, sampling_rate, cfg)
     rows = cap_splits(splits, pool, cfg)
     started = time.perf_counter()
     every, found = _decode_pool(source, pool, rows, sampling_rate, cfg)
@@ -120,7 +128,7 @@ def prepare_clips(
     at = {role: place[own] for role, own in final.rows.items()}
     parts: dict[str, Any] = {
         role: Clips(
-            every.table, at[role], pool.marks[own], pool.ids[own],
+            every.table, at[role], pool.stratify_targets[own], pool.ids[own],
             every.lengths[at[role]], sampling_rate,
         )
         for role, own in final.rows.items()
@@ -128,8 +136,8 @@ def prepare_clips(
     near_pairs = find_near_pairs(at, every, found.sounds[every.labels])
     announce_near_pairs(near_pairs)
     release_pages(every.table.data.column("wave"))  # which lie between the columns read here
-    if pool.stream is not None:
-        parts["train"] = dataclasses.replace(pool.stream, sampling_rate=sampling_rate)
+    if streamed is not None:
+        parts["train"] = streamed
     return PreparedClips(
         **parts,
         splits=final.splits,
@@ -200,7 +208,7 @@ def prepare_split(
     Raises:
         DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are bad, or none is left.
     """
-    own = limit_rows(rows, pool.marks, cfg.max_eval_samples, cfg.split_seed)
+    own = limit_rows(rows, pool.stratify_targets, cfg.max_eval_samples, cfg.split_seed)
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
     table = concatenate_datasets(sounds).select(own)
     key = make_key(source=source.content_key, clips=pool.ids[own])
@@ -213,7 +221,7 @@ def prepare_split(
         raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")
     lengths = notes["num_samples"].to_numpy()[kept]
     row = own[kept]
-    clips = Clips(decoded, kept, pool.marks[row], pool.ids[row], lengths, sampling_rate)
+    clips = Clips(decoded, kept, pool.stratify_targets[row], pool.ids[row], lengths, sampling_rate)
     return clips, faults
 
 

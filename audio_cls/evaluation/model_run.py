@@ -170,7 +170,7 @@ def select_rows(
     was_given = run.origins.get(split, "").startswith("split '")
     named = {role: getattr(cfg.data, f"{role}_split") for role in ROLES} if is_own else {}
     names = [split, named.get(split), *SPLIT_NAMES.get(split, ())]
-    given = next((name for name in names if name in pool.given), None)
+    given = next((name for name in names if name in pool.split_rows), None)
     wants_list = listed is not None and (given is None or (is_own and not was_given))
     rows = _find_listed(listed, pool, split, is_own=is_own) if wants_list and listed else None
     if rows is not None:
@@ -179,14 +179,14 @@ def select_rows(
         if split != "test" or not origin.startswith("cut"):
             origin = f"the run's own {split} clips ({origin})"
     elif given is not None:
-        rows, origin = pool.given[given], f"split '{given}'"
-    elif wants_list and len(pool.given) == 1:
+        rows, origin = pool.split_rows[given], f"split '{given}'"
+    elif wants_list and len(pool.split_rows) == 1:
         rows, origin = _take_whole(pool, split)
     else:
         raise DatasetError(
-            f"There is no split '{split}': the data set has {list_names(pool.given)}, and none of"
-            f" the {split} clips of the model's run. Choose one by --split."
-            f"{suggest_name(split, pool.given)}"
+            f"There is no split '{split}': the data set has {list_names(pool.split_rows)}, and none"
+            f" of the {split} clips of the model's run. Choose one by --split."
+            f"{suggest_name(split, pool.split_rows)}"
         )
     usable = rows[pool.labels[rows] != UNUSABLE]
     if len(usable) == 0:
@@ -233,13 +233,13 @@ def _warn_of_unchecked(split: str, run: SourceRun, cfg: RunConfig) -> None:
 
 def _take_whole(pool: ClipIndex, split: str) -> tuple[Rows, str]:
     """Return all clips of another data set's only split."""
-    (name,) = pool.given
+    (name,) = pool.split_rows
     text = (
         f"This data set has no split '{split}' and is not the one that the model was trained on:"
         f" all clips of '{name}' are evaluated."
     )
     warn(logger, text)
-    return pool.given[name], f"all of split '{name}' (another data set than in training)"
+    return pool.split_rows[name], f"all of split '{name}' (another data set than in training)"
 
 
 def _warn_of_trained(ids: NDArray[np.str_], trained: Sequence[str]) -> None:

@@ -121,7 +121,7 @@ def run_training(cfg: RunConfig) -> Path:
         pool = build_clip_index(source, labels, cfg.data)
         splits = make_splits(pool, cfg.data)
         cfg, rate = resolve_audio_settings(cfg)
-        clips = prepare_clips(source, pool, splits, rate, cfg.data)
+        clips = prepare_clips(source, labels, pool, splits, rate, cfg.data)
 
         # --- 2. a checkpoint id becomes a classifier ---
         backbone = load_for_training(

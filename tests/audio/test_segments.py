@@ -366,7 +366,7 @@ def prepare(root: Path, **settings: Any) -> tuple[DataConfig, PreparedClips]:  #
     labels = read_labels(source.splits, cfg)
     cfg = group_segments(source, labels, cfg)
     pool = build_clip_index(source, labels, cfg)
-    return cfg, prepare_clips(source, pool, make_splits(pool, cfg), RATE, cfg)
+    return cfg, prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
 
 
 def test_segments_of_one_recording_are_on_one_side(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def run(folder: Path, **settings: Any) -> tuple[Source, Labels, Splits, Prepared
     labels = read_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     splits = make_splits(pool, cfg)
-    return source, labels, splits, prepare_clips(source, pool, splits, RATE, cfg)
+    return source, labels, splits, prepare_clips(source, labels, pool, splits, RATE, cfg)
 
 
 def ids_of(clips: PreparedClips) -> dict[str, set[str]]:
@@ -289,7 +289,7 @@ def test_a_pattern_that_names_no_group_is_refused(pattern: str, says: str, folde
 
 def test_several_labels_a_clip_are_marks_of_the_pool() -> None:
     made = pool({"label": [["a"], ["b"], ["a", "b"], []]})
-    assert made.marks.tolist() == [[1, 0], [0, 1], [1, 1], [0, 0]]
+    assert made.stratify_targets.tolist() == [[1, 0], [0, 1], [1, 1], [0, 0]]
 
 
 def test_a_class_whose_training_clips_cannot_be_used_is_named(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def make_pool(**splits: int) -> ClipIndex:
         name: np.arange(start, start + count)
         for (name, count), start in zip(splits.items(), starts, strict=False)
     }
-    return ClipIndex(labels=labels, ids=np.array(ids), groups=None, folds=None, given=given)
+    return ClipIndex(labels=labels, ids=np.array(ids), groups=None, folds=None, split_rows=given)
 
 
 def test_a_given_split_is_taken_whole_and_a_cut_one_by_its_ids() -> None:

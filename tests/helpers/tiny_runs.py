@@ -57,7 +57,7 @@ def prepare(cfg: RunConfig) -> tuple[PreparedClips, AudioModel]:
     pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
     cfg, rate = resolve_audio_settings(cfg)
-    clips = prepare_clips(source, pool, splits, rate, cfg.data)
+    clips = prepare_clips(source, labels, pool, splits, rate, cfg.data)
     several = labels.is_multilabel
     return clips, load_for_training(cfg.model, cfg.audio, labels.names, is_multilabel=several)
 

@@ -78,9 +78,7 @@ def subsample_non_keywords(
     return rows[is_kept]
 
 
-def cap_training(
-    rows: Rows, pool_labels: Marks, fillers: KeywordMix | None, cfg: DataConfig
-) -> Rows:
+def cap_training(rows: Rows, pool_labels: Marks, fillers: KeywordMix, cfg: DataConfig) -> Rows:
     """Keep at most `--max-train-samples` rows, every class in the share that an epoch has of it.
 
     With keyword settings an epoch uses a part of the unknown words and of the silence. It is the
@@ -93,7 +91,7 @@ def cap_training(
         cfg: `max_train_samples` and `split_seed`.
     """
     limit, seed = cfg.max_train_samples, cfg.split_seed
-    if fillers is not None and fillers.shares and pool_labels.ndim == 1:
+    if fillers.shares and pool_labels.ndim == 1:
         classes = pool_labels.astype(np.int64)
         if limit is None or fillers.count_epoch(classes[rows]) <= limit:
             return rows

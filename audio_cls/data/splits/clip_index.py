@@ -13,17 +13,13 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.keyword_spotting.relabel import IS_PIECE, RECORDING
-from audio_cls.data.keyword_spotting.sampling import KeywordMix, read_keyword_mix
 from audio_cls.data.labels.label_columns import compile_pattern, find_first
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.data.labels.parse import make_label_parser
 from audio_cls.data.sources.clip_ids import read_clip_ids
-from audio_cls.data.sources.parquet.shards import RowReader
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.iterative_stratification import Marks
 from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.train_test_split import Groups, Rows
-from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import copy_columns
@@ -39,18 +35,16 @@ class ClipIndex:
     ids: NDArray[np.str_]  # (N,), each once
     groups: Groups | None  # (N,), the group column as text
     folds: NDArray[np.str_] | None  # (N,), the fold column as text, empty where there is none
-    given: dict[str, Rows]  # split name -> its rows
-    # For keyword spotting: what each piece of silence was cut from, (N,), '' for other clips, and
-    # how many unknown words and pieces of silence there are to be.
+    split_rows: dict[str, Rows]  # split name -> its rows
+    # For keyword spotting: recording that each piece of silence was cut from, (N,), '' for others.
     recordings: NDArray[np.str_] | None = None
-    fillers: KeywordMix | None = None
-    stream: StreamClips | None = None  # the training clips, where they are streamed
+    streamed_split: str | None = None  # name of the training split where it is streamed: no rows
     targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
     names: tuple[str, ...] = ()  # of the L classes
 
     @property
-    def marks(self) -> Marks:
-        """Return the labels to balance by: ids (N,), or rows of marks (N, L) if multi-label."""
+    def stratify_targets(self) -> Marks:
+        """Return the labels to stratify by: class ids (N,), or targets (N, L) if multi-label."""
         return self.labels if self.targets is None else self.targets
 
 
@@ -105,39 +99,15 @@ def build_clip_index(source: Source, labels: Labels, cfg: DataConfig) -> ClipInd
         ids=ids,
         groups=_read_groups(source, ids, cfg),
         folds=read_texts(source, cfg.fold_column, "--fold-column"),
-        given=given,
+        split_rows=given,
         targets=None
         if labels.targets is None
         else np.concatenate([labels.targets[name] for name in source.splits]),
         recordings=_read_recordings(source),
-        fillers=read_keyword_mix(labels.names, cfg),
-        stream=_make_stream(source, labels, cfg),
+        streamed_split=None if source.shards is None else source.shards.split,
         names=labels.names,
     )
     return with_folds(pool, cfg)
-
-
-def _make_stream(source: Source, labels: Labels, cfg: DataConfig) -> StreamClips | None:
-    """Return the streamed training clips, of no sampling rate yet; None when nothing is."""
-    if source.shards is None:
-        return None
-    columns = (source.audio_column, labels.column)
-    missing = [name for name in columns if name not in source.shards.features]
-    if missing:
-        raise DatasetError(
-            f"The split '{source.shards.split}' has no column '{missing[0]}': it has"
-            f" {list_names(source.shards.features)}. Choose another by --label-column."
-        )
-    kind = source.shards.features[labels.column]
-    return StreamClips(
-        reader=RowReader(source.shards, columns),
-        audio_column=source.audio_column,
-        label_column=labels.column,
-        read_cell=make_label_parser(source.splits, labels.column, cfg.label_separator, kind),
-        task=labels,
-        sampling_rate=0,
-        cfg=cfg,
-    )
 
 
 def read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str_] | None:

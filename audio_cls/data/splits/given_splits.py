@@ -19,7 +19,6 @@ from audio_cls.data.splits.split_files import (
     match_ids,
 )
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.errors import DatasetError, list_names
 
 logger = logging.getLogger(__name__)
@@ -44,8 +43,8 @@ def take_given(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     Raises:
         DatasetError: A named split, fold, group or list does not exist.
     """
-    if pool.stream is not None:
-        return _take_streamed(pool, pool.stream, cfg)
+    if pool.streamed_split is not None:
+        return _take_streamed(pool, pool.streamed_split, cfg)
     if cfg.split_files is not None:
         return _take_listed(pool, cfg)
     if cfg.fold is not None:
@@ -66,7 +65,7 @@ def sort_folds(folds: set[str]) -> list[str]:
 
 def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Take the splits of the data set, as they are."""
-    given = {name: drop_unlabelled(rows, pool) for name, rows in pool.given.items()}
+    given = {name: drop_unlabelled(rows, pool) for name, rows in pool.split_rows.items()}
     names = name_splits(list(given), cfg)
     is_again = cfg.test_split == "validation" and "test" not in names
     remarks = []
@@ -91,21 +90,19 @@ def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
         names=names,
         origins={role: f"split '{name}'" for role, name in names.items()},
         method="given split",
-        official=frozenset(role for role, name in names.items() if name in pool.given),
+        official=frozenset(role for role, name in names.items() if name in pool.split_rows),
         is_test_validation=is_again,
         remarks=remarks,
     )
 
 
-def _take_streamed(pool: ClipIndex, stream: StreamClips, cfg: DataConfig) -> GivenSplits:
+def _take_streamed(pool: ClipIndex, streamed: str, cfg: DataConfig) -> GivenSplits:
     """Take the splits for evaluation as they are given; training has no rows here."""
-    names = name_splits([*pool.given, stream.shards.split], cfg)
+    names = name_splits([*pool.split_rows, streamed], cfg)
     origins = {role: f"split '{name}'" for role, name in names.items()}
     origins["train"] += ", streamed"
-    parts = {
-        role: drop_unlabelled(pool.given[name], pool) if role != "train" else np.zeros(0, np.int64)
-        for role, name in names.items()
-    }
+    rows = {**pool.split_rows, streamed: np.zeros(0, np.int64)}
+    parts = {role: drop_unlabelled(rows[name], pool) for role, name in names.items()}
     is_again = cfg.test_split == "validation" and "test" not in names
     return GivenSplits(parts, names, origins, "given split", frozenset(names), is_again)
 
@@ -125,7 +122,7 @@ def _take_listed(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     whole = [role for role, own in rows.items() if len(own) == len(lists.ids[role])]
     return GivenSplits(
         parts=parts,
-        names=dict.fromkeys(parts, "+".join(pool.given)),
+        names=dict.fromkeys(parts, "+".join(pool.split_rows)),
         origins=dict.fromkeys(parts, origin),
         method="id list",
         official=frozenset(whole if is_published else ()),
@@ -163,7 +160,7 @@ def _take_fold(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     without = int((folds[rows] == "").sum())
     return GivenSplits(
         parts=parts,
-        names=dict.fromkeys(parts, "+".join(pool.given)),
+        names=dict.fromkeys(parts, "+".join(pool.split_rows)),
         origins={role: f"fold {list_names(own)} of {source}" for role, own in chosen.items()},
         method=kind if cfg.fold_column is None else "fold column",
         official=frozenset(() if cfg.fold_column is None else parts),
@@ -176,8 +173,8 @@ def _take_groups(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     assert pool.groups is not None
     is_again = cfg.test_split == "validation"  # says who is tested, not which split is left out
     named = dataclasses.replace(cfg, test_split=None if is_again else cfg.test_split)
-    given = dict.fromkeys(name_splits(list(pool.given), named).values())
-    rows = drop_unlabelled(np.concatenate([pool.given[name] for name in given]), pool)
+    given = dict.fromkeys(name_splits(list(pool.split_rows), named).values())
+    rows = drop_unlabelled(np.concatenate([pool.split_rows[name] for name in given]), pool)
     parts = {"train": rows}
     for role, wanted in (("test", cfg.test_groups), ("validation", cfg.validation_groups)):
         check_known(wanted, sorted(set(pool.groups[rows].tolist())), f"--{role}-groups", "group")

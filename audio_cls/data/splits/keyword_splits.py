@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.keyword_spotting.sampling import DRAW_STREAM, KeywordMix, subsample_non_keywords
+from audio_cls.data.keyword_spotting.sampling import (
+    DRAW_STREAM,
+    KeywordMix,
+    read_keyword_mix,
+    subsample_non_keywords,
+)
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
@@ -41,8 +46,8 @@ def add_silence_and_unknown(
 
     Listed splits stay as they are.
     """
-    fillers = pool.fillers
-    if fillers is None or not fillers.shares or cfg.split_files is not None:
+    fillers = read_keyword_mix(pool.names, cfg)
+    if not fillers.shares or cfg.split_files is not None:
         return parts, origins
     if pool.recordings is not None:
         seed = cfg.split_seed

@@ -53,7 +53,7 @@ def assign_folds(pool: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_]
         DatasetError: There are fewer groups, or fewer clips of every class, than folds.
     """
     rows = np.flatnonzero(pool.labels != UNUSABLE)
-    labels = pool.marks[rows]
+    labels = pool.stratify_targets[rows]
     groups = None if pool.groups is None else pool.groups[rows]
     most = int(count_classes(labels).max()) if len(rows) else 0
     available = most if groups is None else min(most, len(np.unique(groups)))
@@ -75,7 +75,7 @@ def _deal_rows(
     rows: Rows, pool: ClipIndex, groups: Groups | None, num_folds: int, seed: int
 ) -> NDArray[np.int64]:
     """Return the fold of each of these rows, from 0 on, stratified by class or label."""
-    labels = pool.marks[rows]
+    labels = pool.stratify_targets[rows]
     if pool.targets is not None:
         return stratify_multilabel(labels, [1 / num_folds] * num_folds, groups, seed)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold

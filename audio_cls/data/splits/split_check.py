@@ -77,7 +77,7 @@ def check_splits(
         "verdict": ", ".join(remarks) or "disjoint",
         "checked": sorted(kinds),
         "not_checked": {
-            **({"train": STREAMED} if pool.stream is not None else {}),
+            **({"train": STREAMED} if pool.streamed_split is not None else {}),
             **({"groups": NO_GROUPS} if pool.groups is None else {}),
         },
         "num_clips": {role: len(rows) for role, rows in parts.items()},

@@ -38,7 +38,7 @@ def list_split_warnings(
             "Validation and test are the same clips, as --test-split validation asks: the test"
             " result is that of the epoch which did best on these clips, so it is too good."
         )
-    if pool.stream is not None:
+    if pool.streamed_split is not None:
         return remarks
     return remarks + _remark_groups(parts, methods, pool)
 
@@ -68,8 +68,8 @@ def _describe_method(method: str) -> str:
 
 def _remark_names(methods: Mapping[str, str], pool: ClipIndex) -> list[str]:
     """Say when the only split there is was made to be a test or validation split."""
-    is_only = len(pool.given) == 1 and pool.stream is None
-    only = next(iter(pool.given)) if is_only else None
+    is_only = len(pool.split_rows) == 1 and pool.streamed_split is None
+    only = next(iter(pool.split_rows)) if is_only else None
     role = next((r for r in ("test", "validation") if only in SPLIT_NAMES[r]), None)
     if role is None or methods["test"] in ("id list", "fold column", "named groups"):
         return []
@@ -108,8 +108,10 @@ def warn_of_classes(
         pool: All clips.
     """
     remarks = []
-    trained = list_classes(pool.marks[parts["train"]])
-    scored = set.union(*(list_classes(pool.marks[parts[r]]) for r in ("validation", "test")))
+    trained = list_classes(pool.stratify_targets[parts["train"]])
+    scored = set.union(
+        *(list_classes(pool.stratify_targets[parts[r]]) for r in ("validation", "test"))
+    )
     every = scored | trained | set(range(len(pool.names)))
     if every - trained:
         remarks.append(
@@ -119,7 +121,7 @@ def warn_of_classes(
     if not any(method.endswith(" cut") for method in methods.values()):
         return remarks
     rows = np.unique(np.concatenate(list(parts.values())))
-    single = set(np.flatnonzero(count_classes(pool.marks[rows]) == 1).tolist()) & trained
+    single = set(np.flatnonzero(count_classes(pool.stratify_targets[rows]) == 1).tolist()) & trained
     if single:
         remarks.append(
             f"{len(single)} of {len(every)} classes have one clip only, which is used"

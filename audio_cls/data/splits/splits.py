@@ -149,7 +149,7 @@ def _cut(rows: Rows, pool: ClipIndex, share: float, cfg: DataConfig) -> tuple[Ro
     groups = pool.groups[rows] if pool.groups is not None else None
     return split_rows(
         rows,
-        pool.marks[rows],
+        pool.stratify_targets[rows],
         groups,
         share=share,
         method="shuffled" if cfg.split_method == "shuffled" else "stratified",
@@ -159,7 +159,7 @@ def _cut(rows: Rows, pool: ClipIndex, share: float, cfg: DataConfig) -> tuple[Ro
 
 def _check_parts(parts: dict[str, Rows], pool: ClipIndex) -> None:
     """Refuse an empty split."""
-    is_streamed = pool.stream is not None
+    is_streamed = pool.streamed_split is not None
     here = {role: rows for role, rows in parts.items() if role != "train" or not is_streamed}
     empty = [role for role, rows in here.items() if len(rows) == 0]
     if empty:

@@ -21,11 +21,12 @@ from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.clips import Label
 from audio_cls.data.clips.quality import unusable_reason
 from audio_cls.data.labels.labels import Labels, make_targets
-from audio_cls.data.labels.parse import EMPTY, LabelParser
+from audio_cls.data.labels.parse import EMPTY, LabelParser, make_label_parser
 from audio_cls.data.sources.parquet.shards import RowReader, Shards
+from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.iterative_stratification import Marks
 from audio_cls.data.streaming.bad_clips import BadClip
-from audio_cls.errors import AudioClsError, AudioError
+from audio_cls.errors import AudioClsError, AudioError, DatasetError, list_names
 
 WAVES_KEPT = 4  # decoded clips kept: a clip and the one mixed in are asked for several times
 
@@ -150,6 +151,40 @@ class StreamClips:
     def __getstate__(self) -> dict[str, Any]:
         """Send no decoded sound to another process."""
         return {**self.__dict__, "_waves": collections.OrderedDict()}
+
+
+def make_stream_clips(
+    source: Source, shards: Shards, labels: Labels, sampling_rate: Hertz, cfg: DataConfig
+) -> StreamClips:
+    """Return the clips of the streamed training split; none is read.
+
+    Args:
+        source: The data set.
+        shards: Files of its training split.
+        labels: Labels of the evaluation splits.
+        sampling_rate: Rate of the waveforms in Hz.
+        cfg: Settings.
+
+    Raises:
+        DatasetError: The split has no audio or label column of these names.
+    """
+    columns = (source.audio_column, labels.column)
+    missing = [name for name in columns if name not in shards.features]
+    if missing:
+        raise DatasetError(
+            f"The split '{shards.split}' has no column '{missing[0]}': it has"
+            f" {list_names(shards.features)}. Choose another by --label-column."
+        )
+    kind = shards.features[labels.column]
+    return StreamClips(
+        reader=RowReader(shards, columns),
+        audio_column=source.audio_column,
+        label_column=labels.column,
+        read_cell=make_label_parser(source.splits, labels.column, cfg.label_separator, kind),
+        task=labels,
+        sampling_rate=sampling_rate,
+        cfg=cfg,
+    )
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def count_decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(1)
         return decode(*given, **named)
 
-    monkeypatch.setattr(waveform, "decode_wave", counted)
+    monkeypatch.setattr(decode_cache, "decode_wave", counted)
     return calls
 
 
@@ -114,10 +114,10 @@ def test_a_run_killed_in_the_middle_leaves_no_half_cache(monkeypatch: pytest.Mon
             raise KeyboardInterrupt
         return decode(*given, **named)
 
-    monkeypatch.setattr(waveform, "decode_wave", killed)
+    monkeypatch.setattr(decode_cache, "decode_wave", killed)
     with pytest.raises(KeyboardInterrupt):
         decode_clips(make_table(clips), "audio", 8_000, "killed")
-    monkeypatch.setattr(waveform, "decode_wave", decode)
+    monkeypatch.setattr(decode_cache, "decode_wave", decode)
     decoded = decode_clips(make_table(clips), "audio", 8_000, "killed")
     assert len(decoded) == 6
     assert all(count == 160 for count in decoded["num_samples"])

@@ -82,8 +82,9 @@ def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Go the whole way from a folder of clips to prepared ones."""
     cfg = DataConfig(dataset=str(folder), **settings)
     source = load_source(cfg)
-    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
-    return prepare_clips(source, pool, make_splits(pool, cfg), RATE, cfg)
+    labels = read_labels(source.splits, cfg)
+    pool = build_clip_index(source, labels, cfg)
+    return prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
 
 
 def test_each_setting_decides_which_clips_of_a_folder_are_used(tmp_path: Path) -> None:

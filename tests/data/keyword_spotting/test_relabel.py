@@ -117,7 +117,7 @@ def prepare_words(root: Path, **settings: object):  # noqa: ANN201
     labels = read_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     splits = make_splits(pool, cfg)
-    return labels, pool, splits, prepare_clips(source, pool, splits, 16_000, cfg)
+    return labels, pool, splits, prepare_clips(source, labels, pool, splits, 16_000, cfg)
 
 
 def test_a_folder_of_words_becomes_a_twelve_class_like_task(tmp_path: Path) -> None:

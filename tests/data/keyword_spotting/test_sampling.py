@@ -125,7 +125,8 @@ def test_a_cap_counts_the_clips_of_an_epoch() -> None:
     assert plan is not None and len(plan) == 65, "an epoch uses them all"
     whole = cap_training(rows, LABELS, fillers, dataclasses.replace(CFG, max_train_samples=130))
     assert whole is rows, "an epoch is no longer than that: it draws from all clips"
-    plain = cap_training(rows, LABELS, None, DataConfig(max_train_samples=63))
+    none = read_keyword_mix((), DataConfig())
+    plain = cap_training(rows, LABELS, none, DataConfig(max_train_samples=63))
     assert np.bincount(LABELS[plain]).tolist() == [4, 6, 3, 50]
 
 

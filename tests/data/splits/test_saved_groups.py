@@ -19,8 +19,9 @@ def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Decode the clips of a folder."""
     cfg = DataConfig(max_bad_audio_ratio=0.1, **settings)
     source = load(folder, **settings)
-    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
-    return prepare_clips(source, pool, make_splits(pool, cfg), 16_000, cfg)
+    labels = read_labels(source.splits, cfg)
+    pool = build_clip_index(source, labels, cfg)
+    return prepare_clips(source, labels, pool, make_splits(pool, cfg), 16_000, cfg)
 
 
 def test_the_run_keeps_the_group_and_fold_of_every_clip(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.final_splits import DecodedPool, FinalSplits, cap_splits, settle_splits
-from audio_cls.data.keyword_spotting.sampling import read_keyword_mix
 from audio_cls.data.labels.labels import UNUSABLE, read_labels
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.sources.source import load_source
@@ -181,10 +180,10 @@ def add_keywords(
     pieces = np.flatnonzero(labels == 2)
     recordings[pieces] = [f"hum{n}" for n in rng.integers(0, 4, len(pieces))]
     spotting: dict[str, Any] = {"unknown_share": 0.5, "silence_from": "_silence_"}
-    settings, fillers = {**settings, **spotting}, read_keyword_mix(KEYWORDS, DataConfig(**spotting))
+    settings = {**settings, **spotting}
     groups = None if pool.groups is None else np.where(recordings != "", "", pool.groups)
     return dataclasses.replace(
-        pool, labels=labels, recordings=recordings, fillers=fillers, names=KEYWORDS, groups=groups
+        pool, labels=labels, recordings=recordings, names=KEYWORDS, groups=groups
     ), settings
 
 
@@ -303,8 +302,9 @@ def prepare_drawn_folder(seed: int, root: Path) -> None:
         settings["test_split"] = "validation"
     cfg = DataConfig(dataset=str(root), **settings)
     source = load_source(cfg)
-    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
-    clips = prepare_clips(source, pool, make_splits(pool, cfg), 16_000, cfg)
+    labels = read_labels(source.splits, cfg)
+    pool = build_clip_index(source, labels, cfg)
+    clips = prepare_clips(source, labels, pool, make_splits(pool, cfg), 16_000, cfg)
     used = {role: set(map(str, part.ids)) for role, part in clips.items()}
     if clips.splits.test_is_validation:
         assert used.pop("test") == used["validation"] and cfg.test_split == "validation"

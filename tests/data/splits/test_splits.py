@@ -12,7 +12,6 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, RunConfig
-from audio_cls.data.keyword_spotting.sampling import read_keyword_mix
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.sources.split_names import name_splits
 from audio_cls.data.splits.clip_index import ClipIndex
@@ -408,7 +407,6 @@ def test_keyword_settings_keep_test_and_validation_the_same_clips() -> None:
     pool = dataclasses.replace(
         make_pool(labels, sizes={"train": 90, "validation": 30, "noise": 20}),
         recordings=np.array([""] * 120 + ["hum", "buzz"] * 10),
-        fillers=read_keyword_mix(names, cfg),
         names=names,
     )
     splits = make_splits(pool, cfg)

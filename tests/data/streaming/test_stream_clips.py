@@ -89,7 +89,7 @@ def prepare(dataset: str | Path, **settings: Any) -> PreparedClips:  # noqa: ANN
     cfg, source = DataConfig(**settings), load(dataset, **settings)
     labels = read_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
-    return prepare_clips(source, pool, make_splits(pool, cfg), RATE, cfg)
+    return prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
 
 
 def encode(waves: Any) -> dict[str, Any]:  # noqa: ANN401
