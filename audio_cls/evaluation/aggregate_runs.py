@@ -15,7 +15,7 @@ from typing import Any
 from audio_cls.config import select_metrics
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.metrics.intervals import MIN_RUNS, aggregate_runs
-from audio_cls.evaluation.metrics.scores import DECIMALS
+from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.storage.files import replace_file
 
 ROLES = ("validation", "test")

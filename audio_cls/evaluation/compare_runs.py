@@ -27,8 +27,9 @@ from audio_cls.evaluation.metrics.intervals import (
     resampling_units,
 )
 from audio_cls.evaluation.metrics.probabilistic import average_precision
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.predictions_file import pick_names, read_predictions
+from audio_cls.inference.aggregation import DECIMALS
 
 
 def compare_runs(

@@ -18,7 +18,8 @@ from audio_cls.data.clips.clips import Clips
 from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import choose_num_workers
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
+from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.inference.scoring import ScoringSettings, score_windows
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import read_thresholds

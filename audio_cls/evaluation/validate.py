@@ -21,10 +21,11 @@ from audio_cls.evaluation.metrics.calibration import (
 )
 from audio_cls.evaluation.metrics.external import Metric, load_metric
 from audio_cls.evaluation.metrics.registry import compute_metrics, tune
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import Ids
 from audio_cls.evaluation.reports.report import list_headlines
 from audio_cls.evaluation.scorer import Scorer
+from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)

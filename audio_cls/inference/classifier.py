@@ -16,7 +16,7 @@ from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.labels.label_text import join_names
 from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.errors import AudioError, ModelError
-from audio_cls.inference.aggregation import apply_temperature
+from audio_cls.inference.aggregation import DECIMALS, apply_temperature
 from audio_cls.inference.scoring import ScoringSettings, WaveClip, score_windows
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import (
@@ -28,7 +28,6 @@ from audio_cls.models.inference_settings import (
 from audio_cls.models.load import load_for_inference
 
 BATCH_SIZE = 16  # windows of one forward pass
-DECIMALS = 6  # of the scores, as in predictions.csv
 
 
 @dataclass(frozen=True)

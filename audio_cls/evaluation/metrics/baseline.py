@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.evaluation.metrics.probabilistic import average_precision
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
+from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.run_warnings import warn
 
 FROM_TRAIN, FROM_THESE = "train", "these clips"

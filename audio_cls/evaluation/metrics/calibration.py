@@ -30,9 +30,9 @@ from audio_cls.evaluation.metrics.probabilistic import (
     log_loss,
     one_hot_targets,
 )
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.thresholds import DEFAULT_THRESHOLD
-from audio_cls.inference.aggregation import MIN_PROBABILITY, apply_temperature
+from audio_cls.inference.aggregation import DECIMALS, MIN_PROBABILITY, apply_temperature
 
 MAX_TEMPERATURE = (
     20.0  # a temperature beyond this, or below its inverse, says that nothing was learnt

@@ -11,8 +11,6 @@ from audio_cls.errors import ModelError
 from audio_cls.evaluation.metrics.probabilistic import log_loss
 from audio_cls.evaluation.metrics.thresholds import DEFAULT_THRESHOLD
 
-DECIMALS = 6  # of the probabilities kept
-
 
 @dataclass(frozen=True)
 class Scores:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.labels.label_text import join_names, split_names
 from audio_cls.errors import RunFolderError, list_names
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
+from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.storage.files import open_replaced
 
 SLACK = 1e-6  # what rounding adds to the sum of a row, a label

@@ -29,7 +29,7 @@ from audio_cls.evaluation.metrics.intervals import (
 from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.probabilistic import one_hot_targets
 from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import METRICS, Ids, OfflineMetric, tabulate_classes
 from audio_cls.evaluation.reports.error_analysis import (
     SCORE_DECIMALS,
@@ -46,6 +46,7 @@ from audio_cls.evaluation.reports.weakest_classes import (
     list_weakest_marks,
     report_families,
 )
+from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.run_warnings import warn
 from audio_cls.storage.files import replace_file
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.evaluation.metrics.intervals import wilson_interval
-from audio_cls.evaluation.metrics.scores import DECIMALS, Scores
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import count_confusions
 from audio_cls.evaluation.reports.language_families import find_families
+from audio_cls.inference.aggregation import DECIMALS
 
 MANY_CLASSES = 20  # above it, the table by class is too long to see the worst in
 NUM_WEAKEST = 10
