@@ -6,11 +6,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from audio_cls.config.base import Range, Seconds, Section, setting
+from audio_cls.errors import SettingError, list_names
+
+EFFECTS = {  # name in --augment-p -> the settings that switch the effect on
+    "speed": ("speed_range",),
+    "mix": ("mixup_alpha", "cutmix_alpha"),
+    "shift": ("shift_seconds",),
+    "gain": ("gain_db",),
+    "noise": ("noise_snr_db",),
+    "frequency-masks": ("frequency_masks",),
+    "time-masks": ("time_masks",),
+}
 
 
 @dataclass(frozen=True)
 class AugmentConfig(Section):
-    """How training clips are varied; all of it is off by default, none of it touches evaluation."""
+    """Augmentation of training clips: off by default, never applied in evaluation."""
 
     gain_db: float = setting(
         0.0, "Make clips louder or softer by up to this, in dB.", minimum=0, maximum=60
@@ -58,3 +69,49 @@ class AugmentConfig(Section):
     cutmix_alpha: float = setting(
         0.0, "Paste a span of another clip in, labels by the shares of time; 0 is off.", minimum=0
     )
+    augment_p: tuple[str, ...] = setting(
+        (),
+        "Probability that a clip gets an effect, NAME=P,... such as gain=0.5,noise=0.3; default: 1."
+        f" NAME is {', '.join(EFFECTS)}.",
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and the probabilities of the effects."""
+        super().__post_init__()
+        used = [
+            name for name, flags in EFFECTS.items() if any(getattr(self, flag) for flag in flags)
+        ]
+        faults = [fault for one in self.augment_p for fault in _check_probability(one, used)]
+        if faults:
+            raise SettingError(" ".join(faults))
+
+    def get_probability(self, effect: str) -> float:
+        """Return the probability that a clip gets an effect.
+
+        >>> AugmentConfig(gain_db=6, augment_p=("gain=0.5",)).get_probability("gain")
+        0.5
+        """
+        return float(dict(one.split("=") for one in self.augment_p).get(effect, 1.0))
+
+
+def _check_probability(given: str, used: list[str]) -> list[str]:
+    """Return what is wrong with one NAME=P, as a full sentence; [] if nothing."""
+    name, _, p = given.rpartition("=")
+    try:
+        is_valid = 0 <= float(p) <= 1
+    except ValueError:
+        is_valid = False
+    if not name or not is_valid:
+        return [
+            f"--augment-p {given} is not possible: it must be NAME=P with P from 0 to 1, such as"
+            " gain=0.5."
+        ]
+    if name in used:
+        return []
+    if name == "polarity":
+        return [f"--augment-p {given} is not possible: use --polarity-probability {p}."]
+    return [
+        f"--augment-p {given} has no effect: '{name}' is not in use (in use:"
+        f" {list_names(used) or 'no effect'}). Leave it out, or switch the effect on; NAME is one"
+        f" of {', '.join(EFFECTS)}."
+    ]

@@ -15,6 +15,7 @@ from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.loaders import make_training_loader
+from audio_cls.data.loading.noise_files import read_noise_files
 from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 from audio_cls.data.streaming.bad_clips import FOLDER, BadClipLog
 from audio_cls.data.streaming.clips import StreamClips
@@ -59,7 +60,9 @@ def make_train_loader(
         dealing: Of clips on this disk; of streamed ones, which come up once an epoch and weigh the
             same, only whether pieces of unequal length share a pass.
     """
-    augmenter = make_augmenter(cfg.augment, clips.sampling_rate, len(labels), encode)
+    rate, noise_dir = clips.sampling_rate, cfg.augment.noise_dir
+    recordings = read_noise_files(noise_dir, rate) if noise_dir else None
+    augmenter = make_augmenter(cfg.augment, rate, len(labels), encode, recordings)
     seed, workers = cfg.train.seed, seat.num_workers
     if isinstance(clips, Clips):
         order = DistributedBatchSampler(

@@ -143,6 +143,7 @@ CASES = {
     "frequency_mask_share": Case("0.6", "weights", "--frequency-masks 2"),
     "mixup_alpha": Case("0.5"),
     "cutmix_alpha": Case("0.5"),
+    "augment_p": Case("gain=0.5", "weights", "--gain-db 6"),
     # --- model ---
     "model": Case("{root}/masked"),
     "from_scratch": Case("--from-scratch"),

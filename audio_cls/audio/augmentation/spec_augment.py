@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from audio_cls.audio.augmentation.masking import draw_spans
+from audio_cls.audio.augmentation.transforms import is_applied
 from audio_cls.audio.waveform import Wave
 from audio_cls.config import AugmentConfig, Hertz
 
@@ -79,11 +80,12 @@ class SpecAugment:
 
     def _mask_clip(self, frames: torch.Tensor, rng: np.random.Generator) -> None:
         """Mask the real frames (F, M) of one clip in place."""
-        mean = frames.mean()
-        longest = max(1, round(self.cfg.time_mask_seconds * self.layout.frames_per_second))
-        for start, stop in draw_spans(len(frames), self.cfg.time_masks, longest, rng):
-            frames[start:stop] = mean
-        num_bands = frames.shape[1]
-        widest = max(1, round(self.cfg.frequency_mask_share * num_bands))
-        for start, stop in draw_spans(num_bands, self.cfg.frequency_masks, widest, rng):
-            frames[:, start:stop] = mean
+        cfg, mean, num_bands = self.cfg, frames.mean(), frames.shape[1]
+        if is_applied(cfg.get_probability("time-masks"), rng):
+            max_frames = max(1, round(cfg.time_mask_seconds * self.layout.frames_per_second))
+            for start, stop in draw_spans(len(frames), cfg.time_masks, max_frames, rng):
+                frames[start:stop] = mean
+        if is_applied(cfg.get_probability("frequency-masks"), rng):
+            max_bands = max(1, round(cfg.frequency_mask_share * num_bands))
+            for start, stop in draw_spans(num_bands, cfg.frequency_masks, max_bands, rng):
+                frames[:, start:stop] = mean

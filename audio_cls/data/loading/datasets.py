@@ -49,14 +49,16 @@ class TrainingDataset(torch.utils.data.Dataset[Example]):
         label = self.clips.read_label(number)
         if self.augmenter is None:
             return Example(self._read(number, crop_rng, 1.0), label, number, weight, epoch)
-        plan = self.augmenter.plan(self.seed, epoch, number, len(self.clips))
-        wave = self._read(number, crop_rng, plan.speed)
-        if plan.num_labels:
+        augmentation = self.augmenter.sample(self.seed, epoch, number, len(self.clips))
+        wave = self._read(number, crop_rng, augmentation.speed)
+        if augmentation.partner is not None:
             partner_rng = np.random.default_rng((self.seed, PARTNER_STREAM, epoch, number))
-            partner = self.clips.find_partner(number, plan.partner)
-            other = self._read(partner, partner_rng, plan.speed)
-            wave, label = plan.mix(wave, label, other, self.clips.read_label(partner))
-        return Example(plan.vary(wave), label, number, weight, epoch)
+            partner = self.clips.find_partner(number, augmentation.partner)
+            other = self._read(partner, partner_rng, augmentation.speed)
+            wave, label = augmentation.mix(wave, label, other, self.clips.read_label(partner))
+        elif self.augmenter.is_mixing:
+            label = self.augmenter.to_shares(label)
+        return Example(augmentation.apply(wave), label, number, weight, epoch)
 
     def _read(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
         """Return the piece that, played at `speed`, lasts its length, or as long as the clip."""

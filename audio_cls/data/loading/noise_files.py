@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from datasets import Audio, Dataset
+from numpy.typing import NDArray
 
 from audio_cls.audio.files import AUDIO_SUFFIXES, find_audio_files
+from audio_cls.audio.waveform import Wave
 from audio_cls.config import Hertz
-from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
 from audio_cls.errors import SettingError, list_names
 from audio_cls.run_warnings import warn
+from audio_cls.storage.arrow import MappedRows
 
 logger = logging.getLogger(__name__)
 
 
-def read_noise_files(folder: str, sampling_rate: Hertz) -> Clips:
+class NoiseFiles:
+    """The recordings of a folder, as a sequence of waves (T_i,) in a mapped file."""
+
+    def __init__(self, table: Dataset, rows: NDArray[np.int64]) -> None:
+        self.table = table  # decoded: wave
+        self.rows = rows  # (N,) the usable rows of the table
+
+    def __len__(self) -> int:
+        """Count the recordings."""
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> Wave:
+        """Return a recording (T,): a view of the file, of which nothing is read yet."""
+        wave = self._waves[int(self.rows[number])]
+        self._waves.pages.note(wave.nbytes)  # at most this will be read
+        return wave
+
+    @functools.cached_property
+    def _waves(self) -> MappedRows:
+        return MappedRows(self.table, "wave")
+
+    def __reduce__(self) -> tuple[type[NoiseFiles], tuple[Dataset, NDArray[np.int64]]]:
+        """Send a loader process the table alone: it maps the file itself."""
+        return NoiseFiles, (self.table, self.rows)
+
+
+def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
     """Decode the recordings below a folder, those that can be read. Writes the cache of waves.
 
     Args:
@@ -61,6 +90,4 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> Clips:
             f"{len(faults)} of {len(paths)} recordings of --noise-dir are not used: {summary}.",
             names=faults,
         )
-    labels = np.zeros(len(rows), np.int64)
-    lengths = notes["num_samples"].to_numpy()[rows]
-    return Clips(decoded, rows, labels, names[rows], lengths, sampling_rate)
+    return NoiseFiles(decoded, rows)

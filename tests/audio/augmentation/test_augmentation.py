@@ -18,6 +18,7 @@ from audio_cls.audio.augmentation.augmenter import make_augmenter
 from audio_cls.audio.augmentation.masking import draw_spans, mask_frequency, mask_time
 from audio_cls.audio.augmentation.mixup import cutmix, mixup
 from audio_cls.audio.augmentation.spec_augment import probe_feature_layout
+from audio_cls.audio.augmentation.transforms import RecordedNoise
 from audio_cls.audio.augmentation.waveform import (
     add_noise,
     apply_gain,
@@ -29,6 +30,7 @@ from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.loaders import make_training_loader
+from audio_cls.data.loading.noise_files import read_noise_files
 from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
 from audio_cls.errors import SettingError
 from audio_cls.run_warnings import collect_warnings
@@ -67,7 +69,8 @@ def list_batches(
     """Return the training batches of two epochs."""
     clips = make_clips()
     order = DistributedBatchSampler(len(clips), shape or StepShape(4, 1, 1), rank=rank, seed=3)
-    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
+    recordings = read_noise_files(cfg.noise_dir, RATE) if cfg.noise_dir else None
+    augmenter = make_augmenter(cfg, RATE, 3, pad_waves, recordings)
     loader = make_training_loader(clips, pad_waves, AudioConfig(), order, workers, augmenter)
     passes = list(loader)
     order.set_epoch(1)
@@ -213,6 +216,7 @@ FLAGS = {
         frequency_masks=1,
         mixup_alpha=0.4,
         cutmix_alpha=1.0,
+        augment_p=("speed=0.8", "mix=0.9", "gain=0.7", "noise=0.6", "time-masks=0.5"),
     ),
 }
 
@@ -268,6 +272,17 @@ def test_mixed_clips_have_the_shares_of_both_labels(name: str) -> None:
     assert any(((label > 0.02) & (label < 0.98)).any() for _, label in clips.values())
 
 
+def test_clips_that_are_not_mixed_are_as_they_were_with_a_share_of_one() -> None:
+    cfg = AugmentConfig(mixup_alpha=0.4, augment_p=("mix=0.5",))
+    plain = read_clips(list_batches(AugmentConfig()))
+    is_plain = []
+    for key, (wave, label) in read_clips(list_batches(cfg)).items():
+        is_plain.append(torch.equal(wave, plain[key][0]))
+        if is_plain[-1]:
+            assert label.tolist() == [float(n == key[1] % 3) for n in range(3)]
+    assert 2 <= sum(is_plain) <= 10  # of 12
+
+
 def test_mixup_labels_say_how_much_of_each_clip_is_heard() -> None:
     clips = make_clips()
     plain = {n: torch.from_numpy(clips.read_wave(n, 0, 3200)) for n in range(6)}
@@ -304,27 +319,24 @@ def test_damaged_noise_is_found_at_the_start_named_and_left_out(
     (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])  # its header can be read
     (tmp_path / "song.m4a").write_bytes(bytes(4) + b"ftypM4A " + bytes(100))
     texts = collect_warnings()
-    cfg = AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 0))
-    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
+    noise = RecordedNoise(read_noise_files(str(tmp_path), RATE))
     assert texts == [
         "2 of 3 recordings of --noise-dir are not used: 1 unreadable, 1 needs the extra 'formats'."
     ]
     assert "cut.flac" in caplog.text and "song.m4a" in caplog.text
     (tmp_path / "hum.wav").unlink()  # training reads no noise file, so that none can fail there
-    assert augmenter is not None
     for seed in range(20):
-        noise = augmenter.draw_noise(3200, np.random.default_rng(seed))
-        assert measure_hz(noise, RATE) == pytest.approx(5000, abs=10)
+        assert measure_hz(noise(3200, make_rng(seed)), RATE) == pytest.approx(5000, abs=10)
 
 
 def test_noise_is_cut_where_it_is_long_and_repeated_where_it_is_short(tmp_path: Path) -> None:
     short, long = (np.arange(n, dtype=np.float32) / 2**15 for n in (100, 10_000))
     for name, wave in (("a-short.wav", short), ("b-long.wav", long)):
         soundfile.write(tmp_path / name, wave, RATE, subtype="FLOAT")
-    cfg = AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 0))
-    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
-    assert augmenter is not None
-    drawn = [augmenter.draw_noise(250, np.random.default_rng(seed)) * 2**15 for seed in range(20)]
+    cut_noise = RecordedNoise(read_noise_files(str(tmp_path), RATE))
+    drawn = [cut_noise(250, make_rng(seed)) * 2**15 for seed in range(20)]
+    listed = RecordedNoise([short, long])  # a plain list of arrays gives the same
+    np.testing.assert_array_equal(drawn, [listed(250, make_rng(n)) * 2**15 for n in range(20)])
     starts = {int(noise[0]) for noise in drawn}
     for noise in drawn:
         repeated = np.arange(250) % 100
@@ -336,16 +348,12 @@ def test_noise_is_cut_where_it_is_long_and_repeated_where_it_is_short(tmp_path: 
 def test_a_folder_of_damaged_noise_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     with pytest.raises(SettingError, match=r"none of the 1 recordings.*broken\.wav: unreadable"):
-        make_augmenter(
-            AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 1)), RATE, 3, pad_waves
-        )
+        read_noise_files(str(tmp_path), RATE)
 
 
 def test_a_folder_without_noise_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="holds no recording"):
-        make_augmenter(
-            AugmentConfig(noise_dir=str(tmp_path), noise_snr_db=(0, 1)), RATE, 3, pad_waves
-        )
+        read_noise_files(str(tmp_path), RATE)
     with pytest.raises(SettingError, match="add --noise-snr-db"):
         RunConfig.from_flat({"noise_dir": str(tmp_path)})
 
@@ -441,5 +449,5 @@ def test_masks_fall_on_features_where_there_are_some_and_on_waves_elsewhere() ->
     assert on_waves is not None
     assert on_features is not None
     wave = make_white(RATE)
-    assert not np.array_equal(on_waves.plan(0, 0, 0, 6).vary(wave), wave)
-    assert np.array_equal(on_features.plan(0, 0, 0, 6).vary(wave), wave)
+    assert not np.array_equal(on_waves.sample(0, 0, 0, 6).apply(wave), wave)
+    assert np.array_equal(on_features.sample(0, 0, 0, 6).apply(wave), wave)
