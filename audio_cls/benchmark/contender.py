@@ -28,8 +28,8 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     from audio_cls.distributed.accelerator import start_accelerator
     from audio_cls.evaluation.scorer import make_scorer
     from audio_cls.evaluation.validate import make_validator
+    from audio_cls.models.checkpoint import open_checkpoint
     from audio_cls.models.feature_cache.precompute import precompute_frozen_features
-    from audio_cls.models.feature_extractor import load_feature_extractor
     from audio_cls.models.load import load_for_training
     from audio_cls.training.loop import train
     from audio_cls.training.setup import open_run, set_up_training
@@ -59,9 +59,9 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     labels = read_labels(source.splits, cfg.data)
     pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
-    rate = load_feature_extractor(cfg.model, cfg.audio).sampling_rate
-    clips = prepare_clips(source, labels, pool, splits, rate, cfg.data)
-    backbone = load_for_training(cfg.model, cfg.audio, labels.names)
+    checkpoint = open_checkpoint(cfg.model)
+    clips = prepare_clips(source, labels, pool, splits, checkpoint.sampling_rate, cfg.data)
+    backbone = load_for_training(checkpoint, cfg.audio, labels.names)
     heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
     scorer = make_scorer(heard.backbone, cfg, accelerator)
     judge = make_validator(scorer, heard.validation, cfg.eval)

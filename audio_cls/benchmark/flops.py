@@ -17,13 +17,14 @@ def count_case(case: Case, checkpoint: str) -> dict[str, float]:
     """
     from audio_cls.benchmark.machine import count_flops
     from audio_cls.config import AudioConfig, ModelConfig
+    from audio_cls.models.checkpoint import open_checkpoint
     from audio_cls.models.finetuning.freeze import find_frozen
     from audio_cls.models.load import load_for_training
     from audio_cls.models.probe import make_noise
 
     audio = AudioConfig(max_seconds=case.max_seconds)
     cfg = ModelConfig(model=checkpoint, freeze=case.freeze)  # type: ignore[arg-type]
-    backbone = load_for_training(cfg, audio, ("a", "b", "c", "d"))
+    backbone = load_for_training(open_checkpoint(cfg), audio, ("a", "b", "c", "d"))
     for module in backbone.model.modules():
         vars(module).pop("forward", None)  # the stock convolutions, whose arithmetic is counted
     names = find_frozen(backbone.model, backbone.encoder, case.freeze)

@@ -107,6 +107,7 @@ def measure_part(part: _Part) -> float:
 def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[str, Tensor]]]:
     """Load the model of a case as training has it, and a batch."""
     from audio_cls.config import AudioConfig, ModelConfig
+    from audio_cls.models.checkpoint import open_checkpoint
     from audio_cls.models.feature_cache.partial_forward import (
         PREFIX,
         enable_partial_forward,
@@ -121,7 +122,7 @@ def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[
     torch.manual_seed(SEED)
     cfg = ModelConfig(model=spec["checkpoint"], freeze=case.freeze)  # type: ignore[arg-type]
     audio = AudioConfig(max_seconds=case.max_seconds)
-    backbone = load_for_training(cfg, audio, ("a", "b", "c", "d"))
+    backbone = load_for_training(open_checkpoint(cfg), audio, ("a", "b", "c", "d"))
     model: Any = backbone.model
     noise = make_noise(round(case.max_seconds * backbone.encoder.traits.sampling_rate))
     inputs: dict[str, Tensor] = backbone.encoder([noise] * case.batch_size)

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from audio_cls.models.checkpoint_files import quiet_transformers
+from audio_cls.models.pooled_head import choose_loader
 from audio_cls.models.processor import WaveProcessor
 
 HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
@@ -24,13 +25,22 @@ def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
     if not hasattr(model, ADAPTED):
         return model
     merged: Any = copy.deepcopy(model)
-    for name, module in list(merged.named_modules()):
+    for module in list(merged.modules()):
         if hasattr(module, "get_base_layer"):
             module.merge()
-            merged.set_submodule(name, module.get_base_layer())
-    delattr(merged, ADAPTED)
+    remove_adapters(merged)
     result: PreTrainedModel = merged
     return result
+
+
+def remove_adapters(model: PreTrainedModel) -> None:
+    """Remove adapters without merging them. Changes the model in place."""
+    network: Any = model
+    for name, module in list(network.named_modules()):
+        if hasattr(module, "get_base_layer"):
+            network.set_submodule(name, module.get_base_layer())
+    if hasattr(network, ADAPTED):
+        delattr(network, ADAPTED)
 
 
 NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
@@ -75,6 +85,25 @@ class AudioModel:
             self.encoder.extractor.save_pretrained(folder)
         for file, content in self.code.items():
             (Path(folder) / file).write_bytes(content)
+
+    def load_state(self, folder: str | Path) -> None:
+        """Load the weights that `save` wrote into the model, and remove its adapters. In place."""
+        state = self.read_state(folder)
+        remove_adapters(self.model)
+        self.model.load_state_dict(state)
+
+    def read_state(self, folder: str | Path) -> dict[str, Any]:
+        """Read the weights that `save` wrote, on the CPU, named as in `model.state_dict()`.
+
+        Some have other names in the file, which `from_pretrained` alone changes back: it builds a
+        second network for that.
+        """
+        config = copy.deepcopy(self.model.config)
+        loader, options = choose_loader(config, may_run_code=bool(self.code))
+        with quiet_transformers():
+            saved = loader.from_pretrained(folder, config=config, dtype=torch.float32, **options)
+        state: dict[str, Any] = saved.state_dict()
+        return state
 
     @property
     def problem_type(self) -> Literal["single-label", "multi-label"]:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
 from huggingface_hub import snapshot_download
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.utils import logging as transformers_logging
@@ -46,28 +44,6 @@ def locate_checkpoint(cfg: ModelConfig) -> str:
             raise explain_load_error(error, cfg, "config.json") from error
     _refuse_foreign_code(cfg, Path(place))
     return place
-
-
-def load_with_report(
-    loader: Any,  # noqa: ANN401 (transformers' classes of models)
-    cfg: ModelConfig,
-    config: Any,  # noqa: ANN401 (each family has its own fields)
-    **options: bool,
-) -> tuple[Any, set[str]]:
-    """Load a checkpoint by a class in float32; name the weights that were drawn anew.
-
-    Those are the ones that the checkpoint lacks or has in another shape.
-    """
-    model, report = loader.from_pretrained(
-        locate_checkpoint(cfg),
-        revision=cfg.model_revision,
-        config=config,
-        dtype=torch.float32,
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-        **options,
-    )
-    return model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
 
 
 def list_code(place: Path) -> list[Path]:
@@ -157,11 +133,7 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
     other = "Name another checkpoint with --model."
     if "trust_remote_code" in str(error):
-        text = (
-            f"{name} needs code from its own repository, which is never run unasked. Read that "
-            "code; to run it, add --trust-remote-code, and for a Hub id the commit that you read "
-            "as its revision."
-        )
+        text = explain_remote_code(cfg)
     elif Path(cfg.model).is_dir():
         text = f"The folder {name} has no {file} that can be used: {reason} {other}"
     elif "HFValidationError" in kinds:
@@ -185,3 +157,12 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
     else:
         text = f"{name} has no {file} that can be used: {reason} {other}"
     return ModelError(text)
+
+
+def explain_remote_code(cfg: ModelConfig) -> str:
+    """Return the message for a checkpoint whose code is not trusted."""
+    return (
+        f"'{cfg.model}' needs code from its own repository, which is never run unasked. Read that "
+        "code; to run it, add --trust-remote-code, and for a Hub id the commit that you read "
+        "as its revision."
+    )

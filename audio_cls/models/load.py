@@ -8,6 +8,7 @@ gets the head of `pooled`. What a model wants is probed in `traits`.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModelForAudioClassification,
-    PreTrainedModel,
-    SequenceFeatureExtractor,
-)
+from transformers import AutoModelForAudioClassification, PreTrainedModel
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
@@ -33,24 +29,21 @@ from audio_cls.models.audio_model import (
     PROBLEM_TYPES,
     AudioModel,
 )
-from audio_cls.models.checkpoint_files import (
-    explain_load_error,
-    load_with_report,
-    locate_checkpoint,
-    pin_commit,
-    quiet_transformers,
+from audio_cls.models.checkpoint import (
+    Checkpoint,
+    has_pooled_head,
+    open_checkpoint,
+    set_extractor_options,
 )
-from audio_cls.models.feature_extractor import load_feature_extractor
+from audio_cls.models.checkpoint_files import explain_load_error, quiet_transformers
 from audio_cls.models.input_length import resize_positions, resolve_max_seconds
 from audio_cls.models.kernels.install import install_fast_kernels
 from audio_cls.models.kernels.short_clip_masking import spare_short_clips
 from audio_cls.models.pooled_head import (
     PooledAudioClassifier,
     build_pooled_classifier,
-    check_pooled_supported,
-    has_pooled_head,
+    choose_loader,
     log_pooled_head_notice,
-    needs_pooled_head,
     read_code,
 )
 from audio_cls.models.probe import probe_input_spec
@@ -60,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 
 def load_for_training(
-    cfg: ModelConfig,
+    checkpoint: Checkpoint,
     audio: AudioConfig,
     labels: Sequence[str],
     *,
@@ -72,17 +65,17 @@ def load_for_training(
     one, drawn from torch's global generator.
 
     Args:
-        cfg: Which checkpoint, and whether only its configuration is used.
+        checkpoint: Stays as it is. Of its settings, `from_scratch` leaves its weights out.
         audio: Clip length in seconds, normalisation, mask.
         labels: Names of the L labels, in the order of their ids.
         is_multilabel: Each label is to have a probability of its own.
 
     Raises:
-        ModelError: There is no such checkpoint, or it cannot be read or do what is asked.
+        ModelError: Its weights cannot be read, or it cannot do what is asked.
     """
-    cfg, commit = pin_commit(cfg)
-    config = _load_config(cfg)
-    extractor = load_feature_extractor(cfg, audio)
+    checkpoint = copy.deepcopy(checkpoint)
+    cfg, config, extractor = checkpoint.cfg, checkpoint.config, checkpoint.extractor
+    set_extractor_options(extractor, audio)
     audio = resolve_max_seconds(audio, extractor)
     fits = _read_labels(config) == tuple(labels)
     config.id2label = dict(enumerate(labels))  # int keys: pipeline() looks them up so
@@ -95,9 +88,9 @@ def load_for_training(
     if getattr(config, "use_weighted_layer_sum", False):
         keep_all_layers(config)
     if cfg.from_scratch:
-        model, is_kept = build_model(cfg, config, extractor), False
+        model, is_kept = build_model(checkpoint), False
     else:
-        model, missing = load_weights(cfg, config, extractor)
+        model, missing = load_weights(checkpoint)
         has_size = not any(key.startswith("classifier.") for key in missing)
         is_kept = has_size and fits
         if has_size and not fits:
@@ -105,9 +98,7 @@ def load_for_training(
     check_layer_sum(model, cfg)
     resize_positions(model, extractor, audio.piece_seconds)
     origin = "kept from the checkpoint" if is_kept else "new"
-    mask = audio.attention_mask
-    backbone = _assemble(model, extractor, use_mask=mask, origin=origin, commit=commit)
-    backbone.code = read_code(cfg, model)
+    backbone = _assemble(checkpoint, model, use_mask=audio.attention_mask, origin=origin)
     choose_attention(model, cfg.attention)
     return backbone
 
@@ -129,32 +120,24 @@ def load_for_inference(
     cfg = ModelConfig(
         model=str(folder_or_id), model_revision=revision, trust_remote_code=trust_remote_code
     )
-    cfg, commit = pin_commit(cfg)
-    config = _load_config(cfg)
-    extractor = load_feature_extractor(cfg, AudioConfig())
-    model, missing = load_weights(cfg, config, extractor)
+    checkpoint = open_checkpoint(cfg)
+    model, missing = load_weights(checkpoint)
     head = sorted(key for key in missing if key.startswith(HEAD_PREFIXES))
     if head:
         raise ModelError(
             f"'{cfg.model}' is not a finished classifier: it has no weights for {', '.join(head)}. "
             "Train it first (scripts/train.py --model), or name a run folder."
         )
-    backbone = _assemble(model, extractor, use_mask=None, origin="trained", commit=commit)
-    backbone.code = read_code(cfg, model)
-    return backbone
+    return _assemble(checkpoint, model, use_mask=None, origin="trained")
 
 
 def _assemble(
-    model: PreTrainedModel,
-    extractor: SequenceFeatureExtractor,
-    *,
-    use_mask: bool | None,
-    origin: str,
-    commit: str | None,
+    checkpoint: Checkpoint, model: PreTrainedModel, *, use_mask: bool | None, origin: str
 ) -> AudioModel:
-    """Probe the model, note its mask in the extractor to be saved, and log what was loaded."""
+    """Probe the model, set its mask in the extractor to be saved, and log what was loaded."""
     install_fast_kernels(model)
     spare_short_clips(model)
+    extractor: Any = checkpoint.extractor
     traits = probe_input_spec(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = traits.has_mask
@@ -162,27 +145,8 @@ def _assemble(
     count = sum(weight.numel() for weight in model.parameters())
     logger.info("head: %d labels, %s; %s parameters", len(labels), origin, f"{count:,}")
     log_pooled_head_notice(model)
-    return AudioModel(model, WaveProcessor(extractor, traits), labels, commit)
-
-
-def _load_config(cfg: ModelConfig) -> Any:  # noqa: ANN401 (each family has its own fields)
-    """Read the configuration and check that a model of its kind can be loaded."""
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                locate_checkpoint(cfg),
-                revision=cfg.model_revision,
-                trust_remote_code=cfg.trust_remote_code,
-            )
-    except (OSError, ValueError, ImportError) as error:
-        raise explain_load_error(error, cfg, "config.json") from error
-    if needs_pooled_head(config):
-        check_pooled_supported(cfg, config)
-    if cfg.trust_remote_code and not (
-        needs_pooled_head(config) and getattr(config, "auto_map", None)
-    ):
-        logger.warning("--trust-remote-code changes nothing: '%s' needs no code.", cfg.model)
-    return config
+    code = read_code(checkpoint, model)
+    return AudioModel(model, WaveProcessor(extractor, traits), labels, checkpoint.commit, code)
 
 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -190,30 +154,29 @@ def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
     return tuple(str(config.id2label[number]) for number in sorted(config.id2label))
 
 
-def build_model(cfg: ModelConfig, config: Any, extractor: SequenceFeatureExtractor) -> Any:  # noqa: ANN401
-    """Draw random weights in the shape of `config`."""
+def build_model(checkpoint: Checkpoint) -> Any:  # noqa: ANN401
+    """Build a classifier with random weights in the shape of the checkpoint's configuration."""
+    config, may_run_code = checkpoint.config, checkpoint.cfg.trust_remote_code
     if has_pooled_head(config):
-        return PooledAudioClassifier(config, may_run_code=cfg.trust_remote_code)
-    if needs_pooled_head(config):
-        return build_pooled_classifier(cfg, config, extractor)[0]
+        return PooledAudioClassifier(config, may_run_code=may_run_code)
+    if checkpoint.needs_pooled_head:
+        return build_pooled_classifier(checkpoint)[0]
     return AutoModelForAudioClassification.from_config(  # type: ignore[no-untyped-call]
         config, dtype=torch.float32, trust_remote_code=False
     )
 
 
-def load_weights(
-    cfg: ModelConfig,
-    config: Any,  # noqa: ANN401
-    extractor: SequenceFeatureExtractor,
-) -> tuple[PreTrainedModel, set[str]]:
+def load_weights(checkpoint: Checkpoint) -> tuple[PreTrainedModel, set[str]]:
     """Load float32 weights; name those that the checkpoint lacks or has in another shape."""
+    cfg, config = checkpoint.cfg, checkpoint.config
     model: PreTrainedModel
     try:
         with quiet_transformers():
-            if needs_pooled_head(config) and not has_pooled_head(config):
-                model, missing = build_pooled_classifier(cfg, config, extractor)
+            if checkpoint.needs_pooled_head and not has_pooled_head(config):
+                model, missing = build_pooled_classifier(checkpoint)
             else:
-                model, missing = load_classifier(cfg, config)
+                loader, options = choose_loader(config, may_run_code=cfg.trust_remote_code)
+                model, missing = checkpoint.load(loader, **options)
     except (OSError, ValueError, SafetensorError) as error:
         if isinstance(error, ModelError):
             raise
@@ -232,15 +195,6 @@ def load_weights(
     if absent:
         logger.warning("not in the checkpoint, so random: %s", ", ".join(absent))
     return model, missing
-
-
-def load_classifier(cfg: ModelConfig, config: Any) -> tuple[PreTrainedModel, set[str]]:  # noqa: ANN401
-    """Load a network with a head, stock's or ours; name the weights that were drawn anew."""
-    loader: Any = AutoModelForAudioClassification
-    own: dict[str, Any] = {"trust_remote_code": False}
-    if has_pooled_head(config):
-        loader, own = PooledAudioClassifier, {"may_run_code": cfg.trust_remote_code}
-    return load_with_report(loader, cfg, config, **own)
 
 
 def keep_all_layers(config: Any) -> None:  # noqa: ANN401 (each family has its own fields)

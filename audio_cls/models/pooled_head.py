@@ -18,29 +18,19 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     AutoModel,
+    AutoModelForAudioClassification,
     PreTrainedConfig,
     PreTrainedModel,
-    SequenceFeatureExtractor,
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING,
-    MODEL_MAPPING,
-)
+from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-from audio_cls.config import ModelConfig
-from audio_cls.errors import ModelError
-from audio_cls.models.checkpoint_files import (
-    list_code,
-    load_with_report,
-    locate_checkpoint,
-    quiet_transformers,
-)
+from audio_cls.models.checkpoint import POOLED_HEAD, Checkpoint, has_pooled_head
+from audio_cls.models.checkpoint_files import list_code, quiet_transformers
 from audio_cls.models.encoder_search import find_audio_encoder, find_prefix, to_frames
 
 logger = logging.getLogger(__name__)
 
-NOTE = "pooled_head"  # the key of config.json: where the encoder is, and what it gives
 DROPOUT = 0.1  # before the last layer, as in most heads of transformers
 KEPT = ("id2label", "label2id", "problem_type", "use_weighted_layer_sum", "audio_cls")
 # How encoders tell which of their frames are sound, by the names that transformers gives the rule.
@@ -74,7 +64,7 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
             encoder: What hears; None: drawn in the shape that `config` tells.
             may_run_code: The model's own code may be run to build the encoder.
         """
-        note = getattr(config, NOTE)
+        note = getattr(config, POOLED_HEAD)
         if encoder is None:
             encoder = _draw_encoder(config, note["encoder"], may_run_code=may_run_code)
         super().__init__(config)
@@ -127,16 +117,6 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
 
 
-def needs_pooled_head(config: Any) -> bool:  # noqa: ANN401
-    """Tell whether transformers has no classifier of sound for this kind of model."""
-    return type(config) not in MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING or has_pooled_head(config)
-
-
-def has_pooled_head(config: Any) -> bool:  # noqa: ANN401
-    """Tell whether a configuration was saved with our head."""
-    return isinstance(getattr(config, NOTE, None), dict)
-
-
 def pool_frames(states: Tensor, mask: Tensor | None) -> Tensor:
     """Average hidden states over the frames of sound.
 
@@ -177,16 +157,16 @@ def find_frame_mask(
     return mask if mask.shape[1] == num_frames else None
 
 
-def read_code(cfg: ModelConfig, model: PreTrainedModel) -> dict[str, bytes]:
+def read_code(checkpoint: Checkpoint, model: PreTrainedModel) -> dict[str, bytes]:
     """Return the trusted code files of a checkpoint by name, so that a run keeps them.
 
     Notes their names in the model's configuration.
     """
-    if not cfg.trust_remote_code or not isinstance(model, PooledAudioClassifier):
+    if not checkpoint.cfg.trust_remote_code or not isinstance(model, PooledAudioClassifier):
         return {}
-    files = list_code(Path(locate_checkpoint(cfg)))
+    files = list_code(Path(checkpoint.path))
     if files:
-        getattr(model.config, NOTE)["code"] = sorted(file.name for file in files)
+        getattr(model.config, POOLED_HEAD)["code"] = sorted(file.name for file in files)
     return {file.name: file.read_bytes() for file in files}
 
 
@@ -200,58 +180,40 @@ def log_pooled_head_notice(model: PreTrainedModel) -> None:
         )
 
 
-def build_pooled_classifier(
-    cfg: ModelConfig,
-    config: Any,  # noqa: ANN401
-    extractor: SequenceFeatureExtractor,
-) -> tuple[PooledAudioClassifier, set[str]]:
+def build_pooled_classifier(checkpoint: Checkpoint) -> tuple[PooledAudioClassifier, set[str]]:
     """Put a new head on a checkpoint's encoder.
 
     Args:
-        cfg: Which checkpoint, and whether only its configuration is used.
-        config: Its configuration, with the labels.
-        extractor: Its feature extractor.
+        checkpoint: Its configuration has the labels; `cfg.from_scratch` leaves the weights out.
 
     Returns:
-        The classifier with float32 weights, and the names of those that were drawn anew.
+        The classifier with float32 weights, and the names of those that were initialised.
 
     Raises:
         ModelError: No part of the model turns sound into hidden states over time.
     """
+    cfg, config = checkpoint.cfg, checkpoint.config
     missing: set[str] = set()
     trust = cfg.trust_remote_code
     with quiet_transformers():
         if cfg.from_scratch:
             whole = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=trust)  # type: ignore[no-untyped-call]
         else:
-            whole, missing = load_with_report(AutoModel, cfg, config, trust_remote_code=trust)
-    path, encoder, found = find_audio_encoder(cfg, whole, extractor)
+            whole, missing = checkpoint.load(AutoModel, trust_remote_code=trust)
+    path, encoder, found = find_audio_encoder(cfg, whole, checkpoint.extractor)
     config, path = _choose_config(config, path, encoder)
-    setattr(config, NOTE, {"encoder": path, "dropout": DROPOUT, **found})
+    setattr(config, POOLED_HEAD, {"encoder": path, "dropout": DROPOUT, **found})
     model = PooledAudioClassifier(config, encoder)
     before = find_prefix(whole, encoder)
     inside = {key.removeprefix(before) for key in missing if key.startswith(before)}
     return model, {f"encoder.{key}" for key in inside} | {"classifier.weight", "classifier.bias"}
 
 
-def check_pooled_supported(cfg: ModelConfig, config: Any) -> None:  # noqa: ANN401
-    """Check that `AutoModel` can read a model of this kind.
-
-    Raises:
-        ModelError: It cannot, or it was trained as code of its own, which is not trusted here.
-    """
-    has_code = "AutoModel" in (getattr(config, "auto_map", None) or {})
-    if has_code and not cfg.trust_remote_code:
-        raise ModelError(
-            f"'{cfg.model}' needs code from its own repository, which is never run unasked. Read "
-            "that code; to run it, add --trust-remote-code, and for a Hub id the commit that you "
-            "read as its revision."
-        )
-    if type(config) not in MODEL_MAPPING and not has_code:
-        raise ModelError(
-            f"'{cfg.model}' is not an audio model that can be classified with, but "
-            f"'{config.model_type}', which AutoModel does not know. Name another with --model."
-        )
+def choose_loader(config: Any, *, may_run_code: bool) -> tuple[Any, dict[str, bool]]:  # noqa: ANN401
+    """Return the class whose `from_pretrained` loads a saved classifier, and options for it."""
+    if has_pooled_head(config):
+        return PooledAudioClassifier, {"may_run_code": may_run_code}
+    return AutoModelForAudioClassification, {"trust_remote_code": False}
 
 
 def _choose_config(config: Any, path: str, encoder: PreTrainedModel) -> tuple[Any, str]:  # noqa: ANN401

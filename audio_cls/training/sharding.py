@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import RunConfig
@@ -13,6 +17,8 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_fsdp, is_sharded
 from audio_cls.distributed.processes import copy_from_main
 from audio_cls.errors import SettingError
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.load import load_for_inference
 from audio_cls.training.optim.optimizer import init_optimizer_state
 
 
@@ -42,6 +48,34 @@ def prepare_model_and_optimizer(
         pair = accelerator.prepare(model, optimizer)
     prepared: tuple[nn.Module, torch.optim.Optimizer] = pair
     return prepared
+
+
+def restore_best(
+    accelerator: Accelerator, audio_model: AudioModel, model: nn.Module, folder: Path
+) -> nn.Module:
+    """Load the saved weights of the best model for the test. Call on every process.
+
+    DeepSpeed needs a new copy of the model: of the one at hand, ZeRO-3 keeps parts of the weights
+    only, in 16 bits.
+
+    Args:
+        accelerator: What prepared the model.
+        audio_model: The model that was trained.
+        model: The same, as it was prepared.
+        folder: The run folder.
+
+    Returns:
+        A model to score with: `model`, changed in place, except with DeepSpeed.
+    """
+    if is_sharded(accelerator) and not is_fsdp(accelerator):
+        whole = load_for_inference(folder, trust_remote_code=bool(audio_model.code)).model
+        return cast("nn.Module", accelerator.prepare_model(whole, evaluation_mode=True))
+    if is_fsdp(accelerator):
+        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+        set_model_state_dict(model, audio_model.read_state(folder), options=options)
+    else:
+        audio_model.load_state(folder)
+    return model
 
 
 def _share_weights(accelerator: Accelerator, model: nn.Module) -> None:

@@ -7,6 +7,7 @@ that its import names. `run_all` does the runs that --seeds, --folds and --sweep
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from audio_cls.config import RunConfig
@@ -27,8 +28,8 @@ from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.report import report_scores, write_report
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import evaluate_test, make_validator
+from audio_cls.models.checkpoint import open_checkpoint, resolve_audio_settings
 from audio_cls.models.feature_cache.precompute import precompute_frozen_features
-from audio_cls.models.feature_extractor import resolve_audio_settings
 from audio_cls.models.inference_settings import save_calibration
 from audio_cls.models.load import load_for_training
 from audio_cls.publishing.card.audio_samples import save_samples
@@ -60,6 +61,7 @@ from audio_cls.training.setup import (
     save_settings,
     set_up_training,
 )
+from audio_cls.training.sharding import restore_best
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
@@ -120,12 +122,13 @@ def run_training(cfg: RunConfig) -> Path:
         warn_of_source(source, labels, cfg)
         pool = build_clip_index(source, labels, cfg.data)
         splits = make_splits(pool, cfg.data)
-        cfg, rate = resolve_audio_settings(cfg)
-        clips = prepare_clips(source, labels, pool, splits, rate, cfg.data)
+        checkpoint = open_checkpoint(cfg.model)
+        cfg = replace(cfg, audio=resolve_audio_settings(cfg.audio, checkpoint))
+        clips = prepare_clips(source, labels, pool, splits, checkpoint.sampling_rate, cfg.data)
 
         # --- 2. a checkpoint id becomes a classifier ---
         backbone = load_for_training(
-            cfg.model, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
+            checkpoint, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
         )
     cfg = find_batch_size(cfg, accelerator, backbone, clips.train)
     save_settings(folder, pin_revisions(cfg, source, backbone), accelerator, clips)
@@ -141,10 +144,7 @@ def run_training(cfg: RunConfig) -> Path:
     clock.lap()
 
     # --- 4. test clips judge the best one ---
-    best = accelerator.prepare_model(
-        heard.load_best(folder.path, trust_remote_code=cfg.model.trust_remote_code).model,
-        evaluation_mode=True,
-    )
+    best = restore_best(accelerator, heard.backbone, run.model, folder.path)
     (decision, scores), judged_seconds = (
         evaluate_test(scorer, best, heard.validation, heard.test),
         clock.lap(),

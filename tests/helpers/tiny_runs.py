@@ -18,7 +18,7 @@ from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import make_validator
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.models.feature_extractor import resolve_audio_settings
+from audio_cls.models.checkpoint import open_checkpoint, resolve_audio_settings
 from audio_cls.models.load import load_for_training
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import TrainingRun
@@ -56,10 +56,11 @@ def prepare(cfg: RunConfig) -> tuple[PreparedClips, AudioModel]:
     labels = read_labels(source.splits, cfg.data)
     pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
-    cfg, rate = resolve_audio_settings(cfg)
-    clips = prepare_clips(source, labels, pool, splits, rate, cfg.data)
+    checkpoint = open_checkpoint(cfg.model)
+    audio = resolve_audio_settings(cfg.audio, checkpoint)
+    clips = prepare_clips(source, labels, pool, splits, checkpoint.sampling_rate, cfg.data)
     several = labels.is_multilabel
-    return clips, load_for_training(cfg.model, cfg.audio, labels.names, is_multilabel=several)
+    return clips, load_for_training(checkpoint, audio, labels.names, is_multilabel=several)
 
 
 def set_up(cfg: RunConfig) -> TrainingRun:

@@ -23,6 +23,7 @@ from audio_cls.models.attention_backend import (
     enable_gradient_checkpointing,
 )
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.finetuning.layer_groups import find_transformer_layers
 from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.training import loop
@@ -36,7 +37,7 @@ SDPA = "torch.nn.functional.scaled_dot_product_attention"
 def load(folder: Path, **choices: Any) -> AudioModel:  # noqa: ANN401
     torch.manual_seed(0)
     cfg = ModelConfig(model=str(folder), **choices)
-    return load_for_training(cfg, AudioConfig(max_seconds=1.0), ("a", "b"))
+    return load_for_training(open_checkpoint(cfg), AudioConfig(max_seconds=1.0), ("a", "b"))
 
 
 def make_waves() -> list[np.ndarray]:

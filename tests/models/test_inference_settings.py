@@ -13,6 +13,7 @@ from transformers import pipeline
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.inference_settings import (
     read_inference_settings,
     read_temperature,
@@ -29,7 +30,9 @@ AUDIO = AudioConfig(
 def folder(tmp_path: Path) -> Path:
     """Return a classifier that was saved after training with AUDIO."""
     checkpoint = write_tiny_checkpoint("hubert", tmp_path / "checkpoint")
-    backbone = load_for_training(ModelConfig(model=str(checkpoint)), AUDIO, ("a", "b"))
+    backbone = load_for_training(
+        open_checkpoint(ModelConfig(model=str(checkpoint))), AUDIO, ("a", "b")
+    )
     backbone.save(tmp_path / "saved")
     return tmp_path / "saved"
 
@@ -69,15 +72,20 @@ def test_temperature_is_added_and_the_rest_of_the_file_kept(folder: Path) -> Non
 
 def test_new_training_does_not_inherit_a_temperature(folder: Path) -> None:
     save_temperature(folder, 1.25)
-    again = load_for_training(ModelConfig(model=str(folder)), AudioConfig(), ("a", "b"))
+    again = load_for_training(
+        open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(), ("a", "b")
+    )
     assert "temperature" not in again.model.config.audio_cls
 
 
 def test_checkpoint_from_elsewhere_hears_no_more_than_it_can(tmp_path: Path) -> None:
     for family, longest in (("hubert", 30.0), ("audio-spectrogram-transformer", 10.24)):
         checkpoint = write_tiny_checkpoint(family, tmp_path / family)
-        backbone = load_for_training(ModelConfig(model=str(checkpoint)), AudioConfig(
-            max_seconds=longest), ("a", "b"))  # fmt: skip
+        opened, audio = (
+            open_checkpoint(ModelConfig(model=str(checkpoint))),
+            AudioConfig(max_seconds=longest),
+        )
+        backbone = load_for_training(opened, audio, ("a", "b"))
         del backbone.model.config.audio_cls
         backbone.save(tmp_path / f"{family}-saved")
         found = read_inference_settings(load_for_inference(tmp_path / f"{family}-saved"))

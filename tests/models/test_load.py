@@ -19,10 +19,10 @@ from huggingface_hub import errors as hub_errors
 from tiny_models import FAMILIES, make_extractor, write_tiny_checkpoint
 from tiny_runs import QUIET as STILL
 
-from audio_cls.config import AudioConfig, ModelConfig, RunConfig
+from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError, SettingError
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.models.feature_extractor import resolve_audio_settings
+from audio_cls.models.checkpoint import open_checkpoint, resolve_audio_settings
 from audio_cls.models.input_length import fit_patch_positions
 from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.models.probe import probe_input_spec
@@ -85,7 +85,7 @@ def load(
     folder: Path, audio: AudioConfig = ONE_SECOND, labels: tuple[str, ...] = LABELS
 ) -> AudioModel:
     torch.manual_seed(0)
-    return load_for_training(ModelConfig(model=str(folder)), audio, labels)
+    return load_for_training(open_checkpoint(ModelConfig(model=str(folder))), audio, labels)
 
 
 @torch.no_grad()
@@ -358,10 +358,10 @@ def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
     family: str, seconds: float, checkpoint: Callable[..., Path]
 ) -> None:
     folder = checkpoint(family)
-    cfg, rate = resolve_audio_settings(RunConfig(model=ModelConfig(model=str(folder))))
-    assert (cfg.audio.max_seconds, rate) == (seconds, RATE)
-    typed = RunConfig(model=cfg.model, audio=ONE_SECOND)
-    assert resolve_audio_settings(typed) == (typed, RATE)
+    opened = open_checkpoint(ModelConfig(model=str(folder)))
+    assert resolve_audio_settings(AudioConfig(), opened).max_seconds == seconds
+    assert resolve_audio_settings(ONE_SECOND, opened) == ONE_SECOND
+    assert opened.sampling_rate == RATE
     own = load(folder, AudioConfig())
     assert own.model.config.audio_cls["max_seconds"] == seconds
     told = load(folder, AudioConfig(max_seconds=seconds))
@@ -369,9 +369,7 @@ def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
     if family == "audio-spectrogram-transformer":  # as it was trained: nothing is stretched
         assert own.encoder([make_clip(1.0)])["input_values"].shape == (1, 1024, 32)
     with pytest.raises(SettingError, match=rf"--window-seconds .* --max-seconds {seconds:g}"):
-        resolve_audio_settings(
-            RunConfig(model=cfg.model, audio=AudioConfig(window_seconds=seconds + 15))
-        )
+        resolve_audio_settings(AudioConfig(window_seconds=seconds + 15), opened)
 
 
 def test_patch_positions_are_cut_or_stretched_in_time_only() -> None:
@@ -458,7 +456,7 @@ def test_from_scratch_needs_no_weights_and_follows_the_seed(tmp_path: Path) -> N
     sums = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        model = load_for_training(scratch, ONE_SECOND, LABELS).model
+        model = load_for_training(open_checkpoint(scratch), ONE_SECOND, LABELS).model
         assert model.dtype == torch.float32
         sums.append(sum(weight.double().sum().item() for weight in model.parameters()))
     assert sums[0] == sums[1] != sums[2]
@@ -486,7 +484,7 @@ def test_the_wave_encoder_is_small_and_survives_a_pickle(checkpoint: Callable[..
 )
 def test_a_name_that_is_nothing_is_refused(name: str, text: str) -> None:
     with pytest.raises(ModelError, match=text) as caught:
-        load_for_training(ModelConfig(model=name), ONE_SECOND, LABELS)
+        load_for_training(open_checkpoint(ModelConfig(model=name)), ONE_SECOND, LABELS)
     assert caught.value.__cause__ is not None
 
 
@@ -540,5 +538,5 @@ def test_what_the_hub_refuses_is_said_in_a_sentence(kind: str, text: str) -> Non
         mock.patch("transformers.utils.hub.hf_hub_download", side_effect=refusal),
         pytest.raises(ModelError, match=text) as caught,
     ):
-        load_for_training(cfg, ONE_SECOND, LABELS)
+        load_for_training(open_checkpoint(cfg), ONE_SECOND, LABELS)
     assert caught.value.__cause__ is not None

@@ -20,6 +20,7 @@ from audio_cls.data.loading.batch import Example, collate_parts
 from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_training
 
 RATE = 16_000
@@ -49,7 +50,9 @@ def load(folder: Path) -> AudioModel:
     """Load a classifier of three labels in training mode, without dropout."""
     torch.manual_seed(0)
     backbone = load_for_training(
-        ModelConfig(model=str(folder)), AudioConfig(max_seconds=10.0), ("a", "b", "c")
+        open_checkpoint(ModelConfig(model=str(folder))),
+        AudioConfig(max_seconds=10.0),
+        ("a", "b", "c"),
     )
     head: Any = backbone.model.classifier
     nn.init.normal_(getattr(head, "dense", head).weight)  # the logits tell clips apart
@@ -132,7 +135,9 @@ def test_so_it_does_below_a_pooled_head(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     longest = 2.0 if kind == "clap" else 10.0
     backbone = load_for_training(
-        ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=longest), ("a", "b", "c")
+        open_checkpoint(ModelConfig(model=str(tmp_path))),
+        AudioConfig(max_seconds=longest),
+        ("a", "b", "c"),
     )
     check_alone_and_together(hush(backbone), (0.2, 0.5, 1.0) if kind == "clap" else SECONDS)
 

@@ -22,7 +22,7 @@ from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.inference.classifier import Classifier
 from audio_cls.models.attention_backend import enable_gradient_checkpointing
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.models.feature_extractor import resolve_audio_settings
+from audio_cls.models.checkpoint import open_checkpoint, resolve_audio_settings
 from audio_cls.models.finetuning.freeze import find_frozen, freeze
 from audio_cls.models.finetuning.layer_groups import find_transformer_layers
 from audio_cls.models.finetuning.setup import prepare_for_finetuning
@@ -46,7 +46,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def load(path: Path, max_seconds: float = 1.0, **settings: Any) -> AudioModel:  # noqa: ANN401
     """Load a checkpoint for three labels."""
     cfg = ModelConfig(model=str(path), **settings)
-    return load_for_training(cfg, AudioConfig(max_seconds=max_seconds), LABELS)
+    return load_for_training(open_checkpoint(cfg), AudioConfig(max_seconds=max_seconds), LABELS)
 
 
 def score(backbone: AudioModel, waves: list[np.ndarray]) -> torch.Tensor:
@@ -204,7 +204,9 @@ def test_a_head_with_these_labels_is_kept_and_another_replaced(root: Path, tmp_p
         kept.classifier.weight, dict(first.model.named_parameters())["classifier.weight"]
     )
     cfg = ModelConfig(model=str(tmp_path))
-    other: Any = load_for_training(cfg, AudioConfig(max_seconds=1.0), ["a", "b"]).model
+    other: Any = load_for_training(
+        open_checkpoint(cfg), AudioConfig(max_seconds=1.0), ["a", "b"]
+    ).model
     assert other.classifier.weight.shape[0] == 2
 
 
@@ -213,10 +215,9 @@ def test_a_codec_is_refused_in_one_line(seconds: float | None, tmp_path: Path) -
     write_tiny_outside("mimi", tmp_path)
     cfg, audio = ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=seconds)
     if seconds is None:  # the extractor of codecs has a chunk_length, which is None or in samples
-        told, _ = resolve_audio_settings(RunConfig(model=cfg))
-        assert told.audio.max_seconds == 30.0
+        assert resolve_audio_settings(audio, open_checkpoint(cfg)).max_seconds == 30.0
     with pytest.raises(ModelError, match=r"no part of MimiModel turns .* hidden states over time"):
-        load_for_training(cfg, audio, ["a", "b"])
+        load_for_training(open_checkpoint(cfg), audio, ["a", "b"])
 
 
 def test_clips_longer_than_a_picture_holds_are_refused(root: Path) -> None:

@@ -22,7 +22,7 @@ from audio_cls.cli.predict import main as predict
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.models.feature_extractor import load_feature_extractor, resolve_audio_settings
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.models.probe import make_noise
 from audio_cls.publishing.hub.files import name_code
@@ -47,7 +47,7 @@ def folder(tmp_path: Path, mark: Path) -> Path:
 def load(model: object, revision: str | None = None, *, trust: bool = True) -> AudioModel:
     """Load a checkpoint for three labels."""
     cfg = ModelConfig(model=str(model), model_revision=revision, trust_remote_code=trust)
-    return load_for_training(cfg, HEARS, LABELS)
+    return load_for_training(open_checkpoint(cfg), HEARS, LABELS)
 
 
 def hear(backbone: AudioModel) -> torch.Tensor:
@@ -123,12 +123,8 @@ def test_a_pinned_repository_is_loaded_at_its_commit(
 ) -> None:
     repo_id, sha = seeded
     data_hub.seed("models", repo_id, {"modeling_mine.py": "raise SystemExit('not what was read')"})
-    cfg = RunConfig.from_flat(
-        {"dataset": "x", "model": repo_id, "model_revision": sha, "trust_remote_code": True}
-    )
-    _, rate = resolve_audio_settings(cfg)
     backbone = load(repo_id, sha)
-    assert rate == backbone.encoder.traits.sampling_rate == 16_000
+    assert backbone.encoder.traits.sampling_rate == 16_000
     assert backbone.revision == sha
     backbone.save(tmp_path / "run")
     again = load_for_inference(tmp_path / "run", trust_remote_code=True)
@@ -142,8 +138,6 @@ def test_code_from_another_repository_is_refused(folder: Path, mark: Path) -> No
     path.write_text(json.dumps(config))
     with pytest.raises(ModelError, match="takes code from another repository, eve/other"):
         load(folder)
-    with pytest.raises(ModelError, match="takes code from another repository"):
-        load_feature_extractor(ModelConfig(model=str(folder), trust_remote_code=True), HEARS)
     assert not mark.exists()
 
 

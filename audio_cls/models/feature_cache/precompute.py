@@ -44,7 +44,6 @@ from audio_cls.models.feature_cache.store import (
     make_store_key,
 )
 from audio_cls.models.finetuning.freeze import find_frozen
-from audio_cls.models.load import load_for_inference
 from audio_cls.progress import show_progress
 from audio_cls.storage.process_memory import release_freed_memory, retain_freed_memory
 
@@ -61,15 +60,6 @@ class TrainingInputs:
     train: Clips | StreamClips
     validation: Clips
     test: Clips
-
-    def load_best(
-        self, folder: str | os.PathLike[str], *, trust_remote_code: bool = False
-    ) -> AudioModel:
-        """Load the finished model of a run folder so that it can be given these clips."""
-        best = load_for_inference(os.fspath(folder), trust_remote_code=trust_remote_code)
-        if isinstance(self.backbone.encoder, CachedFeatureProcessor):
-            enable_partial_forward(best.model, self.backbone.encoder.cut)
-        return best
 
 
 def precompute_frozen_features(

@@ -13,6 +13,7 @@ from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
 from audio_cls.models.feature_cache.partial_forward import (
     PREFIX,
@@ -29,7 +30,9 @@ def load(family: str, folder: Path, **changes: Any) -> AudioModel:  # noqa: ANN4
     """Load a tiny classifier of three labels."""
     write_tiny_checkpoint(family, folder, **changes)
     backbone = load_for_training(
-        ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b", "c")
+        open_checkpoint(ModelConfig(model=str(folder))),
+        AudioConfig(max_seconds=1.0),
+        ("a", "b", "c"),
     )
     if hasattr(backbone.model, "layer_weights"):
         nn.init.normal_(backbone.model.layer_weights)

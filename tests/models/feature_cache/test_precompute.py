@@ -67,9 +67,10 @@ def run(cfg: RunConfig) -> tuple[TrainingInputs, dict[str, Any]]:
     judge = make_validator(scorer, heard.validation, cfg.eval)
     result = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
     train(result)
-    best = heard.load_best(folder.path).model
-    scores = scorer.score(best, heard.test)
-    return heard, {"weights": backbone.model.state_dict(), "scores": scores.probabilities}
+    weights = {name: value.clone() for name, value in backbone.model.state_dict().items()}
+    backbone.load_state(folder.path)
+    scores = scorer.score(backbone.model, heard.test)
+    return heard, {"weights": weights, "scores": scores.probabilities}
 
 
 def make_pair(folder: Path, checkpoint: Path, tmp_path: Path, **changes: Any) -> list[RunConfig]:  # noqa: ANN401

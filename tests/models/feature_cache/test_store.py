@@ -18,6 +18,7 @@ from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.data.clips.clips import Clips, hash_sound
 from audio_cls.data.clips.decode_cache import FEATURES
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.feature_cache import store
 from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
 from audio_cls.models.feature_cache.partial_forward import plan_partial_forward
@@ -31,7 +32,7 @@ CPU = torch.device("cpu")
 def load(folder: Path, labels: tuple[str, ...] = ("a", "b", "c"), **audio: Any) -> AudioModel:  # noqa: ANN401
     """Load a classifier."""
     settings = AudioConfig(**{"max_seconds": 1.0, **audio})
-    return load_for_training(ModelConfig(model=str(folder)), settings, labels)
+    return load_for_training(open_checkpoint(ModelConfig(model=str(folder))), settings, labels)
 
 
 def find(backbone: AudioModel, what: str = "backbone") -> FrozenOutputLayout:

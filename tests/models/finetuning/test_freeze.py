@@ -17,6 +17,7 @@ from tiny_runs import make_config, set_up
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import SettingError
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.finetuning.freeze import freeze
 from audio_cls.models.load import load_for_training
 from audio_cls.training.loop import train
@@ -49,7 +50,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 def load(folder: Path, what: Any, **more: Any) -> tuple[AudioModel, ModelConfig]:  # noqa: ANN401
     torch.manual_seed(0)
     cfg = ModelConfig(model=str(folder), freeze=what, **more)
-    return load_for_training(cfg, AudioConfig(max_seconds=1.0), ("a", "b")), cfg
+    return load_for_training(open_checkpoint(cfg), AudioConfig(max_seconds=1.0), ("a", "b")), cfg
 
 
 def make_waves() -> list[np.ndarray]:

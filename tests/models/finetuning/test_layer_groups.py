@@ -10,6 +10,7 @@ import torch
 from tiny_models import FAMILIES, write_tiny_checkpoint
 
 from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.finetuning import layer_groups
 from audio_cls.models.finetuning.layer_groups import (
     backbone_parameters,
@@ -26,7 +27,7 @@ def test_depth_counts_the_layers_between_the_sound_and_the_head(
 ) -> None:
     folder = write_tiny_checkpoint(family, tmp_path, num_hidden_layers=3, encoder_layers=3)
     backbone = load_for_training(
-        ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b")
+        open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     model = backbone.model
     depths = layer_depths(model, backbone.encoder)
@@ -47,7 +48,9 @@ def test_depth_counts_the_layers_between_the_sound_and_the_head(
 
 def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint("wav2vec2-conformer", tmp_path)
-    backbone = load_for_training(ModelConfig(model=str(folder)), AudioConfig(), ("a", "b"))
+    backbone = load_for_training(
+        open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(), ("a", "b")
+    )
     model = backbone.model.train()
     frontend_parameters(model, backbone.encoder)  # transformers hangs hooks of its own on first use
     hooks = [len(module._forward_hooks) for module in model.modules()]
@@ -66,7 +69,7 @@ def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
 def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(family, tmp_path)
     backbone = load_for_training(
-        ModelConfig(model=str(folder)), AudioConfig(max_seconds=1.0), ("a", "b")
+        open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     front, depths = (
         frontend_parameters(backbone.model, backbone.encoder),

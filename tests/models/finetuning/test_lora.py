@@ -18,6 +18,7 @@ from tiny_runs import make_config, set_up
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError, SettingError
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.finetuning.lora import add_adapters, find_targets
 from audio_cls.models.load import load_for_training
 from audio_cls.runs.provenance import count_parameters
@@ -29,7 +30,7 @@ FEED_FORWARD = {"wavlm"}  # its attention reads the weights and runs no layer
 def load(folder: Path, **choices: Any) -> tuple[AudioModel, ModelConfig]:  # noqa: ANN401
     torch.manual_seed(0)
     cfg = ModelConfig(model=str(folder), lora_rank=2, **choices)
-    return load_for_training(cfg, AudioConfig(max_seconds=1.0), ("a", "b")), cfg
+    return load_for_training(open_checkpoint(cfg), AudioConfig(max_seconds=1.0), ("a", "b")), cfg
 
 
 def make_wave(seed: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers.models.hubert.modeling_hubert import HubertAttention
 
 from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.kernels import attention, dropout
 from audio_cls.models.kernels.attention import NAME, ClipAttention, attend
 from audio_cls.models.kernels.dropout import DropoutMasks, SeededDropout, draw_seed
@@ -94,14 +95,14 @@ def test_without_dropout_sdpa_of_transformers_is_called(monkeypatch: pytest.Monk
 def test_a_classifier_learns_by_it_and_is_saved_without_it(family: str, tmp_path: Path) -> None:
     write_tiny_checkpoint(family, tmp_path)
     backbone = load_for_training(
-        ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=1.0), ("a", "b")
+        open_checkpoint(ModelConfig(model=str(tmp_path))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     model: Any = backbone.model
     assert model.config._attn_implementation == NAME
     model.save_pretrained(tmp_path / "saved")
     assert NAME not in (tmp_path / "saved" / "config.json").read_text()
     chosen = ModelConfig(model=str(tmp_path), attention="sdpa")
-    own = load_for_training(chosen, AudioConfig(max_seconds=1.0), ("a", "b"))
+    own = load_for_training(open_checkpoint(chosen), AudioConfig(max_seconds=1.0), ("a", "b"))
     assert own.model.config._attn_implementation == "sdpa"
 
 

@@ -17,6 +17,7 @@ from transformers import AutoModel
 from transformers.models.hubert.modeling_hubert import HubertAttention
 
 from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.kernels import install
 from audio_cls.models.kernels.attention import attend
 from audio_cls.models.kernels.install import install_fast_kernels
@@ -113,7 +114,7 @@ def test_a_learnt_bias_given_as_mask_gets_the_gradient_of_sdpa(is_known: bool) -
 def test_parakeet_has_the_gradients_of_transformers(tmp_path: Path) -> None:
     write_tiny_outside("parakeet_ctc", tmp_path)
     backbone = load_for_training(
-        ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=1.0), ("a", "b")
+        open_checkpoint(ModelConfig(model=str(tmp_path))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     own: Any = backbone.model
     stock: Any = copy.deepcopy(own)
@@ -172,7 +173,7 @@ def test_causal_encoders_load_and_give_the_states_of_transformers(
     whole.save_pretrained(tmp_path)
     extractor.save_pretrained(tmp_path)
     backbone = load_for_training(
-        ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=1.0), ("a", "b")
+        open_checkpoint(ModelConfig(model=str(tmp_path))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     own: Any = backbone.model
     stock = next(one for one in whole.modules() if type(one) is type(own.encoder)).eval()

@@ -388,11 +388,14 @@ def test_the_example_of_a_pooled_head_runs_with_our_classifier(
     from tiny_outside import write_tiny_outside
 
     from audio_cls.config import AudioConfig, ModelConfig
+    from audio_cls.models.checkpoint import open_checkpoint
     from audio_cls.models.load import load_for_training
 
     run = make_run(tmp_path / "my run")
     cfg = ModelConfig(model=str(write_tiny_outside("moonshine", tmp_path / "base")))
-    load_for_training(cfg, AudioConfig(max_seconds=1.0), ["blues", "jazz", "rock"]).save(run)
+    load_for_training(
+        open_checkpoint(cfg), AudioConfig(max_seconds=1.0), ["blues", "jazz", "rock"]
+    ).save(run)
     with wave.open(str(tmp_path / "clip.wav"), "wb") as file:
         file.setparams((1, 2, 8_000, 0, "NONE", ""))
         file.writeframes(bytes(2 * 8_000))
