@@ -143,10 +143,9 @@ def set_extractor_options(extractor: SequenceFeatureExtractor, audio: AudioConfi
 
 
 def resolve_audio_settings(audio: AudioConfig, checkpoint: Checkpoint) -> AudioConfig:
-    """Return the settings with a number for `--max-seconds`: the checkpoint's, where none is given.
+    """Return the settings with a number for `--max-seconds`; the checkpoint's where none is given.
 
-    Raises:
-        SettingError: A window is longer than the checkpoint's input.
+    A window may be longer than that: `RunConfig` refuses such settings.
     """
     if audio.max_seconds is None:
         audio = resolve_max_seconds(audio, checkpoint.extractor)

@@ -369,7 +369,7 @@ def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
     if family == "audio-spectrogram-transformer":  # as it was trained: nothing is stretched
         assert own.encoder([make_clip(1.0)])["input_values"].shape == (1, 1024, 32)
     with pytest.raises(SettingError, match=rf"--window-seconds .* --max-seconds {seconds:g}"):
-        resolve_audio_settings(AudioConfig(window_seconds=seconds + 15), opened)
+        RunConfig(audio=resolve_audio_settings(AudioConfig(window_seconds=seconds + 15), opened))
 
 
 def test_patch_positions_are_cut_or_stretched_in_time_only() -> None:
