@@ -99,6 +99,7 @@ class AudioModel:
         second network for that.
         """
         config = copy.deepcopy(self.model.config)
+        config._attn_implementation = "eager"  # which every model has; this one is never run
         loader, options = choose_loader(config, may_run_code=bool(self.code))
         with quiet_transformers():
             saved = loader.from_pretrained(folder, config=config, dtype=torch.float32, **options)

@@ -19,7 +19,7 @@ from huggingface_hub import errors as hub_errors
 from tiny_models import FAMILIES, make_extractor, write_tiny_checkpoint
 from tiny_runs import QUIET as STILL
 
-from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint, resolve_audio_settings
