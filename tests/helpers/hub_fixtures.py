@@ -41,9 +41,9 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def one_hub() -> Iterator[HubServer]:
-    """One server for many tests; each seeds ids of its own."""
+    """One server for the tests of a module; each seeds ids of its own."""
     with HubServer() as server:
         yield server
 

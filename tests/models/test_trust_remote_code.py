@@ -16,7 +16,7 @@ from remote_code import write_remote_model
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
-from audio_cls.cli.evaluate import evaluate_command
+from audio_cls.cli.evaluate import main as evaluate
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.predict import main as predict
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
@@ -27,6 +27,7 @@ from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.models.probe import make_noise
 from audio_cls.publishing.hub.files import name_code
 from audio_cls.training.loop import train
+from audio_cls.workflows import evaluate as workflow
 
 HEARS = AudioConfig(max_seconds=1.0)
 LABELS = ["high", "low", "middle"]
@@ -176,10 +177,14 @@ def test_a_preset_cannot_allow_code(tmp_path: Path, folder: Path) -> None:
     assert seen == [True, False]
 
 
-def test_evaluation_passes_what_was_typed_and_nothing_else() -> None:
+def test_evaluation_passes_what_was_typed_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen: list[bool] = []
-    command = evaluate_command(lambda ask, typed, preset: seen.append(ask.trust_remote_code))
+    monkeypatch.setattr(
+        workflow, "run_evaluation", lambda request, *_: seen.append(request.trust_remote_code)
+    )
     for flags in ([], ["--trust-remote-code"]):
         line = ["--model", "x", "--output-dir", "y", *flags]
-        assert CliRunner().invoke(command, line).exit_code == 0
+        assert CliRunner().invoke(evaluate, line).exit_code == 0
     assert seen == [False, True]
