@@ -32,7 +32,7 @@ from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.splits import Splits
 from audio_cls.data.splits.train_test_split import Rows, limit_rows
-from audio_cls.data.streaming.bad_clips import FOLDER, read_faults
+from audio_cls.data.streaming.bad_clips import FOLDER, read_bad_clips
 from audio_cls.data.streaming.clips import StreamClips, make_stream_clips
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
@@ -67,7 +67,7 @@ class PreparedClips:
 
     def read_bad(self, folder: Path) -> dict[str, str]:
         """Return the clips set aside, those of a stream that the run in `folder` met included."""
-        return {**self.bad, **read_faults(folder / FOLDER)}
+        return {**self.bad, **read_bad_clips(folder / FOLDER)}
 
     def hash_rows(self) -> str:
         """Return the SHA-256 of the ids and labels of all clips by role, but for streamed ones."""

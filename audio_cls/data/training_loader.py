@@ -1,86 +1,103 @@
-"""What the training loop is fed: the order of the clips, and the loader over it."""
+"""Sampler and data loader of training, for decoded and for streamed clips."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch.utils.data import DataLoader
 
-from audio_cls.audio.augmentation.augmenter import make_augmenter
+from audio_cls.audio.augmentation.augmenter import Augmenter, make_augmenter
 from audio_cls.audio.augmentation.spec_augment import Encode
-from audio_cls.config import RunConfig
+from audio_cls.config import AudioConfig, AugmentConfig, Hertz
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.noise_files import read_noise_files
 from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 from audio_cls.data.streaming.bad_clips import FOLDER, BadClipLog
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.data.streaming.loader import make_stream_loader
+from audio_cls.data.streaming.dataset import StreamDataset
 from audio_cls.data.streaming.sampler import StreamBatchSampler
 
 
 @dataclass(frozen=True)
 class TrainLoader:
-    """One process's batches, epoch by epoch."""
+    """One process's micro-batches; the sampler sets the epoch and groups them by step."""
 
-    order: DistributedBatchSampler
+    sampler: DistributedBatchSampler
     loader: DataLoader[list[Batch]]
 
 
 @dataclass(frozen=True)
 class ProcessContext:
-    """Where a process sits among the others, and what it may use."""
+    """One process of the run."""
 
-    shape: StepShape  # how many clips make a step
+    shape: StepShape
     rank: int  # this process's number
-    num_workers: int  # its loader processes
-    folder: Path  # of the run, where faults of streamed clips are noted
+    seed: int  # the run's
+    num_workers: int  # loader processes
+    run_folder: Path  # where unusable streamed clips are logged
+
+
+def load_augmenter(
+    cfg: AugmentConfig, sampling_rate: Hertz, num_labels: int, processor: Encode
+) -> Augmenter | None:
+    """Make the augmenter of the training crops, with the recordings of `--noise-dir` decoded.
+
+    Args:
+        cfg: Settings; the defaults give None.
+        sampling_rate: Rate of the waveforms in Hz.
+        num_labels: Number of classes.
+        processor: Waveforms -> model inputs.
+
+    Raises:
+        SettingError: `--noise-dir` has no usable recording.
+    """
+    recordings = read_noise_files(cfg.noise_dir, sampling_rate) if cfg.noise_dir else None
+    return make_augmenter(cfg, sampling_rate, num_labels, processor, recordings)
 
 
 def make_train_loader(
     clips: Clips | StreamClips,
-    encode: Encode,
-    cfg: RunConfig,
-    seat: ProcessContext,
-    labels: Sequence[str],
-    dealing: SamplingSpec,
+    processor: Encode,
+    sampling: SamplingSpec,
+    context: ProcessContext,
+    cfg: AudioConfig,
+    augmenter: Augmenter | None = None,
 ) -> TrainLoader:
-    """Make order and loader for clips on this disk, or for streamed ones.
+    """Make sampler and loader of the training clips.
 
     Args:
-        clips: The training clips.
-        encode: What makes model inputs of waves.
-        cfg: Settings of sound, variation, seed and buffer.
-        seat: Which process asks.
-        labels: Names of the L labels.
-        dealing: Of clips on this disk; of streamed ones, which come up once an epoch and weigh the
-            same, only whether pieces of unequal length share a pass.
+        clips: The training clips, decoded or streamed.
+        processor: Waveforms -> model inputs.
+        sampling: How clips are drawn. Of streamed clips only `equal_lengths` is used: they are
+            drawn once per epoch, with equal weights.
+        context: This process.
+        cfg: Length of the crops.
+        augmenter: Augmentation of the crops.
     """
-    rate, noise_dir = clips.sampling_rate, cfg.augment.noise_dir
-    recordings = read_noise_files(noise_dir, rate) if noise_dir else None
-    augmenter = make_augmenter(cfg.augment, rate, len(labels), encode, recordings)
-    seed, workers = cfg.train.seed, seat.num_workers
-    if isinstance(clips, Clips):
-        order = DistributedBatchSampler(
-            make_epoch_subset(clips.labels, labels, cfg.data) or len(clips),
-            seat.shape,
-            rank=seat.rank,
+    shape, rank, seed = context.shape, context.rank, context.seed
+    dataset: TrainingDataset
+    sampler: DistributedBatchSampler
+    if isinstance(clips, StreamClips):
+        log = BadClipLog(context.run_folder / FOLDER, rank, clips.cfg)
+        sampler = StreamBatchSampler(
+            clips.shards,
+            shape,
+            rank=rank,
             seed=seed,
-            spec=dealing,
+            buffer=clips.cfg.shuffle_buffer,
+            bad_clip_log=log,
         )
-        loader = make_training_loader(clips, encode, cfg.audio, order, workers, augmenter)
-        return TrainLoader(order, loader)
-    flow = StreamBatchSampler(
-        clips.shards,
-        seat.shape,
-        rank=seat.rank,
-        seed=seed,
-        buffer=cfg.data.shuffle_buffer,
-        bad_clip_log=BadClipLog(seat.folder / FOLDER, seat.rank, clips.cfg),
+        clips.reader.num_kept = sampler.num_row_groups(context.num_workers)
+        dataset = StreamDataset(clips, cfg, seed, augmenter)  # type: ignore[arg-type]
+    else:
+        num_clips = len(clips if sampling.epoch_subset is None else sampling.epoch_subset)
+        sampler = DistributedBatchSampler(num_clips, shape, rank=rank, seed=seed, spec=sampling)
+        dataset = TrainingDataset(clips, cfg, seed, augmenter)
+    loader = make_training_loader(
+        dataset, sampler, processor, context.num_workers, equal_lengths=sampling.equal_lengths
     )
-    flow.spec = SamplingSpec(equal_lengths=dealing.equal_lengths)
-    return TrainLoader(flow, make_stream_loader(clips, encode, cfg.audio, flow, workers, augmenter))
+    return TrainLoader(sampler, loader)

@@ -19,7 +19,7 @@ from torch import nn
 from audio_cls.config import RunConfig
 from audio_cls.config.training import DEFAULT_BATCH_SIZE, accumulation_steps
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Batch, collate_examples
+from audio_cls.data.loading.batch import Batch, make_batch
 from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.distributed import Accelerator
@@ -101,7 +101,7 @@ def _collate_longest(size: int, cfg: RunConfig, backbone: AudioModel, clips: Cli
     pieces = TrainingDataset(clips, audio, cfg.train.seed)
     longest = np.argsort(-clips.lengths, kind="stable")
     numbers = np.resize(longest, size).tolist()
-    return collate_examples([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)
+    return make_batch([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)
 
 
 def _copy_learner(backbone: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:

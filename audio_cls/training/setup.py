@@ -14,7 +14,7 @@ from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.config.training import accumulation_steps
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.keyword_spotting.sampling import take_epoch
+from audio_cls.data.keyword_spotting.sampling import make_epoch_subset, take_epoch
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loading.length_buckets import Buckets
 from audio_cls.data.loading.sampler import SamplingSpec, StepShape
@@ -22,7 +22,7 @@ from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.recording_groups import group_segments
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.data.training_loader import ProcessContext, make_train_loader
+from audio_cls.data.training_loader import ProcessContext, load_augmenter, make_train_loader
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded, start_trackers
 from audio_cls.distributed.hardware import choose_num_workers, configure_cpu
@@ -163,15 +163,19 @@ def set_up_training(
     passes = accumulation_steps(cfg.train, accelerator.num_processes)
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
     epoch = take_epoch(clips.labels, backbone.labels, cfg.data)
-    dealing = SamplingSpec(
+    sampling = SamplingSpec(
+        epoch_subset=make_epoch_subset(clips.labels, backbone.labels, cfg.data),
         sampling_weights=compute_sampling_weights(clips.labels, cfg.optim, epoch),
         clip_weights=compute_clip_weights(clips.labels, backbone.labels, cfg.optim, epoch),
         buckets=choose_buckets(cfg, clips),
         equal_lengths=not trains_padded,
     )
     workers = choose_num_workers(cfg.train.num_workers)
-    seat = ProcessContext(shape, accelerator.process_index, workers, folder.path)
-    feed = make_train_loader(clips, backbone.encoder, cfg, seat, backbone.labels, dealing)
+    context = ProcessContext(shape, accelerator.process_index, cfg.train.seed, workers, folder.path)
+    augmenter = load_augmenter(
+        cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
+    )
+    feed = make_train_loader(clips, backbone.encoder, sampling, context, cfg.audio, augmenter)
     frozen = prepare_for_finetuning(backbone, cfg, accelerator.mixed_precision)
     optimizer = make_optimizer(backbone.model, cfg.optim, lr_multipliers(backbone, cfg.optim))
     model, optimizer = prepare_model_and_optimizer(accelerator, backbone.model, optimizer)
@@ -180,7 +184,7 @@ def set_up_training(
     resume_point = find_resume_point(folder, cfg.train.resume)
     if cfg.data.streaming:
         check_same_processes(resume_point, accelerator.num_processes)
-    num_steps = count_steps(cfg, feed.order)
+    num_steps = count_steps(cfg, feed.sampler)
     if resume_point:
         position = folder.restore(accelerator, resume_point)
         check_steps(position, shape.clips, num_steps, cfg)
@@ -207,7 +211,7 @@ def set_up_training(
         model=model,
         optimizer=optimizer,
         loader=feed.loader,
-        order=feed.order,
+        order=feed.sampler,
         clip_losses=make_loss(epoch, backbone.labels, cfg.optim),
         judge=judge,
         save_model=functools.partial(_save_best, accelerator, backbone, folder),

@@ -16,7 +16,8 @@ from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Example, collate_parts
+from audio_cls.data.loading.batch import Example, collate
+from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 from audio_cls.models.audio_model import AudioModel
@@ -80,7 +81,7 @@ def train(backbone: AudioModel, waves: list[np.ndarray]) -> tuple[torch.Tensor, 
     pieces = [
         Example(wave, number % 3, number, 1 / len(SECONDS)) for number, wave in enumerate(waves)
     ]
-    parts = collate_parts(
+    parts = collate(
         pieces, backbone.encoder, equal_lengths=not backbone.encoder.traits.trains_padded
     )
     backbone.model.zero_grad()
@@ -105,7 +106,7 @@ def check_alone_and_together(backbone: AudioModel, seconds: tuple[float, ...] = 
     total: dict[str, torch.Tensor] = {}
     for number, wave in enumerate(waves):
         labelled = [Example(wave, number % 3, 0, 1 / len(SECONDS))]
-        (part,) = collate_parts(labelled, backbone.encoder)
+        (part,) = collate(labelled, backbone.encoder)
         backbone.model.zero_grad()
         logits = backbone.model(**part.inputs).logits
         torch.testing.assert_close(together[number], logits[0].detach(), rtol=1e-4, atol=1e-4)
@@ -159,8 +160,9 @@ def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
         total = 0.0
         for rank in range(shape.num_processes):  # whose gradients are added up
             order = DistributedBatchSampler(16, shape, rank=rank, seed=0, spec=spec)
+            dataset = TrainingDataset(clips, AudioConfig(max_seconds=5.0), order.seed)
             loader = make_training_loader(
-                clips, backbone.encoder, AudioConfig(max_seconds=5.0), order, 0
+                dataset, order, backbone.encoder, 0, equal_lengths=spec.equal_lengths
             )
             for batch in next(order.group_steps(loader)):
                 logits = backbone.model(**batch.inputs).logits

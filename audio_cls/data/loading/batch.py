@@ -1,8 +1,8 @@
-"""Pieces of clips become the batches of one forward pass.
+"""Collate function: examples -> the batches of one forward pass.
 
-Letters: B clips or windows in a batch, T samples, L labels. Where padding would change what a model
-makes of a clip, only pieces of exactly one length share a batch: a pass then has several batches,
-and its gradient is the sum of theirs.
+B clips or windows in a batch, T samples, L labels. Where padding would change a model's output,
+only examples of exactly the same length share a batch: one pass then has several batches, whose
+gradients are summed.
 """
 
 from __future__ import annotations
@@ -20,81 +20,103 @@ from audio_cls.data.clips.clips import Label
 from audio_cls.data.loading.length_buckets import split_by_length
 
 
+class BadClip(NamedTuple):
+    """A streamed clip that cannot be used."""
+
+    number: int
+    id: str
+    reason: str
+
+
 class Example(NamedTuple):
-    """A piece of a clip on its way into a batch."""
+    """One crop or window, as a dataset returns it."""
 
     wave: Wave  # (T,)
     label: Label
     number: int  # of the clip in training, of the window in evaluation
-    weight: float  # share in the step's loss
-    epoch: int = 0
+    weight: float  # of the clip in the step's loss
+    epoch: int = 0  # or draw, see `sampler.Key`
+    bad_clip: BadClip | None = None  # the clip cannot be used: `wave` is silence of weight 0
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one forward pass needs and what goes with it."""
+    """The input of one forward pass, with labels and weights."""
 
     inputs: Inputs  # the model's arguments, first dimension B
-    labels: torch.Tensor  # (B,) int64, or (B, L) float32 where clips are mixed
-    numbers: torch.Tensor  # (B,) int64, the clips' or windows' numbers
-    weights: torch.Tensor  # (B,) float32, share of each clip in the step's loss
+    labels: torch.Tensor  # (B,) int64, or (B, L) float32 if multi-label or mixed
+    numbers: torch.Tensor  # (B,) int64, of the clips or windows
+    weights: torch.Tensor  # (B,) float32, of each clip in the step's loss
+    bad_clips: tuple[BadClip, ...] = ()  # left out of this forward pass
 
     def to(self, device: torch.device) -> Batch:
-        """Copy to a device; a pinned batch without waiting."""
+        """Copy to a device; asynchronous from pinned memory."""
         return Batch(
             {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()},
             self.labels.to(device, non_blocking=True),
             self.numbers,
             self.weights.to(device, non_blocking=True),
+            self.bad_clips,
         )
 
     def pin_memory(self) -> Batch:
-        """Pin the tensors, called by the loader where there is an accelerator."""
+        """Copy to pinned memory; called by the loader if there is an accelerator."""
         return Batch(
             {name: value.pin_memory() for name, value in self.inputs.items()},
             self.labels.pin_memory(),
             self.numbers,
             self.weights.pin_memory(),
+            self.bad_clips,
         )
 
 
-def collate_examples(
-    pieces: Sequence[Example], encode: Encode, masker: SpecAugment | None = None, seed: int = 0
+def make_batch(
+    examples: Sequence[Example],
+    processor: Encode,
+    masker: SpecAugment | None = None,
+    seed: int = 0,
+    bad_clips: tuple[BadClip, ...] = (),
 ) -> Batch:
-    """Encode the waves of a batch, blank what SpecAugment blanks, and stack what goes with them."""
-    inputs = encode([piece.wave for piece in pieces])
+    """Process the waveforms of a batch, apply SpecAugment, and stack labels and weights."""
+    inputs = processor([example.wave for example in examples])
     if masker is not None:
-        inputs = masker.mask(inputs, seed, [(p.epoch, p.number, len(p.wave)) for p in pieces])
+        inputs = masker.mask(inputs, seed, [(e.epoch, e.number, len(e.wave)) for e in examples])
     return Batch(
         inputs=inputs,
-        labels=torch.as_tensor(np.stack([piece.label for piece in pieces])),
-        numbers=torch.tensor([piece.number for piece in pieces]),
-        weights=torch.tensor([piece.weight for piece in pieces]),
+        labels=torch.as_tensor(np.stack([example.label for example in examples])),
+        numbers=torch.tensor([example.number for example in examples]),
+        weights=torch.tensor([example.weight for example in examples]),
+        bad_clips=bad_clips,
     )
 
 
-def collate_parts(
-    pieces: Sequence[Example],
-    encode: Encode,
+def collate(
+    examples: Sequence[Example],
+    processor: Encode,
     masker: SpecAugment | None = None,
     seed: int = 0,
     *,
     equal_lengths: bool = False,
 ) -> list[Batch]:
-    """Make the batches of one pass: one, or one for each length where padding would do harm.
+    """Make the batches of one forward pass; the first one carries the clips that were left out.
 
     Args:
-        pieces: At least one.
-        encode: Makes model inputs of waves.
-        masker: Blanks what SpecAugment blanks.
+        examples: At least one. If none can be used, the batch is one silent example of weight 0.
+        processor: Waveforms -> model inputs.
+        masker: Masks spectrograms.
         seed: The run's seed.
-        equal_lengths: Only pieces of exactly one length share a batch.
+        equal_lengths: Only examples of exactly the same length share a batch.
 
     Returns:
-        The batches; each piece is in one, with its own weight.
+        One batch, or one per length; each usable example is in one, with its weight.
     """
-    parts = [list(pieces)]
+    bad_clips = tuple(e.bad_clip for e in examples if e.bad_clip is not None)
+    used = [example for example in examples if example.bad_clip is None] or [examples[0]]
+    groups = [used]
     if equal_lengths:
-        numbers = split_by_length([len(piece.wave) for piece in pieces])
-        parts = [[pieces[number] for number in part] for part in numbers]
-    return [collate_examples(part, encode, masker, seed) for part in parts]
+        numbers = split_by_length([len(example.wave) for example in used])
+        groups = [[used[number] for number in group] for group in numbers]
+    return [
+        make_batch(group, processor, masker, seed, () if place else bad_clips)
+        for place, group in enumerate(groups)
+    ]

@@ -17,14 +17,13 @@ from audio_cls.data.clips.clips import Clips, Label
 from audio_cls.data.loading.batch import Example
 from audio_cls.data.loading.sampler import Key
 
-CROP_STREAM = 1  # keeps the crops' random numbers apart from the order's
-
-
-PARTNER_STREAM = 2  # and those of the clip that is mixed in
+# Second word of a random generator's seed, so that crops, partners and the order are independent.
+CROP_STREAM = 1
+PARTNER_STREAM = 2  # crops of the clips that are mixed in
 
 
 class TrainingDataset(torch.utils.data.Dataset[Example]):
-    """One piece of a clip for each (epoch, number)."""
+    """One augmented crop of a clip for each key (draw, clip number, weight)."""
 
     def __init__(
         self, clips: Clips, cfg: AudioConfig, seed: int, augmenter: Augmenter | None = None
@@ -39,38 +38,38 @@ class TrainingDataset(torch.utils.data.Dataset[Example]):
         )
 
     def __len__(self) -> int:
-        """Count the clips."""
+        """Return the number of clips."""
         return len(self.clips)
 
     def __getitem__(self, key: Key) -> Example:
-        """Return the piece (T,), its label, the clip's number, its weight and the epoch."""
-        epoch, number, weight = key
-        crop_rng = np.random.default_rng((self.seed, CROP_STREAM, epoch, number))
+        """Return the crop of a key, a function of key and seed."""
+        draw, number, weight = key
+        crop_rng = np.random.default_rng((self.seed, CROP_STREAM, draw, number))
         label = self.clips.read_label(number)
         if self.augmenter is None:
-            return Example(self._read(number, crop_rng, 1.0), label, number, weight, epoch)
-        augmentation = self.augmenter.sample(self.seed, epoch, number, len(self.clips))
-        wave = self._read(number, crop_rng, augmentation.speed)
+            return Example(self._read_crop(number, crop_rng, 1.0), label, number, weight, draw)
+        augmentation = self.augmenter.sample(self.seed, draw, number, len(self.clips))
+        wave = self._read_crop(number, crop_rng, augmentation.speed)
         if augmentation.partner is not None:
-            partner_rng = np.random.default_rng((self.seed, PARTNER_STREAM, epoch, number))
+            partner_rng = np.random.default_rng((self.seed, PARTNER_STREAM, draw, number))
             partner = self.clips.find_partner(number, augmentation.partner)
-            other = self._read(partner, partner_rng, augmentation.speed)
+            other = self._read_crop(partner, partner_rng, augmentation.speed)
             wave, label = augmentation.mix(wave, label, other, self.clips.read_label(partner))
         elif self.augmenter.is_mixing:
             label = self.augmenter.to_shares(label)
-        return Example(augmentation.apply(wave), label, number, weight, epoch)
+        return Example(augmentation.apply(wave), label, number, weight, draw)
 
-    def _read(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
-        """Return the piece that, played at `speed`, lasts its length, or as long as the clip."""
-        piece = choose_length(self.shortest, self.longest, rng)
-        length, span = int(self.clips.lengths[number]), round(piece * speed)
+    def _read_crop(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
+        """Return a crop of the chosen length after a change of speed, or the whole shorter clip."""
+        crop_length = choose_length(self.shortest, self.longest, rng)
+        length, span = int(self.clips.lengths[number]), round(crop_length * speed)
         start, stop = 0, min(length, span)
         if self.cfg.repeat_short:
             stop = span
         if length > span and self.cfg.crop == "random":
             start, stop = choose_crop(length, span, rng)
         wave = self.clips.read_wave(number, start, stop)
-        return perturb_speed(wave, speed)[:piece]
+        return perturb_speed(wave, speed)[:crop_length]
 
 
 class WindowSource(Protocol):
@@ -103,11 +102,11 @@ class WindowDataset(torch.utils.data.Dataset[Example]):
         ]
 
     def __len__(self) -> int:
-        """Count the windows."""
+        """Return the number of windows."""
         return len(self.windows)
 
     def __getitem__(self, number: int) -> Example:
-        """Return the window (T,), the clip's label, the window's number and weight 1."""
+        """Return a window with its clip's label and weight 1."""
         clip, start, stop = self.windows[number]
         wave = self.clips.read_wave(clip, start, stop)
         return Example(wave, self.clips.read_label(clip), number, 1.0)

@@ -43,6 +43,7 @@ class StepShape:
 class SamplingSpec:
     """How often each clip is drawn, its weight in the loss, and which clips share a batch."""
 
+    epoch_subset: EpochSubset | None = None  # how an epoch's clips are drawn; None: all clips
     sampling_weights: NDArray[np.float64] | None = None  # (N,), relative; None: each clip once
     clip_weights: NDArray[np.float64] | None = None  # (N,), in the step's mean; None: 1 each
     buckets: Buckets | None = None  # grouping of clips of similar length
@@ -75,7 +76,7 @@ class DistributedBatchSampler(torch.utils.data.Sampler[list[Key]]):
 
     def __init__(
         self,
-        clips: int | EpochSubset,
+        num_clips: int,
         shape: StepShape,
         *,
         rank: int,
@@ -85,15 +86,14 @@ class DistributedBatchSampler(torch.utils.data.Sampler[list[Key]]):
         """Start at epoch 0.
 
         Args:
-            clips: Number of clips, or how the clips of each epoch are drawn.
+            num_clips: Clips per epoch.
             shape: Clips of a step.
             rank: This process's number.
             seed: The run's seed.
-            spec: Weights and buckets.
+            spec: Subset, weights and buckets.
         """
         super().__init__()
-        self.epoch_subset = None if isinstance(clips, int) else clips
-        self.num_clips = clips if isinstance(clips, int) else len(clips)  # per epoch
+        self.num_clips = num_clips
         self.shape = shape
         self.rank = rank
         self.seed = seed
@@ -148,9 +148,13 @@ class DistributedBatchSampler(torch.utils.data.Sampler[list[Key]]):
         """Return the clips of the epoch in their order, a function of seed and epoch."""
         rng = np.random.default_rng((self.seed, self.epoch))
         order = rng.permutation(self.num_clips)
-        if self.epoch_subset is not None:
-            order = self.epoch_subset.draw(self.seed, self.epoch)[order]
-        weights, buckets = self.spec.sampling_weights, self.spec.buckets
+        subset, weights, buckets = (
+            self.spec.epoch_subset,
+            self.spec.sampling_weights,
+            self.spec.buckets,
+        )
+        if subset is not None:
+            order = subset.draw(self.seed, self.epoch)[order]
         if weights is not None:
             order = systematic_resample(order, weights, rng)
         return order if buckets is None else buckets.sort(order, self.shape.clips, rng)

@@ -22,10 +22,10 @@ from audio_cls.data.clips.clips import Label
 from audio_cls.data.clips.quality import unusable_reason
 from audio_cls.data.labels.labels import Labels, make_targets
 from audio_cls.data.labels.parse import EMPTY, LabelParser, make_label_parser
+from audio_cls.data.loading.batch import BadClip
 from audio_cls.data.sources.parquet.shards import RowReader, Shards
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.iterative_stratification import Marks
-from audio_cls.data.streaming.bad_clips import BadClip
 from audio_cls.errors import AudioClsError, AudioError, DatasetError, list_names
 
 WAVES_KEPT = 4  # decoded clips kept: a clip and the one mixed in are asked for several times
@@ -102,11 +102,11 @@ class StreamClips:
             return number
         return partner
 
-    def describe_fault(self, number: int, error: AudioClsError) -> BadClip:
-        """Return the name of a clip that cannot be used, and why."""
-        sound = self.reader.read(number)[self.audio_column] or {}
-        path = sound.get("path")
-        return BadClip(PurePosixPath(path).name if path else self.ids[number], str(error))
+    def describe_bad_clip(self, number: int, error: AudioClsError) -> BadClip:
+        """Return the id of a clip that cannot be used, and the reason."""
+        audio = self.reader.read(number)[self.audio_column] or {}
+        path = audio.get("path")
+        return BadClip(number, PurePosixPath(path).name if path else self.ids[number], str(error))
 
     def _decode(self, number: int) -> tuple[Wave, Label]:
         """Fetch and decode a clip, and read its label.

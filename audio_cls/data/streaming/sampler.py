@@ -10,6 +10,7 @@ fetched once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -127,6 +128,12 @@ class StreamBatchSampler(DistributedBatchSampler):
                 weight = 1 / total if len(clips) else 0.0
                 used = clips if len(clips) else self._find_filler(streams)
                 yield [(self.epoch, int(clip), weight) for clip in used]
+
+    def num_row_groups(self, num_workers: int) -> int:
+        """Return the number of row groups that a loader worker reads from at a time."""
+        streams = NUM_STREAMS // math.gcd(NUM_STREAMS, max(1, num_workers))
+        clips_per_group = len(self.shards) / len(self.shards.groups)
+        return streams * (math.ceil(self.buffer / clips_per_group) + 2)
 
     def _find_filler(self, streams: list[NDArray[np.int64]]) -> NDArray[np.int64]:
         """Return one clip to repeat with weight 0: of this process, or the first of all."""

@@ -29,6 +29,7 @@ from audio_cls.audio.augmentation.waveform import (
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.noise_files import read_noise_files
 from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
@@ -71,7 +72,9 @@ def list_batches(
     order = DistributedBatchSampler(len(clips), shape or StepShape(4, 1, 1), rank=rank, seed=3)
     recordings = read_noise_files(cfg.noise_dir, RATE) if cfg.noise_dir else None
     augmenter = make_augmenter(cfg, RATE, 3, pad_waves, recordings)
-    loader = make_training_loader(clips, pad_waves, AudioConfig(), order, workers, augmenter)
+    loader = make_training_loader(
+        TrainingDataset(clips, AudioConfig(), order.seed, augmenter), order, pad_waves, workers
+    )
     passes = list(loader)
     order.set_epoch(1)
     return [batch for one in passes + list(loader) for batch in one]

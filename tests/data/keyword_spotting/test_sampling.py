@@ -16,7 +16,7 @@ from audio_cls.data.keyword_spotting.sampling import (
     subsample_non_keywords,
     take_epoch,
 )
-from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
+from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 from audio_cls.data.splits.keyword_splits import assign_silence_to_splits
 
 NAMES = ("yes", "no", "_silence_", "_unknown_")
@@ -66,14 +66,19 @@ def list_clips(order: DistributedBatchSampler) -> list[list[int]]:
 def test_the_draw_is_the_same_for_two_processes_and_after_a_resume() -> None:
     plan = make_epoch_subset(LABELS, NAMES, CFG)
     assert plan is not None
-    one = DistributedBatchSampler(plan, StepShape(8, 1, 1), rank=0, seed=5)
-    two = [DistributedBatchSampler(plan, StepShape(4, 1, 2), rank=rank, seed=5) for rank in (0, 1)]
+
+    def make_sampler(shape: StepShape, rank: int = 0) -> DistributedBatchSampler:
+        spec = SamplingSpec(epoch_subset=plan)
+        return DistributedBatchSampler(len(plan), shape, rank=rank, seed=5, spec=spec)
+
+    one = make_sampler(StepShape(8, 1, 1))
+    two = [make_sampler(StepShape(4, 1, 2), rank) for rank in (0, 1)]
     for order in (one, *two):
         order.set_epoch(2)
     assert one.steps_per_epoch == two[0].steps_per_epoch == 17
     alone = list_clips(one)
     assert alone == [a + b for a, b in zip(*map(list_clips, two), strict=True)]
-    resumed = DistributedBatchSampler(plan, StepShape(8, 1, 1), rank=0, seed=5)
+    resumed = make_sampler(StepShape(8, 1, 1))
     resumed.load_state_dict({"epoch": 2, "step": 6})
     assert list_clips(resumed) == alone[6:]
 

@@ -14,7 +14,7 @@ from datasets import Dataset, Features, List, Value, concatenate_datasets
 
 from audio_cls.config import AudioConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Batch, Example, collate_examples
+from audio_cls.data.loading.batch import BadClip, Batch, Example, collate, make_batch
 from audio_cls.data.loading.datasets import TrainingDataset, WindowDataset
 from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.data.loading.loaders import make_evaluation_loader, make_training_loader
@@ -112,7 +112,9 @@ def test_every_process_makes_as_many_passes_and_an_idle_one_weighs_nothing() -> 
 
 def test_steps_are_put_together_from_a_loaders_batches() -> None:
     order = DistributedBatchSampler(10, StepShape(2, 2, 1), rank=0, seed=0)
-    loader = make_training_loader(make_clips([5] * 10), pad_waves, AudioConfig(), order, 0)
+    loader = make_training_loader(
+        TrainingDataset(make_clips([5] * 10), AudioConfig(), order.seed), order, pad_waves, 0
+    )
     steps = list(order.group_steps(loader))
     assert [[len(batch.numbers) for batch in step] for step in steps] == [[2, 2], [2, 2], [2]]
     assert [float(sum(b.weights.sum() for b in step)) for step in steps] == pytest.approx([1] * 3)
@@ -123,7 +125,9 @@ def test_a_state_dict_taken_between_two_steps_gives_the_steps_that_are_left(work
     clips = make_clips([5] * 23)
 
     def list_numbers(order: DistributedBatchSampler, limit: int | None = None) -> list[list[int]]:
-        loader = make_training_loader(clips, pad_waves, AudioConfig(), order, workers)
+        loader = make_training_loader(
+            TrainingDataset(clips, AudioConfig(), order.seed), order, pad_waves, workers
+        )
         steps = itertools.islice(order.group_steps(loader), limit)
         return [[n for batch in step for n in batch.numbers.tolist()] for step in steps]
 
@@ -152,7 +156,9 @@ def list_batches(num_workers: int, cfg: AudioConfig) -> list[Batch]:
     """Return the training batches of two epochs."""
     clips = make_clips([20 + number for number in range(11)])
     order = DistributedBatchSampler(len(clips), StepShape(4, 1, 1), rank=0, seed=3)
-    loader = make_training_loader(clips, pad_waves, cfg, order, num_workers)
+    loader = make_training_loader(
+        TrainingDataset(clips, cfg, order.seed), order, pad_waves, num_workers
+    )
     passes = list(loader)
     order.set_epoch(1)
     return [batch for one in passes + list(loader) for batch in one]
@@ -306,12 +312,27 @@ def test_evaluation_hears_every_window_with_its_clips_label() -> None:
     assert second.weights.tolist() == [1]
 
 
+def test_collate_leaves_bad_clips_out_and_reports_them_once() -> None:
+    bad = [BadClip(number, f"c{number}", "empty") for number in (7, 8)]
+    silent = [Example(np.zeros(9, np.float32), 0, b.number, 0.0, bad_clip=b) for b in bad]
+    good = [Example(np.ones(n, np.float32), 1, n, 0.5) for n in (4, 6, 4)]
+    first, second = collate([silent[0], *good, silent[1]], pad_waves, equal_lengths=True)
+    assert (first.numbers.tolist(), second.numbers.tolist()) == ([6], [4, 4])
+    assert first.bad_clips == tuple(bad) and second.bad_clips == ()
+    assert first.to(torch.device("cpu")).bad_clips == tuple(bad)
+    (padded,) = collate([silent[0], *good], pad_waves)
+    assert padded.inputs["input_values"].shape == (3, 6)
+    (empty,) = collate(silent, pad_waves)
+    assert (empty.numbers.tolist(), empty.weights.tolist()) == ([7], [0])
+    assert empty.bad_clips == tuple(bad)
+
+
 def test_labels_are_ids_or_shares() -> None:
     wave = np.zeros(3, np.float32)
-    ids = collate_examples([Example(wave, 2, 0, 0.5), Example(wave, 0, 1, 0.5)], pad_waves)
+    ids = make_batch([Example(wave, 2, 0, 0.5), Example(wave, 0, 1, 0.5)], pad_waves)
     assert ids.labels.dtype == torch.int64
     assert ids.labels.tolist() == [2, 0]
     shares = [np.array(share, np.float32) for share in ([0.25, 0.75], [1, 0])]
-    soft = collate_examples([Example(wave, one, 0, 0.5) for one in shares], pad_waves)
+    soft = make_batch([Example(wave, one, 0, 0.5) for one in shares], pad_waves)
     assert soft.labels.dtype == torch.float32
     assert soft.labels.tolist() == [[0.25, 0.75], [1, 0]]

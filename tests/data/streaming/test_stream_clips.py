@@ -16,8 +16,9 @@ from hub_datasets import languages, load, make_table, seed_script
 from hub_server import HubServer
 from sounds import encode_sound, make_tone
 
+from audio_cls.audio.augmentation.augmenter import make_augmenter
 from audio_cls.audio.waveform import decode_wave
-from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig, TrainConfig
+from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.loading.sampler import SamplingSpec, StepShape
 from audio_cls.data.prepare import PreparedClips, prepare_clips
@@ -85,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def prepare(dataset: str | Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Go the whole way to clips, the training ones streamed."""
-    settings = {"streaming": True, **settings}
+    settings = {"streaming": True, "shuffle_buffer": 16, **settings}
     cfg, source = DataConfig(**settings), load(dataset, **settings)
     labels = read_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
@@ -110,23 +111,18 @@ def collect(
     **augment: Any,  # noqa: ANN401
 ) -> Iterator[tuple[int, Any]]:
     """Yield (rank, batch) of one pass, as each process hears it."""
-    cfg = RunConfig(
-        audio=AudioConfig(max_seconds=0.15),
-        augment=AugmentConfig(**augment),
-        data=DataConfig(streaming=True, shuffle_buffer=16),
-        train=TrainConfig(max_steps=1),
-    )
+    augmenter = make_augmenter(AugmentConfig(**augment), RATE, 2, encode)
     for rank in range(processes):
         own = dataclasses.replace(clips, reader=dataclasses.replace(clips.reader))
         feed = make_train_loader(
             own,
             encode,
-            cfg,
-            ProcessContext(StepShape(4, 1, processes), rank, workers, folder),
-            "ab",
             SamplingSpec(),
+            ProcessContext(StepShape(4, 1, processes), rank, 0, workers, folder),
+            AudioConfig(max_seconds=0.15),
+            augmenter,
         )
-        for step in feed.order.group_steps(feed.loader):
+        for step in feed.sampler.group_steps(feed.loader):
             yield from ((rank, batch) for batch in step)
 
 

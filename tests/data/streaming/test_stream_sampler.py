@@ -11,10 +11,10 @@ import torch
 from datasets import Features, Value
 
 from audio_cls.config import DataConfig
-from audio_cls.data.loading.batch import Batch
+from audio_cls.data.loading.batch import BadClip, Batch
 from audio_cls.data.loading.sampler import Key, StepShape
 from audio_cls.data.sources.parquet.shards import Shards
-from audio_cls.data.streaming.bad_clips import BadClip, BadClipLog, StreamBatch, read_faults
+from audio_cls.data.streaming.bad_clips import BadClipLog, read_bad_clips
 from audio_cls.data.streaming.sampler import NUM_STREAMS, StreamBatchSampler
 
 
@@ -113,10 +113,10 @@ def test_a_pass_goes_on_where_it_stopped() -> None:
     assert list(rest) == whole[12:]
 
 
-def make_batch(number: int, *faults: tuple[int, BadClip]) -> Batch:
+def make_batch(number: int, *bad_clips: BadClip) -> Batch:
     """Make a batch of one clip."""
     one = torch.tensor([number])
-    return StreamBatch({}, one, one, one.float(), faults)
+    return Batch({}, one, one, one.float(), bad_clips)
 
 
 def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> Non
         log = BadClipLog(tmp_path / "s", 0, DataConfig(max_bad_audio_ratio=0.5))
         order = StreamBatchSampler(shards, shape, rank=0, seed=0, buffer=4, bad_clip_log=log)
         order.set_epoch(epoch)
-        batches = [make_batch(n, (n, BadClip(f"c{n}", "empty"))) for n in (5, 2)]
+        batches = [make_batch(n, BadClip(n, f"c{n}", "empty")) for n in (5, 2)]
         steps = order.group_steps([[batch] for batch in batches + [make_batch(0)] * 6])
         assert len(list(steps)) == 8
-    assert read_faults(tmp_path / "s") == {"c2": "empty", "c5": "empty"}
-    assert read_faults(tmp_path / "none") == {}
+    assert read_bad_clips(tmp_path / "s") == {"c2": "empty", "c5": "empty"}
+    assert read_bad_clips(tmp_path / "none") == {}

@@ -218,7 +218,7 @@ def test_balanced_sampling_balances_the_clips_of_an_epoch() -> None:
         SPOTTED, OptimConfig(sampler="balanced"), take_epoch(SPOTTED, SPOT_NAMES, cfg)
     )
     order = DistributedBatchSampler(
-        plan, StepShape(10, 1, 1), rank=0, seed=3, spec=SamplingSpec(sampling_weights=draws)
+        len(plan), StepShape(10, 1, 1), rank=0, seed=3, spec=SamplingSpec(plan, draws)
     )
     drawn = [number for batch in order for _, number, _ in batch]
     assert np.abs(np.bincount(SPOTTED[drawn]) - 110 / 3).max() < 1.5
