@@ -1,5 +1,5 @@
 # make = check + test
-.PHONY: default style check test docs smoke
+.PHONY: default style check test docs smoke dist
 default: check test
 
 style:
@@ -16,3 +16,6 @@ docs: # README's table of settings
 
 smoke:
 	accelerate launch --config_file examples/accelerate/one.yaml scripts/train.py --preset demo --overwrite
+
+dist: # a wheel in dist/
+	pip wheel --no-deps --wheel-dir dist .
