@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
@@ -196,22 +197,30 @@ class Setting:
 
 def iterate_settings(*sections: str) -> Iterator[Setting]:
     """Yield every setting in reading order, or those of the named sections."""
+    return (one for one in _list_settings() if not sections or one.section in sections)
+
+
+@functools.cache
+def _list_settings() -> tuple[Setting, ...]:
+    """Read every setting from the fields of the sections."""
+    settings = []
     for section, owner in SECTIONS.items():
-        if sections and section not in sections:
-            continue
         hints = typing.get_type_hints(owner)
         for spec in dataclasses.fields(owner):
             hint = hints[spec.name]
             is_optional = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
             if is_optional:
                 (hint,) = (part for part in typing.get_args(hint) if part is not type(None))
-            yield Setting(
-                section,
-                spec.name,
-                hint,
-                is_optional,
-                spec.default,
-                spec.metadata["meaning"],
-                describe_range(spec.metadata),
-                spec.metadata["affects_training"],
+            settings.append(
+                Setting(
+                    section,
+                    spec.name,
+                    hint,
+                    is_optional,
+                    spec.default,
+                    spec.metadata["meaning"],
+                    describe_range(spec.metadata),
+                    spec.metadata["affects_training"],
+                )
             )
+    return tuple(settings)

@@ -10,6 +10,7 @@ recipe serves several data sets. Values stay as YAML gave them: click converts t
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -82,8 +83,7 @@ def load_preset(name: str) -> Preset:
         SettingError: There is no such preset, the file is not YAML, or it names an unknown setting.
     """
     if name in list_presets():
-        text = (resources.files("audio_cls.presets") / f"{name}.yaml").read_text("utf-8")
-        return parse_preset(name, text)
+        return _load_shipped(name)
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         known = list_presets()
@@ -103,6 +103,13 @@ def load_preset(name: str) -> Preset:
     folder = path.absolute().parent
     is_run_folder = any(any(folder.glob(name)) for name in ("model*.safetensors", "checkpoints"))
     return replace(preset, values=values, run=folder if is_run_folder else None)
+
+
+@functools.cache
+def _load_shipped(name: str) -> Preset:
+    """Read a shipped preset, once per process."""
+    text = (resources.files("audio_cls.presets") / f"{name}.yaml").read_text("utf-8")
+    return parse_preset(name, text)
 
 
 def describe_presets() -> str:
