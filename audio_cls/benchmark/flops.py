@@ -24,13 +24,13 @@ def count_case(case: Case, checkpoint: str) -> dict[str, float]:
 
     audio = AudioConfig(max_seconds=case.max_seconds)
     cfg = ModelConfig(model=checkpoint, freeze=case.freeze)  # type: ignore[arg-type]
-    backbone = load_for_training(open_checkpoint(cfg), audio, ("a", "b", "c", "d"))
-    for module in backbone.model.modules():
+    audio_model = load_for_training(open_checkpoint(cfg), audio, ("a", "b", "c", "d"))
+    for module in audio_model.model.modules():
         vars(module).pop("forward", None)  # the stock convolutions, whose arithmetic is counted
-    names = find_frozen(backbone.model, backbone.encoder, case.freeze)
+    names = find_frozen(audio_model.model, audio_model.processor, case.freeze)
     mean = sum(case.seconds) / 2
-    inputs = backbone.encoder([make_noise(round(mean * 16_000))])
-    frozen, rest, backward = count_flops(backbone.model, inputs, names)
+    inputs = audio_model.processor([make_noise(round(mean * 16_000))])
+    frozen, rest, backward = count_flops(audio_model.model, inputs, names)
     return {"frozen": frozen, "rest": rest, "backward": backward}
 
 

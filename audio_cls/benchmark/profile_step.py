@@ -122,14 +122,14 @@ def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[
     torch.manual_seed(SEED)
     cfg = ModelConfig(model=spec["checkpoint"], freeze=case.freeze)  # type: ignore[arg-type]
     audio = AudioConfig(max_seconds=case.max_seconds)
-    backbone = load_for_training(open_checkpoint(cfg), audio, ("a", "b", "c", "d"))
-    model: Any = backbone.model
-    noise = make_noise(round(case.max_seconds * backbone.encoder.traits.sampling_rate))
-    inputs: dict[str, Tensor] = backbone.encoder([noise] * case.batch_size)
-    names = find_frozen(model, backbone.encoder, case.freeze)
+    audio_model = load_for_training(open_checkpoint(cfg), audio, ("a", "b", "c", "d"))
+    model: Any = audio_model.model
+    noise = make_noise(round(case.max_seconds * audio_model.processor.input_spec.sampling_rate))
+    inputs: dict[str, Tensor] = audio_model.processor([noise] * case.batch_size)
+    names = find_frozen(model, audio_model.processor, case.freeze)
     for name in names:
         model.get_submodule(name).requires_grad_(requires_grad=False)
-    cut = plan_partial_forward(model, backbone.encoder, names) if names else None
+    cut = plan_partial_forward(model, audio_model.processor, names) if names else None
     if cut is not None:
         with torch.no_grad():
             rows = cut.flatten(run_frozen(model, names, inputs))

@@ -57,7 +57,7 @@ def main(
         predictions = classifier(find_files(paths))
         rows = (prediction.to_row() for prediction in predictions)
         write = write_csv if form == "csv" else write_jsonl
-        num_read = write(rows, classifier.backbone.labels)
+        num_read = write(rows, classifier.audio_model.labels)
     sys.exit(0 if num_read else 1)
 
 

@@ -89,17 +89,17 @@ class Classifier:
 
     def __init__(
         self,
-        backbone: AudioModel,
+        audio_model: AudioModel,
         audio: AudioConfig,
         device: torch.device,
         temperature: float = 1.0,
     ) -> None:
-        self.backbone = backbone
+        self.audio_model = audio_model
         self.audio = audio
         self.device = device
         self.temperature = temperature  # of the scores; 1 leaves them as the network gave them
-        self.thresholds = read_thresholds(backbone)  # (L,) before the temperature; None for 0.5
-        self.model = backbone.model.to(device).eval()  # type: ignore[arg-type] # its own overload
+        self.thresholds = read_thresholds(audio_model)  # (L,) before the temperature; None for 0.5
+        self.model = audio_model.model.to(device).eval()  # type: ignore[arg-type] # its own overload
 
     @classmethod
     def from_pretrained(
@@ -123,19 +123,23 @@ class Classifier:
         Raises:
             ModelError: It is no finished classifier, or cannot be read.
         """
-        backbone = load_for_inference(folder_or_id, revision, trust_remote_code=trust_remote_code)
+        audio_model = load_for_inference(
+            folder_or_id, revision, trust_remote_code=trust_remote_code
+        )
         device = torch.device("cpu")
         if torch.accelerator.is_available():
             device = torch.accelerator.current_accelerator() or device
-        temperature = read_temperature(backbone) if calibrate and is_calibrated(backbone) else 1.0
-        return cls(backbone, read_inference_settings(backbone), device, temperature)
+        temperature = (
+            read_temperature(audio_model) if calibrate and is_calibrated(audio_model) else 1.0
+        )
+        return cls(audio_model, read_inference_settings(audio_model), device, temperature)
 
     def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Classify files one by one.
 
         A file that cannot be read, or has no finite score, becomes a `Prediction.error`.
         """
-        rate = self.backbone.encoder.traits.sampling_rate
+        rate = self.audio_model.processor.input_spec.sampling_rate
         for path in paths:
             try:
                 wave = decode_wave(None, str(path), rate)
@@ -157,8 +161,8 @@ class Classifier:
         Raises:
             ModelError: The model's output is not finite.
         """
-        settings = ScoringSettings.from_model(self.backbone, self.audio, BATCH_SIZE)
-        clip = WaveClip(wave, self.backbone.encoder.traits.sampling_rate)
+        settings = ScoringSettings.from_model(self.audio_model, self.audio, BATCH_SIZE)
+        clip = WaveClip(wave, self.audio_model.processor.input_spec.sampling_rate)
         scores = score_windows(self.model, WindowDataset(clip, self.audio), settings)[0]
         if not np.isfinite(scores).all():
             raise ModelError("the model's scores of this sound are not finite")
@@ -177,14 +181,14 @@ class Classifier:
         if self.temperature != 1.0:
             line = apply_temperature(line, self.temperature, is_multilabel=True).round(DECIMALS)
         there = np.flatnonzero(scores >= line)
-        return [self.backbone.labels[n] for n in sorted(there, key=lambda n: (-scores[n], n))]
+        return [self.audio_model.labels[n] for n in sorted(there, key=lambda n: (-scores[n], n))]
 
     def _describe(self, file: str, scores: NDArray[np.float64], remark: str | None) -> Prediction:
         """Name the scores of a file."""
         best = int(scores.argmax())
-        named = dict(zip(self.backbone.labels, scores.tolist(), strict=True))
+        named = dict(zip(self.audio_model.labels, scores.tolist(), strict=True))
         score = float(scores[best])
-        if not self.backbone.is_multilabel:
-            return Prediction(file, self.backbone.labels[best], score, named, remark=remark)
+        if not self.audio_model.is_multilabel:
+            return Prediction(file, self.audio_model.labels[best], score, named, remark=remark)
         own = self.choose_labels(scores)
         return Prediction(file, join_names(own), score, named, labels=own, remark=remark)

@@ -52,10 +52,10 @@ class ScoringSettings:
         cls, audio_model: AudioModel, audio: AudioConfig, batch_size: int, num_workers: int = 0
     ) -> ScoringSettings:
         """Return the settings that a model needs."""
-        processor = audio_model.encoder
+        processor = audio_model.processor
         return cls(
             processor,
-            equal_lengths=not processor.traits.pads_safely,
+            equal_lengths=not processor.input_spec.pads_safely,
             audio=audio,
             batch_size=batch_size,
             is_multilabel=audio_model.is_multilabel,

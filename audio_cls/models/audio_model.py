@@ -60,7 +60,7 @@ class AudioModel:
     """A classifier and what it must be given."""
 
     model: PreTrainedModel
-    encoder: WaveProcessor
+    processor: WaveProcessor
     labels: tuple[str, ...]  # the name of each of the L logits
     revision: str | None  # commit of the checkpoint on the Hub; None for a folder
     code: dict[str, bytes] = field(default_factory=dict)  # trusted code files, by name
@@ -82,7 +82,7 @@ class AudioModel:
         """
         with quiet_transformers():
             merge_adapters(self.model).save_pretrained(folder, state_dict=weights)
-            self.encoder.extractor.save_pretrained(folder)
+            self.processor.extractor.save_pretrained(folder)
         for file, content in self.code.items():
             (Path(folder) / file).write_bytes(content)
 

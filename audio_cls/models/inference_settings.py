@@ -28,7 +28,7 @@ from audio_cls.models.audio_model import NOTE, NOTED, AudioModel
 AGGREGATES = typing.get_args(typing.get_type_hints(AudioConfig)["aggregate"])
 
 
-def read_inference_settings(backbone: AudioModel) -> AudioConfig:
+def read_inference_settings(audio_model: AudioModel) -> AudioConfig:
     """Return how clips were heard in training; the defaults for a checkpoint from elsewhere.
 
     Without a note, the window is no longer than the model's fixed length, so that nothing is lost.
@@ -36,11 +36,11 @@ def read_inference_settings(backbone: AudioModel) -> AudioConfig:
     Raises:
         ModelError: The note holds something that cannot be a setting.
     """
-    note = _read_note(backbone)
-    traits = backbone.encoder.traits
+    note = _read_note(audio_model)
+    input_spec = audio_model.processor.input_spec
     kept = {name: note[name] for name in NOTED if note.get(name) is not None}
     if "max_seconds" not in kept:
-        heard = (traits.max_samples or math.inf) / traits.sampling_rate
+        heard = (input_spec.max_samples or math.inf) / input_spec.sampling_rate
         kept["max_seconds"] = min(MAX_CROP_SECONDS, heard)
     words = {"aggregate": AGGREGATES, "repeat_short": (False, True)}
     is_sound = all(
@@ -57,18 +57,18 @@ def read_inference_settings(backbone: AudioModel) -> AudioConfig:
         ) from error
 
 
-def is_calibrated(backbone: AudioModel) -> bool:
+def is_calibrated(audio_model: AudioModel) -> bool:
     """Tell whether training fitted a temperature for this model."""
-    return _read_note(backbone).get("temperature") is not None
+    return _read_note(audio_model).get("temperature") is not None
 
 
-def read_temperature(backbone: AudioModel) -> float:
+def read_temperature(audio_model: AudioModel) -> float:
     """Return the temperature that was fitted on validation.
 
     Raises:
         ModelError: None was fitted, or it is no positive number.
     """
-    value = _read_note(backbone).get("temperature")
+    value = _read_note(audio_model).get("temperature")
     if value is None:
         raise ModelError(
             "This model has no fitted temperature: scripts/train.py fits one on validation."
@@ -82,7 +82,7 @@ def read_temperature(backbone: AudioModel) -> float:
     return float(value)
 
 
-def read_thresholds(backbone: AudioModel) -> NDArray[np.float64] | None:
+def read_thresholds(audio_model: AudioModel) -> NDArray[np.float64] | None:
     """Return the probability from which on each label counts as there, (L,).
 
     None where none were tuned: for one label a clip, or a checkpoint from elsewhere.
@@ -90,12 +90,14 @@ def read_thresholds(backbone: AudioModel) -> NDArray[np.float64] | None:
     Raises:
         ModelError: The note has no number for one of the labels.
     """
-    told = _read_note(backbone).get("thresholds")
-    if told is None or not backbone.is_multilabel:
+    told = _read_note(audio_model).get("thresholds")
+    if told is None or not audio_model.is_multilabel:
         return None
-    found = [told.get(label) if isinstance(told, dict) else None for label in backbone.labels]
+    found = [told.get(label) if isinstance(told, dict) else None for label in audio_model.labels]
     lacking = [
-        label for label, value in zip(backbone.labels, found, strict=True) if not _is_number(value)
+        label
+        for label, value in zip(audio_model.labels, found, strict=True)
+        if not _is_number(value)
     ]
     if lacking:
         raise ModelError(
@@ -156,9 +158,9 @@ def _add_note(folder: Path, name: str, value: object) -> None:
     partial.replace(path)
 
 
-def _read_note(backbone: AudioModel) -> dict[str, Any]:
+def _read_note(audio_model: AudioModel) -> dict[str, Any]:
     """Return the note, empty where there is none."""
-    note = getattr(backbone.model.config, NOTE, None)
+    note = getattr(audio_model.model.config, NOTE, None)
     return dict(note) if isinstance(note, dict) else {}
 
 

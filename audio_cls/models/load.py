@@ -3,7 +3,7 @@
 Comes in: a Hub id or a folder of an audio model that transformers can classify with, and the
 labels. Goes out: a model that maps the inputs of its `WaveProcessor` to logits (B, L); B clips, L
 labels. Weights become float32 whatever they were. A model that transformers has no classifier for
-gets the head of `pooled`. What a model wants is probed in `traits`.
+gets the head of `pooled`. What a model wants is probed in `input_spec`.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ def load_for_training(
     check_layer_sum(model, cfg)
     resize_positions(model, extractor, audio.piece_seconds)
     origin = "kept from the checkpoint" if is_kept else "new"
-    backbone = _assemble(checkpoint, model, use_mask=audio.attention_mask, origin=origin)
+    audio_model = _assemble(checkpoint, model, use_mask=audio.attention_mask, origin=origin)
     choose_attention(model, cfg.attention)
-    return backbone
+    return audio_model
 
 
 def load_for_inference(
@@ -138,15 +138,15 @@ def _assemble(
     install_fast_kernels(model)
     spare_short_clips(model)
     extractor: Any = checkpoint.extractor
-    traits = probe_input_spec(model, extractor, use_mask=use_mask)
+    input_spec = probe_input_spec(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):
-        extractor.return_attention_mask = traits.has_mask
+        extractor.return_attention_mask = input_spec.has_mask
     labels = _read_labels(model.config)
     count = sum(weight.numel() for weight in model.parameters())
     logger.info("head: %d labels, %s; %s parameters", len(labels), origin, f"{count:,}")
     log_pooled_head_notice(model)
     code = read_code(checkpoint, model)
-    return AudioModel(model, WaveProcessor(extractor, traits), labels, checkpoint.commit, code)
+    return AudioModel(model, WaveProcessor(extractor, input_spec), labels, checkpoint.commit, code)
 
 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401

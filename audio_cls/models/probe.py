@@ -45,7 +45,7 @@ def probe_input_spec(
             extractor says, or its contrary if padding is harmless only then.
 
     Returns:
-        The traits. An extractor of fixed length pads safely by construction.
+        The input specification. An extractor of fixed length pads safely by construction.
 
     Raises:
         ModelError: The model has no finite score even for seconds of noise.
@@ -59,40 +59,40 @@ def probe_input_spec(
             not is_fixed and "attention_mask" in inspect.signature(model.forward).parameters
         )
         has_mask = takes_mask and (own if use_mask is None else use_mask)
-        traits = InputSpec(
+        input_spec = InputSpec(
             input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=max_samples
         )
-        shortest = _find_min_samples(model, WaveProcessor(extractor, traits))
-        traits = replace(traits, min_samples=shortest)
+        shortest = _find_min_samples(model, WaveProcessor(extractor, input_spec))
+        input_spec = replace(input_spec, min_samples=shortest)
         if is_fixed:
-            return traits
+            return input_spec
         if read_front(model) is not None:  # of an earlier probe: padding was found to do harm
-            return replace(traits, front=read_front(model))
+            return replace(input_spec, front=read_front(model))
         may_differ = takes_mask and use_mask is None
         for choice in (has_mask, not has_mask) if may_differ else (has_mask,):
-            trial = replace(traits, has_mask=choice, pads_safely=True)
+            trial = replace(input_spec, has_mask=choice, pads_safely=True)
             if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
                 return trial
         if takes_mask and use_mask is not False:
-            traits = _try_front(model, extractor, traits)
-    return traits
+            input_spec = _try_front(model, extractor, input_spec)
+    return input_spec
 
 
-def _try_front(model: PreTrainedModel, extractor: Any, traits: InputSpec) -> InputSpec:  # noqa: ANN401
+def _try_front(model: PreTrainedModel, extractor: Any, input_spec: InputSpec) -> InputSpec:  # noqa: ANN401
     """Let the convolutions over the wave leave padding out, where that makes padding harmless.
 
     Returns:
-        The traits with `front`, and the model changed; or both as they were.
+        The specification with `front`, and the model changed; or both as they were.
     """
     name = find_front(model)
     if name is None:
-        return traits
+        return input_spec
     undo = run_by_length(model, name)
-    trial = replace(traits, front=name)
+    trial = replace(input_spec, front=name)
     if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
         return trial
     undo()
-    return traits
+    return input_spec
 
 
 @contextmanager
@@ -136,90 +136,90 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
 Trial = Callable[[PreTrainedModel, WaveProcessor, int], bool]
 
 
-def _find_min_samples(model: PreTrainedModel, encoder: WaveProcessor) -> int:
+def _find_min_samples(model: PreTrainedModel, processor: WaveProcessor) -> int:
     """Search for the shortest wave, to the sample, that the model has a finite score for.
 
     It is a little longer where training needs more frames than that (batch norm: two).
     """
-    step = round(STEP_SECONDS * encoder.traits.sampling_rate)
-    works: Trial = _is_heard if encoder.traits.max_samples else _has_score
+    step = round(STEP_SECONDS * processor.input_spec.sampling_rate)
+    works: Trial = _is_heard if processor.input_spec.max_samples else _has_score
     model.train(mode=False)
-    enough = _search(works, model, encoder, (4 * step, 1))
+    enough = _search(works, model, processor, (4 * step, 1))
     model.train()
-    if encoder.traits.max_samples or _succeeds(_has_score, model, encoder, enough):
+    if processor.input_spec.max_samples or _succeeds(_has_score, model, processor, enough):
         return enough
-    return _search(_has_score, model, encoder, (max(enough, 4 * step), step))
+    return _search(_has_score, model, processor, (max(enough, 4 * step), step))
 
 
 def _search(
-    works: Trial, model: PreTrainedModel, encoder: WaveProcessor, steps: tuple[int, int]
+    works: Trial, model: PreTrainedModel, processor: WaveProcessor, steps: tuple[int, int]
 ) -> int:
     """Return the least number of samples with which a trial succeeds.
 
     Args:
         works: The trial.
         model: What is tried.
-        encoder: What makes its inputs.
+        processor: What makes its inputs.
         steps: Samples to begin with, and how exact the result is to be.
 
     Raises:
         ModelError: Seconds of noise are not enough.
     """
-    rate = encoder.traits.sampling_rate
+    rate = processor.input_spec.sampling_rate
     enough, exact = steps
     too_short = 0
-    while not _succeeds(works, model, encoder, enough):
+    while not _succeeds(works, model, processor, enough):
         if enough > MAX_PROBE_SECONDS * rate:
-            works(model, encoder, enough)  # raises what is wrong with the model, if anything
+            works(model, processor, enough)  # raises what is wrong with the model, if anything
             raise ModelError(f"This model has no finite score for {enough / rate:g} s of noise.")
         too_short, enough = enough, 2 * enough
     while enough - too_short > exact:
         middle = (too_short + enough) // 2 // exact * exact
-        if _succeeds(works, model, encoder, middle):
+        if _succeeds(works, model, processor, middle):
             enough = middle
         else:
             too_short = middle
     return enough
 
 
-def _succeeds(trial: Trial, model: PreTrainedModel, encoder: WaveProcessor, count: int) -> bool:
+def _succeeds(trial: Trial, model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
     """Run a trial; an error that too short a wave provokes counts as no."""
     try:
-        return trial(model, encoder, count)
+        return trial(model, processor, count)
     except (RuntimeError, ValueError, IndexError, AssertionError):  # the last is torchaudio's
         return False
 
 
-def _has_score(model: PreTrainedModel, encoder: WaveProcessor, count: int) -> bool:
+def _has_score(model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
     """Forward one clip of `count` samples in the model's present mode."""
-    logits: Tensor = model(**encoder([make_noise(count)])).logits
+    logits: Tensor = model(**processor([make_noise(count)])).logits
     return bool(logits.isfinite().all())
 
 
-def _is_heard(_model: PreTrainedModel, encoder: WaveProcessor, count: int) -> bool:
+def _is_heard(_model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
     """Tell whether `count` samples of sound give other features than as many of silence."""
-    inputs = encoder([make_noise(count), np.zeros(count, np.float32)])
-    sound, silence = inputs[encoder.traits.input_name]
+    inputs = processor([make_noise(count), np.zeros(count, np.float32)])
+    sound, silence = inputs[processor.input_spec.input_name]
     return bool(sound.isfinite().all()) and not torch.equal(sound, silence)
 
 
-def _is_padding_harmless(model: PreTrainedModel, encoder: WaveProcessor) -> bool:
+def _is_padding_harmless(model: PreTrainedModel, processor: WaveProcessor) -> bool:
     """Compare what clips give alone and in one padded batch; two of them first, then all.
 
     The first three end on different frames: SEW squeezes frames in pairs and drops a last odd one.
     The last two are far longer: SeamlessM4T hears padding only then.
     """
-    rate = encoder.traits.sampling_rate
-    shortest = max(encoder.traits.min_samples, round(0.1 * rate))
+    rate = processor.input_spec.sampling_rate
+    shortest = max(processor.input_spec.min_samples, round(0.1 * rate))
     waves = [make_noise(shortest + round(more * rate)) for more in LONGER]
     model.train(mode=False)
-    return all(_gives_same(model, encoder, part) for part in ([waves[n] for n in TWO], waves))
+    return all(_gives_same(model, processor, part) for part in ([waves[n] for n in TWO], waves))
 
 
-def _gives_same(model: PreTrainedModel, encoder: WaveProcessor, waves: list[np.ndarray]) -> bool:
+def _gives_same(model: PreTrainedModel, processor: WaveProcessor, waves: list[np.ndarray]) -> bool:
     """Tell whether waves give the same alone and in one batch."""
-    alone = torch.cat([pooled_features(model, encoder([wave])) for wave in waves])
-    together = pooled_features(model, encoder(waves))
+    alone = torch.cat([pooled_features(model, processor([wave])) for wave in waves])
+    together = pooled_features(model, processor(waves))
     scale = min(1.0, float(alone.abs().max()))
     return bool((alone - together).abs().max() <= PADDING_TOLERANCE * scale)
 

@@ -36,39 +36,39 @@ class WaveProcessor:
     """Waves become model inputs. Holds no weights: it can be pickled into loader workers."""
 
     extractor: SequenceFeatureExtractor
-    traits: InputSpec
+    input_spec: InputSpec
 
     def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
         """Turn clips into one padded batch.
 
         Args:
-            waves: B mono clips, each (T_i,), float32, at `traits.sampling_rate` Hz. One shorter
-                than `traits.min_samples` is filled up with zeros, which count as sound; one longer
-                than `traits.max_samples` loses its end.
+            waves: B mono clips, each (T_i,), float32, at `input_spec.sampling_rate` Hz. One shorter
+                than `input_spec.min_samples` is filled up with zeros, which count as sound; one
+                longer than `input_spec.max_samples` loses its end.
 
         Returns:
-            The batch under `traits.input_name`, (B, T) or (B, F, ...) float32, and, where the model
-            takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound; with `traits.front` also
-            where clips differ in length.
+            The batch under `input_spec.input_name`, (B, T) or (B, F, ...) float32, and, where the
+            model takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound; with
+            `input_spec.front` also where clips differ in length.
         """
-        traits = self.traits
-        waves = [_fill_up(wave, traits.min_samples) for wave in waves]
-        is_masked = traits.has_mask or (
-            traits.front is not None and len({len(wave) for wave in waves}) > 1
+        input_spec = self.input_spec
+        waves = [_fill_up(wave, input_spec.min_samples) for wave in waves]
+        is_masked = input_spec.has_mask or (
+            input_spec.front is not None and len({len(wave) for wave in waves}) > 1
         )
         # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
-        options: dict[str, Any] = {} if traits.max_samples else {"padding": True}
+        options: dict[str, Any] = {} if input_spec.max_samples else {"padding": True}
         extract: Any = self.extractor
         # An extractor that levels by the mask (Speech2Text) needs one even if the model does not.
         levels = bool(getattr(extract, "do_ceptral_normalize", False))
         inputs = extract(
             waves,
-            sampling_rate=traits.sampling_rate,
+            sampling_rate=input_spec.sampling_rate,
             return_attention_mask=is_masked or levels,
             return_tensors="pt",
             **options,
         )
-        names = [traits.input_name, *(["attention_mask"] if is_masked else [])]
+        names = [input_spec.input_name, *(["attention_mask"] if is_masked else [])]
         return {name: inputs[name] for name in names}
 
 

@@ -58,17 +58,17 @@ class Clock:
         return seconds
 
 
-def describe_model(cfg: RunConfig, backbone: AudioModel) -> dict[str, Any]:
+def describe_model(cfg: RunConfig, audio_model: AudioModel) -> dict[str, Any]:
     """Return the `model` part of results.json: what the run began from."""
     return {
         "id": cfg.model.model,
-        "revision": backbone.revision,
+        "revision": audio_model.revision,
         "is_local": cfg.model.model.startswith(BUILTIN) or Path(cfg.model.model).is_dir(),
-        "num_parameters": count_parameters(backbone),
+        "num_parameters": count_parameters(audio_model),
     }
 
 
-def count_parameters(backbone: AudioModel) -> int:
+def count_parameters(audio_model: AudioModel) -> int:
     """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
-    named = backbone.model.named_parameters()
+    named = audio_model.model.named_parameters()
     return sum(weight.numel() for name, weight in named if ".lora_" not in name)

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 def find_batch_size(
-    cfg: RunConfig, accelerator: Accelerator, backbone: AudioModel, clips: Clips | StreamClips
+    cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: Clips | StreamClips
 ) -> RunConfig:
     """Return the settings with a number for `--batch-size auto`. Call on every process.
 
@@ -66,7 +66,9 @@ def find_batch_size(
     train = dataclasses.replace(cfg.train, effective_batch_size=step, gradient_accumulation_steps=1)
     share = accumulation_steps(train, accelerator.num_processes)
     sizes = [size for size in range(share, 0, -1) if share % size == 0]
-    found = find_largest_batch(lambda size: _fits(size, cfg, accelerator, backbone, clips), sizes)
+    found = find_largest_batch(
+        lambda size: _fits(size, cfg, accelerator, audio_model, clips), sizes
+    )
     if found is None:
         raise TrainingError(
             f"Out of memory with a single clip of up to {cfg.audio.piece_seconds:g} s. Try a"
@@ -78,15 +80,15 @@ def find_batch_size(
 
 
 def _fits(
-    size: int, cfg: RunConfig, accelerator: Accelerator, backbone: AudioModel, clips: Clips
+    size: int, cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: Clips
 ) -> bool:
     """Tell whether every process can train on `size` of the longest pieces."""
     is_good = True
-    losses = make_loss(clips.labels, backbone.labels, cfg.optim)
+    losses = make_loss(clips.labels, audio_model.labels, cfg.optim)
     with keep_random_states(accelerator.device):
         try:
-            batch = _collate_longest(size, cfg, backbone, clips)
-            _train(_copy_learner(backbone, cfg, accelerator), batch, losses, cfg, accelerator)
+            batch = _collate_longest(size, cfg, audio_model, clips)
+            _train(_copy_learner(audio_model, cfg, accelerator), batch, losses, cfg, accelerator)
         except (MemoryError, RuntimeError, ValueError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -95,21 +97,21 @@ def _fits(
     return all_agree(accelerator, verdict=is_good)
 
 
-def _collate_longest(size: int, cfg: RunConfig, backbone: AudioModel, clips: Clips) -> Batch:
+def _collate_longest(size: int, cfg: RunConfig, audio_model: AudioModel, clips: Clips) -> Batch:
     """Make a batch of the longest clips; of few clips some are taken twice."""
     audio = dataclasses.replace(cfg.audio, min_seconds=None)
     pieces = TrainingDataset(clips, audio, cfg.train.seed)
     longest = np.argsort(-clips.lengths, kind="stable")
     numbers = np.resize(longest, size).tolist()
-    return make_batch([pieces[0, number, 1 / size] for number in numbers], backbone.encoder)
+    return make_batch([pieces[0, number, 1 / size] for number in numbers], audio_model.processor)
 
 
-def _copy_learner(backbone: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
+def _copy_learner(audio_model: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
     """Return a copy of the model that learns what the run's will; all of it, if that wakes later.
 
     It is not compiled: that takes long, and needs no more memory.
     """
-    own = dataclasses.replace(backbone, model=copy.deepcopy(backbone.model))
+    own = dataclasses.replace(audio_model, model=copy.deepcopy(audio_model.model))
     asked = dataclasses.replace(cfg.train, compile=False)
     learns = cfg.model
     if learns.unfreeze_after_epochs is not None:

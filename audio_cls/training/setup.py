@@ -113,13 +113,13 @@ def resolve_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
     )
 
 
-def pin_revisions(cfg: RunConfig, source: Source, backbone: AudioModel) -> RunConfig:
+def pin_revisions(cfg: RunConfig, source: Source, audio_model: AudioModel) -> RunConfig:
     """Return the settings with the commits that were found on the Hub, so that they repeat it."""
     commit = None if source.is_local else source.revision
     return dataclasses.replace(
         cfg,
         data=dataclasses.replace(cfg.data, dataset_revision=commit),
-        model=dataclasses.replace(cfg.model, model_revision=backbone.revision),
+        model=dataclasses.replace(cfg.model, model_revision=audio_model.revision),
     )
 
 
@@ -145,7 +145,7 @@ def set_up_training(
     cfg: RunConfig,
     accelerator: Accelerator,
     folder: RunFolder,
-    backbone: AudioModel,
+    audio_model: AudioModel,
     clips: Clips | StreamClips,
     judge: Validator,
 ) -> TrainingRun:
@@ -156,29 +156,29 @@ def set_up_training(
     Raises:
         SettingError: See `check_lengths`.
     """
-    configure_cpu(accelerator, count_parameters(backbone))
-    trains_padded = backbone.encoder.traits.trains_padded
+    configure_cpu(accelerator, count_parameters(audio_model))
+    trains_padded = audio_model.processor.input_spec.trains_padded
     if is_sharded(accelerator) and not trains_padded:
         check_lengths(cfg, clips)
     passes = accumulation_steps(cfg.train, accelerator.num_processes)
     shape = StepShape(int(cfg.train.batch_size), passes, accelerator.num_processes)
-    epoch = take_epoch(clips.labels, backbone.labels, cfg.data)
+    epoch = take_epoch(clips.labels, audio_model.labels, cfg.data)
     sampling = SamplingSpec(
-        epoch_subset=make_epoch_subset(clips.labels, backbone.labels, cfg.data),
+        epoch_subset=make_epoch_subset(clips.labels, audio_model.labels, cfg.data),
         sampling_weights=compute_sampling_weights(clips.labels, cfg.optim, epoch),
-        clip_weights=compute_clip_weights(clips.labels, backbone.labels, cfg.optim, epoch),
+        clip_weights=compute_clip_weights(clips.labels, audio_model.labels, cfg.optim, epoch),
         buckets=choose_buckets(cfg, clips),
         equal_lengths=not trains_padded,
     )
     workers = choose_num_workers(cfg.train.num_workers)
     context = ProcessContext(shape, accelerator.process_index, cfg.train.seed, workers, folder.path)
     augmenter = load_augmenter(
-        cfg.augment, clips.sampling_rate, len(backbone.labels), backbone.encoder
+        cfg.augment, clips.sampling_rate, len(audio_model.labels), audio_model.processor
     )
-    feed = make_train_loader(clips, backbone.encoder, sampling, context, cfg.audio, augmenter)
-    frozen = prepare_for_finetuning(backbone, cfg, accelerator.mixed_precision)
-    optimizer = make_optimizer(backbone.model, cfg.optim, lr_multipliers(backbone, cfg.optim))
-    model, optimizer = prepare_model_and_optimizer(accelerator, backbone.model, optimizer)
+    feed = make_train_loader(clips, audio_model.processor, sampling, context, cfg.audio, augmenter)
+    frozen = prepare_for_finetuning(audio_model, cfg, accelerator.mixed_precision)
+    optimizer = make_optimizer(audio_model.model, cfg.optim, lr_multipliers(audio_model, cfg.optim))
+    model, optimizer = prepare_model_and_optimizer(accelerator, audio_model.model, optimizer)
     average = ModelEma(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(average)
     resume_point = find_resume_point(folder, cfg.train.resume)
@@ -212,9 +212,9 @@ def set_up_training(
         optimizer=optimizer,
         loader=feed.loader,
         order=feed.sampler,
-        clip_losses=make_loss(epoch, backbone.labels, cfg.optim),
+        clip_losses=make_loss(epoch, audio_model.labels, cfg.optim),
         judge=judge,
-        save_model=functools.partial(_save_best, accelerator, backbone, folder),
+        save_model=functools.partial(_save_best, accelerator, audio_model, folder),
         folder=folder,
         progress=progress,
         position=position,
@@ -234,21 +234,21 @@ def choose_buckets(cfg: RunConfig, clips: Clips | StreamClips) -> Buckets | None
     return Buckets(np.minimum(clips.lengths, longest), cfg.train.length_buckets)
 
 
-def lr_multipliers(backbone: AudioModel, cfg: OptimConfig) -> dict[str, float]:
+def lr_multipliers(audio_model: AudioModel, cfg: OptimConfig) -> dict[str, float]:
     """Return how many times as fast as --learning-rate each parameter learns; {}: all alike."""
     if cfg.layer_decay == 1 and cfg.head_learning_rate is None:
         return {}
-    depths = layer_depths(backbone.model, backbone.encoder)
-    return compute_factors(depths, depths.keys() - backbone_parameters(backbone.model), cfg)
+    depths = layer_depths(audio_model.model, audio_model.processor)
+    return compute_factors(depths, depths.keys() - backbone_parameters(audio_model.model), cfg)
 
 
 def _save_best(
-    accelerator: Accelerator, backbone: AudioModel, folder: RunFolder, model: nn.Module
+    accelerator: Accelerator, audio_model: AudioModel, folder: RunFolder, model: nn.Module
 ) -> None:
     """Write the model into the run folder. Call on every process; the main one writes."""
     weights = accelerator.get_state_dict(model) if is_sharded(accelerator) else None
     if accelerator.is_main_process:
         bare: Any = accelerator.unwrap_model(model)
-        own = dataclasses.replace(backbone, model=bare)
+        own = dataclasses.replace(audio_model, model=bare)
         folder.save_model(functools.partial(own.save, weights=weights))
     accelerator.wait_for_everyone()

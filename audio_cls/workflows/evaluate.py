@@ -110,33 +110,33 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
     accelerator = start_accelerator(cfg.train)
     if accelerator.is_main_process:
         open_output(request.output_dir)
-    backbone = load_for_inference(
+    audio_model = load_for_inference(
         request.model, request.model_revision, trust_remote_code=request.trust_remote_code
     )
-    own_model = ModelConfig(model=request.model, model_revision=backbone.revision)
-    told = dataclasses.replace(cfg, model=own_model, audio=read_inference_settings(backbone))
-    cfg = resolve_task(told, backbone.problem_type)
-    temperature = read_temperature(backbone) if request.calibrate else None
+    own_model = ModelConfig(model=request.model, model_revision=audio_model.revision)
+    told = dataclasses.replace(cfg, model=own_model, audio=read_inference_settings(audio_model))
+    cfg = resolve_task(told, audio_model.problem_type)
+    temperature = read_temperature(audio_model) if request.calibrate else None
 
     # --- 2. the clips, under the model's labels ---
     with accelerator.main_process_first():
         source = load_source(cfg.data)
         given = read_labels(source.splits, cfg.data)
         mapping = load_label_map(request.label_map)
-        match = match_labels(given, backbone.labels, mapping)
+        match = match_labels(given, audio_model.labels, mapping)
         pool = build_clip_index(source, match.labels, cfg.data)
         rows, origin = select_rows(
             pool, request.split, keep_lists(run, source, pool), cfg, is_own=is_own
         )
         clips, bad = prepare_split(
-            source, pool, rows, backbone.encoder.traits.sampling_rate, cfg.data
+            source, pool, rows, audio_model.processor.input_spec.sampling_rate, cfg.data
         )
 
     # --- 3. they are heard ---
-    configure_cpu(accelerator, count_parameters(backbone))
-    scorer = make_scorer(backbone, cfg, accelerator)
+    configure_cpu(accelerator, count_parameters(audio_model))
+    scorer = make_scorer(audio_model, cfg, accelerator)
     prepare_seconds = clock.lap()
-    scores = scorer.score(accelerator.prepare_model(backbone.model, evaluation_mode=True), clips)
+    scores = scorer.score(accelerator.prepare_model(audio_model.model, evaluation_mode=True), clips)
     seconds = clock.lap()
 
     # --- 4. the numbers are told ---
@@ -152,17 +152,17 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
                 origin,
                 is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
             ),
-            "model": describe_model(cfg, backbone),
-            "labels": list(backbone.labels),
+            "model": describe_model(cfg, audio_model),
+            "labels": list(audio_model.labels),
             "unmatched_labels": match.unmatched,
             "labels_as_unknown": match.as_unknown,
             "metric": cfg.eval.metric_key,
             "test": report_scores(
                 judged,
-                backbone.labels,
+                audio_model.labels,
                 cfg.eval,
                 facts,
-                read_majority(run.test, backbone.labels),
+                read_majority(run.test, audio_model.labels),
             ),
             "timing": {"prepare_seconds": prepare_seconds, "evaluate_seconds": seconds},
             "bad_audio": {"skipped": len(bad)},

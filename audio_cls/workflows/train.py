@@ -127,24 +127,24 @@ def run_training(cfg: RunConfig) -> Path:
         clips = prepare_clips(source, labels, pool, splits, checkpoint.sampling_rate, cfg.data)
 
         # --- 2. a checkpoint id becomes a classifier ---
-        backbone = load_for_training(
+        audio_model = load_for_training(
             checkpoint, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
         )
-    cfg = find_batch_size(cfg, accelerator, backbone, clips.train)
-    save_settings(folder, pin_revisions(cfg, source, backbone), accelerator, clips)
+    cfg = find_batch_size(cfg, accelerator, audio_model, clips.train)
+    save_settings(folder, pin_revisions(cfg, source, audio_model), accelerator, clips)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
-    heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
-    scorer = make_scorer(heard.backbone, cfg, accelerator)
+    heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
+    scorer = make_scorer(heard.audio_model, cfg, accelerator)
     judge = make_validator(scorer, heard.validation, cfg.eval, clips.train.labels)
-    run = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
+    run = set_up_training(cfg, accelerator, folder, heard.audio_model, heard.train, judge)
     run.progress.prepare_seconds = clock.lap()
     with upload_during_training(run, repo_id):
         train(run)
     clock.lap()
 
     # --- 4. test clips judge the best one ---
-    best = restore_best(accelerator, heard.backbone, run.model, folder.path)
+    best = restore_best(accelerator, heard.audio_model, run.model, folder.path)
     (decision, scores), judged_seconds = (
         evaluate_test(scorer, best, heard.validation, heard.test),
         clock.lap(),
@@ -157,7 +157,7 @@ def run_training(cfg: RunConfig) -> Path:
         facts = read_clip_metadata(source, pool, clips.test)
         results = {
             "dataset": add_languages(describe_data(source, labels, clips)),
-            "model": add_license(describe_model(cfg, backbone)),
+            "model": add_license(describe_model(cfg, audio_model)),
             "split_check": clips.check,
             "labels": list(labels.names),
             "metric": cfg.eval.metric_key,

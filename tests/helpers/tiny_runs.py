@@ -67,9 +67,9 @@ def set_up(cfg: RunConfig) -> TrainingRun:
     """Put a run together up to the first step."""
     accelerator: Accelerator = start_accelerator(cfg.train)
     folder, cfg = open_run(cfg, accelerator)
-    clips, backbone = prepare(cfg)
-    cfg = find_batch_size(cfg, accelerator, backbone, clips.train)
+    clips, audio_model = prepare(cfg)
+    cfg = find_batch_size(cfg, accelerator, audio_model, clips.train)
     save_settings(folder, cfg, accelerator, clips)
-    scorer = make_scorer(backbone, cfg, accelerator)
+    scorer = make_scorer(audio_model, cfg, accelerator)
     judge = make_validator(scorer, clips.validation, cfg.eval)
-    return set_up_training(cfg, accelerator, folder, backbone, clips.train, judge)
+    return set_up_training(cfg, accelerator, folder, audio_model, clips.train, judge)

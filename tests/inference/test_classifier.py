@@ -43,7 +43,9 @@ def test_a_file_gets_the_scores_that_evaluation_gave_it(
     clips = again.loader.dataset.clips
     classifier = Classifier.from_pretrained(run)
     cfg = make_config(tone_folder, run, tmp_path / "x", max_seconds=0.25)
-    scores = make_scorer(classifier.backbone, cfg, again.accelerator).score(classifier.model, clips)
+    scores = make_scorer(classifier.audio_model, cfg, again.accelerator).score(
+        classifier.model, clips
+    )
     assert len(WindowDataset(clips, cfg.audio)) > 1.5 * len(clips)
     paths = [tone_folder / clip for clip in scores.ids[:5]]
     for number, prediction in enumerate(classifier(paths)):

@@ -69,7 +69,7 @@ def test_a_file_has_the_same_scores_in_evaluation_and_in_the_classifier(
     for aggregate in AGGREGATES:
         classifier.audio = replace(cfg.audio, aggregate=aggregate)
         changed = replace(cfg, audio=classifier.audio)
-        scorer = make_scorer(classifier.backbone, changed, run.accelerator)
+        scorer = make_scorer(classifier.audio_model, changed, run.accelerator)
         for row in range(3):
             part = slice(row, row + 1)
             one = replace(

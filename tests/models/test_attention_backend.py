@@ -46,9 +46,9 @@ def make_waves() -> list[np.ndarray]:
 
 
 @torch.no_grad()
-def score(backbone: AudioModel) -> torch.Tensor:
-    backbone.model.eval()
-    logits: torch.Tensor = backbone.model(**backbone.encoder(make_waves())).logits
+def score(audio_model: AudioModel) -> torch.Tensor:
+    audio_model.model.eval()
+    logits: torch.Tensor = audio_model.model(**audio_model.processor(make_waves())).logits
     return logits
 
 
@@ -63,9 +63,9 @@ def test_every_attention_that_a_family_has_gives_the_same_logits(
             with pytest.raises(ModelError, match=rf"--attention sdpa .*{family} has none"):
                 load(folder, attention=wanted)
             return
-        backbone = load(folder, attention=wanted)
+        audio_model = load(folder, attention=wanted)
         with mock.patch(SDPA, wraps=torch.nn.functional.scaled_dot_product_attention) as call:
-            logits.append(score(backbone))
+            logits.append(score(audio_model))
         assert call.called == (wanted == "sdpa")
     torch.testing.assert_close(*logits, rtol=0, atol=1e-4)
 
@@ -73,7 +73,7 @@ def test_every_attention_that_a_family_has_gives_the_same_logits(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_flash_attention_is_refused_by_what_is_missing(family: str, tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(family, tmp_path)
-    backbone = load(folder)
+    audio_model = load(folder)
     reasons = [f"{family} has none"] if family in NO_FLASH else ["needs a CUDA GPU", "flash-attn"]
     for has_gpu, reason in zip((False, True), reasons, strict=False):
         with (
@@ -81,7 +81,7 @@ def test_flash_attention_is_refused_by_what_is_missing(family: str, tmp_path: Pa
             mock.patch(f"{choose_attention.__module__}.is_flash_attn_2_available", lambda: False),
             pytest.raises(ModelError, match=rf"--attention flash_attention_2 .*{reason}"),
         ):
-            choose_attention(backbone.model, "flash_attention_2")
+            choose_attention(audio_model.model, "flash_attention_2")
 
 
 def test_flash_attention_needs_half_numbers() -> None:
@@ -101,18 +101,18 @@ def test_layers_are_mixed_where_the_family_can_and_the_mix_learns(
         with pytest.raises(ModelError, match=r"--weighted-layer-sum .* last layer only"):
             load(folder, weighted_layer_sum=True)
         return
-    backbone = load(folder, weighted_layer_sum=True)
-    weights: Any = backbone.model.layer_weights
+    audio_model = load(folder, weighted_layer_sum=True)
+    weights: Any = audio_model.model.layer_weights
     assert weights.tolist() == pytest.approx([1 / 3] * 3)  # two layers, and what comes into them
-    assert not torch.equal(score(backbone), score(load(folder)))
-    backbone.model.train()
+    assert not torch.equal(score(audio_model), score(load(folder)))
+    audio_model.model.train()
     for _ in range(4):  # no step may skip a layer
-        backbone.model(**backbone.encoder(make_waves())).logits.square().sum().backward()
-    backbone.model.eval()
+        audio_model.model(**audio_model.processor(make_waves())).logits.square().sum().backward()
+    audio_model.model.eval()
     assert weights.grad.abs().max() > 0
     weights.data = torch.tensor([1.0, 2.0, 3.0])
-    backbone.save(tmp_path / "saved")
-    torch.testing.assert_close(score(load_for_inference(tmp_path / "saved")), score(backbone))
+    audio_model.save(tmp_path / "saved")
+    torch.testing.assert_close(score(load_for_inference(tmp_path / "saved")), score(audio_model))
     again = load(tmp_path / "saved")  # the checkpoint says so, and its mix is kept
     assert again.model.layer_weights.tolist() == [1, 2, 3]  # type: ignore[union-attr, operator]
     plain = load(tmp_path / "saved", weighted_layer_sum=False)
@@ -144,20 +144,20 @@ def test_a_checkpointed_layer_runs_twice_and_gives_the_same_gradient(
     folder = write_tiny_checkpoint(family, tmp_path, layerdrop=0.0, encoder_layerdrop=0.0)
     found = []
     for is_saving in (False, True):
-        backbone = load(folder)
+        audio_model = load(folder)
         if is_saving:
-            enable_gradient_checkpointing(backbone.model)
+            enable_gradient_checkpointing(audio_model.model)
         calls: list[int] = []
         part = next(
-            m for m in find_transformer_layers(backbone.model)[1][0].modules() if _is_norm(m)
+            m for m in find_transformer_layers(audio_model.model)[1][0].modules() if _is_norm(m)
         )
         part.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        backbone.model.train()
+        audio_model.model.train()
         torch.manual_seed(1)
         np.random.seed(1)
-        logits = backbone.model(**backbone.encoder(make_waves())).logits
+        logits = audio_model.model(**audio_model.processor(make_waves())).logits
         logits.square().sum().backward()
-        gradients = [p.grad for p in backbone.model.parameters() if p.grad is not None]
+        gradients = [p.grad for p in audio_model.model.parameters() if p.grad is not None]
         found.append((len(calls), logits.detach(), torch.cat([g.flatten() for g in gradients])))
     plain, saving = found
     assert (plain[0], saving[0]) == (1, 2)
@@ -179,27 +179,27 @@ def test_a_run_with_gradient_checkpointing_has_the_same_losses(
 
 
 def test_a_family_that_cannot_checkpoint_is_refused(checkpoint: Path) -> None:
-    backbone = load(checkpoint)
+    audio_model = load(checkpoint)
     with (
-        mock.patch.object(type(backbone.model), "supports_gradient_checkpointing", new=False),
+        mock.patch.object(type(audio_model.model), "supports_gradient_checkpointing", new=False),
         pytest.raises(ModelError, match=r"--gradient-checkpointing .*hubert"),
     ):
-        enable_gradient_checkpointing(backbone.model)
+        enable_gradient_checkpointing(audio_model.model)
 
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for a CPU with g++")
 def test_a_compiled_model_gives_the_same_logits_and_is_saved_as_stock(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint("whisper", tmp_path / "given", encoder_layers=1)
-    backbone = load(folder)
-    plain, names = score(backbone), list(backbone.model.state_dict())
+    audio_model = load(folder)
+    plain, names = score(audio_model), list(audio_model.model.state_dict())
     torch._dynamo.utils.counters.clear()
-    compile_model(backbone.model)
+    compile_model(audio_model.model)
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    torch.testing.assert_close(score(backbone), plain, rtol=0, atol=1e-4)
+    torch.testing.assert_close(score(audio_model), plain, rtol=0, atol=1e-4)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
-    assert list(backbone.model.state_dict()) == names
-    backbone.save(tmp_path / "saved")
+    assert list(audio_model.model.state_dict()) == names
+    audio_model.save(tmp_path / "saved")
     assert set(load_file(tmp_path / "saved" / "model.safetensors")) <= set(names)
     torch.testing.assert_close(score(load_for_inference(tmp_path / "saved")), plain)
 
@@ -225,10 +225,10 @@ def test_compile_reaches_the_network_of_a_run_and_not_what_is_saved(
 
 
 def test_a_machine_without_a_compiler_is_told_so_before_training(checkpoint: Path) -> None:
-    backbone = load(checkpoint)
+    audio_model = load(checkpoint)
     broken = mock.Mock(side_effect=RuntimeError("No working C++ compiler found\nlong trace"))
     with (
         mock.patch("torch.compile", return_value=broken),
         pytest.raises(SettingError, match=r"--compile .*No working C\+\+ compiler found Install"),
     ):
-        compile_model(backbone.model)
+        compile_model(audio_model.model)

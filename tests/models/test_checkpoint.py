@@ -115,6 +115,6 @@ def test_a_checkpoint_can_be_loaded_twice(tmp_path: Path) -> None:
         for seconds, labels in ((1.0, ("a", "b")), (3.0, ("x", "y", "z")))
     )
     assert (first.labels, second.labels) == (("a", "b"), ("x", "y", "z"))
-    assert first.encoder.traits.max_samples == 16_000
-    assert second.encoder.traits.max_samples == 48_000
+    assert first.processor.input_spec.max_samples == 16_000
+    assert second.processor.input_spec.max_samples == 48_000
     assert not getattr(opened.extractor, "do_normalize", False)

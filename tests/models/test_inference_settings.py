@@ -30,10 +30,10 @@ AUDIO = AudioConfig(
 def folder(tmp_path: Path) -> Path:
     """Return a classifier that was saved after training with AUDIO."""
     checkpoint = write_tiny_checkpoint("hubert", tmp_path / "checkpoint")
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(checkpoint))), AUDIO, ("a", "b")
     )
-    backbone.save(tmp_path / "saved")
+    audio_model.save(tmp_path / "saved")
     return tmp_path / "saved"
 
 
@@ -85,9 +85,9 @@ def test_checkpoint_from_elsewhere_hears_no_more_than_it_can(tmp_path: Path) -> 
             open_checkpoint(ModelConfig(model=str(checkpoint))),
             AudioConfig(max_seconds=longest),
         )
-        backbone = load_for_training(opened, audio, ("a", "b"))
-        del backbone.model.config.audio_cls
-        backbone.save(tmp_path / f"{family}-saved")
+        audio_model = load_for_training(opened, audio, ("a", "b"))
+        del audio_model.model.config.audio_cls
+        audio_model.save(tmp_path / f"{family}-saved")
         found = read_inference_settings(load_for_inference(tmp_path / f"{family}-saved"))
         assert found.max_seconds == pytest.approx(longest, abs=0.05)
 

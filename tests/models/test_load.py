@@ -89,23 +89,23 @@ def load(
 
 
 @torch.no_grad()
-def score(backbone: AudioModel, *waves: np.ndarray) -> torch.Tensor:
+def score(audio_model: AudioModel, *waves: np.ndarray) -> torch.Tensor:
     """Logits (B, L) of one batch in evaluation mode."""
-    backbone.model.train(mode=False)
-    logits: torch.Tensor = backbone.model(**backbone.encoder(waves)).logits
+    audio_model.model.train(mode=False)
+    logits: torch.Tensor = audio_model.model(**audio_model.processor(waves)).logits
     return logits
 
 
-def find_head(backbone: AudioModel) -> Any:  # noqa: ANN401
+def find_head(audio_model: AudioModel) -> Any:  # noqa: ANN401
     """The layer that gives the logits."""
-    head: Any = backbone.model.classifier
+    head: Any = audio_model.model.classifier
     return head.dense if hasattr(head, "dense") else head
 
 
-def amplify_head(backbone: AudioModel) -> None:
+def amplify_head(audio_model: AudioModel) -> None:
     """Make logits of a fresh head as large as a trained one's, so that 1e-4 means something."""
-    scale = float(score(backbone, make_clip(0.5)).abs().max())
-    find_head(backbone).weight.data.mul_(1.0 / scale)
+    scale = float(score(audio_model, make_clip(0.5)).abs().max())
+    find_head(audio_model).weight.data.mul_(1.0 / scale)
 
 
 def ask_stock_pipeline(folder: Path, wave: np.ndarray) -> dict[str, float]:
@@ -127,29 +127,33 @@ def test_the_matrix_has_twelve_families() -> None:
 def test_a_family_trains_and_gives_the_same_scores_in_a_stock_pipeline(
     family: str, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
-    backbone = load(checkpoint(family))
-    backbone.model.train()
-    optimizer = torch.optim.SGD(backbone.model.parameters(), lr=0.5)
+    audio_model = load(checkpoint(family))
+    audio_model.model.train()
+    optimizer = torch.optim.SGD(audio_model.model.parameters(), lr=0.5)
     waves = [make_clip(0.6, seed) for seed in range(4)]
     targets = torch.tensor([0, 1, 2, 0])
-    loss = cross_entropy_per_clip(backbone.model(**backbone.encoder(waves)).logits, targets).mean()
+    loss = cross_entropy_per_clip(
+        audio_model.model(**audio_model.processor(waves)).logits, targets
+    ).mean()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    gradients = [weight.grad for weight in backbone.model.parameters() if weight.grad is not None]
+    gradients = [
+        weight.grad for weight in audio_model.model.parameters() if weight.grad is not None
+    ]
     assert len(gradients) > 10
     assert all(gradient.isfinite().all() for gradient in gradients)
 
-    backbone.save(tmp_path)
+    audio_model.save(tmp_path)
     names = {"config.json", "model.safetensors", "preprocessor_config.json"}
     assert {path.name for path in tmp_path.iterdir()} == names
     wave = make_clip(0.87, seed=9)
-    ours = score(backbone, wave).softmax(-1)[0]
+    ours = score(audio_model, wave).softmax(-1)[0]
     theirs = ask_stock_pipeline(tmp_path, wave)
     assert [theirs[label] for label in LABELS] == pytest.approx(ours.tolist(), abs=1e-5)
     again = load_for_inference(tmp_path)
     assert again.labels == LABELS
-    assert again.encoder.traits == backbone.encoder.traits
-    torch.testing.assert_close(score(again, wave), score(backbone, wave), rtol=0, atol=1e-6)
+    assert again.processor.input_spec == audio_model.processor.input_spec
+    torch.testing.assert_close(score(again, wave), score(audio_model, wave), rtol=0, atol=1e-6)
 
 
 # --- padding ---
@@ -159,21 +163,21 @@ def test_a_family_trains_and_gives_the_same_scores_in_a_stock_pipeline(
 def test_padding_never_changes_a_score(
     family: str, norm: str | None, checkpoint: Callable[..., Path]
 ) -> None:
-    backbone = load(checkpoint(family, norm), AudioConfig(max_seconds=12.0))
-    amplify_head(backbone)
-    traits = backbone.encoder.traits
-    assert (traits.has_mask, traits.pads_safely) == PADDING[family, norm]
-    assert (traits.front is not None) == (family in FRONTS and norm is None)
+    audio_model = load(checkpoint(family, norm), AudioConfig(max_seconds=12.0))
+    amplify_head(audio_model)
+    input_spec = audio_model.processor.input_spec
+    assert (input_spec.has_mask, input_spec.pads_safely) == PADDING[family, norm]
+    assert (input_spec.front is not None) == (family in FRONTS and norm is None)
     seconds = np.random.default_rng(0).permutation(np.geomspace(0.3, 12.0, 16))
     waves = [make_clip(length, seed) for seed, length in enumerate(seconds)]
-    alone = torch.cat([score(backbone, wave) for wave in waves])
+    alone = torch.cat([score(audio_model, wave) for wave in waves])
     for size in (4, 16):
-        batches = [score(backbone, *waves[at : at + size]) for at in range(0, len(waves), size)]
+        batches = [score(audio_model, *waves[at : at + size]) for at in range(0, len(waves), size)]
         error = (torch.cat(batches) - alone).abs().max()
-        assert (error <= 1e-4) == traits.trains_padded, f"{error=}"
+        assert (error <= 1e-4) == input_spec.trains_padded, f"{error=}"
     equal = [make_clip(0.777, seed) for seed in range(4)]
-    singly = torch.cat([score(backbone, wave) for wave in equal])
-    torch.testing.assert_close(score(backbone, *equal), singly, rtol=0, atol=1e-4)
+    singly = torch.cat([score(audio_model, wave) for wave in equal])
+    torch.testing.assert_close(score(audio_model, *equal), singly, rtol=0, atol=1e-4)
 
 
 def test_a_mask_that_makes_padding_harmless_is_used_whatever_the_extractor_says(
@@ -181,10 +185,10 @@ def test_a_mask_that_makes_padding_harmless_is_used_whatever_the_extractor_says(
 ) -> None:
     folder = write_tiny_checkpoint("wav2vec2", tmp_path / "a", feat_extract_norm="layer")
     make_extractor("wav2vec2", config=None).save_pretrained(folder)  # says: no mask
-    backbone = load(folder)
-    assert backbone.encoder.traits.has_mask
-    assert backbone.encoder.traits.pads_safely
-    backbone.save(tmp_path / "b")
+    audio_model = load(folder)
+    assert audio_model.processor.input_spec.has_mask
+    assert audio_model.processor.input_spec.pads_safely
+    audio_model.save(tmp_path / "b")
     assert json.loads((tmp_path / "b/preprocessor_config.json").read_text())[
         "return_attention_mask"
     ]
@@ -193,10 +197,10 @@ def test_a_mask_that_makes_padding_harmless_is_used_whatever_the_extractor_says(
 def test_a_head_of_zeros_does_not_hide_that_padding_matters(
     checkpoint: Callable[..., Path],
 ) -> None:
-    backbone = load(checkpoint("hubert"))
-    find_head(backbone).weight.data.zero_()
-    found = probe_input_spec(backbone.model, backbone.encoder.extractor)
-    assert found == backbone.encoder.traits
+    audio_model = load(checkpoint("hubert"))
+    find_head(audio_model).weight.data.zero_()
+    found = probe_input_spec(audio_model.model, audio_model.processor.extractor)
+    assert found == audio_model.processor.input_spec
     assert not found.pads_safely
 
 
@@ -204,19 +208,19 @@ def test_the_settings_of_the_course_reach_model_and_disk(
     checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     audio = AudioConfig(normalize=True, attention_mask=True)
-    backbone = load(checkpoint("hubert"), audio)
-    inputs = backbone.encoder([5 * make_clip(1.0), make_clip(0.5)])
+    audio_model = load(checkpoint("hubert"), audio)
+    inputs = audio_model.processor([5 * make_clip(1.0), make_clip(0.5)])
     assert inputs["attention_mask"].sum(-1).tolist() == [RATE, RATE // 2]
     assert inputs["input_values"][0].std().item() == pytest.approx(1.0, abs=1e-3)
-    assert not backbone.encoder.traits.pads_safely
-    backbone.save(tmp_path)
+    assert not audio_model.processor.input_spec.pads_safely
+    audio_model.save(tmp_path)
     saved = json.loads((tmp_path / "preprocessor_config.json").read_text())
     assert saved["do_normalize"]
     assert saved["return_attention_mask"]
-    assert load_for_inference(tmp_path).encoder.traits.has_mask
+    assert load_for_inference(tmp_path).processor.input_spec.has_mask
     masked = load(checkpoint("wav2vec2", "layer"), AudioConfig(attention_mask=False))
-    assert list(masked.encoder([make_clip(1.0)])) == ["input_values"]
-    assert not masked.encoder.traits.pads_safely
+    assert list(masked.processor([make_clip(1.0)])) == ["input_values"]
+    assert not masked.processor.input_spec.pads_safely
 
 
 # --- the shortest and the longest wave ---
@@ -226,20 +230,20 @@ def test_the_settings_of_the_course_reach_model_and_disk(
 def test_the_shortest_clips_survive_training_and_not_much_is_added(
     family: str, checkpoint: Callable[..., Path]
 ) -> None:
-    backbone = load(checkpoint(family))
-    traits = backbone.encoder.traits
-    backbone.model.train()
+    audio_model = load(checkpoint(family))
+    input_spec = audio_model.processor.input_spec
+    audio_model.model.train()
     for waves in ([make_clip(0.01)], [make_clip(0.01), make_clip(0.05)], [np.zeros(1, np.float32)]):
-        assert backbone.model(**backbone.encoder(waves)).logits.isfinite().all()
-    assert traits.min_samples <= 0.06 * RATE
+        assert audio_model.model(**audio_model.processor(waves)).logits.isfinite().all()
+    assert input_spec.min_samples <= 0.06 * RATE
     if family not in FIXED:
         if family != "wav2vec2-conformer":  # whose batch norm wants two frames in training
-            backbone.model.eval()
-        too_short = dataclasses.replace(traits, min_samples=1)
-        barely = WaveProcessor(backbone.encoder.extractor, too_short)
+            audio_model.model.eval()
+        too_short = dataclasses.replace(input_spec, min_samples=1)
+        barely = WaveProcessor(audio_model.processor.extractor, too_short)
         with pytest.raises((RuntimeError, ValueError)):
-            inputs = barely([make_clip(traits.min_samples / RATE)[:-80]])
-            assert not backbone.model(**inputs).logits.isfinite().all()
+            inputs = barely([make_clip(input_spec.min_samples / RATE)[:-80]])
+            assert not audio_model.model(**inputs).logits.isfinite().all()
             raise ValueError
 
 
@@ -247,13 +251,13 @@ def test_the_shortest_clips_survive_training_and_not_much_is_added(
 def test_short_clips_score_as_the_stock_pipeline_scores_them(
     family: str, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
-    backbone = load(checkpoint(family))
-    amplify_head(backbone)
-    backbone.save(tmp_path)
-    shortest = backbone.encoder.traits.min_samples / RATE
+    audio_model = load(checkpoint(family))
+    amplify_head(audio_model)
+    audio_model.save(tmp_path)
+    shortest = audio_model.processor.input_spec.min_samples / RATE
     for seconds in (shortest, 0.07, 0.1, 0.19):
         wave = make_clip(seconds)
-        ours = score(backbone, wave).softmax(-1)[0].tolist()
+        ours = score(audio_model, wave).softmax(-1)[0].tolist()
         theirs = ask_stock_pipeline(tmp_path, wave)
         assert [theirs[label] for label in LABELS] == pytest.approx(ours, abs=1e-5)
 
@@ -262,16 +266,16 @@ def test_the_convolutions_need_400_samples_with_and_without_spec_augment(tmp_pat
     for number, is_masked in enumerate((True, False)):
         folder = tmp_path / str(number)
         write_tiny_checkpoint("wav2vec2", folder, apply_spec_augment=is_masked)
-        assert load(folder).encoder.traits.min_samples == 400
+        assert load(folder).processor.input_spec.min_samples == 400
 
 
 def test_spec_augment_masks_clips_that_are_long_enough_for_it(tmp_path: Path) -> None:
     shape = {"mask_time_prob": 0.9, "mask_time_length": 10}
     shape = {**STILL, "apply_spec_augment": True, **shape}
-    backbone = load(write_tiny_checkpoint("wav2vec2", tmp_path, **shape))
-    model = backbone.model
+    audio_model = load(write_tiny_checkpoint("wav2vec2", tmp_path, **shape))
+    model = audio_model.model
     for samples, is_varied in ((16_000, True), (10 * 320, False)):  # 49 frames, and 9
-        inputs = backbone.encoder([make_clip(1.0)[:samples]])
+        inputs = audio_model.processor([make_clip(1.0)[:samples]])
         model.eval()
         plain = model(**inputs).logits
         model.train()
@@ -290,22 +294,22 @@ def test_a_window_that_torchaudio_asserts_is_found_like_any_other_limit(
         return features
 
     monkeypatch.setattr(kind, "_extract_fbank_features", extract)
-    assert load(checkpoint("audio-spectrogram-transformer")).encoder.traits.min_samples >= 400
+    assert load(checkpoint("audio-spectrogram-transformer")).processor.input_spec.min_samples >= 400
 
 
 def test_a_clip_that_is_filled_up_scores_the_same_in_any_batch(
     checkpoint: Callable[..., Path],
 ) -> None:
-    backbone = load(checkpoint("wav2vec2", "layer"))
-    amplify_head(backbone)
+    audio_model = load(checkpoint("wav2vec2", "layer"))
+    amplify_head(audio_model)
     short, longer = make_clip(0.05), make_clip(0.9)
-    together = score(backbone, longer, short)[1]
-    torch.testing.assert_close(score(backbone, short)[0], together, rtol=0, atol=1e-4)
+    together = score(audio_model, longer, short)[1]
+    torch.testing.assert_close(score(audio_model, short)[0], together, rtol=0, atol=1e-4)
 
 
-def find_positions(backbone: AudioModel) -> torch.Tensor:
+def find_positions(audio_model: AudioModel) -> torch.Tensor:
     """Whisper's position embedding, (positions, H)."""
-    model: Any = backbone.model
+    model: Any = audio_model.model
     positions: torch.Tensor = model.encoder.embed_positions.weight
     return positions
 
@@ -313,13 +317,17 @@ def find_positions(backbone: AudioModel) -> torch.Tensor:
 def test_whisper_is_cut_to_whole_seconds(checkpoint: Callable[..., Path], tmp_path: Path) -> None:
     whole = load(checkpoint("whisper"), AudioConfig(max_seconds=30.0))
     positions = find_positions(whole)
-    assert whole.encoder.traits.max_samples == 30 * RATE
+    assert whole.processor.input_spec.max_samples == 30 * RATE
     for asked, heard in ((1.0, 1), (1.2, 2), (0.4, 1), (29.5, 30)):
-        backbone = load(checkpoint("whisper"), AudioConfig(max_seconds=asked))
-        assert backbone.encoder.traits.max_samples == heard * RATE
-        assert backbone.encoder([make_clip(asked)])["input_features"].shape == (1, 80, 100 * heard)
-        assert backbone.model.config.max_source_positions == 50 * heard
-        kept = find_positions(backbone)
+        audio_model = load(checkpoint("whisper"), AudioConfig(max_seconds=asked))
+        assert audio_model.processor.input_spec.max_samples == heard * RATE
+        assert audio_model.processor([make_clip(asked)])["input_features"].shape == (
+            1,
+            80,
+            100 * heard,
+        )
+        assert audio_model.model.config.max_source_positions == 50 * heard
+        kept = find_positions(audio_model)
         torch.testing.assert_close(kept, positions[: 50 * heard])
         assert not kept.requires_grad
 
@@ -340,12 +348,14 @@ def test_clips_longer_than_whisper_hears_are_refused_with_advice(
 def test_patch_positions_fit_the_clips(
     seconds: float, frames: int, checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
-    backbone = load(checkpoint("audio-spectrogram-transformer"), AudioConfig(max_seconds=seconds))
+    audio_model = load(
+        checkpoint("audio-spectrogram-transformer"), AudioConfig(max_seconds=seconds)
+    )
     wave = make_clip(seconds)
-    assert backbone.encoder([wave])["input_values"].shape == (1, frames, 32)
-    assert backbone.encoder.traits.max_samples is not None
-    backbone.save(tmp_path)
-    ours = score(backbone, wave).softmax(-1)[0].tolist()
+    assert audio_model.processor([wave])["input_values"].shape == (1, frames, 32)
+    assert audio_model.processor.input_spec.max_samples is not None
+    audio_model.save(tmp_path)
+    ours = score(audio_model, wave).softmax(-1)[0].tolist()
     theirs = ask_stock_pipeline(tmp_path, wave)
     assert [theirs[label] for label in LABELS] == pytest.approx(ours, abs=1e-5)
 
@@ -365,9 +375,9 @@ def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
     own = load(folder, AudioConfig())
     assert own.model.config.audio_cls["max_seconds"] == seconds
     told = load(folder, AudioConfig(max_seconds=seconds))
-    assert told.encoder.traits == own.encoder.traits
+    assert told.processor.input_spec == own.processor.input_spec
     if family == "audio-spectrogram-transformer":  # as it was trained: nothing is stretched
-        assert own.encoder([make_clip(1.0)])["input_values"].shape == (1, 1024, 32)
+        assert own.processor([make_clip(1.0)])["input_values"].shape == (1, 1024, 32)
     with pytest.raises(SettingError, match=rf"--window-seconds .* --max-seconds {seconds:g}"):
         RunConfig(audio=resolve_audio_settings(AudioConfig(window_seconds=seconds + 15), opened))
 
@@ -396,20 +406,20 @@ def test_loading_says_one_line_and_disturbs_nothing(
 ) -> None:
     folder = checkpoint("wav2vec2-conformer")  # it has batch norm, whose buffers count
     with caplog.at_level(logging.INFO, logger="audio_cls"):
-        backbone = load(folder)
-    count = sum(weight.numel() for weight in backbone.model.parameters())
+        audio_model = load(folder)
+    count = sum(weight.numel() for weight in audio_model.model.parameters())
     assert [record.message for record in caplog.records] == [
         f"head: 3 labels, new; {count:,} parameters"
     ]
     assert capfd.readouterr() == ("", "")
-    model = backbone.model
+    model = audio_model.model
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     assert any("num_batches_tracked" in name for name in before)
     model.train()
     frozen: Any = model.classifier
     frozen.eval()
     numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
-    probe_input_spec(model, backbone.encoder.extractor)
+    probe_input_spec(model, audio_model.processor.extractor)
     assert pickle.dumps(np.random.get_state()) == pickle.dumps(numpy_state)
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
@@ -463,12 +473,12 @@ def test_from_scratch_needs_no_weights_and_follows_the_seed(tmp_path: Path) -> N
 
 
 def test_the_wave_encoder_is_small_and_survives_a_pickle(checkpoint: Callable[..., Path]) -> None:
-    encoder = load(checkpoint("whisper")).encoder
-    packed = pickle.dumps(encoder)
+    processor = load(checkpoint("whisper")).processor
+    packed = pickle.dumps(processor)
     assert len(packed) < 1_000_000
     waves = [make_clip(0.5), make_clip(0.7)]
     again = pickle.loads(packed)(waves)
-    assert torch.equal(again["input_features"], encoder(waves)["input_features"])
+    assert torch.equal(again["input_features"], processor(waves)["input_features"])
 
 
 # --- what a user can get wrong ---

@@ -50,20 +50,20 @@ def make_waves(seconds: tuple[float, ...]) -> list[np.ndarray]:
 def load(folder: Path) -> AudioModel:
     """Load a classifier of three labels in training mode, without dropout."""
     torch.manual_seed(0)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))),
         AudioConfig(max_seconds=10.0),
         ("a", "b", "c"),
     )
-    head: Any = backbone.model.classifier
+    head: Any = audio_model.model.classifier
     nn.init.normal_(getattr(head, "dense", head).weight)  # the logits tell clips apart
-    return hush(backbone)
+    return hush(audio_model)
 
 
-def hush(backbone: AudioModel) -> AudioModel:
+def hush(audio_model: AudioModel) -> AudioModel:
     """Set training mode without dropout of any kind, and with batch norm at rest."""
-    backbone.model.train()
-    for module in backbone.model.modules():
+    audio_model.model.train()
+    for module in audio_model.model.modules():
         if hasattr(module, "config"):
             module.config.speech_encoder_layerdrop = 0.0
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -73,46 +73,48 @@ def hush(backbone: AudioModel) -> AudioModel:
         for name in ("dropout", "attention_dropout", "activation_dropout", "layerdrop"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
-    return backbone
+    return audio_model
 
 
-def train(backbone: AudioModel, waves: list[np.ndarray]) -> tuple[torch.Tensor, dict[str, Any]]:
+def train(audio_model: AudioModel, waves: list[np.ndarray]) -> tuple[torch.Tensor, dict[str, Any]]:
     """Return the logits of a pass, in the order of the clips, and the gradient of its loss."""
     pieces = [
         Example(wave, number % 3, number, 1 / len(SECONDS)) for number, wave in enumerate(waves)
     ]
     parts = collate(
-        pieces, backbone.encoder, equal_lengths=not backbone.encoder.traits.trains_padded
+        pieces,
+        audio_model.processor,
+        equal_lengths=not audio_model.processor.input_spec.trains_padded,
     )
-    backbone.model.zero_grad()
+    audio_model.model.zero_grad()
     rows: dict[int, torch.Tensor] = {}
     for part in parts:
-        logits = backbone.model(**part.inputs).logits
+        logits = audio_model.model(**part.inputs).logits
         losses = nn.functional.cross_entropy(logits, part.labels, reduction="none")
         (losses * part.weights).sum().backward()
         rows |= dict(zip(part.numbers.tolist(), logits.detach(), strict=True))
     gradients = {
         name: weight.grad.clone()
-        for name, weight in backbone.model.named_parameters()
+        for name, weight in audio_model.model.named_parameters()
         if weight.grad is not None
     }
     return torch.stack([rows[number] for number in range(len(waves))]), gradients
 
 
-def check_alone_and_together(backbone: AudioModel, seconds: tuple[float, ...] = SECONDS) -> None:
+def check_alone_and_together(audio_model: AudioModel, seconds: tuple[float, ...] = SECONDS) -> None:
     """Compare three clips, each alone, with the three in one pass."""
     waves = make_waves(seconds)
-    together, gradients = train(backbone, waves)
+    together, gradients = train(audio_model, waves)
     total: dict[str, torch.Tensor] = {}
     for number, wave in enumerate(waves):
         labelled = [Example(wave, number % 3, 0, 1 / len(SECONDS))]
-        (part,) = collate(labelled, backbone.encoder)
-        backbone.model.zero_grad()
-        logits = backbone.model(**part.inputs).logits
+        (part,) = collate(labelled, audio_model.processor)
+        audio_model.model.zero_grad()
+        logits = audio_model.model(**part.inputs).logits
         torch.testing.assert_close(together[number], logits[0].detach(), rtol=1e-4, atol=1e-4)
         loss = nn.functional.cross_entropy(logits, part.labels) * part.weights[0]
         loss.backward()
-        for name, weight in backbone.model.named_parameters():
+        for name, weight in audio_model.model.named_parameters():
             if weight.grad is not None:
                 total[name] = total.get(name, torch.zeros_like(weight)) + weight.grad
     largest = max(float(grad.abs().max()) for grad in total.values())
@@ -135,42 +137,42 @@ def test_so_it_does_below_a_pooled_head(kind: str, tmp_path: Path) -> None:
     write_tiny_outside(kind, tmp_path)
     torch.manual_seed(0)
     longest = 2.0 if kind == "clap" else 10.0
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(tmp_path))),
         AudioConfig(max_seconds=longest),
         ("a", "b", "c"),
     )
-    check_alone_and_together(hush(backbone), (0.2, 0.5, 1.0) if kind == "clap" else SECONDS)
+    check_alone_and_together(hush(audio_model), (0.2, 0.5, 1.0) if kind == "clap" else SECONDS)
 
 
 @pytest.mark.parametrize("family", ["hubert", "sew"])
 def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
     family: str, tmp_path: Path
 ) -> None:
-    backbone = load(write_tiny_checkpoint(family, tmp_path, **QUIET))
+    audio_model = load(write_tiny_checkpoint(family, tmp_path, **QUIET))
     waves = make_waves(tuple(np.random.default_rng(1).uniform(0.03, 3.0, 16)))
     table = Dataset.from_dict({"wave": waves}, features=Features({"wave": List(Value("float32"))}))
     rows = np.arange(16)
     lengths = np.array([len(wave) for wave in waves])
     clips = Clips(table, rows, rows % 3, rows.astype(str), lengths, RATE)
-    spec = SamplingSpec(equal_lengths=not backbone.encoder.traits.trains_padded)
+    spec = SamplingSpec(equal_lengths=not audio_model.processor.input_spec.trains_padded)
     steps = []
     for shape in (StepShape(16, 1, 1), StepShape(8, 1, 2), StepShape(1, 16, 1)):
-        backbone.model.zero_grad()
+        audio_model.model.zero_grad()
         total = 0.0
         for rank in range(shape.num_processes):  # whose gradients are added up
             order = DistributedBatchSampler(16, shape, rank=rank, seed=0, spec=spec)
             dataset = TrainingDataset(clips, AudioConfig(max_seconds=5.0), order.seed)
             loader = make_training_loader(
-                dataset, order, backbone.encoder, 0, equal_lengths=spec.equal_lengths
+                dataset, order, audio_model.processor, 0, equal_lengths=spec.equal_lengths
             )
             for batch in next(order.group_steps(loader)):
-                logits = backbone.model(**batch.inputs).logits
+                logits = audio_model.model(**batch.inputs).logits
                 losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
                 loss = (losses * batch.weights).sum()
                 loss.backward()
                 total += float(loss.detach())
-        steps.append((total, {n: w.grad.clone() for n, w in backbone.model.named_parameters()
+        steps.append((total, {n: w.grad.clone() for n, w in audio_model.model.named_parameters()
                               if w.grad is not None}))  # fmt: skip
     loss, gradients = steps[0]
     largest = max(float(grad.abs().max()) for grad in gradients.values())
@@ -182,22 +184,22 @@ def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
 
 
 def test_a_batch_of_one_length_needs_no_mask_and_one_of_several_does(tmp_path: Path) -> None:
-    backbone = load(write_tiny_checkpoint("wavlm", tmp_path))
+    audio_model = load(write_tiny_checkpoint("wavlm", tmp_path))
     short, long = make_waves((0.5, 0.75))
-    assert list(backbone.encoder([short, short])) == ["input_values"]
-    inputs = backbone.encoder([short, long])
+    assert list(audio_model.processor([short, short])) == ["input_values"]
+    inputs = audio_model.processor([short, long])
     assert inputs["attention_mask"].sum(dim=1).tolist() == [8000, 12_000]
 
 
 def test_copies_and_models_that_are_interrupted_forget_the_lengths(tmp_path: Path) -> None:
-    backbone = load(write_tiny_checkpoint("hubert", tmp_path, **QUIET))
-    twin: Any = copy.deepcopy(backbone.model)
+    audio_model = load(write_tiny_checkpoint("hubert", tmp_path, **QUIET))
+    twin: Any = copy.deepcopy(audio_model.model)
     with torch.no_grad():
         for name, weight in twin.named_parameters():
             if "conv_layers" in name:
                 weight.zero_()
-    inputs = backbone.encoder(make_waves((0.5, 0.75)))
-    own: Any = backbone.model
+    inputs = audio_model.processor(make_waves((0.5, 0.75)))
+    own: Any = audio_model.model
     expected = own(**inputs).logits
     twin(**inputs)
     torch.testing.assert_close(own(**inputs).logits, expected)

@@ -49,23 +49,23 @@ def load(path: Path, max_seconds: float = 1.0, **settings: Any) -> AudioModel:  
     return load_for_training(open_checkpoint(cfg), AudioConfig(max_seconds=max_seconds), LABELS)
 
 
-def score(backbone: AudioModel, waves: list[np.ndarray]) -> torch.Tensor:
+def score(audio_model: AudioModel, waves: list[np.ndarray]) -> torch.Tensor:
     """Return the logits of a batch, without dropout."""
-    backbone.model.train(mode=False)
+    audio_model.model.train(mode=False)
     with torch.inference_mode():
-        logits: torch.Tensor = backbone.model(**backbone.encoder(waves)).logits
+        logits: torch.Tensor = audio_model.model(**audio_model.processor(waves)).logits
     return logits
 
 
 @pytest.mark.parametrize("kind", OUTSIDE)
 def test_what_was_saved_gives_the_same_logits(kind: str, root: Path, tmp_path: Path) -> None:
-    backbone = load(root / kind)
+    audio_model = load(root / kind)
     waves = [make_noise(8_000)]
-    before = score(backbone, waves)
-    backbone.save(tmp_path)
+    before = score(audio_model, waves)
+    audio_model.save(tmp_path)
     again = load_for_inference(tmp_path)
     assert again.labels == tuple(LABELS)
-    assert again.encoder.traits == backbone.encoder.traits
+    assert again.processor.input_spec == audio_model.processor.input_spec
     assert torch.allclose(score(again, waves), before, atol=1e-6)
     assert len({round(float(value), 6) for value in before[0]}) == 3
 
@@ -86,62 +86,65 @@ def test_the_encoders_weights_are_the_checkpoints(kind: str, root: Path) -> None
 
 @pytest.mark.parametrize("kind", OUTSIDE)
 def test_a_score_does_not_depend_on_the_clips_beside_it(kind: str, root: Path) -> None:
-    backbone = load(root / kind, max_seconds=2.0)
-    rate, traits = backbone.encoder.traits.sampling_rate, backbone.encoder.traits
+    audio_model = load(root / kind, max_seconds=2.0)
+    rate, input_spec = (
+        audio_model.processor.input_spec.sampling_rate,
+        audio_model.processor.input_spec,
+    )
     seconds = [0.3, 0.31, 0.5, 0.505, 0.77, 1.0, 1.0, 1.49, 1.9]
     waves = [make_noise(round(one * rate)) * np.float32(1 + n) for n, one in enumerate(seconds)]
-    alone = torch.cat([score(backbone, [wave]) for wave in waves])
+    alone = torch.cat([score(audio_model, [wave]) for wave in waves])
     lengths = [len(wave) for wave in waves]
-    batches = list(group_windows(lengths, 4, equal_lengths=not traits.pads_safely))
+    batches = list(group_windows(lengths, 4, equal_lengths=not input_spec.pads_safely))
     assert max(map(len, batches)) > 1
     for batch in batches:
-        together = score(backbone, [waves[number] for number in batch])
+        together = score(audio_model, [waves[number] for number in batch])
         assert torch.allclose(together, alone[list(batch)], atol=1e-4)
 
 
 def test_some_kinds_mask_and_the_rest_is_batched_by_length(root: Path) -> None:
-    safe = {kind for kind in OUTSIDE if load(root / kind).encoder.traits.pads_safely}
+    safe = {kind for kind in OUTSIDE if load(root / kind).processor.input_spec.pads_safely}
     assert safe == {"parakeet_ctc", "clap", "qwen2_audio"}
 
 
 @pytest.mark.parametrize("kind", OUTSIDE)
 def test_freezing_leaves_the_head_to_learn(kind: str, root: Path) -> None:
-    backbone = load(root / kind)
-    front = find_frozen(backbone.model, backbone.encoder, "features")
+    audio_model = load(root / kind)
+    front = find_frozen(audio_model.model, audio_model.processor, "features")
     assert front
-    assert not any(find_transformer_layers(backbone.model)[0] in name for name in front)
-    frozen = freeze(backbone, ModelConfig(freeze="backbone"))
-    learning = {n for n, weight in backbone.model.named_parameters() if weight.requires_grad}
+    assert not any(find_transformer_layers(audio_model.model)[0] in name for name in front)
+    frozen = freeze(audio_model, ModelConfig(freeze="backbone"))
+    learning = {n for n, weight in audio_model.model.named_parameters() if weight.requires_grad}
     assert learning == {"classifier.weight", "classifier.bias"}
-    backbone.model.train()
+    audio_model.model.train()
     assert not any(part.training for m in frozen.modules.values() for part in m.modules())
 
 
 def test_layers_are_mixed_where_the_encoder_shows_them(root: Path, tmp_path: Path) -> None:
-    backbone = load(root / "parakeet_ctc", weighted_layer_sum=True)
-    model: Any = backbone.model
+    audio_model = load(root / "parakeet_ctc", weighted_layer_sum=True)
+    model: Any = audio_model.model
     with torch.no_grad():
         model.layer_weights.copy_(torch.tensor([3.0, 0.0, 0.0]))
-    mixed = score(backbone, [make_noise(8_000)])
+    mixed = score(audio_model, [make_noise(8_000)])
     with torch.no_grad():
         model.layer_weights.copy_(torch.tensor([0.0, 0.0, 3.0]))
-    assert not torch.allclose(score(backbone, [make_noise(8_000)]), mixed, atol=1e-4)
-    backbone.save(tmp_path)
+    assert not torch.allclose(score(audio_model, [make_noise(8_000)]), mixed, atol=1e-4)
+    audio_model.save(tmp_path)
     assert "layer_weights" in dict(load_for_inference(tmp_path).model.named_parameters())
     with pytest.raises(ModelError, match="--weighted-layer-sum is not possible"):
         load(root / "clap", weighted_layer_sum=True)
 
 
 def test_adapters_are_merged_into_the_saved_encoder(root: Path, tmp_path: Path) -> None:
-    backbone = load(root / "parakeet_ctc")
+    audio_model = load(root / "parakeet_ctc")
     cfg = RunConfig.from_flat({"dataset": "x", "lora_rank": 2})
-    prepare_for_finetuning(backbone, cfg, "no")
+    prepare_for_finetuning(audio_model, cfg, "no")
     with torch.no_grad():
-        for name, weight in backbone.model.named_parameters():
+        for name, weight in audio_model.model.named_parameters():
             if "lora_B" in name:
                 weight.normal_()
-    before = score(backbone, [make_noise(8_000)])
-    backbone.save(tmp_path)
+    before = score(audio_model, [make_noise(8_000)])
+    audio_model.save(tmp_path)
     again = load_for_inference(tmp_path)
     assert torch.allclose(score(again, [make_noise(8_000)]), before, atol=1e-5)
 
@@ -149,22 +152,22 @@ def test_adapters_are_merged_into_the_saved_encoder(root: Path, tmp_path: Path) 
 @pytest.mark.parametrize("kind", ["moonshine", "speech_to_text", "parakeet_ctc"])
 def test_how_attention_is_computed_changes_no_score(kind: str, root: Path) -> None:
     waves = [make_noise(8_000)]
-    backbones = [load(root / kind, attention=choice) for choice in ("auto", "eager")]
-    for backbone in backbones[1:]:
-        assert backbone.model.config._attn_implementation == "eager"
+    audio_models = [load(root / kind, attention=choice) for choice in ("auto", "eager")]
+    for audio_model in audio_models[1:]:
+        assert audio_model.model.config._attn_implementation == "eager"
     torch.manual_seed(0)
     weight: Any = torch.randn(3, 16)
-    for backbone in backbones:
-        head: Any = backbone.model.get_submodule("classifier")
+    for audio_model in audio_models:
+        head: Any = audio_model.model.get_submodule("classifier")
         head.weight.data.copy_(weight)
-    one, other = (score(backbone, waves) for backbone in backbones)
+    one, other = (score(audio_model, waves) for audio_model in audio_models)
     assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_activations_are_computed_again_for_the_same_gradients(root: Path) -> None:
-    backbone = load(root / "moonshine")
-    model: Any = backbone.model
-    inputs = backbone.encoder([make_noise(8_000)])
+    audio_model = load(root / "moonshine")
+    model: Any = audio_model.model
+    inputs = audio_model.processor([make_noise(8_000)])
     gradients = []
     for saves in (False, True):
         if saves:
@@ -228,8 +231,8 @@ def test_clips_longer_than_a_picture_holds_are_refused(root: Path) -> None:
 def test_loading_says_that_stock_transformers_cannot(
     root: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    backbone = load(root / "moonshine")
-    backbone.save(tmp_path)
+    audio_model = load(root / "moonshine")
+    audio_model.save(tmp_path)
     with caplog.at_level(logging.INFO, "audio_cls"):
         load_for_inference(tmp_path)
     assert "pipeline() cannot load this model" in caplog.text
@@ -255,7 +258,9 @@ def test_a_run_learns_and_every_door_gives_its_scores(
     classifier = Classifier.from_pretrained(tmp_path / "run")
     assert isinstance(classifier.model, PooledAudioClassifier)
     clips = run.loader.dataset.clips
-    scores = make_scorer(classifier.backbone, cfg, run.accelerator).score(classifier.model, clips)
+    scores = make_scorer(classifier.audio_model, cfg, run.accelerator).score(
+        classifier.model, clips
+    )
     paths = [tone_folder / clip for clip in scores.ids[:5]]
     for number, prediction in enumerate(classifier(paths)):
         assert prediction.scores is not None

@@ -51,11 +51,13 @@ def load(model: object, revision: str | None = None, *, trust: bool = True) -> A
     return load_for_training(open_checkpoint(cfg), HEARS, LABELS)
 
 
-def hear(backbone: AudioModel) -> torch.Tensor:
+def hear(audio_model: AudioModel) -> torch.Tensor:
     """Return the logits of half a second of noise."""
-    backbone.model.train(mode=False)
+    audio_model.model.train(mode=False)
     with torch.inference_mode():
-        logits: torch.Tensor = backbone.model(**backbone.encoder([make_noise(8_000)])).logits
+        logits: torch.Tensor = audio_model.model(
+            **audio_model.processor([make_noise(8_000)])
+        ).logits
     return logits
 
 
@@ -124,12 +126,12 @@ def test_a_pinned_repository_is_loaded_at_its_commit(
 ) -> None:
     repo_id, sha = seeded
     data_hub.seed("models", repo_id, {"modeling_mine.py": "raise SystemExit('not what was read')"})
-    backbone = load(repo_id, sha)
-    assert backbone.encoder.traits.sampling_rate == 16_000
-    assert backbone.revision == sha
-    backbone.save(tmp_path / "run")
+    audio_model = load(repo_id, sha)
+    assert audio_model.processor.input_spec.sampling_rate == 16_000
+    assert audio_model.revision == sha
+    audio_model.save(tmp_path / "run")
     again = load_for_inference(tmp_path / "run", trust_remote_code=True)
-    assert torch.allclose(hear(again), hear(backbone), atol=1e-6)
+    assert torch.allclose(hear(again), hear(audio_model), atol=1e-6)
 
 
 def test_code_from_another_repository_is_refused(folder: Path, mark: Path) -> None:

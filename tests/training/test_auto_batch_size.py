@@ -62,15 +62,15 @@ def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
 ) -> None:
     cfg = make_config(tone_folder, checkpoint, tmp_path / "run", batch_size="auto")
     accelerator = start_accelerator(cfg.train)
-    clips, backbone = prepare(cfg)
-    before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
+    clips, audio_model = prepare(cfg)
+    before = {name: value.clone() for name, value in audio_model.model.state_dict().items()}
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
-    found = find_batch_size(cfg, accelerator, backbone, clips.train)
+    found = find_batch_size(cfg, accelerator, audio_model, clips.train)
     assert found.train.batch_size == 8
-    assert all(torch.equal(before[k], v) for k, v in backbone.model.state_dict().items())
+    assert all(torch.equal(before[k], v) for k, v in audio_model.model.state_dict().items())
     assert torch.equal(states[0], torch.get_rng_state())
     assert np.array_equal(states[1], np.random.get_state()[1])
-    assert all(weight.grad is None for weight in backbone.model.parameters())
+    assert all(weight.grad is None for weight in audio_model.model.parameters())
 
 
 def test_the_batch_is_tried_on_the_longest_pieces_however_short_they_may_be(
@@ -79,8 +79,8 @@ def test_the_batch_is_tried_on_the_longest_pieces_however_short_they_may_be(
     lengths = []
     for shortest in (None, 0.1):
         cfg = make_config(tone_folder, checkpoint, tmp_path / "run", min_seconds=shortest)
-        clips, backbone = prepare(cfg)
-        tried = auto_batch_size._collate_longest(4, cfg, backbone, clips.train)
+        clips, audio_model = prepare(cfg)
+        tried = auto_batch_size._collate_longest(4, cfg, audio_model, clips.train)
         lengths.append(tried.inputs["input_values"].shape[1])
     assert lengths == [round(cfg.audio.piece_seconds * 16_000)] * 2
 
@@ -160,7 +160,7 @@ values = {"max_seconds": 20.0, "repeat_short": True, "max_steps": 1, "max_eval_s
 torch.backends.mkldnn.enabled = False  # its compiler dies of a signal where memory is short
 cfg = make_config(tones, checkpoint, run / "auto", batch_size="auto", effective_batch_size=48,
                   **values)
-clips, backbone = prepare(cfg)
+clips, audio_model = prepare(cfg)
 whole = set_up(make_config(tones, checkpoint, run / "fixed", batch_size=48, **values))
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 250_000_000,) * 2)
@@ -168,7 +168,7 @@ try:
     train(whole)
 except TrainingError as error:
     print(error)
-found = find_batch_size(cfg, whole.accelerator, backbone, clips.train).train
+found = find_batch_size(cfg, whole.accelerator, audio_model, clips.train).train
 print("found", found.batch_size, found.effective_batch_size // found.batch_size)
 """
 

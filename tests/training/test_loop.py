@@ -90,11 +90,11 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
     rows = InOurOrder(run, epochs)
     ours = [float(loss) for loss in _iterate_losses(run)]
 
-    _, backbone = prepare(cfg)
-    backbone.model.load_state_dict(start)
+    _, audio_model = prepare(cfg)
+    audio_model.model.load_state_dict(start)
     recorder = Recorder()
     trainer = OrderedTrainer(
-        model=backbone.model,
+        model=audio_model.model,
         args=TrainingArguments(
             output_dir=str(tmp_path / "trainer"),
             max_steps=20,
@@ -116,7 +116,7 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
         ),
         train_dataset=rows,
         data_collator=lambda batch: {
-            **backbone.encoder([row["wave"] for row in batch]),
+            **audio_model.processor([row["wave"] for row in batch]),
             "labels": torch.tensor([row["label"] for row in batch]),
         },
         callbacks=[recorder],

@@ -53,14 +53,14 @@ class CachedFeatureProcessor(WaveProcessor):
 
         With them goes the attention mask of the input, where the model has one, or where clips
         end at different frames: the frozen part was run on clips of one length at a time, so that a
-        mask is exact where `traits.trains_padded` says so.
+        mask is exact where `input_spec.trains_padded` says so.
         """
         if waves[0].ndim == 1:
             return super().__call__(waves)
         rows = [torch.from_numpy(wave) for wave in waves]
         inputs = {PREFIX: nn.utils.rnn.pad_sequence(rows, batch_first=True)}
         counts = [len(row) for row in rows]
-        if self.traits.has_mask or len(set(counts)) > 1:
+        if self.input_spec.has_mask or len(set(counts)) > 1:
             ends = torch.tensor([self.lengths[count] for count in counts])
             width = max(counts) if self.cut.is_mask_framed else int(ends.max())
             inputs["attention_mask"] = (torch.arange(width) < ends[:, None]).long()
@@ -68,23 +68,23 @@ class CachedFeatureProcessor(WaveProcessor):
 
 
 def plan_partial_forward(
-    model: PreTrainedModel, encoder: WaveProcessor, names: tuple[str, ...]
+    model: PreTrainedModel, processor: WaveProcessor, names: tuple[str, ...]
 ) -> FrozenOutputLayout | None:
     """Find out how a model can start after its frozen modules; it is as before afterwards.
 
     Returns:
         The cut; None where the rest of the model does not give the same logits from it.
     """
-    rate, shortest = encoder.traits.sampling_rate, encoder.traits.min_samples
+    rate, shortest = processor.input_spec.sampling_rate, processor.input_spec.min_samples
     takes_mask = "attention_mask" in inspect.signature(model.forward).parameters
     with preserve_model_state(model):
         model.train(mode=False)
         trials = []
         for more in TRIALS:
-            inputs = encoder([make_noise(shortest + round(more * rate))])
+            inputs = processor([make_noise(shortest + round(more * rate))])
             trials.append({name: value.to(model.device) for name, value in inputs.items()})
         outputs = [run_frozen(model, names, trial) for trial in trials]
-        cut = _describe_output(names, encoder.traits.input_name, trials[0], outputs)
+        cut = _describe_output(names, processor.input_spec.input_name, trials[0], outputs)
         used = [p for p in cut.places if _is_used(model, cut, trials[0], outputs[0], p)]
         kept = [cut.places.index(place) for place in used]
         shapes = tuple(cut.shapes[number] for number in kept)
@@ -93,8 +93,8 @@ def plan_partial_forward(
         orders = tuple(cut.orders[number] for number in kept)
         cut = replace(cut, places=tuple(used), shapes=shapes, orders=orders)
         is_same = _gives_same(model, cut, trials)
-    has_mask = takes_mask and (encoder.traits.has_mask or len(cut.input_shape) == 1)
-    is_exact = has_mask or not cut.has_time or not encoder.traits.trains_padded
+    has_mask = takes_mask and (processor.input_spec.has_mask or len(cut.input_shape) == 1)
+    is_exact = has_mask or not cut.has_time or not processor.input_spec.trains_padded
     return cut if is_same and is_exact else None
 
 

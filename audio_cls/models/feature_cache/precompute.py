@@ -56,14 +56,14 @@ logger = logging.getLogger(__name__)
 class TrainingInputs:
     """The classifier and its clips, as sound or as what a frozen part has made of them."""
 
-    backbone: AudioModel
+    audio_model: AudioModel
     train: Clips | StreamClips
     validation: Clips
     test: Clips
 
 
 def precompute_frozen_features(
-    cfg: RunConfig, accelerator: Accelerator, backbone: AudioModel, clips: PreparedClips
+    cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: PreparedClips
 ) -> TrainingInputs:
     """Run the frozen part over all windows, or find it done. Call on every process.
 
@@ -73,15 +73,17 @@ def precompute_frozen_features(
         Clips and model to train with: those given where nothing is frozen for good, or where the
         frozen part's output is not the same every time, or too much.
     """
-    warn_of_short_clips(clips, backbone.encoder.traits.min_samples)
-    sound = TrainingInputs(backbone, clips.train, clips.validation, clips.test)
+    warn_of_short_clips(clips, audio_model.processor.input_spec.min_samples)
+    sound = TrainingInputs(audio_model, clips.train, clips.validation, clips.test)
     if cfg.model.freeze == "none" or cfg.data.streaming:
         return sound
     assert isinstance(clips.train, Clips)
-    configure_cpu(accelerator, sum(weight.numel() for weight in backbone.model.parameters()))
-    names = find_frozen(backbone.model, backbone.encoder, cfg.model.freeze)
+    configure_cpu(accelerator, sum(weight.numel() for weight in audio_model.model.parameters()))
+    names = find_frozen(audio_model.model, audio_model.processor, cfg.model.freeze)
     obstacle = why_not_cacheable(cfg, accelerator, clips.train)
-    cut = None if obstacle else plan_partial_forward(backbone.model, backbone.encoder, names)
+    cut = (
+        None if obstacle else plan_partial_forward(audio_model.model, audio_model.processor, names)
+    )
     if cut is None:
         logger.info(
             "frozen part: heard anew each epoch, as %s", obstacle or "the rest is not apart from it"
@@ -89,18 +91,18 @@ def precompute_frozen_features(
         return sound
     splits = {name: list_windows_of(name, part, cfg.audio) for name, part in clips.items()}
     windows = [window for part in splits.values() for window in part]
-    store = compute_missing_features(cfg, accelerator, backbone, clips.train, cut, windows)
+    store = compute_missing_features(cfg, accelerator, audio_model, clips.train, cut, windows)
     if store is None:
         return sound
-    encoder = CachedFeatureProcessor(
-        backbone.encoder.extractor,
-        backbone.encoder.traits,
+    processor = CachedFeatureProcessor(
+        audio_model.processor.extractor,
+        audio_model.processor.input_spec,
         cut=cut,
         lengths=store.find_lengths(windows),
     )
-    enable_partial_forward(backbone.model, cut)
+    enable_partial_forward(audio_model.model, cut)
     stored = {name: _store_clips(part, store) for name, part in clips.items()}
-    return TrainingInputs(replace(backbone, encoder=encoder), **stored)
+    return TrainingInputs(replace(audio_model, processor=processor), **stored)
 
 
 def why_not_cacheable(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
@@ -138,7 +140,7 @@ def list_windows_of(name: str, clips: Clips, cfg: AudioConfig) -> list[Window]:
 def compute_missing_features(
     cfg: RunConfig,
     accelerator: Accelerator,
-    backbone: AudioModel,
+    audio_model: AudioModel,
     clips: Clips,
     cut: FrozenOutputLayout,
     windows: Sequence[Window],
@@ -148,7 +150,7 @@ def compute_missing_features(
     Args:
         cfg: Disk limit, batch size.
         accelerator: Processes, device and number format.
-        backbone: The model, moved to the device.
+        audio_model: The model, moved to the device.
         clips: Any split: the rows of the windows count in its table.
         cut: Where the frozen part ends.
         windows: All that will be read.
@@ -156,13 +158,13 @@ def compute_missing_features(
     Returns:
         The store; None where the disk limit forbids it.
     """
-    backbone.model.to(accelerator.device)
+    audio_model.model.to(accelerator.device)
     table = replace(clips, rows=np.arange(len(clips.table)))
-    hear = _Hearing(accelerator, backbone, cut, table, choose_batch_size(cfg, accelerator))
+    hear = _Hearing(accelerator, audio_model, cut, table, choose_batch_size(cfg, accelerator))
     sample = next(hear.run([windows[0]]))[1]
     precision, device = accelerator.mixed_precision, accelerator.device
     store = FeatureStore(
-        make_store_key(backbone, cut, hash_sound(clips), precision, device), sample.shape[1]
+        make_store_key(audio_model, cut, hash_sound(clips), precision, device), sample.shape[1]
     )
     missing = store.find_missing(windows)
     accelerator.wait_for_everyone()  # until all have seen what is missing
@@ -204,24 +206,24 @@ class _Hearing:
     """The frozen part, run over windows."""
 
     accelerator: Accelerator
-    backbone: AudioModel
+    audio_model: AudioModel
     cut: FrozenOutputLayout
     table: Clips  # all rows
     batch_size: int
 
     def run(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Rows, int]]:
         """Yield each window, its rows (F, D) and the input's length; like lengths go together."""
-        model, encoder = self.backbone.model, self.backbone.encoder
+        model, processor = self.audio_model.model, self.audio_model.processor
         lengths = [stop - start for _, start, stop in windows]
         was_training = model.training
         model.train(mode=False)
         for numbers in group_windows(lengths, self.batch_size, equal_lengths=True):
             batch = [windows[number] for number in numbers]
-            inputs = encoder([self.table.read_wave(*window) for window in batch])
+            inputs = processor([self.table.read_wave(*window) for window in batch])
             inputs = {k: v.to(self.accelerator.device) for k, v in inputs.items()}
             with torch.inference_mode(), self.accelerator.autocast():
                 rows: Tensor = self.cut.flatten(run_frozen(model, self.cut.names, inputs))
-            lengths_in = measure_inputs(inputs, encoder.traits.input_name)
+            lengths_in = measure_inputs(inputs, processor.input_spec.input_name)
             for window, own, length in zip(batch, rows.cpu().numpy(), lengths_in, strict=True):
                 yield window, own[:length] if self.cut.is_mask_framed else own, length
         model.train(mode=was_training)

@@ -49,19 +49,23 @@ NOT_COMPUTED = (
 
 
 def make_store_key(
-    backbone: AudioModel, cut: FrozenOutputLayout, sound: str, precision: str, device: torch.device
+    audio_model: AudioModel,
+    cut: FrozenOutputLayout,
+    sound: str,
+    precision: str,
+    device: torch.device,
 ) -> str:
     """Return the key of a store: everything that the output of the frozen modules depends on.
 
     Args:
-        backbone: The classifier; its frozen weights, configuration, code and feature extractor
+        audio_model: The classifier; its frozen weights, configuration, code and feature extractor
             count, its labels and head do not.
         cut: Where the frozen part ends.
         sound: Key of the waves, in the order of the rows that windows name.
         precision: Number format of the forward pass.
         device: Where it runs; its type counts.
     """
-    config = backbone.model.config
+    config = audio_model.model.config
     computed = {k: v for k, v in config.to_dict().items() if k not in NOT_COMPUTED}
     return make_key(
         version=STORE_VERSION,
@@ -69,11 +73,11 @@ def make_store_key(
         torchaudio=find_version("torchaudio"),  # feature extractors use it where it is installed
         config=json.dumps(computed, sort_keys=True, default=str),
         attention=str(config._attn_implementation),
-        weights=_hash_weights(backbone, cut.names),
-        code=backbone.code,
+        weights=_hash_weights(audio_model, cut.names),
+        code=audio_model.code,
         cut=repr(cut),
-        extractor=backbone.encoder.extractor.to_json_string(),
-        traits=repr(backbone.encoder.traits),
+        extractor=audio_model.processor.extractor.to_json_string(),
+        input_spec=repr(audio_model.processor.input_spec),
         sound=sound,
         precision=precision,
         matmul=torch.get_float32_matmul_precision(),
@@ -81,11 +85,11 @@ def make_store_key(
     )
 
 
-def _hash_weights(backbone: AudioModel, names: Sequence[str]) -> dict[str, str]:
+def _hash_weights(audio_model: AudioModel, names: Sequence[str]) -> dict[str, str]:
     """Return a key for each parameter and buffer of the named modules."""
     found = {}
     for name in names:
-        module = backbone.model.get_submodule(name)
+        module = audio_model.model.get_submodule(name)
         for key, value in [*module.named_parameters(), *module.named_buffers()]:
             found[f"{name}.{key}"] = make_key(value=value.detach().cpu().numpy())
     return found

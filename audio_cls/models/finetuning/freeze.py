@@ -74,7 +74,7 @@ class FrozenModules:
             vars(module).pop("train", None)
 
 
-def freeze(backbone: AudioModel, cfg: ModelConfig) -> FrozenModules:
+def freeze(audio_model: AudioModel, cfg: ModelConfig) -> FrozenModules:
     """Freeze what `--freeze` names. Changes the model in place.
 
     With `--unfreeze-after-epochs` nothing happens yet: the optimizer and the wrappers for several
@@ -82,38 +82,38 @@ def freeze(backbone: AudioModel, cfg: ModelConfig) -> FrozenModules:
     then.
 
     Args:
-        backbone: A classifier whose weights are loaded.
+        audio_model: A classifier whose weights are loaded.
         cfg: What to freeze, and for how long.
 
     Returns:
         The frozen parts; `FrozenModules.end` tells after which module the learning begins.
     """
-    names = find_frozen(backbone.model, backbone.encoder, cfg.freeze)
-    modules = {name: backbone.model.get_submodule(name) for name in names}
+    names = find_frozen(audio_model.model, audio_model.processor, cfg.freeze)
+    modules = {name: audio_model.model.get_submodule(name) for name in names}
     frozen = FrozenModules(modules, cfg.unfreeze_after_epochs)
     if not modules:
         return frozen
     count = sum(p.numel() for module in modules.values() for p in module.parameters())
-    total = sum(p.numel() for p in backbone.model.parameters())
+    total = sum(p.numel() for p in audio_model.model.parameters())
     logger.info("frozen: %s; %s of %s parameters", ", ".join(names), f"{count:,}", f"{total:,}")
     if frozen.num_epochs is None:
         frozen.set_epoch(0)
     return frozen
 
 
-def find_frozen(model: PreTrainedModel, encoder: WaveProcessor, what: str) -> tuple[str, ...]:
+def find_frozen(model: PreTrainedModel, processor: WaveProcessor, what: str) -> tuple[str, ...]:
     """Return the modules that `--freeze` means, by name, in the order they run.
 
     Args:
         model: A classifier.
-        encoder: What makes its inputs.
+        processor: What makes its inputs.
         what: "none", "features" or "backbone".
     """
     if what == "none":
         return ()
     if what == "backbone":
         return covering_modules(model, backbone_parameters(model))
-    found = _ask_family(model) or frontend_parameters(model, encoder)
+    found = _ask_family(model) or frontend_parameters(model, processor)
     fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     return tuple(
         name

@@ -46,7 +46,7 @@ def find_transformer_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]
 
 def trace_modules(
     model: PreTrainedModel,
-    encoder: WaveProcessor,
+    processor: WaveProcessor,
     note: Callable[[nn.Module], None],
     stop_at: nn.Module | None = None,
 ) -> None:
@@ -54,7 +54,7 @@ def trace_modules(
 
     Args:
         model: A classifier, on any device.
-        encoder: What makes its inputs.
+        processor: What makes its inputs.
         note: Called with every module when it has run.
         stop_at: The module before which to stop; None: hear to the end.
     """
@@ -68,7 +68,7 @@ def trace_modules(
     try:
         with preserve_model_state(model):
             model.train(mode=False)
-            inputs = encoder([make_noise(max(encoder.traits.min_samples, NOISE_SAMPLES))])
+            inputs = processor([make_noise(max(processor.input_spec.min_samples, NOISE_SAMPLES))])
             model(**{name: value.to(model.device) for name, value in inputs.items()})
     except _Reached:
         pass
@@ -77,17 +77,17 @@ def trace_modules(
             hook.remove()
 
 
-def frontend_parameters(model: PreTrainedModel, encoder: WaveProcessor) -> set[str]:
+def frontend_parameters(model: PreTrainedModel, processor: WaveProcessor) -> set[str]:
     """Return the parameters that did their work before the first layer, by name."""
     done: set[nn.Parameter] = set()
     _, layers = find_transformer_layers(model)
     trace_modules(
-        model, encoder, lambda module: done.update(module.parameters()), stop_at=layers[0]
+        model, processor, lambda module: done.update(module.parameters()), stop_at=layers[0]
     )
     return {name for name, weight in model.named_parameters() if weight in done}
 
 
-def layer_depths(model: PreTrainedModel, encoder: WaveProcessor) -> dict[str, int]:
+def layer_depths(model: PreTrainedModel, processor: WaveProcessor) -> dict[str, int]:
     """Say how high above the sound each parameter stands, by name.
 
     Of N layers, layer i (from 0) stands at i + 1; the front end at 0, and with it whatever else is
@@ -95,7 +95,7 @@ def layer_depths(model: PreTrainedModel, encoder: WaveProcessor) -> dict[str, in
     and the head stand at N + 1: the groups of timm's `--layer-decay`.
     """
     stack, layers = find_transformer_layers(model)
-    front, body = frontend_parameters(model, encoder), backbone_parameters(model)
+    front, body = frontend_parameters(model, processor), backbone_parameters(model)
     depths = {}
     for name, _ in model.named_parameters():
         owner = name.rpartition(".")[0]

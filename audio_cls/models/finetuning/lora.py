@@ -21,7 +21,7 @@ from audio_cls.models.processor import WaveProcessor
 logger = logging.getLogger(__name__)
 
 
-def add_adapters(model: PreTrainedModel, encoder: WaveProcessor, cfg: ModelConfig) -> None:
+def add_adapters(model: PreTrainedModel, processor: WaveProcessor, cfg: ModelConfig) -> None:
     """Put adapters of `--lora-rank` into a classifier; 0 changes nothing. In place.
 
     Everything but adapters and head stops learning. Draws from torch's global generator.
@@ -38,7 +38,7 @@ def add_adapters(model: PreTrainedModel, encoder: WaveProcessor, cfg: ModelConfi
             f"--lora-rank {cfg.lora_rank} needs peft, which is not installed. Run: "
             "pip install 'audio-cls[lora]', or leave --lora-rank out."
         ) from error
-    targets = find_targets(model, encoder)
+    targets = find_targets(model, processor)
     if not targets:
         raise ModelError(
             f"--lora-rank {cfg.lora_rank} is not possible: {type(model).__name__} has no linear "
@@ -63,7 +63,7 @@ def add_adapters(model: PreTrainedModel, encoder: WaveProcessor, cfg: ModelConfi
     )
 
 
-def find_targets(model: PreTrainedModel, encoder: WaveProcessor) -> list[str]:
+def find_targets(model: PreTrainedModel, processor: WaveProcessor) -> list[str]:
     """Return the attention's linear layers by name; the feed-forward ones where it runs none.
 
     Only those as wide as the network are meant, not small ones such as WavLM's gates.
@@ -71,7 +71,9 @@ def find_targets(model: PreTrainedModel, encoder: WaveProcessor) -> list[str]:
     stack, layers = find_transformer_layers(model)
     ran: set[nn.Module] = set()
     rest = list(layers)[1:]
-    trace_modules(model, encoder, lambda module: ran.add(module), stop_at=rest[0] if rest else None)
+    trace_modules(
+        model, processor, lambda module: ran.add(module), stop_at=rest[0] if rest else None
+    )
     width = getattr(model.config, "hidden_size", None)
     linear = {
         name: module

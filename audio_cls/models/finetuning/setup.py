@@ -13,13 +13,15 @@ from audio_cls.models.finetuning.freeze import FrozenModules, freeze
 from audio_cls.models.finetuning.lora import add_adapters
 
 
-def prepare_for_finetuning(backbone: AudioModel, cfg: RunConfig, precision: str) -> FrozenModules:
+def prepare_for_finetuning(
+    audio_model: AudioModel, cfg: RunConfig, precision: str
+) -> FrozenModules:
     """Freeze, add adapters, and choose how to compute. Changes the model in place.
 
     Call on every process, before the optimizer is made.
 
     Args:
-        backbone: A classifier whose weights are loaded, on the CPU.
+        audio_model: A classifier whose weights are loaded, on the CPU.
         cfg: What of it learns.
         precision: Accelerate's number format: "no", "fp16" or "bf16".
 
@@ -31,10 +33,10 @@ def prepare_for_finetuning(backbone: AudioModel, cfg: RunConfig, precision: str)
         SettingError: This machine cannot.
     """
     check_precision(cfg.model.attention, precision)
-    frozen = freeze(backbone, cfg.model)
-    add_adapters(backbone.model, backbone.encoder, cfg.model)
+    frozen = freeze(audio_model, cfg.model)
+    add_adapters(audio_model.model, audio_model.processor, cfg.model)
     if cfg.train.gradient_checkpointing:
-        enable_gradient_checkpointing(backbone.model)
+        enable_gradient_checkpointing(audio_model.model)
     if cfg.train.compile:
-        compile_model(backbone.model)
+        compile_model(audio_model.model)
     return frozen

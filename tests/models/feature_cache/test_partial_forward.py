@@ -29,20 +29,20 @@ from audio_cls.models.probe import make_noise
 def load(family: str, folder: Path, **changes: Any) -> AudioModel:  # noqa: ANN401
     """Load a tiny classifier of three labels."""
     write_tiny_checkpoint(family, folder, **changes)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))),
         AudioConfig(max_seconds=1.0),
         ("a", "b", "c"),
     )
-    if hasattr(backbone.model, "layer_weights"):
-        nn.init.normal_(backbone.model.layer_weights)
-    return backbone
+    if hasattr(audio_model.model, "layer_weights"):
+        nn.init.normal_(audio_model.model.layer_weights)
+    return audio_model
 
 
-def cut_at(backbone: AudioModel, what: str) -> FrozenOutputLayout:
+def cut_at(audio_model: AudioModel, what: str) -> FrozenOutputLayout:
     """Find the cut of what is frozen."""
-    names = find_frozen(backbone.model, backbone.encoder, what)
-    cut = plan_partial_forward(backbone.model, backbone.encoder, names)
+    names = find_frozen(audio_model.model, audio_model.processor, what)
+    cut = plan_partial_forward(audio_model.model, audio_model.processor, names)
     assert cut is not None
     return cut
 
@@ -57,10 +57,10 @@ def test_a_mix_of_frozen_layers_starts_from_the_layers(family: str, tmp_path: Pa
 
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_only_what_the_head_uses_is_kept(is_weighted: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    backbone = load(
+    audio_model = load(
         "wavlm", tmp_path, feat_extract_norm="layer", use_weighted_layer_sum=is_weighted
     )
-    cut = cut_at(backbone, "backbone")
+    cut = cut_at(audio_model, "backbone")
     layers = tuple(("hidden_states", number) for number in range(3))
     assert cut.places == (layers if is_weighted else (("last_hidden_state", -1),))
     assert set(cut.shapes) == {(-1, 32)}
@@ -78,10 +78,10 @@ def test_of_ast_the_pooled_vector_is_kept(tmp_path: Path) -> None:
 def test_a_model_takes_sound_or_prefix_and_so_does_its_copy(
     family: str, what: str, tmp_path: Path
 ) -> None:
-    backbone = load(family, tmp_path)
-    model, inputs = backbone.model, backbone.encoder([make_noise(9000), make_noise(9000)])
+    audio_model = load(family, tmp_path)
+    model, inputs = audio_model.model, audio_model.processor([make_noise(9000), make_noise(9000)])
     names = list(model.state_dict())
-    cut = cut_at(backbone, what)
+    cut = cut_at(audio_model, what)
     with torch.no_grad():
         expected = model(**inputs).logits
         rows = cut.flatten(run_frozen(model, cut.names, inputs))

@@ -61,15 +61,15 @@ def run(cfg: RunConfig) -> tuple[TrainingInputs, dict[str, Any]]:
     """Train as scripts/train.py does; return what was heard, the weights and the test scores."""
     accelerator = start_accelerator(cfg.train)
     folder, cfg = open_run(cfg, accelerator)
-    clips, backbone = prepare(cfg)
-    heard = precompute_frozen_features(cfg, accelerator, backbone, clips)
-    scorer = make_scorer(heard.backbone, cfg, accelerator)
+    clips, audio_model = prepare(cfg)
+    heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
+    scorer = make_scorer(heard.audio_model, cfg, accelerator)
     judge = make_validator(scorer, heard.validation, cfg.eval)
-    result = set_up_training(cfg, accelerator, folder, heard.backbone, heard.train, judge)
+    result = set_up_training(cfg, accelerator, folder, heard.audio_model, heard.train, judge)
     train(result)
-    weights = {name: value.clone() for name, value in backbone.model.state_dict().items()}
-    backbone.load_state(folder.path)
-    scores = scorer.score(backbone.model, heard.test)
+    weights = {name: value.clone() for name, value in audio_model.model.state_dict().items()}
+    audio_model.load_state(folder.path)
+    scores = scorer.score(audio_model.model, heard.test)
     return heard, {"weights": weights, "scores": scores.probabilities}
 
 
@@ -97,7 +97,7 @@ def test_the_trained_result_is_that_of_hearing_every_epoch(
     assert not isinstance(heard.train, CachedClips)
     assert len(set(heard.train.lengths)) > 1
     assert isinstance(stored.train, CachedClips)
-    assert isinstance(stored.backbone.encoder, CachedFeatureProcessor)
+    assert isinstance(stored.audio_model.processor, CachedFeatureProcessor)
     assert list(stores.glob("*/*.rows"))
     moved = 0
     for key, value in anew["weights"].items():

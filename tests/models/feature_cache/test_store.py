@@ -35,18 +35,20 @@ def load(folder: Path, labels: tuple[str, ...] = ("a", "b", "c"), **audio: Any) 
     return load_for_training(open_checkpoint(ModelConfig(model=str(folder))), settings, labels)
 
 
-def find(backbone: AudioModel, what: str = "backbone") -> FrozenOutputLayout:
+def find(audio_model: AudioModel, what: str = "backbone") -> FrozenOutputLayout:
     """Find the cut of what is frozen."""
     cut = plan_partial_forward(
-        backbone.model, backbone.encoder, find_frozen(backbone.model, backbone.encoder, what)
+        audio_model.model,
+        audio_model.processor,
+        find_frozen(audio_model.model, audio_model.processor, what),
     )
     assert cut is not None
     return cut
 
 
-def key_of(backbone: AudioModel, cut: FrozenOutputLayout | None = None) -> str:
+def key_of(audio_model: AudioModel, cut: FrozenOutputLayout | None = None) -> str:
     """Return the key for some sound on a CPU."""
-    return make_store_key(backbone, cut or find(backbone), "sound", "no", CPU)
+    return make_store_key(audio_model, cut or find(audio_model), "sound", "no", CPU)
 
 
 @pytest.fixture(scope="module")
@@ -90,42 +92,44 @@ def test_labels_and_head_make_no_difference(checkpoint: Path) -> None:
     assert key_of(load(checkpoint)) == key_of(load(checkpoint, labels=("x", "y")))
 
 
-def change_weight(backbone: AudioModel) -> None:
+def change_weight(audio_model: AudioModel) -> None:
     """Change one number of the frozen part."""
     with torch.no_grad():
-        next(backbone.model.wav2vec2.parameters()).view(-1)[0] += 1
+        next(audio_model.model.wav2vec2.parameters()).view(-1)[0] += 1
 
 
-def add_buffer(backbone: AudioModel) -> None:
+def add_buffer(audio_model: AudioModel) -> None:
     """Add what a checkpoint does not hold."""
-    backbone.model.wav2vec2.register_buffer("positions", torch.arange(3), persistent=False)
+    audio_model.model.wav2vec2.register_buffer("positions", torch.arange(3), persistent=False)
 
 
 CHANGES: dict[str, Callable[[AudioModel], None]] = {
     "a weight": change_weight,
     "a buffer": add_buffer,
-    "its code": lambda backbone: backbone.code.update({"modeling.py": b"..."}),
-    "attention": lambda backbone: backbone.model.set_attn_implementation("eager"),
-    "the extractor": lambda backbone: setattr(backbone.encoder.extractor, "do_normalize", "no"),
+    "its code": lambda audio_model: audio_model.code.update({"modeling.py": b"..."}),
+    "attention": lambda audio_model: audio_model.model.set_attn_implementation("eager"),
+    "the extractor": lambda audio_model: setattr(
+        audio_model.processor.extractor, "do_normalize", "no"
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_other_weights_code_and_inputs_have_another_key(name: str, checkpoint: Path) -> None:
-    backbone = load(checkpoint)
-    cut = find(backbone)
-    before = key_of(backbone, cut)
-    CHANGES[name](backbone)
-    assert key_of(backbone, cut) != before
+    audio_model = load(checkpoint)
+    cut = find(audio_model)
+    before = key_of(audio_model, cut)
+    CHANGES[name](audio_model)
+    assert key_of(audio_model, cut) != before
 
 
 def test_other_sound_precision_device_cut_and_versions_have_other_keys(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backbone = load(checkpoint)
-    cut = find(backbone)
+    audio_model = load(checkpoint)
+    cut = find(audio_model)
     keys = {
-        f"{sound} {precision} {device}": make_store_key(backbone, cut, sound, precision, device)
+        f"{sound} {precision} {device}": make_store_key(audio_model, cut, sound, precision, device)
         for sound, precision, device in (
             ("sound", "no", CPU),
             ("other", "no", CPU),
@@ -134,7 +138,7 @@ def test_other_sound_precision_device_cut_and_versions_have_other_keys(
         )
     }
     other = dataclasses.replace(cut, is_mask_framed=not cut.is_mask_framed)
-    keys["cut"] = key_of(backbone, other)
+    keys["cut"] = key_of(audio_model, other)
     for module, name in (
         (store.transformers, "__version__"),  # as the code sees it
         (store.torch, "__version__"),
@@ -143,10 +147,10 @@ def test_other_sound_precision_device_cut_and_versions_have_other_keys(
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, "0.0.1")
-            keys[f"{module} {name}"] = key_of(backbone, cut)
+            keys[f"{module} {name}"] = key_of(audio_model, cut)
     with monkeypatch.context() as patch:
         patch.setattr(store, "find_version", lambda _: "2.0")
-        keys["torchaudio"] = key_of(backbone, cut)
+        keys["torchaudio"] = key_of(audio_model, cut)
     found = list(keys.values())
     assert {name: found.count(key) for name, key in keys.items()} == dict.fromkeys(keys, 1)
     assert len(keys) == 10

@@ -58,14 +58,14 @@ def make_waves() -> list[np.ndarray]:
     return [rng.standard_normal(9600).astype(np.float32) for _ in range(4)]
 
 
-def take_steps(backbone: AudioModel) -> None:
+def take_steps(audio_model: AudioModel) -> None:
     """Three steps of training at a rate that moves everything that can move."""
-    model = backbone.model
+    model = audio_model.model
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=0.1, weight_decay=0.1)
     for _ in range(3):
         model.train()
-        logits = model(**backbone.encoder(make_waves())).logits
+        logits = model(**audio_model.processor(make_waves())).logits
         cross_entropy_per_clip(logits, torch.tensor([0, 1, 0, 1])).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
@@ -76,20 +76,20 @@ def take_steps(backbone: AudioModel) -> None:
 def test_frozen_parts_are_the_same_bit_for_bit_after_training_and_the_rest_moved(
     family: str, what: str, checkpoint: Callable[[str], Path]
 ) -> None:
-    backbone, cfg = load(checkpoint(family), what)
-    frozen = freeze(backbone, cfg)
+    audio_model, cfg = load(checkpoint(family), what)
+    frozen = freeze(audio_model, cfg)
     base = next(iter(frozen.modules)).split(".")[0]
     front = [f"{base}.{name}" for name in FRONTS.get(family, ["feature_extractor"])]
     assert list(frozen.modules) == (front if what == "features" else [base])
     assert frozen.end == list(frozen.modules)[-1]
-    before = copy.deepcopy(backbone.model.state_dict())
-    take_steps(backbone)
+    before = copy.deepcopy(audio_model.model.state_dict())
+    take_steps(audio_model)
     still = set()
-    for name, value in backbone.model.state_dict().items():
+    for name, value in audio_model.model.state_dict().items():
         if name.startswith(tuple(f"{part}." for part in frozen.modules)):
             assert torch.equal(value, before[name]), name
             still.add(name)
-    moved = {n for n, v in backbone.model.state_dict().items() if not torch.equal(v, before[n])}
+    moved = {n for n, v in audio_model.model.state_dict().items() if not torch.equal(v, before[n])}
     assert len(still) >= 2
     assert any(name.startswith("classifier.") for name in moved)
     assert (what == "features") == any(name.startswith(f"{base}.") for name in moved)
@@ -101,8 +101,8 @@ def test_a_frozen_backbone_is_quiet_and_leaves_nothing_to_the_backward_pass(
 ) -> None:
     loud, _ = load(checkpoint(family), "none")
     assert not torch.equal(*_hear_twice(loud))
-    backbone, cfg = load(checkpoint(family), "backbone")
-    frozen = freeze(backbone, cfg)
+    audio_model, cfg = load(checkpoint(family), "backbone")
+    frozen = freeze(audio_model, cfg)
     (part,) = frozen.modules.values()
     depth, kept = [0], [0, 0]  # tensors kept outside and inside of the frozen part
 
@@ -113,60 +113,60 @@ def test_a_frozen_backbone_is_quiet_and_leaves_nothing_to_the_backward_pass(
     part.register_forward_pre_hook(lambda *_: depth.__setitem__(0, 1))
     part.register_forward_hook(lambda *_: depth.__setitem__(0, 0))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        one, other = _hear_twice(backbone)
+        one, other = _hear_twice(audio_model)
     assert torch.equal(one, other)
     assert kept[0] > 0
     assert kept[1] == 0
 
 
-def _hear_twice(backbone: AudioModel) -> list[torch.Tensor]:
+def _hear_twice(audio_model: AudioModel) -> list[torch.Tensor]:
     """What the last layer gives on the same clips, twice, in training."""
-    backbone.model.train()
-    inputs = backbone.encoder(make_waves())
-    return [backbone.model(**inputs).logits for _ in range(2)]
+    audio_model.model.train()
+    inputs = audio_model.processor(make_waves())
+    return [audio_model.model(**inputs).logits for _ in range(2)]
 
 
 def test_frozen_convolutions_keep_no_tensor_while_the_transformer_goes_on_masking(
     checkpoint: Callable[[str], Path],
 ) -> None:
-    backbone, cfg = load(checkpoint("hubert"), "features")
-    frozen = freeze(backbone, cfg)
-    backbone.model.train()
+    audio_model, cfg = load(checkpoint("hubert"), "features")
+    frozen = freeze(audio_model, cfg)
+    audio_model.model.train()
     outputs: list[torch.Tensor] = []
     front: Any = frozen.modules["hubert.feature_extractor"]
     front.register_forward_hook(lambda *given: outputs.append(given[-1]))
-    one, other = _hear_twice(backbone)
+    one, other = _hear_twice(audio_model)
     assert [output.requires_grad for output in outputs] == [False, False]
     assert torch.equal(*outputs)
     assert not torch.equal(one, other)
     assert not front.training
-    assert backbone.model.base_model.training
+    assert audio_model.model.base_model.training
 
 
 def test_parts_wake_in_their_epoch_and_sleep_again_before_it(
     checkpoint: Callable[[str], Path],
 ) -> None:
-    backbone, cfg = load(checkpoint("whisper"), "features", unfreeze_after_epochs=2)
-    learning = {name for name, p in backbone.model.named_parameters() if p.requires_grad}
-    frozen = freeze(backbone, cfg)
-    conv: Any = backbone.model.get_submodule("encoder.conv1")
+    audio_model, cfg = load(checkpoint("whisper"), "features", unfreeze_after_epochs=2)
+    learning = {name for name, p in audio_model.model.named_parameters() if p.requires_grad}
+    frozen = freeze(audio_model, cfg)
+    conv: Any = audio_model.model.get_submodule("encoder.conv1")
     for epoch, awake in ((0, False), (1, False), (2, True), (5, True), (0, False), (2, True)):
         frozen.set_epoch(epoch)
-        backbone.model.train()
+        audio_model.model.train()
         assert conv.training == conv.weight.requires_grad == awake
-    assert learning == {name for name, p in backbone.model.named_parameters() if p.requires_grad}
+    assert learning == {name for name, p in audio_model.model.named_parameters() if p.requires_grad}
 
 
 def test_the_copy_of_a_frozen_model_is_quiet_by_itself(checkpoint: Callable[[str], Path]) -> None:
-    backbone, cfg = load(checkpoint("hubert"), "backbone", unfreeze_after_epochs=1)
-    frozen = freeze(backbone, cfg)
+    audio_model, cfg = load(checkpoint("hubert"), "backbone", unfreeze_after_epochs=1)
+    frozen = freeze(audio_model, cfg)
     frozen.set_epoch(0)
-    twin: Any = copy.deepcopy(backbone.model)
+    twin: Any = copy.deepcopy(audio_model.model)
     frozen.set_epoch(1)
-    for model in (twin, backbone.model):
+    for model in (twin, audio_model.model):
         model.train()
     assert not any(module.training for module in twin.hubert.modules())
-    assert all(module.training for module in backbone.model.modules())
+    assert all(module.training for module in audio_model.model.modules())
 
 
 def test_nothing_to_wake_is_refused() -> None:

@@ -26,11 +26,11 @@ def test_depth_counts_the_layers_between_the_sound_and_the_head(
     family: str, tmp_path: Path
 ) -> None:
     folder = write_tiny_checkpoint(family, tmp_path, num_hidden_layers=3, encoder_layers=3)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
-    model = backbone.model
-    depths = layer_depths(model, backbone.encoder)
+    model = audio_model.model
+    depths = layer_depths(model, audio_model.processor)
     assert depths.keys() == dict(model.named_parameters()).keys()
     stack, layers = find_transformer_layers(model)
     assert len(layers) == 3
@@ -48,15 +48,17 @@ def test_depth_counts_the_layers_between_the_sound_and_the_head(
 
 def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint("wav2vec2-conformer", tmp_path)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(), ("a", "b")
     )
-    model = backbone.model.train()
-    frontend_parameters(model, backbone.encoder)  # transformers hangs hooks of its own on first use
+    model = audio_model.model.train()
+    frontend_parameters(
+        model, audio_model.processor
+    )  # transformers hangs hooks of its own on first use
     hooks = [len(module._forward_hooks) for module in model.modules()]
     state, random = torch.get_rng_state(), np.random.get_state()[1]
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    assert len(frontend_parameters(model, backbone.encoder)) > 10
+    assert len(frontend_parameters(model, audio_model.processor)) > 10
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], random)
@@ -68,24 +70,24 @@ def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(family, tmp_path)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
     front, depths = (
-        frontend_parameters(backbone.model, backbone.encoder),
-        layer_depths(backbone.model, backbone.encoder),
+        frontend_parameters(audio_model.model, audio_model.processor),
+        layer_depths(audio_model.model, audio_model.processor),
     )
-    backbone.model.to("meta")  # type: ignore[arg-type] # fails like a GPU where an input stays behind
-    if backbone.encoder.traits.has_mask:  # whose values are looked at, and meta has none
+    audio_model.model.to("meta")  # type: ignore[arg-type] # fails like a GPU where an input stays behind
+    if audio_model.processor.input_spec.has_mask:  # whose values are looked at, and meta has none
         given: list[str] = []
 
         def stop(_: object, __: object, inputs: dict[str, torch.Tensor]) -> None:
             given.extend(value.device.type for value in inputs.values())
             raise layer_groups._Reached
 
-        backbone.model.register_forward_pre_hook(stop, with_kwargs=True)
-        frontend_parameters(backbone.model, backbone.encoder)
+        audio_model.model.register_forward_pre_hook(stop, with_kwargs=True)
+        frontend_parameters(audio_model.model, audio_model.processor)
         assert given == ["meta", "meta"]
         return
-    assert frontend_parameters(backbone.model, backbone.encoder) == front
-    assert layer_depths(backbone.model, backbone.encoder) == depths
+    assert frontend_parameters(audio_model.model, audio_model.processor) == front
+    assert layer_depths(audio_model.model, audio_model.processor) == depths

@@ -41,12 +41,12 @@ def make_wave(seed: int) -> np.ndarray:
 def test_every_adapter_learns_and_the_saved_model_is_stock(family: str, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     folder = write_tiny_checkpoint(family, tmp_path / "given", layerdrop=0.0, encoder_layerdrop=0.0)
-    backbone, cfg = load(folder)
-    stock_names = set(backbone.model.state_dict())
-    count = count_parameters(backbone)
-    add_adapters(backbone.model, backbone.encoder, cfg)
-    assert count_parameters(backbone) == count
-    model = backbone.model
+    audio_model, cfg = load(folder)
+    stock_names = set(audio_model.model.state_dict())
+    count = count_parameters(audio_model)
+    add_adapters(audio_model.model, audio_model.processor, cfg)
+    assert count_parameters(audio_model) == count
+    model = audio_model.model
     learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
     heads = {name for name in learning if name.startswith(("classifier.", "projector."))}
     assert all(".lora_" in name for name in learning.keys() - heads)
@@ -55,7 +55,7 @@ def test_every_adapter_learns_and_the_saved_model_is_stock(family: str, tmp_path
     optimizer = torch.optim.AdamW(learning.values(), lr=0.05)
     model.train()
     for _ in range(2):  # the first moves B alone: it begins with zeros
-        logits = model(**backbone.encoder([make_wave(0), make_wave(1)])).logits
+        logits = model(**audio_model.processor([make_wave(0), make_wave(1)])).logits
         torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
@@ -67,7 +67,7 @@ def test_every_adapter_learns_and_the_saved_model_is_stock(family: str, tmp_path
     assert is_attention == (family not in FEED_FORWARD)
 
     model.eval()
-    backbone.save(tmp_path / "saved")
+    audio_model.save(tmp_path / "saved")
     assert any(".lora_" in name for name in model.state_dict())  # training could go on
     saved, report = transformers.AutoModelForAudioClassification.from_pretrained(
         tmp_path / "saved", output_loading_info=True
@@ -76,7 +76,7 @@ def test_every_adapter_learns_and_the_saved_model_is_stock(family: str, tmp_path
     assert not report["missing_keys"]
     assert not report["unexpected_keys"]
     with torch.no_grad():
-        inputs = backbone.encoder([make_wave(7)])
+        inputs = audio_model.processor([make_wave(7)])
         torch.testing.assert_close(
             saved(**inputs).logits, model(**inputs).logits, rtol=0, atol=1e-5
         )
@@ -86,21 +86,21 @@ def test_rank_scale_and_dropout_are_those_asked_for(tmp_path: Path) -> None:
     pytest.importorskip("peft")
     folder = write_tiny_checkpoint("whisper", tmp_path)
     for alpha, scale in ((None, 2.0), (3.0, 1.5)):
-        backbone, cfg = load(folder, lora_alpha=alpha, lora_dropout=0.25)
-        add_adapters(backbone.model, backbone.encoder, cfg)
-        layer: Any = backbone.model.get_submodule("encoder.layers.1.self_attn.q_proj")
+        audio_model, cfg = load(folder, lora_alpha=alpha, lora_dropout=0.25)
+        add_adapters(audio_model.model, audio_model.processor, cfg)
+        layer: Any = audio_model.model.get_submodule("encoder.layers.1.self_attn.q_proj")
         assert layer.r["default"] == 2
         assert layer.scaling["default"] == scale
         assert layer.lora_dropout["default"].p == 0.25
 
 
 def test_without_peft_the_extra_is_named(tmp_path: Path) -> None:
-    backbone, cfg = load(write_tiny_checkpoint("hubert", tmp_path))
+    audio_model, cfg = load(write_tiny_checkpoint("hubert", tmp_path))
     with (
         mock.patch.dict(sys.modules, {"peft": None}),
         pytest.raises(ModelError, match=r"audio-cls\[lora\]"),
     ):
-        add_adapters(backbone.model, backbone.encoder, cfg)
+        add_adapters(audio_model.model, audio_model.processor, cfg)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_a_run_with_adapters_goes_on_exactly_and_saves_its_average_merged(
 
 
 def test_targets_are_found_without_running_more_than_the_first_layer(tmp_path: Path) -> None:
-    backbone, _ = load(write_tiny_checkpoint("wav2vec2", tmp_path))
-    second = backbone.model.get_submodule("wav2vec2.encoder.layers.1")
+    audio_model, _ = load(write_tiny_checkpoint("wav2vec2", tmp_path))
+    second = audio_model.model.get_submodule("wav2vec2.encoder.layers.1")
     ran: list[object] = []
     second.register_forward_hook(lambda *_: ran.append(1))
-    targets = find_targets(backbone.model, backbone.encoder)
+    targets = find_targets(audio_model.model, audio_model.processor)
     assert ran == []
     assert len(targets) == 2 * 4

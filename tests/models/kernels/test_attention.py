@@ -94,10 +94,10 @@ def test_without_dropout_sdpa_of_transformers_is_called(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("family", ["hubert", "whisper", "audio-spectrogram-transformer"])
 def test_a_classifier_learns_by_it_and_is_saved_without_it(family: str, tmp_path: Path) -> None:
     write_tiny_checkpoint(family, tmp_path)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(tmp_path))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
-    model: Any = backbone.model
+    model: Any = audio_model.model
     assert model.config._attn_implementation == NAME
     model.save_pretrained(tmp_path / "saved")
     assert NAME not in (tmp_path / "saved" / "config.json").read_text()

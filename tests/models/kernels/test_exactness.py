@@ -113,15 +113,15 @@ def test_a_learnt_bias_given_as_mask_gets_the_gradient_of_sdpa(is_known: bool) -
 
 def test_parakeet_has_the_gradients_of_transformers(tmp_path: Path) -> None:
     write_tiny_outside("parakeet_ctc", tmp_path)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(tmp_path))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
-    own: Any = backbone.model
+    own: Any = audio_model.model
     stock: Any = copy.deepcopy(own)
     stock.set_attn_implementation("sdpa")
     for module in stock.modules():
         vars(module).pop("forward", None)
-    inputs = backbone.encoder([make_noise(16_000)])
+    inputs = audio_model.processor([make_noise(16_000)])
     found = []
     for model in (own, stock):
         model.train()
@@ -172,12 +172,12 @@ def test_causal_encoders_load_and_give_the_states_of_transformers(
     whole: Any = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     whole.save_pretrained(tmp_path)
     extractor.save_pretrained(tmp_path)
-    backbone = load_for_training(
+    audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(tmp_path))), AudioConfig(max_seconds=1.0), ("a", "b")
     )
-    own: Any = backbone.model
+    own: Any = audio_model.model
     stock = next(one for one in whole.modules() if type(one) is type(own.encoder)).eval()
-    inputs = backbone.encoder([make_noise(16_000)])
+    inputs = audio_model.processor([make_noise(16_000)])
     with torch.no_grad():
         found = own.encoder(**inputs).last_hidden_state
         expected = stock(**inputs).last_hidden_state
