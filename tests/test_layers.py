@@ -12,6 +12,7 @@ LAYERS = [
     ["__init__", "errors", "run_warnings", "progress"],
     ["config", "demo_data", "presets"],
     ["storage"],
+    ["runs/results"],
     ["distributed"],
     ["audio"],
     ["audio/augmentation"],

@@ -7,10 +7,8 @@ seconds and memory are told.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from audio_cls.benchmark.cases import RECIPES
 from audio_cls.benchmark.random_checkpoints import write_checkpoint
@@ -18,6 +16,7 @@ from audio_cls.benchmark.runner import run_python
 from audio_cls.benchmark.synthetic_clips import write_clips
 from audio_cls.benchmark.tables import format_cells, format_span, format_titles
 from audio_cls.presets import load_preset
+from audio_cls.runs.results import RESULTS_FILE, read_results
 
 STEPS = 4
 COLUMNS = (
@@ -52,7 +51,7 @@ def measure_preset(name: str, *, full: bool) -> dict[str, float]:
             *("--output-dir", str(folder / "run"), "--log", "quiet"),
             cache=folder / "cache",
         )
-        timing: dict[str, Any] = json.loads((folder / "run" / "results.json").read_text())["timing"]
+        timing = read_results(folder / "run" / RESULTS_FILE).timing.to_json()
     return {
         **{key: timing[key] for _, key, _ in COLUMNS if key in timing},
         "step_seconds": timing["train_seconds"] / timing["steps"],

@@ -9,19 +9,20 @@ from pathlib import Path
 import torch
 
 from audio_cls.distributed import Accelerator
+from audio_cls.runs.results import Hardware
 from audio_cls.storage.process_memory import release_freed_memory
 
 
-def describe_hardware(accelerator: Accelerator) -> dict[str, object]:
+def describe_hardware(accelerator: Accelerator) -> Hardware:
     """Return the `hardware` part of results.json."""
     device = accelerator.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {
-        "device": name,
-        "num_processes": accelerator.num_processes,
-        "num_threads": torch.get_num_threads(),
-        "mixed_precision": str(accelerator.mixed_precision),
-    }
+    return Hardware(
+        device=name,
+        num_processes=accelerator.num_processes,
+        num_threads=torch.get_num_threads(),
+        mixed_precision=str(accelerator.mixed_precision),
+    )
 
 
 def read_peak_memory(accelerator: Accelerator) -> int:

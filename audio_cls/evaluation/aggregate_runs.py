@@ -16,6 +16,7 @@ from audio_cls.config import select_metrics
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.metrics.intervals import MIN_RUNS, aggregate_runs
 from audio_cls.inference.aggregation import DECIMALS
+from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.storage.files import replace_file
 
 ROLES = ("validation", "test")
@@ -41,15 +42,18 @@ def read_run(folder: Path, roles: Sequence[str] = ROLES) -> FinishedRun:
         RunFolderError: There is none, or it lacks one of the roles.
     """
     try:
-        tree = json.loads((folder / "results.json").read_text("utf-8"))
-        metric = tree.get("metric")
-        numbers = {role: select_metrics(tree[role], metric, with_baselines=True) for role in roles}
-        return FinishedRun(folder.name, metric, tuple(tree.get("labels", ())), numbers)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        results = read_results(folder / RESULTS_FILE)
+        parts = dict(zip(roles, results.require(*roles), strict=True))
+    except RunFolderError as error:
         raise RunFolderError(
             f"'{folder}' has no results.json of a finished run ({error}). Finish it by --resume"
             " auto, or give folders of finished runs."
         ) from error
+    numbers = {
+        role: select_metrics(part, results.metric, with_baselines=True)
+        for role, part in parts.items()
+    }
+    return FinishedRun(folder.name, results.metric, tuple(results.labels), numbers)
 
 
 def aggregate_numbers(runs: Sequence[FinishedRun], role: str) -> Numbers:

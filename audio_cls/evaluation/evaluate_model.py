@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
 import math
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,13 @@ from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
+from audio_cls.runs.results import (
+    RESULTS_FILE,
+    DatasetDescription,
+    RunResults,
+    SplitDescription,
+    read_results,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +64,7 @@ def open_output(path: Path) -> Path:
 
 def describe_evaluated_split(
     source: Source, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
-) -> dict[str, Any]:
+) -> DatasetDescription:
     """Return the `dataset` part of results.json for one split that was judged.
 
     Args:
@@ -73,24 +79,21 @@ def describe_evaluated_split(
     Returns:
         The data set, and the split. `is_given` says that the clips are a whole split of it.
     """
-    return {
-        **describe_source(source, labels),
-        "is_test_validation": False,
-        "split": {
-            "test": {
-                "name": split,
-                "origin": origin,
-                "is_given": is_whole and re.fullmatch(r"split '.*'", origin) is not None,
-                "num_examples": len(clips),
-                "seconds": round(clips.seconds, 2),
-            }
-        },
-    }
+    test = SplitDescription(
+        name=split,
+        origin=origin,
+        is_given=is_whole and re.fullmatch(r"split '.*'", origin) is not None,
+        num_examples=len(clips),
+        seconds=round(clips.seconds, 2),
+    )
+    return dataclasses.replace(
+        describe_source(source, labels), is_test_validation=False, split={"test": test}
+    )
 
 
 def write_evaluation(
     folder: Path,
-    results: Mapping[str, Any],
+    results: RunResults,
     scores: Scores,
     facts: ClipMetadata | None,
     other: Path | None,
@@ -105,13 +108,12 @@ def write_evaluation(
           clips.csv          length, rate and group of each clip
           figures/           pictures and the confusion matrix
     """
-    names = tuple(results["labels"])
-    whole = dict(results)
     if other is not None:
-        whole["comparison"] = compare_runs(scores, names, other, facts)
-    write_report(folder, whole, scores, facts)
+        comparison = compare_runs(scores, tuple(results.labels), other, facts)
+        results = dataclasses.replace(results, comparison=comparison)
+    write_report(folder, results, scores, facts)
     draw_figures(folder)
-    _announce(whole)
+    _announce(results)
 
 
 def evaluate_from_files(
@@ -136,26 +138,26 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
     """
     scores, names = read_predictions(path)
     facts = read_facts(path.parent / "clips.csv", scores)
-    majority = read_majority(_read_test(path.parent / "results.json"), names)
-    results = {
-        "labels": list(names),
-        "metric": cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
-        "test": report_scores(scores, names, cfg, facts, majority),
-    }
+    majority = read_majority(_read_test(path.parent / RESULTS_FILE), names)
+    results = RunResults(
+        labels=list(names),
+        metric=cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
+        test=report_scores(scores, names, cfg, facts, majority),
+    )
     write_evaluation(open_output(folder), results, scores, facts, other)
 
 
 def _read_test(path: Path) -> dict[str, Any]:
     """Return the `test` part of a results.json; empty where there is none that can be read."""
     try:
-        return dict(json.loads(path.read_text("utf-8"))["test"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_results(path).test
+    except RunFolderError:
         return {}
 
 
-def _announce(results: Mapping[str, Any]) -> None:
-    """Say the headline with its interval, and who is better where two were compared."""
-    test = results["test"]
+def _announce(results: RunResults) -> None:
+    """Log the headline with its interval, and the difference to the other run."""
+    test = results.test
     key = "map" if "map_ci95" in test and "map_micro" in test else "accuracy"
     low, high = test[f"{key}_ci95"] or (math.nan, math.nan)
     text = "%s %.4f on %d clips (95 %% interval %.3f to %.3f), macro F1 %.4f, ECE %.4f"
@@ -167,8 +169,8 @@ def _announce(results: Mapping[str, Any]) -> None:
     logger.info(always, test["majority_from"], shown_class, test["majority_accuracy"])
     if "note" in test["intervals"]:
         logger.warning(test["intervals"]["note"])
-    told = results.get("comparison")
-    if told is not None:
+    told = results.comparison
+    if told:
         logger.info(
             "against %s: %+.4f (only this one right %d, only the other %d, McNemar p = %.4g)",
             *(told["other"], told["accuracy_difference"], told["only_this_right"]),

@@ -7,7 +7,6 @@ as in training where it is the same data set; of another one, the clips that it 
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +25,9 @@ from audio_cls.data.sources.source import Source
 from audio_cls.data.sources.split_names import ROLES
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
+from audio_cls.errors import DatasetError, RunFolderError, SettingError, list_names, suggest_name
 from audio_cls.run_warnings import warn
+from audio_cls.runs.results import RunResults, read_results
 
 logger = logging.getLogger(__name__)
 
@@ -59,20 +59,20 @@ def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
     settings, results = find_file("run_config.yaml"), find_file("results.json")
     try:
         tree = rename_settings(yaml.safe_load(settings.read_text("utf-8"))) if settings else {}
-        told = json.loads(results.read_text("utf-8")) if results else {}
-        splits = told.get("dataset", {}).get("split", {})
+        found = read_results(results) if results else RunResults()
+        splits = found.dataset.split
         return SourceRun(
             settings={str(k): v for k, v in tree.items() if isinstance(v, dict)},
-            origins={role: str(part.get("origin", "")) for role, part in splits.items()},
+            origins={role: part.origin or "" for role, part in splits.items()},
             lists={role: p.read_text("utf-8").splitlines() for role, p in lists.items() if p},
-            test=dict(told.get("test", {})),
+            test=found.test,
             fingerprints={
-                role: part["fingerprint"]
+                role: part.fingerprint
                 for role, part in splits.items()
-                if isinstance(part.get("fingerprint"), list)
+                if part.fingerprint is not None
             },
         )
-    except (ValueError, AttributeError, yaml.YAMLError) as error:
+    except (RunFolderError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise SettingError(
             f"The model's run_config.yaml or results.json cannot be read ({error})."
             " Copy the run again, or remove the file to do without."

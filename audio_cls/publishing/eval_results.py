@@ -23,6 +23,7 @@ from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.redaction.results import load_public_run
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_line
 from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
+from audio_cls.runs.results import SplitDescription
 from audio_cls.storage.files import replace_file
 
 TASK = "audio-classification"
@@ -31,7 +32,8 @@ ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
 
 def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
     """Return the metrics of results.json's `test` or `validation`, and no counts or baselines."""
-    return select_metrics(record.section(role), record.results.get("metric"))
+    part = record.results.test if role == "test" else record.results.validation
+    return select_metrics(part, record.results.metric)
 
 
 def identify_run(record: RunRecord) -> str | None:
@@ -40,17 +42,17 @@ def identify_run(record: RunRecord) -> str | None:
     It is made of the data set, the base model, the labels, the seed and the evaluation that chose
     the epoch. None for a record without that evaluation, such as one of scripts/evaluate_model.py.
     """
-    validation, splits = record.section("validation"), record.section("dataset").get("split") or {}
     if not read_metrics(record, "validation"):
         return None
-    dataset, model = record.section("dataset"), record.section("model")
+    dataset, model, none = record.results.dataset, record.results.model, SplitDescription()
+    roles, validation = ("train", "validation", "test"), record.results.validation
     content = [
-        [dataset.get(key) for key in ("id", "config", "revision", "label_column")],
-        [model.get(key) for key in ("id", "revision")],
+        [dataset.id, dataset.config, dataset.revision, dataset.label_column],
+        [model.id, model.revision],
         record.labels,
-        record.results.get("metric"),
+        record.results.metric,
         record.settings.get("train", {}).get("seed"),
-        [(splits.get(role) or {}).get("num_examples") for role in ("train", "validation", "test")],
+        [dataset.split.get(role, none).num_examples for role in roles],
         sorted((key, value) for key, value in validation.items() if isinstance(value, int | float)),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
@@ -72,8 +74,8 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
         record: The run.
         repo_id: Where it is published, when that is known: the source is results.json there.
     """
-    dataset, hub_id = record.section("dataset"), record.dataset_hub_id
-    config = dataset.get("config")
+    dataset, hub_id = record.results.dataset, record.dataset_hub_id
+    config = dataset.config
     shared: dict[str, Any] = {
         "task_type": TASK,
         "task_name": "Audio Classification",
@@ -81,9 +83,7 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
         "dataset_name": single_line(record.dataset_name, MAX_FRONT_MATTER),
         "dataset_config": single_line(config, MAX_FRONT_MATTER) if config else None,
         "dataset_split": read_split_name(record, "test"),
-        "dataset_revision": str(dataset["revision"])
-        if hub_id and dataset.get("revision")
-        else None,
+        "dataset_revision": dataset.revision if hub_id else None,
         "dataset_args": _make_dataset_args(record),
         "source_name": "results.json" if repo_id else None,
         "source_url": f"https://huggingface.co/{repo_id}/blob/main/results.json"
@@ -107,14 +107,14 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
 
 def make_notes(record: RunRecord) -> str:
     """Say in one line what the number is: metric, clips, split, interval, who chose the epoch."""
-    test, metric = record.section("test"), record.results.get("metric", "accuracy")
+    test, metric = record.results.test, record.results.metric or "accuracy"
     parts = [
         f"{metric} on {test.get('num_examples', '?')} clips of {read_split_name(record, 'test')}"
     ]
     interval = test.get(f"{record.headline_key}_ci95")
     if interval and metric == record.headline_key:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
-    if record.section("dataset").get("is_test_validation"):
+    if record.results.dataset.is_test_validation:
         parts.append("validation and test are the same clips")
     return single_line("; ".join(parts), MAX_FRONT_MATTER)
 
@@ -126,20 +126,18 @@ def make_entry(record: RunRecord) -> EvalResultEntry | None:
     not a whole split or list that was supplied: a part that the run cut off itself, or one fold of
     several, is no result on the data set.
     """
-    dataset, hub_id = record.section("dataset"), record.dataset_hub_id
-    value = read_metrics(record).get(record.results.get("metric", "accuracy"))
+    dataset, hub_id = record.results.dataset, record.dataset_hub_id
+    value = read_metrics(record).get(record.results.metric or "accuracy")
+    date = record.results.date
     is_fold = read_split_name(record, "test").startswith("fold ")
     if hub_id is None or value is None or is_fold or not is_given(record):
         return None
     hub = record.settings.get("hub", {})
-    date = record.results.get("date") or record.record.get("date")
     return EvalResultEntry(
         dataset_id=hub_id,
-        task_id=single_line(
-            hub.get("task_id") or dataset.get("config") or "default", MAX_FRONT_MATTER
-        ),
+        task_id=single_line(hub.get("task_id") or dataset.config or "default", MAX_FRONT_MATTER),
         value=value,
-        dataset_revision=str(dataset["revision"]) if dataset.get("revision") else None,
+        dataset_revision=dataset.revision,
         date=single_line(date, MAX_FRONT_MATTER) if date else None,
         notes=single_line(hub.get("eval_notes") or make_notes(record), MAX_FRONT_MATTER),
     )

@@ -1,8 +1,8 @@
-"""A run folder, read back from disk: what the card, the evaluation results and the push work from.
+"""RunRecord: a run folder read from disk, the input of card, evaluation results and upload.
 
-Comes in: RUN with results.json and, where they exist, run_config.yaml, summary.csv, config.json,
-preprocessor_config.json and figures/. Goes out: one `RunRecord`. Nothing here trains, imports a
-model or goes online, so that a run can be published at any later time from its folder alone.
+It is made of results.json and, where they exist, run_config.yaml, summary.csv, config.json,
+preprocessor_config.json and figures/. Nothing here trains, imports a model or needs a network, so
+that a run can be published at any later time from its folder alone.
 """
 
 from __future__ import annotations
@@ -21,6 +21,13 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from audio_cls.config import rename_settings
 from audio_cls.errors import RunFolderError
+from audio_cls.runs.results import (
+    RESULTS_FILE,
+    DatasetDescription,
+    ModelDescription,
+    RunResults,
+    read_results,
+)
 
 MAX_FRONT_MATTER = 200  # characters of one name in YAML; the Hub draws them on one line
 COMMIT_SHA = re.compile(r"[0-9a-f]{40}")
@@ -33,10 +40,10 @@ csv.field_size_limit(2**24)  # characters; the default, 131,072, is less than a 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What one run folder says about itself."""
+    """The content of one run folder."""
 
     run: Path
-    results: Tree  # results.json
+    results: RunResults
     settings: Mapping[str, Tree]  # run_config.yaml by section, without `record`
     record: Tree  # run_config.yaml's `record`: versions, shas
     summary: list[dict[str, str]]  # summary.csv, a row per evaluation
@@ -45,43 +52,38 @@ class RunRecord:
     figures: list[str]  # file names under figures/
     duplicates: list[tuple[str, str]]  # duplicates.csv: the two parts that hold one sound
 
-    def section(self, name: str) -> Tree:
-        """Return one part of results.json, empty when it is missing or not a mapping."""
-        part = self.results.get(name)
-        return part if isinstance(part, Mapping) else {}
-
     @property
     def labels(self) -> list[str]:
         """Return the labels in the order of the model's outputs."""
-        return [str(label) for label in self.results.get("labels") or []]
+        return self.results.labels
 
     @property
     def dataset_hub_id(self) -> str | None:
         """Return the data set's Hub id, None for a folder."""
-        return read_hub_id(self.section("dataset"))
+        return read_hub_id(self.results.dataset)
 
     @property
     def model_hub_id(self) -> str | None:
         """Return the base model's Hub id, None for a folder."""
-        return read_hub_id(self.section("model"))
+        return read_hub_id(self.results.model)
 
     @property
     def dataset_name(self) -> str:
-        """Return what to call the data set: its name, else its Hub id, else its folder's name."""
-        dataset = self.section("dataset")
+        """Return the data set's name, else its Hub id, else its folder's name."""
+        dataset = self.results.dataset
         if self.dataset_hub_id:
-            return str(dataset.get("name") or self.dataset_hub_id)
-        return path_basename(dataset.get("id") or dataset.get("name") or "unnamed data set")
+            return dataset.name or self.dataset_hub_id
+        return path_basename(dataset.id or dataset.name or "unnamed data set")
 
     @property
     def is_multilabel(self) -> bool:
         """Return whether a clip may have several labels, or none."""
-        is_told = self.section("dataset").get("problem_type") == "multi-label"
-        return is_told or self.model.get("problem_type") == "multi_label_classification"
+        is_recorded = self.results.dataset.problem_type == "multi-label"
+        return is_recorded or self.model.get("problem_type") == "multi_label_classification"
 
     @property
     def headline_key(self) -> str:
-        """Return the metric whose interval is told in words."""
+        """Return the metric whose interval the card describes in words."""
         return "map" if self.is_multilabel else "accuracy"
 
     @property
@@ -100,7 +102,8 @@ def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
     Raises:
         RunFolderError: There is no results.json, or one of the files is not what its name says.
     """
-    if is_finished and not (run / "results.json").is_file():
+    has_results = (run / RESULTS_FILE).is_file()
+    if is_finished and not has_results:
         raise RunFolderError(
             f"'{run}' holds no results.json: a finished run does."
             " Give the folder that train.py had as --output-dir."
@@ -109,7 +112,7 @@ def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
     record = config.get("record")
     return RunRecord(
         run=run,
-        results=_load_mapping(run / "results.json"),
+        results=read_results(run / RESULTS_FILE) if has_results else RunResults(),
         settings={k: v for k, v in config.items() if k != "record" and isinstance(v, Mapping)},
         record=record if isinstance(record, Mapping) else {},
         summary=_load_rows(run / "summary.csv"),
@@ -150,18 +153,16 @@ def _load_rows(path: Path) -> list[dict[str, str]]:
         return [{k: str(v) for k, v in row.items() if k is not None} for row in reader]
 
 
-def read_hub_id(source: Tree) -> str | None:
-    """Tell a Hub id from a folder: by `is_local` where it is given, else by a commit's sha.
+def read_hub_id(source: DatasetDescription | ModelDescription) -> str | None:
+    """Return the Hub id of a data set or model; None for a folder or another source.
 
-    >>> read_hub_id({"id": "marsyas/gtzan", "revision": "0" * 40})
+    >>> read_hub_id(DatasetDescription(id="marsyas/gtzan", is_local=False))
     'marsyas/gtzan'
-    >>> read_hub_id({"id": "data/gtzan", "revision": None}) is None
+    >>> read_hub_id(DatasetDescription(id="data/gtzan", is_local=True)) is None
     True
     """
-    name, is_local = source.get("id"), source.get("is_local")
-    if is_local is None:
-        is_local = not COMMIT_SHA.fullmatch(str(source.get("revision")))
-    return name if isinstance(name, str) and is_repo_id(name) and not is_local else None
+    is_on_hub = source.id is not None and source.is_local is False and is_repo_id(source.id)
+    return source.id if is_on_hub else None
 
 
 def is_repo_id(name: str) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, Tree, single_line
+from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_line
+from audio_cls.runs.results import SplitDescription
 
 # How scripts/evaluate_model.py says that it took the clips of one of the run's own lists.
 _RUNS_OWN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
@@ -22,10 +23,9 @@ _LISTED = re.compile(r"listed at (?P<place>.*?)(?: \(sha256 [0-9a-f]+\))?", re.D
 _OWN_CUT = re.compile(r"cut from|\bdealt by seed\b|\bgroups?\b")
 
 
-def read_part(record: RunRecord, role: str) -> Tree:
-    """Return what results.json says of one role's clips; empty where it says nothing."""
-    part = (record.section("dataset").get("split") or {}).get(role)
-    return part if isinstance(part, dict) else {}
+def read_part(record: RunRecord, role: str) -> SplitDescription:
+    """Return the entry of results.json about one role's clips; empty where there is none."""
+    return record.results.dataset.split.get(role, SplitDescription())
 
 
 def is_given(record: RunRecord, role: str = "test") -> bool:
@@ -35,18 +35,15 @@ def is_given(record: RunRecord, role: str = "test") -> bool:
     names of the splits.
     """
     part = read_part(record, role)
-    told = part.get("is_given")
-    if isinstance(told, bool):
-        return told
+    if part.is_given is not None:
+        return part.is_given
     if record.settings.get("data", {}).get("max_eval_samples") and role != "train":
         return False
     origin = read_origin(record, role)
     if origin:
         is_listed = _LISTED.fullmatch(origin) is not None
         return re.match(r"split '", origin) is not None or is_listed or bool(_FOLD.match(origin))
-    own = part.get("source") or part.get("name")
-    train = read_part(record, "train")
-    return role == "train" or own is None or own != (train.get("source") or train.get("name"))
+    return role == "train" or part.name is None or part.name != read_part(record, "train").name
 
 
 def is_own_cut(record: RunRecord, role: str = "test") -> bool:
@@ -59,18 +56,18 @@ def is_own_cut(record: RunRecord, role: str = "test") -> bool:
 
 def is_grouped(record: RunRecord) -> bool:
     """Return whether the clips of a group (a speaker, a recording) were kept in one part."""
-    told = record.section("dataset").get("is_split_by_group")
-    if isinstance(told, bool):
-        return told
+    is_recorded = record.results.dataset.is_split_by_group
+    if is_recorded is not None:
+        return is_recorded
     data = record.settings.get("data", {})
     is_known = data.get("group_column") or data.get("group_pattern")
     is_told = re.search(r"by group|\bgroups?\b", read_origin(record, "test")) is not None
-    return bool(is_known or is_told or record.section("test").get("num_groups"))
+    return bool(is_known or is_told or record.results.test.get("num_groups"))
 
 
 def read_origin(record: RunRecord, role: str) -> str:
     """Return how the clips of a role were found; for a test on validation's clips, those."""
-    told = str(read_part(record, role).get("origin") or "")
+    told = read_part(record, role).origin or ""
     if told == "the validation clips again":
         return read_origin(record, "validation")
     own = _RUNS_OWN.fullmatch(told)
@@ -85,7 +82,7 @@ def read_split_name(record: RunRecord, role: str) -> str:
         role: "train", "validation" or "test".
     """
     part = read_part(record, role)
-    name, origin = str(part.get("name") or role), read_origin(record, role)
+    name, origin = part.name or role, read_origin(record, role)
     if role == "train" and not origin:
         return single_line(name, MAX_FRONT_MATTER)
     shown = name if is_given(record, role) and not origin else name_part(origin, name, role)
@@ -143,6 +140,6 @@ def describe_part(record: RunRecord, role: str = "test") -> str:
     part, data = read_part(record, role), record.settings.get("data", {})
     method: Any = "by group" if is_grouped(record) else data.get("split_method") or "stratified"
     return single_line(
-        f"cut from {part.get('name')!r} ({method}, seed {data.get('split_seed', 42)})",
+        f"cut from {part.name!r} ({method}, seed {data.get('split_seed', 42)})",
         MAX_FRONT_MATTER,
     )

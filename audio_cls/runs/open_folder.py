@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -14,6 +13,7 @@ from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.runs.config_file import SETTINGS_FILE, check_same_settings, inherit_resolved
 from audio_cls.runs.folder import RunFolder
+from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.runs.resume import check_source_run, find_source_run
 from audio_cls.storage.locks import FileLock
 
@@ -24,7 +24,7 @@ OWN_FOLDERS = (
 )  # fmt: skip
 OWN_FILES = (
     "config.json", "model.safetensors", "preprocessor_config.json", "README.md", SETTINGS_FILE,
-    "results.json", "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
+    RESULTS_FILE, "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
     "duplicates.csv", "near_duplicates.csv",
 )  # fmt: skip
 
@@ -127,7 +127,7 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
 
 def has_progress(path: Path) -> bool:
     """Tell whether a run folder holds anything that took training: a model or a checkpoint."""
-    names = ("model*.safetensors", "results.json", "checkpoints/step-*")
+    names = ("model*.safetensors", RESULTS_FILE, "checkpoints/step-*")
     return any(True for name in names for _ in path.glob(name))
 
 
@@ -137,11 +137,11 @@ def is_finished(path: Path) -> bool:
     A results.json that is empty or cut off, as a full disk may leave one, is none.
     """
     try:
-        results = json.loads((path / "results.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        results = read_results(path / RESULTS_FILE)
+    except RunFolderError:
         return False
-    is_whole = isinstance(results, dict) and "test" in results
-    return is_whole and all(any(path.glob(name)) for name in ("model*.safetensors", "README.md"))
+    others = ("model*.safetensors", "README.md")
+    return bool(results.test) and all(any(path.glob(name)) for name in others)
 
 
 def _clear(path: Path) -> None:

@@ -9,12 +9,12 @@ import time
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from audio_cls import __version__
 from audio_cls.config import RunConfig
 from audio_cls.demo_data import BUILTIN
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.runs.results import ModelDescription
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
@@ -58,14 +58,14 @@ class Clock:
         return seconds
 
 
-def describe_model(cfg: RunConfig, audio_model: AudioModel) -> dict[str, Any]:
-    """Return the `model` part of results.json: what the run began from."""
-    return {
-        "id": cfg.model.model,
-        "revision": audio_model.revision,
-        "is_local": cfg.model.model.startswith(BUILTIN) or Path(cfg.model.model).is_dir(),
-        "num_parameters": count_parameters(audio_model),
-    }
+def describe_model(cfg: RunConfig, audio_model: AudioModel) -> ModelDescription:
+    """Return the `model` part of results.json: the checkpoint that training started from."""
+    return ModelDescription(
+        id=cfg.model.model,
+        revision=audio_model.revision,
+        is_local=cfg.model.model.startswith(BUILTIN) or Path(cfg.model.model).is_dir(),
+        num_parameters=count_parameters(audio_model),
+    )
 
 
 def count_parameters(audio_model: AudioModel) -> int:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm import tqdm
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import read_peak_memory
 from audio_cls.progress import describe_seconds
+from audio_cls.runs.results import Energy, Timing
 from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
 from audio_cls.storage.files import open_replaced
 
@@ -197,7 +198,7 @@ class Progress:
         tqdm.write(shown, file=sys.stderr) if not self.bar.disable else logger.info(shown)
 
 
-def describe_timing(run: TrainingRun, test_seconds: float) -> dict[str, Any]:
+def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:
     """Return the `timing` part of results.json, summed over all starts of the run.
 
     Training seconds leave evaluation out; `energy`, where that was measured, is of training and its
@@ -206,18 +207,18 @@ def describe_timing(run: TrainingRun, test_seconds: float) -> dict[str, Any]:
     times = run.progress.sum_times()
     seconds, num_clips = times.train_seconds, run.position.step * run.order.shape.clips
     energy = run.meter.describe(times.energy)
-    return {
-        "starts": times.starts,
-        "prepare_seconds": round(times.prepare_seconds, 2),
-        "train_seconds": round(seconds, 2),
-        "evaluate_seconds": round(times.evaluate_seconds + test_seconds, 2),
-        "steps": run.position.step,
-        "clips_per_step": run.order.shape.clips,
-        "overhead_share": times.overhead_share,
-        "skipped_steps": run.position.skipped,
-        "evaluations": times.evaluations,
-        "validation_seconds": round(times.evaluate_seconds, 3),
-        "train_clips_per_second": round(num_clips / seconds, 2) if seconds else 0.0,
-        "peak_memory_mb": times.peak_memory_mb,
-        **({"energy": energy} if energy is not None else {}),
-    }
+    return Timing(
+        starts=times.starts,
+        prepare_seconds=round(times.prepare_seconds, 2),
+        train_seconds=round(seconds, 2),
+        evaluate_seconds=round(times.evaluate_seconds + test_seconds, 2),
+        steps=run.position.step,
+        clips_per_step=run.order.shape.clips,
+        overhead_share=times.overhead_share,
+        skipped_steps=run.position.skipped,
+        evaluations=times.evaluations,
+        validation_seconds=round(times.evaluate_seconds, 3),
+        train_clips_per_second=round(num_clips / seconds, 2) if seconds else 0.0,
+        peak_memory_mb=times.peak_memory_mb,
+        energy=None if energy is None else Energy(**energy),
+    )

@@ -7,7 +7,6 @@ same disk) that is removed afterwards. Its clips are chosen before anything is d
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from audio_cls.errors import RunFolderError
 from audio_cls.progress import describe_seconds
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
+from audio_cls.runs.results import RESULTS_FILE, read_results
 
 STEPS = 3  # the first warms up, and counts all the same: an estimate had better be too long
 MIN_CLIPS = 32  # of the rehearsal's training clips
@@ -122,37 +122,45 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
         RunFolderError: The disk has not the room.
     """
     wait_for_processes()
-    found = json.loads((folder / "results.json").read_text("utf-8"))
-    cfg, timing, split = runs[0], found["timing"], found["dataset"]["split"]
+    found = read_results(folder / RESULTS_FILE)
+    cfg, split = runs[0], found.dataset.split
     limits = {"train": cfg.data.max_train_samples}
+    num_used = {role: part.require("num_examples")[0] for role, part in split.items()}
     clips = {
-        role: min(part["num_available"], limits.get(role, cfg.data.max_eval_samples) or math.inf)
+        role: min(
+            *part.require("num_available"), limits.get(role, cfg.data.max_eval_samples) or math.inf
+        )
         for role, part in split.items()
     }
-    per_epoch = math.ceil(clips["train"] / timing["clips_per_step"])
+    prepare_seconds, train_seconds, validation_seconds = found.timing.require(
+        "prepare_seconds", "train_seconds", "validation_seconds"
+    )
+    clips_per_step, steps_done, evaluations_done, memory_mb = found.timing.require(
+        "clips_per_step", "steps", "evaluations", "peak_memory_mb"
+    )
+    decoding, sampling_rate = found.dataset.require("decode_seconds", "sampling_rate")
+    per_epoch = math.ceil(clips["train"] / clips_per_step)
     steps = cfg.train.max_steps or cfg.train.epochs * per_epoch
-    step_seconds = timing["train_seconds"] / timing["steps"]
-    heard = split["validation"]["num_examples"]
-    clip_seconds = timing["validation_seconds"] / timing["evaluations"] / heard
+    step_seconds = train_seconds / steps_done
+    clip_seconds = validation_seconds / evaluations_done / num_used["validation"]
     evaluations = math.ceil(steps / per_epoch)
-    judged = (evaluations + 1) * clips["validation"] + clips["test"]
-    decoding = found["dataset"]["decode_seconds"]
-    decoded = {role: part for role, part in split.items() if part["seconds"] is not None}
-    share = sum(map(clips.__getitem__, decoded)) / sum(p["num_examples"] for p in decoded.values())
-    sound = sum(part["seconds"] for part in decoded.values()) * share
+    evaluated = (evaluations + 1) * clips["validation"] + clips["test"]
+    decoded = {role: part.seconds for role, part in split.items() if part.seconds is not None}
+    share = sum(clips[role] for role in decoded) / sum(num_used[role] for role in decoded)
+    audio_seconds = sum(decoded.values()) * share
     estimate = Estimate(
         steps=steps,
         step_seconds=step_seconds,
         evaluations=evaluations,
         evaluation_seconds=clip_seconds * clips["validation"],
-        seconds=timing["prepare_seconds"]
+        seconds=prepare_seconds
         + decoding * (share - 1)
         + steps * step_seconds
-        + judged * clip_seconds,
+        + evaluated * clip_seconds,
         runs=len(runs),
-        memory_mb=timing["peak_memory_mb"],
+        memory_mb=memory_mb,
         disk_mb=_measure_disk(folder, cfg.train.keep_checkpoints),
-        cache_mb=sound * found["dataset"]["sampling_rate"] * 4 / 1e6,
+        cache_mb=audio_seconds * sampling_rate * 4 / 1e6,
     )
     free = shutil.disk_usage(folder).free / 1e6
     if free < estimate.disk_mb * len(runs):

@@ -54,6 +54,7 @@ from audio_cls.runs.provenance import (
     describe_model,
     describe_versions,
 )
+from audio_cls.runs.results import RunResults, Timing
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,8 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
     if accelerator.is_main_process:
         facts = read_clip_metadata(source, pool, clips)
         judged = calibrate(scores, temperature) if temperature else scores
-        results = {
-            "dataset": describe_evaluated_split(
+        results = RunResults(
+            dataset=describe_evaluated_split(
                 source,
                 given,
                 clips,
@@ -152,29 +153,28 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
                 origin,
                 is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
             ),
-            "model": describe_model(cfg, audio_model),
-            "labels": list(audio_model.labels),
-            "unmatched_labels": match.unmatched,
-            "labels_as_unknown": match.as_unknown,
-            "metric": cfg.eval.metric_key,
-            "test": report_scores(
+            model=describe_model(cfg, audio_model),
+            labels=list(audio_model.labels),
+            unmatched_labels=match.unmatched,
+            labels_as_unknown=match.as_unknown,
+            metric=cfg.eval.metric_key,
+            test=report_scores(
                 judged,
                 audio_model.labels,
                 cfg.eval,
                 facts,
                 read_majority(run.test, audio_model.labels),
             ),
-            "timing": {"prepare_seconds": prepare_seconds, "evaluate_seconds": seconds},
-            "bad_audio": {"skipped": len(bad)},
-            "hardware": describe_hardware(accelerator),
-            "command": describe_command(),
-            "versions": describe_versions(),
-            "warnings": warnings,
-        }
-        if temperature:
-            results["calibration"] = report_calibration(
-                scores, Decision(temperature), is_applied=True
-            )
+            calibration=report_calibration(scores, Decision(temperature), is_applied=True)
+            if temperature
+            else {},
+            timing=Timing(prepare_seconds=prepare_seconds, evaluate_seconds=seconds),
+            bad_audio={"skipped": len(bad)},
+            hardware=describe_hardware(accelerator),
+            command=describe_command(),
+            versions=describe_versions(),
+            warnings=warnings,
+        )
         write_evaluation(request.output_dir, results, judged, facts, request.compare)
         if request.update_card:
             update_card(request.model, request.output_dir)

@@ -48,6 +48,7 @@ from audio_cls.runs.provenance import (
     describe_model,
     describe_versions,
 )
+from audio_cls.runs.results import RunResults
 from audio_cls.runs.trainer_state import report_best
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import train
@@ -155,26 +156,26 @@ def run_training(cfg: RunConfig) -> Path:
         clips.save(folder.path)
         save_calibration(folder.path, decision.temperature, labels.names, decision.thresholds)
         facts = read_clip_metadata(source, pool, clips.test)
-        results = {
-            "dataset": add_languages(describe_data(source, labels, clips)),
-            "model": add_license(describe_model(cfg, audio_model)),
-            "split_check": clips.check,
-            "labels": list(labels.names),
-            "metric": cfg.eval.metric_key,
-            "validation": report_best(run.position, len(clips.validation)),
-            "test": report_scores(
+        results = RunResults(
+            dataset=add_languages(describe_data(source, labels, clips)),
+            model=add_license(describe_model(cfg, audio_model)),
+            split_check=clips.check,
+            labels=list(labels.names),
+            metric=cfg.eval.metric_key,
+            validation=report_best(run.position, len(clips.validation)),
+            test=report_scores(
                 scores, labels.names, cfg.eval, facts, find_majority(clips.train.labels)
             ),
-            "calibration": report_calibration(scores, decision, is_applied=False),
-            "timing": describe_timing(run, judged_seconds),
-            "bad_audio": {"skipped": len(clips.read_bad(folder.path))},
-            "samples": save_samples(folder.path, clips.test, labels.names, source.license),
-            "hardware": describe_hardware(accelerator),
-            "command": describe_command(),
-            "versions": describe_versions(),
-            "date": describe_date(),
-            "warnings": warnings,
-        }
+            calibration=report_calibration(scores, decision, is_applied=False),
+            timing=describe_timing(run, judged_seconds),
+            bad_audio={"skipped": len(clips.read_bad(folder.path))},
+            samples=save_samples(folder.path, clips.test, labels.names, source.license),
+            hardware=describe_hardware(accelerator),
+            command=describe_command(),
+            versions=describe_versions(),
+            date=describe_date(),
+            warnings=warnings,
+        )
         write_report(folder.path, results, scores, facts)
         draw_figures(folder.path)
         write_eval_results(folder.path)

@@ -19,8 +19,8 @@ from audio_cls.cli.publish import main as publish
 from audio_cls.storage import cache
 
 RESULTS = {
-    "dataset": {"id": "marsyas/gtzan", "revision": "0" * 40, "config": "all"},
-    "model": {"id": "ann/base", "revision": "1" * 40},
+    "dataset": {"id": "marsyas/gtzan", "is_local": False, "revision": "0" * 40, "config": "all"},
+    "model": {"id": "ann/base", "is_local": False, "revision": "1" * 40},
     "labels": ["a", "b"],
     "validation": {"accuracy": 0.8, "step": 30},
     "test": {"accuracy": 0.83, "accuracy_ci95": [0.72, 0.91], "num_examples": 60},

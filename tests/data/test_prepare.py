@@ -135,7 +135,7 @@ def test_deduplicate_keeps_every_test_clip(tmp_path: Path) -> None:
     shutil.copy(root / "test" / NAMES[0], root / "validation" / NAMES[1])
     source, labels, _, clips = run(root, deduplicate=True)
     assert [len(part) for _, part in clips.items()] == [18, 19, 20]
-    record = describe_data(source, labels, clips)
+    record = describe_data(source, labels, clips).to_json()
     assert record["duplicates"] == {"found": 4, "across_splits": 3, "left_out": 3}
     _, _, _, again = run(root, deduplicate=True, test_split="validation")
     assert again.test.ids.tolist() == again.validation.ids.tolist() and len(again.test) == 20
@@ -178,7 +178,7 @@ def test_given_splits_are_not_cut_again_for_a_bad_clip(tmp_path: Path) -> None:
     source, labels, _, clips = run(root)
     assert ids_of(clips)["test"] == ids_of(first)["test"] - {bad}
     assert clips.train.ids.tolist() == first.train.ids.tolist()
-    split = describe_data(source, labels, clips)["split"]
+    split = describe_data(source, labels, clips).to_json()["split"]
     assert {role: part["is_given"] for role, part in split.items()} == {
         "train": False, "validation": False, "test": True,
     }  # fmt: skip
@@ -189,7 +189,7 @@ def test_given_splits_are_not_cut_again_for_a_bad_clip(tmp_path: Path) -> None:
 def test_a_capped_test_split_is_not_the_given_one(tmp_path: Path) -> None:
     root = copy_into_two_splits(tmp_path / "set")
     source, labels, _, clips = run(root, max_eval_samples=5)
-    split = describe_data(source, labels, clips)["split"]
+    split = describe_data(source, labels, clips).to_json()["split"]
     assert [split[role]["is_given"] for role in ("train", "validation", "test")] == [
         True, False, False,
     ]  # fmt: skip
@@ -203,7 +203,7 @@ def test_a_test_split_of_validation_clips_stays_whole(folder: Path) -> None:
 
 def test_the_record_says_what_was_used(folder: Path) -> None:
     source, labels, _, clips = run(folder)
-    record = describe_data(source, labels, clips)
+    record = describe_data(source, labels, clips).to_json()
     assert record["id"] == "set" and record["revision"] == source.revision
     assert record["label_column"] == "label" and record["is_local"]
     assert {role: part["num_examples"] for role, part in record["split"].items()} == {

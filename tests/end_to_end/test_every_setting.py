@@ -31,6 +31,7 @@ from tones import encode_sound, make_tone
 from torch.utils.data import DataLoader
 
 from audio_cls.config import flag_name, iterate_settings
+from audio_cls.runs.results import RunResults
 from audio_cls.workflows import train as workflow
 
 ROOT = Path(__file__).parents[2]
@@ -347,6 +348,7 @@ def _describe(folder: Path) -> dict[str, Any]:
     if not (folder / "predictions.csv").is_file():
         return parts
     results = json.loads((folder / "results.json").read_text("utf-8"))
+    assert RunResults.from_json(results).to_json() == results
     weights = load_file(folder / "model.safetensors")
     card = (folder / "README.md").read_text("utf-8").splitlines()
     with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:

@@ -18,6 +18,8 @@ from tiny_runs import write_quiet_checkpoint
 from tones import encode_sound, make_tone
 from word_sounds import make_noise_wav
 
+from audio_cls.runs.results import RunResults
+
 ROOT = Path(__file__).parents[2]
 TEN = ["yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"]
 OTHERS = ["zero", "one", "two", "bed", "bird", "cat", "backward", "visual"]
@@ -147,6 +149,7 @@ def test_the_data_set_alone_trains_judges_and_describes_a_keyword_spotter(
     assert "no training clip" not in caplog.text
 
     results = json.loads(Path("run/results.json").read_text())
+    assert RunResults.from_json(results).to_json() == results
     assert results["labels"] == [*TEN, SILENCE, "_unknown_"]
     per_class = {name: one["support"] for name, one in results["test"]["per_class"].items()}
     assert per_class == {**dict.fromkeys(TEN, 2), SILENCE: 2, "_unknown_": 2}

@@ -22,6 +22,7 @@ from transformers import pipeline
 from audio_cls.evaluation.reports.predictions_file import read_predictions
 from audio_cls.inference.classifier import Classifier
 from audio_cls.models.load import load_for_inference
+from audio_cls.runs.results import RunResults
 from audio_cls.training.loop import training_step
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +78,7 @@ def read_json(path: Path) -> Any:  # noqa: ANN401
 def test_the_run_is_described_as_multi_label(run: Path) -> None:
     results, config = read_json(run / "results.json"), read_json(run / "config.json")
     settings = yaml.safe_load((run / "run_config.yaml").read_text("utf-8"))
+    assert RunResults.from_json(results).to_json() == results
     assert config["problem_type"] == "multi_label_classification"
     assert results["metric"] == settings["eval"]["metric"] == "map"
     assert settings["data"]["problem_type"] == "multi-label"

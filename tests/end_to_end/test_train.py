@@ -26,6 +26,8 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, write_quiet_checkpoint
 from tones import make_tone
 
+from audio_cls.runs.results import RunResults
+
 ROOT = Path(__file__).parents[2]
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
 
@@ -78,6 +80,7 @@ def _read_csv(path: Path) -> list[dict[str, str]]:
 
 def test_the_run_folder_is_complete_and_its_numbers_agree(run: Path, tone_folder: Path) -> None:
     results = json.loads((run / "results.json").read_text())
+    assert RunResults.from_json(results).to_json() == results
     assert results["labels"] == ["high", "low", "middle"]
     assert results["dataset"]["label_column"] == "label"
     assert results["test"]["accuracy"] == 1.0
@@ -278,7 +281,9 @@ def test_folds_in_one_command_test_every_clip_once_and_tell_the_spread(
     ids = [row["id"] for fold in folds for row in _read_csv(fold / "predictions.csv")]
     assert len(ids) == len(set(ids)) == 60
     results = json.loads((tmp_path / "run" / "results.json").read_text())
-    own = [json.loads((fold / "results.json").read_text())["test"]["accuracy"] for fold in folds]
+    parts = [json.loads((fold / "results.json").read_text()) for fold in folds]
+    assert all(RunResults.from_json(part).to_json() == part for part in parts)
+    own = [part["test"]["accuracy"] for part in parts]
     assert results["test"]["accuracy"]["mean"] == pytest.approx(np.mean(own), abs=1e-6)
     assert results["test"]["accuracy"]["sd"] == pytest.approx(np.std(own, ddof=1), abs=1e-6)
     assert results["runs"] == ["fold-1", "fold-2", "fold-3"]

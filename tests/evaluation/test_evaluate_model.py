@@ -23,6 +23,8 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET
 from tones import make_tone
 
+from audio_cls.runs.results import RunResults
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -98,6 +100,7 @@ def test_evaluation_repeats_the_tests_numbers_digit_for_digit(
         "evaluate_model", "--model", run, "--output-dir", tmp_path, "--eval-batch-size", batch_size
     )
     own, found = read_results(run), read_results(tmp_path)
+    assert RunResults.from_json(found).to_json() == found
     assert found["test"] == own["test"]
     told, before = (one["dataset"]["split"]["test"] for one in (found, own))
     for name in ("num_available", "method", "fingerprint"):  # of training alone

@@ -37,8 +37,10 @@ def make_results() -> dict[str, Any]:
         "rock": {"precision": 0.8, "recall": 0.95, "f1": 0.8686, "support": 20},
     }
     return {
+        "schema_version": 1,
         "dataset": {
             "id": "marsyas/gtzan",
+            "is_local": False,
             "name": "GTZAN",
             "config": "all",
             "revision": DATASET_SHA,
@@ -55,6 +57,8 @@ def make_results() -> dict[str, Any]:
         "model": {
             "id": "ntu-spml/distilhubert",
             "revision": MODEL_SHA,
+            "is_local": False,
+            "license": None,
             "num_parameters": 23_700_000,
         },
         "labels": list(LABELS),

@@ -60,7 +60,7 @@ def test_task_and_notes_can_be_given(tmp_path: Path) -> None:
     "change",
     [
         {"id": "/home/ann/gtzan", "revision": None},
-        {"id": "data/gtzan", "revision": None},
+        {"id": "data/gtzan", "revision": None, "is_local": True},
         {"id": "marsyas/gtzan", "is_local": True},
         {"id": "../../gtzan"},
     ],

@@ -198,13 +198,11 @@ def test_times_and_steps_are_summed_over_all_starts(
     loop.train(second)
     timing = describe_timing(second, 0.0)
     own = second.progress.train_seconds
-    assert timing["starts"] == 2
-    assert timing["prepare_seconds"] == 5.0
-    assert (timing["steps"], timing["evaluations"]) == (24, 2)
-    assert timing["train_seconds"] >= 14 * 0.05 + round(own, 2) - 0.01
-    assert timing["train_clips_per_second"] == pytest.approx(
-        24 * 4 / timing["train_seconds"], rel=0.02
-    )
+    assert timing.starts == 2
+    assert timing.prepare_seconds == 5.0
+    assert (timing.steps, timing.evaluations) == (24, 2)
+    assert timing.train_seconds >= 14 * 0.05 + round(own, 2) - 0.01
+    assert timing.train_clips_per_second == pytest.approx(24 * 4 / timing.train_seconds, rel=0.02)
 
 
 def test_a_run_whose_data_set_has_changed_does_not_go_on(

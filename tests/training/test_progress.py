@@ -78,4 +78,4 @@ def test_the_time_lost_between_the_steps_is_told(
     lost = times.overhead_share * times.train_seconds
     assert lost >= 0.8
     assert times.compute_seconds + lost == pytest.approx(times.train_seconds, rel=1e-3)
-    assert describe_timing(run, 0.0)["overhead_share"] == times.overhead_share
+    assert describe_timing(run, 0.0).overhead_share == times.overhead_share

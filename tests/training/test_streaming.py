@@ -20,6 +20,7 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
 from audio_cls.errors import RunFolderError
+from audio_cls.runs.results import RunResults
 from audio_cls.training import loop
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +114,7 @@ def test_two_processes_with_two_workers_stream_to_a_finished_run(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert RunResults.from_json(results).to_json() == results
     assert results["dataset"]["split"]["train"]["num_examples"] == 30
     assert results["dataset"]["split"]["train"]["seconds"] is None
     assert results["test"]["num_examples"] == 6

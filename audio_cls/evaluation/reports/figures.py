@@ -19,7 +19,6 @@ made for colour-blind readers. matplotlib is imported when a figure is drawn, no
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +36,7 @@ from audio_cls.evaluation.metrics.thresholds import score_labels
 from audio_cls.evaluation.reports.language_families import find_families
 from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
 from audio_cls.evaluation.reports.weakest_classes import count_families
+from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.storage.files import open_replaced
 
 if TYPE_CHECKING:
@@ -243,10 +243,9 @@ def _to_float(text: str | None) -> float:
 
 def _read_temperature(folder: Path) -> float | None:
     """Return the temperature of results.json, unless the predictions are those after it."""
-    path = folder / "results.json"
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    told = found.get("calibration") or {}
-    return None if told.get("is_applied", True) else float(told["temperature"])
+    path = folder / RESULTS_FILE
+    calibration = read_results(path).calibration if path.is_file() else {}
+    return None if calibration.get("is_applied", True) else float(calibration["temperature"])
 
 
 def _shorten(name: str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +46,7 @@ from audio_cls.evaluation.reports.weakest_classes import (
 )
 from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.run_warnings import warn
-from audio_cls.storage.files import replace_file
+from audio_cls.runs.results import RunResults, write_results
 
 logger = logging.getLogger(__name__)
 
@@ -175,20 +173,10 @@ def _draw_interval(
 
 
 def write_report(
-    folder: Path, results: Mapping[str, Any], scores: Scores, facts: ClipMetadata | None
+    folder: Path, results: RunResults, scores: Scores, facts: ClipMetadata | None
 ) -> None:
     """Write results.json, predictions.csv and clips.csv. Main process only."""
-    text = json.dumps(_without_nan(results), indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(folder / "results.json", text + "\n")
-    write_predictions(folder / "predictions.csv", scores, tuple(results["labels"]))
+    write_results(folder, results)
+    write_predictions(folder / "predictions.csv", scores, tuple(results.labels))
     if facts is not None:
         write_facts(folder / "clips.csv", scores, facts)
-
-
-def _without_nan(value: Any) -> Any:  # noqa: ANN401 (a tree of anything JSON holds)
-    """Return the tree with None for numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -67,8 +67,7 @@ def _write_wave(path: Path, samples: Any, sampling_rate: int) -> None:  # noqa: 
 
 def make_widget(record: RunRecord, repo_id: str | None) -> list[dict[str, str]] | None:
     """Return the card's `widget`: a title and the address of each sample that is there."""
-    given = record.results.get("samples")
-    if repo_id is None or not isinstance(given, list):
+    if repo_id is None:
         return None
     names = {path.name for path in record.run.glob("samples/*.wav")}
     widget = [
@@ -76,7 +75,7 @@ def make_widget(record: RunRecord, repo_id: str | None) -> list[dict[str, str]] 
             "example_title": single_line(one.get("label"), MAX_FRONT_MATTER),
             "src": f"https://huggingface.co/{repo_id}/resolve/main/{one.get('file')}",
         }
-        for one in given
-        if isinstance(one, dict) and str(one.get("file")).removeprefix("samples/") in names
+        for one in record.results.samples or []
+        if one.get("file", "").removeprefix("samples/") in names
     ]
     return widget or None

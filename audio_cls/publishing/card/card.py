@@ -186,42 +186,39 @@ def make_license_keys(licence: str) -> dict[str, str]:
 
 def make_energy_keys(record: RunRecord) -> dict[str, Any]:
     """Return the front matter's `co2_eq_emissions`, in grams; nothing when it was not measured."""
-    energy = record.section("timing").get("energy") or {}
-    kilograms = energy.get("kg_co2eq")
-    if not isinstance(kilograms, int | float):
+    energy = record.results.timing.energy
+    if energy is None or energy.kg_co2eq is None:
         return {}
-    told: dict[str, Any] = {
-        "emissions": round(1000 * kilograms, 6),
-        "source": single_line(energy.get("meter") or "CodeCarbon", MAX_FRONT_MATTER),
+    emissions: dict[str, Any] = {
+        "emissions": round(1000 * energy.kg_co2eq, 6),
+        "source": single_line(energy.meter or "CodeCarbon", MAX_FRONT_MATTER),
         "training_type": "pre-training" if record.is_from_scratch else "fine-tuning",
     }
-    device = record.section("hardware").get("device")
+    device = record.results.hardware.device
     if device:
-        told["hardware_used"] = single_line(device, MAX_FRONT_MATTER)
-    return {"co2_eq_emissions": told}
+        emissions["hardware_used"] = single_line(device, MAX_FRONT_MATTER)
+    return {"co2_eq_emissions": emissions}
 
 
 def _read_languages(record: RunRecord) -> list[str]:
     """Return the language codes that results.json names for the data set."""
-    given = record.section("dataset").get("language") or []
-    codes = [given] if isinstance(given, str) else list(given)
-    return [code for code in codes if isinstance(code, str) and LANGUAGE_ID.fullmatch(code)]
+    return [code for code in record.results.dataset.language or [] if LANGUAGE_ID.fullmatch(code)]
 
 
 def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
     """Gather what the template shows."""
     header, log, log_note = tables.make_log(record)
-    command = single_line(record.results.get("command") or "", MAX_TEXT)
+    command = single_line(record.results.command or "", MAX_TEXT)
     classes = tables.make_class_rows(record)
-    count = record.section("test").get("num_examples")
+    count = record.results.test.get("num_examples")
     return CardData(
         name=name_model(record, repo_id),
         num_labels=len(record.labels),
         labels=_list_labels(record.labels),
         is_multilabel=record.is_multilabel,
         is_from_scratch=record.is_from_scratch,
-        is_test_validation=bool(record.section("dataset").get("is_test_validation")),
-        base_model=_link(record.model_hub_id, record.section("model").get("id"), ""),
+        is_test_validation=bool(record.results.dataset.is_test_validation),
+        base_model=_link(record.model_hub_id, record.results.model.id, ""),
         dataset=_link(record.dataset_hub_id, record.dataset_name, "datasets/"),
         headline=sentences.make_headline(record),
         usage=make_usage(record.model, repo_id or record.run.absolute().name),

@@ -68,7 +68,7 @@ def are_duplicates_left_out(record: RunRecord) -> bool:
 
 def _limit_by_test_size(record: RunRecord) -> Sentences:
     """Warn of a wide interval, and of a test that chose its own model."""
-    test, sentences = record.section("test"), []
+    test, sentences = record.results.test, []
     interval = test.get(f"{record.headline_key}_ci95")
     if interval and (interval[1] - interval[0]) / 2 >= WIDE_INTERVAL:
         sentences.append(
@@ -79,7 +79,7 @@ def _limit_by_test_size(record: RunRecord) -> Sentences:
                 f"{50 * (interval[1] - interval[0]):.0f}",
             )
         )
-    if record.section("dataset").get("is_test_validation"):
+    if record.results.dataset.is_test_validation:
         sentences.append(
             Markdown(
                 "No clip was held back from the choice of the epoch, so no result here is unbiased."

@@ -21,15 +21,15 @@ from audio_cls.publishing.run_record import RunRecord
 
 def describe_columns(record: RunRecord) -> Markdown:
     """Name the configuration and the columns that were used."""
-    dataset = record.section("dataset")
+    dataset = record.results.dataset
     parts = [
-        to_sentence(f"{what} {{}}", to_code(dataset[key]))
-        for what, key in (
-            ("configuration", "config"),
-            ("label column", "label_column"),
-            ("sound column", "audio_column"),
+        to_sentence(f"{what} {{}}", to_code(value))
+        for what, value in (
+            ("configuration", dataset.config),
+            ("label column", dataset.label_column),
+            ("sound column", dataset.audio_column),
         )
-        if dataset.get(key)
+        if value
     ]
     text = ", ".join(parts)
     return Markdown(text[:1].upper() + text[1:] + "." if text else "")
@@ -38,14 +38,14 @@ def describe_columns(record: RunRecord) -> Markdown:
 def make_provenance(record: RunRecord) -> list[Markdown]:
     """List what repeats the run: metric, seeds, commits, versions, settings."""
     train, data = record.settings.get("train", {}), record.settings.get("data", {})
-    versions = record.record.get("versions") or record.results.get("versions") or {}
-    validation = record.section("validation")
+    versions = record.record.get("versions") or record.results.versions
+    validation = record.results.validation
     sentences = [
         to_sentence(
             "Saved: epoch {} (step {}), chosen by {} on validation.",
             _to_count(validation.get("epoch")),
             _to_count(validation.get("step")),
-            name_metric(str(record.results.get("metric", "accuracy"))).title.lower(),
+            name_metric(record.results.metric or "accuracy").title.lower(),
         )
     ]
     for text, value in (
@@ -53,9 +53,9 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
         ("Seed of the split {}.", data.get("split_seed")),
         (
             f"Data set at {'commit' if record.dataset_hub_id else 'fingerprint'} {{}}.",
-            _to_sha(record.section("dataset").get("revision")),
+            _to_sha(record.results.dataset.revision),
         ),
-        ("Base model at commit {}.", _to_sha(record.section("model").get("revision"))),
+        ("Base model at commit {}.", _to_sha(record.results.model.revision)),
         ("Code at commit {}.", _to_sha(record.record.get("commit"))),
     ):
         if value is not None:
@@ -88,39 +88,38 @@ def _list_versions(versions: Iterable[tuple[object, object]]) -> Markdown:
 
 def make_cost(record: RunRecord) -> list[Markdown]:
     """Say on what it was trained, how long that took, and how large the model is."""
-    hardware, timing = record.section("hardware"), record.section("timing")
-    size, memory = record.section("model").get("num_parameters"), timing.get("peak_memory_mb")
-    speed, sentences = timing.get("train_clips_per_second"), []
-    if hardware:
-        device, count = hardware.get("device", "?"), hardware.get("num_processes", 1)
-        precision = hardware.get("mixed_precision", "no")
+    hardware, timing = record.results.hardware, record.results.timing
+    size, memory = record.results.model.num_parameters, timing.peak_memory_mb
+    speed, sentences = timing.train_clips_per_second, []
+    if hardware.device is not None:
         text = "{}, {} process(es), mixed precision: {}."
-        sentences.append(to_sentence(text, device, count, precision))
-    if timing.get("train_seconds") is not None:
-        shown = to_duration(timing["train_seconds"])
+        count, precision = hardware.num_processes or 1, hardware.mixed_precision or "no"
+        sentences.append(to_sentence(text, hardware.device, count, precision))
+    if timing.train_seconds is not None:
+        shown = to_duration(timing.train_seconds)
         rate = f", {to_number(speed, 1)} clips a second" if speed is not None else ""
         sentences.append(to_sentence("Training took {}{}.", shown, rate))
     if memory is not None:
         sentences.append(to_sentence("Peak memory: {} MB.", to_number(memory, 0)))
-    if isinstance(size, int):
+    if size is not None:
         sentences.append(to_sentence("The model has {} parameters.", f"{size:,}"))
     return sentences + _describe_energy(record)
 
 
 def _describe_energy(record: RunRecord) -> list[Markdown]:
     """Say how much electricity the training took, and how that is known; nothing if it is not."""
-    energy = record.section("timing").get("energy") or {}
-    if not isinstance(energy.get("kwh"), int | float):
+    energy = record.results.timing.energy
+    if energy is None or energy.kwh is None:
         return []
-    country = energy.get("country")
+    country = energy.country
     return [
         to_sentence(
             "Electricity of the training: {} kWh, about {} kg CO2eq at {} kg a kWh ({}), by {} for"
             " the whole machine. Parts without a meter of their own are estimated from their load.",
-            f"{energy['kwh']:.3g}",
-            f"{energy.get('kg_co2eq', 0):.3g}",
-            to_number(energy.get("grid_kg_co2eq_per_kwh")),
+            f"{energy.kwh:.3g}",
+            f"{energy.kg_co2eq or 0:.3g}",
+            to_number(energy.grid_kg_co2eq_per_kwh),
             f"the grid of {country}" if country else "the world's average",
-            energy.get("meter", "CodeCarbon"),
+            energy.meter or "CodeCarbon",
         )
     ]

@@ -39,9 +39,7 @@ THRESHOLDS = (
 
 def make_warnings(record: RunRecord) -> Sentences:
     """List what the run warned of while it went on: doubts about its data and its numbers."""
-    given = record.results.get("warnings")
-    texts = [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
-    return [Markdown(escape(text, MAX_WARNING)) for text in texts]
+    return [Markdown(escape(text, MAX_WARNING)) for text in record.results.warnings or []]
 
 
 def make_interval_sentence(record: RunRecord) -> Markdown:
@@ -49,11 +47,11 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
 
     Multi-label: of the mean average precision, and where the thresholds came from.
     """
-    interval = record.section("test").get(f"{record.headline_key}_ci95")
+    interval = record.results.test.get(f"{record.headline_key}_ci95")
     if not interval:
         return Markdown("")
     low, high = (float(end) for end in interval)
-    note = (record.section("test").get("intervals") or {}).get("note")
+    note = (record.results.test.get("intervals") or {}).get("note")
     name, thresholds = name_metric(record.headline_key).title.lower(), Markdown("")
     if record.is_multilabel:
         thresholds = Markdown(THRESHOLDS)
@@ -70,7 +68,7 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
 
 def make_detection_note(record: RunRecord) -> Markdown:
     """Say on how much sound without keywords false accepts were counted; nothing for others."""
-    detection = record.section("test").get("detection")
+    detection = record.results.test.get("detection")
     if not isinstance(detection, Mapping):
         return Markdown("")
     return to_sentence(
@@ -101,7 +99,7 @@ def make_confusions(record: RunRecord) -> Sentences:
 def make_split_sentences(record: RunRecord) -> Sentences:
     """Say where validation and test came from, what was kept together, and what was left out."""
     data, sentences = record.settings.get("data", {}), []
-    if record.section("dataset").get("is_test_validation"):
+    if record.results.dataset.is_test_validation:
         sentences.append(
             Markdown("**Validation and test are the same clips: the test chose the saved epoch.**")
         )
@@ -115,7 +113,7 @@ def make_split_sentences(record: RunRecord) -> Sentences:
     for name, part in (("max_train_samples", "train"), ("max_eval_samples", "validation and test")):
         if data.get(name):
             sentences.append(to_sentence("At most {} clips of {} were used.", data[name], part))
-    skipped = record.section("bad_audio").get("skipped")
+    skipped = record.results.bad_audio.get("skipped")
     if skipped:
         sentences.append(
             to_sentence("{} clips could not be read and were left out (bad_audio.csv).", skipped)
@@ -131,14 +129,14 @@ def make_split_sentences(record: RunRecord) -> Sentences:
                 sum(first != second for first, second in record.duplicates),
             )
         )
-    near = record.section("dataset").get("near_duplicates") or {}
-    if near.get("found"):
+    near = record.results.dataset.near_duplicates
+    if near.found:
         sentences.append(
             to_sentence(
                 "{} pairs of clips sound nearly the same, {} of them in two parts"
                 " (near_duplicates.csv).",
-                near["found"],
-                near.get("across_splits", "?"),
+                near.found,
+                "?" if near.across_splits is None else near.across_splits,
             )
         )
     sentences.append(Markdown("The clips of each part are listed in `splits/`."))
@@ -159,8 +157,8 @@ def make_licence_sentences(record: RunRecord) -> Sentences:
     """Say which licences are known, and that the others are for the reader to look up."""
     known = (
         ("This model", read_license(record)),
-        ("The base model", record.section("model").get("license")),
-        ("The data set", record.section("dataset").get("license")),
+        ("The base model", record.results.model.license),
+        ("The data set", record.results.dataset.license),
     )
     sentences = [to_sentence("{}: {}.", who, licence) for who, licence in known if licence]
     unknown = [who.lower() for who, licence in known if not licence]
@@ -180,13 +178,13 @@ def make_licence_sentences(record: RunRecord) -> Sentences:
 def read_license(record: RunRecord) -> str | None:
     """Return the licence for the card: what `--license` said, else the base model's."""
     given = record.settings.get("hub", {}).get("license")
-    inherited = None if record.is_from_scratch else record.section("model").get("license")
+    inherited = None if record.is_from_scratch else record.results.model.license
     return str(given or inherited) if given or inherited else None
 
 
 def make_headline(record: RunRecord) -> Markdown:
     """Return the result in one line: metric, value, split, clips."""
-    test, metric = record.section("test"), str(record.results.get("metric", "accuracy"))
+    test, metric = record.results.test, record.results.metric or "accuracy"
     value = to_number(test.get(metric))
     if value == "-":
         return Markdown("")

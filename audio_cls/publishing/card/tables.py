@@ -50,7 +50,7 @@ Row = list[object]
 
 def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
     """Return (label, scores) of every class, in the labels' order; those not tested come last."""
-    per_class = record.section("test").get("per_class")
+    per_class = record.results.test.get("per_class")
     if not isinstance(per_class, Mapping):
         return []
     order = {label: place for place, label in enumerate(record.labels)}
@@ -62,7 +62,7 @@ def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
 
 def make_metric_rows(record: RunRecord) -> list[Row]:
     """Return a row per metric: name, test with the accuracy's interval, validation."""
-    test, validation = record.section("test"), record.section("validation")
+    test, validation = record.results.test, record.results.validation
     tested, validated = read_metrics(record), read_metrics(record, "validation")
     rows: list[Row] = []
     for key in {**tested, **validated}:
@@ -81,7 +81,7 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
 
 def make_detection_rows(record: RunRecord) -> list[Row]:
     """Return a row per operating point of a keyword spotter; none for other classifiers."""
-    detection = record.section("test").get("detection")
+    detection = record.results.test.get("detection")
     points = detection.get("points") if isinstance(detection, Mapping) else None
     rows: list[Row] = []
     for point in points if isinstance(points, list) else []:
@@ -143,12 +143,11 @@ def read_confusions(record: RunRecord) -> list[tuple[str, str, int]]:
 
 def make_split_rows(record: RunRecord) -> list[Row]:
     """Return a row per part of the data: role, split, clips, length of the sound."""
-    splits = record.section("dataset").get("split")
     rows: list[Row] = []
     for role in ("train", "validation", "test"):
-        part = splits.get(role) if isinstance(splits, Mapping) else None
-        if isinstance(part, Mapping):
-            count, sound = to_number(part.get("num_examples")), to_duration(part.get("seconds"))
+        part = record.results.dataset.split.get(role)
+        if part is not None:
+            count, sound = to_number(part.num_examples), to_duration(part.seconds)
             name = to_code(read_split_name(record, role))
             rows.append([role, name, Markdown(count), Markdown(sound)])
     return rows
@@ -198,7 +197,7 @@ def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
 
 def _find_saved_row(record: RunRecord) -> int | None:
     """Return the place of the row whose weights were saved, by results.json's step, else epoch."""
-    validation = record.section("validation")
+    validation = record.results.validation
     for name in ("step", "epoch"):
         wanted = _to_float(validation.get(name))
         for place, row in enumerate(record.summary):

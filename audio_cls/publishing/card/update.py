@@ -7,6 +7,7 @@ card's results and to one paragraph, which a repetition replaces.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -25,8 +26,8 @@ from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.redaction.names import choose_own_names
 from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.run_record import RunRecord, load_run
-from audio_cls.publishing.split_description import add_article, read_split_name
-from audio_cls.storage.files import replace_file
+from audio_cls.publishing.split_description import add_article, read_part, read_split_name
+from audio_cls.runs.results import write_results
 
 HEADING = "## Judged later on"
 PARAGRAPH = re.compile(rf"\n*{HEADING}\n\n(?P<lines>(?:- .*\n?)*)")
@@ -49,7 +50,7 @@ def update_card(run: str | Path, evaluation: Path) -> Path:
     own, found = load_run(run), load_run(evaluation)
     readme = run / "README.md"
     if _name_test(own) == _name_test(found):
-        _replace_test(run, evaluation, found)
+        _replace_test(run, own, evaluation, found)
         write_eval_results(run)
         repo_id = find_repository(readme.read_text("utf-8")) if readme.is_file() else None
         return write_card(run, repo_id)
@@ -68,10 +69,9 @@ def update_card(run: str | Path, evaluation: Path) -> Path:
 
 def _name_test(record: RunRecord) -> tuple[object, ...]:
     """Return what identifies the clips of a test: data set, commit, way of splitting, count."""
-    dataset = record.section("dataset")
-    test = (dataset.get("split") or {}).get("test") or {}
-    names = [dataset.get(key) for key in ("id", "config", "revision", "label_column")]
-    return (*names, test.get("origin"), test.get("num_examples"))
+    dataset, test = record.results.dataset, read_part(record, "test")
+    names = (dataset.id, dataset.config, dataset.revision, dataset.label_column)
+    return (*names, test.origin, test.num_examples)
 
 
 def _name_result(result: EvalResult) -> tuple[object, ...]:
@@ -81,15 +81,15 @@ def _name_result(result: EvalResult) -> tuple[object, ...]:
     return (*place, result.metric_type, result.metric_name, args)
 
 
-def _replace_test(run: Path, evaluation: Path, found: RunRecord) -> None:
-    """Put the test of an evaluation in the place of the run's own, with what was drawn from it."""
-    path = run / "results.json"
-    results = json.loads(path.read_text("utf-8"))
-    for part in ("test", "calibration", "comparison"):
-        if part in found.results:
-            results[part] = found.results[part]
-    text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(path, text + "\n")
+def _replace_test(run: Path, own: RunRecord, evaluation: Path, found: RunRecord) -> None:
+    """Replace the test results of a run and their files by those of an evaluation."""
+    results = dataclasses.replace(
+        own.results,
+        test=found.results.test,
+        calibration=found.results.calibration or own.results.calibration,
+        comparison=found.results.comparison or own.results.comparison,
+    )
+    write_results(run, results)
     for name in ("predictions.csv", "clips.csv"):
         if (evaluation / name).is_file():
             shutil.copyfile(evaluation / name, run / name)
@@ -100,7 +100,7 @@ def _replace_test(run: Path, evaluation: Path, found: RunRecord) -> None:
 
 def _add_line(text: str, found: RunRecord) -> str:
     """Write one line about the evaluation into the card's paragraph, in place of an older one."""
-    test = found.section("test")
+    test = found.results.test
     name = add_article(read_split_name(found, "test"))
     place = to_sentence("- {}, {}:", found.dataset_name, name)
     key = found.headline_key

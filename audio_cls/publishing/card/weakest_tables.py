@@ -27,7 +27,7 @@ def make_weakest_header(record: RunRecord) -> list[str]:
 def make_weakest_rows(record: RunRecord) -> list[Row]:
     """Return a row for each of the weakest classes, the worst first."""
     rows: list[Row] = []
-    for one in _read_rows(record.section("test").get("weakest_classes")):
+    for one in _read_rows(record.results.test.get("weakest_classes")):
         support = Markdown(to_number(one.get("support")))
         if record.is_multilabel:
             scores = (Markdown(to_number(one.get(key))) for key in ("average_precision", "f1"))
@@ -82,7 +82,7 @@ def make_family_note(record: RunRecord) -> Markdown:
 
 def _read_families(record: RunRecord) -> Mapping[str, Any]:
     """Return results.json's part on language families; empty for other tasks."""
-    told = record.section("test").get("families")
+    told = record.results.test.get("families")
     return told if isinstance(told, Mapping) else {}
 
 

@@ -184,7 +184,8 @@ def _read_public(
     try:
         text = path.read_bytes().decode()
         if name == "results.json":
-            text = text if json.loads(text) == public.results else _to_json(public.results)
+            tree = public.results.to_json()
+            text = text if json.loads(text) == tree else _to_json(tree)
         elif name == "run_config.yaml":
             tree = {**public.settings, **({"record": public.record} if public.record else {})}
             text = text if yaml.safe_load(text) == tree else _to_yaml(tree)

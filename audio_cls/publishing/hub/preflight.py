@@ -29,6 +29,12 @@ from audio_cls.publishing.hub.retry import Failure, is_outage, retry, to_reason
 from audio_cls.publishing.redaction.names import NameMasker, read_groups
 from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, is_repo_id, single_line
+from audio_cls.runs.results import (
+    DatasetDescription,
+    ModelDescription,
+    RunResults,
+    SplitDescription,
+)
 
 ANY_SHA = "0" * 40
 MAX_LENGTHS = {
@@ -108,33 +114,37 @@ def make_dummy_record(cfg: RunConfig, run_name: str) -> RunRecord:
     is_local = is_remote(dataset) or dataset.startswith(BUILTIN) or Path(dataset).exists()
     labels = ["a", "b"]
     scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
-    part = {"num_examples": 4, "seconds": 4.0}
-    names = ("train", "validation", "test")
-    results: dict[str, Any] = {
-        "dataset": {
-            "id": dataset,
-            "name": dataset,
-            "config": cfg.data.dataset_config,
-            "revision": cfg.data.dataset_revision or ANY_SHA,
-            "is_local": is_local,
-            "split": {n: {"name": getattr(cfg.data, f"{n}_split") or n, **part} for n in names},
-        },
-        "model": {
-            "id": model,
-            "revision": cfg.model.model_revision or ANY_SHA,
-            "is_local": model.startswith(BUILTIN) or Path(model).is_dir(),
-        },
-        "labels": labels,
-        "metric": cfg.eval.metric_key,
-        "validation": {"num_examples": 4, "epoch": 1, "step": 1},
-        "test": {
+    splits = {
+        role: SplitDescription(
+            name=getattr(cfg.data, f"{role}_split") or role, num_examples=4, seconds=4.0
+        )
+        for role in ("train", "validation", "test")
+    }
+    results = RunResults(
+        dataset=DatasetDescription(
+            id=dataset,
+            name=dataset,
+            config=cfg.data.dataset_config,
+            revision=cfg.data.dataset_revision or ANY_SHA,
+            is_local=is_local,
+            split=splits,
+        ),
+        model=ModelDescription(
+            id=model,
+            revision=cfg.model.model_revision or ANY_SHA,
+            is_local=model.startswith(BUILTIN) or Path(model).is_dir(),
+        ),
+        labels=labels,
+        metric=cfg.eval.metric_key,
+        validation={"num_examples": 4, "epoch": 1, "step": 1},
+        test={
             "accuracy": 0.5,
             "accuracy_ci95": [0.15, 0.85],
             cfg.eval.metric_key: 0.5,
             "num_examples": 4,
             "per_class": dict.fromkeys(labels, scores),
         },
-    }
+    )
     return RunRecord(
         run=Path(run_name),
         results=results,

@@ -195,7 +195,7 @@ def make_local_entry(
             f"--mine {mine.run} was tested on '{mine.dataset_hub_id or mine.dataset_name}', and"
             f" this is the standing of '{survey.dataset}'. Give a run on that data set."
         )
-    test = mine.section("test")
+    test = mine.results.test
     known = read_metrics(mine)
     if mine.is_multilabel and "accuracy" in known:  # every label of a clip right
         known["subset_accuracy"] = known.pop("accuracy")
@@ -206,16 +206,15 @@ def make_local_entry(
         )
     key = "accuracy" if metric == "subset_accuracy" else metric
     ends, count = test.get(f"{key}_ci95"), test.get("num_examples")
-    config = mine.section("dataset").get("config")
     base = () if mine.is_from_scratch or not mine.model_hub_id else (mine.model_hub_id,)
     obstacles = _find_contamination(Card({"base_model": list(base)}, None), survey)
-    if mine.section("dataset").get("is_test_validation"):
+    if mine.results.dataset.is_test_validation:
         obstacles += ("its epoch was chosen on the test clips",)
     return LeaderboardEntry(
         name,
         known[metric],
         read_split_name(mine, "test"),
-        str(config) if config else None,
+        mine.results.dataset.config,
         count if isinstance(count, int) else None,
         "local run",
         obstacles,

@@ -17,7 +17,8 @@ from audio_cls.demo_data import BUILTIN
 from audio_cls.publishing.redaction.names import NameMasker, choose_own_names, names_group
 from audio_cls.publishing.redaction.settings import PLAIN_FOLD, publish_command, publish_settings
 from audio_cls.publishing.redaction.text import redact_paths, redact_text, to_base_name
-from audio_cls.publishing.run_record import RunRecord, Tree, load_run, read_hub_id
+from audio_cls.publishing.run_record import RunRecord, Tree, load_run
+from audio_cls.runs.results import RunResults
 
 NUMBER = re.compile(r"[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)?", re.IGNORECASE)  # as CSV has it
 PLAIN_NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
@@ -80,7 +81,7 @@ LISTED = re.compile(r"listed at (?P<place>.*?)(?P<rest> \(sha256 [0-9a-f]+\))?",
 
 def make_public(record: RunRecord, names: NameMasker) -> RunRecord:
     """Return a run's record with nothing in it but what is published; the card is made of it."""
-    hub_ids = [read_hub_id(record.section(part)) for part in ("dataset", "model")]
+    hub_ids = [record.dataset_hub_id, record.model_hub_id]
     settings = publish_settings(record.settings, hub_ids, with_groups=names.with_groups)
     command = record.record.get("command") or ""
     kept: dict[str, Any] = {
@@ -90,7 +91,7 @@ def make_public(record: RunRecord, names: NameMasker) -> RunRecord:
     }
     return replace(
         record,
-        results=publish_results(record, settings, names),
+        results=RunResults.from_json(publish_results(record, settings, names)),
         settings=settings,
         record={key: kept[key] for key in record.record if kept.get(key)},
         summary=[{k: v for k, v in row.items() if NUMBER.fullmatch(v)} for row in record.summary],
@@ -117,22 +118,22 @@ def publish_results(
         settings: Its public settings.
         names: Which names of clips and groups are published.
     """
-    results = record.results
+    results = record.results.to_json()
     public: dict[str, Any] = _publish_part(results, "", names)
-    for part in ("dataset", "model"):
-        if isinstance(results.get(part), Mapping):
-            public[part] |= _publish_source(record.section(part))
-    splits = record.section("dataset").get("split")
-    if isinstance(splits, Mapping):
-        public["dataset"]["split"] = publish_splits(splits, names)
-    by_group = record.section("test").get("by_group")
+    for part, hub_id in (("dataset", record.dataset_hub_id), ("model", record.model_hub_id)):
+        if part in results:
+            public[part] |= _publish_source(results[part], hub_id)
+    if record.results.dataset.split:
+        public["dataset"]["split"] = publish_splits(results["dataset"]["split"], names)
+    by_group = record.results.test.get("by_group")
     if isinstance(by_group, Mapping):
         public["test"]["by_group"] = _publish_groups(by_group, names)
-    command = results.get("command")
-    if command is not None:
-        public["command"] = publish_command(str(command), settings, with_groups=names.with_groups)
-    if results.get("metric") is not None:
-        public["metric"] = EvalConfig(metric=str(results["metric"])).metric_key
+    if record.results.command is not None:
+        public["command"] = publish_command(
+            record.results.command, settings, with_groups=names.with_groups
+        )
+    if record.results.metric is not None:
+        public["metric"] = EvalConfig(metric=record.results.metric).metric_key
     ordered: dict[str, Any] = _sort_like(public, results)
     return ordered
 
@@ -176,9 +177,8 @@ def _is_number(value: object) -> bool:
     return value is None or isinstance(value, int | float)
 
 
-def _publish_source(source: Tree) -> dict[str, Any]:
-    """Return what a data set or model is called: its Hub id, else a place's last part."""
-    hub_id = read_hub_id(source)
+def _publish_source(source: Tree, hub_id: str | None) -> dict[str, Any]:
+    """Return the id and name of a data set or model: its Hub id, else a path's last part."""
     public: dict[str, Any] = {}
     for key in ("id", "name"):
         value = source.get(key)
@@ -193,7 +193,6 @@ def publish_splits(splits: Tree, names: NameMasker) -> dict[str, Any]:
     public: dict[str, Any] = {}
     texts: Mapping[str, Callable[[str], str]] = {
         "name": redact_paths,
-        "source": redact_paths,
         "method": redact_text,
         "origin": lambda text: publish_origin(text, names),
     }

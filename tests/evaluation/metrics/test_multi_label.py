@@ -28,6 +28,7 @@ from audio_cls.evaluation.reports.predictions_file import read_predictions, writ
 from audio_cls.evaluation.reports.report import report_scores, write_report
 from audio_cls.evaluation.validate import fit_decision
 from audio_cls.inference.aggregation import MIN_PROBABILITY, aggregate_windows
+from audio_cls.runs.results import RunResults
 
 NAMES = ("a;b", "c\\", "dog", "rare")
 
@@ -169,14 +170,14 @@ def test_the_report_has_every_label_and_names_those_without_a_clip(
 
 def test_everything_is_computed_again_from_the_files(tmp_path: Path) -> None:
     scores, facts = tune(make_marked()), make_facts(80)
-    results = {"labels": list(NAMES), "test": report_scores(scores, NAMES, EvalConfig(), facts)}
+    results = RunResults(labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), facts))
     (tmp_path / "a").mkdir()
     write_report(tmp_path / "a", results, scores, facts)
     recompute(tmp_path / "a" / "predictions.csv", tmp_path / "b", EvalConfig(), tmp_path / "a")
     again = json.loads((tmp_path / "b" / "results.json").read_text())
     assert again["metric"] == "map"
     for key in ("map", "f1_macro", "map_ci95", "by_duration"):
-        assert again["test"][key] == json.loads(json.dumps(results["test"][key]))
+        assert again["test"][key] == json.loads(json.dumps(results.test[key]))
     told = again["comparison"]
     assert told["map_difference"] == 0 and told["mcnemar_p"] == 1
     drawn = {path.name for path in (tmp_path / "b" / "figures").iterdir()}

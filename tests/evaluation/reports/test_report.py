@@ -21,6 +21,7 @@ from audio_cls.evaluation.reports.predictions_file import (
     write_predictions,
 )
 from audio_cls.evaluation.reports.report import report_scores, write_report
+from audio_cls.runs.results import RunResults
 
 NAMES = ("fr", "it, or so", 'r"u')
 
@@ -95,7 +96,7 @@ def test_tables_by_length_and_rate_count_every_clip_once() -> None:
 
 def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
     scores, facts = make_scores(1), make_facts(1, num_groups=1)
-    results = {"labels": list(NAMES), "test": report_scores(scores, NAMES, EvalConfig(), facts)}
+    results = RunResults(labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), facts))
     write_report(tmp_path, results, scores, facts)
     test = json.loads((tmp_path / "results.json").read_text("utf-8"))["test"]
     assert test["roc_auc"] is None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -21,6 +22,7 @@ from audio_cls.errors import HubError
 from audio_cls.publishing.hub.preflight import check_hub, make_repo_id
 from audio_cls.publishing.hub.push import push_run
 from audio_cls.publishing.hub.source_metadata import add_languages, add_license
+from audio_cls.runs.results import DatasetDescription, ModelDescription
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 
@@ -226,16 +228,17 @@ def test_the_languages_of_a_data_set_are_recorded(hub: HubServer) -> None:
     hub.seed("datasets", "ann/en", {"README.md": "---\nlanguage: en\n---\n"})
     hub.seed("datasets", "ann/two", {"README.md": "---\nlanguage: [de, fr]\n---\n"})
     for name, codes in (("ann/en", ["en"]), ("ann/two", ["de", "fr"]), ("ann/none", [])):
-        assert add_languages({"id": name, "revision": None})["language"] == codes
+        source = DatasetDescription(id=name, is_local=False)
+        assert add_languages(source).language == codes
 
 
 def test_the_licence_of_a_base_model_is_recorded_and_a_folders_is_not(hub: HubServer) -> None:
     hub.seed("models", "ann/base", {"README.md": "---\nlicense: mit\n---\n"})
-    model = {"id": "ann/base", "revision": None, "num_parameters": 3}
-    assert add_license(model) == {**model, "license": "mit"}
-    assert add_license(model | {"is_local": True})["license"] is None
-    for other in ({"id": "/home/ann/base"}, {"id": "ann/none", "revision": None}):
-        assert add_license(other)["license"] is None
+    model = ModelDescription(id="ann/base", is_local=False, num_parameters=3)
+    assert add_license(model) == replace(model, license="mit")
+    assert add_license(replace(model, is_local=True)).license is None
+    for name in ("/home/ann/base", "ann/none"):
+        assert add_license(replace(model, id=name)).license is None
 
 
 def test_names_are_cut_to_what_the_hub_allows() -> None:

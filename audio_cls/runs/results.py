@@ -1,0 +1,291 @@
+"""results.json as a typed object: written by training and evaluation, read by everything else.
+
+`RunResults.to_json` and `from_json` convert it, `write_results` and `read_results` do so with a
+file; no other module knows the file's syntax. Files of versions without `schema_version` are read
+as version 1. A key that this version does not know is kept, and written again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from audio_cls.errors import RunFolderError, list_names
+from audio_cls.storage.files import replace_file
+
+RESULTS_FILE = "results.json"
+SCHEMA_VERSION = 1
+
+Table = dict[str, Any]  # keyed by metric, label or kind; its content is not checked
+T = TypeVar("T", bound="JsonRecord")
+ALWAYS = {"always": True}  # metadata of a key that is written with its default too, such as null
+
+
+class SchemaError(ValueError):
+    """A key of results.json has a value of another type than this version writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonRecord:
+    """A JSON object with known keys, which are the fields; a key with its default is left out."""
+
+    unknown: Table = field(default_factory=dict)  # keys of other versions
+
+    @classmethod
+    def from_json(cls: type[T], tree: object, key: str = "") -> T:
+        """Convert a JSON object.
+
+        Args:
+            tree: The object.
+            key: Where it is in the file, such as "dataset.split.test"; empty for the whole file.
+
+        Raises:
+            SchemaError: A value is of another type; the text names its key.
+        """
+        if not isinstance(tree, Mapping):
+            raise SchemaError(f"{key or 'the file'} must be an object, not {_shorten(tree)}")
+        kinds = _list_kinds(cls)
+        known = {
+            name: _convert(kinds[name], value, f"{key}.{name}".lstrip("."))
+            for name, value in tree.items()
+            if name in kinds
+        }
+        return cls(**known, unknown={k: v for k, v in tree.items() if k not in kinds})
+
+    def to_json(self) -> Table:
+        """Return the JSON object, known keys first and in the order of the fields."""
+        defaults, shown = type(self)(), {}
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            is_default = value == getattr(defaults, one.name)
+            if one.name != "unknown" and (one.metadata.get("always") or not is_default):
+                shown[one.name] = _to_json(value)
+        return {**shown, **self.unknown}
+
+    def require(self, *names: str) -> list[Any]:
+        """Return the values of fields that must be known.
+
+        Raises:
+            RunFolderError: One of them is not.
+        """
+        values = [getattr(self, name) for name in names]
+        missing = [n for n, value in zip(names, values, strict=True) if value in (None, {})]
+        if missing:
+            raise RunFolderError(f"{RESULTS_FILE} lacks {list_names(missing)}. Repeat the run.")
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitDescription(JsonRecord):
+    """One role's clips (train, validation or test); see `describe_data`."""
+
+    name: str | None = None  # of the split of the data set that they are from
+    origin: str | None = None
+    method: str | None = None
+    is_given: bool | None = None
+    num_available: int | None = None
+    num_examples: int | None = None
+    fingerprint: list[int] | None = None
+    seconds: float | None = field(
+        default=None, metadata=ALWAYS
+    )  # of audio; None where the clips are streamed
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicateCounts(JsonRecord):
+    """Pairs of clips of equal, or nearly equal, audio."""
+
+    found: int | None = None
+    across_splits: int | None = None
+    left_out: int | None = None
+    first: list[list[str]] | None = None  # ids of some near-duplicate pairs
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetDescription(JsonRecord):
+    """The data set: where it is from, its columns and its splits."""
+
+    id: str | None = None  # on the Hub; a folder's name where `is_local`
+    name: str | None = None
+    config: str | None = field(default=None, metadata=ALWAYS)
+    revision: str | None = field(
+        default=None, metadata=ALWAYS
+    )  # commit, or fingerprint of local files
+    is_local: bool | None = None
+    license: str | None = field(default=None, metadata=ALWAYS)
+    audio_column: str | None = None
+    label_column: str | None = None
+    problem_type: str | None = None  # "single-label" or "multi-label"
+    sampling_rate: int | None = None  # Hz
+    decode_seconds: float | None = None
+    is_test_validation: bool | None = None
+    is_split_by_group: bool | None = None
+    duplicates: DuplicateCounts = DuplicateCounts()
+    near_duplicates: DuplicateCounts = DuplicateCounts()
+    split: dict[str, SplitDescription] = field(default_factory=dict)  # by role
+    language: list[str] | None = None  # codes that the data set's card names
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDescription(JsonRecord):
+    """The checkpoint that training started from, or that was evaluated."""
+
+    id: str | None = None
+    revision: str | None = field(default=None, metadata=ALWAYS)
+    is_local: bool | None = None
+    num_parameters: int | None = None
+    license: str | None = field(default=None, metadata=ALWAYS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energy(JsonRecord):
+    """Electricity of training and its evaluations, on all machines."""
+
+    kwh: float | None = None
+    cpu_kwh: float | None = None
+    gpu_kwh: float | None = None
+    ram_kwh: float | None = None
+    kg_co2eq: float | None = None
+    grid_kg_co2eq_per_kwh: float | None = None
+    country: str | None = field(
+        default=None, metadata=ALWAYS
+    )  # ISO 3166 alpha-3; None for the world average
+    num_machines: int | None = None
+    meter: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing(JsonRecord):
+    """Seconds, steps and memory, summed over all starts; an evaluation has only its own seconds."""
+
+    starts: int | None = None
+    prepare_seconds: float | None = None
+    train_seconds: float | None = None  # without evaluations
+    evaluate_seconds: float | None = None
+    steps: int | None = None
+    clips_per_step: int | None = None
+    overhead_share: float | None = None
+    skipped_steps: int | None = None
+    evaluations: int | None = None
+    validation_seconds: float | None = None
+    train_clips_per_second: float | None = None
+    peak_memory_mb: int | None = None
+    energy: Energy | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware(JsonRecord):
+    """Device and processes."""
+
+    device: str | None = None
+    num_processes: int | None = None
+    num_threads: int | None = None
+    mixed_precision: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResults(JsonRecord):
+    """Everything in results.json; an evaluation leaves out what only a training has."""
+
+    schema_version: int = field(default=SCHEMA_VERSION, metadata=ALWAYS)
+    dataset: DatasetDescription = DatasetDescription()
+    model: ModelDescription = ModelDescription()
+    split_check: Table = field(default_factory=dict)  # see `check_splits`
+    labels: list[str] = field(default_factory=list)  # in the order of the model's outputs
+    unmatched_labels: dict[str, int] | None = None  # label that the model does not have: clips
+    labels_as_unknown: dict[str, int] | None = None
+    metric: str | None = None  # that chose the best epoch
+    validation: Table = field(default_factory=dict)  # of the best epoch, see `report_best`
+    test: Table = field(default_factory=dict)  # see `report_scores`
+    calibration: Table = field(default_factory=dict)  # see `report_calibration`
+    timing: Timing = Timing()
+    bad_audio: dict[str, int] = field(default_factory=dict)  # "skipped": unusable clips
+    samples: list[dict[str, str]] | None = None  # file, label and id of published clips
+    hardware: Hardware = Hardware()
+    command: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)  # of Python and libraries
+    date: str | None = None  # ISO 8601, UTC
+    warnings: list[str] | None = None
+    comparison: Table = field(default_factory=dict)  # with another run, see `compare_runs`
+
+
+def write_results(folder: Path, results: RunResults) -> None:
+    """Write FOLDER/results.json; numbers that are not finite become null. Main process only."""
+    tree = _without_nan(results.to_json())
+    text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(folder / RESULTS_FILE, text + "\n")
+
+
+def read_results(path: Path) -> RunResults:
+    """Read a results.json.
+
+    Raises:
+        RunFolderError: It cannot be read, or a value is of another type; the text names the key.
+    """
+    advice = "Copy the run folder again, or repeat the evaluation."
+    try:
+        return RunResults.from_json(json.loads(path.read_text("utf-8")))
+    except SchemaError as error:
+        raise RunFolderError(f"'{path}' does not fit: {error}. {advice}") from error
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"'{path}' cannot be read ({type(error).__name__}): it must be json in UTF-8. {advice}"
+        ) from error
+
+
+def _list_kinds(record: type[JsonRecord]) -> dict[str, Any]:
+    """Return the type of each key."""
+    kinds = typing.get_type_hints(record)
+    del kinds["unknown"]
+    return kinds
+
+
+def _convert(kind: Any, value: Any, key: str) -> Any:  # noqa: ANN401 (any type, any JSON value)
+    """Check a JSON value against a field's type; make objects of JSON objects."""
+    if isinstance(kind, types.UnionType):  # KIND | None
+        if value is None:
+            return None
+        kind = typing.get_args(kind)[0]
+    if isinstance(kind, type) and issubclass(kind, JsonRecord):
+        return kind.from_json(value, key)
+    container, parts = typing.get_origin(kind), typing.get_args(kind)
+    if container is dict and isinstance(value, Mapping):
+        return {name: _convert(parts[1], one, f"{key}.{name}") for name, one in value.items()}
+    if container is list and isinstance(value, list):
+        return [_convert(parts[0], one, f"{key}[{n}]") for n, one in enumerate(value)]
+    allowed = (int, float) if kind is float else () if container else kind
+    if kind is Any or (isinstance(value, allowed) and (kind is bool) is isinstance(value, bool)):
+        return value
+    name = {dict: "an object", list: "a list"}.get(container or kind, getattr(kind, "__name__", ""))
+    raise SchemaError(f"{key} must be {name}, not {_shorten(value)}")
+
+
+def _to_json(value: Any) -> Any:  # noqa: ANN401 (a field's value)
+    """Return a field's value as JSON holds it."""
+    if isinstance(value, JsonRecord):
+        return value.to_json()
+    if isinstance(value, dict):
+        return {name: _to_json(one) for name, one in value.items()}
+    return value
+
+
+def _shorten(value: object) -> str:
+    """Return a value for an error message."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _without_nan(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """Return the tree with None for numbers that are not finite."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
