@@ -6,6 +6,9 @@ import importlib
 
 import click
 
+from audio_cls.cli.options.commands import OneLineErrors
+from audio_cls.errors import list_names, suggest_name
+
 COMMANDS = {  # name -> its module in this package, and the line that --help shows
     "train": ("train", "Train an audio classifier and write its model card."),
     "evaluate": ("evaluate", "Evaluate a model on a data set, or recompute metrics."),
@@ -18,7 +21,7 @@ COMMANDS = {  # name -> its module in this package, and the line that --help sho
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(OneLineErrors, click.Group):
     """A group that imports a subcommand's module only when that subcommand is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -28,7 +31,10 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one subcommand."""
         if cmd_name not in COMMANDS:
-            return None
+            ctx.fail(
+                f"There is no command '{cmd_name}': it is one of {list_names(COMMANDS)}."
+                f"{suggest_name(cmd_name, COMMANDS)}"
+            )
         module = importlib.import_module(f"audio_cls.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.main
         return command

@@ -15,8 +15,8 @@ from audio_cls.presets import Preset, find_preset_for, load_preset
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 
 
-class OneLineCommand(click.Command):
-    """A command that answers a mistyped flag by one line and exit code 2."""
+class OneLineErrors(click.Command):
+    """Mix-in for commands and groups: usage errors are one line, with exit code 2."""
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """Run the command."""
@@ -28,6 +28,10 @@ class OneLineCommand(click.Command):
             raise SystemExit(2) from None
         except click.Abort:
             raise SystemExit(130) from None
+
+
+class OneLineCommand(OneLineErrors):
+    """A command that answers a mistyped flag by one line and exit code 2."""
 
 
 class SettingsCommand(OneLineCommand):

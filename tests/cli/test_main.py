@@ -1,0 +1,78 @@
+"""The command `audio-cls`: its subcommands, their errors, and the scripts that do the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from audio_cls.cli.main import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = {"evaluate": "evaluate_model", "inspect": "inspect_dataset"}  # else as the command
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_a_line_in_the_list(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--help"], [name, "--help"]):
+        main.main(words, standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert f"\n  {name} " in shown
+    assert f"audio-cls {name}" in shown or "Usage: " in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tran"], "There is no command 'tran': it is one of "),
+        (["train"], "No data set was given."),
+        (["train", "--epoch", "3"], "No such option '--epoch'."),
+        (["evaluate"], "Missing option '--output-dir'."),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(words)
+    assert caught.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"Error: {expected}") and shown.err.count("\n") == 1
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "cache"])
+def test_a_script_and_its_module_are_the_command(name: str) -> None:
+    helps = [
+        subprocess.run(
+            [sys.executable, *words, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.partition("\n")[2]
+        for words in ([f"scripts/{SCRIPTS.get(name, name)}.py"], ["-m", f"audio_cls.cli.{name}"])
+    ]
+    assert helps[0] == helps[1] and len(helps[0]) > 100
+
+
+def test_former_scripts_say_their_new_name() -> None:
+    for old, new in SCRIPTS.items():
+        done = subprocess.run(
+            [sys.executable, f"scripts/{old}.py", "--help"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert f"scripts/{old}.py is now scripts/{new}.py" in done.stderr
+        assert "Options:" in done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import audio_cls, sys; print({'torch', 'click', 'yaml', 'numpy'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_command_is_a_click_command() -> None:
+    ctx = click.Context(main)
+    assert all(isinstance(main.get_command(ctx, name), click.Command) for name in COMMANDS)
