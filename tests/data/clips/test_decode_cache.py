@@ -17,8 +17,7 @@ from datasets import Audio, Dataset
 from sounds import encode_sound, make_table, make_tone
 
 from audio_cls.audio import decode as sound
-from audio_cls.audio import waveform
-from audio_cls.audio.waveform import decode_wave
+from audio_cls.audio.waveform import Wave, decode_wave
 from audio_cls.data.clips import decode_cache, decode_key
 from audio_cls.data.clips.decode_cache import choose_batch_size, decode_clips
 from audio_cls.storage.arrow import MappedRows
@@ -66,9 +65,9 @@ def test_two_processes_decode_the_same_rows_as_one(monkeypatch: pytest.MonkeyPat
 def count_decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by one with every clip that is decoded from now on."""
     calls: list[int] = []
-    decode = waveform.decode_wave
+    decode = decode_cache.decode_wave
 
-    def counted(*given: Any, **named: Any) -> waveform.Wave:  # noqa: ANN401
+    def counted(*given: Any, **named: Any) -> Wave:  # noqa: ANN401
         calls.append(1)
         return decode(*given, **named)
 
@@ -106,9 +105,9 @@ def test_a_run_killed_in_the_middle_leaves_no_half_cache(monkeypatch: pytest.Mon
     clips = [encode_sound(make_tone(200 + n, 0.02), 16_000) for n in range(6)]
     monkeypatch.setattr(decode_cache, "BATCH_CLIPS", 2)
     calls: list[int] = []
-    decode = waveform.decode_wave
+    decode = decode_cache.decode_wave
 
-    def killed(*given: Any, **named: Any) -> waveform.Wave:  # noqa: ANN401
+    def killed(*given: Any, **named: Any) -> Wave:  # noqa: ANN401
         calls.append(1)
         if len(calls) == 5:  # two batches are written by now
             raise KeyboardInterrupt
