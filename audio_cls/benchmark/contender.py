@@ -54,7 +54,7 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
         }
     )
     accelerator = start_accelerator(cfg.train)
-    folder, cfg = open_run(cfg, accelerator)
+    folder = open_run(cfg, accelerator)
     source = load_source(cfg.data)
     labels = read_labels(source.splits, cfg.data)
     pool = build_clip_index(source, labels, cfg.data)

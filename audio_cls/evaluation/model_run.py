@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import yaml
@@ -27,6 +27,7 @@ from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, RunFolderError, SettingError, list_names, suggest_name
 from audio_cls.run_warnings import warn
+from audio_cls.runs.resolved import read_settings
 from audio_cls.runs.results import RunResults, read_results
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ CAPS = ("max_train_samples", "max_eval_samples")  # of a run, that its evaluatio
 class SourceRun:
     """What the run that made a model left beside it; empty for a model from elsewhere."""
 
-    settings: Mapping[str, Any]  # run_config.yaml by section
+    settings: Mapping[str, Any]  # by section, as they were used in the run
     origins: Mapping[str, str]  # role -> how results.json says the split came about
     lists: Mapping[str, list[str]]  # role -> clip ids
     test: Mapping[str, Any] = field(default_factory=dict)  # of results.json
@@ -62,7 +63,7 @@ def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
         found = read_results(results) if results else RunResults()
         splits = found.dataset.split
         return SourceRun(
-            settings={str(k): v for k, v in tree.items() if isinstance(v, dict)},
+            settings=read_settings(tree),
             origins={role: part.origin or "" for role, part in splits.items()},
             lists={role: p.read_text("utf-8").splitlines() for role, p in lists.items() if p},
             test=found.test,
@@ -120,21 +121,6 @@ def _name_place(dataset: str | None) -> str | None:
     """Return a Hub id, or a folder's own name: it may have moved since the training."""
     is_folder = dataset is not None and Path(dataset).expanduser().is_dir()
     return Path(str(dataset)).expanduser().resolve().name if is_folder else dataset
-
-
-def resolve_task(cfg: RunConfig, problem_type: Literal["single-label", "multi-label"]) -> RunConfig:
-    """Return the settings with the model's kind of task, and the metric that 'auto' means for it.
-
-    Args:
-        cfg: As typed, or adopted from the model's run.
-        problem_type: Of the model: it cannot judge as another.
-    """
-    is_multilabel = problem_type == "multi-label"
-    return dataclasses.replace(
-        cfg,
-        data=dataclasses.replace(cfg.data, problem_type=problem_type),
-        eval=cfg.eval.choose_metric(is_multilabel=is_multilabel),
-    )
 
 
 def keep_lists(run: SourceRun, source: Source, pool: ClipIndex) -> SourceRun:

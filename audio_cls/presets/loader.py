@@ -1,11 +1,11 @@
 """Presets: YAML overlays of the settings in `audio_cls.config`.
 
-A preset names settings by section (`optim: {learning_rate: 5e-5}`). Two more keys are allowed on
-top: `datasets`, the ids for which `--dataset ID` alone picks the preset up, and `record`, what a
-finished run noted in its `run_config.yaml` (ignored here). `datasets` is a list of ids, or a
-mapping of ids to what is special to each (`owner/name: {data: {label_column: class}}`), so that one
-recipe serves several data sets. Values stay as YAML gave them: click converts them, so that `1e-4`
-(a string for YAML 1.1) becomes a number.
+A preset names settings by section (`optim: {learning_rate: 5e-5}`). More keys are allowed on top:
+`datasets`, the ids for which `--dataset ID` alone picks the preset up; in the `run_config.yaml` of
+a run also `resolved`, which fills in what its settings left open, and `record` (ignored here).
+`datasets` is a list of ids, or a mapping of ids to what is special to each (`owner/name: {data:
+{label_column: class}}`), so that one recipe serves several data sets. Values stay as YAML gave
+them: click converts them, so that `1e-4` (a string for YAML 1.1) becomes a number.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import yaml
 
 from audio_cls.config import iterate_settings, rename_settings
 from audio_cls.errors import SettingError, list_names, suggest_name
+from audio_cls.runs.resolved import RESOLVED, read_settings
 
-EXTRA_KEYS = ("datasets", "record")
+EXTRA_KEYS = ("datasets", RESOLVED, "record")
 # Settings of a finished run that its repetition does not take over: where it went, how it began.
 NOT_REPEATED = ("output_dir", "overwrite", "resume", "dry_run", "push_to_hub")
 
@@ -139,6 +140,8 @@ def parse_preset(name: str, text: str) -> Preset:
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise SettingError(f"{name} is not valid YAML: {where}. Mend that line.") from error
+    if isinstance(tree, dict) and RESOLVED in tree:
+        tree |= read_settings(tree)
     values = _read_values(name, tree)
     datasets = _read_datasets(name, tree.get("datasets"))
     return Preset(name, values, datasets, text, is_of_run="record" in tree)

@@ -21,6 +21,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from audio_cls.config import rename_settings
 from audio_cls.errors import RunFolderError
+from audio_cls.runs.resolved import read_settings
 from audio_cls.runs.results import (
     RESULTS_FILE,
     DatasetDescription,
@@ -44,7 +45,7 @@ class RunRecord:
 
     run: Path
     results: RunResults
-    settings: Mapping[str, Tree]  # run_config.yaml by section, without `record`
+    settings: Mapping[str, Tree]  # by section, as they were used in the run
     record: Tree  # run_config.yaml's `record`: versions, shas
     summary: list[dict[str, str]]  # summary.csv, a row per evaluation
     model: Tree  # config.json
@@ -113,7 +114,7 @@ def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
     return RunRecord(
         run=run,
         results=read_results(run / RESULTS_FILE) if has_results else RunResults(),
-        settings={k: v for k, v in config.items() if k != "record" and isinstance(v, Mapping)},
+        settings=read_settings(config),
         record=record if isinstance(record, Mapping) else {},
         summary=_load_rows(run / "summary.csv"),
         model=_load_mapping(run / "config.json"),

@@ -19,6 +19,7 @@ from audio_cls.config import RunConfig
 from audio_cls.data.sources.source import name_source, read_base_name
 from audio_cls.distributed import Accelerator
 from audio_cls.errors import RunFolderError
+from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
 from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
 from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
 from audio_cls.storage.locks import FileLock
@@ -49,6 +50,7 @@ class RunFolder:
 
     path: Path
     lock: FileLock | None = field(default=None, compare=False)  # on the main process
+    resolved: ResolvedRun = NOT_RESOLVED  # by the run that is resumed, when it began
 
     def close(self) -> None:
         """Let other processes write to the folder."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
-from audio_cls.runs.config_file import SETTINGS_FILE, check_same_settings, inherit_resolved
+from audio_cls.runs.config_file import SETTINGS_FILE, check_same_settings
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.runs.resume import check_source_run, find_source_run
@@ -114,7 +114,7 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
                 f"'{path}' holds another run. Go on with it by --resume auto, replace it by"
                 " --overwrite, or choose another --output-dir."
             )
-        check_same_settings(path / SETTINGS_FILE, inherit_resolved(cfg, path))
+        check_same_settings(path, cfg)
         return
     others = [entry.name for entry in path.iterdir()] if path.is_dir() else []
     others = [name for name in others if name != LOCK_FILE]

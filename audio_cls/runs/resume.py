@@ -8,7 +8,7 @@ from pathlib import Path
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.run_warnings import warn
-from audio_cls.runs.config_file import SETTINGS_FILE, inherit_resolved, list_other_settings
+from audio_cls.runs.config_file import SETTINGS_FILE, list_other_settings
 from audio_cls.runs.folder import POSITION_FILE, RunFolder
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training.optim.lr_schedule import learning_rate_factor
@@ -40,7 +40,7 @@ def check_source_run(source: Path, path: Path, cfg: RunConfig) -> None:
             f"'{path}' has checkpoints of its own, which would be lost. Go on with them by --resume"
             f" auto, or choose another --output-dir for what begins at {cfg.train.resume}."
         )
-    other = list_other_settings(source / SETTINGS_FILE, inherit_resolved(cfg, source))
+    other = list_other_settings(source, cfg)
     fixed = [text for section, text in other if section in ("data", "audio", "model")]
     if fixed:
         raise RunFolderError(

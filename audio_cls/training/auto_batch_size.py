@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from audio_cls.config import RunConfig
+from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.config.training import DEFAULT_BATCH_SIZE, accumulation_steps
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.loading.batch import Batch, make_batch
@@ -29,6 +29,7 @@ from audio_cls.distributed.processes import all_agree
 from audio_cls.errors import SettingError, TrainingError
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.finetuning.setup import prepare_for_finetuning
+from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.training.optim.class_weights import ClipLosses, make_loss
 from audio_cls.training.optim.optimizer import make_optimizer
 
@@ -38,32 +39,66 @@ logger = logging.getLogger(__name__)
 
 
 def find_batch_size(
-    cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: Clips | StreamClips
-) -> RunConfig:
-    """Return the settings with a number for `--batch-size auto`. Call on every process.
+    resolved: ResolvedRun,
+    cfg: RunConfig,
+    accelerator: Accelerator,
+    audio_model: AudioModel,
+    clips: Clips | StreamClips,
+) -> ResolvedRun:
+    """Resolve the size of a step: a number for `--batch-size auto`. Call on every process.
 
     The model, its gradients and all random states are left as they were.
 
+    Args:
+        resolved: What the run has resolved so far.
+        cfg: The settings with those values applied.
+        accelerator: This run's processes.
+        audio_model: The model, with its new head.
+        clips: The training clips.
+
+    Returns:
+        The same with `batch_size`, `accumulation_steps` and `effective_batch_size`.
+
     Raises:
-        SettingError: The model is sharded, or the step cannot be dealt out evenly.
+        SettingError: The model is sharded, or the step cannot be split evenly.
         TrainingError: Not even one clip fits.
     """
-    if cfg.train.batch_size != "auto":
-        return cfg
-    assert isinstance(
-        clips, Clips
-    )  # the settings refuse it with a stream, whose longest is unknown
+    train, batch_size = cfg.train, cfg.train.batch_size
+    if batch_size == "auto":
+        train = _fix_step(train, accelerator.num_processes)
+        batch_size = _search(train, cfg, accelerator, audio_model, clips)
+        train = dataclasses.replace(train, batch_size=batch_size)
+    passes = accumulation_steps(train, accelerator.num_processes)
+    return dataclasses.replace(
+        resolved,
+        batch_size=batch_size,
+        accumulation_steps=passes,
+        effective_batch_size=batch_size * passes * accelerator.num_processes,
+    )
+
+
+def _fix_step(train: TrainConfig, num_processes: int) -> TrainConfig:
+    """Return the settings with the number of clips of a step, which the search does not change."""
+    step = train.effective_batch_size
+    if step is None:
+        step = DEFAULT_BATCH_SIZE * train.gradient_accumulation_steps * num_processes
+    return dataclasses.replace(train, effective_batch_size=step, gradient_accumulation_steps=1)
+
+
+def _search(
+    train: TrainConfig,
+    cfg: RunConfig,
+    accelerator: Accelerator,
+    audio_model: AudioModel,
+    clips: Clips | StreamClips,
+) -> int:
+    """Return the largest batch size that fits and divides the step's clips on a process."""
+    assert isinstance(clips, Clips)  # `RunConfig` refuses 'auto' with a stream
     if is_sharded(accelerator):
         raise SettingError(
             "--batch-size auto tries a whole model on one device, and this one is sharded over"
             " several. Give a number."
         )
-    step = cfg.train.effective_batch_size
-    if step is None:
-        step = (
-            DEFAULT_BATCH_SIZE * cfg.train.gradient_accumulation_steps * accelerator.num_processes
-        )
-    train = dataclasses.replace(cfg.train, effective_batch_size=step, gradient_accumulation_steps=1)
     share = accumulation_steps(train, accelerator.num_processes)
     sizes = [size for size in range(share, 0, -1) if share % size == 0]
     found = find_largest_batch(
@@ -76,7 +111,7 @@ def find_batch_size(
         )
     passes = share // found
     logger.info("--batch-size auto: %d clips a pass, %d passes a step.", found, passes)
-    return dataclasses.replace(cfg, train=dataclasses.replace(train, batch_size=found))
+    return found
 
 
 def _fits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -15,12 +15,9 @@ from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.config.training import accumulation_steps
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.sampling import make_epoch_subset, take_epoch
-from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loading.length_buckets import Buckets
 from audio_cls.data.loading.sampler import SamplingSpec, StepShape
 from audio_cls.data.prepare import PreparedClips
-from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.recording_groups import group_segments
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.data.training_loader import ProcessContext, load_augmenter, make_train_loader
 from audio_cls.distributed import Accelerator
@@ -32,12 +29,13 @@ from audio_cls.models.finetuning.setup import prepare_for_finetuning
 from audio_cls.runs.config_file import (
     DATA_HASH,
     check_same_data,
-    inherit_resolved,
+    load_resolved,
     save_run_config,
 )
 from audio_cls.runs.folder import RunFolder, choose_run_path
 from audio_cls.runs.open_folder import open_run_folder
 from audio_cls.runs.provenance import count_parameters, describe_command, describe_versions
+from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.runs.resume import (
     check_same_processes,
     check_steps,
@@ -66,11 +64,11 @@ from audio_cls.training.sharding import check_lengths, check_sharded, prepare_mo
 from audio_cls.training.stopping import StopController
 
 
-def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunConfig]:
+def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
     """Make the run folder ready, before any long work. Call on every process.
 
     Returns:
-        The folder, and the settings: those of a run that goes on name the commits it began with.
+        The folder; of a run that is resumed with what it resolved when it began.
 
     Raises:
         RunFolderError: See `open_run_folder`.
@@ -85,7 +83,8 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> tuple[RunFolder, RunCo
     folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
     accelerator.wait_for_everyone()
     start_trackers(accelerator, path, cfg)
-    return folder, inherit_resolved(cfg, find_source_run(path, cfg.train.resume) or path)
+    source = find_source_run(path, cfg.train.resume) or path
+    return dataclasses.replace(folder, resolved=load_resolved(source, cfg))
 
 
 def close_run(run: TrainingRun) -> None:
@@ -99,34 +98,21 @@ def explain_run_disk(cfg: RunConfig) -> AbstractContextManager[None]:
     return explain_disk(RunFolder(choose_run_path(cfg)))
 
 
-def resolve_task(cfg: RunConfig, source: Source, labels: Labels) -> RunConfig:
-    """Return the settings with what 'auto' means for these labels: problem type and metric.
-
-    Segments of recordings are grouped by them, see `group_segments`.
-    """
-    kind: Literal["multi-label", "single-label"]
-    kind = "multi-label" if labels.is_multilabel else "single-label"
-    return dataclasses.replace(
-        cfg,
-        data=dataclasses.replace(group_segments(source, labels, cfg.data), problem_type=kind),
-        eval=cfg.eval.choose_metric(is_multilabel=labels.is_multilabel),
-    )
-
-
-def pin_revisions(cfg: RunConfig, source: Source, audio_model: AudioModel) -> RunConfig:
-    """Return the settings with the commits that were found on the Hub, so that they repeat it."""
-    commit = None if source.is_local else source.revision
-    return dataclasses.replace(
-        cfg,
-        data=dataclasses.replace(cfg.data, dataset_revision=commit),
-        model=dataclasses.replace(cfg.model, model_revision=audio_model.revision),
-    )
-
-
 def save_settings(
-    folder: RunFolder, cfg: RunConfig, accelerator: Accelerator, clips: PreparedClips
+    folder: RunFolder,
+    cfg: RunConfig,
+    resolved: ResolvedRun,
+    accelerator: Accelerator,
+    clips: PreparedClips,
 ) -> None:
-    """Write run_config.yaml and the lists of the splits. Call on every process.
+    """Write run_config.yaml and the clip ids of the splits. Call on every process.
+
+    Args:
+        folder: The run folder.
+        cfg: The settings as they were given.
+        resolved: The values of those that were left open.
+        accelerator: This run's processes.
+        clips: The clips of all splits.
 
     Raises:
         RunFolderError: The run goes on, and its data set has changed; see `check_same_data`.
@@ -137,7 +123,7 @@ def save_settings(
     accelerator.wait_for_everyone()  # until all have compared
     if accelerator.is_main_process:
         record = {"command": describe_command(), "versions": describe_versions(), DATA_HASH: rows}
-        save_run_config(folder.path, cfg, record)
+        save_run_config(folder.path, cfg, resolved, record)
         clips.save_lists(folder.path)
 
 

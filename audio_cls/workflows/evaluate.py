@@ -34,7 +34,6 @@ from audio_cls.evaluation.model_run import (
     inherit_settings,
     keep_lists,
     read_source_run,
-    resolve_task,
     select_rows,
 )
 from audio_cls.evaluation.reports.report import report_scores
@@ -115,8 +114,13 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
         request.model, request.model_revision, trust_remote_code=request.trust_remote_code
     )
     own_model = ModelConfig(model=request.model, model_revision=audio_model.revision)
-    told = dataclasses.replace(cfg, model=own_model, audio=read_inference_settings(audio_model))
-    cfg = resolve_task(told, audio_model.problem_type)
+    cfg = dataclasses.replace(
+        cfg,
+        data=dataclasses.replace(cfg.data, problem_type=audio_model.problem_type),
+        model=own_model,
+        audio=read_inference_settings(audio_model),
+        eval=cfg.eval.choose_metric(is_multilabel=audio_model.is_multilabel),
+    )
     temperature = read_temperature(audio_model) if request.calibrate else None
 
     # --- 2. the clips, under the model's labels ---

@@ -18,7 +18,7 @@ from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import check_precisions, check_trackers
 from audio_cls.distributed.processes import count_processes, is_main_process
 from audio_cls.errors import SettingError, list_names, suggest_name
-from audio_cls.runs.config_file import SETTINGS_FILE, list_other_steps
+from audio_cls.runs.config_file import list_other_steps, load_run_config
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder, is_finished
 from audio_cls.training.energy import check_meter
@@ -118,7 +118,7 @@ def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
 
 def _name_unused(path: Path, cfg: RunConfig) -> str:
     """Return a sentence that names the settings that have no effect on a finished run."""
-    changed = list_other_steps(path / SETTINGS_FILE, cfg)
+    changed = list_other_steps(path, cfg)
     return f" Without effect: {'; '.join(changed)}." if changed else ""
 
 
@@ -127,7 +127,7 @@ def _is_done(cfg: RunConfig) -> bool:
     path = choose_run_path(cfg)
     if cfg.train.resume != "auto" or not is_finished(path):
         return False
-    old = yaml.safe_load((path / SETTINGS_FILE).read_text("utf-8"))["train"]
+    old = load_run_config(path)["train"]
     new = cfg.to_nested()["train"]
     return all(old.get(name) == new[name] for name in LENGTH)
 

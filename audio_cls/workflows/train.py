@@ -7,7 +7,6 @@ that its import names. `run_all` does the runs that --seeds, --folds and --sweep
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from audio_cls.config import RunConfig
@@ -28,7 +27,7 @@ from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.report import report_scores, write_report
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import evaluate_test, make_validator
-from audio_cls.models.checkpoint import open_checkpoint, resolve_audio_settings
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.feature_cache.precompute import precompute_frozen_features
 from audio_cls.models.inference_settings import save_calibration
 from audio_cls.models.load import load_for_training
@@ -48,6 +47,7 @@ from audio_cls.runs.provenance import (
     describe_model,
     describe_versions,
 )
+from audio_cls.runs.resolve_run import resolve_run
 from audio_cls.runs.results import RunResults
 from audio_cls.runs.trainer_state import report_best
 from audio_cls.training.auto_batch_size import find_batch_size
@@ -57,8 +57,6 @@ from audio_cls.training.setup import (
     close_run,
     explain_run_disk,
     open_run,
-    pin_revisions,
-    resolve_task,
     save_settings,
     set_up_training,
 )
@@ -112,42 +110,48 @@ def run_training(cfg: RunConfig) -> Path:
     """Do one run from its data set to its model card; return its folder."""
     clock, warnings = Clock(), collect_warnings()
     accelerator = start_accelerator(cfg.train)
-    folder, cfg = open_run(cfg, accelerator)
-    repo_id = run_preflight(cfg, folder.path.name)
+    folder = open_run(cfg, accelerator)
+    known = folder.resolved.apply(cfg)  # a run that is resumed keeps what it began with
+    repo_id = run_preflight(known, folder.path.name)
 
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
-        source = load_source(cfg.data)
-        labels = read_labels(source.splits, cfg.data)
-        cfg = resolve_task(cfg, source, labels)
-        warn_of_source(source, labels, cfg)
-        pool = build_clip_index(source, labels, cfg.data)
-        splits = make_splits(pool, cfg.data)
-        checkpoint = open_checkpoint(cfg.model)
-        cfg = replace(cfg, audio=resolve_audio_settings(cfg.audio, checkpoint))
-        clips = prepare_clips(source, labels, pool, splits, checkpoint.sampling_rate, cfg.data)
+        source = load_source(known.data)
+        labels = read_labels(source.splits, known.data)
+        checkpoint = open_checkpoint(known.model)
+        resolved = resolve_run(known, source, labels, checkpoint)
+        settings = resolved.apply(known)
+        warn_of_source(source, labels, settings)
+        pool = build_clip_index(source, labels, settings.data)
+        splits = make_splits(pool, settings.data)
+        clips = prepare_clips(source, labels, pool, splits, resolved.sampling_rate, settings.data)
 
         # --- 2. a checkpoint id becomes a classifier ---
         audio_model = load_for_training(
-            checkpoint, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
+            checkpoint, settings.audio, labels.names, is_multilabel=labels.is_multilabel
         )
-    cfg = find_batch_size(cfg, accelerator, audio_model, clips.train)
-    save_settings(folder, pin_revisions(cfg, source, audio_model), accelerator, clips)
+    resolved = find_batch_size(resolved, settings, accelerator, audio_model, clips.train)
+    settings = resolved.apply(known)
+    save_settings(folder, cfg, resolved, accelerator, clips)
 
     # --- 3. batches teach it, validation chooses the best epoch ---
-    heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
-    scorer = make_scorer(heard.audio_model, cfg, accelerator)
-    judge = make_validator(scorer, heard.validation, cfg.eval, clips.train.labels)
-    run = set_up_training(cfg, accelerator, folder, heard.audio_model, heard.train, judge)
+    heard = precompute_frozen_features(settings, accelerator, audio_model, clips)
+    scorer = make_scorer(heard.audio_model, settings, accelerator)
+    judge = make_validator(scorer, heard.validation, settings.eval, clips.train.labels)
+    run = set_up_training(settings, accelerator, folder, heard.audio_model, heard.train, judge)
     run.progress.prepare_seconds = clock.lap()
     with upload_during_training(run, repo_id):
         train(run)
     clock.lap()
 
     # --- 4. test clips judge the best one ---
-    best = restore_best(accelerator, heard.audio_model, run.model, folder.path)
     (decision, scores), judged_seconds = (
-        evaluate_test(scorer, best, heard.validation, heard.test),
+        evaluate_test(
+            scorer,
+            restore_best(accelerator, heard.audio_model, run.model, folder.path),
+            heard.validation,
+            heard.test,
+        ),
         clock.lap(),
     )
 
@@ -158,13 +162,13 @@ def run_training(cfg: RunConfig) -> Path:
         facts = read_clip_metadata(source, pool, clips.test)
         results = RunResults(
             dataset=add_languages(describe_data(source, labels, clips)),
-            model=add_license(describe_model(cfg, audio_model)),
+            model=add_license(describe_model(settings, audio_model)),
             split_check=clips.check,
             labels=list(labels.names),
-            metric=cfg.eval.metric_key,
+            metric=settings.eval.metric_key,
             validation=report_best(run.position, len(clips.validation)),
             test=report_scores(
-                scores, labels.names, cfg.eval, facts, find_majority(clips.train.labels)
+                scores, labels.names, settings.eval, facts, find_majority(clips.train.labels)
             ),
             calibration=report_calibration(scores, decision, is_applied=False),
             timing=describe_timing(run, judged_seconds),
@@ -180,6 +184,6 @@ def run_training(cfg: RunConfig) -> Path:
         draw_figures(folder.path)
         write_eval_results(folder.path)
         write_card(folder.path, repo_id)  # the last: with it, the run is finished
-        publish_run(folder.path, cfg, repo_id)
+        publish_run(folder.path, settings, repo_id)
     close_run(run)
     return folder.path

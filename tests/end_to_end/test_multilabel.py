@@ -80,8 +80,8 @@ def test_the_run_is_described_as_multi_label(run: Path) -> None:
     settings = yaml.safe_load((run / "run_config.yaml").read_text("utf-8"))
     assert RunResults.from_json(results).to_json() == results
     assert config["problem_type"] == "multi_label_classification"
-    assert results["metric"] == settings["eval"]["metric"] == "map"
-    assert settings["data"]["problem_type"] == "multi-label"
+    assert results["metric"] == settings["resolved"]["metric"] == "map"
+    assert settings["resolved"]["problem_type"] == "multi-label"
     assert results["test"]["map"] > 0.6 and results["validation"]["map"] > 0.6
     assert set(results["test"]["per_class"]) == set(config["audio_cls"]["thresholds"]) == set(TONES)
     for name, scores in results["test"]["per_class"].items():

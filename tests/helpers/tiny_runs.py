@@ -18,8 +18,10 @@ from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import make_validator
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.models.checkpoint import open_checkpoint, resolve_audio_settings
+from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_training
+from audio_cls.runs.resolve_run import resolve_run
+from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import TrainingRun
 from audio_cls.training.setup import open_run, save_settings, set_up_training
@@ -52,24 +54,35 @@ def make_config(dataset: Path, checkpoint: Path, run: Path, **changes: Any) -> R
 
 def prepare(cfg: RunConfig) -> tuple[PreparedClips, AudioModel]:
     """Decode the clips and load the model, as scripts/train.py does."""
+    return prepare_resolved(cfg)[:2]
+
+
+def prepare_resolved(cfg: RunConfig) -> tuple[PreparedClips, AudioModel, ResolvedRun]:
+    """Do the same, and return also what the run resolved."""
     source = load_source(cfg.data)
     labels = read_labels(source.splits, cfg.data)
+    checkpoint = open_checkpoint(cfg.model)
+    resolved = resolve_run(cfg, source, labels, checkpoint)
+    cfg = resolved.apply(cfg)
     pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
-    checkpoint = open_checkpoint(cfg.model)
-    audio = resolve_audio_settings(cfg.audio, checkpoint)
     clips = prepare_clips(source, labels, pool, splits, checkpoint.sampling_rate, cfg.data)
-    several = labels.is_multilabel
-    return clips, load_for_training(checkpoint, audio, labels.names, is_multilabel=several)
+    model = load_for_training(
+        checkpoint, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
+    )
+    return clips, model, resolved
 
 
 def set_up(cfg: RunConfig) -> TrainingRun:
     """Put a run together up to the first step."""
     accelerator: Accelerator = start_accelerator(cfg.train)
-    folder, cfg = open_run(cfg, accelerator)
-    clips, audio_model = prepare(cfg)
-    cfg = find_batch_size(cfg, accelerator, audio_model, clips.train)
-    save_settings(folder, cfg, accelerator, clips)
-    scorer = make_scorer(audio_model, cfg, accelerator)
-    judge = make_validator(scorer, clips.validation, cfg.eval)
-    return set_up_training(cfg, accelerator, folder, audio_model, clips.train, judge)
+    folder = open_run(cfg, accelerator)
+    known = folder.resolved.apply(cfg)
+    clips, audio_model, resolved = prepare_resolved(known)
+    settings = resolved.apply(known)
+    resolved = find_batch_size(resolved, settings, accelerator, audio_model, clips.train)
+    settings = resolved.apply(known)
+    save_settings(folder, cfg, resolved, accelerator, clips)
+    scorer = make_scorer(audio_model, settings, accelerator)
+    judge = make_validator(scorer, clips.validation, settings.eval)
+    return set_up_training(settings, accelerator, folder, audio_model, clips.train, judge)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.runs import folder as checkpoint
-from audio_cls.runs.config_file import inherit_resolved, save_run_config
+from audio_cls.runs.config_file import load_resolved, save_run_config
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
 from audio_cls.runs.resume import find_resume_point
 from audio_cls.runs.trainer_state import BestEvaluation
 from audio_cls.training.loop import train
@@ -26,10 +26,10 @@ def _config(**changes: object) -> RunConfig:
     return RunConfig.from_flat({"dataset": "owner/name", **changes})
 
 
-def _make_run(path: Path, cfg: RunConfig) -> RunFolder:
+def _make_run(path: Path, cfg: RunConfig, resolved: ResolvedRun = NOT_RESOLVED) -> RunFolder:
     """Write the settings of a run, and a checkpoint that stands for its training."""
     folder = open_run_folder(path, cfg)
-    save_run_config(folder.path, cfg, {"versions": {}})
+    save_run_config(folder.path, cfg, resolved, {"versions": {}})
     (folder.checkpoints / "step-1").mkdir(parents=True)
     return folder
 
@@ -65,29 +65,26 @@ def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_keeps_the_commits_it_began_with(tmp_path: Path) -> None:
-    cfg = _config()
-    data = dataclasses.replace(cfg.data, dataset_revision="a" * 40)
-    _make_run(tmp_path, dataclasses.replace(cfg, data=data))
+    _make_run(tmp_path, _config(), ResolvedRun(dataset_revision="a" * 40))
     resumed = _config(resume="auto")
     open_run_folder(tmp_path, resumed)
-    assert inherit_resolved(resumed, tmp_path).data.dataset_revision == "a" * 40
-    assert inherit_resolved(_config(), tmp_path).data.dataset_revision is None
+    assert load_resolved(tmp_path, resumed).apply(resumed).data.dataset_revision == "a" * 40
+    assert load_resolved(tmp_path, _config()) == ResolvedRun()
 
 
 def test_a_resumed_run_keeps_the_groups_of_its_segments(tmp_path: Path) -> None:
     """The column was chosen when the data set was read, not by the command."""
-    cfg = _config()
-    data = dataclasses.replace(cfg.data, group_column="recording")
-    _make_run(tmp_path, dataclasses.replace(cfg, data=data))
+    _make_run(tmp_path, _config(), ResolvedRun(group_column="recording"))
     resumed = _config(resume="auto")
     open_run_folder(tmp_path, resumed)
-    assert inherit_resolved(resumed, tmp_path).data.group_column == "recording"
+    assert load_resolved(tmp_path, resumed).apply(resumed).data.group_column == "recording"
 
 
 def test_a_resumed_run_hears_as_long_a_piece_as_it_began_with(tmp_path: Path) -> None:
-    _make_run(tmp_path, _config(max_seconds=10.24))
-    open_run_folder(tmp_path, _config(resume="auto"))
-    assert inherit_resolved(_config(resume="auto"), tmp_path).audio.max_seconds == 10.24
+    _make_run(tmp_path, _config(), ResolvedRun(max_seconds=10.24))
+    resumed = _config(resume="auto")
+    open_run_folder(tmp_path, resumed)
+    assert load_resolved(tmp_path, resumed).apply(resumed).audio.max_seconds == 10.24
     with pytest.raises(RunFolderError, match=r"--max-seconds 10\.24 is now 30"):
         open_run_folder(tmp_path, _config(resume="auto", max_seconds=30.0))
 

@@ -11,6 +11,7 @@ from audio_cls.errors import RunFolderError, SettingError
 from audio_cls.presets import parse_preset
 from audio_cls.runs.config_file import save_run_config
 from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
 
 
@@ -89,7 +90,7 @@ def test_what_cannot_be_swept_is_refused_before_any_run(
 def _finish_run(path: Path, cfg: RunConfig) -> None:
     """Write the files by which a run counts as finished."""
     open_run_folder(path, cfg).close()
-    save_run_config(path, cfg, {})
+    save_run_config(path, cfg, ResolvedRun(), {})
     (path / "model.safetensors").touch()
     (path / "results.json").write_text('{"test": {"accuracy": 1.0}}')
     (path / "README.md").touch()

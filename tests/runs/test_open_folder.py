@@ -15,6 +15,7 @@ from audio_cls.errors import RunFolderError
 from audio_cls.runs import open_folder
 from audio_cls.runs.config_file import save_run_config
 from audio_cls.runs.open_folder import check_run_folder, has_progress, open_run_folder
+from audio_cls.runs.resolved import ResolvedRun
 
 HOLD = """
 import sys, time
@@ -62,7 +63,7 @@ def test_a_process_that_ends_is_waited_for(
 
 
 def test_a_run_that_ended_before_its_first_step_is_no_obstacle(tmp_path: Path) -> None:
-    save_run_config(tmp_path, _config(learning_rate=1e-3), {})
+    save_run_config(tmp_path, _config(learning_rate=1e-3), ResolvedRun(), {})
     (tmp_path / "logs").mkdir()
     (tmp_path / "splits").mkdir()
     assert not has_progress(tmp_path)
@@ -70,7 +71,7 @@ def test_a_run_that_ended_before_its_first_step_is_no_obstacle(tmp_path: Path) -
         check_run_folder(tmp_path, _config(**changes))
     open_run_folder(tmp_path, _config(resume="auto")).close()
     assert {path.name for path in tmp_path.iterdir()} <= {"logs"}
-    save_run_config(tmp_path, _config(), {})
+    save_run_config(tmp_path, _config(), ResolvedRun(), {})
     (tmp_path / "checkpoints" / "step-3").mkdir(parents=True)
     with pytest.raises(RunFolderError, match="holds another run"):
         check_run_folder(tmp_path, _config())

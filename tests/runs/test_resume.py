@@ -18,6 +18,7 @@ from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import Paused, RunFolderError
 from audio_cls.run_warnings import collect_warnings
 from audio_cls.runs.config_file import check_same_settings, save_run_config
+from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.runs.resume import check_steps
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training import loop
@@ -147,15 +148,14 @@ def test_another_number_of_clips_in_a_step_is_refused(
 
 def test_what_has_no_part_in_training_may_change(tmp_path: Path) -> None:
     cfg = RunConfig.from_flat({"dataset": "a/b", "learning_rate": 1e-4})
-    save_run_config(tmp_path, cfg, {})
-    path = tmp_path / "run_config.yaml"
+    save_run_config(tmp_path, cfg, ResolvedRun(), {})
     hub = dataclasses.replace(cfg.hub, limitations="Speech only.", publish_ids="none")
-    check_same_settings(path, dataclasses.replace(cfg, hub=hub))
+    check_same_settings(tmp_path, dataclasses.replace(cfg, hub=hub))
     train = dataclasses.replace(cfg.train, num_workers=3, max_train_minutes=1.0, log="json")
-    check_same_settings(path, dataclasses.replace(cfg, train=train))
+    check_same_settings(tmp_path, dataclasses.replace(cfg, train=train))
     with pytest.raises(RunFolderError, match=r"--learning-rate 0\.0001 is now 0\.0002"):
         optim = dataclasses.replace(cfg.optim, learning_rate=2e-4)
-        check_same_settings(path, dataclasses.replace(cfg, optim=optim))
+        check_same_settings(tmp_path, dataclasses.replace(cfg, optim=optim))
     free = {one.name for one in iterate_settings() if not one.affects_training}
     hub_names = {one.name for one in iterate_settings("hub")}
     assert hub_names <= free
@@ -218,11 +218,11 @@ def test_a_run_whose_data_set_has_changed_does_not_go_on(
     cfg = make_config(tones, checkpoint, path, resume="auto")
     clips, _ = prepare(cfg)
     accelerator = start_accelerator(cfg.train)
-    save_settings(run.folder, cfg, accelerator, clips)  # nothing has changed
+    save_settings(run.folder, cfg, ResolvedRun(), accelerator, clips)  # nothing has changed
     for one, other in (("low", "away"), ("high", "low"), ("away", "high")):
         (tones / one).rename(tones / other)
     settings = (path / "run_config.yaml").read_text()
     clips, _ = prepare(cfg)
     with pytest.raises(RunFolderError, match=r"data set has changed.*--split-files"):
-        save_settings(run.folder, cfg, accelerator, clips)
+        save_settings(run.folder, cfg, ResolvedRun(), accelerator, clips)
     assert (path / "run_config.yaml").read_text() == settings

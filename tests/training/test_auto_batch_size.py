@@ -18,6 +18,7 @@ from audio_cls.config import TrainConfig
 from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import RunFolderError, SettingError, TrainingError
+from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.training import auto_batch_size, loop
 from audio_cls.training.auto_batch_size import find_batch_size
 
@@ -53,8 +54,9 @@ def test_the_largest_batch_that_fits_is_found_and_the_step_stays(
     run = set_up(cfg)
     assert tried == [12, 6, 4, 3]
     assert (run.order.shape.batch_size, run.order.shape.accumulation) == (3, 4)
-    written = yaml.safe_load((tmp_path / "run" / "run_config.yaml").read_text())["train"]
+    written = yaml.safe_load((tmp_path / "run" / "run_config.yaml").read_text())["resolved"]
     assert (written["batch_size"], written["effective_batch_size"]) == (3, 12)
+    assert written["accumulation_steps"] == 4
 
 
 def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
@@ -65,8 +67,8 @@ def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
     clips, audio_model = prepare(cfg)
     before = {name: value.clone() for name, value in audio_model.model.state_dict().items()}
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
-    found = find_batch_size(cfg, accelerator, audio_model, clips.train)
-    assert found.train.batch_size == 8
+    found = find_batch_size(ResolvedRun(), cfg, accelerator, audio_model, clips.train)
+    assert found.batch_size == 8
     assert all(torch.equal(before[k], v) for k, v in audio_model.model.state_dict().items())
     assert torch.equal(states[0], torch.get_rng_state())
     assert np.array_equal(states[1], np.random.get_state()[1])
@@ -152,6 +154,7 @@ sys.path.insert(0, "tests/helpers")
 import torch
 from tiny_runs import make_config, prepare, set_up
 from audio_cls.errors import TrainingError
+from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import train
 tones, checkpoint, run = map(Path, sys.argv[1:])
@@ -168,8 +171,8 @@ try:
     train(whole)
 except TrainingError as error:
     print(error)
-found = find_batch_size(cfg, whole.accelerator, audio_model, clips.train).train
-print("found", found.batch_size, found.effective_batch_size // found.batch_size)
+found = find_batch_size(ResolvedRun(), cfg, whole.accelerator, audio_model, clips.train)
+print("found", found.batch_size, found.accumulation_steps)
 """
 
 

@@ -60,7 +60,7 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(cfg: RunConfig) -> tuple[TrainingInputs, dict[str, Any]]:
     """Train as scripts/train.py does; return what was heard, the weights and the test scores."""
     accelerator = start_accelerator(cfg.train)
-    folder, cfg = open_run(cfg, accelerator)
+    folder = open_run(cfg, accelerator)
     clips, audio_model = prepare(cfg)
     heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
     scorer = make_scorer(heard.audio_model, cfg, accelerator)
