@@ -11,7 +11,7 @@ import soxr
 import xxhash
 from numpy.typing import NDArray
 
-from audio_cls.audio.decode import decode_file
+from audio_cls.audio.decode import DecodedAudio, decode_file
 from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError
 
@@ -38,8 +38,16 @@ def decode_wave(
     Raises:
         AudioError: See `decode_file`.
     """
-    sound = decode_file(bytes_, path, max_seconds)
-    return resample(mix_channels(sound.samples), sound.sampling_rate, sampling_rate)
+    return to_wave(decode_file(bytes_, path, max_seconds), sampling_rate)
+
+
+def to_wave(audio: DecodedAudio, sampling_rate: Hertz) -> Wave:
+    """Convert a decoded file to mono at `sampling_rate`: (T, C) -> (T',).
+
+    Raises:
+        AudioError: The file is so short that no sample is left.
+    """
+    return resample(mix_channels(audio.samples), audio.sampling_rate, sampling_rate)
 
 
 def mix_channels(samples: NDArray[np.float32]) -> Wave:

@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
-from audio_cls.data.clips.quality import SILENT_PEAK, enforce_bad_audio_limit, find_unusable_clips
+from audio_cls.data.clips.quality import (
+    SILENT_PEAK,
+    enforce_bad_audio_limit,
+    find_unusable_clips,
+    warn_of_lost_frequencies,
+)
 from audio_cls.data.dataset_fingerprint import make_dataset_fingerprint
 from audio_cls.data.duplicates.exact import Duplicate, audio_group_ids, save_duplicates
 from audio_cls.data.duplicates.near import (
@@ -31,7 +36,7 @@ from audio_cls.data.labels.labels import Labels
 from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.splits import Splits
-from audio_cls.data.splits.train_test_split import Rows, limit_rows
+from audio_cls.data.splits.train_test_split import Groups, Rows, limit_rows
 from audio_cls.data.streaming.bad_clips import FOLDER, read_bad_clips
 from audio_cls.data.streaming.clips import StreamClips, make_stream_clips
 from audio_cls.errors import DatasetError, list_names
@@ -129,7 +134,7 @@ def prepare_clips(
     parts: dict[str, Any] = {
         role: Clips(
             every.table, at[role], pool.stratify_targets[own], pool.ids[own],
-            every.lengths[at[role]], sampling_rate,
+            every.lengths[at[role]], sampling_rate, groups=_take(pool.groups, own),
         )
         for role, own in final.rows.items()
     }  # fmt: skip
@@ -155,6 +160,11 @@ def prepare_clips(
             if len(own)
         },
     )
+
+
+def _take(groups: Groups | None, rows: Rows) -> Groups | None:
+    """Return the groups of these rows, if there are groups."""
+    return None if groups is None else groups[rows]
 
 
 def _list_groups(pool: ClipIndex, rows: Rows) -> list[tuple[str, str, str]]:
@@ -185,6 +195,7 @@ def _decode_pool(
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
     notes = read_clip_stats(decoded)
     lengths: NDArray[np.int64] = notes["num_samples"].to_numpy()
+    warn_of_lost_frequencies(notes["file_rate"].to_numpy(), sampling_rate)
     faults = find_unusable_clips(notes, own_ids, sampling_rate, cfg)
     enforce_bad_audio_limit(faults, len(wanted), cfg)
     is_silent = notes["peak"].to_numpy() < SILENT_PEAK
@@ -214,6 +225,7 @@ def prepare_split(
     key = make_key(source=source.content_key, clips=pool.ids[own])
     decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
     notes = read_clip_stats(decoded)
+    warn_of_lost_frequencies(notes["file_rate"].to_numpy(), sampling_rate)
     faults = find_unusable_clips(notes, pool.ids[own], sampling_rate, cfg)
     enforce_bad_audio_limit(faults, len(own), cfg)
     kept = np.flatnonzero([name not in faults for name in pool.ids[own]])
@@ -221,7 +233,10 @@ def prepare_split(
         raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")
     lengths = notes["num_samples"].to_numpy()[kept]
     row = own[kept]
-    clips = Clips(decoded, kept, pool.stratify_targets[row], pool.ids[row], lengths, sampling_rate)
+    clips = Clips(
+        decoded, kept, pool.stratify_targets[row], pool.ids[row], lengths, sampling_rate,
+        groups=_take(pool.groups, row),
+    )  # fmt: skip
     return clips, faults
 
 

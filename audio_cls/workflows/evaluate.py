@@ -146,7 +146,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
 
     # --- 4. the numbers are told ---
     if accelerator.is_main_process:
-        facts = read_clip_metadata(source, pool, clips)
+        facts = read_clip_metadata(clips)
         judged = calibrate(scores, temperature) if temperature else scores
         results = RunResults(
             dataset=describe_evaluated_split(

@@ -159,7 +159,7 @@ def run_training(cfg: RunConfig) -> Path:
     if accelerator.is_main_process:
         clips.save(folder.path)
         save_calibration(folder.path, decision.temperature, labels.names, decision.thresholds)
-        facts = read_clip_metadata(source, pool, clips.test)
+        facts = read_clip_metadata(clips.test)
         results = RunResults(
             dataset=add_languages(describe_data(source, labels, clips)),
             model=add_license(describe_model(settings, audio_model)),

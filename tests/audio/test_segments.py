@@ -16,7 +16,6 @@ from audio_cls.audio.decode import decode_file, measure_seconds
 from audio_cls.audio.segments import Segment, split_segment
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
-from audio_cls.data.clips.file_rate import read_file_rate
 from audio_cls.data.inspection.scan import open_inspection
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
@@ -157,7 +156,7 @@ def test_lengths_and_rates_of_segments_are_known(tmp_path: Path) -> None:
     assert measure_seconds(None, f"{path}#1.000-1.500") == 0.5
     assert measure_seconds(None, f"{path}#1.000-end") == 3.0
     assert measure_seconds(None, f"{path}.gone#1.000-end") == 0.0
-    assert read_file_rate({"bytes": None, "path": f"{path}#1.000-1.500"}) == RATE
+    assert decode_file(None, f"{path}#1.000-1.500").sampling_rate == RATE
 
 
 @pytest.mark.parametrize(

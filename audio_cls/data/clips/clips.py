@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Clips:
     ids: NDArray[np.str_]  # (N,)
     lengths: NDArray[np.int64]  # (N,) samples
     sampling_rate: Hertz
+    groups: NDArray[np.str_] | None = field(default=None, kw_only=True)  # (N,), as text
 
     def __len__(self) -> int:
         """Count the clips."""

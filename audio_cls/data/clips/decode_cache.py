@@ -21,13 +21,12 @@ import pyarrow.compute as pc
 from datasets import Dataset, Features, LargeList, Value, concatenate_datasets
 from numpy.typing import NDArray
 
-from audio_cls.audio.decode import MISSING, NOT_ACCESSIBLE, measure_seconds
+from audio_cls.audio.decode import MISSING, NOT_ACCESSIBLE, decode_file, measure_seconds
 from audio_cls.audio.fingerprint import make_fingerprint
 from audio_cls.audio.pyav import EXTRA
-from audio_cls.audio.waveform import Wave, decode_wave, hash_wave
+from audio_cls.audio.waveform import Wave, hash_wave, to_wave
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.clips.decode_key import EncodedClips, make_decode_key, read_encoded_clips
-from audio_cls.data.clips.file_rate import warn_of_lost_frequencies
 from audio_cls.errors import AudioError
 from audio_cls.storage.arrow import copy_columns
 from audio_cls.storage.cache import CacheEntry, load_or_make
@@ -44,6 +43,7 @@ FEATURES = Features(
     {
         "wave": LargeList(Value("float32")),
         "num_samples": Value("int64"),
+        "file_rate": Value("int32"),
         "peak": Value("float32"),
         "hash": Value("string"),
         "print": Value("binary"),
@@ -71,12 +71,11 @@ def decode_clips(
         max_seconds: Longer clips are bad.
 
     Returns:
-        A memory-mapped table, row for row: wave (list of float32), num_samples, peak, hash,
-        print, fault. Its files are not deleted as long as this object is in use.
+        A memory-mapped table, row for row, with the columns of `decode_batch`. Its files are not
+        deleted as long as this object is in use.
     """
     if len(table) == 0:
         return Dataset.from_dict({name: [] for name in FEATURES}, features=FEATURES)
-    warn_of_lost_frequencies(table, column, sampling_rate)
     clips = read_encoded_clips(table, column)
     key = make_decode_key(clips, content_key, sampling_rate, max_seconds)
     number = 0
@@ -213,12 +212,8 @@ def choose_batch_size(sizes: NDArray[np.int64], samples_per_byte: float) -> int:
 
 
 def read_clip_stats(decoded: Dataset) -> pa.Table:
-    """Read what a decoded table says of each clip, but for wave and print: a few bytes a clip.
-
-    Returns:
-        Columns num_samples, peak, hash and fault, see `decode_batch`.
-    """
-    return copy_columns(decoded, ["num_samples", "peak", "hash", "fault"])
+    """Read the columns of a decoded table that have a few bytes per clip, see `decode_batch`."""
+    return copy_columns(decoded, ["num_samples", "file_rate", "peak", "hash", "fault"])
 
 
 def decode_batch(
@@ -241,22 +236,27 @@ def decode_batch(
         is_worker: This process does nothing else, and may keep the memory of its waves.
 
     Returns:
-        Columns wave, num_samples, peak (largest absolute sample), hash (of the samples), print (see
-        prints.py) and fault (null when good); the wave of a bad clip is empty.
+        Columns wave, num_samples, file_rate (sampling rate of the file in Hz), peak (largest
+        absolute sample), hash (of the samples), print (fingerprint) and fault (null if decoded);
+        a clip that cannot be decoded has an empty wave and file rate 0.
     """
     if is_worker:
         retain_freed_memory()
     waves: list[Wave] = []
+    file_rates: list[int] = []
     faults: list[str | None] = []
     for clip in batch.column(column):
         try:
             if not clip.is_valid:
                 raise AudioError("missing file")
             bytes_, path = clip["bytes"].as_py(), clip["path"].as_py()
-            waves.append(decode_wave(bytes_, path, sampling_rate, max_seconds))
+            audio = decode_file(bytes_, path, max_seconds)
+            waves.append(to_wave(audio, sampling_rate))
+            file_rates.append(audio.sampling_rate)
             faults.append(None)
         except AudioError as error:
             waves.append(np.zeros(0, np.float32))
+            file_rates.append(0)
             faults.append(str(error))
     if release is not None:
         release(batch.column(column))
@@ -269,6 +269,7 @@ def decode_batch(
         {
             "wave": pa.LargeListArray.from_arrays(pa.array(offsets), samples),
             "num_samples": pa.array(lengths),
+            "file_rate": pa.array(file_rates, type=pa.int32()),
             "peak": pa.array(peaks, type=pa.float32()),
             "hash": pa.array([hash_wave(wave) for wave in waves], type=pa.string()),
             "print": pa.array(

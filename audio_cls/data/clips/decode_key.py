@@ -22,7 +22,7 @@ from audio_cls.storage.arrow import copy_columns, measure_bytes
 from audio_cls.storage.keys import describe_file, find_version, make_key
 from audio_cls.storage.process_memory import ColumnPages, release_pages
 
-DECODER_VERSION = 5  # raise it when decoding changes, so that old caches are not used
+DECODER_VERSION = 6  # raise it when decoding changes, so that old caches are not used
 NUM_SAMPLED = 256  # embedded clips of whose bytes a part goes into the key
 SAMPLED_BYTES = 4096  # of each, from its beginning
 ROWS_AT_ONCE = 2**16  # whose paths are made texts of Python at the same time

@@ -1,40 +1,30 @@
-"""What is known of each clip beside its label: length, group, and the rate it was recorded at.
-
-For tables of the score by such facts. The rate is the file's own, before resampling; only headers
-are read.
-"""
+"""Length, sampling rate and group of each clip, for metrics by these properties."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.clips.file_rate import read_file_rate
-from audio_cls.data.sources.source import Source
-from audio_cls.data.splits.clip_index import ClipIndex
+from audio_cls.storage.arrow import copy_columns
 
 
 @dataclass(frozen=True)
 class ClipMetadata:
-    """One entry a clip, in the clips' order."""
+    """One entry per clip, in the clips' order; N clips."""
 
     seconds: NDArray[np.float64]  # (N,), rounded to milliseconds
-    sampling_rates: NDArray[np.int64]  # (N,), Hz of the file; 0 where its header is unknown
+    sampling_rates: NDArray[np.int64]  # (N,), Hz of the file before resampling; 0 if unknown
     groups: NDArray[np.str_] | None  # (N,), the group column as text
 
 
-def read_clip_metadata(source: Source, pool: ClipIndex, clips: Clips) -> ClipMetadata:
-    """Look up what the data set says of these clips. Reads a header a clip."""
-    place = {str(name): row for row, name in enumerate(pool.ids)}
-    rows = [place[str(name)] for name in clips.ids]
-    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
-    table = concatenate_datasets(sounds).select(rows)
+def read_clip_metadata(clips: Clips) -> ClipMetadata:
+    """Return the metadata of decoded clips; no file is opened."""
+    rates = copy_columns(clips.table, ["file_rate"])["file_rate"].to_numpy()
     return ClipMetadata(
         seconds=(clips.lengths / clips.sampling_rate).round(3),
-        sampling_rates=np.array([read_file_rate(row[source.audio_column]) for row in table]),
-        groups=None if pool.groups is None else pool.groups[rows],
+        sampling_rates=rates[clips.rows].astype(np.int64),
+        groups=clips.groups,
     )

@@ -18,6 +18,7 @@ from audio_cls.config import DataConfig, Hertz
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import warn
 
+USUAL_RATE: Hertz = 48_000  # recordings at higher rates are often made for ultrasound
 SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit sound, nothing can be heard
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,23 @@ def find_unusable_clips(
     if not cfg.drop_silent and cfg.silence_from is None:
         _warn_of_silence(ids[~told & (peaks < SILENT_PEAK) & (lengths >= shortest)], len(ids))
     return faults
+
+
+def warn_of_lost_frequencies(file_rates: NDArray[np.int32], sampling_rate: Hertz) -> None:
+    """Warn if clips were recorded far above the model's rate, as ultrasound is.
+
+    Args:
+        file_rates: Sampling rates of the files in Hz, (N,).
+        sampling_rate: Rate of the model in Hz.
+    """
+    highest = int(file_rates.max(initial=0))
+    if highest > max(USUAL_RATE, sampling_rate):
+        warn(
+            logger,
+            f"Clips were recorded at up to {highest} Hz, and the model gets {sampling_rate} Hz:"
+            f" all sound above {sampling_rate // 2} Hz is removed. `audio-cls inspect`"
+            " measures how much of the energy that is.",
+        )
 
 
 def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:

@@ -15,6 +15,7 @@ from audio_cls.audio.files import AUDIO_SUFFIXES, find_audio_files
 from audio_cls.audio.waveform import Wave
 from audio_cls.config import Hertz
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
+from audio_cls.data.clips.quality import warn_of_lost_frequencies
 from audio_cls.errors import SettingError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import MappedRows
@@ -73,6 +74,7 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
     table = table.cast_column("audio", Audio(decode=False))
     decoded = decode_clips(table, "audio", sampling_rate, content_key="noise files")
     notes = read_clip_stats(decoded)
+    warn_of_lost_frequencies(notes["file_rate"].to_numpy(), sampling_rate)
     reasons = notes["fault"].to_pylist()
     rows = np.flatnonzero([reason is None for reason in reasons])
     faults = {str(n): str(r) for n, r in zip(names, reasons, strict=True) if r is not None}

@@ -17,7 +17,8 @@ from datasets import Audio, Dataset
 from sounds import encode_sound, make_table, make_tone
 
 from audio_cls.audio import decode as sound
-from audio_cls.audio.waveform import Wave, decode_wave
+from audio_cls.audio.decode import DecodedAudio
+from audio_cls.audio.waveform import decode_wave
 from audio_cls.data.clips import decode_cache, decode_key
 from audio_cls.data.clips.decode_cache import choose_batch_size, decode_clips
 from audio_cls.storage.arrow import MappedRows
@@ -31,6 +32,7 @@ def test_a_table_is_decoded_row_for_row() -> None:
     assert decoded["fault"][1].startswith("unreadable: ")
     assert decoded["fault"][2] == "missing file"
     assert decoded["peak"][0] == pytest.approx(0.5, abs=0.05)
+    assert decoded["file_rate"][:] == [16_000, 0, 0]
     np.testing.assert_array_equal(decoded[0]["wave"], decode_wave(clips[0], None, 8_000))
 
 
@@ -65,13 +67,13 @@ def test_two_processes_decode_the_same_rows_as_one(monkeypatch: pytest.MonkeyPat
 def count_decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows by one with every clip that is decoded from now on."""
     calls: list[int] = []
-    decode = decode_cache.decode_wave
+    decode = decode_cache.decode_file
 
-    def counted(*given: Any, **named: Any) -> Wave:  # noqa: ANN401
+    def counted(*given: Any, **named: Any) -> DecodedAudio:  # noqa: ANN401
         calls.append(1)
         return decode(*given, **named)
 
-    monkeypatch.setattr(decode_cache, "decode_wave", counted)
+    monkeypatch.setattr(decode_cache, "decode_file", counted)
     return calls
 
 
@@ -105,18 +107,18 @@ def test_a_run_killed_in_the_middle_leaves_no_half_cache(monkeypatch: pytest.Mon
     clips = [encode_sound(make_tone(200 + n, 0.02), 16_000) for n in range(6)]
     monkeypatch.setattr(decode_cache, "BATCH_CLIPS", 2)
     calls: list[int] = []
-    decode = decode_cache.decode_wave
+    decode = decode_cache.decode_file
 
-    def killed(*given: Any, **named: Any) -> Wave:  # noqa: ANN401
+    def killed(*given: Any, **named: Any) -> DecodedAudio:  # noqa: ANN401
         calls.append(1)
         if len(calls) == 5:  # two batches are written by now
             raise KeyboardInterrupt
         return decode(*given, **named)
 
-    monkeypatch.setattr(decode_cache, "decode_wave", killed)
+    monkeypatch.setattr(decode_cache, "decode_file", killed)
     with pytest.raises(KeyboardInterrupt):
         decode_clips(make_table(clips), "audio", 8_000, "killed")
-    monkeypatch.setattr(decode_cache, "decode_wave", decode)
+    monkeypatch.setattr(decode_cache, "decode_file", decode)
     decoded = decode_clips(make_table(clips), "audio", 8_000, "killed")
     assert len(decoded) == 6
     assert all(count == 160 for count in decoded["num_samples"])

@@ -19,7 +19,11 @@ from sounds import encode_sound, make_noise, make_table, make_tone
 from audio_cls.config import DataConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
-from audio_cls.data.clips.quality import enforce_bad_audio_limit, find_unusable_clips
+from audio_cls.data.clips.quality import (
+    enforce_bad_audio_limit,
+    find_unusable_clips,
+    warn_of_lost_frequencies,
+)
 from audio_cls.data.labels.labels import read_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.source import load_source
@@ -295,10 +299,13 @@ def test_clips_that_are_silent_after_mixing_are_warned_of_once() -> None:
 
 @pytest.mark.parametrize(("rate", "lost"), [(16_000, False), (48_000, False), (384_000, True)])
 def test_recordings_far_above_the_models_rate_are_warned_of(rate: int, *, lost: bool) -> None:
-    table = make_table([encode_sound(make_tone(440, 0.1, own), own) for own in (8_000, rate)])
+    clips = [encode_sound(make_tone(440, 0.1, own), own) for own in (8_000, rate)]
+    rates = decode([*clips, b"no sound"], f"rate-{rate}")[0]["file_rate"].to_numpy()
     texts = collect_warnings()
-    decode_clips(table, "audio", RATE, f"rate-{rate}")
-    decode_clips(table, "audio", RATE, f"rate-{rate}")
+    warn_of_lost_frequencies(rates, RATE)
+    warn_of_lost_frequencies(rates, RATE)
+    warn_of_lost_frequencies(rates, 384_000)
+    warn_of_lost_frequencies(rates[:0], RATE)
     assert len(texts) == int(lost)
     if lost:
         assert "up to 384000 Hz, and the model gets 16000 Hz: all sound above 8000 Hz" in texts[0]
