@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shlex
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -43,6 +44,29 @@ def describe_command() -> str:
     if path.parent.name == "scripts" or path.suffix == ".py":
         return shlex.join(["accelerate", "launch", f"scripts/{path.name}", *arguments])
     return ""
+
+
+def describe_commit(file: Path = Path(__file__)) -> str | None:
+    """Return the git commit of this code, with "-dirty" where tracked files differ from it.
+
+    Args:
+        file: A file of the code.
+
+    Returns:
+        40 hexadecimal digits; None where the file is not tracked by git, such as an installed one.
+    """
+    git = ["git", "--no-optional-locks", "-C", str(file.parent)]
+    try:
+        for command in (
+            ["ls-files", "--error-unmatch", file.name],
+            ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        ):
+            done = subprocess.run(
+                [*git, *command], capture_output=True, text=True, check=True, timeout=10
+            )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 class Clock:

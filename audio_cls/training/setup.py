@@ -34,7 +34,12 @@ from audio_cls.runs.config_file import (
 )
 from audio_cls.runs.folder import RunFolder, choose_run_path
 from audio_cls.runs.open_folder import open_run_folder
-from audio_cls.runs.provenance import count_parameters, describe_command, describe_versions
+from audio_cls.runs.provenance import (
+    count_parameters,
+    describe_command,
+    describe_commit,
+    describe_versions,
+)
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.runs.resume import (
     check_same_processes,
@@ -122,7 +127,12 @@ def save_settings(
         check_same_data(find_source_run(folder.path, cfg.train.resume) or folder.path, rows)
     accelerator.wait_for_everyone()  # until all have compared
     if accelerator.is_main_process:
-        record = {"command": describe_command(), "versions": describe_versions(), DATA_HASH: rows}
+        record = {
+            "command": describe_command(),
+            "versions": describe_versions(),
+            "commit": describe_commit(),
+            DATA_HASH: rows,
+        }
         save_run_config(folder.path, cfg, resolved, record)
         clips.save_lists(folder.path)
 

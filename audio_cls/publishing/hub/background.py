@@ -29,15 +29,10 @@ DRAFT = ".publishing-"  # what the copies' folders in the run folder begin with
 
 
 class BackgroundUploader:
-    """Carries copies of a run's best model to the Hub, one at a time, the newest first.
-
-    Attributes:
-        num_sent: Copies that arrived.
-    """
+    """Uploads copies of a run's best model in a thread, one at a time, the newest first."""
 
     def __init__(self, run: Path, cfg: HubConfig, repo_id: str) -> None:
         self.run, self.cfg, self.repo_id = run, cfg, repo_id
-        self.num_sent = 0
         self.waiting: Path | None = None
         self.is_closed = False
         self.changed = threading.Condition()
@@ -88,7 +83,6 @@ class BackgroundUploader:
         try:
             files = gather_early_files(copy, self.repo_id, self.cfg, list_secrets())
             send_files(files, self.cfg, self.repo_id, attempts=ATTEMPTS, is_finished=False)
-            self.num_sent += 1
         except (AudioClsError, *Failure) as error:
             reason = to_reason(error)
             logger.warning("The best model so far is not published (%s); training goes on.", reason)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from audio_cls.config import HubConfig
-from audio_cls.errors import RunFolderError, hide_tokens, list_names
+from audio_cls.errors import RunFolderError, hide_tokens
 from audio_cls.publishing.card.written_card import choose_card
 from audio_cls.publishing.eval_results import ENTRIES, make_entry, name_entry_file, to_entry_text
 from audio_cls.publishing.hub.tensorboard import PUBLIC_LOGS, gather_curves
@@ -26,11 +26,10 @@ from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.redaction.tables import publish_text
 from audio_cls.publishing.run_record import RunRecord, load_run
 
-WEIGHTS = ("model*.safetensors", "adapter_model.safetensors")
+WEIGHTS = "model*.safetensors"
 PUBLIC_FILES = (
-    *WEIGHTS,
+    WEIGHTS,
     "config.json",
-    "adapter_config.json",
     "model.safetensors.index.json",
     "preprocessor_config.json",
     "processor_config.json",
@@ -48,7 +47,7 @@ PUBLIC_FILES = (
 )
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
 # What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
-EARLY_FILES = (*WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
+EARLY_FILES = (WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
 EARLY_CARD = """\
 ---
 library_name: transformers
@@ -81,9 +80,9 @@ def gather_files(
         RunFolderError: The folder holds no finished run, or a file that is not what its name says.
     """
     record = load_run(run)
-    if not any(path.is_file() for pattern in WEIGHTS for path in run.glob(pattern)):
+    if not any(path.is_file() for path in run.glob(WEIGHTS)):
         raise RunFolderError(
-            f"'{run}' holds no weights ({list_names(WEIGHTS)}): a finished run does."
+            f"'{run}' holds no weights ({WEIGHTS}): a finished run does."
             " Give the folder that train.py named as --output-dir."
         )
     names = choose_names(run, cfg.publish_ids, record.settings)

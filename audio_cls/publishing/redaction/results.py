@@ -24,14 +24,14 @@ NUMBER = re.compile(r"[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)?", re.IGNORECASE)  #
 PLAIN_NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
 # Part of results.json -> its texts, or lists of texts, that are published.
 TEXTS: Mapping[str, tuple[str, ...]] = {
-    "": ("labels", "unmatched_labels", "date", "warnings", "problem_type"),
+    "": ("labels", "date", "warnings"),
     "dataset": (
         "config", "license", "audio_column", "label_column", "problem_type", "language",
         "revision",
     ),
     "model": ("revision", "license"),
     "test": ("untested_labels", "majority_class", "majority_from"),
-    "test.intervals": ("drawn", "accuracy", "others", "note", "method", "at_least"),
+    "test.intervals": ("drawn", "accuracy", "others", "note", "at_least"),
     "test.top_confusions": ("label", "prediction"),
     "test.confident_mistakes": ("label", "prediction"),
     "test.weakest_classes": ("label", "taken_for"),
@@ -167,7 +167,7 @@ def _publish_texts(value: Any, key: str) -> Any:  # noqa: ANN401 (a text or a li
     """Clean a text or a list of texts; labels stay as they are: `/m/04rlf` is a name, no path."""
     if isinstance(value, list):
         return [_publish_texts(one, key) for one in value if isinstance(one, str)]
-    return str(value) if key in LABEL_TEXTS or key == "unmatched_labels" else redact_text(value)
+    return str(value) if key in LABEL_TEXTS else redact_text(value)
 
 
 def _is_number(value: object) -> bool:

@@ -454,7 +454,7 @@ def test_too_few_groups_are_told_beside_the_interval(tmp_path: Path) -> None:
 def test_several_labels_are_asked_for_all_of_them_and_told_in_whole_sentences(
     tmp_path: Path,
 ) -> None:
-    results = make_results() | {"problem_type": "multi-label", "metric": "map"}
+    results = make_results() | {"metric": "map"}
     results["test"] |= {"map": 0.8, "map_ci95": [0.7, 0.9], "baseline_map": 0.25}
     run = make_run(tmp_path / "run", results)
     config = json.loads((run / "config.json").read_text())

@@ -10,6 +10,7 @@ from fake_run import make_results, make_run, make_settings
 from hub_cards import check_card, read_front_matter
 
 from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.redaction.results import load_public_run
 
 ENERGY = {
     "kwh": 0.0123,
@@ -54,3 +55,14 @@ def test_electricity_is_told_in_the_body_and_in_grams_in_the_metadata(tmp_path: 
 def test_without_a_measurement_nothing_is_said(energy: object, tmp_path: Path) -> None:
     front, body = _read(make_run(tmp_path / "run", _add_energy(energy)))
     assert "Electricity" not in body and "co2_eq_emissions" not in front
+
+
+def test_the_commit_of_the_code_is_in_the_card_and_in_the_published_settings(
+    tmp_path: Path,
+) -> None:
+    settings, commit = make_settings(), f"{'5' * 40}-dirty"
+    settings["record"]["commit"] = commit
+    run = make_run(tmp_path / "run", settings=settings)
+    _, body = _read(run)
+    assert f"- Code at commit `{commit}`." in body
+    assert load_public_run(run).record["commit"] == commit
