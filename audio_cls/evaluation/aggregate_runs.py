@@ -14,7 +14,7 @@ from typing import Any
 
 from audio_cls.config import select_metrics
 from audio_cls.errors import RunFolderError, list_names
-from audio_cls.evaluation.metrics.intervals import MIN_RUNS, aggregate_runs
+from audio_cls.evaluation.metrics.intervals import MIN_RUNS, summarize_runs
 from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.storage.files import replace_file
@@ -69,7 +69,7 @@ def aggregate_numbers(runs: Sequence[FinishedRun], role: str) -> Numbers:
             f"'{other.name}' has other labels than '{runs[0].name}' ({list_names(differing)}):"
             " only runs of one task have a mean. Leave it out."
         )
-    found = aggregate_runs([run.numbers[role] for run in runs])
+    found = summarize_runs([run.numbers[role] for run in runs])
     return {
         name: {
             key: round(value, DECIMALS) if isinstance(value, float) else value

@@ -26,14 +26,14 @@ from audio_cls.evaluation.metrics.intervals import (
     paired_interval,
     resampling_units,
 )
-from audio_cls.evaluation.metrics.probabilistic import average_precision
+from audio_cls.evaluation.metrics.probabilistic import mean_average_precision
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.predictions_file import pick_names, read_predictions
 from audio_cls.inference.aggregation import DECIMALS
 
 
 def compare_runs(
-    scores: Scores, names: Sequence[str], other: Path, facts: ClipMetadata | None
+    scores: Scores, names: Sequence[str], other: Path, metadata: ClipMetadata | None
 ) -> dict[str, Any]:
     """Return the `comparison` part of results.json: who is right where the two differ.
 
@@ -41,7 +41,7 @@ def compare_runs(
         scores: Of this run.
         names: Its labels.
         other: The other run's folder, or its predictions.csv.
-        facts: Of the clips; with enough groups, the interval of the difference is by group, and
+        metadata: Of the clips; with enough groups, the interval of the difference is by group, and
             never narrower than by clips. McNemar's test always takes clips for independent.
 
     Raises:
@@ -49,9 +49,9 @@ def compare_runs(
     """
     path = other / "predictions.csv" if other.is_dir() else other
     theirs = _read_same(path, scores, names)
-    their, own = theirs.is_right, scores.is_right
+    their, own = theirs.is_correct, scores.is_correct
     gain = own.astype(np.float64) - their
-    groups = None if facts is None else facts.groups
+    groups = None if metadata is None else metadata.groups
     units, note = resampling_units(len(own), groups)
     by_group = None if groups is None or note is not None else units
     counts = [int((own & ~their).sum()), int((their & ~own).sum())]
@@ -81,17 +81,17 @@ def _compare_rankings(
 
     def gain(rows: Rows) -> float:
         own, other = (
-            average_precision(some.labels[rows], some.probabilities[rows])
+            mean_average_precision(some.targets[rows], some.probabilities[rows])
             for some in (scores, theirs)
         )
         return own - other
 
-    interval = difference_interval(gain, group_rows(len(scores.labels), None))
+    interval = difference_interval(gain, group_rows(len(scores.targets), None))
     if by_group is not None:
         interval = choose_wider(difference_interval(gain, by_group), interval)
     return {
-        "map_other": round(average_precision(theirs.labels, theirs.probabilities), DECIMALS),
-        "map_difference": round(gain(np.arange(len(scores.labels))), DECIMALS),
+        "map_other": round(mean_average_precision(theirs.targets, theirs.probabilities), DECIMALS),
+        "map_difference": round(gain(np.arange(len(scores.targets))), DECIMALS),
         "map_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
     }
 
@@ -110,7 +110,7 @@ def _read_same(path: Path, scores: Scores, names: Sequence[str]) -> Scores:
     theirs = replace(
         theirs,
         ids=theirs.ids[rows],
-        labels=theirs.labels[rows],
+        targets=theirs.targets[rows],
         probabilities=theirs.probabilities[rows],
     )
     own_truth, their_truth = _name_truth(scores, names), _name_truth(theirs, their_names)
@@ -130,16 +130,16 @@ def _read_same(path: Path, scores: Scores, names: Sequence[str]) -> Scores:
     columns = [their_names.index(name) for name in names]
     return replace(
         theirs,
-        labels=theirs.labels[:, columns],
+        targets=theirs.targets[:, columns],
         probabilities=theirs.probabilities[:, columns],
-        thresholds=theirs.own_thresholds[columns],
+        thresholds=theirs.label_thresholds[columns],
     )
 
 
 def _name_truth(scores: Scores, names: Sequence[str]) -> NDArray[np.str_]:
     """Return the true label of each clip in words, (N,); several in the order of their spelling."""
     if not scores.is_multilabel:
-        return np.array(names)[scores.labels]
+        return np.array(names)[scores.targets]
     order = np.argsort(np.array(names))
     spelled = [names[place] for place in order]
-    return np.array([join_names(pick_names(spelled, m)) for m in scores.labels[:, order]])
+    return np.array([join_names(pick_names(spelled, m)) for m in scores.targets[:, order]])

@@ -23,7 +23,7 @@ from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.metrics.baseline import read_majority
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.figures import draw_figures
-from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
+from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
 from audio_cls.runs.results import (
     RESULTS_FILE,
@@ -95,7 +95,7 @@ def write_evaluation(
     folder: Path,
     results: RunResults,
     scores: Scores,
-    facts: ClipMetadata | None,
+    metadata: ClipMetadata | None,
     other: Path | None,
 ) -> None:
     """Write everything an evaluation leaves, compared with another run if asked. Main process only.
@@ -109,9 +109,9 @@ def write_evaluation(
           figures/           pictures and the confusion matrix
     """
     if other is not None:
-        comparison = compare_runs(scores, tuple(results.labels), other, facts)
+        comparison = compare_runs(scores, tuple(results.labels), other, metadata)
         results = dataclasses.replace(results, comparison=comparison)
-    write_report(folder, results, scores, facts)
+    write_report(folder, results, scores, metadata)
     draw_figures(folder)
     _announce(results)
 
@@ -137,14 +137,14 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
         RunFolderError: One of the files is not what its name says, or the folder is a run.
     """
     scores, names = read_predictions(path)
-    facts = read_facts(path.parent / "clips.csv", scores)
+    metadata = read_metadata(path.parent / "clips.csv", scores)
     majority = read_majority(_read_test(path.parent / RESULTS_FILE), names)
     results = RunResults(
         labels=list(names),
         metric=cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
-        test=report_scores(scores, names, cfg, facts, majority),
+        test=report_scores(scores, names, cfg, metadata, majority),
     )
-    write_evaluation(open_output(folder), results, scores, facts, other)
+    write_evaluation(open_output(folder), results, scores, metadata, other)
 
 
 def _read_test(path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from audio_cls.evaluation.evaluate_model import (
 )
 from audio_cls.evaluation.label_mapping import load_label_map, match_labels
 from audio_cls.evaluation.metrics.baseline import read_majority
-from audio_cls.evaluation.metrics.calibration import Decision, calibrate, report_calibration
+from audio_cls.evaluation.metrics.calibration import Calibration, calibrate, report_calibration
 from audio_cls.evaluation.model_run import (
     inherit_settings,
     keep_lists,
@@ -169,7 +169,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
                 facts,
                 read_majority(run.test, audio_model.labels),
             ),
-            calibration=report_calibration(scores, Decision(temperature), is_applied=True)
+            calibration=report_calibration(scores, Calibration(temperature), is_applied=True)
             if temperature
             else {},
             timing=Timing(prepare_seconds=prepare_seconds, evaluate_seconds=seconds),

@@ -27,7 +27,9 @@ def make_scores(num_clips: int = 60, num_labels: int = 3, seed: int = 0) -> Scor
     return Scores(ids, labels, make_probabilities(rng, labels, num_labels))
 
 
-def make_facts(num_clips: int = 60, num_groups: int | None = None, seed: int = 0) -> ClipMetadata:
+def make_metadata(
+    num_clips: int = 60, num_groups: int | None = None, seed: int = 0
+) -> ClipMetadata:
     """Return lengths of 0.5 to 40 s, two rates, and groups if wanted."""
     rng = np.random.default_rng(seed)
     groups = None

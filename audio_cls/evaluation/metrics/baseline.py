@@ -1,7 +1,7 @@
-"""Majority baseline: the scores of a model that always predicts what is most frequent in training.
+"""Majority baseline: the metrics of a model that always predicts the most frequent label.
 
-It is what scikit-learn's `DummyClassifier(strategy="most_frequent")` reaches: an accuracy means
-little without it. Letters: N clips, L labels.
+The same as scikit-learn's `DummyClassifier(strategy="most_frequent")`: an accuracy means little
+without it. Letters: N clips, L labels.
 """
 
 from __future__ import annotations
@@ -13,28 +13,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.evaluation.metrics.probabilistic import average_precision
+from audio_cls.evaluation.metrics.base import Ids
+from audio_cls.evaluation.metrics.probabilistic import mean_average_precision
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.run_warnings import warn
 
-FROM_TRAIN, FROM_THESE = "train", "these clips"
+LabelArray = Ids | NDArray[np.float32]  # ids (N,) or targets (N, L), as `Clips.labels`
 
-Ids = NDArray[np.int64]
-Floats = NDArray[np.floating[Any]]
+FROM_TRAIN, FROM_THESE = "train", "these clips"
 
 logger = logging.getLogger(__name__)
 
 
-def find_majority(labels: Ids | Floats) -> Ids | None:
-    """Return the most frequent label of training clips.
+def find_majority(labels: LabelArray) -> Ids | None:
+    """Return the most frequent label.
 
     Args:
-        labels: Ids (N,), or marks (N, L) where a clip may have several labels.
+        labels: Of training clips: ids (N,), or targets (N, L) if multi-label.
 
     Returns:
-        The id, shape (), of equally frequent ones the smaller; or marks (L,): 1 for each label that
-        more than half of the clips have. None without clips: those of a stream are not known.
+        The id, shape (), the smallest one of equally frequent ones; or targets (L,): 1 for each
+        label that more than half of the clips have. None without clips, as those of a streamed
+        split are not known.
     """
     if len(labels) == 0:
         return None
@@ -44,22 +45,22 @@ def find_majority(labels: Ids | Floats) -> Ids | None:
 
 
 def compute_baselines(labels: Ids, majority: Ids | None = None) -> dict[str, float]:
-    """Return `majority_accuracy`, and for several labels per clip also `baseline_map`.
+    """Return `majority_accuracy`, and if multi-label also `baseline_map`.
 
-    `majority_accuracy` is the share of clips whose label is the majority (of several labels: all of
-    them, as in subset accuracy). `baseline_map` is the mean average precision of a model that gives
-    a label the same score for all clips: the mean share of clips that have a label.
+    `majority_accuracy` is the share of clips whose label is the majority (multi-label: all labels,
+    as in subset accuracy). `baseline_map` is the mean average precision of a model that gives a
+    label the same score for all clips: the mean share of clips that have a label.
 
     Args:
-        labels: Of the evaluated clips: ids (N,), or marks (N, L).
-        majority: What `find_majority` found in training; None: it is found in these clips.
+        labels: Of the evaluated clips: ids (N,), or targets (N, L).
+        majority: From `find_majority`, of training; None: of the evaluated clips.
     """
-    same = labels == (find_majority(labels) if majority is None else majority)
+    is_same = labels == (find_majority(labels) if majority is None else majority)
     if labels.ndim == 1:
-        return {"majority_accuracy": round(float(same.mean()), DECIMALS)}
-    constant = average_precision(labels, np.zeros(labels.shape))
+        return {"majority_accuracy": round(float(is_same.mean()), DECIMALS)}
+    constant = mean_average_precision(labels, np.zeros(labels.shape))
     return {
-        "majority_accuracy": round(float(same.all(axis=1).mean()), DECIMALS),
+        "majority_accuracy": round(float(is_same.all(axis=1).mean()), DECIMALS),
         "baseline_map": round(constant, DECIMALS),
     }
 
@@ -67,53 +68,53 @@ def compute_baselines(labels: Ids, majority: Ids | None = None) -> dict[str, flo
 def report_baselines(
     scores: Scores, names: Sequence[str], majority: Ids | None = None
 ) -> dict[str, Any]:
-    """Return the baselines of results.json's `test`, and where the majority was counted.
+    """Return the baselines for the `test` part of results.json, and which label is the majority.
 
     Returns:
         See `compute_baselines`; `majority_class`: the label, or the list of labels;
         `majority_from`: "train", or "these clips" where the training clips are not known.
     """
-    found = find_majority(scores.labels) if majority is None else majority
+    found = find_majority(scores.targets) if majority is None else majority
     assert found is not None  # there are evaluated clips
     named: Any = (
-        [name for name, mark in zip(names, found, strict=True) if mark]
+        [name for name, is_target in zip(names, found, strict=True) if is_target]
         if scores.is_multilabel
         else names[int(found)]
     )
     return {
-        **compute_baselines(scores.labels, found),
+        **compute_baselines(scores.targets, found),
         "majority_class": named,
         "majority_from": FROM_THESE if majority is None else FROM_TRAIN,
     }
 
 
 def read_majority(test: Mapping[str, Any], names: Sequence[str]) -> Ids | None:
-    """Return the majority of training that a run's results.json noted; None where it did not.
+    """Return the majority in training that a run's results.json has; None where it has none.
 
     Args:
-        test: The `test` part.
-        names: The L labels of the scores.
+        test: The `test` part of results.json.
+        names: Names of the L labels of the scores.
     """
     named = test.get("majority_class")
     wanted = [named] if isinstance(named, str) else named
     if test.get("majority_from") != FROM_TRAIN or not isinstance(wanted, list):
         return None
-    marks = np.isin(np.array(names), np.array(wanted, dtype=np.str_))
-    if marks.sum() != len(wanted):
+    targets = np.isin(np.array(names), np.array(wanted, dtype=np.str_))
+    if targets.sum() != len(wanted):
         return None
-    return np.asarray(marks.argmax() if isinstance(named, str) else marks, dtype=np.int64)
+    return np.asarray(targets.argmax() if isinstance(named, str) else targets, dtype=np.int64)
 
 
 def warn_of_constant_predictions(scores: Scores, names: Sequence[str]) -> None:
-    """Warn where the predictions are the same for all clips although their labels are not."""
+    """Warn where the predictions are the same for all clips although their labels differ."""
     predictions = scores.predictions
     is_constant = len(predictions) > 1 and (predictions == predictions[0]).all()
-    if not is_constant or (scores.labels == scores.labels[0]).all():
+    if not is_constant or (scores.targets == scores.targets[0]).all():
         return
-    said = "the same labels" if scores.is_multilabel else f"'{names[int(predictions[0])]}'"
+    predicted = "the same labels" if scores.is_multilabel else f"'{names[int(predictions[0])]}'"
     text = (
-        f"The model predicts {said} for all {len(predictions)} clips: it does not tell the classes"
-        " apart. Train for more epochs, try another --learning-rate, or use --class-weights"
-        " balanced."
+        f"The model predicts {predicted} for all {len(predictions)} clips: it does not tell the"
+        " classes apart. Train for more epochs, try another --learning-rate, or use"
+        " --class-weights balanced."
     )
     warn(logger, text)

@@ -1,7 +1,7 @@
-"""Metrics that are not ours: a module on this disk, or one from the Hub by its id.
+"""External metrics: an `evaluate` module, local or on the Hub, besides those of this package.
 
-Both are loaded by `evaluate.load`. The metric that chooses the best epoch is tried on made-up
-clips before training begins, so that hours later is not when it is found not to fit.
+The metric that chooses the best epoch is tried on made-up clips before training begins, so that a
+metric that does not fit the task is found at once.
 """
 
 from __future__ import annotations
@@ -16,36 +16,38 @@ from audio_cls.config import EvalConfig
 from audio_cls.errors import SettingError, suggest_name
 from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.metrics.single_label import METRICS
 
-Metric = Callable[[Scores], float]  # NaN where it is undefined
+MetricFunction = Callable[[Scores], float]  # NaN where the metric is undefined
 
 
-def load_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool = False) -> Metric:
+def load_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool = False) -> MetricFunction:
     """Return the metric that `--metric` names, tried on made-up clips. May download.
 
     Args:
-        cfg: The metric: one of `METRICS`, the folder or file of an `evaluate` module, a Hub id.
+        cfg: The metric: a key of this package, the folder or file of an `evaluate` module, or a Hub
+            id.
         num_labels: Labels of the task.
         is_multilabel: A clip may have several of them, or none.
 
     Raises:
-        SettingError: There is no such metric, or it says nothing for so many labels.
+        SettingError: There is no such metric, or it is not defined for this task.
     """
     metrics = list_metrics(is_multilabel=is_multilabel)
     name = cfg.choose_metric(is_multilabel=is_multilabel).metric
     if name == "loss":
         name = "log_loss"
-    if name in METRICS and name not in metrics:
+    if name not in metrics and is_multilabel and name in list_metrics(is_multilabel=False):
         raise SettingError(
             f"--metric {name} is for one label a clip, and this task is multi-label. Choose map,"
             " f1_macro or another of these: " + ", ".join(metrics) + "."
         )
     if name not in metrics:
         return _load_module(cfg, num_labels, is_multilabel=is_multilabel)
-    if not metrics[name].suits(num_labels):
-        limit = metrics[name].most_labels
-        wanted = f"at most {limit}" if limit else f"at least {metrics[name].least_labels}"
+    metric = metrics[name]
+    if not metric.suits(num_labels):
+        wanted = (
+            f"at most {metric.max_labels}" if metric.max_labels else f"at least {metric.min_labels}"
+        )
         raise SettingError(
             f"--metric {name} needs {wanted} labels, this task has {num_labels}."
             " Choose another metric, such as accuracy."
@@ -53,8 +55,8 @@ def load_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool = False
     return lambda scores: compute_metrics(scores, [name])[name]
 
 
-def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Metric:
-    """Load an `evaluate` module and make it a function like our own."""
+def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> MetricFunction:
+    """Load an `evaluate` module, and try it."""
     is_local, metrics = Path(cfg.metric).exists(), list_metrics(is_multilabel=is_multilabel)
     try:
         module = evaluate.load(cfg.metric, keep_in_memory=True)
@@ -67,20 +69,19 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
         ) from error
 
     def compute(scores: Scores) -> float:
-        given = {
-            "references": scores.labels.tolist(),
+        inputs = {
+            "references": scores.targets.tolist(),
             "predictions": scores.predictions.tolist(),
             "prediction_scores": scores.probabilities.tolist(),
         }
-        wanted = {key: value for key, value in given.items() if key in module.features}
+        wanted = {name: value for name, value in inputs.items() if name in module.features}
         return _pick_number(module.compute(**wanted), cfg.metric_key)
 
     labels = np.arange(2 * num_labels) % num_labels
-    sure = np.eye(num_labels)[labels]
+    one_hot = np.eye(num_labels)[labels]
+    targets = one_hot.astype(np.int64) if is_multilabel else labels
     try:
-        compute(
-            Scores(labels.astype(np.str_), sure.astype(np.int64) if is_multilabel else labels, sure)
-        )
+        compute(Scores(labels.astype(np.str_), targets, one_hot))
     except (ValueError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
@@ -92,7 +93,7 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
 
 
 def _pick_number(result: object, key: str) -> float:
-    """Return the number that a module calls by its own name, else its only one."""
+    """Return the number that a module returns under its own name, else its only one."""
     if not isinstance(result, dict):
         raise ValueError(f"It returned {type(result).__name__} instead of a dictionary.")
     numbers = {

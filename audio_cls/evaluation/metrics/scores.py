@@ -1,26 +1,27 @@
-"""Scores: labels, probabilities and loss of every clip."""
+"""Scores: true labels and predicted probabilities of every clip of a split."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.errors import ModelError
+from audio_cls.evaluation.metrics.base import Floats, Ids
 from audio_cls.evaluation.metrics.probabilistic import log_loss
-from audio_cls.evaluation.metrics.thresholds import DEFAULT_THRESHOLD
+from audio_cls.evaluation.metrics.thresholds import DEFAULT_THRESHOLD, tune_thresholds
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One row a clip, in the clips' order."""
+    """True labels and probabilities, in the order of the clips."""
 
-    ids: NDArray[np.str_]  # (N,)
-    labels: NDArray[np.int64]  # ids (N,); multi-label: 1 where a clip has the label, (N, L)
-    probabilities: NDArray[np.float64]  # (N, L), rounded to six decimals
-    # Multi-label: the probability from which on each label counts as there, (L,); None for 0.5.
-    thresholds: NDArray[np.float64] | None = None
+    ids: NDArray[np.str_]  # clip ids, (N,)
+    targets: Ids  # label ids (N,); multi-label: 1 where a clip has a label, (N, L)
+    probabilities: Floats  # (N, L), rounded to six decimals
+    # Multi-label: the smallest probability at which each label is predicted, (L,); None for 0.5.
+    thresholds: Floats | None = None
 
     def __post_init__(self) -> None:
         """Refuse probabilities that are not finite: NaN would be predicted as the first label.
@@ -38,34 +39,39 @@ class Scores:
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether a clip may have several labels, or none."""
-        return self.labels.ndim > 1
+        """Return whether a clip may have several labels, or none."""
+        return self.targets.ndim > 1
 
     @property
     def loss(self) -> float:
-        """Return the mean over clips of -log p(label), from the rounded probabilities."""
-        return log_loss(self.labels, self.probabilities)
+        """Return the log loss of the rounded probabilities."""
+        return log_loss(self.targets, self.probabilities)
 
     @property
-    def predictions(self) -> NDArray[np.int64]:
+    def predictions(self) -> Ids:
         """Return the most probable label of each clip, (N,); ties go to the smaller label.
 
-        Multi-label: 1 where a label's probability reaches its threshold, (N, L).
+        Multi-label: 1 where the probability of a label reaches its threshold, (N, L).
         """
         if self.is_multilabel:
-            reached = self.probabilities >= self.own_thresholds
-            return np.asarray(reached, dtype=np.int64)
+            return np.asarray(self.probabilities >= self.label_thresholds, dtype=np.int64)
         return np.asarray(self.probabilities.argmax(axis=1))
 
     @property
-    def own_thresholds(self) -> NDArray[np.float64]:
-        """Return the thresholds, (L,), 0.5 where none were tuned."""
+    def label_thresholds(self) -> Floats:
+        """Return the threshold of each label, (L,); 0.5 where none were tuned."""
         if self.thresholds is None:
             return np.full(self.probabilities.shape[1], DEFAULT_THRESHOLD)
         return self.thresholds
 
     @property
-    def is_right(self) -> NDArray[np.bool_]:
-        """Return which clips were answered rightly, with all their labels, (N,)."""
-        same = self.labels == self.predictions
-        return np.asarray(same.all(axis=1) if self.is_multilabel else same)
+    def is_correct(self) -> NDArray[np.bool_]:
+        """Return which clips are predicted correctly, in all their labels, (N,)."""
+        is_same = self.targets == self.predictions
+        return np.asarray(is_same.all(axis=1) if self.is_multilabel else is_same)
+
+    def with_tuned_thresholds(self) -> Scores:
+        """Return the scores with the best thresholds for these very clips, if multi-label."""
+        if not self.is_multilabel:
+            return self
+        return replace(self, thresholds=tune_thresholds(self.targets, self.probabilities))

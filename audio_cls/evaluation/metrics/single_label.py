@@ -1,42 +1,45 @@
-"""Metrics as `evaluate.Metric` classes that need no network.
+"""Single-label metrics: accuracy, balanced accuracy, precision, recall, F1 and scores by class.
 
-`evaluate.load("accuracy")` fetches code from the Hub; these classes are ours, and combine like any
-other (`evaluate.combine`). Letters: N clips, L labels. A metric judges either predicted label ids
-(`predictions`) or probabilities (`prediction_scores`), and knows in `function` the plain function
-behind it, which intervals.py calls a thousand times. What is undefined is NaN: a rank metric
-without a positive clip, the equal error rate of one class.
+Label ids are (N,). The values are those of scikit-learn, which the tests compare. They are computed
+from the confusion matrix, because a bootstrap computes a metric 1000 times: on 2,000 clips of 35
+classes, scikit-learn's functions take 100 to 700 times as long. N clips, L labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
 
-import datasets
-import evaluate
 import numpy as np
-from numpy.typing import NDArray
 
-from audio_cls.evaluation.metrics import probabilistic as by_scores
-
-Ids = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from audio_cls.evaluation.metrics.base import Floats, Ids, Metric, make_averages
+from audio_cls.evaluation.metrics.probabilistic import (
+    equal_error_rate,
+    expected_calibration_error,
+    log_loss,
+    mean_average_precision,
+    mean_roc_auc,
+    top_k_accuracy,
+)
+from audio_cls.inference.aggregation import DECIMALS
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """What one class got right, for each of the classes; 0 where nothing is to be divided by."""
+    """Precision, recall and F1 of each class, (L,) each; 0 where the denominator is 0."""
 
     precision: Floats
     recall: Floats
     f1: Floats
-    support: Ids  # clips that are of the class
-    predicted: Ids  # clips that are said to be
+    support: Ids  # clips of the class
+    predicted: Ids  # clips predicted as the class
 
 
 def count_confusions(true: Ids, predicted: Ids, num_labels: int | None = None) -> Ids:
-    """Count clips by true (row) and predicted (column) label.
+    """Return the confusion matrix: clips by true (row) and predicted (column) label.
+
+    Without `num_labels`, the largest label id gives the size.
 
     >>> count_confusions(np.array([0, 1, 1]), np.array([0, 0, 1])).tolist()
     [[1, 0], [1, 1]]
@@ -46,224 +49,94 @@ def count_confusions(true: Ids, predicted: Ids, num_labels: int | None = None) -
 
 
 def score_classes(true: Ids, predicted: Ids, num_labels: int | None = None) -> ClassScores:
-    """Compute precision, recall and F1 of every class from label ids (N,)."""
-    table = count_confusions(true, predicted, num_labels)
-    right, support, said = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    """Return precision, recall and F1 of each class."""
+    matrix = count_confusions(true, predicted, num_labels)
+    correct, support, num_predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     return ClassScores(
-        precision=right / np.maximum(said, 1),
-        recall=right / np.maximum(support, 1),
-        f1=2 * right / np.maximum(support + said, 1),
+        precision=correct / np.maximum(num_predicted, 1),
+        recall=correct / np.maximum(support, 1),
+        f1=2 * correct / np.maximum(support + num_predicted, 1),
         support=support,
-        predicted=said,
+        predicted=num_predicted,
     )
 
 
-def score_accuracy(true: Ids, predicted: Ids) -> float:
+def accuracy(true: Ids, predicted: Ids) -> float:
     """Return the share of clips whose predicted label is the true one."""
     return float((true == predicted).mean())
 
 
 def average_recall(true: Ids, predicted: Ids) -> float:
-    """Return the mean recall of the classes that occur in truth."""
-    found = score_classes(true, predicted)
-    return float(found.recall[found.support > 0].mean())
+    """Return the mean recall of the classes that have clips: balanced accuracy."""
+    scores = score_classes(true, predicted)
+    return float(scores.recall[scores.support > 0].mean())
 
 
 def average_classes(true: Ids, predicted: Ids, *, kind: str, average: str) -> float:
-    """Average precision, recall or f1 over the classes, as scikit-learn does.
+    """Return the average of precision, recall or F1 over the classes, as in scikit-learn.
 
-    Macro recall is scikit-learn's with `zero_division=nan`, the others with 0: a class without a
-    clip has no recall, and so macro recall, unweighted average recall and balanced accuracy are one
-    value.
+    Macro recall is scikit-learn's with `zero_division=nan`, the others with 0: a class without
+    clips has no recall, so that macro recall, unweighted average recall and balanced accuracy are
+    the same value.
 
     Args:
         true: Label ids, (N,).
         predicted: Label ids, (N,).
         kind: "precision", "recall" or "f1".
-        average: "macro": the plain mean over the classes that occur in truth or prediction, for
-            recall over those in truth; "weighted": by the clips of each; "micro": over clips, which
-            with one label a clip is the accuracy, whatever the kind.
+        average: "macro": the mean over the classes that have true or predicted clips (recall: true
+            clips); "weighted": weighted by the clips of each class; "micro": over all clips, which
+            with one label for each clip is the accuracy.
     """
     if (kind, average) == ("recall", "macro"):
         return average_recall(true, predicted)
     if average == "micro":
-        return score_accuracy(true, predicted)
-    found = score_classes(true, predicted)
-    values: Floats = getattr(found, kind)
+        return accuracy(true, predicted)
+    scores = score_classes(true, predicted)
+    values: Floats = getattr(scores, kind)
     if average == "weighted":
-        return float((values * found.support).sum() / len(true))
-    return float(values[(found.support > 0) | (found.predicted > 0)].mean())
+        return float((values * scores.support).sum() / len(true))
+    return float(values[(scores.support > 0) | (scores.predicted > 0)].mean())
 
 
-class OfflineMetric(evaluate.Metric):  # type: ignore[misc] # untyped upstream
-    """What our metrics share: a key, a plain function, and no file on disk."""
-
-    key: ClassVar[str]
-    function: ClassVar[Callable[..., float]]  # (true (N,), judged (N,) or (N, L)) -> value
-    judged: ClassVar[str] = "predictions"
-    least_labels: ClassVar[int] = 2  # with fewer the metric says nothing
-    most_labels: ClassVar[int | None] = None
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401
-        """Keep what is added in memory: nothing is written and no process waits for another."""
-        super().__init__(**{"keep_in_memory": True, **options})
-
-    @classmethod
-    def suits(cls, num_labels: int) -> bool:
-        """Tell whether the metric means anything for so many labels."""
-        return cls.least_labels <= num_labels <= (cls.most_labels or num_labels)
-
-    def _info(self) -> evaluate.MetricInfo:
-        ids = datasets.Value("int64")
-        kinds = {
-            "predictions": ids,
-            "prediction_scores": datasets.Sequence(datasets.Value("float64")),
-        }
-        return evaluate.MetricInfo(
-            description=str(self.__doc__),
-            citation="",
-            features=datasets.Features({self.judged: kinds[self.judged], "references": ids}),
-            inputs_description="references: label ids (N,); predictions: label ids (N,), or"
-            " prediction_scores: probabilities (N, L).",
-        )
-
-    def _compute(self, references: Sequence[int], **judged: Any) -> dict[str, float]:  # noqa: ANN401
-        """Compute the metric; what other metrics of the same `combine` judge is left alone."""
-        function = type(self).function
-        return {self.key: function(np.array(references), np.array(judged[self.judged]))}
-
-
-class Accuracy(OfflineMetric):
-    """Share of clips whose predicted label is the true one."""
-
-    key = "accuracy"
-    function = staticmethod(score_accuracy)
-
-
-class BalancedAccuracy(OfflineMetric):
-    """Mean recall over the classes that occur in truth."""
-
-    key = "balanced_accuracy"
-    function = staticmethod(average_recall)
-
-
-class UnweightedAverageRecall(OfflineMetric):
-    """Balanced accuracy under the name it has in speech emotion and paralinguistics."""
-
-    key = "uar"
-    function = staticmethod(average_recall)
-
-
-def _make_average(kind: str, average: str) -> type[OfflineMetric]:
-    """Make the metric that averages `kind` over classes in one way."""
-
-    def function(true: Ids, predicted: Ids) -> float:
-        return average_classes(true, predicted, kind=kind, average=average)
-
-    content = {
-        "key": f"{kind}_{average}",
-        "function": staticmethod(function),
-        "__doc__": f"{average.capitalize()} average of {kind} over the classes.",
-        "__module__": __name__,
-    }
-    return type(f"{average.capitalize()}{kind.capitalize()}", (OfflineMetric,), content)
-
-
-AVERAGES = tuple(
-    _make_average(kind, average)
-    for kind in ("f1", "precision", "recall")
-    for average in ("macro", "micro", "weighted")
-)
-
-
-class Top3Accuracy(OfflineMetric):
-    """Share of clips whose true label is among the three most probable."""
-
-    key = "top3_accuracy"
-    judged = "prediction_scores"
-    least_labels = 4
-    function = staticmethod(lambda true, scores: by_scores.top_k_accuracy(true, scores, 3))
-
-
-class Top5Accuracy(OfflineMetric):
-    """Share of clips whose true label is among the five most probable."""
-
-    key = "top5_accuracy"
-    judged = "prediction_scores"
-    least_labels = 6
-    function = staticmethod(lambda true, scores: by_scores.top_k_accuracy(true, scores, 5))
-
-
-class RocAuc(OfflineMetric):
-    """Area under the ROC curve, each class against the rest, mean over the classes that occur."""
-
-    key = "roc_auc"
-    judged = "prediction_scores"
-    function = staticmethod(by_scores.average_auc)
-
-
-class MeanAveragePrecision(OfflineMetric):
-    """Average precision, each class against the rest, mean over the classes that occur."""
-
-    key = "map"
-    judged = "prediction_scores"
-    function = staticmethod(by_scores.average_precision)
-
-
-class EqualErrorRate(OfflineMetric):
-    """Error rate at the threshold where misses are as frequent as false alarms; two classes."""
-
-    key = "eer"
-    judged = "prediction_scores"
-    most_labels = 2
-    function = staticmethod(by_scores.equal_error_rate)
-
-
-class LogLoss(OfflineMetric):
-    """Mean over clips of -log p(true label)."""
-
-    key = "log_loss"
-    judged = "prediction_scores"
-    function = staticmethod(by_scores.log_loss)
-
-
-class CalibrationError(OfflineMetric):
-    """Expected calibration error over 15 bins of confidence."""
-
-    key = "ece"
-    judged = "prediction_scores"
-    function = staticmethod(by_scores.expected_calibration_error)
-
-
-BY_LABEL: tuple[type[OfflineMetric], ...] = (Accuracy, BalancedAccuracy, UnweightedAverageRecall)
-BY_SCORE: tuple[type[OfflineMetric], ...] = (
-    Top3Accuracy,
-    Top5Accuracy,
-    RocAuc,
-    MeanAveragePrecision,
-    EqualErrorRate,
-    LogLoss,
-    CalibrationError,
-)
-METRICS: dict[str, type[OfflineMetric]] = {
-    metric.key: metric for metric in (*BY_LABEL, *AVERAGES, *BY_SCORE)
+SINGLE_LABEL_METRICS: dict[str, Metric] = {
+    metric.key: metric
+    for metric in (
+        Metric("accuracy", accuracy),
+        Metric("balanced_accuracy", average_recall),
+        Metric("uar", average_recall),  # the name in speech emotion recognition
+        *make_averages(average_classes),
+        Metric(
+            "top3_accuracy", partial(top_k_accuracy, k=3), uses_probabilities=True, min_labels=4
+        ),
+        Metric(
+            "top5_accuracy", partial(top_k_accuracy, k=5), uses_probabilities=True, min_labels=6
+        ),
+        Metric("roc_auc", mean_roc_auc, uses_probabilities=True),
+        Metric("map", mean_average_precision, uses_probabilities=True),
+        Metric("eer", equal_error_rate, uses_probabilities=True, max_labels=2),
+        Metric("log_loss", log_loss, uses_probabilities=True),
+        Metric("ece", expected_calibration_error, uses_probabilities=True),
+    )
 }
 
 
 def tabulate_classes(
     true: Ids, predicted: Ids, names: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
-    """Return precision, recall, f1 and support of each class.
+    """Return {class name: {precision, recall, f1, support}}.
 
-    A class without a clip is not tested: it comes last and its scores are None.
+    A class without clips comes last; its scores are None, because it is not tested.
     """
-    found = score_classes(true, predicted, len(names))
-    columns = {"precision": found.precision, "recall": found.recall, "f1": found.f1}
+    scores = score_classes(true, predicted, len(names))
+    columns = {"precision": scores.precision, "recall": scores.recall, "f1": scores.f1}
     table: dict[str, dict[str, float | None]] = {}
-    for label in np.argsort(found.support == 0, kind="stable").tolist():
-        has_clips = found.support[label] > 0
+    for label in np.argsort(scores.support == 0, kind="stable").tolist():
+        has_clips = scores.support[label] > 0
         table[names[label]] = {
-            **{k: round(float(v[label]), 6) if has_clips else None for k, v in columns.items()},
-            "support": int(found.support[label]),
+            **{
+                name: round(float(values[label]), DECIMALS) if has_clips else None
+                for name, values in columns.items()
+            },
+            "support": int(scores.support[label]),
         }
     return table

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.evaluation.metrics.intervals import wilson_interval
-from audio_cls.evaluation.metrics.probabilistic import rank_precisions
+from audio_cls.evaluation.metrics.multi_label import score_labels
+from audio_cls.evaluation.metrics.probabilistic import average_precisions
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.metrics.thresholds import score_labels
 
 NUM_CONFUSIONS = 20
 NUM_MISTAKES = 20
@@ -31,7 +31,7 @@ def list_confusions(scores: Scores, names: Sequence[str]) -> list[Row]:
     """Return the most frequent mistakes, {label, prediction, count}; ties in the labels' order."""
     pairs = Counter(
         (int(true), int(said))
-        for true, said in zip(scores.labels, scores.predictions, strict=True)
+        for true, said in zip(scores.targets, scores.predictions, strict=True)
         if true != said
     )
     ranked = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:NUM_CONFUSIONS]
@@ -50,12 +50,12 @@ def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
     if scores.is_multilabel:
         return _list_wrong_marks(scores, names)
     confidence = scores.probabilities.max(axis=1).round(SCORE_DECIMALS)
-    wrong = np.flatnonzero(scores.labels != scores.predictions)
+    wrong = np.flatnonzero(scores.targets != scores.predictions)
     ranked = sorted(wrong, key=lambda row: (-confidence[row], str(scores.ids[row])))
     return [
         {
             "id": str(scores.ids[row]),
-            "label": names[scores.labels[row]],
+            "label": names[scores.targets[row]],
             "prediction": names[scores.predictions[row]],
             "confidence": float(confidence[row]),
         }
@@ -65,15 +65,15 @@ def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
 
 def _list_wrong_marks(scores: Scores, names: Sequence[str]) -> list[Row]:
     """Return the clip-label pairs that are wrong, the surest first."""
-    sure = np.where(scores.labels > 0, 1 - scores.probabilities, scores.probabilities)
+    sure = np.where(scores.targets > 0, 1 - scores.probabilities, scores.probabilities)
     sure = sure.round(SCORE_DECIMALS)
-    wrong = np.argwhere(scores.labels != scores.predictions)
+    wrong = np.argwhere(scores.targets != scores.predictions)
     ranked = sorted(wrong, key=lambda at: (-sure[tuple(at)], str(scores.ids[at[0]]), at[1]))
     return [
         {
             "id": str(scores.ids[row]),
-            "label": names[place] if scores.labels[row, place] else "",
-            "prediction": "" if scores.labels[row, place] else names[place],
+            "label": names[place] if scores.targets[row, place] else "",
+            "prediction": "" if scores.targets[row, place] else names[place],
             "confidence": float(sure[row, place]),
         }
         for row, place in ranked[:NUM_MISTAKES]
@@ -89,19 +89,19 @@ def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
     columns = dict(
         zip(
             ("precision", "recall", "f1"),
-            score_labels(scores.labels, scores.predictions),
+            score_labels(scores.targets, scores.predictions),
             strict=True,
         )
     )
-    ranking = rank_precisions(scores.labels > 0, scores.probabilities)
-    support = scores.labels.sum(axis=0)
+    ranking = average_precisions(scores.targets > 0, scores.probabilities)
+    support = scores.targets.sum(axis=0)
     table: dict[str, Row] = {}
     for label in np.argsort(support == 0, kind="stable").tolist():
         has_clips = support[label] > 0
         table[names[label]] = {
             **{k: round(float(v[label]), 6) if has_clips else None for k, v in columns.items()},
             "support": int(support[label]),
-            "threshold": round(float(scores.own_thresholds[label]), 6),
+            "threshold": round(float(scores.label_thresholds[label]), 6),
         }
         if has_clips:
             precision = round(float(ranking[label]), SCORE_DECIMALS)
@@ -109,28 +109,28 @@ def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
     return table
 
 
-def accuracy_by_metadata(scores: Scores, facts: ClipMetadata) -> dict[str, Any]:
+def accuracy_by_metadata(scores: Scores, metadata: ClipMetadata) -> dict[str, Any]:
     """Return accuracy by duration, by sampling rate and, where there are groups, by group."""
-    is_right = scores.is_right
+    is_correct = scores.is_correct
     tables: dict[str, Any] = {
-        "by_duration": _tabulate_durations(is_right, facts.seconds),
+        "by_duration": _tabulate_durations(is_correct, metadata.seconds),
         "by_sampling_rate": {
-            f"{rate} Hz" if rate else "unknown": _judge(is_right[facts.sampling_rates == rate])
-            for rate in np.unique(facts.sampling_rates)
+            f"{rate} Hz" if rate else "unknown": _judge(is_correct[metadata.sampling_rates == rate])
+            for rate in np.unique(metadata.sampling_rates)
         },
     }
-    if facts.groups is not None:
-        tables["num_groups"] = len(np.unique(facts.groups))
-        tables["by_group"] = _tabulate_groups(is_right, facts.groups)
+    if metadata.groups is not None:
+        tables["num_groups"] = len(np.unique(metadata.groups))
+        tables["by_group"] = _tabulate_groups(is_correct, metadata.groups)
     return tables
 
 
 def _tabulate_durations(
-    is_right: NDArray[np.bool_], seconds: NDArray[np.float64]
+    is_correct: NDArray[np.bool_], seconds: NDArray[np.float64]
 ) -> dict[str, Row]:
     """Return accuracy of the buckets that hold clips, from the shortest clips to the longest."""
     buckets = np.searchsorted(DURATION_EDGES, seconds, side="right")
-    return {_name_bucket(int(b)): _judge(is_right[buckets == b]) for b in np.unique(buckets)}
+    return {_name_bucket(int(b)): _judge(is_correct[buckets == b]) for b in np.unique(buckets)}
 
 
 def _name_bucket(number: int) -> str:
@@ -146,20 +146,20 @@ def _name_bucket(number: int) -> str:
     return f"{DURATION_EDGES[number - 1]} to {DURATION_EDGES[number]} s"
 
 
-def _tabulate_groups(is_right: NDArray[np.bool_], groups: NDArray[np.str_]) -> dict[str, Row]:
+def _tabulate_groups(is_correct: NDArray[np.bool_], groups: NDArray[np.str_]) -> dict[str, Row]:
     """Return accuracy by group, the lowest first."""
     names, number = np.unique(groups, return_inverse=True)
     counts = np.bincount(number)
-    shares = np.bincount(number, weights=is_right) / counts
+    shares = np.bincount(number, weights=is_correct) / counts
     order = np.lexsort((names, -counts, shares))[:NUM_GROUPS]
-    return {str(names[place]): _judge(is_right[number == place]) for place in order}
+    return {str(names[place]): _judge(is_correct[number == place]) for place in order}
 
 
-def _judge(is_right: NDArray[np.bool_]) -> Row:
+def _judge(is_correct: NDArray[np.bool_]) -> Row:
     """Return how many clips a part has, its accuracy and Wilson's interval."""
-    interval = wilson_interval(int(is_right.sum()), len(is_right))
+    interval = wilson_interval(int(is_correct.sum()), len(is_correct))
     return {
-        "num_examples": len(is_right),
-        "accuracy": round(float(is_right.mean()), 6),
+        "num_examples": len(is_correct),
+        "accuracy": round(float(is_correct.mean()), 6),
         "accuracy_ci95": [round(bound, 6) for bound in interval],
     }

@@ -28,13 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.evaluation.metrics.calibration import calibrate
-from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
-from audio_cls.evaluation.metrics.probabilistic import bin_confidence, rank_precisions
+from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS, score_labels
+from audio_cls.evaluation.metrics.probabilistic import average_precisions, bin_confidence
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.metrics.single_label import METRICS, count_confusions
-from audio_cls.evaluation.metrics.thresholds import score_labels
+from audio_cls.evaluation.metrics.single_label import SINGLE_LABEL_METRICS, count_confusions
 from audio_cls.evaluation.reports.language_families import find_families
-from audio_cls.evaluation.reports.predictions_file import read_facts, read_predictions
+from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
 from audio_cls.evaluation.reports.weakest_classes import count_families
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.storage.files import open_replaced
@@ -64,16 +63,16 @@ def draw_figures(folder: Path) -> list[Path]:
     if scores.is_multilabel:
         figures["labels"] = draw_labels(scores, names)
     else:
-        matrix = count_confusions(scores.labels, scores.predictions, len(names))
+        matrix = count_confusions(scores.targets, scores.predictions, len(names))
         write_matrix(folder / "figures" / "confusion_matrix.csv", matrix, names)
         figures["confusion_matrix"] = draw_matrix(matrix, names)
         families = find_families(names)
         if families is not None:
             shown, own = count_families(scores, families)
             figures["families"] = draw_matrix(own, shown)
-    facts = read_facts(folder / "clips.csv", scores)
-    if facts is not None:
-        figures["durations"] = draw_durations(facts.seconds, scores.is_right)
+    metadata = read_metadata(folder / "clips.csv", scores)
+    if metadata is not None:
+        figures["durations"] = draw_durations(metadata.seconds, scores.is_correct)
     if (folder / "summary.csv").is_file():
         with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -127,11 +126,11 @@ def draw_labels(scores: Scores, names: Sequence[str]) -> Figure:
 
     Of more than `MAX_BARS` labels, the weakest are shown; a label without a clip is left out.
     """
-    precisions = rank_precisions(scores.labels > 0, scores.probabilities)
-    f1 = score_labels(scores.labels, scores.predictions)[2]
+    precisions = average_precisions(scores.targets > 0, scores.probabilities)
+    f1 = score_labels(scores.targets, scores.predictions)[2]
     tested = np.flatnonzero(np.isfinite(precisions))
     shown = tested[np.argsort(precisions[tested], kind="stable")][:MAX_BARS]
-    places, support = np.arange(len(shown)), scores.labels.sum(axis=0)
+    places, support = np.arange(len(shown)), scores.targets.sum(axis=0)
     figure = _make_figure(6.4, 1.2 + 0.26 * len(shown))
     axes = figure.add_subplot()
     axes.barh(places, precisions[shown], color=BLUE, height=0.6, label="average precision")
@@ -161,7 +160,7 @@ def draw_reliability(scores: Scores, temperature: float | None) -> Figure:
         warm = calibrate(scores, temperature)
         curves.append((f"at temperature {temperature:.2f}", warm, RED, "s"))
     for name, some, colour, marker in curves:
-        counts, confidence, accuracy = bin_confidence(some.labels, some.probabilities)
+        counts, confidence, accuracy = bin_confidence(some.targets, some.probabilities)
         held = counts > 0
         line = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.5}
         upper.plot(confidence[held], accuracy[held], label=name, **line)
@@ -178,7 +177,7 @@ def draw_reliability(scores: Scores, temperature: float | None) -> Figure:
     return figure
 
 
-def draw_durations(seconds: NDArray[np.float64], is_right: NDArray[np.bool_]) -> Figure:
+def draw_durations(seconds: NDArray[np.float64], is_correct: NDArray[np.bool_]) -> Figure:
     """Draw how many clips of each length were recognised and how many were not."""
     from matplotlib.ticker import MaxNLocator
 
@@ -189,7 +188,7 @@ def draw_durations(seconds: NDArray[np.float64], is_right: NDArray[np.bool_]) ->
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(max(0.0, low), high, 31)
     axes.hist(
-        [seconds[is_right], seconds[~is_right]],
+        [seconds[is_correct], seconds[~is_correct]],
         bins=list(edges),
         stacked=True,
         color=[BLUE, RED],
@@ -229,7 +228,7 @@ def _find_metrics(rows: Sequence[dict[str, str]]) -> list[str]:
     """Return the metrics among the columns of summary.csv."""
     others = ("epoch", "step", "train_loss", "validation_loss", "learning_rate", "seconds")
     found = [name for name in rows[0] if name not in others] if rows else []
-    ours = {*METRICS, *MULTI_LABEL_METRICS}
+    ours = {*SINGLE_LABEL_METRICS, *MULTI_LABEL_METRICS}
     return sorted(found, key=lambda name: (name not in ours, found.index(name)))
 
 

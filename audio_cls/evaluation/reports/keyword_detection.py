@@ -90,14 +90,14 @@ def report_detection(
     if scores.is_multilabel:
         return {}
     is_keyword = np.array([name not in NO_KEYWORDS for name in names])
-    is_word_clip = is_keyword[scores.labels]
+    is_word_clip = is_keyword[scores.targets]
     if seconds is None or is_keyword.all() or is_word_clip.all() or not is_word_clip.any():
         return {}
     heard = float(seconds[~is_word_clip].sum())
     hours = heard / SECONDS_PER_HOUR
     points: list[dict[str, Any]] = []
     for rate in RATES:
-        found = find_operating_point(scores.labels, scores.probabilities, is_keyword, rate)
+        found = find_operating_point(scores.targets, scores.probabilities, is_keyword, rate)
         if found is None:
             points.append({"allowed_false_rejects": rate, "threshold": None})
             continue

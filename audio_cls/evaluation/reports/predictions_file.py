@@ -35,7 +35,9 @@ def write_predictions(path: Path, scores: Scores, names: Sequence[str]) -> None:
     with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow([*FIRST_COLUMNS, *names])
-        rows = zip(scores.ids, scores.labels, scores.predictions, scores.probabilities, strict=True)
+        rows = zip(
+            scores.ids, scores.targets, scores.predictions, scores.probabilities, strict=True
+        )
         for clip, label, prediction, probabilities in rows:
             shown = [np.format_float_positional(p, trim="0") for p in probabilities]
             if scores.is_multilabel:
@@ -121,19 +123,19 @@ def _read_marks(path: Path, rows: Sequence[Sequence[str]], names: Sequence[str])
     return Scores(np.array([row[0] for row in rows]), marks[0], probabilities, thresholds)
 
 
-def write_facts(path: Path, scores: Scores, facts: ClipMetadata) -> None:
+def write_metadata(path: Path, scores: Scores, metadata: ClipMetadata) -> None:
     """Write clips.csv."""
-    columns = [scores.ids, [f"{s:.3f}" for s in facts.seconds], facts.sampling_rates]
+    columns = [scores.ids, [f"{s:.3f}" for s in metadata.seconds], metadata.sampling_rates]
     header = ["id", "seconds", "sampling_rate"]
-    if facts.groups is not None:
-        columns, header = [*columns, facts.groups], [*header, "group"]
+    if metadata.groups is not None:
+        columns, header = [*columns, metadata.groups], [*header, "group"]
     with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(zip(*columns, strict=True))
 
 
-def read_facts(path: Path, scores: Scores) -> ClipMetadata | None:
+def read_metadata(path: Path, scores: Scores) -> ClipMetadata | None:
     """Read clips.csv back, in the order of the scores; None when there is no such file.
 
     Raises:

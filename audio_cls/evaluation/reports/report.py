@@ -1,4 +1,4 @@
-"""Scores -> the numbers of results.json, and the files beside it."""
+"""The `test` section of results.json, and the files that an evaluation writes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from audio_cls.config import EvalConfig, find_metric_spec
 from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.errors import list_names
+from audio_cls.evaluation.metrics.base import Ids, Metric
 from audio_cls.evaluation.metrics.baseline import (
     report_baselines,
     warn_of_constant_predictions,
@@ -24,11 +25,10 @@ from audio_cls.evaluation.metrics.intervals import (
     resampling_units,
     wilson_interval,
 )
-from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.probabilistic import one_hot_targets
 from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.metrics.single_label import METRICS, Ids, OfflineMetric, tabulate_classes
+from audio_cls.evaluation.metrics.single_label import tabulate_classes
 from audio_cls.evaluation.reports.error_analysis import (
     SCORE_DECIMALS,
     accuracy_by_metadata,
@@ -37,11 +37,11 @@ from audio_cls.evaluation.reports.error_analysis import (
     tabulate_labels,
 )
 from audio_cls.evaluation.reports.keyword_detection import report_detection
-from audio_cls.evaluation.reports.predictions_file import write_facts, write_predictions
+from audio_cls.evaluation.reports.predictions_file import write_metadata, write_predictions
 from audio_cls.evaluation.reports.weakest_classes import (
     MANY_CLASSES,
     list_weakest,
-    list_weakest_marks,
+    list_weakest_labels,
     report_families,
 )
 from audio_cls.inference.aggregation import DECIMALS
@@ -50,12 +50,12 @@ from audio_cls.runs.results import RunResults, write_results
 
 logger = logging.getLogger(__name__)
 
-HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every evaluation in training
-MULTI_LABEL_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")  # of several labels a clip
+HEADLINES = ("accuracy", "balanced_accuracy", "f1_macro")  # of every validation
+MULTI_LABEL_HEADLINES = ("map", "f1_macro", "f1_micro", "accuracy")
 
 
 def list_headlines(scores: Scores) -> tuple[str, ...]:
-    """Return the keys of the metrics that are told first."""
+    """Return the keys of the metrics that are reported first."""
     return MULTI_LABEL_HEADLINES if scores.is_multilabel else HEADLINES
 
 
@@ -63,92 +63,95 @@ def report_scores(
     scores: Scores,
     names: tuple[str, ...],
     cfg: EvalConfig,
-    facts: ClipMetadata | None,
+    metadata: ClipMetadata | None,
     majority: Ids | None = None,
 ) -> dict[str, Any]:
     """Return the `test` part of results.json.
 
-    Every metric of ours, and the one that `--metric` names; intervals; scores by class; the
-    mistakes; accuracy by what is known of the clips. What rests on probabilities has four decimals:
-    the order in which a device adds up moves their last digits.
+    All metrics of this package and the one that `--metric` names; intervals; scores by class;
+    mistakes; accuracy by duration, sampling rate and group. Values that are computed from
+    probabilities have four decimals: their last digits depend on the order of additions on a
+    device.
 
     Args:
-        scores: A row a clip.
-        names: The L labels.
+        scores: Of the test clips.
+        names: Names of the L labels.
         cfg: The metric that chose the model.
-        facts: Lengths, rates and groups of the clips; None where they are not known.
-        majority: What is most frequent in training, see `find_majority`; None where that is not
-            known: it is found in these clips.
+        metadata: Durations, sampling rates and groups of the clips; None where they are not known.
+        majority: The most frequent label in training, see `find_majority`; None where it is not
+            known: that of these clips is used.
     """
     warn_of_constant_predictions(scores, names)
     cfg = cfg.choose_metric(is_multilabel=scores.is_multilabel)
-    found = compute_metrics(scores)
-    if cfg.metric_key not in (*found, "loss"):
+    values = compute_metrics(scores)
+    if cfg.metric_key not in (*values, "loss"):
         chosen = load_metric(cfg, len(names), is_multilabel=scores.is_multilabel)
-        found[cfg.metric_key] = chosen(scores)
-    rounded = {name: _round_metric(name, value) for name, value in found.items()}
+        values[cfg.metric_key] = chosen(scores)
+    metrics = list_metrics(is_multilabel=scores.is_multilabel)
     return {
-        **rounded,
-        "loss": _round_metric("loss", scores.loss),
+        **{key: _round_metric(metrics.get(key), value) for key, value in values.items()},
+        "loss": _round_metric(None, scores.loss),
         **report_baselines(scores, names, majority),
-        **report_intervals(scores, cfg.metric_key, facts),
-        "num_examples": len(scores.labels),
-        **report_detection(scores, names, facts.seconds if facts is not None else None),
+        **report_intervals(scores, cfg.metric_key, metadata),
+        "num_examples": len(scores.targets),
+        **report_detection(scores, names, metadata.seconds if metadata is not None else None),
         **_report_classes(scores, names),
         "confident_mistakes": list_mistakes(scores, names),
-        **(accuracy_by_metadata(scores, facts) if facts is not None else {}),
+        **(accuracy_by_metadata(scores, metadata) if metadata is not None else {}),
     }
 
 
 def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the scores of each class; classes without a clip come last, and have none."""
+    """Return the scores of each class; classes without clips come last and have none."""
     has_many = len(names) > MANY_CLASSES
-    num_clips = one_hot_targets(scores.labels, len(names)).sum(axis=0)
+    num_clips = one_hot_targets(scores.targets, len(names)).sum(axis=0)
     untested = [name for name, count in zip(names, num_clips, strict=True) if count == 0]
     if untested:
         text = f"{len(untested)} of {len(names)} classes have no clip here and are not tested"
         warn(logger, f"{text}: {list_names(untested)}.")
-    if not scores.is_multilabel:
-        families = report_families(scores, names)
-        return {
-            "per_class": tabulate_classes(scores.labels, scores.predictions, names),
-            "untested_labels": untested,
-            "top_confusions": list_confusions(scores, names),
-            **({"weakest_classes": list_weakest(scores, names)} if has_many else {}),
-            **({"families": families} if families is not None else {}),
-        }
-    table = tabulate_labels(scores, names)
-    weakest = {"weakest_classes": list_weakest_marks(table)} if has_many else {}
-    return {"per_class": table, "untested_labels": untested, **weakest}
+    if scores.is_multilabel:
+        table = tabulate_labels(scores, names)
+        weakest = {"weakest_classes": list_weakest_labels(table)} if has_many else {}
+        return {"per_class": table, "untested_labels": untested, **weakest}
+    families = report_families(scores, names)
+    return {
+        "per_class": tabulate_classes(scores.targets, scores.predictions, names),
+        "untested_labels": untested,
+        "top_confusions": list_confusions(scores, names),
+        **({"weakest_classes": list_weakest(scores, names)} if has_many else {}),
+        **({"families": families} if families is not None else {}),
+    }
 
 
-def _round_metric(name: str, value: float) -> float:
-    """Round to six decimals what counts clips, to four what rests on probabilities."""
-    metric = METRICS.get(name) or MULTI_LABEL_METRICS.get(name)
-    counts = metric is not None and metric.judged == "predictions"
-    return round(value, DECIMALS if counts else SCORE_DECIMALS)
+def _round_metric(metric: Metric | None, value: float) -> float:
+    """Round to six decimals if computed from predicted labels, else to four."""
+    is_exact = metric is not None and not metric.uses_probabilities
+    return round(value, DECIMALS if is_exact else SCORE_DECIMALS)
 
 
-def report_intervals(scores: Scores, chosen: str, facts: ClipMetadata | None) -> dict[str, Any]:
-    """Return NAME_ci95 of the headline metrics and the chosen one, and how they were found.
+def report_intervals(scores: Scores, chosen: str, metadata: ClipMetadata | None) -> dict[str, Any]:
+    """Return NAME_ci95 of the headline metrics and the chosen one, and the method.
 
     With groups, the interval is the wider one of that by group and that by clips.
     """
-    groups = facts.groups if facts is not None else None
-    clips = group_rows(len(scores.labels), None)
-    units, note = resampling_units(len(scores.labels), groups)
+    num_clips = len(scores.targets)
+    groups = metadata.groups if metadata is not None else None
+    clips = group_rows(num_clips, None)
+    units, note = resampling_units(num_clips, groups)
     is_grouped = groups is not None and note is None
-    found: dict[str, Any] = {}
     metrics = list_metrics(is_multilabel=scores.is_multilabel)
-    headlines = list_headlines(scores)
-    for key in dict.fromkeys((*headlines, *([chosen] if chosen in metrics else []))):
+    found: dict[str, Any] = {}
+    for key in dict.fromkeys((*list_headlines(scores), chosen)):
+        if key not in metrics:
+            continue
         if key == "accuracy":
-            interval: Interval | None = wilson_interval(int(scores.is_right.sum()), len(clips))
+            interval: Interval | None = wilson_interval(int(scores.is_correct.sum()), num_clips)
         else:
-            interval = _draw_interval(metrics[key], scores, clips)
+            interval = _bootstrap(metrics[key], scores, clips)
         if is_grouped:
-            interval = choose_wider(_draw_interval(metrics[key], scores, units), interval)
-        found[f"{key}_ci95"] = interval and [_round_metric(key, bound) for bound in interval]
+            interval = choose_wider(_bootstrap(metrics[key], scores, units), interval)
+        rounded = interval and [_round_metric(metrics[key], bound) for bound in interval]
+        found[f"{key}_ci95"] = rounded
     method = {
         "drawn": "groups" if is_grouped else "clips",
         "num_drawn": len(units),
@@ -160,23 +163,21 @@ def report_intervals(scores: Scores, chosen: str, facts: ClipMetadata | None) ->
     return {**found, "intervals": method}
 
 
-def _draw_interval(
-    metric: type[OfflineMetric], scores: Scores, units: Sequence[Rows]
-) -> Interval | None:
-    """Return the bootstrap interval of one of our metrics."""
-    judged: Any = scores.predictions if metric.judged == "predictions" else scores.probabilities
+def _bootstrap(metric: Metric, scores: Scores, units: Sequence[Rows]) -> Interval | None:
+    """Return the bootstrap interval of a metric."""
+    given: Any = scores.probabilities if metric.uses_probabilities else scores.predictions
 
     def compute(rows: Rows) -> float:
-        return metric.function(scores.labels[rows], judged[rows])
+        return metric.function(scores.targets[rows], given[rows])
 
     return bootstrap_interval(compute, units, is_share=find_metric_spec(metric.key).highest == 1)
 
 
 def write_report(
-    folder: Path, results: RunResults, scores: Scores, facts: ClipMetadata | None
+    folder: Path, results: RunResults, scores: Scores, metadata: ClipMetadata | None
 ) -> None:
     """Write results.json, predictions.csv and clips.csv. Main process only."""
     write_results(folder, results)
     write_predictions(folder / "predictions.csv", scores, tuple(results.labels))
-    if facts is not None:
-        write_facts(folder / "clips.csv", scores, facts)
+    if metadata is not None:
+        write_metadata(folder / "clips.csv", scores, metadata)

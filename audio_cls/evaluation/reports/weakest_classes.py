@@ -31,7 +31,7 @@ def list_weakest(scores: Scores, names: Sequence[str]) -> list[Row]:
         {label, recall, recall_ci95, support, taken_for, taken_for_count}, where `taken_for` is the
         most frequent wrong answer. Of equal recall, the class of more clips comes first.
     """
-    matrix = count_confusions(scores.labels, scores.predictions, len(names))
+    matrix = count_confusions(scores.targets, scores.predictions, len(names))
     right, support = matrix.diagonal(), matrix.sum(axis=1)
     wrong = matrix - np.diag(right)
     recall = right / np.maximum(support, 1)
@@ -53,7 +53,7 @@ def list_weakest(scores: Scores, names: Sequence[str]) -> list[Row]:
     ]
 
 
-def list_weakest_marks(table: Mapping[str, Row]) -> list[Row]:
+def list_weakest_labels(table: Mapping[str, Row]) -> list[Row]:
     """Return the labels of a multi-label task with the lowest average precision, the worst first.
 
     Args:
@@ -80,14 +80,14 @@ def report_families(scores: Scores, names: Sequence[str]) -> Row | None:
     families = None if scores.is_multilabel else find_families(names)
     if families is None:
         return None
-    is_right, family_of = scores.is_right, np.array(families)
-    is_near = family_of[scores.labels] == family_of[scores.predictions]
+    is_correct, family_of = scores.is_correct, np.array(families)
+    is_near = family_of[scores.targets] == family_of[scores.predictions]
     sizes = np.array([families.count(family) for family in families])
-    by_chance = (sizes - 1)[scores.labels[~is_right]] / (len(names) - 1)
+    by_chance = (sizes - 1)[scores.targets[~is_correct]] / (len(names) - 1)
     return {
         "family_accuracy": round(float(is_near.mean()), DECIMALS),
-        "num_mistakes": int((~is_right).sum()),
-        "num_within_family": int((~is_right & is_near).sum()),
+        "num_mistakes": int((~is_correct).sum()),
+        "num_within_family": int((~is_correct & is_near).sum()),
         "num_within_by_chance": round(float(by_chance.sum()), 2),
         "by_family": _tabulate_families(scores, names, families, is_near),
     }
@@ -98,7 +98,7 @@ def _tabulate_families(
 ) -> dict[str, Row]:
     """Return a row for each family that has clips, the largest first."""
     order, matrix = count_families(scores, families)
-    true, rows = np.array(families)[scores.labels], {}
+    true, rows = np.array(families)[scores.targets], {}
     for place, family in enumerate(order):
         own = true == family
         if not own.any():
@@ -107,7 +107,7 @@ def _tabulate_families(
         rows[family] = {
             "labels": [name for name, one in zip(names, families, strict=True) if one == family],
             "num_examples": int(own.sum()),
-            "accuracy": round(float(scores.is_right[own].mean()), DECIMALS),
+            "accuracy": round(float(scores.is_correct[own].mean()), DECIMALS),
             "family_accuracy": round(float(is_near[own].mean()), DECIMALS),
             "taken_for": {
                 order[at]: int(matrix[place, at])
@@ -127,6 +127,6 @@ def count_families(scores: Scores, families: Sequence[str]) -> tuple[list[str], 
     """
     known = sorted(set(families))
     place = np.array([known.index(family) for family in families])
-    matrix = count_confusions(place[scores.labels], place[scores.predictions], len(known))
+    matrix = count_confusions(place[scores.targets], place[scores.predictions], len(known))
     order = np.argsort(-matrix.sum(axis=1), kind="stable")
     return [known[at] for at in order], matrix[np.ix_(order, order)]

@@ -15,7 +15,7 @@ from audio_cls.evaluation.metrics.calibration import (
     report_calibration,
 )
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.validate import evaluate_test, fit_decision
+from audio_cls.evaluation.validate import evaluate_test, fit_calibration
 from audio_cls.inference.aggregation import apply_temperature
 from audio_cls.run_warnings import collect_warnings
 
@@ -59,10 +59,10 @@ def test_calibration_error_falls_on_clips_that_were_not_fitted() -> None:
     honest = draw_honest(6_000)
     sure = replace(honest, probabilities=apply_temperature(honest.probabilities, 0.4).round(6))
     first, second = (
-        Scores(sure.ids[part], sure.labels[part], sure.probabilities[part])
+        Scores(sure.ids[part], sure.targets[part], sure.probabilities[part])
         for part in (slice(3_000), slice(3_000, None))
     )
-    told = report_calibration(second, fit_decision(first), is_applied=False)
+    told = report_calibration(second, fit_calibration(first), is_applied=False)
     assert told["ece_before"] > 0.1
     assert told["ece_after"] < 0.03
     assert told["log_loss_after"] < told["log_loss_before"]
@@ -82,7 +82,7 @@ def make_sure(num_clips: int, num_mistakes: int, confidence: float) -> Scores:
 def test_a_validation_with_hardly_a_mistake_cannot_push_the_temperature_below_1(
     num_mistakes: int, confidence: float
 ) -> None:
-    decision = fit_decision(make_sure(300, num_mistakes, confidence))
+    decision = fit_calibration(make_sure(300, num_mistakes, confidence))
     assert decision.temperature >= 1
     assert decision.origin is not None
     assert decision.origin["lowest_temperature"] == 1

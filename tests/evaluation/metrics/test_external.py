@@ -15,7 +15,7 @@ from made_scores import make_scores
 from audio_cls.config import EvalConfig
 from audio_cls.errors import SettingError
 from audio_cls.evaluation.metrics.external import load_metric
-from audio_cls.evaluation.metrics.single_label import METRICS
+from audio_cls.evaluation.metrics.single_label import SINGLE_LABEL_METRICS
 from audio_cls.evaluation.reports.report import report_scores
 from audio_cls.evaluation.validate import summarize_scores
 
@@ -82,7 +82,9 @@ def test_a_metric_that_says_nothing_for_the_labels_is_refused(name: str, num_lab
 def test_every_metric_of_ours_can_choose_the_epoch() -> None:
     for num_labels in (2, 8):
         scores = make_scores(80, num_labels)
-        for name in (name for name, metric in METRICS.items() if metric.suits(num_labels)):
+        for name in (
+            name for name, metric in SINGLE_LABEL_METRICS.items() if metric.suits(num_labels)
+        ):
             cfg = EvalConfig(metric=name)
             found = summarize_scores(scores, cfg.metric_key, load_metric(cfg, num_labels))
             assert np.isfinite(cfg.to_objective(found))

@@ -11,7 +11,6 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from audio_cls.evaluation.metrics import intervals
 from audio_cls.evaluation.metrics.intervals import (
-    aggregate_runs,
     bootstrap_interval,
     choose_wider,
     difference_interval,
@@ -19,6 +18,7 @@ from audio_cls.evaluation.metrics.intervals import (
     mcnemar_test,
     paired_interval,
     resampling_units,
+    summarize_runs,
     wilson_interval,
 )
 from audio_cls.evaluation.metrics.single_label import average_classes
@@ -215,28 +215,28 @@ def test_a_better_run_has_an_interval_above_zero() -> None:
 
 
 def test_seeds_become_mean_sd_and_students_interval() -> None:
-    found = aggregate_runs([{"accuracy": value} for value in (0.8, 0.9, 0.85)])["accuracy"]
+    found = summarize_runs([{"accuracy": value} for value in (0.8, 0.9, 0.85)])["accuracy"]
     low, high = stats.t.interval(0.95, 2, loc=0.85, scale=0.05 / math.sqrt(3))
     assert found["mean"] == pytest.approx(0.85)
     assert found["sd"] == pytest.approx(0.05)
     assert (found["ci95_low"], found["ci95_high"]) == pytest.approx((low, high))
     assert found["num_runs"] == 3
-    assert "b" not in aggregate_runs([{"a": 1.0, "b": 1.0}, {"a": 2.0}])
+    assert "b" not in summarize_runs([{"a": 1.0, "b": 1.0}, {"a": 2.0}])
 
 
 def test_two_runs_or_equal_runs_have_no_interval() -> None:
-    two = aggregate_runs([{"accuracy": 0.9}, {"accuracy": 1.0}])["accuracy"]
+    two = summarize_runs([{"accuracy": 0.9}, {"accuracy": 1.0}])["accuracy"]
     assert two["mean"] == pytest.approx(0.95) and two["sd"] == pytest.approx(0.1 / math.sqrt(2))
     assert two["ci95_low"] is None and two["ci95_high"] is None
-    equal = aggregate_runs([{"accuracy": 0.1 + 0.2}, {"accuracy": 0.3}, {"accuracy": 0.3}])
+    equal = summarize_runs([{"accuracy": 0.1 + 0.2}, {"accuracy": 0.3}, {"accuracy": 0.3}])
     assert equal["accuracy"]["ci95_low"] is None
-    assert aggregate_runs([{"accuracy": 0.9}])["accuracy"]["sd"] is None
+    assert summarize_runs([{"accuracy": 0.9}])["accuracy"]["sd"] is None
 
 
 def test_intervals_over_runs_end_at_the_bounds_of_the_metric() -> None:
     values = (0.7, 0.99, 1.0)
     runs = [{"accuracy": v, "hamming_loss": 1 - v, "loss": 3 * v, "mine": v} for v in values]
-    found = aggregate_runs(runs)
+    found = summarize_runs(runs)
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
     assert high > 1
     assert found["accuracy"]["ci95_high"] == 1 and found["hamming_loss"]["ci95_low"] == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_scores import make_facts
+from made_scores import make_metadata
 from sklearn import metrics as reference
 
 from audio_cls.config import EvalConfig
@@ -21,12 +21,12 @@ from audio_cls.evaluation.label_mapping import match_labels
 from audio_cls.evaluation.metrics.calibration import calibrate
 from audio_cls.evaluation.metrics.external import load_metric
 from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
-from audio_cls.evaluation.metrics.registry import compute_metrics, tune
+from audio_cls.evaluation.metrics.registry import compute_metrics
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.thresholds import tune_threshold
 from audio_cls.evaluation.reports.predictions_file import read_predictions, write_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
-from audio_cls.evaluation.validate import fit_decision
+from audio_cls.evaluation.validate import fit_calibration
 from audio_cls.inference.aggregation import MIN_PROBABILITY, aggregate_windows
 from audio_cls.runs.results import RunResults
 
@@ -46,7 +46,7 @@ def make_marked(
 
 def expect(key: str, scores: Scores) -> float:
     """Compute a metric by scikit-learn."""
-    true, said, given = scores.labels, scores.predictions, scores.probabilities
+    true, said, given = scores.targets, scores.predictions, scores.probabilities
     kind, _, average = key.partition("_")
     has = true.any(axis=0)
     if kind in ("f1", "precision", "recall"):
@@ -79,7 +79,7 @@ def expect(key: str, scores: Scores) -> float:
 @pytest.mark.parametrize("decimals", [6, 1])
 @pytest.mark.parametrize("has_all", [True, False])
 def test_every_metric_is_scikit_learns(decimals: int, has_all: bool) -> None:  # noqa: FBT001
-    scores = tune(make_marked(decimals=decimals, has_all=has_all))
+    scores = make_marked(decimals=decimals, has_all=has_all).with_tuned_thresholds()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for key, value in compute_metrics(scores).items():
@@ -120,7 +120,7 @@ def test_the_calibration_error_is_the_gap_of_each_bin() -> None:
 def test_a_tuned_threshold_has_the_best_f1_there_is() -> None:
     for seed in range(5):
         scores = make_marked(40, seed, decimals=2)
-        own, given = scores.labels[:, 0] > 0, scores.probabilities[:, 0]
+        own, given = scores.targets[:, 0] > 0, scores.probabilities[:, 0]
         best = max(reference.f1_score(own, given >= line) for line in np.unique(given))
         found = reference.f1_score(own, given >= tune_threshold(own, given))
         assert found == pytest.approx(best)
@@ -130,11 +130,11 @@ def test_a_tuned_threshold_has_the_best_f1_there_is() -> None:
 
 
 def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
-    scores = tune(make_marked(has_all=False))
+    scores = make_marked(has_all=False).with_tuned_thresholds()
     write_predictions(tmp_path / "predictions.csv", scores, NAMES)
     again, names = read_predictions(tmp_path / "predictions.csv")
     assert names == NAMES and again.is_multilabel
-    np.testing.assert_array_equal(again.labels, scores.labels)
+    np.testing.assert_array_equal(again.targets, scores.targets)
     np.testing.assert_array_equal(again.predictions, scores.predictions)
     np.testing.assert_array_equal(again.probabilities, scores.probabilities)
     assert compute_metrics(again) == compute_metrics(scores)
@@ -153,8 +153,8 @@ def test_a_line_that_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_the_report_has_every_label_and_names_those_without_a_clip(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scores = tune(make_marked(has_all=False))
-    found = report_scores(scores, NAMES, EvalConfig(), make_facts(80, num_groups=9))
+    scores = make_marked(has_all=False).with_tuned_thresholds()
+    found = report_scores(scores, NAMES, EvalConfig(), make_metadata(80, num_groups=9))
     assert found["map_ci95"][0] < found["map"] < found["map_ci95"][1]
     assert found["untested_labels"] == ["rare"] and "1 of 4 classes have no clip" in caplog.text
     assert set(found["per_class"]["dog"]) == {
@@ -162,14 +162,14 @@ def test_the_report_has_every_label_and_names_those_without_a_clip(
     }
     assert "average_precision" not in found["per_class"]["rare"]
     assert list(found["per_class"])[-1] == "rare" and found["per_class"]["rare"]["recall"] is None
-    assert found["per_class"]["dog"]["threshold"] == scores.own_thresholds[2]
+    assert found["per_class"]["dog"]["threshold"] == scores.label_thresholds[2]
     mistake = found["confident_mistakes"][0]
     assert (mistake["label"] == "") != (mistake["prediction"] == "")
     assert found["by_group"] and set(MULTI_LABEL_METRICS) <= set(found)
 
 
 def test_everything_is_computed_again_from_the_files(tmp_path: Path) -> None:
-    scores, facts = tune(make_marked()), make_facts(80)
+    scores, facts = make_marked().with_tuned_thresholds(), make_metadata(80)
     results = RunResults(labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), facts))
     (tmp_path / "a").mkdir()
     write_report(tmp_path / "a", results, scores, facts)
@@ -189,7 +189,7 @@ def test_a_better_run_is_seen_whatever_the_order_of_its_columns(tmp_path: Path) 
     poor = replace(scores, probabilities=make_marked(seed=5).probabilities)
     order = [2, 0, 3, 1]
     shuffled = replace(
-        poor, labels=poor.labels[:, order], probabilities=poor.probabilities[:, order]
+        poor, targets=poor.targets[:, order], probabilities=poor.probabilities[:, order]
     )
     path = tmp_path / "predictions.csv"
     write_predictions(path, shuffled, [NAMES[n] for n in order])
@@ -202,10 +202,11 @@ def test_a_better_run_is_seen_whatever_the_order_of_its_columns(tmp_path: Path) 
 
 
 def test_a_temperature_moves_no_prediction_and_mends_the_loss() -> None:
-    scores = tune(make_marked(300))
+    scores = make_marked(300).with_tuned_thresholds()
     logits = np.log(scores.probabilities / (1 - scores.probabilities))
-    hot = tune(replace(scores, probabilities=(1 / (1 + np.exp(-4 * logits))).round(6)))
-    decision = fit_decision(hot)
+    sharp = (1 / (1 + np.exp(-4 * logits))).round(6)
+    hot = replace(scores, probabilities=sharp).with_tuned_thresholds()
+    decision = fit_calibration(hot)
     assert decision.thresholds is not None and decision.temperature > 2
     warm = calibrate(hot, decision.temperature)
     assert warm.loss < hot.loss
@@ -213,7 +214,7 @@ def test_a_temperature_moves_no_prediction_and_mends_the_loss() -> None:
 
 
 def test_the_metric_of_auto_is_map_and_those_of_one_label_are_refused() -> None:
-    scores = tune(make_marked())
+    scores = make_marked().with_tuned_thresholds()
     for name in ("auto", "map", "f1_macro", "loss"):
         metric = load_metric(EvalConfig(metric=name), 4, is_multilabel=True)
         key = {"auto": "map", "loss": "log_loss"}.get(name, name)

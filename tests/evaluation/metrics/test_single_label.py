@@ -15,9 +15,13 @@ from sklearn import metrics as reference
 
 from audio_cls.config import METRIC_SPECS, select_metrics
 from audio_cls.evaluation.metrics import registry
+from audio_cls.evaluation.metrics.base import OfflineMetric
 from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.metrics.single_label import METRICS, Accuracy, tabulate_classes
+from audio_cls.evaluation.metrics.single_label import (
+    SINGLE_LABEL_METRICS,
+    tabulate_classes,
+)
 from audio_cls.inference.aggregation import MIN_PROBABILITY
 
 Ids = NDArray[np.int64]
@@ -87,7 +91,7 @@ def test_every_label_metric_is_that_of_scikit_learn(case: str) -> None:
     true, scores = make_case(case)
     predicted = scores.argmax(axis=1)
     found = compute_metrics(true, scores)
-    keys = [key for key, metric in METRICS.items() if metric.judged == "predictions"]
+    keys = [key for key, metric in SINGLE_LABEL_METRICS.items() if not metric.uses_probabilities]
     assert len(keys) == 12
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a prediction that is in no true label
@@ -99,7 +103,7 @@ def test_every_label_metric_is_that_of_scikit_learn(case: str) -> None:
 def test_every_score_metric_is_that_of_scikit_learn(case: str) -> None:
     true, scores = make_case(case)
     found = compute_metrics(true, scores)
-    keys = [key for key in found if METRICS[key].judged == "prediction_scores" and key != "ece"]
+    keys = [key for key in found if SINGLE_LABEL_METRICS[key].uses_probabilities and key != "ece"]
     assert set(keys) >= {"roc_auc", "map", "log_loss"}
     for key in keys:
         if case == "one clip" and key == "map":
@@ -117,7 +121,7 @@ def test_macro_recall_and_uar_are_one_value_when_a_predicted_class_has_no_clip()
 
 
 def test_registry_lists_every_metric_with_its_bounds_and_no_count() -> None:
-    assert set(METRIC_SPECS) == {*METRICS, *MULTI_LABEL_METRICS, "loss"}
+    assert set(METRIC_SPECS) == {*SINGLE_LABEL_METRICS, *MULTI_LABEL_METRICS, "loss"}
     true, scores = make_case("random")
     for key, value in compute_metrics(true, scores).items():
         spec = METRIC_SPECS[key]
@@ -163,7 +167,9 @@ def make_three() -> tuple[Ids, Floats]:
 def test_classes_combine_with_evaluate_and_take_batches() -> None:
     true, scores = make_case("random")
     predicted = scores.argmax(axis=1).tolist()
-    combined = evaluate.combine([Accuracy(), METRICS["f1_macro"]()])
+    combined = evaluate.combine(
+        [OfflineMetric(SINGLE_LABEL_METRICS[key]) for key in ("accuracy", "f1_macro")]
+    )
     combined.add_batch(references=true[:30].tolist(), predictions=predicted[:30])
     combined.add_batch(references=true[30:].tolist(), predictions=predicted[30:])
     found = combined.compute()

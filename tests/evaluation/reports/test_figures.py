@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_scores import make_facts, make_scores
+from made_scores import make_metadata, make_scores
 from PIL import Image
 
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports import figures
-from audio_cls.evaluation.reports.predictions_file import write_facts, write_predictions
+from audio_cls.evaluation.reports.predictions_file import write_metadata, write_predictions
 
 SUMMARY = """epoch,step,train_loss,validation_loss,accuracy,f1_macro,roc_auc,learning_rate,seconds
 1,10,1.1,1.0,0.5,0.4,,1e-4,3
@@ -28,7 +28,7 @@ def write_run(folder: Path, num_labels: int, num_clips: int = 60) -> list[str]:
     names = [hard[n] if n < 3 else f"label {n}" for n in range(num_labels)]
     scores = make_scores(num_clips, num_labels)
     write_predictions(folder / "predictions.csv", scores, names)
-    write_facts(folder / "clips.csv", scores, make_facts(num_clips))
+    write_metadata(folder / "clips.csv", scores, make_metadata(num_clips))
     (folder / "summary.csv").write_text(SUMMARY, "utf-8")
     return names
 
@@ -75,7 +75,7 @@ def test_matrix_table_holds_every_clip_in_its_cell(tmp_path: Path) -> None:
     scores = make_scores(60, 4)
     for true, row in enumerate(rows):
         for said, cell in enumerate(row[1:]):
-            both = (scores.labels == true) & (scores.predictions == said)
+            both = (scores.targets == true) & (scores.predictions == said)
             assert int(cell) == both.sum()
 
 

@@ -81,4 +81,4 @@ def test_without_lengths_or_without_both_kinds_of_clips_nothing_is_told() -> Non
     assert report_detection(make_scores(TRUE, SCORES), NAMES, None) == {}
     for rows in (slice(0, 10), slice(10, 14)):
         own = make_scores(TRUE[rows], SCORES[rows])
-        assert report_detection(own, NAMES, np.ones(len(own.labels))) == {}
+        assert report_detection(own, NAMES, np.ones(len(own.targets))) == {}

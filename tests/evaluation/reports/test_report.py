@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_scores import make_facts, make_scores
+from made_scores import make_metadata, make_scores
 
 from audio_cls.config import EvalConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.metrics.intervals import wilson_interval
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.predictions_file import (
-    read_facts,
+    read_metadata,
     read_predictions,
-    write_facts,
+    write_metadata,
     write_predictions,
 )
 from audio_cls.evaluation.reports.report import report_scores, write_report
@@ -28,10 +28,10 @@ NAMES = ("fr", "it, or so", 'r"u')
 
 def test_accuracy_has_wilsons_interval_without_groups_and_a_wider_one_with_few() -> None:
     scores = make_scores(200)
-    plain = report_scores(scores, NAMES, EvalConfig(), make_facts(200))
-    right = int((scores.labels == scores.predictions).sum())
+    plain = report_scores(scores, NAMES, EvalConfig(), make_metadata(200))
+    right = int((scores.targets == scores.predictions).sum())
     assert plain["accuracy_ci95"] == pytest.approx(wilson_interval(right, 200), abs=1e-6)
-    grouped = report_scores(scores, NAMES, EvalConfig(), make_facts(200, num_groups=5))
+    grouped = report_scores(scores, NAMES, EvalConfig(), make_metadata(200, num_groups=5))
     assert grouped["intervals"]["num_drawn"] == 5
     assert grouped["accuracy_ci95"] != plain["accuracy_ci95"]
     assert plain["f1_macro_ci95"][0] < plain["f1_macro"] < plain["f1_macro_ci95"][1]
@@ -43,8 +43,8 @@ def test_no_interval_by_group_is_narrower_than_the_one_by_clips() -> None:
     said = np.where(np.arange(60) % 10 < 8, labels, 1 - labels)
     scores = Scores(np.arange(60).astype(str), labels, np.eye(3)[said])
     groups = np.array([f"g{n // 10}" for n in range(60)])
-    grouped = report_scores(scores, NAMES, EvalConfig(), replace(make_facts(60), groups=groups))
-    plain = report_scores(scores, NAMES, EvalConfig(), make_facts(60))
+    grouped = report_scores(scores, NAMES, EvalConfig(), replace(make_metadata(60), groups=groups))
+    plain = report_scores(scores, NAMES, EvalConfig(), make_metadata(60))
     for key in ("accuracy", "balanced_accuracy", "f1_macro"):
         widths = [high - low for low, high in (r[f"{key}_ci95"] for r in (grouped, plain))]
         assert widths[0] >= widths[1] > 0.1
@@ -53,8 +53,8 @@ def test_no_interval_by_group_is_narrower_than_the_one_by_clips() -> None:
 
 def test_two_groups_get_the_interval_of_their_clips_and_a_note() -> None:
     scores = make_scores(200)
-    plain = report_scores(scores, NAMES, EvalConfig(), make_facts(200))
-    paired = report_scores(scores, NAMES, EvalConfig(), make_facts(200, num_groups=2))
+    plain = report_scores(scores, NAMES, EvalConfig(), make_metadata(200))
+    paired = report_scores(scores, NAMES, EvalConfig(), make_metadata(200, num_groups=2))
     for key in ("accuracy_ci95", "f1_macro_ci95", "balanced_accuracy_ci95"):
         assert paired[key] == plain[key]
     assert paired["intervals"].pop("note").startswith("Only 2 groups were tested")
@@ -83,19 +83,19 @@ def test_confusions_are_sorted_and_mistakes_name_the_surest_first() -> None:
 
 
 def test_tables_by_length_and_rate_count_every_clip_once() -> None:
-    scores, facts = make_scores(), replace(make_facts(), seconds=np.linspace(0.5, 70, 60))
+    scores, facts = make_scores(), replace(make_metadata(), seconds=np.linspace(0.5, 70, 60))
     told = report_scores(scores, NAMES, EvalConfig(), facts)
     for table in ("by_duration", "by_sampling_rate"):
         assert sum(row["num_examples"] for row in told[table].values()) == 60
     assert next(iter(told["by_duration"])) == "below 1 s"
     assert list(told["by_duration"])[-1] == "60 s and more"
     is_short = facts.seconds < 1
-    expected = (scores.labels == scores.predictions)[is_short].mean()
+    expected = (scores.targets == scores.predictions)[is_short].mean()
     assert told["by_duration"]["below 1 s"]["accuracy"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
-    scores, facts = make_scores(1), make_facts(1, num_groups=1)
+    scores, facts = make_scores(1), make_metadata(1, num_groups=1)
     results = RunResults(labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), facts))
     write_report(tmp_path, results, scores, facts)
     test = json.loads((tmp_path / "results.json").read_text("utf-8"))["test"]
@@ -109,14 +109,14 @@ def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num_groups", [None, 7])
 def test_files_give_the_same_report_again(num_groups: int | None, tmp_path: Path) -> None:
-    scores, facts = make_scores(), make_facts(num_groups=num_groups)
+    scores, facts = make_scores(), make_metadata(num_groups=num_groups)
     write_predictions(tmp_path / "predictions.csv", scores, NAMES)
-    write_facts(tmp_path / "clips.csv", scores, facts)
+    write_metadata(tmp_path / "clips.csv", scores, facts)
     again, names = read_predictions(tmp_path / "predictions.csv")
     assert names == NAMES
     cfg = EvalConfig(metric="ece")
     expected = report_scores(scores, NAMES, cfg, facts)
-    found = report_scores(again, names, cfg, read_facts(tmp_path / "clips.csv", again))
+    found = report_scores(again, names, cfg, read_metadata(tmp_path / "clips.csv", again))
     assert found == expected
 
 
@@ -141,6 +141,6 @@ def test_a_file_that_is_not_ours_is_refused_by_line(
 
 
 def test_facts_of_other_clips_are_refused(tmp_path: Path) -> None:
-    write_facts(tmp_path / "clips.csv", make_scores(5), make_facts(5))
+    write_metadata(tmp_path / "clips.csv", make_scores(5), make_metadata(5))
     with pytest.raises(RunFolderError, match="does not belong"):
-        read_facts(tmp_path / "clips.csv", make_scores(6))
+        read_metadata(tmp_path / "clips.csv", make_scores(6))
