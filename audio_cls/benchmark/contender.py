@@ -65,7 +65,7 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
     scorer = make_scorer(heard.audio_model, cfg, accelerator)
     judge = make_validator(scorer, heard.validation, cfg.eval)
-    run = set_up_training(cfg, accelerator, folder, heard.audio_model, heard.train, judge)
+    run = set_up_training(cfg, accelerator, folder, heard, judge)
     prepared = time.perf_counter()
     train(run)
     total = time.perf_counter() - prepared

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -35,6 +36,26 @@ from audio_cls.training.stopping import FINISH, GO, PAUSE, StopController
 Validator = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
 
 
+class Callbacks(Protocol):
+    """Methods that the loop calls, on every process."""
+
+    def after_best(self) -> None:
+        """Act on a new best model, which is written."""
+
+    def after_checkpoint(self) -> None:
+        """Act on a new checkpoint, which is written."""
+
+
+class NoCallbacks:
+    """Callbacks that do nothing."""
+
+    def after_best(self) -> None:
+        """Do nothing."""
+
+    def after_checkpoint(self) -> None:
+        """Do nothing."""
+
+
 @dataclass
 class TrainingRun:
     """Everything the loop touches."""
@@ -56,8 +77,7 @@ class TrainingRun:
     brakes: StopController
     meter: EnergyMeter
     before_epoch: Callable[[int], None] = lambda _: None  # an epoch, counted from 0, goes on
-    after_best: Callable[[], None] = lambda: None  # the best model was written
-    after_save: Callable[[], None] = lambda: None  # a checkpoint was written
+    callbacks: Callbacks = field(default_factory=NoCallbacks)
 
     @property
     def num_steps(self) -> int:
@@ -188,7 +208,7 @@ def evaluate(run: TrainingRun) -> None:
     if run.position.best is None or latest.beats(run.position.best):
         run.position.best, run.position.stale = latest, 0
         run.save_model(run.average.averaged)
-        run.after_best()
+        run.callbacks.after_best()
     run.progress.after_evaluation(latest, read_learning_rate(run.optimizer))
 
 
@@ -199,7 +219,7 @@ def save(run: TrainingRun) -> None:
     run.progress.energy = run.meter.read()
     run.position.times = run.progress.sum_times(is_training=True)
     run.folder.save_checkpoint(run.accelerator, run.position, run.cfg.train.keep_checkpoints)
-    run.after_save()
+    run.callbacks.after_checkpoint()
 
 
 def _steps_of_epoch(run: TrainingRun) -> Iterator[list[Batch]]:

@@ -24,6 +24,7 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded, start_trackers
 from audio_cls.distributed.hardware import choose_num_workers, configure_cpu
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.feature_cache.precompute import TrainingInputs
 from audio_cls.models.finetuning.layer_groups import backbone_parameters, layer_depths
 from audio_cls.models.finetuning.setup import prepare_for_finetuning
 from audio_cls.runs.config_file import (
@@ -50,7 +51,7 @@ from audio_cls.runs.resume import (
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.storage.files import explain_disk
 from audio_cls.training.energy import EnergyMeter, check_meter
-from audio_cls.training.loop import TrainingRun, Validator, count_steps
+from audio_cls.training.loop import Callbacks, NoCallbacks, TrainingRun, Validator, count_steps
 from audio_cls.training.nan_guard import NonFiniteGuard
 from audio_cls.training.optim.class_weights import (
     compute_clip_weights,
@@ -141,17 +142,27 @@ def set_up_training(
     cfg: RunConfig,
     accelerator: Accelerator,
     folder: RunFolder,
-    audio_model: AudioModel,
-    clips: Clips | StreamClips,
-    judge: Validator,
+    inputs: TrainingInputs,
+    validate: Validator,
+    callbacks: Callbacks | None = None,
 ) -> TrainingRun:
-    """Put the cast of the loop together, and go back to where an interrupted run stood.
+    """Make all parts of a training run, and restore the state of a run that is resumed.
 
     Call on every process.
 
+    Args:
+        cfg: The settings, with what was resolved.
+        accelerator: This run's processes.
+        folder: The run folder.
+        inputs: The model, and the training clips as it takes them.
+        validate: Computes the validation metrics of a model.
+        callbacks: Called when the best model or a checkpoint is written.
+
     Raises:
         SettingError: See `check_lengths`.
+        RunFolderError: The checkpoint is of a run that this one cannot resume.
     """
+    audio_model, clips = inputs.audio_model, inputs.train
     configure_cpu(accelerator, count_parameters(audio_model))
     trains_padded = audio_model.processor.input_spec.trains_padded
     if is_sharded(accelerator) and not trains_padded:
@@ -209,7 +220,7 @@ def set_up_training(
         loader=feed.loader,
         order=feed.sampler,
         clip_losses=make_loss(epoch, audio_model.labels, cfg.optim),
-        judge=judge,
+        judge=validate,
         save_model=functools.partial(_save_best, accelerator, audio_model, folder),
         folder=folder,
         progress=progress,
@@ -219,6 +230,7 @@ def set_up_training(
         brakes=StopController(accelerator, cfg.train.max_train_minutes),
         before_epoch=frozen.set_epoch,
         meter=EnergyMeter(cfg.train, accelerator),
+        callbacks=callbacks or NoCallbacks(),
     )
 
 

@@ -138,9 +138,9 @@ def run_training(cfg: RunConfig) -> Path:
     heard = precompute_frozen_features(settings, accelerator, audio_model, clips)
     scorer = make_scorer(heard.audio_model, settings, accelerator)
     judge = make_validator(scorer, heard.validation, settings.eval, clips.train.labels)
-    run = set_up_training(settings, accelerator, folder, heard.audio_model, heard.train, judge)
-    run.progress.prepare_seconds = clock.lap()
-    with upload_during_training(run, repo_id):
+    with upload_during_training(folder.path, settings.hub, repo_id) as callbacks:
+        run = set_up_training(settings, accelerator, folder, heard, judge, callbacks)
+        run.progress.prepare_seconds = clock.lap()
         train(run)
     clock.lap()
 

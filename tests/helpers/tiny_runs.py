@@ -19,11 +19,12 @@ from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import make_validator
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
+from audio_cls.models.feature_cache.precompute import TrainingInputs
 from audio_cls.models.load import load_for_training
 from audio_cls.runs.resolve_run import resolve_run
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.training.auto_batch_size import find_batch_size
-from audio_cls.training.loop import TrainingRun
+from audio_cls.training.loop import Callbacks, TrainingRun
 from audio_cls.training.setup import open_run, save_settings, set_up_training
 
 QUIET = {  # no dropout of any kind: what is left is the same in every program
@@ -73,7 +74,7 @@ def prepare_resolved(cfg: RunConfig) -> tuple[PreparedClips, AudioModel, Resolve
     return clips, model, resolved
 
 
-def set_up(cfg: RunConfig) -> TrainingRun:
+def set_up(cfg: RunConfig, callbacks: Callbacks | None = None) -> TrainingRun:
     """Put a run together up to the first step."""
     accelerator: Accelerator = start_accelerator(cfg.train)
     folder = open_run(cfg, accelerator)
@@ -85,4 +86,5 @@ def set_up(cfg: RunConfig) -> TrainingRun:
     save_settings(folder, cfg, resolved, accelerator, clips)
     scorer = make_scorer(audio_model, settings, accelerator)
     judge = make_validator(scorer, clips.validation, settings.eval)
-    return set_up_training(settings, accelerator, folder, audio_model, clips.train, judge)
+    inputs = TrainingInputs(audio_model, clips.train, clips.validation, clips.test)
+    return set_up_training(settings, accelerator, folder, inputs, judge, callbacks)

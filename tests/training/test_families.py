@@ -34,7 +34,7 @@ def test_a_family_trains_and_resumes_exactly_and_a_stock_pipeline_hears_with_it(
     train(whole)
 
     cut = set_up(make_config(tone_folder, given, tmp_path / "cut", **SMALL))
-    cut.after_save = mock.Mock(side_effect=Killed)
+    cut.callbacks = mock.Mock(after_checkpoint=mock.Mock(side_effect=Killed))
     with pytest.raises(Killed):
         train(cut)
     rest = set_up(make_config(tone_folder, given, tmp_path / "cut", resume="auto", **SMALL))

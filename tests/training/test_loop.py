@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -217,3 +218,23 @@ def test_random_crops_do_not_depend_on_the_number_of_workers(
     assert len(batches[0]) > 3
     for own, other in zip(*batches, strict=True):
         assert torch.equal(own, other)
+
+
+def test_callbacks_are_called_after_each_best_model_and_each_checkpoint(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    callbacks = mock.Mock()
+    model = write_quiet_checkpoint(tmp_path / "m")
+    cfg = make_config(tone_folder, model, tmp_path / "run", epochs=3, save_every_steps=10)
+    run = set_up(cfg, callbacks)
+    accuracies = iter([0.5, 0.9, 0.7])
+    run.judge = lambda _: {"accuracy": next(accuracies), "loss": 1.0}
+    train(run)
+    # 12 steps per epoch: checkpoints after steps 10, 12, 20, 24, 30 and 36, a best at 12 and 24.
+    assert [name for name, *_ in callbacks.method_calls] == [
+        "after_checkpoint",
+        *("after_best", "after_checkpoint"),
+        "after_checkpoint",
+        *("after_best", "after_checkpoint"),
+        *("after_checkpoint", "after_checkpoint"),
+    ]

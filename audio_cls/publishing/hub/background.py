@@ -1,8 +1,7 @@
-"""The best model so far goes to the Hub while training goes on (`--hub-strategy`).
+"""Uploads of the best model during training, in a background thread (`--hub-strategy`).
 
-Comes in: a `TrainingRun` and `HubConfig`. Goes out: commits, from one thread in the background. The
-files are copied first, so that the next epoch may overwrite them. Only the newest copy waits its
-turn, and whatever fails is one line in the log: training never stops for it.
+The files are copied first, so that the next epoch may overwrite them. Only the newest copy waits to
+be uploaded, and an upload that fails is one line in the log: the training never stops for it.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audio_cls.config import HubConfig
+from audio_cls.distributed.processes import is_main_process
 from audio_cls.errors import AudioClsError
 from audio_cls.publishing.hub.files import EARLY_FILES, gather_early_files
 from audio_cls.publishing.hub.push import holds_results, say_finished, send_files
 from audio_cls.publishing.hub.retry import Failure, list_secrets, to_reason
-from audio_cls.training.loop import TrainingRun
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +39,16 @@ class BackgroundUploader:
         for rest in run.glob(f"{DRAFT}*"):  # of a run that was killed
             shutil.rmtree(rest, ignore_errors=True)
         self.thread.start()
+
+    def after_best(self) -> None:
+        """Upload the new best model, with `--hub-strategy best`."""
+        if self.cfg.hub_strategy == "best":
+            self.take()
+
+    def after_checkpoint(self) -> None:
+        """Upload the best model so far, with `--hub-strategy every-save`."""
+        if self.cfg.hub_strategy != "best":
+            self.take()
 
     def take(self) -> None:
         """Copy the best model as it is now, to be sent next in place of a copy that waits."""
@@ -89,30 +98,31 @@ class BackgroundUploader:
 
 
 @contextmanager
-def upload_during_training(run: TrainingRun, repo_id: str | None) -> Iterator[None]:
-    """Publish while `run` trains inside, as `--hub-strategy` says. Call on every process.
+def upload_during_training(
+    run: Path, cfg: HubConfig, repo_id: str | None
+) -> Iterator[BackgroundUploader | None]:
+    """Upload the best model while a run trains inside, as `--hub-strategy` says.
 
-    On leaving it waits for what is on its way. A repository that holds a finished run keeps its
-    model and results until this run has ended.
+    Call on every process. At the end it waits for the upload in progress. A repository that has the
+    results of a finished run keeps them until this run has ended.
 
     Args:
-        run: The training that is about to begin; its hooks are set.
-        repo_id: Where to, as `check_hub` returned it; None when nothing is published.
+        run: The run folder.
+        cfg: When to upload.
+        repo_id: Where to, as `run_preflight` returned it; None when nothing is published.
+
+    Yields:
+        The callbacks of the training; None on processes and in runs that upload nothing.
     """
-    cfg = run.cfg.hub
-    if repo_id is None or cfg.hub_strategy == "end" or not run.accelerator.is_main_process:
-        yield
+    if repo_id is None or cfg.hub_strategy == "end" or not is_main_process():
+        yield None
         return
     if holds_results(repo_id):
         logger.warning("%s.", say_finished(repo_id))
-        yield
+        yield None
         return
-    courier = BackgroundUploader(run.folder.path, cfg, repo_id)
-    if cfg.hub_strategy == "best":
-        run.after_best = courier.take
-    else:
-        run.after_save = courier.take
+    uploader = BackgroundUploader(run, cfg, repo_id)
     try:
-        yield
+        yield uploader
     finally:
-        courier.close()
+        uploader.close()

@@ -65,7 +65,7 @@ def run(cfg: RunConfig) -> tuple[TrainingInputs, dict[str, Any]]:
     heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
     scorer = make_scorer(heard.audio_model, cfg, accelerator)
     judge = make_validator(scorer, heard.validation, cfg.eval)
-    result = set_up_training(cfg, accelerator, folder, heard.audio_model, heard.train, judge)
+    result = set_up_training(cfg, accelerator, folder, heard, judge)
     train(result)
     weights = {name: value.clone() for name, value in audio_model.model.state_dict().items()}
     audio_model.load_state(folder.path)

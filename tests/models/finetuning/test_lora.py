@@ -124,7 +124,7 @@ def test_a_run_with_adapters_goes_on_exactly_and_saves_its_average_merged(
     train(whole)
     # The first epoch of the same run, as if it had been killed just after its checkpoint.
     half = set_up(make_config(tone_folder, folder, tmp_path / "cut", **choices))
-    half.after_save = mock.Mock(side_effect=KeyboardInterrupt)
+    half.callbacks = mock.Mock(after_checkpoint=mock.Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         train(half)
     rest = set_up(make_config(tone_folder, folder, tmp_path / "cut", resume="auto", **choices))

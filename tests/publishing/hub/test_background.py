@@ -44,9 +44,10 @@ def test_each_strategy_publishes_when_it_says(
     taken = []
     take = BackgroundUploader.take
     monkeypatch.setattr(BackgroundUploader, "take", lambda self: (taken.append(1), take(self)))
-    run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", strategy))
-    run.judge = lambda model: {"accuracy": 0.5, "loss": 1.0}  # the first epoch stays the best
-    with upload_during_training(run, REPO):
+    cfg = _make_config(tone_folder, checkpoint, tmp_path / "run", strategy)
+    with upload_during_training(tmp_path / "run", cfg.hub, REPO) as callbacks:
+        run = set_up(cfg, callbacks)
+        run.judge = lambda model: {"accuracy": 0.5, "loss": 1.0}  # the first epoch stays the best
         train(run)
     assert len(taken) == num_taken
     assert not list((tmp_path / "run").glob(f"{DRAFT}*"))
@@ -98,10 +99,11 @@ def test_nothing_is_sent_to_a_finished_run_while_training_and_that_is_told_befor
 ) -> None:
     push_run(make_run(tmp_path / "old"), HubConfig(), REPO)
     num_commits = count_commits(hub)
-    run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "best"))
-    with upload_during_training(run, REPO):
+    cfg = _make_config(tone_folder, checkpoint, tmp_path / "run", "best")
+    with upload_during_training(tmp_path / "run", cfg.hub, REPO) as callbacks:
+        assert callbacks is None
         assert f"'{REPO}' holds a finished run" in caplog.text
-        train(run)
+        train(set_up(cfg, callbacks))
     assert count_commits(hub) == num_commits
 
 
@@ -145,8 +147,15 @@ def test_a_hub_that_fails_does_not_stop_the_training(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hub.fail(path_part="/api/repos/create", status=status, times=None)
-    run = set_up(_make_config(tone_folder, checkpoint, tmp_path / "run", "every-save"))
-    with caplog.at_level(logging.WARNING, "audio_cls"), upload_during_training(run, REPO):
+    cfg, path = (
+        _make_config(tone_folder, checkpoint, tmp_path / "run", "every-save"),
+        tmp_path / "run",
+    )
+    with (
+        caplog.at_level(logging.WARNING, "audio_cls"),
+        upload_during_training(path, cfg.hub, REPO) as callbacks,
+    ):
+        run = set_up(cfg, callbacks)
         train(run)
     assert run.position.step == run.num_steps
     told = [r.getMessage() for r in caplog.records if "training goes on" in r.getMessage()]
