@@ -50,6 +50,7 @@ LAYERS = [
     ["publishing/hub"],
     ["publishing/leaderboard"],
     ["workflows"],
+    ["api"],
     ["benchmark"],
     ["cli/console"],
     ["cli/options"],

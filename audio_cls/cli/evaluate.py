@@ -20,23 +20,8 @@ from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.config_options import make_option
 from audio_cls.config import iterate_settings
+from audio_cls.config.evaluation import EVALUATE_SETTINGS as SETTINGS
 
-SETTINGS = (
-    *("dataset", "dataset_config", "dataset_revision", "audio_column", "audio_root"),
-    *(
-        "start_column",
-        "end_column",
-        "duration_column",
-        "label_level",
-        "label_column",
-        "group_column",
-        "group_pattern",
-        "max_eval_samples",
-        "max_bad_audio_ratio",
-        "eval_batch_size",
-    ),
-    *("metric", "mixed_precision", "num_workers"),
-)
 PATH = click.Path(path_type=Path)
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (

@@ -12,6 +12,26 @@ from audio_cls.config.base import Section, setting
 from audio_cls.config.metrics import METRIC_SPECS
 
 LOWER_IS_BETTER = tuple(key for key, spec in METRIC_SPECS.items() if spec.lower_is_better)
+EVALUATE_SETTINGS = (  # settings that `audio-cls evaluate` and `audio_cls.evaluate` take
+    "dataset",
+    "dataset_config",
+    "dataset_revision",
+    "audio_column",
+    "audio_root",
+    "start_column",
+    "end_column",
+    "duration_column",
+    "label_level",
+    "label_column",
+    "group_column",
+    "group_pattern",
+    "max_eval_samples",
+    "max_bad_audio_ratio",
+    "eval_batch_size",
+    "metric",
+    "mixed_precision",
+    "num_workers",
+)
 
 
 @dataclass(frozen=True)

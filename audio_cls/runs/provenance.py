@@ -36,12 +36,12 @@ def describe_command() -> str:
 
     Empty when the run was started from Python and not by a command of this package.
     """
-    path, arguments = Path(sys.argv[0]), sys.argv[1:]
+    path, arguments = Path(sys.argv[0]).absolute(), sys.argv[1:]
     if path.name == "audio-cls":
         return shlex.join(["audio-cls", *arguments])
     if path.parts[-3:-1] == ("audio_cls", "cli"):
         return shlex.join(["accelerate", "launch", "-m", f"audio_cls.cli.{path.stem}", *arguments])
-    if path.parent.name == "scripts" or path.suffix == ".py":
+    if path.parent.name == "scripts":
         return shlex.join(["accelerate", "launch", f"scripts/{path.name}", *arguments])
     return ""
 

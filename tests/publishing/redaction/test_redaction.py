@@ -225,8 +225,27 @@ WORDS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["/usr/bin/audio-cls", "train", "--epochs", "3"], "audio-cls train --epochs 3"),
+        (
+            ["/x/site-packages/audio_cls/cli/train.py", "--epochs", "3"],
+            "accelerate launch -m audio_cls.cli.train --epochs 3",
+        ),
+        (["/home/ann/notebook.py"], ""),
+    ],
+)
+def test_every_way_to_start_a_run_is_published_as_it_was(
+    argv: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert describe_command() == expected
+    assert publish_command(describe_command(), {}, with_groups=False) == expected
+
+
 def test_the_launch_line_comes_back_word_by_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/home/ann/x/train.py", *WORDS])
+    monkeypatch.setattr(sys, "argv", ["/home/ann/scripts/train.py", *WORDS])
     line = describe_command()
     expected = ["accelerate", "launch", "scripts/train.py", *WORDS]
     assert shlex.split(line) == expected and split_command(line) == expected

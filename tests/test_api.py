@@ -1,0 +1,72 @@
+"""The Python API: train, evaluate and classify without a command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_runs import make_config, write_quiet_checkpoint
+
+import audio_cls
+from audio_cls.errors import SettingError
+
+
+@pytest.fixture(scope="module")
+def run(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> audio_cls.Run:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("api")
+    checkpoint = write_quiet_checkpoint(folder / "checkpoint")
+    return audio_cls.train(make_config(tone_folder, checkpoint, folder / "run", epochs=2))
+
+
+def test_a_run_has_its_folder_results_and_metrics(run: audio_cls.Run) -> None:
+    tree = json.loads((run.path / "results.json").read_text("utf-8"))
+    assert run.results.schema_version == tree["schema_version"]
+    assert run.metrics["accuracy"] == tree["test"]["accuracy"]
+    assert all(isinstance(value, float | int) for value in run.metrics.values())
+    assert run.results.command == ""  # no command of this package was called
+
+
+def test_evaluation_of_the_run_gives_its_test_results_again(
+    run: audio_cls.Run, tmp_path: Path
+) -> None:
+    results = audio_cls.evaluate(run.path, output_dir=tmp_path / "out")
+    assert results.test == run.results.test
+    assert (tmp_path / "out" / "predictions.csv").is_file()
+
+
+def test_another_data_set_and_split_are_settings(run: audio_cls.Run, tone_folder: Path) -> None:
+    results = audio_cls.evaluate(run.path, tone_folder, split="train", max_eval_samples=6)
+    assert results.dataset.split["test"].num_examples == 6
+
+
+def test_a_run_classifies(run: audio_cls.Run, tone_folder: Path) -> None:
+    classifier = run.load_classifier()
+    (prediction,) = classifier([str(next(tone_folder.rglob("*.wav")))])
+    assert prediction.label in run.results.labels
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({"lable_column": "x"}, "no setting 'lable_column'.*label_column"), ({"epochs": 3}, "epochs")],
+)
+def test_an_unknown_setting_is_refused_before_anything_is_read(
+    settings: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(SettingError, match=expected):
+        audio_cls.evaluate("/nowhere", **settings)  # type: ignore[arg-type]
+
+
+def test_several_runs_are_left_to_the_command(tmp_path: Path) -> None:
+    cfg = make_config(tmp_path, tmp_path, tmp_path / "run", seeds=(1, 2))
+    with pytest.raises(SettingError, match="seeds asks for another number"):
+        audio_cls.train(cfg)
+    with pytest.raises(SettingError, match="No data set"):
+        audio_cls.train(audio_cls.RunConfig())
+
+
+def test_names_that_do_not_exist_are_attribute_errors() -> None:
+    assert set(audio_cls.__all__) <= set(dir(audio_cls))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        audio_cls.nothing  # noqa: B018
