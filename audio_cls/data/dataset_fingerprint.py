@@ -13,7 +13,7 @@ import numpy as np
 from datasets import Dataset, concatenate_datasets
 
 from audio_cls.audio.segments import split_segment
-from audio_cls.data.sources.source import Source
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.splits.clip_index import ClipIndex
 
 NUM_SAMPLED = 16  # clips of a list whose content is compared
@@ -21,7 +21,9 @@ MAX_BYTES = 2**20  # of each, from the beginning of the encoded file
 HASH_BYTES = 6  # an integer that JSON holds exactly
 
 
-def make_dataset_fingerprint(source: Source, pool: ClipIndex, ids: Sequence[str]) -> list[int]:
+def make_dataset_fingerprint(
+    source: LoadedDataset, pool: ClipIndex, ids: Sequence[str]
+) -> list[int]:
     """Return hashes of some of the listed clips, at equal distances in the list.
 
     Args:
@@ -37,7 +39,7 @@ def make_dataset_fingerprint(source: Source, pool: ClipIndex, ids: Sequence[str]
 
 
 def has_clips(
-    source: Source, pool: ClipIndex, ids: Sequence[str], fingerprint: Sequence[int]
+    source: LoadedDataset, pool: ClipIndex, ids: Sequence[str], fingerprint: Sequence[int]
 ) -> bool:
     """Tell whether listed clips are clips of this data set.
 
@@ -68,13 +70,13 @@ def _place_ids(pool: ClipIndex) -> dict[str, int]:
     return {str(name): row for row, name in enumerate(pool.ids)}
 
 
-def _select_audio(source: Source) -> Dataset:
+def _select_audio(source: LoadedDataset) -> Dataset:
     """Return the undecoded clips, row for row those of the pool."""
     columns = [table.select_columns([source.audio_column]) for table in source.splits.values()]
     return concatenate_datasets(columns)
 
 
-def _hash_clip(table: Dataset, source: Source, row: int, name: str) -> int:
+def _hash_clip(table: Dataset, source: LoadedDataset, row: int, name: str) -> int:
     """Hash a clip's id and the beginning of its encoded content; of a lost file only the id."""
     clip = table[row][source.audio_column] or {}
     content, path = clip.get("bytes"), clip.get("path")

@@ -7,14 +7,14 @@ import math
 
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.labels.labels import Labels
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips
-from audio_cls.data.sources.source import Source
 from audio_cls.runs.results import DatasetDescription, DuplicateCounts, SplitDescription
 
 MAX_NAMED = 20  # pairs of near duplicates named in results.json
 
 
-def describe_source(source: Source, labels: Labels) -> DatasetDescription:
+def describe_source(source: LoadedDataset, labels: Labels) -> DatasetDescription:
     """Return where clips and labels came from; of a folder only its name, never its path."""
     return DatasetDescription(
         id=source.name if source.is_local else source.id,
@@ -29,7 +29,9 @@ def describe_source(source: Source, labels: Labels) -> DatasetDescription:
     )
 
 
-def describe_data(source: Source, labels: Labels, clips: PreparedClips) -> DatasetDescription:
+def describe_data(
+    source: LoadedDataset, labels: Labels, clips: PreparedClips
+) -> DatasetDescription:
     """Return the `dataset` part of results.json: what was used, pinned, and how it was split.
 
     `split` has for each role: `name`, the split of the data set that the clips are from; `origin`,

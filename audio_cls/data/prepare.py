@@ -33,7 +33,7 @@ from audio_cls.data.duplicates.near import (
 )
 from audio_cls.data.final_splits import DecodedPool, cap_splits, settle_splits
 from audio_cls.data.labels.labels import Labels
-from audio_cls.data.sources.source import Source
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.splits import Splits
 from audio_cls.data.splits.train_test_split import Groups, Rows, limit_rows
@@ -107,7 +107,7 @@ class PreparedClips:
 
 
 def prepare_clips(
-    source: Source,
+    source: LoadedDataset,
     labels: Labels,
     pool: ClipIndex,
     splits: Splits,
@@ -176,7 +176,11 @@ def _list_groups(pool: ClipIndex, rows: Rows) -> list[tuple[str, str, str]]:
 
 
 def _decode_pool(
-    source: Source, pool: ClipIndex, rows: dict[str, Rows], sampling_rate: Hertz, cfg: DataConfig
+    source: LoadedDataset,
+    pool: ClipIndex,
+    rows: dict[str, Rows],
+    sampling_rate: Hertz,
+    cfg: DataConfig,
 ) -> tuple[Clips, DecodedPool]:
     """Decode the clips of these rows, and find those that cannot be used.
 
@@ -207,7 +211,7 @@ def _decode_pool(
 
 
 def prepare_split(
-    source: Source, pool: ClipIndex, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
+    source: LoadedDataset, pool: ClipIndex, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
 ) -> tuple[Clips, dict[str, str]]:
     """Decode these rows of the pool, capped by `--max-eval-samples` as in training.
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.data.sources.clip_ids import read_clip_ids
-from audio_cls.data.sources.dataset_tables import SPLIT_NAMES, SPLIT_OF_NAME
+from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.sources.naming_schemes import NO_HASH, NUMBERED, SCHEMES, search_all
-from audio_cls.data.sources.source import Source
+from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.sources.tables.split_column import are_splits
 from audio_cls.data.splits.clip_index import read_texts
 from audio_cls.run_warnings import warn
@@ -55,7 +55,7 @@ class Unused:
         return f"{self.where} ({self.num_values} {self.kind}s: {use})"
 
 
-def find_unused(source: Source, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
+def find_unused(source: LoadedDataset, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
     """List likely columns of folds, groups and splits, and likely file names, that are not used.
 
     Columns are known by their names, those of splits by their values. Groups that the given splits
@@ -97,7 +97,7 @@ def find_unused(source: Source, labels: Labels | None, cfg: DataConfig) -> list[
     return found
 
 
-def warn_of_unused_columns(source: Source, labels: Labels, cfg: DataConfig) -> None:
+def warn_of_unused_columns(source: LoadedDataset, labels: Labels, cfg: DataConfig) -> None:
     """Warn once of what `find_unused` lists, with the flags that would use it."""
     found = find_unused(source, labels, cfg)
     if found:
@@ -120,13 +120,13 @@ def describe_unused(found: Sequence[Unused]) -> str:
     return " ".join(sentences)
 
 
-def read_column(source: Source, column: str) -> list[str]:
+def read_column(source: LoadedDataset, column: str) -> list[str]:
     """Return a column of all splits as text, '' where a split lacks it or a cell is null."""
     texts = read_texts(source, column, "--group-column")
     return [] if texts is None else [str(text) for text in texts]
 
 
-def _find_folds(columns: Sequence[str], source: Source) -> list[Unused]:
+def _find_folds(columns: Sequence[str], source: LoadedDataset) -> list[Unused]:
     """Return the first column of folds, with the flags that test on each fold in turn."""
     for name in (name for name in columns if name.lower() in FOLD_COLUMNS):
         values = {text.removesuffix(".0") for text in read_column(source, name)} - {""}
@@ -136,7 +136,7 @@ def _find_folds(columns: Sequence[str], source: Source) -> list[Unused]:
     return []
 
 
-def _find_splits(columns: Sequence[str], source: Source) -> list[Unused]:
+def _find_splits(columns: Sequence[str], source: LoadedDataset) -> list[Unused]:
     """Return the columns, whatever their names, whose values name splits, and such as `is_test`."""
     found = []
     for name in columns:
@@ -151,7 +151,7 @@ def _find_splits(columns: Sequence[str], source: Source) -> list[Unused]:
     return found
 
 
-def _list_values(source: Source, column: str, *, is_any_type: bool) -> set[str]:
+def _list_values(source: LoadedDataset, column: str, *, is_any_type: bool) -> set[str]:
     """Return the different values, but empty ones, of a column of text, or of any type.
 
     None are returned where they are more than `MAX_FOLDS`.
@@ -180,13 +180,17 @@ def _use_splits(column: str, values: set[str]) -> tuple[str, ...]:
     return ("--group-column", column, "--test-groups", test, "--validation-groups", validation)
 
 
-def _join_labels(source: Source, labels: Labels | None) -> NDArray[np.int64] | None:
+def _join_labels(source: LoadedDataset, labels: Labels | None) -> NDArray[np.int64] | None:
     """Return the label id of each clip of all splits."""
     return None if labels is None else np.concatenate([labels.ids[s] for s in source.splits])
 
 
 def _can_group(
-    texts: Sequence[str], own: NDArray[np.int64] | None, source: Source, *, is_checked: bool = True
+    texts: Sequence[str],
+    own: NDArray[np.int64] | None,
+    source: LoadedDataset,
+    *,
+    is_checked: bool = True,
 ) -> bool:
     """Tell whether cutting by these groups is possible and changes anything.
 
@@ -213,7 +217,7 @@ def _can_group(
 
 
 def _find_labels(
-    ids: NDArray[np.str_], source: Source, labels: Labels | None, cfg: DataConfig
+    ids: NDArray[np.str_], source: LoadedDataset, labels: Labels | None, cfg: DataConfig
 ) -> list[Unused]:
     """Return the label in file names of a known scheme, unless the label in use is the same."""
     if cfg.label_pattern is not None or cfg.label_columns:
@@ -234,7 +238,7 @@ def _find_labels(
 
 
 def _find_group_names(
-    ids: NDArray[np.str_], own: NDArray[np.int64] | None, source: Source, *, has_label: bool
+    ids: NDArray[np.str_], own: NDArray[np.int64] | None, source: LoadedDataset, *, has_label: bool
 ) -> list[Unused]:
     """Return the group that all file names have, by a known scheme or a numbered word."""
     if len(source.splits) < 3 and np.mean([NO_HASH in name for name in ids]) > 0.5:

@@ -16,7 +16,7 @@ from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.describe import describe_source
 from audio_cls.data.labels.label_text import join_names
 from audio_cls.data.labels.labels import Labels
-from audio_cls.data.sources.source import Source
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.aggregate_runs import aggregate
 from audio_cls.evaluation.compare_runs import compare_runs
@@ -63,7 +63,7 @@ def open_output(path: Path) -> Path:
 
 
 def describe_evaluated_split(
-    source: Source, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
+    source: LoadedDataset, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
 ) -> DatasetDescription:
     """Return the `dataset` part of results.json for one split that was judged.
 

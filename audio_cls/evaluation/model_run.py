@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from audio_cls.config import RunConfig, drop_unused, rename_settings
 from audio_cls.data.dataset_fingerprint import has_clips
 from audio_cls.data.labels.labels import UNUSABLE
-from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
-from audio_cls.data.sources.source import Source
-from audio_cls.data.sources.split_names import ROLES
+from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.sources.split_names import ROLES, SPLIT_NAMES
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, RunFolderError, SettingError, list_names, suggest_name
@@ -123,7 +122,7 @@ def _name_place(dataset: str | None) -> str | None:
     return Path(str(dataset)).expanduser().resolve().name if is_folder else dataset
 
 
-def keep_lists(run: SourceRun, source: Source, pool: ClipIndex) -> SourceRun:
+def keep_lists(run: SourceRun, source: LoadedDataset, pool: ClipIndex) -> SourceRun:
     """Return the run with empty lists where the data set has other clips of the same ids.
 
     Lists without a fingerprint, of an older run, are kept.

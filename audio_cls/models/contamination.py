@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, metadata_load
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
 from audio_cls.config import ModelConfig
-from audio_cls.data.sources.source import Source
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.demo_data import locate_builtin
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 MIN_NAME_LENGTH = 5  # letters of a data set's name that may be looked for inside another's
 
 
-def warn_if_pretrained_on(source: Source, cfg: ModelConfig) -> None:
+def warn_if_pretrained_on(source: LoadedDataset, cfg: ModelConfig) -> None:
     """Warn when the checkpoint's card says that it was trained on this data set. Asks the Hub.
 
     A card that cannot be read says nothing. Weights that start at random have heard nothing.
@@ -51,7 +51,7 @@ def read_card_datasets(cfg: ModelConfig) -> list[str]:
     return [str(name) for name in ([listed] if isinstance(listed, str) else listed)]
 
 
-def is_same_dataset(listed: str, source: Source) -> bool:
+def is_same_dataset(listed: str, source: LoadedDataset) -> bool:
     """Tell whether a card's data set is this one, or a copy of it by another owner.
 
     Names are compared without owner and punctuation; `gtzan` is also found in `gtzan-genre`.

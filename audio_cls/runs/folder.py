@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from audio_cls.config import RunConfig
-from audio_cls.data.sources.source import name_source, read_base_name
+from audio_cls.data.sources.source import name_dataset, read_base_name
 from audio_cls.distributed import Accelerator
 from audio_cls.errors import RunFolderError
 from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
@@ -172,5 +172,5 @@ def choose_run_path(cfg: RunConfig) -> Path:
     """
     if cfg.train.output_dir:
         return Path(cfg.train.output_dir).expanduser()
-    names = [name_source(str(cfg.data.dataset)), read_base_name(cfg.model.model)]
+    names = [name_dataset(str(cfg.data.dataset)), read_base_name(cfg.model.model)]
     return Path("runs") / "-".join(re.sub(r"[^\w.-]+", "_", name) for name in names)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from audio_cls.config import RunConfig
 from audio_cls.data.labels.labels import Labels
-from audio_cls.data.sources.source import Source
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.splits.recording_groups import group_segments
 from audio_cls.models.checkpoint import Checkpoint, resolve_audio_settings
 from audio_cls.runs.resolved import ResolvedRun
 
 
 def resolve_run(
-    cfg: RunConfig, source: Source, labels: Labels, checkpoint: Checkpoint
+    cfg: RunConfig, source: LoadedDataset, labels: Labels, checkpoint: Checkpoint
 ) -> ResolvedRun:
     """Resolve what is known before the clips are prepared: all but the size of a step.
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from audio_cls.config import ModelConfig, RunConfig
 from audio_cls.data.clips.metadata import read_clip_metadata
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_split
-from audio_cls.data.sources.source import load_source
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.hardware import configure_cpu, describe_hardware
@@ -125,8 +125,8 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
 
     # --- 2. the clips, under the model's labels ---
     with accelerator.main_process_first():
-        source = load_source(cfg.data)
-        given = read_labels(source.splits, cfg.data)
+        source = load_dataset(cfg.data)
+        given = parse_labels(source.splits, cfg.data)
         mapping = load_label_map(request.label_map)
         match = match_labels(given, audio_model.labels, mapping)
         pool = build_clip_index(source, match.labels, cfg.data)

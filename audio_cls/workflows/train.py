@@ -12,9 +12,9 @@ from pathlib import Path
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.metadata import read_clip_metadata
 from audio_cls.data.describe import describe_data
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
-from audio_cls.data.sources.source import load_source
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.distributed.accelerator import start_accelerator
@@ -116,8 +116,8 @@ def run_training(cfg: RunConfig) -> Path:
 
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
-        source = load_source(known.data)
-        labels = read_labels(source.splits, known.data)
+        source = load_dataset(known.data)
+        labels = parse_labels(source.splits, known.data)
         checkpoint = open_checkpoint(known.model)
         resolved = resolve_run(known, source, labels, checkpoint)
         settings = resolved.apply(known)

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.source import load_source
+from audio_cls.data.load import load_dataset
 
 
 def main(folder: Path) -> None:
     """Write every clip of every split below `folder`, as it is stored."""
-    source = load_source(DataConfig(dataset="builtin:tiny_speech"))
+    source = load_dataset(DataConfig(dataset="builtin:tiny_speech"))
     for table in source.splits.values():
         names = table.features["language"].names
         for row in table:

@@ -17,7 +17,7 @@ from audio_cls.audio.segments import Segment, split_segment
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
 from audio_cls.data.inspection.scan import open_inspection
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.tables.segment_columns import find_segment_columns
 from audio_cls.data.splits.clip_index import build_clip_index
@@ -336,7 +336,7 @@ def test_selection_tables_of_raven_are_read_once_for_all_views(tmp_path: Path) -
     assert table["file"][:] == [*IDS, "long.wav#0.500-1.000"]
     assert table["Species"][:] == ["amro", "bcch", "amro", "bcch"]
     assert table.column_names == ["audio", "file", "recording", "Species"]
-    assert read_labels({"train": table}, DataConfig()).names == ("amro", "bcch")
+    assert parse_labels({"train": table}, DataConfig()).names == ("amro", "bcch")
 
 
 def test_selection_tables_of_raven_may_name_their_files(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def prepare(root: Path, **settings: Any) -> tuple[DataConfig, PreparedClips]:  #
     """Cut splits and decode the clips as training does."""
     cfg = DataConfig(dataset=str(root), **settings)
     source = load(root, **settings)
-    labels = read_labels(source.splits, cfg)
+    labels = parse_labels(source.splits, cfg)
     cfg = group_segments(source, labels, cfg)
     pool = build_clip_index(source, labels, cfg)
     return cfg, prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
@@ -424,7 +424,7 @@ def test_names_of_recordings_are_no_labels(tmp_path: Path) -> None:
     write_recordings(tmp_path, 3)
     text = (tmp_path / "a.csv").read_text().replace("label", "kind")
     (tmp_path / "a.csv").write_text(text)
-    assert read_labels(load(tmp_path).splits, DataConfig()).column == "kind"
+    assert parse_labels(load(tmp_path).splits, DataConfig()).column == "kind"
 
 
 def test_a_segment_past_the_end_is_set_aside(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sounds import encode_by_pyav, encode_sound, make_table, make_tone, measure_
 from audio_cls.audio import decode
 from audio_cls.audio.decode import decode_file
 from audio_cls.audio.waveform import decode_wave
-from audio_cls.data.sources.clip_ids import read_clip_ids
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.errors import AudioError
 
 FORMATS = {  # container and coding -> worst error against the original, as a share of its RMS

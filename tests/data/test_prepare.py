@@ -14,9 +14,9 @@ from hub_datasets import load, make_table, make_wav, write_clips
 
 from audio_cls.config import DataConfig
 from audio_cls.data.describe import describe_data
-from audio_cls.data.labels.labels import Labels, read_labels
+from audio_cls.data.labels.labels import Labels, parse_labels
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
 from audio_cls.data.splits.splits import Splits, make_splits
 from audio_cls.errors import DatasetError
@@ -26,11 +26,11 @@ RATE = 16_000
 NAMES = [f"{label}/{label}-{number}.wav" for label in ("cat", "dog") for number in range(10)]
 
 
-def run(folder: Path, **settings: Any) -> tuple[Source, Labels, Splits, PreparedClips]:  # noqa: ANN401
+def run(folder: Path, **settings: Any) -> tuple[LoadedDataset, Labels, Splits, PreparedClips]:  # noqa: ANN401
     """Go the whole way from a folder to clips."""
     cfg = DataConfig(**settings)
     source = load(folder, **settings)
-    labels = read_labels(source.splits, cfg)
+    labels = parse_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     splits = make_splits(pool, cfg)
     return source, labels, splits, prepare_clips(source, labels, pool, splits, RATE, cfg)
@@ -220,7 +220,7 @@ def pool(
     """Pool the clips of such a source."""
     sounds = [{"bytes": make_wav(number), "path": None} for number in range(4)]
     splits = {"train": make_table({"audio": sounds, **columns}, **(kinds or {}))}
-    source = Source(
+    source = LoadedDataset(
         id="x",
         name="x",
         is_local=True,
@@ -231,7 +231,7 @@ def pool(
         audio_column="audio",
         splits=splits,
     )
-    return build_clip_index(source, read_labels(splits, DataConfig()), DataConfig(**settings))
+    return build_clip_index(source, parse_labels(splits, DataConfig()), DataConfig(**settings))
 
 
 def test_folds_and_groups_are_read_as_text() -> None:

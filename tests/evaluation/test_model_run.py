@@ -12,8 +12,9 @@ import soundfile
 
 from audio_cls.config import RunConfig
 from audio_cls.data.dataset_fingerprint import make_dataset_fingerprint
-from audio_cls.data.labels.labels import UNUSABLE, read_labels
-from audio_cls.data.sources.source import Source, load_source
+from audio_cls.data.labels.labels import UNUSABLE, parse_labels
+from audio_cls.data.load import load_dataset
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
 from audio_cls.errors import DatasetError
 from audio_cls.evaluation.model_run import SourceRun, inherit_settings, keep_lists, select_rows
@@ -87,8 +88,8 @@ def _write_clips(folder: Path, names: list[str]) -> None:
         soundfile.write(folder / name, wave, 16_000)
 
 
-def _load(folder: Path) -> Source:
-    return load_source(RunConfig.from_flat({"dataset": str(folder)}).data)
+def _load(folder: Path) -> LoadedDataset:
+    return load_dataset(RunConfig.from_flat({"dataset": str(folder)}).data)
 
 
 def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_its_list(
@@ -100,7 +101,7 @@ def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_
     listed = names[3:30:2]
     old = _load(tmp_path / "old" / "set")
     cfg = RunConfig.from_flat({"dataset": str(tmp_path / "other" / "set")})
-    pool = build_clip_index(old, read_labels(old.splits, cfg.data), cfg.data)
+    pool = build_clip_index(old, parse_labels(old.splits, cfg.data), cfg.data)
     run = SourceRun(
         {}, {"test": "cut from 'train'"}, {"test": listed, "train": names[:3]},
         fingerprints={role: make_dataset_fingerprint(old, pool, ids)

@@ -14,7 +14,8 @@ from datasets import Audio, ClassLabel, Dataset, Features
 from hub_server import HubServer
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.source import Source, load_source
+from audio_cls.data.load import load_dataset
+from audio_cls.data.loaded_dataset import LoadedDataset
 
 CONVERT = "refs/convert/parquet"
 CLIP_SECONDS = 0.05
@@ -88,9 +89,9 @@ def write_clips(root: Path, names: Sequence[str]) -> None:
         (root / name).write_bytes(make_wav(number))
 
 
-def load(dataset: str | Path, **settings: Any) -> Source:  # noqa: ANN401
+def load(dataset: str | Path, **settings: Any) -> LoadedDataset:  # noqa: ANN401
     """Load a data set by these settings alone."""
-    return load_source(DataConfig(dataset=str(dataset), **settings))
+    return load_dataset(DataConfig(dataset=str(dataset), **settings))
 
 
 def in_data(split: str) -> str:

@@ -9,9 +9,9 @@ from accelerate import Accelerator
 from tiny_models import write_tiny_checkpoint
 
 from audio_cls.config import RunConfig
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.sources.source import load_source
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.distributed.accelerator import start_accelerator
@@ -60,8 +60,8 @@ def prepare(cfg: RunConfig) -> tuple[PreparedClips, AudioModel]:
 
 def prepare_resolved(cfg: RunConfig) -> tuple[PreparedClips, AudioModel, ResolvedRun]:
     """Do the same, and return also what the run resolved."""
-    source = load_source(cfg.data)
-    labels = read_labels(source.splits, cfg.data)
+    source = load_dataset(cfg.data)
+    labels = parse_labels(source.splits, cfg.data)
     checkpoint = open_checkpoint(cfg.model)
     resolved = resolve_run(cfg, source, labels, checkpoint)
     cfg = resolved.apply(cfg)

@@ -32,9 +32,10 @@ from audio_cls.data.duplicates.similarity import (
     waveform_correlation,
 )
 from audio_cls.data.keyword_spotting.relabel import is_keyword_task
-from audio_cls.data.labels.labels import Labels, read_labels
-from audio_cls.data.sources.clip_ids import read_clip_ids
-from audio_cls.data.sources.source import Source, load_source
+from audio_cls.data.labels.labels import Labels, parse_labels
+from audio_cls.data.load import load_dataset
+from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_column
 from audio_cls.errors import AudioError, DatasetError
 
@@ -64,7 +65,7 @@ class DatasetScan:
     """A data set and what has been noted of it so far."""
 
     cfg: DataConfig
-    source: Source
+    source: LoadedDataset
     labels: Labels | None
     label_fault: str | None  # why there are no labels
     keyword_fault: str | None  # why the settings for keyword spotting are left out
@@ -131,7 +132,7 @@ def open_inspection(cfg: DataConfig) -> DatasetScan:
     source, cfg, keyword_fault = _load_source(cfg)
     labels, label_fault = None, None
     try:
-        labels = read_labels(source.splits, cfg)
+        labels = parse_labels(source.splits, cfg)
     except DatasetError as error:
         label_fault = str(error)
     sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
@@ -149,19 +150,19 @@ def open_inspection(cfg: DataConfig) -> DatasetScan:
     )
 
 
-def _load_source(cfg: DataConfig) -> tuple[Source, DataConfig, str | None]:
+def _load_source(cfg: DataConfig) -> tuple[LoadedDataset, DataConfig, str | None]:
     """Find the data set, without keyword spotting where its settings do not fit the labels.
 
     Returns:
         The source, the settings that hold for it, and why others were left out.
     """
     try:
-        return load_source(cfg), cfg, None
+        return load_dataset(cfg), cfg, None
     except DatasetError as error:
         if not is_keyword_task(cfg):
             raise
         plain = dataclasses.replace(cfg, keywords=(), unknown_from=(), silence_from=None)
-        return load_source(plain), plain, str(error)
+        return load_dataset(plain), plain, str(error)
 
 
 def order_clips(num_clips: int) -> NDArray[np.int64]:
@@ -230,7 +231,7 @@ def _cut_middle(sound: DecodedAudio) -> Wave:
     return mix_channels(sound.samples[start : start + most])
 
 
-def read_groups(source: Source, wanted: str | None) -> dict[str, list[str]]:
+def read_groups(source: LoadedDataset, wanted: str | None) -> dict[str, list[str]]:
     """Read the group columns: the wanted one, else those whose names say that they are one.
 
     Raises:

@@ -31,7 +31,7 @@ from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.label_columns import name_label_column
 from audio_cls.data.labels.label_text import normalize_names
 from audio_cls.data.labels.parse import LabelColumn, Names, parse_label_column
-from audio_cls.data.sources.clip_ids import read_clip_ids
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.keys import make_key
 

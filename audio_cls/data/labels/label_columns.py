@@ -17,7 +17,7 @@ from datasets import ClassLabel, Dataset, List, Value
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import largest_tables, list_fields
-from audio_cls.data.sources.clip_ids import read_clip_ids
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import copy_columns

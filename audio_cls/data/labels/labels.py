@@ -1,9 +1,9 @@
 """Which column holds the label, and what its values mean: names <-> ids.
 
-In: the tables of a `Source`. Out: `Labels`, with one integer a clip, and in a multi-label task a
-row of marks a clip. A label that cannot be used (null, empty, -1, out of range) becomes `UNUSABLE`
-and is counted, never trained on; in a multi-label task an empty list is no fault, but a clip in
-which nothing is to be found.
+In: the tables of a `LoadedDataset`. Out: `Labels`, with one integer a clip, and in a multi-label
+task a row of marks a clip. A label that cannot be used (null, empty, -1, out of range) becomes
+`UNUSABLE` and is counted, never trained on; in a multi-label task an empty list is no fault, but a
+clip in which nothing is to be found.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Labels:
         return int(sum((ids == UNUSABLE).sum() for ids in self.ids.values()))
 
 
-def read_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
+def parse_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
     """Find the label column and read every clip's class, restricted as the settings say.
 
     Args:

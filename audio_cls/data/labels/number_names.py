@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from audio_cls.audio.files import AUDIO_SUFFIXES
 from audio_cls.data.labels.find_column import LABEL_COLUMNS, MAX_NAMES
-from audio_cls.data.sources.parquet.column_types import is_text
+from audio_cls.data.sources.columns.column_types import is_text
 from audio_cls.errors import DatasetError
 
 # Columns that may name the numbers of another column, likeliest first; no other one does, since

@@ -28,7 +28,7 @@ from audio_cls.data.labels.label_text import (
     warn_of_mixed_unicode_forms,
 )
 from audio_cls.data.labels.number_names import read_number_names
-from audio_cls.data.sources.parquet.column_types import (
+from audio_cls.data.sources.columns.column_types import (
     choose_kind,
     get_value_kind,
     is_integer,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from datasets import Audio, Dataset, DatasetDict
 
-from audio_cls.data.sources.dataset_tables import SPLIT_OF_NAME
 from audio_cls.data.sources.naming_schemes import suggest_label_pattern
+from audio_cls.data.sources.split_names import SPLIT_OF_NAME
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 

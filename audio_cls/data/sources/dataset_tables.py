@@ -5,47 +5,29 @@ from __future__ import annotations
 import ast
 import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import yaml
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 from datasets.exceptions import DatasetsError
 from datasets.table import CastError
 
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.storage.cache import CacheEntry
+from audio_cls.storage.keys import describe_file, make_key
 
 SOUND_TABLES = (".parquet", ".arrow")  # that hold the sound itself
 PATH_TABLE = "metadata.parquet"  # the one that lists paths instead
 TABLE_SUFFIXES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl")
-SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-SPLIT_OF_NAME = {alias: split for split, aliases in SPLIT_NAMES.items() for alias in aliases}
 ALL_CONFIGS = "all"  # --dataset-config all: every configuration, one after the other
 # What `datasets` raises for files or a card that it cannot make sense of.
 LOAD_ERRORS = (ValueError, OSError, RuntimeError, DatasetsError, yaml.YAMLError)
 CONFIG_COLUMN = "config"  # what the configuration's name becomes then
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LoadedTables:
-    """The tables that a place gave for a data set id."""
-
-    splits: dict[str, Dataset]
-    revision: str  # the Hub's commit, or a key of a folder's content
-    config: str | None = None
-    license: str | None = None
-    key: str | None = None  # what the clips depend on, where that is more than revision and config
-    recordings: str | None = None  # the column that names the recordings that clips are cut from
-    layout: Literal["sound", "paths", "folders"] = "sound"  # tables with sound or paths, or folders
-    entry: CacheEntry | None = None  # of the cache, that the tables are in
 
 
 def holds_sound(name: str) -> bool:
@@ -132,3 +114,31 @@ def explain_load_error(dataset: str, wanted: str | None, error: Exception) -> Da
         f"'{dataset}' cannot be loaded: {text[:300]}. Look at its files, and name what to read by"
         " --dataset-config, or give the folder of one configuration."
     )
+
+
+def content_key(files: Sequence[Path], more: str = "") -> str:
+    """Return a key that changes when one of the files does, from their paths and states.
+
+    Args:
+        files: They count by their absolute paths: another folder may hold other files of equal
+            names, sizes and times.
+        more: What else the content depends on.
+    """
+    states = np.array([describe_file(path.stat()) for path in files], np.int64)
+    paths = pa.array([str(path.absolute()) for path in files], pa.string())
+    return make_key(paths=paths, states=states, more=more)
+
+
+def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -> DatasetDict:
+    """Let `datasets` read files of one kind into a cache named after their content."""
+    try:
+        return load_dataset(kind, data_files=data_files, cache_dir=str(entry.path))
+    except LOAD_ERRORS as error:
+        raise explain_load_error(list_names(data_files), None, error) from error
+
+
+def hold_tables(key: str) -> CacheEntry:
+    """Return the cache of tables with this content, which nobody deletes while it is in use."""
+    entry = CacheEntry("tables", key)
+    entry.hold()
+    return entry

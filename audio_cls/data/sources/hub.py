@@ -21,7 +21,6 @@ from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
     LOAD_ERRORS,
-    LoadedTables,
     explain_load_error,
     holds_sound,
     merge_configs,
@@ -32,8 +31,9 @@ from audio_cls.data.sources.hub_info import (
     cached_info,
     cached_tables,
 )
-from audio_cls.data.sources.local import read_folder
+from audio_cls.data.sources.local_folder import read_folder
 from audio_cls.data.sources.parquet.hub_copy import _read_converted, find_parquet_copy, suggest_copy
+from audio_cls.data.sources.source import LoadedTables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
 from audio_cls.errors import DatasetError, list_names
 
 ROLES = ("train", "validation", "test")
 
 
-def name_splits(available: list[str], cfg: DataConfig) -> dict[str, str]:
+def resolve_roles(available: list[str], cfg: DataConfig) -> dict[str, str]:
     """Map roles to splits of the data set; a role that is missing here is to be cut from train.
 
     A split has one role at most. A split that the settings name for one role is not taken for
@@ -64,3 +63,13 @@ def _check_names(names: Mapping[str, str], available: Iterable[str]) -> None:
                 " with a usual name."
             )
         used[name] = role
+
+
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+
+
+SPLIT_OF_NAME = {alias: split for split, aliases in SPLIT_NAMES.items() for alias in aliases}

@@ -14,9 +14,14 @@ from pathlib import Path
 from datasets import Dataset, Features, load_dataset_builder
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import LOAD_ERRORS, LoadedTables, explain_load_error
+from audio_cls.data.sources.dataset_tables import (
+    LOAD_ERRORS,
+    content_key,
+    explain_load_error,
+    hold_tables,
+    load_files,
+)
 from audio_cls.data.sources.hub import read_info
-from audio_cls.data.sources.local import content_key, hold_tables, load_files
 from audio_cls.data.sources.parquet.class_labels import check_classes
 from audio_cls.data.sources.parquet.hub_copy import (
     find_parquet_copy,
@@ -24,7 +29,8 @@ from audio_cls.data.sources.parquet.hub_copy import (
     load_converted,
 )
 from audio_cls.data.sources.parquet.shards import Shards, index_shards
-from audio_cls.data.sources.split_names import ROLES, name_splits
+from audio_cls.data.sources.source import LoadedTables
+from audio_cls.data.sources.split_names import ROLES, resolve_roles
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.cache import CacheEntry
 
@@ -132,7 +138,7 @@ def _name_roles(dataset: str, available: list[str], cfg: DataConfig) -> dict[str
     Raises:
         DatasetError: One is missing, as nothing is cut from a stream, or a split has two roles.
     """
-    roles = name_splits(available, cfg)
+    roles = resolve_roles(available, cfg)
     if cfg.test_split == "validation" and "test" not in roles and "validation" in roles:
         roles["test"] = roles["validation"]
     missing = [role for role in ROLES if role not in roles]

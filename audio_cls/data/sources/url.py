@@ -11,9 +11,10 @@ from datasets import DownloadManager
 from huggingface_hub import constants, snapshot_download
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import SOUND_TABLES, TABLE_SUFFIXES, LoadedTables
+from audio_cls.data.sources.dataset_tables import SOUND_TABLES, TABLE_SUFFIXES
 from audio_cls.data.sources.hub import read_info, read_repository
-from audio_cls.data.sources.local import read_file, read_folder
+from audio_cls.data.sources.local_folder import read_file, read_folder
+from audio_cls.data.sources.source import LoadedTables
 from audio_cls.errors import DatasetError, list_names
 
 HUB_PAGES = ("https://huggingface.co", "https://hf.co")
@@ -34,15 +35,6 @@ class HubPath:
     id: str
     revision: str | None
     path: str | None  # a file or folder of the repository; None for the whole
-
-
-def is_remote(dataset: str) -> bool:
-    """Tell whether a data set is named by an address.
-
-    >>> is_remote("hf://datasets/ashraq/esc50"), is_remote("ashraq/esc50")
-    (True, False)
-    """
-    return dataset.startswith(("hf://", "http://", "https://"))
 
 
 def parse_hub_place(address: str) -> HubPath | None:

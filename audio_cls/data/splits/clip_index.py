@@ -15,8 +15,8 @@ from audio_cls.config import DataConfig
 from audio_cls.data.keyword_spotting.relabel import IS_PIECE, RECORDING
 from audio_cls.data.labels.label_columns import compile_pattern, find_first
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.data.sources.clip_ids import read_clip_ids
-from audio_cls.data.sources.source import Source
+from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.splits.iterative_stratification import Marks
 from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.train_test_split import Groups, Rows
@@ -83,7 +83,7 @@ def merge_splits_sharing_groups(
     return {"train": label}, {label: np.sort(pooled)}
 
 
-def build_clip_index(source: Source, labels: Labels, cfg: DataConfig) -> ClipIndex:
+def build_clip_index(source: LoadedDataset, labels: Labels, cfg: DataConfig) -> ClipIndex:
     """Line the clips of all given splits up, with their ids, labels, groups and folds.
 
     Raises:
@@ -110,7 +110,7 @@ def build_clip_index(source: Source, labels: Labels, cfg: DataConfig) -> ClipInd
     return with_folds(pool, cfg)
 
 
-def read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str_] | None:
+def read_texts(source: LoadedDataset, column: str | None, flag: str) -> NDArray[np.str_] | None:
     """Read a column of all splits as text: classes by name, 1.0 as '1', nothing as ''."""
     if column is None:
         return None
@@ -132,7 +132,7 @@ def read_texts(source: Source, column: str | None, flag: str) -> NDArray[np.str_
     return np.array(texts, dtype=np.str_)
 
 
-def _read_recordings(source: Source) -> NDArray[np.str_] | None:
+def _read_recordings(source: LoadedDataset) -> NDArray[np.str_] | None:
     """Read what pieces of silence were cut from, '' for other clips; None without such pieces."""
     tables = source.splits.values()
     if not all(RECORDING in table.column_names for table in tables):
@@ -141,7 +141,9 @@ def _read_recordings(source: Source) -> NDArray[np.str_] | None:
     return names if (names != "").any() else None
 
 
-def _read_groups(source: Source, ids: NDArray[np.str_], cfg: DataConfig) -> NDArray[np.str_] | None:
+def _read_groups(
+    source: LoadedDataset, ids: NDArray[np.str_], cfg: DataConfig
+) -> NDArray[np.str_] | None:
     """Return the group of each clip: the column's text, or what `--group-pattern` finds in it.
 
     Pieces of silence that the program made or cut have no group ('').
@@ -174,7 +176,7 @@ def _read_groups(source: Source, ids: NDArray[np.str_], cfg: DataConfig) -> NDAr
     )
 
 
-def _list_pieces(source: Source) -> list[bool]:
+def _list_pieces(source: LoadedDataset) -> list[bool]:
     """Return for each clip whether it is a piece of silence that the program made or cut."""
     return [
         is_piece

@@ -10,7 +10,7 @@ import numpy as np
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.filter import check_known
-from audio_cls.data.sources.split_names import name_splits
+from audio_cls.data.sources.split_names import resolve_roles
 from audio_cls.data.splits.clip_index import ClipIndex, drop_unlabelled, merge_splits_sharing_groups
 from audio_cls.data.splits.split_files import (
     PUBLISHED_SPLITS,
@@ -66,7 +66,7 @@ def sort_folds(folds: set[str]) -> list[str]:
 def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Take the splits of the data set, as they are."""
     given = {name: drop_unlabelled(rows, pool) for name, rows in pool.split_rows.items()}
-    names = name_splits(list(given), cfg)
+    names = resolve_roles(list(given), cfg)
     is_again = cfg.test_split == "validation" and "test" not in names
     remarks = []
     for role in ("validation", "test"):
@@ -98,7 +98,7 @@ def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
 
 def _take_streamed(pool: ClipIndex, streamed: str, cfg: DataConfig) -> GivenSplits:
     """Take the splits for evaluation as they are given; training has no rows here."""
-    names = name_splits([*pool.split_rows, streamed], cfg)
+    names = resolve_roles([*pool.split_rows, streamed], cfg)
     origins = {role: f"split '{name}'" for role, name in names.items()}
     origins["train"] += ", streamed"
     rows = {**pool.split_rows, streamed: np.zeros(0, np.int64)}
@@ -173,7 +173,7 @@ def _take_groups(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     assert pool.groups is not None
     is_again = cfg.test_split == "validation"  # says who is tested, not which split is left out
     named = dataclasses.replace(cfg, test_split=None if is_again else cfg.test_split)
-    given = dict.fromkeys(name_splits(list(pool.split_rows), named).values())
+    given = dict.fromkeys(resolve_roles(list(pool.split_rows), named).values())
     rows = drop_unlabelled(np.concatenate([pool.split_rows[name] for name in given]), pool)
     parts = {"train": rows}
     for role, wanted in (("test", cfg.test_groups), ("validation", cfg.validation_groups)):

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.data.sources.source import Source
-from audio_cls.data.sources.split_names import name_splits
+from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.sources.split_names import resolve_roles
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
 
 
-def group_segments(source: Source, labels: Labels, cfg: DataConfig) -> DataConfig:
+def group_segments(source: LoadedDataset, labels: Labels, cfg: DataConfig) -> DataConfig:
     """Group segments by their recording when splits are cut, where there are enough recordings.
 
     Enough is: every class has segments in as many recordings as there are sides to cut it into
@@ -37,7 +37,7 @@ def group_segments(source: Source, labels: Labels, cfg: DataConfig) -> DataConfi
     is_told = cfg.group_column or cfg.group_pattern or cfg.fold_column or cfg.split_files
     if column is None or is_told:
         return cfg
-    names = name_splits(list(source.splits), cfg)
+    names = resolve_roles(list(source.splits), cfg)
     recordings = {split: set(source.splits[split][column][:]) for split in names.values()}
     num_shared = sum(map(len, recordings.values())) - len(set.union(*recordings.values()))
     if num_shared and len(recordings) > 1:
@@ -65,7 +65,7 @@ def group_segments(source: Source, labels: Labels, cfg: DataConfig) -> DataConfi
     return cfg
 
 
-def count_recordings(source: Source, labels: Labels, column: str) -> NDArray[np.int64]:
+def count_recordings(source: LoadedDataset, labels: Labels, column: str) -> NDArray[np.int64]:
     """Count the recordings of each class that has segments, in all splits together."""
     pairs: set[tuple[int, str]] = set()
     for split, table in source.splits.items():

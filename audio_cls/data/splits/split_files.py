@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.audio.files import AUDIO_SUFFIXES
-from audio_cls.data.sources.dataset_tables import SPLIT_NAMES, SPLIT_OF_NAME
+from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import SPLIT_NAMES
+from audio_cls.data.sources.split_names import SPLIT_NAMES
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.given_splits import GivenSplits
 from audio_cls.data.splits.iterative_stratification import count_classes, list_classes

@@ -22,9 +22,9 @@ from audio_cls.data.clips.clips import Label
 from audio_cls.data.clips.quality import unusable_reason
 from audio_cls.data.labels.labels import Labels, make_targets
 from audio_cls.data.labels.parse import EMPTY, LabelParser, make_label_parser
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.loading.batch import BadClip
 from audio_cls.data.sources.parquet.shards import RowReader, Shards
-from audio_cls.data.sources.source import Source
 from audio_cls.data.splits.iterative_stratification import Marks
 from audio_cls.errors import AudioClsError, AudioError, DatasetError, list_names
 
@@ -154,7 +154,7 @@ class StreamClips:
 
 
 def make_stream_clips(
-    source: Source, shards: Shards, labels: Labels, sampling_rate: Hertz, cfg: DataConfig
+    source: LoadedDataset, shards: Shards, labels: Labels, sampling_rate: Hertz, cfg: DataConfig
 ) -> StreamClips:
     """Return the clips of the streamed training split; none is read.
 

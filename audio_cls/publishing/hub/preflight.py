@@ -18,7 +18,7 @@ import yaml
 from huggingface_hub import EvalResult, HfApi, ModelCard
 
 from audio_cls.config import HubConfig, RunConfig, flag_name
-from audio_cls.data.sources.url import is_remote
+from audio_cls.data.sources.source import is_url
 from audio_cls.demo_data import BUILTIN
 from audio_cls.errors import HubError
 from audio_cls.publishing.card.card import make_license_keys, render_card
@@ -111,7 +111,7 @@ def check_texts(cfg: HubConfig) -> None:
 def make_dummy_record(cfg: RunConfig, run_name: str) -> RunRecord:
     """Return the record that a run of these settings leaves, with made-up numbers and commits."""
     dataset, model = cfg.data.dataset or "unnamed", cfg.model.model
-    is_local = is_remote(dataset) or dataset.startswith(BUILTIN) or Path(dataset).exists()
+    is_local = is_url(dataset) or dataset.startswith(BUILTIN) or Path(dataset).exists()
     labels = ["a", "b"]
     scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
     splits = {

@@ -16,7 +16,7 @@ from sounds import encode_sound, make_table, make_tone
 from audio_cls.data.clips import decode_key
 from audio_cls.data.clips.decode_cache import decode_clips
 from audio_cls.data.clips.decode_key import make_decode_key, read_encoded_clips
-from audio_cls.data.sources.local import content_key
+from audio_cls.data.sources.dataset_tables import content_key
 from audio_cls.data.sources.tables.clip_paths import ClipIndex
 from audio_cls.storage.keys import describe_file
 

@@ -9,7 +9,7 @@ from sounds import encode_sound, make_tone
 
 from audio_cls.config import DataConfig
 from audio_cls.data.clips.metadata import read_clip_metadata
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.prepare import prepare_clips, prepare_split
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
@@ -25,7 +25,7 @@ def test_lengths_rates_and_groups_come_from_the_cache(tmp_path: Path) -> None:
                 (tmp_path / label / f"{name}-{number}.wav").write_bytes(encode_sound(tone, rate))
     settings = {"group_pattern": r"(\w+)-\d"}
     cfg, source = DataConfig(**settings), load(tmp_path, **settings)  # type: ignore[arg-type]
-    labels = read_labels(source.splits, cfg)
+    labels = parse_labels(source.splits, cfg)
     index = build_clip_index(source, labels, cfg)
     clips = prepare_clips(source, labels, index, make_splits(index, cfg), 16_000, cfg)
     evaluated, _ = prepare_split(source, index, index.split_rows["train"][::-1], 16_000, cfg)

@@ -24,9 +24,9 @@ from audio_cls.data.clips.quality import (
     find_unusable_clips,
     warn_of_lost_frequencies,
 )
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.sources.source import load_source
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
@@ -85,8 +85,8 @@ def test_bad_audio_fail_refuses_a_single_one() -> None:
 def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Go the whole way from a folder of clips to prepared ones."""
     cfg = DataConfig(dataset=str(folder), **settings)
-    source = load_source(cfg)
-    labels = read_labels(source.splits, cfg)
+    source = load_dataset(cfg)
+    labels = parse_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     return prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
 

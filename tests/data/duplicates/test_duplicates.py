@@ -19,7 +19,7 @@ from audio_cls.data.duplicates.exact import (
     find_duplicates,
     save_duplicates,
 )
-from audio_cls.data.sources.source import Source
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.models.contamination import is_same_dataset, warn_if_pretrained_on
 
 IDS = np.array(["a", "b", "c", "d", "e"])
@@ -101,9 +101,9 @@ def test_the_list_has_a_row_a_duplicate(tmp_path: Path) -> None:
     ]
 
 
-def make_source(name: str, *, is_local: bool = False) -> Source:
+def make_source(name: str, *, is_local: bool = False) -> LoadedDataset:
     """Make a source that has a name and nothing else."""
-    return Source(name, name, is_local, None, "", "", None, "audio", {})
+    return LoadedDataset(name, name, is_local, None, "", "", None, "audio", {})
 
 
 @pytest.mark.parametrize(

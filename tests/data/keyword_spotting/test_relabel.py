@@ -17,9 +17,9 @@ from audio_cls.config import DataConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.relabel import RECORDING, SILENCE, UNKNOWN, relabel_keywords
 from audio_cls.data.keyword_spotting.silence import make_silence
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
-from audio_cls.data.sources.source import load_source
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
@@ -113,8 +113,8 @@ def test_auto_takes_the_label_of_silence_or_else_makes_some(rows: int, marks: st
 def prepare_words(root: Path, **settings: object):  # noqa: ANN201
     """Load, split and decode a folder of words, as a run does."""
     cfg = spotting(dataset=str(root), **settings)
-    source = load_source(cfg)
-    labels = read_labels(source.splits, cfg)
+    source = load_dataset(cfg)
+    labels = parse_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     splits = make_splits(pool, cfg)
     return labels, pool, splits, prepare_clips(source, labels, pool, splits, 16_000, cfg)

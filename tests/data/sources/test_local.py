@@ -11,7 +11,8 @@ from datasets import DatasetDict
 from hub_datasets import cycle, load, make_card, make_parquet, make_sounds, make_table, write_clips
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.local import content_key, read_folder
+from audio_cls.data.sources.dataset_tables import content_key
+from audio_cls.data.sources.local_folder import read_folder
 from audio_cls.errors import DatasetError
 
 CLASSES = ["cat/1.wav", "cat/2.wav", "dog/3.wav", "dog/4.wav"]

@@ -11,7 +11,7 @@ from datasets import Dataset, Features, List, Value
 from hub_datasets import load
 
 from audio_cls.audio.decode import decode_file
-from audio_cls.data.sources.clip_ids import read_clip_ids
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.errors import DatasetError
 
 RNG = np.random.default_rng(0)

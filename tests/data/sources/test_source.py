@@ -10,7 +10,9 @@ from hub_datasets import load, make_parquet, make_sounds, write_clips
 from hub_server import HubServer
 
 from audio_cls.config import DataConfig, flag_name
-from audio_cls.data.sources.source import find_audio_column, load_source, name_source
+from audio_cls.data.load import load_dataset
+from audio_cls.data.sources.columns.audio_column import find_audio_column
+from audio_cls.data.sources.source import name_dataset
 from audio_cls.data.sources.url import HubPath, parse_hub_place
 from audio_cls.errors import AudioClsError, DatasetError
 
@@ -20,7 +22,7 @@ CSV = "path,kind\na.wav,x\nb.wav,y\n"
 
 def test_no_data_set_names_the_flag() -> None:
     with pytest.raises(DatasetError, match="--dataset"):
-        load_source(DataConfig())
+        load_dataset(DataConfig())
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_path_of_windows_is_not_asked_of_the_hub(name: str) -> None:
     ],
 )
 def test_a_data_set_has_a_short_name(dataset: str, name: str) -> None:
-    assert name_source(dataset) == name
+    assert name_dataset(dataset) == name
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import numpy as np
 from word_sounds import write_words
 
 from audio_cls.config import DataConfig
-from audio_cls.data.labels.labels import read_labels
-from audio_cls.data.sources.source import load_source
+from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.load import load_dataset
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.hash_split import hash_name, split_by_hash
 from audio_cls.data.splits.splits import make_splits
@@ -48,8 +48,8 @@ def test_what_a_speaker_says_is_on_one_side() -> None:
 def test_a_folder_is_split_by_hash_when_asked_to(tmp_path: Path) -> None:
     root = write_words(tmp_path / "words", clips=80)
     cfg = DataConfig(dataset=str(root), split_method="hash", validation_size=0.2, test_size=0.2)
-    source = load_source(cfg)
-    pool = build_clip_index(source, read_labels(source.splits, cfg), cfg)
+    source = load_dataset(cfg)
+    pool = build_clip_index(source, parse_labels(source.splits, cfg), cfg)
     splits = make_splits(pool, cfg)
     for role, rows in splits.items():
         names = {str(pool.ids[row]) for row in rows}

@@ -9,7 +9,7 @@ from typing import Any
 from hub_datasets import load, write_clips
 
 from audio_cls.config import DataConfig
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
@@ -19,7 +19,7 @@ def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Decode the clips of a folder."""
     cfg = DataConfig(max_bad_audio_ratio=0.1, **settings)
     source = load(folder, **settings)
-    labels = read_labels(source.splits, cfg)
+    labels = parse_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     return prepare_clips(source, labels, pool, make_splits(pool, cfg), 16_000, cfg)
 

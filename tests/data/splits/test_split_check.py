@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.final_splits import DecodedPool, FinalSplits, cap_splits, settle_splits
-from audio_cls.data.labels.labels import UNUSABLE, read_labels
+from audio_cls.data.labels.labels import UNUSABLE, parse_labels
+from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
-from audio_cls.data.sources.source import load_source
 from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
 from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.split_check import check_splits
@@ -301,8 +301,8 @@ def prepare_drawn_folder(seed: int, root: Path) -> None:
     if rng.random() < 0.3 and layout != ["test"]:
         settings["test_split"] = "validation"
     cfg = DataConfig(dataset=str(root), **settings)
-    source = load_source(cfg)
-    labels = read_labels(source.splits, cfg)
+    source = load_dataset(cfg)
+    labels = parse_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     clips = prepare_clips(source, labels, pool, make_splits(pool, cfg), 16_000, cfg)
     used = {role: set(map(str, part.ids)) for role, part in clips.items()}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.labels.labels import UNUSABLE
-from audio_cls.data.sources.split_names import name_splits
+from audio_cls.data.sources.split_names import resolve_roles
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.split_warnings import warn_of_classes
 from audio_cls.data.splits.splits import Splits, announce_splits, make_splits
@@ -121,7 +121,7 @@ def test_the_only_split_is_trained_on_whatever_its_name() -> None:
 def test_a_split_that_is_not_there_is_met_with_those_that_are(role: str) -> None:
     cfg = DataConfig(**{f"{role}_split": "nope"})  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match=rf"no split 'nope'.*train, test.*--{role}-split"):
-        name_splits(["train", "test"], cfg)
+        resolve_roles(["train", "test"], cfg)
 
 
 def test_a_test_split_without_labels_is_left_out_and_one_is_cut() -> None:
@@ -372,7 +372,7 @@ def test_one_split_with_two_roles_is_refused_at_once(settings: dict[str, str]) -
 def test_the_only_split_cannot_be_named_for_evaluation_as_well(role: str) -> None:
     cfg = DataConfig(**{f"{role}_split": "full"})  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match=f"'full' cannot be used for both train and {role}"):
-        name_splits(["full"], cfg)
+        resolve_roles(["full"], cfg)
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_the_only_split_cannot_be_named_for_evaluation_as_well(role: str) -> Non
 def test_a_split_has_one_role(
     available: str, settings: dict[str, str], expected: dict[str, str]
 ) -> None:
-    names = name_splits(available.split(), DataConfig(**settings))  # type: ignore[arg-type]
+    names = resolve_roles(available.split(), DataConfig(**settings))  # type: ignore[arg-type]
     assert names == expected
 
 

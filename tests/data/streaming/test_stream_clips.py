@@ -19,7 +19,7 @@ from sounds import encode_sound, make_tone
 from audio_cls.audio.augmentation.augmenter import make_augmenter
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig
-from audio_cls.data.labels.labels import read_labels
+from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.loading.sampler import SamplingSpec, StepShape
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.splits.clip_index import build_clip_index
@@ -88,7 +88,7 @@ def prepare(dataset: str | Path, **settings: Any) -> PreparedClips:  # noqa: ANN
     """Go the whole way to clips, the training ones streamed."""
     settings = {"streaming": True, "shuffle_buffer": 16, **settings}
     cfg, source = DataConfig(**settings), load(dataset, **settings)
-    labels = read_labels(source.splits, cfg)
+    labels = parse_labels(source.splits, cfg)
     pool = build_clip_index(source, labels, cfg)
     return prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
 

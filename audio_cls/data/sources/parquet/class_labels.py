@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, load_dataset_builder
 
-from audio_cls.data.sources.parquet.column_types import get_value_kind
+from audio_cls.data.sources.columns.column_types import get_value_kind
 from audio_cls.errors import DatasetError, list_names
 
 

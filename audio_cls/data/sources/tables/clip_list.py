@@ -11,7 +11,7 @@ import pyarrow as pa
 from audio_cls.audio.files import is_audio_path
 from audio_cls.audio.segments import Segment, join_segment
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import SPLIT_OF_NAME
+from audio_cls.data.sources.split_names import SPLIT_OF_NAME
 from audio_cls.data.sources.tables.clip_paths import ClipIndex, ClipPaths
 from audio_cls.data.sources.tables.segment_columns import take_segments
 from audio_cls.data.sources.tables.split_column import take_row_splits

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import SPLIT_OF_NAME
+from audio_cls.data.sources.split_names import SPLIT_OF_NAME
 from audio_cls.run_warnings import warn
 
 SPLIT_COLUMNS = ("split", "data_split", "subset", "partition", "usage", "set")

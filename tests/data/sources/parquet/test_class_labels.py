@@ -8,7 +8,7 @@ import pytest
 from hub_datasets import make_parquet, make_rows
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.local import read_folder
+from audio_cls.data.sources.local_folder import read_folder
 from audio_cls.data.sources.streaming import list_folder
 from audio_cls.errors import DatasetError
 

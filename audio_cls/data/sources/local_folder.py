@@ -10,8 +10,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 from datasets import (
     Dataset,
     DatasetDict,
@@ -28,18 +26,20 @@ from audio_cls.data.sources.dataset_tables import (
     LOAD_ERRORS,
     SOUND_TABLES,
     TABLE_SUFFIXES,
-    LoadedTables,
+    content_key,
     explain_load_error,
+    hold_tables,
     holds_sound,
+    load_files,
     merge_configs,
 )
 from audio_cls.data.sources.parquet.class_labels import check_folder_classes
+from audio_cls.data.sources.source import LoadedTables
 from audio_cls.data.sources.tables.path_tables import PathTables, read_path_tables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import CacheEntry
-from audio_cls.storage.keys import describe_file, make_key
 
 UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")
 NO_TABLES = PathTables({}, "", "", [])
@@ -155,27 +155,6 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> LoadedT
     return LoadedTables(listed.splits, more, recordings=listed.recordings, layout="paths")
 
 
-def content_key(files: Sequence[Path], more: str = "") -> str:
-    """Return a key that changes when one of the files does, from their paths and states.
-
-    Args:
-        files: They count by their absolute paths: another folder may hold other files of equal
-            names, sizes and times.
-        more: What else the content depends on.
-    """
-    states = np.array([describe_file(path.stat()) for path in files], np.int64)
-    paths = pa.array([str(path.absolute()) for path in files], pa.string())
-    return make_key(paths=paths, states=states, more=more)
-
-
-def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -> DatasetDict:
-    """Let `datasets` read files of one kind into a cache named after their content."""
-    try:
-        return load_dataset(kind, data_files=data_files, cache_dir=str(entry.path))
-    except LOAD_ERRORS as error:
-        raise explain_load_error(list_names(data_files), None, error) from error
-
-
 def _load_saved(folder: Path) -> dict[str, Dataset]:
     """Open what `save_to_disk` wrote; a single table becomes the split train."""
     try:
@@ -204,10 +183,3 @@ def _load_parquet(folder: Path, cfg: DataConfig, entry: CacheEntry) -> dict[str,
         raise
     except LOAD_ERRORS as error:
         raise explain_load_error(place, wanted, error) from error
-
-
-def hold_tables(key: str) -> CacheEntry:
-    """Return the cache of tables with this content, which nobody deletes while it is in use."""
-    entry = CacheEntry("tables", key)
-    entry.hold()
-    return entry

@@ -1,0 +1,1 @@
+"""Columns of loaded tables: audio, clip ids, types of label columns."""
