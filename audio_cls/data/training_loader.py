@@ -8,7 +8,7 @@ from pathlib import Path
 from torch.utils.data import DataLoader
 
 from audio_cls.audio.augmentation.augmenter import Augmenter, make_augmenter
-from audio_cls.audio.augmentation.spec_augment import Encode
+from audio_cls.audio.augmentation.spec_augment import Encode, FrameLayout
 from audio_cls.config import AudioConfig, AugmentConfig, Hertz
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.loading.batch import Batch
@@ -42,7 +42,7 @@ class ProcessContext:
 
 
 def load_augmenter(
-    cfg: AugmentConfig, sampling_rate: Hertz, num_labels: int, processor: Encode
+    cfg: AugmentConfig, sampling_rate: Hertz, num_labels: int, layout: FrameLayout | None
 ) -> Augmenter | None:
     """Make the augmenter of the training crops, with the recordings of `--noise-dir` decoded.
 
@@ -50,13 +50,13 @@ def load_augmenter(
         cfg: Settings; the defaults give None.
         sampling_rate: Rate of the waveforms in Hz.
         num_labels: Number of classes.
-        processor: Waveforms -> model inputs.
+        layout: Of the model's spectrogram features; None for a model that takes waveforms.
 
     Raises:
         SettingError: `--noise-dir` has no usable recording.
     """
     recordings = read_noise_files(cfg.noise_dir, sampling_rate) if cfg.noise_dir else None
-    return make_augmenter(cfg, sampling_rate, num_labels, processor, recordings)
+    return make_augmenter(cfg, sampling_rate, num_labels, layout, recordings)
 
 
 def make_train_loader(

@@ -8,6 +8,7 @@ frames, H width. Forming batches of equal length, where a model needs them, is t
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
+from audio_cls.audio.augmentation.spec_augment import FrameLayout
 from audio_cls.config import Seconds
 from audio_cls.errors import ModelError
 from audio_cls.models.input_length import max_input_samples
@@ -62,8 +64,12 @@ def probe_input_spec(
         input_spec = InputSpec(
             input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=max_samples
         )
-        shortest = _find_min_samples(model, WaveProcessor(extractor, input_spec))
-        input_spec = replace(input_spec, min_samples=shortest)
+        processor = WaveProcessor(extractor, input_spec)
+        input_spec = replace(
+            input_spec,
+            min_samples=_find_min_samples(model, processor),
+            feature_layout=find_feature_layout(processor),
+        )
         if is_fixed:
             return input_spec
         if read_front(model) is not None:  # of an earlier probe: padding was found to do harm
@@ -131,6 +137,28 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
         for count in (rate // 2, rate)
     )
     return max_input_samples(extractor) if half == whole else None
+
+
+def find_feature_layout(processor: WaveProcessor) -> FrameLayout | None:
+    """Find the time axis of a processor's features; None where its output is waves.
+
+    Two waves are compared: a second of noise followed by as much silence, and the reverse. Along
+    time their difference is first positive, then negative; along frequency it cancels out. A model
+    whose input is shorter than two seconds gets shorter waves.
+    """
+    spec = processor.input_spec
+    half = min(spec.sampling_rate, (spec.max_samples or math.inf) // 2)
+    noise = np.random.default_rng(0).normal(0, 0.1, int(half)).astype(np.float32)
+    silence = np.zeros_like(noise)
+    waves = [np.concatenate([noise, silence]), np.concatenate([silence, noise])]
+    features = processor(waves)[spec.input_name]
+    if features.ndim != 3:
+        return None
+    difference = (features[0] - features[1]).double().numpy()
+    profiles = [difference.mean(axis=1), difference.mean(axis=0)]
+    axis = int(np.argmax([profile.var() for profile in profiles]))
+    num_frames = int(np.abs(np.cumsum(profiles[axis])).argmax()) + 1  # of the first half
+    return FrameLayout(spec.input_name, 1 + axis, num_frames * spec.sampling_rate / len(noise))
 
 
 Trial = Callable[[PreTrainedModel, WaveProcessor, int], bool]

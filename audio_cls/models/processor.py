@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 from transformers import SequenceFeatureExtractor
 
+from audio_cls.audio.augmentation.spec_augment import FrameLayout
 from audio_cls.config import Hertz
 
 
@@ -23,6 +24,7 @@ class InputSpec:
     pads_safely: bool  # a clip's logits do not depend on the longer clips in its batch
     min_samples: int  # shortest wave that the model takes; zeros fill up shorter ones
     max_samples: int | None  # longest wave that is heard in full; None: no limit
+    feature_layout: FrameLayout | None = None  # of a spectrogram; None where the input is waves
     front: str | None = None  # the module that leaves padding out, so that a mask is exact (front)
 
     @property

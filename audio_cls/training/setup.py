@@ -180,7 +180,10 @@ def set_up_training(
     workers = choose_num_workers(cfg.train.num_workers)
     context = ProcessContext(shape, accelerator.process_index, cfg.train.seed, workers, folder.path)
     augmenter = load_augmenter(
-        cfg.augment, clips.sampling_rate, len(audio_model.labels), audio_model.processor
+        cfg.augment,
+        clips.sampling_rate,
+        len(audio_model.labels),
+        audio_model.processor.input_spec.feature_layout,
     )
     feed = make_train_loader(clips, audio_model.processor, sampling, context, cfg.audio, augmenter)
     frozen = prepare_for_finetuning(audio_model, cfg, accelerator.mixed_precision)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.audio.augmentation.mixup import cutmix, mixup
-from audio_cls.audio.augmentation.spec_augment import Encode, SpecAugment, probe_feature_layout
+from audio_cls.audio.augmentation.spec_augment import FrameLayout, SpecAugment
 from audio_cls.audio.augmentation.transforms import (
     AddNoise,
     ColoredNoise,
@@ -104,7 +104,7 @@ def make_augmenter(
     cfg: AugmentConfig,
     sampling_rate: Hertz,
     num_labels: int,
-    encode: Encode,
+    layout: FrameLayout | None = None,
     recordings: Recordings | None = None,
 ) -> Augmenter | None:
     """Return the augmenter of the training clips, or None when no augmentation is set.
@@ -113,15 +113,13 @@ def make_augmenter(
         cfg: Settings of the augmentation.
         sampling_rate: Of the waves, in Hz.
         num_labels: L, for the targets of mixed clips.
-        encode: Makes model inputs of waves; tried on noise to see where masks belong.
+        layout: Of the model's spectrogram features, which are masked; None to mask the waves.
         recordings: The noise to add, at `sampling_rate`; None to generate it.
     """
     if cfg == AugmentConfig():
         return None
-    layout = None
-    if cfg.time_masks or cfg.frequency_masks:
-        layout = probe_feature_layout(encode, sampling_rate)
-    masker = SpecAugment(cfg, layout, sampling_rate) if layout else None
+    is_masked = bool(cfg.time_masks or cfg.frequency_masks)
+    masker = SpecAugment(cfg, layout, sampling_rate) if layout and is_masked else None
     transforms = make_transforms(cfg, sampling_rate, recordings, masks_waves=masker is None)
     return Augmenter(cfg, num_labels, transforms, masker)
 

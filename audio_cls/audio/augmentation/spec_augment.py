@@ -25,30 +25,11 @@ Encode = Callable[[Sequence[Wave]], Inputs]  # waves (T_i,) -> padded model inpu
 
 @dataclass(frozen=True)
 class FrameLayout:
-    """How an encoder's features (B, ., .) are laid out, found by trying it on noise."""
+    """The axes of a model's spectrogram features (B, ., .); the model's input spec has it."""
 
     input_name: str
     time_axis: int  # 1 or 2; the other one is frequency
     frames_per_second: float
-
-
-def probe_feature_layout(encode: Encode, sampling_rate: Hertz) -> FrameLayout | None:
-    """Find out what an encoder makes of waves: None when waves stay waves.
-
-    Two waves of 2 s are compared: noise then silence, and silence then noise. Along time their
-    difference is first positive, then negative; along frequency it cancels out.
-    """
-    noise = np.random.default_rng(0).normal(0, 0.1, sampling_rate).astype(np.float32)
-    silence = np.zeros_like(noise)
-    waves = [np.concatenate([noise, silence]), np.concatenate([silence, noise])]
-    for name, value in encode(waves).items():
-        if value.ndim == 3 and value.is_floating_point():
-            difference = (value[0] - value[1]).double().numpy()
-            profiles = [difference.mean(axis=1), difference.mean(axis=0)]
-            axis = int(np.argmax([profile.var() for profile in profiles]))
-            middle = int(np.abs(np.cumsum(profiles[axis])).argmax()) + 1
-            return FrameLayout(name, 1 + axis, float(middle))
-    return None
 
 
 @dataclass(frozen=True)

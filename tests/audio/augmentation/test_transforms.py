@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
@@ -35,15 +33,9 @@ def make_rng(*seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def pad_waves(waves: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
-    """Stack waves as the simplest encoder does."""
-    tensors = [torch.from_numpy(wave) for wave in waves]
-    return {"input_values": torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)}
-
-
 def make(cfg: AugmentConfig) -> Augmenter:
     """Return the augmenter of a model of waves with three labels."""
-    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
+    augmenter = make_augmenter(cfg, RATE, 3)
     assert augmenter is not None
     return augmenter
 

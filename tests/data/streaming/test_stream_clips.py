@@ -111,7 +111,7 @@ def collect(
     **augment: Any,  # noqa: ANN401
 ) -> Iterator[tuple[int, Any]]:
     """Yield (rank, batch) of one pass, as each process hears it."""
-    augmenter = make_augmenter(AugmentConfig(**augment), RATE, 2, encode)
+    augmenter = make_augmenter(AugmentConfig(**augment), RATE, 2)
     for rank in range(processes):
         own = dataclasses.replace(clips, reader=dataclasses.replace(clips.reader))
         feed = make_train_loader(
