@@ -18,7 +18,7 @@ from audio_cls.data.labels.label_text import join_names
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.errors import RunFolderError
-from audio_cls.evaluation.aggregate_runs import aggregate
+from audio_cls.evaluation.aggregate_runs import write_aggregate
 from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.metrics.baseline import read_majority
 from audio_cls.evaluation.metrics.scores import Scores
@@ -127,7 +127,7 @@ def evaluate_from_files(
     if predictions is not None:
         recompute(predictions, folder, cfg, other)
     else:
-        aggregate(runs, folder)
+        write_aggregate(runs, folder / "aggregate.json")
 
 
 def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from audio_cls.errors import RunFolderError, list_names
-from audio_cls.storage.files import replace_file
+from audio_cls.storage.files import write_json
 
 RESULTS_FILE = "results.json"
 SCHEMA_VERSION = 1
@@ -218,9 +218,7 @@ class RunResults(JsonRecord):
 
 def write_results(folder: Path, results: RunResults) -> None:
     """Write FOLDER/results.json; numbers that are not finite become null. Main process only."""
-    tree = _without_nan(results.to_json())
-    text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(folder / RESULTS_FILE, text + "\n")
+    write_json(folder / RESULTS_FILE, _without_nan(results.to_json()))
 
 
 def read_results(path: Path) -> RunResults:

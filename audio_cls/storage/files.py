@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import stat
@@ -60,6 +61,16 @@ def replace_file(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old or the new one, never a half."""
     with open_replaced(path) as file:
         file.write(text)
+
+
+def write_json(path: Path, tree: object) -> None:
+    """Write a JSON file, readable for people; see `replace_file`.
+
+    Raises:
+        ValueError: A number is not finite, which JSON does not have.
+    """
+    text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
+    replace_file(path, text + "\n")
 
 
 def write_whole(folder: Path, write: Callable[[Path], None]) -> None:

@@ -20,7 +20,7 @@ from audio_cls.data.splits.splits import make_splits
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.hardware import describe_hardware
 from audio_cls.distributed.processes import is_main_process, shutdown_processes
-from audio_cls.evaluation.compare_cases import report_runs
+from audio_cls.evaluation.aggregate_runs import report_runs
 from audio_cls.evaluation.metrics.baseline import find_majority
 from audio_cls.evaluation.metrics.calibration import report_calibration
 from audio_cls.evaluation.reports.figures import draw_figures

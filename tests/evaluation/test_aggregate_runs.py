@@ -11,8 +11,7 @@ import pytest
 
 from audio_cls.config import EvalConfig
 from audio_cls.errors import RunFolderError
-from audio_cls.evaluation.aggregate_runs import aggregate_folders
-from audio_cls.evaluation.compare_cases import compare_cases, report_runs
+from audio_cls.evaluation.aggregate_runs import aggregate_folders, compare_cases, report_runs
 
 VALUES = {0.1: [(0.6, 0.9), (0.8, 0.7)], 0.2: [(0.9, 0.5), (0.7, 0.6)]}  # (validation, test)
 

@@ -15,7 +15,7 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
 from audio_cls.errors import RunFolderError
 from audio_cls.runs.folder import RunFolder
-from audio_cls.storage.files import explain_disk, write_whole
+from audio_cls.storage.files import explain_disk, write_json, write_whole
 from audio_cls.training.loop import train
 
 
@@ -75,6 +75,15 @@ def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) ->
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
         "model.safetensors": "old", "config.json": "old",
     }  # fmt: skip
+
+
+def test_json_is_written_as_text_and_never_with_nan(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"name": "é", "values": [1]})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"name": float("nan")})
+    expected = '{\n  "name": "é",\n  "values": [\n    1\n  ]\n}\n'
+    assert path.read_text("utf-8") == expected
 
 
 def test_other_errors_pass_through(tmp_path: Path) -> None:

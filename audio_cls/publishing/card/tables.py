@@ -129,8 +129,13 @@ def _read_score(scores: Mapping[str, Any], name: str) -> float:
 def read_confusions(record: RunRecord) -> list[tuple[str, str, int]]:
     """Return the most frequent (label, prediction, clips) in which the two differ.
 
-    Several labels a clip are not taken for one another: nothing is returned then.
+    From results.json; an older one has no confusions, they are counted in predictions.csv then.
+    Empty for a multi-label task.
     """
+    listed = record.results.test.get("top_confusions")
+    if isinstance(listed, list):
+        found = [(row["label"], row["prediction"], row["count"]) for row in listed]
+        return found[:NUM_CONFUSIONS]
     path = record.run / "predictions.csv"
     if record.is_multilabel or not path.is_file():
         return []

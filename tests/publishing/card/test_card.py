@@ -66,6 +66,19 @@ def test_the_whole_card_is_as_agreed(tmp_path: Path) -> None:
     assert card.text == (HERE / "golden_card.md").read_text("utf-8")
 
 
+def test_confusions_are_those_of_results_json_else_counted_in_predictions_csv(
+    tmp_path: Path,
+) -> None:
+    results = make_results()
+    row = {"label": "blues", "prediction": "rock", "count": 7}
+    results["test"]["top_confusions"] = [row, {**row, "label": "jazz", "count": 5}]
+    card = read_card(make_run(tmp_path / "run", results))
+    for text in ("Most frequent mistakes: blues taken for rock (7)", "jazz taken for rock (5)"):
+        assert text in card.body
+    older = read_card(make_run(tmp_path / "older"))
+    assert "Most frequent mistakes: jazz taken for rock (1)." in older.body
+
+
 def test_every_metric_is_in_the_index_with_config_split_and_revision(tmp_path: Path) -> None:
     card = read_card(make_run(tmp_path / "run"))
     test = make_results()["test"]
