@@ -7,14 +7,10 @@ directly, since the client's `ModelInfo` fails for all models when one has a bro
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from huggingface_hub import constants
@@ -29,6 +25,8 @@ from audio_cls.errors import HubError
 from audio_cls.publishing.hub.retry import Failure, is_outage, retry, to_reason
 from audio_cls.publishing.leaderboard.card_reader import Card, read_card
 from audio_cls.publishing.run_record import is_repo_id
+from audio_cls.storage.cache import read_json, write_json
+from audio_cls.storage.keys import make_key
 
 logger = logging.getLogger(__name__)
 
@@ -67,18 +65,17 @@ class HubSnapshot:
     parents: Mapping[str, Card] = field(default_factory=dict)  # base model -> its card
 
 
-def crawl_hub(dataset: str, cache: Path, *, also: tuple[str, ...] = ()) -> HubSnapshot:
-    """Read every model that names a data set. Asks the Hub; writes below `cache`.
+def crawl_hub(dataset: str, *, also: tuple[str, ...] = ()) -> HubSnapshot:
+    """Read every model that names a data set. Online; cards are cached as "model_cards".
 
     Args:
         dataset: The data set's id.
-        cache: Folder for what was read: a JSON file a card.
         also: Base models to look at beside those of the models found.
 
     Raises:
         HubError: There is no such data set, or the Hub stopped answering; what was read is kept.
     """
-    reader = Reader(cache)
+    reader = Reader()
     try:
         info = reader.find(f"/api/datasets/{dataset}", {"expand": ["cardData"]})
         if info is None:
@@ -133,9 +130,7 @@ def read_sizes(card: object) -> dict[tuple[str, str], int]:
 class Reader:
     """Asks the Hub, one request at a time, and remembers."""
 
-    def __init__(self, cache: Path) -> None:
-        self.cache = cache
-        self.num_read = 0
+    num_read = 0  # cards
 
     def get(self, url: str, query: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 (JSON)
         """Return (JSON, address of the next page or None); waits out outages and rate limits."""
@@ -213,12 +208,13 @@ class Reader:
     def read_card(self, row: Mapping[str, Any]) -> Card:
         """Return one card; that of a gated model without its body, from the listing."""
         name, sha = str(row["id"]), str(row.get("sha"))
-        kept = self.recall("card", name, sha)
+        key = make_key(endpoint=constants.ENDPOINT, card=name, sha=sha)
+        kept = read_json("model_cards", key)
         if kept is None:
             text, is_forbidden = retry(lambda: _fetch_text(f"{name}/resolve/{sha}/README.md"))
             kept = {"text": text}
             if not is_forbidden:
-                self.keep("card", name, sha, kept)
+                write_json("model_cards", key, kept)
         self.num_read += 1
         text = kept.get("text")
         return read_card(text) if isinstance(text, str) else Card(row.get("cardData"), None)
@@ -235,34 +231,13 @@ class Reader:
 
     def _read_parent(self, name: str) -> Card:
         """Return a base model's metadata, asked for once a day."""
-        kept = self.recall("base", name, "")
-        age = time.time() - float((kept or {}).get("time", 0))
-        if kept is None or age > BASE_HOURS * 3600:
+        key = make_key(endpoint=constants.ENDPOINT, base=name)
+        kept = read_json("model_cards", key)
+        if kept is None or time.time() - kept["time"] > BASE_HOURS * 3600:
             row = self.find(f"/api/models/{name}", {"expand": ["cardData"]}) or {}
             kept = {"time": time.time(), "data": row.get("cardData")}
-            self.keep("base", name, "", kept)
+            write_json("model_cards", key, kept)
         return Card(kept.get("data"), None)
-
-    def _place(self, kind: str, name: str, sha: str) -> Path:
-        """Return the file for one card: by a digest, as a name may hold anything."""
-        key = hashlib.sha256(f"{constants.ENDPOINT} {name} {sha}".encode()).hexdigest()[:32]
-        return self.cache / kind / f"{key}.json"
-
-    def recall(self, kind: str, name: str, sha: str) -> dict[str, Any] | None:
-        """Return what was kept; nothing when it is not there or was cut short."""
-        try:
-            found = json.loads(self._place(kind, name, sha).read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
-
-    def keep(self, kind: str, name: str, sha: str, content: Mapping[str, Any]) -> None:
-        """Write one file, whole or not at all."""
-        path = self._place(kind, name, sha)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(content, default=str), "utf-8")
-        draft.replace(path)
 
 
 def _is_model(row: object) -> bool:

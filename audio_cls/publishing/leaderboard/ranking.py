@@ -26,7 +26,6 @@ from audio_cls.publishing.leaderboard.entries import (
 from audio_cls.publishing.redaction.results import load_public_run
 from audio_cls.publishing.run_record import RunRecord, is_repo_id, single_line
 from audio_cls.publishing.split_description import HELD_OUT
-from audio_cls.storage.cache import cache_path
 
 SMALLER_WINS = NOT_SHARES | frozenset(LOWER_IS_BETTER)
 
@@ -170,16 +169,14 @@ def build_leaderboard(
     *,
     split: str | None = None,
     mine: Path | None = None,
-    cache: Path | None = None,
 ) -> LeaderboardTable:
-    """Ask the Hub how the models of a data set stand. Writes cards below `cache`.
+    """Rank the Hub's models of a data set. Online; model cards are cached.
 
     Args:
         dataset: The data set's id.
         metric: Our name of the metric.
         split: See `make_leaderboard`.
         mine: A run folder to put in its place.
-        cache: Where cards are kept; default: beside the other caches.
 
     Raises:
         HubError: The Hub has no such data set, or stopped answering.
@@ -189,6 +186,5 @@ def build_leaderboard(
         raise HubError(f"--dataset {single_line(dataset, 120)} is no Hub id. Give OWNER/NAME.")
     record = load_public_run(mine) if mine is not None else None
     also = (record.model_hub_id,) if record is not None and record.model_hub_id else ()
-    cache = cache or cache_path("model_cards")
-    survey = crawl_hub(dataset, cache, also=also)
+    survey = crawl_hub(dataset, also=also)
     return make_leaderboard(survey, metric, split=split, mine=record)

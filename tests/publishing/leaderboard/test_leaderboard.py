@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.leaderboard.output import save_page, to_csv, to_json, to_text
 from audio_cls.publishing.leaderboard.ranking import LeaderboardTable, build_leaderboard
 from audio_cls.publishing.run_record import load_run
+from audio_cls.storage import cache as storage_cache
+from audio_cls.storage.inventory import list_items
 
 pytestmark = pytest.mark.usefixtures("logged_in")
 
@@ -32,19 +35,20 @@ VALUES = {
 }
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    """A folder for cards, empty."""
-    return tmp_path / "cards"
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for all caches."""
+    monkeypatch.setattr(storage_cache, "cache_root", lambda: tmp_path / "caches")
+    return tmp_path / "caches"
 
 
-def _look(cache: Path, dataset: str = DATASET, **more: object) -> LeaderboardTable:
-    return build_leaderboard(dataset, "accuracy", cache=cache, **more)  # type: ignore[arg-type]
+def _look(dataset: str = DATASET, **more: object) -> LeaderboardTable:
+    return build_leaderboard(dataset, "accuracy", **more)  # type: ignore[arg-type]
 
 
-def test_thirty_models_are_ranked_as_by_hand(hub: HubServer, cache: Path) -> None:
+def test_thirty_models_are_ranked_as_by_hand(hub: HubServer) -> None:
     seed_models(hub)
-    standing = _look(cache)
+    standing = _look()
     ranked = [row for row in standing.rows if row.rank is not None]
     assert {row.model for row in ranked} == set(RANKED)
     assert [row.value for row in ranked] == sorted(VALUES.values(), reverse=True)
@@ -65,30 +69,28 @@ def test_thirty_models_are_ranked_as_by_hand(hub: HubServer, cache: Path) -> Non
     assert by_name["eve/other-split"].num_examples == 799
 
 
-def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(
-    hub: HubServer, cache: Path
-) -> None:
+def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(hub: HubServer) -> None:
     seed_models(hub)
-    standing = _look(cache)
+    standing = _look()
     by_name = {row.model: row for row in standing.rows}
     assert by_name["eve/two-numbers"].hub_rank == 1
     assert "its card is not YAML" in by_name["eve/broken-yaml"].notes
     entry = [{"dataset": {"id": DATASET, "task_id": "all"}, "value": 0.4}]
     card = {"README.md": "---\nbase_model: ann/good\n---\n"}
     hub.seed("models", "zoe/tuned", {**card, ".eval_results/a.yaml": json.dumps(entry)})
-    standing = _look(cache)
+    standing = _look()
     (row,) = [row for row in standing.rows if row.model == "zoe/tuned"]
     assert row.rank is None and row.obstacles == ("metric not named",)
     (told,) = [text for text in standing.sentences if "own leaderboard" in text]
     assert "lists 4 models; 1 of them are hidden by default" in told
 
 
-def test_without_a_board_a_number_without_a_metric_has_no_rank(hub: HubServer, cache: Path) -> None:
+def test_without_a_board_a_number_without_a_metric_has_no_rank(hub: HubServer) -> None:
     hub.seed("datasets", "ann/set", {"README.md": "# Set\n"})
     entry = [{"dataset": {"id": "ann/set", "task_id": "x"}, "value": 0.4}]
     files = {"README.md": "---\ndatasets: [ann/set]\n---\n", ".eval_results/a.yaml": str(entry)}
     hub.seed("models", "ann/one", files)
-    standing = _look(cache, "ann/set")
+    standing = _look("ann/set")
     (row,) = standing.rows
     assert row.rank is None and row.obstacles == ("metric not named",)
     assert any("no leaderboard of its own" in text for text in standing.sentences)
@@ -99,7 +101,7 @@ def test_a_run_takes_its_place_with_its_interval(
 ) -> None:
     seed_models(hub)
     run = make_run(tmp_path / "mine")  # 50 of 60: 0.8333, from 0.72 to 0.91
-    standing = _look(cache, mine=run)
+    standing = _look(mine=run)
     (mine,) = [row for row in standing.rows if row.is_mine]
     above = [value for value in VALUES.values() if value > 50 / 60]
     assert mine.rank == len(above) + 1 and mine.interval == (0.72, 0.91)
@@ -110,44 +112,41 @@ def test_a_run_takes_its_place_with_its_interval(
     assert text.endswith(f"covers places {min(inside)} to {max(inside)}.")
     assert "\n> " in to_text(standing)
     hub.seed("models", "ntu-spml/distilhubert", {"README.md": make_card(0.5)})
-    (mine,) = [row for row in _look(tmp_path / "new", mine=run).rows if row.is_mine]
+    shutil.rmtree(cache)  # has the base model's old card
+    (mine,) = [row for row in _look(mine=run).rows if row.is_mine]
     assert mine.rank is None and "was trained on this data set" in mine.obstacles[0]
 
 
-def test_a_number_without_a_metrics_name_is_ranked_under_no_metric(
-    hub: HubServer, cache: Path
-) -> None:
+def test_a_number_without_a_metrics_name_is_ranked_under_no_metric(hub: HubServer) -> None:
     seed_models(hub)  # with a leaderboard that lists eve/broken-yaml at 0.5 of nobody knows what
     for metric in ("accuracy", "log_loss", "f1_macro"):
-        rows = build_leaderboard(DATASET, metric, cache=cache).rows
+        rows = build_leaderboard(DATASET, metric).rows
         assert [row.rank for row in rows if row.model == "eve/broken-yaml"] == [None]
-    rows = build_leaderboard(DATASET, "log_loss", cache=cache).rows
+    rows = build_leaderboard(DATASET, "log_loss").rows
     assert [(row.model, row.value) for row in rows if row.rank] == [("eve/other-metric", 0.3)]
 
 
-def test_a_run_and_its_published_copy_are_one_entry(
-    hub: HubServer, cache: Path, tmp_path: Path
-) -> None:
+def test_a_run_and_its_published_copy_are_one_entry(hub: HubServer, tmp_path: Path) -> None:
     seed_models(hub)
     run, other = make_run(tmp_path / "mine"), make_results()
     other["validation"]["step"] = 45
     hub.seed("models", "tester/copy", {"README.md": render_card(load_run(run), "tester/copy")})
     twin = make_run(tmp_path / "twin", other)
     hub.seed("models", "tester/other", {"README.md": render_card(load_run(twin), "tester/other")})
-    names = [row.model for row in _look(cache, mine=run).rows]
+    names = [row.model for row in _look(mine=run).rows]
     assert "mine" in names and "tester/copy" not in names and "tester/other" in names
-    (mine,) = [row for row in _look(cache, mine=run).rows if row.is_mine]
+    (mine,) = [row for row in _look(mine=run).rows if row.is_mine]
     assert mine.notes == ("published as tester/copy",) and mine.rank is not None
-    assert "tester/copy" in [row.model for row in _look(cache).rows]
+    assert "tester/copy" in [row.model for row in _look().rows]
 
 
 def test_a_test_of_ones_own_is_ranked_apart_from_the_official_one(
-    hub: HubServer, cache: Path, tmp_path: Path
+    hub: HubServer, tmp_path: Path
 ) -> None:
     seed_models(hub)
     results = make_results()
     results["dataset"]["split"]["test"]["origin"] = CUT
-    standing = _look(cache, mine=make_run(tmp_path / "mine", results))
+    standing = _look(mine=make_run(tmp_path / "mine", results))
     ranked = [(row.model, row.rank) for row in standing.rows if row.rank is not None]
     assert ranked == [("eve/old-cut", 1), ("eve/own-cut", 1), ("mine", 3)]
     assert any("clips that its own run cut off" in text for text in standing.sentences)
@@ -160,22 +159,20 @@ def test_a_test_of_ones_own_is_ranked_apart_from_the_official_one(
     [({"id": "ann/set"}, "was tested on 'ann/set'"), ({"id": "x", "is_local": True}, "tested on")],
 )
 def test_a_run_on_other_data_is_refused(
-    change: dict[str, object], says: str, hub: HubServer, cache: Path, tmp_path: Path
+    change: dict[str, object], says: str, hub: HubServer, tmp_path: Path
 ) -> None:
     seed_models(hub)
     results = make_results()
     results["dataset"] |= change
     with pytest.raises(RunFolderError, match=says):
-        _look(cache, mine=make_run(tmp_path / "mine", results))
+        _look(mine=make_run(tmp_path / "mine", results))
 
 
-def test_what_strangers_wrote_does_nothing_in_any_form(
-    hub: HubServer, cache: Path, tmp_path: Path
-) -> None:
+def test_what_strangers_wrote_does_nothing_in_any_form(hub: HubServer, tmp_path: Path) -> None:
     seed_models(hub)
     odd = "=HYPERLINK(<script>)\x1b[2J\n| x"
     hub.seed("models", "eve/odd", {"README.md": make_card(0.5, split=odd)})
-    standing = _look(cache)
+    standing = _look()
     page = tmp_path / "standing.html"
     save_page(standing, page)
     html = page.read_text("utf-8")
@@ -189,73 +186,72 @@ def test_what_strangers_wrote_does_nothing_in_any_form(
     assert content["rows"][0]["model"] == "eve/other-split" and content["unusable"]
 
 
-def test_a_second_look_reads_no_card_again(hub: HubServer, cache: Path) -> None:
+def test_a_second_look_reads_no_card_again(hub: HubServer) -> None:
     seed_models(hub)
-    first = _look(cache)
+    first = _look()
     num_cards = hub.count("GET", "/resolve/")
     assert num_cards == 30
-    assert _look(cache) == first and hub.count("GET", "/resolve/") == num_cards
+    assert [item.kind for item in list_items()] == ["model_cards"]
+    assert _look() == first and hub.count("GET", "/resolve/") == num_cards
     hub.seed("models", "ann/last", {"README.md": make_card(0.99)})
-    assert _look(cache).rows[0].model == "ann/last"
+    assert _look().rows[0].model == "ann/last"
     assert hub.count("GET", "/resolve/") == num_cards + 1
 
 
-def test_a_look_that_was_cut_goes_on_where_it_stood(hub: HubServer, cache: Path) -> None:
+def test_a_look_that_was_cut_goes_on_where_it_stood(hub: HubServer) -> None:
     seed_models(hub)
     hub.fail(path_part="/resolve/", times=None).skip = 17
     with pytest.raises(HubError, match=r"stopped answering after 17 cards .* goes on from there"):
-        _look(cache)
+        _look()
     hub.faults.clear()
     hub.requests.clear()
-    assert len(_look(cache).rows) == 25
+    assert len(_look().rows) == 25
     assert hub.count("GET", "/resolve/", 200) == 13
 
 
-def test_a_limit_of_requests_is_waited_for(
-    hub: HubServer, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_limit_of_requests_is_waited_for(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     seed_models(hub)
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
     hub.fail(path_part="/api/models", status=429, headers={"Retry-After": "42"})
     reset = {"RateLimit": '"resolvers";r=0;t=17', "RateLimit-Policy": '"fixed window";q=9;w=300'}
     hub.fail(path_part="/resolve/", status=429, headers=reset)
-    assert len(_look(cache).rows) == 25
+    assert len(_look().rows) == 25
     assert waits == [42.0, 17.0]
 
 
-def test_a_listing_of_many_pages_is_read_to_its_end(hub: HubServer, cache: Path) -> None:
+def test_a_listing_of_many_pages_is_read_to_its_end(hub: HubServer) -> None:
     seed_models(hub)
     hub.page_size = 7
-    assert len(_look(cache).rows) == 25 and hub.count("GET", "/api/models?") >= 5
+    assert len(_look().rows) == 25 and hub.count("GET", "/api/models?") >= 5
 
 
-def test_a_gated_card_is_read_from_the_listing(hub: HubServer, cache: Path) -> None:
+def test_a_gated_card_is_read_from_the_listing(hub: HubServer) -> None:
     seed_models(hub)
     hub.seed("models", "org/gated", {"README.md": make_card(0.999)}, gated="manual")
-    assert _look(cache).rows[0].model == "org/gated"
+    assert _look().rows[0].model == "org/gated"
 
 
-def test_a_gated_card_is_read_as_soon_as_it_may_be(hub: HubServer, cache: Path) -> None:
+def test_a_gated_card_is_read_as_soon_as_it_may_be(hub: HubServer) -> None:
     seed_models(hub)
     files = {"README.md": make_card(0.999)}
     hub.seed("models", "org/gated", files, gated="manual")
-    _look(cache)
+    _look()
     asked = hub.count("GET", "/org/gated/resolve/")
     hub.seed("models", "org/gated", files, gated=False)
-    _look(cache)
+    _look()
     assert hub.count("GET", "/org/gated/resolve/") == asked + 1
-    _look(cache)
+    _look()
     assert hub.count("GET", "/org/gated/resolve/") == asked + 1
 
 
 @pytest.mark.parametrize("dataset", ["ann/absent", "../x", "a b"])
-def test_a_data_set_that_is_not_there_is_told(dataset: str, hub: HubServer, cache: Path) -> None:
+def test_a_data_set_that_is_not_there_is_told(dataset: str, hub: HubServer) -> None:
     with pytest.raises(HubError, match=r"Give .*OWNER/NAME"):
-        _look(cache, dataset)
+        _look(dataset)
 
 
-def test_no_network_is_told_in_one_sentence(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_network_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(HubError, match="stopped answering after 0 cards"):
-        _look(cache)
+        _look()
