@@ -211,7 +211,7 @@ def draw_curves(rows: Sequence[dict[str, str]]) -> Figure:
     for axes, columns in ((left, ("train_loss", "validation_loss")), (right, _find_metrics(rows))):
         styles = zip(columns, (BLUE, RED, GREEN, GREY), "os^v", strict=False)
         for column, colour, marker in styles:
-            points = [(float(row["epoch"]), _to_float(row.get(column))) for row in rows]
+            points = [(float(row["epoch"]), _parse_number(row.get(column))) for row in rows]
             epochs, values = zip(*points, strict=True)
             style = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
             axes.plot(epochs, values, label=column.replace("_", " "), **style)
@@ -232,7 +232,7 @@ def _find_metrics(rows: Sequence[dict[str, str]]) -> list[str]:
     return sorted(found, key=lambda name: (name not in ours, found.index(name)))
 
 
-def _to_float(text: str | None) -> float:
+def _parse_number(text: str | None) -> float:
     """Read a number, NaN where there is none."""
     try:
         return float(text or "nan")
