@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audio_cls.config.metrics import AVERAGES
+
 MAX_NAME = 60  # characters of a name that a stranger chose
 # Words that make another metric of a name: "Top 5 accuracy" is no accuracy.
 QUALIFIERS = frozenset(
@@ -29,9 +31,13 @@ class MetricName:
 METRIC_NAMES: Mapping[str, MetricName] = {
     "accuracy": MetricName("accuracy", "Accuracy"),
     "balanced_accuracy": MetricName("balanced_accuracy", "Balanced accuracy"),
-    "f1_macro": MetricName("f1", "Macro F1", {"average": "macro"}),
-    "f1_micro": MetricName("f1", "Micro F1", {"average": "micro"}),
-    "f1_weighted": MetricName("f1", "Weighted F1", {"average": "weighted"}),
+    **{
+        f"{kind}_{average}": MetricName(
+            kind, f"{average.capitalize()} {title}", {"average": average}
+        )
+        for kind, title in (("f1", "F1"), ("precision", "precision"), ("recall", "recall"))
+        for average in AVERAGES
+    },
     "map": MetricName("mean_average_precision", "Mean average precision", {"average": "macro"}),
     "map_micro": MetricName(
         "mean_average_precision", "Micro average precision", {"average": "micro"}
@@ -39,12 +45,6 @@ METRIC_NAMES: Mapping[str, MetricName] = {
     "lwlrap": MetricName("lwlrap", "Label-weighted label-ranking average precision"),
     "hamming_loss": MetricName("hamming_loss", "Hamming loss"),
     "uar": MetricName("recall", "Unweighted average recall (UAR)", {"average": "macro"}),
-    "precision_macro": MetricName("precision", "Macro precision", {"average": "macro"}),
-    "precision_micro": MetricName("precision", "Micro precision", {"average": "micro"}),
-    "precision_weighted": MetricName("precision", "Weighted precision", {"average": "weighted"}),
-    "recall_macro": MetricName("recall", "Macro recall", {"average": "macro"}),
-    "recall_micro": MetricName("recall", "Micro recall", {"average": "micro"}),
-    "recall_weighted": MetricName("recall", "Weighted recall", {"average": "weighted"}),
     "roc_auc": MetricName("roc_auc", "ROC AUC"),
     "log_loss": MetricName("log_loss", "Log loss"),
     "eer": MetricName("eer", "Equal error rate"),

@@ -77,6 +77,7 @@ def make_results() -> dict[str, Any]:
             "ece": 0.071,
             "num_examples": 60,
             "per_class": per_class,
+            "top_confusions": [{"label": "jazz", "prediction": "rock", "count": 1}],
         },
         "timing": {
             "prepare_seconds": 3.0,

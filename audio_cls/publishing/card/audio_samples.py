@@ -6,13 +6,12 @@ Comes in: the test clips and the data set's licence. Goes out: RUN/samples/*.wav
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from audio_cls.audio.files import encode_wav
 from audio_cls.data.clips.clips import Clips
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_line
 
@@ -51,18 +50,10 @@ def save_samples(
         path = run / "samples" / f"{place}.wav"
         path.parent.mkdir(exist_ok=True)
         stop = min(int(clips.lengths[number]), MAX_SAMPLE_SECONDS * clips.sampling_rate)
-        _write_wave(path, clips.read_wave(number, 0, stop), clips.sampling_rate)
+        path.write_bytes(encode_wav(clips.read_wave(number, 0, stop), clips.sampling_rate))
         label, name = labels[int(clips.labels[number])], str(clips.ids[number])
         samples.append({"file": f"samples/{path.name}", "label": label, "id": name})
     return samples
-
-
-def _write_wave(path: Path, samples: Any, sampling_rate: int) -> None:  # noqa: ANN401 (an array (T,))
-    """Write mono float samples in [-1, 1] as 16-bit PCM."""
-    pcm = (np.clip(samples, -1, 1) * 32767).round().astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, sampling_rate, len(pcm), "NONE", ""))
-        file.writeframes(pcm.tobytes())
 
 
 def make_widget(record: RunRecord, repo_id: str | None) -> list[dict[str, str]] | None:

@@ -17,7 +17,7 @@ from audio_cls.publishing.card.markdown import (
     to_number,
     to_sentence,
 )
-from audio_cls.publishing.card.tables import read_classes, read_confusions
+from audio_cls.publishing.card.tables import read_classes
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import (
@@ -30,6 +30,7 @@ from audio_cls.publishing.split_description import (
     read_split_name,
 )
 
+NUM_CONFUSIONS = 3
 MAX_WARNING = 1_000  # characters of a warning
 THRESHOLDS = (
     " A label counts as there from its own threshold on, which had the best F1 on validation: the"
@@ -89,10 +90,11 @@ def make_class_note(record: RunRecord, num_shown: int) -> Markdown:
 
 
 def make_confusions(record: RunRecord) -> Sentences:
-    """Name the classes that are most often taken for another."""
+    """List the most frequent confusions of a single-label classifier."""
+    confusions = record.results.test.get("top_confusions") or []
     return [
-        to_sentence("{} taken for {} ({})", label, prediction, clips)
-        for label, prediction, clips in read_confusions(record)
+        to_sentence("{} taken for {} ({})", one["label"], one["prediction"], one["count"])
+        for one in confusions[:NUM_CONFUSIONS]
     ]
 
 

@@ -6,9 +6,7 @@ files hold the rest.
 
 from __future__ import annotations
 
-import csv
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +20,6 @@ from audio_cls.publishing.split_description import read_split_name
 
 MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
-NUM_CONFUSIONS = 3
 BASELINES = {  # metric -> key of results.json, and what it is: shown below the metric
     "accuracy": ("majority_accuracy", "{} of always naming what is most frequent"),
     "map": ("baseline_map", "{} of equal scores for all clips"),
@@ -126,26 +123,6 @@ def _read_score(scores: Mapping[str, Any], name: str) -> float:
     return float(value) if is_number and value is not None else math.inf
 
 
-def read_confusions(record: RunRecord) -> list[tuple[str, str, int]]:
-    """Return the most frequent (label, prediction, clips) in which the two differ.
-
-    From results.json; an older one has no confusions, they are counted in predictions.csv then.
-    Empty for a multi-label task.
-    """
-    listed = record.results.test.get("top_confusions")
-    if isinstance(listed, list):
-        found = [(row["label"], row["prediction"], row["count"]) for row in listed]
-        return found[:NUM_CONFUSIONS]
-    path = record.run / "predictions.csv"
-    if record.is_multilabel or not path.is_file():
-        return []
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        pairs = Counter((r.get("label"), r.get("prediction")) for r in csv.DictReader(file))
-    return [
-        (a, b, count) for (a, b), count in pairs.most_common() if a is not None and b and a != b
-    ][:NUM_CONFUSIONS]
-
-
 def make_split_rows(record: RunRecord) -> list[Row]:
     """Return a row per part of the data: role, split, clips, length of the sound."""
     rows: list[Row] = []
@@ -204,9 +181,9 @@ def _find_saved_row(record: RunRecord) -> int | None:
     """Return the place of the row whose weights were saved, by results.json's step, else epoch."""
     validation = record.results.validation
     for name in ("step", "epoch"):
-        wanted = _to_float(validation.get(name))
+        wanted = _parse_finite(validation.get(name))
         for place, row in enumerate(record.summary):
-            if wanted is not None and _to_float(row.get(name)) == wanted:
+            if wanted is not None and _parse_finite(row.get(name)) == wanted:
                 return place
     return None
 
@@ -215,13 +192,13 @@ def _make_log_row(cells: Sequence[str], is_saved: bool) -> Row:  # noqa: FBT001 
     """Shorten the numbers of a row, and make the saved one bold."""
     shown = []
     for cell in cells:
-        number = _to_float(cell)
+        number = _parse_finite(cell)
         is_whole = number is not None and number == int(number) and "." not in cell
         shown.append(escape(cell) if number is None or is_whole else escape(f"{number:.4g}"))
     return [Markdown(f"**{cell}**" if is_saved and cell else cell) for cell in shown]
 
 
-def _to_float(text: object) -> float | None:
+def _parse_finite(text: object) -> float | None:
     """Read a finite number from text, None from anything else."""
     try:
         number = float(str(text))

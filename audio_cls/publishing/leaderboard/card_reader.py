@@ -174,9 +174,9 @@ def _add(
         return
     args = place.get("args")
     own = args if isinstance(args, Mapping) else {}
-    origin = _to_text(own.get("origin"))
+    origin = _read_name(own.get("origin"))
     notes = [note, origin or ""]
-    split = _to_text(place.get("split")) or _read_split(one.get("name"))
+    split = _read_name(place.get("split")) or _read_split(one.get("name"))
     if origin and split in ROLES:  # earlier versions called a cut by its role
         split = name_part(origin, "train", split)
     reading.reports.append(
@@ -184,15 +184,15 @@ def _add(
             value,
             "card",
             split=split,
-            config=_to_text(place.get("config")),
-            run_id=_to_text(own.get("run_id")),
+            config=_read_name(place.get("config")),
+            run_id=_read_name(own.get("run_id")),
             has_token=isinstance(one.get("verifyToken"), str),
             notes=tuple(note for note in notes if note),
         )
     )
 
 
-def _to_text(given: object) -> str | None:
+def _read_name(given: object) -> str | None:
     """Return a name on one line; None for what is none."""
     return single_line(given, MAX_NAME) or None if isinstance(given, str | int) else None
 
@@ -233,7 +233,7 @@ def read_entries(entries: list[Any], dataset: str, metric: str) -> ParsedResults
                 "eval_results",
                 metric_is_named=told is not None,
                 split=single_line(told[2], MAX_NAME) if told else None,
-                config=_to_text(on.get("task_id")) if told else None,
+                config=_read_name(on.get("task_id")) if told else None,
                 num_examples=read_num_clips(str(notes)),
                 has_token=isinstance(data.get("verifyToken"), str),
                 notes=(note,) if note else (),
