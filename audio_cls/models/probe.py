@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from audio_cls.audio.augmentation.spec_augment import FrameLayout
@@ -121,6 +121,32 @@ def preserve_model_state(model: PreTrainedModel) -> Iterator[None]:
                 buffer.copy_(before)
         for module, mode in modes:
             module.training = mode
+
+
+class _Reached(Exception):
+    """A forward pass has come to the module where it ends."""
+
+
+@contextmanager
+def stop_forward(module: nn.Module, *, after: bool) -> Iterator[list[Any]]:
+    """End each forward pass in the block before or after a module; the block ends with it.
+
+    Yields:
+        An empty list, to which the module's output is added if the pass ends after it.
+    """
+    outputs: list[Any] = []
+
+    def stop(_module: nn.Module, _args: object, *output: Any) -> None:  # noqa: ANN401
+        outputs.extend(output)
+        raise _Reached
+
+    hook = (module.register_forward_hook if after else module.register_forward_pre_hook)(stop)
+    try:
+        yield outputs
+    except _Reached:
+        pass
+    finally:
+        hook.remove()
 
 
 def make_noise(num_samples: int) -> np.ndarray:

@@ -29,16 +29,17 @@ from audio_cls.models.feature_cache.output_layout import (
     build_output,
     list_tensors,
 )
-from audio_cls.models.probe import make_noise, pooled_features, preserve_model_state
+from audio_cls.models.probe import (
+    make_noise,
+    pooled_features,
+    preserve_model_state,
+    stop_forward,
+)
 from audio_cls.models.processor import WaveProcessor
 
 PREFIX = "prefix"  # the name of the model's argument
 TOLERANCE = 1e-4  # of the largest pooled value: what rounding may change
 TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two lengths show where time is
-
-
-class _Reached(Exception):
-    """The frozen part has run: the rest of the network need not."""
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,9 @@ def _describe_output(
 
 def run_frozen(model: Any, names: Sequence[str], inputs: Mapping[str, Tensor]) -> Any:  # noqa: ANN401
     """Run a model up to the end of its frozen modules and return the last one's output."""
-    seen: list[Any] = []
-
-    def stop(_module: nn.Module, _given: object, output: Any) -> None:  # noqa: ANN401
-        seen.append(output)
-        raise _Reached
-
-    hook = model.get_submodule(names[-1]).register_forward_hook(stop)
-    try:
+    with stop_forward(model.get_submodule(names[-1]), after=True) as outputs:
         model(**inputs)
-    except _Reached:
-        pass
-    finally:
-        hook.remove()
-    return seen[0]
+    return outputs[0]
 
 
 class _Start:

@@ -7,20 +7,17 @@ modules as the configuration says. Whatever was done before the first of them is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
+from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
 
 from audio_cls.models.audio_model import HEAD_PREFIXES
-from audio_cls.models.probe import make_noise, preserve_model_state
+from audio_cls.models.probe import make_noise, preserve_model_state, stop_forward
 from audio_cls.models.processor import WaveProcessor
 
 NOISE_SAMPLES = 1600  # a tenth of a second, unless the model insists on more
-
-
-class _Reached(Exception):
-    """The first layer is about to run: the rest of the network need not."""
 
 
 def find_transformer_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
@@ -58,20 +55,13 @@ def trace_modules(
         note: Called with every module when it has run.
         stop_at: The module before which to stop; None: hear to the end.
     """
-
-    def stop(*_: object) -> None:
-        raise _Reached
-
     hooks = [module.register_forward_hook(lambda m, *_: note(m)) for module in model.modules()]
-    if stop_at is not None:
-        hooks.append(stop_at.register_forward_pre_hook(stop))
+    stop = nullcontext() if stop_at is None else stop_forward(stop_at, after=False)
     try:
-        with preserve_model_state(model):
+        with preserve_model_state(model), stop:
             model.train(mode=False)
             inputs = processor([make_noise(max(processor.input_spec.min_samples, NOISE_SAMPLES))])
             model(**{name: value.to(model.device) for name, value in inputs.items()})
-    except _Reached:
-        pass
     finally:
         for hook in hooks:
             hook.remove()

@@ -11,7 +11,6 @@ from tiny_models import FAMILIES, write_tiny_checkpoint
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.models.checkpoint import open_checkpoint
-from audio_cls.models.finetuning import layer_groups
 from audio_cls.models.finetuning.layer_groups import (
     backbone_parameters,
     find_transformer_layers,
@@ -19,6 +18,7 @@ from audio_cls.models.finetuning.layer_groups import (
     layer_depths,
 )
 from audio_cls.models.load import load_for_training
+from audio_cls.models.probe import stop_forward
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -81,12 +81,12 @@ def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_pa
     if audio_model.processor.input_spec.has_mask:  # whose values are looked at, and meta has none
         given: list[str] = []
 
-        def stop(_: object, __: object, inputs: dict[str, torch.Tensor]) -> None:
+        def note(_: object, __: object, inputs: dict[str, torch.Tensor]) -> None:
             given.extend(value.device.type for value in inputs.values())
-            raise layer_groups._Reached
 
-        audio_model.model.register_forward_pre_hook(stop, with_kwargs=True)
-        frontend_parameters(audio_model.model, audio_model.processor)
+        audio_model.model.register_forward_pre_hook(note, with_kwargs=True)
+        with stop_forward(audio_model.model, after=False):
+            frontend_parameters(audio_model.model, audio_model.processor)
         assert given == ["meta", "meta"]
         return
     assert frontend_parameters(audio_model.model, audio_model.processor) == front
