@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 
 MAX_LISTED = 10  # names shown in a message before "and N more"
-HIDDEN_TOKEN = "<token>"
+TOKEN_MARK = "<token>"
 
 _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
 
@@ -79,13 +79,13 @@ def suggest_name(given: str, names: Iterable[str]) -> str:
     return f" Did you mean {nearest[0]}?" if nearest else ""
 
 
-def hide_tokens(text: str, secrets: tuple[str, ...] = ()) -> str:
+def redact_tokens(text: str, secrets: tuple[str, ...] = ()) -> str:
     """Replace everything that looks like a Hub token, and every one of `secrets`.
 
-    >>> hide_tokens("login hf_" + "a" * 34)
+    >>> redact_tokens("login hf_" + "a" * 34)
     'login <token>'
     """
     for secret in secrets:
         if secret:
-            text = text.replace(secret, HIDDEN_TOKEN)
-    return _TOKEN.sub(HIDDEN_TOKEN, text)
+            text = text.replace(secret, TOKEN_MARK)
+    return _TOKEN.sub(TOKEN_MARK, text)

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from audio_cls.errors import AudioClsError, Paused, hide_tokens
+from audio_cls.errors import AudioClsError, Paused, redact_tokens
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_PAUSED = 1, 2, 3
 # What the libraries say in a process whose partner has ended: the cause is in the partner's error.
@@ -85,7 +85,7 @@ def show_error(text: str) -> None:
     Before the processes are connected they all fail alike, by the settings, and the first one of a
     machine speaks. Later each has its own reason, and says which process it is.
     """
-    text = hide_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
+    text = redact_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
     if is_connected():
         rank, number = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         click.echo(f"Error in process {rank} (of 0 to {int(number) - 1}): {text}", err=True)

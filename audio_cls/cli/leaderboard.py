@@ -38,7 +38,7 @@ def main(
         from audio_cls.publishing.leaderboard.output import format_leaderboard, save_page
         from audio_cls.publishing.leaderboard.ranking import build_leaderboard
 
-        standing = build_leaderboard(dataset, metric, split=split, mine=mine)
+        standing = build_leaderboard(dataset, metric, split=split, local_run=mine)
         if page is not None:
             save_page(standing, page)
             click.echo(f"{page} has {len(standing.rows)} models.", err=True)

@@ -43,7 +43,7 @@ csv.field_size_limit(2**24)  # characters; the default, 131,072, is less than a 
 class RunRecord:
     """The content of one run folder."""
 
-    run: Path
+    folder: Path
     results: RunResults
     settings: Mapping[str, Tree]  # by section, as they were used in the run
     record: Tree  # run_config.yaml's `record`: versions, shas
@@ -112,7 +112,7 @@ def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
     config = _load_mapping(run / "run_config.yaml")
     record = config.get("record")
     return RunRecord(
-        run=run,
+        folder=run,
         results=read_results(run / RESULTS_FILE) if has_results else RunResults(),
         settings=read_settings(config),
         record=record if isinstance(record, Mapping) else {},

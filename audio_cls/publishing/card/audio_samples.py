@@ -60,7 +60,7 @@ def make_widget(record: RunRecord, repo_id: str | None) -> list[dict[str, str]] 
     """Return the card's `widget`: a title and the address of each sample that is there."""
     if repo_id is None:
         return None
-    names = {path.name for path in record.run.glob("samples/*.wav")}
+    names = {path.name for path in record.folder.glob("samples/*.wav")}
     widget = [
         {
             "example_title": single_line(one.get("label"), MAX_FRONT_MATTER),

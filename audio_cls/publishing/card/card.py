@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 from huggingface_hub import ModelCard, ModelCardData
 
-from audio_cls.errors import hide_tokens
+from audio_cls.errors import redact_tokens
 from audio_cls.publishing.card import provenance, sentences, tables, weakest_tables
 from audio_cls.publishing.card.audio_samples import make_widget
 from audio_cls.publishing.card.limitations import make_limitations
@@ -123,7 +123,7 @@ def render_card(record: RunRecord, repo_id: str | None = None) -> str:
         (resources.files(__package__) / "card.md.jinja").read_text("utf-8")
     )
     body = template.render(card=make_card_data(record, repo_id)).strip()
-    text = hide_tokens(f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{body}\n")
+    text = redact_tokens(f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{body}\n")
     read_back = ModelCard(text).data
     if (read_back.get("eval_results") or None) != metadata.get("eval_results"):
         raise AssertionError("the card's results changed on their way through YAML")
@@ -169,7 +169,7 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
 
 def name_model(record: RunRecord, repo_id: str | None) -> str:
     """Return the repository's name, else the run folder's."""
-    return repo_id.rpartition("/")[2] if repo_id else path_basename(record.run.absolute().name)
+    return repo_id.rpartition("/")[2] if repo_id else path_basename(record.folder.absolute().name)
 
 
 def make_license_keys(licence: str) -> dict[str, str]:
@@ -221,7 +221,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         base_model=_link(record.model_hub_id, record.results.model.id, ""),
         dataset=_link(record.dataset_hub_id, record.dataset_name, "datasets/"),
         headline=sentences.make_headline(record),
-        usage=make_usage(record.model, repo_id or record.run.absolute().name),
+        usage=make_usage(record.model, repo_id or record.folder.absolute().name),
         test_clips=f"{count} clips" if count is not None else "the clips",
         test_split=sentences.describe_test(record),
         interval_sentence=sentences.make_interval_sentence(record),

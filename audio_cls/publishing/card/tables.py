@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audio_cls.config import flag_name, iterate_settings
-from audio_cls.errors import hide_tokens
+from audio_cls.errors import redact_tokens
 from audio_cls.publishing.card.markdown import Markdown, escape, to_code, to_duration, to_number
 from audio_cls.publishing.eval_results import read_metrics
 from audio_cls.publishing.metric_names import name_metric
@@ -158,7 +158,7 @@ def _show_value(value: object) -> str:
         return ",".join(map(_show_value, value)) or "none"
     if value is None:
         return "none"
-    return f"{value:g}" if isinstance(value, float) else hide_tokens(str(value))
+    return f"{value:g}" if isinstance(value, float) else redact_tokens(str(value))
 
 
 def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:

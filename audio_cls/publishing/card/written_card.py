@@ -68,7 +68,7 @@ def choose_card(record: RunRecord, names: NameMasker, repo_id: str) -> str:
         RunFolderError: An edited card names groups, which are not to be published.
     """
     fresh = render_card(make_public(record, names), repo_id)
-    readme = record.run / "README.md"
+    readme = record.folder / "README.md"
     if not readme.is_file():
         return fresh
     written = readme.read_text("utf-8")

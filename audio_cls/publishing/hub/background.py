@@ -43,14 +43,14 @@ class BackgroundUploader:
     def after_best(self) -> None:
         """Upload the new best model, with `--hub-strategy best`."""
         if self.cfg.hub_strategy == "best":
-            self.take()
+            self.enqueue()
 
     def after_checkpoint(self) -> None:
         """Upload the best model so far, with `--hub-strategy every-save`."""
         if self.cfg.hub_strategy != "best":
-            self.take()
+            self.enqueue()
 
-    def take(self) -> None:
+    def enqueue(self) -> None:
         """Copy the best model as it is now, to be sent next in place of a copy that waits."""
         try:
             copy = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.run))

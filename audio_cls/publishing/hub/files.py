@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from audio_cls.config import HubConfig
-from audio_cls.errors import RunFolderError, hide_tokens
+from audio_cls.errors import RunFolderError, redact_tokens
 from audio_cls.publishing.card.written_card import choose_card
 from audio_cls.publishing.eval_results import ENTRIES, make_entry, name_entry_file, to_entry_text
 from audio_cls.publishing.hub.tensorboard import PUBLIC_LOGS, gather_curves
@@ -94,7 +94,7 @@ def gather_files(
         )
     public = make_public(record, names)
     card = choose_card(record, names, repo_id)
-    files: dict[str, bytes | Path] = {"README.md": hide_tokens(card, secrets).encode()}
+    files: dict[str, bytes | Path] = {"README.md": redact_tokens(card, secrets).encode()}
     for pattern in (*PUBLIC_FILES, *name_code(record.model)):
         for path in sorted(run.glob(pattern)):
             if _is_ours(run, path) and path.parent.name != ENTRIES:
@@ -102,7 +102,7 @@ def gather_files(
                 files[name] = _read_public(path, name, secrets, names, public)
     entry = make_entry(public)
     if entry is not None:
-        files[name_entry_file(entry)] = hide_tokens(to_entry_text(entry), secrets).encode()
+        files[name_entry_file(entry)] = redact_tokens(to_entry_text(entry), secrets).encode()
     return files | (gather_curves(run) if cfg.push_logs else {})
 
 
@@ -190,7 +190,7 @@ def _read_public(
             text = text if yaml.safe_load(text) == tree else _to_yaml(tree)
         else:
             text = publish_text(name, text, names)
-        return hide_tokens(text, secrets).encode()
+        return redact_tokens(text, secrets).encode()
     except (ValueError, csv.Error, yaml.YAMLError) as error:
         raise RunFolderError(
             f"'{path}' cannot be read as {path.suffix[1:]} in UTF-8. Correct or remove it, then"

@@ -146,7 +146,7 @@ def make_dummy_record(cfg: RunConfig, run_name: str) -> RunRecord:
         },
     )
     return RunRecord(
-        run=Path(run_name),
+        folder=Path(run_name),
         results=results,
         settings=cfg.to_nested(),
         record={},

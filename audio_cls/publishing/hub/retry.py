@@ -22,7 +22,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported la
     parse_ratelimit_headers,
 )
 
-from audio_cls.errors import hide_tokens
+from audio_cls.errors import redact_tokens
 from audio_cls.publishing.run_record import single_line
 
 logger = logging.getLogger(__name__)
@@ -99,5 +99,5 @@ def list_secrets() -> tuple[str, ...]:
 
 def to_reason(error: BaseException) -> str:
     """Shorten an error to one line without tokens."""
-    text = hide_tokens(str(error), list_secrets()) or type(error).__name__
+    text = redact_tokens(str(error), list_secrets()) or type(error).__name__
     return single_line(text, 300).rstrip(".")

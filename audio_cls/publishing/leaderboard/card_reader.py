@@ -1,8 +1,7 @@
-"""What a model says of itself, read with suspicion: cards are written by strangers.
+"""Parser of reported results: model cards and entries of `.eval_results`, all untrusted.
 
-Comes in: a card's text, entries of `.eval_results`. Goes out: `ReportedResult`s, a number between 0
-and 1 each where the metric is a share, with what is odd about it; or the reason why there is none.
-Nothing a card holds can end the reading: broken YAML, texts for numbers, NaN, nested to any depth.
+It returns `ReportedResult`s, with values between 0 and 1 where the metric is a share, or the reason
+why there is none. No content of a card raises: broken YAML, text for numbers, NaN, any nesting.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ SPLIT_WORDS = {w: "validation" for w in ("validation", "val", "dev")} | {"train"
 
 @dataclass(frozen=True)
 class Card:
-    """One card: its front matter (anything at all) and its body (None when it was not read)."""
+    """A model card: its front matter (any YAML value) and its body (None when it was not read)."""
 
     data: object
     body: str | None
-    fault: str = ""
+    error: str = ""
 
     @property
     def base_models(self) -> tuple[str, ...]:
@@ -49,7 +48,7 @@ class Card:
 
 @dataclass(frozen=True)
 class ReportedResult:
-    """One value of one metric that somebody reports."""
+    """A reported value of a metric."""
 
     value: float  # a share between 0 and 1 unless the metric is a loss
     source: str  # "card" or "eval_results"
@@ -57,24 +56,24 @@ class ReportedResult:
     split: str | None = None
     config: str | None = None
     num_examples: int | None = None
-    run_id: str | None = None  # of a run of this package, see `identify_run`
+    run_id: str | None = None  # of a run of audio_cls, see `identify_run`
     has_token: bool = False
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ParsedResults:
-    """What was found of one metric in one model: reports, and why others are none."""
+    """The reports of one metric by one model, and why other entries are not usable."""
 
     reports: list[ReportedResult] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)  # other metrics that an entry's notes name
+    errors: list[str] = field(default_factory=list)
+    other_metrics: list[str] = field(default_factory=list)  # that the notes of entries name
 
 
 def read_card(text: str) -> Card:
-    r"""Parse a README; a front matter that is not YAML becomes a fault.
+    r"""Parse a README; front matter that is not YAML is noted in `error`.
 
-    >>> read_card("---\nlicense: [\n---\n").fault
+    >>> read_card("---\nlicense: [\n---\n").error
     'its card is not YAML'
     """
     block = FRONT_MATTER.match(text)
@@ -88,7 +87,7 @@ def read_card(text: str) -> Card:
 
 
 def read_names(data: object, key: str) -> tuple[str, ...]:
-    """Return the texts under a key that holds one or a list of them.
+    """Return the strings under a key that has one or a list of them.
 
     >>> read_names({"datasets": ["a", 3, None]}, "datasets")
     ('a',)
@@ -99,13 +98,13 @@ def read_names(data: object, key: str) -> tuple[str, ...]:
 
 
 def read_value(given: object, *, is_share: bool) -> tuple[float, str]:
-    """Return (value, note); a share given in percent comes back as a share.
+    """Return (value, note); a percentage is returned as a share.
 
     >>> read_value(83, is_share=True), read_value("83.5 %", is_share=True)
     ((0.83, 'given as 83'), (0.835, 'given as 83.5 %'))
 
     Raises:
-        ValueError: It is no number, or no share; the text says which.
+        ValueError: It is not a number, or not a share.
     """
     if isinstance(given, bool) or not isinstance(given, int | float | str):
         raise ValueError(f"its value is no number ({type(given).__name__})")
@@ -126,14 +125,14 @@ def read_value(given: object, *, is_share: bool) -> tuple[float, str]:
 
 
 def read_reports(data: object, dataset: str, metric: str) -> ParsedResults:
-    """Read model-index: every result of one metric on one data set.
+    """Parse model-index: every result of one metric on one data set.
 
     Args:
         data: The card's front matter.
         dataset: The data set's id.
-        metric: Our name of the metric.
+        metric: Key of the metric.
     """
-    reading = ParsedResults()
+    parsed = ParsedResults()
     for result in _iterate_results(data):
         on = result.get("dataset")
         place = on if isinstance(on, Mapping) else {}
@@ -142,12 +141,12 @@ def read_reports(data: object, dataset: str, metric: str) -> ParsedResults:
         given = result.get("metrics")
         for one in given if isinstance(given, list) else []:
             if isinstance(one, Mapping) and is_same_metric(one, metric):
-                _add(reading, one, place, metric)
-    return reading
+                _add(parsed, one, place, metric)
+    return parsed
 
 
 def _iterate_results(data: object) -> Iterable[Mapping[str, Any]]:
-    """Yield the results of a model-index, as far as they are mappings."""
+    """Yield the results of a model-index that are mappings."""
     index = data.get("model-index") if isinstance(data, Mapping) else None
     for entry in index if isinstance(index, list) else []:
         results = entry.get("results") if isinstance(entry, Mapping) else None
@@ -157,35 +156,35 @@ def _iterate_results(data: object) -> Iterable[Mapping[str, Any]]:
 
 
 def _is_same_dataset(place: Mapping[str, Any], dataset: str) -> bool:
-    """Return whether a result is on the data set: by its id, or its bare name as old cards have."""
+    """Return whether a result is on the data set: by its id, or by its name without the owner."""
     given = place.get("type")
     wanted = {dataset.lower(), dataset.rpartition("/")[2].lower()}
     return isinstance(given, str) and given.lower() in wanted
 
 
 def _add(
-    reading: ParsedResults, one: Mapping[str, Any], place: Mapping[str, Any], metric: str
+    parsed: ParsedResults, one: Mapping[str, Any], place: Mapping[str, Any], metric: str
 ) -> None:
-    """Read one metric of one result into `reading`."""
+    """Add one metric of one result to `parsed`."""
     try:
         value, note = read_value(one.get("value"), is_share=metric not in NOT_SHARES)
     except ValueError as error:
-        reading.faults.append(str(error))
+        parsed.errors.append(str(error))
         return
     args = place.get("args")
-    own = args if isinstance(args, Mapping) else {}
-    origin = _read_name(own.get("origin"))
+    known = args if isinstance(args, Mapping) else {}
+    origin = _read_name(known.get("origin"))
     notes = [note, origin or ""]
     split = _read_name(place.get("split")) or _read_split(one.get("name"))
-    if origin and split in ROLES:  # earlier versions called a cut by its role
+    if origin and split in ROLES:  # earlier versions named a held-out part by its role
         split = name_part(origin, "train", split)
-    reading.reports.append(
+    parsed.reports.append(
         ReportedResult(
             value,
             "card",
             split=split,
             config=_read_name(place.get("config")),
-            run_id=_read_name(own.get("run_id")),
+            run_id=_read_name(known.get("run_id")),
             has_token=isinstance(one.get("verifyToken"), str),
             notes=tuple(note for note in notes if note),
         )
@@ -193,57 +192,58 @@ def _add(
 
 
 def _read_name(given: object) -> str | None:
-    """Return a name on one line; None for what is none."""
+    """Return a name on one line; None where it is not a string or number."""
     return single_line(given, MAX_NAME) or None if isinstance(given, str | int) else None
 
 
 def _read_split(name: object) -> str | None:
-    """Return the split that a metric's name tells: "Validation accuracy"."""
+    """Return the split in a metric's name, such as "Validation accuracy"."""
     words = re.findall("[a-z]+", name[:MAX_NAME].lower()) if isinstance(name, str) else []
     return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), None)
 
 
 def read_entries(entries: list[Any], dataset: str, metric: str) -> ParsedResults:
-    """Read what the Hub parsed of `.eval_results/*.yaml` for one data set.
+    """Parse the entries of `.eval_results/*.yaml`, as the Hub returns them, for one data set.
 
-    An entry names no metric. Ours do in their notes: "accuracy on 60 clips of test".
+    An entry has no field for the metric. audio_cls names it in the notes: "accuracy on 60 clips of
+    test".
     """
-    reading = ParsedResults()
+    parsed = ParsedResults()
     for entry in entries:
         data = entry.get("data") if isinstance(entry, Mapping) else None
         if not isinstance(data, Mapping):
-            reading.faults.append("a file of .eval_results is broken")
+            parsed.errors.append("a file of .eval_results is broken")
             continue
         on = data.get("dataset")
         if not isinstance(on, Mapping) or on.get("id") != dataset:
             continue
         notes = data.get("notes") if isinstance(data.get("notes"), str) else ""
-        told = re.match(r"([a-z0-9_]+) on \d+ clips of ([^;(]+)", str(notes))
-        if told and told[1] != metric:
-            reading.others.append(told[1])
+        named = re.match(r"([a-z0-9_]+) on \d+ clips of ([^;(]+)", str(notes))
+        if named and named[1] != metric:
+            parsed.other_metrics.append(named[1])
             continue
         try:
             value, note = read_value(data.get("value"), is_share=metric not in NOT_SHARES)
         except ValueError as error:
-            reading.faults.append(str(error))
+            parsed.errors.append(str(error))
             continue
-        reading.reports.append(
+        parsed.reports.append(
             ReportedResult(
                 value,
                 "eval_results",
-                metric_is_named=told is not None,
-                split=single_line(told[2], MAX_NAME) if told else None,
-                config=_read_name(on.get("task_id")) if told else None,
+                metric_is_named=named is not None,
+                split=single_line(named[2], MAX_NAME) if named else None,
+                config=_read_name(on.get("task_id")) if named else None,
                 num_examples=read_num_clips(str(notes)),
                 has_token=isinstance(data.get("verifyToken"), str),
                 notes=(note,) if note else (),
             )
         )
-    return reading
+    return parsed
 
 
 def read_num_clips(text: str) -> int | None:
-    """Return the size of the test set that a text tells.
+    """Return the number of test clips that a text names.
 
     >>> read_num_clips("accuracy on 60 clips of test")
     60
@@ -253,7 +253,7 @@ def read_num_clips(text: str) -> int | None:
 
 
 def find_in_body(body: str, metric: str) -> list[tuple[float, float]]:
-    r"""Find what a card's text says of a metric: (value, half of its last digit) each.
+    r"""Find values of a metric in a card's text: (value, half of its last digit) of each.
 
     >>> find_in_body("It achieves:\n- Loss: 0.6\n- Accuracy: 0.83\n", "accuracy")
     [(0.83, 0.005)]

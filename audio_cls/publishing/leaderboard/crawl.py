@@ -1,15 +1,15 @@
-"""What the Hub holds on a data set's results: cards, `.eval_results`, its own leaderboard.
+"""HubSnapshot: the model cards, `.eval_results` and the Hub's leaderboard of one data set.
 
-In: a data set's id. Out: a `HubSnapshot`, unparsed; reports.py reads it. Cards are cached by
-commit, so that an interrupted survey continues and a later one asks for changes only. JSON is read
-directly, since the client's `ModelInfo` fails for all models when one has a broken entry.
+card_reader.py parses its content. Cards are cached by commit, so that an interrupted crawl can be
+continued and a later one downloads only what has changed. JSON is read directly, since the client's
+`ModelInfo` fails for all models when one has a broken entry.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 
 MAX_CARD = 2**20  # bytes read of a card
 MAX_PAGES = 200  # pages of a listing
-MAX_ANCESTORS = 5  # base models of base models that are looked at
-BASE_HOURS = 24.0  # for which a base model's card is believed without asking again
+MAX_ANCESTORS = 5  # generations of base models that are read
+BASE_HOURS = 24.0  # for which a base model's cached card is used
 EXPAND = ("sha", "cardData", "evalResults")  # of a listing
-TIMEOUT = 30.0  # seconds of silence
+TIMEOUT = 30.0  # seconds without data
 FORBIDDEN = (401, 403)
 REFUSED = (
     *FORBIDDEN,
@@ -45,7 +45,7 @@ REFUSED = (
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedModel:
     """One model that names the data set."""
 
     id: str
@@ -55,27 +55,27 @@ class Listed:
 
 @dataclass(frozen=True)
 class HubSnapshot:
-    """Everything the Hub says of a data set's results at this moment."""
+    """The reported results of a data set's models at one moment."""
 
     dataset: str
-    models: list[Listed]
-    sizes: Mapping[tuple[str, str], int]  # (config, split) -> clips, as far as the data set tells
-    board: list[Mapping[str, Any]] | None  # the Hub's own leaderboard; None when there is none
+    models: list[ListedModel]
+    sizes: Mapping[tuple[str, str], int]  # (config, split) -> clips, from the data set's card
+    board: list[Mapping[str, Any]] | None  # rows of the Hub's leaderboard; None: it has none
     shown_by_default: frozenset[str] = frozenset()  # models that its default view lists
     parents: Mapping[str, Card] = field(default_factory=dict)  # base model -> its card
 
 
-def crawl_hub(dataset: str, *, also: tuple[str, ...] = ()) -> HubSnapshot:
+def crawl_hub(dataset: str, base_models: Sequence[str] = ()) -> HubSnapshot:
     """Read every model that names a data set. Online; cards are cached as "model_cards".
 
     Args:
         dataset: The data set's id.
-        also: Base models to look at beside those of the models found.
+        base_models: Base models to read in addition to those of the models found.
 
     Raises:
         HubError: There is no such data set, or the Hub stopped answering; what was read is kept.
     """
-    reader = Reader()
+    reader = HubReader()
     try:
         info = reader.find(f"/api/datasets/{dataset}", {"expand": ["cardData"]})
         if info is None:
@@ -89,7 +89,7 @@ def crawl_hub(dataset: str, *, also: tuple[str, ...] = ()) -> HubSnapshot:
         absent = sorted({str(row["modelId"]) for row in board or []} - listed)
         rows += [row for name in absent if (row := reader.find_model(name)) is not None]
         models = reader.read_models(rows)
-        parents = reader.read_parents([*_list_parents(models), *also])
+        parents = reader.read_parents([*_list_parents(models), *base_models])
     except HubError:
         raise
     except Failure as error:
@@ -103,7 +103,7 @@ def crawl_hub(dataset: str, *, also: tuple[str, ...] = ()) -> HubSnapshot:
     return HubSnapshot(dataset, models, sizes, board, frozenset(default), parents)
 
 
-def _list_parents(models: list[Listed]) -> list[str]:
+def _list_parents(models: list[ListedModel]) -> list[str]:
     """Return the base models that the cards name."""
     return [parent for model in models for parent in model.card.base_models]
 
@@ -127,13 +127,13 @@ def read_sizes(card: object) -> dict[tuple[str, str], int]:
     return sizes
 
 
-class Reader:
-    """Asks the Hub, one request at a time, and remembers."""
+class HubReader:
+    """Reads from the Hub, one request at a time; model cards are cached."""
 
     num_read = 0  # cards
 
     def get(self, url: str, query: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 (JSON)
-        """Return (JSON, address of the next page or None); waits out outages and rate limits."""
+        """Return (JSON, URL of the next page or None); retried after outages and rate limits."""
 
         def ask() -> tuple[Any, str | None]:
             address = url if "://" in url else f"{constants.ENDPOINT}{url}"
@@ -146,7 +146,7 @@ class Reader:
         return retry(ask)
 
     def find(self, url: str, query: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return a JSON object; None when it is not there, or not for us."""
+        """Return a JSON object; None where it does not exist or may not be read."""
         try:
             found, _ = self.get(url, query)
         except HfHubHTTPError as error:
@@ -171,14 +171,14 @@ class Reader:
         return rows
 
     def find_model(self, name: str) -> dict[str, Any] | None:
-        """Return one model as `list_models` does."""
+        """Return one model's row of `list_models`."""
         if not is_repo_id(name):
             return None
         row = self.find(f"/api/models/{name}", {"expand": list(EXPAND)})
         return row if row is not None and _is_model(row) else None
 
     def read_board(self, dataset: str) -> tuple[list[Mapping[str, Any]] | None, set[str]]:
-        """Return the Hub's own leaderboard, fine-tuned models too, and whom the default shows."""
+        """Return the Hub's leaderboard with fine-tuned models, and the models of its default view."""
         lists: list[list[Mapping[str, Any]]] = []
         for base_model in ("false", "true"):
             url = f"/api/datasets/{dataset}/leaderboard"
@@ -187,26 +187,28 @@ class Reader:
             except HfHubHTTPError as error:
                 if is_outage(error):
                     raise
-                return None, set()  # it is no benchmark
+                return None, set()  # it is not a benchmark
             rows = found if isinstance(found, list) else []
             lists.append(
                 [r for r in rows if isinstance(r, dict) and is_repo_id(str(r.get("modelId")))]
             )
         return lists[0], {str(row["modelId"]) for row in lists[1]}
 
-    def read_models(self, rows: list[dict[str, Any]]) -> list[Listed]:
-        """Read every model's card, from the cache where its commit is there."""
+    def read_models(self, rows: list[dict[str, Any]]) -> list[ListedModel]:
+        """Read every model's card, from the cache if its commit is cached."""
         models = []
         for number, row in enumerate(rows, start=1):
             card = self.read_card(row)
             results = row.get("evalResults")
-            models.append(Listed(row["id"], card, results if isinstance(results, list) else []))
+            models.append(
+                ListedModel(row["id"], card, results if isinstance(results, list) else [])
+            )
             if number % 100 == 0:
                 logger.info("%d of %d cards are read.", number, len(rows))
         return models
 
     def read_card(self, row: Mapping[str, Any]) -> Card:
-        """Return one card; that of a gated model without its body, from the listing."""
+        """Return one card; of a gated model only its metadata, from the listing."""
         name, sha = str(row["id"]), str(row.get("sha"))
         key = make_key(endpoint=constants.ENDPOINT, card=name, sha=sha)
         kept = read_json("model_cards", key)
@@ -230,7 +232,7 @@ class Reader:
         return parents
 
     def _read_parent(self, name: str) -> Card:
-        """Return a base model's metadata, asked for once a day."""
+        """Return a base model's metadata, requested once a day."""
         key = make_key(endpoint=constants.ENDPOINT, base=name)
         kept = read_json("model_cards", key)
         if kept is None or time.time() - kept["time"] > BASE_HOURS * 3600:
@@ -241,7 +243,7 @@ class Reader:
 
 
 def _is_model(row: object) -> bool:
-    """Return whether a row of a listing can be a model."""
+    """Return whether a row of a listing is a model."""
     return isinstance(row, dict) and isinstance(row.get("id"), str) and is_repo_id(row["id"])
 
 
@@ -249,8 +251,8 @@ def _fetch_text(path: str) -> tuple[str | None, bool]:
     """Download the beginning of a text file.
 
     Returns:
-        The text, None where there is none; and whether we may not read it, which a login or the
-        consent to the terms of a gated repository changes.
+        The text, None where there is none; and whether access was denied, which may change with a
+        login or with the consent to the terms of a gated repository.
     """
     url = f"{constants.ENDPOINT}/{path}"
     content = b""
@@ -266,7 +268,7 @@ def _fetch_text(path: str) -> tuple[str | None, bool]:
 
 
 def _limit(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Pass pieces on until `MAX_CARD` bytes are reached."""
+    """Yield pieces until `MAX_CARD` bytes are reached."""
     size = 0
     for piece in pieces:
         yield piece

@@ -74,7 +74,7 @@ def read_publish_ids(settings: Mapping[str, Tree]) -> str:
 
 def choose_own_names(record: RunRecord) -> NameMasker:
     """Return what is to be numbered by the run's own settings."""
-    return choose_names(record.run, read_publish_ids(record.settings), record.settings)
+    return choose_names(record.folder, read_publish_ids(record.settings), record.settings)
 
 
 def _do_clips_name_groups(run: Path, data: Tree) -> bool:

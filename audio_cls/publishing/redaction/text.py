@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from audio_cls.errors import hide_tokens
+from audio_cls.errors import redact_tokens
 from audio_cls.publishing.run_record import path_basename
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -62,7 +62,7 @@ def redact_text(text: str) -> str:
     >>> redact_text("read from /gpfs/ann/b.wav and https://u:p@host/c?d=1 and/or elsewhere")
     'read from b.wav and https://host/c and/or elsewhere'
     """
-    return hide_tokens(_IN_TEXT.sub(lambda found: _cut(found[0]), text))
+    return redact_tokens(_IN_TEXT.sub(lambda found: _cut(found[0]), text))
 
 
 def _cut(place: str) -> str:

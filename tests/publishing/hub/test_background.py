@@ -42,7 +42,7 @@ def test_each_strategy_publishes_when_it_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     taken = []
-    take = BackgroundUploader.take
+    take = BackgroundUploader.enqueue
     monkeypatch.setattr(BackgroundUploader, "take", lambda self: (taken.append(1), take(self)))
     cfg = _make_config(tone_folder, checkpoint, tmp_path / "run", strategy)
     with upload_during_training(tmp_path / "run", cfg.hub, REPO) as callbacks:
@@ -58,7 +58,7 @@ def test_what_arrives_is_the_best_model_and_says_that_it_is_early(
 ) -> None:
     run = make_run(tmp_path / "run")
     courier = BackgroundUploader(run, HubConfig(), REPO)
-    courier.take()
+    courier.enqueue()
     before = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").write_text("the next epoch's")
     _wait_for(hub, 1)
@@ -80,7 +80,7 @@ def test_a_finished_run_keeps_its_model_and_results_until_the_new_one_has_ended(
     before = hub.files("models", REPO)
     (new / "model.safetensors").write_text("the new weights")
     courier = BackgroundUploader(new, HubConfig(), REPO)
-    courier.take()
+    courier.enqueue()
     while "training goes on" not in caplog.text:
         assert courier.thread.is_alive()
     courier.close()
@@ -113,7 +113,7 @@ def test_files_of_others_stay_beside_a_model_that_still_trains(
     run = make_run(tmp_path / "run")
     hub.seed("models", REPO, {"notes.md": "mine", "splits/readme/x.txt": "mine"})
     courier = BackgroundUploader(run, HubConfig(), REPO)
-    courier.take()
+    courier.enqueue()
     _wait_for(hub, 1)
     courier.close()
     kept = {".gitattributes", "notes.md", "splits/readme/x.txt", "run_config.yaml"}
@@ -126,7 +126,7 @@ def test_only_the_newest_copy_waits_its_turn(hub: HubServer, tmp_path: Path) -> 
     courier = BackgroundUploader(run, HubConfig(), REPO)
     for number in range(5):
         (run / "model.safetensors").write_text(f"weights {number}")
-        courier.take()
+        courier.enqueue()
         if number == 0:
             while courier.waiting is not None:
                 pass  # the first is on its way

@@ -60,7 +60,7 @@ def test_thirty_models_are_ranked_as_by_hand(hub: HubServer) -> None:
     assert by_name["ann/share"].value == by_name["ann/percent-point"].value == 0.785
     assert by_name["ann/share"].rank == by_name["ann/percent-point"].rank
     for name, reason in APART.items():
-        assert by_name[name].rank is None and reason in by_name[name].obstacles
+        assert by_name[name].rank is None and reason in by_name[name].incomparable_reasons
     unusable = dict(standing.unusable)
     assert unusable.keys() == UNUSABLE.keys()
     for name, reason in UNUSABLE.items():
@@ -80,7 +80,7 @@ def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(hub: HubServer)
     hub.seed("models", "zoe/tuned", {**card, ".eval_results/a.yaml": json.dumps(entry)})
     standing = _look()
     (row,) = [row for row in standing.rows if row.model == "zoe/tuned"]
-    assert row.rank is None and row.obstacles == ("metric not named",)
+    assert row.rank is None and row.incomparable_reasons == ("metric not named",)
     (told,) = [text for text in standing.sentences if "own leaderboard" in text]
     assert "lists 4 models; 1 of them are hidden by default" in told
 
@@ -92,7 +92,7 @@ def test_without_a_board_a_number_without_a_metric_has_no_rank(hub: HubServer) -
     hub.seed("models", "ann/one", files)
     standing = _look("ann/set")
     (row,) = standing.rows
-    assert row.rank is None and row.obstacles == ("metric not named",)
+    assert row.rank is None and row.incomparable_reasons == ("metric not named",)
     assert any("no leaderboard of its own" in text for text in standing.sentences)
 
 
@@ -101,11 +101,11 @@ def test_a_run_takes_its_place_with_its_interval(
 ) -> None:
     seed_models(hub)
     run = make_run(tmp_path / "mine")  # 50 of 60: 0.8333, from 0.72 to 0.91
-    standing = _look(mine=run)
+    standing = _look(local_run=run)
     (mine,) = [row for row in standing.rows if row.is_mine]
     above = [value for value in VALUES.values() if value > 50 / 60]
     assert mine.rank == len(above) + 1 and mine.interval == (0.72, 0.91)
-    assert (mine.proof, mine.num_examples, mine.split) == ("local run", 60, "test")
+    assert (mine.verification, mine.num_examples, mine.split) == ("local run", 60, "test")
     inside = [row.rank for row in standing.rows if row.rank and 0.72 <= row.value <= 0.91]
     text = standing.sentences[-1]
     assert text.startswith(f"mine would stand at place {mine.rank} of {len(RANKED) + 1}")
@@ -113,8 +113,8 @@ def test_a_run_takes_its_place_with_its_interval(
     assert "\n> " in to_text(standing)
     hub.seed("models", "ntu-spml/distilhubert", {"README.md": make_card(0.5)})
     shutil.rmtree(cache)  # has the base model's old card
-    (mine,) = [row for row in _look(mine=run).rows if row.is_mine]
-    assert mine.rank is None and "was trained on this data set" in mine.obstacles[0]
+    (mine,) = [row for row in _look(local_run=run).rows if row.is_mine]
+    assert mine.rank is None and "was trained on this data set" in mine.incomparable_reasons[0]
 
 
 def test_a_number_without_a_metrics_name_is_ranked_under_no_metric(hub: HubServer) -> None:
@@ -133,9 +133,9 @@ def test_a_run_and_its_published_copy_are_one_entry(hub: HubServer, tmp_path: Pa
     hub.seed("models", "tester/copy", {"README.md": render_card(load_run(run), "tester/copy")})
     twin = make_run(tmp_path / "twin", other)
     hub.seed("models", "tester/other", {"README.md": render_card(load_run(twin), "tester/other")})
-    names = [row.model for row in _look(mine=run).rows]
+    names = [row.model for row in _look(local_run=run).rows]
     assert "mine" in names and "tester/copy" not in names and "tester/other" in names
-    (mine,) = [row for row in _look(mine=run).rows if row.is_mine]
+    (mine,) = [row for row in _look(local_run=run).rows if row.is_mine]
     assert mine.notes == ("published as tester/copy",) and mine.rank is not None
     assert "tester/copy" in [row.model for row in _look().rows]
 
@@ -146,12 +146,12 @@ def test_a_test_of_ones_own_is_ranked_apart_from_the_official_one(
     seed_models(hub)
     results = make_results()
     results["dataset"]["split"]["test"]["origin"] = CUT
-    standing = _look(mine=make_run(tmp_path / "mine", results))
+    standing = _look(local_run=make_run(tmp_path / "mine", results))
     ranked = [(row.model, row.rank) for row in standing.rows if row.rank is not None]
     assert ranked == [("eve/old-cut", 1), ("eve/own-cut", 1), ("mine", 3)]
     assert any("clips that its own run cut off" in text for text in standing.sentences)
     (row,) = [row for row in standing.rows if row.model == "ann/first"]
-    assert row.obstacles == ("another split (test)",)
+    assert row.incomparable_reasons == ("another split (test)",)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_run_on_other_data_is_refused(
     results = make_results()
     results["dataset"] |= change
     with pytest.raises(RunFolderError, match=says):
-        _look(mine=make_run(tmp_path / "mine", results))
+        _look(local_run=make_run(tmp_path / "mine", results))
 
 
 def test_what_strangers_wrote_does_nothing_in_any_form(hub: HubServer, tmp_path: Path) -> None:
