@@ -178,7 +178,7 @@ class HubReader:
         return row if row is not None and _is_model(row) else None
 
     def read_board(self, dataset: str) -> tuple[list[Mapping[str, Any]] | None, set[str]]:
-        """Return the Hub's leaderboard with fine-tuned models, and the models of its default view."""
+        """Return the Hub's leaderboard, fine-tuned models included, and its default's models."""
         lists: list[list[Mapping[str, Any]]] = []
         for base_model in ("false", "true"):
             url = f"/api/datasets/{dataset}/leaderboard"
