@@ -11,7 +11,7 @@ check:
 test:
 	python -m pytest -q -n logical
 
-docs: # README's table of settings
+docs: # README's tables of settings and run files
 	python -m audio_cls.cli.options.settings_table README.md
 
 smoke:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from accelerate.commands.launch import launch_command_parser
 
-from audio_cls.cli.options.settings_table import rewrite
+from audio_cls.cli.options.settings_table import BLOCKS, rewrite
 from audio_cls.config import flag_name, iterate_settings
 from audio_cls.presets import list_presets
 
@@ -69,8 +69,10 @@ def test_presets_are_named_as_they_are(path: Path) -> None:
     assert set(named) <= set(list_presets())
 
 
-def test_the_table_of_settings_is_up_to_date() -> None:
+def test_the_tables_of_settings_and_run_files_are_up_to_date() -> None:
     assert rewrite(README) == README, "run: make docs"
+    for name in BLOCKS:
+        assert README.count(f"<!-- {name}: begin -->") == README.count(f"<!-- {name}: end -->") == 1
 
 
 def test_links_lead_to_files() -> None:

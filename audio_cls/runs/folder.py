@@ -30,23 +30,7 @@ BEST_FOLDER = "best"  # of a checkpoint: the best model so far
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run.
-
-    ::
-
-        RUN/
-          config.json model.safetensors preprocessor_config.json   the best model so far
-          README.md                model card
-          run_config.yaml          every setting; --preset RUN/run_config.yaml repeats the run
-          results.json             numbers of validation and test
-          summary.csv              a row per evaluation
-          predictions.csv          a row per test clip
-          clips.csv                length, rate and group of each test clip
-          bad_audio.csv            a row per clip set aside
-          splits/*.txt             clip ids
-          splits/groups.csv        group and fold of each clip; not published
-          checkpoints/step-N/      to resume from
-    """
+    """The folder of one run; `RUN_FILES` has its files."""
 
     path: Path
     lock: FileLock | None = field(default=None, compare=False)  # on the main process

@@ -15,19 +15,11 @@ from audio_cls.runs.config_file import SETTINGS_FILE, check_same_settings
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.runs.resume import check_source_run, find_source_run
+from audio_cls.runs.run_files import CARD, RUN_FILES, WEIGHTS
 from audio_cls.storage.locks import FileLock
 
 LOCK_FILE = ".lock"
 LOCK_SECONDS = 10.0  # to wait for a process that is ending: it may be saving its last step
-OWN_FOLDERS = (
-    "checkpoints", "splits", "figures", "samples", ".eval_results", "logs", "streamed",
-)  # fmt: skip
-OWN_FILES = (
-    "config.json", "model.safetensors", "preprocessor_config.json", "README.md", SETTINGS_FILE,
-    RESULTS_FILE, "summary.csv", "predictions.csv", "clips.csv", "bad_audio.csv",
-    "duplicates.csv", "near_duplicates.csv",
-)  # fmt: skip
-
 logger = logging.getLogger(__name__)
 
 
@@ -140,13 +132,15 @@ def is_finished(path: Path) -> bool:
         results = read_results(path / RESULTS_FILE)
     except RunFolderError:
         return False
-    others = ("model*.safetensors", "README.md")
+    others = (WEIGHTS, CARD)
     return bool(results.test) and all(any(path.glob(name)) for name in others)
 
 
 def _clear(path: Path) -> None:
-    """Remove what a run writes, and nothing else."""
-    for name in OWN_FOLDERS:
-        shutil.rmtree(path / name, ignore_errors=True)
-    for name in OWN_FILES:
-        (path / name).unlink(missing_ok=True)
+    """Remove the files that a run writes, and no others."""
+    for one in RUN_FILES:
+        if one.folder is not None:
+            shutil.rmtree(path / one.folder, ignore_errors=True)
+            continue
+        for file in path.glob(one.name):
+            file.unlink()

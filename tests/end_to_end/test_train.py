@@ -27,6 +27,7 @@ from tiny_runs import QUIET, write_quiet_checkpoint
 from tones import make_tone
 
 from audio_cls.runs.results import RunResults
+from audio_cls.runs.run_files import RUN_FILES
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
@@ -107,6 +108,14 @@ def test_the_run_folder_is_complete_and_its_numbers_agree(run: Path, tone_folder
         assert (run / name).is_file(), name
     kept = {path.name for path in (run / "checkpoints").iterdir()} - {".best"}  # see RunFolder
     assert kept == {f"step-{results['validation']['step']}", "step-36"}  # the best and the last
+
+
+def test_every_file_of_a_run_is_in_the_table(run: Path) -> None:
+    patterns = [one.name for one in RUN_FILES if one.folder != "checkpoints"]
+    for file in run.rglob("*"):
+        name = file.relative_to(run)
+        if file.is_file() and name.parts[0] != "checkpoints":
+            assert any(name.match(pattern) for pattern in patterns), name
 
 
 PIPELINE = """

@@ -12,10 +12,12 @@ import pytest
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
+from audio_cls.publishing.hub.files import is_public
 from audio_cls.runs import open_folder
 from audio_cls.runs.config_file import save_run_config
 from audio_cls.runs.open_folder import check_run_folder, has_progress, open_run_folder
 from audio_cls.runs.resolved import ResolvedRun
+from audio_cls.runs.run_files import RUN_FILES
 
 HOLD = """
 import sys, time
@@ -75,3 +77,23 @@ def test_a_run_that_ended_before_its_first_step_is_no_obstacle(tmp_path: Path) -
     (tmp_path / "checkpoints" / "step-3").mkdir(parents=True)
     with pytest.raises(RunFolderError, match="holds another run"):
         check_run_folder(tmp_path, _config())
+
+
+def test_overwrite_removes_every_file_of_the_table_and_no_other(tmp_path: Path) -> None:
+    save_run_config(tmp_path, _config(), ResolvedRun(), {})
+    for one in RUN_FILES:
+        file = tmp_path / one.name.replace("*", "1").replace("step-N/", "step-3/position.json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (tmp_path / "notes.md").touch()
+    open_run_folder(tmp_path, _config(overwrite=True)).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.md"]
+
+
+def test_what_is_published_is_in_the_table_and_private_files_are_not_among_it() -> None:
+    assert {one.name for one in RUN_FILES if not one.published} == {
+        *("clips.csv", "splits/groups.csv", "logs/*", "streamed/*", "checkpoints/step-N/"),
+        "figures/*.csv",
+    }
+    assert is_public("splits/test.txt") and not is_public("splits/groups.csv")
+    assert not is_public("checkpoints/step-3/position.json")

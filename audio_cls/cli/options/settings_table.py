@@ -1,16 +1,16 @@
-"""README's table of settings, made from `audio_cls.config`.
+"""Generated blocks of README: the table of settings, and the files of a run folder.
 
-python -m audio_cls.cli.options.settings_table README.md  # rewrites the part between the markers
+python -m audio_cls.cli.options.settings_table README.md  # rewrites what is between the markers
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from audio_cls.config import flag_name, iterate_settings
-
-BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
+from audio_cls.runs import run_files
 
 
 def format_table() -> str:
@@ -24,11 +24,21 @@ def format_table() -> str:
     return "\n".join(lines)
 
 
+BLOCKS: dict[str, Callable[[], str]] = {  # name in the markers -> the block
+    "settings": format_table,
+    "run folder": run_files.format_table,
+}
+
+
 def rewrite(text: str) -> str:
-    """Return a document with the table between its markers made anew."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{format_table()}\n{END}{after}"
+    """Return a document with its generated blocks made again; it may have any of them."""
+    for name, make in BLOCKS.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        if begin in text:
+            before, rest = text.split(begin)
+            _, after = rest.split(end)
+            text = f"{before}{begin}\n{make()}\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":

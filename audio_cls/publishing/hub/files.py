@@ -25,26 +25,10 @@ from audio_cls.publishing.redaction.names import NameMasker, choose_names, read_
 from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.redaction.tables import publish_text
 from audio_cls.publishing.run_record import RunRecord, load_run
+from audio_cls.runs.run_files import CARD, RUN_FILES, WEIGHTS
 
-WEIGHTS = "model*.safetensors"
-PUBLIC_FILES = (
-    WEIGHTS,
-    "config.json",
-    "model.safetensors.index.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "results.json",
-    "run_config.yaml",
-    "summary.csv",
-    "predictions.csv",
-    "bad_audio.csv",
-    "duplicates.csv",
-    "near_duplicates.csv",
-    "splits/*.txt",
-    "figures/*.png",
-    "samples/*.wav",
-    ".eval_results/*.yaml",  # written anew, see `gather_files`
-)
+# The card is checked first, and entries of .eval_results are made from the results.
+PUBLIC_FILES = tuple(one.name for one in RUN_FILES if one.published and one.name != CARD)
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
 # What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
 EARLY_FILES = (WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
@@ -94,7 +78,7 @@ def gather_files(
         )
     public = make_public(record, names)
     card = choose_card(record, names, repo_id)
-    files: dict[str, bytes | Path] = {"README.md": redact_tokens(card, secrets).encode()}
+    files: dict[str, bytes | Path] = {CARD: redact_tokens(card, secrets).encode()}
     for pattern in (*PUBLIC_FILES, *name_code(record.model)):
         for path in sorted(run.glob(pattern)):
             if _is_ours(run, path) and path.parent.name != ENTRIES:
@@ -121,7 +105,7 @@ def gather_early_files(
     names = NameMasker(cfg.publish_ids == "all", read_groups(record.settings))
     public = make_public(record, names)
     card = EARLY_CARD.format(name=repo_id.rpartition("/")[2])
-    files: dict[str, bytes | Path] = {"README.md": card.encode()}
+    files: dict[str, bytes | Path] = {CARD: card.encode()}
     for pattern in EARLY_FILES:
         for path in sorted(run.glob(pattern)):
             if _is_ours(run, path):
