@@ -50,6 +50,14 @@ class TrainingError(AudioClsError):
     """Training cannot go on with these settings: numbers not finite, or no memory left."""
 
 
+class TransformError(AudioClsError):
+    """A transform of --augment failed, or returned samples that cannot be used."""
+
+    def __init__(self, text: str) -> None:
+        """Keep the message alone: a data loader puts the traceback of its process before it."""
+        super().__init__(text.rpartition(f"{type(self).__name__}: ")[2].strip())
+
+
 class Paused(Exception):
     """A signal stopped the run after its state was saved; the text says how to go on."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,7 @@ EFFECTS = {  # name in --augment-p -> the settings that switch the effect on
     "frequency-masks": ("frequency_masks",),
     "time-masks": ("time_masks",),
 }
+FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,15 @@ class AugmentConfig(Section):
     cutmix_alpha: float = setting(
         0.0, "Paste a span of another clip in, labels by the shares of time; 0 is off.", minimum=0
     )
+    augment: tuple[str, ...] = setting(
+        (),
+        "Your own transforms, MODULE:FACTORY,... applied after the others; the code of MODULE,"
+        " installed or in the current folder, is run. See README.",
+    )
     augment_p: tuple[str, ...] = setting(
         (),
         "Probability that a clip gets an effect, NAME=P,... such as gain=0.5,noise=0.3; default: 1."
-        f" NAME is {', '.join(EFFECTS)}.",
+        f" NAME is {', '.join(EFFECTS)} or one of --augment.",
     )
 
     def __post_init__(self) -> None:
@@ -81,7 +88,14 @@ class AugmentConfig(Section):
         used = [
             name for name, flags in EFFECTS.items() if any(getattr(self, flag) for flag in flags)
         ]
-        faults = [fault for one in self.augment_p for fault in _check_probability(one, used)]
+        used += self.augment
+        faults = [
+            f"--augment {name} is not possible: it must be MODULE:FACTORY, such as"
+            " my_augment:reverb for the function reverb of my_augment.py."
+            for name in self.augment
+            if not FACTORY.fullmatch(name)
+        ]
+        faults += [fault for one in self.augment_p for fault in _check_probability(one, used)]
         if faults:
             raise SettingError(" ".join(faults))
 
@@ -113,5 +127,5 @@ def _check_probability(given: str, used: list[str]) -> list[str]:
     return [
         f"--augment-p {given} has no effect: '{name}' is not in use (in use:"
         f" {list_names(used) or 'no effect'}). Leave it out, or switch the effect on; NAME is one"
-        f" of {', '.join(EFFECTS)}."
+        f" of {', '.join(EFFECTS)} or one of --augment."
     ]

@@ -23,6 +23,7 @@ from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.runs.resolved import RESOLVED, read_settings
 
 EXTRA_KEYS = ("datasets", RESOLVED, "record")
+MODEL_FILES = ("config.json", "*.safetensors")  # a preset near one came with a model
 # Settings of a finished run that its repetition does not take over: where it went, how it began.
 NOT_REPEATED = ("output_dir", "overwrite", "resume", "dry_run", "push_to_hub")
 
@@ -38,6 +39,7 @@ class Preset:
     text: str  # the file, header included
     is_of_run: bool = False  # it is the run_config.yaml of a run
     run: Path | None = None  # and the folder of that run, where it is here
+    comes_with_model: bool = False  # it may be somebody else's
 
     def choose_folder(self, resume: str | None) -> dict[str, str]:
         """Return the run folder for a preset that is a run's own run_config.yaml, else nothing.
@@ -98,10 +100,13 @@ def load_preset(name: str) -> Preset:
         raise SettingError(
             f"The preset file {name} cannot be read ({error}). Check the path."
         ) from error
+    folders = path.absolute().parents
+    has_model = any(any(folder.glob(name)) for folder in folders for name in MODEL_FILES)
+    preset = replace(preset, comes_with_model=preset.is_of_run or has_model)
     if not preset.is_of_run:
         return preset
     values = {name: value for name, value in preset.values.items() if name not in NOT_REPEATED}
-    folder = path.absolute().parent
+    folder = folders[0]
     is_run_folder = any(any(folder.glob(name)) for name in ("model*.safetensors", "checkpoints"))
     return replace(preset, values=values, run=folder if is_run_folder else None)
 

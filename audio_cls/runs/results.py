@@ -202,6 +202,7 @@ class RunResults(JsonRecord):
     unmatched_labels: dict[str, int] | None = None  # label that the model does not have: clips
     labels_as_unknown: dict[str, int] | None = None
     metric: str | None = None  # that chose the best epoch
+    user_transforms: list[str] | None = None  # names in --augment
     validation: Table = field(default_factory=dict)  # of the best epoch, see `report_best`
     test: Table = field(default_factory=dict)  # see `report_scores`
     calibration: Table = field(default_factory=dict)  # see `report_calibration`

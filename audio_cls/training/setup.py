@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from audio_cls.audio.augmentation.user_transforms import check_user_transforms
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import OptimConfig, RunConfig
 from audio_cls.config.training import accumulation_steps
@@ -79,9 +80,10 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
     Raises:
         RunFolderError: See `open_run_folder`.
         SettingError: A step's clips cannot be dealt out to the processes, a sharded model cannot do
-            what is asked, or see `check_meter`.
+            what is asked, or see `check_meter` and `check_user_transforms`.
     """
     check_meter(cfg.train)
+    check_user_transforms(cfg.augment.augment)
     path = choose_run_path(cfg)
     accumulation_steps(cfg.train, accelerator.num_processes)  # refuses what cannot be dealt out
     if is_sharded(accelerator):

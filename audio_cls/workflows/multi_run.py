@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from audio_cls.audio.augmentation.user_transforms import check_user_transforms
 from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import check_precisions, check_trackers
@@ -84,13 +85,14 @@ def check_runs(runs: Sequence[RunConfig]) -> None:
     """Check, before the first of several runs, what can be known of them all. On every process.
 
     Raises:
-        SettingError: The clips of a step do not divide, or see `check_meter`, `check_trackers` and
-            `check_precisions`.
+        SettingError: The clips of a step do not divide, or see `check_meter`, `check_trackers`,
+            `check_user_transforms` and `check_precisions`.
         RunFolderError: One of the folders cannot be used, see `check_run_folder`.
     """
     check_precisions([run.train.mixed_precision for run in runs])
     for run in runs:
         check_meter(run.train)
+        check_user_transforms(run.augment.augment)
         check_trackers(run.train.report_to)
         accumulation_steps(run.train, count_processes())
         if is_main_process():

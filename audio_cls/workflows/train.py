@@ -166,6 +166,7 @@ def run_training(cfg: RunConfig) -> Path:
             split_check=clips.check,
             labels=list(labels.names),
             metric=settings.eval.metric_key,
+            user_transforms=list(settings.augment.augment) or None,
             validation=report_best(run.position, len(clips.validation)),
             test=report_scores(
                 scores, labels.names, settings.eval, facts, find_majority(clips.train.labels)

@@ -211,6 +211,7 @@ ELSEWHERE = {
     "allow_partial": "tests/data/sources/test_hub_source.py",
     "model_revision": "tests/models/test_trust_remote_code.py",
     "trust_remote_code": "tests/models/test_trust_remote_code.py",
+    "augment": "tests/audio/augmentation/test_user_transforms.py",
     "attention": "tests/models/test_attention_backend.py",
     "gradient_checkpointing": "tests/models/test_attention_backend.py",
     "optimizer": "tests/training/optim/test_optimizer.py",

@@ -51,6 +51,7 @@ GOLDEN: dict[str, Any] = {  # every key that training or evaluation writes
     "unmatched_labels": {"maybe": 3},
     "labels_as_unknown": {},
     "metric": "accuracy",
+    "user_transforms": ["my_augment:reverb"],
     "validation": {"accuracy": 0.5, "num_examples": 7, "epoch": 1.0, "step": 4},
     "test": {"accuracy": 0.75, "accuracy_ci95": [0.2, 0.9], "per_class": {"no": {"f1": None}}},
     "calibration": {"temperature": 1.5, "fitted_on": "validation", "is_applied": False},

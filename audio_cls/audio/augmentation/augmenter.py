@@ -27,6 +27,7 @@ from audio_cls.audio.augmentation.transforms import (
     Transform,
     is_applied,
 )
+from audio_cls.audio.augmentation.user_transforms import UserTransform
 from audio_cls.audio.waveform import Wave
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import AugmentConfig, Hertz
@@ -157,4 +158,6 @@ def make_transforms(
     if masks_waves and cfg.time_masks:
         max_samples = seconds_to_samples(cfg.time_mask_seconds, sampling_rate)
         add("time-masks", TimeMask(cfg.time_masks, max_samples))
+    for name in cfg.augment:
+        add(name, UserTransform(name, sampling_rate))
     return transforms

@@ -60,9 +60,11 @@ class SettingsCommand(OneLineCommand):
         if preset is not None:
             values = preset.choose_values(typed.get("dataset"))
             values |= preset.choose_folder(typed.get("resume"))
-            _check_typed(preset.name, values, typed, ctx)
             own = {param.name for param in self.params if param.name in self.settings}
             own -= _list_strange(preset, typed)
+            _check_typed(preset.name, values, typed, ctx)
+            if preset.comes_with_model and "augment" in own:
+                _check_transforms(preset.name, values, typed, ctx)
             ctx.default_map = {name: value for name, value in values.items() if name in own}
         ctx.meta[PRESET_KEY] = preset
         return super().parse_args(ctx, args)
@@ -89,6 +91,21 @@ def _check_typed(
             f"{preset} asks for {flag_name(name)}, which runs code from the model's "
             f"repository: a preset cannot allow that. Read the code, then type {flag_name(name)} "
             "yourself.",
+            ctx,
+        )
+
+
+def _check_transforms(
+    preset: str, values: Mapping[str, Any], typed: Mapping[str, Any], ctx: click.Context
+) -> None:
+    """Refuse --augment from a preset that comes with a model: it runs the code that it names."""
+    names = values.get("augment") or ()
+    if names and typed.get("augment") is None:
+        given = names if isinstance(names, str) else ",".join(map(str, names))
+        raise click.UsageError(
+            f"{preset} asks for --augment {given}, which runs code of that name, and it is of a run"
+            " or comes with a model: such a preset cannot allow that. Read the code, then type"
+            f" --augment {given} yourself; or leave it out by --augment ''.",
             ctx,
         )
 

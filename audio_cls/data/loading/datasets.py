@@ -16,6 +16,7 @@ from audio_cls.config import AudioConfig, Hertz
 from audio_cls.data.clips.clips import Clips, Label
 from audio_cls.data.loading.batch import Example
 from audio_cls.data.loading.sampler import Key
+from audio_cls.errors import TransformError
 
 # Second word of a random generator's seed, so that crops, partners and the order are independent.
 CROP_STREAM = 1
@@ -57,7 +58,11 @@ class TrainingDataset(torch.utils.data.Dataset[Example]):
             wave, label = augmentation.mix(wave, label, other, self.clips.read_label(partner))
         elif self.augmenter.is_mixing:
             label = self.augmenter.to_shares(label)
-        return Example(augmentation.apply(wave), label, number, weight, draw)
+        try:
+            wave = augmentation.apply(wave)
+        except TransformError as error:
+            raise TransformError(f"Clip '{self.clips.ids[number]}': {error}") from error
+        return Example(wave, label, number, weight, draw)
 
     def _read_crop(self, number: int, rng: np.random.Generator, speed: float) -> Wave:
         """Return a crop of the chosen length after a change of speed, or the whole shorter clip."""

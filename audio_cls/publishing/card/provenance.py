@@ -57,6 +57,10 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
         ),
         ("Base model at commit {}.", _to_sha(record.results.model.revision)),
         ("Code at commit {}.", _to_sha(record.record.get("commit"))),
+        (
+            "The code of {} is not published.",
+            _to_sha(", ".join(record.results.user_transforms or ())),
+        ),
     ):
         if value is not None:
             sentences.append(to_sentence(text, value))

@@ -24,7 +24,7 @@ NUMBER = re.compile(r"[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)?", re.IGNORECASE)  #
 PLAIN_NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
 # Part of results.json -> its texts, or lists of texts, that are published.
 TEXTS: Mapping[str, tuple[str, ...]] = {
-    "": ("labels", "date", "warnings"),
+    "": ("labels", "date", "warnings", "user_transforms"),
     "dataset": (
         "config", "license", "audio_column", "label_column", "problem_type", "language",
         "revision",

@@ -31,7 +31,7 @@ TEXTS = frozenset(
         "keywords", "unknown_from", "group_column", "fold_column", "train_split",
         "validation_split", "test_split", "split_files_sha256", "pos_weight", "energy_country",
         "start_column", "end_column", "duration_column", "report_to", "license",
-        "task_id", "eval_notes", "limitations", "augment_p",
+        "task_id", "eval_notes", "limitations", "augment", "augment_p",
     }
 )  # fmt: skip
 PATTERNS = frozenset({"label_pattern"})  # regular expressions, in which a slash begins no path

@@ -168,6 +168,28 @@ def test_workers_change_nothing(folder: Path, tmp_path: Path, augment: dict[str,
     assert isinstance(first[0], list) is bool(augment)
 
 
+def test_a_transform_of_the_user_works_in_workers(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stream_augment.py").write_text(
+        "def louder(sampling_rate):\n    return lambda wave, rng: wave * rng.uniform(2, 3)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    train = prepare(folder).train
+    assert isinstance(train, StreamClips)
+    own = {"augment": ("stream_augment:louder",)}
+    alone = to_content(collect(train, tmp_path, **own))
+    assert alone == to_content(collect(train, tmp_path, workers=2, **own))
+    plain = to_content(collect(train, tmp_path))
+    ratios = [
+        np.abs(one).max() / np.abs(other).max()
+        for (*_, loud), (*_, quiet) in zip(alone, plain, strict=True)
+        for one, other in zip(loud, quiet, strict=True)
+        if np.any(other)
+    ]
+    assert 2 <= min(ratios) < max(ratios) <= 3.0001
+
+
 def test_two_processes_of_two_workers_hear_three_shards_once(
     data_hub: HubServer, tmp_path: Path
 ) -> None:
