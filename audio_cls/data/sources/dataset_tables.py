@@ -19,7 +19,7 @@ from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.keys import describe_file, make_key
 
-SOUND_TABLES = (".parquet", ".arrow")  # that hold the sound itself
+AUDIO_TABLES = (".parquet", ".arrow")  # that hold the sound itself
 PATH_TABLE = "metadata.parquet"  # the one that lists paths instead
 TABLE_SUFFIXES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl")
 ALL_CONFIGS = "all"  # --dataset-config all: every configuration, one after the other
@@ -30,13 +30,13 @@ CONFIG_COLUMN = "config"  # what the configuration's name becomes then
 logger = logging.getLogger(__name__)
 
 
-def holds_sound(name: str) -> bool:
+def holds_audio(name: str) -> bool:
     """Tell whether a file is a table with the sound inside.
 
-    >>> holds_sound("data/train-00000-of-00001.parquet"), holds_sound("train/metadata.parquet")
+    >>> holds_audio("data/train-00000-of-00001.parquet"), holds_audio("train/metadata.parquet")
     (True, False)
     """
-    return name.lower().endswith(SOUND_TABLES) and not name.endswith(PATH_TABLE)
+    return name.lower().endswith(AUDIO_TABLES) and not name.endswith(PATH_TABLE)
 
 
 def choose_config(dataset: str, names: list[str], wanted: str | None) -> str:

@@ -1,7 +1,8 @@
-"""A repository on the Hub -> tables, at one pinned commit.
+"""HubSource: a data set repository of the Hub, at one commit.
 
-Three kinds: parquet (and other tables) by `datasets`; plain audio files as a folder; scripts, which
-`datasets` no longer runs, and archives through the parquet copy on the repository's convert branch.
+`datasets` loads parquet and other tables; a repository of audio files is downloaded and read as a
+folder. Script repositories, which `datasets` no longer runs, and archives are read from the parquet
+copy on the repository's convert branch.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
-from audio_cls.audio.files import AUDIO_SUFFIXES
+from audio_cls.audio.files import AUDIO_SUFFIXES, is_audio_path
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
     LOAD_ERRORS,
     explain_load_error,
-    holds_sound,
+    holds_audio,
     merge_configs,
 )
 from audio_cls.data.sources.hub_info import (
@@ -30,9 +31,10 @@ from audio_cls.data.sources.hub_info import (
     cached_config_names,
     cached_info,
     cached_tables,
+    read_license,
 )
 from audio_cls.data.sources.local_folder import read_folder
-from audio_cls.data.sources.parquet.hub_copy import _read_converted, find_parquet_copy, suggest_copy
+from audio_cls.data.sources.parquet.hub_copy import find_parquet_copy, read_converted, suggest_copy
 from audio_cls.data.sources.source import LoadedTables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError
@@ -40,28 +42,34 @@ from audio_cls.errors import DatasetError
 logger = logging.getLogger(__name__)
 
 
-def read_repository(dataset: str, cfg: DataConfig) -> LoadedTables:
-    """Open a data set of the Hub at one pinned commit. Downloads.
+class HubSource:
+    """A repository `OWNER/NAME` of the Hub."""
 
-    Raises:
-        DatasetError: It does not exist, is gated, has several configurations, cannot be read, or
-            the Hub cannot be reached.
-    """
-    info = read_info(dataset, cfg.dataset_revision)
-    files = [entry.rfilename for entry in info.siblings or [] if entry.rfilename[0] != "."]
-    suffixes = {Path(name).suffix.lower() for name in files}
-    license_id = info.card_data.get("license") if info.card_data is not None else None
-    license_id = license_id if isinstance(license_id, str) else None
-    copy = find_parquet_copy(dataset, info)
-    if copy is not None:
-        splits, config = _read_converted(dataset, copy, cfg)
-        return LoadedTables(splits, copy.sha, config, license_id)
-    if suffixes & set(AUDIO_SUFFIXES) and not any(map(holds_sound, files)):
-        found = read_folder(_download_clips(dataset, info.sha), cfg)
-        return replace(found, revision=info.sha, config=None, license=license_id)
-    return LoadedTables(
-        _load_tables(dataset, info.sha, cfg), info.sha, cfg.dataset_config, license_id
-    )
+    def matches(self, dataset: str, cfg: DataConfig) -> bool:
+        """Return True: an id that no other source loads is one of the Hub."""
+        return True
+
+    def load(self, dataset: str, cfg: DataConfig) -> LoadedTables:
+        """Open a repository at one commit. Downloads.
+
+        Raises:
+            DatasetError: It does not exist, is gated, has several configurations, cannot be read,
+                or the Hub cannot be reached.
+        """
+        info = read_info(dataset, cfg.dataset_revision)
+        license_id = read_license(info)
+        copy = find_parquet_copy(dataset, info)
+        if copy is not None:
+            splits, config = read_converted(dataset, copy, cfg)
+            return LoadedTables(splits, copy.sha, config, license_id, is_local=False)
+        files = [entry.rfilename for entry in info.siblings or [] if entry.rfilename[0] != "."]
+        if any(map(is_audio_path, files)) and not any(map(holds_audio, files)):
+            tables = read_folder(_download_clips(dataset, info.sha), cfg)
+            return replace(
+                tables, revision=info.sha, config=None, license=license_id, is_local=False
+            )
+        splits = _load_tables(dataset, info.sha, cfg)
+        return LoadedTables(splits, info.sha, cfg.dataset_config, license_id, is_local=False)
 
 
 def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyped upstream)

@@ -32,6 +32,12 @@ def cache_info(key: str, info: Any) -> None:  # noqa: ANN401 (untyped upstream)
     )
 
 
+def read_license(info: Any) -> str | None:  # noqa: ANN401 (untyped upstream)
+    """Return the licence in the card of a data set, None where it has none or several."""
+    license_id = info.card_data.get("license") if info.card_data is not None else None
+    return license_id if isinstance(license_id, str) else None
+
+
 def cached_info(key: str) -> Any:  # noqa: ANN401 (stands for an untyped one)
     """Return what the Hub said of a data set, or None when it was never asked."""
     kept = _recall(f"info/{key}")

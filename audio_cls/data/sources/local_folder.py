@@ -1,13 +1,14 @@
-"""A folder or file on this disk -> tables.
+"""LocalFolderSource: a folder of audio files or tables.
 
-Parquet is read by `datasets`; class folders (class_folders.py) and tables with a path column
-(tables.py) by ourselves, since `datasets` 5 cannot read audio files without torchcodec.
+`datasets` reads parquet, arrow and `save_to_disk`; class folders (class_folders.py) and tables with
+a column of paths (tables/) are read here, since `datasets` 5 needs torchcodec for audio files.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from datasets import (
@@ -24,17 +25,15 @@ from audio_cls.data.sources.class_folders import read_class_folders, read_clip_f
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
     LOAD_ERRORS,
-    SOUND_TABLES,
     TABLE_SUFFIXES,
     content_key,
     explain_load_error,
     hold_tables,
-    holds_sound,
-    load_files,
+    holds_audio,
     merge_configs,
 )
 from audio_cls.data.sources.parquet.class_labels import check_folder_classes
-from audio_cls.data.sources.source import LoadedTables
+from audio_cls.data.sources.source import LoadedTables, find_local_path, looks_like_path
 from audio_cls.data.sources.tables.path_tables import PathTables, read_path_tables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, list_names
@@ -43,24 +42,42 @@ from audio_cls.storage.cache import CacheEntry
 
 UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")
 NO_TABLES = PathTables({}, "", "", [])
-SAVED_MARKS = ("dataset_dict.json", "state.json")  # what save_to_disk leaves in its folder
+SAVE_TO_DISK_FILES = ("dataset_dict.json", "state.json")  # what save_to_disk leaves in its folder
 
 logger = logging.getLogger(__name__)
 
 
-def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
-    """Open a folder of tables, of one sub-folder of clips a class, or of `save_to_disk`.
+class LocalFolderSource:
+    """A folder on this machine."""
 
-    A table that lists clips, or a label file next to a recording, says more than the folders'
-    names, so that one that cannot be used stops the run; `--label-level` takes the folders.
+    def matches(self, dataset: str, cfg: DataConfig) -> bool:
+        """Return whether the id is an existing path, or is written as one."""
+        return Path(dataset).expanduser().exists() or looks_like_path(dataset)
+
+    def load(self, dataset: str, cfg: DataConfig) -> LoadedTables:
+        """Open the folder, see `read_folder`.
+
+        Raises:
+            DatasetError: There is no such folder, or it cannot be read.
+        """
+        folder = find_local_path(dataset)
+        assert folder is not None  # as the id exists or looks like a path
+        return replace(read_folder(folder, cfg), name=folder.resolve().name)
+
+
+def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
+    """Open a folder of tables, of audio files in class folders, or of `save_to_disk`.
+
+    Tables that list clips, and label files next to recordings, have precedence over class folders:
+    one that cannot be used is an error. `--label-level` asks for class folders.
 
     Raises:
-        DatasetError: The folder holds none of them, or its tables make no sense.
+        DatasetError: The folder holds none of them, or its tables cannot be used.
     """
     files = list_files(folder)
     key = content_key(files)
-    is_saved = any((folder / mark).is_file() for mark in SAVED_MARKS)
-    if not is_saved and any(holds_sound(path.name) for path in files):
+    is_saved = any((folder / mark).is_file() for mark in SAVE_TO_DISK_FILES)
+    if not is_saved and any(holds_audio(path.name) for path in files):
         entry = hold_tables(key)
         splits = _load_parquet(folder, cfg, entry)
         return LoadedTables(splits, key, config=cfg.dataset_config, entry=entry)
@@ -123,36 +140,6 @@ def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_c
     if unused:
         text = f"{len(unused)} tables of the data set list none of its clips, and are not used."
         warn(logger, text, names=unused)
-
-
-def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> LoadedTables:
-    """Open one table file: parquet with its sound inside, or CSV, TSV, JSON with a path column.
-
-    Args:
-        path: The file.
-        cfg: Settings.
-        suffix: What it is, when its name does not say so (a download).
-
-    Raises:
-        DatasetError: It is no table, or no column of it holds paths of clips.
-    """
-    key = content_key([path])
-    suffix = suffix or path.suffix.lower()
-    if suffix in SOUND_TABLES:
-        entry = hold_tables(key)
-        return LoadedTables(load_files(suffix[1:], {"train": [str(path)]}, entry), key, entry=entry)
-    if suffix not in ROW_SUFFIXES:
-        raise DatasetError(
-            f"The file '{path}' is no table: {list_names(TABLE_SUFFIXES)} are. For clips, give the"
-            " folder that holds a sub-folder a class."
-        )
-    listed = read_path_tables([path], path.parent, cfg, suffix, is_alone=True)
-    if not listed.splits:
-        raise DatasetError(
-            f"'{path}' has no column of paths{listed.problem}. Name it by --audio-column."
-        )
-    more = content_key([path], listed.key)
-    return LoadedTables(listed.splits, more, recordings=listed.recordings, layout="paths")
 
 
 def _load_saved(folder: Path) -> dict[str, Dataset]:

@@ -1,31 +1,128 @@
-"""Sources of data sets: the tables that one returns, and what a data set id says."""
+"""Source: the protocol of the places that data sets are loaded from, and what they return.
+
+A new kind of source is one module with a class that has `matches` and `load`, and one entry of
+`SOURCES` in data/load.py.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from datasets import Dataset
 
+from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import TABLE_SUFFIXES
+from audio_cls.data.sources.parquet.shards import Shards
+from audio_cls.data.sources.tables.segment_columns import WHOLE_FILES
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import DatasetError
 from audio_cls.storage.cache import CacheEntry
 
 
-def find_local_path(dataset: str) -> Path | None:
-    """Return the folder or file that a data set id names, or None when it can only be a Hub id.
+@dataclass(frozen=True)
+class LoadedTables:
+    """The tables of a data set, as its source returns them.
+
+    The audio column may be of any type that `find_audio_column` accepts: Audio, structs of bytes
+    and path, or decoded samples.
+    """
+
+    splits: dict[str, Dataset]  # split name -> table, all with the same columns
+    revision: str  # commit on the Hub, or a key of the content of local files
+    config: str | None = None  # the configuration that was read
+    license: str | None = None  # as on the Hub's card, such as "cc-by-4.0"
+    key: str | None = None  # cache key of the clips, where revision and config are not enough
+    recordings: str | None = None  # column with the recording that a segment is cut from
+    layout: Literal["audio", "paths", "folders"] = "audio"  # tables of audio or paths, or folders
+    entry: CacheEntry | None = None  # cache entry of the tables, in use as long as this object
+    shards: Shards | None = None  # the streamed training split, which `splits` does not have
+    name: str | None = None  # short name to show; None for the data set id
+    is_local: bool = True  # not a repository of the Hub: the id is never published
+
+
+class Source(Protocol):
+    """A place that data sets are loaded from."""
+
+    def matches(self, dataset: str, cfg: DataConfig) -> bool:
+        """Return whether this source loads the data set; the sources are asked in order.
+
+        Args:
+            dataset: Data set id: what `--dataset` names.
+            cfg: Settings.
+        """
+        ...
+
+    def load(self, dataset: str, cfg: DataConfig) -> LoadedTables:
+        """Open the tables of all splits; no clip is decoded.
+
+        Args:
+            dataset: Data set id for which `matches` is true.
+            cfg: Settings, such as the configuration, the revision and the audio column.
+
+        Raises:
+            DatasetError: The data set does not exist or cannot be read.
+        """
+        ...
+
+
+def check_settings(tables: LoadedTables, name: str, cfg: DataConfig) -> None:
+    """Refuse settings that apply to another kind of data set only.
+
+    Args:
+        tables: What was loaded.
+        name: The name of the data set in messages.
+        cfg: `label_level`, `audio_root`, `dataset_config`, `dataset_revision`, `start_column`.
 
     Raises:
-        DatasetError: The id is written as a path, and nothing is there.
+        DatasetError: A setting would have no effect.
     """
-    folder = locate_builtin(dataset) or Path(dataset).expanduser().absolute()
-    if folder.exists():
-        return folder
-    is_path = is_windows_path(dataset) or dataset.startswith((".", "/", "~"))
-    if is_path or dataset.count("/") > 1 or dataset.lower().endswith(TABLE_SUFFIXES):
+    if cfg.label_level is not None and tables.layout != "folders":
+        raise DatasetError(
+            f"--label-level has no effect: the labels of '{name}' are in a table, not in folders."
+            " Leave it out, or give the folder of the clips by --dataset."
+        )
+    if cfg.audio_root is not None and tables.layout != "paths":
+        raise DatasetError(
+            f"--audio-root has no effect: '{name}' is no table of paths. Leave it out, or give the"
+            " CSV, TSV or JSON file by --dataset."
+        )
+    is_read = {"--dataset-config": tables.config is not None, "--dataset-revision": False}
+    versions = {"--dataset-config": cfg.dataset_config, "--dataset-revision": cfg.dataset_revision}
+    for flag, value in versions.items():
+        if value is not None and tables.is_local and not is_read[flag]:
+            raise DatasetError(
+                f"{flag} {value} has no effect: it chooses a part or a version of a data set of the"
+                f" Hub, and '{name}' is on this machine. Leave it out."
+            )
+    if cfg.start_column not in (None, WHOLE_FILES) and tables.layout != "paths":
+        raise DatasetError(
+            f"--start-column cuts segments of files that a table lists, and '{name}' is no such"
+            " table. Leave it out, or write a CSV with the columns path, start, end and label."
+        )
+
+
+def is_url(dataset: str) -> bool:
+    """Return whether a data set id is a URL.
+
+    >>> is_url("hf://datasets/ashraq/esc50"), is_url("ashraq/esc50")
+    (True, False)
+    """
+    return dataset.startswith(("hf://", "http://", "https://"))
+
+
+def find_local_path(dataset: str) -> Path | None:
+    """Return the existing folder or file that a data set id names; None for an id of the Hub.
+
+    Raises:
+        DatasetError: The id is written as a path, and there is no such folder or file.
+    """
+    path = locate_builtin(dataset) or Path(dataset).expanduser().absolute()
+    if path.exists():
+        return path
+    if looks_like_path(dataset):
         raise DatasetError(
             f"There is no folder or file '{dataset}'. Give one that exists, or a Hub id"
             " (owner/name)."
@@ -33,8 +130,18 @@ def find_local_path(dataset: str) -> Path | None:
     return None
 
 
+def looks_like_path(dataset: str) -> bool:
+    """Return whether a data set id is written as a path, whether or not the path exists.
+
+    >>> looks_like_path("./clips"), looks_like_path("clips.csv"), looks_like_path("owner/set")
+    (True, True, False)
+    """
+    is_path = is_windows_path(dataset) or dataset.startswith((".", "/", "~"))
+    return is_path or dataset.count("/") > 1 or dataset.lower().endswith(TABLE_SUFFIXES)
+
+
 def is_windows_path(dataset: str) -> bool:
-    r"""Tell whether an id has a drive or backslashes, which no id of the Hub has.
+    r"""Return whether a data set id has a drive or backslashes, which no Hub id has.
 
     >>> is_windows_path(r"D:\clips"), is_windows_path("D:/clips"), is_windows_path("owner/set")
     (True, True, False)
@@ -43,9 +150,9 @@ def is_windows_path(dataset: str) -> bool:
 
 
 def name_dataset(dataset: str) -> str:
-    r"""Return a short name of a data set: of an id, a path here or on Windows, or an address.
+    r"""Return the short name of a data set id: an id of the Hub, a path of any system, or a URL.
 
-    >>> name_dataset("owner/set"), name_dataset(r"D:\sound\emodb.csv"), name_dataset("builtin:demo")
+    >>> name_dataset("owner/set"), name_dataset(r"D:\clips\emodb.csv"), name_dataset("builtin:demo")
     ('set', 'emodb', 'demo')
     """
     if is_url(dataset):
@@ -57,29 +164,6 @@ def name_dataset(dataset: str) -> str:
     return name[: len(name) - len(suffix)] or name
 
 
-def read_base_name(place: str) -> str:
-    """Return what follows the last slash, backslash or colon."""
-    return re.split(r"[/\\:]", place.rstrip("/\\"))[-1]
-
-
-@dataclass(frozen=True)
-class LoadedTables:
-    """The tables that a place gave for a data set id."""
-
-    splits: dict[str, Dataset]
-    revision: str  # the Hub's commit, or a key of a folder's content
-    config: str | None = None
-    license: str | None = None
-    key: str | None = None  # what the clips depend on, where that is more than revision and config
-    recordings: str | None = None  # the column that names the recordings that clips are cut from
-    layout: Literal["sound", "paths", "folders"] = "sound"  # tables with sound or paths, or folders
-    entry: CacheEntry | None = None  # of the cache, that the tables are in
-
-
-def is_url(dataset: str) -> bool:
-    """Tell whether a data set is named by an address.
-
-    >>> is_url("hf://datasets/ashraq/esc50"), is_url("ashraq/esc50")
-    (True, False)
-    """
-    return dataset.startswith(("hf://", "http://", "https://"))
+def read_base_name(path: str) -> str:
+    """Return the part of a path, URL or id after the last slash, backslash or colon."""
+    return re.split(r"[/\\:]", path.rstrip("/\\"))[-1]

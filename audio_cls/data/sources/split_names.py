@@ -1,59 +1,78 @@
-"""Split names: which split of a data set is used for training, validation and test."""
+"""Split names: which splits of a data set are used for training, validation and test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from audio_cls.config import DataConfig
 from audio_cls.errors import DatasetError, list_names
 
 ROLES = ("train", "validation", "test")
+SPLIT_NAMES = {  # role -> usual names of its split, likeliest first
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+SPLIT_OF_NAME = {alias: split for split, aliases in SPLIT_NAMES.items() for alias in aliases}
 
 
-def resolve_roles(available: list[str], cfg: DataConfig) -> dict[str, str]:
-    """Map roles to splits of the data set; a role that is missing here is to be cut from train.
+def resolve_roles(names: Sequence[str], cfg: DataConfig) -> dict[str, str]:
+    """Map roles to splits of the data set; a role without a split is missing in the result.
 
-    A split has one role at most. A split that the settings name for one role is not taken for
+    A split has at most one role. A split that the settings name for one role is not used for
     another one by its usual name. With `--test-split validation` the test clips are the validation
-    clips, and test has no split of its own; only where there is a split `validation` that neither
-    trains nor validates, it is that split.
+    clips, and test has no split (see `is_test_validation`), except that a split `validation` that
+    is used neither for training nor for validation is the test split.
 
     Args:
-        available: Names of the splits that the data set has.
+        names: The splits of the data set, streamed ones included.
         cfg: `train_split`, `validation_split` and `test_split`.
 
     Raises:
-        DatasetError: A split that was asked for does not exist, or has two roles.
+        DatasetError: A split that the settings name does not exist, or has two roles.
+
+    >>> resolve_roles(["training", "dev"], DataConfig())
+    {'train': 'training', 'validation': 'dev'}
     """
     train = cfg.train_split
-    if train == "train" and "train" not in available:  # `training`, or `full` is all there is
-        usual = [name for name in SPLIT_NAMES["train"] if name in available]
-        train = next(iter(usual or available)) if usual or len(available) == 1 else train
+    if train == "train" and "train" not in names:  # it is called `training`, or is the only split
+        usual = [name for name in SPLIT_NAMES["train"] if name in names]
+        train = next(iter(usual or names)) if usual or len(names) == 1 else train
     wanted = {"train": train, "validation": cfg.validation_split, "test": cfg.test_split}
     others = (train, cfg.validation_split or "validation")
-    is_own_split = "validation" in available and "validation" not in others
+    is_own_split = "validation" in names and "validation" not in others
     is_again = cfg.test_split == "validation" and not is_own_split
     if is_again:
         wanted["test"] = None
-    names = {role: name for role, name in wanted.items() if name is not None}
-    _check_names(names, available)
+    roles = {role: name for role, name in wanted.items() if name is not None}
+    _check_roles(roles, names)
     for role in ROLES:
-        if role in names or (role == "test" and is_again):
+        if role in roles or (role == "test" and is_again):
             continue
-        free = (name for name in SPLIT_NAMES[role] if name in available)
-        alias = next((name for name in free if name not in names.values()), None)
+        free = (name for name in SPLIT_NAMES[role] if name in names)
+        alias = next((name for name in free if name not in roles.values()), None)
         if alias is not None:
-            names[role] = alias
-    return names
+            roles[role] = alias
+    return roles
 
 
-def _check_names(names: Mapping[str, str], available: Iterable[str]) -> None:
+def is_test_validation(roles: Mapping[str, object], cfg: DataConfig) -> bool:
+    """Return whether the test clips are the validation clips.
+
+    Args:
+        roles: The roles that have a split, see `resolve_roles`.
+        cfg: `test_split`.
+    """
+    return cfg.test_split == "validation" and "test" not in roles
+
+
+def _check_roles(roles: Mapping[str, str], names: Sequence[str]) -> None:
     """Refuse splits that do not exist, and splits with two roles."""
     used: dict[str, str] = {}
-    for role, name in names.items():
-        if name not in available:
+    for role, name in roles.items():
+        if name not in names:
             raise DatasetError(
-                f"There is no split '{name}': the data set has {list_names(available)}."
+                f"There is no split '{name}': the data set has {list_names(names)}."
                 f" Choose one by --{role}-split."
             )
         if name in used:
@@ -63,13 +82,3 @@ def _check_names(names: Mapping[str, str], available: Iterable[str]) -> None:
                 " with a usual name."
             )
         used[name] = role
-
-
-SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-
-
-SPLIT_OF_NAME = {alias: split for split, aliases in SPLIT_NAMES.items() for alias in aliases}

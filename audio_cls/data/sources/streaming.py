@@ -1,14 +1,14 @@
-"""Data set id or folder -> the parquet files of its training split, and tables of the others.
+"""StreamingSource: the training split stays in remote parquet files, the other splits are loaded.
 
-With `--streaming` only the splits for validation and test are fetched whole; of the training split
-the footers are read, and the rest while training.
+With `--streaming` only the footers of the files of the training split are read here; its row groups
+are fetched while training.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets import Dataset, Features, load_dataset_builder
@@ -22,15 +22,17 @@ from audio_cls.data.sources.dataset_tables import (
     load_files,
 )
 from audio_cls.data.sources.hub import read_info
+from audio_cls.data.sources.hub_info import read_license
 from audio_cls.data.sources.parquet.class_labels import check_classes
 from audio_cls.data.sources.parquet.hub_copy import (
     find_parquet_copy,
     list_converted,
     load_converted,
 )
-from audio_cls.data.sources.parquet.shards import Shards, index_shards
-from audio_cls.data.sources.source import LoadedTables
-from audio_cls.data.sources.split_names import ROLES, resolve_roles
+from audio_cls.data.sources.parquet.shards import index_shards
+from audio_cls.data.sources.source import LoadedTables, find_local_path, is_url
+from audio_cls.data.sources.split_names import ROLES, is_test_validation, resolve_roles
+from audio_cls.data.sources.url import parse_hub_url
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.cache import CacheEntry
 
@@ -43,52 +45,73 @@ logger = logging.getLogger(__name__)
 class ParquetFiles:
     """The parquet files of a data set."""
 
-    files: Mapping[str, list[str]]  # split -> paths or hf:// addresses at one commit
+    files: Mapping[str, list[str]]  # split -> paths, or hf:// URLs at one commit
     revision: str
     config: str | None
     license: str | None
-    features: Features | None  # what the card says of the columns, if it does
+    features: Features | None  # columns as the card declares them, if it does
 
 
-def index_streaming_dataset(
-    dataset: str, path: Path | None, cfg: DataConfig
-) -> tuple[LoadedTables, Shards]:
-    """Open the splits for evaluation as tables, and index the one for training. Downloads.
+class StreamingSource:
+    """Parquet files of a repository, a folder or one file, read with `--streaming`."""
 
-    Args:
-        dataset: A Hub id, or what names `path`.
-        path: A folder of parquet files or such a file; None to ask the Hub.
-        cfg: Settings.
+    def matches(self, dataset: str, cfg: DataConfig) -> bool:
+        """Return whether the settings ask for streaming."""
+        return cfg.streaming
+
+    def load(self, dataset: str, cfg: DataConfig) -> LoadedTables:
+        """Load the splits for evaluation, and index the split for training. Downloads.
+
+        Raises:
+            DatasetError: The data set is not parquet, or lacks a split for training or evaluation.
+        """
+        if is_url(dataset):
+            dataset, cfg = _parse_repository_url(dataset, cfg)
+            path = None
+        else:
+            path = find_local_path(dataset)
+        listing = list_repository(dataset, cfg) if path is None else list_folder(path, cfg)
+        roles = resolve_roles(list(listing.files), cfg)
+        _check_roles(dataset, roles, listing, cfg)
+        train = roles.pop("train")
+        shards = index_shards(listing.files[train], train, listing.features)
+        entry = hold_tables(listing.revision) if path is not None else None
+        splits = _load_splits(list(dict.fromkeys(roles.values())), listing, entry)
+        logger.info(
+            "Streaming %d clips of '%s' from %d files in %d row groups.",
+            *(len(shards), train, len(shards.files), len(shards.groups)),
+        )
+        return LoadedTables(
+            splits,
+            listing.revision,
+            listing.config,
+            listing.license,
+            entry=entry,
+            shards=shards,
+            name=path.resolve().stem if path else dataset,
+            is_local=path is not None,
+        )
+
+
+def _parse_repository_url(url: str, cfg: DataConfig) -> tuple[str, DataConfig]:
+    """Return the id of the repository that a URL names, and the settings with its revision.
 
     Raises:
-        DatasetError: The data set is no parquet, or lacks a split for training or evaluation.
+        DatasetError: The URL names a part of a repository, or is of another server.
     """
-    listing = list_repository(dataset, cfg) if path is None else list_folder(path, cfg)
-    roles = _name_roles(dataset, list(listing.files), cfg)
-    heard = [name for role, name in roles.items() if role != "train"]
-    twice = [f for name in heard for f in listing.files[name] if f in listing.files[roles["train"]]]
-    if twice:
+    place = parse_hub_url(url)
+    if place is None or place.path is not None:
         raise DatasetError(
-            f"'{dataset}' lists the same files for training and for evaluation, such as {twice[0]}."
-            " Choose other splits by --validation-split and --test-split."
+            f"--streaming reads a Hub id or a folder of parquet files, not a part or an address:"
+            f" '{url}'. Give OWNER/NAME with --dataset-config, or leave --streaming out."
         )
-    shards = index_shards(listing.files[roles["train"]], roles["train"], listing.features)
-    wanted = {name: listing.files[name] for name in dict.fromkeys(heard)}
-    entry = hold_tables(listing.revision) if path is not None else None
-    tables = _load_tables(wanted, listing, entry)
-    logger.info(
-        "Streaming %d clips of '%s' from %d files in %d row groups.",
-        *(len(shards), roles["train"], len(shards.files), len(shards.groups)),
-    )
-    found = LoadedTables(tables, listing.revision, listing.config, listing.license, entry=entry)
-    return found, shards
+    return place.id, replace(cfg, dataset_revision=cfg.dataset_revision or place.revision)
 
 
 def list_repository(dataset: str, cfg: DataConfig) -> ParquetFiles:
     """List the parquet files of a repository, or of its copy on the convert branch."""
     info = read_info(dataset, cfg.dataset_revision)
-    license_id = info.card_data.get("license") if info.card_data is not None else None
-    license_id = license_id if isinstance(license_id, str) else None
+    license_id = read_license(info)
     copy = find_parquet_copy(dataset, info)
     if copy is not None:
         files, config = list_converted(dataset, copy, cfg)
@@ -98,7 +121,7 @@ def list_repository(dataset: str, cfg: DataConfig) -> ParquetFiles:
 
 
 def list_folder(path: Path, cfg: DataConfig) -> ParquetFiles:
-    """List the parquet files of a folder, or take one file as the training split."""
+    """List the parquet files of a folder; one file is the training split."""
     if path.is_file() and path.suffix == ".parquet":
         key = content_key([path])
         return ParquetFiles({"train": [str(path)]}, key, None, None, None)
@@ -108,22 +131,22 @@ def list_folder(path: Path, cfg: DataConfig) -> ParquetFiles:
             " this disk already. Leave --streaming out."
         )
     files, features = _list_built(str(path), None, cfg)
-    every = [Path(file) for own in files.values() for file in own]
-    check_classes([str(file) for file in every], features)
-    key = content_key(every)
+    paths = [file for split in files.values() for file in split]
+    check_classes(paths, features)
+    key = content_key([Path(file) for file in paths])
     return ParquetFiles(files, key, cfg.dataset_config, None, features)
 
 
 def _list_built(
     dataset: str, revision: str | None, cfg: DataConfig
 ) -> tuple[dict[str, list[str]], Features | None]:
-    """Let `datasets` find the files of each split, by the card or by their names."""
+    """List the files of each split as `datasets` finds them, by the card or by their names."""
     try:
         builder = load_dataset_builder(dataset, cfg.dataset_config, revision=revision)
     except LOAD_ERRORS as error:
         raise explain_load_error(dataset, cfg.dataset_config, error) from error
-    files = {str(split): list(own) for split, own in (builder.config.data_files or {}).items()}
-    others = [file for own in files.values() for file in own if not file.endswith(".parquet")]
+    files = {str(name): list(split) for name, split in (builder.config.data_files or {}).items()}
+    others = [file for split in files.values() for file in split if not file.endswith(".parquet")]
     if not files or others:
         raise DatasetError(
             f"'{dataset}' cannot be streamed: it holds {list_names(others[:3]) or 'no tables'}, and"
@@ -132,30 +155,42 @@ def _list_built(
     return files, builder.info.features
 
 
-def _name_roles(dataset: str, available: list[str], cfg: DataConfig) -> dict[str, str]:
-    """Map train, validation and test to given splits.
+def _check_roles(
+    dataset: str, roles: Mapping[str, str], listing: ParquetFiles, cfg: DataConfig
+) -> None:
+    """Refuse roles without a split, as a stream is not split, and files that have two roles.
 
-    Raises:
-        DatasetError: One is missing, as nothing is cut from a stream, or a split has two roles.
+    Args:
+        dataset: Data set id, for messages.
+        roles: See `resolve_roles`.
+        listing: The files of each split.
+        cfg: `test_split`: with "validation" the test clips are the validation clips.
     """
-    roles = resolve_roles(available, cfg)
-    if cfg.test_split == "validation" and "test" not in roles and "validation" in roles:
-        roles["test"] = roles["validation"]
-    missing = [role for role in ROLES if role not in roles]
+    optional = {"test"} if is_test_validation(roles, cfg) and "validation" in roles else set()
+    missing = [role for role in ROLES if role not in {*roles, *optional}]
     if missing:
         again = ", or --test-split validation for the same clips again"
         raise DatasetError(
-            f"--streaming cuts no split from the stream, and '{dataset}' ({list_names(available)})"
-            f" has none for {list_names(missing)}. Name one by --{missing[0]}-split"
-            f"{again if missing == ['test'] else ''}, or leave --streaming out."
+            f"--streaming cuts no split from the stream, and '{dataset}'"
+            f" ({list_names(listing.files)}) has none for {list_names(missing)}. Name one by"
+            f" --{missing[0]}-split{again if missing == ['test'] else ''}, or leave --streaming"
+            " out."
         )
-    return roles
+    train = set(listing.files[roles["train"]])
+    others = [split for role, split in roles.items() if role != "train"]
+    shared = [file for split in others for file in listing.files[split] if file in train]
+    if shared:
+        raise DatasetError(
+            f"'{dataset}' lists the same files for training and for evaluation, such as"
+            f" {shared[0]}. Choose other splits by --validation-split and --test-split."
+        )
 
 
-def _load_tables(
-    files: dict[str, list[str]], listing: ParquetFiles, entry: CacheEntry | None
+def _load_splits(
+    names: Sequence[str], listing: ParquetFiles, entry: CacheEntry | None
 ) -> dict[str, Dataset]:
-    """Fetch these splits whole."""
+    """Load whole splits; local files into a cache entry."""
+    files = {name: listing.files[name] for name in names}
     if entry is not None:
         tables = dict(load_files("parquet", files, entry))
     else:

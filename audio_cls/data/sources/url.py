@@ -1,4 +1,4 @@
-"""An address instead of an id: `hf://datasets/...`, a page of the Hub, or a table on any server."""
+"""UrlSource: `hf://datasets/...`, a page of the Hub, or a table file of any server."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from datasets import DownloadManager
 from huggingface_hub import constants, snapshot_download
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import SOUND_TABLES, TABLE_SUFFIXES
-from audio_cls.data.sources.hub import read_info, read_repository
-from audio_cls.data.sources.local_folder import read_file, read_folder
-from audio_cls.data.sources.source import LoadedTables
+from audio_cls.data.sources.dataset_tables import AUDIO_TABLES, TABLE_SUFFIXES
+from audio_cls.data.sources.hub import HubSource, read_info
+from audio_cls.data.sources.local_file import read_file
+from audio_cls.data.sources.local_folder import read_folder
+from audio_cls.data.sources.source import LoadedTables, is_url
 from audio_cls.errors import DatasetError, list_names
 
 HUB_PAGES = ("https://huggingface.co", "https://hf.co")
@@ -28,33 +29,53 @@ _PAGE = re.compile(
 )
 
 
+class UrlSource:
+    """A URL: a data set of the Hub, a part of one, or a table file of any server."""
+
+    def matches(self, dataset: str, cfg: DataConfig) -> bool:
+        """Return whether the id is a URL."""
+        return is_url(dataset)
+
+    def load(self, dataset: str, cfg: DataConfig) -> LoadedTables:
+        """Open the repository, its part, or the table file. Downloads.
+
+        Raises:
+            DatasetError: The URL names no data set or table, or cannot be read.
+        """
+        path = parse_hub_url(dataset)
+        if path is None:
+            name = PurePosixPath(urlparse(dataset).path).stem
+            return replace(read_table_url(dataset, cfg), name=name)
+        return replace(read_hub_path(path, cfg), name=path.id, is_local=False)
+
+
 @dataclass(frozen=True)
 class HubPath:
-    """A data set on the Hub, or a part of it."""
+    """A data set of the Hub, or a part of it."""
 
     id: str
     revision: str | None
     path: str | None  # a file or folder of the repository; None for the whole
 
 
-def parse_hub_place(address: str) -> HubPath | None:
-    """Read which repository, revision and path an address names; None for any other server.
+def parse_hub_url(url: str) -> HubPath | None:
+    """Return the repository, revision and path that a URL names; None for any other server.
 
     Raises:
-        DatasetError: An hf:// address that names no data set.
+        DatasetError: An hf:// URL that names no data set.
 
-    >>> parse_hub_place("https://huggingface.co/datasets/a/b/tree/main/en")
+    >>> parse_hub_url("https://huggingface.co/datasets/a/b/tree/main/en")
     HubPath(id='a/b', revision='main', path='en')
     """
-    if address.startswith("hf://"):
-        match = _HF_URL.fullmatch(unquote(address).rstrip("/"))
+    if url.startswith("hf://"):
+        match = _HF_URL.fullmatch(unquote(url).rstrip("/"))
         if match is None:
             raise DatasetError(
-                f"'{address}' names no data set. Write hf://datasets/OWNER/NAME[@REVISION][/PATH]."
+                f"'{url}' names no data set. Write hf://datasets/OWNER/NAME[@REVISION][/PATH]."
             )
         return HubPath(match["id"], match["rev"], match["path"])
-    base = next((page for page in (*HUB_PAGES, constants.ENDPOINT) if address.startswith(page)), "")
-    plain = unquote(address.removeprefix(base).split("?")[0].split("#")[0]).rstrip("/")
+    base = next((page for page in (*HUB_PAGES, constants.ENDPOINT) if url.startswith(page)), "")
+    plain = unquote(url.removeprefix(base).split("?")[0].split("#")[0]).rstrip("/")
     match = _PAGE.fullmatch(plain) if base else None
     if match is None:
         return None
@@ -64,15 +85,15 @@ def parse_hub_place(address: str) -> HubPath | None:
     )
 
 
-def read_hub_place(place: HubPath, cfg: DataConfig) -> LoadedTables:
-    """Open a repository, or a folder or file of it, at one pinned commit. Downloads.
+def read_hub_path(place: HubPath, cfg: DataConfig) -> LoadedTables:
+    """Open a repository, or a folder or file of it, at one commit. Downloads.
 
     Raises:
-        DatasetError: See `read_repository`; or the repository has no such path.
+        DatasetError: See `HubSource.load`; or the repository has no such path.
     """
     cfg = replace(cfg, dataset_revision=cfg.dataset_revision or place.revision)
     if place.path is None:
-        return read_repository(place.id, cfg)
+        return HubSource().load(place.id, cfg)
     info = read_info(place.id, cfg.dataset_revision)
     names = [entry.rfilename for entry in info.siblings or []]
     path = PurePosixPath(place.path).as_posix()
@@ -86,16 +107,15 @@ def read_hub_place(place: HubPath, cfg: DataConfig) -> LoadedTables:
         place.id, repo_type="dataset", revision=info.sha, allow_patterns=patterns
     )
     local = Path(root) / path
-    found = read_folder(local, cfg) if local.is_dir() else read_file(local, cfg)
-    return replace(found, revision=info.sha, key=f"{info.sha}/{path}/{found.revision}")
+    tables = read_folder(local, cfg) if local.is_dir() else read_file(local, cfg)
+    return replace(tables, revision=info.sha, key=f"{info.sha}/{path}/{tables.revision}")
 
 
-def read_url(url: str, cfg: DataConfig) -> LoadedTables:
-    """Open a table file of any server. Downloads.
+def read_table_url(url: str, cfg: DataConfig) -> LoadedTables:
+    """Open a table file of any server; the clips that it lists are below `--audio-root`. Downloads.
 
     Raises:
-        DatasetError: The address is no table, or cannot be read; the clips of a CSV, TSV or JSON
-            file are looked for below `--audio-root`.
+        DatasetError: The URL is no table, cannot be read, or lists paths without `--audio-root`.
     """
     suffix = PurePosixPath(urlparse(url).path).suffix.lower()
     if suffix not in TABLE_SUFFIXES:
@@ -109,6 +129,6 @@ def read_url(url: str, cfg: DataConfig) -> LoadedTables:
         raise DatasetError(
             f"'{url}' cannot be fetched ({' '.join(str(error).split())}). Check the address."
         ) from error
-    if suffix not in SOUND_TABLES and cfg.audio_root is None:
+    if suffix not in AUDIO_TABLES and cfg.audio_root is None:
         raise DatasetError(f"'{url}' lists paths: say by --audio-root where its clips lie here.")
     return read_file(fetched, cfg, suffix)

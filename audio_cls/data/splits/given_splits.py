@@ -10,7 +10,7 @@ import numpy as np
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.filter import check_known
-from audio_cls.data.sources.split_names import resolve_roles
+from audio_cls.data.sources.split_names import is_test_validation, resolve_roles
 from audio_cls.data.splits.clip_index import ClipIndex, drop_unlabelled, merge_splits_sharing_groups
 from audio_cls.data.splits.split_files import (
     PUBLISHED_SPLITS,
@@ -67,7 +67,7 @@ def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Take the splits of the data set, as they are."""
     given = {name: drop_unlabelled(rows, pool) for name, rows in pool.split_rows.items()}
     names = resolve_roles(list(given), cfg)
-    is_again = cfg.test_split == "validation" and "test" not in names
+    is_again = is_test_validation(names, cfg)
     remarks = []
     for role in ("validation", "test"):
         name = names.get(role)
@@ -103,7 +103,7 @@ def _take_streamed(pool: ClipIndex, streamed: str, cfg: DataConfig) -> GivenSpli
     origins["train"] += ", streamed"
     rows = {**pool.split_rows, streamed: np.zeros(0, np.int64)}
     parts = {role: drop_unlabelled(rows[name], pool) for role, name in names.items()}
-    is_again = cfg.test_split == "validation" and "test" not in names
+    is_again = is_test_validation(names, cfg)
     return GivenSplits(parts, names, origins, "given split", frozenset(names), is_again)
 
 
@@ -126,7 +126,7 @@ def _take_listed(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
         origins=dict.fromkeys(parts, origin),
         method="id list",
         official=frozenset(whole if is_published else ()),
-        is_test_validation=cfg.test_split == "validation" and "test" not in parts,
+        is_test_validation=is_test_validation(parts, cfg),
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.sources.split_names import resolve_roles
+from audio_cls.data.sources.split_names import is_test_validation, resolve_roles
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def group_segments(source: LoadedDataset, labels: Labels, cfg: DataConfig) -> Da
             " be higher than on recordings that are new to the model.",
         )
         return cfg
-    has_test = "test" in names or cfg.test_split == "validation"
+    has_test = "test" in names or is_test_validation(names, cfg)
     num_sides = cfg.folds or 3 - int(has_test) - int("validation" in names)
     if num_sides == 1:
         return cfg

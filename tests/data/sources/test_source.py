@@ -13,7 +13,7 @@ from audio_cls.config import DataConfig, flag_name
 from audio_cls.data.load import load_dataset
 from audio_cls.data.sources.columns.audio_column import find_audio_column
 from audio_cls.data.sources.source import name_dataset
-from audio_cls.data.sources.url import HubPath, parse_hub_place
+from audio_cls.data.sources.url import HubPath, parse_hub_url
 from audio_cls.errors import AudioClsError, DatasetError
 
 FILE = make_parquet({"audio": make_sounds(4), "label": ["x", "y", "x", "y"]})
@@ -92,7 +92,7 @@ def test_no_audio_column_lists_the_columns() -> None:
     ],
 )
 def test_addresses_of_the_hub_are_understood(address: str, place: HubPath | None) -> None:
-    assert parse_hub_place(address) == place
+    assert parse_hub_url(address) == place
 
 
 def test_an_hf_address_of_no_data_set_is_refused() -> None:

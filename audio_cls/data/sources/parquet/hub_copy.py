@@ -96,7 +96,7 @@ def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyp
         return kept
 
 
-def _read_converted(
+def read_converted(
     dataset: str, copy: ParquetCopy, cfg: DataConfig
 ) -> tuple[dict[str, Dataset], str]:
     """Read one configuration of a copy, or all of them. Downloads.
