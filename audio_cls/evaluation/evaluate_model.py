@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from audio_cls.runs.results import (
     SplitDescription,
     read_results,
 )
+from audio_cls.storage.files import check_writable
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +51,7 @@ def open_output(path: Path) -> Path:
             " Choose another --output-dir; --update-card brings results into the run."
         )
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        check_writable(path)
     except OSError as error:
         raise RunFolderError(
             f"'{path}' cannot be written ({error.strerror}). Give another --output-dir."

@@ -24,6 +24,7 @@ from audio_cls.config import MAX_CROP_SECONDS, AudioConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError, SettingError, list_names
 from audio_cls.models.audio_model import NOTE, NOTED, AudioModel
+from audio_cls.storage.files import replace_file
 
 AGGREGATES = typing.get_args(typing.get_type_hints(AudioConfig)["aggregate"])
 
@@ -153,9 +154,7 @@ def _add_note(folder: Path, name: str, value: object) -> None:
     config = json.loads(path.read_text("utf-8"))
     config[NOTE] = {**(config.get(NOTE) or {}), name: value}
     text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)
-    partial = path.with_name(".config.json.partial")
-    partial.write_text(text + "\n", "utf-8")
-    partial.replace(path)
+    replace_file(path, text + "\n")
 
 
 def _read_note(audio_model: AudioModel) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.runs.resume import check_source_run, find_source_run
 from audio_cls.runs.run_files import CARD, RUN_FILES, WEIGHTS
+from audio_cls.storage.files import check_writable
 from audio_cls.storage.locks import FileLock
 
 LOCK_FILE = ".lock"
@@ -35,10 +36,7 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
             be written, or its settings are not those of the run that is to go on.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        check_writable(path)
     except OSError as error:
         raise RunFolderError(
             f"The run folder '{path}' cannot be written ({error.strerror})."

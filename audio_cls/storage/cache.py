@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeVar
 
 import datasets
 
+from audio_cls.storage.files import replace_file
 from audio_cls.storage.locks import FileLock
 
 Kind = Literal["waves", "tables", "features", "near", "hub", "model_cards"]
@@ -54,27 +55,18 @@ def cache_path(kind: Kind, name: str = "") -> Path:
     return cache_root() / kind / name
 
 
-def read_json(kind: Kind, key: str) -> Any:  # noqa: ANN401 (what JSON holds)
+def read_cached_json(kind: Kind, key: str) -> Any:  # noqa: ANN401 (what JSON holds)
     """Return a cached value; None where there is none, or none that can be read."""
     with contextlib.suppress(OSError, ValueError):
         return json.loads(cache_path(kind, f"{key}.json").read_text("utf-8"))
     return None
 
 
-def write_json(kind: Kind, key: str, value: object) -> None:
-    """Cache a value; a reader sees all of it or nothing, also when two processes write it."""
-    write_whole_json(cache_path(kind, f"{key}.json"), value)
-
-
-def write_whole_json(path: Path, value: object) -> None:
-    """Write a JSON file in one go; creates its folder."""
+def cache_json(kind: Kind, key: str, value: object) -> None:
+    """Cache a value."""
+    path = cache_path(kind, f"{key}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        partial.write_text(json.dumps(value, ensure_ascii=False), "utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(path, json.dumps(value, ensure_ascii=False))
 
 
 class CacheEntry:
@@ -144,7 +136,7 @@ class CacheEntry:
 
     def write_about(self, about: dict[str, Any]) -> None:
         """Write down what is in the folder, which is whole from then on."""
-        write_whole_json(self.path / ABOUT, about)
+        replace_file(self.path / ABOUT, json.dumps(about, ensure_ascii=False))
 
     def _acquire(self, *, shared: bool) -> bool:
         self._lock.path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -57,20 +60,63 @@ def flush_to_disk(folder: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path next to `path`, whose file replaces `path` if the block succeeds.
+
+    A reader sees the old or the new file, never a part; several processes may write at a time.
+    """
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_replaced(path: Path) -> Iterator[TextIO]:
+    """Open a text file for writing that replaces `path` if the block succeeds, see `replacing`.
+
+    Line ends are not translated, as the module csv requires.
+    """
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        yield file
+
+
 def replace_file(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a half."""
+    """Write a text file, see `replacing`."""
     with open_replaced(path) as file:
         file.write(text)
 
 
-def write_json(path: Path, tree: object) -> None:
-    """Write a JSON file, readable for people; see `replace_file`.
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON, see `replacing`.
 
     Raises:
-        ValueError: A number is not finite, which JSON does not have.
+        ValueError: A number is not finite.
     """
-    text = json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(path, text + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file, see `replacing`."""
+    with open_replaced(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and a file in it, which is deleted again.
+
+    Raises:
+        OSError: The system refuses that.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
+        pass
 
 
 def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
@@ -106,21 +152,6 @@ def link_files(source: Path, target: Path) -> None:
         except OSError:  # another disk, or a file system without hard links
             shutil.copy2(file, partial)
         partial.replace(target / file.name)
-
-
-@contextmanager
-def open_replaced(path: Path) -> Iterator[TextIO]:
-    """Open a text file to be written anew; readers see the old one until the block has ended well.
-
-    Line ends are kept as they are written, as the module csv wants it.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from audio_cls.cli.main import main
 from audio_cls.storage import cache, inventory
-from audio_cls.storage.cache import CacheEntry, write_json
+from audio_cls.storage.cache import CacheEntry, cache_json
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             entry.write_about({"what": "7 clips at 16000 Hz", "files": ["clips.arrow"]})
         stamp = time.time() - days * 86_400
         os.utime(entry.path, (stamp, stamp))
-    write_json("near", "cc", [[0, 1, 0.99]])
-    write_json("near", "dd", [])
+    cache_json("near", "cc", [[0, 1, 0.99]])
+    cache_json("near", "dd", [])
     return tmp_path / "audio_cls"
 
 

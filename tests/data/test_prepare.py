@@ -10,35 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hub_datasets import load, make_table, make_wav, write_clips
+from hub_datasets import make_table, make_wav, write_clips
+from prepared import ids_of, prepare
 
 from audio_cls.config import DataConfig
 from audio_cls.data.describe import describe_data
-from audio_cls.data.labels.labels import Labels, parse_labels
+from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
-from audio_cls.data.splits.splits import Splits, make_splits
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
 
 RATE = 16_000
 NAMES = [f"{label}/{label}-{number}.wav" for label in ("cat", "dog") for number in range(10)]
-
-
-def run(folder: Path, **settings: Any) -> tuple[LoadedDataset, Labels, Splits, PreparedClips]:  # noqa: ANN401
-    """Go the whole way from a folder to clips."""
-    cfg = DataConfig(**settings)
-    source = load(folder, **settings)
-    labels = parse_labels(source.splits, cfg)
-    pool = build_clip_index(source, labels, cfg)
-    splits = make_splits(pool, cfg)
-    return source, labels, splits, prepare_clips(source, labels, pool, splits, RATE, cfg)
-
-
-def ids_of(clips: PreparedClips) -> dict[str, set[str]]:
-    """Return the ids of each split."""
-    return {role: set(map(str, part.ids)) for role, part in clips.items()}
 
 
 @pytest.fixture
@@ -49,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_clip_is_in_one_split_with_its_label(folder: Path) -> None:
-    _, labels, _, clips = run(folder)
+    _, _, labels, *_, clips = prepare(folder)
     ids = ids_of(clips)
     assert set().union(*ids.values()) == set(NAMES)
     assert sum(map(len, ids.values())) == len(NAMES)
@@ -58,23 +42,23 @@ def test_every_clip_is_in_one_split_with_its_label(folder: Path) -> None:
 
 
 def test_waves_belong_to_their_ids(folder: Path) -> None:
-    _, _, _, clips = run(folder, max_train_samples=5)
+    clips = prepare(folder, max_train_samples=5).clips
     for number, name in enumerate(clips.train.ids):
         wave = clips.train.read_wave(number, 0, int(clips.train.lengths[number]))
         np.testing.assert_array_equal(wave, soundfile.read(folder / str(name), dtype="float32")[0])
 
 
 def test_caps_count_train_and_each_of_validation_and_test(folder: Path) -> None:
-    _, _, _, clips = run(folder, max_train_samples=6, max_eval_samples=1)
+    clips = prepare(folder, max_train_samples=6, max_eval_samples=1).clips
     assert [len(part) for _, part in clips.items()] == [6, 1, 1]
     assert np.bincount(clips.train.labels).tolist() == [3, 3]
 
 
 def test_the_lists_of_a_run_repeat_its_splits(folder: Path, tmp_path: Path) -> None:
-    _, _, _, first = run(folder, split_seed=5)
+    first = prepare(folder, split_seed=5).clips
     (tmp_path / "run").mkdir()
     first.save(tmp_path / "run")
-    _, _, _, again = run(folder, split_files=str(tmp_path / "run"))
+    again = prepare(folder, split_files=str(tmp_path / "run")).clips
     for (_, mine), (_, theirs) in zip(first.items(), again.items(), strict=True):
         assert mine.ids.tolist() == theirs.ids.tolist()
 
@@ -83,7 +67,7 @@ def test_bad_clips_are_set_aside_and_listed(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / NAMES[3]).write_bytes(b"no sound")
-    _, _, _, clips = run(folder)
+    clips = prepare(folder).clips
     assert set(clips.bad) == {NAMES[3]} and NAMES[3] not in set().union(*ids_of(clips).values())
     assert "1 of 20 clips set aside" in caplog.text
     clips.save(tmp_path)
@@ -95,8 +79,8 @@ def test_too_many_bad_clips_stop_the_run(folder: Path) -> None:
     for name in NAMES[:3]:
         (folder / name).write_bytes(b"no sound")
     with pytest.raises(DatasetError, match=r"3 of 20 clips.*--max-bad-audio-ratio 0\.15"):
-        run(folder)
-    _, _, _, clips = run(folder, max_bad_audio_ratio=0.15)
+        prepare(folder)
+    clips = prepare(folder, max_bad_audio_ratio=0.15).clips
     assert len(clips.bad) == 3
 
 
@@ -113,7 +97,7 @@ def copy_into_two_splits(root: Path) -> Path:
 
 
 def test_duplicates_are_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    _, _, _, clips = run(copy_into_two_splits(tmp_path / "set"))
+    clips = prepare(copy_into_two_splits(tmp_path / "set")).clips
     assert [len(part) for _, part in clips.items()] == [20, 20, 20]
     assert "2 clips sound the same as another (2 in another split, 1 with another" in caplog.text
     clips.save(tmp_path)
@@ -124,7 +108,7 @@ def test_duplicates_are_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_deduplicate_leaves_them_out_of_training(tmp_path: Path) -> None:
-    _, _, _, clips = run(copy_into_two_splits(tmp_path / "set"), deduplicate=True)
+    clips = prepare(copy_into_two_splits(tmp_path / "set"), deduplicate=True).clips
     assert [len(part) for _, part in clips.items()] == [18, 20, 20]
     assert not {f"train/{NAMES[1]}", f"train/{NAMES[12]}"} & ids_of(clips)["train"]
 
@@ -133,11 +117,11 @@ def test_deduplicate_keeps_every_test_clip(tmp_path: Path) -> None:
     root = copy_into_two_splits(tmp_path / "set")
     shutil.copy(root / "test" / NAMES[0], root / "test" / NAMES[1])
     shutil.copy(root / "test" / NAMES[0], root / "validation" / NAMES[1])
-    source, labels, _, clips = run(root, deduplicate=True)
+    _, source, labels, *_, clips = prepare(root, deduplicate=True)
     assert [len(part) for _, part in clips.items()] == [18, 19, 20]
     record = describe_data(source, labels, clips).to_json()
     assert record["duplicates"] == {"found": 4, "across_splits": 3, "left_out": 3}
-    _, _, _, again = run(root, deduplicate=True, test_split="validation")
+    again = prepare(root, deduplicate=True, test_split="validation").clips
     assert again.test.ids.tolist() == again.validation.ids.tolist() and len(again.test) == 20
 
 
@@ -145,7 +129,7 @@ def test_silent_clips_are_no_duplicates_of_each_other(tmp_path: Path) -> None:
     write_clips(tmp_path / "set", NAMES)
     for name in NAMES[:8]:
         soundfile.write(tmp_path / "set" / name, np.zeros(8000), 16_000)
-    _, _, _, clips = run(tmp_path / "set", deduplicate=True)
+    clips = prepare(tmp_path / "set", deduplicate=True).clips
     assert clips.duplicates == [] and sum(len(part) for _, part in clips.items()) == 20
 
 
@@ -153,7 +137,7 @@ def test_missing_splits_are_cut_from_the_clips_that_can_be_used(tmp_path: Path) 
     """As from a data set that never had the bad clips; one cut before left no validation clip."""
     names = [f"{label}/{label}-{n}.wav" for label in ("cat", "dog") for n in range(10)]
     write_clips(tmp_path / "whole", names)
-    _, _, _, first = run(tmp_path / "whole")
+    first = prepare(tmp_path / "whole").clips
     bad = [*map(str, first.validation.ids)]
     write_clips(tmp_path / "damaged", names)
     for name in bad:
@@ -161,8 +145,8 @@ def test_missing_splits_are_cut_from_the_clips_that_can_be_used(tmp_path: Path) 
     shutil.copytree(tmp_path / "damaged", tmp_path / "mended")
     for name in bad:
         (tmp_path / "mended" / name).unlink()
-    _, _, _, found = run(tmp_path / "damaged", max_bad_audio_ratio=0.5)
-    _, _, _, expected = run(tmp_path / "mended")
+    found = prepare(tmp_path / "damaged", max_bad_audio_ratio=0.5).clips
+    expected = prepare(tmp_path / "mended").clips
     assert len(bad) == 2 and set(found.bad) == set(bad)
     for (_, mine), (_, theirs) in zip(found.items(), expected.items(), strict=True):
         assert mine.ids.tolist() == theirs.ids.tolist()
@@ -172,10 +156,10 @@ def test_given_splits_are_not_cut_again_for_a_bad_clip(tmp_path: Path) -> None:
     root = tmp_path / "set"
     for number, split in enumerate(("train", "test")):
         write_clips(root / split, [f"{name[:-4]}-{number}.wav" for name in NAMES])
-    _, _, _, first = run(root)
+    first = prepare(root).clips
     bad = str(first.test.ids[3])
     (root / bad).write_bytes(b"no sound")
-    source, labels, _, clips = run(root)
+    _, source, labels, *_, clips = prepare(root)
     assert ids_of(clips)["test"] == ids_of(first)["test"] - {bad}
     assert clips.train.ids.tolist() == first.train.ids.tolist()
     split = describe_data(source, labels, clips).to_json()["split"]
@@ -188,7 +172,7 @@ def test_given_splits_are_not_cut_again_for_a_bad_clip(tmp_path: Path) -> None:
 
 def test_a_capped_test_split_is_not_the_given_one(tmp_path: Path) -> None:
     root = copy_into_two_splits(tmp_path / "set")
-    source, labels, _, clips = run(root, max_eval_samples=5)
+    _, source, labels, *_, clips = prepare(root, max_eval_samples=5)
     split = describe_data(source, labels, clips).to_json()["split"]
     assert [split[role]["is_given"] for role in ("train", "validation", "test")] == [
         True, False, False,
@@ -196,13 +180,13 @@ def test_a_capped_test_split_is_not_the_given_one(tmp_path: Path) -> None:
 
 
 def test_a_test_split_of_validation_clips_stays_whole(folder: Path) -> None:
-    _, _, splits, clips = run(folder, test_split="validation", deduplicate=True)
+    *_, splits, clips = prepare(folder, test_split="validation", deduplicate=True)
     assert splits.test_is_validation and clips.duplicates == []
     assert clips.test.ids.tolist() == clips.validation.ids.tolist()
 
 
 def test_the_record_says_what_was_used(folder: Path) -> None:
-    source, labels, _, clips = run(folder)
+    _, source, labels, *_, clips = prepare(folder)
     record = describe_data(source, labels, clips).to_json()
     assert record["id"] == "set" and record["revision"] == source.revision
     assert record["label_column"] == "label" and record["is_local"]
@@ -256,7 +240,7 @@ def test_a_group_can_be_a_part_of_the_clips_name(tmp_path: Path) -> None:
         f"{label}/{s}_{n}.wav" for label in ("a", "b") for s in range(1001, 1009) for n in "xy"
     ]
     write_clips(tmp_path / "set", names)
-    _, _, _, clips = run(tmp_path / "set", group_pattern=r"(\d{4})_")
+    clips = prepare(tmp_path / "set", group_pattern=r"(\d{4})_").clips
     actors = {role: {n.split("/")[1][:4] for n in ids} for role, ids in ids_of(clips).items()}
     assert set().union(*actors.values()) == {str(s) for s in range(1001, 1009)}
     assert sum(map(len, actors.values())) == 8  # each on one side
@@ -265,7 +249,7 @@ def test_a_group_can_be_a_part_of_the_clips_name(tmp_path: Path) -> None:
 def test_groups_of_a_pattern_can_be_named_for_test_and_validation(tmp_path: Path) -> None:
     names = [f"{label}/{s}_{n}.wav" for label in ("a", "b") for s in range(1, 6) for n in "xy"]
     write_clips(tmp_path / "set", names)
-    _, _, splits, clips = run(
+    *_, splits, clips = prepare(
         tmp_path / "set", group_pattern=r"(\d)_", test_groups=("2",), validation_groups=("5",)
     )
     actors = {role: {n.split("/")[1][:1] for n in ids} for role, ids in ids_of(clips).items()}
@@ -284,7 +268,7 @@ def test_groups_of_a_pattern_can_be_named_for_test_and_validation(tmp_path: Path
 )
 def test_a_pattern_that_names_no_group_is_refused(pattern: str, says: str, folder: Path) -> None:
     with pytest.raises(DatasetError, match=says):
-        run(folder, group_pattern=pattern)
+        prepare(folder, group_pattern=pattern)
 
 
 def test_several_labels_a_clip_are_marks_of_the_pool() -> None:
@@ -299,12 +283,12 @@ def test_a_class_whose_training_clips_cannot_be_used_is_named(tmp_path: Path) ->
     (root / "train" / "z").mkdir()
     (root / "train" / "z" / "0.wav").write_bytes(b"no sound")
     texts = collect_warnings()
-    run(root)
+    prepare(root)
     (text,) = [text for text in texts if "no usable training clip" in text]
     assert text == "1 of 3 classes have no usable training clip: they cannot be recognised (z)."
 
 
 def test_classes_that_a_cap_leaves_out_are_counted(folder: Path) -> None:
     texts = collect_warnings()
-    run(folder, max_train_samples=1)
+    prepare(folder, max_train_samples=1)
     assert any(text.startswith("1 of 2 classes have no usable training clip") for text in texts)

@@ -12,11 +12,11 @@ import pytest
 from audio_cls.storage import cache
 from audio_cls.storage.cache import (
     CacheEntry,
+    cache_json,
     cache_path,
     load_or_make,
     measure_path,
-    read_json,
-    write_json,
+    read_cached_json,
 )
 
 
@@ -29,11 +29,11 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_values_are_read_as_written_and_damaged_ones_are_none() -> None:
-    assert read_json("near", "a") is None
-    write_json("near", "a", {"ä": [1, 2.5, None]})
-    assert read_json("near", "a") == {"ä": [1, 2.5, None]}
+    assert read_cached_json("near", "a") is None
+    cache_json("near", "a", {"ä": [1, 2.5, None]})
+    assert read_cached_json("near", "a") == {"ä": [1, 2.5, None]}
     cache_path("near", "a.json").write_text('{"cut', "utf-8")
-    assert read_json("near", "a") is None
+    assert read_cached_json("near", "a") is None
     assert [path.name for path in cache_path("near").iterdir()] == ["a.json"]
 
 

@@ -15,7 +15,14 @@ from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
 from audio_cls.errors import RunFolderError
 from audio_cls.runs.folder import RunFolder
-from audio_cls.storage.files import explain_disk, write_json, write_whole
+from audio_cls.storage.files import (
+    check_writable,
+    explain_disk,
+    open_replaced,
+    write_csv,
+    write_json,
+    write_whole,
+)
 from audio_cls.training.loop import train
 
 
@@ -77,13 +84,31 @@ def test_a_model_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) ->
     }  # fmt: skip
 
 
-def test_json_is_written_as_text_and_never_with_nan(tmp_path: Path) -> None:
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    write_json(path, {"name": "é", "values": [1]})
+    write_json(path, {"ä": [1, 2.5, None]})
+    assert path.read_text("utf-8") == '{\n  "ä": [\n    1,\n    2.5,\n    null\n  ]\n}\n'
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(path, {"name": float("nan")})
-    expected = '{\n  "name": "é",\n  "values": [\n    1\n  ]\n}\n'
-    assert path.read_text("utf-8") == expected
+        write_json(path, {"a": float("nan")})
+    with pytest.raises(KeyError), open_replaced(path) as file:
+        file.write("half")
+        raise KeyError
+    assert path.read_text("utf-8").startswith('{\n  "ä"')
+    with open_replaced(path) as one, open_replaced(path) as other:
+        one.write("first")
+        other.write("second")
+    assert path.read_text("utf-8") == "first"
+    write_csv(tmp_path / "a.csv", ["id", "text"], [["x", 'a, "b"'], ["y", 1.5]])
+    assert (tmp_path / "a.csv").read_bytes() == b'id,text\r\nx,"a, ""b"""\r\ny,1.5\r\n'
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.csv", "a.json"]
+
+
+def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
+        check_writable(tmp_path / "file" / "c")
 
 
 def test_other_errors_pass_through(tmp_path: Path) -> None:

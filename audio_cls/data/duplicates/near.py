@@ -27,7 +27,7 @@ from audio_cls.data.duplicates.similarity import Pairs, find_near_duplicates, wa
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import MappedRows
-from audio_cls.storage.cache import read_json, write_json
+from audio_cls.storage.cache import cache_json, read_cached_json
 from audio_cls.storage.files import open_replaced
 from audio_cls.storage.keys import make_key
 
@@ -81,12 +81,12 @@ def find_near_pairs(
 def _find_once(rows: Rows, every: Clips) -> list[tuple[int, int, float]]:
     """Compare the clips, or read what was found where that was done before. Writes a cache."""
     key = make_key(version=VERSION, libraries=LIBRARIES, sound=hash_sound(every, rows))
-    found = read_json("near", key)
+    found = read_cached_json("near", key)
     if found is not None:
         return [(one, two, likeness) for one, two, likeness in found]
     prints = _Prints(MappedRows(every.table, "print"), rows)
     pairs = find_near_duplicates(prints, lambda places: _compare_rows(rows[places], every))
-    write_json("near", key, pairs)
+    cache_json("near", key, pairs)
     return pairs
 
 

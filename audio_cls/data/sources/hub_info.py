@@ -13,7 +13,7 @@ from typing import Any
 from datasets import Dataset, concatenate_datasets
 from huggingface_hub import constants
 
-from audio_cls.storage.cache import read_json, write_json
+from audio_cls.storage.cache import cache_json, read_cached_json
 from audio_cls.storage.keys import make_key
 
 Tables = dict[str, Dataset]
@@ -81,11 +81,11 @@ def cached_config_names(key: str, ask: Callable[[], list[str]]) -> list[str]:
 
 
 def _keep(key: str, value: object) -> None:
-    write_json("hub", _make_key(key), value)
+    cache_json("hub", _make_key(key), value)
 
 
 def _recall(key: str) -> Any:  # noqa: ANN401 (what JSON holds)
-    return read_json("hub", _make_key(key))
+    return read_cached_json("hub", _make_key(key))
 
 
 def _make_key(key: str) -> str:

@@ -36,7 +36,7 @@ from audio_cls.evaluation.reports.language_families import find_families
 from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
 from audio_cls.evaluation.reports.weakest_classes import count_families
 from audio_cls.runs.results import RESULTS_FILE, read_results
-from audio_cls.storage.files import open_replaced
+from audio_cls.storage.files import write_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,10 +82,8 @@ def draw_figures(folder: Path) -> list[Path]:
 
 def write_matrix(path: Path, matrix: NDArray[np.int64], names: Sequence[str]) -> None:
     """Write clips by true label (row) and predicted label (column)."""
-    with open_replaced(path) as file:
-        writer = csv.writer(file)
-        writer.writerow(["label", *names])
-        writer.writerows([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
+    rows = zip(names, matrix.tolist(), strict=True)
+    write_csv(path, ["label", *names], ([name, *row] for name, row in rows))
 
 
 def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:

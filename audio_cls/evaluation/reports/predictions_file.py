@@ -22,7 +22,7 @@ from audio_cls.data.labels.label_text import join_names, split_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.inference.aggregation import DECIMALS
-from audio_cls.storage.files import open_replaced
+from audio_cls.storage.files import open_replaced, write_csv
 
 SLACK = 1e-6  # what rounding adds to the sum of a row, a label
 FIRST_COLUMNS = ["id", "label", "prediction"]
@@ -129,10 +129,7 @@ def write_metadata(path: Path, scores: Scores, metadata: ClipMetadata) -> None:
     header = ["id", "seconds", "sampling_rate"]
     if metadata.groups is not None:
         columns, header = [*columns, metadata.groups], [*header, "group"]
-    with open_replaced(path) as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(zip(*columns, strict=True))
+    write_csv(path, header, zip(*columns, strict=True))
 
 
 def read_metadata(path: Path, scores: Scores) -> ClipMetadata | None:

@@ -25,7 +25,7 @@ from audio_cls.errors import HubError
 from audio_cls.publishing.hub.retry import Failure, is_outage, retry, to_reason
 from audio_cls.publishing.leaderboard.card_reader import Card, read_card
 from audio_cls.publishing.run_record import is_repo_id
-from audio_cls.storage.cache import read_json, write_json
+from audio_cls.storage.cache import cache_json, read_cached_json
 from audio_cls.storage.keys import make_key
 
 logger = logging.getLogger(__name__)
@@ -211,12 +211,12 @@ class HubReader:
         """Return one card; of a gated model only its metadata, from the listing."""
         name, sha = str(row["id"]), str(row.get("sha"))
         key = make_key(endpoint=constants.ENDPOINT, card=name, sha=sha)
-        kept = read_json("model_cards", key)
+        kept = read_cached_json("model_cards", key)
         if kept is None:
             text, is_forbidden = retry(lambda: _fetch_text(f"{name}/resolve/{sha}/README.md"))
             kept = {"text": text}
             if not is_forbidden:
-                write_json("model_cards", key, kept)
+                cache_json("model_cards", key, kept)
         self.num_read += 1
         text = kept.get("text")
         return read_card(text) if isinstance(text, str) else Card(row.get("cardData"), None)
@@ -234,11 +234,11 @@ class HubReader:
     def _read_parent(self, name: str) -> Card:
         """Return a base model's metadata, requested once a day."""
         key = make_key(endpoint=constants.ENDPOINT, base=name)
-        kept = read_json("model_cards", key)
+        kept = read_cached_json("model_cards", key)
         if kept is None or time.time() - kept["time"] > BASE_HOURS * 3600:
             row = self.find(f"/api/models/{name}", {"expand": ["cardData"]}) or {}
             kept = {"time": time.time(), "data": row.get("cardData")}
-            write_json("model_cards", key, kept)
+            cache_json("model_cards", key, kept)
         return Card(kept.get("data"), None)
 
 

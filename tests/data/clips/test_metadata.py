@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hub_datasets import load
+from prepared import prepare
 from sounds import encode_sound, make_tone
 
-from audio_cls.config import DataConfig
 from audio_cls.data.clips.metadata import read_clip_metadata
-from audio_cls.data.labels.labels import parse_labels
-from audio_cls.data.prepare import prepare_clips, prepare_split
-from audio_cls.data.splits.clip_index import build_clip_index
-from audio_cls.data.splits.splits import make_splits
+from audio_cls.data.prepare import prepare_split
 
 
 def test_lengths_rates_and_groups_come_from_the_cache(tmp_path: Path) -> None:
@@ -23,11 +19,7 @@ def test_lengths_rates_and_groups_come_from_the_cache(tmp_path: Path) -> None:
             for number in range(2):
                 tone = make_tone(hz + number, 0.1 * (1 + number), rate)
                 (tmp_path / label / f"{name}-{number}.wav").write_bytes(encode_sound(tone, rate))
-    settings = {"group_pattern": r"(\w+)-\d"}
-    cfg, source = DataConfig(**settings), load(tmp_path, **settings)  # type: ignore[arg-type]
-    labels = parse_labels(source.splits, cfg)
-    index = build_clip_index(source, labels, cfg)
-    clips = prepare_clips(source, labels, index, make_splits(index, cfg), 16_000, cfg)
+    cfg, source, _, index, _, clips = prepare(tmp_path, group_pattern=r"(\w+)-\d")
     evaluated, _ = prepare_split(source, index, index.split_rows["train"][::-1], 16_000, cfg)
     for path in tmp_path.rglob("*.wav"):
         path.unlink()

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import Dataset
+from prepared import prepare
 from sounds import encode_sound, make_noise, make_table, make_tone
 
 from audio_cls.config import DataConfig
@@ -24,11 +24,6 @@ from audio_cls.data.clips.quality import (
     find_unusable_clips,
     warn_of_lost_frequencies,
 )
-from audio_cls.data.labels.labels import parse_labels
-from audio_cls.data.load import load_dataset
-from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits.clip_index import build_clip_index
-from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
 from audio_cls.storage.process_memory import release_pages
@@ -82,15 +77,6 @@ def test_bad_audio_fail_refuses_a_single_one() -> None:
         enforce_bad_audio_limit({"a": "empty"}, 1000, DataConfig(bad_audio="fail"))
 
 
-def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
-    """Go the whole way from a folder of clips to prepared ones."""
-    cfg = DataConfig(dataset=str(folder), **settings)
-    source = load_dataset(cfg)
-    labels = parse_labels(source.splits, cfg)
-    pool = build_clip_index(source, labels, cfg)
-    return prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
-
-
 def test_each_setting_decides_which_clips_of_a_folder_are_used(tmp_path: Path) -> None:
     for number in range(60):
         sound = make_tone(200 + 10 * number, 0.5, RATE, seed=number)
@@ -100,10 +86,12 @@ def test_each_setting_decides_which_clips_of_a_folder_are_used(tmp_path: Path) -
     odd = {"silent": 0 * sound, "short": sound[:1_600], "long": np.concatenate([sound] * 4)}
     for name, wave in odd.items():
         (tmp_path / "low" / f"{name}.wav").write_bytes(encode_sound(wave, RATE))
-    assert prepare(tmp_path).bad == {}
-    assert prepare(tmp_path, drop_silent=True).bad == {"low/silent.wav": "silent"}
-    assert prepare(tmp_path, min_clip_seconds=0.3).bad == {"low/short.wav": "too short: 0.100 s"}
-    assert prepare(tmp_path, max_clip_seconds=1.0).bad == {"low/long.wav": "too long: 2.0 s"}
+    assert prepare(tmp_path).clips.bad == {}
+    assert prepare(tmp_path, drop_silent=True).clips.bad == {"low/silent.wav": "silent"}
+    assert prepare(tmp_path, min_clip_seconds=0.3).clips.bad == {
+        "low/short.wav": "too short: 0.100 s"
+    }
+    assert prepare(tmp_path, max_clip_seconds=1.0).clips.bad == {"low/long.wav": "too long: 2.0 s"}
     with pytest.raises(DatasetError, match=r"1 of 63 clips cannot be used \(1 silent"):
         prepare(tmp_path, drop_silent=True, bad_audio="fail")
 

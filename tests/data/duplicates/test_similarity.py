@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import soxr
 from datasets import Dataset
+from prepared import ids_of, prepare
 from sounds import Wave, encode_sound
 
 from audio_cls.audio.fingerprint import BANDS, Fingerprint, make_fingerprint
@@ -94,8 +95,6 @@ def test_what_has_no_picture_is_like_nothing(wave: Wave) -> None:
 def test_near_duplicates_are_told_and_kept_and_found_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from test_prepare import ids_of, run
-
     for split, start in (("train", 0), ("validation", 20), ("test", 40)):
         for number in range(6):
             path = tmp_path / "set" / split / "ab"[number % 2] / f"{number}.wav"
@@ -104,7 +103,7 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
             if (split, number) == ("test", 3):
                 wave = encode_again(make_music(1, 0.6), RATE, "MP3")
             soundfile.write(path, wave, RATE)
-    _, _, _, clips = run(tmp_path / "set")
+    clips = prepare(tmp_path / "set").clips
     (pair,) = clips.near_pairs
     assert {pair.id, pair.like} == {"train/b/1.wav", "test/b/3.wav"} and pair.is_leak
     assert "1 pairs of clips sound nearly the same (1 across splits" in caplog.text
@@ -112,19 +111,17 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
     clips.save(tmp_path)
     assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()
     monkeypatch.setattr(near, "find_near_duplicates", None)  # the second time reads the first
-    assert run(tmp_path / "set")[3].near_pairs == clips.near_pairs
+    assert prepare(tmp_path / "set").clips.near_pairs == clips.near_pairs
 
 
 def test_many_waves_are_compared_in_processes_to_the_same_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from test_prepare import run
-
     for number in range(20):
         path = tmp_path / "set" / "ab"[number % 2] / f"{number}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, make_music(number, 0.3), RATE)
-    clips = run(tmp_path / "set")[3].train
+    clips = prepare(tmp_path / "set").clips.train
     assert isinstance(clips, Clips)
     pairs = np.array([(one, two) for two in range(len(clips)) for one in range(two)])
     alone = near._compare_rows(pairs, clips)

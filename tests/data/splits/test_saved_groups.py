@@ -4,24 +4,9 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
-from hub_datasets import load, write_clips
-
-from audio_cls.config import DataConfig
-from audio_cls.data.labels.labels import parse_labels
-from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits.clip_index import build_clip_index
-from audio_cls.data.splits.splits import make_splits
-
-
-def prepare(folder: Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
-    """Decode the clips of a folder."""
-    cfg = DataConfig(max_bad_audio_ratio=0.1, **settings)
-    source = load(folder, **settings)
-    labels = parse_labels(source.splits, cfg)
-    pool = build_clip_index(source, labels, cfg)
-    return prepare_clips(source, labels, pool, make_splits(pool, cfg), 16_000, cfg)
+from hub_datasets import write_clips
+from prepared import prepare
 
 
 def test_the_run_keeps_the_group_and_fold_of_every_clip(tmp_path: Path) -> None:
@@ -38,12 +23,12 @@ def test_the_run_keeps_the_group_and_fold_of_every_clip(tmp_path: Path) -> None:
         "group": {"group_column": "speaker"},
         "fold": {"fold_column": "speaker", "folds": 4, "fold": "1"},
     }.items():
-        clips = prepare(tmp_path / "set", **settings)
+        clips = prepare(tmp_path / "set", max_bad_audio_ratio=0.1, **settings).clips
         clips.save(tmp_path)
         with (tmp_path / "splits" / "groups.csv").open(newline="") as file:
             found = list(csv.DictReader(file))
         assert {row["id"]: row[column] for row in found} == expected and len(found) == len(names)
         assert not any(row["fold" if column == "group" else "group"] for row in found)
-    clips = prepare(tmp_path / "set")
+    clips = prepare(tmp_path / "set").clips
     clips.save(tmp_path)
     assert (tmp_path / "splits" / "groups.csv").read_text().split() == ["id,group,fold"]

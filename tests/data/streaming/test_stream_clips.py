@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import prepared
 import pyarrow.parquet as pq
 import pytest
 from datasets import Audio, ClassLabel, Dataset
-from hub_datasets import languages, load, make_table, seed_script
+from hub_datasets import languages, make_table, seed_script
 from hub_server import HubServer
 from sounds import encode_sound, make_tone
 
 from audio_cls.audio.augmentation.augmenter import make_augmenter
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import AudioConfig, AugmentConfig, DataConfig, RunConfig
-from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.loading.sampler import SamplingSpec, StepShape
-from audio_cls.data.prepare import PreparedClips, prepare_clips
-from audio_cls.data.splits.clip_index import build_clip_index
-from audio_cls.data.splits.splits import make_splits
+from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.data.training_loader import ProcessContext, make_train_loader
 from audio_cls.errors import DatasetError, SettingError
@@ -87,10 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepare(dataset: str | Path, **settings: Any) -> PreparedClips:  # noqa: ANN401
     """Go the whole way to clips, the training ones streamed."""
     settings = {"streaming": True, "shuffle_buffer": 16, **settings}
-    cfg, source = DataConfig(**settings), load(dataset, **settings)
-    labels = parse_labels(source.splits, cfg)
-    pool = build_clip_index(source, labels, cfg)
-    return prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
+    return prepared.prepare(dataset, RATE, **settings).clips
 
 
 def encode(waves: Any) -> dict[str, Any]:  # noqa: ANN401
