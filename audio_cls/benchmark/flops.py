@@ -20,7 +20,7 @@ def count_case(case: Case, checkpoint: str) -> dict[str, float]:
     from audio_cls.models.checkpoint import open_checkpoint
     from audio_cls.models.finetuning.freeze import find_frozen
     from audio_cls.models.load import load_for_training
-    from audio_cls.models.probe import make_noise
+    from audio_cls.models.probe import make_probe_noise
 
     audio = AudioConfig(max_seconds=case.max_seconds)
     cfg = ModelConfig(model=checkpoint, freeze=case.freeze)  # type: ignore[arg-type]
@@ -29,7 +29,7 @@ def count_case(case: Case, checkpoint: str) -> dict[str, float]:
         vars(module).pop("forward", None)  # the stock convolutions, whose arithmetic is counted
     names = find_frozen(audio_model.model, audio_model.processor, case.freeze)
     mean = sum(case.seconds) / 2
-    inputs = audio_model.processor([make_noise(round(mean * 16_000))])
+    inputs = audio_model.processor([make_probe_noise(round(mean * 16_000))])
     frozen, rest, backward = count_flops(audio_model.model, inputs, names)
     return {"frozen": frozen, "rest": rest, "backward": backward}
 

@@ -109,14 +109,14 @@ def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[
     from audio_cls.config import AudioConfig, ModelConfig
     from audio_cls.models.checkpoint import open_checkpoint
     from audio_cls.models.feature_cache.partial_forward import (
-        PREFIX,
+        CACHED_FEATURES,
         enable_partial_forward,
         plan_partial_forward,
         run_frozen,
     )
     from audio_cls.models.finetuning.freeze import find_frozen
     from audio_cls.models.load import load_for_training
-    from audio_cls.models.probe import make_noise
+    from audio_cls.models.probe import make_probe_noise
     from audio_cls.storage.process_memory import release_freed_memory, retain_freed_memory
 
     torch.manual_seed(SEED)
@@ -124,17 +124,22 @@ def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[
     audio = AudioConfig(max_seconds=case.max_seconds)
     audio_model = load_for_training(open_checkpoint(cfg), audio, ("a", "b", "c", "d"))
     model: Any = audio_model.model
-    noise = make_noise(round(case.max_seconds * audio_model.processor.input_spec.sampling_rate))
+    noise = make_probe_noise(
+        round(case.max_seconds * audio_model.processor.input_spec.sampling_rate)
+    )
     inputs: dict[str, Tensor] = audio_model.processor([noise] * case.batch_size)
     names = find_frozen(model, audio_model.processor, case.freeze)
     for name in names:
         model.get_submodule(name).requires_grad_(requires_grad=False)
-    cut = plan_partial_forward(model, audio_model.processor, names) if names else None
-    if cut is not None:
+    layout = plan_partial_forward(model, audio_model.processor, names) if names else None
+    if layout is not None:
         with torch.no_grad():
-            rows = cut.flatten(run_frozen(model, names, inputs))
-        enable_partial_forward(model, cut)
-        inputs = {PREFIX: rows, **{k: v for k, v in inputs.items() if k != cut.input_name}}
+            rows = layout.flatten(run_frozen(model, names, inputs))
+        enable_partial_forward(model, layout)
+        inputs = {
+            CACHED_FEATURES: rows,
+            **{k: v for k, v in inputs.items() if k != layout.input_name},
+        }
     if spec["gpu"]:
         model.cuda()
         inputs = {name: value.cuda() for name, value in inputs.items()}

@@ -14,7 +14,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 
 from audio_cls.errors import ModelError, SettingError
 from audio_cls.models.kernels.attention import use_per_clip_attention
-from audio_cls.models.kernels.unpadded_conv import read_front
+from audio_cls.models.kernels.unpadded_conv import read_unpadded_encoder
 
 SUPPORT = {"sdpa": "_supports_sdpa", "flash_attention_2": "_supports_flash_attn"}
 
@@ -105,7 +105,7 @@ def compile_model(model: PreTrainedModel) -> None:
             f"--compile does not work here: {reason} Install a C++ compiler (and triton beside a "
             "GPU), or leave --compile out."
         ) from error
-    front = read_front(model)
+    front = read_unpadded_encoder(model)
     if front is not None:  # runs once for each length: what runs inside is compiled
         module, leave_out = cast("Any", model.get_submodule(front)), cast("Any", torch.compiler)
         module.forward = leave_out.disable(module.forward, recursive=False)

@@ -17,12 +17,12 @@ from audio_cls.models.processor import WaveProcessor
 HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
 
 
-ADAPTED = "peft_config"  # the attribute that peft leaves on a model with adapters
+PEFT_ATTRIBUTE = "peft_config"  # the attribute that peft leaves on a model with adapters
 
 
 def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
     """Return a stock model that computes the same; one without adapters is returned as it is."""
-    if not hasattr(model, ADAPTED):
+    if not hasattr(model, PEFT_ATTRIBUTE):
         return model
     merged: Any = copy.deepcopy(model)
     for module in list(merged.modules()):
@@ -39,14 +39,16 @@ def remove_adapters(model: PreTrainedModel) -> None:
     for name, module in list(network.named_modules()):
         if hasattr(module, "get_base_layer"):
             network.set_submodule(name, module.get_base_layer())
-    if hasattr(network, ADAPTED):
-        delattr(network, ADAPTED)
+    if hasattr(network, PEFT_ATTRIBUTE):
+        delattr(network, PEFT_ATTRIBUTE)
 
 
-NOTE = "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
+CONFIG_KEY = (
+    "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
+)
 
 
-NOTED = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
+INFERENCE_FIELDS = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
 
 
 PROBLEM_TYPES = {  # ours -> config.json's

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, SequenceFeatureExtractor
 
 from audio_cls.config import ModelConfig
 from audio_cls.errors import ModelError
-from audio_cls.models.probe import make_noise, preserve_model_state
+from audio_cls.models.probe import make_probe_noise, preserve_model_state
 
 
 def find_audio_encoder(
@@ -60,7 +60,7 @@ def _listen(part: PreTrainedModel, extractor: Any) -> dict[str, Any] | None:  # 
     rate = int(extractor.sampling_rate)
     try:
         inputs = [
-            extractor([make_noise(seconds * rate)], sampling_rate=rate, return_tensors="pt")
+            extractor([make_probe_noise(seconds * rate)], sampling_rate=rate, return_tensors="pt")
             for seconds in (1, 2)
         ]
         name = next((key for key in inputs[0] if key.startswith("input")), "")

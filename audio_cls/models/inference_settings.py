@@ -23,7 +23,7 @@ from transformers.utils.hub import cached_file
 from audio_cls.config import MAX_CROP_SECONDS, AudioConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError, SettingError, list_names
-from audio_cls.models.audio_model import NOTE, NOTED, AudioModel
+from audio_cls.models.audio_model import CONFIG_KEY, INFERENCE_FIELDS, AudioModel
 from audio_cls.storage.files import replace_file
 
 AGGREGATES = typing.get_args(typing.get_type_hints(AudioConfig)["aggregate"])
@@ -39,7 +39,7 @@ def read_inference_settings(audio_model: AudioModel) -> AudioConfig:
     """
     note = _read_note(audio_model)
     input_spec = audio_model.processor.input_spec
-    kept = {name: note[name] for name in NOTED if note.get(name) is not None}
+    kept = {name: note[name] for name in INFERENCE_FIELDS if note.get(name) is not None}
     if "max_seconds" not in kept:
         heard = (input_spec.max_samples or math.inf) / input_spec.sampling_rate
         kept["max_seconds"] = min(MAX_CROP_SECONDS, heard)
@@ -53,8 +53,9 @@ def read_inference_settings(audio_model: AudioModel) -> AudioConfig:
         return AudioConfig(**kept)
     except SettingError as error:
         raise ModelError(
-            f"config.json's '{NOTE}' is {note}, which cannot be: {error} It holds"
-            f" {', '.join(NOTED)} as training wrote them. Mend the file, or save the model again."
+            f"config.json's '{CONFIG_KEY}' is {note}, which cannot be: {error} It holds"
+            f" {', '.join(INFERENCE_FIELDS)} as training wrote them. Mend the file, or save the"
+            " model again."
         ) from error
 
 
@@ -77,7 +78,7 @@ def read_temperature(audio_model: AudioModel) -> float:
         )
     if not _is_number(value) or not 0 < value < 1e6:
         raise ModelError(
-            f"config.json's '{NOTE}' has the temperature {value!r}: it must be above 0."
+            f"config.json's '{CONFIG_KEY}' has the temperature {value!r}: it must be above 0."
             " Leave --calibrate out, or train again."
         )
     return float(value)
@@ -102,8 +103,8 @@ def read_thresholds(audio_model: AudioModel) -> NDArray[np.float64] | None:
     ]
     if lacking:
         raise ModelError(
-            f"config.json's '{NOTE}' has no threshold for {list_names(lacking)}: it holds one a"
-            " label, as training tuned them. Mend the file, or save the model again."
+            f"config.json's '{CONFIG_KEY}' has no threshold for {list_names(lacking)}: it holds one"
+            " a label, as training tuned them. Mend the file, or save the model again."
         )
     return np.array(found, dtype=np.float64)
 
@@ -152,14 +153,14 @@ def _add_note(folder: Path, name: str, value: object) -> None:
     """Add one entry to the note in FOLDER/config.json."""
     path = folder / "config.json"
     config = json.loads(path.read_text("utf-8"))
-    config[NOTE] = {**(config.get(NOTE) or {}), name: value}
+    config[CONFIG_KEY] = {**(config.get(CONFIG_KEY) or {}), name: value}
     text = json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False)
     replace_file(path, text + "\n")
 
 
 def _read_note(audio_model: AudioModel) -> dict[str, Any]:
     """Return the note, empty where there is none."""
-    note = getattr(audio_model.model.config, NOTE, None)
+    note = getattr(audio_model.model.config, CONFIG_KEY, None)
     return dict(note) if isinstance(note, dict) else {}
 
 

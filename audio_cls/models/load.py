@@ -23,9 +23,9 @@ from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
 from audio_cls.models.attention_backend import choose_attention
 from audio_cls.models.audio_model import (
+    CONFIG_KEY,
     HEAD_PREFIXES,
-    NOTE,
-    NOTED,
+    INFERENCE_FIELDS,
     PROBLEM_TYPES,
     AudioModel,
 )
@@ -38,7 +38,7 @@ from audio_cls.models.checkpoint import (
 from audio_cls.models.checkpoint_files import explain_load_error, quiet_transformers
 from audio_cls.models.input_length import resize_positions, resolve_max_seconds
 from audio_cls.models.kernels.install import install_fast_kernels
-from audio_cls.models.kernels.short_clip_masking import spare_short_clips
+from audio_cls.models.kernels.short_clip_masking import skip_masking_of_short_clips
 from audio_cls.models.pooled_head import (
     PooledAudioClassifier,
     build_pooled_classifier,
@@ -80,7 +80,7 @@ def load_for_training(
     fits = _read_labels(config) == tuple(labels)
     config.id2label = dict(enumerate(labels))  # int keys: pipeline() looks them up so
     config.label2id = {label: number for number, label in enumerate(labels)}
-    setattr(config, NOTE, {name: getattr(audio, name) for name in NOTED})
+    setattr(config, CONFIG_KEY, {name: getattr(audio, name) for name in INFERENCE_FIELDS})
     # pipeline() takes the softmax or the sigmoid by this.
     config.problem_type = PROBLEM_TYPES["multi-label" if is_multilabel else "single-label"]
     if cfg.weighted_layer_sum is not None:
@@ -136,7 +136,7 @@ def _assemble(
 ) -> AudioModel:
     """Probe the model, set its mask in the extractor to be saved, and log what was loaded."""
     install_fast_kernels(model)
-    spare_short_clips(model)
+    skip_masking_of_short_clips(model)
     extractor: Any = checkpoint.extractor
     input_spec = probe_input_spec(model, extractor, use_mask=use_mask)
     if hasattr(extractor, "return_attention_mask"):

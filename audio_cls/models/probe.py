@@ -24,7 +24,11 @@ from audio_cls.audio.augmentation.spec_augment import FrameLayout
 from audio_cls.config import Seconds
 from audio_cls.errors import ModelError
 from audio_cls.models.input_length import max_input_samples
-from audio_cls.models.kernels.unpadded_conv import find_front, read_front, run_by_length
+from audio_cls.models.kernels.unpadded_conv import (
+    find_feature_encoder,
+    read_unpadded_encoder,
+    run_by_length,
+)
 from audio_cls.models.processor import InputSpec, WaveProcessor
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
@@ -72,8 +76,10 @@ def probe_input_spec(
         )
         if is_fixed:
             return input_spec
-        if read_front(model) is not None:  # of an earlier probe: padding was found to do harm
-            return replace(input_spec, front=read_front(model))
+        if (
+            read_unpadded_encoder(model) is not None
+        ):  # of an earlier probe: padding was found to do harm
+            return replace(input_spec, unpadded_encoder=read_unpadded_encoder(model))
         may_differ = takes_mask and use_mask is None
         for choice in (has_mask, not has_mask) if may_differ else (has_mask,):
             trial = replace(input_spec, has_mask=choice, pads_safely=True)
@@ -90,11 +96,11 @@ def _try_front(model: PreTrainedModel, extractor: Any, input_spec: InputSpec) ->
     Returns:
         The specification with `front`, and the model changed; or both as they were.
     """
-    name = find_front(model)
+    name = find_feature_encoder(model)
     if name is None:
         return input_spec
     undo = run_by_length(model, name)
-    trial = replace(input_spec, front=name)
+    trial = replace(input_spec, unpadded_encoder=name)
     if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
         return trial
     undo()
@@ -149,7 +155,7 @@ def stop_forward(module: nn.Module, *, after: bool) -> Iterator[list[Any]]:
         hook.remove()
 
 
-def make_noise(num_samples: int) -> np.ndarray:
+def make_probe_noise(num_samples: int) -> np.ndarray:
     """White noise, (T,) float32, the same each time and a prefix of any longer one."""
     noise = np.random.default_rng(0).standard_normal(num_samples, dtype=np.float32)
     return np.float32(0.1) * noise
@@ -159,7 +165,9 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
     """Return how much a fixed-length extractor hears; None where the length follows the wave."""
     rate = extractor.sampling_rate
     half, whole = (
-        extractor(make_noise(count), sampling_rate=rate, return_tensors="pt")[input_name].shape
+        extractor(make_probe_noise(count), sampling_rate=rate, return_tensors="pt")[
+            input_name
+        ].shape
         for count in (rate // 2, rate)
     )
     return max_input_samples(extractor) if half == whole else None
@@ -246,13 +254,13 @@ def _succeeds(trial: Trial, model: PreTrainedModel, processor: WaveProcessor, co
 
 def _has_score(model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
     """Forward one clip of `count` samples in the model's present mode."""
-    logits: Tensor = model(**processor([make_noise(count)])).logits
+    logits: Tensor = model(**processor([make_probe_noise(count)])).logits
     return bool(logits.isfinite().all())
 
 
 def _is_heard(_model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
     """Tell whether `count` samples of sound give other features than as many of silence."""
-    inputs = processor([make_noise(count), np.zeros(count, np.float32)])
+    inputs = processor([make_probe_noise(count), np.zeros(count, np.float32)])
     sound, silence = inputs[processor.input_spec.input_name]
     return bool(sound.isfinite().all()) and not torch.equal(sound, silence)
 
@@ -265,7 +273,7 @@ def _is_padding_harmless(model: PreTrainedModel, processor: WaveProcessor) -> bo
     """
     rate = processor.input_spec.sampling_rate
     shortest = max(processor.input_spec.min_samples, round(0.1 * rate))
-    waves = [make_noise(shortest + round(more * rate)) for more in LONGER]
+    waves = [make_probe_noise(shortest + round(more * rate)) for more in LONGER]
     model.train(mode=False)
     return all(_gives_same(model, processor, part) for part in ([waves[n] for n in TWO], waves))
 

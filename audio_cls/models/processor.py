@@ -25,12 +25,14 @@ class InputSpec:
     min_samples: int  # shortest wave that the model takes; zeros fill up shorter ones
     max_samples: int | None  # longest wave that is heard in full; None: no limit
     feature_layout: FrameLayout | None = None  # of a spectrogram; None where the input is waves
-    front: str | None = None  # the module that leaves padding out, so that a mask is exact (front)
+    unpadded_encoder: str | None = (
+        None  # the module that leaves padding out, so that a mask is exact (front)
+    )
 
     @property
     def trains_padded(self) -> bool:
         """Tell whether clips of unequal length may share a batch, each as if it were alone."""
-        return self.pads_safely or self.front is not None
+        return self.pads_safely or self.unpadded_encoder is not None
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ class WaveProcessor:
         Returns:
             The batch under `input_spec.input_name`, (B, T) or (B, F, ...) float32, and, where the
             model takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound; with
-            `input_spec.front` also where clips differ in length.
+            `input_spec.unpadded_encoder` also where clips differ in length.
         """
         input_spec = self.input_spec
         waves = [_fill_up(wave, input_spec.min_samples) for wave in waves]
         is_masked = input_spec.has_mask or (
-            input_spec.front is not None and len({len(wave) for wave in waves}) > 1
+            input_spec.unpadded_encoder is not None and len({len(wave) for wave in waves}) > 1
         )
         # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
         options: dict[str, Any] = {} if input_spec.max_samples else {"padding": True}

@@ -167,7 +167,7 @@ def test_padding_never_changes_a_score(
     amplify_head(audio_model)
     input_spec = audio_model.processor.input_spec
     assert (input_spec.has_mask, input_spec.pads_safely) == PADDING[family, norm]
-    assert (input_spec.front is not None) == (family in FRONTS and norm is None)
+    assert (input_spec.unpadded_encoder is not None) == (family in FRONTS and norm is None)
     seconds = np.random.default_rng(0).permutation(np.geomspace(0.3, 12.0, 16))
     waves = [make_clip(length, seed) for seed, length in enumerate(seconds)]
     alone = torch.cat([score(audio_model, wave) for wave in waves])

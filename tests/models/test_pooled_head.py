@@ -28,7 +28,7 @@ from audio_cls.models.finetuning.layer_groups import find_transformer_layers
 from audio_cls.models.finetuning.setup import prepare_for_finetuning
 from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.models.pooled_head import PooledAudioClassifier, pool_frames
-from audio_cls.models.probe import make_noise
+from audio_cls.models.probe import make_probe_noise
 from audio_cls.training.loop import train
 
 LABELS = ["high", "low", "middle"]
@@ -60,7 +60,7 @@ def score(audio_model: AudioModel, waves: list[np.ndarray]) -> torch.Tensor:
 @pytest.mark.parametrize("kind", OUTSIDE)
 def test_what_was_saved_gives_the_same_logits(kind: str, root: Path, tmp_path: Path) -> None:
     audio_model = load(root / kind)
-    waves = [make_noise(8_000)]
+    waves = [make_probe_noise(8_000)]
     before = score(audio_model, waves)
     audio_model.save(tmp_path)
     again = load_for_inference(tmp_path)
@@ -92,7 +92,9 @@ def test_a_score_does_not_depend_on_the_clips_beside_it(kind: str, root: Path) -
         audio_model.processor.input_spec,
     )
     seconds = [0.3, 0.31, 0.5, 0.505, 0.77, 1.0, 1.0, 1.49, 1.9]
-    waves = [make_noise(round(one * rate)) * np.float32(1 + n) for n, one in enumerate(seconds)]
+    waves = [
+        make_probe_noise(round(one * rate)) * np.float32(1 + n) for n, one in enumerate(seconds)
+    ]
     alone = torch.cat([score(audio_model, [wave]) for wave in waves])
     lengths = [len(wave) for wave in waves]
     batches = list(group_windows(lengths, 4, equal_lengths=not input_spec.pads_safely))
@@ -125,10 +127,10 @@ def test_layers_are_mixed_where_the_encoder_shows_them(root: Path, tmp_path: Pat
     model: Any = audio_model.model
     with torch.no_grad():
         model.layer_weights.copy_(torch.tensor([3.0, 0.0, 0.0]))
-    mixed = score(audio_model, [make_noise(8_000)])
+    mixed = score(audio_model, [make_probe_noise(8_000)])
     with torch.no_grad():
         model.layer_weights.copy_(torch.tensor([0.0, 0.0, 3.0]))
-    assert not torch.allclose(score(audio_model, [make_noise(8_000)]), mixed, atol=1e-4)
+    assert not torch.allclose(score(audio_model, [make_probe_noise(8_000)]), mixed, atol=1e-4)
     audio_model.save(tmp_path)
     assert "layer_weights" in dict(load_for_inference(tmp_path).model.named_parameters())
     with pytest.raises(ModelError, match="--weighted-layer-sum is not possible"):
@@ -143,15 +145,15 @@ def test_adapters_are_merged_into_the_saved_encoder(root: Path, tmp_path: Path) 
         for name, weight in audio_model.model.named_parameters():
             if "lora_B" in name:
                 weight.normal_()
-    before = score(audio_model, [make_noise(8_000)])
+    before = score(audio_model, [make_probe_noise(8_000)])
     audio_model.save(tmp_path)
     again = load_for_inference(tmp_path)
-    assert torch.allclose(score(again, [make_noise(8_000)]), before, atol=1e-5)
+    assert torch.allclose(score(again, [make_probe_noise(8_000)]), before, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["moonshine", "speech_to_text", "parakeet_ctc"])
 def test_how_attention_is_computed_changes_no_score(kind: str, root: Path) -> None:
-    waves = [make_noise(8_000)]
+    waves = [make_probe_noise(8_000)]
     audio_models = [load(root / kind, attention=choice) for choice in ("auto", "eager")]
     for audio_model in audio_models[1:]:
         assert audio_model.model.config._attn_implementation == "eager"
@@ -167,7 +169,7 @@ def test_how_attention_is_computed_changes_no_score(kind: str, root: Path) -> No
 def test_activations_are_computed_again_for_the_same_gradients(root: Path) -> None:
     audio_model = load(root / "moonshine")
     model: Any = audio_model.model
-    inputs = audio_model.processor([make_noise(8_000)])
+    inputs = audio_model.processor([make_probe_noise(8_000)])
     gradients = []
     for saves in (False, True):
         if saves:

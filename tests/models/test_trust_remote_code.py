@@ -24,7 +24,7 @@ from audio_cls.errors import ModelError, SettingError
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_inference, load_for_training
-from audio_cls.models.probe import make_noise
+from audio_cls.models.probe import make_probe_noise
 from audio_cls.publishing.hub.files import name_code
 from audio_cls.training.loop import train
 from audio_cls.workflows import evaluate as workflow
@@ -56,7 +56,7 @@ def hear(audio_model: AudioModel) -> torch.Tensor:
     audio_model.model.train(mode=False)
     with torch.inference_mode():
         logits: torch.Tensor = audio_model.model(
-            **audio_model.processor([make_noise(8_000)])
+            **audio_model.processor([make_probe_noise(8_000)])
         ).logits
     return logits
 

@@ -102,7 +102,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class ColoredNoise:
-    """Generates noise; see `make_noise`."""
+    """Generates noise; see `make_probe_noise`."""
 
     color: str
     sampling_rate: Hertz

@@ -30,14 +30,14 @@ from audio_cls.models.feature_cache.output_layout import (
     list_tensors,
 )
 from audio_cls.models.probe import (
-    make_noise,
+    make_probe_noise,
     pooled_features,
     preserve_model_state,
     stop_forward,
 )
 from audio_cls.models.processor import WaveProcessor
 
-PREFIX = "prefix"  # the name of the model's argument
+CACHED_FEATURES = "cached_features"  # the name of the model's argument
 TOLERANCE = 1e-4  # of the largest pooled value: what rounding may change
 TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two lengths show where time is
 
@@ -46,7 +46,7 @@ TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two length
 class CachedFeatureProcessor(WaveProcessor):
     """Stored rows become model inputs; waves do so as before."""
 
-    cut: FrozenOutputLayout
+    layout: FrozenOutputLayout
     lengths: Mapping[int, int]  # F -> a length of the model's input that gives as many frames
 
     def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
@@ -59,11 +59,11 @@ class CachedFeatureProcessor(WaveProcessor):
         if waves[0].ndim == 1:
             return super().__call__(waves)
         rows = [torch.from_numpy(wave) for wave in waves]
-        inputs = {PREFIX: nn.utils.rnn.pad_sequence(rows, batch_first=True)}
+        inputs = {CACHED_FEATURES: nn.utils.rnn.pad_sequence(rows, batch_first=True)}
         counts = [len(row) for row in rows]
         if self.input_spec.has_mask or len(set(counts)) > 1:
             ends = torch.tensor([self.lengths[count] for count in counts])
-            width = max(counts) if self.cut.is_mask_framed else int(ends.max())
+            width = max(counts) if self.layout.is_mask_framed else int(ends.max())
             inputs["attention_mask"] = (torch.arange(width) < ends[:, None]).long()
         return inputs
 
@@ -82,21 +82,21 @@ def plan_partial_forward(
         model.train(mode=False)
         trials = []
         for more in TRIALS:
-            inputs = processor([make_noise(shortest + round(more * rate))])
+            inputs = processor([make_probe_noise(shortest + round(more * rate))])
             trials.append({name: value.to(model.device) for name, value in inputs.items()})
         outputs = [run_frozen(model, names, trial) for trial in trials]
-        cut = _describe_output(names, processor.input_spec.input_name, trials[0], outputs)
-        used = [p for p in cut.places if _is_used(model, cut, trials[0], outputs[0], p)]
-        kept = [cut.places.index(place) for place in used]
-        shapes = tuple(cut.shapes[number] for number in kept)
+        layout = _describe_output(names, processor.input_spec.input_name, trials[0], outputs)
+        used = [p for p in layout.places if _is_used(model, layout, trials[0], outputs[0], p)]
+        kept = [layout.places.index(place) for place in used]
+        shapes = tuple(layout.shapes[number] for number in kept)
         if not used or len({-1 in shape for shape in shapes}) > 1:
             return None
-        orders = tuple(cut.orders[number] for number in kept)
-        cut = replace(cut, places=tuple(used), shapes=shapes, orders=orders)
-        is_same = _gives_same(model, cut, trials)
-    has_mask = takes_mask and (processor.input_spec.has_mask or len(cut.input_shape) == 1)
-    is_exact = has_mask or not cut.has_time or not processor.input_spec.trains_padded
-    return cut if is_same and is_exact else None
+        orders = tuple(layout.orders[number] for number in kept)
+        layout = replace(layout, places=tuple(used), shapes=shapes, orders=orders)
+        is_same = _gives_same(model, layout, trials)
+    has_mask = takes_mask and (processor.input_spec.has_mask or len(layout.input_shape) == 1)
+    is_exact = has_mask or not layout.has_time or not processor.input_spec.trains_padded
+    return layout if is_same and is_exact else None
 
 
 def _describe_output(
@@ -134,11 +134,11 @@ def run_frozen(model: Any, names: Sequence[str], inputs: Mapping[str, Tensor]) -
     return outputs[0]
 
 
-class _Start:
+class _CachedInput:
     """What a model is given instead of sound, on its way from the model's call to the cut."""
 
-    def __init__(self, cut: FrozenOutputLayout) -> None:
-        self.cut = cut
+    def __init__(self, layout: FrozenOutputLayout) -> None:
+        self.layout = layout
         self.rows: Tensor | None = None  # (B, F, D)
 
     def __call__(
@@ -146,15 +146,15 @@ class _Start:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Take the rows out of the arguments: called before the model's forward."""
         kwargs = dict(kwargs)
-        self.rows = kwargs.pop(PREFIX, None)
+        self.rows = kwargs.pop(CACHED_FEATURES, None)
         if self.rows is not None:
             # Never listened to, but a model may look at its shape.
-            silence = self.rows.new_zeros(()).expand(len(self.rows), *self.cut.input_shape)
-            kwargs[self.cut.input_name] = silence
+            silence = self.rows.new_zeros(()).expand(len(self.rows), *self.layout.input_shape)
+            kwargs[self.layout.input_name] = silence
         return args, kwargs
 
 
-def enable_partial_forward(model: nn.Module, cut: FrozenOutputLayout) -> RemovableHandle:
+def enable_partial_forward(model: nn.Module, layout: FrozenOutputLayout) -> RemovableHandle:
     """Let a model start after its frozen part when it is called with `prefix`. Changes it in place.
 
     Its modules keep their names, its weights theirs, and calls with sound their results.
@@ -162,37 +162,43 @@ def enable_partial_forward(model: nn.Module, cut: FrozenOutputLayout) -> Removab
     Returns:
         What `disable_partial_forward` wants.
     """
-    start = _Start(cut)
-    for name in cut.names:
+    cached = _CachedInput(layout)
+    for name in layout.names:
         module = model.get_submodule(name)
         own: dict[str, Any] = vars(module)
-        own["_start"], own["_hear"] = start, module.forward
-        is_last = name == cut.names[-1]
+        own["_cached_input"], own["_uncached_forward"] = cached, module.forward
+        is_last = name == layout.names[-1]
         # Methods of the very module: deepcopy() binds the copy's to the copy.
-        own["forward"] = MethodType(_recall if is_last else _pass_on, module)
-    return model.register_forward_pre_hook(start, with_kwargs=True)
+        own["forward"] = MethodType(_return_cached if is_last else _pass_input_through, module)
+    return model.register_forward_pre_hook(cached, with_kwargs=True)
 
 
 def disable_partial_forward(
-    model: nn.Module, cut: FrozenOutputLayout, handle: RemovableHandle
+    model: nn.Module, layout: FrozenOutputLayout, handle: RemovableHandle
 ) -> None:
     """Undo `enable_partial_forward`."""
     handle.remove()
-    for name in cut.names:
+    for name in layout.names:
         own: dict[str, Any] = vars(model.get_submodule(name))
-        own["forward"] = own.pop("_hear")
-        del own["_start"]
+        own["forward"] = own.pop("_uncached_forward")
+        del own["_cached_input"]
 
 
-def _recall(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+def _return_cached(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
     """Stand in for the forward of the frozen part's last module."""
-    rows = self._start.rows
-    return self._hear(*args, **kwargs) if rows is None else self._start.cut.restore(rows)
+    rows = self._cached_input.rows
+    return (
+        self._uncached_forward(*args, **kwargs)
+        if rows is None
+        else self._cached_input.layout.restore(rows)
+    )
 
 
-def _pass_on(self: Any, given: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+def _pass_input_through(self: Any, given: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
     """Stand in for the forward of the frozen modules before the last one."""
-    return self._hear(given, *args, **kwargs) if self._start.rows is None else given
+    return (
+        self._uncached_forward(given, *args, **kwargs) if self._cached_input.rows is None else given
+    )
 
 
 def _read_shape(tensor: Tensor, longer: Tensor) -> tuple[int, ...]:
@@ -217,12 +223,12 @@ def _is_used(
     """Tell whether a tensor of the frozen part's output changes the logits: NaN would show."""
     found = list_tensors(output)
     found[place] = torch.full_like(found[place], torch.nan)
-    with _handing_out(model, whole.names, build_output(whole.kind, found, whole.all_places)):
+    with _replaced_output(model, whole.names, build_output(whole.kind, found, whole.all_places)):
         return bool(model(**inputs).logits.isnan().any())
 
 
 @contextmanager
-def _handing_out(model: nn.Module, names: Sequence[str], output: Any) -> Iterator[None]:  # noqa: ANN401
+def _replaced_output(model: nn.Module, names: Sequence[str], output: Any) -> Iterator[None]:  # noqa: ANN401
     """Let the last of the frozen modules hand out a known output, and none of them run."""
     owns = [vars(model.get_submodule(name)) for name in names]
     before = [own.get("forward") for own in owns]
@@ -239,20 +245,20 @@ def _handing_out(model: nn.Module, names: Sequence[str], output: Any) -> Iterato
 
 
 def _gives_same(
-    model: PreTrainedModel, cut: FrozenOutputLayout, trials: Sequence[Mapping[str, Tensor]]
+    model: PreTrainedModel, layout: FrozenOutputLayout, trials: Sequence[Mapping[str, Tensor]]
 ) -> bool:
     """Tell whether the model gives the same logits when it starts at the cut."""
     is_same = True
     for inputs in trials:
         expected = pooled_features(model, dict(inputs))
         given = dict(inputs)
-        given[PREFIX] = cut.flatten(run_frozen(model, cut.names, inputs))
-        del given[cut.input_name]
-        handle = enable_partial_forward(model, cut)
+        given[CACHED_FEATURES] = layout.flatten(run_frozen(model, layout.names, inputs))
+        del given[layout.input_name]
+        handle = enable_partial_forward(model, layout)
         try:
             found = pooled_features(model, given)
         finally:
-            disable_partial_forward(model, cut, handle)
+            disable_partial_forward(model, layout, handle)
         scale = float(expected.abs().max())
         is_same &= bool((found - expected).abs().max() <= TOLERANCE * scale)
     return is_same

@@ -80,32 +80,32 @@ def precompute_frozen_features(
     assert isinstance(clips.train, Clips)
     configure_cpu(accelerator, sum(weight.numel() for weight in audio_model.model.parameters()))
     names = find_frozen(audio_model.model, audio_model.processor, cfg.model.freeze)
-    obstacle = why_not_cacheable(cfg, accelerator, clips.train)
-    cut = (
+    obstacle = find_cache_obstacle(cfg, accelerator, clips.train)
+    layout = (
         None if obstacle else plan_partial_forward(audio_model.model, audio_model.processor, names)
     )
-    if cut is None:
+    if layout is None:
         logger.info(
             "frozen part: heard anew each epoch, as %s", obstacle or "the rest is not apart from it"
         )
         return sound
-    splits = {name: list_windows_of(name, part, cfg.audio) for name, part in clips.items()}
+    splits = {name: list_split_windows(name, part, cfg.audio) for name, part in clips.items()}
     windows = [window for part in splits.values() for window in part]
-    store = compute_missing_features(cfg, accelerator, audio_model, clips.train, cut, windows)
+    store = compute_missing_features(cfg, accelerator, audio_model, clips.train, layout, windows)
     if store is None:
         return sound
     processor = CachedFeatureProcessor(
         audio_model.processor.extractor,
         audio_model.processor.input_spec,
-        cut=cut,
+        layout=layout,
         lengths=store.find_lengths(windows),
     )
-    enable_partial_forward(audio_model.model, cut)
+    enable_partial_forward(audio_model.model, layout)
     stored = {name: _store_clips(part, store) for name, part in clips.items()}
     return TrainingInputs(replace(audio_model, processor=processor), **stored)
 
 
-def why_not_cacheable(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
+def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
     """Say why the frozen part's output is not the same each time; None where it is."""
     longest = seconds_to_samples(cfg.audio.piece_seconds, train.sampling_rate)
     if cfg.train.feature_cache_gb == 0:
@@ -127,7 +127,7 @@ def why_not_cacheable(cfg: RunConfig, accelerator: Accelerator, train: Clips) ->
     return None
 
 
-def list_windows_of(name: str, clips: Clips, cfg: AudioConfig) -> list[Window]:
+def list_split_windows(name: str, clips: Clips, cfg: AudioConfig) -> list[Window]:
     """List the windows of a split that will be heard: one a clip in training, else all."""
     if name != "train":
         heard = WindowDataset(clips, cfg).windows
@@ -142,7 +142,7 @@ def compute_missing_features(
     accelerator: Accelerator,
     audio_model: AudioModel,
     clips: Clips,
-    cut: FrozenOutputLayout,
+    layout: FrozenOutputLayout,
     windows: Sequence[Window],
 ) -> FeatureStore | None:
     """Compute what a store lacks, each process a part of it. Call on every process.
@@ -152,7 +152,7 @@ def compute_missing_features(
         accelerator: Processes, device and number format.
         audio_model: The model, moved to the device.
         clips: Any split: the rows of the windows count in its table.
-        cut: Where the frozen part ends.
+        layout: Where the frozen part ends.
         windows: All that will be read.
 
     Returns:
@@ -160,16 +160,18 @@ def compute_missing_features(
     """
     audio_model.model.to(accelerator.device)
     table = replace(clips, rows=np.arange(len(clips.table)))
-    hear = _Hearing(accelerator, audio_model, cut, table, choose_batch_size(cfg, accelerator))
-    sample = next(hear.run([windows[0]]))[1]
+    forward = _FrozenForward(
+        accelerator, audio_model, layout, table, choose_batch_size(cfg, accelerator)
+    )
+    sample = next(forward.run([windows[0]]))[1]
     precision, device = accelerator.mixed_precision, accelerator.device
     store = FeatureStore(
-        make_store_key(audio_model, cut, hash_sound(clips), precision, device), sample.shape[1]
+        make_store_key(audio_model, layout, hash_sound(clips), precision, device), sample.shape[1]
     )
     missing = store.find_missing(windows)
     accelerator.wait_for_everyone()  # until all have seen what is missing
-    samples = windows[0][2] - windows[0][1] if cut.has_time else 1
-    spans = sum(stop - start if cut.has_time else 1 for _, start, stop in missing)
+    samples = windows[0][2] - windows[0][1] if layout.has_time else 1
+    spans = sum(stop - start if layout.has_time else 1 for _, start, stop in missing)
     num_bytes = round(sample.nbytes / samples * spans)
     limit = cfg.train.feature_cache_gb
     fits = evict_for(store, num_bytes, None if limit is None else int(limit * 1e9))
@@ -187,7 +189,7 @@ def compute_missing_features(
     own = missing[accelerator.process_index :: accelerator.num_processes]
     if own:
         retain_freed_memory()
-        store.add(show_progress(hear.run(own), len(own), "Frozen part", logger))
+        store.add(show_progress(forward.run(own), len(own), "Frozen part", logger))
         release_freed_memory()  # training has blocks of other sizes
     accelerator.wait_for_everyone()
     store.reload()
@@ -202,12 +204,12 @@ def choose_batch_size(cfg: RunConfig, accelerator: Accelerator) -> int:
 
 
 @dataclass(frozen=True)
-class _Hearing:
+class _FrozenForward:
     """The frozen part, run over windows."""
 
     accelerator: Accelerator
     audio_model: AudioModel
-    cut: FrozenOutputLayout
+    layout: FrozenOutputLayout
     table: Clips  # all rows
     batch_size: int
 
@@ -222,10 +224,10 @@ class _Hearing:
             inputs = processor([self.table.read_wave(*window) for window in batch])
             inputs = {k: v.to(self.accelerator.device) for k, v in inputs.items()}
             with torch.inference_mode(), self.accelerator.autocast():
-                rows: Tensor = self.cut.flatten(run_frozen(model, self.cut.names, inputs))
+                rows: Tensor = self.layout.flatten(run_frozen(model, self.layout.names, inputs))
             lengths_in = measure_inputs(inputs, processor.input_spec.input_name)
             for window, own, length in zip(batch, rows.cpu().numpy(), lengths_in, strict=True):
-                yield window, own[:length] if self.cut.is_mask_framed else own, length
+                yield window, own[:length] if self.layout.is_mask_framed else own, length
         model.train(mode=was_training)
 
 

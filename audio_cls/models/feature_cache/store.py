@@ -50,7 +50,7 @@ NOT_COMPUTED = (
 
 def make_store_key(
     audio_model: AudioModel,
-    cut: FrozenOutputLayout,
+    layout: FrozenOutputLayout,
     sound: str,
     precision: str,
     device: torch.device,
@@ -60,7 +60,7 @@ def make_store_key(
     Args:
         audio_model: The classifier; its frozen weights, configuration, code and feature extractor
             count, its labels and head do not.
-        cut: Where the frozen part ends.
+        layout: Where the frozen part ends.
         sound: Key of the waves, in the order of the rows that windows name.
         precision: Number format of the forward pass.
         device: Where it runs; its type counts.
@@ -73,9 +73,9 @@ def make_store_key(
         torchaudio=find_version("torchaudio"),  # feature extractors use it where it is installed
         config=json.dumps(computed, sort_keys=True, default=str),
         attention=str(config._attn_implementation),
-        weights=_hash_weights(audio_model, cut.names),
+        weights=_hash_weights(audio_model, layout.names),
         code=audio_model.code,
-        cut=repr(cut),
+        layout=repr(layout),
         extractor=audio_model.processor.extractor.to_json_string(),
         input_spec=repr(audio_model.processor.input_spec),
         sound=sound,

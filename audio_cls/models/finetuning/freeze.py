@@ -38,7 +38,7 @@ class FrozenModules:
 
     modules: dict[str, nn.Module]  # by name, in the order they run; empty: everything learns
     num_epochs: int | None = None  # frozen for so many epochs; None: for good
-    _learning: list[nn.Parameter] = field(default_factory=list)  # what a waking part learns with
+    _trainable: list[nn.Parameter] = field(default_factory=list)  # what a waking part learns with
 
     @property
     def end(self) -> str | None:
@@ -54,22 +54,22 @@ class FrozenModules:
         if self.is_frozen_in(epoch):
             self._freeze()
         else:
-            self._wake()
+            self._unfreeze()
 
     def _freeze(self) -> None:
         """Make every part quiet; a part that is quiet already stays so."""
         for module in self.modules.values():
-            self._learning += [weight for weight in module.parameters() if weight.requires_grad]
+            self._trainable += [weight for weight in module.parameters() if weight.requires_grad]
             module.requires_grad_(requires_grad=False)
             module.train(mode=False)
             # A method of the very module: deepcopy() binds the copy's to the copy.
-            vars(module)["train"] = MethodType(_stay_quiet, module)
+            vars(module)["train"] = MethodType(_ignore_mode, module)
 
-    def _wake(self) -> None:
+    def _unfreeze(self) -> None:
         """Let the parts learn that learned before; their mode is set by the next `train()`."""
-        for weight in self._learning:
+        for weight in self._trainable:
             weight.requires_grad_()
-        self._learning.clear()
+        self._trainable.clear()
         for module in self.modules.values():
             vars(module).pop("train", None)
 
@@ -113,7 +113,7 @@ def find_frozen(model: PreTrainedModel, processor: WaveProcessor, what: str) -> 
         return ()
     if what == "backbone":
         return covering_modules(model, backbone_parameters(model))
-    found = _ask_family(model) or frontend_parameters(model, processor)
+    found = _feature_encoder_parameters(model) or frontend_parameters(model, processor)
     fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     return tuple(
         name
@@ -122,7 +122,7 @@ def find_frozen(model: PreTrainedModel, processor: WaveProcessor, what: str) -> 
     )
 
 
-def _ask_family(model: Any) -> set[str]:  # noqa: ANN401 (the method is not in the base class)
+def _feature_encoder_parameters(model: Any) -> set[str]:  # noqa: ANN401 (the method is not in the base class)
     """Return what the family's own `freeze_feature_encoder` freezes; nothing where it has none."""
     if not hasattr(model, "freeze_feature_encoder"):
         return set()
@@ -140,7 +140,7 @@ def _ask_family(model: Any) -> set[str]:  # noqa: ANN401 (the method is not in t
     return frozen
 
 
-def _stay_quiet(module: nn.Module, mode: bool = True) -> nn.Module:  # noqa: FBT001, FBT002
+def _ignore_mode(module: nn.Module, mode: bool = True) -> nn.Module:  # noqa: FBT001, FBT002
     """Stand in for `train` of a frozen module: the signature is torch's, the mode is not heard."""
     del mode
     return module

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from audio_cls.models.audio_model import HEAD_PREFIXES
-from audio_cls.models.probe import make_noise, preserve_model_state, stop_forward
+from audio_cls.models.probe import make_probe_noise, preserve_model_state, stop_forward
 from audio_cls.models.processor import WaveProcessor
 
 NOISE_SAMPLES = 1600  # a tenth of a second, unless the model insists on more
@@ -60,7 +60,9 @@ def trace_modules(
     try:
         with preserve_model_state(model), stop:
             model.train(mode=False)
-            inputs = processor([make_noise(max(processor.input_spec.min_samples, NOISE_SAMPLES))])
+            inputs = processor(
+                [make_probe_noise(max(processor.input_spec.min_samples, NOISE_SAMPLES))]
+            )
             model(**{name: value.to(model.device) for name, value in inputs.items()})
     finally:
         for hook in hooks:

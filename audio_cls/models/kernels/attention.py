@@ -124,14 +124,14 @@ class ClipAttention(torch.autograd.Function):
     ) -> Tensor:
         """Keep what was given, what came out and the seed of the dropout."""
         seed = draw_seed()
-        dice = DropoutMasks(dropout, seed)
+        masks = DropoutMasks(dropout, seed)
         num_clips, num_heads, num_queries, _ = query.shape
         out = query.new_empty(num_clips, num_queries, num_heads, value.shape[-1])
         for clip, heads in _split_heads(query, key):
             weights = _weigh_keys(query, key, mask, (clip, heads))
-            weights.mul_(dice.draw(torch.empty_like(weights)))
+            weights.mul_(masks.draw(torch.empty_like(weights)))
             found = torch.bmm(weights, value[clip, heads])
-            torch.mul(found.transpose(0, 1), dice.scale, out=out[clip, :, heads])
+            torch.mul(found.transpose(0, 1), masks.scale, out=out[clip, :, heads])
         ctx.save_for_backward(query, key, value, mask, out)
         ctx.dropout, ctx.seed = dropout, seed
         return out
@@ -144,17 +144,17 @@ class ClipAttention(torch.autograd.Function):
         the sum of output times gradient (arXiv:2205.14135, appendix B).
         """
         query, key, value, mask, out = ctx.saved_tensors
-        dice = DropoutMasks(ctx.dropout, ctx.seed)
+        masks = DropoutMasks(ctx.dropout, ctx.seed)
         d_query, d_key, d_value = (torch.empty_like(one) for one in (query, key, value))
         sums = (grads[0] * out).sum(dim=-1, keepdim=True).transpose(1, 2)  # (B, H, Q, 1)
         for clip, heads in _split_heads(query, key):
             here = (clip, heads)
             grad = grads[0][clip, :, heads].transpose(0, 1)
             weights = _weigh_keys(query, key, mask, here)
-            kept = dice.draw(torch.empty_like(weights))
-            slopes = torch.bmm(grad, value[here].transpose(1, 2)).mul_(kept).mul_(dice.scale)
+            kept = masks.draw(torch.empty_like(weights))
+            slopes = torch.bmm(grad, value[here].transpose(1, 2)).mul_(kept).mul_(masks.scale)
             slopes.sub_(sums[here]).mul_(weights)
-            d_value[here] = torch.bmm(kept.mul_(weights).transpose(1, 2), grad).mul_(dice.scale)
+            d_value[here] = torch.bmm(kept.mul_(weights).transpose(1, 2), grad).mul_(masks.scale)
             d_query[here] = torch.bmm(slopes, key[here])
             d_key[here] = torch.bmm(slopes.transpose(1, 2), query[here])
         return d_query, d_key, d_value, None, None

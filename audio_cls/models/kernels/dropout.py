@@ -71,8 +71,8 @@ def _drop(values: Tensor, share: float, seed: int) -> Tensor:
     """Return the values, some of them dropped; the same ones for the same seed."""
     flat = values.contiguous().view(-1)
     out = torch.empty_like(flat)
-    dice = DropoutMasks(share, seed)
+    masks = DropoutMasks(share, seed)
     for first in range(0, len(flat), CACHED_VALUES):
         here = slice(first, first + CACHED_VALUES)
-        dice.draw(out[here]).mul_(flat[here]).mul_(dice.scale)
+        masks.draw(out[here]).mul_(flat[here]).mul_(masks.scale)
     return out.view(values.shape)

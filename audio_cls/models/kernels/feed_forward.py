@@ -74,12 +74,12 @@ class RecomputedFeedForward(torch.autograd.Function):
         ctx.save_for_backward(frames, *weights)
         ctx.activation, ctx.share = how
         ctx.seed = draw_seed() if ctx.share else 0
-        dice = DropoutMasks(ctx.share, ctx.seed)
+        masks = DropoutMasks(ctx.share, ctx.seed)
         out = torch.empty_like(frames)
         for here in _split_frames(frames):
             wide = ctx.activation(functional.linear(frames[here], *weights[:2]))
             if ctx.share:
-                wide.mul_(dice.draw(torch.empty_like(wide)).mul_(dice.scale))
+                wide.mul_(masks.draw(torch.empty_like(wide)).mul_(masks.scale))
             torch.addmm(weights[3], wide, weights[2].t(), out=out[here])
         return out
 
@@ -87,7 +87,7 @@ class RecomputedFeedForward(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         """Widen, activate and drop again."""
         frames, *weights = ctx.saved_tensors
-        dice, grad = DropoutMasks(ctx.share, ctx.seed), grads[0]
+        masks, grad = DropoutMasks(ctx.share, ctx.seed), grads[0]
         d_frames = torch.empty_like(frames)
         d_weights = [torch.zeros_like(weight) for weight in weights]
         d_weights[3] = grad.sum(dim=0)
@@ -97,7 +97,7 @@ class RecomputedFeedForward(torch.autograd.Function):
                 active = ctx.activation(given)
             wide, slopes = active.detach(), grad[here] @ weights[2]
             if ctx.share:
-                kept = dice.draw(torch.empty_like(wide)).mul_(dice.scale)
+                kept = masks.draw(torch.empty_like(wide)).mul_(masks.scale)
                 slopes.mul_(kept)
                 wide = kept.mul_(wide)
             d_weights[2].addmm_(grad[here].t(), wide)

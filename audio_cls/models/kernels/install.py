@@ -76,7 +76,7 @@ def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
         assert isinstance(module, nn.Dropout)
         return _drop if 0 < module.p < 1 and not module.inplace else None
     if is_stack(module):
-        return _hear
+        return _run_conv_stack
     return run_feed_forward if is_feed_forward(module) else None
 
 
@@ -96,7 +96,7 @@ def _is_stock(module: Any, forward: Callable[..., Tensor]) -> bool:  # noqa: ANN
         return True  # random: nothing to compare
     if any(one.device.type != "cpu" or one.dtype != torch.float32 for one in module.parameters()):
         return False
-    if forward is _hear:
+    if forward is _run_conv_stack:
         samples = math.prod(layer.conv.stride[0] for layer in module.conv_layers)
         given = draw_input((2, TRIAL_FRAMES * samples), requires_grad=False)
     elif forward is run_feed_forward:
@@ -172,7 +172,7 @@ def _add_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
     return (rows if bias is None else rows + bias).transpose(1, 2)
 
 
-def _hear(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
+def _run_conv_stack(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
     """Stand in for the forward of a stack of convolutions: (B, T) -> (B, C, F)."""
     is_stock = waves.ndim != 2 or not is_plain(waves) or waves.requires_grad
     if is_stock or torch.is_autocast_enabled("cpu"):

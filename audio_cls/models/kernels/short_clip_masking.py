@@ -15,7 +15,7 @@ from torch import Tensor, nn
 METHOD = "_mask_hidden_states"  # of the models of transformers that mask frames themselves
 
 
-def spare_short_clips(model: nn.Module) -> None:
+def skip_masking_of_short_clips(model: nn.Module) -> None:
     """Let a model train on clips of fewer frames than a mask has. Changes it in place."""
     for module in model.modules():
         if hasattr(type(module), METHOD):

@@ -21,16 +21,16 @@ from audio_cls.data.loading.length_buckets import split_by_length
 from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, is_named
 
 
-def find_front(model: nn.Module) -> str | None:
+def find_feature_encoder(model: nn.Module) -> str | None:
     """Return the name of a model's convolutions over the wave; None where it has none we know."""
     return next(
         (name for name, one in model.named_modules() if is_named(one, FEATURE_ENCODERS)), None
     )
 
 
-def read_front(model: nn.Module) -> str | None:
+def read_unpadded_encoder(model: nn.Module) -> str | None:
     """Return the name of the feature encoder that leaves the padding out; None where none does."""
-    return vars(model).get("_front_name")
+    return vars(model).get("_unpadded_encoder")
 
 
 def run_by_length(model: nn.Module, name: str) -> Callable[[], None]:
@@ -48,9 +48,9 @@ def run_by_length(model: nn.Module, name: str) -> Callable[[], None]:
     """
     front: Any = model.get_submodule(name)
     own = vars(front).get("forward")
-    vars(model)["_front_name"] = name
+    vars(model)["_unpadded_encoder"] = name
     # A method of the very module: deepcopy() binds the copy's to the copy.
-    vars(front)["_hear_one_length"], vars(front)["_lengths"] = front.forward, None
+    vars(front)["_forward_one_length"], vars(front)["_lengths"] = front.forward, None
     vars(front)["forward"] = MethodType(_run_each_length, front)
     before = model.register_forward_pre_hook(_note_lengths, with_kwargs=True)
     after = model.register_forward_hook(_forget_lengths, always_call=True)
@@ -58,11 +58,11 @@ def run_by_length(model: nn.Module, name: str) -> Callable[[], None]:
     def undo() -> None:
         before.remove()
         after.remove()
-        for key in ("_hear_one_length", "_lengths", "forward"):
+        for key in ("_forward_one_length", "_lengths", "forward"):
             del vars(front)[key]
         if own is not None:
             vars(front)["forward"] = own
-        del vars(model)["_front_name"]
+        del vars(model)["_unpadded_encoder"]
 
     return undo
 
@@ -71,30 +71,30 @@ def _note_lengths(model: nn.Module, _args: object, kwargs: dict[str, Any]) -> No
     """Keep how long the clips of a batch are: called before the model's forward."""
     mask = kwargs.get("attention_mask")
     lengths = None if mask is None else mask.sum(dim=1).tolist()
-    _find_front_of(model)["_lengths"] = lengths
+    _encoder_attributes(model)["_lengths"] = lengths
 
 
 def _forget_lengths(model: nn.Module, *_: object) -> None:
     """Forget them: called after the model's forward, and where it raised."""
-    _find_front_of(model)["_lengths"] = None
+    _encoder_attributes(model)["_lengths"] = None
 
 
-def _find_front_of(model: nn.Module) -> dict[str, Any]:
+def _encoder_attributes(model: nn.Module) -> dict[str, Any]:
     """Return the attributes of a model's feature encoder."""
-    return vars(model.get_submodule(vars(model)["_front_name"]))
+    return vars(model.get_submodule(vars(model)["_unpadded_encoder"]))
 
 
 def _run_each_length(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
     """Stand in for the forward of a feature encoder: (B, T) -> (B, C, F)."""
     lengths = self._lengths
     if lengths is None or len(lengths) != len(waves) or min(lengths) == waves.shape[1]:
-        whole: Tensor = self._hear_one_length(waves)
+        whole: Tensor = self._forward_one_length(waves)
         return whole
     groups = split_by_length(lengths)  # the longest first: F is of these
     parts: list[Tensor] = []
     for group in groups:
         own = waves[group, : lengths[group[0]]].detach()
-        frames = self._hear_one_length(own).transpose(1, 2)
+        frames = self._forward_one_length(own).transpose(1, 2)
         missing = parts[0].shape[1] - frames.shape[1] if parts else 0
         parts.append(nn.functional.pad(frames, (0, 0, 0, missing)))
     order = torch.tensor([number for group in groups for number in group])

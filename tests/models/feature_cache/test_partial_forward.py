@@ -16,14 +16,14 @@ from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
 from audio_cls.models.feature_cache.partial_forward import (
-    PREFIX,
+    CACHED_FEATURES,
     enable_partial_forward,
     plan_partial_forward,
     run_frozen,
 )
 from audio_cls.models.finetuning.freeze import find_frozen
 from audio_cls.models.load import load_for_training
-from audio_cls.models.probe import make_noise
+from audio_cls.models.probe import make_probe_noise
 
 
 def load(family: str, folder: Path, **changes: Any) -> AudioModel:  # noqa: ANN401
@@ -42,17 +42,17 @@ def load(family: str, folder: Path, **changes: Any) -> AudioModel:  # noqa: ANN4
 def cut_at(audio_model: AudioModel, what: str) -> FrozenOutputLayout:
     """Find the cut of what is frozen."""
     names = find_frozen(audio_model.model, audio_model.processor, what)
-    cut = plan_partial_forward(audio_model.model, audio_model.processor, names)
-    assert cut is not None
-    return cut
+    layout = plan_partial_forward(audio_model.model, audio_model.processor, names)
+    assert layout is not None
+    return layout
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_mix_of_frozen_layers_starts_from_the_layers(family: str, tmp_path: Path) -> None:
     if family == "audio-spectrogram-transformer":
         pytest.skip("has no mix of layers")
-    cut = cut_at(load(family, tmp_path, use_weighted_layer_sum=True), "backbone")
-    assert {name for name, _ in cut.places} == {"hidden_states"}
+    layout = cut_at(load(family, tmp_path, use_weighted_layer_sum=True), "backbone")
+    assert {name for name, _ in layout.places} == {"hidden_states"}
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])
@@ -60,17 +60,17 @@ def test_only_what_the_head_uses_is_kept(is_weighted: bool, tmp_path: Path) -> N
     audio_model = load(
         "wavlm", tmp_path, feat_extract_norm="layer", use_weighted_layer_sum=is_weighted
     )
-    cut = cut_at(audio_model, "backbone")
+    layout = cut_at(audio_model, "backbone")
     layers = tuple(("hidden_states", number) for number in range(3))
-    assert cut.places == (layers if is_weighted else (("last_hidden_state", -1),))
-    assert set(cut.shapes) == {(-1, 32)}
+    assert layout.places == (layers if is_weighted else (("last_hidden_state", -1),))
+    assert set(layout.shapes) == {(-1, 32)}
 
 
 def test_of_ast_the_pooled_vector_is_kept(tmp_path: Path) -> None:
-    cut = cut_at(load("audio-spectrogram-transformer", tmp_path), "backbone")
-    assert cut.places == (("pooler_output", -1),)
-    assert cut.shapes == ((32,),)
-    assert not cut.has_time
+    layout = cut_at(load("audio-spectrogram-transformer", tmp_path), "backbone")
+    assert layout.places == (("pooler_output", -1),)
+    assert layout.shapes == ((32,),)
+    assert not layout.has_time
 
 
 @pytest.mark.parametrize("family", ["wavlm", "whisper", "sew"])
@@ -79,18 +79,21 @@ def test_a_model_takes_sound_or_prefix_and_so_does_its_copy(
     family: str, what: str, tmp_path: Path
 ) -> None:
     audio_model = load(family, tmp_path)
-    model, inputs = audio_model.model, audio_model.processor([make_noise(9000), make_noise(9000)])
+    model, inputs = (
+        audio_model.model,
+        audio_model.processor([make_probe_noise(9000), make_probe_noise(9000)]),
+    )
     names = list(model.state_dict())
-    cut = cut_at(audio_model, what)
+    layout = cut_at(audio_model, what)
     with torch.no_grad():
         expected = model(**inputs).logits
-        rows = cut.flatten(run_frozen(model, cut.names, inputs))
-        enable_partial_forward(model, cut)
-        given: dict[str, Any] = {**inputs, PREFIX: rows}
-        del given[cut.input_name]
+        rows = layout.flatten(run_frozen(model, layout.names, inputs))
+        enable_partial_forward(model, layout)
+        given: dict[str, Any] = {**inputs, CACHED_FEATURES: rows}
+        del given[layout.input_name]
         for one in (model, copy.deepcopy(model)):
             torch.testing.assert_close(one(**given).logits, expected, rtol=1e-4, atol=1e-7)
             torch.testing.assert_close(one(**inputs).logits, expected, rtol=1e-4, atol=1e-7)
-            changed = {**given, PREFIX: torch.randn_like(rows)}
+            changed = {**given, CACHED_FEATURES: torch.randn_like(rows)}
             assert not torch.allclose(one(**changed).logits, expected, rtol=1e-3, atol=0)
     assert list(model.state_dict()) == names

@@ -37,18 +37,18 @@ def load(folder: Path, labels: tuple[str, ...] = ("a", "b", "c"), **audio: Any) 
 
 def find(audio_model: AudioModel, what: str = "backbone") -> FrozenOutputLayout:
     """Find the cut of what is frozen."""
-    cut = plan_partial_forward(
+    layout = plan_partial_forward(
         audio_model.model,
         audio_model.processor,
         find_frozen(audio_model.model, audio_model.processor, what),
     )
-    assert cut is not None
-    return cut
+    assert layout is not None
+    return layout
 
 
-def key_of(audio_model: AudioModel, cut: FrozenOutputLayout | None = None) -> str:
+def key_of(audio_model: AudioModel, layout: FrozenOutputLayout | None = None) -> str:
     """Return the key for some sound on a CPU."""
-    return make_store_key(audio_model, cut or find(audio_model), "sound", "no", CPU)
+    return make_store_key(audio_model, layout or find(audio_model), "sound", "no", CPU)
 
 
 @pytest.fixture(scope="module")
@@ -117,19 +117,21 @@ CHANGES: dict[str, Callable[[AudioModel], None]] = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_other_weights_code_and_inputs_have_another_key(name: str, checkpoint: Path) -> None:
     audio_model = load(checkpoint)
-    cut = find(audio_model)
-    before = key_of(audio_model, cut)
+    layout = find(audio_model)
+    before = key_of(audio_model, layout)
     CHANGES[name](audio_model)
-    assert key_of(audio_model, cut) != before
+    assert key_of(audio_model, layout) != before
 
 
 def test_other_sound_precision_device_cut_and_versions_have_other_keys(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audio_model = load(checkpoint)
-    cut = find(audio_model)
+    layout = find(audio_model)
     keys = {
-        f"{sound} {precision} {device}": make_store_key(audio_model, cut, sound, precision, device)
+        f"{sound} {precision} {device}": make_store_key(
+            audio_model, layout, sound, precision, device
+        )
         for sound, precision, device in (
             ("sound", "no", CPU),
             ("other", "no", CPU),
@@ -137,7 +139,7 @@ def test_other_sound_precision_device_cut_and_versions_have_other_keys(
             ("sound", "no", torch.device("cuda")),
         )
     }
-    other = dataclasses.replace(cut, is_mask_framed=not cut.is_mask_framed)
+    other = dataclasses.replace(layout, is_mask_framed=not layout.is_mask_framed)
     keys["cut"] = key_of(audio_model, other)
     for module, name in (
         (store.transformers, "__version__"),  # as the code sees it
@@ -147,10 +149,10 @@ def test_other_sound_precision_device_cut_and_versions_have_other_keys(
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, "0.0.1")
-            keys[f"{module} {name}"] = key_of(audio_model, cut)
+            keys[f"{module} {name}"] = key_of(audio_model, layout)
     with monkeypatch.context() as patch:
         patch.setattr(store, "find_version", lambda _: "2.0")
-        keys["torchaudio"] = key_of(audio_model, cut)
+        keys["torchaudio"] = key_of(audio_model, layout)
     found = list(keys.values())
     assert {name: found.count(key) for name, key in keys.items()} == dict.fromkeys(keys, 1)
     assert len(keys) == 10

@@ -50,11 +50,11 @@ def attend_plainly(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
         is_bool = mask.dtype == torch.bool
         scores = scores.masked_fill(~mask, -1e30) if is_bool else scores + mask
     weights = scores.softmax(dim=-1)
-    dice, kept = DropoutMasks(SHARE, draw_seed()), torch.empty_like(weights)
+    masks, kept = DropoutMasks(SHARE, draw_seed()), torch.empty_like(weights)
     for clip, heads in attention._split_heads(query, key):
-        kept[clip, heads] = dice.draw(torch.empty_like(kept[clip, heads]))
+        kept[clip, heads] = masks.draw(torch.empty_like(kept[clip, heads]))
     assert 0.6 < float(kept.mean()) < 0.8
-    return (weights * kept * dice.scale @ value).transpose(1, 2)
+    return (weights * kept * masks.scale @ value).transpose(1, 2)
 
 
 @pytest.mark.parametrize("kind", MASKS)

@@ -22,7 +22,7 @@ from audio_cls.models.kernels import install
 from audio_cls.models.kernels.attention import attend
 from audio_cls.models.kernels.install import install_fast_kernels
 from audio_cls.models.load import load_for_training
-from audio_cls.models.probe import make_noise
+from audio_cls.models.probe import make_probe_noise
 
 T: Any = transformers
 
@@ -121,7 +121,7 @@ def test_parakeet_has_the_gradients_of_transformers(tmp_path: Path) -> None:
     stock.set_attn_implementation("sdpa")
     for module in stock.modules():
         vars(module).pop("forward", None)
-    inputs = audio_model.processor([make_noise(16_000)])
+    inputs = audio_model.processor([make_probe_noise(16_000)])
     found = []
     for model in (own, stock):
         model.train()
@@ -177,7 +177,7 @@ def test_causal_encoders_load_and_give_the_states_of_transformers(
     )
     own: Any = audio_model.model
     stock = next(one for one in whole.modules() if type(one) is type(own.encoder)).eval()
-    inputs = audio_model.processor([make_noise(16_000)])
+    inputs = audio_model.processor([make_probe_noise(16_000)])
     with torch.no_grad():
         found = own.encoder(**inputs).last_hidden_state
         expected = stock(**inputs).last_hidden_state

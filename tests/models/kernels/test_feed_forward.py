@@ -48,11 +48,11 @@ class Same(nn.Module):
 
     def forward(self, wide: Tensor) -> Tensor:
         """Drop as `RecomputedFeedForward` does."""
-        dice, rows = DropoutMasks(SHARE, draw_seed()), wide.flatten(0, -2)
+        masks, rows = DropoutMasks(SHARE, draw_seed()), wide.flatten(0, -2)
         kept = [
-            dice.draw(torch.empty_like(part)) for part in rows.split(feed_forward.FRAMES_AT_ONCE)
+            masks.draw(torch.empty_like(part)) for part in rows.split(feed_forward.FRAMES_AT_ONCE)
         ]
-        factors: Tensor = torch.cat(kept) * dice.scale
+        factors: Tensor = torch.cat(kept) * masks.scale
         return wide * factors.view(wide.shape)
 
 
