@@ -31,7 +31,7 @@ from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
 from audio_cls.distributed.accelerator import start_accelerator
-from audio_cls.errors import SettingError, TransformError
+from audio_cls.errors import RunFolderError, SettingError, TransformError
 from audio_cls.models.feature_cache.precompute import why_not_cacheable
 from audio_cls.publishing.hub.files import gather_files
 from audio_cls.runs.config_file import check_same_settings
@@ -283,8 +283,8 @@ def test_a_run_with_a_transform_goes_on_bit_for_bit(
     )  # fmt: skip
     assert all(torch.equal(whole[key], again[key]) for key in whole)
     other = make_config(tone_folder, checkpoint, tmp_path / "run", max_train_samples=24)
-    with pytest.raises(Exception, match=r"--augment \['my_augment:fade'\] is now \[\]"):
-        check_same_settings(tmp_path / "run" / "run_config.yaml", other)
+    with pytest.raises(RunFolderError, match=r"--augment \['my_augment:fade'\] is now \[\]"):
+        check_same_settings(tmp_path / "run", other)
 
 
 def test_a_finished_run_names_its_transforms_and_keeps_no_code(
