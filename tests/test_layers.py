@@ -69,7 +69,7 @@ HOMES = {  # library -> where it may be imported
     ],
     "jinja2": ["publishing/card", "data/inspection"],
     "click": ["cli"],
-    "soundfile": ["audio", "data", "benchmark"],
+    "soundfile": ["audio", "benchmark", "data/clips/decode_key"],
     "soxr": ["audio", "benchmark", "data/clips/decode_key"],
     "peft": ["models/finetuning/lora"],
 }

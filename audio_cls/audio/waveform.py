@@ -70,6 +70,15 @@ def resample(wave: Wave, own_rate: Hertz, sampling_rate: Hertz) -> Wave:
     return np.ascontiguousarray(wave, dtype=np.float32)
 
 
+def peak(samples: NDArray[np.float32]) -> float:
+    """Return the largest absolute value of samples of any shape; 0 if there are none.
+
+    >>> peak(np.array([0.5, -0.75], np.float32)), peak(np.zeros(0, np.float32))
+    (0.75, 0.0)
+    """
+    return max(float(samples.max()), -float(samples.min())) if samples.size else 0.0
+
+
 def hash_wave(wave: Wave) -> str:
     """Return 32 hex letters that equal sounds share; '' for no sound."""
     return str(xxhash.xxh3_128_hexdigest(np.ascontiguousarray(wave).data)) if len(wave) else ""

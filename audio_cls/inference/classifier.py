@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audio_cls.audio.waveform import Wave, decode_wave
+from audio_cls.audio.waveform import Wave, decode_wave, peak
 from audio_cls.config import MIN_CROP_SECONDS, AudioConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.labels.label_text import join_names
@@ -71,7 +71,7 @@ def describe_sound(wave: Wave, sampling_rate: Hertz) -> str | None:
     'digital silence; only 0.010 s long'
     """
     remarks = []
-    if np.abs(wave).max(initial=0.0) < SILENT_PEAK:
+    if peak(wave) < SILENT_PEAK:
         remarks.append("digital silence")
     if len(wave) < MIN_CROP_SECONDS * sampling_rate:
         remarks.append(f"only {len(wave) / sampling_rate:.3f} s long")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from audio_cls.audio.decode import MISSING, NOT_ACCESSIBLE, decode_file, measure_seconds
 from audio_cls.audio.fingerprint import make_fingerprint
 from audio_cls.audio.pyav import EXTRA
-from audio_cls.audio.waveform import Wave, hash_wave, to_wave
+from audio_cls.audio.waveform import Wave, hash_wave, peak, to_wave
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.clips.decode_key import EncodedClips, make_decode_key, read_encoded_clips
 from audio_cls.errors import AudioError
@@ -262,7 +262,6 @@ def decode_batch(
         release(batch.column(column))
     lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    peaks = [max(float(wave.max()), -float(wave.min())) if len(wave) else 0.0 for wave in waves]
     # Arrow keeps the memory it is given back: no fresh pages for each batch, as numpy would take.
     samples = pa.concat_arrays([pa.array(wave, type=pa.float32()) for wave in waves])
     return pa.table(
@@ -270,7 +269,7 @@ def decode_batch(
             "wave": pa.LargeListArray.from_arrays(pa.array(offsets), samples),
             "num_samples": pa.array(lengths),
             "file_rate": pa.array(file_rates, type=pa.int32()),
-            "peak": pa.array(peaks, type=pa.float32()),
+            "peak": pa.array([peak(wave) for wave in waves], type=pa.float32()),
             "hash": pa.array([hash_wave(wave) for wave in waves], type=pa.string()),
             "print": pa.array(
                 [make_fingerprint(wave, sampling_rate).tobytes() for wave in waves],

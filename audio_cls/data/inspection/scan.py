@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from audio_cls.audio.decode import DecodedAudio, decode_file
 from audio_cls.audio.fingerprint import MAX_SECONDS, make_fingerprint
-from audio_cls.audio.waveform import Wave, mix_channels, resample
+from audio_cls.audio.waveform import Wave, mix_channels, peak, resample
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.duplicates.near import read_print
@@ -186,15 +186,15 @@ def scan_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipSt
     seconds = len(samples) / rate
     digest = hashlib.blake2b(np.ascontiguousarray(samples).tobytes(), digest_size=16)
     digest.update(f"{rate}/{samples.shape[1]}".encode())
-    peak, peak_before = (float(np.abs(own).max()) for own in (mix_channels(samples), samples))
+    mono_peak = peak(mix_channels(samples))
     middle = center_crop(sound)
     return ClipStats(
         seconds=seconds,
         sampling_rate=rate,
         num_channels=samples.shape[1],
         encoding=sound.encoding,
-        peak=peak,
-        is_cancelled=peak < SILENT_PEAK <= peak_before,
+        peak=mono_peak,
+        is_cancelled=mono_peak < SILENT_PEAK <= peak(samples),
         lost_share=measure_lost(sound, middle),
         hash=digest.hexdigest(),
         print=make_fingerprint(middle, PRINT_RATE).tobytes(),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from audio_cls.audio.waveform import Wave, decode_wave
+from audio_cls.audio.waveform import Wave, decode_wave, peak
 from audio_cls.audio.windows import cut_wave
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.clips import Label
@@ -131,8 +131,7 @@ class StreamClips:
         wave = decode_wave(
             sound["bytes"], sound["path"], self.sampling_rate, self.cfg.max_clip_seconds
         )
-        peak = max(float(wave.max()), -float(wave.min()))
-        fault = unusable_reason(len(wave), peak, self.sampling_rate, self.cfg)
+        fault = unusable_reason(len(wave), peak(wave), self.sampling_rate, self.cfg)
         if fault:
             raise AudioError(fault)
         return wave
