@@ -1,6 +1,6 @@
-"""Clips or windows of like length come together, so that little of a batch is padding.
+"""Batches of clips or windows of similar length, so that little of a batch is padding.
 
-In training the order stays random, and a function of the seed alone; in evaluation it is sorted.
+In training the order stays random and depends on the seed alone; in evaluation it is sorted.
 """
 
 from __future__ import annotations
@@ -14,36 +14,44 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Buckets:
-    """How clips of like length come together."""
+    """Steps whose clips are of similar length."""
 
-    lengths: NDArray[np.int64]  # (N,) samples that are heard of each clip
-    num_steps: int  # sorted at a time
+    lengths: NDArray[np.int64]  # (N,) samples of each clip's crop
+    num_steps: int  # steps whose clips are sorted together
 
     def sort(
         self, order: NDArray[np.int64], step_clips: int, rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """Return the order with its steps made of clips of like length; a short step stays last."""
-        sorted_ones = []
+        """Sort the clips of each `num_steps` full steps by length, then shuffle these steps.
+
+        Args:
+            order: Clip numbers of an epoch.
+            step_clips: Clips per step.
+            rng: Shuffles the steps.
+
+        Returns:
+            The same clips; those of a short last step stay at the end.
+        """
+        parts = []
         for start in range(0, len(order), self.num_steps * step_clips):
-            window = order[start : start + self.num_steps * step_clips]
-            num_full = len(window) // step_clips
-            tail = window[num_full * step_clips :]
-            own = window[: num_full * step_clips]
-            own = own[np.argsort(self.lengths[own], kind="stable")]
-            sorted_ones += [rng.permutation(own.reshape(num_full, step_clips)).ravel(), tail]
-        return np.concatenate(sorted_ones)
+            block = order[start : start + self.num_steps * step_clips]
+            num_full = len(block) // step_clips
+            full, rest = block[: num_full * step_clips], block[num_full * step_clips :]
+            by_length = full[np.argsort(self.lengths[full], kind="stable")]
+            parts += [rng.permutation(by_length.reshape(num_full, step_clips)).ravel(), rest]
+        return np.concatenate(parts)
 
 
 def group_windows(
     lengths: Sequence[int], batch_size: int, *, equal_lengths: bool
 ) -> list[list[int]]:
-    """Put windows of like length together; longest first, so that memory runs out at once or never.
+    """Group windows of similar length; longest first, so that memory runs out at once or never.
 
     Args:
         lengths: Samples of each window.
-        batch_size: Most windows in a batch.
-        equal_lengths: Only windows of exactly one length share a batch: for models whose scores
-            padding would change.
+        batch_size: Maximum number of windows per batch.
+        equal_lengths: Only windows of exactly the same length share a batch: for models whose
+            scores change with padding.
 
     Returns:
         Batches of window numbers; each window is in one batch.
@@ -53,21 +61,21 @@ def group_windows(
     """
     batches: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lambda n: (-lengths[n], n)):
-        full = not batches or len(batches[-1]) == batch_size
-        if full or (equal_lengths and lengths[batches[-1][0]] != lengths[number]):
+        is_full = not batches or len(batches[-1]) == batch_size
+        if is_full or (equal_lengths and lengths[batches[-1][0]] != lengths[number]):
             batches.append([])
         batches[-1].append(number)
     return batches
 
 
 def split_by_length(lengths: Sequence[int]) -> list[list[int]]:
-    """Put pieces of exactly one length together, longest first.
+    """Group items of exactly the same length, longest first.
 
     Args:
-        lengths: Samples, or frames, of each piece.
+        lengths: Samples, or frames, of each item.
 
     Returns:
-        Lists of piece numbers; each piece is in one.
+        Lists of item numbers; each item is in one.
 
     >>> split_by_length([5, 9, 5])
     [[1], [0, 2]]

@@ -1,4 +1,4 @@
-"""The recordings of `--noise-dir`, decoded once before training, as the clips of a data set are."""
+"""Recordings of `--noise-dir`, decoded once before training into the decode cache."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 class NoiseFiles:
-    """The recordings of a folder, as a sequence of waves (T_i,) in a mapped file."""
+    """Usable recordings of a folder: a sequence of waveforms (T_i,) in a memory-mapped file."""
 
     def __init__(self, table: Dataset, rows: NDArray[np.int64]) -> None:
         self.table = table  # decoded: wave
         self.rows = rows  # (N,) the usable rows of the table
 
     def __len__(self) -> int:
-        """Count the recordings."""
+        """Return the number of recordings."""
         return len(self.rows)
 
     def __getitem__(self, number: int) -> Wave:
-        """Return a recording (T,): a view of the file, of which nothing is read yet."""
+        """Return a recording (T,): a view of the mapped file, which is read on use."""
         wave = self._waves[int(self.rows[number])]
-        self._waves.pages.note(wave.nbytes)  # at most this will be read
+        self._waves.pages.note(wave.nbytes)  # at most this many bytes will be read
         return wave
 
     @functools.cached_property
@@ -45,22 +45,22 @@ class NoiseFiles:
         return MappedRows(self.table, "wave")
 
     def __reduce__(self) -> tuple[type[NoiseFiles], tuple[Dataset, NDArray[np.int64]]]:
-        """Send a loader process the table alone: it maps the file itself."""
+        """Send only the table to a loader worker, which maps the file again."""
         return NoiseFiles, (self.table, self.rows)
 
 
 def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
-    """Decode the recordings below a folder, those that can be read. Writes the cache of waves.
+    """Decode the recordings in a folder and its subfolders. Writes the decode cache.
 
     Args:
-        folder: Where they are, at any depth.
-        sampling_rate: Of the waves, in Hz.
+        folder: The folder.
+        sampling_rate: Rate of the waveforms in Hz.
 
     Returns:
-        The recordings in the order of their paths, without labels. Others are named in a warning.
+        The usable recordings in the order of their paths; a warning names the others.
 
     Raises:
-        SettingError: There is none, or none that can be read.
+        SettingError: There is no recording, or none that can be decoded.
     """
     root = Path(folder).expanduser().absolute()
     paths = find_audio_files(root)
@@ -73,23 +73,23 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
     table = Dataset.from_dict({"audio": [str(path) for path in paths]})
     table = table.cast_column("audio", Audio(decode=False))
     decoded = decode_clips(table, "audio", sampling_rate, content_key="noise files")
-    notes = read_clip_stats(decoded)
-    warn_of_lost_frequencies(notes["file_rate"].to_numpy(), sampling_rate)
-    reasons = notes["fault"].to_pylist()
+    stats = read_clip_stats(decoded)
+    warn_of_lost_frequencies(stats["file_rate"].to_numpy(), sampling_rate)
+    reasons = stats["fault"].to_pylist()
     rows = np.flatnonzero([reason is None for reason in reasons])
-    faults = {str(n): str(r) for n, r in zip(names, reasons, strict=True) if r is not None}
+    bad = {str(n): str(r) for n, r in zip(names, reasons, strict=True) if r is not None}
     if len(rows) == 0:
         raise SettingError(
             f"--noise-dir {folder}: none of the {len(paths)} recordings can be read"
-            f" ({list_names(f'{name}: {reason}' for name, reason in faults.items())}). Repair"
+            f" ({list_names(f'{name}: {reason}' for name, reason in bad.items())}). Repair"
             " them, or give another folder."
         )
-    if faults:
-        kinds = Counter(reason.split(":")[0] for reason in faults.values())
+    if bad:
+        kinds = Counter(reason.split(":")[0] for reason in bad.values())
         summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
         warn(
             logger,
-            f"{len(faults)} of {len(paths)} recordings of --noise-dir are not used: {summary}.",
-            names=faults,
+            f"{len(bad)} of {len(paths)} recordings of --noise-dir are not used: {summary}.",
+            names=bad,
         )
     return NoiseFiles(decoded, rows)

@@ -1,15 +1,16 @@
-"""Streamed clips: fetched, decoded and resampled by the loader when their turn comes.
+"""Streamed clips: fetched, decoded and resampled by the loader when they are needed.
 
-`StreamClips` stands where `Clips` stands for a data set on this disk, and decodes by the same
-functions. A clip that cannot be used is left out of its batch and noted; the weights of the others
-stay as they are, so that the step's loss is a little smaller, not another mean.
+`StreamClips` takes the place of `Clips` and decodes by the same functions. A clip that cannot be
+used is left out of its batch and logged; the weights of the others stay the same, so that the
+step's loss is a little smaller.
 """
 
 from __future__ import annotations
 
-import collections
+import functools
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -28,7 +29,7 @@ from audio_cls.data.sources.parquet.shards import RowReader, Shards
 from audio_cls.data.splits.iterative_stratification import Marks
 from audio_cls.errors import AudioClsError, AudioError, DatasetError, list_names
 
-WAVES_KEPT = 4  # decoded clips kept: a clip and the one mixed in are asked for several times
+NUM_CACHED = 4  # decoded clips kept: a clip and the one mixed in are read several times
 
 
 class UnlabelledError(AudioClsError):
@@ -37,61 +38,59 @@ class UnlabelledError(AudioClsError):
 
 @dataclass
 class StreamClips:
-    """The training clips of a streamed split; numbers are rows of all its files in order."""
+    """The training clips of a streamed split, numbered over all its files in order."""
 
     reader: RowReader
     audio_column: str
     label_column: str
     read_cell: LabelParser
-    task: Labels  # of the evaluation splits: their names and kind
+    task: Labels  # of the evaluation splits: names, and whether multi-label
     sampling_rate: Hertz
     cfg: DataConfig
-    _waves: collections.OrderedDict[int, tuple[Wave, Label]] = field(
-        default_factory=collections.OrderedDict, repr=False
-    )
 
     def __len__(self) -> int:
-        """Count the clips, those that cannot be used included."""
+        """Return the number of clips, including those that cannot be used."""
         return len(self.reader.shards)
 
     @property
     def shards(self) -> Shards:
-        """Return where the clips are."""
+        """Return the files of the split."""
         return self.reader.shards
 
     @property
     def labels(self) -> Marks:
-        """Return the labels that are known beforehand: none, (0,), or (0, L) if multi-label."""
-        several = self.task.is_multilabel
-        return np.zeros((0, len(self.task.names)), np.float32) if several else np.zeros(0, np.int64)
+        """Return the labels known before training: none, (0,), or (0, L) if multi-label."""
+        if self.task.is_multilabel:
+            return np.zeros((0, len(self.task.names)), np.float32)
+        return np.zeros(0, np.int64)
 
     @property
     def seconds(self) -> float:
-        """Return the total duration, which nobody knows: NaN."""
+        """Return the total duration, which is unknown: NaN."""
         return math.nan
 
     @property
     def ids(self) -> StreamIds:
-        """Return the clips' names by number."""
+        """Return the clips' ids by number."""
         return StreamIds(self.shards.split)
 
     @property
     def lengths(self) -> StreamLengths:
-        """Return the clips' lengths in samples by number; asking decodes the clip."""
+        """Return the clips' lengths in samples by number; reading one decodes the clip."""
         return StreamLengths(self)
 
     def read_label(self, number: int) -> Label:
-        """Return a clip's class, or its share of each class (L,) where clips have several."""
+        """Return a clip's class id, or its targets (L,) if multi-label."""
         return self._decode(number)[1]
 
     def read_wave(self, number: int, start: int, stop: int) -> Wave:
-        """Copy samples start to stop of a clip; past its end, it begins again."""
+        """Copy samples start to stop of a clip, which is repeated past its end."""
         return cut_wave(self._decode(number)[0], start, stop)
 
     def find_partner(self, number: int, drawn: int) -> int:
-        """Return the clip to mix in: one of the same row group, which is here already.
+        """Return the clip to mix in: one of the same row group, which is in memory.
 
-        A partner that cannot be used is the clip itself.
+        If that cannot be used, it is the clip itself.
         """
         group = self.shards.find_group(number)
         first, last = (int(value) for value in self.shards.begins[group : group + 2])
@@ -108,32 +107,30 @@ class StreamClips:
         path = audio.get("path")
         return BadClip(number, PurePosixPath(path).name if path else self.ids[number], str(error))
 
-    def _decode(self, number: int) -> tuple[Wave, Label]:
-        """Fetch and decode a clip, and read its label.
+    @functools.cached_property
+    def _decode(self) -> Callable[[int], tuple[Wave, Label]]:
+        """Return `_decode_clip` with a cache of the last clips."""
+        return functools.lru_cache(NUM_CACHED)(self._decode_clip)
+
+    def _decode_clip(self, number: int) -> tuple[Wave, Label]:
+        """Fetch and decode a clip, and parse its label.
 
         Raises:
-            AudioError: It cannot be used.
+            AudioError: Its audio cannot be used.
             UnlabelledError: Its label cannot be used.
         """
-        if number not in self._waves:
-            row = self.reader.read(number)
-            label = self._to_label(row[self.label_column])
-            wave = self._to_wave(row[self.audio_column])
-            while len(self._waves) >= WAVES_KEPT:
-                self._waves.popitem(last=False)
-            self._waves[number] = wave, label
-        self._waves.move_to_end(number)
-        return self._waves[number]
+        row = self.reader.read(number)
+        label = self._to_label(row[self.label_column])
+        return self._to_wave(row[self.audio_column]), label
 
-    def _to_wave(self, sound: dict[str, Any] | None) -> Wave:
-        if sound is None:
+    def _to_wave(self, audio: dict[str, Any] | None) -> Wave:
+        if audio is None:
             raise AudioError("missing file")
-        wave = decode_wave(
-            sound["bytes"], sound["path"], self.sampling_rate, self.cfg.max_clip_seconds
-        )
-        fault = unusable_reason(len(wave), peak(wave), self.sampling_rate, self.cfg)
-        if fault:
-            raise AudioError(fault)
+        max_seconds = self.cfg.max_clip_seconds
+        wave = decode_wave(audio["bytes"], audio["path"], self.sampling_rate, max_seconds)
+        reason = unusable_reason(len(wave), peak(wave), self.sampling_rate, self.cfg)
+        if reason:
+            raise AudioError(reason)
         return wave
 
     def _to_label(self, cell: object) -> Label:
@@ -148,17 +145,17 @@ class StreamClips:
         return self.task.names.index(kept[0])
 
     def __getstate__(self) -> dict[str, Any]:
-        """Send no decoded sound to another process."""
-        return {**self.__dict__, "_waves": collections.OrderedDict()}
+        """Leave decoded clips out of what is sent to a loader worker."""
+        return {name: value for name, value in self.__dict__.items() if name != "_decode"}
 
 
 def make_stream_clips(
-    source: LoadedDataset, shards: Shards, labels: Labels, sampling_rate: Hertz, cfg: DataConfig
+    dataset: LoadedDataset, shards: Shards, labels: Labels, sampling_rate: Hertz, cfg: DataConfig
 ) -> StreamClips:
     """Return the clips of the streamed training split; none is read.
 
     Args:
-        source: The data set.
+        dataset: The data set.
         shards: Files of its training split.
         labels: Labels of the evaluation splits.
         sampling_rate: Rate of the waveforms in Hz.
@@ -167,7 +164,7 @@ def make_stream_clips(
     Raises:
         DatasetError: The split has no audio or label column of these names.
     """
-    columns = (source.audio_column, labels.column)
+    columns = (dataset.audio_column, labels.column)
     missing = [name for name in columns if name not in shards.features]
     if missing:
         raise DatasetError(
@@ -177,9 +174,9 @@ def make_stream_clips(
     kind = shards.features[labels.column]
     return StreamClips(
         reader=RowReader(shards, columns),
-        audio_column=source.audio_column,
+        audio_column=dataset.audio_column,
         label_column=labels.column,
-        read_cell=make_label_parser(source.splits, labels.column, cfg.label_separator, kind),
+        read_cell=make_label_parser(dataset.splits, labels.column, cfg.label_separator, kind),
         task=labels,
         sampling_rate=sampling_rate,
         cfg=cfg,
@@ -188,12 +185,12 @@ def make_stream_clips(
 
 @dataclass(frozen=True)
 class StreamIds:
-    """Names of streamed clips, `train/17`: none of them is kept in memory."""
+    """Ids of streamed clips, such as `train/17`, made when they are read."""
 
     split: str
 
     def __getitem__(self, number: int) -> str:
-        """Return the name of one clip."""
+        """Return the id of one clip."""
         return f"{self.split}/{number}"
 
 
