@@ -1,8 +1,8 @@
-"""The run's results in the two forms the Hub ranks: model-index and `.eval_results/*.yaml`.
+"""Evaluation results for the Hub: model-index and `.eval_results/*.yaml`.
 
-Comes in: a `RunRecord`. Goes out: `EvalResult`s for the card's front matter, and a file of
-`EvalResultEntry`. Both take their numbers from results.json and round nothing; both are parsed
-again by huggingface_hub before they count as written.
+`EvalResult`s are for the card's front matter, an `EvalResultEntry` for a file of its own. Their
+values are those of results.json, not rounded. Both are parsed by huggingface_hub before they are
+written.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
 
 
 def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
-    """Return the metrics of results.json's `test` or `validation`, and no counts or baselines."""
+    """Return the metrics of results.json's `test` or `validation`, without counts and baselines."""
     part = record.results.test if role == "test" else record.results.validation
     return select_metrics(part, record.results.metric)
 
 
 def identify_run(record: RunRecord) -> str | None:
-    """Return an id that a run and its published copy share: a hash of what tells runs apart.
+    """Return an id that is the same for a run and its published copy: a hash.
 
     It is made of the data set, the base model, the labels, the seed and the evaluation that chose
     the epoch. None for a record without that evaluation, such as one of scripts/evaluate_model.py.
@@ -59,7 +59,7 @@ def identify_run(record: RunRecord) -> str | None:
 
 
 def _make_dataset_args(record: RunRecord) -> dict[str, Any] | None:
-    """Return what model-index says of the test clips: how they were found, and of which run."""
+    """Return model-index's `args` of the data set: origin of the test clips and id of the run."""
     args = {} if is_given(record) else {"origin": describe_part(record)}
     run_id = identify_run(record)
     return (args | ({"run_id": run_id} if run_id else {})) or None
@@ -68,11 +68,11 @@ def _make_dataset_args(record: RunRecord) -> dict[str, Any] | None:
 def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[EvalResult]:
     """Return every test metric for model-index.
 
-    A folder's type holds a space and brackets: it cannot be taken for a data set on the Hub.
+    The type of a local data set contains a space and brackets, so that it cannot be a Hub id.
 
     Args:
         record: The run.
-        repo_id: Where it is published, when that is known: the source is results.json there.
+        repo_id: Where the run is published, if known: the source is results.json there.
     """
     dataset, hub_id = record.results.dataset, record.dataset_hub_id
     config = dataset.config
@@ -106,7 +106,7 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
 
 
 def make_notes(record: RunRecord) -> str:
-    """Say in one line what the number is: metric, clips, split, interval, who chose the epoch."""
+    """Return one line on the value: metric, number of clips, split, interval."""
     test, metric = record.results.test, record.results.metric or "accuracy"
     parts = [
         f"{metric} on {test.get('num_examples', '?')} clips of {read_split_name(record, 'test')}"
@@ -120,11 +120,11 @@ def make_notes(record: RunRecord) -> str:
 
 
 def make_entry(record: RunRecord) -> EvalResultEntry | None:
-    """Return the run's entry for the data set's leaderboard.
+    """Return the run's entry for the data set's leaderboard on the Hub.
 
-    None for a folder's data set, when the metric has no finite value, and when the test clips are
-    not a whole split or list that was supplied: a part that the run cut off itself, or one fold of
-    several, is no result on the data set.
+    None for a local data set, for a metric without a finite value, and for test clips that are not
+    a whole split or list that was supplied: a part that the run held out, or one of several folds,
+    is not a result on the data set.
     """
     dataset, hub_id = record.results.dataset, record.dataset_hub_id
     value = read_metrics(record).get(record.results.metric or "accuracy")
@@ -144,7 +144,7 @@ def make_entry(record: RunRecord) -> EvalResultEntry | None:
 
 
 def to_entry_text(entry: EvalResultEntry) -> str:
-    """Return an entry's YAML; it was read back and says the same."""
+    """Return an entry as YAML, after a check that it parses to the same entry."""
     text = str(yaml.safe_dump(to_yaml_entries([entry]), sort_keys=False, allow_unicode=True))
     if parse_entries(yaml.safe_load(text)) != [entry]:
         raise AssertionError("the evaluation result changed on its way through YAML")
@@ -161,7 +161,7 @@ def write_eval_results(run: Path) -> Path | None:
         The file; None where there is no entry, see `make_entry`.
 
     Raises:
-        RunFolderError: The folder holds no results.json that can be read.
+        RunFolderError: The folder has no readable results.json.
     """
     entry = make_entry(load_public_run(run))
     if entry is None:
@@ -173,5 +173,5 @@ def write_eval_results(run: Path) -> Path | None:
 
 
 def name_entry_file(entry: EvalResultEntry) -> str:
-    """Return the place of an entry's file in a run folder and in a repository."""
+    """Return the path of an entry's file in a run folder and in a repository."""
     return f"{ENTRIES}/{re.sub(r'[^A-Za-z0-9._-]', '_', entry.dataset_id)}.yaml"

@@ -1,4 +1,4 @@
-"""What our metrics are called on the Hub and in a card, and which metric a card's entry gives."""
+"""Names of the metrics on the Hub and in the card, and recognition of a metric by such names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from audio_cls.config.metrics import AVERAGES
 
-MAX_NAME = 60  # characters of a name that a stranger chose
-# Words that make another metric of a name: "Top 5 accuracy" is no accuracy.
+MAX_NAME = 60  # characters of a name in an untrusted card
+# Words that name another metric: "Top 5 accuracy" is not "accuracy".
 QUALIFIERS = frozenset(
     {
         "top", "balanced", "macro", "micro", "weighted", "unweighted", "binary", "class", "loss",
@@ -21,7 +21,7 @@ QUALIFIERS = frozenset(
 
 @dataclass(frozen=True)
 class MetricName:
-    """How the Hub and the card call one of our metrics."""
+    """Hub id, title and arguments of a metric."""
 
     hub_type: str  # id at hf.co/metrics where there is one
     title: str
@@ -53,11 +53,11 @@ METRIC_NAMES: Mapping[str, MetricName] = {
 }
 
 
-SUBSET = MetricName("accuracy", "Subset accuracy", {"subset": True})  # every label of a clip right
+SUBSET = MetricName("accuracy", "Subset accuracy", {"subset": True})  # all labels of a clip right
 
 
 def name_metric(key: str, *, is_multilabel: bool = False) -> MetricName:
-    """Return a metric's names; one that is not in the table keeps its key.
+    """Return a metric's names; one that is not in the table is named by its key.
 
     >>> name_metric("top3_accuracy").title
     'Top3 accuracy'
@@ -76,25 +76,25 @@ def is_same_metric(one: Mapping[str, Any], metric: str) -> bool:
     wanted = name_metric(metric)
     kind, name = one.get("type"), one.get("name")
     words = _split_words(name) if isinstance(name, str) else set()
-    own = _split_words(wanted.title) | _split_words(metric)
+    allowed = _split_words(wanted.title) | _split_words(metric)
     if isinstance(kind, str) and kind.lower() in (metric, wanted.hub_type):
         args = one.get("args") if isinstance(one.get("args"), Mapping) else {}
         average = args.get("average") if isinstance(args, Mapping) else None
-        told = words | ({str(average)} if isinstance(average, str) else set())
-        return told & QUALIFIERS <= own & QUALIFIERS and _has_average(wanted, told)
+        named = words | ({str(average)} if isinstance(average, str) else set())
+        return named & QUALIFIERS <= allowed & QUALIFIERS and _has_average(wanted, named)
     return bool(words) and words in (_split_words(wanted.title), _split_words(metric))
 
 
-def _has_average(wanted: MetricName, told: set[str]) -> bool:
-    """Return whether the average that the metric needs (macro, micro) is told.
+def _has_average(wanted: MetricName, words: set[str]) -> bool:
+    """Return whether the average that the metric needs (macro, micro) is among the words.
 
-    Mean average precision alone is the macro average.
+    Mean average precision without a word is the macro average.
     """
     average = (wanted.args or {}).get("average")
     is_plain = (wanted.hub_type, average) == ("mean_average_precision", "macro")
-    return average is None or average in told or is_plain
+    return average is None or average in words or is_plain
 
 
 def _split_words(name: str) -> set[str]:
-    """Return a name's words, small."""
+    """Return the words of a name in lower case."""
     return set(re.findall("[a-z]+|[0-9]+", name[:MAX_NAME].lower()))

@@ -30,13 +30,13 @@ from audio_cls.runs.results import (
     read_results,
 )
 
-MAX_FRONT_MATTER = 200  # characters of one name in YAML; the Hub draws them on one line
+MAX_FRONT_MATTER = 200  # characters of a value in YAML; the Hub shows it on one line
 COMMIT_SHA = re.compile(r"[0-9a-f]{40}")
 FIGURE_NAME = re.compile(r"[\w-]+\.png", re.ASCII)
 
 Tree = Mapping[str, Any]
 
-csv.field_size_limit(2**24)  # characters; the default, 131,072, is less than a table may hold
+csv.field_size_limit(2**24)  # characters of a cell; the default is 131,072
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class RunRecord:
     results: RunResults
     settings: Mapping[str, Tree]  # by section, as they were used in the run
     record: Tree  # run_config.yaml's `record`: versions, shas
-    summary: list[dict[str, str]]  # summary.csv, a row per evaluation
+    summary: list[dict[str, str]]  # summary.csv, one row per evaluation
     model: Tree  # config.json
     extractor: Tree  # preprocessor_config.json
     figures: list[str]  # file names under figures/
-    duplicates: list[tuple[str, str]]  # duplicates.csv: the two parts that hold one sound
+    duplicates: list[tuple[str, str]]  # duplicates.csv: the splits of each pair
 
     @property
     def labels(self) -> list[str]:
@@ -101,7 +101,7 @@ def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
         is_finished: False for a run that has no results.json yet.
 
     Raises:
-        RunFolderError: There is no results.json, or one of the files is not what its name says.
+        RunFolderError: There is no results.json, or one of the files does not have its format.
     """
     has_results = (run / RESULTS_FILE).is_file()
     if is_finished and not has_results:
@@ -128,7 +128,7 @@ def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
 
 
 def _load_mapping(path: Path) -> Tree:
-    """Read a JSON or YAML file that holds a mapping; a missing file is an empty one."""
+    """Read a JSON or YAML file with a mapping; empty where the file does not exist."""
     if not path.is_file():
         return {}
     try:
@@ -146,7 +146,7 @@ def _load_mapping(path: Path) -> Tree:
 
 
 def _load_rows(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file as dictionaries; a missing file has no rows, a short row has empty cells."""
+    """Read a CSV file as dictionaries; no rows where it does not exist, short rows are filled."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
@@ -167,7 +167,7 @@ def read_hub_id(source: DatasetDescription | ModelDescription) -> str | None:
 
 
 def is_repo_id(name: str) -> bool:
-    """Return whether the Hub could have a repository of this name.
+    """Return whether a name is a valid repository id.
 
     >>> is_repo_id("marsyas/gtzan"), is_repo_id("../gtzan")
     (True, False)
@@ -180,7 +180,7 @@ def is_repo_id(name: str) -> bool:
 
 
 def path_basename(path: object) -> str:
-    """Return the last part of a path, whichever system wrote it, in one printable line.
+    """Return the last part of a POSIX or Windows path, as one printable line.
 
     >>> path_basename("/home/ann/My Music/")
     'My Music'
@@ -190,7 +190,7 @@ def path_basename(path: object) -> str:
 
 
 def single_line(value: object, max_length: int) -> str:
-    r"""Put any text on one line: white space collapsed, the unprintable dropped, the end cut.
+    r"""Return a text on one line: white space collapsed, unprintable characters dropped, cut.
 
     >>> single_line("a\n  b" + chr(0), 80)
     'a b'

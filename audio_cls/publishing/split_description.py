@@ -1,8 +1,7 @@
-"""What is known of the clips that a run was tested on: a split of the data set, or a part of one.
+"""Description of the test clips: a split of the data set, or a part of one.
 
-Comes in: a `RunRecord`. Goes out: whether the test clips are exactly what the data set or a
-published list supplies, and a name that says so. A part that the run cut off itself is never called
-by the name of a split.
+It says whether the clips are exactly those of a supplied split, fold or list, and names them. A
+part that the run held out itself is never named like the split it was taken from.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from typing import Any
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_line
 from audio_cls.runs.results import SplitDescription
 
-# How scripts/evaluate_model.py says that it took the clips of one of the run's own lists.
-_RUNS_OWN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
-HELD_OUT = "held-out part of"  # what follows is the split that was cut
+# Origin of clips that scripts/evaluate_model.py took from one of the run's lists.
+_LIST_OF_RUN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
+HELD_OUT = "held-out part of"  # followed by the split it was taken from
 VALIDATION = "validation part of"
 PARTS = (HELD_OUT, VALIDATION, "part of")
 _FOLD = re.compile(r"fold (?P<fold>.+) of column '.*'", re.DOTALL)
 _LISTED = re.compile(r"listed at (?P<place>.*?)(?: \(sha256 [0-9a-f]+\))?", re.DOTALL)
-_OWN_CUT = re.compile(r"cut from|\bdealt by seed\b|\bgroups?\b")
+_CUT = re.compile(r"cut from|\bdealt by seed\b|\bgroups?\b")
 
 
 def read_part(record: RunRecord, role: str) -> SplitDescription:
@@ -29,10 +28,10 @@ def read_part(record: RunRecord, role: str) -> SplitDescription:
 
 
 def is_given(record: RunRecord, role: str = "test") -> bool:
-    """Return whether the clips are exactly a split, a fold or a list that was supplied.
+    """Return whether the clips are exactly a supplied split, fold or list.
 
-    Runs of earlier versions do not say so: it is known from how the clips were found, else from the
-    names of the splits.
+    Runs of earlier versions do not record it: it is derived from the origin of the clips, else from
+    the names of the splits.
     """
     part = read_part(record, role)
     if part.is_given is not None:
@@ -46,36 +45,36 @@ def is_given(record: RunRecord, role: str = "test") -> bool:
     return role == "train" or part.name is None or part.name != read_part(record, "train").name
 
 
-def is_own_cut(record: RunRecord, role: str = "test") -> bool:
-    """Return whether the run itself cut the clips off, at random or by group."""
+def is_cut_by_run(record: RunRecord, role: str = "test") -> bool:
+    """Return whether the run itself held out the clips, at random or by group."""
     if is_given(record, role):
         return False
     origin = read_origin(record, role)
-    return not origin or _OWN_CUT.search(origin) is not None
+    return not origin or _CUT.search(origin) is not None
 
 
 def is_grouped(record: RunRecord) -> bool:
-    """Return whether the clips of a group (a speaker, a recording) were kept in one part."""
+    """Return whether all clips of a group (a speaker, a recording) are in one split."""
     is_recorded = record.results.dataset.is_split_by_group
     if is_recorded is not None:
         return is_recorded
     data = record.settings.get("data", {})
-    is_known = data.get("group_column") or data.get("group_pattern")
-    is_told = re.search(r"by group|\bgroups?\b", read_origin(record, "test")) is not None
-    return bool(is_known or is_told or record.results.test.get("num_groups"))
+    is_set = data.get("group_column") or data.get("group_pattern")
+    is_in_origin = re.search(r"by group|\bgroups?\b", read_origin(record, "test")) is not None
+    return bool(is_set or is_in_origin or record.results.test.get("num_groups"))
 
 
 def read_origin(record: RunRecord, role: str) -> str:
-    """Return how the clips of a role were found; for a test on validation's clips, those."""
-    told = read_part(record, role).origin or ""
-    if told == "the validation clips again":
+    """Return how the clips of a role were chosen; of validation where both are the same clips."""
+    origin = read_part(record, role).origin or ""
+    if origin == "the validation clips again":
         return read_origin(record, "validation")
-    own = _RUNS_OWN.fullmatch(told)
-    return single_line(own["origin"] if own else told, MAX_FRONT_MATTER)
+    listed = _LIST_OF_RUN.fullmatch(origin)
+    return single_line(listed["origin"] if listed else origin, MAX_FRONT_MATTER)
 
 
 def read_split_name(record: RunRecord, role: str) -> str:
-    """Return what to call the clips of a role: a split by its name, anything else in words.
+    """Return the name of a role's clips: of a split, else a description.
 
     Args:
         record: The run.
@@ -94,10 +93,10 @@ def read_split_name(record: RunRecord, role: str) -> str:
 
 
 def name_part(origin: str, name: str, role: str = "test") -> str:
-    """Name a part of a data set by how it was found.
+    """Return the name of a part of a data set by its origin.
 
     Args:
-        origin: As data/splits/splits.py says it; empty where that is not known.
+        origin: As data/splits/splits.py writes it; empty where it is not known.
         name: The given split that the clips come from.
         role: "train", "validation" or "test": which of several lists it is.
 
@@ -116,7 +115,7 @@ def name_part(origin: str, name: str, role: str = "test") -> str:
     listed = _LISTED.fullmatch(origin)
     if listed:
         return f"{role} list of {listed['place']}"
-    if not origin or _OWN_CUT.search(origin):
+    if not origin or _CUT.search(origin):
         source = re.search(r"cut from '(.*?)'", origin)
         kind = VALIDATION if "validation" in (role, name) else HELD_OUT
         return f"{kind} {source[1] if source else name}"
@@ -124,7 +123,7 @@ def name_part(origin: str, name: str, role: str = "test") -> str:
 
 
 def add_article(name: str) -> str:
-    """Return a part's name as it stands within a sentence.
+    """Return a part's name for use within a sentence.
 
     >>> add_article("held-out part of train"), add_article("test")
     ('a held-out part of train', 'test')
@@ -133,10 +132,10 @@ def add_article(name: str) -> str:
 
 
 def describe_part(record: RunRecord, role: str = "test") -> str:
-    """Say in one line how the clips of a role were found, as far as the run says so."""
-    told = read_origin(record, role)
-    if told:
-        return told
+    """Return one line on how the clips of a role were chosen, as far as it is recorded."""
+    origin = read_origin(record, role)
+    if origin:
+        return origin
     part, data = read_part(record, role), record.settings.get("data", {})
     method: Any = "by group" if is_grouped(record) else data.get("split_method") or "stratified"
     return single_line(

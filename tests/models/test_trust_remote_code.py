@@ -25,7 +25,7 @@ from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_inference, load_for_training
 from audio_cls.models.probe import make_probe_noise
-from audio_cls.publishing.hub.files import name_code
+from audio_cls.publishing.hub.files import list_code_files
 from audio_cls.training.loop import train
 from audio_cls.workflows import evaluate as workflow
 
@@ -107,7 +107,7 @@ def test_trusted_code_of_a_folder_trains_and_is_saved_with_the_run(
     settings = yaml.safe_load((run / "run_config.yaml").read_text())
     assert settings["model"]["trust_remote_code"] is True
     config = json.loads((run / "config.json").read_text())
-    assert set(name_code(config)) == {file.name for file in run.glob("*.py")}
+    assert set(list_code_files(config)) == {file.name for file in run.glob("*.py")}
     mark.unlink()
     clip = str(next(tone_folder.rglob("*.wav")))
     answer = CliRunner().invoke(predict, [str(run), clip])

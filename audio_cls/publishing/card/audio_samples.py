@@ -1,7 +1,7 @@
-"""Two or three test clips to listen to on the model's page, where the data set's licence allows it.
+"""Audio samples for the model page: some test clips, where the data set's licence allows it.
 
-Comes in: the test clips and the data set's licence. Goes out: RUN/samples/*.wav and what the card's
-`widget` needs. A licence that is unknown, or that forbids a use, publishes no clip.
+They are RUN/samples/*.wav and the card's `widget`. Under an unknown licence, or one that forbids a
+use, no clip is published.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_
 
 NUM_SAMPLES = 3
 MAX_SAMPLE_SECONDS = 10
-# Licences under which anybody may pass a recording on, for any purpose, when its source is named.
+# Licences that allow redistribution for any purpose, with attribution.
 FREE_LICENSES = frozenset(
     {"cc0-1.0", "pddl", "unlicense", "mit", "apache-2.0", "bsd", "bsd-2-clause", "bsd-3-clause"}
     | {f"cc-by-{version}" for version in ("2.0", "2.5", "3.0", "4.0")}
@@ -30,34 +30,36 @@ def save_samples(
 ) -> list[dict[str, str]]:
     """Write the first test clip of each of the first three classes. Main process only.
 
-    RUN/samples/
-      1.wav 2.wav 3.wav   16-bit mono at the model's rate, their first ten seconds
+    ::
+
+        RUN/samples/
+          1.wav 2.wav 3.wav   16-bit mono at the model's sampling rate, the first ten seconds
 
     Args:
         run: The run folder.
         clips: The test clips.
-        labels: The labels' names.
+        labels: Names of the labels.
         license_id: The data set's licence on the Hub.
 
     Returns:
-        File, label and clip id of each; nothing when the licence does not allow it.
+        File, label and clip id of each; nothing if the licence does not allow it.
     """
     if license_id not in FREE_LICENSES or clips.labels.ndim > 1:
         return []
     _, firsts = np.unique(clips.labels, return_index=True)
     samples = []
-    for place, number in enumerate(sorted(int(n) for n in firsts)[:NUM_SAMPLES], start=1):
-        path = run / "samples" / f"{place}.wav"
+    for number, row in enumerate(sorted(int(n) for n in firsts)[:NUM_SAMPLES], start=1):
+        path = run / "samples" / f"{number}.wav"
         path.parent.mkdir(exist_ok=True)
-        stop = min(int(clips.lengths[number]), MAX_SAMPLE_SECONDS * clips.sampling_rate)
-        path.write_bytes(encode_wav(clips.read_wave(number, 0, stop), clips.sampling_rate))
-        label, name = labels[int(clips.labels[number])], str(clips.ids[number])
+        stop = min(int(clips.lengths[row]), MAX_SAMPLE_SECONDS * clips.sampling_rate)
+        path.write_bytes(encode_wav(clips.read_wave(row, 0, stop), clips.sampling_rate))
+        label, name = labels[int(clips.labels[row])], str(clips.ids[row])
         samples.append({"file": f"samples/{path.name}", "label": label, "id": name})
     return samples
 
 
 def make_widget(record: RunRecord, repo_id: str | None) -> list[dict[str, str]] | None:
-    """Return the card's `widget`: a title and the address of each sample that is there."""
+    """Return the card's `widget`: title and URL of each sample that exists."""
     if repo_id is None:
         return None
     names = {path.name for path in record.folder.glob("samples/*.wav")}

@@ -1,9 +1,8 @@
-"""The model card: a dataclass, and `card.md.jinja` beside it.
+"""Model card: RUN/README.md, rendered from a run folder by `card.md.jinja`.
 
-Comes in: a run folder. Goes out: RUN/README.md, YAML front matter for the Hub and a body for
-people, both from the numbers of results.json. Works offline; what it writes was parsed again by
-huggingface_hub first. It invents nothing: what the run does not record (a licence, a language) is
-absent.
+It has YAML front matter for the Hub and a body for people, both from results.json and the settings.
+It works offline, and huggingface_hub parses the card before it is written. A value that the run
+does not record (a licence, a language) is left out.
 """
 
 from __future__ import annotations
@@ -42,14 +41,14 @@ from audio_cls.publishing.run_record import (
 )
 from audio_cls.storage.files import replace_file
 
-MAX_LABELS = 30  # labels named in the first sentence
+MAX_LABELS = 30  # labels in the first sentence
 LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.+-]{0,39}")
 LANGUAGE_ID = re.compile(r"[a-z]{2,3}|multilingual")
 
 
 @dataclass(frozen=True)
 class CardData:
-    """Everything the template shows; a plain str is escaped there, `Markdown` is not."""
+    """The values of the template; a plain str is escaped there, `Markdown` is not."""
 
     name: str
     num_labels: int
@@ -97,14 +96,13 @@ def write_card(run: Path, repo_id: str | None = None) -> Path:
 
     Args:
         run: The run folder.
-        repo_id: Where it will be published, so that the example names it;
-            the run folder's name otherwise.
+        repo_id: Where it will be published, for the example; default: the run folder's name.
 
     Returns:
         The file.
 
     Raises:
-        RunFolderError: The folder holds no results.json that can be read.
+        RunFolderError: The folder has no readable results.json.
     """
     path = run / "README.md"
     replace_file(path, render_card(load_public_run(run), repo_id))
@@ -112,10 +110,10 @@ def write_card(run: Path, repo_id: str | None = None) -> Path:
 
 
 def render_card(record: RunRecord, repo_id: str | None = None) -> str:
-    """Return the whole card; its front matter was read back and holds every result.
+    """Return the whole card, after a check that its front matter parses to the same results.
 
     Args:
-        record: The run, with nothing in it but what is published (`make_public`).
+        record: The run, redacted (`make_public`).
         repo_id: See `write_card`.
     """
     metadata = make_metadata(record, repo_id)
@@ -131,7 +129,7 @@ def render_card(record: RunRecord, repo_id: str | None = None) -> str:
 
 
 def _make_environment() -> jinja2.Environment:
-    """Return jinja's environment in which every value is escaped unless it is `Markdown`."""
+    """Return a jinja environment that escapes every value except `Markdown`."""
     environment = jinja2.Environment(
         finalize=escape,
         undefined=jinja2.StrictUndefined,
@@ -144,7 +142,7 @@ def _make_environment() -> jinja2.Environment:
 
 
 def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardData:
-    """Return the front matter: only keys whose value this run knows."""
+    """Return the front matter, with only the keys that are known for this run."""
     base_model = None if record.is_from_scratch else record.model_hub_id
     licence, hub_id = sentences.read_license(record), record.dataset_hub_id
     results = make_eval_results(record, repo_id)
@@ -161,19 +159,19 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
         metrics=metrics or None,
         tags=[TASK, "audio_cls"],
         widget=make_widget(record, repo_id),
-        model_name=name_model(record, repo_id),
+        model_name=choose_model_name(record, repo_id),
         eval_results=results or None,
         **extras,
     )
 
 
-def name_model(record: RunRecord, repo_id: str | None) -> str:
+def choose_model_name(record: RunRecord, repo_id: str | None) -> str:
     """Return the repository's name, else the run folder's."""
     return repo_id.rpartition("/")[2] if repo_id else path_basename(record.folder.absolute().name)
 
 
 def make_license_keys(licence: str) -> dict[str, str]:
-    """Return the front matter's keys for a licence; one that cannot be a Hub id goes by its name.
+    """Return the front matter's keys for a licence; another than the Hub's ids is `other`.
 
     >>> make_license_keys("mit"), make_license_keys("My own: terms")
     ({'license': 'mit'}, {'license': 'other', 'license_name': 'my-own-terms'})
@@ -185,7 +183,7 @@ def make_license_keys(licence: str) -> dict[str, str]:
 
 
 def make_energy_keys(record: RunRecord) -> dict[str, Any]:
-    """Return the front matter's `co2_eq_emissions`, in grams; nothing when it was not measured."""
+    """Return the front matter's `co2_eq_emissions`, in grams; nothing if it was not measured."""
     energy = record.results.timing.energy
     if energy is None or energy.kg_co2eq is None:
         return {}
@@ -201,18 +199,18 @@ def make_energy_keys(record: RunRecord) -> dict[str, Any]:
 
 
 def _read_languages(record: RunRecord) -> list[str]:
-    """Return the language codes that results.json names for the data set."""
+    """Return the language codes of the data set."""
     return [code for code in record.results.dataset.language or [] if LANGUAGE_ID.fullmatch(code)]
 
 
 def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
-    """Gather what the template shows."""
+    """Return the values of the template."""
     header, log, log_note = tables.make_log(record)
     command = single_line(record.results.command or "", MAX_TEXT)
     classes = tables.make_class_rows(record)
     count = record.results.test.get("num_examples")
     return CardData(
-        name=name_model(record, repo_id),
+        name=choose_model_name(record, repo_id),
         num_labels=len(record.labels),
         labels=_list_labels(record.labels),
         is_multilabel=record.is_multilabel,
@@ -255,14 +253,14 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
 
 
 def _list_labels(labels: list[str]) -> Markdown:
-    """Name the first labels, and count the rest."""
+    """Return the first labels, and the number of others."""
     shown = ", ".join(map(escape, labels[:MAX_LABELS]))
     rest = len(labels) - MAX_LABELS
     return Markdown(f"{shown} and {rest} more" if rest > 0 else shown)
 
 
 def _link(hub_id: str | None, name: object, kind: str) -> Markdown:
-    """Link to the Hub where there is an id; name the folder otherwise."""
+    """Return a link to the Hub, or the name of a folder."""
     if hub_id:
         return Markdown(f"[{escape(hub_id)}](https://huggingface.co/{kind}{hub_id})")
     return to_sentence("{} (a local folder)", path_basename(name))

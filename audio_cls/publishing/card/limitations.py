@@ -1,4 +1,4 @@
-"""What a card says a model cannot do, as far as the data tell."""
+"""Limitations of the model for the card, derived from data and results."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from audio_cls.config import AudioConfig
 from audio_cls.publishing.card.markdown import Markdown, escape, to_number, to_sentence
 from audio_cls.publishing.card.tables import read_classes
 from audio_cls.publishing.run_record import RunRecord
-from audio_cls.publishing.split_description import is_grouped, is_own_cut
+from audio_cls.publishing.split_description import is_cut_by_run, is_grouped
 
-WIDE_INTERVAL = 0.05  # half an interval, from which the card warns of a small test
-FEW_CLIPS = 10  # test clips of a class, below which its scores say little
+WIDE_INTERVAL = 0.05  # half width from which the card warns of a small test set
+FEW_CLIPS = 10  # test clips of a class below which the card warns
 NUM_WEAKEST = 3
 MAX_LIMITS = 2_000  # characters of --limits
 
@@ -17,10 +17,10 @@ Sentences = list[Markdown]
 
 
 def make_limitations(record: RunRecord) -> Sentences:
-    """List what the data and the numbers of this run cannot promise."""
-    sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_sound(record)
+    """Return the sentences on the limitations of this run's data and results."""
+    sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_audio(record)
     sentences += _limit_by_leaks(record)
-    if is_own_cut(record) and not is_grouped(record):
+    if is_cut_by_run(record) and not is_grouped(record):
         sentences.append(
             Markdown(
                 "The cut knew nothing of speakers, tracks or recording sessions: clips of one"
@@ -34,14 +34,14 @@ def make_limitations(record: RunRecord) -> Sentences:
                 "It always answers with one of its classes, for silence and any other sound too."
             )
         )
-    told = record.settings.get("hub", {}).get("limitations")
-    if told:
-        sentences.append(Markdown(escape(told, MAX_LIMITS)))
+    given = record.settings.get("hub", {}).get("limitations")
+    if given:
+        sentences.append(Markdown(escape(given, MAX_LIMITS)))
     return sentences
 
 
 def _limit_by_leaks(record: RunRecord) -> Sentences:
-    """Warn of test clips whose sound is in training too, or may be."""
+    """Warn of test clips whose audio is, or may be, in training too."""
     if record.settings.get("data", {}).get("streaming"):
         return [
             Markdown(
@@ -62,12 +62,12 @@ def _limit_by_leaks(record: RunRecord) -> Sentences:
 
 
 def are_duplicates_left_out(record: RunRecord) -> bool:
-    """Return whether such clips were taken out before training."""
+    """Return whether duplicates were left out before training."""
     return bool(record.settings.get("data", {}).get("deduplicate"))
 
 
 def _limit_by_test_size(record: RunRecord) -> Sentences:
-    """Warn of a wide interval, and of a test that chose its own model."""
+    """Warn of a wide interval, and of a test set that selected the model."""
     test, sentences = record.results.test, []
     interval = test.get(f"{record.headline_key}_ci95")
     if interval and (interval[1] - interval[0]) / 2 >= WIDE_INTERVAL:
@@ -113,8 +113,8 @@ def _limit_by_class(record: RunRecord) -> Sentences:
     return sentences
 
 
-def _limit_by_sound(record: RunRecord) -> Sentences:
-    """Say how long a clip it hears, and up to which pitch."""
+def _limit_by_audio(record: RunRecord) -> Sentences:
+    """Describe the clip length and the bandwidth of the input."""
     audio, sentences = record.settings.get("audio", {}), []
     if audio:
         longest = audio.get("max_seconds") or AudioConfig().piece_seconds

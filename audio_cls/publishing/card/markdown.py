@@ -1,8 +1,7 @@
-r"""Untrusted text becomes Markdown: a label or a name can neither break a table nor run.
+r"""Escaping of untrusted text for Markdown: running text, table cells, code spans, code blocks.
 
-Comes in: any value. Goes out: text for one of three places (running text or a table cell, a code
-span, a fenced block). The template sends every value through `escape` by itself (jinja's
-`finalize`); what is already Markdown is a `Markdown`.
+A label or a name can neither break a table nor add markup. The template escapes every value that is
+not a `Markdown` already (jinja's `finalize`).
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ import re
 
 from audio_cls.publishing.run_record import single_line
 
-MAX_CELL = 80  # characters of one name in a table; a longer one ends in an ellipsis
+MAX_CELL = 80  # characters of a name in a table; a longer one ends in an ellipsis
 MAX_TEXT = 4_000  # characters of a command line
 
 
 class Markdown(str):
-    """Text that is Markdown already, and is not escaped again."""
+    """Text that is Markdown already and is not escaped again."""
 
     __slots__ = ()
 
 
-# What can open a Markdown construct, a tag, an entity, mathematics or an automatic link in a line.
-# A character reference is never read as one of them (CommonMark 0.31, section 2.5).
+# Characters that can start Markdown markup, a tag, an entity, mathematics or an automatic link. As
+# character references they cannot (CommonMark 0.31, section 2.5).
 _SPECIAL = re.compile(
     r"""[\\`*\[\]<>&|~!#$^{}"]|(?<![^\W_])_|_(?![^\W_])|:(?=\S)|@|(?<=www)\.""", re.I
 )
@@ -31,7 +30,7 @@ _LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|\d{1,9}(?=[.)](?:\s|$)))")
 
 
 def escape(value: object, max_length: int = MAX_CELL) -> str:
-    r"""Return `value` as text for a sentence or a table cell: one line, nothing in it is markup.
+    r"""Return `value` as text for a sentence or a table cell: one line without markup.
 
     >>> escape("a | <b>")
     'a &#124; &#60;b&#62;'
@@ -39,16 +38,16 @@ def escape(value: object, max_length: int = MAX_CELL) -> str:
     if isinstance(value, Markdown):
         return value
     line = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", single_line(value, max_length))
-    return _LINE_START.sub(lambda found: _refer_last(found[0]), line)
+    return _LINE_START.sub(lambda found: _escape_last(found[0]), line)
 
 
-def _refer_last(start: str) -> str:
-    """Refer to the last character of a line's beginning: `- x` and `1. x` are no lists then."""
+def _escape_last(start: str) -> str:
+    """Escape the last character of a line start: `- x` and `1. x` are not lists then."""
     return f"{start[:-1]}&#{ord(start[-1])};"
 
 
 def to_sentence(pattern: str, *values: object) -> Markdown:
-    """Fill values into a sentence of ours; each is escaped, the sentence is not.
+    """Fill values into a Markdown pattern; the values are escaped.
 
     >>> to_sentence("**{}** clips of {}", 3, "a*b")
     '**3** clips of a&#42;b'
@@ -57,7 +56,7 @@ def to_sentence(pattern: str, *values: object) -> Markdown:
 
 
 def to_code(value: object, max_length: int = MAX_CELL) -> Markdown:
-    r"""Return a code span that may stand in a table.
+    r"""Return a code span that is valid in a table.
 
     >>> to_code("a|b")
     '`a\\|b`'
@@ -69,7 +68,7 @@ def to_code(value: object, max_length: int = MAX_CELL) -> Markdown:
 
 
 def to_block(text: str, language: str = "") -> Markdown:
-    """Return a fenced block of code; the fence is longer than any run of backticks within."""
+    """Return a fenced code block; the fence is longer than any run of backticks in the text."""
     fence = "`" * max(3, _longest_run(text) + 1)
     return Markdown(f"{fence}{language}\n{text}\n{fence}")
 
@@ -80,7 +79,7 @@ def _longest_run(text: str) -> int:
 
 
 def to_number(value: object, digits: int = 3) -> str:
-    """Return a number for a table, a dash for what is missing or not a number.
+    """Return a number as text, a dash for a missing or other value.
 
     >>> to_number(0.83333), to_number(None), to_number(12)
     ('0.833', '-', '12')
@@ -91,7 +90,7 @@ def to_number(value: object, digits: int = 3) -> str:
 
 
 def to_duration(seconds: object) -> str:
-    """Return seconds in the unit a reader would choose.
+    """Return seconds as text in s, min or h.
 
     >>> to_duration(42.0), to_duration(150.2), to_duration(9000)
     ('42 s', '2.5 min', '2.5 h')

@@ -1,7 +1,4 @@
-"""How a run came about, in words: columns, seeds, commits, versions, hardware, time.
-
-Comes in: a `RunRecord`. Goes out: sentences for the card.
-"""
+"""Provenance of a run for the card: columns, seeds, commits, versions, hardware, time, energy."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from audio_cls.publishing.run_record import RunRecord
 
 
 def describe_columns(record: RunRecord) -> Markdown:
-    """Name the configuration and the columns that were used."""
+    """Return the configuration and the columns that were used."""
     dataset = record.results.dataset
     parts = [
         to_sentence(f"{what} {{}}", to_code(value))
@@ -36,7 +33,7 @@ def describe_columns(record: RunRecord) -> Markdown:
 
 
 def make_provenance(record: RunRecord) -> list[Markdown]:
-    """List what repeats the run: metric, seeds, commits, versions, settings."""
+    """Return what is needed to repeat the run: metric, seeds, commits, versions, settings."""
     train, data = record.settings.get("train", {}), record.settings.get("data", {})
     versions = record.record.get("versions") or record.results.versions
     validation = record.results.validation
@@ -76,22 +73,22 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
 
 
 def _to_count(value: object) -> str:
-    """Show an epoch or a step, whole or not, without zeros behind the point."""
+    """Return an epoch or a step without trailing zeros."""
     return f"{value:g}" if isinstance(value, int | float) else "?"
 
 
 def _to_sha(value: object) -> Markdown | None:
-    """Show a commit or a fingerprint as code."""
+    """Return a commit or a fingerprint as code."""
     return to_code(value) if value else None
 
 
 def _list_versions(versions: Iterable[tuple[object, object]]) -> Markdown:
-    """Write `name version` pairs as one list."""
+    """Return `name version` pairs as one list."""
     return Markdown(", ".join(escape(f"{name} {version}") for name, version in versions))
 
 
 def make_cost(record: RunRecord) -> list[Markdown]:
-    """Say on what it was trained, how long that took, and how large the model is."""
+    """Return hardware, training time and size of the model."""
     hardware, timing = record.results.hardware, record.results.timing
     size, memory = record.results.model.num_parameters, timing.peak_memory_mb
     speed, sentences = timing.train_clips_per_second, []
@@ -111,7 +108,7 @@ def make_cost(record: RunRecord) -> list[Markdown]:
 
 
 def _describe_energy(record: RunRecord) -> list[Markdown]:
-    """Say how much electricity the training took, and how that is known; nothing if it is not."""
+    """Return the measured electricity of the training; nothing if it was not measured."""
     energy = record.results.timing.energy
     if energy is None or energy.kwh is None:
         return []

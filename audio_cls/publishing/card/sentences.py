@@ -1,8 +1,4 @@
-"""What the card says in words: how it was made, what its numbers cannot tell, who owns what.
-
-Comes in: a `RunRecord`. Goes out: sentences. Each is made from a number or a setting of this very
-run; nothing general.
-"""
+"""Sentences of the card on results, splits, warnings and licences."""
 
 from __future__ import annotations
 
@@ -23,9 +19,9 @@ from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import (
     add_article,
     describe_part,
+    is_cut_by_run,
     is_given,
     is_grouped,
-    is_own_cut,
     read_origin,
     read_split_name,
 )
@@ -39,14 +35,14 @@ THRESHOLDS = (
 
 
 def make_warnings(record: RunRecord) -> Sentences:
-    """List what the run warned of while it went on: doubts about its data and its numbers."""
+    """Return the warnings of the run about its data and results."""
     return [Markdown(escape(text, MAX_WARNING)) for text in record.results.warnings or []]
 
 
 def make_interval_sentence(record: RunRecord) -> Markdown:
-    """Say what the interval means, and how many points it is wide to either side.
+    """Return the confidence interval of the headline metric and its half width in points.
 
-    Multi-label: of the mean average precision, and where the thresholds came from.
+    For a multi-label task also the origin of the thresholds.
     """
     interval = record.results.test.get(f"{record.headline_key}_ci95")
     if not interval:
@@ -56,7 +52,7 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
     name, thresholds = name_metric(record.headline_key).title.lower(), Markdown("")
     if record.is_multilabel:
         thresholds = Markdown(THRESHOLDS)
-    if note:  # of few groups: nothing is known of the precision beyond them
+    if note:  # with few groups the interval does not hold for other groups
         return to_sentence(
             "The 95 % interval of the {} is {} to {}. {}{}",
             name, f"{low:.3f}", f"{high:.3f}", Markdown(escape(note, MAX_WARNING)), thresholds,
@@ -68,7 +64,7 @@ def make_interval_sentence(record: RunRecord) -> Markdown:
 
 
 def make_detection_note(record: RunRecord) -> Markdown:
-    """Say on how much sound without keywords false accepts were counted; nothing for others."""
+    """Return the number of clips behind the false accepts; empty for other classifiers."""
     detection = record.results.test.get("detection")
     if not isinstance(detection, Mapping):
         return Markdown("")
@@ -83,7 +79,7 @@ def make_detection_note(record: RunRecord) -> Markdown:
 
 
 def make_class_note(record: RunRecord, num_shown: int) -> Markdown:
-    """Say that the table by class is not whole; nothing when it is."""
+    """Return that the table by class is shortened; empty if it is complete."""
     if num_shown == len(read_classes(record)):
         return Markdown("")
     return to_sentence("The {} weakest are shown; results.json has all.", num_shown)
@@ -99,7 +95,7 @@ def make_confusions(record: RunRecord) -> Sentences:
 
 
 def make_split_sentences(record: RunRecord) -> Sentences:
-    """Say where validation and test came from, what was kept together, and what was left out."""
+    """Return how the splits were made, grouped and cleaned."""
     data, sentences = record.settings.get("data", {}), []
     if record.results.dataset.is_test_validation:
         sentences.append(
@@ -146,9 +142,9 @@ def make_split_sentences(record: RunRecord) -> Sentences:
 
 
 def _describe_test_clips(record: RunRecord) -> Sentences:
-    """Say how the test clips were found, unless they are a given split."""
+    """Return how the test clips were chosen, unless they are a given split."""
     origin = read_origin(record, "test")
-    if is_own_cut(record):
+    if is_cut_by_run(record):
         return [to_sentence("The test clips are no split of their own: {}.", describe_part(record))]
     if not origin or origin.startswith("split '"):
         return []
@@ -156,7 +152,7 @@ def _describe_test_clips(record: RunRecord) -> Sentences:
 
 
 def make_licence_sentences(record: RunRecord) -> Sentences:
-    """Say which licences are known, and that the others are for the reader to look up."""
+    """Return the known licences, and which are not known."""
     known = (
         ("This model", read_license(record)),
         ("The base model", record.results.model.license),
@@ -178,14 +174,14 @@ def make_licence_sentences(record: RunRecord) -> Sentences:
 
 
 def read_license(record: RunRecord) -> str | None:
-    """Return the licence for the card: what `--license` said, else the base model's."""
+    """Return the card's licence: `--license`, else the base model's."""
     given = record.settings.get("hub", {}).get("license")
     inherited = None if record.is_from_scratch else record.results.model.license
     return str(given or inherited) if given or inherited else None
 
 
 def make_headline(record: RunRecord) -> Markdown:
-    """Return the result in one line: metric, value, split, clips."""
+    """Return the headline result: metric, value, number of clips, split."""
     test, metric = record.results.test, record.results.metric or "accuracy"
     value = to_number(test.get(metric))
     if value == "-":
@@ -200,6 +196,6 @@ def make_headline(record: RunRecord) -> Markdown:
 
 
 def describe_test(record: RunRecord) -> Markdown:
-    """Name the test clips: a given split as code, anything else in words."""
+    """Return the name of the test clips: of a given split as code, else a description."""
     name = read_split_name(record, "test")
     return to_code(name) if is_given(record) else Markdown(escape(add_article(name)))

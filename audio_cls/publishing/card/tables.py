@@ -1,7 +1,6 @@
-"""The card's tables: rows of cells, read from a run's record; the template escapes every cell.
+"""Tables of the card: rows of cells from a run's record; the template escapes every cell.
 
-Comes in: a `RunRecord`. Goes out: lists of rows, short enough to read: results.json and the CSV
-files hold the rest.
+They are shortened; results.json and the CSV files have everything.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import read_split_name
 
-MAX_CLASSES = 60  # rows of the table by class; with more, the weakest are shown
+MAX_CLASSES = 60  # rows of the table by class; of more classes the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
-BASELINES = {  # metric -> key of results.json, and what it is: shown below the metric
+BASELINES = {  # metric -> key in results.json, and title of the row below the metric
     "accuracy": ("majority_accuracy", "{} of always naming what is most frequent"),
     "map": ("baseline_map", "{} of equal scores for all clips"),
 }
-# Where a result went says nothing about how it came about; the problem type is told elsewhere.
+# Settings without effect on the result, and the problem type, which the first sentence has.
 HIDDEN_SETTINGS = (
     "problem_type",
     "output_dir",
@@ -46,7 +45,7 @@ Row = list[object]
 
 
 def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return (label, scores) of every class, in the labels' order; those not tested come last."""
+    """Return (label, scores) of every class, in the labels' order, those without clips last."""
     per_class = record.results.test.get("per_class")
     if not isinstance(per_class, Mapping):
         return []
@@ -58,7 +57,7 @@ def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def make_metric_rows(record: RunRecord) -> list[Row]:
-    """Return a row per metric: name, test with the accuracy's interval, validation."""
+    """Return one row per metric: name, test with interval, validation."""
     test, validation = record.results.test, record.results.validation
     tested, validated = read_metrics(record), read_metrics(record, "validation")
     rows: list[Row] = []
@@ -77,7 +76,7 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
 
 
 def make_detection_rows(record: RunRecord) -> list[Row]:
-    """Return a row per operating point of a keyword spotter; none for other classifiers."""
+    """Return one row per operating point of a keyword spotter; none for other classifiers."""
     detection = record.results.test.get("detection")
     points = detection.get("points") if isinstance(detection, Mapping) else None
     rows: list[Row] = []
@@ -103,7 +102,7 @@ def make_class_header(record: RunRecord) -> list[str]:
 
 
 def make_class_rows(record: RunRecord) -> list[Row]:
-    """Return a row per class; of more than `MAX_CLASSES`, those with the lowest F1."""
+    """Return one row per class; of more than `MAX_CLASSES`, those with the lowest F1."""
     classes = read_classes(record)
     if len(classes) > MAX_CLASSES:
         classes = sorted(classes, key=lambda pair: _read_score(pair[1], "f1"))[:MAX_CLASSES]
@@ -117,14 +116,14 @@ def make_class_rows(record: RunRecord) -> list[Row]:
 
 
 def _read_score(scores: Mapping[str, Any], name: str) -> float:
-    """Return one score of a class; what is missing or not a number sorts last."""
+    """Return one score of a class; infinity for a missing one, so that it sorts last."""
     value = scores.get(name)
     is_number = isinstance(value, int | float) and math.isfinite(value)
     return float(value) if is_number and value is not None else math.inf
 
 
 def make_split_rows(record: RunRecord) -> list[Row]:
-    """Return a row per part of the data: role, split, clips, length of the sound."""
+    """Return one row per split: role, name, number of clips, duration."""
     rows: list[Row] = []
     for role in ("train", "validation", "test"):
         part = record.results.dataset.split.get(role)
@@ -136,7 +135,7 @@ def make_split_rows(record: RunRecord) -> list[Row]:
 
 
 def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
-    """Return a row per setting that differs from its default: flag, value, default."""
+    """Return one row per setting that differs from its default: flag, value, default."""
     rows: list[Row] = []
     for spec in iterate_settings():
         section = record.settings.get(spec.section, {})
@@ -144,7 +143,7 @@ def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
             continue
         value = section[spec.name]
         if (spec.name, value) == ("metric", record.headline_key):
-            continue  # what 'auto' means for this task
+            continue  # the value of 'auto' for this task
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
         if value != default:
             cells = [to_code(_show_value(value)), to_code(_show_value(default))]
@@ -153,7 +152,7 @@ def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
 
 
 def _show_value(value: object) -> str:
-    """Write a setting's value as one would type it."""
+    """Return a setting's value as on the command line."""
     if isinstance(value, list):
         return ",".join(map(_show_value, value)) or "none"
     if value is None:
@@ -162,7 +161,7 @@ def _show_value(value: object) -> str:
 
 
 def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
-    """Return the training log's header, rows and a note on what was left out."""
+    """Return the training log's header, rows and a note on rows that are left out."""
     rows = record.summary
     if not rows:
         return [], [], ""
@@ -178,7 +177,7 @@ def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
 
 
 def _find_saved_row(record: RunRecord) -> int | None:
-    """Return the place of the row whose weights were saved, by results.json's step, else epoch."""
+    """Return the index of the row of the saved weights, by step, else by epoch."""
     validation = record.results.validation
     for name in ("step", "epoch"):
         wanted = _parse_finite(validation.get(name))
@@ -189,7 +188,7 @@ def _find_saved_row(record: RunRecord) -> int | None:
 
 
 def _make_log_row(cells: Sequence[str], is_saved: bool) -> Row:  # noqa: FBT001 (private, named by its only caller's test)
-    """Shorten the numbers of a row, and make the saved one bold."""
+    """Return a row with shortened numbers; the saved one is bold."""
     shown = []
     for cell in cells:
         number = _parse_finite(cell)
@@ -199,7 +198,7 @@ def _make_log_row(cells: Sequence[str], is_saved: bool) -> Row:  # noqa: FBT001 
 
 
 def _parse_finite(text: object) -> float | None:
-    """Read a finite number from text, None from anything else."""
+    """Parse a finite number; None for anything else."""
     try:
         number = float(str(text))
     except ValueError:

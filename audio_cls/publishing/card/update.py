@@ -1,8 +1,7 @@
-"""Results of a later evaluation, written into the card of the run that was judged.
+"""Update of a run's card with the results of a later evaluation.
 
-Comes in: a run folder and the folder that `audio-cls evaluate` wrote. Goes out: its README.md.
-The run's own test, judged again, replaces its numbers; another data set or split is added to the
-card's results and to one paragraph, which a repetition replaces.
+A repeated evaluation of the run's test clips replaces its numbers. Results on another data set or
+split are added to the card's metadata and to one paragraph; a repetition replaces them.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from audio_cls.publishing.eval_results import (
     write_eval_results,
 )
 from audio_cls.publishing.metric_names import name_metric
-from audio_cls.publishing.redaction.names import choose_own_names
+from audio_cls.publishing.redaction.names import choose_names_by_settings
 from audio_cls.publishing.redaction.results import make_public
 from audio_cls.publishing.run_record import RunRecord, load_run
 from audio_cls.publishing.split_description import add_article, read_part, read_split_name
@@ -34,7 +33,7 @@ PARAGRAPH = re.compile(rf"\n*{HEADING}\n\n(?P<lines>(?:- .*\n?)*)")
 
 
 def update_card(run: str | Path, evaluation: Path) -> Path:
-    """Bring an evaluation's results into the card of RUN. Main process only.
+    """Add an evaluation's results to the card of RUN. Main process only.
 
     Args:
         run: The run folder.
@@ -44,50 +43,50 @@ def update_card(run: str | Path, evaluation: Path) -> Path:
         RUN/README.md.
 
     Raises:
-        RunFolderError: One of the folders has no results.json that can be read.
+        RunFolderError: One of the folders has no readable results.json.
     """
     run = Path(run)
-    own, found = load_run(run), load_run(evaluation)
+    record, evaluated = load_run(run), load_run(evaluation)
     readme = run / "README.md"
-    if _name_test(own) == _name_test(found):
-        _replace_test(run, own, evaluation, found)
+    if _identify_test(record) == _identify_test(evaluated):
+        _replace_test(run, record, evaluation, evaluated)
         write_eval_results(run)
         repo_id = find_repository(readme.read_text("utf-8")) if readme.is_file() else None
         return write_card(run, repo_id)
-    found = make_public(found, choose_own_names(own))
+    evaluated = make_public(evaluated, choose_names_by_settings(record))
     if not readme.is_file():
         write_card(run)
     card = ModelCard.load(readme)
-    fresh = make_eval_results(found)
-    places = {_name_result(result) for result in fresh}
-    kept = [r for r in card.data.eval_results or [] if _name_result(r) not in places]
+    fresh = make_eval_results(evaluated)
+    places = {_identify_result(result) for result in fresh}
+    kept = [r for r in card.data.eval_results or [] if _identify_result(r) not in places]
     card.data.eval_results = [*kept, *fresh]
-    card.text = _add_line(card.text, found)
+    card.text = _add_line(card.text, evaluated)
     card.save(readme)
     return readme
 
 
-def _name_test(record: RunRecord) -> tuple[object, ...]:
-    """Return what identifies the clips of a test: data set, commit, way of splitting, count."""
+def _identify_test(record: RunRecord) -> tuple[object, ...]:
+    """Return what identifies the clips of a test: data set, commit, origin, count."""
     dataset, test = record.results.dataset, read_part(record, "test")
     names = (dataset.id, dataset.config, dataset.revision, dataset.label_column)
     return (*names, test.origin, test.num_examples)
 
 
-def _name_result(result: EvalResult) -> tuple[object, ...]:
-    """Return what identifies a result: data set, split and metric, whatever its value."""
+def _identify_result(result: EvalResult) -> tuple[object, ...]:
+    """Return what identifies a result apart from its value: data set, split and metric."""
     args = json.dumps(result.metric_args, sort_keys=True)
     place = (result.dataset_type, result.dataset_config, result.dataset_split)
     return (*place, result.metric_type, result.metric_name, args)
 
 
-def _replace_test(run: Path, own: RunRecord, evaluation: Path, found: RunRecord) -> None:
+def _replace_test(run: Path, record: RunRecord, evaluation: Path, evaluated: RunRecord) -> None:
     """Replace the test results of a run and their files by those of an evaluation."""
     results = dataclasses.replace(
-        own.results,
-        test=found.results.test,
-        calibration=found.results.calibration or own.results.calibration,
-        comparison=found.results.comparison or own.results.comparison,
+        record.results,
+        test=evaluated.results.test,
+        calibration=evaluated.results.calibration or record.results.calibration,
+        comparison=evaluated.results.comparison or record.results.comparison,
     )
     write_results(run, results)
     for name in ("predictions.csv", "clips.csv"):
@@ -98,12 +97,12 @@ def _replace_test(run: Path, own: RunRecord, evaluation: Path, found: RunRecord)
         shutil.copyfile(figure, run / "figures" / figure.name)
 
 
-def _add_line(text: str, found: RunRecord) -> str:
-    """Write one line about the evaluation into the card's paragraph, in place of an older one."""
-    test = found.results.test
-    name = add_article(read_split_name(found, "test"))
-    place = to_sentence("- {}, {}:", found.dataset_name, name)
-    key = found.headline_key
+def _add_line(text: str, evaluated: RunRecord) -> str:
+    """Return the card's text with a line about the evaluation, in place of an older one."""
+    test = evaluated.results.test
+    name = add_article(read_split_name(evaluated, "test"))
+    place = to_sentence("- {}, {}:", evaluated.dataset_name, name)
+    key = evaluated.headline_key
     low, high = test.get(f"{key}_ci95") or (None, None)
     numbers = to_sentence(
         "{} {} (95 % interval {} to {}) on {} clips, macro F1 {}.",

@@ -1,7 +1,7 @@
-"""How a card shows the model in use: by transformers' pipeline, or by our `Classifier`.
+"""Usage example of the card: transformers' pipeline, or `Classifier` of audio_cls.
 
-A model with the head of `models/pooled_head.py` has the entry `pooled_head` in its config.json;
-stock transformers cannot load it, so its card shows what can.
+A model with the head of `models/pooled_head.py` has an entry `pooled_head` in its config.json; the
+pipeline of transformers cannot load it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ sampling_rate = classifier.feature_extractor.sampling_rate
 wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
 wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
 print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
-# config.json's problem_type makes the pipeline take the sigmoid by itself.
+# The pipeline applies the sigmoid, as config.json's problem_type says.
 MULTI_LABEL = (
-    STOCK.replace("model={model}", "model={model}, top_k=None")  # all labels, not the best five
+    STOCK.replace("model={model}", "model={model}, top_k=None")  # all labels, not the top five
     .replace("print(classifier({{", "scores = classifier({{")
     .removesuffix(")")
     + """
@@ -43,7 +43,7 @@ TRUST = ', revision="THE COMMIT THAT YOU READ", trust_remote_code=True'
 
 @dataclass(frozen=True)
 class Usage:
-    """What a card says under "How to use it"."""
+    """The card's section "How to use it"."""
 
     library: str  # the front matter's library_name
     install: Markdown
@@ -52,7 +52,7 @@ class Usage:
 
 
 def make_usage(config: Mapping[str, Any], name: str) -> Usage:
-    """Choose the example that runs.
+    """Return the example for this model.
 
     Args:
         config: The run's config.json.

@@ -1,7 +1,6 @@
-"""The card's tables for many classes: the weakest ones, and confusions by language family.
+"""Tables of the card for many classes: the weakest ones, and confusions by language family.
 
-Comes in: a `RunRecord`. Goes out: rows of cells and sentences, from results.json's
-`weakest_classes` and `families`; nothing for runs without them.
+They are made from results.json's `weakest_classes` and `families`; empty for runs without them.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 from audio_cls.publishing.card.markdown import Markdown, escape, to_number, to_sentence
 from audio_cls.publishing.run_record import RunRecord
 
-NUM_TAKEN = 2  # families named that a family is taken for
+NUM_CONFUSED = 2  # most frequent confusions that are named
 
 Row = list[object]
 
@@ -25,7 +24,7 @@ def make_weakest_header(record: RunRecord) -> list[str]:
 
 
 def make_weakest_rows(record: RunRecord) -> list[Row]:
-    """Return a row for each of the weakest classes, the worst first."""
+    """Return one row for each of the weakest classes, the weakest first."""
     rows: list[Row] = []
     for one in _read_rows(record.results.test.get("weakest_classes")):
         support = Markdown(to_number(one.get("support")))
@@ -43,14 +42,14 @@ def make_weakest_rows(record: RunRecord) -> list[Row]:
 
 
 def make_family_rows(record: RunRecord) -> list[Row]:
-    """Return a row a language family: languages, clips, right language, right family, taken for."""
+    """Return one row per language family: languages, clips, accuracies, top confusions."""
     table = _read_families(record).get("by_family")
     rows: list[Row] = []
     for name, one in table.items() if isinstance(table, Mapping) else ():
         if not isinstance(one, Mapping):
             continue
         labels, taken = one.get("labels"), one.get("taken_for")
-        others = list(taken.items())[:NUM_TAKEN] if isinstance(taken, Mapping) else []
+        others = list(taken.items())[:NUM_CONFUSED] if isinstance(taken, Mapping) else []
         shown = ", ".join(f"{escape(other)} ({escape(count)})" for other, count in others)
         rows.append(
             [
@@ -66,26 +65,26 @@ def make_family_rows(record: RunRecord) -> list[Row]:
 
 
 def make_family_note(record: RunRecord) -> Markdown:
-    """Say how many wrong answers stay in the family, and how many would by chance."""
-    told = _read_families(record)
-    if not told:
+    """Return how many errors stay within the family, and how many would by chance."""
+    families = _read_families(record)
+    if not families:
         return Markdown("")
     return to_sentence(
         "The answer is of the right family for {} of the clips. Of {} wrong answers {} name a"
         " language of the same family; {} would, if they fell on all other languages alike.",
-        Markdown(to_number(told.get("family_accuracy"))),
-        told.get("num_mistakes"),
-        told.get("num_within_family"),
-        told.get("num_within_by_chance"),
+        Markdown(to_number(families.get("family_accuracy"))),
+        families.get("num_mistakes"),
+        families.get("num_within_family"),
+        families.get("num_within_by_chance"),
     )
 
 
 def _read_families(record: RunRecord) -> Mapping[str, Any]:
-    """Return results.json's part on language families; empty for other tasks."""
-    told = record.results.test.get("families")
-    return told if isinstance(told, Mapping) else {}
+    """Return the entry on language families; empty for other tasks."""
+    families = record.results.test.get("families")
+    return families if isinstance(families, Mapping) else {}
 
 
 def _read_rows(given: object) -> list[Mapping[str, Any]]:
-    """Return the mappings of a list."""
+    """Return the objects of a list."""
     return [one for one in given if isinstance(one, Mapping)] if isinstance(given, list) else []

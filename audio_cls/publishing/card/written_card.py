@@ -1,7 +1,7 @@
-"""The card that lies in a run folder, brought to the repository that it is published in.
+"""The card in a run folder, adapted to the repository where it is published.
 
-A card that nobody edited is written anew for the repository. One that was edited, by hand or by
-`audio-cls evaluate --update-card`, is kept; only the places that name a repository are changed.
+A card that nobody edited is rendered again for the repository. An edited one, by hand or by
+`audio-cls evaluate --update-card`, is kept; only the names of the repository in it are changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.card.markdown import escape
 from audio_cls.publishing.redaction.names import (
     NameMasker,
-    choose_own_names,
+    choose_names_by_settings,
     names_group,
     read_publish_ids,
 )
@@ -24,7 +24,7 @@ from audio_cls.publishing.redaction.settings import BASE_NAMES, SOURCES, WITHHEL
 from audio_cls.publishing.redaction.text import to_base_name
 from audio_cls.publishing.run_record import RunRecord, Tree, is_repo_id
 
-# Where a card as `render_card` writes it names the repository: by its id, or by its name alone.
+# Patterns of the repository's id or name in a card of `render_card`.
 _ID = r"[\w.-]+/[\w.-]+"
 _EXAMPLE = re.compile(
     r"(?P<before>pipeline\(\"audio-classification\", model=|Classifier\.from_pretrained\()"
@@ -37,14 +37,14 @@ _INDEX = re.compile(r"^(?P<before>model-index:\n- name: )(?P<name>.*)$", re.MULT
 
 
 def find_repository(card: str) -> str | None:
-    """Return the repository that a card's example names; None when it names a folder."""
+    """Return the repository in a card's example; None where the example names a folder."""
     found = _EXAMPLE.search(card)
     name = found["name"] if found else ""
     return name if "/" in name and is_repo_id(name) else None
 
 
 def rename_card(card: str, repo_id: str) -> str:
-    """Return a card whose example, index, addresses and title name this repository."""
+    """Return a card with this repository in its example, index, URLs and title."""
     name = repo_id.rpartition("/")[2]
     shown = name if re.match(r"[A-Za-z]", name) else json.dumps(name)
     index = _INDEX.search(card)
@@ -60,20 +60,20 @@ def choose_card(record: RunRecord, names: NameMasker, repo_id: str) -> str:
     """Return the card that is published with a run.
 
     Args:
-        record: The run, as it was read from its folder.
+        record: The run, not redacted.
         names: Which names of clips and groups are published.
         repo_id: Where it is published.
 
     Raises:
-        RunFolderError: An edited card names groups, which are not to be published.
+        RunFolderError: An edited card has group names, which are not published.
     """
     fresh = render_card(make_public(record, names), repo_id)
     readme = record.folder / "README.md"
     if not readme.is_file():
         return fresh
     written = readme.read_text("utf-8")
-    own = make_public(record, choose_own_names(record))
-    if written in (render_card(own), render_card(own, find_repository(written))):
+    redacted = make_public(record, choose_names_by_settings(record))
+    if written in (render_card(redacted), render_card(redacted, find_repository(written))):
         return fresh
     named = [one for one in names.groups if len(one) > 2 and names_group(written, one)]
     if named:
@@ -88,7 +88,7 @@ def choose_card(record: RunRecord, names: NameMasker, repo_id: str) -> str:
 
 
 def _list_places(settings: Mapping[str, Tree]) -> dict[str, str]:
-    """Return every path or address among the settings, and its last part; the longest first."""
+    """Return every path or URL among the settings with its last part, the longest first."""
     values = {
         str(value): to_base_name(str(value))
         for section in settings.values()

@@ -18,24 +18,24 @@ from audio_cls.config import HubConfig
 from audio_cls.distributed.processes import is_main_process
 from audio_cls.errors import AudioClsError
 from audio_cls.publishing.hub.files import EARLY_FILES, gather_early_files
-from audio_cls.publishing.hub.push import holds_results, say_finished, send_files
+from audio_cls.publishing.hub.push import explain_finished_run, has_results, send_files
 from audio_cls.publishing.hub.retry import Failure, list_secrets, to_reason
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 3  # for a commit that the next one replaces
-DRAFT = ".publishing-"  # what the copies' folders in the run folder begin with
+ATTEMPTS = 3  # of a commit that the next one replaces
+DRAFT = ".publishing-"  # prefix of the copies' folders in the run folder
 
 
 class BackgroundUploader:
-    """Uploads copies of a run's best model in a thread, one at a time, the newest first."""
+    """Upload of copies of a run's best model in a thread, one at a time, the newest first."""
 
     def __init__(self, run: Path, cfg: HubConfig, repo_id: str) -> None:
         self.run, self.cfg, self.repo_id = run, cfg, repo_id
         self.waiting: Path | None = None
         self.is_closed = False
         self.changed = threading.Condition()
-        self.thread = threading.Thread(target=self._work, name="courier", daemon=True)
+        self.thread = threading.Thread(target=self._work, name="background-upload", daemon=True)
         for rest in run.glob(f"{DRAFT}*"):  # of a run that was killed
             shutil.rmtree(rest, ignore_errors=True)
         self.thread.start()
@@ -51,7 +51,7 @@ class BackgroundUploader:
             self.enqueue()
 
     def enqueue(self) -> None:
-        """Copy the best model as it is now, to be sent next in place of a copy that waits."""
+        """Copy the best model as it is now; the copy replaces one that waits."""
         try:
             copy = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.run))
             for pattern in EARLY_FILES:
@@ -67,7 +67,7 @@ class BackgroundUploader:
             shutil.rmtree(older, ignore_errors=True)
 
     def close(self) -> None:
-        """Wait for the copy that is on its way; one that still waits is not sent any more."""
+        """Wait for the upload in progress; a copy that still waits is discarded."""
         with self.changed:
             self.is_closed = True
             self.changed.notify()
@@ -76,7 +76,7 @@ class BackgroundUploader:
             shutil.rmtree(self.waiting, ignore_errors=True)
 
     def _work(self) -> None:
-        """Send copies until closed."""
+        """Upload copies until closed."""
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self.is_closed or self.waiting is not None)
@@ -88,7 +88,7 @@ class BackgroundUploader:
                 shutil.rmtree(copy, ignore_errors=True)
 
     def _send(self, copy: Path) -> None:
-        """Send one copy; a failure is told and forgotten."""
+        """Upload one copy; a failure is only logged."""
         try:
             files = gather_early_files(copy, self.repo_id, self.cfg, list_secrets())
             send_files(files, self.cfg, self.repo_id, attempts=ATTEMPTS, is_finished=False)
@@ -117,8 +117,8 @@ def upload_during_training(
     if repo_id is None or cfg.hub_strategy == "end" or not is_main_process():
         yield None
         return
-    if holds_results(repo_id):
-        logger.warning("%s.", say_finished(repo_id))
+    if has_results(repo_id):
+        logger.warning("%s.", explain_finished_run(repo_id))
         yield None
         return
     uploader = BackgroundUploader(run, cfg, repo_id)

@@ -1,8 +1,7 @@
-"""The files that are published: path in the repository -> content, from a run folder.
+"""Files of a run folder that are published: path in the repository -> content.
 
-Files, columns, settings and results are published when they stand in a list of what is allowed;
-optimizer states, forgotten files, folders of this machine, names of groups and tokens are in none.
-RUN itself is only read.
+Files, columns, settings and results are published by allow-lists; optimizer states, other files,
+folders of this machine, group names and tokens are in none of them. RUN itself is only read.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from audio_cls.runs.run_files import CARD, RUN_FILES, WEIGHTS
 # The card is checked first, and entries of .eval_results are made from the results.
 PUBLIC_FILES = tuple(one.name for one in RUN_FILES if one.published and one.name != CARD)
 TEXT_SUFFIXES = (".json", ".yaml", ".csv", ".txt")
-# What there is before the end; the rest of PUBLIC_FILES tells of a finished run.
+# Files that exist during training.
 EARLY_FILES = (WEIGHTS, "*config.json", "model.safetensors.index.json", "run_config.yaml")
 EARLY_CARD = """\
 ---
@@ -52,16 +51,16 @@ SAFE_NAME = re.compile(r"[\w.-]+", re.ASCII)
 def gather_files(
     run: Path, repo_id: str, cfg: HubConfig, secrets: tuple[str, ...] = ()
 ) -> dict[str, bytes | Path]:
-    """Collect what is published: path in the repository -> content, or the file that holds it.
+    """Return what is published: path in the repository -> content, or the file with it.
 
     Args:
         run: The run folder.
-        repo_id: Where it goes; the card names it, unless somebody edited the card.
-        cfg: Which names are published, and whether the curves are.
+        repo_id: The repository; the card names it, unless the card was edited.
+        cfg: Which names are published, and whether TensorBoard logs are.
         secrets: Tokens in use on this machine.
 
     Raises:
-        RunFolderError: The folder holds no finished run, or a file that is not what its name says.
+        RunFolderError: The folder has no finished run, or a file without the format of its name.
     """
     record = load_run(run)
     if not any(path.is_file() for path in run.glob(WEIGHTS)):
@@ -79,9 +78,9 @@ def gather_files(
     public = make_public(record, names)
     card = choose_card(record, names, repo_id)
     files: dict[str, bytes | Path] = {CARD: redact_tokens(card, secrets).encode()}
-    for pattern in (*PUBLIC_FILES, *name_code(record.model)):
+    for pattern in (*PUBLIC_FILES, *list_code_files(record.model)):
         for path in sorted(run.glob(pattern)):
-            if _is_ours(run, path) and path.parent.name != ENTRIES:
+            if _is_in_run(run, path) and path.parent.name != ENTRIES:
                 name = path.relative_to(run).as_posix()
                 files[name] = _read_public(path, name, secrets, names, public)
     entry = make_entry(public)
@@ -93,11 +92,11 @@ def gather_files(
 def gather_early_files(
     run: Path, repo_id: str, cfg: HubConfig, secrets: tuple[str, ...] = ()
 ) -> dict[str, bytes | Path]:
-    """Collect what a run that still trains can show: its best model, and a card that says so.
+    """Return what is published of a run in training: its best model, and a card that says so.
 
     Args:
         run: The run folder, or a copy of it.
-        repo_id: Where it goes.
+        repo_id: The repository.
         cfg: Which names are published.
         secrets: Tokens in use on this machine.
     """
@@ -108,25 +107,25 @@ def gather_early_files(
     files: dict[str, bytes | Path] = {CARD: card.encode()}
     for pattern in EARLY_FILES:
         for path in sorted(run.glob(pattern)):
-            if _is_ours(run, path):
+            if _is_in_run(run, path):
                 files[path.name] = _read_public(path, path.name, secrets, names, public)
     return files
 
 
 def find_stale(there: Iterable[str], files: Mapping[str, object]) -> list[str]:
-    """List the files of an earlier run that this one does not have; others' files are none.
+    """List the published files of an earlier run that this one does not have.
 
     >>> find_stale(["run_config.yaml", "figures/old.png", "notes.md"], {"run_config.yaml": 1})
     ['figures/old.png']
     """
     names = set(there)
     if "run_config.yaml" not in names:
-        return []  # what is there did not come from here
+        return []  # the repository has no run of audio_cls
     return sorted(name for name in names - files.keys() if is_public(name))
 
 
 def is_public(name: str) -> bool:
-    """Return whether a path in the repository is one that a run publishes."""
+    """Return whether a run publishes a file under this path."""
     path = PurePosixPath(name)
     return any(
         path.match(pattern) and len(path.parts) == len(PurePosixPath(pattern).parts)
@@ -134,11 +133,11 @@ def is_public(name: str) -> bool:
     )
 
 
-def name_code(config: Mapping[str, object]) -> list[str]:
-    """Return the code files that a trusted model was trained with, as its config.json names them.
+def list_code_files(config: Mapping[str, object]) -> list[str]:
+    """List the code files of a model that runs code of its own, from its config.json.
 
-    >>> name_code({"pooled_head": {"code": ["modeling_mine.py", "../secret.py", "notes.txt"]}})
-    ['modeling_mine.py']
+    >>> list_code_files({"pooled_head": {"code": ["modeling_a.py", "../secret.py", "notes.txt"]}})
+    ['modeling_a.py']
     """
     note = config.get("pooled_head")
     names = note.get("code") if isinstance(note, Mapping) else None
@@ -149,8 +148,8 @@ def name_code(config: Mapping[str, object]) -> list[str]:
     ]
 
 
-def _is_ours(run: Path, path: Path) -> bool:
-    """Return whether a path is a plainly named file within the run folder, links followed."""
+def _is_in_run(run: Path, path: Path) -> bool:
+    """Return whether a path is a file with a plain name in the run folder, links resolved."""
     return (
         path.is_file()
         and SAFE_NAME.fullmatch(path.name) is not None
@@ -161,7 +160,7 @@ def _is_ours(run: Path, path: Path) -> bool:
 def _read_public(
     path: Path, name: str, secrets: tuple[str, ...], names: NameMasker, public: RunRecord
 ) -> bytes | Path:
-    """Return a text file's content as it is published, and the path of any other file."""
+    """Return the redacted content of a text file, the path of any other file."""
     if path.suffix not in TEXT_SUFFIXES:
         return path
     try:
@@ -183,10 +182,10 @@ def _read_public(
 
 
 def _to_json(tree: object) -> str:
-    """Return the text of a JSON file."""
+    """Return the content of a JSON file."""
     return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
 def _to_yaml(tree: object) -> str:
-    """Return the text of a YAML file."""
+    """Return the content of a YAML file."""
     return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100))

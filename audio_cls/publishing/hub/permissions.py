@@ -1,7 +1,4 @@
-"""What the Hub does not allow, in sentences that say how to mend it.
-
-Comes in: the client's error, or what whoami says of a token. Goes out: a `HubError`.
-"""
+"""Check of write access to a repository, and messages for refusals of the Hub."""
 
 from __future__ import annotations
 
@@ -19,15 +16,15 @@ from audio_cls.publishing.hub.retry import is_malformed_token, to_reason
 
 
 def check_rights(who: Mapping[str, Any], repo_id: str, *, is_request: bool) -> None:
-    """Refuse a token that cannot write under the repository's owner, as far as whoami tells.
+    """Refuse a token without write access to the repository's owner, as far as whoami tells.
 
     Args:
-        who: What whoami says.
-        repo_id: Where to.
-        is_request: Only a pull request is made, for which any token that writes will do.
+        who: The answer of whoami.
+        repo_id: The repository.
+        is_request: Only a pull request is made, for which any write token is enough.
 
     Raises:
-        HubError: It cannot.
+        HubError: It has no access.
     """
     owner, user = repo_id.partition("/")[0], str(who["name"])
     token = (who.get("auth") or {}).get("accessToken") or {}
@@ -48,11 +45,11 @@ def check_rights(who: Mapping[str, Any], repo_id: str, *, is_request: bool) -> N
             for grant in grants.get("scoped") or []
         )
     if not can_write:
-        raise HubError(say_no_rights(repo_id))
+        raise HubError(explain_missing_rights(repo_id))
 
 
-def say_no_rights(repo_id: str) -> str:
-    """Say how to get a token that may write."""
+def explain_missing_rights(repo_id: str) -> str:
+    """Return a message on how to get a write token."""
     return (
         f"The token may read but not write to '{repo_id}': make one with write access at"
         " https://huggingface.co/settings/tokens and log in with it: hf auth login"
@@ -60,7 +57,7 @@ def say_no_rights(repo_id: str) -> str:
 
 
 def explain_refusal(error: BaseException, repo_id: str) -> HubError:
-    """Turn the client's error into one sentence that says what to do."""
+    """Return the client's error as one sentence that says what to do."""
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, LocalTokenNotFoundError):
         return HubError("Nobody is logged in to the Hub. Log in first: hf auth login")
@@ -75,7 +72,7 @@ def explain_refusal(error: BaseException, repo_id: str) -> HubError:
             " (HF_TOKEN in the environment comes before the login: unset or renew it)"
         )
     if status == 403:
-        return HubError(say_no_rights(repo_id))
+        return HubError(explain_missing_rights(repo_id))
     if "README.md" in str(error):
         return HubError(
             f"The Hub refuses the card: {to_reason(error)}. Mend README.md in the run folder, or"

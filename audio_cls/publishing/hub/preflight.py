@@ -1,8 +1,7 @@
-"""What is published is tried out before training, so that nothing of it fails at the end.
+"""Preflight: a trial of the publication before training, so that it does not fail afterwards.
 
-Comes in: the settings. Goes out: the repository's id, or an error in one line. The card, its
-model-index and the `.eval_results` entry are made from made-up numbers as they will be from the
-real ones, and read back; a run that will be pushed also asks the Hub for its consent.
+The card, its model-index and the `.eval_results` entry are made from dummy numbers and parsed
+again; for a run that will be pushed, the Hub also checks them.
 """
 
 from __future__ import annotations
@@ -46,10 +45,10 @@ STRINGS = ("license", "language", "base_model", "datasets", "metrics", "tags", "
 
 
 def run_preflight(cfg: RunConfig, run_name: str) -> str | None:
-    """Try out, before training, everything that is published after it. Main process only.
+    """Check, before training, everything that is published after it. Main process only.
 
     Offline: names, lengths, the card's metadata and model-index, the `.eval_results` entry. With
-    `--push-to-hub` the Hub is asked too: login, right to write, its validation of the card.
+    `--push-to-hub` also online: login, write access, the Hub's validation of the card.
 
     Args:
         cfg: All settings.
@@ -59,7 +58,7 @@ def run_preflight(cfg: RunConfig, run_name: str) -> str | None:
         The repository's id with its namespace; None for a run that is not pushed.
 
     Raises:
-        HubError: Something would fail at the end; one line says which setting to mend.
+        HubError: The publication would fail; one line names the setting to change.
     """
     check_texts(cfg.hub)
     planned = None if cfg.hub.hub_repo_id is None else make_repo_id(cfg.hub.hub_repo_id, "you", "")
@@ -68,7 +67,7 @@ def run_preflight(cfg: RunConfig, run_name: str) -> str | None:
     try:
         record = make_public(record, names)
         card = render_card(record, planned)
-        faults = find_card_faults(card)
+        errors = find_card_errors(card)
         entry = make_entry(record)
         if entry is not None:
             to_entry_text(entry)
@@ -77,19 +76,19 @@ def run_preflight(cfg: RunConfig, run_name: str) -> str | None:
             f"The card of this run could not be written ({to_reason(error)}): change --dataset,"
             " --metric, --license or --task-id, of which it is made."
         ) from error
-    if faults:
+    if errors:
         raise HubError(
-            f"The card of this run would not be valid: {'; '.join(faults)}. Change --dataset,"
+            f"The card of this run would not be valid: {'; '.join(errors)}. Change --dataset,"
             " --metric, --license or --task-id, of which it is made."
         )
     return check_hub(cfg.hub, run_name, card) if cfg.hub.push_to_hub else None
 
 
 def check_texts(cfg: HubConfig) -> None:
-    """Refuse texts that the card would have to cut, or that say nothing.
+    """Refuse texts that are empty or too long for the card.
 
     Raises:
-        HubError: The text names the setting.
+        HubError: The message names the setting.
     """
     for name, longest in MAX_LENGTHS.items():
         given = getattr(cfg, name)
@@ -109,7 +108,7 @@ def check_texts(cfg: HubConfig) -> None:
 
 
 def make_dummy_record(cfg: RunConfig, run_name: str) -> RunRecord:
-    """Return the record that a run of these settings leaves, with made-up numbers and commits."""
+    """Return the record that a run with these settings leaves, with dummy numbers and commits."""
     dataset, model = cfg.data.dataset or "unnamed", cfg.model.model
     is_local = is_url(dataset) or dataset.startswith(BUILTIN) or Path(dataset).exists()
     labels = ["a", "b"]
@@ -158,57 +157,57 @@ def make_dummy_record(cfg: RunConfig, run_name: str) -> RunRecord:
     )
 
 
-def find_card_faults(text: str) -> list[str]:
-    """List what the Hub's rules for a model's card do not allow, from its front matter alone.
+def find_card_errors(text: str) -> list[str]:
+    """List violations of the Hub's rules for a model card's front matter.
 
     Rules: https://github.com/huggingface/hub-docs, modelcard.md.
     """
     data = ModelCard(text).data
-    faults = []
+    errors = []
     for key in STRINGS:
         value = data.get(key)
         items = value if isinstance(value, list) else [] if value is None else [value]
-        faults += [f"{key} holds {item!r}, no text" for item in items if not _is_text(item)]
+        errors += [f"{key} holds {item!r}, no text" for item in items if not _is_text(item)]
     for result in data.get("eval_results") or []:
-        faults += _find_result_faults(result)
-    return list(dict.fromkeys(faults))
+        errors += _find_result_errors(result)
+    return list(dict.fromkeys(errors))
 
 
-def _find_result_faults(result: EvalResult) -> list[str]:
-    """List what one entry of model-index lacks."""
+def _find_result_errors(result: EvalResult) -> list[str]:
+    """List the missing or wrong values of one entry of model-index."""
     required = ("task_type", "dataset_type", "dataset_name", "metric_type")
-    faults = [f"a result has no {key}" for key in required if not _is_text(getattr(result, key))]
+    errors = [f"a result has no {key}" for key in required if not _is_text(getattr(result, key))]
     optional = ("dataset_config", "dataset_split", "dataset_revision", "metric_name")
     values: Mapping[str, Any] = {key: getattr(result, key) for key in optional}
     given = {key: value for key, value in values.items() if value is not None}
-    faults += [
+    errors += [
         f"{key} is {value!r}, no text" for key, value in given.items() if not _is_text(value)
     ]
     value = result.metric_value
     if not isinstance(value, int | float) or not math.isfinite(value):
-        faults.append(f"{result.metric_type} is {value!r}, no number")
-    return faults
+        errors.append(f"{result.metric_type} is {value!r}, no number")
+    return errors
 
 
 def _is_text(value: object) -> bool:
-    """Return whether a value is a text that says something."""
+    """Return whether a value is a text that is not blank."""
     return isinstance(value, str) and bool(value.strip())
 
 
 def check_hub(cfg: HubConfig, run_name: str, card: str | None = None) -> str:
-    """Check, before training, that the run can be published. Asks the Hub. Main process only.
+    """Check, before training, that the run can be published. Online. Main process only.
 
     Args:
         cfg: Where to publish.
-        run_name: The run folder's name, of which the repository's is made when none is given.
-        card: The card to validate there; default: one of nothing but the licence.
+        run_name: The run folder's name, the default of the repository's name.
+        card: The card to validate; default: a card with only the licence.
 
     Returns:
         The repository's id, with its namespace.
 
     Raises:
-        HubError: Nobody is logged in, the token may not write there, the name or the licence is not
-            possible, or the Hub cannot be reached.
+        HubError: Nobody is logged in, the token has no write access, the name or the licence is not
+            valid, or the Hub cannot be reached.
     """
     api, repo_id = HfApi(library_name="audio_cls"), cfg.hub_repo_id or run_name
     try:
@@ -244,13 +243,13 @@ def check_hub(cfg: HubConfig, run_name: str, card: str | None = None) -> str:
 
 
 def make_repo_id(given: str | None, user: str, run_name: str) -> str:
-    """Complete a repository's id.
+    """Return a repository's full id.
 
     >>> make_repo_id(None, "ann", "my run: 2"), make_repo_id("gtzan", "ann", "x")
     ('ann/my-run-2', 'ann/gtzan')
 
     Raises:
-        HubError: `given` is no id.
+        HubError: `given` is not a valid id.
     """
     slug = re.sub(r"[^A-Za-z0-9_.]+", "-", run_name.removesuffix(".git"))
     slug = re.sub(r"-*\.{2,}-*|-{2,}", "-", slug)[:96].strip("-.") or "audio-classifier"

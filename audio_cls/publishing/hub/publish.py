@@ -1,4 +1,4 @@
-"""The end of a run: it is published, or in a dry run only what would be published is checked."""
+"""Publication of a finished run; in a dry run only a check of what would be published."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from audio_cls.publishing.hub.retry import Failure, list_secrets, retry
 
 
 def publish_run(run: Path, cfg: RunConfig, repo_id: str | None) -> None:
-    """Publish a run folder, if that was asked for. Asks the Hub. Main process only.
+    """Publish a run folder, if requested. Online. Main process only.
 
     Args:
         run: The run folder.
-        cfg: Where to, and whether this is a dry run.
+        cfg: What is published, and whether this is a dry run.
         repo_id: As `check_hub` returned it; None when nothing is published.
 
     Raises:
@@ -32,11 +32,11 @@ def publish_run(run: Path, cfg: RunConfig, repo_id: str | None) -> None:
 
 
 def check_files(run: Path, repo_id: str, cfg: HubConfig) -> None:
-    """Collect what would be published and let the Hub validate the card. Asks the Hub.
+    """Collect what would be published and let the Hub validate the card. Online.
 
     Raises:
         HubError: The Hub refuses the card, or cannot be reached.
-        RunFolderError: A file is not what its name says.
+        RunFolderError: A file does not have the format of its name.
     """
     card = gather_files(run, repo_id, cfg, list_secrets())["README.md"]
     text = card.decode() if isinstance(card, bytes) else card.read_text("utf-8")

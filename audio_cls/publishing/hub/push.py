@@ -1,8 +1,7 @@
-"""The push: a run folder becomes a Hub repository in one commit, or stays whole at home.
+"""Upload of a run folder to a Hub repository in one commit.
 
-Comes in: a run folder and `HubConfig`. Goes out: the repository's address. bundle.py says which
-files travel; the run folder itself is only read. A commit holds all or nothing, and a second push
-of the same run makes no commit.
+The commit has all files or none, and a second upload of the same run makes no commit. files.py
+chooses the files; the run folder is only read.
 """
 
 from __future__ import annotations
@@ -40,27 +39,27 @@ from audio_cls.publishing.run_record import load_run
 
 logger = logging.getLogger(__name__)
 
-RESULTS = "results.json"  # what only a finished run publishes
+RESULTS = "results.json"  # published by a finished run only
 TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
 FLAGS = ("private", "create_pr", "push_logs")  # of scripts/publish.py
 CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
 
 
 def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
-    """Publish a run folder in one commit. Asks the Hub; reads RUN only. Main process only.
+    """Publish a run folder in one commit. Online; reads RUN only. Main process only.
 
     Args:
         run: The run folder.
         cfg: What is published, whether a new repository is private, whether as a pull request.
-        repo_id: Where to, as `check_hub` returned it.
+        repo_id: As `check_hub` returned it.
 
     Returns:
-        The address of the repository or of the pull request; None when the Hub could not be
-        reached: then the log says how to publish later.
+        The URL of the repository or of the pull request; None when the Hub could not be reached:
+        the log then says how to publish later.
 
     Raises:
-        HubError: The Hub refused; the run is whole, and the text says what to mend.
-        RunFolderError: The folder holds no finished run.
+        HubError: The Hub refused; the run folder is complete, and the message says what to change.
+        RunFolderError: The folder has no finished run.
     """
     files = gather_files(run, repo_id, cfg, list_secrets())
     try:
@@ -70,12 +69,12 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
     except Failure as error:
         if not is_outage(error):
             raise explain_refusal(error, repo_id) from error
-        logger.warning("%s", _say_later(run, cfg, repo_id, error))
+        logger.warning("%s", _explain_later_upload(run, cfg, repo_id, error))
         return None
 
 
-def holds_results(repo_id: str) -> bool:
-    """Ask the Hub whether a repository holds a finished run; False where it does not answer."""
+def has_results(repo_id: str) -> bool:
+    """Return whether a repository has a finished run; False without an answer. Online."""
     try:
         return bool(HfApi(library_name="audio_cls").file_exists(repo_id, RESULTS))
     except Failure:
@@ -90,23 +89,23 @@ def send_files(
     attempts: int = ATTEMPTS,
     is_finished: bool = True,
 ) -> str:
-    """Bring a repository to hold these files, in one commit or none. Asks the Hub.
+    """Upload files to a repository, in one commit or none. Online.
 
     Args:
-        files: Path in the repository -> content, or the file that holds it.
+        files: Path in the repository -> content, or the file with it.
         cfg: Whether a new repository is private, and whether a pull request is made.
-        repo_id: Where to.
-        attempts: How often each request is tried.
-        is_finished: The files are of a finished run. Those of one that still trains do not replace
-            the results of a finished one.
+        repo_id: The repository.
+        attempts: Number of attempts of each request.
+        is_finished: The files are of a finished run. Files of a run in training do not replace the
+            results of a finished one.
 
     Returns:
-        The address of the repository or of the pull request.
+        The URL of the repository or of the pull request.
 
     Raises:
-        HubError: `--private` was asked for a repository that is public; or it holds a finished run,
-            and these files are of one that still trains.
-        OSError, ValueError, HTTPError: What the client raises.
+        HubError: `--private` is set and the repository is public; or it has a finished run, and
+            these files are of one in training.
+        OSError, ValueError, HTTPError: Errors of the client.
     """
     api = HfApi(library_name="audio_cls")
     if cfg.create_pr:
@@ -122,13 +121,13 @@ def send_files(
             " --hub-repo-id, or make it private in its settings on the Hub first."
         )
     if not is_finished and retry(lambda: api.file_exists(repo_id, RESULTS), attempts=attempts):
-        raise HubError(say_finished(repo_id))
+        raise HubError(explain_finished_run(repo_id))
     retry(lambda: _commit(api, repo_id, files, "main"), attempts=attempts)
     return f"{api.endpoint}/{repo_id}"
 
 
-def say_finished(repo_id: str) -> str:
-    """Say why a run that still trains is not published in a repository."""
+def explain_finished_run(repo_id: str) -> str:
+    """Return why a run in training is not published in a repository."""
     return (
         f"'{repo_id}' holds a finished run: its model and results stay until this run has ended."
         " To publish the best model so far, give another --hub-repo-id"
@@ -143,10 +142,10 @@ def _commit(
     *,
     create_pr: bool = False,
 ) -> CommitInfo:
-    """Send what the repository does not have yet, and delete what an earlier run left, at once.
+    """Upload what the repository does not have, and delete files of an earlier run, in one commit.
 
-    The operations are made anew for each attempt: after a lost answer the client then sees that the
-    files are there, and makes no second commit.
+    The operations are created again for each attempt: after a lost answer the client then finds the
+    files in the repository, and makes no second commit.
     """
     stale = find_stale(api.list_repo_files(repo_id, revision=revision), files)
 
@@ -160,7 +159,7 @@ def _commit(
             return api.create_commit(
                 repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
             )
-        except RuntimeError as error:  # what the client makes of a file that it gave up on
+        except RuntimeError as error:  # the client's error for a file that failed
             if isinstance(error.__cause__, Failure):
                 raise error.__cause__ from None
             raise
@@ -170,19 +169,19 @@ def _commit(
     except Failure as error:
         if constants.HF_HUB_DISABLE_XET or not lacks_xet(error):
             raise
-    # hf_xet, where it is installed, asks no server whether it knows Xet; plain LFS always works.
+    # hf_xet, where installed, does not ask whether the server supports Xet; plain LFS always works.
     logger.info("This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1).")
     constants.HF_HUB_DISABLE_XET = True
     return send()
 
 
 def _commit_to_request(api: HfApi, repo_id: str, files: Mapping[str, bytes | Path]) -> str:
-    """Send the files as a pull request, or into the one of ours that is open.
+    """Upload the files as a pull request, or to an open one of this package.
 
-    Looking first makes a repetition after a lost answer find its request and not make another.
+    Searching first makes a repetition after a lost answer find its pull request.
 
     Returns:
-        "/discussions/N"; nothing when the repository holds the files already.
+        "/discussions/N"; empty when the repository has the files already.
     """
     user = str(api.whoami()["name"])
     numbers = [
@@ -200,22 +199,22 @@ def _commit_to_request(api: HfApi, repo_id: str, files: Mapping[str, bytes | Pat
 
 
 def publish_finished_run(run: Path, typed: Mapping[str, str | bool | None]) -> str | None:
-    """Publish a finished run as its own settings say, and as `typed` says over them.
+    """Publish a finished run with its settings, overridden by `typed`.
 
     Args:
         run: The run folder.
-        typed: Settings of `HubConfig` by name; None leaves the run's own.
+        typed: Settings of `HubConfig` by name; None leaves the run's value.
 
     Returns:
         See `push_run`.
 
     Raises:
-        HubError: See `check_hub` and `push_run`; an outage before the push is none.
-        RunFolderError: The folder holds no finished run, or settings that are none.
+        HubError: See `check_hub` and `push_run`; an outage before the upload only logs a warning.
+        RunFolderError: The folder has no finished run, or invalid settings.
     """
-    own = load_run(run).settings.get("hub", {})
+    settings = load_run(run).settings.get("hub", {})
     known = {spec.name for spec in dataclasses.fields(HubConfig)}
-    values = {name: value for name, value in own.items() if name in known}
+    values = {name: value for name, value in settings.items() if name in known}
     values |= {"hub_strategy": "end"} | {k: v for k, v in typed.items() if v is not None}
     cfg = HubConfig(**values)
     try:
@@ -223,13 +222,15 @@ def publish_finished_run(run: Path, typed: Mapping[str, str | bool | None]) -> s
     except HubError as error:
         if error.__cause__ is None or not is_outage(error.__cause__):
             raise
-        logger.warning("%s", _say_later(run, cfg, cfg.hub_repo_id, error.__cause__))
+        logger.warning("%s", _explain_later_upload(run, cfg, cfg.hub_repo_id, error.__cause__))
         return None
     return push_run(run, cfg, repo_id)
 
 
-def _say_later(run: Path, cfg: HubConfig, repo_id: str | None, error: BaseException) -> str:
-    """Say that nothing is lost, and how to publish later."""
+def _explain_later_upload(
+    run: Path, cfg: HubConfig, repo_id: str | None, error: BaseException
+) -> str:
+    """Return a message that the run is complete, and how to publish it later."""
     words = ["python", "scripts/publish.py", str(run)]
     words += ["--hub-repo-id", repo_id] if repo_id else []
     words += [flag_name(name) for name in FLAGS if getattr(cfg, name)]

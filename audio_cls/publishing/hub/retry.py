@@ -1,7 +1,6 @@
-"""What passes by itself and what does not: failures of the Hub, told apart and waited for.
+"""Retries of Hub requests: temporary failures are repeated, refusals are raised at once.
 
-Comes in: a call of the client. Goes out: its answer, after as many attempts as it takes, or its
-error, which `is_outage` sorts: the network and the Hub's state, or what was asked.
+`is_outage` separates failures of the network and the Hub from those of the request.
 """
 
 from __future__ import annotations
@@ -27,22 +26,22 @@ from audio_cls.publishing.run_record import single_line
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 8  # with 30 % of all requests failing, 1 push in 200 is left for later
-MAX_WAIT = 30.0  # seconds between two attempts; they begin at one
+ATTEMPTS = 8  # with 30 % of all requests failing, 1 upload in 200 fails
+MAX_WAIT = 30.0  # seconds between two attempts; the first wait is one second
 MAX_RATE_LIMIT_WAIT = 330.0  # seconds; the Hub counts requests over windows of 300
 TOO_MANY_REQUESTS = 429
-# Refused now, and likely to be taken a moment later: RFC 9110 section 15, RFC 6585, and the Hub's
-# answers to two commits at once (409, 412).
+# Temporary refusals: RFC 9110 section 15, RFC 6585, and the Hub's answers to simultaneous commits
+# (409, 412).
 PASSING_STATUS = frozenset({408, 409, 412, 425, TOO_MANY_REQUESTS})
 
-# What the client raises. HTTPError is that of httpx or httpx2, whichever this client works with;
+# Errors of the client. HTTPError is that of httpx or httpx2, whichever the client uses;
 # HfHubHTTPError, a missing token and offline mode are OSErrors.
 Failure = (OSError, ValueError, HTTPError)
 T = TypeVar("T")
 
 
 def retry(act: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
-    """Call `act` until it succeeds, with waits; what will not pass by itself is raised at once."""
+    """Call `act` until it succeeds, with waits; raise an error at once if it is not temporary."""
     for attempt in range(1, attempts):
         try:
             return act()
@@ -56,7 +55,7 @@ def retry(act: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
 
 
 def read_retry_after(error: BaseException) -> float:
-    """Return how many seconds a refusal asks to wait, by Retry-After or the rate limit's reset."""
+    """Return the seconds that a refusal asks to wait: Retry-After or the rate limit's reset."""
     if not isinstance(error, HfHubHTTPError):
         return 0.0
     headers = error.response.headers
@@ -69,35 +68,35 @@ def read_retry_after(error: BaseException) -> float:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether a failure lies in the network or the Hub's state and not in what was asked."""
+    """Return whether the network or the Hub failed, and not the request."""
     if isinstance(error, HfHubHTTPError):
         status = error.response.status_code
         return status >= 500 or status in PASSING_STATUS
     if is_malformed_token(error):
         return False
-    # A 503 with a page instead of JSON ends in a JSONDecodeError within the client.
+    # A 503 with HTML instead of JSON raises JSONDecodeError in the client.
     passing = (HTTPError, ConnectionError, TimeoutError, json.JSONDecodeError)
     return isinstance(error, passing)
 
 
 def lacks_xet(error: BaseException) -> bool:
-    """Return whether a server answered the Xet client that it knows no such storage."""
+    """Return whether a server does not support the Xet client."""
     text = str(error)
     return "/xet-write-token/" in text and "404" in text
 
 
 def is_malformed_token(error: BaseException) -> bool:
-    """Return whether no header can hold the token: a line break in it, or a letter beyond ASCII."""
+    """Return whether the token is invalid in an HTTP header: a line break, or not ASCII."""
     return type(error).__name__ in ("LocalProtocolError", "UnicodeEncodeError")
 
 
 def list_secrets() -> tuple[str, ...]:
-    """Return the token in use, so that it can be taken out of every text."""
+    """Return the token in use, which is removed from every text."""
     token = get_token()
     return (token,) if token else ()
 
 
 def to_reason(error: BaseException) -> str:
-    """Shorten an error to one line without tokens."""
+    """Return an error as one line without tokens."""
     text = redact_tokens(str(error), list_secrets()) or type(error).__name__
     return single_line(text, 300).rstrip(".")

@@ -1,7 +1,7 @@
-"""TensorBoard's curves as they are published: scalars only, in files without this machine's name.
+"""TensorBoard logs for publication: scalars only, in files named by numbers.
 
-Comes in: the event files of `--report-to tensorboard`. Goes out: the same without the table of
-hyperparameters, which holds every setting, and under names that are numbers.
+The table of hyperparameters, which has every setting, is left out, and so is the name of this
+machine in the file names.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 
 from audio_cls.errors import RunFolderError
 
-LOGS = "logs/**/events.out.tfevents.*"  # what --report-to tensorboard leaves in the run folder
-PUBLIC_LOGS = "runs/events.out.tfevents."  # and what it is called in the repository, with a number
+LOGS = "logs/**/events.out.tfevents.*"  # files of --report-to tensorboard in the run folder
+PUBLIC_LOGS = "runs/events.out.tfevents."  # name in the repository, followed by a number
 
 logger = logging.getLogger(__name__)
 
 
 def gather_curves(run: Path) -> dict[str, bytes | Path]:
-    """Collect the curves of a run: path in the repository -> content of an event file.
+    """Return the redacted logs of a run: path in the repository -> content of an event file.
 
     Raises:
         RunFolderError: The extra `tensorboard`, which reads them, is not installed.
@@ -37,7 +37,7 @@ def gather_curves(run: Path) -> dict[str, bytes | Path]:
 
 
 def keep_scalars(path: Path) -> bytes:
-    """Return an event file with the records of scalars alone; empty where there is none.
+    """Return an event file with only the records of scalars; empty where there are none.
 
     Raises:
         RunFolderError: See `gather_curves`.
@@ -71,7 +71,7 @@ def keep_scalars(path: Path) -> bytes:
 
 
 def _is_scalar(value: object) -> bool:
-    """Return whether a summary's value is one number of a curve."""
+    """Return whether a summary's value is a scalar."""
     kind = getattr(value, "WhichOneof")("value")  # noqa: B009 (the message's class has no types)
     return bool(kind == "simple_value")
 
@@ -83,6 +83,6 @@ def _read_records(content: bytes) -> Iterator[bytes]:
         length = int.from_bytes(content[place : place + 8], "little")
         data = content[place + 12 : place + 12 + length]
         if len(data) < length:
-            return  # a file that is still written, or was cut
+            return  # a truncated file
         yield data
         place += 12 + length + 4

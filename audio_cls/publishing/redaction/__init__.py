@@ -1,1 +1,1 @@
-"""What of a run may be published: paths, names and tokens are removed."""
+"""Redaction of a run before publication: paths, names and tokens are removed."""

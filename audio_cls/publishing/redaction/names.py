@@ -1,10 +1,9 @@
-"""Which names of the data are published: of clips, of groups such as speakers, or none.
+"""Redaction of the names of clips and groups, as `--publish-ids` says.
 
-Comes in: a run folder and `--publish-ids`. Goes out: `NameMasker`, which says what takes the
-place of a clip's name. Groups become `group 1`, `group 2` ... in the order of the table by group;
-clips that are not named become `clip 1`, `clip 2` ..., one number a clip in all files. Clips are
-numbered too where their names hold those of groups: of train, validation and test, and of what was
-set aside.
+`NameMasker` replaces the name of a clip. Groups, such as speakers, become `group 1`, `group 2` ...
+in the order of the table by group; clips become `clip 1`, `clip 2` ..., with the same number in all
+files. Clips are also numbered where the names of any clips (of training, validation and test, or
+unusable ones) contain those of their groups.
 """
 
 from __future__ import annotations
@@ -29,19 +28,19 @@ TABLES = ("predictions.csv", "bad_audio.csv", "duplicates.csv", "near_duplicates
 
 @dataclass(frozen=True)
 class NameMasker:
-    """What takes the place of the names that are not published."""
+    """Replacement of the names that are not published."""
 
     with_groups: bool = False
-    groups: tuple[str, ...] = ()  # that the settings name, and that may not be published
+    groups: tuple[str, ...] = ()  # group names in the settings, which are not published
     numbers: Mapping[str, str] | None = None  # clip id -> number; None to publish the ids
 
     def show_clip(self, name: str) -> str:
-        """Return what a clip is called where it is published; a path is cut to its file's name."""
+        """Return the published name of a clip; a path is cut to its file name."""
         return redact_paths(name) if self.numbers is None else self.numbers.get(name, "clip")
 
 
 def choose_names(run: Path, publish_ids: str, settings: Mapping[str, Tree]) -> NameMasker:
-    """Read from a run folder what is to be numbered.
+    """Return which names are numbered, from the files of a run folder.
 
     Args:
         run: The run folder.
@@ -53,13 +52,13 @@ def choose_names(run: Path, publish_ids: str, settings: Mapping[str, Tree]) -> N
     groups = read_groups(settings)
     if publish_ids == "none":
         return NameMasker(groups=groups, numbers=_number_clips(run))
-    if not _do_clips_name_groups(run, settings.get("data", {})):
+    if not _may_ids_name_groups(run, settings.get("data", {})):
         return NameMasker(groups=groups)
     return NameMasker(groups=groups, numbers=_number_clips(run))
 
 
 def read_groups(settings: Mapping[str, Tree]) -> tuple[str, ...]:
-    """Return the groups that the settings name: of --test-groups, --validation-groups, --fold."""
+    """Return the group names in the settings --test-groups, --validation-groups and --fold."""
     data = settings.get("data", {})
     named = [*(data.get("test_groups") or []), *(data.get("validation_groups") or [])]
     fold = data.get("fold")
@@ -68,22 +67,23 @@ def read_groups(settings: Mapping[str, Tree]) -> tuple[str, ...]:
 
 
 def read_publish_ids(settings: Mapping[str, Tree]) -> str:
-    """Return `--publish-ids` as the run was started with; the default where it says nothing."""
+    """Return the run's setting `--publish-ids`, or its default."""
     return str(settings.get("hub", {}).get("publish_ids") or HubConfig().publish_ids)
 
 
-def choose_own_names(record: RunRecord) -> NameMasker:
-    """Return what is to be numbered by the run's own settings."""
+def choose_names_by_settings(record: RunRecord) -> NameMasker:
+    """Return which names are numbered by the run's settings."""
     return choose_names(record.folder, read_publish_ids(record.settings), record.settings)
 
 
-def _do_clips_name_groups(run: Path, data: Tree) -> bool:
-    """Return whether a group can be read from the name of a clip, or this is not known.
+def _may_ids_name_groups(run: Path, data: Tree) -> bool:
+    """Return whether clip ids contain group names, or whether that is unknown.
 
-    Known from --group-pattern without --group-column, which reads it there, from `GROUPS_FILE` for
-    all splits, and from clips.csv for an evaluation's test. Not known where a run of an earlier
-    version, which wrote no `GROUPS_FILE`, has a column of groups or folds. A group whose name is a
-    number of up to three digits counts only when every clip's name holds its own group.
+    It is known from --group-pattern without --group-column, which reads the group from the id, from
+    `GROUPS_FILE` for all splits, and from clips.csv for the test clips of an evaluation. It is
+    unknown for a run of an earlier version, without `GROUPS_FILE`, that has a column of groups or
+    folds. A group name that is a number of up to three digits counts only if every clip's id
+    contains its group.
     """
     if data.get("group_pattern") and not data.get("group_column"):
         return True
@@ -92,13 +92,13 @@ def _do_clips_name_groups(run: Path, data: Tree) -> bool:
         return True
     pairs = _read_groups_of_clips(run)
     found = [_is_in_id(name, group) for name, group in pairs]
-    is_name = [not re.fullmatch(r"\d{0,3}", _keep_signs(group)) for _, group in pairs]
+    is_name = [not re.fullmatch(r"\d{0,3}", _keep_letters(group)) for _, group in pairs]
     is_any = any(f and n for f, n in zip(found, is_name, strict=True))
     return is_any or (len(found) > 0 and all(found))
 
 
 def _read_groups_of_clips(run: Path) -> list[tuple[str, str]]:
-    """Return (clip id, group) of all clips with a group; a fold counts if its name is no number."""
+    """Return (clip id, group) of all clips with a group; folds count unless they are numbers."""
     rows = list(_read_rows(run / GROUPS_FILE))
     folds = [(row["id"], row["fold"]) for row in rows if row.get("fold")]
     pairs = [pair for pair in folds if not PLAIN_FOLD.fullmatch(pair[1])]
@@ -107,29 +107,29 @@ def _read_groups_of_clips(run: Path) -> list[tuple[str, str]]:
 
 
 def _is_in_id(clip: str, group: str) -> bool:
-    """Return whether a clip's id holds a group's name; one of up to three bytes as a word only.
+    """Return whether a clip id contains a group name; up to three bytes must be a whole word.
 
-    Bytes of UTF-8, since a name of two or three Chinese characters is a whole name.
+    The limit is in bytes of UTF-8, since a name of two or three Chinese characters is a whole name.
 
     >>> _is_in_id("AnnSmith0.wav", "Ann Smith"), _is_in_id("p880412_0.wav", "880412")
     (True, True)
     """
-    name = _keep_signs(group)
-    return name in _keep_signs(clip) if len(name.encode()) > 3 else names_group(clip, group)
+    name = _keep_letters(group)
+    return name in _keep_letters(clip) if len(name.encode()) > 3 else names_group(clip, group)
 
 
 def names_group(text: str, group: str) -> bool:
-    """Return whether a text has a group's name as a word of its own.
+    """Return whether a text contains a group name as a whole word.
 
-    Case, accents and the signs between letters make no difference, nor do zeros before a number. A
-    word ends where letters and digits meet.
+    Case, accents, punctuation between letters and leading zeros of numbers are ignored. A word also
+    ends between a letter and a digit.
 
     >>> names_group("calls/Ann-2.wav", "ann"), names_group("annual.wav", "ann")
     (True, False)
     >>> names_group("al_b0.wav", "Al B"), names_group("s07.wav", "7"), names_group("s17.wav", "7")
     (True, True, False)
     """
-    name = _keep_signs(group)
+    name = _keep_letters(group)
     if not name:
         return False
     digit, letter = r"\d", r"[^\W\d_]"
@@ -141,21 +141,21 @@ def names_group(text: str, group: str) -> bool:
 
 
 def _fold_case(text: str) -> str:
-    """Return a text in lower case; accents become signs of their own."""
+    """Return a text in lower case, with accents as separate characters."""
     return unicodedata.normalize("NFKD", text).casefold()
 
 
-def _keep_signs(text: str) -> str:
+def _keep_letters(text: str) -> str:
     """Return the letters and digits of a text, in lower case and without accents.
 
-    >>> _keep_signs("José-Luis_2")
+    >>> _keep_letters("José-Luis_2")
     'joseluis2'
     """
     return "".join(filter(str.isalnum, _fold_case(text)))
 
 
 def _number_clips(run: Path) -> dict[str, str]:
-    """Give every clip that the files of the run name a number."""
+    """Return a number for every clip id in the files of the run."""
     ids: dict[str, str] = {}
     for file in LISTS:
         for name in _read_lines(run / file):
@@ -168,12 +168,12 @@ def _number_clips(run: Path) -> dict[str, str]:
 
 
 def _read_lines(path: Path) -> list[str]:
-    """Return the lines of a list; none where there is no such file."""
+    """Return the lines of a file; none where it does not exist."""
     return path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
 
 
 def _read_rows(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table; none where there is no such file."""
+    """Yield the rows of a CSV file; none where it does not exist."""
     if path.is_file():
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             yield from csv.DictReader(file, restval="")

@@ -1,6 +1,6 @@
-"""Which parts of results.json are published: a list of what is allowed.
+"""Redaction of results.json by an allow-list of keys.
 
-Numbers and switches are published wherever they stand under a plain name. A text, and a table whose
+Numbers and booleans are published under any key that is an identifier. A text, and a table whose
 keys are names, is published only where `TEXTS` and `TABLES` list it.
 """
 
@@ -14,15 +14,15 @@ from typing import Any
 
 from audio_cls.config import EvalConfig
 from audio_cls.demo_data import BUILTIN
-from audio_cls.publishing.redaction.names import NameMasker, choose_own_names, names_group
+from audio_cls.publishing.redaction.names import NameMasker, choose_names_by_settings, names_group
 from audio_cls.publishing.redaction.settings import PLAIN_FOLD, publish_command, publish_settings
 from audio_cls.publishing.redaction.text import redact_paths, redact_text, to_base_name
 from audio_cls.publishing.run_record import RunRecord, Tree, load_run
 from audio_cls.runs.results import RunResults
 
-NUMBER = re.compile(r"[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)?", re.IGNORECASE)  # as CSV has it
+NUMBER = re.compile(r"[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)?", re.IGNORECASE)  # as a CSV cell
 PLAIN_NAME = re.compile(r"[\w-]{1,80}", re.ASCII)
-# Part of results.json -> its texts, or lists of texts, that are published.
+# Part of results.json -> keys of texts, or of lists of texts, that are published.
 TEXTS: Mapping[str, tuple[str, ...]] = {
     "": ("labels", "date", "warnings", "user_transforms"),
     "dataset": (
@@ -45,7 +45,8 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     "hardware": ("device", "mixed_precision"),
     "versions": ("*",),
 }  # fmt: skip
-# Parts that are published as tables (`*`: whose keys are labels, lengths or rates) and lists.
+# Objects, and lists of objects, that are published; `*` stands for keys that are labels, lengths
+# or rates.
 TABLES = frozenset(
     {
         "dataset", "dataset.duplicates", "dataset.near_duplicates", "model",
@@ -71,7 +72,8 @@ LABEL_TEXTS = frozenset(
 )
 CLIP_ROWS = ("test.confident_mistakes", "samples")  # rows with the id of a clip
 ROLES = ("train", "validation", "test")
-# How a split came about, as data/splits/splits.py says it; the names of groups are counted instead.
+# Origins of a split, as data/splits/splits.py writes them; group names are replaced by their
+# number.
 GROUPS = re.compile(
     r"groups? (?P<names>.*) of (?P<source>column '[^']*'|the clips' names)", re.DOTALL
 )
@@ -80,7 +82,7 @@ LISTED = re.compile(r"listed at (?P<place>.*?)(?P<rest> \(sha256 [0-9a-f]+\))?",
 
 
 def make_public(record: RunRecord, names: NameMasker) -> RunRecord:
-    """Return a run's record with nothing in it but what is published; the card is made of it."""
+    """Return a redacted copy of a run's record, which card and evaluation results are made of."""
     hub_ids = [record.dataset_hub_id, record.model_hub_id]
     settings = publish_settings(record.settings, hub_ids, with_groups=names.with_groups)
     command = record.record.get("command") or ""
@@ -99,23 +101,23 @@ def make_public(record: RunRecord, names: NameMasker) -> RunRecord:
 
 
 def load_public_run(run: Path) -> RunRecord:
-    """Read a finished run's folder, and leave out what its own settings do not publish.
+    """Read a finished run's folder, redacted by the run's settings.
 
     Raises:
         RunFolderError: See `load_run`.
     """
     record = load_run(run)
-    return make_public(record, choose_own_names(record))
+    return make_public(record, choose_names_by_settings(record))
 
 
 def publish_results(
     record: RunRecord, settings: Mapping[str, Tree], names: NameMasker
 ) -> dict[str, Any]:
-    """Return the content of results.json that is published, in the order of the original.
+    """Return the redacted content of results.json, in the order of the original.
 
     Args:
         record: The run.
-        settings: Its public settings.
+        settings: Its redacted settings.
         names: Which names of clips and groups are published.
     """
     results = record.results.to_json()
@@ -139,7 +141,7 @@ def publish_results(
 
 
 def _publish_part(part: Any, place: str, names: NameMasker) -> Any:  # noqa: ANN401 (any JSON value)
-    """Return one table of results.json, or list of tables, without what is not listed."""
+    """Return an object of results.json, or a list of objects, without keys that are not listed."""
     if isinstance(part, list):
         return [_publish_part(row, place, names) for row in part if isinstance(row, Mapping)]
     public: dict[str, Any] = {}
@@ -158,20 +160,20 @@ def _publish_part(part: Any, place: str, names: NameMasker) -> Any:  # noqa: ANN
 
 
 def _is_text_allowed(place: str, key: str) -> bool:
-    """Return whether a text may stand under a key of a part."""
+    """Return whether a text is published under a key of a part."""
     allowed = TEXTS.get(place, ())
     return key in allowed or "*" in allowed
 
 
 def _publish_texts(value: Any, key: str) -> Any:  # noqa: ANN401 (a text or a list of texts)
-    """Clean a text or a list of texts; labels stay as they are: `/m/04rlf` is a name, no path."""
+    """Redact a text or a list of texts; labels are kept: `/m/04rlf` is a label, not a path."""
     if isinstance(value, list):
         return [_publish_texts(one, key) for one in value if isinstance(one, str)]
     return str(value) if key in LABEL_TEXTS else redact_text(value)
 
 
 def _is_number(value: object) -> bool:
-    """Return whether a value is a number, a switch, nothing, or a list of numbers."""
+    """Return whether a value is a number, a boolean, null or a list of numbers."""
     if isinstance(value, list):
         return all(isinstance(one, int | float) or one is None for one in value)
     return value is None or isinstance(value, int | float)
@@ -189,7 +191,7 @@ def _publish_source(source: Tree, hub_id: str | None) -> dict[str, Any]:
 
 
 def publish_splits(splits: Tree, names: NameMasker) -> dict[str, Any]:
-    """Return `dataset.split`: numbers, names of given splits, and how each came about."""
+    """Return the redacted `dataset.split`: numbers, names of given splits, and origins."""
     public: dict[str, Any] = {}
     texts: Mapping[str, Callable[[str], str]] = {
         "name": redact_paths,
@@ -208,7 +210,7 @@ def publish_splits(splits: Tree, names: NameMasker) -> dict[str, Any]:
 
 
 def publish_origin(origin: str, names: NameMasker) -> str:
-    """Say how a split came about without folders and, unless they may be named, without groups.
+    """Return how a split was made, without paths and with the number of groups for their names.
 
     >>> publish_origin("group ann, bob of column 'speaker'", NameMasker())
     "2 groups of column 'speaker'"
@@ -237,14 +239,14 @@ def publish_origin(origin: str, names: NameMasker) -> str:
 
 
 def _count_names(names: str) -> int:
-    """Count the names of a list as `list_names` writes it."""
+    """Return the number of names in a list that `list_names` wrote."""
     shown, _, more = names.partition(" and ")
     rest = re.match(r"(\d+) more", more)
     return shown.count(",") + 1 + (int(rest[1]) if rest else 0)
 
 
 def _publish_groups(by_group: Tree, names: NameMasker) -> dict[str, Any]:
-    """Return the table by group, its groups numbered in its order unless they may be named."""
+    """Return the table by group, with numbered groups unless their names are published."""
     rows = [
         (str(name), {key: value for key, value in row.items() if _is_number(value)})
         for name, row in by_group.items()
@@ -257,7 +259,7 @@ def _publish_groups(by_group: Tree, names: NameMasker) -> dict[str, Any]:
 
 
 def _sort_like(public: Any, original: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """Put the keys of every table in the order that they have in the original."""
+    """Sort the keys of every object as in the original."""
     if not (isinstance(public, dict) and isinstance(original, Mapping)):
         return public
     places = {key: place for place, key in enumerate(original)}

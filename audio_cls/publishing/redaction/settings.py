@@ -1,8 +1,8 @@
-"""Which settings are published, and in which form: a list of what is allowed.
+"""Redaction of settings and of the launch command by an allow-list.
 
-Numbers, switches and words of a fixed choice are published as they are. A setting that takes any
-text is published only when it stands in one of the lists below; a new one is withheld until then.
-The launch line is put together again from the same lists.
+Numbers, booleans and fixed choices are published as they are. A setting that takes any text is
+published only if one of the lists below has it; a new setting is withheld until then. The launch
+command is rebuilt from the same lists.
 """
 
 from __future__ import annotations
@@ -34,18 +34,19 @@ TEXTS = frozenset(
         "task_id", "eval_notes", "limitations", "augment", "augment_p",
     }
 )  # fmt: skip
-PATTERNS = frozenset({"label_pattern"})  # regular expressions, in which a slash begins no path
+# regular expressions, in which a slash does not start a path
+PATTERNS = frozenset({"label_pattern"})
 BASE_NAMES = frozenset(
     {"audio_root", "noise_dir", "split_files", "silence_from", "class_weights", "metric"}
 )  # paths, addresses or words
-SOURCES = {"dataset": "dataset_revision", "model": "model_revision"}  # Hub ids, or places as above
-GROUPS = frozenset({"test_groups", "validation_groups", "group_pattern"})  # hold names of groups
+SOURCES = {"dataset": "dataset_revision", "model": "model_revision"}  # Hub ids, or paths as above
+GROUPS = frozenset({"test_groups", "validation_groups", "group_pattern"})  # contain group names
 WITHHELD = frozenset({"output_dir", "resume", "sweep", "hub_repo_id"})
 PLAIN_FOLD = re.compile(
     r"(?:fold|split|f)?[-_ ]?\d{1,4}(?: more)?", re.IGNORECASE
-)  # no name of a group
-NUMBERS = re.compile(r"auto|[\d.,eE+-]*")  # as a setting of numbers is typed
-EVALUATION_FLAGS = {  # of scripts/evaluate_model.py, beside its settings: whether a value follows
+)  # not a group name
+NUMBERS = re.compile(r"auto|[\d.,eE+-]*")  # the text of a numeric setting
+EVALUATION_FLAGS = {  # of scripts/evaluate_model.py: whether a value follows
     "split": True, "calibrate": False, "update-card": False, "trust-remote-code": False,
 }  # fmt: skip
 DROPPED_FLAGS = {  # whether a value follows
@@ -56,12 +57,12 @@ DROPPED_FLAGS = {  # whether a value follows
 def publish_settings(
     settings: Mapping[str, Tree], hub_ids: Sequence[str | None], *, with_groups: bool
 ) -> dict[str, dict[str, Any]]:
-    """Return the settings that are published, section by section.
+    """Return the published settings by section.
 
     Args:
         settings: run_config.yaml by section.
-        hub_ids: The data set and the base model, where they are known to be on the Hub.
-        with_groups: Names of groups are published too.
+        hub_ids: Ids of the data set and the base model, where they are on the Hub.
+        with_groups: Group names are published too.
     """
     known = {(one.section, one.name): one for one in iterate_settings()}
     public: dict[str, dict[str, Any]] = {}
@@ -80,12 +81,12 @@ def publish_settings(
 
 
 def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noqa: ANN401
-    """Return a setting's value as it is published; None for what is withheld.
+    """Return the published value of a setting; None if it is withheld.
 
     Args:
         one: The setting; not one of `SOURCES`.
-        value: Its value: of its own type, or a text of the launch line.
-        with_groups: Names of groups are published too.
+        value: Its value: of the setting's type, or a text of the launch command.
+        with_groups: Group names are published too.
     """
     if isinstance(value, list):
         shown = [publish_value(one, part, with_groups=with_groups) for part in value]
@@ -106,22 +107,22 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
 
 
 def _publish_source(name: str, revision: object, hub_ids: Sequence[str | None]) -> str:
-    """Return a data set or model as it is published: a Hub id whole, any other place by its name.
+    """Return the published id of a data set or model: a Hub id, else the last part of the path.
 
-    Before the results are there, an id counts as the Hub's when its commit was found.
+    Before there are results, an id counts as one of the Hub if its commit is known.
     """
     is_pinned = COMMIT_SHA.fullmatch(str(revision)) is not None
     if name in hub_ids or name.startswith(BUILTIN) or (is_pinned and is_repo_id(name)):
         return name
     if "://" in name and any(one and f"/{one}" in cut_address(name) for one in hub_ids):
-        return cut_address(name)  # a part of a repository
+        return cut_address(name)  # a folder of a repository
     return to_base_name(name)
 
 
 def split_command(command: str) -> list[str]:
-    r"""Split a launch line into words.
+    r"""Split a launch command into words.
 
-    A line that was not quoted, as earlier versions wrote it, keeps its backslashes.
+    A command that was not quoted, as earlier versions wrote it, keeps its backslashes.
 
     >>> split_command("train.py --group-pattern '(ann\\d+)_'")
     ['train.py', '--group-pattern', '(ann\\d+)_']
@@ -138,12 +139,12 @@ def split_command(command: str) -> list[str]:
 
 
 def publish_command(command: str, settings: Mapping[str, Tree], *, with_groups: bool) -> str:
-    """Return the launch line with the flags and values that are published.
+    """Return the launch command with the flags and values that are published.
 
     Args:
         command: As `describe_command` wrote it.
-        settings: The run's public settings: what they call its data set and model.
-        with_groups: Names of groups are published too.
+        settings: The run's published settings, for the names of its data set and model.
+        with_groups: Group names are published too.
 
     >>> publish_command("accelerate launch scripts/train.py --epochs 3 --seed=1 x", {},
     ...                 with_groups=False)
@@ -163,7 +164,7 @@ def publish_command(command: str, settings: Mapping[str, Tree], *, with_groups: 
 
 
 def _split_program(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
-    """Split a launch line into the program as it is published, and its arguments.
+    """Split a launch command into the published program and its arguments.
 
     >>> _split_program(["audio-cls", "train", "--epochs", "3"])
     (['audio-cls', 'train'], ['--epochs', '3'])
@@ -181,7 +182,7 @@ def _split_program(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
 
 
 def _iterate_flags(words: Sequence[str]) -> Iterator[tuple[str, str | None, bool]]:
-    """Yield (flag, value or None for a switch, whether both were one word); skip the rest."""
+    """Yield (flag, value or None for a switch, whether both are one word); skip other words."""
     switches = {
         f for f, has_value in {**EVALUATION_FLAGS, **DROPPED_FLAGS}.items() if not has_value
     }
@@ -203,7 +204,7 @@ def _iterate_flags(words: Sequence[str]) -> Iterator[tuple[str, str | None, bool
 def _publish_flag(
     flag: str, value: str | None, sources: Mapping[str, Any], *, with_groups: bool
 ) -> str | None:
-    """Return a flag's value as it is published, "" for a switch; None leaves the flag out."""
+    """Return the published value of a flag, "" for a switch; None if the flag is withheld."""
     name = flag.replace("-", "_")
     known = {one.name: one for one in iterate_settings()}
     if value is None:
@@ -212,9 +213,9 @@ def _publish_flag(
     if name == "preset":
         return to_base_name(value)
     if name in SOURCES:
-        own = sources.get(name)
-        is_own = isinstance(own, str) and to_base_name(own) == to_base_name(value)
-        return str(own) if is_own else _publish_source(value, None, ())
+        source = sources.get(name)
+        is_same = isinstance(source, str) and to_base_name(source) == to_base_name(value)
+        return str(source) if is_same else _publish_source(value, None, ())
     if flag in EVALUATION_FLAGS:
         return redact_paths(value)
     one = known.get(name)

@@ -1,7 +1,7 @@
-"""Which columns of a run's tables, and which keys of a model's configuration, are published.
+"""Redaction of a run's CSV files, lists of clips and model configuration.
 
-Comes in: a text file of the run folder. Goes out: the text as it is published. A file with nothing
-to leave out comes back as it was, byte for byte.
+Columns and keys are published by allow-lists. A file without anything to redact is published byte
+for byte.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from audio_cls.publishing.redaction.results import NUMBER
 from audio_cls.publishing.run_record import is_repo_id
 
 LABEL_KEYS = frozenset({"id2label", "label2id", "thresholds", "labels"})  # of config.json
-WORD = re.compile(r"[\w.+-]{1,80}", re.ASCII)  # a text of config.json: no path, no sentence
-REASON = re.compile(r"[^:]*(?:: [\d.]+ ?[a-z]{0,3}$)?")  # details that are no number stay away
+# a text of config.json that is neither path nor sentence
+WORD = re.compile(r"[\w.+-]{1,80}", re.ASCII)
+REASON = re.compile(r"[^:]*(?:: [\d.]+ ?[a-z]{0,3}$)?")  # a detail is published if it is a number
 
 Cell = Callable[[str, NameMasker], str]
 
@@ -49,8 +50,8 @@ _PARTS: Mapping[str, Cell] = {
     "like_split": _show_text,
     "same_label": _show_text,
 }
-# Table -> how each of its columns is published; "*" stands for all others, which are left out
-# where it is missing.
+# Table -> how each of its columns is redacted; "*" stands for all others, which are left out where
+# it is missing.
 COLUMNS: Mapping[str, Mapping[str, Cell]] = {
     "summary.csv": {"*": _show_number},
     "predictions.csv": {
@@ -63,10 +64,10 @@ COLUMNS: Mapping[str, Mapping[str, Cell]] = {
 
 
 def publish_table(name: str, text: str, names: NameMasker) -> str:
-    """Return a CSV file of the run as it is published.
+    """Return the redacted content of a CSV file.
 
     Args:
-        name: Its place in the run folder, one of `COLUMNS`.
+        name: Its path in the run folder, one of `COLUMNS`.
         text: Its content.
         names: Which names of clips are published.
     """
@@ -87,20 +88,20 @@ def publish_table(name: str, text: str, names: NameMasker) -> str:
 
 
 def publish_list(text: str, names: NameMasker) -> str:
-    """Return a list of clip ids as it is published."""
+    """Return a redacted list of clip ids."""
     shown = [names.show_clip(line) for line in text.splitlines()]
     return text if shown == text.splitlines() else "".join(f"{line}\n" for line in shown)
 
 
 def publish_model_config(text: str) -> str:
-    """Return config.json, or a file like it, without texts that could be a path or a sentence."""
+    """Return config.json, or a similar file, without texts that may be a path or a sentence."""
     tree = json.loads(text)
     clean = _publish_config_part(tree)
     return text if clean == tree else json.dumps(clean, indent=2, ensure_ascii=False) + "\n"
 
 
 def _publish_config_part(part: Any) -> Any:  # noqa: ANN401 (any JSON value)
-    """Clean one part of a configuration; a text that could not be published is missing."""
+    """Return a part of a configuration without texts that are not published."""
     if isinstance(part, list):
         return [_publish_config_part(one) for one in part if _is_plain("", one)]
     if not isinstance(part, Mapping):
@@ -117,9 +118,9 @@ def _publish_config_part(part: Any) -> Any:  # noqa: ANN401 (any JSON value)
 
 
 def _is_plain(key: str, value: object) -> bool:
-    """Return whether a value is no text, or one word, or what can only be the id of a repository.
+    """Return whether a value is not a text, or a single word, or certainly a repository id.
 
-    Under a key such as `_name_or_path` stands the folder that a model was loaded from.
+    A key such as `_name_or_path` has the folder from which a model was loaded.
     """
     if not isinstance(value, str) or WORD.fullmatch(value):
         return True
@@ -127,10 +128,10 @@ def _is_plain(key: str, value: object) -> bool:
 
 
 def publish_text(name: str, text: str, names: NameMasker) -> str:
-    """Return one of the run's tables, lists or model files as it is published.
+    """Return the redacted content of one of the run's tables, lists or model files.
 
     Raises:
-        ValueError, csv.Error: The file is not what its name says.
+        ValueError, csv.Error: The file does not have the format of its name.
     """
     place = PurePosixPath(name)
     if place.suffix == ".csv":

@@ -1,8 +1,7 @@
-"""Texts and names as they may be published: no folder, no login and no token in them.
+"""Redaction of texts and names: paths, logins and tokens are removed.
 
-Comes in: one value of the run folder. Goes out: the same value, where a path or an address is cut
-to its last part. Which values are published at all is decided by lists of what is allowed, see
-`public_settings.py`, `public_results.py` and `public_tables.py`.
+A path or a URL is cut to its last part. Allow-lists in settings.py, results.py and tables.py decide
+which values are published at all.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from audio_cls.publishing.run_record import path_basename
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ABSOLUTE = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\|file:")
-# Within a sentence: an address, or whatever begins as an absolute path does, under any root.
+# Within a sentence: a URL, or anything that starts like an absolute path.
 _IN_TEXT = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'`<>()]+"
     r"|(?<![\w./~\\-])(?:~?/(?=[^\s\"'`,;:()<>|=/]+/)|~/|[A-Za-z]:[\\/]|\\\\)"
@@ -23,7 +22,7 @@ _IN_TEXT = re.compile(
 
 
 def cut_address(address: str) -> str:
-    """Return an address without login, query and fragment.
+    """Return a URL without login, query and fragment.
 
     >>> cut_address("https://ann:pw@host.org/a/b.csv?signature=1#c")
     'https://host.org/a/b.csv'
@@ -35,7 +34,7 @@ def cut_address(address: str) -> str:
 
 
 def to_base_name(place: str) -> str:
-    """Return the last part of a path or an address, without query; any other text as it is.
+    """Return the last part of a path or a URL, without query; any other text unchanged.
 
     >>> to_base_name("https://ann:pw@host.org/a/b.csv?signature=1"), to_base_name("data/clips/")
     ('b.csv', 'clips')
@@ -47,7 +46,7 @@ def to_base_name(place: str) -> str:
 
 
 def redact_paths(text: str) -> str:
-    """Cut an absolute path or an address to its last part; any other name stays as it is.
+    """Cut an absolute path or a URL to its last part; any other name is unchanged.
 
     >>> redact_paths("/gpfs/ann/a.wav"), redact_paths("blues/a.wav")
     ('a.wav', 'blues/a.wav')
@@ -57,7 +56,7 @@ def redact_paths(text: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Return a sentence without tokens, its absolute paths cut, its addresses without login.
+    """Return a sentence without tokens, absolute paths cut to names, URLs without login.
 
     >>> redact_text("read from /gpfs/ann/b.wav and https://u:p@host/c?d=1 and/or elsewhere")
     'read from b.wav and https://host/c and/or elsewhere'
@@ -66,7 +65,7 @@ def redact_text(text: str) -> str:
 
 
 def _cut(place: str) -> str:
-    """Shorten one path or address within a sentence; what ends the sentence stays."""
+    """Shorten one path or URL within a sentence; punctuation after it is kept."""
     bare = place.rstrip(".,;:!?")
     is_page = bare.startswith(("https://", "http://", "hf://"))
     return (cut_address(bare) if is_page else to_base_name(bare)) + place[len(bare) :]

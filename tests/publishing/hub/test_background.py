@@ -32,24 +32,26 @@ def _make_config(tone_folder: Path, checkpoint: Path, run: Path, strategy: str) 
     return make_config(tone_folder, checkpoint, run, max_train_samples=8, **options)
 
 
-@pytest.mark.parametrize(("strategy", "num_taken"), [("end", 0), ("best", 1), ("every-save", 3)])
+@pytest.mark.parametrize(("strategy", "num_calls"), [("end", 0), ("best", 1), ("every-save", 3)])
 def test_each_strategy_publishes_when_it_says(
     strategy: str,
-    num_taken: int,
+    num_calls: int,
     tone_folder: Path,
     checkpoint: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    taken = []
-    take = BackgroundUploader.enqueue
-    monkeypatch.setattr(BackgroundUploader, "take", lambda self: (taken.append(1), take(self)))
+    calls = []
+    enqueue = BackgroundUploader.enqueue
+    monkeypatch.setattr(
+        BackgroundUploader, "enqueue", lambda self: (calls.append(1), enqueue(self))
+    )
     cfg = _make_config(tone_folder, checkpoint, tmp_path / "run", strategy)
     with upload_during_training(tmp_path / "run", cfg.hub, REPO) as callbacks:
         run = set_up(cfg, callbacks)
         run.judge = lambda model: {"accuracy": 0.5, "loss": 1.0}  # the first epoch stays the best
         train(run)
-    assert len(taken) == num_taken
+    assert len(calls) == num_calls
     assert not list((tmp_path / "run").glob(f"{DRAFT}*"))
 
 
@@ -57,12 +59,12 @@ def test_what_arrives_is_the_best_model_and_says_that_it_is_early(
     hub: HubServer, tmp_path: Path
 ) -> None:
     run = make_run(tmp_path / "run")
-    courier = BackgroundUploader(run, HubConfig(), REPO)
-    courier.enqueue()
+    uploader = BackgroundUploader(run, HubConfig(), REPO)
+    uploader.enqueue()
     before = (run / "model.safetensors").read_bytes()
     (run / "model.safetensors").write_text("the next epoch's")
     _wait_for(hub, 1)
-    courier.close()
+    uploader.close()
     files = hub.files("models", REPO)
     assert set(files) - {".gitattributes"} == EARLY | {"run_config.yaml"}
     assert files["model.safetensors"] == before
@@ -79,11 +81,11 @@ def test_a_finished_run_keeps_its_model_and_results_until_the_new_one_has_ended(
     push_run(old, HubConfig(), REPO)
     before = hub.files("models", REPO)
     (new / "model.safetensors").write_text("the new weights")
-    courier = BackgroundUploader(new, HubConfig(), REPO)
-    courier.enqueue()
+    uploader = BackgroundUploader(new, HubConfig(), REPO)
+    uploader.enqueue()
     while "training goes on" not in caplog.text:
-        assert courier.thread.is_alive()
-    courier.close()
+        assert uploader.thread.is_alive()
+    uploader.close()
     assert hub.files("models", REPO) == before
     assert f"'{REPO}' holds a finished run" in caplog.text
     assert push_run(new, HubConfig(), REPO)
@@ -112,10 +114,10 @@ def test_files_of_others_stay_beside_a_model_that_still_trains(
 ) -> None:
     run = make_run(tmp_path / "run")
     hub.seed("models", REPO, {"notes.md": "mine", "splits/readme/x.txt": "mine"})
-    courier = BackgroundUploader(run, HubConfig(), REPO)
-    courier.enqueue()
+    uploader = BackgroundUploader(run, HubConfig(), REPO)
+    uploader.enqueue()
     _wait_for(hub, 1)
-    courier.close()
+    uploader.close()
     kept = {".gitattributes", "notes.md", "splits/readme/x.txt", "run_config.yaml"}
     assert set(hub.files("models", REPO)) == EARLY | kept
 
@@ -123,15 +125,15 @@ def test_files_of_others_stay_beside_a_model_that_still_trains(
 def test_only_the_newest_copy_waits_its_turn(hub: HubServer, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     hub.slow(0.5, path_part="/api/repos/create")
-    courier = BackgroundUploader(run, HubConfig(), REPO)
+    uploader = BackgroundUploader(run, HubConfig(), REPO)
     for number in range(5):
         (run / "model.safetensors").write_text(f"weights {number}")
-        courier.enqueue()
+        uploader.enqueue()
         if number == 0:
-            while courier.waiting is not None:
+            while uploader.waiting is not None:
                 pass  # the first is on its way
     _wait_for(hub, 2)
-    courier.close()
+    uploader.close()
     assert count_commits(hub) == 2
     assert hub.files("models", REPO)["model.safetensors"] == b"weights 4"
     assert not list(run.glob(f"{DRAFT}*"))

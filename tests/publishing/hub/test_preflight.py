@@ -14,7 +14,7 @@ from audio_cls.errors import HubError
 from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.eval_results import make_entry
 from audio_cls.publishing.hub import preflight
-from audio_cls.publishing.hub.preflight import find_card_faults, make_dummy_record, run_preflight
+from audio_cls.publishing.hub.preflight import find_card_errors, make_dummy_record, run_preflight
 
 
 def _make(**settings: Any) -> RunConfig:  # noqa: ANN401
@@ -100,7 +100,7 @@ model-index:
     metrics: [{type: accuracy, value: .nan}, {type: f1, value: high}]
 ---
 """
-    assert find_card_faults(text) == [
+    assert find_card_errors(text) == [
         "tags holds 3, no text",
         "dataset_config is 2024, no text",
         "accuracy is nan, no number",
