@@ -1,7 +1,4 @@
-"""Two runs on the same clips.
-
-Comes in: a finished run's folder or predictions.csv. Goes out: a part of results.json.
-"""
+"""Paired comparison of two runs on the same clips."""
 
 from __future__ import annotations
 
@@ -28,118 +25,127 @@ from audio_cls.evaluation.metrics.intervals import (
 )
 from audio_cls.evaluation.metrics.probabilistic import mean_average_precision
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.reports.predictions_file import pick_names, read_predictions
+from audio_cls.evaluation.reports.predictions_file import read_predictions, select_names
 from audio_cls.inference.aggregation import DECIMALS
 
 
 def compare_runs(
     scores: Scores, names: Sequence[str], other: Path, metadata: ClipMetadata | None
 ) -> dict[str, Any]:
-    """Return the `comparison` part of results.json: who is right where the two differ.
+    """Return the `comparison` part of results.json: the difference in accuracy, and its test.
 
     Args:
         scores: Of this run.
-        names: Its labels.
-        other: The other run's folder, or its predictions.csv.
+        names: Names of its labels.
+        other: The folder of the other run, or its predictions.csv.
         metadata: Of the clips; with enough groups, the interval of the difference is by group, and
-            never narrower than by clips. McNemar's test always takes clips for independent.
+            never narrower than by clips. McNemar's test always treats clips as independent.
 
     Raises:
-        RunFolderError: The other run did not judge these clips, or by other true labels.
+        RunFolderError: The other run has not all of these clips, or other true labels for them.
     """
     path = other / "predictions.csv" if other.is_dir() else other
-    theirs = _read_same(path, scores, names)
-    their, own = theirs.is_correct, scores.is_correct
-    gain = own.astype(np.float64) - their
+    other_scores = _read_same_clips(path, scores, names)
+    this_correct, other_correct = scores.is_correct, other_scores.is_correct
+    difference = this_correct.astype(np.float64) - other_correct
     groups = None if metadata is None else metadata.groups
-    units, note = resampling_units(len(own), groups)
-    by_group = None if groups is None or note is not None else units
-    counts = [int((own & ~their).sum()), int((their & ~own).sum())]
-    interval: Interval | None = paired_interval(counts[0], counts[1], len(own))
-    if by_group is not None:
-        drawn = difference_interval(lambda some: float(gain[some].mean()), by_group)
-        interval = choose_wider(drawn, interval)
+    units, note = resampling_units(len(difference), groups)
+    group_units = None if groups is None or note is not None else units
+    counts = [int((difference > 0).sum()), int((difference < 0).sum())]
+    interval: Interval | None = paired_interval(counts[0], counts[1], len(difference))
+    if group_units is not None:
+        by_group = difference_interval(lambda rows: float(difference[rows].mean()), group_units)
+        interval = choose_wider(by_group, interval)
     return {
         "other": path.parent.name if path.name == "predictions.csv" else path.name,
-        "accuracy_other": round(float(their.mean()), DECIMALS),
-        "accuracy_difference": round(float(gain.mean()), DECIMALS),
+        "accuracy_other": round(float(other_correct.mean()), DECIMALS),
+        "accuracy_difference": round(float(difference.mean()), DECIMALS),
         "accuracy_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
         "only_this_right": counts[0],
         "only_other_right": counts[1],
-        "both_right": int((own & their).sum()),
-        "both_wrong": int((~own & ~their).sum()),
+        "both_right": int((this_correct & other_correct).sum()),
+        "both_wrong": int((~this_correct & ~other_correct).sum()),
         "mcnemar_p": round(mcnemar_test(*counts), DECIMALS),
         **({"note": note} if note else {}),
-        **(_compare_rankings(scores, theirs, by_group) if scores.is_multilabel else {}),
+        **(_compare_rankings(scores, other_scores, group_units) if scores.is_multilabel else {}),
     }
 
 
 def _compare_rankings(
-    scores: Scores, theirs: Scores, by_group: Sequence[Rows] | None
+    scores: Scores, other_scores: Scores, group_units: Sequence[Rows] | None
 ) -> dict[str, Any]:
-    """Return by how much the mean average precision of two runs on the same clips differs."""
+    """Return the difference in mean average precision, if multi-label."""
 
-    def gain(rows: Rows) -> float:
-        own, other = (
-            mean_average_precision(some.targets[rows], some.probabilities[rows])
-            for some in (scores, theirs)
+    def compute_difference(rows: Rows) -> float:
+        this, other = (
+            mean_average_precision(part.targets[rows], part.probabilities[rows])
+            for part in (scores, other_scores)
         )
-        return own - other
+        return this - other
 
-    interval = difference_interval(gain, group_rows(len(scores.targets), None))
-    if by_group is not None:
-        interval = choose_wider(difference_interval(gain, by_group), interval)
+    all_rows = np.arange(len(scores.targets))
+    interval = difference_interval(compute_difference, group_rows(len(all_rows), None))
+    if group_units is not None:
+        by_group = difference_interval(compute_difference, group_units)
+        interval = choose_wider(by_group, interval)
+    map_other = mean_average_precision(other_scores.targets, other_scores.probabilities)
     return {
-        "map_other": round(mean_average_precision(theirs.targets, theirs.probabilities), DECIMALS),
-        "map_difference": round(gain(np.arange(len(scores.targets))), DECIMALS),
+        "map_other": round(map_other, DECIMALS),
+        "map_difference": round(compute_difference(all_rows), DECIMALS),
         "map_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
     }
 
 
-def _read_same(path: Path, scores: Scores, names: Sequence[str]) -> Scores:
-    """Return another run's scores of these clips, in this order; refuse other clips or truths."""
-    theirs, their_names = read_predictions(path)
-    place = {str(name): row for row, name in enumerate(theirs.ids)}
-    missing = [str(name) for name in scores.ids if str(name) not in place]
+def _read_same_clips(path: Path, scores: Scores, names: Sequence[str]) -> Scores:
+    """Return the other run's scores of the clips in `scores`, in this order.
+
+    Raises:
+        RunFolderError: It has not all of the clips, or other labels.
+    """
+    found, found_names = read_predictions(path)
+    row_of = {str(name): row for row, name in enumerate(found.ids)}
+    missing = [str(name) for name in scores.ids if str(name) not in row_of]
     if missing:
         raise RunFolderError(
             f"'{path}' lacks {len(missing)} of these {len(scores.ids)} clips (first: {missing[0]})."
             " Evaluate both on the same --dataset and --split, then compare the two folders."
         )
-    rows = np.array([place[str(name)] for name in scores.ids])
-    theirs = replace(
-        theirs,
-        ids=theirs.ids[rows],
-        targets=theirs.targets[rows],
-        probabilities=theirs.probabilities[rows],
+    rows = np.array([row_of[str(name)] for name in scores.ids])
+    found = replace(
+        found,
+        ids=found.ids[rows],
+        targets=found.targets[rows],
+        probabilities=found.probabilities[rows],
     )
-    own_truth, their_truth = _name_truth(scores, names), _name_truth(theirs, their_names)
-    differing = scores.ids[own_truth != their_truth]
+    these, others = _name_targets(scores, names), _name_targets(found, found_names)
+    differing = scores.ids[these != others]
     if len(differing):
         raise RunFolderError(
             f"'{path}' has other true labels for {len(differing)} clips"
             f" ({list_names(differing[:3])}). Evaluate both with the same --label-map."
         )
-    if scores.is_multilabel and set(names) != set(their_names):
+    if scores.is_multilabel and set(names) != set(found_names):
         raise RunFolderError(
-            f"'{path}' knows other labels ({list_names(set(names) ^ set(their_names))}): two"
+            f"'{path}' knows other labels ({list_names(set(names) ^ set(found_names))}): two"
             " multi-label runs are compared label by label. Give one with the same labels."
         )
     if not scores.is_multilabel:
-        return theirs
-    columns = [their_names.index(name) for name in names]
+        return found
+    columns = [found_names.index(name) for name in names]
     return replace(
-        theirs,
-        targets=theirs.targets[:, columns],
-        probabilities=theirs.probabilities[:, columns],
-        thresholds=theirs.label_thresholds[columns],
+        found,
+        targets=found.targets[:, columns],
+        probabilities=found.probabilities[:, columns],
+        thresholds=found.label_thresholds[columns],
     )
 
 
-def _name_truth(scores: Scores, names: Sequence[str]) -> NDArray[np.str_]:
-    """Return the true label of each clip in words, (N,); several in the order of their spelling."""
+def _name_targets(scores: Scores, names: Sequence[str]) -> NDArray[np.str_]:
+    """Return the true label of each clip by name, (N,); several joined in alphabetical order."""
     if not scores.is_multilabel:
         return np.array(names)[scores.targets]
     order = np.argsort(np.array(names))
-    spelled = [names[place] for place in order]
-    return np.array([join_names(pick_names(spelled, m)) for m in scores.targets[:, order]])
+    sorted_names = [names[label] for label in order]
+    return np.array(
+        [join_names(select_names(sorted_names, row)) for row in scores.targets[:, order]]
+    )

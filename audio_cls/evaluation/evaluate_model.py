@@ -1,4 +1,4 @@
-"""The stations of scripts/evaluate_model.py that training has no need of."""
+"""Steps of an evaluation without training: output folder, description, files, log lines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 def open_output(path: Path) -> Path:
-    """Make the folder for the results. Main process only.
+    """Return the folder for the results, made if needed. Main process only.
 
     An earlier evaluation in it is replaced.
 
@@ -62,19 +62,19 @@ def open_output(path: Path) -> Path:
 def describe_evaluated_split(
     source: LoadedDataset, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
 ) -> DatasetDescription:
-    """Return the `dataset` part of results.json for one split that was judged.
+    """Return the `dataset` part of results.json for the evaluated split.
 
     Args:
         source: The data set.
-        labels: Its own labels.
-        clips: The clips that were judged.
+        labels: The labels of the data set, not those of the model.
+        clips: The evaluated clips.
         split: What `--split` asked for.
-        origin: How the clips were found, see `select_rows`.
-        is_whole: No clip was left out by `--max-eval-samples`, or for a label that the model does
-            not know.
+        origin: How the clips were selected, see `select_rows`.
+        is_whole: No clip was left out by `--max-eval-samples` or for a label that the model does
+            not have.
 
     Returns:
-        The data set, and the split. `is_given` says that the clips are a whole split of it.
+        The data set and the split; `is_given`: the clips are a whole split of the data set.
     """
     test = SplitDescription(
         name=split,
@@ -95,22 +95,32 @@ def write_evaluation(
     metadata: ClipMetadata | None,
     other: Path | None,
 ) -> None:
-    """Write everything an evaluation leaves, compared with another run if asked. Main process only.
+    """Write the files of an evaluation and log the headline. Main process only.
 
     ::
 
         FOLDER/
-          results.json       numbers, of the same form as a run's
-          predictions.csv    a row per clip
-          clips.csv          length, rate and group of each clip
+          results.json       metrics, in the same form as those of a run
+          predictions.csv    one row for each clip
+          clips.csv          duration, sampling rate and group of each clip
           figures/           pictures and the confusion matrix
+
+    Args:
+        folder: Where to.
+        results: All parts but the comparison.
+        scores: Of the evaluated clips.
+        metadata: Of the evaluated clips.
+        other: A run folder or predictions.csv to compare with; None: no comparison.
+
+    Raises:
+        RunFolderError: See `compare_runs`.
     """
     if other is not None:
         comparison = compare_runs(scores, tuple(results.labels), other, metadata)
         results = dataclasses.replace(results, comparison=comparison)
     write_report(folder, results, scores, metadata)
     draw_figures(folder)
-    _announce(results)
+    _log_results(results)
 
 
 def evaluate_from_files(
@@ -120,7 +130,15 @@ def evaluate_from_files(
     cfg: EvalConfig,
     other: Path | None,
 ) -> None:
-    """Answer what needs no model: numbers from predictions.csv, or the spread of several runs."""
+    """Evaluate without a model: metrics of a predictions.csv, or the aggregate of several runs.
+
+    Args:
+        predictions: A predictions.csv; None: `runs` are aggregated.
+        runs: Folders of finished runs.
+        folder: Where the results go.
+        cfg: The metric to report with an interval.
+        other: A run folder or predictions.csv to compare with.
+    """
     if predictions is not None:
         recompute(predictions, folder, cfg, other)
     else:
@@ -128,10 +146,10 @@ def evaluate_from_files(
 
 
 def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> None:
-    """Compute everything again from a predictions.csv, and clips.csv if it lies beside it.
+    """Compute all metrics again from a predictions.csv and the clips.csv in its folder, if any.
 
     Raises:
-        RunFolderError: One of the files is not what its name says, or the folder is a run.
+        RunFolderError: One of the files is not valid, or the folder is a run folder.
     """
     scores, names = read_predictions(path)
     metadata = read_metadata(path.parent / "clips.csv", scores)
@@ -145,14 +163,14 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
 
 
 def _read_test(path: Path) -> dict[str, Any]:
-    """Return the `test` part of a results.json; empty where there is none that can be read."""
+    """Return the `test` part of a results.json; empty where it is missing or not valid."""
     try:
         return read_results(path).test
     except RunFolderError:
         return {}
 
 
-def _announce(results: RunResults) -> None:
+def _log_results(results: RunResults) -> None:
     """Log the headline with its interval, and the difference to the other run."""
     test = results.test
     key = "map" if "map_ci95" in test and "map_micro" in test else "accuracy"
@@ -166,10 +184,11 @@ def _announce(results: RunResults) -> None:
     logger.info(always, test["majority_from"], shown_class, test["majority_accuracy"])
     if "note" in test["intervals"]:
         logger.warning(test["intervals"]["note"])
-    told = results.comparison
-    if told:
+    comparison = results.comparison
+    if comparison:
         logger.info(
             "against %s: %+.4f (only this one right %d, only the other %d, McNemar p = %.4g)",
-            *(told["other"], told["accuracy_difference"], told["only_this_right"]),
-            *(told["only_other_right"], told["mcnemar_p"]),
+            *(comparison["other"], comparison["accuracy_difference"]),
+            *(comparison["only_this_right"], comparison["only_other_right"]),
+            comparison["mcnemar_p"],
         )

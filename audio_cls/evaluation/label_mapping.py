@@ -1,4 +1,4 @@
-"""Match a data set's labels to a model's: by a mapping file, by name, or nearly by name."""
+"""Label mapping: a data set's labels -> a model's, by a mapping file or by name."""
 
 from __future__ import annotations
 
@@ -24,35 +24,42 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Match:
-    """A data set's labels in a model's words."""
+    """A data set's labels as labels of a model."""
 
     labels: Labels  # with the model's names and ids
-    unmatched: dict[str, int]  # label of the data set that the model does not know -> its clips
+    unmatched: dict[str, int]  # label that the model does not have -> its clips
     as_unknown: dict[str, int]  # label that counts as `_unknown_` -> its clips
 
 
 def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str | None]) -> Match:
-    """Translate a data set's labels into a model's, by the map, by name, or nearly by name.
+    """Return a data set's labels as labels of a model, by the mapping, else by name.
 
-    Nearly: capitals, spaces, hyphens and underscores make no difference where that is unambiguous.
-    A keyword spotter has a label `_unknown_`: all other words count as that, and recordings of
-    noise as its `_silence_`, as in its training. For other models, clips whose label the model does
-    not know cannot be judged: they are counted and left out, as are labels that the map sets to
-    null. Of several labels a clip only the unknown ones are, and the clip if it has no other.
+    Case, spaces, hyphens and underscores are ignored where that is unambiguous. For a keyword
+    spotter, which has a label `_unknown_`, all other words count as `_unknown_`, and recordings of
+    noise as `_silence_`, as in its training. For other models, clips with a label that the model
+    does not have are counted and left out, as are those with a label that the mapping sets to null.
+    If multi-label, such labels are left out, and clips that have no other label.
+
+    Args:
+        given: The labels of the data set.
+        known: The labels of the model.
+        mapping: Label of the data set -> label of the model, or None to leave it out.
 
     Raises:
-        SettingError: The map names a label that does not exist.
+        SettingError: The mapping names a label that does not exist.
         DatasetError: No label matches.
     """
     _check_map(mapping, given.names, known)
     exact = {name: number for number, name in enumerate(known)}
-    loose: dict[str, int] = {}
+    normalized: dict[str, int] = {}
     for name, number in exact.items():
-        loose[_loosen(name)] = UNUSABLE if _loosen(name) in loose else number
+        normalized[_normalize(name)] = UNUSABLE if _normalize(name) in normalized else number
     target = []
     for name in given.names:
-        said = mapping.get(name, name)
-        number = exact.get(said, loose.get(_loosen(said), UNUSABLE)) if said else UNUSABLE
+        wanted = mapping.get(name, name)
+        number = (
+            exact.get(wanted, normalized.get(_normalize(wanted), UNUSABLE)) if wanted else UNUSABLE
+        )
         target.append(number)
     if all(number == UNUSABLE for number in target):
         raise DatasetError(
@@ -62,15 +69,17 @@ def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str 
         )
     free = [n for n, number in enumerate(target) if number == UNUSABLE]
     others = [n for n in free if given.targets is None and given.names[n] not in mapping]
-    for place in others:
-        silence = exact.get(SILENCE) if given.names[place] in SILENCE_LABELS else None
-        target[place] = exact.get(UNKNOWN, UNUSABLE) if silence is None else silence
+    for number in others:
+        silence = exact.get(SILENCE) if given.names[number] in SILENCE_LABELS else None
+        target[number] = exact.get(UNKNOWN, UNUSABLE) if silence is None else silence
     clips = _count_clips(given)
     unmatched, as_unknown = (
         {given.names[n]: int(clips[n]) for n in free if target[n] in numbers and clips[n] > 0}
         for numbers in ([UNUSABLE], [exact.get(UNKNOWN)])
     )
-    _tell(unmatched, as_unknown, [n for number, n in enumerate(known) if number not in target])
+    _warn_of_unmatched(
+        unmatched, as_unknown, [n for number, n in enumerate(known) if number not in target]
+    )
     return Match(_translate(given, target, tuple(known)), unmatched, as_unknown)
 
 
@@ -84,20 +93,20 @@ def _count_clips(given: Labels) -> NDArray[np.int64]:
 
 
 def _translate(given: Labels, target: Sequence[int], known: tuple[str, ...]) -> Labels:
-    """Return the clips' labels with the model's ids; `target` has one for each label."""
-    lookup = np.array([*target, UNUSABLE], dtype=np.int64)  # the last is for UNUSABLE itself
+    """Return the clips' labels as ids of the model; `target` has the id for each given label."""
+    lookup = np.array([*target, UNUSABLE], dtype=np.int64)  # the last is for UNUSABLE
     if given.targets is None:
-        return Labels(given.column, known, {s: lookup[own] for s, own in given.ids.items()})
+        return Labels(given.column, known, {s: lookup[ids] for s, ids in given.ids.items()})
     ids, targets = {}, {}
     matched = [place for place, number in enumerate(target) if number != UNUSABLE]
-    for split, marks in given.targets.items():
-        targets[split] = np.zeros((len(marks), len(known)), dtype=np.float32)
-        for place in matched:  # two labels of the data set may be one of the model's
+    for split, given_targets in given.targets.items():
+        targets[split] = np.zeros((len(given_targets), len(known)), dtype=np.float32)
+        for place in matched:  # two labels of the data set may be the same label of the model
             column = targets[split][:, target[place]]
-            np.maximum(column, marks[:, place], out=column)
+            np.maximum(column, given_targets[:, place], out=column)
         firsts = np.where(targets[split].any(axis=1), targets[split].argmax(axis=1), UNUSABLE)
-        was_bare = given.ids[split] == len(given.names)
-        ids[split] = np.where(was_bare, len(known), firsts)
+        has_no_label = given.ids[split] == len(given.names)
+        ids[split] = np.where(has_no_label, len(known), firsts)
     return Labels(given.column, known, ids, targets)
 
 
@@ -123,33 +132,33 @@ def load_label_map(path: Path | None) -> dict[str, str | None]:
 
 
 def _check_map(mapping: Mapping[str, Any], given: Sequence[str], known: Sequence[str]) -> None:
-    """Refuse a map that names labels which are not there."""
+    """Refuse a mapping with labels that do not exist."""
     faults = [
         f"the {whose} has no label '{name}'; it has {list_names(names)}.{suggest_name(name, names)}"
-        for whose, names, said in (
+        for whose, names, used in (
             ("data set", given, mapping.keys()),
             ("model", known, filter(None, mapping.values())),
         )
-        for name in said
+        for name in used
         if name not in names
     ]
     if faults:
         raise SettingError("--label-map: " + " And ".join(faults[:3]))
 
 
-def _loosen(name: str) -> str:
-    """Return a label without what spellings differ in.
+def _normalize(name: str) -> str:
+    """Return a label without case, spaces, hyphens and underscores.
 
-    >>> _loosen("Hip-Hop") == _loosen("hip_hop")
+    >>> _normalize("Hip-Hop") == _normalize("hip_hop")
     True
     """
     return re.sub(r"[\s_-]+", "", normalize_name(name)).casefold()
 
 
-def _tell(
+def _warn_of_unmatched(
     unmatched: Mapping[str, int], as_unknown: Mapping[str, int], unused: Sequence[str]
 ) -> None:
-    """Warn of labels without a counterpart."""
+    """Warn of labels that only the data set or only the model has."""
     for labels, text in (
         (unmatched, "The model does not know these labels; their clips are left out"),
         (as_unknown, f"These labels are no keywords of the model and count as '{UNKNOWN}'"),

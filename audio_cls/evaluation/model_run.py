@@ -1,7 +1,7 @@
-"""The run that a model came from: its settings and its lists of clips, used again in evaluation.
+"""The training run of a model: its settings and clip lists, used again in evaluation.
 
-Comes in: the files that lie beside a model, and a data set. Goes out: the same settings and clips
-as in training where it is the same data set; of another one, the clips that it has.
+They are read from the files in the model's folder or repository. On the data set of the training,
+the same settings and clips are used; on another one, the split that it has.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CAPS = ("max_train_samples", "max_eval_samples")  # of a run, that its evaluatio
 
 @dataclass(frozen=True)
 class SourceRun:
-    """What the run that made a model left beside it; empty for a model from elsewhere."""
+    """The training run of a model, as its files describe it; empty for other models."""
 
     settings: Mapping[str, Any]  # by section, as they were used in the run
     origins: Mapping[str, str]  # role -> how results.json says the split came about
@@ -47,13 +47,13 @@ class SourceRun:
 
 
 def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
-    """Read what a run left beside its model.
+    """Read the files of a run in the folder or repository of its model.
 
     Args:
-        find_file: Name -> path of the file beside the model, or None.
+        find_file: Name -> path of the file, or None.
 
     Raises:
-        SettingError: One of the files is not what its name says.
+        SettingError: One of the files is not valid.
     """
     lists = {role: find_file(f"splits/{role}.txt") for role in ROLES}
     settings, results = find_file("run_config.yaml"), find_file("results.json")
@@ -82,15 +82,15 @@ def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
 def inherit_settings(
     typed: Mapping[str, Any], run: SourceRun, preset: Mapping[str, Any] | None = None
 ) -> tuple[RunConfig, bool]:
-    """Fill what was not typed from the model's own run, else from the data set's preset.
+    """Return the settings: those that were typed, else those of the model's run or a preset.
 
-    The run's data settings count where it is about the same data set; the preset is left aside
-    then. The run's metric always counts.
+    The run's data settings are used on the data set that it was trained on, the preset on another
+    one. The run's metric is used on both.
 
     Args:
         typed: Setting name -> value, of those that the user gave.
-        run: What the model's run left.
-        preset: Setting name -> value, of the preset that belongs to the data set.
+        run: The training run of the model.
+        preset: Setting name -> value, of the preset of the data set.
 
     Returns:
         The settings, and whether the data set is the one that the model was trained on.
@@ -98,38 +98,42 @@ def inherit_settings(
     Raises:
         SettingError: A value is out of range.
     """
-    own = {key: value for key, value in run.settings.get("data", {}).items() if value is not None}
-    dataset = typed.get("dataset") or own.get("dataset")
-    is_own = bool(own) and _name_place(dataset) == _name_place(own.get("dataset"))
+    run_data = {
+        key: value for key, value in run.settings.get("data", {}).items() if value is not None
+    }
+    dataset = typed.get("dataset") or run_data.get("dataset")
+    is_same_dataset = bool(run_data) and _dataset_name(dataset) == _dataset_name(
+        run_data.get("dataset")
+    )
     known = {spec.name: spec for spec in dataclasses.fields(RunConfig().data)}
     adopted = {
         key: tuple(value) if isinstance(value, list) else value
-        for key, value in own.items()
-        if is_own and key in known and key not in CAPS
+        for key, value in run_data.items()
+        if is_same_dataset and key in known and key not in CAPS
     }
     precision = run.settings.get("train", {}).get("mixed_precision")
     if precision is not None:
         adopted["mixed_precision"] = precision
     metric = {key: v for key, v in run.settings.get("eval", {}).items() if key.startswith("metric")}
-    base = {} if is_own else dict(preset or {})
+    base = {} if is_same_dataset else dict(preset or {})
     values = drop_unused({**base, **adopted, **metric, **typed, "dataset": dataset}, keep=typed)
-    return RunConfig.from_flat(values), is_own
+    return RunConfig.from_flat(values), is_same_dataset
 
 
-def _name_place(dataset: str | None) -> str | None:
-    """Return a Hub id, or a folder's own name: it may have moved since the training."""
+def _dataset_name(dataset: str | None) -> str | None:
+    """Return a Hub id, or the last part of a folder, which may have moved since training."""
     is_folder = dataset is not None and Path(dataset).expanduser().is_dir()
     return Path(str(dataset)).expanduser().resolve().name if is_folder else dataset
 
 
-def keep_lists(run: SourceRun, source: LoadedDataset, pool: ClipIndex) -> SourceRun:
-    """Return the run with empty lists where the data set has other clips of the same ids.
+def keep_lists(run: SourceRun, source: LoadedDataset, index: ClipIndex) -> SourceRun:
+    """Return the run with empty lists where the data set has other clips with the same ids.
 
-    Lists without a fingerprint, of an older run, are kept.
+    Lists without a fingerprint, from an older version, are kept.
     """
     lists = {
         role: ids
-        if role not in run.fingerprints or has_clips(source, pool, ids, run.fingerprints[role])
+        if role not in run.fingerprints or has_clips(source, index, ids, run.fingerprints[role])
         else []
         for role, ids in run.lists.items()
     }
@@ -137,76 +141,85 @@ def keep_lists(run: SourceRun, source: LoadedDataset, pool: ClipIndex) -> Source
 
 
 def select_rows(
-    pool: ClipIndex, split: str, run: SourceRun, cfg: RunConfig, *, is_own: bool
+    index: ClipIndex, split: str, run: SourceRun, cfg: RunConfig, *, is_same_dataset: bool
 ) -> tuple[Rows, str]:
-    """Find the clips to evaluate.
+    """Return the clips to evaluate.
 
-    A test that training cut from a larger split, or that was listed or folded, is repeated by its
-    clip ids. Otherwise the data set's split of that name is taken whole, then one of a usual other
-    name. Another data set with one split only, such as a folder of classes, is taken whole.
+    A test that training made by itself (cut from a split, listed or a fold) is selected by its clip
+    ids. Otherwise the whole split of that name is used, or one with another usual name of that
+    role. A data set with a single split, such as a folder of classes, is used whole.
+
+    Args:
+        index: All clips of the data set.
+        split: What `--split` asked for.
+        run: The training run of the model.
+        cfg: The settings.
+        is_same_dataset: The model was trained on this data set.
 
     Returns:
-        Rows of the pool with a usable label, and how they were found, for results.json.
+        Rows of the index with a usable label, and how they were selected, for results.json.
 
     Raises:
         DatasetError: There is no such split, or no clip of it is left.
     """
     listed = run.lists.get(split)
     was_given = run.origins.get(split, "").startswith("split '")
-    named = {role: getattr(cfg.data, f"{role}_split") for role in ROLES} if is_own else {}
+    named = {role: getattr(cfg.data, f"{role}_split") for role in ROLES} if is_same_dataset else {}
     names = [split, named.get(split), *SPLIT_NAMES.get(split, ())]
-    given = next((name for name in names if name in pool.split_rows), None)
-    wants_list = listed is not None and (given is None or (is_own and not was_given))
-    rows = _find_listed(listed, pool, split, is_own=is_own) if wants_list and listed else None
+    given = next((name for name in names if name in index.split_rows), None)
+    wants_list = listed is not None and (given is None or (is_same_dataset and not was_given))
+    rows = None
+    if wants_list and listed:
+        rows = _select_listed(listed, index, split, is_same_dataset=is_same_dataset)
     if rows is not None:
         _warn_of_unchecked(split, run, cfg)
         origin = run.origins.get(split, "listed")
         if split != "test" or not origin.startswith("cut"):
             origin = f"the run's own {split} clips ({origin})"
     elif given is not None:
-        rows, origin = pool.split_rows[given], f"split '{given}'"
-    elif wants_list and len(pool.split_rows) == 1:
-        rows, origin = _take_whole(pool, split)
+        rows, origin = index.split_rows[given], f"split '{given}'"
+    elif wants_list and len(index.split_rows) == 1:
+        rows, origin = _select_only_split(index, split)
     else:
         raise DatasetError(
-            f"There is no split '{split}': the data set has {list_names(pool.split_rows)}, and none"
-            f" of the {split} clips of the model's run. Choose one by --split."
-            f"{suggest_name(split, pool.split_rows)}"
+            f"There is no split '{split}': the data set has {list_names(index.split_rows)}, and"
+            f" none of the {split} clips of the model's run. Choose one by --split."
+            f"{suggest_name(split, index.split_rows)}"
         )
-    usable = rows[pool.labels[rows] != UNUSABLE]
+    usable = rows[index.labels[rows] != UNUSABLE]
     if len(usable) == 0:
         raise DatasetError(
             f"No clip of '{split}' has a label that the model knows. Check --label-column, or"
             " translate the labels by --label-map."
         )
-    _warn_of_trained(pool.ids[usable], run.lists.get("train", ()))
+    _warn_of_trained(index.ids[usable], run.lists.get("train", ()))
     return usable, origin
 
 
-def _find_listed(
-    listed: Sequence[str], pool: ClipIndex, split: str, *, is_own: bool
+def _select_listed(
+    listed: Sequence[str], index: ClipIndex, split: str, *, is_same_dataset: bool
 ) -> Rows | None:
-    """Return the rows of the clips that the run listed, in that order.
+    """Return the rows of the clips in a list of the run, in its order.
 
-    Of the run's own data set those that are still there, with a warning; of another data set all of
-    them or None, since single ids may agree by chance.
+    On the data set of the training: those that are still in it, with a warning if some are missing.
+    On another one: all of them or None, since single ids may be equal by chance.
     """
-    place = {str(name): row for row, name in enumerate(pool.ids)}
-    found = [place[name] for name in listed if name in place]
+    row_of = {str(name): row for row, name in enumerate(index.ids)}
+    found = [row_of[name] for name in listed if name in row_of]
     num_missing = len(listed) - len(found)
-    if not found or (num_missing and not is_own):
+    if not found or (num_missing and not is_same_dataset):
         return None
     if num_missing:
         text = (
             f"{num_missing} of the {len(listed)} {split} clips of the model's run are not in this"
             f" data set: the other {len(found)} are evaluated."
         )
-        warn(logger, text, names=[name for name in listed if name not in place])
+        warn(logger, text, names=[name for name in listed if name not in row_of])
     return np.array(found, dtype=np.int64)
 
 
 def _warn_of_unchecked(split: str, run: SourceRun, cfg: RunConfig) -> None:
-    """Warn where clips on this disk are chosen by their ids alone."""
+    """Warn where local clips are selected by their ids alone."""
     dataset = cfg.data.dataset
     if split not in run.fingerprints and dataset and Path(dataset).expanduser().exists():
         text = (
@@ -216,19 +229,19 @@ def _warn_of_unchecked(split: str, run: SourceRun, cfg: RunConfig) -> None:
         warn(logger, text)
 
 
-def _take_whole(pool: ClipIndex, split: str) -> tuple[Rows, str]:
-    """Return all clips of another data set's only split."""
-    (name,) = pool.split_rows
+def _select_only_split(index: ClipIndex, split: str) -> tuple[Rows, str]:
+    """Return all clips of the only split, with a warning."""
+    (name,) = index.split_rows
     text = (
         f"This data set has no split '{split}' and is not the one that the model was trained on:"
         f" all clips of '{name}' are evaluated."
     )
     warn(logger, text)
-    return pool.split_rows[name], f"all of split '{name}' (another data set than in training)"
+    return index.split_rows[name], f"all of split '{name}' (another data set than in training)"
 
 
 def _warn_of_trained(ids: NDArray[np.str_], trained: Sequence[str]) -> None:
-    """Warn where clips that are evaluated were trained on, as far as their ids tell."""
+    """Warn where evaluated clips have the id of a training clip."""
     count = int(np.isin(ids, np.array(trained, dtype=np.str_)).sum()) if len(trained) else 0
     if count:
         text = (

@@ -1,4 +1,4 @@
-"""Files -> labels and scores, heard in the same windows as in evaluation."""
+"""Classifier: files and waveforms -> labels and scores, by the same windows as in evaluation."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ BATCH_SIZE = 16  # windows of one forward pass
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was heard in one file, or why nothing was.
+    """The prediction for one file, or the error that prevented it.
 
-    Where a clip may have several labels, `labels` are those that reach their thresholds, surest
-    first, `label` is these joined by `;` as in predictions.csv, and `score` is of the surest label
-    of all, whether it is among them or not.
+    Multi-label: `labels` are those that reach their thresholds, the most probable first; `label` is
+    the same joined by `;` as in predictions.csv; `score` is the largest probability, even if no
+    label reaches its threshold.
     """
 
     file: str
@@ -44,30 +44,30 @@ class Prediction:
     score: float | None = None  # the largest probability
     scores: dict[str, float] | None = None  # probability of every label
     error: str | None = None
-    labels: list[str] | None = None  # multi-label: what is there
-    remark: str | None = None  # why the label says little, see `describe_sound`
+    labels: list[str] | None = None  # multi-label: all predicted labels
+    remark: str | None = None  # why the prediction is not reliable, see `describe_waveform`
 
     def to_row(self) -> dict[str, object]:
         """Return `{"file", "label", "score", "scores"}`, or `{"file", "error"}`.
 
-        Multi-label: `labels`, a list, is there as well. `remark` is there where there is one.
+        Multi-label: with `labels`, a list. With `remark` where there is one.
         """
         if self.error is not None:
             return {"file": self.file, "error": self.error}
-        heard = {"label": self.label, "score": self.score, "scores": self.scores}
-        several = {} if self.labels is None else {"labels": self.labels}
+        prediction = {"label": self.label, "score": self.score, "scores": self.scores}
+        labels = {} if self.labels is None else {"labels": self.labels}
         remark = {} if self.remark is None else {"remark": self.remark}
-        return {"file": self.file, **heard, **several, **remark}
+        return {"file": self.file, **prediction, **labels, **remark}
 
 
-def describe_sound(wave: Wave, sampling_rate: Hertz) -> str | None:
-    """Return why the label of a sound says little, or None.
+def describe_waveform(wave: Wave, sampling_rate: Hertz) -> str | None:
+    """Return why the prediction for a waveform is not reliable, or None.
 
     Args:
-        wave: Mono sound, shape (T,).
+        wave: Mono, shape (T,).
         sampling_rate: In Hz.
 
-    >>> describe_sound(np.zeros(160, np.float32), 16_000)
+    >>> describe_waveform(np.zeros(160, np.float32), 16_000)
     'digital silence; only 0.010 s long'
     """
     remarks = []
@@ -79,7 +79,7 @@ def describe_sound(wave: Wave, sampling_rate: Hertz) -> str | None:
 
 
 class Classifier:
-    """A finished run, ready to hear files.
+    """A trained model that classifies files and waveforms.
 
     Example:
         >>> classifier = Classifier.from_pretrained("runs/demo")  # doctest: +SKIP
@@ -97,7 +97,7 @@ class Classifier:
         self.audio_model = audio_model
         self.audio = audio
         self.device = device
-        self.temperature = temperature  # of the scores; 1 leaves them as the network gave them
+        self.temperature = temperature  # of the scores; 1: no temperature scaling
         self.thresholds = read_thresholds(audio_model)  # (L,) before the temperature; None for 0.5
         self.model = audio_model.model.to(device).eval()  # type: ignore[arg-type] # its own overload
 
@@ -115,13 +115,13 @@ class Classifier:
         Args:
             folder_or_id: A run folder, or the id of a model on the Hub.
             revision: Branch, tag or commit there.
-            calibrate: Make scores as sure as the model is right, by the temperature that training
-                fitted on validation; a checkpoint from elsewhere has none and stays as it is.
-            trust_remote_code: Run the code that lies there; on the Hub, `revision` must be a
-                commit.
+            calibrate: Apply the temperature that training fitted on validation, so that scores are
+                close to the accuracy; other models have no temperature and are not changed.
+            trust_remote_code: Run the code in the folder or repository; on the Hub, `revision` must
+                be a commit.
 
         Raises:
-            ModelError: It is no finished classifier, or cannot be read.
+            ModelError: It is not a trained classifier, or cannot be read.
         """
         audio_model = load_for_inference(
             folder_or_id, revision, trust_remote_code=trust_remote_code
@@ -137,7 +137,7 @@ class Classifier:
     def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
         """Classify files one by one.
 
-        A file that cannot be read, or has no finite score, becomes a `Prediction.error`.
+        A file that cannot be read, or has scores that are not finite, gives a `Prediction.error`.
         """
         rate = self.audio_model.processor.input_spec.sampling_rate
         for path in paths:
@@ -147,13 +147,13 @@ class Classifier:
             except (AudioError, ModelError) as error:
                 yield Prediction(str(path), error=str(error))
             else:
-                yield self._describe(str(path), scores, describe_sound(wave, rate))
+                yield self._describe(str(path), scores, describe_waveform(wave, rate))
 
     def score_wave(self, wave: Wave) -> NDArray[np.float64]:
-        """Score one clip.
+        """Return the probabilities of one clip.
 
         Args:
-            wave: Mono sound at the model's rate, shape (T,).
+            wave: Mono, at the sampling rate of the model, shape (T,).
 
         Returns:
             Probabilities, shape (L,), rounded to six decimals as in predictions.csv.
@@ -173,22 +173,24 @@ class Classifier:
         return np.asarray(scores.round(DECIMALS))
 
     def choose_labels(self, scores: NDArray[np.float64]) -> list[str]:
-        """Return the labels that reach their thresholds, surest first, for multi-label scores (L,).
+        """Return the labels that reach their thresholds, for multi-label scores (L,).
 
-        Thresholds move with the temperature, so that it brings and takes no label.
+        The most probable label is first. The temperature is applied to the thresholds too, so that
+        it changes no prediction.
         """
-        line = np.full(len(scores), 0.5) if self.thresholds is None else self.thresholds
+        thresholds = np.full(len(scores), 0.5) if self.thresholds is None else self.thresholds
         if self.temperature != 1.0:
-            line = apply_temperature(line, self.temperature, is_multilabel=True).round(DECIMALS)
-        there = np.flatnonzero(scores >= line)
-        return [self.audio_model.labels[n] for n in sorted(there, key=lambda n: (-scores[n], n))]
+            scaled = apply_temperature(thresholds, self.temperature, is_multilabel=True)
+            thresholds = scaled.round(DECIMALS)
+        reached = np.flatnonzero(scores >= thresholds)
+        return [self.audio_model.labels[n] for n in sorted(reached, key=lambda n: (-scores[n], n))]
 
     def _describe(self, file: str, scores: NDArray[np.float64], remark: str | None) -> Prediction:
-        """Name the scores of a file."""
+        """Return the prediction for the scores (L,) of a file."""
         best = int(scores.argmax())
         named = dict(zip(self.audio_model.labels, scores.tolist(), strict=True))
         score = float(scores[best])
         if not self.audio_model.is_multilabel:
             return Prediction(file, self.audio_model.labels[best], score, named, remark=remark)
-        own = self.choose_labels(scores)
-        return Prediction(file, join_names(own), score, named, labels=own, remark=remark)
+        labels = self.choose_labels(scores)
+        return Prediction(file, join_names(labels), score, named, labels=labels, remark=remark)

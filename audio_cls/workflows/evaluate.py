@@ -106,7 +106,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
     # --- 1. the model, and what its own run left beside it ---
     clock, warnings = Clock(), collect_warnings()
     run = read_source_run(functools.partial(find_file, request.model, request.model_revision))
-    cfg, is_own = inherit_settings(typed, run, preset)
+    cfg, is_same_dataset = inherit_settings(typed, run, preset)
     accelerator = start_accelerator(cfg.train)
     if accelerator.is_main_process:
         open_output(request.output_dir)
@@ -131,7 +131,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
         match = match_labels(given, audio_model.labels, mapping)
         pool = build_clip_index(source, match.labels, cfg.data)
         rows, origin = select_rows(
-            pool, request.split, keep_lists(run, source, pool), cfg, is_own=is_own
+            pool, request.split, keep_lists(run, source, pool), cfg, is_same_dataset=is_same_dataset
         )
         clips, bad = prepare_split(
             source, pool, rows, audio_model.processor.input_spec.sampling_rate, cfg.data

@@ -38,27 +38,27 @@ def make_pool(**splits: int) -> ClipIndex:
 
 def test_a_given_split_is_taken_whole_and_a_cut_one_by_its_ids() -> None:
     pool, cfg = make_pool(train=6, test=4), RunConfig()
-    rows, origin = select_rows(pool, "test", NOTHING, cfg, is_own=False)
+    rows, origin = select_rows(pool, "test", NOTHING, cfg, is_same_dataset=False)
     assert (rows.tolist(), origin) == ([6, 7, 8], "split 'test'")
     lists = {"test": ["train/4", "train/1"]}
     cut = SourceRun({}, {"test": "cut from 'train' (stratified, 0.1, seed 42)"}, lists)
-    rows, origin = select_rows(pool, "test", cut, cfg, is_own=True)
+    rows, origin = select_rows(pool, "test", cut, cfg, is_same_dataset=True)
     assert (rows.tolist(), origin) == ([4, 1], "cut from 'train' (stratified, 0.1, seed 42)")
     given = SourceRun({}, {"test": "split 'test'"}, lists)
-    assert select_rows(pool, "test", given, cfg, is_own=True)[0].tolist() == [6, 7, 8]
-    assert select_rows(pool, "test", cut, cfg, is_own=False)[0].tolist() == [6, 7, 8]
+    assert select_rows(pool, "test", given, cfg, is_same_dataset=True)[0].tolist() == [6, 7, 8]
+    assert select_rows(pool, "test", cut, cfg, is_same_dataset=False)[0].tolist() == [6, 7, 8]
 
 
 def test_ids_are_used_where_the_data_set_has_no_such_split() -> None:
     run = SourceRun({}, {}, {"test": ["train/0"]})
-    rows, _ = select_rows(make_pool(train=3), "test", run, RunConfig(), is_own=False)
+    rows, _ = select_rows(make_pool(train=3), "test", run, RunConfig(), is_same_dataset=False)
     assert rows.tolist() == [0]
 
 
 def test_of_the_runs_own_data_set_the_clips_that_are_left_are_evaluated() -> None:
     texts = collect_warnings()
     run = SourceRun({}, {"test": "cut from 'train'"}, {"test": ["train/1", "other/9", "train/0"]})
-    rows, origin = select_rows(make_pool(train=3), "test", run, RunConfig(), is_own=True)
+    rows, origin = select_rows(make_pool(train=3), "test", run, RunConfig(), is_same_dataset=True)
     assert (rows.tolist(), origin) == ([1, 0], "cut from 'train'")
     (text,) = texts
     assert text.startswith("1 of the 3 test clips") and "other/9" not in text
@@ -66,18 +66,20 @@ def test_of_the_runs_own_data_set_the_clips_that_are_left_are_evaluated() -> Non
 
 def test_another_data_set_with_one_split_is_evaluated_whole_with_a_warning() -> None:
     lists = {"test": ["a/1", "a/2"], "train": ["a/3"]}
-    for is_own in (True, False):  # a folder of the same name may hold other clips
+    for is_same_dataset in (True, False):  # a folder of the same name may hold other clips
         texts = collect_warnings()
         run = SourceRun({}, {"test": "cut from 'train'"}, lists)
-        rows, origin = select_rows(make_pool(train=4), "test", run, RunConfig(), is_own=is_own)
+        rows, origin = select_rows(
+            make_pool(train=4), "test", run, RunConfig(), is_same_dataset=is_same_dataset
+        )
         assert (rows.tolist(), origin[:23]) == ([0, 1, 2], "all of split 'train' (a")
         assert len(texts) == 1 and "is not the one that the model was trained on" in texts[0]
     # Single ids that agree by chance do not make it the same data set.
     run = SourceRun({}, {"test": "cut from 'train'"}, {"test": ["train/0", "a/2"]})
-    rows, _ = select_rows(make_pool(train=4), "test", run, RunConfig(), is_own=False)
+    rows, _ = select_rows(make_pool(train=4), "test", run, RunConfig(), is_same_dataset=False)
     assert rows.tolist() == [0, 1, 2]
     with pytest.raises(DatasetError, match=r"has train, dev, and none of the test clips"):
-        select_rows(make_pool(train=3, dev=2), "test", run, RunConfig(), is_own=False)
+        select_rows(make_pool(train=3, dev=2), "test", run, RunConfig(), is_same_dataset=False)
 
 
 def _write_clips(folder: Path, names: list[str]) -> None:
@@ -108,20 +110,20 @@ def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_
                       for role, ids in {"test": listed, "train": names[:3]}.items()},
     )  # fmt: skip
     shutil.move(tmp_path / "old", tmp_path / "moved")
-    for is_own in (True, False):
+    for is_same_dataset in (True, False):
         texts = collect_warnings()
         own = keep_lists(run, _load(tmp_path / "other" / "set"), pool)
-        rows, origin = select_rows(pool, "test", own, cfg, is_own=is_own)
+        rows, origin = select_rows(pool, "test", own, cfg, is_same_dataset=is_same_dataset)
         assert len(rows) == 40 and origin.startswith("all of split 'train' (another data set")
         assert len(texts) == 1 and "not the one that the model was trained on" in texts[0]
         texts = collect_warnings()
         own = keep_lists(run, _load(tmp_path / "moved" / "set"), pool)
-        rows, origin = select_rows(pool, "test", own, cfg, is_own=is_own)
+        rows, origin = select_rows(pool, "test", own, cfg, is_same_dataset=is_same_dataset)
         assert pool.ids[rows].tolist() == listed and origin.endswith("cut from 'train'")
         assert texts == []
     older = dataclasses.replace(run, fingerprints={})
     older = keep_lists(older, _load(tmp_path / "other" / "set"), pool)
-    assert len(select_rows(pool, "test", older, cfg, is_own=True)[0]) == len(listed)
+    assert len(select_rows(pool, "test", older, cfg, is_same_dataset=True)[0]) == len(listed)
     (text,) = texts
     assert text.startswith("The model's run is of an older version: its test clips were found")
 
@@ -129,20 +131,20 @@ def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_
 def test_clips_that_were_trained_on_are_counted_in_a_warning() -> None:
     texts = collect_warnings()
     run = SourceRun({}, {}, {"train": ["train/0", "train/2"], "test": ["train/1"]})
-    select_rows(make_pool(train=4), "train", run, RunConfig(), is_own=True)
+    select_rows(make_pool(train=4), "train", run, RunConfig(), is_same_dataset=True)
     assert len(texts) == 1 and texts[0].startswith("2 of the 2 evaluated clips have the id")
-    select_rows(make_pool(train=4), "test", run, RunConfig(), is_own=True)
+    select_rows(make_pool(train=4), "test", run, RunConfig(), is_same_dataset=True)
     assert len(texts) == 1
 
 
 def test_a_split_of_another_usual_name_and_the_runs_own_name_are_found() -> None:
     pool = make_pool(train=3, dev=2, held_out=3)
-    rows, origin = select_rows(pool, "validation", NOTHING, RunConfig(), is_own=False)
+    rows, origin = select_rows(pool, "validation", NOTHING, RunConfig(), is_same_dataset=False)
     assert (rows.tolist(), origin) == ([3, 4], "split 'dev'")
     cfg = RunConfig.from_flat({"test_split": "held_out"})
-    assert select_rows(pool, "test", NOTHING, cfg, is_own=True)[1] == "split 'held_out'"
+    assert select_rows(pool, "test", NOTHING, cfg, is_same_dataset=True)[1] == "split 'held_out'"
     with pytest.raises(DatasetError, match="has train, dev, held_out"):
-        select_rows(pool, "test", NOTHING, cfg, is_own=False)
+        select_rows(pool, "test", NOTHING, cfg, is_same_dataset=False)
 
 
 def test_settings_of_the_run_answer_for_its_own_data_set_only() -> None:
@@ -153,12 +155,12 @@ def test_settings_of_the_run_answer_for_its_own_data_set_only() -> None:
         "max_eval_samples": 5,
     }
     run = SourceRun({"data": own, "eval": {"metric": "uar"}}, {}, {})
-    cfg, is_own = inherit_settings({"group_column": "album"}, run)
-    assert (is_own, cfg.data.dataset, cfg.data.label_column) == (True, "a/b", "genre")
+    cfg, is_same_dataset = inherit_settings({"group_column": "album"}, run)
+    assert (is_same_dataset, cfg.data.dataset, cfg.data.label_column) == (True, "a/b", "genre")
     assert (cfg.data.group_column, cfg.data.max_eval_samples) == ("album", None)
     assert cfg.eval.metric == "uar"
-    cfg, is_own = inherit_settings({"dataset": "c/d"}, run)
-    assert (is_own, cfg.data.label_column) == (False, None)
+    cfg, is_same_dataset = inherit_settings({"dataset": "c/d"}, run)
+    assert (is_same_dataset, cfg.data.label_column) == (False, None)
 
 
 def test_the_run_goes_before_the_preset_of_its_data_set_and_flags_before_both() -> None:
@@ -166,12 +168,14 @@ def test_the_run_goes_before_the_preset_of_its_data_set_and_flags_before_both() 
     run = SourceRun({"data": own, "eval": {"metric": "f1_macro"}}, {}, {})
     preset = {"label_column": "genre", "dataset_config": "all", "group_column": "artist"}
     preset["metric"] = "accuracy"
-    cfg, is_own = inherit_settings({"dataset": "a/b", "dataset_config": "big"}, run, preset)
-    assert is_own and cfg.eval.metric == "f1_macro"
+    cfg, is_same_dataset = inherit_settings(
+        {"dataset": "a/b", "dataset_config": "big"}, run, preset
+    )
+    assert is_same_dataset and cfg.eval.metric == "f1_macro"
     assert (cfg.data.label_column, cfg.data.dataset_config) == ("mood", "big")
     assert cfg.data.group_column is None  # as in training, where no group was set
-    cfg, is_own = inherit_settings({"dataset": "c/d"}, run, preset)
-    assert not is_own and cfg.eval.metric == "f1_macro"
+    cfg, is_same_dataset = inherit_settings({"dataset": "c/d"}, run, preset)
+    assert not is_same_dataset and cfg.eval.metric == "f1_macro"
     assert (cfg.data.label_column, cfg.data.group_column) == ("genre", "artist")
     cfg, _ = inherit_settings({"dataset": "c/d", "group_column": None}, NOTHING, preset)
     assert (cfg.data.group_column, cfg.eval.metric) == (None, "accuracy")

@@ -1,6 +1,6 @@
-"""Where a classifier goes wrong: which labels, which clips, which lengths, groups and rates.
+"""Error analysis: confused labels, confident mistakes, accuracy by duration, group and rate.
 
-Comes in: `Scores` and what is known of the clips. Goes out: parts of results.json's `test`.
+All of them are parts of the `test` part of results.json.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from audio_cls.evaluation.metrics.scores import Scores
 
 NUM_CONFUSIONS = 20
 NUM_MISTAKES = 20
-NUM_GROUPS = 100  # groups listed, those with the lowest accuracy first
+NUM_GROUPS = 100  # in the table, those with the lowest accuracy first
 DURATION_EDGES = (1, 2, 3, 5, 10, 20, 30, 60)  # seconds between buckets
-SCORE_DECIMALS = 4  # of what is computed from probabilities; their own last digits are noise
+SCORE_DECIMALS = 4  # of values computed from probabilities, whose last digits are noise
 
 Row = dict[str, Any]
 
 
 def list_confusions(scores: Scores, names: Sequence[str]) -> list[Row]:
-    """Return the most frequent mistakes, {label, prediction, count}; ties in the labels' order."""
+    """Return the most frequent mistakes, {label, prediction, count}; ties in label order."""
     pairs = Counter(
-        (int(true), int(said))
-        for true, said in zip(scores.targets, scores.predictions, strict=True)
-        if true != said
+        (int(true), int(predicted))
+        for true, predicted in zip(scores.targets, scores.predictions, strict=True)
+        if true != predicted
     )
     ranked = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:NUM_CONFUSIONS]
     return [
-        {"label": names[true], "prediction": names[said], "count": count}
-        for (true, said), count in ranked
+        {"label": names[true], "prediction": names[predicted], "count": count}
+        for (true, predicted), count in ranked
     ]
 
 
 def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
-    """Return the wrong answers that the model was surest of, by id: the labels to listen to.
+    """Return the most confident wrong predictions: their labels are worth a check.
 
-    Multi-label: `label` is the one that was missed, or `prediction` the one that is not there; the
-    other is empty.
+    Multi-label: one row for each wrong clip-label pair; `label` is a missed label, `prediction` a
+    label that the clip does not have, and the other one is empty.
     """
     if scores.is_multilabel:
-        return _list_wrong_marks(scores, names)
+        return _list_wrong_pairs(scores, names)
     confidence = scores.probabilities.max(axis=1).round(SCORE_DECIMALS)
     wrong = np.flatnonzero(scores.targets != scores.predictions)
     ranked = sorted(wrong, key=lambda row: (-confidence[row], str(scores.ids[row])))
@@ -63,28 +63,30 @@ def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
     ]
 
 
-def _list_wrong_marks(scores: Scores, names: Sequence[str]) -> list[Row]:
-    """Return the clip-label pairs that are wrong, the surest first."""
-    sure = np.where(scores.targets > 0, 1 - scores.probabilities, scores.probabilities)
-    sure = sure.round(SCORE_DECIMALS)
+def _list_wrong_pairs(scores: Scores, names: Sequence[str]) -> list[Row]:
+    """Return the wrong clip-label pairs, the most confident first."""
+    confidence = np.where(scores.targets > 0, 1 - scores.probabilities, scores.probabilities)
+    confidence = confidence.round(SCORE_DECIMALS)
     wrong = np.argwhere(scores.targets != scores.predictions)
-    ranked = sorted(wrong, key=lambda at: (-sure[tuple(at)], str(scores.ids[at[0]]), at[1]))
+    ranked = sorted(
+        wrong, key=lambda pair: (-confidence[tuple(pair)], str(scores.ids[pair[0]]), pair[1])
+    )
     return [
         {
             "id": str(scores.ids[row]),
-            "label": names[place] if scores.targets[row, place] else "",
-            "prediction": "" if scores.targets[row, place] else names[place],
-            "confidence": float(sure[row, place]),
+            "label": names[label] if scores.targets[row, label] else "",
+            "prediction": "" if scores.targets[row, label] else names[label],
+            "confidence": float(confidence[row, label]),
         }
-        for row, place in ranked[:NUM_MISTAKES]
+        for row, label in ranked[:NUM_MISTAKES]
     ]
 
 
 def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
-    """Return how well each label of a multi-label task was found.
+    """Return {label name: scores} of a multi-label task.
 
-    A label without a clip is not tested: it comes last and has no average_precision, and its other
-    scores are None.
+    A label without clips comes last; it has no average_precision and its other scores are None,
+    because it is not tested.
     """
     columns = dict(
         zip(
@@ -93,7 +95,7 @@ def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
             strict=True,
         )
     )
-    ranking = average_precisions(scores.targets > 0, scores.probabilities)
+    precisions = average_precisions(scores.targets > 0, scores.probabilities)
     support = scores.targets.sum(axis=0)
     table: dict[str, Row] = {}
     for label in np.argsort(support == 0, kind="stable").tolist():
@@ -104,7 +106,7 @@ def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
             "threshold": round(float(scores.label_thresholds[label]), 6),
         }
         if has_clips:
-            precision = round(float(ranking[label]), SCORE_DECIMALS)
+            precision = round(float(precisions[label]), SCORE_DECIMALS)
             table[names[label]]["average_precision"] = precision
     return table
 
@@ -115,7 +117,9 @@ def accuracy_by_metadata(scores: Scores, metadata: ClipMetadata) -> dict[str, An
     tables: dict[str, Any] = {
         "by_duration": _tabulate_durations(is_correct, metadata.seconds),
         "by_sampling_rate": {
-            f"{rate} Hz" if rate else "unknown": _judge(is_correct[metadata.sampling_rates == rate])
+            f"{rate} Hz" if rate else "unknown": _score_part(
+                is_correct[metadata.sampling_rates == rate]
+            )
             for rate in np.unique(metadata.sampling_rates)
         },
     }
@@ -128,13 +132,13 @@ def accuracy_by_metadata(scores: Scores, metadata: ClipMetadata) -> dict[str, An
 def _tabulate_durations(
     is_correct: NDArray[np.bool_], seconds: NDArray[np.float64]
 ) -> dict[str, Row]:
-    """Return accuracy of the buckets that hold clips, from the shortest clips to the longest."""
+    """Return the accuracy of the duration buckets that have clips, the shortest first."""
     buckets = np.searchsorted(DURATION_EDGES, seconds, side="right")
-    return {_name_bucket(int(b)): _judge(is_correct[buckets == b]) for b in np.unique(buckets)}
+    return {_name_bucket(int(b)): _score_part(is_correct[buckets == b]) for b in np.unique(buckets)}
 
 
 def _name_bucket(number: int) -> str:
-    """Return a bucket's name.
+    """Return the name of a bucket.
 
     >>> _name_bucket(0), _name_bucket(1), _name_bucket(8)
     ('below 1 s', '1 to 2 s', '60 s and more')
@@ -152,11 +156,11 @@ def _tabulate_groups(is_correct: NDArray[np.bool_], groups: NDArray[np.str_]) ->
     counts = np.bincount(number)
     shares = np.bincount(number, weights=is_correct) / counts
     order = np.lexsort((names, -counts, shares))[:NUM_GROUPS]
-    return {str(names[place]): _judge(is_correct[number == place]) for place in order}
+    return {str(names[group]): _score_part(is_correct[number == group]) for group in order}
 
 
-def _judge(is_correct: NDArray[np.bool_]) -> Row:
-    """Return how many clips a part has, its accuracy and Wilson's interval."""
+def _score_part(is_correct: NDArray[np.bool_]) -> Row:
+    """Return the number of clips of a part, its accuracy and Wilson's interval."""
     interval = wilson_interval(int(is_correct.sum()), len(is_correct))
     return {
         "num_examples": len(is_correct),

@@ -1,19 +1,18 @@
-"""Pictures of a run, drawn from its files alone, and the confusion matrix as a table.
+"""Figures of a run: confusion matrix, reliability diagram, durations and training curves.
 
-Comes in: a folder with predictions.csv and, where they are, results.json, clips.csv, summary.csv.
-Goes out::
+They are drawn from predictions.csv and, where they exist, results.json, clips.csv, summary.csv::
 
     FOLDER/figures/
       confusion_matrix.png confusion_matrix.csv   clips by true and predicted label
-      families.png                                the same of families, where labels are languages
-      labels.png                                  instead, where a clip may have several labels
+      families.png                                the same for families, where labels are languages
+      labels.png                                  instead of both, if multi-label
       reliability.png                             accuracy by confidence
-      durations.png                               right and wrong clips by length
+      durations.png                               correct and wrong clips by duration
       curves.png                                  losses and metrics of the training
 
-Backgrounds are transparent and lines a grey of equal contrast to white and to a dark page (4.4 : 1
-to each), so that one file serves both. Colours are those of Okabe and Ito 2008 and of cividis, both
-made for colour-blind readers. matplotlib is imported when a figure is drawn, not before.
+Backgrounds are transparent, and lines are a grey with equal contrast to white and to a dark page
+(4.4 : 1), so that one file is legible on both. The colours are those of Okabe and Ito 2008 and of
+cividis, which colour-blind readers can distinguish. matplotlib is imported when a figure is drawn.
 """
 
 from __future__ import annotations
@@ -27,11 +26,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_cls.config import METRIC_SPECS
 from audio_cls.evaluation.metrics.calibration import calibrate
-from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS, score_labels
+from audio_cls.evaluation.metrics.multi_label import score_labels
 from audio_cls.evaluation.metrics.probabilistic import average_precisions, bin_confidence
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.metrics.single_label import SINGLE_LABEL_METRICS, count_confusions
+from audio_cls.evaluation.metrics.single_label import count_confusions
 from audio_cls.evaluation.reports.language_families import find_families
 from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
 from audio_cls.evaluation.reports.weakest_classes import count_families
@@ -42,17 +42,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GREY = "#797979"  # text and lines, as far from white as from #0d1117
-BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito: 3 : 1 or more to both
+GREY = "#797979"  # of text and lines: equal contrast to white and to #0d1117
+BLUE, RED, GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito: contrast 3 : 1 or more to both
 DPI = 150
-MAX_COUNTS = 30  # classes up to which the counts are written into the matrix
-MAX_NAMES = 120  # classes up to which every one is named
+MAX_COUNTS = 30  # classes; with more, the matrix has no counts
+MAX_NAMES = 120  # classes; with more, not every one is named
 MAX_BARS = 60  # labels of a multi-label task that are drawn
 MAX_NAME_LENGTH = 22  # characters of a label on an axis
 
 
 def draw_figures(folder: Path) -> list[Path]:
-    """Draw what the files of a folder allow. Main process only.
+    """Draw the figures that the files of a folder allow. Main process only.
 
     Returns:
         The files written.
@@ -68,8 +68,8 @@ def draw_figures(folder: Path) -> list[Path]:
         figures["confusion_matrix"] = draw_matrix(matrix, names)
         families = find_families(names)
         if families is not None:
-            shown, own = count_families(scores, families)
-            figures["families"] = draw_matrix(own, shown)
+            shown, family_matrix = count_families(scores, families)
+            figures["families"] = draw_matrix(family_matrix, shown)
     metadata = read_metadata(folder / "clips.csv", scores)
     if metadata is not None:
         figures["durations"] = draw_durations(metadata.seconds, scores.is_correct)
@@ -81,13 +81,13 @@ def draw_figures(folder: Path) -> list[Path]:
 
 
 def write_matrix(path: Path, matrix: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Write clips by true label (row) and predicted label (column)."""
+    """Write the confusion matrix: clips by true label (row) and predicted label (column)."""
     rows = zip(names, matrix.tolist(), strict=True)
     write_csv(path, ["label", *names], ([name, *row] for name, row in rows))
 
 
 def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
-    """Draw the confusion matrix: colour is the share of the row, the number is clips."""
+    """Draw the confusion matrix: colours are shares of the row, numbers are clips."""
     from matplotlib.colors import PowerNorm
 
     size = len(names)
@@ -97,13 +97,13 @@ def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
     figure = _make_figure(side + margin + 0.9, side + margin)
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    # The square root shows one clip of fifty: most mistakes are that rare.
+    # The square root makes one clip of fifty visible: most mistakes are that rare.
     image = axes.imshow(shares, cmap="cividis", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
     shown = range(0, size, math.ceil(size / MAX_NAMES))
-    short = [_shorten(names[place]) for place in shown]
-    plain: dict[str, Any] = {"fontsize": font, "parse_math": False}
-    axes.set_xticks(list(shown), short, rotation=90, **plain)
-    axes.set_yticks(list(shown), short, **plain)
+    short = [_shorten(names[label]) for label in shown]
+    style: dict[str, Any] = {"fontsize": font, "parse_math": False}
+    axes.set_xticks(list(shown), short, rotation=90, **style)
+    axes.set_yticks(list(shown), short, **style)
     axes.tick_params(length=2 if size <= 40 else 1)
     if size <= MAX_COUNTS:
         for (row, column), count in np.ndenumerate(matrix):
@@ -114,54 +114,59 @@ def draw_matrix(matrix: NDArray[np.int64], names: Sequence[str]) -> Figure:
     axes.set_ylabel("true label")
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, shrink=0.6)
     bar.set_label("share of the true label's clips")
-    _tint(bar.ax)
-    _tint(axes)
+    _set_grey(bar.ax)
+    _set_grey(axes)
     return figure
 
 
 def draw_labels(scores: Scores, names: Sequence[str]) -> Figure:
     """Draw average precision and F1 of each label, the weakest at the bottom.
 
-    Of more than `MAX_BARS` labels, the weakest are shown; a label without a clip is left out.
+    With more than `MAX_BARS` labels, the weakest are drawn; labels without clips are left out.
     """
     precisions = average_precisions(scores.targets > 0, scores.probabilities)
     f1 = score_labels(scores.targets, scores.predictions)[2]
     tested = np.flatnonzero(np.isfinite(precisions))
     shown = tested[np.argsort(precisions[tested], kind="stable")][:MAX_BARS]
-    places, support = np.arange(len(shown)), scores.targets.sum(axis=0)
+    positions, support = np.arange(len(shown)), scores.targets.sum(axis=0)
     figure = _make_figure(6.4, 1.2 + 0.26 * len(shown))
     axes = figure.add_subplot()
-    axes.barh(places, precisions[shown], color=BLUE, height=0.6, label="average precision")
+    axes.barh(positions, precisions[shown], color=BLUE, height=0.6, label="average precision")
     style: dict[str, Any] = {"color": RED, "marker": "D", "markersize": 5, "linestyle": "none"}
-    axes.plot(f1[shown], places, label="F1 at the threshold", **style)
+    axes.plot(f1[shown], positions, label="F1 at the threshold", **style)
     ticks = [f"{_shorten(names[label])} ({support[label]})" for label in shown]
-    axes.set_yticks(places, ticks, fontsize=8, parse_math=False)
+    axes.set_yticks(positions, ticks, fontsize=8, parse_math=False)
     axes.set_xlim(0, 1.02)
     axes.set_xlabel("score (clips with the label in brackets)")
     axes.legend(
         frameon=False, labelcolor=GREY, fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1)
     )
-    _tint(axes)
+    _set_grey(axes)
     return figure
 
 
 def draw_reliability(scores: Scores, temperature: float | None) -> Figure:
-    """Draw accuracy by confidence, with and without the temperature, over a count of clips.
+    """Draw a reliability diagram: accuracy by confidence, above the number of clips.
 
-    Multi-label: how often a label is there, by its probability, over a count of clip-label pairs.
+    Multi-label: the share of clips that have a label, by its probability, above the number of
+    clip-label pairs.
+
+    Args:
+        scores: Of the test clips.
+        temperature: A second curve is drawn for it; None: no second curve.
     """
     figure = _make_figure(5.2, 5.4)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     upper.plot([0, 1], [0, 1], linestyle="--", color=GREY, linewidth=1, label="as sure as right")
     curves = [("as it is", scores, BLUE, "o")]
     if temperature is not None:
-        warm = calibrate(scores, temperature)
-        curves.append((f"at temperature {temperature:.2f}", warm, RED, "s"))
-    for name, some, colour, marker in curves:
-        counts, confidence, accuracy = bin_confidence(some.targets, some.probabilities)
-        held = counts > 0
+        scaled = calibrate(scores, temperature)
+        curves.append((f"at temperature {temperature:.2f}", scaled, RED, "s"))
+    for name, curve, colour, marker in curves:
+        counts, confidence, accuracy = bin_confidence(curve.targets, curve.probabilities)
+        has_clips = counts > 0
         line = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.5}
-        upper.plot(confidence[held], accuracy[held], label=name, **line)
+        upper.plot(confidence[has_clips], accuracy[has_clips], label=name, **line)
         edges = np.linspace(0, 1, len(counts) + 1)
         lower.stairs(counts, edges, color=colour, linewidth=1.5)
     upper.set_ylabel("share that is there" if scores.is_multilabel else "accuracy")
@@ -170,13 +175,13 @@ def draw_reliability(scores: Scores, temperature: float | None) -> Figure:
     lower.set_xlabel("probability of a label" if scores.is_multilabel else "confidence")
     lower.set_xlim(0, 1)
     _add_legend(upper)
-    _tint(upper)
-    _tint(lower)
+    _set_grey(upper)
+    _set_grey(lower)
     return figure
 
 
 def draw_durations(seconds: NDArray[np.float64], is_correct: NDArray[np.bool_]) -> Figure:
-    """Draw how many clips of each length were recognised and how many were not."""
+    """Draw a histogram of the durations of correct and wrong clips."""
     from matplotlib.ticker import MaxNLocator
 
     figure = _make_figure(6.4, 3.4)
@@ -196,12 +201,12 @@ def draw_durations(seconds: NDArray[np.float64], is_correct: NDArray[np.bool_]) 
     axes.set_ylabel("clips")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _add_legend(axes)
-    _tint(axes)
+    _set_grey(axes)
     return figure
 
 
 def draw_curves(rows: Sequence[dict[str, str]]) -> Figure:
-    """Draw losses (left) and metrics (right) over epochs, from the rows of summary.csv."""
+    """Draw losses (left) and metrics (right) by epoch, from the rows of summary.csv."""
     from matplotlib.ticker import MaxNLocator
 
     figure = _make_figure(9.2, 3.6)
@@ -216,22 +221,21 @@ def draw_curves(rows: Sequence[dict[str, str]]) -> Figure:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=len(rows) > 1))
         _add_legend(axes)
-        _tint(axes)
+        _set_grey(axes)
     left.set_ylabel("loss")
     right.set_ylabel("validation")
     return figure
 
 
 def _find_metrics(rows: Sequence[dict[str, str]]) -> list[str]:
-    """Return the metrics among the columns of summary.csv."""
+    """Return the columns of summary.csv that are metrics, those of this package first."""
     others = ("epoch", "step", "train_loss", "validation_loss", "learning_rate", "seconds")
     found = [name for name in rows[0] if name not in others] if rows else []
-    ours = {*SINGLE_LABEL_METRICS, *MULTI_LABEL_METRICS}
-    return sorted(found, key=lambda name: (name not in ours, found.index(name)))
+    return sorted(found, key=lambda name: (name not in METRIC_SPECS, found.index(name)))
 
 
 def _parse_number(text: str | None) -> float:
-    """Read a number, NaN where there is none."""
+    """Return the number in a cell of summary.csv; NaN where it has none."""
     try:
         return float(text or "nan")
     except ValueError:
@@ -239,19 +243,19 @@ def _parse_number(text: str | None) -> float:
 
 
 def _read_temperature(folder: Path) -> float | None:
-    """Return the temperature of results.json, unless the predictions are those after it."""
+    """Return the temperature in results.json, unless it is applied to the predictions already."""
     path = folder / RESULTS_FILE
     calibration = read_results(path).calibration if path.is_file() else {}
     return None if calibration.get("is_applied", True) else float(calibration["temperature"])
 
 
 def _shorten(name: str) -> str:
-    """Cut a label so that it fits on an axis."""
+    """Return a label that fits on an axis."""
     return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def _make_figure(width: float, height: float) -> Figure:
-    """Make an empty figure of this size in inches, without touching matplotlib's global state."""
+    """Return an empty figure of this size in inches, without changing matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -267,8 +271,8 @@ def _save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def _tint(axes: Axes) -> None:
-    """Draw text, ticks and frame in the grey that suits light and dark pages."""
+def _set_grey(axes: Axes) -> None:
+    """Set the colour of text, ticks and frame."""
     axes.tick_params(colors=GREY)
     for part in (axes.xaxis.label, axes.yaxis.label, axes.title):
         part.set_color(GREY)
@@ -278,5 +282,5 @@ def _tint(axes: Axes) -> None:
 
 
 def _add_legend(axes: Axes) -> None:
-    """Name the lines, without a box."""
+    """Add a legend without a frame."""
     axes.legend(frameon=False, labelcolor=GREY, fontsize=9)

@@ -1,8 +1,8 @@
-"""Which family a language is of, where a classifier's labels are languages. Pure tables.
+"""Language families: the family of each label of a language identification task.
 
-A family is told as finely as confusions run: within Indo-European and Atlantic-Congo it is a
-branch (Germanic, Bantu ...), elsewhere the family itself; what was made or mixed stands apart.
-Written for the labels of FLEURS (`af_za`), common_language (`Chinese_China`) and VoxLingua107
+Families are as fine as typical confusions: within Indo-European and Atlantic-Congo they are
+branches (Germanic, Bantu ...), otherwise the family itself; constructed languages and creoles are
+separate. For the labels of FLEURS (`af_za`), common_language (`Chinese_China`) and VoxLingua107
 (`th`, or `th: Thai`): codes of ISO 639-1 or 639-3, with or without a region, and English names.
 """
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-MIN_KNOWN = 0.8  # share of the labels that must be languages, so that other tasks are left alone
+MIN_KNOWN = 0.8  # share of the labels that must be languages; else it is another task
 
-# Family -> its languages, parted by |: codes, then the first word of the English name.
+# Family -> its languages, separated by |: codes, then the first word of the English name.
 LANGUAGES: dict[str, str] = {
     "Afroasiatic": "am amh amharic|ar ara arabic|ha hau hausa|he heb iw hebrew|kab kabyle"
     "|mt mlt maltese|om orm oromo|so som somali|ti tir tigrinya",
@@ -68,9 +68,9 @@ FAMILY_OF = {
 
 
 def find_family(label: str) -> str | None:
-    """Return the family of the language that a label names; None when it names none.
+    """Return the family of the language that a label names; None for another label.
 
-    A label's first word decides; what follows is a region, a script or the name of the code.
+    The first word of the label is looked up; a region, script or name may follow.
 
     >>> find_family("cmn_hans_cn"), find_family("th: Thai"), find_family("Chinese_Taiwan")
     ('Sino-Tibetan', 'Tai', 'Sino-Tibetan')
@@ -79,10 +79,10 @@ def find_family(label: str) -> str | None:
 
 
 def find_families(names: Sequence[str]) -> list[str] | None:
-    """Return the family of each label, "other" for the unknown; None where these are no languages.
+    """Return the family of each label, "other" for unknown ones; None for another task.
 
-    They are when `MIN_KNOWN` of the labels are known, and a family has two of them at least: with
-    one language a family, confusions of families are those of languages.
+    At least `MIN_KNOWN` of the labels must be known, and a family must have two languages: with one
+    language in each family, confusions of families are those of languages.
 
     >>> find_families(["fr", "it", "de", "sv", "noise"])
     ['Romance', 'Romance', 'Germanic', 'Germanic', 'other']

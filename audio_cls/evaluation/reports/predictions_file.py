@@ -1,11 +1,11 @@
-r"""predictions.csv and clips.csv: from which every number can be computed again.
+r"""predictions.csv and clips.csv: all metrics of a run can be computed again from them.
 
-predictions.csv has a row a clip: id, label, prediction, and one probability a label, six decimals.
-Where a clip may have several labels, `label` and `prediction` name them joined by `;` (one inside a
-name is written `\;`, a backslash `\\`), are empty where there is none, and the probabilities of
-a row do not sum to 1: by that the file is told from one with one label a clip.
-clips.csv beside it has what the tables by length, rate and group need, and the intervals by group:
-id, seconds, sampling_rate, and group where there is one.
+predictions.csv has one row for each clip: id, label, prediction, and the probability of each label,
+with six decimals. If multi-label, `label` and `prediction` are names joined by `;` (`\;` and `\\`
+are a semicolon and a backslash inside a name), or empty, and the probabilities of a row do not sum
+to 1: by that the file is recognised as multi-label.
+clips.csv has id, seconds, sampling_rate, and group where there is one, for the tables by duration,
+rate and group, and for the intervals by group.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.storage.files import open_replaced, write_csv
 
-SLACK = 1e-6  # what rounding adds to the sum of a row, a label
+TOLERANCE = 1e-6  # of the sum of a row, for each label: its rounding error
 FIRST_COLUMNS = ["id", "label", "prediction"]
 
 csv.field_size_limit(2**24)  # characters of one cell
 
 
 def write_predictions(path: Path, scores: Scores, names: Sequence[str]) -> None:
-    """Write a row per clip: id, label, prediction, then one probability column a label."""
+    """Write predictions.csv."""
     with open_replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow([*FIRST_COLUMNS, *names])
@@ -39,23 +39,23 @@ def write_predictions(path: Path, scores: Scores, names: Sequence[str]) -> None:
             scores.ids, scores.targets, scores.predictions, scores.probabilities, strict=True
         )
         for clip, label, prediction, probabilities in rows:
-            shown = [np.format_float_positional(p, trim="0") for p in probabilities]
+            cells = [np.format_float_positional(p, trim="0") for p in probabilities]
             if scores.is_multilabel:
-                told = [join_names(pick_names(names, m)) for m in (label, prediction)]
+                label_names = [join_names(select_names(names, row)) for row in (label, prediction)]
             else:
-                told = [names[label], names[prediction]]
-            writer.writerow([clip, *told, *shown])
+                label_names = [names[label], names[prediction]]
+            writer.writerow([clip, *label_names, *cells])
 
 
 def read_predictions(path: Path) -> tuple[Scores, tuple[str, ...]]:
-    """Read predictions.csv back.
+    """Read predictions.csv.
 
     Returns:
-        The scores, and the labels in the order of their columns. Thresholds of several labels a
-        clip are those that draw the same line between what was and was not predicted.
+        The scores, and the label names in the order of the columns. The thresholds of a multi-label
+        task are values that lead to the same predictions.
 
     Raises:
-        RunFolderError: The file is missing or is not a predictions.csv; the text names the line.
+        RunFolderError: The file is missing or not valid; the text names the line.
     """
     rows = _read_rows(path)
     header, names = rows[0], tuple(rows[0][3:])
@@ -64,8 +64,8 @@ def read_predictions(path: Path) -> tuple[Scores, tuple[str, ...]]:
             f"'{path}' has the columns {list_names(header)}: a predictions.csv has"
             f" {', '.join(FIRST_COLUMNS)} and one a label. Give one that this project wrote."
         )
-    if _holds_marks(rows[1:]):
-        return _read_marks(path, rows[1:], names), names
+    if _is_multilabel(rows[1:]):
+        return _read_multilabel(path, rows[1:], names), names
     index = {name: label for label, name in enumerate(names)}
     probabilities = np.empty((len(rows) - 1, len(names)))
     for number, row in enumerate(rows[1:]):
@@ -83,44 +83,44 @@ def read_predictions(path: Path) -> tuple[Scores, tuple[str, ...]]:
     return Scores(ids, np.array(labels, dtype=np.int64), probabilities), names
 
 
-def pick_names(names: Sequence[str], marks: NDArray[np.int64]) -> list[str]:
-    """Return the names that are marked."""
-    return [name for name, mark in zip(names, marks, strict=True) if mark]
+def select_names(names: Sequence[str], targets: NDArray[np.int64]) -> list[str]:
+    """Return the names whose target is 1."""
+    return [name for name, target in zip(names, targets, strict=True) if target]
 
 
-def _holds_marks(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell whether each label has a probability of its own: some row does not sum to 1."""
+def _is_multilabel(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the probabilities of some row do not sum to 1."""
     try:
         sums = np.array([sum(map(float, row[3:])) for row in rows])
     except ValueError:
         return False
-    return bool((np.abs(sums - 1) > SLACK * (len(rows[0]) - 3)).any())
+    return bool((np.abs(sums - 1) > TOLERANCE * (len(rows[0]) - 3)).any())
 
 
-def _read_marks(path: Path, rows: Sequence[Sequence[str]], names: Sequence[str]) -> Scores:
-    """Read the rows of several labels a clip, and find thresholds that their predictions obey."""
-    place = {name: label for label, name in enumerate(names)}
+def _read_multilabel(path: Path, rows: Sequence[Sequence[str]], names: Sequence[str]) -> Scores:
+    """Read the rows of a multi-label task, and find thresholds that lead to their predictions."""
+    label_of = {name: label for label, name in enumerate(names)}
     probabilities = np.full((len(rows), len(names)), np.nan)
-    marks = np.zeros((2, len(rows), len(names)), dtype=np.int64)  # true, predicted
+    targets = np.zeros((2, len(rows), len(names)), dtype=np.int64)  # true, predicted
     for number, row in enumerate(rows):
         try:
             probabilities[number] = [float(cell) for cell in row[3:]]
             for which in (0, 1):
-                marks[which, number, [place[name] for name in split_names(row[1 + which])]] = 1
+                targets[which, number, [label_of[name] for name in split_names(row[1 + which])]] = 1
         except (ValueError, KeyError) as error:
             raise RunFolderError(
                 f"Line {number + 2} of '{path}' cannot be ({error}): its label and prediction must"
                 " be columns of the file joined by ';', and the rest numbers. Mend that line."
             ) from error
-    lowest = np.where(marks[1] > 0, probabilities, np.inf).min(axis=0)  # that was predicted
-    highest = np.where(marks[1] > 0, -np.inf, probabilities).max(axis=0)  # that was not
+    lowest = np.where(targets[1] > 0, probabilities, np.inf).min(axis=0)  # predicted
+    highest = np.where(targets[1] > 0, -np.inf, probabilities).max(axis=0)  # not predicted
     if not (lowest > highest).all() or not np.isfinite(probabilities).all():
         raise RunFolderError(
             f"'{path}' cannot be: a label was predicted at a lower number than one at which it was"
             " not. Give one that this project wrote."
         )
     thresholds = np.where(np.isfinite(lowest), lowest, highest + 10.0**-DECIMALS)
-    return Scores(np.array([row[0] for row in rows]), marks[0], probabilities, thresholds)
+    return Scores(np.array([row[0] for row in rows]), targets[0], probabilities, thresholds)
 
 
 def write_metadata(path: Path, scores: Scores, metadata: ClipMetadata) -> None:
@@ -133,17 +133,17 @@ def write_metadata(path: Path, scores: Scores, metadata: ClipMetadata) -> None:
 
 
 def read_metadata(path: Path, scores: Scores) -> ClipMetadata | None:
-    """Read clips.csv back, in the order of the scores; None when there is no such file.
+    """Read clips.csv in the order of the scores; None when there is no such file.
 
     Raises:
-        RunFolderError: The file is of other clips, or is not a clips.csv.
+        RunFolderError: The file has other clips, or is not valid.
     """
     if not path.is_file():
         return None
     rows = _read_rows(path)
-    own = {row[0]: row for row in rows[1:]}
+    row_of = {row[0]: row for row in rows[1:]}
     try:
-        ordered = [own[str(clip)] for clip in scores.ids]
+        ordered = [row_of[str(clip)] for clip in scores.ids]
         return ClipMetadata(
             seconds=np.array([float(row[1]) for row in ordered]),
             sampling_rates=np.array([int(row[2]) for row in ordered], dtype=np.int64),
