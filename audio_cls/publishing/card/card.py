@@ -8,6 +8,7 @@ does not record (a licence, a language) is left out.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -91,12 +92,26 @@ class CardData:
     licences: list[Markdown]
 
 
-def write_card(run: Path, repo_id: str | None = None) -> Path:
+@dataclass(frozen=True)
+class ModelCardExtra:
+    """Texts of the user for the card; a run does not know them."""
+
+    description: str = ""  # Markdown, after the first sentences
+    intended_uses: str = ""  # Markdown, a section before the example
+    citation: str = ""  # BibTeX, a section at the end
+    language: tuple[str, ...] = ()  # ISO 639 codes, instead of those of the data set's card
+
+
+NO_EXTRA = ModelCardExtra()
+
+
+def write_card(run: Path, repo_id: str | None = None, extra: ModelCardExtra = NO_EXTRA) -> Path:
     """Write RUN/README.md from what the run's settings publish. Main process only.
 
     Args:
         run: The run folder.
         repo_id: Where it will be published, for the example; default: the run folder's name.
+        extra: Texts of the user. A card with such texts is published as it is, like an edited one.
 
     Returns:
         The file.
@@ -105,22 +120,25 @@ def write_card(run: Path, repo_id: str | None = None) -> Path:
         RunFolderError: The folder has no readable results.json.
     """
     path = run / "README.md"
-    replace_file(path, render_card(load_public_run(run), repo_id))
+    replace_file(path, render_card(load_public_run(run), repo_id, extra))
     return path
 
 
-def render_card(record: RunRecord, repo_id: str | None = None) -> str:
+def render_card(
+    record: RunRecord, repo_id: str | None = None, extra: ModelCardExtra = NO_EXTRA
+) -> str:
     """Return the whole card, after a check that its front matter parses to the same results.
 
     Args:
         record: The run, redacted (`make_public`).
         repo_id: See `write_card`.
+        extra: See `write_card`.
     """
-    metadata = make_metadata(record, repo_id)
+    metadata = make_metadata(record, repo_id, extra.language)
     template = _make_environment().from_string(
         (resources.files(__package__) / "card.md.jinja").read_text("utf-8")
     )
-    body = template.render(card=make_card_data(record, repo_id)).strip()
+    body = template.render(card=make_card_data(record, repo_id), extra=extra).strip()
     text = redact_tokens(f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{body}\n")
     read_back = ModelCard(text).data
     if (read_back.get("eval_results") or None) != metadata.get("eval_results"):
@@ -136,13 +154,23 @@ def _make_environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # that would escape for HTML; `finalize` escapes for Markdown
     )
+    environment.filters["markdown"] = Markdown
+    environment.filters["bibtex"] = lambda text: to_block(text.strip(), "bibtex")
     environment.filters["join_cells"] = lambda cells: Markdown(" | ".join(map(escape, cells)))
     environment.filters["join_sentence"] = lambda parts: Markdown(", ".join(map(escape, parts)))
     return environment
 
 
-def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardData:
-    """Return the front matter, with only the keys that are known for this run."""
+def make_metadata(
+    record: RunRecord, repo_id: str | None = None, language: Sequence[str] = ()
+) -> ModelCardData:
+    """Return the front matter, with only the keys that are known for this run.
+
+    Args:
+        record: The run, redacted.
+        repo_id: See `write_card`.
+        language: ISO 639 codes; empty for those of the data set.
+    """
     base_model = None if record.is_from_scratch else record.model_hub_id
     licence, hub_id = sentences.read_license(record), record.dataset_hub_id
     results = make_eval_results(record, repo_id)
@@ -153,7 +181,7 @@ def make_metadata(record: RunRecord, repo_id: str | None = None) -> ModelCardDat
     return ModelCardData(
         library_name=make_usage(record.model, "").library,
         pipeline_tag=TASK,
-        language=_read_languages(record) or None,
+        language=list(language) or _read_languages(record) or None,
         base_model=base_model,
         datasets=[hub_id] if hub_id else None,
         metrics=metrics or None,

@@ -85,17 +85,7 @@ def to_csv(table: LeaderboardTable) -> str:
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        [
-            *COLUMNS[:3],
-            "low",
-            "high",
-            "split",
-            "config",
-            "clips",
-            "verification",
-            "hub_rank",
-            "remarks",
-        ]
+        [*COLUMNS[:3], "low", "high", "split", "config", *COLUMNS[4:6], "hub_rank", "remarks"]
     )
     for row in table.rows:
         low, high = row.interval or (None, None)

@@ -14,8 +14,10 @@ from hub_cards import check_card, read_front_matter
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from audio_cls.errors import RunFolderError
-from audio_cls.publishing.card.card import write_card
-from audio_cls.publishing.run_record import single_line
+from audio_cls.publishing.card.card import ModelCardExtra, write_card
+from audio_cls.publishing.card.written_card import choose_card
+from audio_cls.publishing.redaction.names import NameMasker
+from audio_cls.publishing.run_record import load_run, single_line
 
 HERE = Path(__file__).parent
 ODD_NAMES = {
@@ -477,3 +479,25 @@ def test_several_labels_are_asked_for_all_of_them_and_told_in_whole_sentences(
     assert "top_k=None" in body  # the pipeline's own default is the best five
     assert "| Mean average precision of equal scores for all clips | 0.250 | - |" in body
     assert "(95 % interval 0.700 to 0.900). A label counts as there" in body
+
+
+def test_texts_of_the_user_join_the_card(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    plain = read_card(run)
+    extra = ModelCardExtra(
+        description="Trained on *studio* recordings.",
+        intended_uses="- Tagging of music archives.",
+        citation="@misc{me,\n  title={Genres}\n}\n",
+        language=("en", "de"),
+    )
+    write_card(run, extra=extra)
+    text = (run / "README.md").read_text("utf-8")
+    assert check_card(text, "models") == ([], [])
+    assert (read_front_matter(text) or {})["language"] == ["en", "de"]
+    assert "`audio_cls`.\n\nTrained on *studio* recordings.\n\n**Accuracy" in text
+    assert "## Intended uses\n\n- Tagging of music archives.\n\n## How to use it" in text
+    assert text.endswith("## Citation\n\n```bibtex\n@misc{me,\n  title={Genres}\n}\n```\n")
+    published = choose_card(load_run(run), NameMasker(), "ann/genres")
+    assert "studio" in published and 'model="ann/genres"' in published
+    write_card(run, extra=ModelCardExtra())
+    assert (run / "README.md").read_text("utf-8") == plain.text
