@@ -1,4 +1,4 @@
-"""The usable clips of one split, and the way to their samples in the memory-mapped cache."""
+"""Clips of one split, whose samples are read from the memory-mapped decode cache."""
 
 from __future__ import annotations
 
@@ -17,39 +17,41 @@ from audio_cls.config import Hertz
 from audio_cls.storage.arrow import MappedRows, copy_columns
 from audio_cls.storage.keys import make_key
 
-Label = int | NDArray[np.float32]  # one id, or what there is of each label, (L,)
+Label = int | NDArray[np.float32]  # class id, or target of each class, (L,)
 
 
 @dataclass(frozen=True)
 class Clips:
-    """The usable clips of one split."""
+    """The usable clips of one split; N clips, L classes."""
 
-    table: Dataset  # decoded: wave, num_samples
+    table: Dataset  # see `decode_batch`
     rows: NDArray[np.int64]  # (N,) rows of the table
-    labels: NDArray[np.int64] | NDArray[np.float32]  # ids (N,), or marks (N, L) if multi-label
+    labels: (
+        NDArray[np.int64] | NDArray[np.float32]
+    )  # class ids (N,), or targets (N, L) if multi-label
     ids: NDArray[np.str_]  # (N,)
     lengths: NDArray[np.int64]  # (N,) samples
     sampling_rate: Hertz
     groups: NDArray[np.str_] | None = field(default=None, kw_only=True)  # (N,), as text
 
     def __len__(self) -> int:
-        """Count the clips."""
+        """Return the number of clips."""
         return len(self.rows)
 
     @property
     def seconds(self) -> float:
-        """Return the total duration."""
+        """Return the total duration in seconds."""
         return float(self.lengths.sum()) / self.sampling_rate
 
     def read_label(self, number: int) -> Label:
-        """Return a clip's label: its id, or its row where clips have several, (L,)."""
+        """Return a clip's class id, or its targets (L,) if multi-label."""
         label = self.labels[number]
         return int(label) if label.ndim == 0 else np.asarray(label, dtype=np.float32)
 
     def read_wave(self, number: int, start: int, stop: int) -> Wave:
-        """Copy samples start to stop of a clip; only that part of the cache file is touched.
+        """Copy samples start to stop of a clip, which is repeated past its end.
 
-        Past its end, the clip begins again. Memory does not grow with what has been read.
+        Only that part of the file is read, and memory does not grow with the number of reads.
         """
         waves = self._waves
         wave = cut_wave(waves[int(self.rows[number])], start, stop)
@@ -57,7 +59,7 @@ class Clips:
         return wave
 
     def find_partner(self, number: int, drawn: int) -> int:
-        """Return the clip to mix into clip `number`: the one that was drawn from all."""
+        """Return the clip to mix into clip `number`: the one drawn from all clips."""
         return drawn
 
     @functools.cached_property
@@ -65,16 +67,16 @@ class Clips:
         return MappedRows(self.table, "wave")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the views out when a loader process is sent the clips: it maps the file itself."""
+        """Leave the mapped file out of what is sent to a loader worker, which maps it again."""
         return {name: value for name, value in self.__dict__.items() if name != "_waves"}
 
 
-def hash_sound(clips: Clips, rows: NDArray[np.int64] | None = None) -> str:
-    """Return a key of the sound of some rows of the decoded table, in their order.
+def hash_audio(clips: Clips, rows: NDArray[np.int64] | None = None) -> str:
+    """Return a key of the samples of some rows of the decoded table, in their order.
 
     Args:
-        clips: What reads the table.
-        rows: Rows of the table; None for all of them.
+        clips: Clips of the table.
+        rows: Rows of the table; None: all rows.
     """
     hashes = copy_columns(clips.table, ["hash"])["hash"]
     if rows is not None:

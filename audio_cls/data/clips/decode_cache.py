@@ -1,9 +1,9 @@
-"""Every clip of a table decoded once, into Arrow files that are memory-mapped by later runs.
+"""Decode cache: every clip of a table decoded once, into memory-mapped Arrow files.
 
 audio_cls/waves/KEY/
   clips.arrow, or clips_00000_of_00002.arrow ...   the clips in their order
-  entry.json   the files, and rows to try again: what failed for lack of a library or a
-               permission, or for an error of the disk, may be read by now
+  entry.json   the files, and the rows to decode again when the cache is opened: those that
+               failed because of a missing library, a permission or a disk error
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from audio_cls.storage.arrow import copy_columns
 from audio_cls.storage.cache import CacheEntry, load_or_make
 from audio_cls.storage.process_memory import PageRelease, retain_freed_memory
 
-BATCH_SAMPLES = 2**20  # samples decoded between two writes, as far as can be foreseen: 4 MB
-BATCH_CLIPS = 512  # and never more clips than this, so that the progress bar moves
-NUM_PROBES = 16  # clips whose headers foretell how long the others are
-BYTES_PER_SECOND = 1_000  # of a clip whose header tells no length: fewer than any codec's for music
-# How reasons begin that are no property of a clip's bytes; the file's name or an error follows.
-PASSING = (f"{MISSING}: ", f"{NOT_ACCESSIBLE}: ", f"{EXTRA}: ")
-CLIPS_PER_PROCESS = 64  # fewer clips than this are not worth another process
+BATCH_SAMPLES = 2**20  # estimated samples decoded between two writes: 4 MB
+BATCH_CLIPS = 512  # upper limit, so that the progress bar moves
+NUM_PROBES = 16  # clips whose headers are read to estimate the length of the others
+BYTES_PER_SECOND = 1_000  # if a header has no length: less than any codec uses for music
+# Beginnings of errors that do not depend on a clip's bytes; file name or system error follow.
+TRANSIENT_ERRORS = (f"{MISSING}: ", f"{NOT_ACCESSIBLE}: ", f"{EXTRA}: ")
+CLIPS_PER_PROCESS = 64  # fewer clips are not worth another process
 FEATURES = Features(
     {
         "wave": LargeList(Value("float32")),
@@ -46,8 +46,8 @@ FEATURES = Features(
         "file_rate": Value("int32"),
         "peak": Value("float32"),
         "hash": Value("string"),
-        "print": Value("binary"),
-        "fault": Value("string"),
+        "fingerprint": Value("binary"),
+        "error": Value("string"),
     }
 )
 
@@ -59,20 +59,20 @@ def decode_clips(
     content_key: str,
     max_seconds: Seconds | None = None,
 ) -> Dataset:
-    """Decode every clip of a table, or open the cache where that was done before. Writes the cache.
+    """Decode every clip of a table, or open the cache of an earlier call. Writes the cache.
 
-    The cache is not used when a clip can be read by now that could not be for a passing reason.
+    A cache in which a clip failed with a transient error is made again once the clip can be read.
 
     Args:
-        table: Clips with an undecoded audio column, and nothing else that decoding ignores.
-        column: Name of that column.
-        sampling_rate: Rate of the waves in Hz.
-        content_key: What holds the clips, and which of its clips these are; see `make_decode_key`.
-        max_seconds: Longer clips are bad.
+        table: Clips with an undecoded audio column and no column that decoding ignores.
+        column: Name of the audio column.
+        sampling_rate: Rate of the waveforms in Hz.
+        content_key: Key of the data set and of the rows in it; see `make_decode_key`.
+        max_seconds: Longer clips are an error.
 
     Returns:
         A memory-mapped table, row for row, with the columns of `decode_batch`. Its files are not
-        deleted as long as this object is in use.
+        deleted while this object is in use.
     """
     if len(table) == 0:
         return Dataset.from_dict({name: [] for name in FEATURES}, features=FEATURES)
@@ -87,23 +87,23 @@ def decode_clips(
             weakref.finalize(decoded, entry.release)
             return decoded
         entry.release()
-        if not entry.remove():  # another run uses it
+        if not entry.remove():  # another process uses it
             number += 1
 
 
 @dataclass
 class _Decoding:
-    """One entry of the cache, and how to fill it."""
+    """One entry of the cache, and what it is made of."""
 
     entry: CacheEntry
     table: Dataset
     column: str
     sampling_rate: Hertz
     max_seconds: Seconds | None
-    is_new: bool = False  # it was filled by this process
+    is_new: bool = False  # made by this process
 
     def load(self) -> Dataset | None:
-        """Map the files; None where they are not there."""
+        """Map the files; None if one is missing."""
         about = self.entry.read_about()
         paths = [self.entry.path / name for name in about["files"]] if about else []
         if not paths or not all(path.is_file() for path in paths):
@@ -112,9 +112,9 @@ class _Decoding:
         return concatenate_datasets(parts) if len(parts) > 1 else parts[0]
 
     def make(self, clips: EncodedClips) -> None:
-        """Decode all clips, on all cores where they are many."""
-        for left in self.entry.path.glob("tmp*"):  # by a process that was killed
-            left.unlink(missing_ok=True)
+        """Decode all clips, in several processes if there are many."""
+        for leftover in self.entry.path.glob("tmp*"):  # of a killed process
+            leftover.unlink(missing_ok=True)
         batch_size = choose_batch_size(clips.sizes, self._measure_probes(clips))
         num_processes = min(os.cpu_count() or 1, len(self.table) // CLIPS_PER_PROCESS)
         options = self._options(is_worker=num_processes > 1)
@@ -131,22 +131,22 @@ class _Decoding:
             new_fingerprint=self.entry.name,
             desc="Decoding",
         )
-        faults = copy_columns(decoded, ["fault"])["fault"]
+        errors = copy_columns(decoded, ["error"])["error"]
         about = {
             "what": f"{len(decoded)} clips at {self.sampling_rate} Hz",
             "files": [Path(file["filename"]).name for file in decoded.cache_files],
-            "retry": find_retries(faults, clips.sizes),
+            "retry": find_retries(errors, clips.sizes),
         }
         self.entry.write_about(about)
         self.is_new = True
 
     def has_recovered(self) -> bool:
-        """Tell whether a clip can be read by now that could not be when the cache was made."""
+        """Return whether a clip that failed when the cache was made can be read now."""
         rows = (self.entry.read_about() or {}).get("retry", [])
         table, options = self.table.with_format("arrow"), self._options(is_worker=False)
         for row in rows:
-            fault = decode_batch(table[int(row)], **options)["fault"][0].as_py()
-            if fault is None or not fault.startswith(PASSING):
+            error = decode_batch(table[int(row)], **options)["error"][0].as_py()
+            if error is None or not error.startswith(TRANSIENT_ERRORS):
                 return True
         return False
 
@@ -159,8 +159,8 @@ class _Decoding:
         }
 
     def _measure_probes(self, clips: EncodedClips) -> float:
-        """Return the most samples that a byte of a clip holds, by the headers of some of them."""
-        most = 0.0
+        """Return the largest number of samples per byte, by the headers of some clips."""
+        largest = 0.0
         rows = np.unique(np.linspace(0, len(clips.sizes) - 1, NUM_PROBES, dtype=int))
         table = self.table.with_format("arrow")
         for row in rows.tolist():
@@ -168,34 +168,35 @@ class _Decoding:
             if clip.is_valid and size > 0:
                 seconds = measure_seconds(clip["bytes"].as_py(), clip["path"].as_py())
                 seconds = seconds or size / BYTES_PER_SECOND
-                most = max(most, seconds * self.sampling_rate / size)
-        return most
+                largest = max(largest, seconds * self.sampling_rate / size)
+        return largest
 
 
-def find_retries(faults: pa.ChunkedArray, sizes: NDArray[np.int64]) -> list[int]:
-    """Return the rows to try again when the cache is opened.
+def find_retries(errors: pa.ChunkedArray, sizes: NDArray[np.int64]) -> list[int]:
+    """Return the rows to decode again when the cache is opened.
 
     Args:
-        faults: Of all clips, (N,), null for a good one.
-        sizes: Of the encoded clips in bytes, (N,), -1 for a file that was missing: that it is there
-            again changes the key.
+        errors: Error of each clip, (N,), null if decoded.
+        sizes: Bytes of each encoded clip, (N,). -1 for a missing file, which needs no retry: the
+            key changes when the file appears.
     """
-    missing, hindered, foreign = (
-        pc.fill_null(pc.starts_with(faults, reason), fill_value=False).to_numpy()
-        for reason in PASSING
+    is_missing, is_inaccessible, needs_library = (
+        pc.fill_null(pc.starts_with(errors, beginning), fill_value=False).to_numpy()
+        for beginning in TRANSIENT_ERRORS
     )
-    rows = np.flatnonzero((missing & (sizes >= 0)) | hindered)
-    return [*np.flatnonzero(foreign)[:1].tolist(), *rows.tolist()]  # one tells of the library
+    rows = np.flatnonzero((is_missing & (sizes >= 0)) | is_inaccessible)
+    # One clip is enough to find out whether the library is installed.
+    return [*np.flatnonzero(needs_library)[:1].tolist(), *rows.tolist()]
 
 
 def choose_batch_size(sizes: NDArray[np.int64], samples_per_byte: float) -> int:
-    """Return how many clips to decode at once, so that memory does not grow with their length.
+    """Return the number of clips per batch, so that memory does not grow with their length.
 
-    A batch holds about `BATCH_SAMPLES`, but for its longest clip, which must be decoded anyway.
+    A batch has about `BATCH_SAMPLES`, not counting its longest clip.
 
     Args:
-        sizes: Of the encoded clips in bytes, (N,), in their order.
-        samples_per_byte: How many samples at the wanted rate a byte of them may hold.
+        sizes: Bytes of each encoded clip, (N,), in their order.
+        samples_per_byte: Largest number of samples at the target rate per byte.
     """
     lengths = np.maximum(sizes, 0) * samples_per_byte
     batch_size = BATCH_CLIPS
@@ -203,9 +204,9 @@ def choose_batch_size(sizes: NDArray[np.int64], samples_per_byte: float) -> int:
         filled = np.zeros(-(-len(lengths) // batch_size) * batch_size)
         filled[: len(lengths)] = lengths
         batches = filled.reshape(-1, batch_size)
-        beside_longest = batches.sum(axis=1) - batches.max(axis=1)
+        without_longest = batches.sum(axis=1) - batches.max(axis=1)
         is_small = batch_size * float(np.median(lengths)) <= BATCH_SAMPLES
-        if is_small and float(beside_longest.max()) <= BATCH_SAMPLES:
+        if is_small and float(without_longest.max()) <= BATCH_SAMPLES:
             break
         batch_size //= 2
     return batch_size
@@ -213,7 +214,7 @@ def choose_batch_size(sizes: NDArray[np.int64], samples_per_byte: float) -> int:
 
 def read_clip_stats(decoded: Dataset) -> pa.Table:
     """Read the columns of a decoded table that have a few bytes per clip, see `decode_batch`."""
-    return copy_columns(decoded, ["num_samples", "file_rate", "peak", "hash", "fault"])
+    return copy_columns(decoded, ["num_samples", "file_rate", "peak", "hash", "error"])
 
 
 def decode_batch(
@@ -229,22 +230,22 @@ def decode_batch(
 
     Args:
         batch: The clips.
-        column: Name of the column of undecoded sound.
-        sampling_rate: Rate of the waves in Hz.
-        max_seconds: Longer clips are bad.
-        release: Gives the memory of read pages of the table back.
-        is_worker: This process does nothing else, and may keep the memory of its waves.
+        column: Name of the undecoded audio column.
+        sampling_rate: Rate of the waveforms in Hz.
+        max_seconds: Longer clips are an error.
+        release: Releases pages of the table that were read.
+        is_worker: Whether this process only decodes, so that it may keep freed memory.
 
     Returns:
         Columns wave, num_samples, file_rate (sampling rate of the file in Hz), peak (largest
-        absolute sample), hash (of the samples), print (fingerprint) and fault (null if decoded);
-        a clip that cannot be decoded has an empty wave and file rate 0.
+        absolute sample), hash (of the samples), fingerprint (see audio/fingerprint.py) and error
+        (null if decoded); a clip with an error has an empty wave and file rate 0.
     """
     if is_worker:
         retain_freed_memory()
     waves: list[Wave] = []
     file_rates: list[int] = []
-    faults: list[str | None] = []
+    errors: list[str | None] = []
     for clip in batch.column(column):
         try:
             if not clip.is_valid:
@@ -253,16 +254,16 @@ def decode_batch(
             audio = decode_file(bytes_, path, max_seconds)
             waves.append(to_wave(audio, sampling_rate))
             file_rates.append(audio.sampling_rate)
-            faults.append(None)
+            errors.append(None)
         except AudioError as error:
             waves.append(np.zeros(0, np.float32))
             file_rates.append(0)
-            faults.append(str(error))
+            errors.append(str(error))
     if release is not None:
         release(batch.column(column))
     lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    # Arrow keeps the memory it is given back: no fresh pages for each batch, as numpy would take.
+    # Arrow reuses freed memory; numpy would get new pages from the system for each batch.
     samples = pa.concat_arrays([pa.array(wave, type=pa.float32()) for wave in waves])
     return pa.table(
         {
@@ -271,10 +272,10 @@ def decode_batch(
             "file_rate": pa.array(file_rates, type=pa.int32()),
             "peak": pa.array([peak(wave) for wave in waves], type=pa.float32()),
             "hash": pa.array([hash_wave(wave) for wave in waves], type=pa.string()),
-            "print": pa.array(
+            "fingerprint": pa.array(
                 [make_fingerprint(wave, sampling_rate).tobytes() for wave in waves],
                 type=pa.binary(),
             ),
-            "fault": pa.array(faults, type=pa.string()),
+            "error": pa.array(errors, type=pa.string()),
         }
     )

@@ -1,4 +1,4 @@
-"""What the decoded sound of a table depends on: its clips, the way of decoding, the libraries."""
+"""Key of the decode cache: a hash of the clips, the decoding settings and the libraries."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ from audio_cls.storage.arrow import copy_columns, measure_bytes
 from audio_cls.storage.keys import describe_file, find_version, make_key
 from audio_cls.storage.process_memory import ColumnPages, release_pages
 
-DECODER_VERSION = 6  # raise it when decoding changes, so that old caches are not used
-NUM_SAMPLED = 256  # embedded clips of whose bytes a part goes into the key
-SAMPLED_BYTES = 4096  # of each, from its beginning
-ROWS_AT_ONCE = 2**16  # whose paths are made texts of Python at the same time
+DECODER_VERSION = 7  # increase when decoding or the columns change, so that old caches are not used
+NUM_SAMPLED = 256  # embedded clips whose first bytes are part of the key
+SAMPLED_BYTES = 4096  # of each of these
+ROWS_AT_ONCE = 2**16  # paths that are Python strings at the same time
 
 
 @dataclass(frozen=True)
 class EncodedClips:
-    """What is known of the clips of a table before one is decoded, N of them."""
+    """The clips of a table before decoding; N clips."""
 
-    sizes: NDArray[np.int64]  # (N,) bytes of each encoded clip; -1 where there is none
+    sizes: NDArray[np.int64]  # (N,) bytes of each encoded clip; -1 if missing
     states: NDArray[np.int64]  # (N, 4) of files, see `describe_file`; 0 for bytes in the table
-    paths: pa.ChunkedArray  # (N,) of files, or names of bytes
-    folder: str  # that relative paths are relative to, if there are any
-    sample: list[bytes]  # the beginnings of some of the clips whose bytes are in the table
-    others: dict[str, pa.ChunkedArray]  # further columns, such as where a segment begins
+    paths: pa.ChunkedArray  # (N,) of files, or names of embedded clips
+    folder: str  # base of relative paths; empty if there are none
+    sample: list[bytes]  # first bytes of some of the embedded clips
+    others: dict[str, pa.ChunkedArray]  # further columns, such as the start of a segment
 
 
 def read_encoded_clips(table: Dataset, column: str) -> EncodedClips:
-    """Look at the clips of a table: no content is read but that of `NUM_SAMPLED` clips.
+    """Read sizes and file states of the clips of a table, and the content of `NUM_SAMPLED` clips.
 
     Args:
-        table: Undecoded clips, `{"bytes", "path"}`; nothing else that does not matter for them.
-        column: Where they are.
+        table: Undecoded clips, `{"bytes", "path"}`, and no column that decoding ignores.
+        column: Name of their column.
     """
     sizes = measure_bytes(table, column, "bytes")
     paths = copy_columns(table, [column], "path")[column]
-    embedded, outside = np.flatnonzero(sizes >= 0), np.flatnonzero(sizes < 0)
+    embedded, external = np.flatnonzero(sizes >= 0), np.flatnonzero(sizes < 0)
     states, folder = np.zeros((len(sizes), 4), np.int64), ""
-    for first in range(0, len(outside), ROWS_AT_ONCE):
-        own = outside[first : first + ROWS_AT_ONCE]
-        files = paths.take(pa.array(own)).to_pylist()
-        states[own] = np.array([_read_state(file) for file in files], np.int64)
-        sizes[own] = states[own, 0]
+    for first in range(0, len(external), ROWS_AT_ONCE):
+        block = external[first : first + ROWS_AT_ONCE]
+        files = paths.take(pa.array(block)).to_pylist()
+        states[block] = np.array([_read_state(file) for file in files], np.int64)
+        sizes[block] = states[block, 0]
         if not all(map(os.path.isabs, filter(None, files))):
             folder = os.getcwd()
     places = np.linspace(0, len(embedded) - 1, min(NUM_SAMPLED, len(embedded))).astype(int)
     rows = table.with_format("arrow")
     sample, pages = [], ColumnPages(table.data.column(column))
     for row in embedded[places]:
-        sample.append(_read_beginning(rows[int(row)].column(column)[0]))
+        sample.append(_read_first_bytes(rows[int(row)].column(column)[0]))
         pages.note(SAMPLED_BYTES)  # the system may map a megabyte around each
     if sample:
         release_pages(table.data.column(column))
@@ -78,13 +78,13 @@ def make_decode_key(
 ) -> str:
     """Return the key of decoded clips.
 
-    A file counts by its absolute path and its state (`describe_file`). Bytes in a table count by
-    their size, by what `source` says of them, and some of them by their content.
+    Of a file the key has the absolute path and the state (`describe_file`); of an embedded clip the
+    size, `source` and, for some clips, the first bytes.
 
     Args:
         clips: The clips in their order.
-        source: A key of what holds the clips and of which of its clips these are.
-        sampling_rate: Rate of the waves in Hz.
+        source: Key of the data set and of the rows in it.
+        sampling_rate: Rate of the waveforms in Hz.
         max_seconds: Longer clips are not decoded.
     """
     return make_key(
@@ -102,7 +102,7 @@ def make_decode_key(
 
 
 def _list_libraries(paths: pa.ChunkedArray) -> list[object]:
-    """Return the versions of what decodes and resamples; that of PyAV where it may be needed."""
+    """Return the versions of decoders and resampler; that of PyAV if a file may need it."""
     versions: list[object] = [DECODER_VERSION, datasets.__version__]
     versions += [soundfile.__version__, soundfile.__libsndfile_version__]
     versions += [soxr.__version__, soxr.__libsoxr_version__]
@@ -115,7 +115,7 @@ def _list_libraries(paths: pa.ChunkedArray) -> list[object]:
 
 
 def _read_state(path: str | None) -> tuple[int, int, int, int]:
-    """Return the state of a file, or of a segment's; -1 as its size where there is none."""
+    """Return the state of a file, or of a segment's file; size -1 if it is missing."""
     try:
         state = os.stat(path or "")
     except (OSError, ValueError):
@@ -124,6 +124,6 @@ def _read_state(path: str | None) -> tuple[int, int, int, int]:
     return describe_file(state)
 
 
-def _read_beginning(clip: Any) -> bytes:  # noqa: ANN401 (a scalar of Arrow)
+def _read_first_bytes(clip: Any) -> bytes:  # noqa: ANN401 (an Arrow scalar)
     """Return the first bytes of an embedded clip."""
     return bytes(memoryview(clip["bytes"].as_buffer())[:SAMPLED_BYTES])

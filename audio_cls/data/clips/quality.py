@@ -1,7 +1,7 @@
-"""Which decoded clips cannot be used, and what to do about it.
+"""Unusable clips: found after decoding, reported, and limited in number.
 
-Decoding itself finds what is missing, unreadable, empty, truncated, not finite or too long; what is
-too short or silent depends on settings alone and is told from the cached lengths and peaks.
+Decoding finds clips that are missing, unreadable, empty, truncated, not finite or too long. Whether
+a clip is too short or silent depends on settings and is decided from the cached lengths and peaks.
 """
 
 from __future__ import annotations
@@ -19,38 +19,39 @@ from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import warn
 
 USUAL_RATE: Hertz = 48_000  # recordings at higher rates are often made for ultrasound
-SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit sound, nothing can be heard
+SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit audio
 
 logger = logging.getLogger(__name__)
 
 
 def find_unusable_clips(
-    notes: pa.Table, ids: NDArray[np.str_], sampling_rate: Hertz, cfg: DataConfig
+    stats: pa.Table, ids: NDArray[np.str_], sampling_rate: Hertz, cfg: DataConfig
 ) -> dict[str, str]:
     """List the clips that cannot be used.
 
     Args:
-        notes: What `read_clip_stats` returns, N rows.
-        ids: Names of the clips, shape (N,).
-        sampling_rate: Rate of the waves in Hz.
+        stats: Output of `read_clip_stats`, N rows.
+        ids: Clip ids, (N,).
+        sampling_rate: Rate of the waveforms in Hz.
         cfg: `min_clip_seconds` and `drop_silent`.
 
     Returns:
-        Clip id -> reason, after which details may follow a colon.
+        Clip id -> reason, with details after a colon.
     """
-    lengths, peaks = notes["num_samples"].to_numpy(), notes["peak"].to_numpy()
-    told = pc.greater(pc.binary_length(notes["fault"]), 0).fill_null(fill_value=False).to_numpy()
-    shortest = cfg.min_clip_seconds * sampling_rate
-    faults = {}
-    for row in np.flatnonzero(told | (lengths < shortest) | (peaks < SILENT_PEAK)).tolist():
-        fault = notes["fault"][row].as_py() or unusable_reason(
+    lengths, peaks = stats["num_samples"].to_numpy(), stats["peak"].to_numpy()
+    is_error = pc.is_valid(stats["error"]).to_numpy()
+    min_length = cfg.min_clip_seconds * sampling_rate
+    reasons = {}
+    for row in np.flatnonzero(is_error | (lengths < min_length) | (peaks < SILENT_PEAK)).tolist():
+        reason = stats["error"][row].as_py() or unusable_reason(
             int(lengths[row]), float(peaks[row]), sampling_rate, cfg
         )
-        if fault:
-            faults[str(ids[row])] = fault
+        if reason:
+            reasons[str(ids[row])] = reason
     if not cfg.drop_silent and cfg.silence_from is None:
-        _warn_of_silence(ids[~told & (peaks < SILENT_PEAK) & (lengths >= shortest)], len(ids))
-    return faults
+        is_silent = ~is_error & (peaks < SILENT_PEAK) & (lengths >= min_length)
+        _warn_of_silence(ids[is_silent], len(ids))
+    return reasons
 
 
 def warn_of_lost_frequencies(file_rates: NDArray[np.int32], sampling_rate: Hertz) -> None:
@@ -71,7 +72,7 @@ def warn_of_lost_frequencies(file_rates: NDArray[np.int32], sampling_rate: Hertz
 
 
 def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:
-    """Warn of clips that are silent and used; in anti-phase, mixing the channels makes them so."""
+    """Warn of silent clips that are used; mixing channels in antiphase makes a clip silent, too."""
     if len(silent):
         warn(
             logger,
@@ -82,7 +83,7 @@ def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:
 
 
 def unusable_reason(num_samples: int, peak: float, sampling_rate: Hertz, cfg: DataConfig) -> str:
-    """Say why a clip that was decoded cannot be used all the same; '' for one that can.
+    """Return why a decoded clip cannot be used; '' if it can.
 
     >>> unusable_reason(160, 0.5, 16_000, DataConfig(min_clip_seconds=0.1))
     'too short: 0.010 s'
@@ -92,28 +93,28 @@ def unusable_reason(num_samples: int, peak: float, sampling_rate: Hertz, cfg: Da
     return "silent" if cfg.drop_silent and peak < SILENT_PEAK else ""
 
 
-def enforce_bad_audio_limit(faults: dict[str, str], num_clips: int, cfg: DataConfig) -> None:
-    """Say in one line how many clips are set aside and why.
+def enforce_bad_audio_limit(reasons: dict[str, str], num_clips: int, cfg: DataConfig) -> None:
+    """Log the number of unusable clips by reason, and refuse too many.
 
     Raises:
         DatasetError: There are more than `cfg.max_bad_audio_ratio`, or any at all with
             `--bad-audio fail`.
     """
-    if not faults:
+    if not reasons:
         return
-    kinds = Counter(text.split(":")[0] for text in faults.values())
+    kinds = Counter(text.split(":")[0] for text in reasons.values())
     summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
-    clip, reason = next(iter(faults.items()))
+    clip, reason = next(iter(reasons.items()))
     first = f"first: {clip}, {reason}"
     if cfg.bad_audio == "fail":
         raise DatasetError(
-            f"{len(faults)} of {num_clips} clips cannot be used ({summary}; {first}). Mend or"
+            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Mend or"
             " remove them, or set them aside by --bad-audio skip."
         )
-    if len(faults) > cfg.max_bad_audio_ratio * num_clips:
-        share = np.ceil(100 * len(faults) / num_clips) / 100
+    if len(reasons) > cfg.max_bad_audio_ratio * num_clips:
+        share = np.ceil(100 * len(reasons) / num_clips) / 100
         raise DatasetError(
-            f"{len(faults)} of {num_clips} clips cannot be used ({summary}; {first}). Mend them,"
+            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Mend them,"
             f" or allow it by --max-bad-audio-ratio {share:.2f}"
         )
-    logger.warning("%d of %d clips set aside: %s.", len(faults), num_clips, summary)
+    logger.warning("%d of %d clips set aside: %s.", len(reasons), num_clips, summary)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from audio_cls.audio.fingerprint import BANDS, Fingerprint
 from audio_cls.audio.waveform import Wave
-from audio_cls.data.clips.clips import Clips, hash_sound
+from audio_cls.data.clips.clips import Clips, hash_audio
 from audio_cls.data.duplicates.exact import KEEPING_ORDER, rows_by_split_priority
 from audio_cls.data.duplicates.similarity import Pairs, find_near_duplicates, waveform_correlation
 from audio_cls.data.splits.train_test_split import Rows
@@ -80,11 +80,11 @@ def find_near_pairs(
 
 def _find_once(rows: Rows, every: Clips) -> list[tuple[int, int, float]]:
     """Compare the clips, or read what was found where that was done before. Writes a cache."""
-    key = make_key(version=VERSION, libraries=LIBRARIES, sound=hash_sound(every, rows))
+    key = make_key(version=VERSION, libraries=LIBRARIES, sound=hash_audio(every, rows))
     found = read_cached_json("near", key)
     if found is not None:
         return [(one, two, likeness) for one, two, likeness in found]
-    prints = _Prints(MappedRows(every.table, "print"), rows)
+    prints = _Prints(MappedRows(every.table, "fingerprint"), rows)
     pairs = find_near_duplicates(prints, lambda places: _compare_rows(rows[places], every))
     cache_json("near", key, pairs)
     return pairs

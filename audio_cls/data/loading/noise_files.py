@@ -75,7 +75,7 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
     decoded = decode_clips(table, "audio", sampling_rate, content_key="noise files")
     stats = read_clip_stats(decoded)
     warn_of_lost_frequencies(stats["file_rate"].to_numpy(), sampling_rate)
-    reasons = stats["fault"].to_pylist()
+    reasons = stats["error"].to_pylist()
     rows = np.flatnonzero([reason is None for reason in reasons])
     bad = {str(n): str(r) for n, r in zip(names, reasons, strict=True) if r is not None}
     if len(rows) == 0:

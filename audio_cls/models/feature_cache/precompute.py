@@ -19,7 +19,7 @@ from torch import Tensor
 
 from audio_cls.audio.windows import seconds_to_samples
 from audio_cls.config import AudioConfig, AugmentConfig, RunConfig
-from audio_cls.data.clips.clips import Clips, hash_sound
+from audio_cls.data.clips.clips import Clips, hash_audio
 from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.data.loading.length_buckets import group_windows
 from audio_cls.data.prepare import PreparedClips, warn_of_short_clips
@@ -166,7 +166,7 @@ def compute_missing_features(
     sample = next(forward.run([windows[0]]))[1]
     precision, device = accelerator.mixed_precision, accelerator.device
     store = FeatureStore(
-        make_store_key(audio_model, layout, hash_sound(clips), precision, device), sample.shape[1]
+        make_store_key(audio_model, layout, hash_audio(clips), precision, device), sample.shape[1]
     )
     missing = store.find_missing(windows)
     accelerator.wait_for_everyone()  # until all have seen what is missing

@@ -28,9 +28,9 @@ def test_a_table_is_decoded_row_for_row() -> None:
     clips = [encode_sound(make_tone(440, 0.1), 16_000), b"no sound", None]
     decoded = decode_clips(make_table(clips), "audio", 8_000, "row-for-row")
     assert decoded["num_samples"][:] == [800, 0, 0]
-    assert decoded["fault"][0] is None
-    assert decoded["fault"][1].startswith("unreadable: ")
-    assert decoded["fault"][2] == "missing file"
+    assert decoded["error"][0] is None
+    assert decoded["error"][1].startswith("unreadable: ")
+    assert decoded["error"][2] == "missing file"
     assert decoded["peak"][0] == pytest.approx(0.5, abs=0.05)
     assert decoded["file_rate"][:] == [16_000, 0, 0]
     np.testing.assert_array_equal(decoded[0]["wave"], decode_wave(clips[0], None, 8_000))
@@ -100,7 +100,7 @@ def test_another_rate_content_limit_or_decoder_is_decoded_anew(
     longest = 0.05 if change == "longest" else None
     decoded = decode_clips(table, "audio", rate, key, longest)
     assert len(calls) == 1
-    assert decoded["fault"][0] == ("too long: 0.1 s" if change == "longest" else None)
+    assert decoded["error"][0] == ("too long: 0.1 s" if change == "longest" else None)
 
 
 def test_a_run_killed_in_the_middle_leaves_no_half_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def decode_files(paths: list[Path]) -> list[str | None]:
     """Decode files, or open their cache; return the clips' faults."""
     table = Dataset.from_dict({"audio": [str(path) for path in paths]})
     table = table.cast_column("audio", Audio(decode=False))
-    return list(decode_clips(table, "audio", 16_000, "files")["fault"][:])
+    return list(decode_clips(table, "audio", 16_000, "files")["error"][:])
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.EACCES, errno.ESTALE, errno.EMFILE])
@@ -301,7 +301,7 @@ def test_an_outdated_cache_that_another_run_uses_stays_and_a_new_one_is_made(
     in_use = decode_clips(table, "audio", 16_000, "in use")
     monkeypatch.undo()
     again = decode_clips(table, "audio", 16_000, "in use")
-    assert again["fault"][:] == [None] * 3
+    assert again["error"][:] == [None] * 3
     files = [Path(one.cache_files[0]["filename"]) for one in (in_use, again)]
     assert files[0].is_file()
     assert files[0].parent.name + "-1" == files[1].parent.name

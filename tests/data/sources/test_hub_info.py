@@ -56,7 +56,7 @@ def test_what_was_read_once_is_read_again_without_the_hub(
         assert again.splits[split].features == table.features
         assert again.splits[split].to_dict() == table.to_dict()
         decoded = decode_clips(again.splits[split], again.audio_column, 16_000, f"{name}/{config}")
-        assert decoded["fault"][:] == [None] * len(table)
+        assert decoded["error"][:] == [None] * len(table)
 
 
 def test_a_newer_commit_is_read_as_soon_as_the_hub_answers(

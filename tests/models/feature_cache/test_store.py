@@ -15,7 +15,7 @@ from datasets import Dataset
 from tiny_models import write_tiny_checkpoint
 
 from audio_cls.config import AudioConfig, ModelConfig
-from audio_cls.data.clips.clips import Clips, hash_sound
+from audio_cls.data.clips.clips import Clips, hash_audio
 from audio_cls.data.clips.decode_cache import FEATURES
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
@@ -166,6 +166,6 @@ def test_sound_is_told_apart_by_the_waves_and_their_order_not_by_files() -> None
         return Clips(table, numbers, numbers, numbers.astype(str), numbers, rate)
 
     made = [make("a", "b"), make("b", "a"), make("a"), make("a", "c"), make("a", "b", rate=8_000)]
-    assert len({hash_sound(clips) for clips in made}) == len(made)
-    assert hash_sound(made[0]) == hash_sound(make("a", "b"))
-    assert hash_sound(made[0], np.array([1, 0])) == hash_sound(made[1])
+    assert len({hash_audio(clips) for clips in made}) == len(made)
+    assert hash_audio(made[0]) == hash_audio(make("a", "b"))
+    assert hash_audio(made[0], np.array([1, 0])) == hash_audio(made[1])
