@@ -32,7 +32,7 @@ from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import RunFolderError, SettingError, TransformError
-from audio_cls.models.feature_cache.precompute import why_not_cacheable
+from audio_cls.models.feature_cache.precompute import find_cache_obstacle
 from audio_cls.publishing.hub.files import gather_files
 from audio_cls.runs.config_file import check_same_settings
 from audio_cls.training.loop import train
@@ -321,7 +321,7 @@ def test_a_transform_forbids_the_feature_cache(
             augment=augment,
         )  # fmt: skip
         clips, _ = prepare(cfg)
-        reasons.append(why_not_cacheable(cfg, start_accelerator(cfg.train), clips.train))
+        reasons.append(find_cache_obstacle(cfg, start_accelerator(cfg.train), clips.train))
     assert reasons == [None, "the sound is varied"]
 
 
