@@ -20,6 +20,7 @@ from audio_cls.benchmark.machine import measure_matrix_product, read_peak_memory
 def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     """Train as scripts/train.py does, up to the card."""
     from audio_cls.config import RunConfig
+    from audio_cls.data.keyword_spotting.relabel import relabel_keywords
     from audio_cls.data.labels.labels import parse_labels
     from audio_cls.data.load import load_dataset
     from audio_cls.data.prepare import prepare_clips
@@ -55,8 +56,8 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     )
     accelerator = start_accelerator(cfg.train)
     folder = open_run(cfg, accelerator)
-    source = load_dataset(cfg.data)
-    labels = parse_labels(source.splits, cfg.data)
+    source = relabel_keywords(load_dataset(cfg.data), cfg.data)
+    labels = parse_labels(source, cfg.data)
     pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
     checkpoint = open_checkpoint(cfg.model)

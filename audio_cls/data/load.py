@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datasets import Audio
 
 from audio_cls.config import DataConfig
-from audio_cls.data.keyword_spotting.relabel import relabel_keywords
-from audio_cls.data.labels.label_columns import add_fields, add_label_column
+from audio_cls.data.labels.label_columns import add_columns
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.sources.builtin import BuiltinSource
 from audio_cls.data.sources.columns.audio_column import find_audio_column
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.sources.columns.sample_arrays import encode_arrays
 from audio_cls.data.sources.hub import HubSource
 from audio_cls.data.sources.local_file import LocalFileSource
@@ -58,11 +58,10 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
     splits = encode_arrays(tables.splits, column, is_streamed=tables.shards is not None)
     undecoded = Audio(decode=False)
     splits = {split: table.cast_column(column, undecoded) for split, table in splits.items()}
-    splits = add_label_column(add_fields(splits, cfg), column, cfg)
-    splits = relabel_keywords(splits, column, cfg)
+    ids = read_clip_ids(splits, column)
     for table in splits.values():
         release_pages(table.data.column(column))  # mapped while the tables were opened
-    return LoadedDataset(
+    dataset = LoadedDataset(
         id=cfg.dataset if tables.is_local else name,
         name=name,
         is_local=tables.is_local,
@@ -72,7 +71,9 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
         license=tables.license,
         audio_column=column,
         splits=splits,
+        ids=ids,
         shards=tables.shards,
         recordings=tables.recordings,
         entry=tables.entry,
     )
+    return add_columns(dataset, cfg)

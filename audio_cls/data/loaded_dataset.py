@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from datasets import Dataset
+from numpy.typing import NDArray
 
+from audio_cls.data.labels.parse import LabelColumn
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.storage.cache import CacheEntry
 
 
 @dataclass(frozen=True)
 class LoadedDataset:
-    """A data set as it was found, before any clip is decoded."""
+    """The tables of a data set, before any clip is decoded."""
 
-    id: str  # what the user typed
-    name: str  # for people: the id, or a folder's base name
-    is_local: bool
+    id: str  # as the user gave it
+    name: str  # short name to show: the id, or the base name of a local path
+    is_local: bool  # not a repository of the Hub
     config: str | None
-    revision: str
-    content_key: str  # what the clips depend on, for caches
+    revision: str  # commit on the Hub, or a key of the content of local files
+    content_key: str  # cache key of the clips
     license: str | None
     audio_column: str
-    splits: dict[str, Dataset]  # all with the same columns
-    shards: Shards | None = None  # the training split, where it is streamed; `splits` lack it
-    recordings: str | None = None  # the column that names the recordings that clips are cut from
-    entry: CacheEntry | None = None  # that the tables are in: not deleted while this is in use
+    splits: dict[str, Dataset]  # split name -> table, all with the same columns
+    ids: NDArray[np.str_]  # (number of clips,), unique; of the splits one after the other
+    shards: Shards | None = None  # the streamed training split, which `splits` does not have
+    recordings: str | None = None  # column with the recording that a segment is cut from
+    entry: CacheEntry | None = None  # cache entry of the tables, in use as long as this object
+    label_column: LabelColumn | None = None  # where a step has parsed it, see `read_label_column`

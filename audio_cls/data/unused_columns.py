@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.sources.naming_schemes import NO_HASH, NUMBERED, SCHEMES, search_all
 from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.sources.tables.split_column import are_splits
@@ -75,7 +74,7 @@ def find_unused(source: LoadedDataset, labels: Labels | None, cfg: DataConfig) -
         for name in dict.fromkeys(n for t in source.splits.values() for n in t.column_names)
         if name not in taken
     ]
-    ids = read_clip_ids(source.splits, source.audio_column)
+    ids = source.ids
     found = _find_labels(ids, source, labels, cfg)
     if cfg.fold_column or cfg.split_files:
         return found

@@ -14,6 +14,7 @@ from typing import Any
 
 from audio_cls.config import ModelConfig, RunConfig
 from audio_cls.data.clips.metadata import read_clip_metadata
+from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_split
@@ -125,8 +126,8 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
 
     # --- 2. the clips, under the model's labels ---
     with accelerator.main_process_first():
-        source = load_dataset(cfg.data)
-        given = parse_labels(source.splits, cfg.data)
+        source = relabel_keywords(load_dataset(cfg.data), cfg.data)
+        given = parse_labels(source, cfg.data)
         mapping = load_label_map(request.label_map)
         match = match_labels(given, audio_model.labels, mapping)
         pool = build_clip_index(source, match.labels, cfg.data)

@@ -12,6 +12,7 @@ from pathlib import Path
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.metadata import read_clip_metadata
 from audio_cls.data.describe import describe_data
+from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
@@ -116,8 +117,8 @@ def run_training(cfg: RunConfig) -> Path:
 
     # --- 1. a data set id becomes clips ---
     with accelerator.main_process_first():
-        source = load_dataset(known.data)
-        labels = parse_labels(source.splits, known.data)
+        source = relabel_keywords(load_dataset(known.data), known.data)
+        labels = parse_labels(source, known.data)
         checkpoint = open_checkpoint(known.model)
         resolved = resolve_run(known, source, labels, checkpoint)
         settings = resolved.apply(known)

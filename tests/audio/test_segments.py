@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hub_datasets import load
+from hub_datasets import load, make_dataset
 from numpy.typing import NDArray
 
 from audio_cls.audio.decode import decode_file, measure_seconds
@@ -336,7 +336,7 @@ def test_selection_tables_of_raven_are_read_once_for_all_views(tmp_path: Path) -
     assert table["file"][:] == [*IDS, "long.wav#0.500-1.000"]
     assert table["Species"][:] == ["amro", "bcch", "amro", "bcch"]
     assert table.column_names == ["audio", "file", "recording", "Species"]
-    assert parse_labels({"train": table}, DataConfig()).names == ("amro", "bcch")
+    assert parse_labels(make_dataset({"train": table}), DataConfig()).names == ("amro", "bcch")
 
 
 def test_selection_tables_of_raven_may_name_their_files(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def prepare(root: Path, **settings: Any) -> tuple[DataConfig, PreparedClips]:  #
     """Cut splits and decode the clips as training does."""
     cfg = DataConfig(dataset=str(root), **settings)
     source = load(root, **settings)
-    labels = parse_labels(source.splits, cfg)
+    labels = parse_labels(source, cfg)
     cfg = group_segments(source, labels, cfg)
     pool = build_clip_index(source, labels, cfg)
     return cfg, prepare_clips(source, labels, pool, make_splits(pool, cfg), RATE, cfg)
@@ -424,7 +424,7 @@ def test_names_of_recordings_are_no_labels(tmp_path: Path) -> None:
     write_recordings(tmp_path, 3)
     text = (tmp_path / "a.csv").read_text().replace("label", "kind")
     (tmp_path / "a.csv").write_text(text)
-    assert parse_labels(load(tmp_path).splits, DataConfig()).column == "kind"
+    assert parse_labels(load(tmp_path), DataConfig()).column == "kind"
 
 
 def test_a_segment_past_the_end_is_set_aside(tmp_path: Path) -> None:

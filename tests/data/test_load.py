@@ -71,7 +71,7 @@ def test_a_zip_file_is_a_source_of_25_lines(tmp_path: Path) -> None:
     assert (dataset.name, dataset.id, dataset.is_local) == ("pets", cfg.dataset, True)
     assert {split: len(table) for split, table in dataset.splits.items()} == {"train": 2, "test": 2}
     assert dataset.splits["test"].features["audio"] == Audio(decode=False)
-    assert parse_labels(dataset.splits, cfg).names == ("cat", "dog")
+    assert parse_labels(dataset, cfg).names == ("cat", "dog")
     folder = load_dataset(DataConfig(dataset=str(tmp_path / "clips")))
     assert [t["file"][:] for t in dataset.splits.values()] == [
         t["file"][:] for t in folder.splits.values()
@@ -82,7 +82,7 @@ def test_arrays_in_memory_are_a_source() -> None:
     waves = {"low": [np.full(80, -0.5)], "high": [np.full(80, 0.5), np.full(40, 0.25)]}
     cfg = DataConfig(dataset="arrays")
     dataset = load_dataset(cfg, (ArraySource(waves, 8000), *SOURCES))
-    labels = parse_labels(dataset.splits, cfg)
+    labels = parse_labels(dataset, cfg)
     assert labels.names == ("high", "low") and labels.ids["train"].tolist() == [1, 0, 0]
     audio = decode_file(**_read_cell(dataset.splits["train"], 2))
     assert audio.sampling_rate == 8000

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hub_datasets import make_table, make_wav, write_clips
+from hub_datasets import make_dataset, make_table, make_wav, write_clips
 from prepared import ids_of, prepare
 
 from audio_cls.config import DataConfig
 from audio_cls.data.describe import describe_data
 from audio_cls.data.labels.labels import parse_labels
-from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
 from audio_cls.errors import DatasetError
 from audio_cls.run_warnings import collect_warnings
@@ -204,18 +203,8 @@ def pool(
     """Pool the clips of such a source."""
     sounds = [{"bytes": make_wav(number), "path": None} for number in range(4)]
     splits = {"train": make_table({"audio": sounds, **columns}, **(kinds or {}))}
-    source = LoadedDataset(
-        id="x",
-        name="x",
-        is_local=True,
-        config=None,
-        revision="",
-        content_key="",
-        license=None,
-        audio_column="audio",
-        splits=splits,
-    )
-    return build_clip_index(source, parse_labels(splits, DataConfig()), DataConfig(**settings))
+    dataset = make_dataset(splits)
+    return build_clip_index(dataset, parse_labels(dataset, DataConfig()), DataConfig(**settings))
 
 
 def test_folds_and_groups_are_read_as_text() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hub_datasets import load, make_rows, make_table, write_clips
 
 from audio_cls.config import DataConfig
-from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.labels.labels import UNUSABLE, parse_labels
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.unused_columns import (
     Unused,
@@ -44,7 +44,7 @@ WORDS = [
 def find(dataset: Path, **settings: Any) -> dict[str, Unused]:  # noqa: ANN401
     """Return what is not used of a data set, by kind."""
     source, cfg = load(dataset, **settings), DataConfig(**settings)
-    found = find_unused(source, parse_labels(source.splits, cfg), cfg)
+    found = find_unused(source, parse_labels(source, cfg), cfg)
     return {one.kind: one for one in found}
 
 
@@ -84,7 +84,7 @@ def test_the_esc50_archive_names_its_folds_and_its_recordings(tmp_path: Path) ->
 
 def test_training_warns_once_and_publishes_no_name_of_a_group(tmp_path: Path) -> None:
     source = load(write_esc50(tmp_path))
-    labels, texts = parse_labels(source.splits, DataConfig()), collect_warnings()
+    labels, texts = parse_labels(source, DataConfig()), collect_warnings()
     warn_of_unused_columns(source, labels, DataConfig())
     warn_of_unused_columns(source, labels, DataConfig())
     assert len(texts) == 1
@@ -106,11 +106,11 @@ def test_official_file_names_are_known_and_the_named_flags_work(
     label, group = use(found["label"]), use(found["group"])
     settings = {**label, **group}
     source, cfg = load(tmp_path, **settings), DataConfig(**settings)
-    labels = parse_labels(source.splits, cfg)
+    labels = parse_labels(source, cfg)
     pool = build_clip_index(source, labels, cfg)
     assert pool.groups is not None
     assert (len(labels.names), len(set(pool.groups))) == (num_labels, num_groups)
-    assert labels.count_unusable() == 0
+    assert (labels.ids["train"] != UNUSABLE).all()
     assert find_unused(source, labels, cfg) == []
 
 
@@ -120,11 +120,11 @@ def test_the_error_of_files_without_class_folders_has_the_flags(
 ) -> None:
     write_clips(tmp_path, [folder + name.removeprefix("wav/") for name in EMODB])
     with pytest.raises(DatasetError) as caught:
-        parse_labels(load(tmp_path).splits, DataConfig())
+        parse_labels(load(tmp_path), DataConfig())
     words = shlex.split(str(caught.value).split("in their names by ")[1])
     settings = {words[0][2:].replace("-", "_"): words[1], words[2][2:].replace("-", "_"): words[3]}
     assert set(settings) == {"label_pattern", "group_pattern"}
-    labels = parse_labels(load(tmp_path, **settings).splits, DataConfig(**settings))
+    labels = parse_labels(load(tmp_path, **settings), DataConfig(**settings))
     assert labels.names == ("F", "N", "W")
 
 
@@ -146,7 +146,7 @@ def test_a_numbered_word_in_the_paths_is_a_group(tmp_path: Path) -> None:
     assert (found.where, found.num_values) == ("file names", 2)
     cfg = DataConfig(**use(found))
     source = load(tmp_path)
-    groups = build_clip_index(source, parse_labels(source.splits, cfg), cfg).groups
+    groups = build_clip_index(source, parse_labels(source, cfg), cfg).groups
     assert groups is not None and set(groups) == {"3", "14"}
 
 

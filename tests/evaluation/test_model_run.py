@@ -103,7 +103,7 @@ def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_
     listed = names[3:30:2]
     old = _load(tmp_path / "old" / "set")
     cfg = RunConfig.from_flat({"dataset": str(tmp_path / "other" / "set")})
-    pool = build_clip_index(old, parse_labels(old.splits, cfg.data), cfg.data)
+    pool = build_clip_index(old, parse_labels(old, cfg.data), cfg.data)
     run = SourceRun(
         {}, {"test": "cut from 'train'"}, {"test": listed, "train": names[:3]},
         fingerprints={role: make_dataset_fingerprint(old, pool, ids)

@@ -14,8 +14,10 @@ from datasets import Audio, ClassLabel, Dataset, Features
 from hub_server import HubServer
 
 from audio_cls.config import DataConfig
+from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.load import load_dataset
 from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 
 CONVERT = "refs/convert/parquet"
 CLIP_SECONDS = 0.05
@@ -90,8 +92,21 @@ def write_clips(root: Path, names: Sequence[str]) -> None:
 
 
 def load(dataset: str | Path, **settings: Any) -> LoadedDataset:  # noqa: ANN401
-    """Load a data set by these settings alone."""
-    return load_dataset(DataConfig(dataset=str(dataset), **settings))
+    """Load a data set by these settings alone, relabelled if they ask for keywords."""
+    cfg = DataConfig(dataset=str(dataset), **settings)
+    return relabel_keywords(load_dataset(cfg), cfg)
+
+
+def make_dataset(splits: dict[str, Dataset], **fields: Any) -> LoadedDataset:  # noqa: ANN401
+    """Make a local data set of these tables, as if `load_dataset` had opened them."""
+    has_audio = all("audio" in table.column_names for table in splits.values())
+    rows = [f"{split}/{row}" for split, table in splits.items() for row in range(len(table))]
+    unknown = {"id": "x", "name": "x", "is_local": True, "config": None, "revision": ""}
+    return LoadedDataset(
+        **{**unknown, "content_key": "", "license": None, "audio_column": "audio", **fields},
+        splits=splits,
+        ids=read_clip_ids(splits, "audio") if has_audio else np.array(rows, dtype=np.str_),
+    )
 
 
 def in_data(split: str) -> str:

@@ -29,7 +29,7 @@ class Prepared(NamedTuple):
 def prepare(dataset: str | Path, sampling_rate: int = 16_000, **settings: Any) -> Prepared:  # noqa: ANN401
     """Load, split and decode a data set by these settings."""
     cfg, source = DataConfig(dataset=str(dataset), **settings), load(dataset, **settings)
-    labels = parse_labels(source.splits, cfg)
+    labels = parse_labels(source, cfg)
     index = build_clip_index(source, labels, cfg)
     splits = make_splits(index, cfg)
     clips = prepare_clips(source, labels, index, splits, sampling_rate, cfg)

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from tiny_models import write_tiny_checkpoint
 
 from audio_cls.config import RunConfig
+from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import PreparedClips, prepare_clips
@@ -60,8 +61,8 @@ def prepare(cfg: RunConfig) -> tuple[PreparedClips, AudioModel]:
 
 def prepare_resolved(cfg: RunConfig) -> tuple[PreparedClips, AudioModel, ResolvedRun]:
     """Do the same, and return also what the run resolved."""
-    source = load_dataset(cfg.data)
-    labels = parse_labels(source.splits, cfg.data)
+    source = relabel_keywords(load_dataset(cfg.data), cfg.data)
+    labels = parse_labels(source, cfg.data)
     checkpoint = open_checkpoint(cfg.model)
     resolved = resolve_run(cfg, source, labels, checkpoint)
     cfg = resolved.apply(cfg)

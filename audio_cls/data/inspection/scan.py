@@ -31,11 +31,10 @@ from audio_cls.data.duplicates.similarity import (
     find_near_duplicates,
     waveform_correlation,
 )
-from audio_cls.data.keyword_spotting.relabel import is_keyword_task
+from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.labels.labels import Labels, parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_column
 from audio_cls.errors import AudioError, DatasetError
 
@@ -129,40 +128,39 @@ def open_inspection(cfg: DataConfig) -> DatasetScan:
     Raises:
         DatasetError: There is no such data set or audio column.
     """
-    source, cfg, keyword_fault = _load_source(cfg)
+    dataset, cfg, keyword_fault = _load_dataset(cfg)
     labels, label_fault = None, None
     try:
-        labels = parse_labels(source.splits, cfg)
+        labels = parse_labels(dataset, cfg)
     except DatasetError as error:
         label_fault = str(error)
-    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+    sounds = [table.select_columns([dataset.audio_column]) for table in dataset.splits.values()]
     return DatasetScan(
         cfg=cfg,
-        source=source,
+        source=dataset,
         labels=labels,
         label_fault=label_fault,
         keyword_fault=keyword_fault,
         table=concatenate_datasets(sounds).with_format("arrow"),
-        split_of=np.repeat(list(source.splits), [len(table) for table in sounds]),
-        ids=read_clip_ids(source.splits, source.audio_column),
-        groups=read_groups(source, cfg.group_column),
-        unused=find_unused(source, labels, cfg),
+        split_of=np.repeat(list(dataset.splits), [len(table) for table in sounds]),
+        ids=dataset.ids,
+        groups=read_groups(dataset, cfg.group_column),
+        unused=find_unused(dataset, labels, cfg),
     )
 
 
-def _load_source(cfg: DataConfig) -> tuple[LoadedDataset, DataConfig, str | None]:
-    """Find the data set, without keyword spotting where its settings do not fit the labels.
+def _load_dataset(cfg: DataConfig) -> tuple[LoadedDataset, DataConfig, str | None]:
+    """Load the data set, without keyword spotting where its settings do not fit the labels.
 
     Returns:
-        The source, the settings that hold for it, and why others were left out.
+        The data set, the settings that apply to it, and why others were left out.
     """
+    dataset = load_dataset(cfg)
     try:
-        return load_dataset(cfg), cfg, None
+        return relabel_keywords(dataset, cfg), cfg, None
     except DatasetError as error:
-        if not is_keyword_task(cfg):
-            raise
         plain = dataclasses.replace(cfg, keywords=(), unknown_from=(), silence_from=None)
-        return load_dataset(plain), plain, str(error)
+        return dataset, plain, str(error)
 
 
 def order_clips(num_clips: int) -> NDArray[np.int64]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +29,10 @@ from audio_cls.data.keyword_spotting.silence import (
     make_silence,
 )
 from audio_cls.data.labels.filter import check_known
-from audio_cls.data.labels.find_column import find_label_column
-from audio_cls.data.labels.label_columns import name_label_column
 from audio_cls.data.labels.label_text import normalize_names
-from audio_cls.data.labels.parse import LabelColumn, Names, parse_label_column
-from audio_cls.data.sources.columns.clip_ids import read_clip_ids
+from audio_cls.data.labels.labels import read_label_column
+from audio_cls.data.labels.parse import NULL, LabelColumn, Names
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.keys import make_key
 
@@ -42,48 +43,61 @@ IS_PIECE = "is_silence_piece"  # column: whether the program made or cut this cl
 AUTO = "auto"  # --silence-from: the label of silence, if there is one, else made noise
 LONG = 1.5  # a clip of silence this many pieces long is a recording to be cut
 
-Tables = dict[str, Dataset]
 
-
-def relabel_keywords(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
-    """Relabel the clips and add silence, as the settings say; without them nothing changes.
+def relabel_keywords(dataset: LoadedDataset, cfg: DataConfig) -> LoadedDataset:
+    """Relabel the clips for keyword spotting and add silence; without these settings do nothing.
 
     Args:
-        splits: Tables with an undecoded audio column.
-        audio_column: Its name.
-        cfg: `keywords`, `unknown_from`, `silence_from` and their neighbours.
+        dataset: The data set.
+        cfg: `keywords`, `unknown_from`, `silence_from` and the settings next to them.
 
     Returns:
-        Tables whose label column is a ClassLabel of the keywords, then `_silence_` and `_unknown_`
-        where there are such clips. With silence the clips' ids stand in a column `file`.
+        The data set with the parsed label column, a ClassLabel of the keywords, then `_silence_`
+        and `_unknown_` where there are such clips. If silence is asked for, the column `file` has
+        the clip ids.
 
     Raises:
-        DatasetError: A label does not exist, clips have several, or silence cannot be found.
+        DatasetError: A label does not exist, clips have several, or there is no silence.
     """
     if not is_keyword_task(cfg):
-        return splits
-    column = find_label_column(splits, name_label_column(cfg))
-    cells = parse_label_column(splits, column, cfg.label_separator)
-    if any(len(names) > 1 for clips in cells.clips.values() for names in clips):
+        return dataset
+    labels = read_label_column(dataset, cfg)
+    if any(len(names) > 1 for clips in labels.clips.values() for names in clips):
         raise DatasetError(
-            f"Keyword spotting needs one label a clip: some of '{column}' have several. Leave"
+            f"Keyword spotting needs one label a clip: some of '{labels.name}' have several. Leave"
             " --keywords, --unknown-from and --silence-from out."
         )
-    renamed = rename_labels(cells.order, cfg)
+    renamed = rename_labels(labels.classes, cfg)
     names = {
         split: [renamed[own[0]] if own else None for own in clips]
-        for split, clips in cells.clips.items()
+        for split, clips in labels.clips.items()
     }
-    tables = splits
     if cfg.silence_from is not None:
-        tables, names = _add_silence(splits, audio_column, cells, names, cfg)
+        dataset, names = _add_silence(dataset, labels, names, cfg)
     present = {name for own in names.values() for name in own}
     declared = list(dict.fromkeys([*renamed.values(), SILENCE]))
-    words = [name for name in declared if name not in (SILENCE, UNKNOWN)]
-    order = [*words, *(name for name in (SILENCE, UNKNOWN) if name in present)]
-    return {
-        split: _set_labels(table, column, order, names[split]) for split, table in tables.items()
+    keywords = [name for name in declared if name not in (SILENCE, UNKNOWN)]
+    classes = (*keywords, *(name for name in (SILENCE, UNKNOWN) if name in present))
+    splits = {
+        split: _set_labels(table, labels.name, classes, names[split])
+        for split, table in dataset.splits.items()
     }
+    parsed = _make_label_column(labels.name, classes, names)
+    return replace(dataset, splits=splits, label_column=parsed)
+
+
+def _make_label_column(
+    column: str, classes: Names, names: Mapping[str, list[str | None]]
+) -> LabelColumn:
+    """Return the parsed label column of clips with one name each, None for no label."""
+    num_null = sum(own.count(None) for own in names.values())
+    return LabelColumn(
+        column,
+        classes,
+        {split: [() if name is None else (name,) for name in own] for split, own in names.items()},
+        Counter({NULL: num_null} if num_null else {}),
+        {split: np.zeros(len(own), dtype=np.bool_) for split, own in names.items()},
+    )
 
 
 def is_keyword_task(cfg: DataConfig) -> bool:
@@ -113,32 +127,44 @@ def rename_labels(order: Names, cfg: DataConfig) -> dict[str, str]:
 
 
 def _add_silence(
-    splits: Tables,
-    audio_column: str,
-    cells: LabelColumn,
+    dataset: LoadedDataset,
+    labels: LabelColumn,
     names: Mapping[str, list[str | None]],
     cfg: DataConfig,
-) -> tuple[Tables, dict[str, list[str | None]]]:
-    """Replace recordings by their pieces, or append pieces to the first split; name every clip."""
-    ids, start = read_clip_ids(splits, audio_column), 0
+) -> tuple[LoadedDataset, dict[str, list[str | None]]]:
+    """Replace recordings of silence by pieces of them, or append pieces to the first split.
+
+    Args:
+        dataset: The data set.
+        labels: Its label column.
+        names: Split -> new label of each clip.
+        cfg: Settings.
+
+    Returns:
+        The data set with the pieces, and the new label of each of its clips.
+    """
+    splits, column = dataset.splits, dataset.audio_column
     first = cfg.train_split if cfg.train_split in splits else next(iter(splits))
-    tables, labels = {}, {}
-    for split, table in splits.items():
-        own_ids = ids[start : start + len(table)]
-        start += len(table)
+    ends = np.cumsum([len(table) for table in splits.values()])
+    tables, new_names = {}, {}
+    ids: list[str] = []
+    for (split, table), own_ids in zip(
+        splits.items(), np.split(dataset.ids, ends[:-1]), strict=True
+    ):
         wanted = _count_wanted(split, first, names, cfg)
-        long = _find_recordings(table, audio_column, cells.clips[split], own_ids, cfg)
+        long = _find_recordings(table, column, labels.clips[split], own_ids, cfg)
         pieces = cut_recordings(list(long.values()), cfg.silence_seconds, wanted) if long else []
         if split == first and not long:
             pieces = _find_elsewhere(wanted, names, cfg)
         kept = [row for row in range(len(table)) if row not in long]
-        table = _name_clips(_leave_out(table, long), own_ids[kept])
+        table = _set_ids(_drop_rows(table, long), own_ids[kept])
         if pieces:
-            rows = _make_rows(table, audio_column, pieces, is_dealt=split == first)
+            rows = _make_rows(table, column, pieces, is_assigned_later=split == first)
             table = concatenate_datasets([table, rows])
         tables[split] = table
-        labels[split] = [names[split][row] for row in kept] + [SILENCE] * len(pieces)
-    return tables, labels
+        new_names[split] = [names[split][row] for row in kept] + [SILENCE] * len(pieces)
+        ids += [*own_ids[kept].tolist(), *(piece.id for piece in pieces)]
+    return replace(dataset, splits=tables, ids=np.array(ids, dtype=np.str_)), new_names
 
 
 def _count_wanted(
@@ -150,8 +176,8 @@ def _count_wanted(
         for name, own in names.items()
         if name == split or (split == first and SILENCE not in own)
     ]
-    words = sum(label not in (None, SILENCE, UNKNOWN) for own in served for label in own)
-    return math.ceil(cfg.silence_share * words)
+    keyword_clips = sum(label not in (None, SILENCE, UNKNOWN) for own in served for label in own)
+    return math.ceil(cfg.silence_share * keyword_clips)
 
 
 def _find_recordings(
@@ -195,7 +221,7 @@ def _find_folder(cfg: DataConfig) -> Path | None:
     return folder if cfg.silence_from and folder.is_dir() else None
 
 
-def _name_clips(table: Dataset, ids: np.ndarray) -> Dataset:
+def _set_ids(table: Dataset, ids: np.ndarray) -> Dataset:
     """Write the clips' ids into a column `file`, which names them from here on."""
     added = ("file", RECORDING, IS_PIECE)
     own = table.remove_columns([name for name in added if name in table.column_names])
@@ -205,7 +231,7 @@ def _name_clips(table: Dataset, ids: np.ndarray) -> Dataset:
 
 
 def _make_rows(
-    table: Dataset, audio_column: str, pieces: list[SilencePiece], *, is_dealt: bool
+    table: Dataset, audio_column: str, pieces: list[SilencePiece], *, is_assigned_later: bool
 ) -> Dataset:
     """Make rows of pieces with the columns of a table; what is unknown of them is null.
 
@@ -213,7 +239,7 @@ def _make_rows(
         table: The clips that they join.
         audio_column: Where the sound goes.
         pieces: One a row.
-        is_dealt: Whether the pieces are dealt to the splits later, by their recordings.
+        is_assigned_later: Whether the pieces are dealt to the splits later, by their recordings.
     """
     schema = table.features.arrow_schema
     columns = {field.name: pa.nulls(len(pieces), field.type) for field in schema}
@@ -222,23 +248,25 @@ def _make_rows(
     sounds = [{"bytes": o.bytes_, "path": n} for o, n in zip(pieces, names, strict=True)]
     columns[audio_column] = pa.array(sounds, schema.field(audio_column).type)
     columns["file"] = pa.array([one.id for one in pieces], schema.field("file").type)
-    recordings = [one.recording if is_dealt else "" for one in pieces]
+    recordings = [one.recording if is_assigned_later else "" for one in pieces]
     columns[RECORDING] = pa.array(recordings, schema.field(RECORDING).type)
     columns[IS_PIECE] = pa.array([True] * len(pieces))
     return Dataset(pa.table(columns, schema=schema), info=DatasetInfo(features=table.features))
 
 
-def _leave_out(table: Dataset, rows: Collection[int]) -> Dataset:
+def _drop_rows(table: Dataset, rows: Collection[int]) -> Dataset:
     """Take rows out of a table without copying the others' sound."""
     edges = [-1, *sorted(rows), len(table)]
     parts = [range(last + 1, row) for last, row in itertools.pairwise(edges) if row > last + 1]
     return concatenate_datasets([table.select(part) for part in parts]) if rows else table
 
 
-def _set_labels(table: Dataset, column: str, order: list[str], names: list[str | None]) -> Dataset:
+def _set_labels(
+    table: Dataset, column: str, classes: Sequence[str], names: Sequence[str | None]
+) -> Dataset:
     """Replace the label column by a ClassLabel of these names."""
-    index = {name: number for number, name in enumerate(order)}
-    ids = [None if name is None else index[name] for name in names]
+    id_of = {name: number for number, name in enumerate(classes)}
+    ids = [None if name is None else id_of[name] for name in names]
     others = [name for name in table.column_names if name != column]
     labelled = table.select_columns(others)
-    return labelled.add_column(column, ids, feature=ClassLabel(names=order))
+    return labelled.add_column(column, ids, feature=ClassLabel(names=list(classes)))

@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, List, Value
+from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import largest_tables, list_fields
-from audio_cls.data.sources.columns.clip_ids import read_clip_ids
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import copy_columns
@@ -38,31 +41,27 @@ def name_label_column(cfg: DataConfig) -> str | None:
     return FROM_PATTERN if cfg.label_pattern is not None else cfg.label_column
 
 
-def add_fields(splits: Tables, cfg: DataConfig) -> Tables:
-    """Add the fields of structs that the settings name, such as `info.genre`, as columns.
+def add_columns(dataset: LoadedDataset, cfg: DataConfig) -> LoadedDataset:
+    """Add the columns that the settings ask for and the tables do not have.
 
     Args:
-        splits: Tables.
-        cfg: `label_column`, `label_columns`, `group_column` and `fold_column`.
-    """
-    named = (cfg.label_column, *cfg.label_columns, cfg.group_column, cfg.fold_column)
-    fields = set(list_fields(splits))
-    wanted = dict.fromkeys(name for name in named if name in fields)
-    return {split: _add_fields(table, list(wanted)) for split, table in splits.items()}
-
-
-def add_label_column(splits: Tables, audio_column: str, cfg: DataConfig) -> Tables:
-    """Add the column that `--label-columns` or `--label-pattern` asks for; else change nothing.
+        dataset: The data set.
+        cfg: `label_column`, `label_columns`, `group_column` and `fold_column` may name fields of
+            structs; `label_columns` and `label_pattern` make a label column.
 
     Raises:
-        DatasetError: A named column is missing or holds more than 0 and 1, or the pattern is no
-            regular expression with a group, or finds nothing in any clip.
+        DatasetError: A named column is missing or has other values than 0 and 1, or the pattern is
+            no regular expression with a group, or matches in no clip.
     """
+    named = (cfg.label_column, *cfg.label_columns, cfg.group_column, cfg.fold_column)
+    known = set(list_fields(dataset.splits))
+    fields = list(dict.fromkeys(name for name in named if name in known))
+    splits = {split: _add_fields(table, fields) for split, table in dataset.splits.items()}
     if cfg.label_columns:
-        return _join_columns(splits, cfg.label_columns)
-    if cfg.label_pattern is not None:
-        return _search_texts(splits, audio_column, cfg.label_pattern, cfg.label_column)
-    return splits
+        splits = _join_columns(splits, cfg.label_columns)
+    elif cfg.label_pattern is not None:
+        splits = _search_texts(splits, dataset.ids, cfg.label_pattern, cfg.label_column)
+    return replace(dataset, splits=splits)
 
 
 def _add_fields(table: Dataset, names: Sequence[str]) -> Dataset:
@@ -123,9 +122,11 @@ def _read_mark(column: str, cell: object) -> int | None:
     return MARKS[text]
 
 
-def _search_texts(splits: Tables, audio_column: str, pattern: str, column: str | None) -> Tables:
+def _search_texts(
+    splits: Tables, ids: NDArray[np.str_], pattern: str, column: str | None
+) -> Tables:
     """Make a column of what the first group of a pattern finds in a column or the clips' ids."""
-    texts = _read_texts(splits, audio_column, column)
+    texts = _read_texts(splits, ids, column)
     expression = compile_pattern(pattern, "--label-pattern", "label")
     found = {split: [find_first(expression, text) for text in own] for split, own in texts.items()}
     unmatched = [
@@ -154,7 +155,7 @@ def _search_texts(splits: Tables, audio_column: str, pattern: str, column: str |
     }
 
 
-def _read_texts(splits: Tables, audio_column: str, column: str | None) -> dict[str, list[str]]:
+def _read_texts(splits: Tables, ids: NDArray[np.str_], column: str | None) -> dict[str, list[str]]:
     """Return what the pattern is searched in: a column as text, or the clips' ids."""
     if column is not None and column not in largest_tables(splits):
         known = list(largest_tables(splits))
@@ -163,11 +164,8 @@ def _read_texts(splits: Tables, audio_column: str, column: str | None) -> dict[s
             f" {list_names(known)}.{suggest_name(column, known)}"
         )
     if column is None:
-        ids, start, texts = read_clip_ids(splits, audio_column), 0, {}
-        for split, table in splits.items():
-            texts[split] = ids[start : start + len(table)].tolist()
-            start += len(table)
-        return texts
+        ends = np.cumsum([len(table) for table in splits.values()])
+        return dict(zip(splits, map(np.ndarray.tolist, np.split(ids, ends[:-1])), strict=True))
     return {
         split: ["" if cell is None else str(cell) for cell in table[column][:]]
         if column in table.column_names

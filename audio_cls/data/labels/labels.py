@@ -1,9 +1,7 @@
-"""Which column holds the label, and what its values mean: names <-> ids.
+"""Labels: the classes of a task, and the label ids or multi-label targets of every clip.
 
-In: the tables of a `LoadedDataset`. Out: `Labels`, with one integer a clip, and in a multi-label
-task a row of marks a clip. A label that cannot be used (null, empty, -1, out of range) becomes
-`UNUSABLE` and is counted, never trained on; in a multi-label task an empty list is no fault, but a
-clip in which nothing is to be found.
+A label that cannot be used (null, empty, -1, out of range) becomes `UNUSABLE` and is counted; such
+clips are never trained on. In a multi-label task an empty list is usable: the clip has no class.
 """
 
 from __future__ import annotations
@@ -23,7 +21,8 @@ from audio_cls.data.labels.filter import count_clips, filter_labels
 from audio_cls.data.labels.find_column import find_label_column, largest_tables
 from audio_cls.data.labels.label_columns import name_label_column
 from audio_cls.data.labels.label_text import normalize_names
-from audio_cls.data.labels.parse import EMPTY, LabelColumn, Names, parse_label_column
+from audio_cls.data.labels.parse import EMPTY, LabelColumn, LabelParser, Names, parse_label_column
+from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.sources.naming_schemes import suggest_label_pattern
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
@@ -35,168 +34,181 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes of a task and each clip's class, or classes."""
+    """The classes of a task, and the class or classes of each clip."""
 
     column: str
     names: Names
     ids: dict[str, NDArray[np.int64]]  # split -> (number of clips,), UNUSABLE where there is none
     # Split -> (number of clips, number of classes) float32, 1 where a clip has the class; None in a
-    # single-label task. `ids` then hold each clip's first class, and the number of classes where a
+    # single-label task. `ids` are then each clip's first class, and the number of classes where a
     # clip has none of them.
     targets: dict[str, NDArray[np.float32]] | None = None
+    parser: LabelParser | None = None  # of the column's cells, for streamed clips
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether a clip may have several classes, or none."""
+        """Return whether a clip may have several classes, or none."""
         return self.targets is not None
 
-    def count_unusable(self) -> int:
-        """Count the clips of all splits whose label cannot be used."""
-        return int(sum((ids == UNUSABLE).sum() for ids in self.ids.values()))
 
-
-def parse_labels(splits: dict[str, Dataset], cfg: DataConfig) -> Labels:
-    """Find the label column and read every clip's class, restricted as the settings say.
+def read_label_column(dataset: LoadedDataset, cfg: DataConfig) -> LabelColumn:
+    """Find the label column of a data set and parse it, unless an earlier step has.
 
     Args:
-        splits: Tables; a test split may lack the label column.
-        cfg: `label_column` (None to find the only one that can be meant), `label_separator`,
-            `problem_type`, `keep_labels`, `drop_labels`, `min_clips_per_label` and
-            `merge_rare_into`.
+        dataset: The data set; a split may lack the label column.
+        cfg: `label_column` and others that name it, and `label_separator`.
 
     Raises:
-        DatasetError: No column, several, a column with fewer than two classes, or several labels a
-            clip where one was asked for.
+        DatasetError: There is no label column, more than one candidate, or its cells are no labels.
     """
-    column = find_label_column(splits, name_label_column(cfg))
-    cells = parse_label_column(splits, column, cfg.label_separator)
+    if dataset.label_column is not None:
+        return dataset.label_column
+    column = find_label_column(dataset.splits, name_label_column(cfg))
+    return parse_label_column(dataset.splits, column, cfg.label_separator)
+
+
+def parse_labels(dataset: LoadedDataset, cfg: DataConfig) -> Labels:
+    """Return the class of every clip, after the label filter of the settings.
+
+    Args:
+        dataset: The data set; a split may lack the label column.
+        cfg: `label_column` (None to find it), `label_separator`, `problem_type`, `keep_labels`,
+            `drop_labels`, `min_clips_per_label` and `merge_rare_into`.
+
+    Raises:
+        DatasetError: See `read_label_column`; or the column has fewer than two classes, or clips
+            have several labels in a single-label task.
+    """
+    labels = read_label_column(dataset, cfg)
+    column = labels.name
     if cfg.streaming:
-        cells = _fix_names(cells, largest_tables(splits)[column], column, cfg)
-    cells = filter_labels(cells, cfg)
-    _check_classes(column, cells, splits)
-    _warn_of_similar_names(column, cells)
-    is_multilabel = _may_have_several(column, cells, cfg.problem_type)
+        labels = _fix_classes(labels, largest_tables(dataset.splits)[column], cfg)
+    labels = filter_labels(labels, cfg)
+    _check_classes(labels, dataset.splits)
+    _warn_of_similar_names(labels)
+    is_multilabel = _is_multilabel(labels, cfg.problem_type)
     if is_multilabel:
-        cells = _accept_bare(cells)
+        labels = _accept_empty(labels)
     elif cfg.label_separator is not None:
         warn(
             logger,
             f"--label-separator {cfg.label_separator} has no effect: no cell of '{column}' names"
             " several labels.",
         )
-    index = {name: number for number, name in enumerate(cells.order)}
+    id_of = {name: number for number, name in enumerate(labels.classes)}
     ids = {
-        split: np.array([index[own[0]] if own else UNUSABLE for own in clips], dtype=np.int64)
-        for split, clips in cells.clips.items()
+        split: np.array([id_of[names[0]] if names else UNUSABLE for names in clips], dtype=np.int64)
+        for split, clips in labels.clips.items()
     }
-    if cells.faults:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in cells.faults.most_common())
-        num_clips = sum(map(len, cells.clips.values()))
+    if labels.unusable:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in labels.unusable.most_common())
+        num_clips = sum(map(len, labels.clips.values()))
         warn(
             logger,
-            f"{cells.faults.total()} of {num_clips} clips have no usable label in '{column}'"
+            f"{labels.unusable.total()} of {num_clips} clips have no usable label in '{column}'"
             f" ({reasons}): set aside.",
         )
     if not is_multilabel:
-        return Labels(column, cells.order, ids)
+        return Labels(column, labels.classes, ids, parser=labels.parser)
+    num_classes = len(labels.classes)
     ids = {
-        split: np.where((own == UNUSABLE) & cells.is_bare[split], len(cells.order), own)
+        split: np.where((own == UNUSABLE) & labels.is_empty[split], num_classes, own)
         for split, own in ids.items()
     }
-    targets = {split: make_targets(clips, cells.order) for split, clips in cells.clips.items()}
-    return Labels(column, cells.order, ids, targets)
+    targets = {split: make_targets(clips, labels.classes) for split, clips in labels.clips.items()}
+    return Labels(column, labels.classes, ids, targets, labels.parser)
 
 
-def _may_have_several(column: str, cells: LabelColumn, problem_type: str) -> bool:
-    """Tell whether the task is multi-label: as asked for, else when some clip has several."""
-    several = sum(len(own) > 1 for clips in cells.clips.values() for own in clips)
+def _is_multilabel(labels: LabelColumn, problem_type: str) -> bool:
+    """Return whether the task is multi-label: as the settings say, else if a clip has several."""
+    several = sum(len(names) > 1 for clips in labels.clips.values() for names in clips)
     if several and problem_type == "single-label":
         raise DatasetError(
-            f"{several} clips have several labels in '{column}', and --problem-type single-label"
-            " allows one. Leave it out, or choose another --label-column."
+            f"{several} clips have several labels in '{labels.name}', and --problem-type"
+            " single-label allows one. Leave it out, or choose another --label-column."
         )
     return problem_type == "multi-label" or (problem_type == "auto" and several > 0)
 
 
-def _accept_bare(cells: LabelColumn) -> LabelColumn:
-    """Take clips whose cell lists nothing as clips without any of the labels, and say so."""
-    count = int(sum(own.sum() for own in cells.is_bare.values()))
+def _accept_empty(labels: LabelColumn) -> LabelColumn:
+    """Count the clips whose cell is an empty list as usable, and log their number."""
+    count = int(sum(is_empty.sum() for is_empty in labels.is_empty.values()))
     if count == 0:
-        return cells
+        return labels
     logger.info("%d clips have no label: they are heard as examples of none.", count)
-    return replace(cells, faults=cells.faults - Counter({EMPTY: count}))
+    return replace(labels, unusable=labels.unusable - Counter({EMPTY: count}))
 
 
-def _fix_names(cells: LabelColumn, table: Dataset, column: str, cfg: DataConfig) -> LabelColumn:
-    """Say which classes there are before the stream is read: the column's own, or those to keep.
+def _fix_classes(labels: LabelColumn, table: Dataset, cfg: DataConfig) -> LabelColumn:
+    """Return the labels with the classes of a stream: the declared ones, or those to keep.
 
     Raises:
-        DatasetError: The column holds words or numbers, and no list says which there are.
+        DatasetError: The column has texts or numbers, and the settings do not list the classes.
     """
-    kind = table.features[column]
+    kind = table.features[labels.name]
     if isinstance(kind.feature if isinstance(kind, List) else kind, ClassLabel):
-        return cells
+        return labels
     if not cfg.keep_labels:
         raise DatasetError(
-            f"Column '{column}' holds {kind.dtype if isinstance(kind, Value) else 'lists'}, and a"
-            " stream cannot be listed before it is trained on: name its classes by --keep-labels."
-            f" The splits for evaluation have {list_names(cells.order)}."
+            f"Column '{labels.name}' holds {kind.dtype if isinstance(kind, Value) else 'lists'},"
+            " and a stream cannot be listed before it is trained on: name its classes by"
+            f" --keep-labels. The splits for evaluation have {list_names(labels.classes)}."
         )
-    order = tuple(dict.fromkeys((*normalize_names(cfg.keep_labels), *cells.order)))
-    return replace(cells, order=order)
+    classes = tuple(dict.fromkeys((*normalize_names(cfg.keep_labels), *labels.classes)))
+    return replace(labels, classes=classes)
 
 
-def make_targets(clips: Sequence[Names], order: Names) -> NDArray[np.float32]:
-    """Mark the classes of each clip.
+def make_targets(clips: Sequence[Names], classes: Names) -> NDArray[np.float32]:
+    """Return the multi-label targets (N, L): 1 where a clip has the class.
 
     >>> make_targets([("b",), ("a", "b"), ()], ("a", "b")).tolist()
     [[0.0, 1.0], [1.0, 1.0], [0.0, 0.0]]
     """
-    index = {name: number for number, name in enumerate(order)}
-    targets = np.zeros((len(clips), len(order)), dtype=np.float32)
+    id_of = {name: number for number, name in enumerate(classes)}
+    targets = np.zeros((len(clips), len(classes)), dtype=np.float32)
     for row, names in enumerate(clips):
-        targets[row, [index[name] for name in names]] = 1
+        targets[row, [id_of[name] for name in names]] = 1
     return targets
 
 
-def _check_classes(column: str, cells: LabelColumn, splits: Mapping[str, Dataset]) -> None:
-    """Refuse fewer than two classes with clips, and say which declared ones have none."""
-    counts = count_clips(cells)
-    present = [name for name in cells.order if counts[name]]
+def _check_classes(labels: LabelColumn, splits: Mapping[str, Dataset]) -> None:
+    """Refuse fewer than two classes with clips; warn of declared classes without clips."""
+    counts = count_clips(labels)
+    present = [name for name in labels.classes if counts[name]]
     if len(present) < 2:
         only = list_names(present) or "nothing"
         classes = "class" if len(present) == 1 else "classes"
         raise DatasetError(
-            f"Column '{column}' has {len(present)} {classes} ({only}): a classifier needs two or"
-            " more. Choose another by --label-column, add clips of another class, or read every"
-            f" configuration by --dataset-config all.{_suggest_names(splits)}"
+            f"Column '{labels.name}' has {len(present)} {classes} ({only}): a classifier needs two"
+            " or more. Choose another by --label-column, add clips of another class, or read every"
+            f" configuration by --dataset-config all.{_suggest_pattern(splits)}"
         )
-    absent = [name for name in cells.order if not counts[name]]
+    absent = [name for name in labels.classes if not counts[name]]
     if absent:
         warn(
             logger,
-            f"{len(absent)} classes of '{column}' have no clip ({list_names(absent)});"
+            f"{len(absent)} classes of '{labels.name}' have no clip ({list_names(absent)});"
             " --min-clips-per-label 1 leaves them out.",
         )
 
 
-def _suggest_names(splits: Mapping[str, Dataset]) -> str:
-    """Return a sentence on labels in the files' names, where a column has these; or nothing."""
+def _suggest_pattern(splits: Mapping[str, Dataset]) -> str:
+    """Return a sentence on labels in file names, where the tables have these; else nothing."""
     tables = [table for table in splits.values() if "file" in table.column_names]
     return suggest_label_pattern([str(name) for table in tables for name in table["file"][:]])
 
 
-def _warn_of_similar_names(column: str, cells: LabelColumn) -> None:
+def _warn_of_similar_names(labels: LabelColumn) -> None:
     """Warn of classes whose names differ only in case, blanks or Unicode form."""
     similar: dict[str, list[str]] = {}
-    for name in cells.order:
+    for name in labels.classes:
         plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
         similar.setdefault(plain, []).append(name)
     pairs = [" / ".join(map(repr, names)) for names in similar.values() if len(names) > 1]
     if pairs:
         warn(
             logger,
-            f"Names of classes in '{column}' differ only in upper and lower case, blanks or Unicode"
-            f" form: {list_names(pairs)}. They are different classes: correct the names in the data"
-            " set if they mean the same.",
+            f"Names of classes in '{labels.name}' differ only in upper and lower case, blanks or"
+            f" Unicode form: {list_names(pairs)}. They are different classes: correct the names in"
+            " the data set if they mean the same.",
         )

@@ -16,7 +16,6 @@ from audio_cls.data.keyword_spotting.relabel import IS_PIECE, RECORDING
 from audio_cls.data.labels.label_columns import compile_pattern, find_first
 from audio_cls.data.labels.labels import UNUSABLE, Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.splits.iterative_stratification import Marks
 from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.train_test_split import Groups, Rows
@@ -93,7 +92,7 @@ def build_clip_index(source: LoadedDataset, labels: Labels, cfg: DataConfig) -> 
     for name, table in source.splits.items():
         given[name] = np.arange(start, start + len(table))
         start += len(table)
-    ids = read_clip_ids(source.splits, source.audio_column)
+    ids = source.ids
     pool = ClipIndex(
         labels=np.concatenate([labels.ids[name] for name in source.splits]),
         ids=ids,

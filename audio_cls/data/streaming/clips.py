@@ -22,7 +22,7 @@ from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.clips import Label
 from audio_cls.data.clips.quality import unusable_reason
 from audio_cls.data.labels.labels import Labels, make_targets
-from audio_cls.data.labels.parse import EMPTY, LabelParser, make_label_parser
+from audio_cls.data.labels.parse import EMPTY, LabelParser
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.loading.batch import BadClip
 from audio_cls.data.sources.parquet.shards import RowReader, Shards
@@ -172,11 +172,12 @@ def make_stream_clips(
             f" {list_names(shards.features)}. Choose another by --label-column."
         )
     kind = shards.features[labels.column]
+    assert labels.parser is not None  # as keyword spotting is not streamed
     return StreamClips(
         reader=RowReader(shards, columns),
         audio_column=dataset.audio_column,
         label_column=labels.column,
-        read_cell=make_label_parser(dataset.splits, labels.column, cfg.label_separator, kind),
+        read_cell=labels.parser.adapt(kind),
         task=labels,
         sampling_rate=sampling_rate,
         cfg=cfg,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hub_datasets import load, write_clips
+from hub_datasets import load, make_dataset, write_clips
 from hub_server import HubServer
 
 from audio_cls.config import ModelConfig
@@ -103,7 +103,7 @@ def test_the_list_has_a_row_a_duplicate(tmp_path: Path) -> None:
 
 def make_source(name: str, *, is_local: bool = False) -> LoadedDataset:
     """Make a source that has a name and nothing else."""
-    return LoadedDataset(name, name, is_local, None, "", "", None, "audio", {})
+    return make_dataset({}, id=name, name=name, is_local=is_local)
 
 
 @pytest.mark.parametrize(

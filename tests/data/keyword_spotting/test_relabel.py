@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel
+from datasets import ClassLabel, Dataset
+from hub_datasets import make_dataset
 from word_sounds import WORDS, make_noise_wav, make_word_tables, spotting, write_words
 
 from audio_cls.audio.waveform import decode_wave
@@ -17,11 +21,15 @@ from audio_cls.config import DataConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.relabel import RECORDING, SILENCE, UNKNOWN, relabel_keywords
 from audio_cls.data.keyword_spotting.silence import make_silence
+from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.labels.parse import parse_label_column
 from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
+from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
+from audio_cls.data.unused_columns import find_unused
 from audio_cls.errors import DatasetError
 
 
@@ -33,26 +41,31 @@ def count_labels(table) -> dict[str, int]:  # noqa: ANN001
     return {name: names.count(name) for name in kind.names}
 
 
+def relabel(splits: dict[str, Dataset], cfg: DataConfig) -> dict[str, Dataset]:
+    """Return the relabelled tables."""
+    return relabel_keywords(make_dataset(splits), cfg).splits
+
+
 def test_every_label_that_is_no_keyword_becomes_unknown() -> None:
-    tables = relabel_keywords(make_word_tables(), "audio", DataConfig(keywords=("no", "yes")))
+    tables = relabel(make_word_tables(), DataConfig(keywords=("no", "yes")))
     assert tables["train"].features["label"].names == ["no", "yes", SILENCE, UNKNOWN]
     assert count_labels(tables["validation"]) == {"no": 10, "yes": 10, SILENCE: 0, UNKNOWN: 30}
 
 
 def test_unknown_from_names_the_labels_that_become_unknown() -> None:
-    tables = relabel_keywords(make_word_tables(), "audio", DataConfig(unknown_from=("cat", "bed")))
+    tables = relabel(make_word_tables(), DataConfig(unknown_from=("cat", "bed")))
     assert tables["train"].features["label"].names == ["no", "up", "yes", SILENCE, UNKNOWN]
     assert count_labels(tables["train"])[UNKNOWN] == 40
 
 
 def test_without_such_settings_the_tables_are_the_same_objects() -> None:
-    tables = make_word_tables()
-    assert relabel_keywords(tables, "audio", DataConfig(silence_share=0.5)) is tables
+    dataset = make_dataset(make_word_tables())
+    assert relabel_keywords(dataset, DataConfig(silence_share=0.5)) is dataset
 
 
 def test_recordings_of_the_label_are_cut_where_the_data_set_put_them() -> None:
     made = make_word_tables(long_in=("train", "validation"))
-    tables = relabel_keywords(made, "audio", spotting(silence_from=SILENCE, silence_share=0.25))
+    tables = relabel(made, spotting(silence_from=SILENCE, silence_share=0.25))
     train = tables["train"]
     rows = [row for row, label in enumerate(train["label"]) if label == 2]
     assert len(rows) >= 10 and len(tables["train"]) == 100 + len(rows)
@@ -66,9 +79,9 @@ def test_recordings_of_the_label_are_cut_where_the_data_set_put_them() -> None:
 def test_more_silence_is_cut_when_a_larger_share_is_asked_for() -> None:
     few, many = (
         count_labels(
-            relabel_keywords(
-                make_word_tables(), "audio", spotting(silence_from=SILENCE, silence_share=share)
-            )["train"]
+            relabel(make_word_tables(), spotting(silence_from=SILENCE, silence_share=share))[
+                "train"
+            ]
         )[SILENCE]
         for share in (0.1, 0.6)
     )
@@ -79,7 +92,7 @@ def test_silence_is_made_where_there_is_none() -> None:
     tables = make_word_tables()
     tables = {"train": tables["train"].select(range(100))}
     cfg = spotting(silence_from="synthesise", silence_share=0.5)
-    made = relabel_keywords(tables, "audio", cfg)["train"]
+    made = relabel(tables, cfg)["train"]
     assert count_labels(made)[SILENCE] == 20
     assert made["file"][100].startswith("synthesised/white#0")
     assert made["speaker"][100] is None
@@ -88,33 +101,73 @@ def test_silence_is_made_where_there_is_none() -> None:
 def test_silence_from_an_unknown_place_lists_the_labels() -> None:
     tables = {"train": make_word_tables()["train"].select(range(100))}
     with pytest.raises(DatasetError, match=r"no folder and no label: the labels are .*synthesise"):
-        relabel_keywords(tables, "audio", spotting(silence_from="hums"))
+        relabel(tables, spotting(silence_from="hums"))
 
 
 def test_a_keyword_that_does_not_exist_is_suggested_another() -> None:
     with pytest.raises(DatasetError, match=r"no label 'yess'.*Did you mean yes"):
-        relabel_keywords(make_word_tables(), "audio", DataConfig(keywords=("yess",)))
+        relabel(make_word_tables(), DataConfig(keywords=("yess",)))
 
 
 def test_unknown_from_beats_the_keywords_of_a_preset() -> None:
     cfg = DataConfig(keywords=("left", "right"), unknown_from=("cat", "bed", "up"))
-    tables = relabel_keywords(make_word_tables(), "audio", cfg)
+    tables = relabel(make_word_tables(), cfg)
     assert tables["train"].features["label"].names == ["no", "yes", SILENCE, UNKNOWN]
 
 
 @pytest.mark.parametrize(("rows", "marks"), [(100, "synthesised/"), (102, "train-hum")])
 def test_auto_takes_the_label_of_silence_or_else_makes_some(rows: int, marks: str) -> None:
     tables = {"train": make_word_tables()["train"].select(range(rows))}
-    made = relabel_keywords(tables, "audio", spotting(silence_from="auto"))["train"]
+    made = relabel(tables, spotting(silence_from="auto"))["train"]
     pieces = [name for name in made["file"] if "#" in name]
     assert pieces and all(name.startswith(marks) for name in pieces)
+
+
+@pytest.mark.parametrize("silence_from", [None, SILENCE, "synthesise"])
+def test_the_result_has_what_reading_its_tables_would_give(silence_from: str | None) -> None:
+    tables = make_word_tables(long_in=("train", "validation"))
+    labels = tables["train"]["label"][:]
+    unlabelled = tables["train"].remove_columns("label").add_column("label", [None, *labels[1:]])
+    cfg = spotting(silence_from=silence_from)
+    made = relabel_keywords(make_dataset({**tables, "train": unlabelled}), cfg)
+    found, read = made.label_column, parse_label_column(made.splits, "label", None)
+    assert found is not None and found.unusable == read.unusable == {"null": 1}
+    assert (found.name, found.classes, found.clips) == (read.name, read.classes, read.clips)
+    for split, is_empty in read.is_empty.items():
+        np.testing.assert_array_equal(found.is_empty[split], is_empty)
+    assert made.ids.tolist() == read_clip_ids(made.splits, "audio").tolist()
+
+
+@pytest.mark.parametrize("keywords", [(), ("no", "yes")])
+def test_label_column_and_clip_ids_are_read_once(
+    keywords: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Counter()
+    for function in (find_label_column, parse_label_column, read_clip_ids):
+
+        def count(*args: Any, function: Any = function, **named: Any) -> Any:  # noqa: ANN401
+            calls[function.__name__] += 1
+            return function(*args, **named)
+
+        for name, module in list(sys.modules.items()):  # wherever it is imported
+            if name.startswith("audio_cls") and vars(module).get(function.__name__) is function:
+                monkeypatch.setattr(module, function.__name__, count)
+    cfg = DataConfig(
+        dataset=str(write_words(tmp_path / "words")), keywords=keywords, label_pattern=r"(\w+)/"
+    )
+    dataset = relabel_keywords(load_dataset(cfg), cfg)
+    labels = parse_labels(dataset, cfg)
+    assert find_unused(dataset, labels, cfg)[0].kind == "group"
+    index = build_clip_index(dataset, labels, cfg)
+    assert len(index.ids) == 100
+    assert calls == {"find_label_column": 1, "parse_label_column": 1, "read_clip_ids": 1}
 
 
 def prepare_words(root: Path, **settings: object):  # noqa: ANN201
     """Load, split and decode a folder of words, as a run does."""
     cfg = spotting(dataset=str(root), **settings)
-    source = load_dataset(cfg)
-    labels = parse_labels(source.splits, cfg)
+    source = relabel_keywords(load_dataset(cfg), cfg)
+    labels = parse_labels(source, cfg)
     pool = build_clip_index(source, labels, cfg)
     splits = make_splits(pool, cfg)
     return labels, pool, splits, prepare_clips(source, labels, pool, splits, 16_000, cfg)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset
-from hub_datasets import load, make_rows, make_table, write_clips
+from hub_datasets import load, make_dataset, make_rows, make_table, write_clips
 
 from audio_cls.config import DataConfig
-from audio_cls.data.labels.label_columns import add_fields, add_label_column
+from audio_cls.data.labels.label_columns import add_columns
 from audio_cls.data.labels.labels import Labels, parse_labels
 from audio_cls.errors import DatasetError, SettingError
 
@@ -19,7 +19,7 @@ from audio_cls.errors import DatasetError, SettingError
 def read(splits: dict[str, Dataset], **settings: Any) -> Labels:  # noqa: ANN401
     """Read the labels that the settings ask for."""
     cfg = DataConfig(**settings)
-    return parse_labels(add_label_column(add_fields(splits, cfg), "audio", cfg), cfg)
+    return parse_labels(add_columns(make_dataset(splits), cfg), cfg)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_field_of_a_struct_can_be_the_label_and_the_group(tmp_path: Path) -> N
     table.to_parquet(str(tmp_path / "train-00000-of-00001.parquet"))
     settings = {"label_column": "info.genre.top", "group_column": "info.artist"}
     source = load(tmp_path, **settings)
-    assert parse_labels(source.splits, DataConfig(**settings)).names == ("jazz", "rock")
+    assert parse_labels(source, DataConfig(**settings)).names == ("jazz", "rock")
     assert source.splits["train"]["info.artist"][:] == ["x", "y"]
     with pytest.raises(DatasetError, match=r"Did you mean info\.genre\.top"):
         read({"train": table}, label_column="info.genre.to")
@@ -100,7 +100,7 @@ def test_the_label_is_found_in_official_file_names(name: str, tmp_path: Path) ->
     write_clips(tmp_path, list(files))
     source = load(tmp_path, label_pattern=pattern)
     table, cfg = source.splits["train"], DataConfig(label_pattern=pattern)
-    labels = parse_labels(source.splits, cfg)
+    labels = parse_labels(source, cfg)
     found = [labels.names[row] for row in labels.ids["train"]]
     # `file` is below the folders that all clips share.
     assert dict(zip((Path(f).name for f in table["file"]), found, strict=True)) == {

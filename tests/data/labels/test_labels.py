@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, List, Value
-from hub_datasets import make_sounds, make_table
+from hub_datasets import make_dataset, make_sounds, make_table
 
 from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.labels import UNUSABLE, Labels, parse_labels
-from audio_cls.data.labels.parse import make_label_parser
+from audio_cls.data.labels.parse import parse_label_column
 from audio_cls.errors import DatasetError, SettingError
 from audio_cls.run_warnings import collect_warnings
 
@@ -22,7 +22,14 @@ def read(cells: list[Any], kind: Any = None, *, beside: Any = None, **settings: 
     """Read a column `label` of one split, with other columns beside it."""
     columns = {"label": cells, **(beside or {})}
     kinds = {} if kind is None else {"label": kind}
-    return parse_labels({"train": make_table(columns, **kinds)}, DataConfig(**settings))
+    return parse_labels(
+        make_dataset({"train": make_table(columns, **kinds)}), DataConfig(**settings)
+    )
+
+
+def count_unusable(labels: Labels) -> int:
+    """Count the clips of all splits without a usable label."""
+    return sum(int((own == UNUSABLE).sum()) for own in labels.ids.values())
 
 
 def ids(labels: Labels) -> list[int]:
@@ -44,9 +51,9 @@ def test_null_negative_and_out_of_range_are_set_aside_and_counted_in_one_line(
     # Written as data sets on the Hub hold them: `cast_column` would refuse the 99.
     table = Dataset.from_dict({"label": [0, None, -1, 99, 1, 1, -1]})
     table.info.features["label"] = ClassLabel(names=["a", "b"])
-    labels = parse_labels({"train": table}, DataConfig())
+    labels = parse_labels(make_dataset({"train": table}), DataConfig())
     assert ids(labels) == [0, UNUSABLE, UNUSABLE, UNUSABLE, 1, 1, UNUSABLE]
-    assert labels.count_unusable() == 4
+    assert count_unusable(labels) == 4
     lines = [line.getMessage() for line in caplog.records]
     assert lines == [
         "4 of 7 clips have no usable label in 'label' (2 -1, 1 null, 1 out of range): set aside."
@@ -127,7 +134,7 @@ def test_an_empty_list_is_a_clip_without_labels_and_null_is_no_label(
 ) -> None:
     with caplog.at_level("INFO"):
         labels = read([["a", "b"], ["b"], [], None])
-    assert ids(labels) == [0, 1, 2, -1] and labels.count_unusable() == 1
+    assert ids(labels) == [0, 1, 2, -1] and count_unusable(labels) == 1
     assert "1 clips have no label: they are heard as examples of none" in caplog.text
     assert "1 null" in caplog.text and "empty" not in caplog.text
 
@@ -189,7 +196,7 @@ def test_rare_labels_are_left_out_over_all_splits(caplog: pytest.LogCaptureFixtu
         "test": make_table({"label": ["b", "a", "d", "d"]}),
     }
     with caplog.at_level(logging.INFO):
-        labels = parse_labels(splits, DataConfig(min_clips_per_label=2))
+        labels = parse_labels(make_dataset(splits), DataConfig(min_clips_per_label=2))
     assert labels.names == ("a", "b", "d")
     assert labels.ids["train"].tolist() == [0, 0, 1, -1]
     assert labels.ids["test"].tolist() == [1, 0, 2, 2]
@@ -245,7 +252,7 @@ def test_fewer_than_two_classes_are_refused(cells: list[str | None]) -> None:
 
 def test_a_split_without_the_column_has_no_labels() -> None:
     splits = {"train": make_table({"label": ["a", "b"]}), "test": make_table({"id": [1, 2]})}
-    labels = parse_labels(splits, DataConfig())
+    labels = parse_labels(make_dataset(splits), DataConfig())
     assert labels.ids["test"].tolist() == [-1, -1]
 
 
@@ -297,7 +304,7 @@ def test_the_label_column_is_found_where_only_train_has_it(
         "train": make_table({"fname": ["a.wav", "b.wav"], "label": ["cat", "dog"]}),
     }
     for wanted in (None, "label"):
-        labels = parse_labels(splits, DataConfig(label_column=wanted))
+        labels = parse_labels(make_dataset(splits), DataConfig(label_column=wanted))
         assert labels.names == ("cat", "dog")
         assert labels.ids["train"].tolist() == [0, 1] and labels.ids["test"].tolist() == [UNUSABLE]
     assert "1 of 3 clips have no usable label in 'label' (1 in a split without" in caplog.text
@@ -308,7 +315,7 @@ def test_names_beside_numbers_do_not_need_the_split_without_labels() -> None:
         "test": make_table({"fname": ["c.wav"]}),
         "train": make_table({"label": [7, 3, 7], "category": ["dog", "cow", "dog"]}),
     }
-    assert parse_labels(splits, DataConfig()).names == ("cow", "dog")
+    assert parse_labels(make_dataset(splits), DataConfig()).names == ("cow", "dog")
 
 
 def test_a_true_or_false_column_is_the_label_where_no_other_can_be() -> None:
@@ -400,7 +407,7 @@ def test_a_separator_that_is_in_no_label_is_warned_of() -> None:
 def read_splits(train: dict[str, Any], test: dict[str, Any], column: str | None = None) -> Labels:
     """Read the labels of two splits of plain columns."""
     splits = {"test": make_table(test), "train": make_table(train)}
-    return parse_labels(splits, DataConfig(label_column=column))
+    return parse_labels(make_dataset(splits), DataConfig(label_column=column))
 
 
 def test_each_split_is_read_by_its_own_class_labels() -> None:
@@ -408,7 +415,7 @@ def test_each_split_is_read_by_its_own_class_labels() -> None:
         "train": make_table({"label": [0, 1, 1]}, label=["cat", "dog"]),
         "test": make_table({"label": [0, 1, 2]}, label=["dog", "cat", "emu"]),  # dog, cat, emu
     }
-    labels = parse_labels(splits, DataConfig())
+    labels = parse_labels(make_dataset(splits), DataConfig())
     assert labels.names == ("cat", "dog", "emu")
     assert labels.ids["train"].tolist() == [0, 1, 1]
     assert labels.ids["test"].tolist() == [1, 0, 2]
@@ -419,7 +426,7 @@ def test_class_labels_and_texts_are_joined_by_name() -> None:
         "test": make_table({"label": ["dog", "cat", "ant"]}),
         "train": make_table({"label": [0, 1]}, label=["dog", "cat"]),
     }
-    labels = parse_labels(splits, DataConfig())
+    labels = parse_labels(make_dataset(splits), DataConfig())
     assert labels.names == ("dog", "cat", "ant")
     assert labels.ids["test"].tolist() == [0, 1, 2]
 
@@ -472,5 +479,7 @@ def test_minus_one_as_text_is_unusable_as_the_number_is(caplog: pytest.LogCaptur
 
 def test_a_streamed_split_is_read_by_its_own_class_labels() -> None:
     tables = {"test": make_table({"label": [0, 1]}, label=["dog", "cat"])}
-    reader = make_label_parser(tables, "label", None, ClassLabel(names=["cat", "dog"]))
-    assert reader(0) == (("cat",), "") and reader(1) == (("dog",), "")
+    parser = parse_label_column(tables, "label", None).parser
+    assert parser is not None
+    parse = parser.adapt(ClassLabel(names=["cat", "dog"]))
+    assert parse(0) == (("cat",), "") and parse(1) == (("dog",), "")

@@ -17,7 +17,7 @@ from hub_table import CASES, Case
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import find_label_column
-from audio_cls.data.labels.labels import parse_labels
+from audio_cls.data.labels.labels import UNUSABLE, parse_labels
 from audio_cls.data.sources.parquet.hub_copy import KNOWN_COPIES, suggest_copy
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
@@ -31,12 +31,12 @@ def test_the_one_line_call_works_or_says_what_to_call(data_hub: HubServer, case:
     LAYOUTS[case.id](data_hub, case.id)
     if case.advice:
         with pytest.raises(DatasetError, match=re.escape(case.advice)):
-            parse_labels(load(case.id, **case.settings).splits, DataConfig(**case.settings))
+            parse_labels(load(case.id, **case.settings), DataConfig(**case.settings))
         return
     source = load(case.id, **case.settings)
-    labels = parse_labels(source.splits, DataConfig(**case.settings))
+    labels = parse_labels(source, DataConfig(**case.settings))
     assert labels.column == case.column and labels.names == case.names
-    assert labels.count_unusable() == 0
+    assert all((ids != UNUSABLE).all() for ids in labels.ids.values())
     assert len(source.revision) == 40 and not source.is_local
     cell = next(iter(source.splits.values()))[0][source.audio_column]
     assert cell["bytes"] or cell["path"]

@@ -49,7 +49,7 @@ def test_a_folder_is_split_by_hash_when_asked_to(tmp_path: Path) -> None:
     root = write_words(tmp_path / "words", clips=80)
     cfg = DataConfig(dataset=str(root), split_method="hash", validation_size=0.2, test_size=0.2)
     source = load_dataset(cfg)
-    pool = build_clip_index(source, parse_labels(source.splits, cfg), cfg)
+    pool = build_clip_index(source, parse_labels(source, cfg), cfg)
     splits = make_splits(pool, cfg)
     for role, rows in splits.items():
         names = {str(pool.ids[row]) for row in rows}

@@ -302,7 +302,7 @@ def prepare_drawn_folder(seed: int, root: Path) -> None:
         settings["test_split"] = "validation"
     cfg = DataConfig(dataset=str(root), **settings)
     source = load_dataset(cfg)
-    labels = parse_labels(source.splits, cfg)
+    labels = parse_labels(source, cfg)
     pool = build_clip_index(source, labels, cfg)
     clips = prepare_clips(source, labels, pool, make_splits(pool, cfg), 16_000, cfg)
     used = {role: set(map(str, part.ids)) for role, part in clips.items()}

@@ -31,8 +31,9 @@ def read_clip_ids(splits: dict[str, Dataset], column: str) -> NDArray[np.str_]:
 
 def _read_file_column(table: Dataset, column: str) -> list[Any]:
     """Return the `file` column that class folders bring along, else nothing."""
-    is_own = "file" in table.column_names and not Path(str(table[0]["file"])).is_absolute()
-    return list(table["file"]) if is_own else []
+    if "file" not in table.column_names or len(table) == 0:
+        return []
+    return [] if Path(str(table[0]["file"])).is_absolute() else list(table["file"])
 
 
 def _read_file_names(table: Dataset, column: str) -> list[Any]:
