@@ -56,9 +56,9 @@ def describe_data(
             left_out=left_out if clips.are_duplicates_dropped else 0,
         ),
         near_duplicates=DuplicateCounts(
-            found=len(clips.near_pairs),
-            across_splits=sum(pair.is_leak for pair in clips.near_pairs),
-            first=[[pair.id, pair.like] for pair in clips.near_pairs[:MAX_NAMED]],
+            found=len(clips.near_duplicates),
+            across_splits=sum(pair.is_leak for pair in clips.near_duplicates),
+            first=[[pair.id, pair.similar_to] for pair in clips.near_duplicates[:MAX_NAMED]],
         ),
         split={
             role: SplitDescription(

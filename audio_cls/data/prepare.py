@@ -1,8 +1,7 @@
-"""A source's splits -> decoded clips, the bad ones set aside with their reasons."""
+"""Prepare clips: decode the rows of the splits, and leave out unusable clips with their reasons."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
 import time
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import concatenate_datasets
+import pyarrow as pa
+from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
@@ -27,55 +27,57 @@ from audio_cls.data.dataset_fingerprint import make_dataset_fingerprint
 from audio_cls.data.duplicates.exact import Duplicate, audio_group_ids, save_duplicates
 from audio_cls.data.duplicates.near import (
     NearDuplicate,
-    announce_near_pairs,
-    find_near_pairs,
-    save_near_pairs,
+    list_near_duplicates,
+    save_near_duplicates,
+    warn_of_near_duplicates,
 )
-from audio_cls.data.final_splits import DecodedPool, cap_splits, settle_splits
+from audio_cls.data.final_splits import DecodeResult, cap_splits, finalize_splits
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.splits import Splits
-from audio_cls.data.splits.train_test_split import Groups, Rows, limit_rows
+from audio_cls.data.splits.train_test_split import Rows, limit_rows
 from audio_cls.data.streaming.bad_clips import FOLDER, read_bad_clips
 from audio_cls.data.streaming.clips import StreamClips, make_stream_clips
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
-from audio_cls.storage.files import open_replaced
+from audio_cls.storage.files import replace_file, write_csv
 from audio_cls.storage.keys import make_key
 from audio_cls.storage.process_memory import release_pages
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PreparedClips:
-    """What training and evaluation hear, and what was set aside."""
+    """The clips of training, validation and test, and the clips left out."""
 
     train: Clips | StreamClips
     validation: Clips
     test: Clips
     splits: Splits  # how they were chosen
     num_available: dict[str, int]  # see `FinalSplits`
-    check: dict[str, Any]  # what the splits have in common, see `check_splits`
-    bad: dict[str, str]  # clip id -> reason
-    duplicates: list[Duplicate]  # clips whose sound another clip has
-    are_duplicates_dropped: bool  # such clips were left out
-    near_pairs: list[NearDuplicate]  # clips that sound nearly the same
-    groups: list[tuple[str, str, str]]  # (id, group, fold) of the clips that have one of the two
-    decode_seconds: float = 0.0  # next to nothing where the cache had the waves
+    check: dict[str, Any]  # what the splits share, see `check_splits`
+    bad: dict[str, str]  # id of an unusable clip -> reason
+    duplicates: list[Duplicate]  # clips whose audio another clip has
+    are_duplicates_dropped: bool
+    near_duplicates: list[NearDuplicate]
+    groups: list[tuple[str, str, str]]  # (id, group, fold) of clips that have a group or fold
+    decode_seconds: float = 0.0  # near 0 if the decode cache was used
     # role -> hashes of some of its clips, see `make_dataset_fingerprint`; not of streamed clips
     fingerprints: dict[str, list[int]] = field(default_factory=dict)
 
     def items(self) -> list[tuple[str, Clips]]:
-        """Return (role, clips) of the splits on this disk: all three, unless train is streamed."""
+        """Return (role, clips) of the decoded splits: all three, unless training is streamed."""
         parts = [("train", self.train), ("validation", self.validation), ("test", self.test)]
         return [(role, clips) for role, clips in parts if isinstance(clips, Clips)]
 
     def read_bad(self, folder: Path) -> dict[str, str]:
-        """Return the clips set aside, those of a stream that the run in `folder` met included."""
+        """Return the unusable clips, including streamed ones logged by the run in `folder`."""
         return {**self.bad, **read_bad_clips(folder / FOLDER)}
 
     def hash_rows(self) -> str:
-        """Return the SHA-256 of the ids and labels of all clips by role, but for streamed ones."""
+        """Return the SHA-256 of ids and labels of all decoded clips by role."""
         digest = hashlib.sha256()
         for role, clips in self.items():
             digest.update("\n".join([role, str(len(clips)), *clips.ids, ""]).encode())
@@ -83,64 +85,100 @@ class PreparedClips:
         return digest.hexdigest()
 
     def save_lists(self, folder: Path) -> None:
-        """Write `splits/ROLE.txt`, one clip id per line.
+        """Write `splits/ROLE.txt`, one clip id per line, and `splits/groups.csv`.
 
-        splits/groups.csv, a row for each clip with a group or fold, is there for publishing, which
-        has to know whether the ids hold names of groups. It is never published itself.
+        groups.csv is read before publishing, to find names of groups in ids. It is never published.
         """
         (folder / "splits").mkdir(exist_ok=True)
-        with open_replaced(folder / "splits" / "groups.csv") as file:
-            csv.writer(file).writerows([("id", "group", "fold"), *self.groups])
+        write_csv(folder / "splits" / "groups.csv", ["id", "group", "fold"], self.groups)
         for role, clips in self.items():
-            with open_replaced(folder / "splits" / f"{role}.txt") as file:
-                file.writelines(f"{clip}\n" for clip in clips.ids)
+            text = "".join(f"{clip}\n" for clip in clips.ids)
+            replace_file(folder / "splits" / f"{role}.txt", text)
 
     def save(self, folder: Path) -> None:
-        """Write the lists of the splits, bad_audio.csv and duplicates.csv."""
+        """Write the split lists, bad_audio.csv, duplicates.csv and near_duplicates.csv."""
         self.save_lists(folder)
-        with open_replaced(folder / "bad_audio.csv") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", "reason"])
-            writer.writerows(self.read_bad(folder).items())
+        write_csv(folder / "bad_audio.csv", ["id", "reason"], self.read_bad(folder).items())
         save_duplicates(folder / "duplicates.csv", self.duplicates)
-        save_near_pairs(folder / "near_duplicates.csv", self.near_pairs)
+        save_near_duplicates(folder / "near_duplicates.csv", self.near_duplicates)
+
+
+@dataclass(frozen=True)
+class _DecodedRows:
+    """Rows of the clip index, decoded; D rows."""
+
+    index: ClipIndex
+    rows: Rows  # (D,) of the index
+    table: Dataset  # D rows, see `decode_batch`
+    stats: pa.Table  # D rows, see `read_clip_stats`
+    bad: dict[str, str]  # id of an unusable clip -> reason
+    sampling_rate: Hertz
+
+    def select(self, places: NDArray[np.int64]) -> Clips:
+        """Return the clips of some of the D rows."""
+        index, rows = self.index, self.rows[places]
+        return Clips(
+            self.table,
+            places,
+            index.stratify_targets[rows],
+            index.ids[rows],
+            self.stats["num_samples"].to_numpy()[places],
+            self.sampling_rate,
+            groups=None if index.groups is None else index.groups[rows],
+        )
+
+    def find_usable(self) -> NDArray[np.int64]:
+        """Return the places of the usable clips among the D rows."""
+        return np.flatnonzero([name not in self.bad for name in self.index.ids[self.rows]])
+
+    def to_result(self) -> DecodeResult:
+        """Return the result of decoding for all rows of the index."""
+        num_clips = len(self.index.ids)
+        is_usable, audio_ids = np.zeros(num_clips, dtype=np.bool_), np.full(num_clips, -1)
+        is_usable[self.rows[self.find_usable()]] = True
+        is_silent = self.stats["peak"].to_numpy() < SILENT_PEAK
+        audio_ids[self.rows] = np.where(is_silent, -1, audio_group_ids(self.stats["hash"]))
+        return DecodeResult(is_usable, audio_ids, self.bad)
 
 
 def prepare_clips(
-    source: LoadedDataset,
+    dataset: LoadedDataset,
     labels: Labels,
-    pool: ClipIndex,
+    index: ClipIndex,
     splits: Splits,
     sampling_rate: Hertz,
     cfg: DataConfig,
 ) -> PreparedClips:
-    """Decode the clips of the three splits, capped as asked for. Writes the cache of waves.
+    """Decode the clips of the three splits, capped by the settings. Writes the decode cache.
+
+    Args:
+        dataset: The data set.
+        labels: Its labels.
+        index: Its clips.
+        splits: Rows of the index.
+        sampling_rate: Rate of the waveforms in Hz.
+        cfg: Settings.
 
     Raises:
         DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are unusable, or see
-            `settle_splits`.
+            `finalize_splits` and `make_stream_clips`.
     """
     streamed = None
-    if source.shards is not None:
-        streamed = make_stream_clips(source, source.shards, labels, sampling_rate, cfg)
-    rows = cap_splits(splits, pool, cfg)
+    if dataset.shards is not None:
+        streamed = make_stream_clips(dataset, dataset.shards, labels, sampling_rate, cfg)
+    rows = cap_splits(splits, index, cfg)
     started = time.perf_counter()
-    every, found = _decode_pool(source, pool, rows, sampling_rate, cfg)
+    all_rows = np.unique(np.concatenate(list(rows.values())))
+    decoded = _decode_rows(dataset, index, all_rows, sampling_rate, cfg)
     seconds = time.perf_counter() - started
-    final = settle_splits(splits, rows, pool, found, cfg)
-    place = np.full(len(pool.ids), -1)
-    place[every.labels] = np.arange(len(every))  # row of the pool -> row of `every`
-    at = {role: place[own] for role, own in final.rows.items()}
-    parts: dict[str, Any] = {
-        role: Clips(
-            every.table, at[role], pool.stratify_targets[own], pool.ids[own],
-            every.lengths[at[role]], sampling_rate, groups=_take(pool.groups, own),
-        )
-        for role, own in final.rows.items()
-    }  # fmt: skip
-    near_pairs = find_near_pairs(at, every, found.sounds[every.labels])
-    announce_near_pairs(near_pairs)
-    release_pages(every.table.data.column("wave"))  # which lie between the columns read here
+    result = decoded.to_result()
+    final = finalize_splits(splits, rows, index, result, cfg)
+    places = {role: np.searchsorted(all_rows, own) for role, own in final.rows.items()}
+    parts: dict[str, Any] = {role: decoded.select(own) for role, own in places.items()}
+    every = decoded.select(np.arange(len(all_rows)))
+    near_duplicates = list_near_duplicates(places, every, result.audio_ids[all_rows])
+    warn_of_near_duplicates(near_duplicates)
+    release_pages(decoded.table.data.column("wave"))  # between the columns that were read here
     if streamed is not None:
         parts["train"] = streamed
     return PreparedClips(
@@ -148,111 +186,74 @@ def prepare_clips(
         splits=final.splits,
         num_available=final.num_available,
         check=final.check,
-        bad=found.faults,
+        bad=decoded.bad,
         duplicates=final.duplicates,
         are_duplicates_dropped=cfg.deduplicate,
-        near_pairs=near_pairs,
-        groups=_list_groups(pool, np.flatnonzero(place >= 0)),
+        near_duplicates=near_duplicates,
+        groups=_list_groups(index, all_rows),
         decode_seconds=seconds,
         fingerprints={
-            role: make_dataset_fingerprint(source, pool, pool.ids[own].tolist())
+            role: make_dataset_fingerprint(dataset, index, index.ids[own].tolist())
             for role, own in final.rows.items()
             if len(own)
         },
     )
 
 
-def _take(groups: Groups | None, rows: Rows) -> Groups | None:
-    """Return the groups of these rows, if there are groups."""
-    return None if groups is None else groups[rows]
+def prepare_split(
+    dataset: LoadedDataset, index: ClipIndex, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
+) -> tuple[Clips, dict[str, str]]:
+    """Decode rows of the index, capped by `--max-eval-samples`. Writes the decode cache.
+
+    Returns:
+        The usable clips, and {clip id: reason} of the others.
+
+    Raises:
+        DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are unusable, or all are.
+    """
+    capped = limit_rows(rows, index.stratify_targets, cfg.max_eval_samples, cfg.split_seed)
+    decoded = _decode_rows(dataset, index, capped, sampling_rate, cfg)
+    usable = decoded.find_usable()
+    if len(usable) == 0:
+        raise DatasetError(f"No clip is left; the first faults: {list_names(decoded.bad.items())}")
+    return decoded.select(usable), decoded.bad
 
 
-def _list_groups(pool: ClipIndex, rows: Rows) -> list[tuple[str, str, str]]:
+def _decode_rows(
+    dataset: LoadedDataset, index: ClipIndex, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
+) -> _DecodedRows:
+    """Decode rows of the index, and find unusable clips.
+
+    Raises:
+        DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are unusable.
+    """
+    columns = [table.select_columns([dataset.audio_column]) for table in dataset.splits.values()]
+    table, ids = concatenate_datasets(columns), index.ids
+    if not np.array_equal(rows, np.arange(len(ids))):
+        table, ids = table.select(rows), ids[rows]
+    key = make_key(source=dataset.content_key, clips=ids)
+    decoded = decode_clips(table, dataset.audio_column, sampling_rate, key, cfg.max_clip_seconds)
+    stats = read_clip_stats(decoded)
+    warn_of_lost_frequencies(stats["file_rate"].to_numpy(), sampling_rate)
+    bad = find_unusable_clips(stats, ids, sampling_rate, cfg)
+    enforce_bad_audio_limit(bad, len(rows), cfg)
+    return _DecodedRows(index, rows, decoded, stats, bad, sampling_rate)
+
+
+def _list_groups(index: ClipIndex, rows: Rows) -> list[tuple[str, str, str]]:
     """Return (id, group, fold) of the clips in these rows that have a group or a fold."""
-    none = np.full(len(pool.ids), "")
-    columns = [pool.ids, *(none if c is None else c for c in (pool.groups, pool.folds))]
+    none = np.full(len(index.ids), "")
+    columns = [index.ids, *(none if c is None else c for c in (index.groups, index.folds))]
     parts = zip(*(column[rows].tolist() for column in columns), strict=True)
     return [(clip, group, fold) for clip, group, fold in parts if group or fold]
 
 
-def _decode_pool(
-    source: LoadedDataset,
-    pool: ClipIndex,
-    rows: dict[str, Rows],
-    sampling_rate: Hertz,
-    cfg: DataConfig,
-) -> tuple[Clips, DecodedPool]:
-    """Decode the clips of these rows, and find those that cannot be used.
-
-    Returns:
-        All that were decoded, where a label is the row of the pool; and what was found out.
-    """
-    columns = [table.select_columns([source.audio_column]) for table in source.splits.values()]
-    table, ids = concatenate_datasets(columns), pool.ids
-    is_wanted = np.zeros(len(ids), dtype=np.bool_)
-    is_wanted[np.concatenate(list(rows.values()))] = True
-    wanted = np.flatnonzero(is_wanted)
-    own_ids = ids if len(wanted) == len(ids) else ids[wanted]
-    key = make_key(source=source.content_key, clips=own_ids)
-    if len(wanted) < len(table):
-        table = table.select(wanted)
-    decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
-    notes = read_clip_stats(decoded)
-    lengths: NDArray[np.int64] = notes["num_samples"].to_numpy()
-    warn_of_lost_frequencies(notes["file_rate"].to_numpy(), sampling_rate)
-    faults = find_unusable_clips(notes, own_ids, sampling_rate, cfg)
-    enforce_bad_audio_limit(faults, len(wanted), cfg)
-    is_silent = notes["peak"].to_numpy() < SILENT_PEAK
-    sounds, is_good = np.full(len(ids), -1), np.zeros(len(ids), dtype=np.bool_)
-    sounds[wanted] = np.where(is_silent, -1, audio_group_ids(notes["hash"]))
-    is_good[wanted] = [name not in faults for name in own_ids]
-    every = Clips(decoded, np.arange(len(wanted)), wanted, own_ids, lengths, sampling_rate)
-    return every, DecodedPool(is_good, sounds, faults)
-
-
-def prepare_split(
-    source: LoadedDataset, pool: ClipIndex, rows: Rows, sampling_rate: Hertz, cfg: DataConfig
-) -> tuple[Clips, dict[str, str]]:
-    """Decode these rows of the pool, capped by `--max-eval-samples` as in training.
-
-    Writes the cache of waves.
-
-    Returns:
-        The clips that can be used, and {clip id: reason} of the others.
-
-    Raises:
-        DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are bad, or none is left.
-    """
-    own = limit_rows(rows, pool.stratify_targets, cfg.max_eval_samples, cfg.split_seed)
-    sounds = [table.select_columns([source.audio_column]) for table in source.splits.values()]
-    table = concatenate_datasets(sounds).select(own)
-    key = make_key(source=source.content_key, clips=pool.ids[own])
-    decoded = decode_clips(table, source.audio_column, sampling_rate, key, cfg.max_clip_seconds)
-    notes = read_clip_stats(decoded)
-    warn_of_lost_frequencies(notes["file_rate"].to_numpy(), sampling_rate)
-    faults = find_unusable_clips(notes, pool.ids[own], sampling_rate, cfg)
-    enforce_bad_audio_limit(faults, len(own), cfg)
-    kept = np.flatnonzero([name not in faults for name in pool.ids[own]])
-    if len(kept) == 0:
-        raise DatasetError(f"No clip is left; the first faults: {list_names(faults.items())}")
-    lengths = notes["num_samples"].to_numpy()[kept]
-    row = own[kept]
-    clips = Clips(
-        decoded, kept, pool.stratify_targets[row], pool.ids[row], lengths, sampling_rate,
-        groups=_take(pool.groups, row),
-    )  # fmt: skip
-    return clips, faults
-
-
-logger = logging.getLogger(__name__)
-
-
 def warn_of_short_clips(clips: PreparedClips, min_samples: int) -> None:
-    """Warn of clips that are shorter than what a model needs for one frame.
+    """Warn of decoded clips that are shorter than the model's shortest input.
 
     Args:
-        clips: The clips of all splits; streamed ones are not known yet.
-        min_samples: Samples of the shortest wave that the model takes, at its sampling rate.
+        clips: The clips of all splits.
+        min_samples: Shortest input in samples, at the model's sampling rate.
     """
     for role, part in clips.items():
         names = part.ids[part.lengths < min_samples]

@@ -1,12 +1,11 @@
-"""What makes a test score too good: one sound in two splits, or a test set the model has heard.
+"""Exact duplicates: clips of equal audio, which make a test score too good if splits share them.
 
-Equal sounds are found by a hash of the decoded wave, so that a copy under another name or in
-another lossless format is still a copy.
+They are found by a hash of the decoded waveform, so that copies under other names or in other
+lossless formats are found, too.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,16 +18,16 @@ from numpy.typing import NDArray
 
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.run_warnings import warn
-from audio_cls.storage.files import open_replaced
+from audio_cls.storage.files import write_csv
 
-KEEPING_ORDER = ("test", "validation", "train")  # which split keeps a sound that two of them have
+SPLIT_PRIORITY = ("test", "validation", "train")  # the first of these keeps its clip
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A clip whose sound another clip has as well."""
+    """A clip whose audio another clip has, too."""
 
     id: str
     split: str
@@ -38,12 +37,12 @@ class Duplicate:
 
     @property
     def is_leak(self) -> bool:
-        """Tell whether the two clips are in different splits."""
+        """Return whether the two clips are in different splits."""
         return self.split != self.same_as_split
 
 
 def audio_group_ids(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Number the sounds of clips by their hashes: equal sounds share a number, -1 is no sound.
+    """Return a number per clip, equal for equal hashes; -1 for an empty hash.
 
     >>> audio_group_ids(pa.chunked_array([["x", "y", "", "x"]])).tolist()
     [0, 1, -1, 0]
@@ -53,37 +52,37 @@ def audio_group_ids(hashes: pa.ChunkedArray) -> NDArray[np.int64]:
 
 
 def rows_by_split_priority(
-    parts: Mapping[str, Rows], sounds: NDArray[np.int64]
+    parts: Mapping[str, Rows], audio_ids: NDArray[np.int64]
 ) -> tuple[Rows, NDArray[np.int64]]:
-    """Return the rows with a sound, those that keep it first, and each one's KEEPING_ORDER."""
-    given = [(place, parts[split]) for place, split in enumerate(KEEPING_ORDER) if split in parts]
+    """Return the rows with audio by SPLIT_PRIORITY, and the priority of each row's split."""
+    given = [(place, parts[split]) for place, split in enumerate(SPLIT_PRIORITY) if split in parts]
     rows = np.concatenate([own for _, own in given])
-    orders = np.repeat([place for place, _ in given], [len(own) for _, own in given])
-    is_heard = sounds[rows] >= 0
-    return rows[is_heard], orders[is_heard]
+    priorities = np.repeat([place for place, _ in given], [len(own) for _, own in given])
+    has_audio = audio_ids[rows] >= 0
+    return rows[has_audio], priorities[has_audio]
 
 
 def find_duplicates(
     parts: Mapping[str, Rows],
-    sounds: NDArray[np.int64],
+    audio_ids: NDArray[np.int64],
     ids: NDArray[np.str_],
     labels: NDArray[np.int64] | NDArray[np.float32],
 ) -> list[Duplicate]:
-    """List the clips whose sound was met before, in test first, then validation, then train.
+    """List the clips whose audio an earlier clip has: of test, then validation, then train.
 
     Args:
         parts: Split -> rows of the three arrays below; one row may be in validation and test.
-        sounds: Number of each row's sound, -1 for none.
+        audio_ids: Number of each row's audio, see `audio_group_ids`.
         ids: Id of each row.
-        labels: Class of each row, or its marks (L,).
+        labels: Class of each row, or its targets (L,).
     """
-    rows, orders = rows_by_split_priority(parts, sounds)
-    _, first, kinds = np.unique(sounds[rows], return_index=True, return_inverse=True)
-    kept = first[kinds]  # place where each one's sound is met first
+    rows, priorities = rows_by_split_priority(parts, audio_ids)
+    _, first, inverse = np.unique(audio_ids[rows], return_index=True, return_inverse=True)
+    kept = first[inverse]  # place of the first clip with the same audio
     return [
         Duplicate(
-            str(ids[rows[place]]), KEEPING_ORDER[orders[place]],
-            str(ids[rows[kept[place]]]), KEEPING_ORDER[orders[kept[place]]],
+            str(ids[rows[place]]), SPLIT_PRIORITY[priorities[place]],
+            str(ids[rows[kept[place]]]), SPLIT_PRIORITY[priorities[kept[place]]],
             bool(np.array_equal(labels[rows[place]], labels[rows[kept[place]]])),
         )
         for place in np.flatnonzero(rows[kept] != rows).tolist()
@@ -101,8 +100,8 @@ def drop_duplicates(
     }
 
 
-def announce_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) -> None:
-    """Say in one line how many clips share their sound with another, in the run's results too."""
+def warn_of_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) -> None:
+    """Warn of clips that have the audio of another clip."""
     if not duplicates:
         return
     leaks = sum(one.is_leak for one in duplicates)
@@ -119,10 +118,9 @@ def announce_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) -
 
 
 def save_duplicates(path: Path, duplicates: Sequence[Duplicate]) -> None:
-    """Write a row a duplicate: id, split, same_as, same_as_split, same_label."""
-    with open_replaced(path) as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "split", "same_as", "same_as_split", "same_label"])
-        for one in duplicates:
-            same_label = "yes" if one.has_same_label else "no"
-            writer.writerow([one.id, one.split, one.same_as, one.same_as_split, same_label])
+    """Write one row per duplicate: id, split, same_as, same_as_split, same_label."""
+    rows = [
+        [d.id, d.split, d.same_as, d.same_as_split, "yes" if d.has_same_label else "no"]
+        for d in duplicates
+    ]
+    write_csv(path, ["id", "split", "same_as", "same_as_split", "same_label"], rows)

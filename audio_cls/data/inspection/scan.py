@@ -24,7 +24,7 @@ from audio_cls.audio.fingerprint import MAX_SECONDS, make_fingerprint
 from audio_cls.audio.waveform import Wave, mix_channels, peak, resample
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.quality import SILENT_PEAK
-from audio_cls.data.duplicates.near import read_print
+from audio_cls.data.duplicates.near import to_fingerprint
 from audio_cls.data.duplicates.similarity import (
     PAIRS_AT_ONCE,
     Pairs,
@@ -114,7 +114,9 @@ class DatasetScan:
             with ThreadPoolExecutor(os.cpu_count()) as pool:  # nearly all of it is decoding
                 return np.concatenate(list(pool.map(compare_block, blocks)))
 
-        pairs = find_near_duplicates([read_print(self.notes[row].print) for row in rows], compare)
+        pairs = find_near_duplicates(
+            [to_fingerprint(self.notes[row].print) for row in rows], compare
+        )
         return [(rows[one], rows[two], likeness) for one, two, likeness in pairs]
 
     def _note(self, row: int) -> ClipStats:

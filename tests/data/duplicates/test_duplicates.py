@@ -14,10 +14,10 @@ from hub_server import HubServer
 from audio_cls.config import ModelConfig
 from audio_cls.data.duplicates.exact import (
     Duplicate,
-    announce_duplicates,
     drop_duplicates,
     find_duplicates,
     save_duplicates,
+    warn_of_duplicates,
 )
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.models.contamination import is_same_dataset, warn_if_pretrained_on
@@ -82,11 +82,11 @@ def test_dropping_leaves_test_whole() -> None:
 
 
 def test_one_line_says_how_many(caplog: pytest.LogCaptureFixture) -> None:
-    announce_duplicates([], are_dropped=False)
+    warn_of_duplicates([], are_dropped=False)
     assert not caplog.records
     duplicates = find("xxxyx", train=[0, 1, 3], test=[2, 4])
-    announce_duplicates(duplicates, are_dropped=False)
-    announce_duplicates(duplicates, are_dropped=True)
+    warn_of_duplicates(duplicates, are_dropped=False)
+    warn_of_duplicates(duplicates, are_dropped=True)
     kept, dropped = [record.getMessage() for record in caplog.records]
     assert kept.startswith("3 clips sound the same as another (2 in another split, 1 with another")
     assert "--deduplicate leaves those of train and validation out" in kept

@@ -104,14 +104,14 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
                 wave = encode_again(make_music(1, 0.6), RATE, "MP3")
             soundfile.write(path, wave, RATE)
     clips = prepare(tmp_path / "set").clips
-    (pair,) = clips.near_pairs
-    assert {pair.id, pair.like} == {"train/b/1.wav", "test/b/3.wav"} and pair.is_leak
+    (pair,) = clips.near_duplicates
+    assert {pair.id, pair.similar_to} == {"train/b/1.wav", "test/b/3.wav"} and pair.is_leak
     assert "1 pairs of clips sound nearly the same (1 across splits" in caplog.text
     assert all(len(own) == 6 for own in ids_of(clips).values())
     clips.save(tmp_path)
     assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()
     monkeypatch.setattr(near, "find_near_duplicates", None)  # the second time reads the first
-    assert prepare(tmp_path / "set").clips.near_pairs == clips.near_pairs
+    assert prepare(tmp_path / "set").clips.near_duplicates == clips.near_duplicates
 
 
 def test_many_waves_are_compared_in_processes_to_the_same_end(

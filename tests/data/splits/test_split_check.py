@@ -14,7 +14,7 @@ from hub_datasets import make_wav
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.final_splits import DecodedPool, FinalSplits, cap_splits, settle_splits
+from audio_cls.data.final_splits import DecodeResult, FinalSplits, cap_splits, finalize_splits
 from audio_cls.data.labels.labels import UNUSABLE, parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
@@ -99,9 +99,9 @@ def test_folds_that_part_a_group_are_refused() -> None:
     pool = make_pool(12, groups=np.array(list("ab") * 6), folds=np.array(list("123") * 4))
     cfg = DataConfig(fold_column="f", fold="1", group_column="g")
     splits = make_splits(pool, cfg)
-    found = DecodedPool(np.ones(12, dtype=np.bool_), np.arange(12), {})
+    found = DecodeResult(np.ones(12, dtype=np.bool_), np.arange(12), {})
     with pytest.raises(DatasetError, match="leave --group-column and --group-pattern out, or"):
-        settle_splits(splits, cap_splits(splits, pool, cfg), pool, found, cfg)
+        finalize_splits(splits, cap_splits(splits, pool, cfg), pool, found, cfg)
 
 
 # --- random data sets ---
@@ -198,7 +198,7 @@ def write_lists(rng: Rng, folder: Path, pool: ClipIndex) -> dict[str, Any]:
     return {"split_files": str(folder)}
 
 
-def draw_case(seed: int, folder: Path) -> tuple[ClipIndex, DataConfig, DecodedPool] | None:
+def draw_case(seed: int, folder: Path) -> tuple[ClipIndex, DataConfig, DecodeResult] | None:
     """Draw a data set, settings, and what decoding finds; None where settings contradict."""
     rng = np.random.default_rng(seed)
     labels = draw_labels(rng, count := int(rng.integers(12, 150)))
@@ -222,7 +222,7 @@ def draw_case(seed: int, folder: Path) -> tuple[ClipIndex, DataConfig, DecodedPo
     sounds = np.where(rng.random(count) < 0.1, rng.integers(0, 10, count), 100 + np.arange(count))
     try:
         cfg = DataConfig(**settings)
-        return with_folds(pool, cfg), cfg, DecodedPool(is_good, sounds, faults)
+        return with_folds(pool, cfg), cfg, DecodeResult(is_good, sounds, faults)
     except AudioClsError:
         return None
 
@@ -262,8 +262,8 @@ def check_cases(seeds: range, folder: Path) -> collections.Counter[str]:
             rows = cap_splits(splits, pool, cfg)
             used = np.zeros(len(pool.ids), dtype=np.bool_)
             used[np.concatenate(list(rows.values()))] = True
-            decoded = dataclasses.replace(found, is_good=found.is_good & used)
-            final = settle_splits(splits, rows, pool, decoded, cfg)
+            decoded = dataclasses.replace(found, is_usable=found.is_usable & used)
+            final = finalize_splits(splits, rows, pool, decoded, cfg)
         except AudioClsError as error:
             assert "are in both" not in str(error) and "more than once" not in str(error)
             outcomes["refused"] += 1
