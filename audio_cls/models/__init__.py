@@ -1,1 +1,1 @@
-"""Models: load a checkpoint, add a head, fine-tuning and CPU kernels."""
+"""Models: load a checkpoint, add a classification head, fine-tuning and CPU kernels."""

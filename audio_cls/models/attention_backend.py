@@ -1,7 +1,7 @@
-"""How a network is computed, which changes what it costs but not what it says.
+"""Attention implementation, gradient checkpointing and torch.compile.
 
-The choice of attention, activations that are computed again instead of kept, and compilation. What
-a family or a machine cannot do is refused in one sentence, before anything is trained.
+They change memory and speed, not results. What a model family or a machine does not support is
+refused before training.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ SUPPORT = {"sdpa": "_supports_sdpa", "flash_attention_2": "_supports_flash_attn"
 
 
 def choose_attention(model: PreTrainedModel, wanted: str) -> None:
-    """Compute attention as `--attention` says. Changes the model in place.
+    """Set the attention implementation of `--attention`. Changes the model in place.
 
     Args:
-        model: A classifier that was probed already: flash attention does not run on a CPU.
-        wanted: "auto" (what transformers chose, clip by clip on a CPU), "sdpa", "eager" or
-            "flash_attention_2".
+        model: A classifier, after the probe: flash attention does not run on a CPU.
+        wanted: "auto" (the default of transformers; on a CPU see `use_per_clip_attention`), "sdpa",
+            "eager" or "flash_attention_2".
 
     Raises:
-        ModelError: The family or the machine cannot do it.
+        ModelError: The model family or the machine does not support it.
     """
     if wanted == "auto":
         use_per_clip_attention(model)
@@ -54,14 +54,14 @@ def choose_attention(model: PreTrainedModel, wanted: str) -> None:
 
 
 def check_precision(wanted: str, precision: str) -> None:
-    """Check that flash attention gets the half numbers it needs.
+    """Check that flash attention is used with 16-bit numbers.
 
     Args:
-        wanted: The attention.
-        precision: Accelerate's number format: "no", "fp16" or "bf16".
+        wanted: The attention implementation.
+        precision: Accelerate's mixed precision: "no", "fp16" or "bf16".
 
     Raises:
-        SettingError: It does not.
+        SettingError: It is not.
     """
     if wanted == "flash_attention_2" and precision not in ("fp16", "bf16"):
         raise SettingError(
@@ -71,13 +71,13 @@ def check_precision(wanted: str, precision: str) -> None:
 
 
 def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
-    """Compute each layer again in the backward pass instead of keeping it. In place.
+    """Recompute each layer's activations in the backward pass. Changes the model in place.
 
     Raises:
-        ModelError: The family cannot.
+        ModelError: The model family does not support it.
     """
     network: Any = model
-    older = "gradient_checkpointing_enable"  # the only name there was before transformers 5.23
+    older = "gradient_checkpointing_enable"  # the only name before transformers 5.23
     enable = getattr(network, "activation_checkpointing_enable", None) or getattr(network, older)
     try:
         enable({"use_reentrant": False})
@@ -90,23 +90,23 @@ def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
 
 
 def compile_model(model: PreTrainedModel) -> None:
-    """Let torch compile the forward pass at its first call. In place: no name changes.
+    """Compile the forward pass at its first call. In place: parameter names do not change.
 
     Raises:
         SettingError: This machine has no compiler that torch can use.
     """
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
-    try_out: Any = torch.compile(torch.sin)
+    trial: Any = torch.compile(torch.sin)
     try:
-        try_out(torch.ones(8, device=device))
+        trial(torch.ones(8, device=device))
     except (RuntimeError, ImportError, OSError) as error:
         reason = next(line for line in str(error).splitlines() if line.strip())
         raise SettingError(
             f"--compile does not work here: {reason} Install a C++ compiler (and triton beside a "
             "GPU), or leave --compile out."
         ) from error
-    front = read_unpadded_encoder(model)
-    if front is not None:  # runs once for each length: what runs inside is compiled
-        module, leave_out = cast("Any", model.get_submodule(front)), cast("Any", torch.compiler)
-        module.forward = leave_out.disable(module.forward, recursive=False)
+    name = read_unpadded_encoder(model)
+    if name is not None:  # it loops over clip lengths: only its submodules are compiled
+        module, compiler = cast("Any", model.get_submodule(name)), cast("Any", torch.compiler)
+        module.forward = compiler.disable(module.forward, recursive=False)
     model.compile()

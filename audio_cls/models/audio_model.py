@@ -14,14 +14,18 @@ from audio_cls.models.checkpoint_files import quiet_transformers
 from audio_cls.models.pooled_head import choose_loader
 from audio_cls.models.processor import WaveProcessor
 
-HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all families
-
-
-PEFT_ATTRIBUTE = "peft_config"  # the attribute that peft leaves on a model with adapters
+HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all model families
+PEFT_ATTRIBUTE = "peft_config"  # set by peft on a model with adapters
+CONFIG_KEY = "audio_cls"  # of config.json: settings that evaluation shares with training
+INFERENCE_FIELDS = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
+PROBLEM_TYPES = {  # of this project -> of config.json
+    "single-label": "single_label_classification",
+    "multi-label": "multi_label_classification",
+}
 
 
 def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
-    """Return a stock model that computes the same; one without adapters is returned as it is."""
+    """Return a copy with the adapters merged into its weights; a model without any as it is."""
     if not hasattr(model, PEFT_ATTRIBUTE):
         return model
     merged: Any = copy.deepcopy(model)
@@ -43,23 +47,9 @@ def remove_adapters(model: PreTrainedModel) -> None:
         delattr(network, PEFT_ATTRIBUTE)
 
 
-CONFIG_KEY = (
-    "audio_cls"  # the key of config.json that keeps what evaluation must do as training did
-)
-
-
-INFERENCE_FIELDS = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
-
-
-PROBLEM_TYPES = {  # ours -> config.json's
-    "single-label": "single_label_classification",
-    "multi-label": "multi_label_classification",
-}
-
-
 @dataclass
 class AudioModel:
-    """A classifier and what it must be given."""
+    """A classifier, its labels and the processor of its inputs."""
 
     model: PreTrainedModel
     processor: WaveProcessor
@@ -68,19 +58,19 @@ class AudioModel:
     code: dict[str, bytes] = field(default_factory=dict)  # trusted code files, by name
 
     def save(self, folder: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
-        """Write what stock `AutoModelForAudioClassification` and `pipeline` need.
+        """Save the model so that transformers loads it without this project.
 
         Args:
             folder: Where to.
-            weights: The whole model's, where this process holds a part of them only.
+            weights: All weights, where this process holds a shard of the model.
 
         Main process only::
 
             FOLDER/
               config.json                labels, shapes
               model.safetensors          float32 weights
-              preprocessor_config.json   how waves become inputs
-              *.py                       the model's own code, where it was trusted
+              preprocessor_config.json   settings of the feature extractor
+              *.py                       the model's code, where it was trusted
         """
         with quiet_transformers():
             merge_adapters(self.model).save_pretrained(folder, state_dict=weights)
@@ -110,11 +100,11 @@ class AudioModel:
 
     @property
     def problem_type(self) -> Literal["single-label", "multi-label"]:
-        """Return whether one label is chosen, or each label has a probability of its own."""
+        """Return "multi-label" where each label has a probability of its own."""
         is_multilabel = self.model.config.problem_type == PROBLEM_TYPES["multi-label"]
         return "multi-label" if is_multilabel else "single-label"
 
     @property
     def is_multilabel(self) -> bool:
-        """Tell whether each label has a probability of its own."""
+        """Return True if each label has a probability of its own."""
         return self.problem_type == "multi-label"

@@ -1,4 +1,4 @@
-"""A checkpoint id -> its files at one commit, quietly; what can go wrong is told in one line."""
+"""Download a checkpoint's files at one commit; failures as one-line errors."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ logger = logging.getLogger(__name__)
 
 
 def locate_checkpoint(cfg: ModelConfig) -> str:
-    """Return what to load: the folder of a `builtin:` model, else the id as it is.
+    """Return what to load from: the folder of a `builtin:` model, else the id as it is.
 
-    A repository whose code is trusted is downloaded whole, at its pinned commit: what runs is what
-    lies in that folder.
+    A repository whose code is trusted is downloaded as a whole, at its pinned commit: only code of
+    that folder is run.
 
     Raises:
-        ModelError: There is no such repository, or its code lies in yet another one.
+        ModelError: There is no such repository, or its code is in another repository.
     """
     place = str(locate_builtin(cfg.model) or cfg.model)
     if not cfg.trust_remote_code:
@@ -47,7 +47,7 @@ def locate_checkpoint(cfg: ModelConfig) -> str:
 
 
 def list_code(place: Path) -> list[Path]:
-    """Return the code files of a checkpoint's folder: those that `auto_map` names, and their own.
+    """Return the code files of a checkpoint's folder: those of `auto_map`, and their imports.
 
     They are listed, not run.
     """
@@ -59,7 +59,11 @@ def list_code(place: Path) -> list[Path]:
 
 
 def _refuse_foreign_code(cfg: ModelConfig, place: Path) -> None:
-    """Refuse code that lies in another repository: its commit is pinned nowhere."""
+    """Refuse code of another repository: its commit is not pinned.
+
+    Raises:
+        ModelError: `auto_map` names a class of another repository.
+    """
     foreign = next((name for name in _read_code_names(place) if "--" in name), None)
     if foreign is not None:
         raise ModelError(
@@ -70,13 +74,13 @@ def _refuse_foreign_code(cfg: ModelConfig, place: Path) -> None:
 
 
 def _read_code_names(place: Path) -> list[str]:
-    """Return the classes, as module.Class, that a folder's configurations want to be run."""
+    """Return the classes, as module.Class, in the `auto_map` of a folder's configurations."""
     names: list[str] = []
     for file in ("config.json", "preprocessor_config.json", "processor_config.json"):
         try:
             content = json.loads((place / file).read_text("utf-8"))
         except (OSError, ValueError):
-            continue  # what is wrong with it is told when it is loaded
+            continue  # loading it raises the error
         found = content.get("auto_map") if isinstance(content, dict) else None
         values = found.values() if isinstance(found, dict) else ()
         for value in values:
@@ -86,13 +90,13 @@ def _read_code_names(place: Path) -> list[str]:
 
 
 def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
-    """Find today's commit, so that a push to the repository meanwhile cannot mix versions.
+    """Find the commit, so that a push to the repository in the meantime cannot mix versions.
 
     Returns:
-        The settings with that commit as revision, and the commit; None for a folder.
+        The settings with the commit as revision, and the commit; None for a folder.
 
     Raises:
-        ModelError: There is no such checkpoint, or the Hub cannot be asked.
+        ModelError: There is no such checkpoint, or the Hub cannot be reached.
     """
     place = str(locate_builtin(cfg.model) or cfg.model)
     if Path(place).is_dir():
@@ -110,7 +114,7 @@ def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep load report and bars off the screen; what matters of them is logged here."""
+    """Silence the logs and progress bars of transformers; this project logs what matters."""
     verbosity = transformers_logging.get_verbosity()
     had_bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.CRITICAL)
@@ -124,7 +128,7 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelError:
-    """Turn what transformers raised into one sentence; the kinds in its chain tell what it is."""
+    """Turn an error of transformers into one sentence, by the exception types in its chain."""
     name, kinds = f"'{cfg.model}'", set()
     cause: BaseException | None = error
     while cause is not None:

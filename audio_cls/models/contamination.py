@@ -17,27 +17,27 @@ from audio_cls.demo_data import locate_builtin
 logger = logging.getLogger(__name__)
 
 
-MIN_NAME_LENGTH = 5  # letters of a data set's name that may be looked for inside another's
+MIN_NAME_LENGTH = 5  # characters; shorter names are compared as a whole
 
 
 def warn_if_pretrained_on(source: LoadedDataset, cfg: ModelConfig) -> None:
-    """Warn when the checkpoint's card says that it was trained on this data set. Asks the Hub.
+    """Warn when the checkpoint's card says that it was trained on this data set. Uses the Hub.
 
-    A card that cannot be read says nothing. Weights that start at random have heard nothing.
+    Nothing is logged if the card cannot be read, or if training starts from random weights.
     """
     if cfg.from_scratch:
         return
-    heard = [name for name in read_card_datasets(cfg) if is_same_dataset(name, source)]
-    if heard:
+    listed = [name for name in read_card_datasets(cfg) if is_same_dataset(name, source)]
+    if listed:
         logger.warning(
             "The card of '%s' lists '%s' among its training data: it may have heard the test clips"
             " of '%s', and the test score may be too good.",
-            *(cfg.model, heard[0], source.name),
+            *(cfg.model, listed[0], source.name),
         )
 
 
 def read_card_datasets(cfg: ModelConfig) -> list[str]:
-    """Return the `datasets:` of a checkpoint's card, in its folder or on the Hub; else nothing."""
+    """Return the `datasets:` of a checkpoint's card, of its folder or on the Hub; else []."""
     folder = locate_builtin(cfg.model) or Path(cfg.model).expanduser()
     try:
         if folder.is_dir():
@@ -52,7 +52,7 @@ def read_card_datasets(cfg: ModelConfig) -> list[str]:
 
 
 def is_same_dataset(listed: str, source: LoadedDataset) -> bool:
-    """Tell whether a card's data set is this one, or a copy of it by another owner.
+    """Return True if a card's data set is this one, or a copy of it by another owner.
 
     Names are compared without owner and punctuation; `gtzan` is also found in `gtzan-genre`.
     """

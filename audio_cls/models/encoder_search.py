@@ -1,8 +1,7 @@
-"""Which part of a model hears: found by letting its parts hear noise; none is known by name.
+"""Audio encoder search: the first module of a model that returns hidden states over time.
 
-Comes in: a model that `AutoModel` made and a feature extractor. Goes out: the first part that turns
-what the extractor prepares into hidden states over time, (B, F, H), and what these look like.
-Letters: B clips, F frames, H width.
+Modules are found by running them on noise, not by the names of model families. Letters: B clips,
+F frames, H hidden size.
 """
 
 from __future__ import annotations
@@ -21,42 +20,54 @@ from audio_cls.models.probe import make_probe_noise, preserve_model_state
 
 def find_audio_encoder(
     cfg: ModelConfig,
-    whole: Any,  # noqa: ANN401
+    model: Any,  # noqa: ANN401
     extractor: SequenceFeatureExtractor,
 ) -> tuple[str, PreTrainedModel, dict[str, Any]]:
-    """Let the parts of a model hear noise; return the first that answers over time.
+    """Run the modules of a model on noise; return the first that gives hidden states over time.
+
+    Args:
+        cfg: Names the checkpoint in the error.
+        model: As `AutoModel` loaded it.
+        extractor: Its feature extractor.
 
     Returns:
-        Its name in the model ("" for the model itself), itself, and what it gives (the rest of our
-        note).
+        The module's name in the model ("" for the model itself), the module, and a description of
+        its input and output: `input`, `width` and `states`.
+
+    Raises:
+        ModelError: No module does.
     """
-    for part in _list_parts(whole):
-        found = _listen(part, extractor)
+    for module in _list_candidates(model):
+        found = _probe_module(module, extractor)
         if found:
-            path = find_prefix(whole, part).removesuffix(".")
-            return path, part, found
+            path = find_prefix(model, module).removesuffix(".")
+            return path, module, found
     raise ModelError(
-        f"'{cfg.model}' cannot be classified with: no part of {type(whole).__name__} turns what "
+        f"'{cfg.model}' cannot be classified with: no part of {type(model).__name__} turns what "
         f"{type(extractor).__name__} prepares into hidden states over time. Name another model "
         "with --model."
     )
 
 
-def _list_parts(whole: Any) -> Iterator[PreTrainedModel]:  # noqa: ANN401
-    """Yield the parts that may hear, the likeliest first, each once."""
-    parts = [whole.get_encoder(modality="audio"), whole, *whole.modules()]
-    if getattr(whole.config, "is_encoder_decoder", False):
-        parts = [parts[0], whole.get_encoder(), *whole.modules()]
-    if parts[0] is whole:
-        parts = parts[1:]
-    for part in dict.fromkeys(parts):
-        if isinstance(part, PreTrainedModel):
-            yield part
+def _list_candidates(model: Any) -> Iterator[PreTrainedModel]:  # noqa: ANN401
+    """Yield the modules that may be the audio encoder, the most probable first, each once."""
+    modules = [model.get_encoder(modality="audio"), model, *model.modules()]
+    if getattr(model.config, "is_encoder_decoder", False):
+        modules = [modules[0], model.get_encoder(), *model.modules()]
+    if modules[0] is model:
+        modules = modules[1:]
+    for module in dict.fromkeys(modules):
+        if isinstance(module, PreTrainedModel):
+            yield module
 
 
-def _listen(part: PreTrainedModel, extractor: Any) -> dict[str, Any] | None:  # noqa: ANN401
-    """Return what a part gives for sound; None where it is no hidden states over time."""
-    known = inspect.signature(part.forward).parameters
+def _probe_module(module: PreTrainedModel, extractor: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    """Return a description of a module that encodes audio; None for any other module.
+
+    Returns:
+        `input`: the name of the argument. `width`: H. `states`: see `_count_states`.
+    """
+    arguments = inspect.signature(module.forward).parameters
     rate = int(extractor.sampling_rate)
     try:
         inputs = [
@@ -64,39 +75,34 @@ def _listen(part: PreTrainedModel, extractor: Any) -> dict[str, Any] | None:  # 
             for seconds in (1, 2)
         ]
         name = next((key for key in inputs[0] if key.startswith("input")), "")
-        if name not in known:
+        if name not in arguments:
             return None
         options = {"output_hidden_states": True, "return_dict": True}
-        with preserve_model_state(part):
-            part.train(mode=False)
-            heard = [part(**{name: one[name]}, **options) for one in inputs]
+        with preserve_model_state(module):
+            module.train(mode=False)
+            outputs = [module(**{name: one[name]}, **options) for one in inputs]
     except (RuntimeError, ValueError, LookupError, TypeError, AttributeError):
-        return None  # whatever it is, it does not hear sound alone
+        return None  # a module that needs more than audio, such as a decoder
     is_fixed = inputs[0][name].shape == inputs[1][name].shape
-    frames: list[Any] = [_read_frames(one) for one in heard]
-    if not _are_over_time(*frames, is_fixed=is_fixed):
-        return None
-    return {"input": name, "width": frames[0].shape[2], "states": _count_states(heard[0])}
-
-
-def _are_over_time(short: Tensor | None, long: Tensor | None, *, is_fixed: bool) -> bool:
-    """Tell whether longer sound gave more frames of the same width; as many for a fixed input."""
+    short, long = (_read_frames(output) for output in outputs)
     if short is None or long is None or short.shape[2] != long.shape[2]:
-        return False
-    return is_fixed or long.shape[1] > short.shape[1]
+        return None
+    if not is_fixed and long.shape[1] <= short.shape[1]:
+        return None
+    return {"input": name, "width": short.shape[2], "states": _count_states(outputs[0])}
 
 
-def _count_states(heard: Any) -> int:  # noqa: ANN401
-    """Return how many layers' states can be mixed: all, or none where they differ in shape."""
-    layers = getattr(heard, "hidden_states", None) or ()
-    shape = heard.last_hidden_state.shape
-    alike = all(isinstance(one, Tensor) and one.shape == shape for one in layers)
-    return len(layers) if alike else 0
+def _count_states(output: Any) -> int:  # noqa: ANN401
+    """Return the number of layers whose hidden states can be summed; 0 if their shapes differ."""
+    layers = getattr(output, "hidden_states", None) or ()
+    shape = output.last_hidden_state.shape
+    is_equal = all(isinstance(one, Tensor) and one.shape == shape for one in layers)
+    return len(layers) if is_equal else 0
 
 
-def _read_frames(heard: Any) -> Tensor | None:  # noqa: ANN401
-    """Return the hidden states of an answer, (1, F, H); None where there are none over time."""
-    states = getattr(heard, "last_hidden_state", None)
+def _read_frames(output: Any) -> Tensor | None:  # noqa: ANN401
+    """Return the hidden states of an output, (1, F, H); None where there are none over time."""
+    states = getattr(output, "last_hidden_state", None)
     if (
         not isinstance(states, Tensor)
         or not states.is_floating_point()
@@ -108,11 +114,11 @@ def _read_frames(heard: Any) -> Tensor | None:  # noqa: ANN401
 
 
 def to_frames(states: Tensor) -> Tensor:
-    """Lay the cells of a picture (B, H, bands, steps) in a row: (B, F, H); frames stay frames."""
+    """Flatten the patches of a spectrogram, (B, H, bands, steps), to (B, F, H)."""
     return states.flatten(2).transpose(1, 2) if states.dim() == 4 else states
 
 
-def find_prefix(whole: nn.Module, part: nn.Module) -> str:
-    """Return the prefix of a part's parameters within a model, "" for the model itself."""
-    name = next(name for name, module in whole.named_modules() if module is part)
+def find_prefix(model: nn.Module, module: nn.Module) -> str:
+    """Return the prefix of a module's parameters within a model, "" for the model itself."""
+    name = next(name for name, child in model.named_modules() if child is module)
     return f"{name}." if name else ""

@@ -1,9 +1,9 @@
-"""Clip length fits the model: the positions of a fixed-length model are cut or stretched.
+"""Input length of fixed-length models: positional embeddings are cut or interpolated.
 
-Whisper and AST hear every clip as if it were 30 s or 10 s long, padded with silence. Shortened to
-the clips, a clip of 1 s costs 1 s. A classifier and its feature extractor are changed in place, and
-their configurations with them, so that stock transformers loads the saved result. Letters: H width.
-Models that take any length are left alone.
+Whisper and AST pad every clip to 30 s or 10 s. With positions for shorter clips, a clip of 1 s
+costs 1 s. A classifier and its feature extractor are changed in place, and their configurations
+with them, so that transformers loads the saved result. Models without a fixed length are not
+changed. Letters: H hidden size.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from audio_cls.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
-# Samples at 16 kHz of a frame and between frames: fixed inside ASTFeatureExtractor (25 and 10 ms).
+# Frame length and hop in samples at 16 kHz: constants of ASTFeatureExtractor (25 and 10 ms).
 FRAME_SAMPLES, HOP_SAMPLES = 400, 160
 
 
 def resize_positions(
     model: PreTrainedModel, extractor: SequenceFeatureExtractor, max_seconds: Seconds
 ) -> None:
-    """Make a model of fixed length as long as the clips. Changes both in place.
+    """Set the input length of a fixed-length model. Changes model and extractor in place.
 
     Args:
         model: A classifier whose weights are loaded.
         extractor: Its feature extractor.
-        max_seconds: Longest piece of sound that will be given to it, in seconds; rounded up to
-            what the extractor can express (whole seconds for Whisper, patches for AST).
+        max_seconds: Longest crop or window in seconds; rounded up to what the extractor supports
+            (whole seconds for Whisper, patches for AST).
 
     Raises:
-        ModelError: The clips are longer than the model's positions, and those cannot be stretched.
+        ModelError: Clips are longer than the model's positions, which cannot be interpolated.
     """
     if hasattr(extractor, "n_samples") and hasattr(model.config, "max_source_positions"):
         _cut_seconds(model, extractor, max_seconds)
@@ -49,9 +49,10 @@ def resize_positions(
 
 
 def resolve_max_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # noqa: ANN401
-    """Return the settings with a number for --max-seconds: what the checkpoint hears, at most 30 s.
+    """Return the settings with a number for --max-seconds: the input length, at most 30 s.
 
-    Whisper's extractor says it in seconds, AST's in frames of 10 ms; the others hear any length.
+    Extractors give it in samples (Whisper, CLAP) or in frames of 10 ms (AST); the others have no
+    limit.
     """
     if audio.max_seconds is not None:
         return audio
@@ -66,7 +67,7 @@ def resolve_max_seconds(audio: AudioConfig, extractor: Any) -> AudioConfig:  # n
 
 
 def max_input_samples(extractor: Any) -> int:  # noqa: ANN401 (each family has its own fields)
-    """Return how many samples a fixed-length extractor hears; what comes after them is lost."""
+    """Return the input length of a fixed-length extractor in samples; the rest is cut off."""
     if hasattr(extractor, "n_samples"):
         return int(extractor.n_samples)
     if hasattr(extractor, "nb_max_samples"):  # CLAP
@@ -75,49 +76,55 @@ def max_input_samples(extractor: Any) -> int:  # noqa: ANN401 (each family has i
 
 
 def fit_patch_positions(positions: Tensor, num_bands: int, num_steps: int) -> Tensor:
-    """Cut a grid of positions in time, or stretch it linearly.
+    """Cut a grid of positional embeddings in time, or interpolate it linearly.
 
     Args:
-        positions: Two positions of class tokens, then the grid, band by band:
+        positions: Those of two class tokens, then the grid, band by band:
             (1, 2 + num_bands * old_steps, H).
         num_bands: Rows of the grid (frequency).
-        num_steps: Columns that the new grid shall have (time).
+        num_steps: Columns of the new grid (time).
 
     Returns:
-        Shape (1, 2 + num_bands * num_steps, H); a cut leaves the kept columns as they are.
+        Shape (1, 2 + num_bands * num_steps, H); a cut does not change the columns that are kept.
     """
     tokens = positions[:, :2]
     grid = positions[0, 2:].reshape(num_bands, -1, positions.shape[-1])
     if num_steps <= grid.shape[1]:
         grid = grid[:, :num_steps]
     else:
-        stretched = nn.functional.interpolate(grid.transpose(1, 2), size=num_steps, mode="linear")
-        grid = stretched.transpose(1, 2)
+        longer = nn.functional.interpolate(grid.transpose(1, 2), size=num_steps, mode="linear")
+        grid = longer.transpose(1, 2)
     return torch.cat([tokens, grid.flatten(0, 1)[None]], dim=1).contiguous()
 
 
-def _check_seconds(heard: Seconds, max_seconds: Seconds) -> None:
-    """Refuse pieces of which the model would lose the end."""
-    if max_seconds > heard:
+def _check_seconds(limit: Seconds, max_seconds: Seconds) -> None:
+    """Refuse crops that are longer than the model's input.
+
+    Raises:
+        ModelError: They are.
+    """
+    if max_seconds > limit:
         raise ModelError(
-            f"--max-seconds {max_seconds:g} is not possible: this model hears at most {heard:g} s "
-            f"at once. Use --max-seconds {heard:g}; longer clips are scored in windows of that "
+            f"--max-seconds {max_seconds:g} is not possible: this model hears at most {limit:g} s "
+            f"at once. Use --max-seconds {limit:g}; longer clips are scored in windows of that "
             "length."
         )
 
 
 def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # noqa: ANN401
-    """Whisper: the extractor counts whole seconds, the encoder insists on as many positions.
+    """Cut the positions of Whisper to whole seconds.
 
-    The encoder could do with any even number of frames, but WhisperFeatureExtractor makes its
-    number of samples of `chunk_length` when it is loaded, and fails where that is no whole number.
+    The encoder could take any even number of frames, but WhisperFeatureExtractor computes its
+    number of samples from `chunk_length` when it is loaded, which must be an integer.
     """
-    heard = extractor.chunk_length
-    _check_seconds(heard, max_seconds)
+    limit = extractor.chunk_length
+    _check_seconds(limit, max_seconds)
     encoder = model.encoder
-    encoder.embed_positions.weight.requires_grad = False  # sinusoids; from_pretrained forgets it
+    encoder.embed_positions.weight.requires_grad = (
+        False  # sinusoids; from_pretrained does not set it
+    )
     seconds = math.ceil(max_seconds)
-    if seconds == heard:
+    if seconds == limit:
         return
     extractor.chunk_length = seconds
     extractor.n_samples = seconds * extractor.sampling_rate
@@ -133,19 +140,19 @@ def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # n
         owner.max_source_positions = num_positions
     logger.info(
         "positions: cut from %g to %d s (whole seconds, as transformers' extractor counts)",
-        *(heard, seconds),
+        *(limit, seconds),
     )
 
 
 def _fit_patches(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # noqa: ANN401
-    """AST: patches of 16 frames stand on a grid of frequency bands and steps in time."""
+    """Cut or interpolate the positions of AST: patches on a grid of frequency and time."""
     config, embeddings = model.config, model.base_model.embeddings
     num_bands, old_steps = embeddings.get_shape(config)
     num_samples = round(max_seconds * extractor.sampling_rate)
     num_frames = max(config.patch_size, 1 + (num_samples - FRAME_SAMPLES) // HOP_SAMPLES)
-    whole, rest = divmod(num_frames - config.patch_size, config.time_stride)
-    num_steps = 1 + whole + (rest > 0)
-    if old_steps in (1 + whole, num_steps):  # in pretraining, too, a last piece of a patch was lost
+    full, rest = divmod(num_frames - config.patch_size, config.time_stride)
+    num_steps = 1 + full + (rest > 0)
+    if old_steps in (1 + full, num_steps):  # pretraining drops an incomplete last patch, too
         return
     positions = fit_patch_positions(embeddings.position_embeddings.detach(), num_bands, num_steps)
     embeddings.position_embeddings = nn.Parameter(positions)

@@ -1,9 +1,7 @@
-"""A checkpoint id becomes a classifier: `AudioModel`, its labels, and what makes its inputs.
+"""Loading of models: a checkpoint becomes an AudioModel, for training or for inference.
 
-Comes in: a Hub id or a folder of an audio model that transformers can classify with, and the
-labels. Goes out: a model that maps the inputs of its `WaveProcessor` to logits (B, L); B clips, L
-labels. Weights become float32 whatever they were. A model that transformers has no classifier for
-gets the head of `pooled`. What a model wants is probed in `input_spec`.
+Weights are converted to float32. A model that transformers has no audio classifier for gets a
+pooled head (pooled_head.py).
 """
 
 from __future__ import annotations
@@ -61,27 +59,27 @@ def load_for_training(
 ) -> AudioModel:
     """Load a checkpoint for training, in evaluation mode. Call on every process; may download.
 
-    A head that has exactly these labels, in this order, is kept. Any other is replaced by a new
-    one, drawn from torch's global generator.
+    A head with exactly these labels, in this order, is kept. Any other is replaced by a new one,
+    initialised from torch's global generator.
 
     Args:
-        checkpoint: Stays as it is. Of its settings, `from_scratch` leaves its weights out.
+        checkpoint: Is not changed. With `cfg.from_scratch`, its weights are not loaded.
         audio: Clip length in seconds, normalisation, mask.
         labels: Names of the L labels, in the order of their ids.
-        is_multilabel: Each label is to have a probability of its own.
+        is_multilabel: Each label gets a probability of its own.
 
     Raises:
-        ModelError: Its weights cannot be read, or it cannot do what is asked.
+        ModelError: The weights cannot be read, or the model does not support a setting.
     """
     checkpoint = copy.deepcopy(checkpoint)
     cfg, config, extractor = checkpoint.cfg, checkpoint.config, checkpoint.extractor
     set_extractor_options(extractor, audio)
     audio = resolve_max_seconds(audio, extractor)
-    fits = _read_labels(config) == tuple(labels)
-    config.id2label = dict(enumerate(labels))  # int keys: pipeline() looks them up so
+    has_same_labels = _read_labels(config) == tuple(labels)
+    config.id2label = dict(enumerate(labels))  # pipeline() expects int keys
     config.label2id = {label: number for number, label in enumerate(labels)}
     setattr(config, CONFIG_KEY, {name: getattr(audio, name) for name in INFERENCE_FIELDS})
-    # pipeline() takes the softmax or the sigmoid by this.
+    # By this, pipeline() chooses softmax or sigmoid.
     config.problem_type = PROBLEM_TYPES["multi-label" if is_multilabel else "single-label"]
     if cfg.weighted_layer_sum is not None:
         config.use_weighted_layer_sum = cfg.weighted_layer_sum
@@ -91,9 +89,9 @@ def load_for_training(
         model, is_kept = build_model(checkpoint), False
     else:
         model, missing = load_weights(checkpoint)
-        has_size = not any(key.startswith("classifier.") for key in missing)
-        is_kept = has_size and fits
-        if has_size and not fits:
+        has_head = not any(key.startswith("classifier.") for key in missing)
+        is_kept = has_head and has_same_labels
+        if has_head and not has_same_labels:
             reset_head(model)
     check_layer_sum(model, cfg)
     resize_positions(model, extractor, audio.piece_seconds)
@@ -111,11 +109,11 @@ def load_for_inference(
     Args:
         folder_or_id: A run folder or a Hub id.
         revision: Branch, tag or commit on the Hub.
-        trust_remote_code: Run the code that lies there; on the Hub, `revision` must be a commit.
+        trust_remote_code: Run code from there; on the Hub, `revision` must be a commit.
 
     Raises:
         ModelError: There is no such checkpoint, or it has no trained head.
-        SettingError: Code shall be run that no commit pins.
+        SettingError: Code would be run that is not pinned to a commit.
     """
     cfg = ModelConfig(
         model=str(folder_or_id), model_revision=revision, trust_remote_code=trust_remote_code
@@ -134,7 +132,7 @@ def load_for_inference(
 def _assemble(
     checkpoint: Checkpoint, model: PreTrainedModel, *, use_mask: bool | None, origin: str
 ) -> AudioModel:
-    """Probe the model, set its mask in the extractor to be saved, and log what was loaded."""
+    """Install kernels, probe the input specification, and log what was loaded."""
     install_fast_kernels(model)
     skip_masking_of_short_clips(model)
     extractor: Any = checkpoint.extractor
@@ -150,7 +148,7 @@ def _assemble(
 
 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401
-    """Return the name of each logit, in order."""
+    """Return the names of the labels, in the order of the logits."""
     return tuple(str(config.id2label[number]) for number in sorted(config.id2label))
 
 
@@ -167,7 +165,15 @@ def build_model(checkpoint: Checkpoint) -> Any:  # noqa: ANN401
 
 
 def load_weights(checkpoint: Checkpoint) -> tuple[PreTrainedModel, set[str]]:
-    """Load float32 weights; name those that the checkpoint lacks or has in another shape."""
+    """Load float32 weights.
+
+    Returns:
+        The model, and the names of the weights that were initialised: those that the checkpoint
+        does not have, or has in another shape.
+
+    Raises:
+        ModelError: The file cannot be read, or has less than half of the weights.
+    """
     cfg, config = checkpoint.cfg, checkpoint.config
     model: PreTrainedModel
     try:
@@ -189,18 +195,18 @@ def load_weights(checkpoint: Checkpoint) -> tuple[PreTrainedModel, set[str]]:
             f"{type(model).__name__}, such as {absent[0]}: another kind of model was saved there. "
             "Use --from-scratch to train its shape from random weights."
         )
-    if "layer_weights" in missing:  # from_pretrained forgets to draw them in most families
-        mix: Any = model.layer_weights
-        nn.init.constant_(mix, 1 / len(mix))
+    if "layer_weights" in missing:  # most model families do not initialise them
+        layer_weights: Any = model.layer_weights
+        nn.init.constant_(layer_weights, 1 / len(layer_weights))
     if absent:
         logger.warning("not in the checkpoint, so random: %s", ", ".join(absent))
     return model, missing
 
 
 def keep_all_layers(config: Any) -> None:  # noqa: ANN401 (each family has its own fields)
-    """Let training skip no layer (LayerDrop), as a mix needs the output of each. In place.
+    """Turn LayerDrop off: a weighted sum needs the output of each layer. In place.
 
-    transformers' own classifiers fail at a step that left one out.
+    Classifiers of transformers raise an error in a step that skips a layer.
     """
     for name, share in list(vars(config).items()):
         if name.endswith("layerdrop") and not name.startswith("decoder") and share:
@@ -209,7 +215,11 @@ def keep_all_layers(config: Any) -> None:  # noqa: ANN401 (each family has its o
 
 
 def check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
-    """Refuse a mix of layers that the family's head does not make."""
+    """Check that the model has a weighted sum of layers if one is asked for.
+
+    Raises:
+        ModelError: It has none.
+    """
     if cfg.weighted_layer_sum and not hasattr(model, "layer_weights"):
         raise ModelError(
             f"--weighted-layer-sum is not possible: {model.config.model_type} classifies its last "
@@ -218,7 +228,7 @@ def check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
 
 
 def reset_head(model: Any) -> None:  # noqa: ANN401
-    """Draw the last layer anew: it has the right size, but was trained for other labels."""
+    """Initialise the last layer again: its size fits, but it was trained for other labels."""
     for module in model.classifier.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=getattr(model.config, "initializer_range", 0.02))

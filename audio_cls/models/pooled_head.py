@@ -1,9 +1,9 @@
-"""Encoders that transformers has no classifier for: a head of ours on the mean of what they say.
+"""Pooled head: mean pooling and one linear layer on encoders that have no head in transformers.
 
-Comes in: a checkpoint that `AutoModel` reads and whose feature extractor prepares sound. Goes out:
-a classifier like those of the twelve families, (B, F, H) hidden states -> mean over the F frames
-of sound -> dropout -> `classifier` -> logits (B, L). Of a model with a decoder, only the encoder is
-kept. What is saved has a note in config.json that only audio_cls reads: stock transformers cannot.
+For a checkpoint that `AutoModel` loads and that has an audio feature extractor: hidden states
+(B, F, H) -> mean over the F frames of audio -> dropout -> `classifier` -> logits (B, L). Of a model
+with a decoder, only the encoder is kept. config.json of a saved model has an entry `pooled_head`,
+which only audio_cls reads: transformers alone cannot load such a model.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from audio_cls.models.encoder_search import find_audio_encoder, find_prefix, to_
 logger = logging.getLogger(__name__)
 
 DROPOUT = 0.1  # before the last layer, as in most heads of transformers
-KEPT = ("id2label", "label2id", "problem_type", "use_weighted_layer_sum", "audio_cls")
-# How encoders tell which of their frames are sound, by the names that transformers gives the rule.
-FRAME_RULES: dict[str, Callable[[Any, Tensor, int], Tensor]] = {
-    "_get_feature_vector_attention_mask": lambda rule, mask, count: rule(count, mask),
-    "_get_output_attention_mask": lambda rule, mask, count: rule(mask, count),
+KEPT_FIELDS = ("id2label", "label2id", "problem_type", "use_weighted_layer_sum", "audio_cls")
+# Methods of encoders that turn an input mask into a frame mask, by name in transformers.
+FRAME_MASK_METHODS: dict[str, Callable[[Any, Tensor, int], Tensor]] = {
+    "_get_feature_vector_attention_mask": lambda method, mask, count: method(count, mask),
+    "_get_output_attention_mask": lambda method, mask, count: method(mask, count),
 }
 
 
 class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """An encoder, the mean over its frames of sound, and one layer.
+    """An encoder, the mean over its frames of audio, and one linear layer.
 
-    Saved as config.json (of the encoder, with the note `pooled_head`) and model.safetensors.
+    Saved as config.json (of the encoder, with the entry `pooled_head`) and model.safetensors.
     """
 
     config_class = PreTrainedConfig
     base_model_prefix = "encoder"
-    _supports_sdpa = _supports_flash_attn = True  # of the class; the instance says what is true
+    _supports_sdpa = _supports_flash_attn = True  # of the class; the instance has the encoder's
 
     def __init__(
         self,
@@ -60,28 +60,28 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         """Put a head on an encoder.
 
         Args:
-            config: The encoder's configuration with our note and the labels.
-            encoder: What hears; None: drawn in the shape that `config` tells.
-            may_run_code: The model's own code may be run to build the encoder.
+            config: The encoder's configuration with the entry `pooled_head` and the labels.
+            encoder: None: built from `config`, with random weights.
+            may_run_code: Code of the model's repository may be run to build the encoder.
         """
-        note = getattr(config, POOLED_HEAD)
+        head = getattr(config, POOLED_HEAD)
         if encoder is None:
-            encoder = _draw_encoder(config, note["encoder"], may_run_code=may_run_code)
+            encoder = _build_encoder(config, head["encoder"], may_run_code=may_run_code)
         super().__init__(config)
         self.encoder = encoder
-        self.main_input_name = note["input"]
+        self.main_input_name = head["input"]
         self.supports_gradient_checkpointing = encoder.supports_gradient_checkpointing
         self._supports_sdpa = encoder._supports_sdpa
         self._supports_flash_attn = encoder._supports_flash_attn
         self.takes_mask = "attention_mask" in inspect.signature(encoder.forward).parameters
-        if getattr(config, "use_weighted_layer_sum", False) and note["states"]:
-            self.layer_weights = nn.Parameter(torch.ones(note["states"]) / note["states"])
-        self.dropout = nn.Dropout(note["dropout"])
-        self.classifier = nn.Linear(note["width"], config.num_labels)
+        if getattr(config, "use_weighted_layer_sum", False) and head["states"]:
+            self.layer_weights = nn.Parameter(torch.ones(head["states"]) / head["states"])
+        self.dropout = nn.Dropout(head["dropout"])
+        self.classifier = nn.Linear(head["width"], config.num_labels)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Draw the head; the encoder's parts know themselves how they begin."""
+        """Initialise the head; the encoder's modules are initialised by their own classes."""
         if module is getattr(self, "classifier", None):
             nn.init.normal_(self.classifier.weight, std=0.02)
             nn.init.zeros_(self.classifier.bias)
@@ -92,37 +92,37 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         """Classify a batch.
 
         Args:
-            attention_mask: Shape (B, T) or (B, F), 1 = sound; None: everything is.
-            inputs: The batch under the encoder's own name for it.
+            attention_mask: Shape (B, T) or (B, F), 1 = audio; None: no padding.
+            inputs: The batch, under the encoder's name for it.
 
         Returns:
             `logits`, shape (B, L).
         """
-        given: dict[str, Any] = dict(inputs)
+        options: dict[str, Any] = {}
         if self.takes_mask and attention_mask is not None:
-            given["attention_mask"] = attention_mask
-        mixes = hasattr(self, "layer_weights")
-        if mixes:
-            given["output_hidden_states"] = True
-        heard = self.encoder(**given, return_dict=True)
-        states = heard.last_hidden_state
-        if mixes:
+            options["attention_mask"] = attention_mask
+        is_layer_sum = hasattr(self, "layer_weights")
+        if is_layer_sum:
+            options["output_hidden_states"] = True
+        output = self.encoder(**inputs, **options, return_dict=True)
+        states = output.last_hidden_state
+        if is_layer_sum:
             weights = self.layer_weights.softmax(0)
-            states = sum(w * s for w, s in zip(weights, heard.hidden_states, strict=True))
+            states = sum(w * s for w, s in zip(weights, output.hidden_states, strict=True))
         states = to_frames(states)
         mask = None
         if attention_mask is not None:
-            mask = find_frame_mask(self.encoder, heard, attention_mask, states.shape[1])
+            mask = find_frame_mask(self.encoder, output, attention_mask, states.shape[1])
         pooled = pool_frames(states, mask)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
 
 
 def pool_frames(states: Tensor, mask: Tensor | None) -> Tensor:
-    """Average hidden states over the frames of sound.
+    """Average hidden states over the frames of audio.
 
     Args:
         states: Shape (B, F, H).
-        mask: Shape (B, F), true = sound; None: all are. A clip without any frame gives zeros.
+        mask: Shape (B, F), true = audio; None: no padding. A clip without any frame gives zeros.
 
     Returns:
         Shape (B, H).
@@ -132,35 +132,41 @@ def pool_frames(states: Tensor, mask: Tensor | None) -> Tensor:
     """
     if mask is None:
         return states.mean(dim=1)
-    sound = mask.bool()[..., None]
-    return states.masked_fill(~sound, 0).sum(dim=1) / sound.sum(dim=1).clamp(min=1)
+    kept = mask.bool()[..., None]
+    return states.masked_fill(~kept, 0).sum(dim=1) / kept.sum(dim=1).clamp(min=1)
 
 
 def find_frame_mask(
     encoder: nn.Module,
-    heard: Any,  # noqa: ANN401 (each encoder has its own output)
+    output: Any,  # noqa: ANN401 (each encoder has its own class)
     mask: Tensor,
     num_frames: int,
 ) -> Tensor | None:
-    """Return which of an encoder's frames are sound, (B, F), or None where it cannot tell.
+    """Return the mask of an encoder's frames, (B, F), 1 = audio; None where it is not known.
 
-    Where it cannot, padding would change the mean: `probe_input_spec` finds that out, and batches
-    of equal length are formed.
+    Without it padding changes the mean: `probe_input_spec` finds this, and batches of equal length
+    are formed.
+
+    Args:
+        encoder: Of the classifier.
+        output: Of the encoder.
+        mask: Of the input, (B, T) or (B, F).
+        num_frames: F of the output.
     """
-    told = getattr(heard, "attention_mask", None)
-    if isinstance(told, Tensor) and told.shape == (len(mask), num_frames):
-        return told
+    known = getattr(output, "attention_mask", None)
+    if isinstance(known, Tensor) and known.shape == (len(mask), num_frames):
+        return known
     for module in encoder.modules():
-        for name, apply in FRAME_RULES.items():
+        for name, apply in FRAME_MASK_METHODS.items():
             if hasattr(module, name):
                 return apply(getattr(module, name), mask, num_frames)
     return mask if mask.shape[1] == num_frames else None
 
 
 def read_code(checkpoint: Checkpoint, model: PreTrainedModel) -> dict[str, bytes]:
-    """Return the trusted code files of a checkpoint by name, so that a run keeps them.
+    """Return the trusted code files of a checkpoint by name, which are saved with the model.
 
-    Notes their names in the model's configuration.
+    Writes their names to the model's configuration.
     """
     if not checkpoint.cfg.trust_remote_code or not isinstance(model, PooledAudioClassifier):
         return {}
@@ -171,7 +177,7 @@ def read_code(checkpoint: Checkpoint, model: PreTrainedModel) -> dict[str, bytes
 
 
 def log_pooled_head_notice(model: PreTrainedModel) -> None:
-    """Say, once a load, that what is saved can be loaded by this project alone."""
+    """Log, once per load, that only this project can load the saved model."""
     if isinstance(model, PooledAudioClassifier):
         logger.info(
             "pooled head: transformers has no classifier for %s, so that pipeline() cannot load "
@@ -200,13 +206,16 @@ def build_pooled_classifier(checkpoint: Checkpoint) -> tuple[PooledAudioClassifi
             whole = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=trust)  # type: ignore[no-untyped-call]
         else:
             whole, missing = checkpoint.load(AutoModel, trust_remote_code=trust)
-    path, encoder, found = find_audio_encoder(cfg, whole, checkpoint.extractor)
+    path, encoder, shape = find_audio_encoder(cfg, whole, checkpoint.extractor)
     config, path = _choose_config(config, path, encoder)
-    setattr(config, POOLED_HEAD, {"encoder": path, "dropout": DROPOUT, **found})
+    setattr(config, POOLED_HEAD, {"encoder": path, "dropout": DROPOUT, **shape})
     model = PooledAudioClassifier(config, encoder)
-    before = find_prefix(whole, encoder)
-    inside = {key.removeprefix(before) for key in missing if key.startswith(before)}
-    return model, {f"encoder.{key}" for key in inside} | {"classifier.weight", "classifier.bias"}
+    prefix = find_prefix(whole, encoder)
+    of_encoder = {key.removeprefix(prefix) for key in missing if key.startswith(prefix)}
+    return model, {f"encoder.{key}" for key in of_encoder} | {
+        "classifier.weight",
+        "classifier.bias",
+    }
 
 
 def choose_loader(config: Any, *, may_run_code: bool) -> tuple[Any, dict[str, bool]]:  # noqa: ANN401
@@ -217,24 +226,28 @@ def choose_loader(config: Any, *, may_run_code: bool) -> tuple[Any, dict[str, bo
 
 
 def _choose_config(config: Any, path: str, encoder: PreTrainedModel) -> tuple[Any, str]:  # noqa: ANN401
-    """Prefer the encoder's own configuration, where AutoModel makes that very encoder of it."""
+    """Return the encoder's configuration if AutoModel builds the encoder from it alone.
+
+    Returns:
+        A configuration, and the encoder's name in the model that is built from it.
+    """
     own: Any = encoder.config
-    stock: Any = MODEL_MAPPING.get(type(own), None)
-    if own is config or not path or stock is not type(encoder):
+    built: Any = MODEL_MAPPING.get(type(own), None)
+    if own is config or not path or built is not type(encoder):
         return config, path
-    for name in KEPT:
+    for name in KEPT_FIELDS:
         if hasattr(config, name):
             setattr(own, name, getattr(config, name))
     return own, ""
 
 
-def _draw_encoder(config: Any, path: str, *, may_run_code: bool) -> PreTrainedModel:  # noqa: ANN401
-    """Make the encoder of a saved classifier; a decoder beside it costs no memory."""
+def _build_encoder(config: Any, path: str, *, may_run_code: bool) -> PreTrainedModel:  # noqa: ANN401
+    """Build the encoder of a saved classifier; the rest of its model takes no memory."""
     if not path:
         model: PreTrainedModel = AutoModel.from_config(config, trust_remote_code=may_run_code)  # type: ignore[no-untyped-call]
         return model
     with torch.device("meta"):
         whole: Any = AutoModel.from_config(config, trust_remote_code=may_run_code)  # type: ignore[no-untyped-call]
-    shape: Any = whole.get_submodule(path)
-    drawn: PreTrainedModel = type(shape)(shape.config)
-    return drawn
+    on_meta: Any = whole.get_submodule(path)
+    encoder: PreTrainedModel = type(on_meta)(on_meta.config)
+    return encoder

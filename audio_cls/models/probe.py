@@ -1,8 +1,7 @@
-"""What a model wants to be given, found by trying it on noise; and how waves become just that.
+"""Probe: find a model's input specification by running it on noise.
 
-A classifier and its feature extractor come in; `InputSpec` and a `WaveProcessor` go out. No family
-is known by name, so that a new one needs no new line. Letters: B clips, T samples, F feature
-frames, H width. Forming batches of equal length, where a model needs them, is the work of `data/`.
+No model family is known by name: a new one needs no change here. Letters: B clips, T samples,
+F feature frames, H hidden size.
 """
 
 from __future__ import annotations
@@ -32,39 +31,42 @@ from audio_cls.models.kernels.unpadded_conv import (
 from audio_cls.models.processor import InputSpec, WaveProcessor
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
-MAX_PROBE_SECONDS: Seconds = 6.4  # a model that refuses this much noise refuses everything
-LONGER: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)  # the padding trial's clips
-TWO = (0, 3)  # of them: so short that most of what padding can harm shows for little
-PADDING_TOLERANCE = 1e-4  # of the largest pooled value, and never more than this absolutely
+MAX_PROBE_SECONDS: Seconds = 6.4  # a model that fails on this much noise fails on everything
+# Lengths beyond the shortest, of the clips that test padding. The first three end on different
+# frames: SEW squeezes frames in pairs and drops an odd last one. The last two are far longer: they
+# show the effect of padding on SeamlessM4T.
+PADDING_TRIAL: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)
+SHORT_TRIAL = (0, 3)  # of them: enough to reject most models at little cost
+PADDING_TOLERANCE = 1e-4  # of the largest pooled feature, and absolute
 
 
 def probe_input_spec(
     model: PreTrainedModel, extractor: SequenceFeatureExtractor, *, use_mask: bool | None = None
 ) -> InputSpec:
-    """Try a model on noise; weights, buffers, modes and random states are as before afterwards.
+    """Find a model's input specification. Its state is as before afterwards.
 
     Args:
-        model: A classifier on the CPU. Where padding is harmless only if its convolutions leave it
-            out, it is changed so that they do (`front.py`).
+        model: A classifier on the CPU. It is changed if padding is harmless only where its feature
+            encoder is run without it (kernels/unpadded_conv.py).
         extractor: Its feature extractor.
-        use_mask: True or False decide about the mask, where the model takes one. None: what the
-            extractor says, or its contrary if padding is harmless only then.
+        use_mask: Whether an attention mask is passed to a model that takes one. None: the
+            extractor's setting, or the opposite if padding is harmless only then.
 
     Returns:
         The input specification. An extractor of fixed length pads safely by construction.
 
     Raises:
-        ModelError: The model has no finite score even for seconds of noise.
+        ModelError: The model gives no finite logits even for seconds of noise.
     """
     input_name, rate = str(model.main_input_name), int(extractor.sampling_rate)
-    own = bool(getattr(extractor, "return_attention_mask", False))
+    default = bool(getattr(extractor, "return_attention_mask", False))
     with preserve_model_state(model):
         max_samples = _find_max_samples(extractor, input_name)
         is_fixed = max_samples is not None
         takes_mask = (
             not is_fixed and "attention_mask" in inspect.signature(model.forward).parameters
         )
-        has_mask = takes_mask and (own if use_mask is None else use_mask)
+        has_mask = takes_mask and (default if use_mask is None else use_mask)
         input_spec = InputSpec(
             input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=max_samples
         )
@@ -76,48 +78,46 @@ def probe_input_spec(
         )
         if is_fixed:
             return input_spec
-        if (
-            read_unpadded_encoder(model) is not None
-        ):  # of an earlier probe: padding was found to do harm
-            return replace(input_spec, unpadded_encoder=read_unpadded_encoder(model))
+        if name := read_unpadded_encoder(model):  # set by an earlier probe
+            return replace(input_spec, unpadded_encoder=name)
         may_differ = takes_mask and use_mask is None
         for choice in (has_mask, not has_mask) if may_differ else (has_mask,):
             trial = replace(input_spec, has_mask=choice, pads_safely=True)
             if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
                 return trial
         if takes_mask and use_mask is not False:
-            input_spec = _try_front(model, extractor, input_spec)
+            return _try_unpadded_encoder(model, WaveProcessor(extractor, input_spec))
     return input_spec
 
 
-def _try_front(model: PreTrainedModel, extractor: Any, input_spec: InputSpec) -> InputSpec:  # noqa: ANN401
-    """Let the convolutions over the wave leave padding out, where that makes padding harmless.
+def _try_unpadded_encoder(model: PreTrainedModel, processor: WaveProcessor) -> InputSpec:
+    """Run the feature encoder without padding, if that makes padding harmless.
 
     Returns:
-        The specification with `front`, and the model changed; or both as they were.
+        The specification with `unpadded_encoder`, and the model changed; or both as they were.
     """
     name = find_feature_encoder(model)
     if name is None:
-        return input_spec
+        return processor.input_spec
     undo = run_by_length(model, name)
-    trial = replace(input_spec, unpadded_encoder=name)
-    if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
+    trial = replace(processor.input_spec, unpadded_encoder=name)
+    if _is_padding_harmless(model, replace(processor, input_spec=trial)):
         return trial
     undo()
-    return input_spec
+    return processor.input_spec
 
 
 @contextmanager
 def preserve_model_state(model: PreTrainedModel) -> Iterator[None]:
-    """Put back random states, training modes and buffers (batch norm counts while training)."""
+    """Restore random states, training modes and buffers (batch norm's) afterwards; no gradients."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # moments of noise: sharing them out costs more than it brings
+    torch.set_num_threads(1)  # several threads are slower on inputs as short as these
     numpy_state = np.random.get_state()  # SpecAugment draws from numpy's global generator
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
-            warnings.simplefilter("ignore")  # too short a wave has no mean
+            warnings.simplefilter("ignore")  # of the mean of a waveform that is too short
             yield
     finally:
         torch.set_num_threads(threads)
@@ -156,29 +156,26 @@ def stop_forward(module: nn.Module, *, after: bool) -> Iterator[list[Any]]:
 
 
 def make_probe_noise(num_samples: int) -> np.ndarray:
-    """White noise, (T,) float32, the same each time and a prefix of any longer one."""
+    """Return white noise, (T,) float32: always the same, and a prefix of any longer one."""
     noise = np.random.default_rng(0).standard_normal(num_samples, dtype=np.float32)
     return np.float32(0.1) * noise
 
 
 def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: ANN401
-    """Return how much a fixed-length extractor hears; None where the length follows the wave."""
+    """Return the input length of a fixed-length extractor; None where it follows the clip."""
     rate = extractor.sampling_rate
-    half, whole = (
-        extractor(make_probe_noise(count), sampling_rate=rate, return_tensors="pt")[
-            input_name
-        ].shape
-        for count in (rate // 2, rate)
-    )
-    return max_input_samples(extractor) if half == whole else None
+    waves = make_probe_noise(rate // 2), make_probe_noise(rate)
+    half, full = (extractor(wave, sampling_rate=rate, return_tensors="pt") for wave in waves)
+    is_fixed = half[input_name].shape == full[input_name].shape
+    return max_input_samples(extractor) if is_fixed else None
 
 
 def find_feature_layout(processor: WaveProcessor) -> FrameLayout | None:
-    """Find the time axis of a processor's features; None where its output is waves.
+    """Find the time axis of a processor's features; None where its output is waveforms.
 
-    Two waves are compared: a second of noise followed by as much silence, and the reverse. Along
-    time their difference is first positive, then negative; along frequency it cancels out. A model
-    whose input is shorter than two seconds gets shorter waves.
+    Two waveforms are compared: a second of noise followed by a second of silence, and the reverse.
+    Along time their difference is first positive, then negative; along frequency it cancels out. A
+    model whose input is shorter than two seconds gets shorter waveforms.
     """
     spec = processor.input_spec
     half = min(spec.sampling_rate, (spec.max_samples or math.inf) // 2)
@@ -199,12 +196,12 @@ Trial = Callable[[PreTrainedModel, WaveProcessor, int], bool]
 
 
 def _find_min_samples(model: PreTrainedModel, processor: WaveProcessor) -> int:
-    """Search for the shortest wave, to the sample, that the model has a finite score for.
+    """Find the shortest waveform, to the sample, for which the model gives finite logits.
 
-    It is a little longer where training needs more frames than that (batch norm: two).
+    It is up to 5 ms longer where training needs more frames than evaluation (batch norm: two).
     """
     step = round(STEP_SECONDS * processor.input_spec.sampling_rate)
-    works: Trial = _is_heard if processor.input_spec.max_samples else _has_score
+    works: Trial = _has_features if processor.input_spec.max_samples else _has_score
     model.train(mode=False)
     enough = _search(works, model, processor, (4 * step, 1))
     model.train()
@@ -216,13 +213,13 @@ def _find_min_samples(model: PreTrainedModel, processor: WaveProcessor) -> int:
 def _search(
     works: Trial, model: PreTrainedModel, processor: WaveProcessor, steps: tuple[int, int]
 ) -> int:
-    """Return the least number of samples with which a trial succeeds.
+    """Return the least number of samples with which a trial succeeds, by binary search.
 
     Args:
         works: The trial.
-        model: What is tried.
-        processor: What makes its inputs.
-        steps: Samples to begin with, and how exact the result is to be.
+        model: A classifier.
+        processor: Of its inputs.
+        steps: Number of samples to begin with, and resolution of the result in samples.
 
     Raises:
         ModelError: Seconds of noise are not enough.
@@ -232,7 +229,7 @@ def _search(
     too_short = 0
     while not _succeeds(works, model, processor, enough):
         if enough > MAX_PROBE_SECONDS * rate:
-            works(model, processor, enough)  # raises what is wrong with the model, if anything
+            works(model, processor, enough)  # raises the model's error, if that is the cause
             raise ModelError(f"This model has no finite score for {enough / rate:g} s of noise.")
         too_short, enough = enough, 2 * enough
     while enough - too_short > exact:
@@ -245,7 +242,7 @@ def _search(
 
 
 def _succeeds(trial: Trial, model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
-    """Run a trial; an error that too short a wave provokes counts as no."""
+    """Run a trial; an error, as for a waveform that is too short, counts as failure."""
     try:
         return trial(model, processor, count)
     except (RuntimeError, ValueError, IndexError, AssertionError):  # the last is torchaudio's
@@ -253,33 +250,32 @@ def _succeeds(trial: Trial, model: PreTrainedModel, processor: WaveProcessor, co
 
 
 def _has_score(model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
-    """Forward one clip of `count` samples in the model's present mode."""
+    """Return True if the logits of a clip of `count` samples are finite, in the current mode."""
     logits: Tensor = model(**processor([make_probe_noise(count)])).logits
     return bool(logits.isfinite().all())
 
 
-def _is_heard(_model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
-    """Tell whether `count` samples of sound give other features than as many of silence."""
+def _has_features(_model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
+    """Return True if `count` samples of noise and of silence give different finite features."""
     inputs = processor([make_probe_noise(count), np.zeros(count, np.float32)])
-    sound, silence = inputs[processor.input_spec.input_name]
-    return bool(sound.isfinite().all()) and not torch.equal(sound, silence)
+    noise, silence = inputs[processor.input_spec.input_name]
+    return bool(noise.isfinite().all()) and not torch.equal(noise, silence)
 
 
 def _is_padding_harmless(model: PreTrainedModel, processor: WaveProcessor) -> bool:
-    """Compare what clips give alone and in one padded batch; two of them first, then all.
-
-    The first three end on different frames: SEW squeezes frames in pairs and drops a last odd one.
-    The last two are far longer: SeamlessM4T hears padding only then.
-    """
+    """Return True if clips give the same pooled features alone and in one padded batch."""
     rate = processor.input_spec.sampling_rate
     shortest = max(processor.input_spec.min_samples, round(0.1 * rate))
-    waves = [make_probe_noise(shortest + round(more * rate)) for more in LONGER]
+    waves = [make_probe_noise(shortest + round(more * rate)) for more in PADDING_TRIAL]
     model.train(mode=False)
-    return all(_gives_same(model, processor, part) for part in ([waves[n] for n in TWO], waves))
+    trials = ([waves[n] for n in SHORT_TRIAL], waves)
+    return all(_is_same_alone(model, processor, trial) for trial in trials)
 
 
-def _gives_same(model: PreTrainedModel, processor: WaveProcessor, waves: list[np.ndarray]) -> bool:
-    """Tell whether waves give the same alone and in one batch."""
+def _is_same_alone(
+    model: PreTrainedModel, processor: WaveProcessor, waves: list[np.ndarray]
+) -> bool:
+    """Return True if waveforms give the same pooled features alone and in one batch."""
     alone = torch.cat([pooled_features(model, processor([wave])) for wave in waves])
     together = pooled_features(model, processor(waves))
     scale = min(1.0, float(alone.abs().max()))
@@ -287,9 +283,12 @@ def _gives_same(model: PreTrainedModel, processor: WaveProcessor, waves: list[np
 
 
 def pooled_features(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
-    """Return what the last layer is given, (B, H); a head that is still zero would hide it."""
+    """Return the input of the classification layer, (B, H).
+
+    Logits would not show a difference while the weights of that layer are zero.
+    """
     seen: list[Tensor] = []
-    hook = model.classifier.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    hook = model.classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     try:
         model(**inputs)
     finally:

@@ -16,28 +16,28 @@ from audio_cls.config import Hertz
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a model wants to be given."""
+    """The inputs that a model takes; found by `probe_input_spec`."""
 
     input_name: str  # "input_values" or "input_features"
     sampling_rate: Hertz
-    has_mask: bool  # an attention_mask goes into the model
-    pads_safely: bool  # a clip's logits do not depend on the longer clips in its batch
-    min_samples: int  # shortest wave that the model takes; zeros fill up shorter ones
-    max_samples: int | None  # longest wave that is heard in full; None: no limit
-    feature_layout: FrameLayout | None = None  # of a spectrogram; None where the input is waves
-    unpadded_encoder: str | None = (
-        None  # the module that leaves padding out, so that a mask is exact (front)
-    )
+    has_mask: bool  # an attention_mask is passed to the model
+    pads_safely: bool  # a clip's logits do not depend on longer clips in its batch
+    min_samples: int  # shortest waveform that the model takes; zeros are added to shorter ones
+    max_samples: int | None  # what comes after them is cut off; None: no limit
+    feature_layout: FrameLayout | None = None  # of a spectrogram; None where the input is waveforms
+    # Name of the feature encoder that is run without padding, which makes a mask exact; None where
+    # the model does not need that, or where it does not help. See kernels/unpadded_conv.py.
+    unpadded_encoder: str | None = None
 
     @property
     def trains_padded(self) -> bool:
-        """Tell whether clips of unequal length may share a batch, each as if it were alone."""
+        """Return True if clips of unequal length can share a batch without changing a result."""
         return self.pads_safely or self.unpadded_encoder is not None
 
 
 @dataclass(frozen=True)
 class WaveProcessor:
-    """Waves become model inputs. Holds no weights: it can be pickled into loader workers."""
+    """Waveforms -> model inputs. Has no weights: it can be pickled into loader workers."""
 
     extractor: SequenceFeatureExtractor
     input_spec: InputSpec
@@ -46,37 +46,36 @@ class WaveProcessor:
         """Turn clips into one padded batch.
 
         Args:
-            waves: B mono clips, each (T_i,), float32, at `input_spec.sampling_rate` Hz. One shorter
-                than `input_spec.min_samples` is filled up with zeros, which count as sound; one
+            waves: B mono clips, each (T_i,), float32, at `input_spec.sampling_rate` Hz. Zeros are
+                appended to one shorter than `input_spec.min_samples`; they count as audio. One
                 longer than `input_spec.max_samples` loses its end.
 
         Returns:
             The batch under `input_spec.input_name`, (B, T) or (B, F, ...) float32, and, where the
-            model takes it, `attention_mask`, (B, T) or (B, F) int, 1 = sound; with
+            model takes it, `attention_mask`, (B, T) or (B, F) int, 1 = audio; with
             `input_spec.unpadded_encoder` also where clips differ in length.
         """
-        input_spec = self.input_spec
-        waves = [_fill_up(wave, input_spec.min_samples) for wave in waves]
-        is_masked = input_spec.has_mask or (
-            input_spec.unpadded_encoder is not None and len({len(wave) for wave in waves}) > 1
-        )
-        # An extractor with a limit pads every clip up to it by itself; told to pad, it would not.
-        options: dict[str, Any] = {} if input_spec.max_samples else {"padding": True}
+        spec = self.input_spec
+        waves = [_pad_to_minimum(wave, spec.min_samples) for wave in waves]
+        is_unequal = len({len(wave) for wave in waves}) > 1
+        is_masked = spec.has_mask or (spec.unpadded_encoder is not None and is_unequal)
+        # With a fixed length, the extractor pads to it by default; `padding=True` would prevent it.
+        options: dict[str, Any] = {} if spec.max_samples else {"padding": True}
         extract: Any = self.extractor
-        # An extractor that levels by the mask (Speech2Text) needs one even if the model does not.
-        levels = bool(getattr(extract, "do_ceptral_normalize", False))
+        # Speech2Text normalises by the mask, and needs one even if the model takes none.
+        normalizes_by_mask = bool(getattr(extract, "do_ceptral_normalize", False))
         inputs = extract(
             waves,
-            sampling_rate=input_spec.sampling_rate,
-            return_attention_mask=is_masked or levels,
+            sampling_rate=spec.sampling_rate,
+            return_attention_mask=is_masked or normalizes_by_mask,
             return_tensors="pt",
             **options,
         )
-        names = [input_spec.input_name, *(["attention_mask"] if is_masked else [])]
+        names = [spec.input_name, *(["attention_mask"] if is_masked else [])]
         return {name: inputs[name] for name in names}
 
 
-def _fill_up(wave: np.ndarray, min_samples: int) -> np.ndarray:
-    """Append zeros to a wave (T,) that is shorter than `min_samples`."""
+def _pad_to_minimum(wave: np.ndarray, min_samples: int) -> np.ndarray:
+    """Append zeros to a waveform (T,) that is shorter than `min_samples`."""
     wave = np.asarray(wave, dtype=np.float32)
     return np.pad(wave, (0, min_samples - len(wave))) if len(wave) < min_samples else wave

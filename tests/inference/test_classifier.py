@@ -20,7 +20,7 @@ from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.inference.classifier import Classifier
-from audio_cls.models.inference_settings import save_temperature
+from audio_cls.models.inference_settings import save_calibration
 from audio_cls.training.loop import train
 
 
@@ -124,7 +124,7 @@ def test_calibrated_scores_keep_the_label_and_are_as_sure_as_the_temperature_say
 ) -> None:
     warm = tmp_path / "warm"
     shutil.copytree(run, warm)
-    save_temperature(warm, 3.0)
+    save_calibration(warm, 3.0)
     paths = sorted((tone_folder / "low").iterdir())[:3]
     plain = list(Classifier.from_pretrained(warm)(paths))
     calibrated = list(Classifier.from_pretrained(warm, calibrate=True)(paths))

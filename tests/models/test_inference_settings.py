@@ -17,7 +17,7 @@ from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.inference_settings import (
     read_inference_settings,
     read_temperature,
-    save_temperature,
+    save_calibration,
 )
 from audio_cls.models.load import load_for_inference, load_for_training
 
@@ -53,7 +53,7 @@ def test_stock_pipeline_hears_a_noted_and_calibrated_model(folder: Path) -> None
     wave = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
     sound = {"raw": wave, "sampling_rate": 16_000}
     before = pipeline("audio-classification", model=str(folder))(dict(sound))
-    save_temperature(folder, 3.0)
+    save_calibration(folder, 3.0)
     assert pipeline("audio-classification", model=str(folder))(dict(sound)) == before
 
 
@@ -61,7 +61,7 @@ def test_temperature_is_added_and_the_rest_of_the_file_kept(folder: Path) -> Non
     before = json.loads((folder / "config.json").read_text("utf-8"))
     with pytest.raises(ModelError, match="no fitted temperature"):
         read_temperature(load_for_inference(folder))
-    save_temperature(folder, 1.25)
+    save_calibration(folder, 1.25)
     loaded = load_for_inference(folder)
     assert read_temperature(loaded) == 1.25
     assert read_inference_settings(loaded) == AUDIO
@@ -71,7 +71,7 @@ def test_temperature_is_added_and_the_rest_of_the_file_kept(folder: Path) -> Non
 
 
 def test_new_training_does_not_inherit_a_temperature(folder: Path) -> None:
-    save_temperature(folder, 1.25)
+    save_calibration(folder, 1.25)
     again = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(), ("a", "b")
     )

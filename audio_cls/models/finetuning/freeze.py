@@ -1,13 +1,13 @@
-"""What learns: parts of a classifier are frozen, for good or for the first epochs.
+"""Freezing of modules, for the whole training or for the first epochs.
 
-`--freeze features` freezes the front end below the transformer: the convolutions that
-`freeze_feature_encoder` names where a family has it (wav2vec2 and its kin); else what runs before
-the first layer: Whisper's two convolutions (its positions never learn), AST's patches with their
-positions, wav2vec2-BERT's feature projection. `--freeze backbone` freezes all but the head.
+`--freeze features` freezes the front end below the transformer: the modules that the family's
+`freeze_feature_encoder` names (wav2vec2 and its relatives), else what runs before the first layer:
+Whisper's two convolutions (its positions are never trained), AST's patches and positions, the
+feature projection of wav2vec2-BERT. `--freeze backbone` freezes everything but the head.
 
-A frozen part is quiet: it stays in evaluation mode whatever `train()` is called above it, so that
-dropout, layerdrop, masking and batch statistics inside it rest. Its parameters want no gradient and
-no input of it does, so that autograd keeps nothing of it.
+Frozen modules stay in evaluation mode, whatever `train()` is called on the model: dropout,
+LayerDrop, masking and batch statistics are off. As neither their parameters nor their inputs need a
+gradient, autograd keeps none of their activations.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class FrozenModules:
-    """The frozen parts of a classifier, which `set_epoch` freezes and wakes."""
+    """The frozen modules of a classifier; `set_epoch` freezes and unfreezes them."""
 
-    modules: dict[str, nn.Module]  # by name, in the order they run; empty: everything learns
-    num_epochs: int | None = None  # frozen for so many epochs; None: for good
-    _trainable: list[nn.Parameter] = field(default_factory=list)  # what a waking part learns with
+    modules: dict[str, nn.Module]  # by name, in the order they run; empty: nothing is frozen
+    num_epochs: int | None = None  # number of epochs in which they are frozen; None: all
+    _trainable: list[nn.Parameter] = field(default_factory=list)  # to be unfrozen
 
     @property
     def end(self) -> str | None:
-        """Name the module whose output is the frozen prefix's; what comes after it may learn."""
+        """Return the name of the last frozen module; what runs after it may be trained."""
         return next(reversed(self.modules), None)
 
     def is_frozen_in(self, epoch: int) -> bool:
-        """Tell whether the parts are frozen in an epoch, counted from 0."""
+        """Return True if the modules are frozen in an epoch, counted from 0."""
         return bool(self.modules) and (self.num_epochs is None or epoch < self.num_epochs)
 
     def set_epoch(self, epoch: int) -> None:
-        """Freeze or wake the parts as this epoch wants it. Changes the model in place."""
+        """Freeze or unfreeze the modules for an epoch. Changes the model in place."""
         if self.is_frozen_in(epoch):
             self._freeze()
         else:
             self._unfreeze()
 
     def _freeze(self) -> None:
-        """Make every part quiet; a part that is quiet already stays so."""
+        """Freeze every module; nothing changes where they are frozen."""
         for module in self.modules.values():
             self._trainable += [weight for weight in module.parameters() if weight.requires_grad]
             module.requires_grad_(requires_grad=False)
             module.train(mode=False)
-            # A method of the very module: deepcopy() binds the copy's to the copy.
+            # Bound to the module, so that deepcopy() binds it to the copy.
             vars(module)["train"] = MethodType(_ignore_mode, module)
 
     def _unfreeze(self) -> None:
-        """Let the parts learn that learned before; their mode is set by the next `train()`."""
+        """Unfreeze what was trainable before; the next `train()` sets the mode."""
         for weight in self._trainable:
             weight.requires_grad_()
         self._trainable.clear()
@@ -75,18 +75,18 @@ class FrozenModules:
 
 
 def freeze(audio_model: AudioModel, cfg: ModelConfig) -> FrozenModules:
-    """Freeze what `--freeze` names. Changes the model in place.
+    """Freeze the modules of `--freeze`. Changes the model in place.
 
-    With `--unfreeze-after-epochs` nothing happens yet: the optimizer and the wrappers for several
-    processes must first see everything that will learn one day. `FrozenModules.set_epoch` freezes
-    then.
+    With `--unfreeze-after-epochs` nothing is frozen here: the optimizer and the wrappers for
+    several processes must first get all parameters that will be trained. `FrozenModules.set_epoch`
+    freezes them before the first epoch.
 
     Args:
         audio_model: A classifier whose weights are loaded.
         cfg: What to freeze, and for how long.
 
     Returns:
-        The frozen parts; `FrozenModules.end` tells after which module the learning begins.
+        The frozen modules.
     """
     names = find_frozen(audio_model.model, audio_model.processor, cfg.freeze)
     modules = {name: audio_model.model.get_submodule(name) for name in names}
@@ -102,45 +102,45 @@ def freeze(audio_model: AudioModel, cfg: ModelConfig) -> FrozenModules:
 
 
 def find_frozen(model: PreTrainedModel, processor: WaveProcessor, what: str) -> tuple[str, ...]:
-    """Return the modules that `--freeze` means, by name, in the order they run.
+    """Return the names of the modules that `--freeze` freezes, in the order they run.
 
     Args:
         model: A classifier.
-        processor: What makes its inputs.
+        processor: Of its inputs.
         what: "none", "features" or "backbone".
     """
     if what == "none":
         return ()
     if what == "backbone":
         return covering_modules(model, backbone_parameters(model))
-    found = _feature_encoder_parameters(model) or frontend_parameters(model, processor)
+    frontend = _feature_encoder_parameters(model) or frontend_parameters(model, processor)
     fixed = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     return tuple(
         name
-        for name in covering_modules(model, found | fixed)
+        for name in covering_modules(model, frontend | fixed)
         if any(weight.requires_grad for weight in model.get_submodule(name).parameters())
     )
 
 
 def _feature_encoder_parameters(model: Any) -> set[str]:  # noqa: ANN401 (the method is not in the base class)
-    """Return what the family's own `freeze_feature_encoder` freezes; nothing where it has none."""
+    """Return the names of what `freeze_feature_encoder` freezes; nothing without that method."""
     if not hasattr(model, "freeze_feature_encoder"):
         return set()
     before = {name: weight.requires_grad for name, weight in model.named_parameters()}
-    marks = [module for module in model.modules() if hasattr(module, "_requires_grad")]
-    states = [module._requires_grad for module in marks]
+    flagged = [module for module in model.modules() if hasattr(module, "_requires_grad")]
+    flags = [module._requires_grad for module in flagged]
     model.freeze_feature_encoder()
     frozen = set()
     for name, weight in model.named_parameters():
         if before[name] and not weight.requires_grad:
             frozen.add(name)
             weight.requires_grad_()
-    for module, state in zip(marks, states, strict=True):
-        module._requires_grad = state
+    for module, flag in zip(flagged, flags, strict=True):
+        module._requires_grad = flag
     return frozen
 
 
 def _ignore_mode(module: nn.Module, mode: bool = True) -> nn.Module:  # noqa: FBT001, FBT002
-    """Stand in for `train` of a frozen module: the signature is torch's, the mode is not heard."""
+    """Replace `train()` of a frozen module; the mode is ignored."""
     del mode
     return module

@@ -1,7 +1,7 @@
-"""Where a classifier has its front end, its layers and its head, found by watching it run.
+"""Layer groups: the parameters of front end, layers and head, found by running the model.
 
-No family is known by name. The layers are the longest-known thing of all of them: as many like
-modules as the configuration says. Whatever was done before the first of them is the front end.
+No model family is known by name. The layers are the `num_hidden_layers` modules of one list; what
+runs before the first of them is the front end.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from audio_cls.models.audio_model import HEAD_PREFIXES
 from audio_cls.models.probe import make_probe_noise, preserve_model_state, stop_forward
 from audio_cls.models.processor import WaveProcessor
 
-NOISE_SAMPLES = 1600  # a tenth of a second, unless the model insists on more
+NOISE_SAMPLES = 1600  # at least; more where the model needs more
 
 
 def find_transformer_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
-    """Return the layers and their name: the list as long as the configuration says.
+    """Return the name and the list of the transformer layers.
 
-    Where two lists are, the one with more parameters is taken (not seven convolutions, say); so,
-    too, where the configuration says nothing of the kind (CLAP, whose stages differ).
+    It is the module list whose length is the number of layers in the configuration. Of several, or
+    where the configuration has no such number (CLAP, whose stages differ), it is the one with the
+    most parameters.
     """
     config: Any = model.config
     found = [
@@ -38,24 +39,26 @@ def find_transformer_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]
         if lists:
             break
     lists = lists or found
-    return max(lists, key=lambda found: sum(p.numel() for p in found[1].parameters()))
+    return max(lists, key=lambda one: sum(p.numel() for p in one[1].parameters()))
 
 
 def trace_modules(
     model: PreTrainedModel,
     processor: WaveProcessor,
-    note: Callable[[nn.Module], None],
+    callback: Callable[[nn.Module], None],
     stop_at: nn.Module | None = None,
 ) -> None:
-    """Let the model hear a moment of noise; it is as before afterwards.
+    """Run a model on 0.1 s of noise and report its modules in the order they end.
+
+    The model's state is as before afterwards.
 
     Args:
         model: A classifier, on any device.
-        processor: What makes its inputs.
-        note: Called with every module when it has run.
-        stop_at: The module before which to stop; None: hear to the end.
+        processor: Of its inputs.
+        callback: Called with every module when it has run.
+        stop_at: The module before which to stop; None: run to the end.
     """
-    hooks = [module.register_forward_hook(lambda m, *_: note(m)) for module in model.modules()]
+    hooks = [module.register_forward_hook(lambda m, *_: callback(m)) for module in model.modules()]
     stop = nullcontext() if stop_at is None else stop_forward(stop_at, after=False)
     try:
         with preserve_model_state(model), stop:
@@ -70,7 +73,7 @@ def trace_modules(
 
 
 def frontend_parameters(model: PreTrainedModel, processor: WaveProcessor) -> set[str]:
-    """Return the parameters that did their work before the first layer, by name."""
+    """Return the names of the parameters of modules that run before the first layer."""
     done: set[nn.Parameter] = set()
     _, layers = find_transformer_layers(model)
     trace_modules(
@@ -80,11 +83,10 @@ def frontend_parameters(model: PreTrainedModel, processor: WaveProcessor) -> set
 
 
 def layer_depths(model: PreTrainedModel, processor: WaveProcessor) -> dict[str, int]:
-    """Say how high above the sound each parameter stands, by name.
+    """Return each parameter's layer index: 0 front end, i + 1 layer i, N + 1 head.
 
-    Of N layers, layer i (from 0) stands at i + 1; the front end at 0, and with it whatever else is
-    looked up rather than run, such as the embedding that fills masks; norms after the last layer
-    and the head stand at N + 1: the groups of timm's `--layer-decay`.
+    Parameters that are read rather than run, such as the embedding of masked frames, have index 0;
+    norms after the last layer have N + 1. These are the groups of timm's `--layer-decay`.
     """
     stack, layers = find_transformer_layers(model)
     front, body = frontend_parameters(model, processor), backbone_parameters(model)
@@ -104,17 +106,20 @@ def layer_depths(model: PreTrainedModel, processor: WaveProcessor) -> dict[str, 
 
 
 def backbone_parameters(model: PreTrainedModel) -> set[str]:
-    """Return the parameters of everything but the head, by name."""
+    """Return the names of all parameters but the head's."""
     names = (name for name, _ in model.named_parameters())
     return {name for name in names if not name.startswith(HEAD_PREFIXES)}
 
 
 def covering_modules(model: nn.Module, parameters: Set[str]) -> tuple[str, ...]:
-    """Return the largest modules all of whose parameters are named, in their order in the model.
+    """Return the names of the largest modules that have no other than the named parameters.
 
     Args:
         model: Any module.
         parameters: Names of some of its parameters.
+
+    Returns:
+        In the order of the model.
     """
     return tuple(_iterate_owners(model, parameters, ""))
 

@@ -1,4 +1,4 @@
-"""A loaded classifier becomes one that learns as the settings say: in parts, and how computed."""
+"""Fine-tuning setup: freezing, LoRA, gradient checkpointing and compilation."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from audio_cls.models.finetuning.lora import add_adapters
 def prepare_for_finetuning(
     audio_model: AudioModel, cfg: RunConfig, precision: str
 ) -> FrozenModules:
-    """Freeze, add adapters, and choose how to compute. Changes the model in place.
+    """Apply freezing, LoRA, gradient checkpointing and compilation. Changes the model in place.
 
     Call on every process, before the optimizer is made.
 
     Args:
         audio_model: A classifier whose weights are loaded, on the CPU.
-        cfg: What of it learns.
-        precision: Accelerate's number format: "no", "fp16" or "bf16".
+        cfg: All settings.
+        precision: Accelerate's mixed precision: "no", "fp16" or "bf16".
 
     Returns:
-        What is frozen, and in which epochs.
+        The frozen modules, and in which epochs they are frozen.
 
     Raises:
-        ModelError: The family cannot do what is asked.
-        SettingError: This machine cannot.
+        ModelError: The model family does not support a setting.
+        SettingError: This machine does not.
     """
     check_precision(cfg.model.attention, precision)
     frozen = freeze(audio_model, cfg.model)
