@@ -100,11 +100,11 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
         preset: Settings of the preset of the data set; those of the model's run go before them.
     """
     if request.model is None:
-        how = RunConfig.from_flat({**preset, **typed}).eval
+        eval_config = RunConfig.from_flat({**preset, **typed}).eval
         sources = (request.predictions, request.aggregate, request.output_dir)
-        return evaluate_from_files(*sources, how, request.compare)
+        return evaluate_from_files(*sources, eval_config, request.compare)
 
-    # --- 1. the model, and what its own run left beside it ---
+    # --- 1. the model, and the settings of the run that it came from ---
     clock, warnings = Clock(), collect_warnings()
     run = read_source_run(functools.partial(find_file, request.model, request.model_revision))
     cfg, is_same_dataset = inherit_settings(typed, run, preset)
@@ -114,45 +114,49 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
     audio_model = load_for_inference(
         request.model, request.model_revision, trust_remote_code=request.trust_remote_code
     )
-    own_model = ModelConfig(model=request.model, model_revision=audio_model.revision)
+    model = ModelConfig(model=request.model, model_revision=audio_model.revision)
     cfg = dataclasses.replace(
         cfg,
         data=dataclasses.replace(cfg.data, problem_type=audio_model.problem_type),
-        model=own_model,
+        model=model,
         audio=read_inference_settings(audio_model),
         eval=cfg.eval.choose_metric(is_multilabel=audio_model.is_multilabel),
     )
     temperature = read_temperature(audio_model) if request.calibrate else None
 
-    # --- 2. the clips, under the model's labels ---
+    # --- 2. the clips, with the model's labels ---
     with accelerator.main_process_first():
-        source = relabel_keywords(load_dataset(cfg.data), cfg.data)
-        given = parse_labels(source, cfg.data)
+        dataset = relabel_keywords(load_dataset(cfg.data), cfg.data)
+        dataset_labels = parse_labels(dataset, cfg.data)
         mapping = load_label_map(request.label_map)
-        match = match_labels(given, audio_model.labels, mapping)
-        pool = build_clip_index(source, match.labels, cfg.data)
+        match = match_labels(dataset_labels, audio_model.labels, mapping)
+        index = build_clip_index(dataset, match.labels, cfg.data)
         rows, origin = select_rows(
-            pool, request.split, keep_lists(run, source, pool), cfg, is_same_dataset=is_same_dataset
+            index,
+            request.split,
+            keep_lists(run, dataset, index),
+            cfg,
+            is_same_dataset=is_same_dataset,
         )
         clips, bad = prepare_split(
-            source, pool, rows, audio_model.processor.input_spec.sampling_rate, cfg.data
+            dataset, index, rows, audio_model.processor.input_spec.sampling_rate, cfg.data
         )
 
-    # --- 3. they are heard ---
+    # --- 3. scores of every clip ---
     configure_cpu(accelerator, count_parameters(audio_model))
     scorer = make_scorer(audio_model, cfg, accelerator)
     prepare_seconds = clock.lap()
     scores = scorer.score(accelerator.prepare_model(audio_model.model, evaluation_mode=True), clips)
     seconds = clock.lap()
 
-    # --- 4. the numbers are told ---
+    # --- 4. results ---
     if accelerator.is_main_process:
-        facts = read_clip_metadata(clips)
-        judged = calibrate(scores, temperature) if temperature else scores
+        metadata = read_clip_metadata(clips)
+        reported = calibrate(scores, temperature) if temperature else scores
         results = RunResults(
             dataset=describe_evaluated_split(
-                source,
-                given,
+                dataset,
+                dataset_labels,
                 clips,
                 request.split,
                 origin,
@@ -164,10 +168,10 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
             labels_as_unknown=match.as_unknown,
             metric=cfg.eval.metric_key,
             test=report_scores(
-                judged,
+                reported,
                 audio_model.labels,
                 cfg.eval,
-                facts,
+                metadata,
                 read_majority(run.test, audio_model.labels),
             ),
             calibration=report_calibration(scores, Calibration(temperature), is_applied=True)
@@ -180,7 +184,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
             versions=describe_versions(),
             warnings=warnings,
         )
-        write_evaluation(request.output_dir, results, judged, facts, request.compare)
+        write_evaluation(request.output_dir, results, reported, metadata, request.compare)
         if request.update_card:
             update_card(request.model, request.output_dir)
     accelerator.end_training()

@@ -107,85 +107,84 @@ def run_all(
     return folders
 
 
-def run_training(cfg: RunConfig) -> Path:
-    """Do one run from its data set to its model card; return its folder."""
+def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
+    """Do one run from its data set to its model card; return its folder.
+
+    `given` is what the user asked for and is saved as it is. `resolved` is what the run found out
+    (commits, task, crop length, batch size), `cfg` both together. A resumed run begins with what
+    its first start resolved.
+    """
     clock, warnings = Clock(), collect_warnings()
-    accelerator = start_accelerator(cfg.train)
-    folder = open_run(cfg, accelerator)
-    known = folder.resolved.apply(cfg)  # a run that is resumed keeps what it began with
-    repo_id = run_preflight(known, folder.path.name)
+    accelerator = start_accelerator(given.train)
+    folder = open_run(given, accelerator)
+    resumed = folder.resolved.apply(given)
+    repo_id = run_preflight(resumed, folder.path.name)
 
-    # --- 1. a data set id becomes clips ---
+    # --- 1. data set id -> clips in three splits ---
     with accelerator.main_process_first():
-        source = relabel_keywords(load_dataset(known.data), known.data)
-        labels = parse_labels(source, known.data)
-        checkpoint = open_checkpoint(known.model)
-        resolved = resolve_run(known, source, labels, checkpoint)
-        settings = resolved.apply(known)
-        warn_of_source(source, labels, settings)
-        pool = build_clip_index(source, labels, settings.data)
-        splits = make_splits(pool, settings.data)
-        clips = prepare_clips(source, labels, pool, splits, resolved.sampling_rate, settings.data)
+        dataset = relabel_keywords(load_dataset(resumed.data), resumed.data)
+        labels = parse_labels(dataset, resumed.data)
+        checkpoint = open_checkpoint(resumed.model)
+        resolved = resolve_run(resumed, dataset, labels, checkpoint)
+        cfg = resolved.apply(resumed)
+        warn_of_source(dataset, labels, cfg)
+        index = build_clip_index(dataset, labels, cfg.data)
+        splits = make_splits(index, cfg.data)
+        clips = prepare_clips(dataset, labels, index, splits, resolved.sampling_rate, cfg.data)
 
-        # --- 2. a checkpoint id becomes a classifier ---
+        # --- 2. checkpoint id -> model with a classification head ---
         audio_model = load_for_training(
-            checkpoint, settings.audio, labels.names, is_multilabel=labels.is_multilabel
+            checkpoint, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
         )
-    resolved = find_batch_size(resolved, settings, accelerator, audio_model, clips.train)
-    settings = resolved.apply(known)
-    save_settings(folder, cfg, resolved, accelerator, clips)
+    resolved = find_batch_size(resolved, cfg, accelerator, audio_model, clips.train)
+    cfg = resolved.apply(resumed)
+    save_settings(folder, given, resolved, accelerator, clips)
 
-    # --- 3. batches teach it, validation chooses the best epoch ---
-    heard = precompute_frozen_features(settings, accelerator, audio_model, clips)
-    scorer = make_scorer(heard.audio_model, settings, accelerator)
-    judge = make_validator(scorer, heard.validation, settings.eval, clips.train.labels)
-    with upload_during_training(folder.path, settings.hub, repo_id) as callbacks:
-        run = set_up_training(settings, accelerator, folder, heard, judge, callbacks)
+    # --- 3. training; validation selects the best epoch ---
+    inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
+    scorer = make_scorer(inputs.audio_model, cfg, accelerator)
+    validate = make_validator(scorer, inputs.validation, cfg.eval, clips.train.labels)
+    with upload_during_training(folder.path, cfg.hub, repo_id) as callbacks:
+        run = set_up_training(cfg, accelerator, folder, inputs, validate, callbacks)
         run.progress.prepare_seconds = clock.lap()
         train(run)
     clock.lap()
 
-    # --- 4. test clips judge the best one ---
-    (decision, scores), judged_seconds = (
-        evaluate_test(
-            scorer,
-            restore_best(accelerator, heard.audio_model, run.model, folder.path),
-            heard.validation,
-            heard.test,
-        ),
-        clock.lap(),
-    )
+    # --- 4. the best epoch on the test split; temperature and thresholds from validation ---
+    best = restore_best(accelerator, inputs.audio_model, run.model, folder.path)
+    calibration, scores = evaluate_test(scorer, best, inputs.validation, inputs.test)
+    evaluate_seconds = clock.lap()
 
-    # --- 5. the run is described and published ---
+    # --- 5. results, model card, upload ---
     if accelerator.is_main_process:
         clips.save(folder.path)
-        save_calibration(folder.path, decision.temperature, labels.names, decision.thresholds)
-        facts = read_clip_metadata(clips.test)
+        save_calibration(folder.path, calibration.temperature, labels.names, calibration.thresholds)
+        metadata = read_clip_metadata(clips.test)
         results = RunResults(
-            dataset=add_languages(describe_data(source, labels, clips)),
-            model=add_license(describe_model(settings, audio_model)),
+            dataset=add_languages(describe_data(dataset, labels, clips)),
+            model=add_license(describe_model(cfg, audio_model)),
             split_check=clips.check,
             labels=list(labels.names),
-            metric=settings.eval.metric_key,
-            user_transforms=list(settings.augment.augment) or None,
+            metric=cfg.eval.metric_key,
+            user_transforms=list(cfg.augment.augment) or None,
             validation=report_best(run.position, len(clips.validation)),
             test=report_scores(
-                scores, labels.names, settings.eval, facts, find_majority(clips.train.labels)
+                scores, labels.names, cfg.eval, metadata, find_majority(clips.train.labels)
             ),
-            calibration=report_calibration(scores, decision, is_applied=False),
-            timing=describe_timing(run, judged_seconds),
+            calibration=report_calibration(scores, calibration, is_applied=False),
+            timing=describe_timing(run, evaluate_seconds),
             bad_audio={"skipped": len(clips.read_bad(folder.path))},
-            samples=save_samples(folder.path, clips.test, labels.names, source.license),
+            samples=save_samples(folder.path, clips.test, labels.names, dataset.license),
             hardware=describe_hardware(accelerator),
             command=describe_command(),
             versions=describe_versions(),
             date=describe_date(),
             warnings=warnings,
         )
-        write_report(folder.path, results, scores, facts)
+        write_report(folder.path, results, scores, metadata)
         draw_figures(folder.path)
         write_eval_results(folder.path)
         write_card(folder.path, repo_id)  # the last: with it, the run is finished
-        publish_run(folder.path, settings, repo_id)
+        publish_run(folder.path, cfg, repo_id)
     close_run(run)
     return folder.path
