@@ -1,8 +1,8 @@
-"""One sound file -> its samples as they are: all channels, at its own rate; or why that fails.
+"""Decoding of one audio file: all channels at the file's sampling rate, or the reason of failure.
 
-A path may name a segment of a file (segments.py); then its samples alone are returned. soundfile
-decodes wav, flac, ogg, opus, mp3, aiff, au and caf without FFmpeg; PyAV, an optional extra, what
-libsndfile does not know.
+soundfile decodes WAV, FLAC, Ogg, Opus, MP3, AIFF, AU and CAF without FFmpeg. PyAV, an optional
+extra, decodes the formats that libsndfile does not read. A path may name a segment of a file, see
+segments.py.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError
 from audio_cls.storage.keys import describe_file
 
-LARGE_BYTES = 2**26  # of a file whose header is looked at before it is read: 64 MB
-BLOCK_FRAMES = 2**16  # read at once from a file that does not know its length
+LARGE_BYTES = 2**26  # size from which a file's header is checked before the file is read: 64 MB
+BLOCK_FRAMES = 2**16  # read at once from a file of unknown length
 # libsndfile 1.2.2 seeks exactly in these; in mp3 and Ogg it may land elsewhere (measured).
 EXACT_SEEK = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64")
-KEPT_SAMPLES = 2**26  # of a recording that is kept decoded for its other segments: 256 MB
-MP3_SLACK = 1152  # samples of an mp3's longest frame; its header may be wrong by one frame
+MAX_CACHED_SAMPLES = 2**26  # of a recording that is cached for its other segments: 256 MB
+MP3_TOLERANCE = 1152  # samples of the longest MP3 frame: a header may be wrong by one frame
 MISSING = "missing file"
-NOT_ACCESSIBLE = "not accessible"  # permissions, a network disk: what the system said follows
+NOT_ACCESSIBLE = "not accessible"  # permissions or a network disk; the system's message follows
 
 
 @dataclass(frozen=True)
 class DecodedAudio:
-    """One file, decoded and otherwise as it was."""
+    """A decoded file, not mixed and not resampled."""
 
     samples: NDArray[np.float32]  # (T, C), nominally in [-1, 1]
     sampling_rate: Hertz
@@ -47,13 +47,13 @@ class DecodedAudio:
 def decode_file(
     bytes_: bytes | None, path: str | None, max_seconds: Seconds | None = None
 ) -> DecodedAudio:
-    """Decode one file, whole or a segment of it: all channels, at its own rate.
+    """Decode a file, or a segment of it.
 
     Args:
         bytes_: The encoded file; None to read `path` instead.
-        path: Where the file lies, or `FILE#START-END` for a segment of it (segments.py); only read
-            when there are no bytes.
-        max_seconds: Refuse a longer clip, before it is decoded where its header tells.
+        path: The file's path, or `FILE#START-END` for a segment of it (segments.py); used only
+            without bytes.
+        max_seconds: Refuse a longer clip, before decoding if the header has the length.
 
     Raises:
         AudioError: The clip is missing, not accessible, unreadable, empty, truncated, not finite or
@@ -66,25 +66,25 @@ def decode_file(
         raise AudioError(MISSING, str(path))
     try:
         if segment is not None:
-            sound = _read_segment(str(path), segment)
+            audio = _read_segment(str(path), segment)
         else:
-            held = _read_bytes(str(path), max_seconds) if bytes_ is None else bytes_
-            sound = _decode_bytes(held, max_seconds)
+            content = _read_bytes(str(path), max_seconds) if bytes_ is None else bytes_
+            audio = _decode_bytes(content, max_seconds)
     except OSError as error:
         raise AudioError(NOT_ACCESSIBLE, str(error)) from error
-    if len(sound.samples) == 0:
+    if len(audio.samples) == 0:
         raise AudioError("empty")
-    _check_length(len(sound.samples), sound.sampling_rate, max_seconds)
-    if not np.isfinite(sound.samples).all():
+    _check_length(len(audio.samples), audio.sampling_rate, max_seconds)
+    if not np.isfinite(audio.samples).all():
         raise AudioError("not finite")
-    return sound
+    return audio
 
 
 def _read_bytes(path: str, max_seconds: Seconds | None) -> bytes:
-    """Read a file whole, so that an error of the disk is not taken for one of its content.
+    """Read a whole file, so that disk errors are raised as such.
 
-    libsndfile takes what it cannot read for the end of the file. A large file that is longer than
-    `max_seconds` by its header is refused before it is read.
+    libsndfile treats a read error as the end of the file. A large file is refused before it is read
+    if its header declares more than `max_seconds`.
     """
     with open(path, "rb") as file:
         if max_seconds is not None and os.fstat(file.fileno()).st_size > LARGE_BYTES:
@@ -96,7 +96,7 @@ def _read_bytes(path: str, max_seconds: Seconds | None) -> bytes:
 
 
 def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> DecodedAudio:
-    """Decode a file's bytes, by PyAV where libsndfile does not know the format."""
+    """Decode a file's bytes with libsndfile, or with PyAV where the container needs it."""
     if not bytes_:
         raise AudioError("empty")
     container = detect_pyav_container(bytes_[:12])
@@ -108,11 +108,10 @@ def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> DecodedAudio:
     if bytes_[:1] == b"\xff" or bytes_[:3] == b"ID3":
         bytes_ = add_xing_header(bytes_)
     try:
-        with soundfile.SoundFile(io.BytesIO(bytes_)) as sound:
-            _check_length(sound.frames, sound.samplerate, max_seconds)
-            return DecodedAudio(
-                _read_samples(sound), sound.samplerate, f"{sound.format} {sound.subtype}"
-            )
+        with soundfile.SoundFile(io.BytesIO(bytes_)) as file:
+            _check_length(file.frames, file.samplerate, max_seconds)
+            encoding = f"{file.format} {file.subtype}"
+            return DecodedAudio(_read_samples(file), file.samplerate, encoding)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):
             raise
@@ -120,21 +119,21 @@ def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> DecodedAudio:
 
 
 def _read_segment(path: str, segment: Segment) -> DecodedAudio:
-    """Read a segment of a file; of the formats with exact seeking nothing else is decoded."""
+    """Read a segment of a file; a format with exact seeking is decoded only there."""
     try:
-        with soundfile.SoundFile(path) as sound:
-            if sound.format in EXACT_SEEK and sound.seekable() and sound.frames < 2**40:
-                first, last = segment.to_samples(sound.frames, sound.samplerate)
-                sound.seek(first)
-                samples = sound.read(last - first, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            if file.format in EXACT_SEEK and file.seekable() and file.frames < 2**40:
+                first, last = segment.to_samples(file.frames, file.samplerate)
+                file.seek(first)
+                samples = file.read(last - first, dtype="float32", always_2d=True)
                 if len(samples) == last - first:
-                    encoding = f"{sound.format} {sound.subtype}"
-                    return DecodedAudio(samples, sound.samplerate, encoding)
-            is_short = sound.frames * sound.channels <= KEPT_SAMPLES
+                    encoding = f"{file.format} {file.subtype}"
+                    return DecodedAudio(samples, file.samplerate, encoding)
+            is_short = file.frames * file.channels <= MAX_CACHED_SAMPLES
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):
             raise
-        is_short = True  # perhaps a format of PyAV's
+        is_short = True  # perhaps a format for PyAV
     read = _read_recording if is_short else _read_recording.__wrapped__
     whole = read(path, describe_file(os.stat(path)))
     first, last = segment.to_samples(len(whole.samples), whole.sampling_rate)
@@ -143,12 +142,12 @@ def _read_segment(path: str, segment: Segment) -> DecodedAudio:
 
 @functools.lru_cache(maxsize=1)
 def _read_recording(path: str, state: tuple[int, int, int, int]) -> DecodedAudio:
-    """Decode a recording whole; the last one is kept while its state stays the same."""
+    """Decode a whole recording; the last one is cached while `state` is the same."""
     return decode_file(None, path)
 
 
 def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:
-    """Return how long a clip is by its header, or by its segment; 0 where that cannot be read."""
+    """Return a clip's duration by its header or its segment; 0 if the header is not readable."""
     segment = None
     if bytes_ is None and path is not None:
         path, segment = split_segment(path)
@@ -162,25 +161,25 @@ def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:
     return seconds if segment is None else max(0.0, seconds - segment.start)
 
 
-def _read_samples(sound: soundfile.SoundFile) -> NDArray[np.float32]:
-    """Read all samples, (T, C), and compare their number with what the file promises."""
-    if sound.seekable() and sound.frames < 2**40:
-        samples: NDArray[np.float32] = sound.read(dtype="float32", always_2d=True)
-        slack = MP3_SLACK if sound.format in ("MP3", "MPEG") else 0
-        if len(samples) + slack < sound.frames:
-            raise AudioError("truncated", f"{len(samples)} of {sound.frames} frames")
+def _read_samples(file: soundfile.SoundFile) -> NDArray[np.float32]:
+    """Read all samples, (T, C), and compare their number with the header."""
+    if file.seekable() and file.frames < 2**40:
+        samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
+        tolerance = MP3_TOLERANCE if file.format in ("MP3", "MPEG") else 0
+        if len(samples) + tolerance < file.frames:
+            raise AudioError("truncated", f"{len(samples)} of {file.frames} frames")
         return samples
-    return _read_to_the_end(sound)
+    return _read_blocks(file)
 
 
-def _read_to_the_end(sound: soundfile.SoundFile) -> NDArray[np.float32]:
-    """Read a file that cannot seek (GSM), or that does not know its length (a flac from a pipe)."""
+def _read_blocks(file: soundfile.SoundFile) -> NDArray[np.float32]:
+    """Read a file that cannot seek (GSM) or has no length in its header (a FLAC from a pipe)."""
     blocks = []
     while True:
-        block = np.full((BLOCK_FRAMES, sound.channels), np.nan, np.float32)
+        block = np.full((BLOCK_FRAMES, file.channels), np.nan, np.float32)
         try:
-            num_read = len(sound.read(BLOCK_FRAMES, out=block))
-        except soundfile.SoundFileError:  # it reads to the end, then fails to seek there
+            num_read = len(file.read(BLOCK_FRAMES, out=block))
+        except soundfile.SoundFileError:  # all is read, and the seek afterwards fails
             num_read = int(np.isfinite(block).all(axis=1).sum())
         blocks.append(block[:num_read])
         if num_read < BLOCK_FRAMES:
@@ -188,6 +187,6 @@ def _read_to_the_end(sound: soundfile.SoundFile) -> NDArray[np.float32]:
 
 
 def _check_length(num_frames: int, sampling_rate: Hertz, max_seconds: Seconds | None) -> None:
-    """Refuse what is longer than `max_seconds`; a length of 2**40 or more is not known yet."""
+    """Refuse a clip longer than `max_seconds`; 2**40 frames or more mean an unknown length."""
     if max_seconds is not None and max_seconds * sampling_rate < num_frames < 2**40:
         raise AudioError("too long", f"{num_frames / sampling_rate:.1f} s")

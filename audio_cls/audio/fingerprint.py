@@ -1,7 +1,4 @@
-"""Spectral fingerprint of a clip, for the search of near duplicates.
-
-A fingerprint is the energy of `BANDS` bands between 150 and 3400 Hz, every 16 ms.
-"""
+"""Spectral fingerprint of a clip, for near-duplicate search: energy of mel bands every 16 ms."""
 
 from __future__ import annotations
 
@@ -14,53 +11,40 @@ from audio_cls.config import Hertz, Seconds
 
 Fingerprint = NDArray[np.uint8]  # (F, BANDS)
 
-
 BANDS = 16
-
-
-LOWEST_HZ, HIGHEST_HZ = 150.0, 3400.0  # what a telephone, and any codec, lets through
-
-
-LOW_RATE: Hertz = 8_000  # the wave is brought near it by plain means of neighbours
-
-
+MIN_HZ, MAX_HZ = 150.0, 3400.0  # the range that a telephone, and any codec, transmits
+LOW_RATE: Hertz = 8_000  # the wave is averaged over neighbouring samples to about this rate
 FRAME = 512  # samples at that rate: 64 ms
-
-
 HOP = 128
-
-
-MAX_SECONDS: Seconds = 3.0  # of the middle of a clip
-
-
-DEPTH = 5.0  # decades of power: 50 dB
+MAX_SECONDS: Seconds = 3.0  # taken from the middle of a clip
+DYNAMIC_RANGE = 5.0  # decades of power: 50 dB
 
 
 def make_fingerprint(wave: NDArray[np.float32], sampling_rate: Hertz) -> Fingerprint:
-    """Draw the picture of a wave (T,); shape (F, BANDS), (0, BANDS) for one too short or silent."""
+    """Compute the fingerprint of a wave (T,): (F, BANDS), or (0, BANDS) if too short or silent."""
     middle, rate = _take_middle(wave, sampling_rate)
     if len(middle) < FRAME:
         return np.zeros((0, BANDS), np.uint8)
     frames = np.lib.stride_tricks.sliding_window_view(middle, FRAME)[::HOP]
     spectrum = np.fft.rfft(frames * _make_window(), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2) @ _make_filters(rate)
-    loudest = float(power.max())
-    if loudest <= 0:
+    max_power = float(power.max())
+    if max_power <= 0:
         return np.zeros((0, BANDS), np.uint8)
-    levels = np.log10(np.maximum(power / loudest, 10**-DEPTH)) / DEPTH + 1
+    levels = np.log10(np.maximum(power / max_power, 10**-DYNAMIC_RANGE)) / DYNAMIC_RANGE + 1
     return np.asarray((255 * levels).round(), dtype=np.uint8)
 
 
 def _take_middle(
     wave: NDArray[np.float32], sampling_rate: Hertz
 ) -> tuple[NDArray[np.float32], Hertz]:
-    """Return the middle of a wave and its rate, brought near LOW_RATE by means of neighbours."""
+    """Return the middle of a wave, averaged to about LOW_RATE, without its mean; and its rate."""
     factor = max(1, sampling_rate // LOW_RATE)
-    most = round(MAX_SECONDS * sampling_rate)
-    start = max(0, (len(wave) - most) // 2)
-    middle = wave[start : start + most]
-    whole = len(middle) // factor * factor
-    parts = [middle[n:whole:factor] for n in range(factor)]
+    max_samples = round(MAX_SECONDS * sampling_rate)
+    start = max(0, (len(wave) - max_samples) // 2)
+    middle = wave[start : start + max_samples]
+    stop = len(middle) // factor * factor
+    parts = [middle[n:stop:factor] for n in range(factor)]
     middle = functools.reduce(np.add, parts) / np.float32(factor)
     return middle - middle.mean() if len(middle) else middle, sampling_rate // factor
 
@@ -72,8 +56,8 @@ def _make_window() -> NDArray[np.float32]:
 
 @functools.cache
 def _make_filters(rate: Hertz) -> NDArray[np.float32]:
-    """Return which bins make which band, on a mel scale: (FRAME // 2 + 1, BANDS)."""
-    low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    """Return the mel filter bank, (FRAME // 2 + 1, BANDS)."""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (MIN_HZ, MAX_HZ))
     edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
     bins = np.fft.rfftfreq(FRAME, 1 / rate)[:, None]
     rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])

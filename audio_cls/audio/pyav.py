@@ -1,4 +1,4 @@
-"""The formats that libsndfile does not read (m4a, webm, wma, aac), by PyAV, which is optional."""
+"""Decoding with PyAV (optional extra `formats`): M4A, WebM, WMA and AAC."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from audio_cls.config import Hertz
 from audio_cls.errors import AudioError
 
-EXTRA = "needs the extra 'formats'"  # the reason that bad_audio.csv gives
+EXTRA = "needs the extra 'formats'"  # reason in bad_audio.csv
 
 
 def decode_with_pyav(bytes_: bytes, container: str) -> tuple[NDArray[np.float32], Hertz, str]:
-    """Decode the first audio stream of a file by PyAV, which brings FFmpeg along.
+    """Decode the first audio stream of a file with PyAV, which includes FFmpeg.
 
     Args:
         bytes_: The encoded file.
-        container: What the file is, for messages.
+        container: The container's name, for messages.
 
     Returns:
         Samples, shape (T, C), float32; their rate in Hz; the codec's name.
 
     Raises:
-        AudioError: PyAV is not installed (the text names the extra), or the file cannot be decoded.
+        AudioError: PyAV is not installed (the message names the extra), or decoding fails.
     """
     try:
         av: Any = importlib.import_module("av")
@@ -39,7 +39,7 @@ def decode_with_pyav(bytes_: bytes, container: str) -> tuple[NDArray[np.float32]
             if not file.streams.audio:
                 raise AudioError("unreadable", f"the {container} file holds no sound")
             stream = file.streams.audio[0]
-            own_rate, codec = int(stream.rate), str(stream.codec_context.name)
+            sampling_rate, codec = int(stream.rate), str(stream.codec_context.name)
             planar = av.AudioResampler(format="fltp")
             for frame in file.decode(stream):
                 blocks += [part.to_ndarray() for part in planar.resample(frame)]
@@ -50,4 +50,4 @@ def decode_with_pyav(bytes_: bytes, container: str) -> tuple[NDArray[np.float32]
         raise AudioError("unreadable", str(error)) from error
     if not blocks:
         raise AudioError("empty")
-    return np.concatenate(blocks, axis=1).T, own_rate, codec
+    return np.concatenate(blocks, axis=1).T, sampling_rate, codec

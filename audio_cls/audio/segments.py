@@ -1,9 +1,8 @@
-"""Segments of recordings as clips: `long.wav#12.500-14.000` is a piece of long.wav, in seconds.
+"""Segments of recordings as clips: `long.wav#12.500-14.000`, times in seconds.
 
-The piece is part of the clip's path, so that whatever reads, names or caches a clip by its path
-does so with the segment. Sample indices: a time of t seconds is sample floor(t * rate + 0.5) of the
-recording at its own rate; the piece has the samples from its start up to, but without, its end, so
-that adjoining segments share no sample and leave none out.
+The segment is part of the clip's path, and so of its id and of its cache key. Sample indices: a
+time of t seconds is sample floor(t * rate + 0.5) of the recording at the file's rate. A segment
+includes its start and excludes its end, so that adjacent segments share no sample and miss none.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from dataclasses import dataclass
 from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError
 
-DECIMALS = 9  # of a second, kept of a segment's times
-SLACK: Seconds = 0.1  # that a segment may end after its recording, by a rounded or estimated length
+DECIMALS = 9  # of a segment's times in seconds
+SLACK: Seconds = 0.1  # by which a segment may end after its recording: lengths may be rounded
 _SEGMENT = re.compile(r"(?P<file>.+)#(?P<start>\d+\.\d{3,9})-(?P<end>\d+\.\d{3,9}|end)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a recording, in seconds from its beginning."""
+    """A part of a recording, in seconds from the start of the recording."""
 
     start: Seconds
     end: Seconds | None = None  # None: to the end of the recording
 
     def __str__(self) -> str:
-        """Write the segment as ids have it.
+        """Format the segment as in clip ids.
 
         >>> str(Segment(12.5, 14)), str(Segment(0.0625))
         ('12.500-14.000', '0.0625-end')
@@ -37,11 +36,11 @@ class Segment:
         return f"{_write_time(self.start)}-{'end' if self.end is None else _write_time(self.end)}"
 
     def to_samples(self, num_samples: int, sampling_rate: Hertz) -> tuple[int, int]:
-        """Return first sample and the one after the last, in a recording of `num_samples`.
+        """Return start and stop of the segment in a recording of `num_samples`.
 
         Raises:
-            AudioError: The segment has no length, or it is not inside the recording; one that ends
-                up to 0.1 s after the recording ends with it.
+            AudioError: The segment is empty or not inside the recording. A segment that ends up to
+                0.1 s after the recording is shortened.
 
         >>> Segment(0.5, 1.5).to_samples(16_000, 8_000)
         (4000, 12000)
@@ -66,7 +65,7 @@ def to_sample(time: Seconds, sampling_rate: Hertz) -> int:
 
 
 def join_segment(path: str, segment: Segment | None) -> str:
-    """Return the path, or the id, of a segment of a recording.
+    """Return the path or id of a clip: a recording, or a segment of it.
 
     >>> join_segment("long.wav", Segment(12.5, 14))
     'long.wav#12.500-14.000'
@@ -75,7 +74,7 @@ def join_segment(path: str, segment: Segment | None) -> str:
 
 
 def split_segment(path: str) -> tuple[str, Segment | None]:
-    """Return the recording's path and the segment, None where the path names a whole file.
+    """Split a clip's path into the recording's path and the segment; None for a whole file.
 
     >>> split_segment("long.wav#12.500-14.000")
     ('long.wav', Segment(start=12.5, end=14.0))
@@ -88,6 +87,6 @@ def split_segment(path: str) -> tuple[str, Segment | None]:
 
 
 def _write_time(time: Seconds) -> str:
-    """Write seconds with three decimals, or with as many as they have up to nine."""
+    """Format seconds with three to nine decimals, without trailing zeros after the third."""
     text = f"{time:.{DECIMALS}f}"
     return text[: len(text.rstrip("0"))].ljust(text.index(".") + 4, "0")

@@ -1,8 +1,4 @@
-"""Bytes or a path -> mono float32 wave at the model's rate; which clips are bad, and why.
-
-soundfile decodes (wav, flac, ogg, opus, mp3, aiff, au, caf: no FFmpeg), the mean over channels
-makes it mono, soxr resamples. The decoded waves are cached in Arrow files, see decode_cache.py.
-"""
+"""Mono waveforms: mixing, resampling, peak and hash; all are float32, shape (T,)."""
 
 from __future__ import annotations
 
@@ -24,16 +20,16 @@ def decode_wave(
     sampling_rate: Hertz,
     max_seconds: Seconds | None = None,
 ) -> Wave:
-    """Decode one clip to mono at `sampling_rate`.
+    """Decode a clip to mono at `sampling_rate`.
 
     Args:
         bytes_: The encoded file; None to read `path` instead.
-        path: Where the file lies; only read when there are no bytes.
-        sampling_rate: Wanted rate in Hz.
+        path: The file's path; used only without bytes.
+        sampling_rate: Of the result, in Hz.
         max_seconds: Refuse a longer clip.
 
     Returns:
-        Shape (T,), float32, nominally in [-1, 1]. All-zero sound is returned as it is.
+        Shape (T,), float32, nominally in [-1, 1]; may be silent.
 
     Raises:
         AudioError: See `decode_file`.
@@ -57,14 +53,14 @@ def mix_channels(samples: NDArray[np.float32]) -> Wave:
     return np.asarray(samples.mean(axis=1), dtype=np.float32)
 
 
-def resample(wave: Wave, own_rate: Hertz, sampling_rate: Hertz) -> Wave:
-    """Bring a wave (T,) to another rate by soxr's high quality; at its own rate it stays as it is.
+def resample(wave: Wave, source_rate: Hertz, sampling_rate: Hertz) -> Wave:
+    """Resample a wave (T,) with soxr in high quality; nothing is done at equal rates.
 
     Raises:
-        AudioError: The wave is so short that nothing is left of it.
+        AudioError: The wave is so short that no sample is left.
     """
-    if own_rate != sampling_rate:
-        wave = soxr.resample(wave, own_rate, sampling_rate)
+    if source_rate != sampling_rate:
+        wave = soxr.resample(wave, source_rate, sampling_rate)
     if len(wave) == 0:
         raise AudioError("empty")
     return np.ascontiguousarray(wave, dtype=np.float32)
@@ -80,5 +76,5 @@ def peak(samples: NDArray[np.float32]) -> float:
 
 
 def hash_wave(wave: Wave) -> str:
-    """Return 32 hex letters that equal sounds share; '' for no sound."""
+    """Return the hash of the samples, 32 hexadecimal digits; '' for an empty wave."""
     return str(xxhash.xxh3_128_hexdigest(np.ascontiguousarray(wave).data)) if len(wave) else ""

@@ -1,7 +1,4 @@
-"""Pieces of clips: one crop for training, all windows for evaluation, one score a clip.
-
-Pure functions on sample counts and scores; batches.py reads the sound, scoring.py runs the model.
-"""
+"""Training crops and evaluation windows of clips, in samples (pure functions)."""
 
 from __future__ import annotations
 
@@ -20,36 +17,38 @@ def seconds_to_samples(seconds: Seconds, sampling_rate: Hertz) -> int:
     return max(1, round(seconds * sampling_rate))
 
 
-def choose_length(shortest: int, longest: int, rng: np.random.Generator) -> int:
-    """Choose how long a training piece is: uniform from `shortest` to `longest`, both included.
+def choose_length(min_samples: int, max_samples: int, rng: np.random.Generator) -> int:
+    """Draw the length of a training crop, uniformly from `min_samples` to `max_samples` inclusive.
 
     Args:
-        shortest: In samples.
-        longest: In samples.
-        rng: Used only when the two differ.
+        min_samples: Shortest crop.
+        max_samples: Longest crop.
+        rng: Used only if the two differ.
     """
-    return longest if shortest >= longest else int(rng.integers(shortest, longest + 1))
+    if min_samples >= max_samples:
+        return max_samples
+    return int(rng.integers(min_samples, max_samples + 1))
 
 
-def choose_crop(num_samples: int, longest: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Choose where to cut a training piece: uniform over every start, the last included.
+def choose_crop(num_samples: int, max_samples: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Draw the start of a training crop, uniformly from all possible ones.
 
     Args:
         num_samples: Length of the clip.
-        longest: Longest piece, in samples; a shorter clip is taken whole.
-        rng: Used only when the clip is longer.
+        max_samples: Length of the crop; a shorter clip is used whole.
+        rng: Used only if the clip is longer.
 
     Returns:
-        Start and stop of the piece.
+        Start and stop of the crop.
     """
-    if num_samples <= longest:
+    if num_samples <= max_samples:
         return 0, num_samples
-    start = int(rng.integers(num_samples - longest + 1))
-    return start, start + longest
+    start = int(rng.integers(num_samples - max_samples + 1))
+    return start, start + max_samples
 
 
 def repeat_wave(wave: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
-    """Repeat a wave (T,) from its start until it has `num_samples`; an empty one becomes zeros.
+    """Repeat a wave (T,) from its start to a length of `num_samples`; an empty one becomes zeros.
 
     >>> repeat_wave(np.array([1, 2, 3], np.float32), 7).tolist()
     [1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 1.0]
@@ -58,7 +57,7 @@ def repeat_wave(wave: NDArray[np.float32], num_samples: int) -> NDArray[np.float
 
 
 def cut_wave(wave: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
-    """Copy a piece of a wave (T,); past its end the wave begins again, see `list_windows`.
+    """Copy the samples from `start` to `stop` of a wave (T,), which is repeated after its end.
 
     >>> cut_wave(np.array([1, 2, 3], np.float32), 0, 5).tolist()
     [1.0, 2.0, 3.0, 1.0, 2.0]
@@ -67,11 +66,11 @@ def cut_wave(wave: NDArray[np.float32], start: int, stop: int) -> NDArray[np.flo
 
 
 def list_windows(num_samples: int, cfg: AudioConfig, sampling_rate: Hertz) -> list[tuple[int, int]]:
-    """List the windows in which a clip is heard in evaluation.
+    """List start and stop of the windows of a clip in evaluation.
 
-    Windows start every hop; the last one ends at the clip's end, so that every sample is heard. A
-    clip no longer than a window is one window; with `cfg.repeat_short` that window is whole, and
-    reaches as far past the clip's end as the clip is to be repeated.
+    Windows start every hop; the last one ends at the clip's end, so that every sample is used. A
+    clip no longer than a window is one window. With `cfg.repeat_short` that window has full length:
+    past the clip's end the clip is repeated, see `cut_wave`.
 
     >>> list_windows(10, AudioConfig(max_seconds=4, hop_seconds=4), 1)
     [(0, 4), (4, 8), (6, 10)]

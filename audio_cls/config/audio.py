@@ -1,4 +1,4 @@
-"""Settings of the sound: what the model hears of a clip, and how training varies it."""
+"""Settings of the model's audio input: clip length, crop, evaluation windows, normalisation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from audio_cls.config.base import Seconds, Section, setting
 from audio_cls.errors import SettingError
 
 MAX_CROP_SECONDS: Seconds = (
-    30.0  # what is heard at once, unless the checkpoint or the user say less
+    30.0  # longest model input, unless the checkpoint or the user gives less
 )
-MIN_CROP_SECONDS: Seconds = 0.1  # the shortest clip or window that any backbone is asked to hear
+MIN_CROP_SECONDS: Seconds = 0.1  # shortest clip or window for any model
 
 
 @dataclass(frozen=True)
 class AudioConfig(Section):
-    """What the model hears of a clip."""
+    """Settings of the model's audio input."""
 
     max_seconds: Seconds | None = setting(
         None,
@@ -55,7 +55,7 @@ class AudioConfig(Section):
     )
 
     def __post_init__(self) -> None:
-        """Check the ranges, and that the shortest piece is no longer than the longest."""
+        """Check the ranges, and that the shortest crop is no longer than the longest."""
         super().__post_init__()
         if self.min_seconds is not None and self.min_seconds > self.piece_seconds:
             raise SettingError(
@@ -65,5 +65,5 @@ class AudioConfig(Section):
 
     @property
     def piece_seconds(self) -> Seconds:
-        """Return `max_seconds`, or 30 s where no checkpoint was asked yet."""
+        """Return `max_seconds`, or 30 s before the checkpoint has decided."""
         return MAX_CROP_SECONDS if self.max_seconds is None else self.max_seconds

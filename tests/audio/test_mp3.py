@@ -11,7 +11,7 @@ from sounds import Wave, encode_sound
 from tones import make_tone
 
 from audio_cls.audio.decode import decode_file
-from audio_cls.audio.mp3 import SAME, add_xing_header, list_frames, read_header
+from audio_cls.audio.mp3 import FIXED_BITS, add_xing_header, iterate_frames, read_frame_header
 from audio_cls.errors import AudioError
 
 RATE = 16_000
@@ -28,7 +28,7 @@ def encode_mp3(wave: Wave, mode: str, level: float) -> bytes:
 
 def drop_first_frame(data: bytes) -> bytes:
     """Cut the frame off that tells the length, or that holds the encoder's delay."""
-    first = read_header(data[:4])
+    first = read_frame_header(data[:4])
     assert first is not None
     return data[first.num_bytes :]
 
@@ -75,10 +75,10 @@ def test_a_file_that_needs_no_help_is_left_as_it_is(data: bytes) -> None:
 
 
 def test_what_lies_between_frames_is_passed_over() -> None:
-    first = read_header(BARE[:4])
+    first = read_frame_header(BARE[:4])
     assert first is not None
-    same = first.header & SAME
-    count = len(list(list_frames(BARE, 0, same)))
+    same = first.header & FIXED_BITS
+    count = len(list(iterate_frames(BARE, 0, same)))
     cut = first.num_bytes
     noisy = BARE[:cut] + b"\xff\x00junk" + BARE[cut:] + b"TAG" + bytes(125)
-    assert len(list(list_frames(noisy, 0, same))) == count > 100
+    assert len(list(iterate_frames(noisy, 0, same))) == count > 100

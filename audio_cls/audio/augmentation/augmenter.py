@@ -75,7 +75,7 @@ class Augmenter:
     cfg: AugmentConfig
     num_labels: int
     transforms: Sequence[Transform] = ()
-    masker: SpecAugment | None = None  # for an encoder whose output is a spectrogram
+    masker: SpecAugment | None = None  # for a model whose input is a spectrogram
 
     @property
     def is_mixing(self) -> bool:

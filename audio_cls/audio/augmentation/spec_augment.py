@@ -1,7 +1,7 @@
-"""SpecAugment for models that hear spectrograms: spans and bands of their features are blanked.
+"""SpecAugment on a model's spectrogram features.
 
-Models that hear waves get `mask_time` and `mask_frequency` of augment.py instead. Letters: B clips,
-F feature frames, M bands.
+For models whose input is a waveform, `mask_time` and `mask_frequency` are used instead. Letters: B
+clips, F feature frames, M bands.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from audio_cls.audio.augmentation.transforms import is_applied
 from audio_cls.audio.waveform import Wave
 from audio_cls.config import AugmentConfig, Hertz
 
-MASK_STREAM = 4  # keeps these random numbers apart from the other variations'
+MASK_STREAM = 4  # separates these random numbers from those of other augmentation
 
 Inputs = dict[str, torch.Tensor]
 Encode = Callable[[Sequence[Wave]], Inputs]  # waves (T_i,) -> padded model inputs
@@ -25,18 +25,18 @@ Encode = Callable[[Sequence[Wave]], Inputs]  # waves (T_i,) -> padded model inpu
 
 @dataclass(frozen=True)
 class FrameLayout:
-    """The axes of a model's spectrogram features (B, ., .); the model's input spec has it."""
+    """Layout of a model's spectrogram features, (B, F, M) or (B, M, F); part of its input spec."""
 
     input_name: str
-    time_axis: int  # 1 or 2; the other one is frequency
+    time_axis: int  # 1 or 2; the other axis is frequency
     frames_per_second: float
 
 
 @dataclass(frozen=True)
 class SpecAugment:
-    """Blanks spans and bands of features, as SpecAugment does (https://arxiv.org/abs/1904.08779).
+    """Masks spans and bands of features (SpecAugment, https://arxiv.org/abs/1904.08779).
 
-    What is blanked gets the clip's mean; padding is not counted as part of the clip.
+    Masked features get the clip's mean. Padding is neither masked nor part of the mean.
     """
 
     cfg: AugmentConfig
@@ -47,20 +47,20 @@ class SpecAugment:
         """Return the inputs with masked features.
 
         Args:
-            inputs: What the encoder made of B clips.
+            inputs: The processor's output for B clips.
             seed: The run's seed.
-            clips: Epoch, clip number and samples of each clip.
+            clips: Epoch, clip number and number of samples of each clip.
         """
         features = inputs[self.layout.input_name].clone()
         for clip, (epoch, number, num_samples) in zip(features, clips, strict=True):
             rng = np.random.default_rng((seed, MASK_STREAM, epoch, number))
             seconds = num_samples / self.sampling_rate
-            framed = clip if self.layout.time_axis == 1 else clip.T  # (F, M), a view
-            self._mask_clip(framed[: max(1, round(seconds * self.layout.frames_per_second))], rng)
+            frames = clip if self.layout.time_axis == 1 else clip.T  # (F, M), a view
+            self._mask_clip(frames[: max(1, round(seconds * self.layout.frames_per_second))], rng)
         return {**inputs, self.layout.input_name: features}
 
     def _mask_clip(self, frames: torch.Tensor, rng: np.random.Generator) -> None:
-        """Mask the real frames (F, M) of one clip in place."""
+        """Mask the frames (F, M) of one clip, without padding, in place."""
         cfg, mean, num_bands = self.cfg, frames.mean(), frames.shape[1]
         if is_applied(cfg.get_probability("time-masks"), rng):
             max_frames = max(1, round(cfg.time_mask_seconds * self.layout.frames_per_second))

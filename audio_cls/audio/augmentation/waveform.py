@@ -1,7 +1,6 @@
-"""Pure functions that vary a clip: gain, shift, speed, noise, masks and mixtures.
+"""Gain, time shift, speed perturbation, and noise at a signal-to-noise ratio (pure functions).
 
-A wave (T,) and numbers in, a wave (T,) out, float32 at the same rate. Nothing is clipped or scaled
-back that leaves [-1, 1]. What happens to which clip is drawn in variety.py.
+Waves are float32, shape (T,). The result is not clipped to [-1, 1].
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from audio_cls.audio.waveform import Wave
 from audio_cls.config import Hertz
 
 SPECTRAL_SLOPE = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # of the amplitude over frequency
-LOWEST_HZ = 20.0  # coloured noise is flat below: what cannot be heard must not take all the power
+MIN_HZ = 20.0  # coloured noise is flat below, so that inaudible frequencies do not dominate
 
 
 def apply_gain(wave: Wave, gain_db: float) -> Wave:
-    """Make a wave louder (above 0 dB) or softer."""
+    """Multiply a wave by a gain in dB."""
     return wave * np.float32(10 ** (gain_db / 20))
 
 
 def time_shift(wave: Wave, num_samples: int) -> Wave:
-    """Move the sound later (above 0) or earlier; silence fills the gap, the length stays.
+    """Shift a wave later (above 0) or earlier, padded with zeros to the same length.
 
     >>> time_shift(np.array([1, 2, 3], np.float32), 1).tolist()
     [0.0, 1.0, 2.0]
@@ -38,29 +37,29 @@ def time_shift(wave: Wave, num_samples: int) -> Wave:
 
 
 def perturb_speed(wave: Wave, speed: float) -> Wave:
-    """Play a wave `speed` times as fast, pitch included: (T,) -> (about T / speed,)."""
+    """Resample a wave to `speed` times the speed and pitch: (T,) -> (about T / speed,)."""
     if speed == 1.0 or len(wave) == 0:
         return wave
     return np.asarray(soxr.resample(wave, speed, 1.0), dtype=np.float32)
 
 
 def make_noise(num_samples: int, color: str, rate: Hertz, rng: np.random.Generator) -> Wave:
-    """Make noise of RMS 1: its power falls by 0 (white), 3 (pink) or 6 dB (brown) per octave."""
+    """Generate noise of RMS 1; power falls by 0 (white), 3 (pink) or 6 dB (brown) per octave."""
     spectrum = np.fft.rfft(rng.standard_normal(num_samples, dtype=np.float32))
-    hz = np.maximum(np.fft.rfftfreq(num_samples, 1 / rate), LOWEST_HZ)
+    hz = np.maximum(np.fft.rfftfreq(num_samples, 1 / rate), MIN_HZ)
     noise = np.fft.irfft(spectrum * hz ** SPECTRAL_SLOPE[color], num_samples)
     return np.asarray(noise / max(_measure_rms(noise), 1e-12), dtype=np.float32)
 
 
 def add_noise(wave: Wave, noise: Wave, snr_db: float) -> Wave:
-    """Add noise (T,) so that the power of the wave is `snr_db` above it; silence stays silence."""
-    loudness = _measure_rms(noise)
-    if loudness == 0:
+    """Add noise (T,) at a signal-to-noise ratio in dB; a silent wave stays silent."""
+    noise_rms = _measure_rms(noise)
+    if noise_rms == 0:
         return wave
-    scale = _measure_rms(wave) / loudness * 10 ** (-snr_db / 20)
+    scale = _measure_rms(wave) / noise_rms * 10 ** (-snr_db / 20)
     return wave + np.float32(scale) * noise
 
 
 def _measure_rms(wave: NDArray[np.floating]) -> float:
-    """Return the root of the mean square; 0 for an empty wave."""
+    """Return the root mean square; 0 for an empty wave."""
     return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64)))) if len(wave) else 0.0

