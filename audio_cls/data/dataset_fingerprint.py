@@ -22,30 +22,30 @@ HASH_BYTES = 6  # an integer that JSON holds exactly
 
 
 def make_dataset_fingerprint(
-    source: LoadedDataset, pool: ClipIndex, ids: Sequence[str]
+    dataset: LoadedDataset, index: ClipIndex, ids: Sequence[str]
 ) -> list[int]:
     """Return hashes of some of the listed clips, at equal distances in the list.
 
     Args:
-        source: The data set.
-        pool: Its clips.
-        ids: The list, all of them ids of the pool.
+        dataset: The data set.
+        index: Its clips.
+        ids: The list, all of them ids of the index.
 
     Returns:
         At most `NUM_SAMPLED` integers of 48 bits, of the id and the encoded content of a clip each.
     """
-    place, table = _place_ids(pool), _select_audio(source)
-    return [_hash_clip(table, source, place[name], name) for name in _sample(ids)]
+    place, table = _place_ids(index), _select_audio(dataset)
+    return [_hash_clip(table, dataset, place[name], name) for name in _sample(ids)]
 
 
 def has_clips(
-    source: LoadedDataset, pool: ClipIndex, ids: Sequence[str], fingerprint: Sequence[int]
+    dataset: LoadedDataset, index: ClipIndex, ids: Sequence[str], fingerprint: Sequence[int]
 ) -> bool:
     """Tell whether listed clips are clips of this data set.
 
     Args:
-        source: The data set.
-        pool: Its clips.
+        dataset: The data set.
+        index: Its clips.
         ids: The list.
         fingerprint: Of that list, see `make_dataset_fingerprint`.
 
@@ -53,9 +53,9 @@ def has_clips(
         True where most of the sampled clips that the data set has by id have the same content: a
         few files may have been replaced or removed since.
     """
-    place, table = _place_ids(pool), _select_audio(source)
+    place, table = _place_ids(index), _select_audio(dataset)
     pairs = [(n, h) for n, h in zip(_sample(ids), fingerprint, strict=False) if n in place]
-    same = [_hash_clip(table, source, place[name], name) == own for name, own in pairs]
+    same = [_hash_clip(table, dataset, place[name], name) == own for name, own in pairs]
     return 2 * sum(same) > len(same)
 
 
@@ -65,20 +65,20 @@ def _sample(ids: Sequence[str]) -> list[str]:
     return [str(ids[place]) for place in places]
 
 
-def _place_ids(pool: ClipIndex) -> dict[str, int]:
+def _place_ids(index: ClipIndex) -> dict[str, int]:
     """Return the row of each id."""
-    return {str(name): row for row, name in enumerate(pool.ids)}
+    return {str(name): row for row, name in enumerate(index.ids)}
 
 
-def _select_audio(source: LoadedDataset) -> Dataset:
-    """Return the undecoded clips, row for row those of the pool."""
-    columns = [table.select_columns([source.audio_column]) for table in source.splits.values()]
+def _select_audio(dataset: LoadedDataset) -> Dataset:
+    """Return the undecoded clips, row for row those of the index."""
+    columns = [table.select_columns([dataset.audio_column]) for table in dataset.splits.values()]
     return concatenate_datasets(columns)
 
 
-def _hash_clip(table: Dataset, source: LoadedDataset, row: int, name: str) -> int:
+def _hash_clip(table: Dataset, dataset: LoadedDataset, row: int, name: str) -> int:
     """Hash a clip's id and the beginning of its encoded content; of a lost file only the id."""
-    clip = table[row][source.audio_column] or {}
+    clip = table[row][dataset.audio_column] or {}
     content, path = clip.get("bytes"), clip.get("path")
     if content is None and path:
         try:

@@ -54,7 +54,7 @@ class Unused:
         return f"{self.where} ({self.num_values} {self.kind}s: {use})"
 
 
-def find_unused(source: LoadedDataset, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
+def find_unused(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
     """List likely columns of folds, groups and splits, and likely file names, that are not used.
 
     Columns are known by their names, those of splits by their values. Groups that the given splits
@@ -62,43 +62,43 @@ def find_unused(source: LoadedDataset, labels: Labels | None, cfg: DataConfig) -
     gained by them.
 
     Args:
-        source: The data set.
+        dataset: The data set.
         labels: Its labels, or None where it has none.
         cfg: Settings; what they name counts as used.
     """
     if cfg.streaming:
         return []
-    taken = {cfg.label_column, *cfg.label_columns, source.audio_column, labels and labels.column}
+    taken = {cfg.label_column, *cfg.label_columns, dataset.audio_column, labels and labels.column}
     columns = [
         name
-        for name in dict.fromkeys(n for t in source.splits.values() for n in t.column_names)
+        for name in dict.fromkeys(n for t in dataset.splits.values() for n in t.column_names)
         if name not in taken
     ]
-    ids = source.ids
-    found = _find_labels(ids, source, labels, cfg)
+    ids = dataset.ids
+    found = _find_labels(ids, dataset, labels, cfg)
     if cfg.fold_column or cfg.split_files:
         return found
-    is_cut = len(source.splits) < 3  # into splits, by this program
+    is_cut = len(dataset.splits) < 3  # into splits, by this program
     if is_cut:
-        found += _find_splits([name for name in columns if name != cfg.group_column], source)
+        found += _find_splits([name for name in columns if name != cfg.group_column], dataset)
     if cfg.group_column or cfg.group_pattern or cfg.split_method == "hash":
         return found
     if is_cut:
-        found += _find_folds(columns, source)
-    own = _join_labels(source, labels)
+        found += _find_folds(columns, dataset)
+    own = _join_labels(dataset, labels)
     for name in (name for name in columns if name.lower() in GROUP_COLUMNS):
-        texts = read_column(source, name)
-        if _can_group(texts, own, source):
+        texts = read_column(dataset, name)
+        if _can_group(texts, own, dataset):
             flags = ("--group-column", name)
             found.append(Unused("group", f"column '{name}'", len(set(texts) - {""}), flags))
     if not any(one.kind == "group" for one in found):
-        found += _find_group_names(ids, own, source, has_label=bool(found))
+        found += _find_group_names(ids, own, dataset, has_label=bool(found))
     return found
 
 
-def warn_of_unused_columns(source: LoadedDataset, labels: Labels, cfg: DataConfig) -> None:
+def warn_of_unused_columns(dataset: LoadedDataset, labels: Labels, cfg: DataConfig) -> None:
     """Warn once of what `find_unused` lists, with the flags that would use it."""
-    found = find_unused(source, labels, cfg)
+    found = find_unused(dataset, labels, cfg)
     if found:
         warn(logger, describe_unused(found))
 
@@ -119,28 +119,28 @@ def describe_unused(found: Sequence[Unused]) -> str:
     return " ".join(sentences)
 
 
-def read_column(source: LoadedDataset, column: str) -> list[str]:
+def read_column(dataset: LoadedDataset, column: str) -> list[str]:
     """Return a column of all splits as text, '' where a split lacks it or a cell is null."""
-    texts = read_texts(source, column, "--group-column")
+    texts = read_texts(dataset, column, "--group-column")
     return [] if texts is None else [str(text) for text in texts]
 
 
-def _find_folds(columns: Sequence[str], source: LoadedDataset) -> list[Unused]:
+def _find_folds(columns: Sequence[str], dataset: LoadedDataset) -> list[Unused]:
     """Return the first column of folds, with the flags that test on each fold in turn."""
     for name in (name for name in columns if name.lower() in FOLD_COLUMNS):
-        values = {text.removesuffix(".0") for text in read_column(source, name)} - {""}
+        values = {text.removesuffix(".0") for text in read_column(dataset, name)} - {""}
         if 1 < len(values) <= MAX_FOLDS:
             flags = ("--fold-column", name, "--folds", str(len(values)))
             return [Unused("fold", f"column '{name}'", len(values), flags)]
     return []
 
 
-def _find_splits(columns: Sequence[str], source: LoadedDataset) -> list[Unused]:
+def _find_splits(columns: Sequence[str], dataset: LoadedDataset) -> list[Unused]:
     """Return the columns, whatever their names, whose values name splits, and such as `is_test`."""
     found = []
     for name in columns:
         is_mark = name.lower().removeprefix("is_") in SPLIT_OF_NAME and name.lower() != "is_valid"
-        values = _list_values(source, name, is_any_type=is_mark)
+        values = _list_values(dataset, name, is_any_type=is_mark)
         if len(values) < 2:
             continue
         is_mark &= len(values) == 2
@@ -150,13 +150,13 @@ def _find_splits(columns: Sequence[str], source: LoadedDataset) -> list[Unused]:
     return found
 
 
-def _list_values(source: LoadedDataset, column: str, *, is_any_type: bool) -> set[str]:
+def _list_values(dataset: LoadedDataset, column: str, *, is_any_type: bool) -> set[str]:
     """Return the different values, but empty ones, of a column of text, or of any type.
 
     None are returned where they are more than `MAX_FOLDS`.
     """
     values: set[str] = set()
-    for table in source.splits.values():
+    for table in dataset.splits.values():
         kind = table.features.get(column)
         is_text = isinstance(kind, Value) and kind.dtype in ("string", "large_string")
         if is_text or isinstance(kind, ClassLabel) or (is_any_type and isinstance(kind, Value)):
@@ -179,15 +179,15 @@ def _use_splits(column: str, values: set[str]) -> tuple[str, ...]:
     return ("--group-column", column, "--test-groups", test, "--validation-groups", validation)
 
 
-def _join_labels(source: LoadedDataset, labels: Labels | None) -> NDArray[np.int64] | None:
+def _join_labels(dataset: LoadedDataset, labels: Labels | None) -> NDArray[np.int64] | None:
     """Return the label id of each clip of all splits."""
-    return None if labels is None else np.concatenate([labels.ids[s] for s in source.splits])
+    return None if labels is None else np.concatenate([labels.ids[s] for s in dataset.splits])
 
 
 def _can_group(
     texts: Sequence[str],
     own: NDArray[np.int64] | None,
-    source: LoadedDataset,
+    dataset: LoadedDataset,
     *,
     is_checked: bool = True,
 ) -> bool:
@@ -196,15 +196,15 @@ def _can_group(
     Args:
         texts: The group of each clip, '' for none.
         own: The label id of each clip.
-        source: Its splits may keep the groups apart already.
+        dataset: Its splits may keep the groups apart already.
         is_checked: Whether most classes must have several groups.
     """
     groups = set(texts) - {""}
     if not 1 < len(groups) < sum(text != "" for text in texts):
         return False
-    places = np.repeat(np.arange(len(source.splits)), [len(t) for t in source.splits.values()])
+    places = np.repeat(np.arange(len(dataset.splits)), [len(t) for t in dataset.splits.values()])
     is_shared = len({(t, int(p)) for t, p in zip(texts, places, strict=True) if t}) > len(groups)
-    if len(source.splits) >= 3 and not is_shared:
+    if len(dataset.splits) >= 3 and not is_shared:
         return False
     if own is None or not is_checked:
         return True
@@ -216,7 +216,7 @@ def _can_group(
 
 
 def _find_labels(
-    ids: NDArray[np.str_], source: LoadedDataset, labels: Labels | None, cfg: DataConfig
+    ids: NDArray[np.str_], dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig
 ) -> list[Unused]:
     """Return the label in file names of a known scheme, unless the label in use is the same."""
     if cfg.label_pattern is not None or cfg.label_columns:
@@ -226,7 +226,7 @@ def _find_labels(
         texts = search_all(scheme.label_pattern, given)
         if not texts or not search_all(scheme.group_pattern, given) or len(set(texts)) < 2:
             continue
-        own = _join_labels(source, labels)
+        own = _join_labels(dataset, labels)
         if own is not None:
             num_pairs = len(set(zip(own.tolist(), texts, strict=True)))
             if num_pairs == len(set(texts)) or num_pairs == len(set(own.tolist())):
@@ -237,10 +237,10 @@ def _find_labels(
 
 
 def _find_group_names(
-    ids: NDArray[np.str_], own: NDArray[np.int64] | None, source: LoadedDataset, *, has_label: bool
+    ids: NDArray[np.str_], own: NDArray[np.int64] | None, dataset: LoadedDataset, *, has_label: bool
 ) -> list[Unused]:
     """Return the group that all file names have, by a known scheme or a numbered word."""
-    if len(source.splits) < 3 and np.mean([NO_HASH in name for name in ids]) > 0.5:
+    if len(dataset.splits) < 3 and np.mean([NO_HASH in name for name in ids]) > 0.5:
         speakers = {re.sub(r".*/", "", name).split(NO_HASH)[0] for name in ids if NO_HASH in name}
         where = "file names as in Speech Commands"
         return [Unused("group", where, len(speakers), ("--split-method", "hash"))]
@@ -248,7 +248,7 @@ def _find_group_names(
     names = {scheme.group_pattern: f" as in {scheme.name}" for scheme in SCHEMES}
     for pattern, known in {**names, NUMBERED: ""}.items():
         texts = search_all(pattern, given)
-        if texts and _can_group(texts, own, source, is_checked=not has_label):
+        if texts and _can_group(texts, own, dataset, is_checked=not has_label):
             flags = ("--group-pattern", pattern)
             return [Unused("group", f"file names{known}", len(set(texts)), flags)]
     return []

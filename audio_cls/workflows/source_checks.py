@@ -9,7 +9,7 @@ from audio_cls.data.unused_columns import warn_of_unused_columns
 from audio_cls.models.contamination import warn_if_pretrained_on
 
 
-def warn_of_source(source: LoadedDataset, labels: Labels, cfg: RunConfig) -> None:
+def warn_of_source(dataset: LoadedDataset, labels: Labels, cfg: RunConfig) -> None:
     """Warn when the checkpoint was trained on this data set, and of columns that are not used."""
-    warn_if_pretrained_on(source, cfg.model)
-    warn_of_unused_columns(source, labels, cfg.data)
+    warn_if_pretrained_on(dataset, cfg.model)
+    warn_of_unused_columns(dataset, labels, cfg.data)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from audio_cls.audio.waveform import Wave
 from audio_cls.audio.windows import cut_wave
 from audio_cls.config import Hertz
-from audio_cls.data.splits.iterative_stratification import Marks
+from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.storage.arrow import MappedRows, copy_columns
 from audio_cls.storage.keys import make_key
 
@@ -27,7 +27,7 @@ class Clips:
 
     table: Dataset  # see `decode_batch`
     rows: NDArray[np.int64]  # (N,) rows of the table
-    labels: Marks  # class ids (N,), or targets (N, L) if multi-label
+    labels: LabelArray  # class ids (N,), or targets (N, L) if multi-label
     ids: NDArray[np.str_]  # (N,)
     lengths: NDArray[np.int64]  # (N,) samples
     sampling_rate: Hertz

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
-from audio_cls.data.splits.iterative_stratification import Marks
+from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.data.splits.train_test_split import Rows, limit_rows
 
 DRAW_STREAM = 4  # keeps the draw's random numbers apart from the order's
@@ -30,13 +30,13 @@ class KeywordMix:
     others: tuple[int, ...]  # ids of all labels that are no keywords
     silence: int | None  # id of `_silence_`
 
-    def count_words(self, labels: NDArray[np.int64]) -> int:
+    def count_keyword_clips(self, labels: NDArray[np.int64]) -> int:
         """Count the clips of keywords; a clip without a label is none."""
         return int(((labels >= 0) & ~np.isin(labels, self.others)).sum())
 
-    def list_pools(self, labels: NDArray[np.int64]) -> list[tuple[Rows, int]]:
+    def list_candidates(self, labels: NDArray[np.int64]) -> list[tuple[Rows, int]]:
         """Return the places of each thinned label's clips, and how many of them to take."""
-        words = self.count_words(labels)
+        words = self.count_keyword_clips(labels)
         pools = []
         for label, share in sorted(self.shares.items()):
             places = np.flatnonzero(labels == label)
@@ -45,7 +45,9 @@ class KeywordMix:
 
     def count_epoch(self, labels: NDArray[np.int64]) -> int:
         """Count the clips that an epoch of training uses, of clips with these labels."""
-        return len(labels) - sum(len(places) - count for places, count in self.list_pools(labels))
+        return len(labels) - sum(
+            len(places) - count for places, count in self.list_candidates(labels)
+        )
 
 
 def read_keyword_mix(names: Sequence[str], cfg: DataConfig) -> KeywordMix:
@@ -60,25 +62,25 @@ def read_keyword_mix(names: Sequence[str], cfg: DataConfig) -> KeywordMix:
 
 
 def subsample_non_keywords(
-    rows: Rows, labels: NDArray[np.int64], fillers: KeywordMix, seed: int
+    rows: Rows, labels: NDArray[np.int64], mix: KeywordMix, seed: int
 ) -> Rows:
     """Return rows of validation or test with a fixed sample of what is no keyword.
 
     Args:
         rows: Rows of the pool.
         labels: Class of every row of the pool.
-        fillers: How many to keep.
+        mix: How many to keep.
         seed: Chooses which.
     """
     rng = np.random.default_rng((seed, DRAW_STREAM))
     is_kept = np.ones(len(rows), dtype=bool)
-    for places, count in fillers.list_pools(labels[rows]):
+    for places, count in mix.list_candidates(labels[rows]):
         is_kept[places] = False
         is_kept[rng.permutation(places)[:count]] = True
     return rows[is_kept]
 
 
-def cap_training(rows: Rows, pool_labels: Marks, fillers: KeywordMix, cfg: DataConfig) -> Rows:
+def cap_training(rows: Rows, pool_labels: LabelArray, mix: KeywordMix, cfg: DataConfig) -> Rows:
     """Keep at most `--max-train-samples` rows, every class in the share that an epoch has of it.
 
     With keyword settings an epoch uses a part of the unknown words and of the silence. It is the
@@ -87,15 +89,15 @@ def cap_training(rows: Rows, pool_labels: Marks, fillers: KeywordMix, cfg: DataC
     Args:
         rows: Training rows of the pool.
         pool_labels: Class of every row of the pool, or its marks.
-        fillers: Which classes an epoch has a part of.
+        mix: Which classes an epoch has a part of.
         cfg: `max_train_samples` and `split_seed`.
     """
     limit, seed = cfg.max_train_samples, cfg.split_seed
-    if fillers.shares and pool_labels.ndim == 1:
+    if mix.shares and pool_labels.ndim == 1:
         classes = pool_labels.astype(np.int64)
-        if limit is None or fillers.count_epoch(classes[rows]) <= limit:
+        if limit is None or mix.count_epoch(classes[rows]) <= limit:
             return rows
-        rows = subsample_non_keywords(rows, classes, fillers, seed)
+        rows = subsample_non_keywords(rows, classes, mix, seed)
     return limit_rows(rows, pool_labels, limit, seed)
 
 
@@ -117,7 +119,7 @@ class EpochSubset:
         return np.concatenate([self.always, *drawn])
 
 
-def take_epoch(labels: Marks, names: Sequence[str], cfg: DataConfig) -> Marks:
+def take_epoch(labels: LabelArray, names: Sequence[str], cfg: DataConfig) -> LabelArray:
     """Return the labels of the clips that one epoch uses: every epoch has as many of each class.
 
     Args:
@@ -129,7 +131,9 @@ def take_epoch(labels: Marks, names: Sequence[str], cfg: DataConfig) -> Marks:
     return labels if plan is None else labels[plan.draw(0, 0)]
 
 
-def make_epoch_subset(labels: Marks, names: Sequence[str], cfg: DataConfig) -> EpochSubset | None:
+def make_epoch_subset(
+    labels: LabelArray, names: Sequence[str], cfg: DataConfig
+) -> EpochSubset | None:
     """Return how the clips of an epoch are drawn; None when each has all of them.
 
     Args:
@@ -137,9 +141,9 @@ def make_epoch_subset(labels: Marks, names: Sequence[str], cfg: DataConfig) -> E
         names: The classes.
         cfg: `unknown_share`, `silence_from` and `silence_share`.
     """
-    fillers = read_keyword_mix(names, cfg)
-    if not fillers.shares or labels.ndim > 1:
+    mix = read_keyword_mix(names, cfg)
+    if not mix.shares or labels.ndim > 1:
         return None
     classes = labels.astype(np.int64)
-    is_always = ~np.isin(classes, list(fillers.shares))
-    return EpochSubset(np.flatnonzero(is_always), tuple(fillers.list_pools(classes)))
+    is_always = ~np.isin(classes, list(mix.shares))
+    return EpochSubset(np.flatnonzero(is_always), tuple(mix.list_candidates(classes)))

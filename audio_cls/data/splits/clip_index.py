@@ -1,4 +1,4 @@
-"""All clips of a data set's given splits in one row of columns, before train and test are made."""
+"""ClipIndex: id, label, group and fold of every clip of a data set, before it is split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audio_cls.data.keyword_spotting.relabel import IS_PIECE, RECORDING
 from audio_cls.data.labels.label_columns import compile_pattern, find_first
 from audio_cls.data.labels.labels import UNUSABLE, Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.splits.iterative_stratification import Marks
+from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.train_test_split import Groups, Rows
 from audio_cls.errors import DatasetError, list_names, suggest_name
@@ -28,99 +28,124 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """All clips of the given splits, one after the other; N of them."""
+    """The N clips of all splits of the data set, one split after the other."""
 
     labels: NDArray[np.int64]  # (N,), UNUSABLE where a clip has no label
-    ids: NDArray[np.str_]  # (N,), each once
-    groups: Groups | None  # (N,), the group column as text
-    folds: NDArray[np.str_] | None  # (N,), the fold column as text, empty where there is none
+    ids: NDArray[np.str_]  # (N,), unique
+    groups: Groups | None  # (N,), group of each clip, '' for none
+    folds: NDArray[np.str_] | None  # (N,), fold of each clip, '' for none
     split_rows: dict[str, Rows]  # split name -> its rows
-    # For keyword spotting: recording that each piece of silence was cut from, (N,), '' for others.
+    # Keyword spotting: recording that each piece of silence is cut from, (N,), '' for other clips.
     recordings: NDArray[np.str_] | None = None
-    streamed_split: str | None = None  # name of the training split where it is streamed: no rows
+    streamed_split: str | None = None  # name of the streamed training split, which has no rows
     targets: NDArray[np.float32] | None = None  # (N, L), 1 where a clip has the label; multi-label
     names: tuple[str, ...] = ()  # of the L classes
 
     @property
-    def stratify_targets(self) -> Marks:
+    def stratify_targets(self) -> LabelArray:
         """Return the labels to stratify by: class ids (N,), or targets (N, L) if multi-label."""
         return self.labels if self.targets is None else self.targets
 
 
-def drop_unlabelled(rows: Rows, pool: ClipIndex) -> Rows:
+def drop_unlabelled(rows: Rows, index: ClipIndex) -> Rows:
     """Leave out clips without a usable label."""
-    kept: Rows = rows[pool.labels[rows] != UNUSABLE]
+    kept: Rows = rows[index.labels[rows] != UNUSABLE]
     return kept
 
 
-def restrict_index(pool: ClipIndex, is_usable: NDArray[np.bool_]) -> ClipIndex:
-    """Return the pool in which the other clips have no label, so that no split takes them."""
-    cut_from = pool.recordings
+def restrict_index(index: ClipIndex, is_usable: NDArray[np.bool_]) -> ClipIndex:
+    """Return the index without the labels of the other clips, so that they are in no split."""
+    recordings = index.recordings
     return dataclasses.replace(
-        pool,
-        labels=np.where(is_usable, pool.labels, UNUSABLE),
-        recordings=None if cut_from is None else np.where(is_usable, cut_from, ""),
+        index,
+        labels=np.where(is_usable, index.labels, UNUSABLE),
+        recordings=None if recordings is None else np.where(is_usable, recordings, ""),
     )
 
 
 def merge_splits_sharing_groups(
-    names: dict[str, str], given: Mapping[str, Rows], groups: Groups
+    roles: dict[str, str], split_rows: Mapping[str, Rows], groups: Groups
 ) -> tuple[dict[str, str], dict[str, Rows]]:
-    """Merge the given splits into train when they share groups; else leave them as they are."""
+    """Merge splits of the data set that share groups into one for training.
+
+    Args:
+        roles: Role -> name of its split.
+        split_rows: Split name -> its rows.
+        groups: Group of each row.
+
+    Returns:
+        Both, unchanged where no two splits share a group.
+    """
     seen: dict[str, str] = {}
     shared: set[str] = set()
-    for name in dict.fromkeys(names.values()):
-        for group in np.unique(groups[given[name]]):
+    names = list(dict.fromkeys(roles.values()))
+    for name in names:
+        for group in np.unique(groups[split_rows[name]]):
             if group and seen.setdefault(str(group), name) != name:
                 shared.add(str(group))
     if not shared:
-        return names, dict(given)
+        return roles, dict(split_rows)
     text = f"The given splits share {len(shared)} groups: they are merged and cut anew by group."
     warn(logger, text, names=sorted(shared))
-    pooled = np.concatenate([given[name] for name in dict.fromkeys(names.values())])
-    label = "+".join(dict.fromkeys(names.values()))
-    return {"train": label}, {label: np.sort(pooled)}
+    merged = "+".join(names)
+    return {"train": merged}, {merged: np.sort(np.concatenate([split_rows[n] for n in names]))}
 
 
-def build_clip_index(source: LoadedDataset, labels: Labels, cfg: DataConfig) -> ClipIndex:
-    """Line the clips of all given splits up, with their ids, labels, groups and folds.
+def build_clip_index(dataset: LoadedDataset, labels: Labels, cfg: DataConfig) -> ClipIndex:
+    """Build the index of all clips of a data set, with the folds of `with_folds`.
+
+    Args:
+        dataset: The data set.
+        labels: Its labels.
+        cfg: `group_column`, `group_pattern`, `fold_column`, `folds` and `split_seed`.
 
     Raises:
-        DatasetError: The group or fold column does not exist.
+        DatasetError: The group or fold column does not exist, see also `with_folds`.
     """
-    given, start = {}, 0
-    for name, table in source.splits.items():
-        given[name] = np.arange(start, start + len(table))
+    split_rows, start = {}, 0
+    for name, table in dataset.splits.items():
+        split_rows[name] = np.arange(start, start + len(table))
         start += len(table)
-    ids = source.ids
-    pool = ClipIndex(
-        labels=np.concatenate([labels.ids[name] for name in source.splits]),
-        ids=ids,
-        groups=_read_groups(source, ids, cfg),
-        folds=read_texts(source, cfg.fold_column, "--fold-column"),
-        split_rows=given,
+    index = ClipIndex(
+        labels=np.concatenate([labels.ids[name] for name in dataset.splits]),
+        ids=dataset.ids,
+        groups=_read_groups(dataset, cfg),
+        folds=read_texts(dataset, cfg.fold_column, "--fold-column"),
+        split_rows=split_rows,
         targets=None
         if labels.targets is None
-        else np.concatenate([labels.targets[name] for name in source.splits]),
-        recordings=_read_recordings(source),
-        streamed_split=None if source.shards is None else source.shards.split,
+        else np.concatenate([labels.targets[name] for name in dataset.splits]),
+        recordings=_read_recordings(dataset),
+        streamed_split=None if dataset.shards is None else dataset.shards.split,
         names=labels.names,
     )
-    return with_folds(pool, cfg)
+    return with_folds(index, cfg)
 
 
-def read_texts(source: LoadedDataset, column: str | None, flag: str) -> NDArray[np.str_] | None:
-    """Read a column of all splits as text: classes by name, 1.0 as '1', nothing as ''."""
+def read_texts(dataset: LoadedDataset, column: str | None, flag: str) -> NDArray[np.str_] | None:
+    """Read a column of all splits as text: class labels by name, 1.0 as '1', null as ''.
+
+    Args:
+        dataset: The data set.
+        column: Its column; None for none.
+        flag: The flag that names the column, for the message.
+
+    Returns:
+        Shape (number of clips,), '' where a split lacks the column; None without a column.
+
+    Raises:
+        DatasetError: There is no such column.
+    """
     if column is None:
         return None
-    columns = list(dict.fromkeys(name for t in source.splits.values() for name in t.column_names))
+    columns = list(dict.fromkeys(name for t in dataset.splits.values() for name in t.column_names))
     if column not in columns:
         raise DatasetError(
             f"There is no column '{column}' for {flag}: the columns are"
             f" {list_names(columns)}.{suggest_name(column, columns)}"
         )
     texts: list[str] = []
-    for table in source.splits.values():
+    for table in dataset.splits.values():
         if column not in table.column_names:
             texts += [""] * len(table)
             continue
@@ -131,33 +156,32 @@ def read_texts(source: LoadedDataset, column: str | None, flag: str) -> NDArray[
     return np.array(texts, dtype=np.str_)
 
 
-def _read_recordings(source: LoadedDataset) -> NDArray[np.str_] | None:
-    """Read what pieces of silence were cut from, '' for other clips; None without such pieces."""
-    tables = source.splits.values()
+def _read_recordings(dataset: LoadedDataset) -> NDArray[np.str_] | None:
+    """Return the recording that each piece of silence is cut from; None without such pieces."""
+    tables = dataset.splits.values()
     if not all(RECORDING in table.column_names for table in tables):
         return None
     names = np.concatenate([np.array(table[RECORDING][:], dtype=np.str_) for table in tables])
     return names if (names != "").any() else None
 
 
-def _read_groups(
-    source: LoadedDataset, ids: NDArray[np.str_], cfg: DataConfig
-) -> NDArray[np.str_] | None:
-    """Return the group of each clip: the column's text, or what `--group-pattern` finds in it.
+def _read_groups(dataset: LoadedDataset, cfg: DataConfig) -> NDArray[np.str_] | None:
+    """Return the group of each clip: the group column, or what `--group-pattern` finds.
 
-    Pieces of silence that the program made or cut have no group ('').
+    The pattern is searched in the group column, or in the clip ids without one. Pieces of silence
+    that the program synthesised or cut have no group ('').
 
     Raises:
-        DatasetError: The pattern is no regular expression with a group, or its group finds nothing
-            in some clip.
+        DatasetError: There is no such column, or the pattern is no regular expression with a group,
+            or does not match in every clip.
     """
-    texts = read_texts(source, cfg.group_column, "--group-column")
+    texts = read_texts(dataset, cfg.group_column, "--group-column")
     if cfg.group_pattern is None:
         return texts
     pattern = compile_pattern(cfg.group_pattern, "--group-pattern", "group")
-    given = (ids if texts is None else texts).tolist()
+    given = (dataset.ids if texts is None else texts).tolist()
     groups = [find_first(pattern, text) or "" for text in given]
-    pieces = _list_pieces(source)
+    pieces = _list_pieces(dataset)
     missing = [
         text
         for text, group, is_piece in zip(given, groups, pieces, strict=True)
@@ -175,11 +199,11 @@ def _read_groups(
     )
 
 
-def _list_pieces(source: LoadedDataset) -> list[bool]:
-    """Return for each clip whether it is a piece of silence that the program made or cut."""
+def _list_pieces(dataset: LoadedDataset) -> list[bool]:
+    """Return for each clip whether it is silence that the program synthesised or cut."""
     return [
         is_piece
-        for table in source.splits.values()
+        for table in dataset.splits.values()
         for is_piece in (
             table[IS_PIECE][:] if IS_PIECE in table.column_names else [False] * len(table)
         )
@@ -187,7 +211,7 @@ def _list_pieces(source: LoadedDataset) -> list[bool]:
 
 
 def _to_text(cell: object) -> str:
-    """Write one cell.
+    """Format one cell.
 
     >>> _to_text(3.0), _to_text(None), _to_text("a b")
     ('3', '', 'a b')

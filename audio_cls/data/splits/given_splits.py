@@ -1,4 +1,4 @@
-"""Splits as they are given: by split names, lists of clip ids, a fold, or named groups. Pure."""
+"""Given splits: by the data set's splits, lists of clip ids, a fold, or named groups."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GivenSplits:
-    """What is known before missing splits are cut from train."""
+    """The splits that are given, before missing ones are split off from train."""
 
-    parts: dict[str, Rows]  # role -> rows; train is always there
+    parts: dict[str, Rows]  # role -> rows; always with train
     names: dict[str, str]  # role -> split of the data set
-    origins: dict[str, str]  # role -> for people: "split 'test'"
-    method: str  # how these clips were chosen, see `Splits.methods`
-    official: frozenset[str] = frozenset()  # roles that the data set or a published list supplies
-    is_test_validation: bool = False  # the test clips are to be the validation clips
-    remarks: list[str] = field(default_factory=list)  # warnings for the run
+    origins: dict[str, str]  # role -> description, such as "split 'test'"
+    method: str  # how the clips were chosen, see `Splits.methods`
+    official: frozenset[str] = frozenset()  # roles that the data set or a published list has
+    is_test_validation: bool = False  # the test clips are the validation clips
+    remarks: list[str] = field(default_factory=list)  # warnings
 
 
-def take_given(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
-    """Take the splits that the data set, its folds, its groups or lists of ids give.
+def take_given(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
+    """Return the splits that the data set, its folds or groups, or lists of ids give.
 
     Raises:
         DatasetError: A named split, fold, group or list does not exist.
     """
-    if pool.streamed_split is not None:
-        return _take_streamed(pool, pool.streamed_split, cfg)
+    if index.streamed_split is not None:
+        return _take_streamed(index, index.streamed_split, cfg)
     if cfg.split_files is not None:
-        return _take_listed(pool, cfg)
+        return _take_listed(index, cfg)
     if cfg.fold is not None:
-        return _take_fold(pool, cfg)
+        return _take_fold(index, cfg)
     if cfg.test_groups or cfg.validation_groups:
-        return _take_groups(pool, cfg)
-    return _take_named(pool, cfg)
+        return _take_groups(index, cfg)
+    return _take_named(index, cfg)
 
 
 def sort_folds(folds: set[str]) -> list[str]:
-    """Order folds by number where all are numbers, else by spelling.
+    """Sort folds by number where all are numbers, else alphabetically.
 
     >>> sort_folds({"10", "9"}), sort_folds({"b", "a"})
     (['9', '10'], ['a', 'b'])
@@ -63,15 +63,15 @@ def sort_folds(folds: set[str]) -> list[str]:
     return sorted(folds, key=int) if all(f.isdecimal() for f in folds) else sorted(folds)
 
 
-def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
-    """Take the splits of the data set, as they are."""
-    given = {name: drop_unlabelled(rows, pool) for name, rows in pool.split_rows.items()}
-    names = resolve_roles(list(given), cfg)
+def _take_named(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
+    """Return the splits of the data set; those without usable labels are left out."""
+    rows = {name: drop_unlabelled(own, index) for name, own in index.split_rows.items()}
+    names = resolve_roles(list(rows), cfg)
     is_again = is_test_validation(names, cfg)
     remarks = []
     for role in ("validation", "test"):
         name = names.get(role)
-        if name is None or len(given[name]) > 0:
+        if name is None or len(rows[name]) > 0:
             continue
         if getattr(cfg, f"{role}_split") is not None:
             raise DatasetError(
@@ -83,46 +83,46 @@ def _take_named(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
             f"The split '{name}' has no clip with a usable label and is left out: the {role} clips"
             " are cut from the training split instead."
         )
-    if pool.groups is not None:
-        names, given = merge_splits_sharing_groups(names, given, pool.groups)
+    if index.groups is not None:
+        names, rows = merge_splits_sharing_groups(names, rows, index.groups)
     return GivenSplits(
-        parts={role: given[name] for role, name in names.items()},
+        parts={role: rows[name] for role, name in names.items()},
         names=names,
         origins={role: f"split '{name}'" for role, name in names.items()},
         method="given split",
-        official=frozenset(role for role, name in names.items() if name in pool.split_rows),
+        official=frozenset(role for role, name in names.items() if name in index.split_rows),
         is_test_validation=is_again,
         remarks=remarks,
     )
 
 
-def _take_streamed(pool: ClipIndex, streamed: str, cfg: DataConfig) -> GivenSplits:
-    """Take the splits for evaluation as they are given; training has no rows here."""
-    names = resolve_roles([*pool.split_rows, streamed], cfg)
+def _take_streamed(index: ClipIndex, streamed: str, cfg: DataConfig) -> GivenSplits:
+    """Return the splits for evaluation; the streamed training split has no rows."""
+    names = resolve_roles([*index.split_rows, streamed], cfg)
     origins = {role: f"split '{name}'" for role, name in names.items()}
     origins["train"] += ", streamed"
-    rows = {**pool.split_rows, streamed: np.zeros(0, np.int64)}
-    parts = {role: drop_unlabelled(rows[name], pool) for role, name in names.items()}
+    rows = {**index.split_rows, streamed: np.zeros(0, np.int64)}
+    parts = {role: drop_unlabelled(rows[name], index) for role, name in names.items()}
     is_again = is_test_validation(names, cfg)
     return GivenSplits(parts, names, origins, "given split", frozenset(names), is_again)
 
 
-def _take_listed(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
-    """Take the clips that lists of ids name; clips in no list are left out."""
-    place = str(cfg.split_files)
-    lists = load_split_files(place, cfg.split_files_sha256)
-    rows = match_ids(lists.ids, pool.ids)
+def _take_listed(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
+    """Return the clips in lists of ids; clips in no list are left out."""
+    location = str(cfg.split_files)
+    lists = load_split_files(location, cfg.split_files_sha256)
+    rows = match_ids(lists.ids, index.ids)
     logger.info("--split-files: the ids' sha256 is %s (--split-files-sha256).", lists.sha256)
-    unlisted = len(pool.ids) - sum(map(len, rows.values()))
+    unlisted = len(index.ids) - sum(map(len, rows.values()))
     if unlisted:
         logger.info("--split-files: %d clips are in no list and are left out.", unlisted)
-    parts = {role: drop_unlabelled(own, pool) for role, own in rows.items()}
-    origin = f"listed at {lists.place} (sha256 {lists.sha256[:12]})"
-    is_published = place in PUBLISHED_SPLITS or is_address(place)
+    parts = {role: drop_unlabelled(own, index) for role, own in rows.items()}
+    origin = f"listed at {lists.location} (sha256 {lists.sha256[:12]})"
+    is_published = location in PUBLISHED_SPLITS or is_address(location)
     whole = [role for role, own in rows.items() if len(own) == len(lists.ids[role])]
     return GivenSplits(
         parts=parts,
-        names=dict.fromkeys(parts, "+".join(pool.split_rows)),
+        names=dict.fromkeys(parts, "+".join(index.split_rows)),
         origins=dict.fromkeys(parts, origin),
         method="id list",
         official=frozenset(whole if is_published else ()),
@@ -130,12 +130,15 @@ def _take_listed(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     )
 
 
-def _take_fold(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
-    """Test on one fold, validate on the next (or a cut), train on the others."""
-    assert pool.folds is not None
-    folds = pool.folds
-    rows = drop_unlabelled(np.arange(len(folds)), pool)
-    known = sort_folds({str(fold) for fold in folds} - {""})  # whether or not a clip can be used
+def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
+    """Return one fold for test, the next one for validation, and the others for training.
+
+    With `--fold-validation cut`, validation is split off from train later.
+    """
+    assert index.folds is not None
+    folds = index.folds
+    rows = drop_unlabelled(np.arange(len(folds)), index)
+    known = sort_folds({str(fold) for fold in folds} - {""})  # also without a usable clip
     names = known if cfg.folds is None else [str(number + 1) for number in range(cfg.folds)]
     if cfg.fold not in names:
         raise DatasetError(
@@ -154,13 +157,13 @@ def _take_fold(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     train = [fold for fold in known if fold not in held.values()]
     chosen = {"train": train, **{role: [fold] for role, fold in held.items()}}
     parts = {role: rows[np.isin(folds[rows], own)] for role, own in chosen.items()}
-    dealt = f"{cfg.folds}, dealt by seed {cfg.split_seed}"
-    source = f"column '{cfg.fold_column}'" if cfg.fold_column is not None else dealt
-    kind = "stratified folds" if pool.groups is None else "grouped folds"
+    assigned = f"{cfg.folds}, dealt by seed {cfg.split_seed}"
+    source = f"column '{cfg.fold_column}'" if cfg.fold_column is not None else assigned
+    kind = "stratified folds" if index.groups is None else "grouped folds"
     without = int((folds[rows] == "").sum())
     return GivenSplits(
         parts=parts,
-        names=dict.fromkeys(parts, "+".join(pool.split_rows)),
+        names=dict.fromkeys(parts, "+".join(index.split_rows)),
         origins={role: f"fold {list_names(own)} of {source}" for role, own in chosen.items()},
         method=kind if cfg.fold_column is None else "fold column",
         official=frozenset(() if cfg.fold_column is None else parts),
@@ -168,18 +171,18 @@ def _take_fold(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     )
 
 
-def _take_groups(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
-    """Take the clips of the named groups, out of all given splits; the others are train."""
-    assert pool.groups is not None
-    is_again = cfg.test_split == "validation"  # says who is tested, not which split is left out
+def _take_groups(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
+    """Return the clips of the named groups, of all splits; the other clips are train."""
+    assert index.groups is not None
+    is_again = cfg.test_split == "validation"  # then it names no split of the data set
     named = dataclasses.replace(cfg, test_split=None if is_again else cfg.test_split)
-    given = dict.fromkeys(resolve_roles(list(pool.split_rows), named).values())
-    rows = drop_unlabelled(np.concatenate([pool.split_rows[name] for name in given]), pool)
+    splits = dict.fromkeys(resolve_roles(list(index.split_rows), named).values())
+    rows = drop_unlabelled(np.concatenate([index.split_rows[name] for name in splits]), index)
     parts = {"train": rows}
     for role, wanted in (("test", cfg.test_groups), ("validation", cfg.validation_groups)):
-        check_known(wanted, sorted(set(pool.groups[rows].tolist())), f"--{role}-groups", "group")
+        check_known(wanted, sorted(set(index.groups[rows].tolist())), f"--{role}-groups", "group")
         if wanted:
-            parts[role] = rows[np.isin(pool.groups[rows], wanted)]
+            parts[role] = rows[np.isin(index.groups[rows], wanted)]
             parts["train"] = np.setdiff1d(parts["train"], parts[role])
     source = f"column '{cfg.group_column}'" if cfg.group_column else "the clips' names"
     origins = {
@@ -189,7 +192,7 @@ def _take_groups(pool: ClipIndex, cfg: DataConfig) -> GivenSplits:
     }
     return GivenSplits(
         parts=parts,
-        names=dict.fromkeys(parts, "+".join(given)),
+        names=dict.fromkeys(parts, "+".join(splits)),
         origins={role: origins[role] for role in parts},
         method="named groups",
         is_test_validation=is_again and "test" not in parts,

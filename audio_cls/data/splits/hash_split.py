@@ -1,8 +1,8 @@
-"""The official split of Speech Commands: by a hash of who spoke, so that it never changes.
+"""Hash split of Speech Commands: by the SHA-1 of the speaker in the file name.
 
-A file is called `SPEAKER_nohash_NUMBER.wav`. What follows `_nohash_` is left out of the hash, so
-that all a speaker says is on one side, also when files are added later: `which_set` of the data
-set's own README (Warden 2018, arXiv:1804.03209, section 7).
+A file is called `SPEAKER_nohash_NUMBER.wav`; only the part before `_nohash_` is hashed, so that all
+clips of a speaker are in one split, also when files are added later. It is `which_set` in the
+README of the data set (Warden 2018, arXiv:1804.03209, section 7).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.splits.train_test_split import Rows
 
-MAX_WAVS = 2**27 - 1  # MAX_NUM_WAVS_PER_CLASS there
+MAX_WAVS = 2**27 - 1  # MAX_NUM_WAVS_PER_CLASS in `which_set`
 
 
 def hash_name(name: str) -> float:
-    """Return a file's place between 0 and 1 by the SHA-1 of its name up to `_nohash_`.
+    """Return a number from 0 to 1: the SHA-1 of a file's name up to `_nohash_`.
 
     >>> hash_name("yes/bobby_nohash_0.wav") == hash_name("no/bobby_nohash_7.wav")
     True
@@ -34,19 +34,19 @@ def hash_name(name: str) -> float:
 def split_by_hash(
     rows: Rows, ids: NDArray[np.str_], role: str, cfg: DataConfig
 ) -> tuple[Rows, Rows]:
-    """Cut the clips off whose hash says validation (the lowest share) or test (the next one).
+    """Split off the clips of validation (the lowest hashes) or test (the next ones).
 
     Args:
-        rows: Rows to cut from.
-        ids: Id of every row of the pool: a file name.
+        rows: The rows to split.
+        ids: Id of every row of the index: a file name.
         role: "validation" or "test".
         cfg: `validation_size` and `test_size`; 0.1 each gives the official split.
 
     Returns:
-        The rows that stay and the rows cut off.
+        The other rows, and the rows of `role`.
     """
-    places = np.array([hash_name(str(name)) for name in ids[rows]])
+    hashes = np.array([hash_name(str(name)) for name in ids[rows]])
     low = 0.0 if role == "validation" else cfg.validation_size
     high = low + (cfg.validation_size if role == "validation" else cfg.test_size)
-    is_cut = (places >= low) & (places < high)
+    is_cut = (hashes >= low) & (hashes < high)
     return rows[~is_cut], rows[is_cut]

@@ -1,7 +1,7 @@
-"""Silence and unknown words join the splits, after the keywords are split. Pure.
+"""Keyword splits: silence and unknown words are added after the keyword clips are split.
 
-Pieces of one recording are never on two sides: a recording goes whole to one split, unless the data
-set itself or a list of ids says where its pieces belong.
+All pieces of a recording of silence are in one split, unless the data set or a list of ids names
+the split of each piece.
 """
 
 from __future__ import annotations
@@ -26,66 +26,76 @@ from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import list_names
 from audio_cls.run_warnings import warn
 
-NEEDING_ORDER = ("train", "test", "validation")  # who gets a recording when there are few
+NEEDING_ORDER = ("train", "test", "validation")  # the splits that get one of few recordings first
 
 logger = logging.getLogger(__name__)
 
 
-def mask_silence_pieces(pool: ClipIndex, cfg: DataConfig) -> ClipIndex:
-    """Take the label from pieces of silence that are still to be dealt; lists say where they go."""
-    if pool.recordings is None or cfg.split_files is not None:
-        return pool
-    labels = np.where(pool.recordings != "", UNUSABLE, pool.labels)
-    return dataclasses.replace(pool, labels=labels)
+def mask_silence_pieces(index: ClipIndex, cfg: DataConfig) -> ClipIndex:
+    """Remove the label of silence pieces that are assigned to splits later; not with lists."""
+    if index.recordings is None or cfg.split_files is not None:
+        return index
+    labels = np.where(index.recordings != "", UNUSABLE, index.labels)
+    return dataclasses.replace(index, labels=labels)
 
 
 def add_silence_and_unknown(
-    parts: dict[str, Rows], origins: dict[str, str], pool: ClipIndex, cfg: DataConfig
+    parts: dict[str, Rows], origins: dict[str, str], index: ClipIndex, cfg: DataConfig
 ) -> tuple[dict[str, Rows], dict[str, str]]:
-    """Deal silence to the splits that lack it, and thin what is no keyword in validation and test.
+    """Add silence to the splits without it, and subsample non-keywords in validation and test.
 
-    Listed splits stay as they are.
+    Splits from lists of ids are not changed.
+
+    Args:
+        parts: Role -> rows.
+        origins: Role -> description.
+        index: All clips.
+        cfg: Settings.
+
+    Returns:
+        Both, for the new splits.
     """
-    fillers = read_keyword_mix(pool.names, cfg)
-    if not fillers.shares or cfg.split_files is not None:
+    mix = read_keyword_mix(index.names, cfg)
+    if not mix.shares or cfg.split_files is not None:
         return parts, origins
-    if pool.recordings is not None:
+    if index.recordings is not None:
         seed = cfg.split_seed
-        parts = assign_silence_to_splits(parts, pool.recordings, pool.labels, fillers, seed)
+        parts = assign_silence_to_splits(parts, index.recordings, index.labels, mix, seed)
     for role in ("validation", "test"):
         if role in parts:
-            parts[role] = subsample_non_keywords(parts[role], pool.labels, fillers, cfg.split_seed)
-    told = "keywords with unknown words and silence by share, of "
-    return parts, {role: told + origin for role, origin in origins.items()}
+            parts[role] = subsample_non_keywords(parts[role], index.labels, mix, cfg.split_seed)
+    prefix = "keywords with unknown words and silence by share, of "
+    return parts, {role: prefix + origin for role, origin in origins.items()}
 
 
 def assign_silence_to_splits(
     parts: Mapping[str, Rows],
     recordings: NDArray[np.str_],
     labels: NDArray[np.int64],
-    fillers: KeywordMix,
+    mix: KeywordMix,
     seed: int,
 ) -> dict[str, Rows]:
-    """Deal pieces of silence to the splits that have none, a recording whole to one split.
+    """Assign whole recordings of silence to the splits that have no silence.
 
-    Each split gets pieces by its keyword clips, and at least one recording where there are enough.
+    The number of pieces of a split follows its number of keyword clips; where there are enough
+    recordings, each split gets one at least.
 
     Args:
         parts: Role -> rows, without the pieces.
-        recordings: What each row of the pool was cut from, (N,); empty for other clips.
-        labels: Class of every row of the pool, (N,).
-        fillers: Which label is silence.
-        seed: Chooses which recording goes where.
+        recordings: Recording of each row of the index, (N,); '' for clips that are no pieces.
+        labels: Class of every row of the index, (N,).
+        mix: The label id of silence, and the labels that are no keywords.
+        seed: Chooses the recordings of each split.
     """
     roles = [
         role
         for role in NEEDING_ORDER
-        if role in parts and not (labels[parts[role]] == fillers.silence).any()
+        if role in parts and not (labels[parts[role]] == mix.silence).any()
     ]
     names, sizes = np.unique(recordings[recordings != ""], return_counts=True)
     if not roles or len(names) == 0:
         return dict(parts)
-    words = {role: fillers.count_words(labels[parts[role]]) for role in roles}
+    keyword_clips = {role: mix.count_keyword_clips(labels[parts[role]]) for role in roles}
     if len(names) < len(roles):
         text = (
             f"There are {len(names)} recordings of silence for {len(roles)} splits:"
@@ -95,16 +105,19 @@ def assign_silence_to_splits(
     roles = roles[: len(names)]
     order = np.random.default_rng((seed, DRAW_STREAM)).permutation(len(names))
     order = order[np.argsort(sizes[order], kind="stable")]
-    dealt = {role: [int(order[place])] for place, role in enumerate(reversed(roles))}
-    total = sum(words[role] for role in roles) or 1
-    lacks = {role: sizes.sum() * words[role] / total - sizes[dealt[role]].sum() for role in roles}
+    assigned = {role: [int(order[place])] for place, role in enumerate(reversed(roles))}
+    total = sum(keyword_clips[role] for role in roles) or 1
+    missing = {
+        role: sizes.sum() * keyword_clips[role] / total - sizes[assigned[role]].sum()
+        for role in roles
+    }
     for number in order[len(roles) :][::-1]:
-        role = max(lacks, key=lambda one: lacks[one])
-        dealt[role].append(int(number))
-        lacks[role] -= sizes[number]
+        role = max(missing, key=lambda one: missing[one])
+        assigned[role].append(int(number))
+        missing[role] -= sizes[number]
     return {
-        role: np.sort(np.append(rows, np.flatnonzero(np.isin(recordings, names[dealt[role]]))))
-        if role in dealt
+        role: np.sort(np.append(rows, np.flatnonzero(np.isin(recordings, names[assigned[role]]))))
+        if role in assigned
         else rows
         for role, rows in parts.items()
     }

@@ -1,4 +1,4 @@
-"""K-fold cross-validation: K times train, validation and test, every clip tested once. Pure."""
+"""K-fold cross-validation: the fold of each clip, stratified, by group where clips have one."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from audio_cls.data.splits.clip_index import ClipIndex
 
 
-def with_folds(pool: ClipIndex, cfg: DataConfig) -> ClipIndex:
-    """Return the pool with its clips in `--folds` folds: those of `--fold-column`, else dealt anew.
+def with_folds(index: ClipIndex, cfg: DataConfig) -> ClipIndex:
+    """Return the index with folds: those of `--fold-column`, else `--folds` stratified ones.
 
-    Dealing goes over all clips of the given splits, stratified by class, and in whole groups where
-    there is a group column. A fold of the column in which no clip has a usable label is no fold.
+    The clips of all splits of the data set are assigned; a group is in one fold. A fold of the
+    column in which no clip has a usable label is ignored.
 
     Raises:
         DatasetError: The column has another number of folds, or there are too few clips or groups.
     """
-    if pool.folds is None:
+    if index.folds is None:
         if cfg.folds is None:
-            return pool
-        return dataclasses.replace(pool, folds=assign_folds(pool, cfg.folds, cfg.split_seed))
-    known = set(pool.folds[pool.labels != UNUSABLE].tolist()) - {""}
+            return index
+        return dataclasses.replace(index, folds=assign_folds(index, cfg.folds, cfg.split_seed))
+    known = set(index.folds[index.labels != UNUSABLE].tolist()) - {""}
     if cfg.folds is not None and len(known) != cfg.folds:
         raise DatasetError(
             f"Column '{cfg.fold_column}' deals the clips into {len(known)} folds, not {cfg.folds}."
             f" Ask for --folds {len(known)}, or leave --fold-column out to deal them anew."
         )
-    is_known = np.isin(pool.folds, sorted(known))
-    return dataclasses.replace(pool, folds=np.where(is_known, pool.folds, ""))
+    is_known = np.isin(index.folds, sorted(known))
+    return dataclasses.replace(index, folds=np.where(is_known, index.folds, ""))
 
 
-def assign_folds(pool: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_]:
-    """Deal the clips into folds `1` to `num_folds` of like size and classes, or labels.
+def assign_folds(index: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_]:
+    """Assign the clips to folds `1` to `num_folds` of similar size and class shares.
 
     Returns:
         Shape (N,); empty for a clip without a usable label.
@@ -52,9 +52,9 @@ def assign_folds(pool: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_]
     Raises:
         DatasetError: There are fewer groups, or fewer clips of every class, than folds.
     """
-    rows = np.flatnonzero(pool.labels != UNUSABLE)
-    labels = pool.stratify_targets[rows]
-    groups = None if pool.groups is None else pool.groups[rows]
+    rows = np.flatnonzero(index.labels != UNUSABLE)
+    labels = index.stratify_targets[rows]
+    groups = None if index.groups is None else index.groups[rows]
     most = int(count_classes(labels).max()) if len(rows) else 0
     available = most if groups is None else min(most, len(np.unique(groups)))
     if available < num_folds:
@@ -62,27 +62,27 @@ def assign_folds(pool: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_]
         raise DatasetError(
             f"{num_folds} folds need as many {what}: there are {available}. Ask for fewer folds."
         )
-    numbers = _deal_rows(rows, pool, groups, num_folds, seed)
-    if groups is not None and len(np.unique(numbers)) < num_folds:  # a fold got no group
+    numbers = _assign_rows(rows, index, groups, num_folds, seed)
+    if groups is not None and len(np.unique(numbers)) < num_folds:  # a fold has no group
         for number, (_, places) in enumerate(GroupKFold(num_folds).split(rows, groups=groups)):
             numbers[places] = number
-    folds = np.full(len(pool.labels), "", dtype=f"U{len(str(num_folds))}")
+    folds = np.full(len(index.labels), "", dtype=f"U{len(str(num_folds))}")
     folds[rows] = (numbers + 1).astype(np.str_)
     return folds
 
 
-def _deal_rows(
-    rows: Rows, pool: ClipIndex, groups: Groups | None, num_folds: int, seed: int
+def _assign_rows(
+    rows: Rows, index: ClipIndex, groups: Groups | None, num_folds: int, seed: int
 ) -> NDArray[np.int64]:
-    """Return the fold of each of these rows, from 0 on, stratified by class or label."""
-    labels = pool.stratify_targets[rows]
-    if pool.targets is not None:
+    """Return the fold of each of these rows, from 0, stratified by class or label."""
+    labels = index.stratify_targets[rows]
+    if index.targets is not None:
         return stratify_multilabel(labels, [1 / num_folds] * num_folds, groups, seed)
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    dealer = kind(n_splits=num_folds, shuffle=True, random_state=seed)
+    splitter = kind(n_splits=num_folds, shuffle=True, random_state=seed)
     numbers = np.zeros(len(rows), dtype=np.int64)
-    with warnings.catch_warnings():  # a class of fewer clips than folds is missing from some
+    with warnings.catch_warnings():  # a class of fewer clips than folds is missing in some
         warnings.simplefilter("ignore", UserWarning)
-        for number, (_, places) in enumerate(dealer.split(rows, labels, groups)):
+        for number, (_, places) in enumerate(splitter.split(rows, labels, groups)):
             numbers[places] = number
     return numbers

@@ -1,7 +1,7 @@
-"""The proof that the splits of a run share no clip and no group, and a count of equal sounds. Pure.
+"""Split check: no two splits of a run share a clip or a group; equal audio is counted.
 
-It looks at the clips that training, validation and test really use, after everything that chooses
-clips: lists, folds, groups, cuts, keyword settings, caps, clips set aside, duplicates left out.
+The clips that training, validation and test use are checked, after all steps that choose clips:
+lists, folds, groups, splitting, keyword settings, limits, unusable clips, removed duplicates.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ NO_GROUPS = "no --group-column or --group-pattern was given"
 
 def check_splits(
     parts: Mapping[str, Rows],
-    pool: ClipIndex,
-    sounds: NDArray[np.int64],
+    index: ClipIndex,
+    audio_ids: NDArray[np.int64],
     *,
     is_test_validation: bool,
 ) -> dict[str, Any]:
-    """Count what two splits have in common.
+    """Count what each pair of splits shares.
 
     Args:
-        parts: Role -> rows of the pool, as they are used; train is missing where it is streamed.
-        pool: All clips.
-        sounds: Number of the sound of each row of the pool; equal sounds share one, -1 is unknown.
-        is_test_validation: The test clips were asked to be the validation clips.
+        parts: Role -> rows of the index that are used, without a streamed training split.
+        index: All clips.
+        audio_ids: Id of the audio of each row of the index; equal audio has equal ids, -1 unknown.
+        is_test_validation: The test clips are the validation clips, as the settings ask.
 
     Returns:
         The `split_check` part of results.json::
 
             {"verdict": "disjoint",  # or "equal audio in two splits", "test is validation"
              "checked": ["ids", "groups", "audio"], "not_checked": {what: reason},
-             "num_clips": {role: clips}, "repeated_in_split": {role: clips that come up again},
+             "num_clips": {role: clips}, "repeated_in_split": {role: clips that occur again},
              "shared": {"train+test": {"ids": 0, "groups": 0, "audio": 0}, ...}}
 
-        `shared` counts clip ids, groups, recordings of silence, and different sounds.
+        `shared` counts distinct clip ids, groups, recordings of silence, and audio ids.
 
     Raises:
         DatasetError: A clip or a group is in two splits, or a clip twice in one.
     """
-    kinds = {"ids": _encode(pool.ids), "audio": sounds}
-    if pool.groups is not None:
-        kinds["groups"] = _encode(pool.groups)
-    if pool.recordings is not None:
-        kinds["recordings"] = _encode(pool.recordings)
+    kinds = {"ids": _encode(index.ids), "audio": audio_ids}
+    if index.groups is not None:
+        kinds["groups"] = _encode(index.groups)
+    if index.recordings is not None:
+        kinds["recordings"] = _encode(index.recordings)
     pairs = list(itertools.combinations(parts, 2))
     found = {
         f"{one}+{two}": {
@@ -67,9 +67,9 @@ def check_splits(
     repeated = {
         role: len(rows) - len(np.unique(kinds["ids"][rows])) for role, rows in parts.items()
     }
-    _refuse_twice(parts, pool, repeated)
+    _refuse_repeated(repeated)
     apart = [name for name in found if not (is_test_validation and name == "validation+test")]
-    _refuse_shared({name: found[name] for name in apart}, kinds, pool)
+    _refuse_shared({name: found[name] for name in apart}, kinds, index)
     remarks = ["test is validation"] if is_test_validation else []
     if any(len(found[name]["audio"]) for name in apart):
         remarks.append("equal audio in two splits")
@@ -77,8 +77,8 @@ def check_splits(
         "verdict": ", ".join(remarks) or "disjoint",
         "checked": sorted(kinds),
         "not_checked": {
-            **({"train": STREAMED} if pool.streamed_split is not None else {}),
-            **({"groups": NO_GROUPS} if pool.groups is None else {}),
+            **({"train": STREAMED} if index.streamed_split is not None else {}),
+            **({"groups": NO_GROUPS} if index.groups is None else {}),
         },
         "num_clips": {role: len(rows) for role, rows in parts.items()},
         "repeated_in_split": repeated,
@@ -89,19 +89,19 @@ def check_splits(
 
 
 def _encode(texts: NDArray[np.str_]) -> Codes:
-    """Number texts: equal ones share a number, the empty text is -1."""
+    """Return a number for each text: equal texts have equal numbers, the empty text -1."""
     codes = pa.array(texts).dictionary_encode().indices.to_numpy().astype(np.int64)
     return np.where(texts == "", -1, codes)
 
 
 def _share(codes: Codes, one: Rows, two: Rows) -> Codes:
-    """Return the numbers that rows of both splits have; -1 counts for nothing."""
+    """Return the numbers, except -1, that rows of both splits have."""
     common = np.intersect1d(codes[one], codes[two])
     return np.asarray(common[common >= 0])
 
 
-def _refuse_twice(parts: Mapping[str, Rows], pool: ClipIndex, repeated: Mapping[str, int]) -> None:
-    """Refuse a clip that is twice in one split."""
+def _refuse_repeated(repeated: Mapping[str, int]) -> None:
+    """Refuse clips that are more than once in one split."""
     for role, count in repeated.items():
         if count:
             raise DatasetError(
@@ -111,13 +111,13 @@ def _refuse_twice(parts: Mapping[str, Rows], pool: ClipIndex, repeated: Mapping[
 
 
 def _refuse_shared(
-    found: Mapping[str, Mapping[str, Codes]], kinds: Mapping[str, Codes], pool: ClipIndex
+    found: Mapping[str, Mapping[str, Codes]], kinds: Mapping[str, Codes], index: ClipIndex
 ) -> None:
-    """Refuse clips and groups that two splits have."""
-    for pair, own in found.items():
+    """Refuse clips and groups that two splits share."""
+    for pair, codes in found.items():
         places = " and ".join(pair.split("+"))
-        for kind, texts in (("ids", pool.ids), ("groups", pool.groups)):
-            shared = own.get(kind, ())
+        for kind, texts in (("ids", index.ids), ("groups", index.groups)):
+            shared = codes.get(kind, ())
             if texts is None or len(shared) == 0:
                 continue
             rows = [int(np.argmax(kinds[kind] == code)) for code in shared[:10]]

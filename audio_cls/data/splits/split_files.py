@@ -1,7 +1,7 @@
-"""Lists of clip ids, one a line, that say which clip is in which split.
+"""Split files: lists of clip ids, one id per line, one file per split.
 
-A run writes them to RUN/splits; others publish them, such as GTZAN's fault-filtered split. The same
-clip may be called `blues/blues.00029.wav` in a list and `blues.00029` in the data set.
+A run writes them to RUN/splits; others are published, such as GTZAN's fault-filtered split. The
+same clip may be `blues/blues.00029.wav` in a list and `blues.00029` in the data set.
 """
 
 from __future__ import annotations
@@ -24,44 +24,45 @@ from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 
-PLACEHOLDER = "{split}"  # in an address, where the split's name goes
-TIMEOUT = 30  # seconds to wait for a list
+PLACEHOLDER = "{split}"  # in a URL, replaced by the name of the split
+TIMEOUT = 30  # seconds
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SplitLists:
-    """The lists of one folder or address."""
+    """The lists of one folder or URL."""
 
-    place: str
-    ids: dict[str, list[str]]  # role -> ids as they are written
-    sha256: str  # of the ids, a line each, train, validation and test in this order
+    location: str
+    ids: dict[str, list[str]]  # role -> ids as written in the list
+    sha256: str  # of the ids, one per line, of train, validation and test in this order
 
 
-def load_split_files(place: str, sha256: str | None) -> SplitLists:
-    """Read train, validation and test lists of a folder, a run or an address. Downloads.
+def load_split_files(location: str, sha256: str | None) -> SplitLists:
+    """Read the lists of train, validation and test. Downloads.
 
     Args:
-        place: A name of `PUBLISHED_SPLITS`, a folder with train.txt, validation.txt, test.txt (or
-            train_filtered.txt, valid.txt ...), a run folder, or an address: `https://host/path`
-            (then `/train.txt` is added) or one with `{split}` in it.
-        sha256: What the lists' own sha256 must be, or None.
+        location: A name of `PUBLISHED_SPLITS`, a folder with train.txt, validation.txt, test.txt
+            (or train_filtered.txt, valid.txt ...), a run folder, or a URL: `https://host/path`
+            (then `/train.txt` is added) or one that contains `{split}`.
+        sha256: Expected sha256 of the lists, or None.
 
     Raises:
-        DatasetError: There is no list for train, two for one split, or the hash is another.
+        DatasetError: There is no list for train, two for one split, or the sha256 differs.
     """
-    known = PUBLISHED_SPLITS.get(place)
+    known = PUBLISHED_SPLITS.get(location)
     if known is not None:
         lists = load_split_files(known.address, sha256 or known.sha256)
         ids = {role: [known.to_id(line) for line in lines] for role, lines in lists.ids.items()}
-        return SplitLists(place, ids, lists.sha256)
-    texts = _fetch_lists(place) if is_address(place) else _read_lists(Path(place).expanduser())
+        return SplitLists(location, ids, lists.sha256)
+    is_remote = is_address(location)
+    texts = _fetch_lists(location) if is_remote else _read_lists(Path(location).expanduser())
     ids = {role: [line.strip() for line in text.splitlines()] for role, text in texts.items()}
     ids = {role: [name for name in lines if name] for role, lines in ids.items()}
     if not ids.get("train"):
         raise DatasetError(
-            f"--split-files: there is no train.txt with clip ids at '{place}'. Give a folder or"
+            f"--split-files: there is no train.txt with clip ids at '{location}'. Give a folder or"
             f" an address of train.txt, validation.txt and test.txt; {PLACEHOLDER} in an address"
             " stands for the name."
         )
@@ -69,37 +70,38 @@ def load_split_files(place: str, sha256: str | None) -> SplitLists:
     found = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     if sha256 is not None and sha256.lower() != found:
         raise DatasetError(
-            f"--split-files: the lists at '{place}' have the sha256 {found}, not {sha256}: they"
+            f"--split-files: the lists at '{location}' have the sha256 {found}, not {sha256}: they"
             " are not the ones you meant. Check them, then give their hash or none."
         )
-    return SplitLists(place, ids, found)
+    return SplitLists(location, ids, found)
 
 
-def is_address(place: str) -> bool:
-    """Tell whether lists are fetched from the web, and not read from this disk."""
-    return place.startswith(("https://", "http://"))
+def is_address(location: str) -> bool:
+    """Return whether lists are downloaded, and not read from a folder."""
+    return location.startswith(("https://", "http://"))
 
 
 def match_ids(listed: Mapping[str, list[str]], ids: NDArray[np.str_]) -> dict[str, Rows]:
-    """Find the rows of listed clips: by whole id, without suffix, by base name, by both.
+    """Find the rows of listed clips: by whole id, without suffix, by base name, or by both.
 
-    The strictest of these ways that finds the most clips is used for all of them.
+    One of these rules is used for all clips: the strictest of those that find the most clips.
 
     Args:
-        listed: Role -> ids as they are written.
-        ids: The data set's own ids, shape (number of clips,).
+        listed: Role -> ids as written in the list.
+        ids: Ids of the data set, shape (number of clips,).
 
     Returns:
-        Role -> rows, in the order of the list. Ids that are not there are left out and counted in
-        one line.
+        Role -> rows, in the order of the list. Ids that the data set does not have are left out,
+        and a warning counts them.
 
     Raises:
-        DatasetError: A clip is listed twice, or not one listed clip is there.
+        DatasetError: A clip is listed twice, or no listed clip is in the data set.
     """
     wanted = [name for names in listed.values() for name in names]
-    ways = [_index_ids(ids, strip_suffix=s, strip_folders=f) for f in (False, True) for s in (0, 1)]
-    found = max(ways, key=lambda way: sum(way.find(name) is not None for name in wanted))
-    missing = [name for name in wanted if found.find(name) is None]
+    flags = (False, True)
+    rules = [_index_ids(ids, strip_suffix=s, strip_folders=f) for f in flags for s in flags]
+    best = max(rules, key=lambda rule: sum(rule.find(name) is not None for name in wanted))
+    missing = [name for name in wanted if best.find(name) is None]
     if len(missing) == len(wanted):
         raise DatasetError(
             f"--split-files: none of the {len(wanted)} listed clips is in the data set: the lists"
@@ -110,19 +112,19 @@ def match_ids(listed: Mapping[str, list[str]], ids: NDArray[np.str_]) -> dict[st
             "--split-files: %d of %d listed clips are not in the data set: %s.",
             *(len(missing), len(wanted), list_names(missing)),
         )
-    return _take_rows(listed, found, ids)
+    return _find_rows(listed, best, ids)
 
 
-def _take_rows(
-    listed: Mapping[str, list[str]], found: _IdIndex, ids: NDArray[np.str_]
+def _find_rows(
+    listed: Mapping[str, list[str]], rule: _IdIndex, ids: NDArray[np.str_]
 ) -> dict[str, Rows]:
-    """Look the rows up, each once."""
+    """Return the rows of each list; a row may occur once in all lists."""
     rows: dict[str, Rows] = {}
     seen: dict[int, str] = {}
     for role, names in listed.items():
-        own = []
+        found = []
         for name in names:
-            row = found.find(name)
+            row = rule.find(name)
             if row is None:
                 continue
             if row in seen:
@@ -131,21 +133,21 @@ def _take_rows(
                     f" {role}. Take it out of one list."
                 )
             seen[row] = role
-            own.append(row)
-        rows[role] = np.array(own, dtype=np.int64)
+            found.append(row)
+        rows[role] = np.array(found, dtype=np.int64)
     return rows
 
 
 @dataclass(frozen=True)
 class _IdIndex:
-    """Rows by clip id, spelled in one way."""
+    """Rows by clip id, after one rule of normalisation."""
 
-    rows: dict[str, int | None]  # None where two clips share the spelling
+    rows: dict[str, int | None]  # normalised id -> row; None where two clips have the same
     strip_suffix: bool
     strip_folders: bool
 
-    def spell(self, name: str) -> str:
-        """Spell an id in this way."""
+    def normalize(self, name: str) -> str:
+        """Return an id without its folders or suffix, as the rule says."""
         name = PurePosixPath(name.replace("\\", "/")).as_posix()
         if self.strip_folders:
             name = name.rpartition("/")[2]
@@ -154,20 +156,20 @@ class _IdIndex:
         return name
 
     def find(self, name: str) -> int | None:
-        """Return the clip's row, or None when there is none or more than one."""
-        return self.rows.get(self.spell(name))
+        """Return the row of a clip; None where no clip or more than one has this id."""
+        return self.rows.get(self.normalize(name))
 
 
-def _index_ids(ids: NDArray[np.str_], *, strip_suffix: int, strip_folders: bool) -> _IdIndex:
-    index = _IdIndex({}, bool(strip_suffix), strip_folders)
+def _index_ids(ids: NDArray[np.str_], *, strip_suffix: bool, strip_folders: bool) -> _IdIndex:
+    index = _IdIndex({}, strip_suffix, strip_folders)
     for row, name in enumerate(ids):
-        spelled = index.spell(str(name))
-        index.rows[spelled] = None if spelled in index.rows else row
+        normalized = index.normalize(str(name))
+        index.rows[normalized] = None if normalized in index.rows else row
     return index
 
 
 def _read_lists(folder: Path) -> dict[str, str]:
-    """Read the lists of a folder, or of the run it is; the first split in a name's words counts."""
+    """Read the lists of a folder, or of a run folder, by the split in each file's name."""
     if (folder / "splits").is_dir():
         folder = folder / "splits"
     texts: dict[str, str] = {}
@@ -191,7 +193,7 @@ def _read_lists(folder: Path) -> dict[str, str]:
 
 
 def _fetch_lists(address: str) -> dict[str, str]:
-    """Fetch the lists of an address, trying the usual names of each split."""
+    """Download the lists of a URL, trying the usual names of each split."""
     template = address if PLACEHOLDER in address else f"{address.rstrip('/')}/{PLACEHOLDER}.txt"
     texts = {}
     for role, aliases in SPLIT_NAMES.items():
@@ -224,15 +226,15 @@ CLIPS_PER_GENRE = 100
 
 @dataclass(frozen=True)
 class PublishedSplit:
-    """Lists at an address that cannot change, and their sha256 (see `SplitLists`)."""
+    """Lists at a URL with a fixed commit, and their sha256 (see `SplitLists`)."""
 
     address: str
     sha256: str
-    to_id: Callable[[str], str]  # from a line of a list to a clip's id
+    to_id: Callable[[str], str]  # from a line of a list to a clip id
 
 
 def name_gtzan_clip(line: str) -> str:
-    """Turn the number of a GTZAN clip, counted from 1 genre by genre, into its file's name.
+    """Return the file name of a GTZAN clip from its number, counted from 1 genre by genre.
 
     >>> name_gtzan_clip("30"), name_gtzan_clip("1000")
     ('blues.00029', 'rock.00099')
@@ -242,8 +244,8 @@ def name_gtzan_clip(line: str) -> str:
 
 
 PUBLISHED_SPLITS = {
-    # 443, 197 and 290 clips: no artist in two parts, no repeated, distorted or wrongly labelled
-    # clip. By the authors of https://arxiv.org/abs/1507.04761, at a fixed commit.
+    # 443, 197 and 290 clips, without repeated, distorted or wrongly labelled ones; no artist is in
+    # two splits. By the authors of https://arxiv.org/abs/1507.04761, at a fixed commit.
     "gtzan-fault-filtered": PublishedSplit(
         "https://raw.githubusercontent.com/coreyker/dnn-mgr"
         "/f245676f76255b88b576ffa9939eaee930f88d57/{split}_filtered.txt",

@@ -1,7 +1,7 @@
-"""What is doubtful about the splits of a run, as sentences for its output, results and card. Pure.
+"""Split warnings: sentences on doubtful splits for the log, results.json and the card.
 
-The sentences are published: they hold counts, split, column and class names, but no names of clips
-or groups.
+The sentences are published: they may have counts and names of splits, columns and classes, but not
+of clips or groups.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from audio_cls.data.splits.iterative_stratification import count_classes, list_c
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import list_names
 
-FEW_GROUPS = 5  # with fewer in the test split, the result depends on which ones they are
+FEW_GROUPS = 5  # a test split with fewer groups gives a warning
 
 
 def list_split_warnings(
-    parts: Mapping[str, Rows], methods: Mapping[str, str], draft: GivenSplits, pool: ClipIndex
+    parts: Mapping[str, Rows], methods: Mapping[str, str], draft: GivenSplits, index: ClipIndex
 ) -> list[str]:
     """List the warnings about these splits.
 
     Args:
-        parts: Role -> rows of the pool.
+        parts: Role -> rows of the index.
         methods: Role -> how its clips were chosen.
-        draft: The splits before missing ones were cut.
-        pool: All clips.
+        draft: The given splits.
+        index: All clips.
     """
-    remarks = [*draft.remarks, *_remark_names(methods, pool)]
+    remarks = [*draft.remarks, *_remark_names(methods, index)]
     if draft.is_test_validation:
         remarks.append(
             "Validation and test are the same clips, as --test-split validation asks: the test"
             " result is that of the epoch which did best on these clips, so it is too good."
         )
-    if pool.streamed_split is not None:
+    if index.streamed_split is not None:
         return remarks
-    return remarks + _remark_groups(parts, methods, pool)
+    return remarks + _remark_groups(parts, methods, index)
 
 
 def warn_of_sizes(methods: Mapping[str, str], draft: GivenSplits, cfg: DataConfig) -> list[str]:
-    """Name the settings of cuts that have no effect, as the data set has these splits already."""
+    """List the settings of splitting that have no effect, as the data set has these splits."""
     default = DataConfig()
     sizes = {"test": cfg.test_size != default.test_size}
     sizes["validation"] = cfg.validation_size != default.validation_size
@@ -62,14 +62,14 @@ def warn_of_sizes(methods: Mapping[str, str], draft: GivenSplits, cfg: DataConfi
 
 
 def _describe_method(method: str) -> str:
-    """Return how clips were chosen, as the end of a sentence."""
+    """Return how clips were chosen, as the end of a sentence on them."""
     return "a split of the data set" if method == "given split" else f"chosen by {method}"
 
 
-def _remark_names(methods: Mapping[str, str], pool: ClipIndex) -> list[str]:
-    """Say when the only split there is was made to be a test or validation split."""
-    is_only = len(pool.split_rows) == 1 and pool.streamed_split is None
-    only = next(iter(pool.split_rows)) if is_only else None
+def _remark_names(methods: Mapping[str, str], index: ClipIndex) -> list[str]:
+    """Warn where the only split of the data set is its test or validation split."""
+    is_only = len(index.split_rows) == 1 and index.streamed_split is None
+    only = next(iter(index.split_rows)) if is_only else None
     role = next((r for r in ("test", "validation") if only in SPLIT_NAMES[r]), None)
     if role is None or methods["test"] in ("id list", "fold column", "named groups"):
         return []
@@ -81,13 +81,13 @@ def _remark_names(methods: Mapping[str, str], pool: ClipIndex) -> list[str]:
 
 
 def _remark_groups(
-    parts: Mapping[str, Rows], methods: Mapping[str, str], pool: ClipIndex
+    parts: Mapping[str, Rows], methods: Mapping[str, str], index: ClipIndex
 ) -> list[str]:
-    """Say when the test split was cut by group and holds few of them."""
-    if pool.groups is None or methods["test"] != "grouped cut":
+    """Warn where the test split is a grouped one with few groups."""
+    if index.groups is None or methods["test"] != "grouped cut":
         return []
-    tested = len(np.unique(pool.groups[parts["test"]]))
-    every = len(np.unique(pool.groups[np.concatenate(list(parts.values()))]))
+    tested = len(np.unique(index.groups[parts["test"]]))
+    every = len(np.unique(index.groups[np.concatenate(list(parts.values()))]))
     if tested >= FEW_GROUPS:
         return []
     return [
@@ -98,39 +98,43 @@ def _remark_groups(
 
 
 def warn_of_classes(
-    parts: Mapping[str, Rows], methods: Mapping[str, str], pool: ClipIndex
+    parts: Mapping[str, Rows], methods: Mapping[str, str], index: ClipIndex
 ) -> list[str]:
-    """Name the classes without a training clip, and those with one clip in all.
+    """Warn of classes without a training clip, and of classes with a single clip.
 
     Args:
-        parts: Role -> rows of the pool that are used: decoded, capped, duplicates left out.
+        parts: Role -> rows of the index that are used.
         methods: Role -> how its clips were chosen.
-        pool: All clips.
+        index: All clips.
     """
     remarks = []
-    trained = list_classes(pool.stratify_targets[parts["train"]])
+    trained = list_classes(index.stratify_targets[parts["train"]])
     scored = set.union(
-        *(list_classes(pool.stratify_targets[parts[r]]) for r in ("validation", "test"))
+        *(list_classes(index.stratify_targets[parts[r]]) for r in ("validation", "test"))
     )
-    every = scored | trained | set(range(len(pool.names)))
+    every = scored | trained | set(range(len(index.names)))
     if every - trained:
         remarks.append(
             f"{len(every - trained)} of {len(every)} classes have no usable training clip:"
-            f" they cannot be recognised{_name_classes(every - trained, pool)}."
+            f" they cannot be recognised{_name_classes(every - trained, index)}."
         )
     if not any(method.endswith(" cut") for method in methods.values()):
         return remarks
     rows = np.unique(np.concatenate(list(parts.values())))
-    single = set(np.flatnonzero(count_classes(pool.stratify_targets[rows]) == 1).tolist()) & trained
+    single = (
+        set(np.flatnonzero(count_classes(index.stratify_targets[rows]) == 1).tolist()) & trained
+    )
     if single:
         remarks.append(
             f"{len(single)} of {len(every)} classes have one clip only, which is used"
-            f" for training: they are not tested{_name_classes(single, pool)}."
+            f" for training: they are not tested{_name_classes(single, index)}."
         )
     return remarks
 
 
-def _name_classes(classes: set[int], pool: ClipIndex) -> str:
-    """Return the classes' names in brackets, as far as they are known."""
-    names = list_names(pool.names[number] for number in sorted(classes) if number < len(pool.names))
+def _name_classes(classes: set[int], index: ClipIndex) -> str:
+    """Return the names of the classes in brackets, where they are known."""
+    names = list_names(
+        index.names[number] for number in sorted(classes) if number < len(index.names)
+    )
     return f" ({names})" if names else ""

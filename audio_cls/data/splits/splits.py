@@ -1,8 +1,7 @@
-"""Train, validation and test as row numbers of one table: given, listed, folded, or cut. Pure.
+"""Splits: train, validation and test as rows of the clip index.
 
-In: how many clips each given split has, their ids, classes, groups and folds. Out: `Splits`, row
-numbers into the concatenation of the given splits. The same settings give the same splits on any
-machine.
+They are given (by the data set, lists, folds or groups), or split off from train. Equal settings
+give equal splits on any machine.
 """
 
 from __future__ import annotations
@@ -28,57 +27,57 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Splits:
-    """Which rows train, choose and report."""
+    """The rows of train, validation and test, and how they were chosen."""
 
     train: Rows
     validation: Rows
     test: Rows
-    names: dict[str, str]  # role -> the given split its clips come from
-    origins: dict[str, str]  # role -> "split 'test'" or "cut from 'train' (...)"
-    test_is_validation: bool  # the course's recipe: the reported clips also chose the epoch
+    names: dict[str, str]  # role -> split of the data set that its clips are from
+    origins: dict[str, str]  # role -> description: "split 'test'" or "cut from 'train' (...)"
+    test_is_validation: bool  # the test clips are the validation clips, as the settings ask
     # Role -> how its clips were chosen: given split, rest of a given split, id list, fold column,
     # stratified folds, grouped folds, named groups, stratified cut, shuffled cut, hash cut, or
     # grouped cut.
     methods: dict[str, str]
-    official: frozenset[str]  # roles whose clips are exactly what the data set or a list supplies
-    remarks: tuple[str, ...]  # warnings for the run, see `announce_splits`
+    official: frozenset[str]  # roles with exactly the clips of a split or a published list
+    remarks: tuple[str, ...]  # warnings, see `announce_splits`
 
     def items(self) -> list[tuple[str, Rows]]:
-        """Return (name, rows) of the three splits."""
+        """Return (role, rows) of the three splits."""
         return [("train", self.train), ("validation", self.validation), ("test", self.test)]
 
     @property
     def is_cut(self) -> bool:
-        """Tell whether a split was cut from train."""
+        """Return whether a split was split off from train."""
         return any(method.endswith(" cut") for method in self.methods.values())
 
 
-def make_splits(pool: ClipIndex, cfg: DataConfig) -> Splits:
-    """Take the three splits as listed, folded or given, and cut the missing ones from train.
+def make_splits(index: ClipIndex, cfg: DataConfig) -> Splits:
+    """Return the given splits, and split the missing ones off from train.
 
-    Clips without a usable label are in no split. With groups, given splits that share a group are
-    pooled and cut anew, so that no group is heard in training and judged.
+    Clips without a usable label are in no split. With groups, splits of the data set that share a
+    group are merged and split again, so that no group is in two splits.
 
     Raises:
-        DatasetError: A named split, fold or list does not exist, or too few clips or groups are
-            left to cut.
+        DatasetError: A named split, fold or list does not exist, or there are too few clips or
+            groups to split.
         SettingError: The shares of validation and test leave nothing to train on.
     """
-    whole, pool = pool, mask_silence_pieces(pool, cfg)
-    draft = take_given(pool, cfg)
+    whole, index = index, mask_silence_pieces(index, cfg)  # silence is added after splitting
+    draft = take_given(index, cfg)
     parts, origins = dict(draft.parts), dict(draft.origins)
     methods = dict.fromkeys(parts, draft.method)
     names = {role: draft.names.get(role, draft.names["train"]) for role in ROLES}
     sizes = _list_sizes(draft, cfg)
     share_left = 1.0
     for role, share in sizes.items():
-        how = "by group" if pool.groups is not None else cfg.split_method
+        how = "by group" if index.groups is not None else cfg.split_method
         origins[role] = f"cut from '{names['train']}' ({how}, {share:g}, seed {cfg.split_seed})"
-        methods[role] = f"{'grouped' if pool.groups is not None else how} cut"
+        methods[role] = f"{'grouped' if index.groups is not None else how} cut"
         if how == "hash":
-            parts["train"], parts[role] = split_by_hash(parts["train"], pool.ids, role, cfg)
+            parts["train"], parts[role] = split_by_hash(parts["train"], index.ids, role, cfg)
         else:
-            parts["train"], parts[role] = _cut(parts["train"], pool, share / share_left, cfg)
+            parts["train"], parts[role] = _split_off(parts["train"], index, share / share_left, cfg)
         share_left -= share
     if sizes and draft.method == "given split":
         origins["train"] = f"the rest of {origins['train']}"
@@ -103,13 +102,13 @@ def make_splits(pool: ClipIndex, cfg: DataConfig) -> Splits:
 
 
 def announce_splits(splits: Splits) -> None:
-    """Say what is doubtful about these splits, in the log, results.json and the card."""
+    """Give the warnings about these splits."""
     for text in splits.remarks:
         warn(logger, text)
 
 
 def _list_sizes(draft: GivenSplits, cfg: DataConfig) -> dict[str, float]:
-    """Return role -> its share of train, for the roles that are to be cut, in their order.
+    """Return role -> its share of train, for the missing roles, in the order of splitting.
 
     Raises:
         SettingError: The shares add up to 1 or more.
@@ -128,28 +127,27 @@ def _list_sizes(draft: GivenSplits, cfg: DataConfig) -> dict[str, float]:
 
 
 def _list_official(draft: GivenSplits, parts: dict[str, Rows], cfg: DataConfig) -> frozenset[str]:
-    """Return the roles that have exactly the clips which the data set or a list supplies.
+    """Return the roles that have exactly the clips of a split or a published list.
 
-    Not one that was cut, or has fewer or more clips than supplied, or of which a setting leaves
-    classes out.
+    There is none where the settings leave classes out.
     """
     if cfg.keep_labels or cfg.drop_labels or (cfg.min_clips_per_label and not cfg.merge_rare_into):
         return frozenset()
     return frozenset(r for r in draft.official if np.array_equal(parts[r], draft.parts[r]))
 
 
-def _cut(rows: Rows, pool: ClipIndex, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
-    """Cut `share` of the rows off, as the settings say."""
+def _split_off(rows: Rows, index: ClipIndex, share: float, cfg: DataConfig) -> tuple[Rows, Rows]:
+    """Split `share` of the rows off, by the method of the settings."""
     if len(rows) < 2:
         raise DatasetError(
             f"{len(rows)} clips with a usable label are left to cut a split from. Check"
             " --label-column and the split names, or give smaller --validation-size and"
             " --test-size."
         )
-    groups = pool.groups[rows] if pool.groups is not None else None
+    groups = index.groups[rows] if index.groups is not None else None
     return split_rows(
         rows,
-        pool.stratify_targets[rows],
+        index.stratify_targets[rows],
         groups,
         share=share,
         method="shuffled" if cfg.split_method == "shuffled" else "stratified",
@@ -157,9 +155,9 @@ def _cut(rows: Rows, pool: ClipIndex, share: float, cfg: DataConfig) -> tuple[Ro
     )
 
 
-def _check_parts(parts: dict[str, Rows], pool: ClipIndex) -> None:
-    """Refuse an empty split."""
-    is_streamed = pool.streamed_split is not None
+def _check_parts(parts: dict[str, Rows], index: ClipIndex) -> None:
+    """Refuse empty splits."""
+    is_streamed = index.streamed_split is not None
     here = {role: rows for role, rows in parts.items() if role != "train" or not is_streamed}
     empty = [role for role, rows in here.items() if len(rows) == 0]
     if empty:

@@ -1,6 +1,6 @@
-"""Rows -> rows that stay and rows cut off: stratified, by group, or by a plain shuffle. Pure.
+"""Train/test split of row numbers: stratified, grouped, or shuffled.
 
-Labels are ids (N,), or marks (N, L) where a clip may have several; those are dealt by strata.py.
+Labels are ids (N,), or targets (N, L) if multi-label, see iterative_stratification.py.
 """
 
 from __future__ import annotations
@@ -14,42 +14,46 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
-from audio_cls.data.splits.iterative_stratification import Marks, count_classes, stratify_multilabel
+from audio_cls.data.splits.iterative_stratification import (
+    LabelArray,
+    count_classes,
+    stratify_multilabel,
+)
 from audio_cls.errors import DatasetError
 
 Rows = NDArray[np.int64]
 Groups = NDArray[np.str_]
-MAX_FOLDS = 10  # groups are dealt into at most this many heaps
+MAX_FOLDS = 10  # of a grouped split: a share is a number of these folds
 
 
 def split_rows(
     rows: Rows,
-    labels: Marks,
+    labels: LabelArray,
     groups: Groups | None,
     *,
     share: float,
     method: Literal["stratified", "shuffled"],
     seed: int,
 ) -> tuple[Rows, Rows]:
-    """Cut `share` of the rows off.
+    """Split rows into a larger part and a part with `share` of them.
 
     Args:
-        rows: Which rows there are to cut from.
-        labels: Class of each of these rows, or its marks.
-        groups: Group of each of these rows; with groups, no group is on both sides.
-        share: Of the rows, between 0 and 1.
-        method: Without groups: every class, or label, in its share, or a plain shuffle.
-        seed: Equal seeds give equal cuts.
+        rows: The rows to split.
+        labels: Class of each of these rows, or its targets.
+        groups: Group of each of these rows; with groups, no group is in both parts.
+        share: Share of the second part, between 0 and 1.
+        method: Without groups: stratified by class or label, or shuffled.
+        seed: Equal seeds give equal splits.
 
     Returns:
-        The rows that stay and the rows cut off, each in ascending order; a plain shuffle keeps the
-        shuffled order, which is that of `datasets.Dataset.train_test_split`.
+        The rows of the first and the second part, in ascending order; "shuffled" keeps the order of
+        `datasets.Dataset.train_test_split`.
 
     Raises:
         DatasetError: There are fewer than two groups.
     """
     if groups is not None:
-        kept, cut = _cut_by_group(rows, labels, groups, share, seed)
+        kept, cut = _split_by_group(rows, labels, groups, share, seed)
     elif method == "shuffled":
         table = Dataset.from_dict({"row": rows}).train_test_split(
             test_size=_leave_one(share, len(rows)), seed=seed, shuffle=True
@@ -57,18 +61,18 @@ def split_rows(
         return np.array(table["train"]["row"]), np.array(table["test"]["row"])
     else:
         places = stratified_split(np.arange(len(rows)), labels, share, seed)
-        kept, cut = (rows[own] for own in _keep_classes(*places, labels, seed))
+        kept, cut = (rows[part] for part in _keep_classes(*places, labels, seed))
     return np.sort(kept), np.sort(cut)
 
 
-def limit_rows(rows: Rows, labels: Marks, limit: int | None, seed: int) -> Rows:
-    """Keep at most `limit` rows, every class in its share where that is possible.
+def limit_rows(rows: Rows, labels: LabelArray, limit: int | None, seed: int) -> Rows:
+    """Keep at most `limit` rows, stratified where that is possible.
 
     Args:
-        rows: Rows of the pool.
-        labels: Class of every row of the pool, or its marks.
-        limit: Most rows to keep; None for all.
-        seed: Chooses which.
+        rows: Rows of the index.
+        labels: Class of every row of the index, or its targets.
+        limit: Maximal number of rows; None for all.
+        seed: Chooses the rows.
     """
     if limit is None or len(rows) <= limit:
         return rows
@@ -76,17 +80,24 @@ def limit_rows(rows: Rows, labels: Marks, limit: int | None, seed: int) -> Rows:
     return np.sort(kept)
 
 
-def stratified_split(rows: Rows, labels: Marks, size: float | int, seed: int) -> tuple[Rows, Rows]:
-    """Cut stratified by class; a class of one clip stays, too small a cut is plainly shuffled.
+def stratified_split(
+    rows: Rows, labels: LabelArray, size: float | int, seed: int
+) -> tuple[Rows, Rows]:
+    """Split stratified by class; classes of one clip are in the first part.
+
+    Where the second part is smaller than the number of classes, the split is shuffled.
 
     Args:
-        rows: Rows to cut from.
-        labels: Class of each of them, or its marks.
-        size: A share (float) or a number (int) of rows to cut off.
-        seed: Chooses which.
+        rows: The rows to split.
+        labels: Class of each of them, or its targets.
+        size: Share (float) or number (int) of rows of the second part.
+        seed: Chooses the rows.
+
+    Returns:
+        The rows of the first and the second part.
     """
     if labels.ndim > 1:
-        return _cut_marked(rows, labels, size, seed)
+        return _split_multilabel(rows, labels, size, seed)
     counts = count_classes(labels)
     is_single = counts[labels] < 2
     singles, many = rows[is_single], rows[~is_single]
@@ -102,45 +113,47 @@ def stratified_split(rows: Rows, labels: Marks, size: float | int, seed: int) ->
 
 
 def _leave_one(size: float | int, count: int) -> float | int:
-    """Return the size of a cut, one less than `count` where it would leave nothing."""
+    """Return the size of the second part, `count - 1` where it would be all rows."""
     is_whole = isinstance(size, float) and math.ceil(size * count) >= count
     return count - 1 if is_whole else size
 
 
-def _keep_classes(kept: Rows, cut: Rows, labels: Marks, seed: int) -> tuple[Rows, Rows]:
-    """Give each class of which no clip stays one of its clips back, and cut others instead.
+def _keep_classes(kept: Rows, cut: Rows, labels: LabelArray, seed: int) -> tuple[Rows, Rows]:
+    """Exchange clips so that each class has a clip in the first part.
 
     Args:
-        kept: Places of the rows that stay.
-        cut: Places of the rows cut off.
-        labels: Class of every place; of clips with several labels nothing is changed.
-        seed: Chooses the others, of classes that keep at least one clip. Where there are too few,
-            the cut is smaller; one that would be empty stays as it is.
+        kept: Positions of the rows of the first part.
+        cut: Positions of the rows of the second part.
+        labels: Class of every position; nothing changes if multi-label.
+        seed: Chooses the clips to exchange, of classes that keep at least one clip. Where there are
+            too few, the second part becomes smaller; nothing changes if it would become empty.
     """
     if labels.ndim > 1 or len(lost := np.setdiff1d(labels[cut], labels[kept])) == 0:
         return kept, cut
-    own, first = np.unique(labels[cut], return_index=True)
-    back = cut[first[np.isin(own, lost)]]
+    classes, first = np.unique(labels[cut], return_index=True)
+    back = cut[first[np.isin(classes, lost)]]
     order = np.random.default_rng(seed).permutation(kept)
     spare = np.delete(order, np.unique(labels[order], return_index=True)[1])[: len(lost)]
     others = np.setdiff1d(np.append(cut, spare), back)
     return (np.setdiff1d(np.append(kept, back), spare), others) if len(others) else (kept, cut)
 
 
-def _cut_marked(rows: Rows, marks: Marks, size: float | int, seed: int) -> tuple[Rows, Rows]:
-    """Cut so that every label has its share on both sides."""
+def _split_multilabel(
+    rows: Rows, targets: LabelArray, size: float | int, seed: int
+) -> tuple[Rows, Rows]:
+    """Split so that every label has its share in both parts."""
     wanted = math.ceil(len(rows) * size) if isinstance(size, float) else size
     share = min(max(wanted, 1), len(rows) - 1) / len(rows)
-    heaps = stratify_multilabel(marks, [1 - share, share], None, seed)
-    return rows[heaps == 0], rows[heaps == 1]
+    part_of = stratify_multilabel(targets, [1 - share, share], None, seed)
+    return rows[part_of == 0], rows[part_of == 1]
 
 
-def _cut_by_group(
-    rows: Rows, labels: Marks, groups: Groups, share: float, seed: int
+def _split_by_group(
+    rows: Rows, labels: LabelArray, groups: Groups, share: float, seed: int
 ) -> tuple[Rows, Rows]:
-    """Cut whole groups off, as near to `share` and to equal class shares as the groups allow.
+    """Split whole groups, as near to `share` and to equal class shares as the groups allow.
 
-    The groups are dealt into heaps of like classes; some neighbouring heaps are cut off.
+    The groups are split into stratified folds; some consecutive folds are the second part.
     """
     num_groups = len(np.unique(groups))
     if num_groups < 2:
@@ -149,58 +162,58 @@ def _cut_by_group(
             " Give --validation-split and --test-split, or another column."
         )
     most = max(2, int(count_classes(labels).max(initial=0)))
-    num_heaps, num_cut = _choose_heaps(share, min(num_groups, MAX_FOLDS, most))
-    heaps = _deal_groups(rows, labels, groups, num_heaps, seed)
+    num_folds, num_cut = _choose_num_folds(share, min(num_groups, MAX_FOLDS, most))
+    folds = _make_folds(rows, labels, groups, num_folds, seed)
     choices = [
-        np.concatenate([heaps[(first + step) % num_heaps] for step in range(num_cut)])
-        for first in range(num_heaps)
+        np.concatenate([folds[(first + step) % num_folds] for step in range(num_cut)])
+        for first in range(num_folds)
     ]
     possible = [places for places in choices if 0 < len(places) < len(rows)]
     possible = possible or [_draw_groups(groups, share, seed)]
-    cut = min(possible, key=lambda places: _measure_miss(labels, places, share))
+    cut = min(possible, key=lambda places: _measure_error(labels, places, share))
     is_cut = np.zeros(len(rows), dtype=bool)
     is_cut[cut] = True
     return rows[~is_cut], rows[is_cut]
 
 
-def _measure_miss(labels: Marks, places: Rows, share: float) -> float:
-    """Return how far a cut is from the share of the rows, and of each label where there are many.
+def _measure_error(labels: LabelArray, places: Rows, share: float) -> float:
+    """Return the deviation of a part from its share of the rows, in clips.
 
-    In clips; a label's clips count as the rows do.
+    If multi-label, the deviations of all labels from their shares are added.
     """
-    miss = abs(len(places) - share * len(labels))
+    error = abs(len(places) - share * len(labels))
     if labels.ndim > 1:
-        miss += float(np.abs(labels[places].sum(axis=0) - share * labels.sum(axis=0)).sum())
-    return miss
+        error += float(np.abs(labels[places].sum(axis=0) - share * labels.sum(axis=0)).sum())
+    return error
 
 
-def _deal_groups(
-    rows: Rows, labels: Marks, groups: Groups, num_heaps: int, seed: int
+def _make_folds(
+    rows: Rows, labels: LabelArray, groups: Groups, num_folds: int, seed: int
 ) -> list[Rows]:
-    """Return the places of the rows in each of `num_heaps` heaps, whole groups in one heap."""
+    """Return the positions of the rows of each fold; a group is in one fold."""
     if labels.ndim > 1:
-        heap_of = stratify_multilabel(labels, [1 / num_heaps] * num_heaps, groups, seed)
-        return [np.flatnonzero(heap_of == heap) for heap in range(num_heaps)]
-    if count_classes(labels).max(initial=0) < num_heaps:
-        return [np.zeros(0, np.int64)] * num_heaps  # no class has a clip for every heap
-    dealer = StratifiedGroupKFold(n_splits=num_heaps, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # a class of fewer clips than heaps is no mistake here
+        fold_of = stratify_multilabel(labels, [1 / num_folds] * num_folds, groups, seed)
+        return [np.flatnonzero(fold_of == fold) for fold in range(num_folds)]
+    if count_classes(labels).max(initial=0) < num_folds:
+        return [np.zeros(0, np.int64)] * num_folds  # no class has a clip for every fold
+    splitter = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # classes of fewer clips than folds are accepted
         warnings.simplefilter("ignore", UserWarning)
-        return [places for _, places in dealer.split(rows, labels, groups)]
+        return [places for _, places in splitter.split(rows, labels, groups)]
 
 
 def _draw_groups(groups: Groups, share: float, seed: int) -> Rows:
-    """Return the places of a random share of the groups; at least one group, and not all."""
+    """Return the positions of a random share of the groups; at least one group, and not all."""
     names = np.random.default_rng(seed).permutation(np.unique(groups))
     count = min(max(1, round(share * len(names))), len(names) - 1)
     return np.flatnonzero(np.isin(groups, names[:count]))
 
 
-def _choose_heaps(share: float, most: int) -> tuple[int, int]:
-    """Return how many heaps to deal and how many of them to cut off, to come nearest to `share`.
+def _choose_num_folds(share: float, most: int) -> tuple[int, int]:
+    """Return a number of folds, and how many of them come nearest to `share`.
 
-    >>> _choose_heaps(0.1, 10), _choose_heaps(0.4, 10), _choose_heaps(0.1, 3)
+    >>> _choose_num_folds(0.1, 10), _choose_num_folds(0.4, 10), _choose_num_folds(0.1, 3)
     ((10, 1), (5, 2), (3, 1))
     """
-    choices = [(heaps, cut) for heaps in range(2, max(2, most) + 1) for cut in range(1, heaps)]
+    choices = [(folds, cut) for folds in range(2, max(2, most) + 1) for cut in range(1, folds)]
     return min(choices, key=lambda choice: (round(abs(choice[1] / choice[0] - share), 9), choice))

@@ -26,7 +26,7 @@ from audio_cls.data.labels.parse import EMPTY, LabelParser
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.loading.batch import BadClip
 from audio_cls.data.sources.parquet.shards import RowReader, Shards
-from audio_cls.data.splits.iterative_stratification import Marks
+from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.errors import AudioClsError, AudioError, DatasetError, list_names
 
 NUM_CACHED = 4  # decoded clips kept: a clip and the one mixed in are read several times
@@ -58,7 +58,7 @@ class StreamClips:
         return self.reader.shards
 
     @property
-    def labels(self) -> Marks:
+    def labels(self) -> LabelArray:
         """Return the labels known before training: none, (0,), or (0, L) if multi-label."""
         if self.task.is_multilabel:
             return np.zeros((0, len(self.task.names)), np.float32)

@@ -21,7 +21,7 @@ import yaml
 from numpy.typing import NDArray
 
 from audio_cls.config import OptimConfig
-from audio_cls.data.splits.iterative_stratification import Marks, count_classes
+from audio_cls.data.splits.iterative_stratification import LabelArray, count_classes
 from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.training.optim.losses import binary_cross_entropy_per_clip, cross_entropy_per_clip
 
@@ -33,7 +33,7 @@ ClipLosses = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 logger = logging.getLogger(__name__)
 
 
-def make_loss(marks: Marks, names: Sequence[str], cfg: OptimConfig) -> ClipLosses:
+def make_loss(marks: LabelArray, names: Sequence[str], cfg: OptimConfig) -> ClipLosses:
     """Return the function from logits (B, L) and targets to one loss a clip (B,).
 
     Args:
@@ -68,7 +68,7 @@ def make_loss(marks: Marks, names: Sequence[str], cfg: OptimConfig) -> ClipLosse
     return functools.partial(cross_entropy_per_clip, class_weights=_to_tensor(weights), **shared)
 
 
-def compute_pos_weights(marks: Marks, names: Sequence[str], how: str) -> Floats | None:
+def compute_pos_weights(marks: LabelArray, names: Sequence[str], how: str) -> Floats | None:
     """Return what a clip that has a label counts against one that has not, (L,); None for 1.
 
     Args:
@@ -90,7 +90,7 @@ def compute_pos_weights(marks: Marks, names: Sequence[str], how: str) -> Floats 
     return np.asarray(np.minimum(ratios, MAX_POS_WEIGHT), dtype=np.float64)
 
 
-def compute_class_weights(ids: Marks, names: Sequence[str], how: str) -> Floats | None:
+def compute_class_weights(ids: LabelArray, names: Sequence[str], how: str) -> Floats | None:
     """Return the weight of each class in the loss, (L,); None for 1.
 
     Args:
@@ -169,7 +169,7 @@ def _is_weight(value: object) -> bool:
 
 
 def compute_clip_weights(
-    marks: Marks, names: Sequence[str], cfg: OptimConfig, epoch: Marks | None = None
+    marks: LabelArray, names: Sequence[str], cfg: OptimConfig, epoch: LabelArray | None = None
 ) -> Floats | None:
     """Return what each clip adds to the weight its step's loss is divided by, (N,); None for 1.
 
@@ -189,7 +189,7 @@ def compute_clip_weights(
 
 
 def compute_sampling_weights(
-    marks: Marks, cfg: OptimConfig, epoch: Marks | None = None
+    marks: LabelArray, cfg: OptimConfig, epoch: LabelArray | None = None
 ) -> Floats | None:
     """Return how often each clip is drawn, in proportion, (N,); None for each once.
 

@@ -33,11 +33,11 @@ def test_an_official_test_set_keeps_all_its_clips() -> None:
 
 
 def test_validation_and_test_keep_one_fixed_share() -> None:
-    fillers, rows = read_keyword_mix(NAMES, CFG), np.arange(len(LABELS))
-    kept = subsample_non_keywords(rows, LABELS, fillers, seed=1)
+    mix, rows = read_keyword_mix(NAMES, CFG), np.arange(len(LABELS))
+    kept = subsample_non_keywords(rows, LABELS, mix, seed=1)
     assert np.bincount(LABELS[kept]).tolist() == [40, 60, 20, 10]
-    assert kept.tolist() == subsample_non_keywords(rows, LABELS, fillers, seed=1).tolist()
-    assert kept.tolist() != subsample_non_keywords(rows, LABELS, fillers, seed=2).tolist()
+    assert kept.tolist() == subsample_non_keywords(rows, LABELS, mix, seed=1).tolist()
+    assert kept.tolist() != subsample_non_keywords(rows, LABELS, mix, seed=2).tolist()
 
 
 def test_an_epoch_has_every_keyword_and_another_draw_of_unknown_words() -> None:
@@ -123,12 +123,12 @@ def test_too_few_recordings_leave_validation_without(caplog: pytest.LogCaptureFi
 
 def test_a_cap_counts_the_clips_of_an_epoch() -> None:
     """Half of the 130 clips of an epoch, each class with half of its own: 20, 30, 10 and 5."""
-    fillers, rows = read_keyword_mix(NAMES, CFG), np.arange(len(LABELS))
-    kept = cap_training(rows, LABELS, fillers, dataclasses.replace(CFG, max_train_samples=65))
+    mix, rows = read_keyword_mix(NAMES, CFG), np.arange(len(LABELS))
+    kept = cap_training(rows, LABELS, mix, dataclasses.replace(CFG, max_train_samples=65))
     assert np.bincount(LABELS[kept]).tolist() == [20, 30, 10, 5]
     plan = make_epoch_subset(LABELS[kept], NAMES, CFG)
     assert plan is not None and len(plan) == 65, "an epoch uses them all"
-    whole = cap_training(rows, LABELS, fillers, dataclasses.replace(CFG, max_train_samples=130))
+    whole = cap_training(rows, LABELS, mix, dataclasses.replace(CFG, max_train_samples=130))
     assert whole is rows, "an epoch is no longer than that: it draws from all clips"
     none = read_keyword_mix((), DataConfig())
     plain = cap_training(rows, LABELS, none, DataConfig(max_train_samples=63))
