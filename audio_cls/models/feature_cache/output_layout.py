@@ -1,6 +1,6 @@
-"""What a frozen part's output is made of, and how it becomes rows and comes back.
+"""FrozenOutputLayout: the output of frozen modules <-> rows on disk.
 
-Letters: B clips, F frames (1 where the output has no axis of time), D values a frame.
+Letters: B clips, F frames (1 where the output has no time axis), D values per frame.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ import torch
 from torch import Tensor
 from transformers.utils.generic import ModelOutput
 
-Place = tuple[str, int]  # a field of the output, and the number in it where it is a tuple, else -1
+Place = tuple[str, int]  # field of the output; index in the field if that is a tuple, else -1
 
 
 @dataclass(frozen=True)
 class FrozenOutputLayout:
-    """Where a model starts after its frozen part, and what it needs there."""
+    """The frozen modules of a model, and the tensors of their output that the rest uses."""
 
     names: tuple[str, ...]  # the frozen modules, in the order they run
-    input_name: str
-    input_shape: tuple[int, ...]  # of one clip; a model may insist on it
-    kind: type | None  # of the last one's output; None: a tensor
+    input_name: str  # of the model
+    input_shape: tuple[int, ...]  # of one clip; a model may check it
+    kind: type | None  # of the last module's output; None: a tensor
     places: tuple[Place, ...]  # the tensors of it that the rest of the model uses
-    shapes: tuple[tuple[int, ...], ...]  # of these, for one clip; -1 is the axis of time
-    orders: tuple[tuple[int, ...], ...]  # of their axes in memory: dropout draws in this order
-    all_places: tuple[Place, ...]  # of all tensors that the output has
-    is_mask_framed: bool  # the attention mask has a column a frame of the output, not of the input
+    shapes: tuple[tuple[int, ...], ...]  # of these, for one clip; -1 is the time axis
+    orders: tuple[tuple[int, ...], ...]  # of their axes in memory: dropout is drawn in this order
+    all_places: tuple[Place, ...]  # of all tensors of the output
+    is_mask_framed: bool  # the attention mask has one column per frame of the output
 
     @property
     def has_time(self) -> bool:
-        """Tell whether the frozen part's output is as long as the clip."""
+        """Return True if the output has a time axis."""
         return -1 in self.shapes[0]
 
     def flatten(self, output: Any) -> Tensor:  # noqa: ANN401 (tensor or ModelOutput)
-        """Turn the frozen part's output into rows, (B, F, D) float32."""
+        """Turn an output of the frozen modules into rows, (B, F, D) float32."""
         found, parts = list_tensors(output), []
         for place, shape, order in zip(self.places, self.shapes, self.orders, strict=True):
             tensor = found[place].float()
@@ -50,7 +50,7 @@ class FrozenOutputLayout:
         return torch.cat(parts, dim=2) if len(parts) > 1 else parts[0]
 
     def restore(self, rows: Tensor) -> Any:  # noqa: ANN401
-        """Turn rows (B, F, D) back into an output of which the used tensors are there.
+        """Turn rows (B, F, D) back into an output with the tensors that are used.
 
         They are copies: a model may change them in place (wav2vec2-BERT sets padding to zero).
         """
@@ -71,7 +71,7 @@ class FrozenOutputLayout:
 
 
 def list_tensors(output: Any) -> dict[Place, Tensor]:  # noqa: ANN401
-    """Return the tensors of an output by their place; {} for an output of an unknown kind."""
+    """Return the tensors of an output by their place; {} for an output of another type."""
     if isinstance(output, Tensor):
         return {("", -1): output}
     if not isinstance(output, ModelOutput | tuple):
@@ -87,18 +87,18 @@ def list_tensors(output: Any) -> dict[Place, Tensor]:  # noqa: ANN401
 
 
 def build_output(kind: type | None, found: Mapping[Place, Tensor], places: Sequence[Place]) -> Any:  # noqa: ANN401
-    """Put tensors back to their places in an output.
+    """Build an output from some of its tensors.
 
-    Those that are missing are empty there: a model may look for the others by number.
+    The others are empty tensors, since a model may read a field of the output by its index.
     """
     if kind is None:
         return found["", -1]
-    nothing = next(iter(found.values())).new_empty(0)
+    empty = next(iter(found.values())).new_empty(0)
     if kind is tuple:
-        return tuple(found.get(place, nothing) for place in places)
+        return tuple(found.get(place, empty) for place in places)
     fields: dict[str, Any] = {}
     for name, group in itertools.groupby(places, key=lambda place: place[0]):
-        own = list(group)
-        values = tuple(found.get(place, nothing) for place in own)
-        fields[name] = values[0] if own[0][1] == -1 else values
+        group_places = list(group)
+        values = tuple(found.get(place, empty) for place in group_places)
+        fields[name] = values[0] if group_places[0][1] == -1 else values
     return kind(**fields)

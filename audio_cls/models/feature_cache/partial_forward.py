@@ -1,10 +1,10 @@
-"""A frozen front part's output takes the place of the sound: the model starts after it.
+"""Partial forward pass: the model starts after its frozen modules, from their cached output.
 
-Comes in: a classifier and the names of its frozen modules. `plan_partial_forward` finds out what of
-their output the rest of the model uses, and checks that the rest gives the same logits from it
-alone; `enable_partial_forward` lets the model start there whenever it is given `prefix` instead of
-sound. What is saved, and what the model does with sound, stay as they are. Letters: B clips, F
-frames (1 where the output has no axis of time), D values a frame.
+`plan_partial_forward` finds the tensors of the frozen modules' output that the rest of the model
+uses, and checks that the rest gives the same logits from them alone. `enable_partial_forward` lets
+the model start there when it is called with `cached_features` instead of audio. Saved weights and
+calls with audio do not change. Letters: B clips, F frames (1 where the output has no time axis),
+D values per frame.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from audio_cls.models.probe import (
 )
 from audio_cls.models.processor import WaveProcessor
 
-CACHED_FEATURES = "cached_features"  # the name of the model's argument
-TOLERANCE = 1e-4  # of the largest pooled value: what rounding may change
-TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two lengths show where time is
+CACHED_FEATURES = "cached_features"  # name of the model's argument
+TOLERANCE = 1e-4  # of the largest pooled feature: differences by rounding are smaller
+TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two lengths show the time axis
 
 
 @dataclass(frozen=True)
 class CachedFeatureProcessor(WaveProcessor):
-    """Stored rows become model inputs; waves do so as before."""
+    """Cached rows -> model inputs; waveforms as in WaveProcessor."""
 
     layout: FrozenOutputLayout
-    lengths: Mapping[int, int]  # F -> a length of the model's input that gives as many frames
+    lengths: Mapping[int, int]  # F -> a length of the model's input that gives F frames
 
     def __call__(self, waves: Sequence[np.ndarray]) -> dict[str, Tensor]:
-        """Turn rows (F_i, D), one a clip, into one padded batch: `prefix`, (B, F, D).
+        """Turn the rows (F_i, D) of B clips into one padded batch: `cached_features`, (B, F, D).
 
-        With them goes the attention mask of the input, where the model has one, or where clips
-        end at different frames: the frozen part was run on clips of one length at a time, so that a
-        mask is exact where `input_spec.trains_padded` says so.
+        The attention mask of the input is added where the model takes one, or where clips have
+        different numbers of frames: the frozen modules were run on batches of equal length, so that
+        a mask is exact where `input_spec.trains_padded` is true.
         """
         if waves[0].ndim == 1:
             return super().__call__(waves)
@@ -71,10 +71,12 @@ class CachedFeatureProcessor(WaveProcessor):
 def plan_partial_forward(
     model: PreTrainedModel, processor: WaveProcessor, names: tuple[str, ...]
 ) -> FrozenOutputLayout | None:
-    """Find out how a model can start after its frozen modules; it is as before afterwards.
+    """Find the output of the frozen modules from which a model can start.
+
+    The model's state is as before afterwards.
 
     Returns:
-        The cut; None where the rest of the model does not give the same logits from it.
+        The layout of that output; None where the rest of the model does not give the same logits.
     """
     rate, shortest = processor.input_spec.sampling_rate, processor.input_spec.min_samples
     takes_mask = "attention_mask" in inspect.signature(model.forward).parameters
@@ -105,7 +107,7 @@ def _describe_output(
     inputs: Mapping[str, Tensor],
     outputs: Sequence[Any],
 ) -> FrozenOutputLayout:
-    """Describe all tensors of a frozen part's outputs for a clip and a longer or shorter one."""
+    """Return the layout of the frozen modules' outputs for two clips of different length."""
     first, second = (list_tensors(output) for output in outputs)
     shapes = tuple(_read_shape(first[place], second[place]) for place in first)
     kind = None if isinstance(outputs[0], Tensor) else type(outputs[0])
@@ -128,14 +130,14 @@ def _describe_output(
 
 
 def run_frozen(model: Any, names: Sequence[str], inputs: Mapping[str, Tensor]) -> Any:  # noqa: ANN401
-    """Run a model up to the end of its frozen modules and return the last one's output."""
+    """Run a model to the end of its frozen modules; return the output of the last one."""
     with stop_forward(model.get_submodule(names[-1]), after=True) as outputs:
         model(**inputs)
     return outputs[0]
 
 
 class _CachedInput:
-    """What a model is given instead of sound, on its way from the model's call to the cut."""
+    """A forward pre-hook that keeps `cached_features` until the frozen modules are reached."""
 
     def __init__(self, layout: FrozenOutputLayout) -> None:
         self.layout = layout
@@ -144,32 +146,34 @@ class _CachedInput:
     def __call__(
         self, _model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Take the rows out of the arguments: called before the model's forward."""
+        """Take the rows out of the arguments, before the model's forward."""
         kwargs = dict(kwargs)
         self.rows = kwargs.pop(CACHED_FEATURES, None)
         if self.rows is not None:
-            # Never listened to, but a model may look at its shape.
-            silence = self.rows.new_zeros(()).expand(len(self.rows), *self.layout.input_shape)
-            kwargs[self.layout.input_name] = silence
+            # Not used, but a model may read its shape.
+            placeholder = self.rows.new_zeros(()).expand(len(self.rows), *self.layout.input_shape)
+            kwargs[self.layout.input_name] = placeholder
         return args, kwargs
 
 
 def enable_partial_forward(model: nn.Module, layout: FrozenOutputLayout) -> RemovableHandle:
-    """Let a model start after its frozen part when it is called with `prefix`. Changes it in place.
+    """Let a model start after its frozen modules when called with `cached_features`. In place.
 
-    Its modules keep their names, its weights theirs, and calls with sound their results.
+    Names of modules and weights, and the results of calls with audio, do not change.
 
     Returns:
-        What `disable_partial_forward` wants.
+        The handle for `disable_partial_forward`.
     """
     cached = _CachedInput(layout)
     for name in layout.names:
         module = model.get_submodule(name)
-        own: dict[str, Any] = vars(module)
-        own["_cached_input"], own["_uncached_forward"] = cached, module.forward
+        attributes: dict[str, Any] = vars(module)
+        attributes["_cached_input"], attributes["_uncached_forward"] = cached, module.forward
         is_last = name == layout.names[-1]
-        # Methods of the very module: deepcopy() binds the copy's to the copy.
-        own["forward"] = MethodType(_return_cached if is_last else _pass_input_through, module)
+        # Bound to the module, so that deepcopy() binds them to the copy.
+        attributes["forward"] = MethodType(
+            _return_cached if is_last else _pass_input_through, module
+        )
     return model.register_forward_pre_hook(cached, with_kwargs=True)
 
 
@@ -179,13 +183,13 @@ def disable_partial_forward(
     """Undo `enable_partial_forward`."""
     handle.remove()
     for name in layout.names:
-        own: dict[str, Any] = vars(model.get_submodule(name))
-        own["forward"] = own.pop("_uncached_forward")
-        del own["_cached_input"]
+        attributes: dict[str, Any] = vars(model.get_submodule(name))
+        attributes["forward"] = attributes.pop("_uncached_forward")
+        del attributes["_cached_input"]
 
 
 def _return_cached(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-    """Stand in for the forward of the frozen part's last module."""
+    """Replace the forward of the last frozen module."""
     rows = self._cached_input.rows
     return (
         self._uncached_forward(*args, **kwargs)
@@ -194,21 +198,23 @@ def _return_cached(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
     )
 
 
-def _pass_input_through(self: Any, given: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-    """Stand in for the forward of the frozen modules before the last one."""
+def _pass_input_through(self: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    """Replace the forward of the frozen modules before the last one."""
     return (
-        self._uncached_forward(given, *args, **kwargs) if self._cached_input.rows is None else given
+        self._uncached_forward(inputs, *args, **kwargs)
+        if self._cached_input.rows is None
+        else inputs
     )
 
 
 def _read_shape(tensor: Tensor, longer: Tensor) -> tuple[int, ...]:
-    """Return a tensor's shape without B; -1 where that of a longer clip is larger."""
+    """Return a tensor's shape without B; -1 for the axis along which two clips differ."""
     pairs = zip(tensor.shape[1:], longer.shape[1:], strict=True)
     return tuple(size if size == other else -1 for size, other in pairs)
 
 
 def _read_order(tensor: Tensor) -> tuple[int, ...]:
-    """Return the axes without B, longest stride first."""
+    """Return the axes without B, by descending stride."""
     strides = tensor.stride()[1:]
     return tuple(sorted(range(len(strides)), key=lambda axis: (-strides[axis], axis)))
 
@@ -220,7 +226,7 @@ def _is_used(
     output: Any,  # noqa: ANN401
     place: Place,
 ) -> bool:
-    """Tell whether a tensor of the frozen part's output changes the logits: NaN would show."""
+    """Return True if the logits depend on a tensor of the output: NaN in it spreads to them."""
     found = list_tensors(output)
     found[place] = torch.full_like(found[place], torch.nan)
     with _replaced_output(model, whole.names, build_output(whole.kind, found, whole.all_places)):
@@ -229,34 +235,34 @@ def _is_used(
 
 @contextmanager
 def _replaced_output(model: nn.Module, names: Sequence[str], output: Any) -> Iterator[None]:  # noqa: ANN401
-    """Let the last of the frozen modules hand out a known output, and none of them run."""
-    owns = [vars(model.get_submodule(name)) for name in names]
-    before = [own.get("forward") for own in owns]
-    for own in owns:
-        own["forward"] = lambda given, *_, **__: given
-    owns[-1]["forward"] = lambda *_, **__: output
+    """Let the last frozen module return a given output, without running any of them."""
+    modules = [vars(model.get_submodule(name)) for name in names]
+    before = [attributes.get("forward") for attributes in modules]
+    for attributes in modules:
+        attributes["forward"] = lambda inputs, *_, **__: inputs
+    modules[-1]["forward"] = lambda *_, **__: output
     try:
         yield
     finally:
-        for own, forward in zip(owns, before, strict=True):
-            own["forward"] = forward
+        for attributes, forward in zip(modules, before, strict=True):
+            attributes["forward"] = forward
             if forward is None:
-                del own["forward"]
+                del attributes["forward"]
 
 
 def _gives_same(
     model: PreTrainedModel, layout: FrozenOutputLayout, trials: Sequence[Mapping[str, Tensor]]
 ) -> bool:
-    """Tell whether the model gives the same logits when it starts at the cut."""
+    """Return True if the model gives the same pooled features when it starts at the layout."""
     is_same = True
     for inputs in trials:
         expected = pooled_features(model, dict(inputs))
-        given = dict(inputs)
-        given[CACHED_FEATURES] = layout.flatten(run_frozen(model, layout.names, inputs))
-        del given[layout.input_name]
+        cached = dict(inputs)
+        cached[CACHED_FEATURES] = layout.flatten(run_frozen(model, layout.names, inputs))
+        del cached[layout.input_name]
         handle = enable_partial_forward(model, layout)
         try:
-            found = pooled_features(model, given)
+            found = pooled_features(model, cached)
         finally:
             disable_partial_forward(model, layout, handle)
         scale = float(expected.abs().max())

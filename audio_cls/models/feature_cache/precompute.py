@@ -1,9 +1,10 @@
-"""What a frozen part would make of every clip in every epoch is made once, ahead of training.
+"""Feature cache: the output of frozen modules, computed once before training.
 
-With `--freeze features` or `--freeze backbone` the frozen part's output for a window never changes,
-as long as nothing varies the sound before it. It is computed once for the windows of all three
-splits, kept on disk (store.py), and reused by every epoch, fold, seed and later run with the same
-audio, frozen weights and settings. float32: the trained result is that of a run without it.
+With `--freeze features` or `--freeze backbone` the output of the frozen modules for a window is the
+same in every epoch, unless the audio is augmented. It is computed once for the windows of all three
+splits, stored on disk (store.py), and used by every epoch, fold, seed and later run with the same
+audio, frozen weights and settings. It is float32, so that the trained result is that of a run
+without the cache.
 """
 
 from __future__ import annotations
@@ -47,14 +48,14 @@ from audio_cls.models.finetuning.freeze import find_frozen
 from audio_cls.progress import show_progress
 from audio_cls.storage.process_memory import release_freed_memory, retain_freed_memory
 
-CPU_SECONDS = 10.0  # of sound heard at once on a CPU: more takes memory and is not faster
+CPU_SECONDS = 10.0  # of audio in a batch on a CPU: larger batches need memory and are not faster
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """The classifier and its clips, as sound or as what a frozen part has made of them."""
+    """The classifier and its clips, as waveforms or as the output of the frozen modules."""
 
     audio_model: AudioModel
     train: Clips | StreamClips
@@ -65,18 +66,18 @@ class TrainingInputs:
 def precompute_frozen_features(
     cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: PreparedClips
 ) -> TrainingInputs:
-    """Run the frozen part over all windows, or find it done. Call on every process.
+    """Run the frozen modules on all windows that are not in the cache. Call on every process.
 
-    Writes the store; lets the model start after the frozen part.
+    Writes the store; changes the model so that it starts after the frozen modules.
 
     Returns:
-        Clips and model to train with: those given where nothing is frozen for good, or where the
-        frozen part's output is not the same every time, or too much.
+        Clips and model to train with. They are the given ones where nothing is frozen in all
+        epochs, or where the output of the frozen modules is not constant or too large.
     """
     warn_of_short_clips(clips, audio_model.processor.input_spec.min_samples)
-    sound = TrainingInputs(audio_model, clips.train, clips.validation, clips.test)
+    uncached = TrainingInputs(audio_model, clips.train, clips.validation, clips.test)
     if cfg.model.freeze == "none" or cfg.data.streaming:
-        return sound
+        return uncached
     assert isinstance(clips.train, Clips)
     configure_cpu(accelerator, sum(weight.numel() for weight in audio_model.model.parameters()))
     names = find_frozen(audio_model.model, audio_model.processor, cfg.model.freeze)
@@ -88,12 +89,12 @@ def precompute_frozen_features(
         logger.info(
             "frozen part: heard anew each epoch, as %s", obstacle or "the rest is not apart from it"
         )
-        return sound
-    splits = {name: list_split_windows(name, part, cfg.audio) for name, part in clips.items()}
-    windows = [window for part in splits.values() for window in part]
+        return uncached
+    splits = {name: list_split_windows(name, split, cfg.audio) for name, split in clips.items()}
+    windows = [window for split in splits.values() for window in split]
     store = compute_missing_features(cfg, accelerator, audio_model, clips.train, layout, windows)
     if store is None:
-        return sound
+        return uncached
     processor = CachedFeatureProcessor(
         audio_model.processor.extractor,
         audio_model.processor.input_spec,
@@ -101,12 +102,12 @@ def precompute_frozen_features(
         lengths=store.find_lengths(windows),
     )
     enable_partial_forward(audio_model.model, layout)
-    stored = {name: _store_clips(part, store) for name, part in clips.items()}
-    return TrainingInputs(replace(audio_model, processor=processor), **stored)
+    cached = {name: _to_cached_clips(split, store) for name, split in clips.items()}
+    return TrainingInputs(replace(audio_model, processor=processor), **cached)
 
 
 def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
-    """Say why the frozen part's output is not the same each time; None where it is."""
+    """Return why the output of the frozen modules cannot be cached; None where it can."""
     longest = seconds_to_samples(cfg.audio.piece_seconds, train.sampling_rate)
     if cfg.train.feature_cache_gb == 0:
         return "--feature-cache-gb is 0"
@@ -128,10 +129,10 @@ def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) 
 
 
 def list_split_windows(name: str, clips: Clips, cfg: AudioConfig) -> list[Window]:
-    """List the windows of a split that will be heard: one a clip in training, else all."""
+    """Return the windows of a split: one per clip in training, all in evaluation."""
     if name != "train":
-        heard = WindowDataset(clips, cfg).windows
-        return [(int(clips.rows[clip]), start, stop) for clip, start, stop in heard]
+        windows = WindowDataset(clips, cfg).windows
+        return [(int(clips.rows[clip]), start, stop) for clip, start, stop in windows]
     longest = seconds_to_samples(cfg.piece_seconds, clips.sampling_rate)
     stops = [longest if cfg.repeat_short else min(longest, int(n)) for n in clips.lengths]
     return [(int(row), 0, stop) for row, stop in zip(clips.rows, stops, strict=True)]
@@ -145,18 +146,20 @@ def compute_missing_features(
     layout: FrozenOutputLayout,
     windows: Sequence[Window],
 ) -> FeatureStore | None:
-    """Compute what a store lacks, each process a part of it. Call on every process.
+    """Add the windows to the store that it does not have. Call on every process.
+
+    Each process computes a share of them.
 
     Args:
         cfg: Disk limit, batch size.
-        accelerator: Processes, device and number format.
-        audio_model: The model, moved to the device.
-        clips: Any split: the rows of the windows count in its table.
-        layout: Where the frozen part ends.
+        accelerator: Processes, device and mixed precision.
+        audio_model: Its model is moved to the device.
+        clips: Any split: windows refer to rows of its table.
+        layout: Of the output of the frozen modules.
         windows: All that will be read.
 
     Returns:
-        The store; None where the disk limit forbids it.
+        The store; None where it would exceed the disk limit.
     """
     audio_model.model.to(accelerator.device)
     table = replace(clips, rows=np.arange(len(clips.table)))
@@ -169,7 +172,7 @@ def compute_missing_features(
         make_store_key(audio_model, layout, hash_audio(clips), precision, device), sample.shape[1]
     )
     missing = store.find_missing(windows)
-    accelerator.wait_for_everyone()  # until all have seen what is missing
+    accelerator.wait_for_everyone()  # until all processes know what is missing
     samples = windows[0][2] - windows[0][1] if layout.has_time else 1
     spans = sum(stop - start if layout.has_time else 1 for _, start, stop in missing)
     num_bytes = round(sample.nbytes / samples * spans)
@@ -186,18 +189,18 @@ def compute_missing_features(
         "frozen part: heard once, %d of %d windows are new, %.2f GB in %s",
         *(len(missing), len(set(windows)), num_bytes / 1e9, store.path),
     )
-    own = missing[accelerator.process_index :: accelerator.num_processes]
-    if own:
+    share = missing[accelerator.process_index :: accelerator.num_processes]
+    if share:
         retain_freed_memory()
-        store.add(show_progress(forward.run(own), len(own), "Frozen part", logger))
-        release_freed_memory()  # training has blocks of other sizes
+        store.add(show_progress(forward.run(share), len(share), "Frozen part", logger))
+        release_freed_memory()  # training allocates other sizes
     accelerator.wait_for_everyone()
     store.reload()
     return store
 
 
 def choose_batch_size(cfg: RunConfig, accelerator: Accelerator) -> int:
-    """Return how many windows are heard at once."""
+    """Return the number of windows in a batch."""
     if accelerator.device.type != "cpu":
         return cfg.eval.eval_batch_size
     return max(1, min(cfg.eval.eval_batch_size, int(CPU_SECONDS / cfg.audio.piece_seconds)))
@@ -205,7 +208,7 @@ def choose_batch_size(cfg: RunConfig, accelerator: Accelerator) -> int:
 
 @dataclass(frozen=True)
 class _FrozenForward:
-    """The frozen part, run over windows."""
+    """The forward pass of the frozen modules."""
 
     accelerator: Accelerator
     audio_model: AudioModel
@@ -214,7 +217,7 @@ class _FrozenForward:
     batch_size: int
 
     def run(self, windows: Sequence[Window]) -> Iterator[tuple[Window, Rows, int]]:
-        """Yield each window, its rows (F, D) and the input's length; like lengths go together."""
+        """Yield each window, its rows (F, D) and its input's length. Batches have equal lengths."""
         model, processor = self.audio_model.model, self.audio_model.processor
         lengths = [stop - start for _, start, stop in windows]
         was_training = model.training
@@ -226,20 +229,20 @@ class _FrozenForward:
             with torch.inference_mode(), self.accelerator.autocast():
                 rows: Tensor = self.layout.flatten(run_frozen(model, self.layout.names, inputs))
             lengths_in = measure_inputs(inputs, processor.input_spec.input_name)
-            for window, own, length in zip(batch, rows.cpu().numpy(), lengths_in, strict=True):
-                yield window, own[:length] if self.layout.is_mask_framed else own, length
+            for window, framed, length in zip(batch, rows.cpu().numpy(), lengths_in, strict=True):
+                yield window, framed[:length] if self.layout.is_mask_framed else framed, length
         model.train(mode=was_training)
 
 
 def measure_inputs(inputs: Mapping[str, Tensor], input_name: str) -> list[int]:
-    """Return the length of each clip's input as an attention mask counts it."""
+    """Return the length of each clip's input, as the sum of an attention mask would be."""
     mask = inputs.get("attention_mask")
     if mask is not None:
         return [int(length) for length in mask.sum(dim=1)]
     return [inputs[input_name].shape[-1]] * len(inputs[input_name])
 
 
-def _store_clips(clips: Clips, store: FeatureStore) -> CachedClips:
-    """Return clips that are read from the store."""
-    own = {spec.name: getattr(clips, spec.name) for spec in fields(clips)}
-    return CachedClips(**own, store=store)
+def _to_cached_clips(clips: Clips, store: FeatureStore) -> CachedClips:
+    """Return clips whose windows are read from the store."""
+    values = {field.name: getattr(clips, field.name) for field in fields(clips)}
+    return CachedClips(**values, store=store)

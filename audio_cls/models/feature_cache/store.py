@@ -1,13 +1,13 @@
-"""What a frozen part makes of the clips, kept on disk: written once, read by every epoch.
+"""FeatureStore: cached output of frozen modules, on disk.
 
-A store is a folder, named after everything its contents depend on. Each run that misses windows
-adds a part for each of its processes: `NAME.rows`, the rows one after the other, and `NAME.npy`,
-which window is where. The index is moved to its place last, so that a part is whole or not there.
-Rows are read with plain reads, not mapped: they do not count as this process's memory.
+A store is a folder, named by a key of everything its contents depend on. Each process of a run that
+adds windows writes two files: `NAME.rows`, the rows one after another, and `NAME.npy`, the index.
+The index is renamed last, so that it never refers to incomplete rows. Rows are read, not mapped:
+they do not count as this process's memory.
 
     audio_cls/features/KEY/
       3f0c...-0.rows     float32, (F, D) of each window
-      3f0c...-0.npy      row, start, stop, offset in bytes, F, input length, of each window, int64
+      3f0c...-0.npy      int64, row, start, stop, offset in bytes, F, input length of each window
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from audio_cls.storage.keys import find_version, make_key
 Window = tuple[int, int, int]  # row of the decoded table, start, stop in samples
 Rows = NDArray[np.float32]  # (F, D)
 
-STORE_VERSION = 2  # raise it when other rows are stored for the same model and sound
-UNUSED_SECONDS = 24 * 3600  # stores opened later than that ago are never deleted
-FREE_SHARE = 0.25  # of the free disk, which stores take unless told otherwise
-# Of config.json: what has no part in what a frozen module computes.
+STORE_VERSION = 2  # raise it when the rows of the same model and audio change
+UNUSED_SECONDS = 24 * 3600  # stores that were opened since then are not deleted
+FREE_SHARE = 0.25  # of the free disk space, which stores use by default
+# Fields of config.json on which the output of frozen modules does not depend.
 NOT_COMPUTED = (
     *("_name_or_path", "architectures", "audio_cls", "id2label", "label2id", "num_labels"),
     *("problem_type", "transformers_version"),
@@ -60,10 +60,10 @@ def make_store_key(
     Args:
         audio_model: The classifier; its frozen weights, configuration, code and feature extractor
             count, its labels and head do not.
-        layout: Where the frozen part ends.
-        sound: Key of the waves, in the order of the rows that windows name.
-        precision: Number format of the forward pass.
-        device: Where it runs; its type counts.
+        layout: Of the output of the frozen modules.
+        sound: Key of the waveforms, in the order of the rows that windows refer to.
+        precision: Mixed precision of the forward pass.
+        device: Of the forward pass; its type counts.
     """
     config = audio_model.model.config
     computed = {k: v for k, v in config.to_dict().items() if k not in NOT_COMPUTED}
@@ -96,9 +96,9 @@ def _hash_weights(audio_model: AudioModel, names: Sequence[str]) -> dict[str, st
 
 
 class FeatureStore:
-    """The rows of some windows. Can be pickled into loader workers.
+    """The rows of windows, on disk. Can be pickled into loader workers.
 
-    As long as the object that opened it is in use, no process deletes the files.
+    While the object that opened it exists, no process deletes the files.
     """
 
     def __init__(self, key: str, width: int) -> None:
@@ -106,10 +106,10 @@ class FeatureStore:
         self.width = width  # D
         self.places: dict[Window, tuple[str, int, int, int]] = {}  # file, offset, F, length
         self.entry.hold()
-        for left in self.path.glob(".*.partial"):  # by a process that was killed
+        for partial in self.path.glob(".*.partial"):  # of a process that was killed
             with contextlib.suppress(OSError):
-                if time.time() - left.stat().st_mtime > UNUSED_SECONDS:
-                    left.unlink()
+                if time.time() - partial.stat().st_mtime > UNUSED_SECONDS:
+                    partial.unlink()
         self.reload()
 
     @property
@@ -118,14 +118,14 @@ class FeatureStore:
         return self.entry.path
 
     def reload(self) -> None:
-        """Read the indexes of all whole parts."""
+        """Read the index files again."""
         for index in sorted(self.path.glob("*.npy")):
             rows = index.with_suffix(".rows")
             for row, start, stop, *place in np.load(index).tolist():
                 self.places[row, start, stop] = (rows.name, *place)
 
     def find_missing(self, windows: Iterable[Window]) -> list[Window]:
-        """Return the windows that are not there, each once, in order."""
+        """Return the windows that are not in the store, each once, in order."""
         return [window for window in dict.fromkeys(windows) if window not in self.places]
 
     def read(self, window: Window) -> Rows:
@@ -136,14 +136,14 @@ class FeatureStore:
         return flat.reshape(frames, self.width)
 
     def find_lengths(self, windows: Iterable[Window]) -> dict[int, int]:
-        """Return, for each F that occurs, a length of the model's input that gives as many."""
+        """Return, for each F that occurs, a length of the model's input that gives F frames."""
         places = (self.places[window] for window in windows)
         return {frames: length for _, _, frames, length in places}
 
     def add(self, items: Iterator[tuple[Window, Rows, int]]) -> None:
-        """Write windows, their rows and input lengths as a part.
+        """Write windows, their rows and input lengths to new files.
 
-        A process that is killed meanwhile leaves nothing that would be read.
+        What a killed process leaves behind is never read.
         """
         name = uuid.uuid4().hex
         partial = self.path / f".{name}.partial"
@@ -163,7 +163,7 @@ class FeatureStore:
 
 @dataclass(frozen=True)
 class CachedClips(Clips):
-    """Clips whose windows are read from a store instead of being heard."""
+    """Clips whose windows are read from a store, as rows instead of waveforms."""
 
     store: FeatureStore = field(kw_only=True)
 
@@ -173,14 +173,15 @@ class CachedClips(Clips):
 
 
 def evict_for(store: FeatureStore, num_bytes: int, limit: int | None) -> bool:
-    """Tell whether a store may grow by so much; others that nobody used for a day are deleted.
+    """Delete other stores until one can grow; return False if it cannot.
 
-    Those that another run has open are never deleted.
+    Stores that were used within a day, or that another run has open, are never deleted.
 
     Args:
-        store: What shall grow.
-        num_bytes: What shall be added.
-        limit: Most bytes of all stores together; None: what they have and a share of what is free.
+        store: The one to grow.
+        num_bytes: By how much.
+        limit: Maximum of all stores together, in bytes; None: their size and a share of the free
+            disk space.
     """
     items = list_items(["features"])
     free = shutil.disk_usage(store.path).free
