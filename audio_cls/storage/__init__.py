@@ -1,1 +1,1 @@
-"""Files that several runs share: locks and caches. Knows nothing of clips and models."""
+"""Files, caches, locks and memory-mapped tables; independent of clips and models."""

@@ -1,6 +1,7 @@
-"""Columns of a memory-mapped table: small ones copied whole, large ones read a row at a time.
+"""Columns of a memory-mapped table: small columns are copied, large ones are read row by row.
 
-Either way memory does not grow with the file: pages that were read are given back, see memory.py.
+In both cases memory does not grow with the file: pages that were read are released, see
+process_memory.py.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from numpy.typing import NDArray
 
 from audio_cls.storage.process_memory import BYTES_AROUND, ColumnPages
 
-BATCHES_AT_ONCE = 16  # of the file, copied together
+BATCHES_AT_ONCE = 16  # record batches of the file that are copied together
 
 
 def copy_columns(table: Dataset, names: Sequence[str], field: str | None = None) -> pa.Table:
-    """Copy columns of a few bytes a row into memory.
+    """Copy columns with a few bytes per row into memory.
 
-    In the file such columns lie between those that are large: reading a value maps what is around
-    it, and a file whose every batch is looked at would soon be in memory as a whole.
+    In the file these columns are between large ones. Reading a value maps the pages around it, so
+    that without the release of pages the whole file would soon be in memory.
 
     Args:
-        table: Its columns are chunked arrays; those of a file lie there batch by batch.
-        names: Of the columns.
-        field: Of these columns, which hold several each, only this one.
+        table: The table.
+        names: Names of the columns.
+        field: Copy only this field of the columns, which are structs.
     """
     return _copy(table.select_columns(list(names)), lambda part: _take_field(part, field))
 
 
 def measure_bytes(table: Dataset, column: str, field: str) -> NDArray[np.int64]:
-    """Return the length of each value of a field of bytes, (N,); -1 where there is none."""
+    """Return the number of bytes of each value of a binary field, (N,); -1 for null."""
     parts = _copy(
         table.select_columns([column]),
         lambda part: pa.table({"size": pc.binary_length(_take_field(part, field)[column])}),
@@ -44,14 +45,14 @@ def measure_bytes(table: Dataset, column: str, field: str) -> NDArray[np.int64]:
 
 
 def _copy(columns: Dataset, read: Callable[[pa.Table], pa.Table]) -> pa.Table:
-    """Read what is small of a table, some batches at a time, in the order of its rows."""
+    """Apply `read` to some record batches at a time; return the results in the order of rows."""
     whole = columns.data.table
     batches, pages = whole.to_batches(), ColumnPages(columns.data.column(0))
     parts = []
     for first in range(0, len(batches), BATCHES_AT_ONCE):
-        some = batches[first : first + BATCHES_AT_ONCE]
-        parts.append(read(pa.Table.from_batches(some)).combine_chunks())
-        pages.note(len(some) * BYTES_AROUND)
+        block = batches[first : first + BATCHES_AT_ONCE]
+        parts.append(read(pa.Table.from_batches(block)).combine_chunks())
+        pages.note(len(block) * BYTES_AROUND)
     copied = pa.concat_tables(parts) if parts else read(whole)
     if columns._indices is None:
         return copied
@@ -59,26 +60,26 @@ def _copy(columns: Dataset, read: Callable[[pa.Table], pa.Table]) -> pa.Table:
 
 
 def _take_field(table: pa.Table, field: str | None) -> pa.Table:
-    """Put a field of each column in the column's place; nothing is read yet."""
+    """Replace each column by one of its fields; nothing is read yet."""
     if field is None:
         return table
     return pa.table({name: pc.struct_field(table[name], field) for name in table.column_names})
 
 
 class MappedRows:
-    """The rows of a column of lists of numbers, or of bytes: views of the file, read when used."""
+    """Rows of a list or binary column as views of the mapped file, which is read on use."""
 
     def __init__(self, table: Dataset, name: str) -> None:
         if table._indices is not None:
             table = table.flatten_indices()
         column = table.data.column(name)
         chunks = [chunk for chunk in column.chunks if len(chunk)]
-        self.pages = ColumnPages(column)  # to be told what was read
+        self.pages = ColumnPages(column)  # the caller notes here what it has read
         self._begins = np.cumsum([0, *(len(chunk) for chunk in chunks)])
         self._views = [_view_chunk(chunk) for chunk in chunks]
 
     def __len__(self) -> int:
-        """Count the rows."""
+        """Return the number of rows."""
         return int(self._begins[-1])
 
     def __getitem__(self, row: int) -> NDArray[Any]:
@@ -90,9 +91,9 @@ class MappedRows:
 
 
 def _view_chunk(chunk: pa.Array) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return all values of a chunk and the offsets of its rows, one more than rows."""
+    """Return all values of a chunk, and the offsets of its R rows, (R + 1,)."""
     if isinstance(chunk, pa.ListArray | pa.LargeListArray):
         return chunk.values.to_numpy(), chunk.offsets.to_numpy()
     _, offsets, values = chunk.buffers()
-    whole = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-    return np.frombuffer(values if values is not None else b"", np.uint8), whole
+    places = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+    return np.frombuffer(values if values is not None else b"", np.uint8), places

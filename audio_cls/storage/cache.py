@@ -1,11 +1,11 @@
-"""Caches on disk: where they are, and entries that nobody deletes while they are in use.
+"""Caches on disk: their place, and entries that are not deleted while a process uses them.
 
     HF_DATASETS_CACHE/audio_cls/
-      KIND/KEY/ or KIND/KEY.json   an entry: a folder, or one JSON value; KEY is of keys.make_key
-      KIND/KEY/entry.json          what is in the folder, written when it is whole
-      locks/KIND-KEY.lock          shared by those who read the entry, exclusive for who deletes it
+      KIND/KEY/ or KIND/KEY.json   an entry: a folder, or one JSON value; KEY: see keys.make_key
+      KIND/KEY/entry.json          description of the folder, written when it is complete
+      locks/KIND-KEY.lock          shared lock of readers, exclusive lock of a writer or deleter
 
-What is wrong for a passing reason (the network, a missing file or library) is never cached.
+Transient errors (network, missing file or library) are never cached.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ KINDS: dict[Kind, str] = {
     "hub": "answers of the Hub about data sets",
     "model_cards": "model cards of a leaderboard",
 }
-LOCKS = "locks"  # the folder of the lock files
-ABOUT = "entry.json"  # in the folder of an entry
-REMOVED = ".removed-"  # how the names of folders begin that are being deleted
-POLL_SECONDS = 0.2  # between two attempts to get a lock
+LOCKS = "locks"  # folder of the lock files
+ABOUT = "entry.json"  # description of an entry, in its folder
+REMOVED = ".removed-"  # prefix of folders that are being deleted
+POLL_SECONDS = 0.2  # between two attempts to acquire a lock
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -51,12 +51,12 @@ def cache_root() -> Path:
 
 
 def cache_path(kind: Kind, name: str = "") -> Path:
-    """Return the folder of a kind of caches, or the path of an entry in it."""
+    """Return the folder of one kind of cache, or the path of an entry in it."""
     return cache_root() / kind / name
 
 
 def read_cached_json(kind: Kind, key: str) -> Any:  # noqa: ANN401 (what JSON holds)
-    """Return a cached value; None where there is none, or none that can be read."""
+    """Return a cached value; None if there is none, or if its file is damaged."""
     with contextlib.suppress(OSError, ValueError):
         return json.loads(cache_path(kind, f"{key}.json").read_text("utf-8"))
     return None
@@ -72,8 +72,8 @@ def cache_json(kind: Kind, key: str, value: object) -> None:
 class CacheEntry:
     """A folder in a cache.
 
-    While an object holds an entry, no other process deletes it. A process that ends, in any way,
-    holds nothing any more. Copies of the object in other processes hold nothing.
+    While an object holds an entry, no other process deletes it. The hold ends with the process, in
+    whatever way that ends. Copies of the object in other processes hold nothing.
     """
 
     def __init__(self, kind: Kind, name: str) -> None:
@@ -83,19 +83,19 @@ class CacheEntry:
         self._lock = FileLock(cache_root() / LOCKS / f"{kind}-{name}.lock")
 
     def hold(self) -> None:
-        """Keep others from deleting the entry; creates the folder, notes that it was used."""
+        """Hold the entry. Creates the folder, and sets its time of last use."""
         self._wait_for_lock(shared=True)
         self.path.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             os.utime(self.path)
 
     def release(self) -> None:
-        """Let others delete the entry."""
+        """End the hold."""
         self._lock.release()
 
     @contextmanager
     def filling(self) -> Iterator[None]:
-        """Have the folder alone while it is filled; waits for others who fill or read it."""
+        """Lock the entry exclusively while it is filled; waits for readers and other writers."""
         self._wait_for_lock(shared=False)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -104,22 +104,22 @@ class CacheEntry:
             self._lock.release()
 
     def remove(self) -> bool:
-        """Delete the entry, unless it is in use; tell whether it is gone."""
+        """Delete the entry unless it is in use; return whether it is gone."""
         try:
             if not self.path.exists() or not self._acquire(shared=False):
                 return not self.path.exists()
-            gone = self.path.with_name(f"{REMOVED}{uuid.uuid4().hex}")
-            self.path.rename(gone)
+            removed = self.path.with_name(f"{REMOVED}{uuid.uuid4().hex}")
+            self.path.rename(removed)
         except OSError as error:
             logger.debug("%s is not deleted: %s", self.path, error)
             return False
         finally:
             self._lock.release(remove=True)
-        delete_path(gone)
+        delete_path(removed)
         return True
 
     def is_used(self) -> bool:
-        """Tell whether a process, this one included, holds or fills the entry."""
+        """Return whether any process, including this one, holds or fills the entry."""
         lock = FileLock(self._lock.path)
         try:
             is_free = not lock.path.exists() or lock.acquire()
@@ -129,13 +129,13 @@ class CacheEntry:
         return not is_free
 
     def read_about(self) -> Any:  # noqa: ANN401 (what JSON holds)
-        """Return what was written about the folder's content; None while it is not whole."""
+        """Return the description of the entry; None if it is not complete."""
         with contextlib.suppress(OSError, ValueError):
             return json.loads((self.path / ABOUT).read_text("utf-8"))
         return None
 
     def write_about(self, about: dict[str, Any]) -> None:
-        """Write down what is in the folder, which is whole from then on."""
+        """Write the description, which marks the entry as complete."""
         replace_file(self.path / ABOUT, json.dumps(about, ensure_ascii=False))
 
     def _acquire(self, *, shared: bool) -> bool:
@@ -143,28 +143,28 @@ class CacheEntry:
         return self._lock.acquire(shared=shared)
 
     def _wait_for_lock(self, *, shared: bool) -> None:
-        """Wait for the lock; go on without one where the file system has none."""
-        has_said = False
+        """Wait for the lock; continue without it if the file system has no locks."""
+        has_logged = False
         while True:
             try:
                 if self._acquire(shared=shared):
                     return
-            except OSError as error:  # nobody can delete the entry then: that takes a lock
+            except OSError as error:  # no process can delete the entry then: that needs the lock
                 logger.debug("%s cannot be locked: %s", self._lock.path, error)
                 return
-            if not has_said:
+            if not has_logged:
                 logger.info("waiting for another process that uses %s", self.path)
-                has_said = True
+                has_logged = True
             time.sleep(POLL_SECONDS)
 
 
 def load_or_make(entry: CacheEntry, load: Callable[[], T | None], make: Callable[[], None]) -> T:
-    """Open an entry, or let this process alone make it first; hold it afterwards.
+    """Open an entry, which this process makes first if it is missing.
 
     Args:
-        entry: It is held when this returns.
-        load: Opens what is in the folder; None where it is not there or cannot be used any more.
-        make: Fills the folder.
+        entry: The entry; it is held afterwards.
+        load: Opens the content of the folder; None if it is missing or outdated.
+        make: Fills the folder; no other process does so at the same time.
     """
     while True:
         entry.hold()
@@ -178,7 +178,7 @@ def load_or_make(entry: CacheEntry, load: Callable[[], T | None], make: Callable
 
 
 def delete_path(path: Path) -> None:
-    """Delete a file or a folder as far as that is possible."""
+    """Delete a file or a folder; errors are ignored."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -187,9 +187,9 @@ def delete_path(path: Path) -> None:
 
 
 def measure_path(path: Path) -> int:
-    """Return the bytes of a file, or of all files below a folder.
+    """Return the number of bytes of a file, or of all files below a folder.
 
-    Files that a writer renames or deletes meanwhile count as they were seen, or not at all.
+    Files that are deleted meanwhile are not counted.
     """
     files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
     num_bytes = 0

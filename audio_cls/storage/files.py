@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and a disk that is full."""
+"""Files that are replaced as a whole, and errors of a full disk."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from safetensors import SafetensorError
 
 from audio_cls.errors import RunFolderError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota used up, file limit reached
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota or file size exceeded
 FULL_WORDS = ("No space left", "Disk quota", "File too large", "inline_container.cc")
 
 
 class Folder(Protocol):
-    """What is asked of a run folder here."""
+    """Interface of a run folder, see `RunFolder`."""
 
     @property
     def path(self) -> Path:
-        """Return where it is."""
+        """Return the path of the folder."""
 
     def find_checkpoints(self) -> list[Path]:
-        """List the whole checkpoints, oldest first."""
+        """List the complete checkpoints, oldest first."""
 
 
 def apply_umask(folder: Path) -> None:
-    """Give the files below a folder the mode that a new file has there.
+    """Give all files below a folder the mode of a new file there.
 
-    safetensors writes into a temporary file first, which leaves 0600: nobody but its owner could
-    read the weights.
+    safetensors writes to a temporary file of mode 0600, so that only its owner could read the
+    weights.
     """
     probe = folder / ".new-file"
     probe.touch()
@@ -51,9 +51,9 @@ def apply_umask(folder: Path) -> None:
 
 
 def flush_to_disk(folder: Path) -> None:
-    """Force a folder and its files out of the system's cache, so that they survive a power cut."""
+    """Write a folder and its files from the system's cache to disk, to survive a power failure."""
     files = [entry for entry in folder.rglob("*") if entry.is_file()]
-    is_windows = sys.platform == "win32"  # which opens no folders, and flushes what it may write to
+    is_windows = sys.platform == "win32"  # cannot open folders; flushes files opened for writing
     for path in files if is_windows else [*files, folder]:
         handle = os.open(path, os.O_RDWR if is_windows else os.O_RDONLY)
         os.fsync(handle)
@@ -120,9 +120,9 @@ def check_writable(folder: Path) -> None:
 
 
 def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a new folder, then move its files into `folder`, each whole or not at all.
+    """Let `write` fill a temporary folder, then move its files into `folder`, replacing old ones.
 
-    A kill or a full disk leaves the files that were there before.
+    If the process is killed or the disk is full, the old files remain.
     """
     partial = folder / ".partial-model"
     shutil.rmtree(partial, ignore_errors=True)
@@ -138,10 +138,10 @@ def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def link_files(source: Path, target: Path) -> None:
-    """Give the files of a folder to another folder too, by hard links or else by copies.
+    """Add the files of a folder to another folder, as hard links if possible, else as copies.
 
-    Files of the same names are replaced, each at once. Who changes such a file later must replace
-    it, too: written in place, it would change in both folders.
+    Files of the same names are replaced. A later change of such a file must replace it, too: a
+    write in place would change it in both folders.
     """
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(path for path in source.iterdir() if path.is_file()):
@@ -149,16 +149,16 @@ def link_files(source: Path, target: Path) -> None:
         partial.unlink(missing_ok=True)
         try:
             os.link(file, partial)
-        except OSError:  # another disk, or a file system without hard links
+        except OSError:  # other disk, or a file system without hard links
             shutil.copy2(file, partial)
         partial.replace(target / file.name)
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tell whether an error says that a file could not be written for lack of space.
+    """Return whether an error means that the disk is full.
 
-    safetensors has an error of its own for it, with the system's words in the text; torch's zip
-    writer (inline_container.cc) fails for no other reason.
+    safetensors raises its own error, with the system's message in the text; torch's zip writer
+    (inline_container.cc) fails for no other reason.
     """
     number = getattr(error, "errno", None)
     return number in FULL or any(word in str(error) for word in FULL_WORDS)
@@ -166,10 +166,10 @@ def is_disk_full(error: BaseException) -> bool:
 
 @contextmanager
 def explain_disk(folder: Folder) -> Iterator[None]:
-    """Turn a full disk into what is left to go on from.
+    """Turn a full-disk error into a message that names the last complete checkpoint.
 
     Raises:
-        RunFolderError: The disk filled up in what ran inside.
+        RunFolderError: The disk is full.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What lies in the caches, how large it is, and how it is deleted."""
+"""Inventory of the caches: list, measure and delete their entries."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ SECONDS_PER_DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class CacheItem:
-    """An entry of a cache, or all JSON files of one kind together."""
+    """An entry of a cache, or all JSON files of one kind."""
 
-    kind: Kind | Literal[""]  # empty for what an older version made
+    kind: Kind | Literal[""]  # empty for folders of an older version
     path: Path
-    what: str  # in words
+    what: str  # description
     num_bytes: int
     last_used: float  # seconds since 1970
-    entry: CacheEntry | None  # None for JSON files, which are read at once
+    entry: CacheEntry | None  # None for JSON files, which are never in use
 
     @property
     def is_used(self) -> bool:
-        """Tell whether a process uses it now."""
+        """Return whether a process uses it now."""
         return self.entry is not None and self.entry.is_used()
 
     def remove(self) -> bool:
-        """Delete it, unless it is in use; tell whether it is gone."""
+        """Delete it unless it is in use; return whether it is gone."""
         if self.entry is not None:
             return self.entry.remove()
         delete_path(self.path)
@@ -48,16 +48,16 @@ class CacheItem:
 
 
 def list_items(kinds: Sequence[Kind] = tuple(KINDS)) -> list[CacheItem]:
-    """List what is cached, by kind, last used first; what is being deleted is left out."""
+    """List the cached items by kind, last used first, without those being deleted."""
     items: list[CacheItem] = []
     for kind in kinds:
-        own = [*_list_folders(kind), *_sum_files(kind)]
-        items += sorted(own, key=lambda item: -item.last_used)
+        found = [*_list_folders(kind), *_sum_files(kind)]
+        items += sorted(found, key=lambda item: -item.last_used)
     return items
 
 
 def list_unknown() -> list[CacheItem]:
-    """List the folders that versions before this one made, and no one uses any more."""
+    """List the folders of older versions, which are no longer used."""
     root = cache_root()
     folders = sorted(root.iterdir()) if root.is_dir() else []
     return [
@@ -68,26 +68,26 @@ def list_unknown() -> list[CacheItem]:
 
 
 def select_unused(*, min_age_days: float = 0) -> list[CacheItem]:
-    """List what was last used at least so many days ago, and is not in use now."""
+    """List the items last used at least `min_age_days` ago and not in use now."""
     limit = time.time() - min_age_days * SECONDS_PER_DAY
     items = [*list_items(), *list_unknown()]
     return [item for item in items if item.last_used <= limit and not item.is_used]
 
 
 def clear_items(items: Sequence[CacheItem]) -> list[CacheItem]:
-    """Delete items, and the remains of deletions that were cut short.
+    """Delete items, and what interrupted deletions have left.
 
     Returns:
-        Those that could not be deleted, as a process uses them.
+        The items that are in use and were not deleted.
     """
     for kind in KINDS:
-        for left in cache_path(kind).glob(f"{REMOVED}*"):
-            delete_path(left)
+        for leftover in cache_path(kind).glob(f"{REMOVED}*"):
+            delete_path(leftover)
     return [item for item in items if not item.remove()]
 
 
 def _list_folders(kind: Kind) -> Iterator[CacheItem]:
-    """Yield the entries of a kind that are folders, or files of an older version."""
+    """Yield the entries of a kind, which are folders, and other files of older versions."""
     for path in _list_paths(kind):
         if path.suffix == ".json":
             continue
@@ -109,14 +109,14 @@ def _sum_files(kind: Kind) -> Iterator[CacheItem]:
 
 
 def _list_paths(kind: Kind) -> list[Path]:
-    """List what lies in the folder of a kind."""
+    """List the files and folders of a kind, without hidden ones."""
     folder = cache_path(kind)
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     return [path for path in found if not path.name.startswith(".")]
 
 
 def _read_time(path: Path) -> float:
-    """Return when a path was last changed; 0 where it is gone."""
+    """Return the time of the last change of a path; 0 if it does not exist."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""Keys of caches: a hash of everything that the cached content depends on."""
+"""Cache keys: hashes of everything that the cached content depends on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import xxhash
 
 
 def make_key(**parts: object) -> str:
-    """Return a key, 32 hex letters, that changes when one of the named parts does.
+    """Return a key of 32 hexadecimal digits that changes if one of the named parts does.
 
-    Arrays of numpy and Arrow are hashed as they lie in memory, at gigabytes per second. Each part
-    is hashed with its name, type and length, so that moving a letter from one part to the next
-    gives another key.
+    Arrays of numpy and Arrow are hashed in memory, at gigabytes per second. Each part is hashed
+    with its name, type and length, so that moving a letter from one part to the next changes the
+    key.
 
     Args:
         parts: None, bool, int, float, str, bytes; arrays of numpy (numbers or text) and of Arrow
@@ -38,24 +38,24 @@ def make_key(**parts: object) -> str:
 
 
 def describe_file(state: os.stat_result) -> tuple[int, int, int, int]:
-    """Return what changes when a file does, for a key: size, both times of change in ns, inode.
+    """Return the state of a file for a key: size, mtime and ctime in ns, inode.
 
-    The second time and the inode tell two files of equal size that change places, whose first
-    times go with them. Each number fits into 64 bits with a sign, as arrays have it.
+    ctime and inode distinguish two files of equal size that are exchanged, with their mtime. Each
+    number fits into a signed 64-bit integer.
     """
     inode = state.st_ino & (2**63 - 1)
     return state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode
 
 
 def find_version(library: str) -> str | None:
-    """Return the version of an optional library; None where it is not installed."""
+    """Return the version of an optional library; None if it is not installed."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def _add(digest: Any, part: object) -> None:  # noqa: ANN401 (has no type of its own)
+def _add(digest: Any, part: object) -> None:  # noqa: ANN401 (xxhash has no public type)
     """Hash one part with its type and length."""
     if part is None or isinstance(part, bool | int | float | np.number | np.bool_):
         value = part.item() if isinstance(part, np.generic) else part
@@ -82,7 +82,7 @@ def _add(digest: Any, part: object) -> None:  # noqa: ANN401 (has no type of its
 
 
 def _add_array(digest: Any, part: np.ndarray) -> None:  # noqa: ANN401
-    """Hash an array of numbers, or of text of a fixed width (which counts as its type)."""
+    """Hash an array of numbers, or of fixed-width text, whose width is part of the type."""
     if part.dtype.hasobject:
         raise TypeError("An array of objects cannot be a part of a key.")
     digest.update(f"array {part.dtype.str} {part.shape};".encode())
@@ -90,7 +90,7 @@ def _add_array(digest: Any, part: np.ndarray) -> None:  # noqa: ANN401
 
 
 def _add_column(digest: Any, part: pa.Array | pa.ChunkedArray) -> None:  # noqa: ANN401
-    """Hash an Arrow column, the same however it is cut into chunks."""
+    """Hash an Arrow column independently of its chunks."""
     chunks = part.chunks if isinstance(part, pa.ChunkedArray) else [part]
     digest.update(f"column {len(part)};".encode())
     is_text = _is_text(part.type)
@@ -112,7 +112,7 @@ def _view(numbers: pa.Array) -> memoryview:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    """Tell whether values of an Arrow type are bytes or text of their own length."""
+    """Return whether an Arrow type is text or bytes of variable length."""
     tests = (
         pa.types.is_string,
         pa.types.is_large_string,
@@ -127,7 +127,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _read_letters(chunk: pa.Array) -> memoryview:
-    """Return the bytes of all texts of an Arrow array, one after the other, without a copy."""
+    """Return the concatenated bytes of all texts of an Arrow array, without a copy."""
     _, offsets, letters = chunk.buffers()
     if letters is None or len(chunk) == 0:
         return memoryview(b"")

@@ -1,9 +1,9 @@
-"""A lock on a file, so that two processes do not use the same files in ways that exclude another.
+"""File lock, shared or exclusive, held by the operating system.
 
-The operating system holds the lock (`flock` on POSIX, byte ranges on Windows) and frees it when the
-process ends in any way, so that there are no stale locks. A lock is advisory: it binds only those
-who ask for it. It works between computers as far as their file system passes `flock` on (NFS since
-version 3 and Lustre with `-o flock` do).
+The system (`flock` on POSIX, byte ranges on Windows) releases the lock when the process ends, so
+that there are no stale locks. The lock is advisory: it affects only processes that acquire it. It
+works between computers if their file system supports `flock` (NFS 3 and later, and Lustre with
+`-o flock`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # what a system says of a lock another has
-# Windows has no shared locks of its own: each user of a shared lock has one of these bytes, the
-# user of an exclusive lock has all of them. They lie behind the text, which others may read.
+HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # errors if another user has the lock
+# Windows has no shared locks here: each user of a shared lock locks one of these bytes, the user of
+# an exclusive lock all of them. They are after the text, which others may read.
 FIRST_BYTE, NUM_BYTES = 2**20, 64
 
 
@@ -37,7 +37,7 @@ class Holder:
 
     pid: int
     host: str
-    started: str  # when it took the lock, ISO 8601, UTC
+    started: str  # time of acquiring, ISO 8601, UTC
 
     def __str__(self) -> str:
         """Describe the process for a message."""
@@ -63,14 +63,14 @@ class FileLock:
         self._is_shared = False
 
     def acquire(self, *, shared: bool = False) -> bool:
-        """Take the lock if it is free; creates the file, not its folder.
+        """Acquire the lock if it is free. Creates the file, not its folder.
 
         Args:
-            shared: Other users may have a shared lock at the same time. The text in the file is
-                about the user of an exclusive lock only.
+            shared: Other users may have a shared lock at the same time. Only an exclusive lock
+                writes its holder into the file.
 
         Returns:
-            Whether this object has the lock now; False when another user has one that excludes it.
+            Whether this object has the lock now; False if another user's lock excludes it.
 
         Raises:
             OSError: The file cannot be opened, or its file system has no locks.
@@ -88,7 +88,7 @@ class FileLock:
             except OSError:
                 os.close(file)
                 raise
-            if is_current:  # else it was removed between opening and locking
+            if is_current:  # else the file was removed between opening and locking
                 break
             os.close(file)
         self._file, self._pid, self._is_shared = file, os.getpid(), shared
@@ -98,10 +98,10 @@ class FileLock:
         return True
 
     def release(self, *, remove: bool = False) -> None:
-        """Give the lock up; nothing happens where this object, in this process, has none.
+        """Release the lock, if this object has one in this process.
 
         Args:
-            remove: Delete the file too; for an exclusive lock only.
+            remove: Also delete the file; only with an exclusive lock.
         """
         file, self._file = self._file, None
         if file is None:
@@ -110,12 +110,12 @@ class FileLock:
             if not self._is_shared:
                 os.ftruncate(file, 0)
             if remove and not self._is_shared and sys.platform != "win32":
-                self.path.unlink(missing_ok=True)  # before others can lock it: they look again
+                self.path.unlink(missing_ok=True)  # before unlocking: others check the file again
             _unlock(file)
         os.close(file)
 
     def read_holder(self) -> Holder | None:
-        """Return who has the exclusive lock; None where nobody has, or wrote that down yet."""
+        """Return the holder of the exclusive lock; None if there is none, or none is written."""
         try:
             return Holder(**json.loads(self.path.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
@@ -133,11 +133,11 @@ class FileLock:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        """Give the lock up."""
+        """Release the lock."""
         self.release()
 
     def __getstate__(self) -> dict[str, object]:
-        """Send the path only: another process has no part in the lock."""
+        """Leave the open file out of a copy for another process, which has no lock then."""
         return {**self.__dict__, "_file": None}
 
     def _write(self, text: str) -> None:
@@ -150,7 +150,7 @@ class FileLock:
 
 @contextmanager
 def _held_is_false() -> Iterator[None]:
-    """Leave errors that say that another user has the lock out; `_lock` returns False then."""
+    """Suppress errors that mean that another user has the lock."""
     try:
         yield
     except OSError as error:
@@ -159,7 +159,7 @@ def _held_is_false() -> Iterator[None]:
 
 
 def _is_same_file(file: int, path: Path) -> bool:
-    """Tell whether an open file is still the one at a path."""
+    """Return whether an open file is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except FileNotFoundError:
@@ -169,7 +169,7 @@ def _is_same_file(file: int, path: Path) -> bool:
 if sys.platform == "win32":
 
     def _lock(file: int, *, shared: bool) -> bool:
-        """Lock an open file without waiting; False where another user's lock excludes it."""
+        """Lock an open file without waiting; False if another user's lock excludes it."""
         places = [(os.getpid() + n) % NUM_BYTES for n in range(NUM_BYTES)] if shared else [0]
         for place in places:
             os.lseek(file, FIRST_BYTE + place, os.SEEK_SET)
@@ -179,17 +179,17 @@ if sys.platform == "win32":
         return False
 
     def _unlock(file: int) -> None:
-        """Do nothing: closing the file frees its bytes."""
+        """Do nothing: closing the file unlocks its bytes."""
 
 else:
 
     def _lock(file: int, *, shared: bool) -> bool:
-        """Lock an open file without waiting; False where another user's lock excludes it."""
+        """Lock an open file without waiting; False if another user's lock excludes it."""
         with _held_is_false():
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             return True
         return False
 
     def _unlock(file: int) -> None:
-        """Free the lock, also where a forked child still has the file open."""
+        """Unlock the file, even if a forked child still has it open."""
         fcntl.flock(file, fcntl.LOCK_UN)
