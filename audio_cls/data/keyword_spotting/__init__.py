@@ -1,1 +1,1 @@
-"""Keyword spotting: relabel words, add `_unknown_` and `_silence_`."""
+"""Keyword spotting: the classes `_unknown_` and `_silence_`."""

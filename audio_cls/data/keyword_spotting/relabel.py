@@ -1,8 +1,7 @@
-"""Keyword spotting: every label that is no keyword becomes `_unknown_`, and silence is added.
+"""Keyword spotting: labels that are no keywords become `_unknown_`, and silence is added.
 
-In: the tables of a data set of words. Out: tables of the same form, whose label column holds the
-keywords, `_silence_` and `_unknown_`, as Speech Commands' 12 classes do (Warden 2018,
-arXiv:1804.03209, section 6). Which of the clips an epoch or a split has is decided in fillers.py.
+The classes are then the keywords, `_silence_` and `_unknown_`, as the 12 classes of Speech Commands
+(Warden 2018, arXiv:1804.03209, section 6). sampling.py chooses the clips of each split and epoch.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.keys import make_key
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
-SILENCE_LABELS = (SILENCE, "_background_noise_")  # as Speech Commands calls it, here and there
-RECORDING = "silence_recording"  # column: where a piece still to be dealt to a split was cut from
-IS_PIECE = "is_silence_piece"  # column: whether the program made or cut this clip of silence
-AUTO = "auto"  # --silence-from: the label of silence, if there is one, else made noise
-LONG = 1.5  # a clip of silence this many pieces long is a recording to be cut
+SILENCE_LABELS = (SILENCE, "_background_noise_")  # the two names in Speech Commands
+RECORDING = "silence_recording"  # column: recording of a piece that is assigned to a split later
+IS_PIECE = "is_silence_piece"  # column: whether a clip is silence that was synthesised or cut
+AUTO = "auto"  # --silence-from: the label of silence, if there is one, else synthetic noise
+LONG = 1.5  # a clip of silence that is longer, in pieces, is a recording to be cut
 
 
 def relabel_keywords(dataset: LoadedDataset, cfg: DataConfig) -> LoadedDataset:
@@ -101,29 +100,29 @@ def _make_label_column(
 
 
 def is_keyword_task(cfg: DataConfig) -> bool:
-    """Tell whether the settings ask for keywords, unknown words or silence."""
+    """Return whether the settings ask for keywords, unknown words or silence."""
     return bool(cfg.keywords or cfg.unknown_from or cfg.silence_from)
 
 
-def rename_labels(order: Names, cfg: DataConfig) -> dict[str, str]:
-    """Return label -> what it counts as.
+def rename_labels(classes: Names, cfg: DataConfig) -> dict[str, str]:
+    """Return label -> new label: a keyword, `_silence_` or `_unknown_`.
 
     Raises:
         DatasetError: The settings name a label that does not exist.
     """
     keywords = () if cfg.unknown_from else normalize_names(cfg.keywords)
     unknown = normalize_names(cfg.unknown_from)
-    check_known(keywords, order, "--keywords")
-    check_known(unknown, order, "--unknown-from")
-    renamed = {name: name for name in order}
-    for name in order:
-        is_word = name in keywords if keywords else name not in unknown
+    check_known(keywords, classes, "--keywords")
+    check_known(unknown, classes, "--unknown-from")
+    renamed = {name: name for name in classes}
+    for name in classes:
+        is_keyword = name in keywords if keywords else name not in unknown
         if name in (*SILENCE_LABELS, cfg.silence_from):
             renamed[name] = SILENCE
-        elif not is_word:
+        elif not is_keyword:
             renamed[name] = UNKNOWN
-    # As the user ordered the keywords, so are the classes.
-    return {name: renamed[name] for name in (*keywords, *order)}
+    # The classes are in the order of --keywords.
+    return {name: renamed[name] for name in (*keywords, *classes)}
 
 
 def _add_silence(
@@ -170,13 +169,20 @@ def _add_silence(
 def _count_wanted(
     split: str, first: str, names: Mapping[str, list[str | None]], cfg: DataConfig
 ) -> int:
-    """Return how many pieces a split needs; the first one also those of splits without silence."""
-    served = [
+    """Return the number of pieces for a split; the first also has those of splits without silence.
+
+    Args:
+        split: Its name.
+        first: Name of the split whose pieces are assigned to other splits later.
+        names: Split -> new label of each clip.
+        cfg: `silence_share`.
+    """
+    labels = [
         own
         for name, own in names.items()
         if name == split or (split == first and SILENCE not in own)
     ]
-    keyword_clips = sum(label not in (None, SILENCE, UNKNOWN) for own in served for label in own)
+    keyword_clips = sum(label not in (None, SILENCE, UNKNOWN) for own in labels for label in own)
     return math.ceil(cfg.silence_share * keyword_clips)
 
 
@@ -184,21 +190,27 @@ def _find_recordings(
     table: Dataset, audio_column: str, clips: list[Names], ids: np.ndarray, cfg: DataConfig
 ) -> dict[int, Recording]:
     """Return row -> recording of the clips of silence that are long enough to cut."""
-    found = {}
+    recordings = {}
     undecoded = table.with_format(None)
-    for row, own in enumerate(clips):
-        if own and own[0] in (cfg.silence_from, *SILENCE_LABELS):
+    for row, names in enumerate(clips):
+        if names and names[0] in (cfg.silence_from, *SILENCE_LABELS):
             cell = undecoded[row][audio_column] or {}
-            one = Recording(str(ids[row]), cell.get("bytes"), cell.get("path"))
-            if measure_seconds(one.bytes_, one.path) > LONG * cfg.silence_seconds:
-                found[row] = one
-    return found
+            clip = Recording(str(ids[row]), cell.get("bytes"), cell.get("path"))
+            if measure_seconds(clip.bytes_, clip.path) > LONG * cfg.silence_seconds:
+                recordings[row] = clip
+    return recordings
 
 
 def _find_elsewhere(
     count: int, names: Mapping[str, list[str | None]], cfg: DataConfig
 ) -> list[SilencePiece]:
-    """Return pieces of a folder's recordings, or made ones; none where a label has short clips."""
+    """Return pieces of the recordings in a folder, or synthetic ones.
+
+    None is returned where the data set has a label of silence with short clips.
+
+    Raises:
+        DatasetError: `--silence-from` is neither a folder nor a label.
+    """
     folder = _find_folder(cfg)
     if folder is not None:
         return cut_recordings(list_recordings(folder), cfg.silence_seconds, count)
@@ -222,31 +234,30 @@ def _find_folder(cfg: DataConfig) -> Path | None:
 
 
 def _set_ids(table: Dataset, ids: np.ndarray) -> Dataset:
-    """Write the clips' ids into a column `file`, which names them from here on."""
+    """Write the clip ids into a column `file`, and add the columns of silence pieces."""
     added = ("file", RECORDING, IS_PIECE)
-    own = table.remove_columns([name for name in added if name in table.column_names])
-    own = own.add_column("file", pa.array(ids.tolist(), pa.string()))
-    own = own.add_column(RECORDING, pa.array([""] * len(own), pa.string()))
-    return own.add_column(IS_PIECE, pa.array([False] * len(own)))
+    table = table.remove_columns([name for name in added if name in table.column_names])
+    table = table.add_column("file", pa.array(ids.tolist(), pa.string()))
+    table = table.add_column(RECORDING, pa.array([""] * len(table), pa.string()))
+    return table.add_column(IS_PIECE, pa.array([False] * len(table)))
 
 
 def _make_rows(
     table: Dataset, audio_column: str, pieces: list[SilencePiece], *, is_assigned_later: bool
 ) -> Dataset:
-    """Make rows of pieces with the columns of a table; what is unknown of them is null.
+    """Make one row per piece, with the columns of a table; other columns are null.
 
     Args:
-        table: The clips that they join.
-        audio_column: Where the sound goes.
-        pieces: One a row.
-        is_assigned_later: Whether the pieces are dealt to the splits later, by their recordings.
+        table: The table that the rows are appended to.
+        audio_column: Its audio column.
+        pieces: The pieces.
+        is_assigned_later: Whether the recordings are assigned to splits later.
     """
     schema = table.features.arrow_schema
     columns = {field.name: pa.nulls(len(pieces), field.type) for field in schema}
-    # The name tells pieces of other content apart: keys of caches depend on it.
-    names = [f"{make_key(piece=one.bytes_)}.wav" for one in pieces]
-    sounds = [{"bytes": o.bytes_, "path": n} for o, n in zip(pieces, names, strict=True)]
-    columns[audio_column] = pa.array(sounds, schema.field(audio_column).type)
+    # The name depends on the content, as cache keys depend on the name.
+    cells = [{"bytes": one.bytes_, "path": f"{make_key(piece=one.bytes_)}.wav"} for one in pieces]
+    columns[audio_column] = pa.array(cells, schema.field(audio_column).type)
     columns["file"] = pa.array([one.id for one in pieces], schema.field("file").type)
     recordings = [one.recording if is_assigned_later else "" for one in pieces]
     columns[RECORDING] = pa.array(recordings, schema.field(RECORDING).type)
@@ -255,7 +266,7 @@ def _make_rows(
 
 
 def _drop_rows(table: Dataset, rows: Collection[int]) -> Dataset:
-    """Take rows out of a table without copying the others' sound."""
+    """Remove rows from a table without copying the audio of the others."""
     edges = [-1, *sorted(rows), len(table)]
     parts = [range(last + 1, row) for last, row in itertools.pairwise(edges) if row > last + 1]
     return concatenate_datasets([table.select(part) for part in parts]) if rows else table
@@ -267,6 +278,5 @@ def _set_labels(
     """Replace the label column by a ClassLabel of these names."""
     id_of = {name: number for number, name in enumerate(classes)}
     ids = [None if name is None else id_of[name] for name in names]
-    others = [name for name in table.column_names if name != column]
-    labelled = table.select_columns(others)
-    return labelled.add_column(column, ids, feature=ClassLabel(names=list(classes)))
+    others = table.select_columns([name for name in table.column_names if name != column])
+    return others.add_column(column, ids, feature=ClassLabel(names=list(classes)))

@@ -1,8 +1,7 @@
-"""Pieces of silence for keyword spotting: cut from recordings of background, or made as noise.
+"""Silence clips of keyword spotting: cut from recordings of background noise, or synthesised.
 
-What a keyword spotter hears when nobody speaks is the class `_silence_`. Speech Commands brings it
-as recordings of a minute or more; a piece of one is a clip like any other, with the id
-`RECORDING#START` (seconds).
+The class `_silence_` is for audio without speech. Speech Commands has it as recordings of a minute
+or more; a piece of one is a clip with the id `RECORDING#START` (seconds).
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError, DatasetError
 
 SYNTHESISE = "synthesise"
-NOISE_RATE: Hertz = 16_000  # of made noise
-NOISE_DB = (-70.0, -25.0)  # rms of made noise, dB of full scale: a quiet room to a noisy one
-MIN_HOP: Seconds = 0.1  # pieces that start closer together would hardly differ
-NOISE_STREAM = 5  # keeps these random numbers apart from the splits'
+NOISE_RATE: Hertz = 16_000  # of synthetic noise
+NOISE_DB = (-70.0, -25.0)  # rms of synthetic noise, dB of full scale: from quiet to noisy
+MIN_HOP: Seconds = 0.1  # between the starts of two pieces
+NOISE_STREAM = 5  # random stream of the noise, different from that of the splits
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A sound without words, whole."""
+    """A recording without speech."""
 
     name: str
     bytes_: bytes | None
@@ -38,18 +37,18 @@ class Recording:
 
 @dataclass(frozen=True)
 class SilencePiece:
-    """One clip of silence on its way into a table."""
+    """One clip of silence."""
 
     id: str  # RECORDING#START, or synthesised/COLOUR#NUMBER
-    recording: str  # pieces of one recording must not be on two sides of a split
+    recording: str  # all pieces of a recording are in one split
     bytes_: bytes  # WAV
 
 
 def list_recordings(folder: Path) -> list[Recording]:
-    """List the sounds below a folder, named by their path there.
+    """List the audio files below a folder; the name is the path relative to it.
 
     Raises:
-        DatasetError: There is none.
+        DatasetError: There is no audio file.
     """
     paths = find_audio_files(folder)
     if not paths:
@@ -63,34 +62,34 @@ def list_recordings(folder: Path) -> list[Recording]:
 def cut_recordings(
     recordings: Sequence[Recording], seconds: Seconds, count: int
 ) -> list[SilencePiece]:
-    """Cut recordings into pieces of `seconds`, as many as asked for where there is enough sound.
+    """Cut recordings into about `count` pieces of `seconds`.
 
-    Pieces follow each other without a gap; where that gives too few they overlap, evenly over all
-    recordings, and start at least 0.1 s apart. A recording shorter than a piece is one piece.
+    Pieces follow each other without a gap; where that gives too few pieces, they overlap, with one
+    hop of at least 0.1 s for all recordings. A recording shorter than a piece is one piece.
 
     Args:
-        recordings: What to cut.
+        recordings: The recordings.
         seconds: Length of a piece.
-        count: Wanted number of pieces over all recordings.
+        count: Wanted number of pieces of all recordings together.
 
     Raises:
         DatasetError: A recording cannot be read.
     """
-    sounds = [(one, _read_recording(one)) for one in recordings]
-    room = [max(0.0, len(s.samples) / s.sampling_rate - seconds) for _, s in sounds]
+    decoded = [_decode(recording) for recording in recordings]
+    last_starts = [max(0.0, len(d.samples) / d.sampling_rate - seconds) for d in decoded]
     wanted = max(1, count - len(recordings))  # every recording has a piece at its start
-    hop = min(seconds, max(MIN_HOP, sum(room) / wanted))
+    hop = min(seconds, max(MIN_HOP, sum(last_starts) / wanted))
     return [
-        _cut_piece(one.name, sound, step * hop, seconds)
-        for (one, sound), space in zip(sounds, room, strict=True)
-        for step in range(int(space / hop + 1e-6) + 1)
+        _cut_piece(recording.name, audio, step * hop, seconds)
+        for recording, audio, last in zip(recordings, decoded, last_starts, strict=True)
+        for step in range(int(last / hop + 1e-6) + 1)
     ]
 
 
 def make_silence(count: int, seconds: Seconds, seed: int) -> list[SilencePiece]:
-    """Make pieces of noise: white, pink and brown in turn, each at a loudness of its own.
+    """Synthesise noise clips: white, pink and brown in turn, each with a random level.
 
-    Pure in its arguments; every piece is a recording of its own.
+    Each clip counts as one recording. Equal arguments give equal clips.
     """
     pieces = []
     for number in range(count):
@@ -104,16 +103,16 @@ def make_silence(count: int, seconds: Seconds, seed: int) -> list[SilencePiece]:
     return pieces
 
 
-def _cut_piece(name: str, sound: DecodedAudio, start: Seconds, seconds: Seconds) -> SilencePiece:
-    """Cut one piece out and name it after where it begins."""
-    rate = sound.sampling_rate
+def _cut_piece(name: str, audio: DecodedAudio, start: Seconds, seconds: Seconds) -> SilencePiece:
+    """Cut one piece out of a recording; its id has the start."""
+    rate = audio.sampling_rate
     first = round(start * rate)
-    wave = mix_channels(sound.samples[first : first + round(seconds * rate)])
+    wave = mix_channels(audio.samples[first : first + round(seconds * rate)])
     return SilencePiece(f"{name}#{start:.2f}", name, encode_wav(wave, rate))
 
 
-def _read_recording(recording: Recording) -> DecodedAudio:
-    """Decode a recording whole."""
+def _decode(recording: Recording) -> DecodedAudio:
+    """Decode a whole recording."""
     try:
         return decode_file(recording.bytes_, recording.path)
     except AudioError as error:

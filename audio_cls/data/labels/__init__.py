@@ -1,1 +1,1 @@
-"""The label column: find it, parse it, map names to ids."""
+"""Label column: find it, parse it, map class names to label ids."""

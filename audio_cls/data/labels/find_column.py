@@ -1,4 +1,4 @@
-"""Which column of a data set holds the label."""
+"""Label column: the column that the settings name, or the only one that can be the label."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from datasets import Audio, ClassLabel, Dataset, List, Value
 
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
-MAX_NAMES = 1000  # a string column with more distinct values is no label
-CLIPS_PER_NAME = 2  # a string column with fewer clips a value on average is an id or a sentence
-# What audio data sets call their label, likeliest first; chooses among columns that could be one.
+MAX_NAMES = 1000  # a text column with more distinct values is no label
+CLIPS_PER_NAME = 2  # a text column with fewer clips per value on average has ids or sentences
+# Usual names of label columns, likeliest first, to choose one of several candidates.
 LABEL_COLUMNS = (
     *("label", "labels", "genre", "class", "category", "intent_class", "lang_id", "language"),
     *("locale", "emotion", "answer", "keyword", "word", "target", "classID", "tags"),
     *("species", "Species", "annotation", "Annotation"),
 )
-CLIP_NAMES = ("file", "recording")  # of clips, or of what segments are cut from: no label
+CLIP_NAMES = ("file", "recording")  # columns with names of clips or recordings: no label
 BINARY_VALUES = {"0", "1", "0.0", "1.0", "true", "false"}  # in lower case
 
 logger = logging.getLogger(__name__)
@@ -27,15 +27,15 @@ logger = logging.getLogger(__name__)
 def find_label_column(splits: Mapping[str, Dataset], wanted: str | None) -> str:
     """Return the wanted column, else `label`, the only ClassLabel, or the only column of names.
 
-    Among several that could be meant, one with a usual name (`LABEL_COLUMNS`) is taken, and a line
-    says so. A column need not be in every split: a test split may come without its labels.
+    Of several candidates, one with a usual name (`LABEL_COLUMNS`) is chosen and logged. A split may
+    lack the column, such as a test split without labels.
 
     Args:
         splits: Tables; columns of type Audio are never the label.
         wanted: `--label-column`, or None to find the column.
 
     Raises:
-        DatasetError: There is no such column, or no single candidate; the text lists the columns.
+        DatasetError: There is no such column, or not exactly one candidate; the text lists columns.
     """
     tables = largest_tables(splits)
     if wanted is not None:
@@ -86,7 +86,7 @@ def largest_tables(splits: Mapping[str, Dataset]) -> dict[str, Dataset]:
 
 
 def list_fields(splits: Mapping[str, Dataset]) -> list[str]:
-    """List the columns that are not of type Audio; of structs the fields, such as `info.genre`."""
+    """List the columns that are not of type Audio; structs by field, such as `info.genre`."""
     names: list[str] = []
     for name, table in largest_tables(splits).items():
         names += _expand(name, table.features[name])
@@ -101,7 +101,7 @@ def _expand(name: str, kind: Any) -> Iterable[str]:  # noqa: ANN401 (a feature m
 
 
 def _suggest_binary(tables: Mapping[str, Dataset]) -> str:
-    """Return a sentence that names --label-columns where several columns hold only 0 and 1."""
+    """Return a sentence on --label-columns where several columns have only 0 and 1, else nothing."""
     binary = [name for name, table in tables.items() if _is_binary(table, name)]
     if len(binary) < 2:
         return ""
@@ -112,7 +112,7 @@ def _suggest_binary(tables: Mapping[str, Dataset]) -> str:
 
 
 def _is_binary(table: Dataset, column: str) -> bool:
-    """Tell whether a column of booleans, numbers or texts has no value but 0 and 1."""
+    """Return whether a column of booleans, numbers or texts has no other values than 0 and 1."""
     kind = table.features[column]
     if not _has_type(kind, "bool", "int", "uint", "float", "string", "large_string"):
         return False
@@ -123,7 +123,7 @@ def _is_binary(table: Dataset, column: str) -> bool:
 
 
 def _looks_like_names(table: Dataset, column: str) -> bool:
-    """Tell whether a string column repeats few values, as labels do."""
+    """Return whether a column has few distinct texts that repeat, as labels do."""
     if not _has_type(table.features[column], "string", "large_string"):
         return False
     num_names = len(table.unique(column))
@@ -131,10 +131,10 @@ def _looks_like_names(table: Dataset, column: str) -> bool:
 
 
 def _holds_classes(kind: Any) -> bool:  # noqa: ANN401
-    """Tell whether a column is of numbers, booleans or lists; None is no column."""
+    """Return whether a column is of numbers, booleans or lists; None is no column."""
     return _has_type(kind, "int", "uint", "bool") or isinstance(kind, List)
 
 
 def _has_type(kind: Any, *types: str) -> bool:  # noqa: ANN401
-    """Tell whether the values of a column have one of these types; `int` means any size."""
+    """Return whether the values of a column have one of these types; `int` means any size."""
     return isinstance(kind, Value) and kind.dtype.rstrip("0123456789") in types

@@ -1,7 +1,7 @@
-"""Columns that the settings ask for and the data set does not have as such.
+"""Derived columns: fields of structs, and the label of `--label-columns` or `--label-pattern`.
 
-A field of a struct (`info.genre`), several columns of 0 and 1 as one of lists (`--label-columns`),
-and the label that a regular expression finds in a text or in the clip's id (`--label-pattern`).
+`--label-columns` makes one column of lists from several columns of 0 and 1; `--label-pattern` takes
+the label from a text column or from the clip id by a regular expression.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from audio_cls.storage.arrow import copy_columns
 
 FROM_COLUMNS = "label_from_columns"  # the column that --label-columns makes
 FROM_PATTERN = "label_from_pattern"  # the column that --label-pattern makes
-MARKS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}  # in lower case
+BINARY = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}  # text in lower case -> value
 
 Tables = dict[str, Dataset]
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def name_label_column(cfg: DataConfig) -> str | None:
-    """Return the label column that the settings name or make; None where it is to be found."""
+    """Return the label column that the settings name or make; None to find it."""
     if cfg.label_columns:
         return FROM_COLUMNS
     return FROM_PATTERN if cfg.label_pattern is not None else cfg.label_column
@@ -65,7 +65,7 @@ def add_columns(dataset: LoadedDataset, cfg: DataConfig) -> LoadedDataset:
 
 
 def _add_fields(table: Dataset, names: Sequence[str]) -> Dataset:
-    """Add fields of structs, where the table has them, under their full names."""
+    """Add fields of structs, where the table has them, by their full names."""
     for name in names:
         column, *path = name.split(".")
         kind: Any = table.features.get(column)
@@ -79,7 +79,7 @@ def _add_fields(table: Dataset, names: Sequence[str]) -> Dataset:
 
 
 def _join_columns(splits: Tables, columns: Sequence[str]) -> Tables:
-    """Make one column of lists of classes from columns of 0 and 1; the columns are the classes."""
+    """Make one column of lists from columns of 0 and 1; the names of the columns are the classes."""
     known = list(largest_tables(splits))
     missing = [name for name in columns if name not in known]
     if missing:
@@ -94,44 +94,46 @@ def _join_columns(splits: Tables, columns: Sequence[str]) -> Tables:
             joined[split] = table
             continue
         cells = copy_columns(table, columns)
-        marks = [[_read_mark(name, cell) for cell in cells[name].to_pylist()] for name in columns]
-        rows = [
-            None if None in row else [place for place, mark in enumerate(row) if mark]
-            for row in zip(*marks, strict=True)
+        values = [
+            [_parse_binary(name, cell) for cell in cells[name].to_pylist()] for name in columns
         ]
-        values = pa.array(rows, pa.list_(pa.int64()))
-        joined[split] = table.add_column(FROM_COLUMNS, values, feature=kind)
+        rows = [
+            None if None in row else [place for place, value in enumerate(row) if value]
+            for row in zip(*values, strict=True)
+        ]
+        lists = pa.array(rows, pa.list_(pa.int64()))
+        joined[split] = table.add_column(FROM_COLUMNS, lists, feature=kind)
     return joined
 
 
-def _read_mark(column: str, cell: object) -> int | None:
-    """Read one cell of 0 and 1; None where it is empty.
+def _parse_binary(column: str, cell: object) -> int | None:
+    """Parse one cell of 0 or 1; None where it is empty.
 
     Raises:
-        DatasetError: It holds something else.
+        DatasetError: It has another value.
     """
     text = str(cell).strip().lower()
     if cell is None or text in ("", "nan"):
         return None
-    if text not in MARKS:
+    if text not in BINARY:
         raise DatasetError(
             f"--label-columns: column '{column}' holds '{cell}', and only 0 and 1 (or false and"
             " true) say whether a clip has the class. Leave the column out, or choose another by"
             " --label-column."
         )
-    return MARKS[text]
+    return BINARY[text]
 
 
 def _search_texts(
     splits: Tables, ids: NDArray[np.str_], pattern: str, column: str | None
 ) -> Tables:
-    """Make a column of what the first group of a pattern finds in a column or the clips' ids."""
+    """Make a column of what the first group of a pattern matches in a column or the clip ids."""
     texts = _read_texts(splits, ids, column)
     expression = compile_pattern(pattern, "--label-pattern", "label")
-    found = {split: [find_first(expression, text) for text in own] for split, own in texts.items()}
+    labels = {s: [find_first(expression, text) for text in own] for s, own in texts.items()}
     unmatched = [
         text
-        for split, own in found.items()
+        for split, own in labels.items()
         for text, label in zip(texts[split], own, strict=True)
         if label is None
     ]
@@ -150,13 +152,13 @@ def _search_texts(
         )
     kind = Value("string")
     return {
-        split: table.add_column(FROM_PATTERN, pa.array(found[split], pa.string()), feature=kind)
+        split: table.add_column(FROM_PATTERN, pa.array(labels[split], pa.string()), feature=kind)
         for split, table in splits.items()
     }
 
 
 def _read_texts(splits: Tables, ids: NDArray[np.str_], column: str | None) -> dict[str, list[str]]:
-    """Return what the pattern is searched in: a column as text, or the clips' ids."""
+    """Return the texts in which the pattern is searched: a column, or the clip ids."""
     if column is not None and column not in largest_tables(splits):
         known = list(largest_tables(splits))
         raise DatasetError(
@@ -175,7 +177,12 @@ def _read_texts(splits: Tables, ids: NDArray[np.str_], column: str | None) -> di
 
 
 def compile_pattern(pattern: str, flag: str, what: str) -> re.Pattern[str]:
-    """Compile a regular expression whose first (...) finds a label or a group.
+    """Compile a regular expression whose first (...) matches a label or a group.
+
+    Args:
+        pattern: The regular expression.
+        flag: The flag, for the message.
+        what: "label" or "group", for the message.
 
     Raises:
         DatasetError: It is no regular expression, or has no (...).
@@ -195,6 +202,6 @@ def compile_pattern(pattern: str, flag: str, what: str) -> re.Pattern[str]:
 
 
 def find_first(expression: re.Pattern[str], text: str) -> str | None:
-    """Return what the first (...) matches; None where nothing or an empty text does."""
+    """Return what the first (...) matches; None for no match or an empty one."""
     match = expression.search(text)
     return (match[1] or None) if match else None

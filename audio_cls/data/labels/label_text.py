@@ -1,4 +1,4 @@
-"""How class names and lists of them are written: Unicode form, lists as text, lists of 0 and 1."""
+"""Text of labels: Unicode normalisation, lists written as text, several names in one cell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 def normalize_name(name: str) -> str:
     r"""Return a class name in Unicode's composed form (NFC).
 
-    Folders from macOS, and archives of them, spell "é" as two characters.
+    Folders of macOS, and archives of them, write "é" as two characters.
 
     >>> normalize_name("e\u0301") == "\u00e9"
     True
@@ -26,7 +26,7 @@ def normalize_name(name: str) -> str:
 
 
 def warn_of_mixed_unicode_forms(column: str, texts: Iterable[str]) -> None:
-    """Warn where the texts of a column spell one name in two Unicode forms."""
+    """Warn where the texts of a column have one name in two Unicode forms."""
     distinct = set(texts)
     twice = [t for t in distinct if normalize_name(t) != t and normalize_name(t) in distinct]
     if twice:
@@ -38,20 +38,20 @@ def warn_of_mixed_unicode_forms(column: str, texts: Iterable[str]) -> None:
 
 
 def normalize_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Return class names in composed form; as they are where two of them would become one."""
-    given = tuple(map(str, names))
-    normalized = tuple(map(normalize_name, given))
-    return normalized if len(set(normalized)) == len(set(given)) else given
+    """Return class names in composed form; unchanged where two of them would become equal."""
+    texts = tuple(map(str, names))
+    normalized = tuple(map(normalize_name, texts))
+    return normalized if len(set(normalized)) == len(set(texts)) else texts
 
 
 def are_written_lists(cells: Sequence[Any]) -> bool:
-    """Tell whether every text that is not empty is a list in brackets, such as "['a', 'b']"."""
+    """Return whether every text that is not empty is a list in brackets, such as "['a', 'b']"."""
     texts = {cell.strip() for cell in set(cells) if cell is not None} - {""}
     return bool(texts) and all(text[0] == "[" and text[-1] == "]" for text in texts)
 
 
 def are_whole_numbers(texts: Iterable[str]) -> bool:
-    """Tell whether every text that is not empty is a whole number, such as "10" or "-1".
+    """Return whether every text that is not empty is a whole number, such as "10" or "-1".
 
     >>> are_whole_numbers(["10", "-1", ""]), are_whole_numbers(["1", "1.5"])
     (True, False)
@@ -61,7 +61,7 @@ def are_whole_numbers(texts: Iterable[str]) -> bool:
 
 
 def parse_list(text: str) -> list[Any]:
-    """Read a list that is written as text, as Python, JSON or NumPy write it, or without quotes.
+    """Parse a list that is written as text by Python, JSON or NumPy, or without quotes.
 
     >>> parse_list("['a', 'b']"), parse_list("['a' 'b c']"), parse_list("[a, b]"), parse_list("[]")
     (['a', 'b'], ['a', 'b c'], ['a', 'b'], [])
@@ -78,9 +78,9 @@ def parse_list(text: str) -> list[Any]:
 
 
 def count_places(cells: Iterable[Any]) -> int | None:
-    """Return the length of lists that have a 0 or 1 for each label; None where they name labels.
+    """Return the length of lists with a 0 or 1 for each label; None for lists of labels.
 
-    All lists must be of one length, two or more, and hold nothing but 0 and 1 (False and True).
+    All lists must have one length, two or more, and no other values than 0 and 1 (False and True).
 
     >>> count_places([[0, 1, 0], None, [1, 1, 0]]), count_places([[0, 1], [1]])
     (3, None)
@@ -98,7 +98,7 @@ def count_places(cells: Iterable[Any]) -> int | None:
 
 
 def join_names(names: Iterable[str]) -> str:
-    r"""Write the labels of a clip into one cell: `;` parts them, `\` comes before one in a name.
+    r"""Join the labels of a clip into one cell with `;`; a `;` in a name is escaped by `\`.
 
     >>> join_names(["a;b", "d"])
     'a\\;b;d'
@@ -107,7 +107,7 @@ def join_names(names: Iterable[str]) -> str:
 
 
 def split_names(cell: str) -> list[str]:
-    r"""Read what `join_names` wrote.
+    r"""Split a cell of `join_names` into the labels.
 
     >>> split_names("a\\;b;d"), split_names("")
     (['a;b', 'd'], [])

@@ -1,4 +1,4 @@
-"""The names of classes that are numbers, from another column (`target` and `category`)."""
+"""Names of numeric classes from another column, such as `category` for `target`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from audio_cls.data.labels.find_column import LABEL_COLUMNS, MAX_NAMES
 from audio_cls.data.sources.columns.column_types import is_text
 from audio_cls.errors import DatasetError
 
-# Columns that may name the numbers of another column, likeliest first; no other one does, since
-# speakers or places too can have one class each.
+# Columns that may have the names of numeric classes, likeliest first. No other column is used, as
+# speakers or places may have one class each, too.
 NAME_COLUMNS = ("category", "class", "class_name", "label_name", "genre", "name", "text")
 MORE_NAME_COLUMNS = ("label_text", *LABEL_COLUMNS)
 
@@ -24,17 +24,18 @@ logger = logging.getLogger(__name__)
 def read_number_names(
     splits: Mapping[str, Dataset], column: str, values: Mapping[str, list[Any]]
 ) -> dict[int, str]:
-    """Return number -> name from a column of names that has exactly one text for each number.
-
-    Empty when no such column is in all splits.
+    """Return number -> name from a text column that has exactly one text for each number.
 
     Args:
         splits: Tables.
         column: The label column, of whole numbers.
         values: Split -> its cells, for the splits that have the column.
 
+    Returns:
+        The names; empty where no such column is in all splits.
+
     Raises:
-        DatasetError: A column names the numbers in each split, but not the same way in all.
+        DatasetError: A column has one text for each number in each split, but not over all splits.
     """
     tables = {split: splits[split] for split in values}
     first = next(iter(tables.values()))
@@ -63,7 +64,7 @@ def read_number_names(
 
 
 def _list_candidates(table: Dataset, column: str) -> list[str]:
-    """List the text columns that may hold names of classes, likeliest first."""
+    """List the text columns that may have names of classes, likeliest first."""
     order = dict.fromkeys((*NAME_COLUMNS, f"{column.lower()}_name", *MORE_NAME_COLUMNS))
     places = {name.lower(): place for place, name in reversed(list(enumerate(order)))}
     names = [name for name, kind in table.features.items() if is_text(kind) and name != column]
@@ -79,7 +80,7 @@ def _is_one_to_one(pairs: set[tuple[int, str]]) -> bool:
 def _explain_conflict(
     column: str, name: str, pairs: Mapping[str, set[tuple[int, str]]]
 ) -> DatasetError:
-    """Name two splits that disagree on a number or a name."""
+    """Return the error for two splits that have different names for one number."""
     seen: list[tuple[str, int, str]] = []
     conflict = ""
     for split, own in pairs.items():
