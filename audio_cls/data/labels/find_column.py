@@ -101,7 +101,7 @@ def _expand(name: str, kind: Any) -> Iterable[str]:  # noqa: ANN401 (a feature m
 
 
 def _suggest_binary(tables: Mapping[str, Dataset]) -> str:
-    """Return a sentence on --label-columns where several columns have only 0 and 1, else nothing."""
+    """Return a sentence on --label-columns where several columns have only 0 and 1."""
     binary = [name for name, table in tables.items() if _is_binary(table, name)]
     if len(binary) < 2:
         return ""

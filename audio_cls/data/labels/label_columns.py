@@ -79,7 +79,7 @@ def _add_fields(table: Dataset, names: Sequence[str]) -> Dataset:
 
 
 def _join_columns(splits: Tables, columns: Sequence[str]) -> Tables:
-    """Make one column of lists from columns of 0 and 1; the names of the columns are the classes."""
+    """Make one column of lists from columns of 0 and 1; the column names are the classes."""
     known = list(largest_tables(splits))
     missing = [name for name in columns if name not in known]
     if missing:
