@@ -30,7 +30,7 @@ def _write_runs(base: Path) -> tuple[list[Path], list[dict[str, float]]]:
     return folders, cases
 
 
-def test_validation_chooses_the_case_and_the_spread_is_told(tmp_path: Path) -> None:
+def test_validation_chooses_the_case_and_the_spread_is_reported(tmp_path: Path) -> None:
     folders, cases = _write_runs(tmp_path)
     report_runs(folders, cases, EvalConfig(), tmp_path)
     results = json.loads((tmp_path / "results.json").read_text())

@@ -51,8 +51,8 @@ def grouped_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
         label, rate = ("low", "middle", "high")[number % 3], (8_000, 16_000)[number % 2]
         hz, seconds = {"low": 200, "middle": 260, "high": 330}[label], 0.3 + 0.02 * (number % 7)
         soundfile.write(root / f"{number:02d}.wav", make_tone(hz, seconds, rate, number), rate)
-        said = "low" if number % 5 == 0 else label
-        rows.append([f"{number:02d}.wav", said, f"speaker-{number // 6}"])
+        predicted = "low" if number % 5 == 0 else label
+        rows.append([f"{number:02d}.wav", predicted, f"speaker-{number // 6}"])
     with (root / "train.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["file_name", "label", "speaker"], *rows])
     return root
@@ -60,7 +60,7 @@ def grouped_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(grouped_tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a finished run whose test was cut by speaker, heard in windows of a quarter second."""
+    """Return a finished run whose test was cut by speaker, with windows of a quarter second."""
     root = tmp_path_factory.mktemp("run")
     checkpoint = write_tiny_checkpoint("hubert", root / "checkpoint", **QUIET)
     call(
@@ -102,12 +102,12 @@ def test_evaluation_repeats_the_tests_numbers_digit_for_digit(
     own, found = read_results(run), read_results(tmp_path)
     assert RunResults.from_json(found).to_json() == found
     assert found["test"] == own["test"]
-    told, before = (one["dataset"]["split"]["test"] for one in (found, own))
+    report, before = (one["dataset"]["split"]["test"] for one in (found, own))
     for name in ("num_available", "method", "fingerprint"):  # of training alone
         del before[name]
-    assert told["is_given"] is False
-    assert told == {**before, "name": "test"}
-    assert told["origin"].startswith("cut from 'train' (by group")
+    assert report["is_given"] is False
+    assert report == {**before, "name": "test"}
+    assert report["origin"].startswith("cut from 'train' (by group")
     assert 0 < found["test"]["accuracy"] < 1
     ids = [row["id"] for row in csv.DictReader((tmp_path / "predictions.csv").open())]
     assert ids == (run / "splits" / "test.txt").read_text("utf-8").splitlines()
@@ -126,7 +126,7 @@ def test_run_has_figures_and_an_interval_by_group(run: Path) -> None:
     assert clips == test["num_examples"]
 
 
-def test_a_run_on_the_hub_is_judged_on_its_own_test_clips(
+def test_a_run_on_the_hub_is_evaluated_on_its_test_clips(
     run: Path, grouped_tones: Path, tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["config.json", "model.safetensors", "preprocessor_config.json", "results.json"]
@@ -217,7 +217,7 @@ def test_calibration_is_off_unless_asked_for(run: Path, tmp_path: Path) -> None:
     assert found["test"]["log_loss"] == own["calibration"]["log_loss_after"]
 
 
-def test_another_data_set_is_judged_under_mapped_labels(
+def test_another_data_set_is_evaluated_with_mapped_labels(
     run: Path, tone_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("deep", "Middle", "noise"):
@@ -263,12 +263,12 @@ def test_comparison_counts_the_clips_that_one_alone_has_right(run: Path, tmp_pat
         perfect.append(",".join([clip, label, label, *scores]))
     (tmp_path / "predictions.csv").write_text("\n".join([lines[0], *perfect]) + "\n", "utf-8")
     evaluate("--model", run, "--output-dir", tmp_path / "out", "--compare", tmp_path)
-    told, test = (read_results(tmp_path / "out")[part] for part in ("comparison", "test"))
+    report, test = (read_results(tmp_path / "out")[part] for part in ("comparison", "test"))
     wrong = round((1 - test["accuracy"]) * test["num_examples"])
     assert wrong > 0
-    assert told["accuracy_other"] == 1.0
-    assert (told["only_this_right"], told["only_other_right"]) == (0, wrong)
-    assert told["mcnemar_p"] == pytest.approx(0.5 ** (wrong - 1), abs=1e-6)
+    assert report["accuracy_other"] == 1.0
+    assert (report["only_this_right"], report["only_other_right"]) == (0, wrong)
+    assert report["mcnemar_p"] == pytest.approx(0.5 ** (wrong - 1), abs=1e-6)
 
 
 def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
@@ -288,7 +288,7 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "report"),
     [
         (["--model", "RUN", "--output-dir", "RUN"], "is a run folder"),
         (["--output-dir", "OUT"], "Give one of --model"),
@@ -301,7 +301,7 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
-    arguments: list[str], told: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], report: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     places = {"RUN": str(run), "OUT": str(tmp_path / "out")}
     shown = [word.replace("RUN", places["RUN"]).replace("OUT", places["OUT"]) for word in arguments]
@@ -310,7 +310,7 @@ def test_mistakes_are_one_line_and_exit_code_2(
     assert left.value.code == 2
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
     assert len(error) == 1
-    assert told in error[0]
+    assert report in error[0]
 
 
 def test_seeds_are_brought_together(run: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from audio_cls.run_warnings import collect_warnings
 NOTHING = SourceRun({}, {}, {})
 
 
-def make_pool(**splits: int) -> ClipIndex:
+def make_index(**splits: int) -> ClipIndex:
     """Return splits of so many clips, named SPLIT/0 ..., all of label 0 but the last, unusable."""
     ids = [f"{name}/{n}" for name, count in splits.items() for n in range(count)]
     labels = np.zeros(len(ids), dtype=np.int64)
@@ -37,28 +37,28 @@ def make_pool(**splits: int) -> ClipIndex:
 
 
 def test_a_given_split_is_taken_whole_and_a_cut_one_by_its_ids() -> None:
-    pool, cfg = make_pool(train=6, test=4), RunConfig()
-    rows, origin = select_rows(pool, "test", NOTHING, cfg, is_same_dataset=False)
+    index, cfg = make_index(train=6, test=4), RunConfig()
+    rows, origin = select_rows(index, "test", NOTHING, cfg, is_same_dataset=False)
     assert (rows.tolist(), origin) == ([6, 7, 8], "split 'test'")
     lists = {"test": ["train/4", "train/1"]}
     cut = SourceRun({}, {"test": "cut from 'train' (stratified, 0.1, seed 42)"}, lists)
-    rows, origin = select_rows(pool, "test", cut, cfg, is_same_dataset=True)
+    rows, origin = select_rows(index, "test", cut, cfg, is_same_dataset=True)
     assert (rows.tolist(), origin) == ([4, 1], "cut from 'train' (stratified, 0.1, seed 42)")
     given = SourceRun({}, {"test": "split 'test'"}, lists)
-    assert select_rows(pool, "test", given, cfg, is_same_dataset=True)[0].tolist() == [6, 7, 8]
-    assert select_rows(pool, "test", cut, cfg, is_same_dataset=False)[0].tolist() == [6, 7, 8]
+    assert select_rows(index, "test", given, cfg, is_same_dataset=True)[0].tolist() == [6, 7, 8]
+    assert select_rows(index, "test", cut, cfg, is_same_dataset=False)[0].tolist() == [6, 7, 8]
 
 
 def test_ids_are_used_where_the_data_set_has_no_such_split() -> None:
     run = SourceRun({}, {}, {"test": ["train/0"]})
-    rows, _ = select_rows(make_pool(train=3), "test", run, RunConfig(), is_same_dataset=False)
+    rows, _ = select_rows(make_index(train=3), "test", run, RunConfig(), is_same_dataset=False)
     assert rows.tolist() == [0]
 
 
-def test_of_the_runs_own_data_set_the_clips_that_are_left_are_evaluated() -> None:
+def test_on_the_data_set_of_the_training_the_clips_that_are_left_are_evaluated() -> None:
     texts = collect_warnings()
     run = SourceRun({}, {"test": "cut from 'train'"}, {"test": ["train/1", "other/9", "train/0"]})
-    rows, origin = select_rows(make_pool(train=3), "test", run, RunConfig(), is_same_dataset=True)
+    rows, origin = select_rows(make_index(train=3), "test", run, RunConfig(), is_same_dataset=True)
     assert (rows.tolist(), origin) == ([1, 0], "cut from 'train'")
     (text,) = texts
     assert text.startswith("1 of the 3 test clips") and "other/9" not in text
@@ -70,16 +70,16 @@ def test_another_data_set_with_one_split_is_evaluated_whole_with_a_warning() -> 
         texts = collect_warnings()
         run = SourceRun({}, {"test": "cut from 'train'"}, lists)
         rows, origin = select_rows(
-            make_pool(train=4), "test", run, RunConfig(), is_same_dataset=is_same_dataset
+            make_index(train=4), "test", run, RunConfig(), is_same_dataset=is_same_dataset
         )
         assert (rows.tolist(), origin[:23]) == ([0, 1, 2], "all of split 'train' (a")
         assert len(texts) == 1 and "is not the one that the model was trained on" in texts[0]
     # Single ids that agree by chance do not make it the same data set.
     run = SourceRun({}, {"test": "cut from 'train'"}, {"test": ["train/0", "a/2"]})
-    rows, _ = select_rows(make_pool(train=4), "test", run, RunConfig(), is_same_dataset=False)
+    rows, _ = select_rows(make_index(train=4), "test", run, RunConfig(), is_same_dataset=False)
     assert rows.tolist() == [0, 1, 2]
     with pytest.raises(DatasetError, match=r"has train, dev, and none of the test clips"):
-        select_rows(make_pool(train=3, dev=2), "test", run, RunConfig(), is_same_dataset=False)
+        select_rows(make_index(train=3, dev=2), "test", run, RunConfig(), is_same_dataset=False)
 
 
 def _write_clips(folder: Path, names: list[str]) -> None:
@@ -103,27 +103,27 @@ def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_
     listed = names[3:30:2]
     old = _load(tmp_path / "old" / "set")
     cfg = RunConfig.from_flat({"dataset": str(tmp_path / "other" / "set")})
-    pool = build_clip_index(old, parse_labels(old, cfg.data), cfg.data)
+    index = build_clip_index(old, parse_labels(old, cfg.data), cfg.data)
     run = SourceRun(
         {}, {"test": "cut from 'train'"}, {"test": listed, "train": names[:3]},
-        fingerprints={role: make_dataset_fingerprint(old, pool, ids)
+        fingerprints={role: make_dataset_fingerprint(old, index, ids)
                       for role, ids in {"test": listed, "train": names[:3]}.items()},
     )  # fmt: skip
     shutil.move(tmp_path / "old", tmp_path / "moved")
     for is_same_dataset in (True, False):
         texts = collect_warnings()
-        own = keep_lists(run, _load(tmp_path / "other" / "set"), pool)
-        rows, origin = select_rows(pool, "test", own, cfg, is_same_dataset=is_same_dataset)
+        own = keep_lists(run, _load(tmp_path / "other" / "set"), index)
+        rows, origin = select_rows(index, "test", own, cfg, is_same_dataset=is_same_dataset)
         assert len(rows) == 40 and origin.startswith("all of split 'train' (another data set")
         assert len(texts) == 1 and "not the one that the model was trained on" in texts[0]
         texts = collect_warnings()
-        own = keep_lists(run, _load(tmp_path / "moved" / "set"), pool)
-        rows, origin = select_rows(pool, "test", own, cfg, is_same_dataset=is_same_dataset)
-        assert pool.ids[rows].tolist() == listed and origin.endswith("cut from 'train'")
+        own = keep_lists(run, _load(tmp_path / "moved" / "set"), index)
+        rows, origin = select_rows(index, "test", own, cfg, is_same_dataset=is_same_dataset)
+        assert index.ids[rows].tolist() == listed and origin.endswith("cut from 'train'")
         assert texts == []
     older = dataclasses.replace(run, fingerprints={})
-    older = keep_lists(older, _load(tmp_path / "other" / "set"), pool)
-    assert len(select_rows(pool, "test", older, cfg, is_same_dataset=True)[0]) == len(listed)
+    older = keep_lists(older, _load(tmp_path / "other" / "set"), index)
+    assert len(select_rows(index, "test", older, cfg, is_same_dataset=True)[0]) == len(listed)
     (text,) = texts
     assert text.startswith("The model's run is of an older version: its test clips were found")
 
@@ -131,23 +131,23 @@ def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_
 def test_clips_that_were_trained_on_are_counted_in_a_warning() -> None:
     texts = collect_warnings()
     run = SourceRun({}, {}, {"train": ["train/0", "train/2"], "test": ["train/1"]})
-    select_rows(make_pool(train=4), "train", run, RunConfig(), is_same_dataset=True)
+    select_rows(make_index(train=4), "train", run, RunConfig(), is_same_dataset=True)
     assert len(texts) == 1 and texts[0].startswith("2 of the 2 evaluated clips have the id")
-    select_rows(make_pool(train=4), "test", run, RunConfig(), is_same_dataset=True)
+    select_rows(make_index(train=4), "test", run, RunConfig(), is_same_dataset=True)
     assert len(texts) == 1
 
 
-def test_a_split_of_another_usual_name_and_the_runs_own_name_are_found() -> None:
-    pool = make_pool(train=3, dev=2, held_out=3)
-    rows, origin = select_rows(pool, "validation", NOTHING, RunConfig(), is_same_dataset=False)
+def test_a_split_of_another_usual_name_and_the_name_in_the_run_are_found() -> None:
+    index = make_index(train=3, dev=2, held_out=3)
+    rows, origin = select_rows(index, "validation", NOTHING, RunConfig(), is_same_dataset=False)
     assert (rows.tolist(), origin) == ([3, 4], "split 'dev'")
     cfg = RunConfig.from_flat({"test_split": "held_out"})
-    assert select_rows(pool, "test", NOTHING, cfg, is_same_dataset=True)[1] == "split 'held_out'"
+    assert select_rows(index, "test", NOTHING, cfg, is_same_dataset=True)[1] == "split 'held_out'"
     with pytest.raises(DatasetError, match="has train, dev, held_out"):
-        select_rows(pool, "test", NOTHING, cfg, is_same_dataset=False)
+        select_rows(index, "test", NOTHING, cfg, is_same_dataset=False)
 
 
-def test_settings_of_the_run_answer_for_its_own_data_set_only() -> None:
+def test_settings_of_the_run_are_used_on_its_data_set_only() -> None:
     own = {
         "dataset": "a/b",
         "label_column": "genre",

@@ -30,7 +30,7 @@ def make_scores(num_clips: int = 60, num_labels: int = 3, seed: int = 0) -> Scor
 def make_metadata(
     num_clips: int = 60, num_groups: int | None = None, seed: int = 0
 ) -> ClipMetadata:
-    """Return lengths of 0.5 to 40 s, two rates, and groups if wanted."""
+    """Return durations of 0.5 to 40 s, two sampling rates, and groups if wanted."""
     rng = np.random.default_rng(seed)
     groups = None
     if num_groups is not None:

@@ -26,7 +26,7 @@ from audio_cls.training.loop import train
 
 @pytest.fixture(scope="module")
 def run(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a finished run that hears 0.2 s at once, so that every clip has several windows."""
+    """Return a finished run with windows of 0.25 s, so that every clip has several."""
     root = tmp_path_factory.mktemp("serving")
     checkpoint = write_quiet_checkpoint(root / "checkpoint")
     cfg = make_config(
@@ -54,14 +54,14 @@ def test_a_file_gets_the_scores_that_evaluation_gave_it(
         assert own == pytest.approx(scores.probabilities[number], abs=2e-6)
 
 
-def test_any_rate_and_channels_are_heard(run: Path, tmp_path: Path) -> None:
+def test_any_rate_and_number_of_channels_is_accepted(run: Path, tmp_path: Path) -> None:
     stereo = np.stack([make_tone(800, 0.4, 44_100)] * 2, axis=1)
     soundfile.write(tmp_path / "a.flac", stereo, 44_100)
     (prediction,) = Classifier.from_pretrained(run)([tmp_path / "a.flac"])
     assert prediction.label == "middle"
 
 
-def test_predict_writes_a_row_a_file_and_says_which_failed(
+def test_predict_writes_one_row_for_each_file_and_which_failed(
     run: Path, tone_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "broken.wav").write_bytes(b"no sound")
@@ -119,15 +119,15 @@ def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_calibrated_scores_keep_the_label_and_are_as_sure_as_the_temperature_says(
+def test_calibrated_scores_keep_the_label_and_follow_the_temperature(
     run: Path, tone_folder: Path, tmp_path: Path
 ) -> None:
-    warm = tmp_path / "warm"
-    shutil.copytree(run, warm)
-    save_calibration(warm, 3.0)
+    scaled = tmp_path / "scaled"
+    shutil.copytree(run, scaled)
+    save_calibration(scaled, 3.0)
     paths = sorted((tone_folder / "low").iterdir())[:3]
-    plain = list(Classifier.from_pretrained(warm)(paths))
-    calibrated = list(Classifier.from_pretrained(warm, calibrate=True)(paths))
+    plain = list(Classifier.from_pretrained(scaled)(paths))
+    calibrated = list(Classifier.from_pretrained(scaled, calibrate=True)(paths))
     for own, other in zip(plain, calibrated, strict=True):
         assert own.label == other.label
         assert own.scores is not None and other.scores is not None

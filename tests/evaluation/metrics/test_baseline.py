@@ -33,15 +33,15 @@ def test_several_labels_have_its_subset_accuracy_and_the_map_of_equal_scores(see
     rng = np.random.default_rng(seed)
     train, test = ((rng.random((n, 3)) < (0.8, 0.1, 0.3)).astype(np.int64) for n in (31, 20))
     dummy = DummyClassifier(strategy="most_frequent").fit(np.zeros((31, 1)), train)
-    said = dummy.predict(np.zeros((20, 1)))
+    predicted = dummy.predict(np.zeros((20, 1)))
     found = compute_baselines(test, find_majority(train.astype(np.float32)))
-    assert found["majority_accuracy"] == pytest.approx(reference.accuracy_score(test, said))
+    assert found["majority_accuracy"] == pytest.approx(reference.accuracy_score(test, predicted))
     has = test.any(axis=0)
     expected = reference.average_precision_score(test[:, has], np.zeros((20, int(has.sum()))))
     assert found["baseline_map"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_report_says_which_class_and_where_it_was_counted() -> None:
+def test_the_report_has_the_class_and_where_it_was_counted() -> None:
     scores = Scores(np.arange(4).astype(str), np.array([0, 0, 0, 1]), np.eye(3)[[0, 1, 2, 1]])
     here = report_scores(scores, NAMES, EvalConfig(), None)
     assert (here["majority_class"], here["majority_from"]) == ("a", "these clips")
@@ -53,8 +53,8 @@ def test_the_report_says_which_class_and_where_it_was_counted() -> None:
     assert read_majority(known, ("c", "b")) == 1
     assert read_majority(here, NAMES) is None
     assert read_majority(known, ("x", "y")) is None
-    marks = {"majority_class": ["c", "a"], "majority_from": "train"}
-    assert read_majority(marks, NAMES).tolist() == [1, 0, 1]  # type: ignore[union-attr]
+    targets = {"majority_class": ["c", "a"], "majority_from": "train"}
+    assert read_majority(targets, NAMES).tolist() == [1, 0, 1]  # type: ignore[union-attr]
     none = {"majority_class": [], "majority_from": "train"}
     assert read_majority(none, NAMES).tolist() == [0, 0, 0]  # type: ignore[union-attr]
 
@@ -63,11 +63,11 @@ def test_a_model_that_always_predicts_one_class_is_warned_of() -> None:
     labels = np.array([0, 1, 2, 1])
     texts = collect_warnings()
     stuck = Scores(np.arange(4).astype(str), labels, np.tile([0.2, 0.3, 0.5], (4, 1)))
-    told = report_scores(stuck, NAMES, EvalConfig(), None)
-    assert told["accuracy"] == 0.25 and told["majority_accuracy"] == 0.5
+    report = report_scores(stuck, NAMES, EvalConfig(), None)
+    assert report["accuracy"] == 0.25 and report["majority_accuracy"] == 0.5
     assert len(texts) == 1 and texts[0].startswith("The model predicts 'c' for all 4 clips")
-    marks = (np.arange(12).reshape(4, 3) % 2).astype(np.int64)
-    report_scores(Scores(stuck.ids, marks, stuck.probabilities), NAMES, EvalConfig(), None)
+    targets = (np.arange(12).reshape(4, 3) % 2).astype(np.int64)
+    report_scores(Scores(stuck.ids, targets, stuck.probabilities), NAMES, EvalConfig(), None)
     assert len(texts) == 2 and "the same labels for all 4 clips" in texts[1]
     del texts[:]
     report_scores(make_scores(), NAMES, EvalConfig(), None)
@@ -77,10 +77,10 @@ def test_a_model_that_always_predicts_one_class_is_warned_of() -> None:
 def test_classes_without_a_clip_have_no_scores_and_come_last() -> None:
     texts = collect_warnings()
     scores = Scores(np.arange(3).astype(str), np.array([0, 2, 2]), np.eye(3)[[0, 1, 2]])
-    told = report_scores(scores, NAMES, EvalConfig(), None)
-    assert list(told["per_class"]) == ["a", "c", "b"]
-    assert told["per_class"]["b"] == {"precision": None, "recall": None, "f1": None, "support": 0}
-    assert told["untested_labels"] == ["b"]
+    report = report_scores(scores, NAMES, EvalConfig(), None)
+    assert list(report["per_class"]) == ["a", "c", "b"]
+    assert report["per_class"]["b"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    assert report["untested_labels"] == ["b"]
     assert texts == ["1 of 3 classes have no clip here and are not tested: b."]
     # scikit-learn's macro F1 counts a class that was predicted: (1 + 0 + 2/3) / 3.
-    assert told["f1_macro"] == pytest.approx((1 + 0 + 2 / 3) / 3, abs=1e-6)
+    assert report["f1_macro"] == pytest.approx((1 + 0 + 2 / 3) / 3, abs=1e-6)

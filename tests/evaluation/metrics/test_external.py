@@ -1,4 +1,4 @@
-"""Metrics that are not ours, and the epoch that a metric chooses."""
+"""External metrics, and the epoch that a metric chooses."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_a_module_on_this_disk_chooses_and_is_reported_by_its_name(
     found = summarize_scores(scores, cfg.metric_key, load_metric(cfg, 3))
     assert found["share_wrong"] == pytest.approx(1 - found["accuracy"], abs=1e-6)
     assert cfg.to_objective(found) == -found["share_wrong"]
-    told = report_scores(scores, ("a", "b", "c"), cfg, None)
-    assert told["share_wrong"] == pytest.approx(found["share_wrong"], abs=1e-4)
+    report = report_scores(scores, ("a", "b", "c"), cfg, None)
+    assert report["share_wrong"] == pytest.approx(found["share_wrong"], abs=1e-4)
 
 
 def test_a_module_that_returns_several_nameless_numbers_is_refused_at_once(tmp_path: Path) -> None:
@@ -67,19 +67,21 @@ def test_a_module_that_returns_several_nameless_numbers_is_refused_at_once(tmp_p
         load_metric(EvalConfig(metric=str(path)), 3)
 
 
-def test_an_unknown_metric_names_ours_and_the_nearest() -> None:
+def test_an_unknown_metric_lists_the_known_ones_and_the_nearest() -> None:
     with pytest.raises(SettingError, match="Did you mean f1_macro") as caught:
         load_metric(EvalConfig(metric="f1_makro"), 3)
     assert "balanced_accuracy" in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "num_labels"), [("eer", 3), ("top3_accuracy", 3)])
-def test_a_metric_that_says_nothing_for_the_labels_is_refused(name: str, num_labels: int) -> None:
+def test_a_metric_that_does_not_suit_the_number_of_labels_is_refused(
+    name: str, num_labels: int
+) -> None:
     with pytest.raises(SettingError, match=f"this task has {num_labels}"):
         load_metric(EvalConfig(metric=name), num_labels)
 
 
-def test_every_metric_of_ours_can_choose_the_epoch() -> None:
+def test_every_metric_of_the_package_can_choose_the_epoch() -> None:
     for num_labels in (2, 8):
         scores = make_scores(80, num_labels)
         for name in (

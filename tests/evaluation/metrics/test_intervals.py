@@ -1,4 +1,4 @@
-"""Intervals against what they promise, on simulated test sets whose truth is known."""
+"""Coverage of the intervals on simulated test sets whose true value is known."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def draw_clustered(
     ]
 
 
-def test_wilson_covers_the_true_accuracy_as_often_as_it_says() -> None:
+def test_wilson_covers_the_true_accuracy_in_95_percent_of_test_sets() -> None:
     rng = np.random.default_rng(20)
     covered = 0
     for _ in range(4 * NUM_SETS):

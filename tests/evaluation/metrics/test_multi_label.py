@@ -33,7 +33,7 @@ from audio_cls.runs.results import RunResults
 NAMES = ("a;b", "c\\", "dog", "rare")
 
 
-def make_marked(
+def make_multilabel_scores(
     num_clips: int = 80, seed: int = 0, decimals: int = 6, *, has_all: bool = True
 ) -> Scores:
     """Return scores of four labels that favour the truth; the last label may have no clip."""
@@ -46,12 +46,12 @@ def make_marked(
 
 def expect(key: str, scores: Scores) -> float:
     """Compute a metric by scikit-learn."""
-    true, said, given = scores.targets, scores.predictions, scores.probabilities
+    true, predicted, given = scores.targets, scores.predictions, scores.probabilities
     kind, _, average = key.partition("_")
     has = true.any(axis=0)
     if kind in ("f1", "precision", "recall"):
         function = getattr(reference, f"{kind}_score")
-        return float(function(true, said, average=average, zero_division=0))
+        return float(function(true, predicted, average=average, zero_division=0))
     if key in ("map", "map_micro"):
         kept = has if key == "map" else np.ones(4, dtype=np.bool_)
         average = "macro" if key == "map" else "micro"
@@ -72,14 +72,14 @@ def expect(key: str, scores: Scores) -> float:
     if key == "roc_auc":
         return float(reference.roc_auc_score(true[:, has], given[:, has], average="macro"))
     if key == "hamming_loss":
-        return float(reference.hamming_loss(true, said))
-    return float(reference.accuracy_score(true, said))
+        return float(reference.hamming_loss(true, predicted))
+    return float(reference.accuracy_score(true, predicted))
 
 
 @pytest.mark.parametrize("decimals", [6, 1])
 @pytest.mark.parametrize("has_all", [True, False])
 def test_every_metric_is_scikit_learns(decimals: int, has_all: bool) -> None:  # noqa: FBT001
-    scores = make_marked(decimals=decimals, has_all=has_all).with_tuned_thresholds()
+    scores = make_multilabel_scores(decimals=decimals, has_all=has_all).with_tuned_thresholds()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for key, value in compute_metrics(scores).items():
@@ -95,12 +95,12 @@ def test_macro_averages_count_a_label_that_occurs_nowhere_as_scikit_learn_does()
         true, given = (rng.random(shape) < 0.3).astype(np.int64), rng.random(shape).round(2)
         absent = rng.random(shape[1]) < 0.4
         true[:, absent], given[:, absent] = 0, 0.0
-        said = Scores(np.arange(shape[0]).astype(str), true, given).predictions
+        predicted = Scores(np.arange(shape[0]).astype(str), true, given).predictions
         for kind in ("f1", "precision", "recall"):
             function = getattr(reference, f"{kind}_score")
             for average in ("macro", "weighted", "micro"):
-                expected = function(true, said, average=average, zero_division=0)
-                found = MULTI_LABEL_METRICS[f"{kind}_{average}"].function(true, said)
+                expected = function(true, predicted, average=average, zero_division=0)
+                found = MULTI_LABEL_METRICS[f"{kind}_{average}"].function(true, predicted)
                 assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -119,7 +119,7 @@ def test_the_calibration_error_is_the_gap_of_each_bin() -> None:
 
 def test_a_tuned_threshold_has_the_best_f1_there_is() -> None:
     for seed in range(5):
-        scores = make_marked(40, seed, decimals=2)
+        scores = make_multilabel_scores(40, seed, decimals=2)
         own, given = scores.targets[:, 0] > 0, scores.probabilities[:, 0]
         best = max(reference.f1_score(own, given >= line) for line in np.unique(given))
         found = reference.f1_score(own, given >= tune_threshold(own, given))
@@ -130,7 +130,7 @@ def test_a_tuned_threshold_has_the_best_f1_there_is() -> None:
 
 
 def test_predictions_are_read_back_as_they_were_written(tmp_path: Path) -> None:
-    scores = make_marked(has_all=False).with_tuned_thresholds()
+    scores = make_multilabel_scores(has_all=False).with_tuned_thresholds()
     write_predictions(tmp_path / "predictions.csv", scores, NAMES)
     again, names = read_predictions(tmp_path / "predictions.csv")
     assert names == NAMES and again.is_multilabel
@@ -153,7 +153,7 @@ def test_a_line_that_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_the_report_has_every_label_and_names_those_without_a_clip(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scores = make_marked(has_all=False).with_tuned_thresholds()
+    scores = make_multilabel_scores(has_all=False).with_tuned_thresholds()
     found = report_scores(scores, NAMES, EvalConfig(), make_metadata(80, num_groups=9))
     assert found["map_ci95"][0] < found["map"] < found["map_ci95"][1]
     assert found["untested_labels"] == ["rare"] and "1 of 4 classes have no clip" in caplog.text
@@ -169,24 +169,26 @@ def test_the_report_has_every_label_and_names_those_without_a_clip(
 
 
 def test_everything_is_computed_again_from_the_files(tmp_path: Path) -> None:
-    scores, facts = make_marked().with_tuned_thresholds(), make_metadata(80)
-    results = RunResults(labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), facts))
+    scores, metadata = make_multilabel_scores().with_tuned_thresholds(), make_metadata(80)
+    results = RunResults(
+        labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), metadata)
+    )
     (tmp_path / "a").mkdir()
-    write_report(tmp_path / "a", results, scores, facts)
+    write_report(tmp_path / "a", results, scores, metadata)
     recompute(tmp_path / "a" / "predictions.csv", tmp_path / "b", EvalConfig(), tmp_path / "a")
     again = json.loads((tmp_path / "b" / "results.json").read_text())
     assert again["metric"] == "map"
     for key in ("map", "f1_macro", "map_ci95", "by_duration"):
         assert again["test"][key] == json.loads(json.dumps(results.test[key]))
-    told = again["comparison"]
-    assert told["map_difference"] == 0 and told["mcnemar_p"] == 1
+    report = again["comparison"]
+    assert report["map_difference"] == 0 and report["mcnemar_p"] == 1
     drawn = {path.name for path in (tmp_path / "b" / "figures").iterdir()}
     assert drawn == {"labels.png", "reliability.png", "durations.png"}
 
 
 def test_a_better_run_is_seen_whatever_the_order_of_its_columns(tmp_path: Path) -> None:
-    scores = make_marked()
-    poor = replace(scores, probabilities=make_marked(seed=5).probabilities)
+    scores = make_multilabel_scores()
+    poor = replace(scores, probabilities=make_multilabel_scores(seed=5).probabilities)
     order = [2, 0, 3, 1]
     shuffled = replace(
         poor, targets=poor.targets[:, order], probabilities=poor.probabilities[:, order]
@@ -201,20 +203,20 @@ def test_a_better_run_is_seen_whatever_the_order_of_its_columns(tmp_path: Path) 
         compare_runs(scores, NAMES, path, None)
 
 
-def test_a_temperature_moves_no_prediction_and_mends_the_loss() -> None:
-    scores = make_marked(300).with_tuned_thresholds()
+def test_a_temperature_changes_no_prediction_and_lowers_the_loss() -> None:
+    scores = make_multilabel_scores(300).with_tuned_thresholds()
     logits = np.log(scores.probabilities / (1 - scores.probabilities))
     sharp = (1 / (1 + np.exp(-4 * logits))).round(6)
-    hot = replace(scores, probabilities=sharp).with_tuned_thresholds()
-    decision = fit_calibration(hot)
-    assert decision.thresholds is not None and decision.temperature > 2
-    warm = calibrate(hot, decision.temperature)
-    assert warm.loss < hot.loss
-    np.testing.assert_array_equal(warm.predictions, hot.predictions)
+    overconfident = replace(scores, probabilities=sharp).with_tuned_thresholds()
+    calibration = fit_calibration(overconfident)
+    assert calibration.thresholds is not None and calibration.temperature > 2
+    scaled = calibrate(overconfident, calibration.temperature)
+    assert scaled.loss < overconfident.loss
+    np.testing.assert_array_equal(scaled.predictions, overconfident.predictions)
 
 
 def test_the_metric_of_auto_is_map_and_those_of_one_label_are_refused() -> None:
-    scores = make_marked().with_tuned_thresholds()
+    scores = make_multilabel_scores().with_tuned_thresholds()
     for name in ("auto", "map", "f1_macro", "loss"):
         metric = load_metric(EvalConfig(metric=name), 4, is_multilabel=True)
         key = {"auto": "map", "loss": "log_loss"}.get(name, name)
@@ -239,9 +241,9 @@ def test_windows_of_several_labels_do_not_compete(how: str, expected: list[float
 
 
 def test_labels_are_matched_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
-    marks = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]], np.float32)
+    targets = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]], np.float32)
     given = Labels("tags", ("Dog", "zebra", "cat"), {"test": np.array([0, 1, 3, 2])},
-                   {"test": marks})  # fmt: skip
+                   {"test": targets})  # fmt: skip
     found = match_labels(given, ("cat", "dog", "owl"), {})
     assert found.labels.targets is not None and found.unmatched == {"zebra": 2}
     np.testing.assert_array_equal(

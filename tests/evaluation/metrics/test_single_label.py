@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 def compute_metrics(true: Ids, scores: Floats, keys: list[str] | None = None) -> dict[str, float]:
-    """Compute metrics of ours from bare arrays."""
+    """Compute metrics of the package from arrays."""
     return registry.compute_metrics(Scores(np.arange(len(true)).astype(str), true, scores), keys)
 
 

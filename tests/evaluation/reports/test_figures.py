@@ -58,8 +58,8 @@ def test_languages_get_a_matrix_of_families_too(
             1
         ],
     )
-    labels, said = np.array([0, 1, 2, 3, 4, 0]), np.array([1, 1, 3, 0, 4, 0])
-    scores = Scores(np.array(list("abcdef")), labels, np.eye(5)[said])
+    labels, predicted = np.array([0, 1, 2, 3, 4, 0]), np.array([1, 1, 3, 0, 4, 0])
+    scores = Scores(np.array(list("abcdef")), labels, np.eye(5)[predicted])
     write_predictions(tmp_path / "predictions.csv", scores, ["fr", "it", "de", "sv", "fi"])
     assert "families" in {path.stem for path in figures.draw_figures(tmp_path)}
     families = [[3, 0, 0], [1, 1, 0], [0, 0, 1]]
@@ -74,8 +74,8 @@ def test_matrix_table_holds_every_clip_in_its_cell(tmp_path: Path) -> None:
     assert header[1:] == [row[0] for row in rows] == names
     scores = make_scores(60, 4)
     for true, row in enumerate(rows):
-        for said, cell in enumerate(row[1:]):
-            both = (scores.targets == true) & (scores.predictions == said)
+        for predicted, cell in enumerate(row[1:]):
+            both = (scores.targets == true) & (scores.predictions == predicted)
             assert int(cell) == both.sum()
 
 

@@ -55,13 +55,13 @@ def test_missing_all_keywords_accepts_nothing() -> None:
     assert point is not None and (point.false_rejects, point.false_accepts) == (1.0, 0)
 
 
-def test_false_accepts_are_told_per_hour_of_sound_without_keywords() -> None:
+def test_false_accepts_are_per_hour_of_audio_without_keywords() -> None:
     seconds = np.array([1.0] * 10 + [2.0, 2.0, 2.0, 3.0])
-    told = report_detection(make_scores(TRUE, SCORES), NAMES, seconds)["detection"]
-    assert (told["keyword_clips"], told["other_clips"], told["other_seconds"]) == (10, 4, 9.0)
-    assert [point["allowed_false_rejects"] for point in told["points"]] == [0.01, 0.05, 0.1]
-    assert told["points"][0]["threshold"] is None
-    last = told["points"][2]
+    report = report_detection(make_scores(TRUE, SCORES), NAMES, seconds)["detection"]
+    assert (report["keyword_clips"], report["other_clips"], report["other_seconds"]) == (10, 4, 9.0)
+    assert [point["allowed_false_rejects"] for point in report["points"]] == [0.01, 0.05, 0.1]
+    assert report["points"][0]["threshold"] is None
+    last = report["points"][2]
     assert (last["false_accepts"], last["false_accepts_per_hour"]) == (3, 1200.0)
 
 
@@ -77,7 +77,7 @@ def test_a_classifier_of_other_things_has_no_detection(names: tuple[str, ...]) -
     assert report_detection(make_scores(TRUE, SCORES), names, np.ones(14)) == {}
 
 
-def test_without_lengths_or_without_both_kinds_of_clips_nothing_is_told() -> None:
+def test_without_lengths_or_without_both_kinds_of_clips_nothing_is_reported() -> None:
     assert report_detection(make_scores(TRUE, SCORES), NAMES, None) == {}
     for rows in (slice(0, 10), slice(10, 14)):
         own = make_scores(TRUE[rows], SCORES[rows])

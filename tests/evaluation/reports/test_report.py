@@ -40,8 +40,8 @@ def test_accuracy_has_wilsons_interval_without_groups_and_a_wider_one_with_few()
 def test_no_interval_by_group_is_narrower_than_the_one_by_clips() -> None:
     # Six groups of ten clips, each with eight right in the same classes: groups tell no spread.
     labels = np.tile([0, 1, 0, 1, 0, 1, 0, 1, 0, 1], 6)
-    said = np.where(np.arange(60) % 10 < 8, labels, 1 - labels)
-    scores = Scores(np.arange(60).astype(str), labels, np.eye(3)[said])
+    predicted = np.where(np.arange(60) % 10 < 8, labels, 1 - labels)
+    scores = Scores(np.arange(60).astype(str), labels, np.eye(3)[predicted])
     groups = np.array([f"g{n // 10}" for n in range(60)])
     grouped = report_scores(scores, NAMES, EvalConfig(), replace(make_metadata(60), groups=groups))
     plain = report_scores(scores, NAMES, EvalConfig(), make_metadata(60))
@@ -63,41 +63,43 @@ def test_two_groups_get_the_interval_of_their_clips_and_a_note() -> None:
 
 
 def test_chosen_metric_has_an_interval_too() -> None:
-    told = report_scores(make_scores(), NAMES, EvalConfig(metric="log_loss"), None)
-    assert told["log_loss_ci95"][0] < told["log_loss"] < told["log_loss_ci95"][1]
+    report = report_scores(make_scores(), NAMES, EvalConfig(metric="log_loss"), None)
+    assert report["log_loss_ci95"][0] < report["log_loss"] < report["log_loss_ci95"][1]
 
 
-def test_confusions_are_sorted_and_mistakes_name_the_surest_first() -> None:
+def test_confusions_are_sorted_and_mistakes_begin_with_the_most_confident() -> None:
     probabilities = np.array(
         [[0.1, 0.9, 0], [0.4, 0.6, 0], [0.9, 0, 0.1], [0.3, 0, 0.7], [1, 0, 0]]
     )
     scores = Scores(np.array(list("abcde")), np.array([0, 0, 1, 1, 0]), probabilities)
-    told = report_scores(scores, NAMES, EvalConfig(), None)
-    assert told["top_confusions"] == [
+    report = report_scores(scores, NAMES, EvalConfig(), None)
+    assert report["top_confusions"] == [
         {"label": "fr", "prediction": "it, or so", "count": 2},
         {"label": "it, or so", "prediction": "fr", "count": 1},
         {"label": "it, or so", "prediction": 'r"u', "count": 1},
     ]
-    assert [row["id"] for row in told["confident_mistakes"]] == ["a", "c", "d", "b"]
-    assert told["confident_mistakes"][0]["confidence"] == 0.9
+    assert [row["id"] for row in report["confident_mistakes"]] == ["a", "c", "d", "b"]
+    assert report["confident_mistakes"][0]["confidence"] == 0.9
 
 
 def test_tables_by_length_and_rate_count_every_clip_once() -> None:
-    scores, facts = make_scores(), replace(make_metadata(), seconds=np.linspace(0.5, 70, 60))
-    told = report_scores(scores, NAMES, EvalConfig(), facts)
+    scores, metadata = make_scores(), replace(make_metadata(), seconds=np.linspace(0.5, 70, 60))
+    report = report_scores(scores, NAMES, EvalConfig(), metadata)
     for table in ("by_duration", "by_sampling_rate"):
-        assert sum(row["num_examples"] for row in told[table].values()) == 60
-    assert next(iter(told["by_duration"])) == "below 1 s"
-    assert list(told["by_duration"])[-1] == "60 s and more"
-    is_short = facts.seconds < 1
+        assert sum(row["num_examples"] for row in report[table].values()) == 60
+    assert next(iter(report["by_duration"])) == "below 1 s"
+    assert list(report["by_duration"])[-1] == "60 s and more"
+    is_short = metadata.seconds < 1
     expected = (scores.targets == scores.predictions)[is_short].mean()
-    assert told["by_duration"]["below 1 s"]["accuracy"] == pytest.approx(expected, abs=1e-6)
+    assert report["by_duration"]["below 1 s"]["accuracy"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
-    scores, facts = make_scores(1), make_metadata(1, num_groups=1)
-    results = RunResults(labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), facts))
-    write_report(tmp_path, results, scores, facts)
+    scores, metadata = make_scores(1), make_metadata(1, num_groups=1)
+    results = RunResults(
+        labels=list(NAMES), test=report_scores(scores, NAMES, EvalConfig(), metadata)
+    )
+    write_report(tmp_path, results, scores, metadata)
     test = json.loads((tmp_path / "results.json").read_text("utf-8"))["test"]
     assert test["roc_auc"] is None
     assert test["accuracy_ci95"] == pytest.approx(
@@ -109,32 +111,32 @@ def test_one_clip_gives_a_report_of_valid_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("num_groups", [None, 7])
 def test_files_give_the_same_report_again(num_groups: int | None, tmp_path: Path) -> None:
-    scores, facts = make_scores(), make_metadata(num_groups=num_groups)
+    scores, metadata = make_scores(), make_metadata(num_groups=num_groups)
     write_predictions(tmp_path / "predictions.csv", scores, NAMES)
-    write_metadata(tmp_path / "clips.csv", scores, facts)
+    write_metadata(tmp_path / "clips.csv", scores, metadata)
     again, names = read_predictions(tmp_path / "predictions.csv")
     assert names == NAMES
     cfg = EvalConfig(metric="ece")
-    expected = report_scores(scores, NAMES, cfg, facts)
+    expected = report_scores(scores, NAMES, cfg, metadata)
     found = report_scores(again, names, cfg, read_metadata(tmp_path / "clips.csv", again))
     assert found == expected
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("id,label", "name,label", "a predictions.csv has"),
         ("clip-3,", "clip-3,nobody,", "Line 5"),
         ("clip-0,", "clip-0,it,", "Line 2"),
     ],
 )
-def test_a_file_that_is_not_ours_is_refused_by_line(
-    old: str, new: str, told: str, tmp_path: Path
+def test_a_file_that_is_not_valid_is_refused_by_line(
+    old: str, new: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "predictions.csv"
     write_predictions(path, make_scores(), ("fr", "it", "ru"))
     path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
-    with pytest.raises(RunFolderError, match=told):
+    with pytest.raises(RunFolderError, match=message):
         read_predictions(path)
     with pytest.raises(RunFolderError, match="cannot be read"):
         read_predictions(tmp_path / "nothing.csv")

@@ -36,9 +36,9 @@ NAMES = ("fr_fr", "it_it", "de_de", "sv_se", "fi_fi")
 
 def answer(pairs: str) -> Scores:
     """Make clips from digits, true label and answer: "01" is a clip of label 0 called label 1."""
-    true, said = (np.array([int(pair[place]) for pair in pairs.split()]) for place in (0, 1))
+    true, predicted = (np.array([int(pair[place]) for pair in pairs.split()]) for place in (0, 1))
     ids = np.array([f"clip-{number}" for number in range(len(true))])
-    return Scores(ids, true, np.eye(5)[said])
+    return Scores(ids, true, np.eye(5)[predicted])
 
 
 def test_the_class_with_the_lowest_recall_comes_first_and_names_what_it_is_taken_for() -> None:
@@ -53,7 +53,7 @@ def test_the_class_with_the_lowest_recall_comes_first_and_names_what_it_is_taken
     }  # fmt: skip
 
 
-def test_ten_of_many_classes_are_told_and_none_of_few() -> None:
+def test_ten_of_many_classes_are_reported_and_none_of_few() -> None:
     many = report_scores(make_scores(400, 30), [f"c{n}" for n in range(30)], EvalConfig(), None)
     assert len(many["weakest_classes"]) == 10
     recalls = [row["recall"] for row in many["weakest_classes"]]
@@ -65,15 +65,15 @@ def test_ten_of_many_classes_are_told_and_none_of_few() -> None:
 
 def test_the_weakest_of_many_labels_a_clip_have_the_lowest_average_precision() -> None:
     rng = np.random.default_rng(0)
-    marks = (rng.random((80, 25)) < 0.2).astype(np.int64)
-    marks[:, 3] = 0
-    probabilities = np.clip(0.5 * marks + rng.random((80, 25)) * 0.6, 0, 1).round(6)
-    scores = Scores(np.array([f"c{n}" for n in range(80)]), marks, probabilities)
-    told = report_scores(scores, [f"l{n}" for n in range(25)], EvalConfig(), None)
-    found = [row["average_precision"] for row in told["weakest_classes"]]
-    tested = {name: row for name, row in told["per_class"].items() if name != "l3"}
+    targets = (rng.random((80, 25)) < 0.2).astype(np.int64)
+    targets[:, 3] = 0
+    probabilities = np.clip(0.5 * targets + rng.random((80, 25)) * 0.6, 0, 1).round(6)
+    scores = Scores(np.array([f"c{n}" for n in range(80)]), targets, probabilities)
+    report = report_scores(scores, [f"l{n}" for n in range(25)], EvalConfig(), None)
+    found = [row["average_precision"] for row in report["weakest_classes"]]
+    tested = {name: row for name, row in report["per_class"].items() if name != "l3"}
     assert found == sorted(row["average_precision"] for row in tested.values())[:10]
-    assert "families" not in told
+    assert "families" not in report
 
 
 def test_mistakes_are_counted_within_and_across_families() -> None:
@@ -112,7 +112,9 @@ def test_names_and_codes_of_a_language_are_of_one_family() -> None:
     assert find_family("th: Thai") == find_family("lo") == "Tai"
 
 
-def test_families_are_told_when_four_of_five_labels_are_languages_and_some_are_related() -> None:
+def test_families_are_reported_when_four_of_five_labels_are_languages_and_some_are_related() -> (
+    None
+):
     assert find_families(["fr", "it", "de", "sv", "noise"]) is not None
     assert find_families(["fr", "it", "de", "noise", "music"]) is None
     assert find_families(["fr", "de", "ru"]) is None, "a language a family says nothing new"
