@@ -1,4 +1,4 @@
-"""What a user can get wrong, as exceptions whose text says how to mend it.
+"""Exceptions for users: each text says what was given, what is allowed and what to do.
 
 Every message follows one template: what was given, what is allowed, what to do. The command line
 shows the text of an `AudioClsError` on one line, without a traceback, and ends with exit code 2;
@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
 
 
 class AudioClsError(ValueError):
-    """Anything the user can mend; the base of all errors below."""
+    """Base of all errors that a user can fix."""
 
 
 class SettingError(AudioClsError):

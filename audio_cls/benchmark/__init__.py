@@ -1,4 +1,4 @@
-"""How fast, how large and how right audio_cls is beside transformers' Trainer, on one machine.
+"""Benchmark: speed, memory and accuracy against transformers' Trainer on one machine.
 
 scripts/benchmark.py starts it; nothing else of the package needs it. `cases` says what is measured,
 `sounds` and `shapes` make the clips and the checkpoints, `child` is one contender in a process of

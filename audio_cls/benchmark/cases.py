@@ -1,4 +1,4 @@
-"""What is measured: cases, for two cores and for a GPU, and the shapes of the shipped presets."""
+"""Benchmark cases for two cores and for a GPU, and the shapes of the shipped presets."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Case:
     freeze: str  # none, features or backbone
     learning_rate: float = 1e-4
     full: tuple[int, int, float, int] = (0, 0, 0.0, 0)  # --full: clips twice, seconds, epochs
-    length_buckets: int | None = None  # ours alone: no recipe of the Trainer's sorts by length
+    length_buckets: int | None = None  # audio_cls only: the Trainer's recipes do not sort by length
 
     def enlarge(self) -> Case:
-        """Return the case as it is measured beside a GPU."""
+        """Return the case with the sizes for a GPU."""
         train, evaluation, longest, epochs = self.full
         shortest = longest if self.seconds[0] == self.seconds[1] else self.seconds[0]
         return Case(
@@ -48,7 +48,7 @@ class Case:
         return self.seconds[1]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what a child process is told."""
+        """Return the description that a child process reads."""
         return asdict(self)
 
 

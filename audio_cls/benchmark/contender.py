@@ -1,4 +1,4 @@
-"""One contender in a process of its own: `python -m audio_cls.benchmark.contender SPEC.json`.
+"""One contender in its own process: `python -m audio_cls.benchmark.contender SPEC.json`.
 
 The spec is {"contender", "case", "data", "checkpoint", "output", "result"}, and for audio_cls maybe
 {"settings"}, which beat the case's; the result file gets seconds, memory and accuracy.
@@ -63,10 +63,10 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     checkpoint = open_checkpoint(cfg.model)
     clips = prepare_clips(source, labels, pool, splits, checkpoint.sampling_rate, cfg.data)
     audio_model = load_for_training(checkpoint, cfg.audio, labels.names)
-    heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
-    scorer = make_scorer(heard.audio_model, cfg, accelerator)
-    judge = make_validator(scorer, heard.validation, cfg.eval)
-    run = set_up_training(cfg, accelerator, folder, heard, judge)
+    inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
+    scorer = make_scorer(inputs.audio_model, cfg, accelerator)
+    validate = make_validator(scorer, inputs.validation, cfg.eval)
+    run = set_up_training(cfg, accelerator, folder, inputs, validate)
     prepared = time.perf_counter()
     train(run)
     total = time.perf_counter() - prepared

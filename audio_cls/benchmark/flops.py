@@ -1,4 +1,4 @@
-"""The arithmetic of a case on the stock model, in a process of its own: SPEC.json says which."""
+"""FLOP count of a case on the stock model, in its own process; SPEC.json describes the case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other contenders: transformers' Trainer, as the course and as the example script use it."""
+"""Contenders based on transformers' Trainer, as in the course and in the example script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run_trainer(spec: dict[str, Any], case: Case, *, is_mapped: bool) -> dict[st
     """Train as the Hugging Face course does, or as the example script of transformers does.
 
     Args:
-        spec: What the child process was told.
+        spec: Description of the case, see `start_child`.
         case: Sizes and settings.
         is_mapped: Features are mapped first, else made on the fly.
     """
@@ -119,9 +119,11 @@ def make_arguments(spec: dict[str, Any], case: Case, *, is_mapped: bool) -> Any:
     )
 
 
-def measure_accuracy(judged: Any) -> dict[str, float]:  # noqa: ANN401
+def measure_accuracy(prediction: Any) -> dict[str, float]:  # noqa: ANN401
     """Return the share of clips whose best score is their label's."""
-    return {"accuracy": float((judged.predictions.argmax(axis=1) == judged.label_ids).mean())}
+    return {
+        "accuracy": float((prediction.predictions.argmax(axis=1) == prediction.label_ids).mean())
+    }
 
 
 def freeze(model: Any, what: str) -> None:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Weigh the machine and a model: rate of a matrix product, arithmetic of a clip."""
+"""Description of the machine: rate of a matrix product, FLOP per clip."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def measure_matrix_product() -> float:
 def count_flops(model: Any, inputs: dict[str, torch.Tensor], names: tuple[str, ...]) -> list[float]:  # noqa: ANN401
     """Count the arithmetic of a batch: the frozen part's forward pass, the rest's, all backward.
 
-    A backward pass is taken for two forward passes of what learns: torch's own count of it is too
-    high by the number of groups of a convolution.
+    A backward pass is taken for two forward passes of what is trained: torch's own count of it is
+    too high by the number of groups of a convolution.
 
     Args:
         model: A stock classifier.

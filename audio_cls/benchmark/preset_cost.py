@@ -1,8 +1,8 @@
-"""What the shipped presets cost: a few steps of each, or an epoch, of scripts/train.py itself.
+"""Cost of the shipped presets: a few training steps of each, or an epoch.
 
 The clips are generated, as long and, for an epoch, as many as those of the preset's data set; the
 weights are random, in the shape of its checkpoint. The scores therefore say nothing, and only
-seconds and memory are told.
+seconds and memory are reported.
 """
 
 from __future__ import annotations

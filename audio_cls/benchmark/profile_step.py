@@ -1,4 +1,4 @@
-"""One step from near, in a process of its own: its largest matrix-bound part, and a profile.
+"""Profile of one training step and of its largest matrix product, in its own process.
 
 The part is a kind of module that does nothing but products and what lies between them: the
 convolutions over the wave, the feed-forward parts, or the single products of other networks. Its
@@ -61,8 +61,8 @@ def find_largest_part(model: nn.Module, inputs: dict[str, Tensor]) -> tuple[str,
 
     for module in model.modules():
         kind = next((kind for kind, fits in KINDS.items() if fits(module)), None)
-        learns = any(weight.requires_grad for weight in module.parameters())
-        if kind is None or module in taken or not learns:
+        is_trained = any(weight.requires_grad for weight in module.parameters())
+        if kind is None or module in taken or not is_trained:
             continue
         taken.update(module.modules())
         hooks.append(

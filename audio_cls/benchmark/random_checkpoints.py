@@ -1,4 +1,4 @@
-"""Checkpoints in the shapes of well-known ones, with random weights: for speed, not for scores."""
+"""Checkpoints with the shapes of well-known ones and random weights, for speed only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the contenders of a case one after the other, each in a fresh process with fresh caches."""
+"""Runner of a case: each contender in a fresh process with empty caches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def compare(
     Returns:
         Per contender its best run by total seconds, with rates; `matrix_rate` in FLOP/s, and
         `flops`, the stock model's arithmetic for a clip; `part`, how near our largest matrix-bound
-        part comes to the matrix product (CPU, where anything but the head learns).
+        part comes to the matrix product (CPU, where more than the head is trained).
     """
     with tempfile.TemporaryDirectory(prefix="audio_cls_benchmark_") as made:
         folder = Path(made)
@@ -91,7 +91,7 @@ def start_child(
 
     Args:
         module: `audio_cls.benchmark.contender`, `.flops` or `.profile_step`.
-        spec: What it is told.
+        spec: What it is to do.
         folder: A new folder for what it writes.
         cache: Caches to use; default: empty ones.
     """
@@ -119,7 +119,7 @@ def run_python(*arguments: str, cache: Path) -> None:
 def _add_rates(
     run: dict[str, float], case: Case, flops: dict[str, float], rate: float, *, is_own: bool
 ) -> None:
-    """Add clips a second, and the arithmetic done a second beside the matrix product's."""
+    """Add clips a second, and the FLOP per second against the matrix product's."""
     clips = case.train_clips * case.epochs
     run["train_clips_per_second"] = clips / run["train_seconds"]
     is_stored = is_own and case.freeze != "none"

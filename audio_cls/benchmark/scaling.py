@@ -1,4 +1,4 @@
-"""Growth: seconds an epoch and memory over the number of clips, of a network that costs nothing."""
+"""Scaling: seconds per epoch and memory against the number of clips, with a tiny network."""
 
 from __future__ import annotations
 

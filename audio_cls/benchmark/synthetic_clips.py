@@ -1,4 +1,4 @@
-"""Clips whose classes can be heard: low and high tones, chords and noise, as a parquet data set."""
+"""Synthetic data set of tones, chords and noise as parquet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell what was measured: a table in Markdown, with ratios."""
+"""Markdown tables of the results, with ratios."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def format_result(name: str, result: dict[str, Any]) -> str:
     if len(result["contenders"]) == len(CONTENDERS):
         ratios = find_ratios(result["contenders"])
         lines[-1] = (
-            f"audio_cls beside the faster Trainer: {ratios['total']:.2f} times as fast end to end,"
+            f"audio_cls is {ratios['total']:.2f} times as fast as the faster Trainer end to end,"
             f" {ratios['train']:.2f} times in training; peak memory {ratios['memory']:.2f} of the"
             f" mapped Trainer's. {lines[-1]}"
         )

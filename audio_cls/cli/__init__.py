@@ -1,1 +1,1 @@
-"""The command lines: options derived from the settings; heavy imports only when work starts."""
+"""Commands: options are made from the settings; heavy imports happen only when work starts."""

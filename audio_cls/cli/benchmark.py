@@ -76,7 +76,7 @@ def main(  # noqa: PLR0913 (an argument an option)
     presets: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Measure audio_cls beside transformers' Trainer on this machine."""
+    """Measure audio_cls against transformers' Trainer on this machine."""
     if name in ("growth", "presets") and profile:
         raise click.UsageError(f"--profile is of a case's training step, and {name} is no case.")
     # Not at the top of the file, so that --help need not wait for torch.
@@ -87,7 +87,7 @@ def main(  # noqa: PLR0913 (an argument an option)
 
     machine, gpu = measure.describe_machine(), torch.cuda.is_available()
     results: dict[str, Any] = {}
-    say = functools.partial(click.echo, err=as_json)  # beside the JSON, as each case is done
+    say = functools.partial(click.echo, err=as_json)  # stdout is for the JSON
     say(tables.format_machine(machine))
     if name == "growth":
         results[name] = scaling.measure_growth(clips, gpu=gpu)

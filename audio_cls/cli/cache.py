@@ -1,4 +1,4 @@
-"""`audio-cls cache`: what is cached, how large it is, and how to delete it."""
+"""Command `cache`: list what is cached with its size, and delete it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 def main() -> None:
     """Show or delete what is cached: decoded clips, tables, output of frozen layers.
 
-    Everything is made anew when it is needed. The folder is HF_DATASETS_CACHE/audio_cls.
+    Everything is computed again when it is needed. The folder is HF_DATASETS_CACHE/audio_cls.
     """
 
 

@@ -1,4 +1,4 @@
-"""What a command shows on standard error and output, and the exit codes it leaves with."""
+"""Console output of the commands: messages on standard error, one-line errors, exit codes."""
 
 from __future__ import annotations
 

@@ -31,10 +31,9 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--trust-remote-code",
         is_flag=True,
-        help="Run the code that lies beside the model; on the Hub, --model-revision must be a"
-        " commit.",
+        help="Run code from the model's repository; on the Hub, --model-revision must be a commit.",
     ),
-    click.option("--split", default="test", show_default=True, help="Which clips to judge."),
+    click.option("--split", default="test", show_default=True, help="Split to evaluate."),
     click.option(
         "--label-map",
         type=PATH,

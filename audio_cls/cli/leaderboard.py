@@ -1,4 +1,4 @@
-"""`scripts/leaderboard.py`: a data set in, the standing of its models out."""
+"""Command `leaderboard`: rank the Hub's models of a data set."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main(
 ) -> None:
     """Show how the models of a data set stand today, by what their cards and the Hub say.
 
-    Only entries that can be set beside each other have a rank; the others say why not. What was
+    Only comparable entries have a rank; the others say why not. What was
     read is kept by commit, so that a second look, or one that was cut, asks for news only.
     """
     with one_line_errors():

@@ -1,4 +1,4 @@
-"""`scripts/predict.py`: MODEL and PATHS in, JSON lines or CSV out."""
+"""Command `predict`: classify audio files; JSON lines or CSV on standard output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from audio_cls.cli.options.commands import OneLineCommand
 @click.option(
     "--trust-remote-code",
     is_flag=True,
-    help="Run the code that lies beside MODEL; on the Hub, --revision must be a commit.",
+    help="Run code from the model's repository; on the Hub, --revision must be a commit.",
 )
 def main(
     model: str,

@@ -1,4 +1,4 @@
-"""`scripts/publish.py`: a finished run in, its address on the Hub out."""
+"""Command `publish`: publish a finished run on the Hub."""
 
 from __future__ import annotations
 

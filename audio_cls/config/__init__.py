@@ -1,4 +1,4 @@
-"""Every setting, once: frozen dataclasses with default, meaning, unit and range.
+"""Configuration: frozen dataclasses that hold every setting with default, help and range.
 
 The command line, the presets, the printed summary, `run_config.yaml` and README's table are all
 derived from the fields in this folder. A field name is unique across the sections, so that flags

@@ -1,4 +1,4 @@
-"""What a setting is: default, meaning, unit and range in one field, checked when it is made."""
+"""`setting()` and the base class of the sections: default, help, unit, range, validation."""
 
 from __future__ import annotations
 

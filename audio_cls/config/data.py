@@ -1,4 +1,4 @@
-"""Settings of the data set: which clips, which labels, which splits."""
+"""Settings of the data set: columns, labels, splits, folds, keyword spotting, clip limits."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class DataConfig(Section):
     )
     unknown_share: float | None = setting(
         None,
-        "`_unknown_` clips per keyword clip, drawn anew each epoch, fixed in validation and test;"
+        "`_unknown_` clips per keyword clip: resampled every epoch, fixed in validation and test;"
         " default: all there are.",
         above=0,
     )
@@ -151,7 +151,7 @@ class DataConfig(Section):
         None, "Cross-validate: this many runs, each tested on another fold.", minimum=2
     )
     fold_column: str | None = setting(
-        None, "Column that deals the clips into folds, as in ESC-50; needs --fold or --folds."
+        None, "Column with each clip's fold, as in ESC-50; needs --fold or --folds."
     )
     fold: str | None = setting(
         None, "The one fold that is reported as test; with --folds a number from 1 on."
@@ -193,7 +193,9 @@ class DataConfig(Section):
         None, "Set longer clips aside, in seconds; default: none is too long.", above=0
     )
     min_clip_seconds: Seconds = setting(
-        0.025, "Set shorter clips aside, in seconds; 0.025 is what one frame hears.", minimum=0
+        0.025,
+        "Leave out clips shorter than this, in seconds; 0.025 is one analysis frame.",
+        minimum=0,
     )
     drop_silent: bool = setting(
         default=False, meaning="Set clips aside that stay below -80 dB of full scale."

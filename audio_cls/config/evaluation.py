@@ -1,4 +1,4 @@
-"""Settings of the result: how the classifier is judged, and where it is published."""
+"""Settings of the evaluation: metric, its goal, batch size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EVALUATE_SETTINGS = (  # settings that `audio-cls evaluate` and `audio_cls.evalu
 
 @dataclass(frozen=True)
 class EvalConfig(Section):
-    """How the classifier is judged."""
+    """Metric and evaluation batch size."""
 
     metric: str = setting(
         "auto",

@@ -1,4 +1,4 @@
-"""Registry of the metrics: what in results.json is a metric, its bounds, and which end is better.
+"""Registry of the metrics in results.json: bounds, and whether larger is better.
 
 The metrics themselves are computed in `audio_cls.evaluation`; this table needs no library, so that
 tools that only read results.json can use it.

@@ -23,7 +23,8 @@ class ModelConfig(Section):
     )
     trust_remote_code: bool = setting(
         default=False,
-        meaning="Run the code in the model's repository; must be typed, beside --model-revision.",
+        meaning="Run code from the model's repository; must be given on the command line, with"
+        " --model-revision.",
     )
     from_scratch: bool = setting(
         default=False, meaning="Start from random weights: only the model's configuration is read."
@@ -32,7 +33,8 @@ class ModelConfig(Section):
         "auto", "How attention is computed; default: what transformers chooses."
     )
     weighted_layer_sum: bool | None = setting(
-        None, "Classify a learnt mix of all layers (SUPERB); default: what the checkpoint says."
+        None,
+        "Classify a learned weighted sum of all hidden layers (SUPERB); default: as checkpoint.",
     )
     freeze: Literal["none", "features", "backbone"] = setting(
         "none",
@@ -43,7 +45,9 @@ class ModelConfig(Section):
     )
 
     lora_rank: int = setting(
-        0, "Rank of LoRA adapters beside the attention, which alone learn; 0: none.", minimum=0
+        0,
+        "Rank of LoRA adapters on the attention; only they and the head are trained; 0: off.",
+        minimum=0,
     )
     lora_alpha: float | None = setting(
         None, "LoRA's scale times its rank; default: twice the rank.", above=0

@@ -32,7 +32,7 @@ class OptimConfig(Section):
     )
     layer_decay: float = setting(
         1.0,
-        "A layer learns so many times as fast as the one above it; the head is on top.",
+        "Learning-rate multiplier from each layer to the one below it; 1: the same rate.",
         above=0,
         maximum=1,
     )

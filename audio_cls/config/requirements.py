@@ -1,4 +1,4 @@
-"""Settings that have an effect only together with another one, in one table.
+"""Table of the settings that have an effect only together with another one.
 
 In: the values of all settings, by name. Out: those that differ from their default although nothing
 would read them. `RunConfig` refuses these; the command line first resets those that come from a
@@ -49,7 +49,7 @@ def _make_groups() -> list[Requirement]:
         (
             "layer_decay",
             lambda v: v["freeze"] != "backbone" or v["unfreeze_after_epochs"] is not None,
-            "with --freeze backbone only the head learns; use --learning-rate",
+            "with --freeze backbone only the head is trained; use --learning-rate",
         ),
         (
             "hop_seconds",

@@ -1,4 +1,4 @@
-"""All settings of one run, and how a command line or a table sees them."""
+"""RunConfig: all sections of settings of one run; flat names and nested YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the training: which checkpoint, how its weights move, how long and where to."""
+"""Settings of the training: epochs, batch size, precision, workers, output folder, resume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TrainConfig(Section):
     )
     max_train_minutes: float | None = setting(
         None,
-        "Stop training after this many minutes and judge what there is.",
+        "Stop training after this many minutes, then evaluate the best model so far.",
         above=0,
         affects_training=False,
     )
@@ -59,7 +59,7 @@ class TrainConfig(Section):
         default=False, meaning="Let torch compile the network; the first steps are slow then."
     )
     seeds: tuple[int, ...] = setting(
-        (), "Several runs, one a seed, comma-separated; mean, sd and interval are told.", minimum=0
+        (), "One run per seed, comma-separated; mean, sd and interval are reported.", minimum=0
     )
     sweep: str | None = setting(
         None, "YAML file of settings to lists of values: a run each, compared in one table."
@@ -67,7 +67,7 @@ class TrainConfig(Section):
     seed: int = setting(42, "Seed of weights, order, crops and dropout.", minimum=0)
     num_workers: int | None = setting(
         None,
-        "Processes that load batches; default: 0 on a CPU, up to 4 beside an accelerator.",
+        "Processes that load batches; default: 0 on a CPU, up to 4 with an accelerator.",
         minimum=0,
         affects_training=False,
     )
@@ -91,7 +91,7 @@ class TrainConfig(Section):
     )
     dry_run: bool = setting(
         default=False,
-        meaning="Only rehearse with a few clips, and tell the time, memory and disk of the run.",
+        meaning="Dry run: train on a few clips and estimate the time, memory and disk of the run.",
         affects_training=False,
     )
     save_every_steps: int | None = setting(
@@ -145,7 +145,7 @@ def accumulation_steps(cfg: TrainConfig, num_processes: int) -> int:
     4
 
     Raises:
-        SettingError: `--effective-batch-size` cannot be dealt out evenly.
+        SettingError: `--effective-batch-size` cannot be divided evenly.
     """
     if cfg.effective_batch_size is None:
         return cfg.gradient_accumulation_steps

@@ -1,4 +1,4 @@
-"""What ships with the package so that a first run needs no network: see NOTICE for its sources.
+"""`builtin:` ids of the data set and the model that ship with the package (see NOTICE).
 
 `builtin:tiny_speech` is a data set of 180 telephone prompts, `builtin:tiny_model` the configuration
 of a network small enough to learn them from random weights.

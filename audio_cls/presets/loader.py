@@ -1,4 +1,4 @@
-"""Presets: YAML overlays of the settings in `audio_cls.config`.
+"""Load preset YAML files, list them, and find the one of a data set.
 
 A preset names settings by section (`optim: {learning_rate: 5e-5}`). More keys are allowed on top:
 `datasets`, the ids for which `--dataset ID` alone picks the preset up; in the `run_config.yaml` of

@@ -1,4 +1,4 @@
-"""A dry run: the whole way with a few clips, and from its times those of the real run.
+"""Dry run: a few training steps, and from their times the estimate of the full run.
 
 The rehearsal is the ordinary way with capped settings, in a folder beside the run folder (so on the
 same disk) that is removed afterwards. Its clips are chosen before anything is decoded.

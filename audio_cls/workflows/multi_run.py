@@ -1,4 +1,4 @@
-"""One command, several runs: a run for each case of a sweep, each fold and each seed."""
+"""Several runs of one command: one per seed, fold and case of a sweep."""
 
 from __future__ import annotations
 

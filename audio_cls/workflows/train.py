@@ -18,6 +18,7 @@ from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
+from audio_cls.data.unused_columns import warn_of_unused_columns
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.hardware import describe_hardware
 from audio_cls.distributed.processes import is_main_process, shutdown_processes
@@ -29,6 +30,7 @@ from audio_cls.evaluation.reports.report import report_scores, write_report
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import evaluate_test, make_validator
 from audio_cls.models.checkpoint import open_checkpoint
+from audio_cls.models.contamination import warn_if_pretrained_on
 from audio_cls.models.feature_cache.precompute import precompute_frozen_features
 from audio_cls.models.inference_settings import save_calibration
 from audio_cls.models.load import load_for_training
@@ -65,7 +67,6 @@ from audio_cls.training.sharding import restore_best
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
-from audio_cls.workflows.source_checks import warn_of_source
 
 
 def run_all(
@@ -127,7 +128,8 @@ def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
         checkpoint = open_checkpoint(resumed.model)
         resolved = resolve_run(resumed, dataset, labels, checkpoint)
         cfg = resolved.apply(resumed)
-        warn_of_source(dataset, labels, cfg)
+        warn_if_pretrained_on(dataset, cfg.model)
+        warn_of_unused_columns(dataset, labels, cfg.data)
         index = build_clip_index(dataset, labels, cfg.data)
         splits = make_splits(index, cfg.data)
         clips = prepare_clips(dataset, labels, index, splits, resolved.sampling_rate, cfg.data)

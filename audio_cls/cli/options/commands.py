@@ -124,5 +124,5 @@ def _list_strange(preset: Preset, typed: Mapping[str, Any]) -> set[str]:
     """
     own, chosen = preset.values.get("dataset"), typed.get("dataset")
     is_other = own is not None and chosen not in (None, own)
-    told = preset.datasets.get(str(chosen), {})
-    return {"dataset_config", "dataset_revision"} - told.keys() if is_other else set()
+    special = preset.datasets.get(str(chosen), {})
+    return {"dataset_config", "dataset_revision"} - special.keys() if is_other else set()

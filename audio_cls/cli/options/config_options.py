@@ -1,4 +1,4 @@
-"""Click options derived from `audio_cls.config`: one flag a setting, presets as defaults below it.
+"""Click options made from `audio_cls.config`: one flag per setting, presets as defaults.
 
 Precedence is flag > preset > default. It comes from click itself: a preset becomes the context's
 `default_map`, whose values pass the same conversion as a typed flag. `--preset p.yaml --help` shows

@@ -1,4 +1,4 @@
-"""Kinds of values that a flag takes beside click's own: lists, ranges, a count or a word."""
+"""Parameter types for click: lists, ranges, a count or a word."""
 
 from __future__ import annotations
 

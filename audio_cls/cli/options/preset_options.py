@@ -1,4 +1,4 @@
-"""`--list-presets` and `--show-preset`: what ships, told before anything heavy is imported."""
+"""Options --list-presets and --show-preset, which need no heavy import."""
 
 from __future__ import annotations
 
