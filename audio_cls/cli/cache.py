@@ -58,8 +58,9 @@ def clear_cache(*, older_than: float, yes: bool) -> None:
 
     items = select_unused(min_age_days=older_than)
     num_bytes = sum(item.num_bytes for item in items)
-    if items and not yes:
-        click.confirm(f"Delete {format_bytes(num_bytes)} in {len(items)} folders?", abort=True)
+    question = f"Delete {format_bytes(num_bytes)} in {len(items)} folders?"
+    if items and not yes and not click.confirm(question):
+        return
     kept = clear_items(items)
     freed = num_bytes - sum(item.num_bytes for item in kept)
     click.echo(f"Deleted {format_bytes(freed)}.")

@@ -20,8 +20,8 @@ class AudioConfig(Section):
 
     max_seconds: Seconds | None = setting(
         None,
-        "Longest piece of a clip the model hears at once, in seconds; default: what the checkpoint"
-        " hears, at most 30.",
+        "Length of training crops and of the model input, in seconds; default: the checkpoint's"
+        " maximum, at most 30.",
         minimum=MIN_CROP_SECONDS,
     )
     min_seconds: Seconds | None = setting(
@@ -41,7 +41,7 @@ class AudioConfig(Section):
     )
     aggregate: Literal["mean-logit", "mean-probability", "max", "vote", "first"] = setting(
         "mean-logit",
-        "How window scores become the clip's score; 'first' hears the first window only.",
+        "How window scores are aggregated to the clip's score; 'first': the first window only.",
     )
     repeat_short: bool = setting(
         default=False,
