@@ -1,13 +1,16 @@
-"""On a CPU, attention that learns goes clip by clip, so that its scores stay in the cache.
+"""Attention computed clip by clip: the scores of one clip stay in the CPU's cache.
 
-Comes in: queries, keys and values of a batch, as transformers' models hand them to the function
-that computes their attention. While a network learns with dropout on the attention, PyTorch's code
-writes the scores of the whole batch to memory six times over, and keeps three of these for the
-backward pass. Here one clip's scores are made, used and forgotten; the backward pass makes them
-again, with the same dropout. Where nothing is dropped, where the numbers are not float32 on a CPU,
-where the mask is learnt (relative positions), and in attention whose class is not exactly one that
-is listed in `stock.py`, transformers' own `sdpa` runs. Letters: B clips, H heads, Q queries, K
-keys, D values a head.
+Replaces: the attention implementation `sdpa` of transformers, in the classes of
+`exactness.ATTENTIONS`.
+Active: with `--attention auto`, in float32 on a CPU, in training with attention dropout. Otherwise
+(no dropout, a mask with a gradient, a bias of relative positions, causal attention) `sdpa` of
+transformers is called.
+Why: with dropout, `sdpa` on a CPU writes the scores of the whole batch to memory six times, and
+keeps three of these for the backward pass. Here the scores of one clip are computed at a time, and
+again in the backward pass, with the same dropout mask.
+Results: equal to `sdpa` except for rounding and for the random numbers of dropout; tests in
+tests/models/kernels/test_attention.py.
+Letters: B clips, H heads, Q queries, K keys, D values per head.
 """
 
 from __future__ import annotations
@@ -30,17 +33,17 @@ from audio_cls.models.kernels.exactness import (
     is_named,
 )
 
-NAME = "clip_by_clip"  # of this attention, where transformers looks it up
+NAME = "clip_by_clip"  # of this implementation, as registered in transformers
 STOCK = "sdpa"
-TRIAL_FRAMES = 6  # of an input with which this is compared with `sdpa`
-CACHED_SCORES = 2**19  # made at once: 2 MB
+TRIAL_FRAMES = 6  # of the input on which this is compared with `sdpa`
+CACHED_SCORES = 2**19  # computed at a time: 2 MB
 
 
 def use_per_clip_attention(model: PreTrainedModel) -> None:
-    """Let a model that computes attention by `sdpa` compute it as here. Changes it in place.
+    """Replace `sdpa` by attention clip by clip. Changes the model in place.
 
-    Only where its attention is of a known class, and where output and gradients of a small input
-    are those of `sdpa`.
+    Only if its attention is of a known class, and if output and gradients for a small input are
+    equal to those of `sdpa`.
     """
     known = next((one for one in model.modules() if is_named(one, ATTENTIONS)), None)
     if model.config._attn_implementation == STOCK and known is not None and _is_stock(known):
@@ -57,61 +60,61 @@ def attend(
     attention_mask: Tensor | None,
     **options: Any,  # noqa: ANN401
 ) -> tuple[Tensor, None]:
-    """Compute attention; called by the models of transformers as its other implementations are.
+    """Compute attention: an implementation as transformers registers them.
 
     Args:
-        module: The attention, which knows whether it is causal.
+        module: The attention module.
         query: Shape (B, H, Q, D).
         key: Shape (B, H, K, D).
         value: Shape (B, H, K, D).
-        attention_mask: (B, 1 or H, Q, K): True where a query sees a key, or what is added to the
-            scores. With one that wants a gradient, transformers' own attention runs.
-        **options: `dropout`, the share of the attention that is dropped; `scaling`, the factor of
-            the scores, D ** -0.5 by default; `is_causal`; and what other implementations take: with
-            a tensor among it, such as `position_bias`, transformers' own attention runs.
+        attention_mask: Shape (B, 1 or H, Q, K): True where a query attends to a key, or a number
+            that is added to the scores. If it requires a gradient, `sdpa` is called.
+        **options: `dropout`, the probability of the weights to be dropped; `scaling`, the factor of
+            the scores, D ** -0.5 by default; `is_causal`; and options of other implementations: if
+            one of them is a tensor, such as `position_bias`, `sdpa` is called.
 
     Returns:
-        (B, Q, H, D), and no weights.
+        The output, (B, Q, H, D), and None instead of the weights.
     """
     dropout, scale = options.get("dropout", 0.0), options.get("scaling")
     causal = options.get("is_causal")
     is_causal = getattr(module, "is_causal", True) if causal is None else causal
     is_paired = query.shape[:2] == key.shape[:2]
-    has_more = any(isinstance(option, Tensor) for option in options.values())  # a learnt bias
-    has_more |= attention_mask is not None and attention_mask.requires_grad
-    is_ours = is_named(module, ATTENTIONS) and is_paired and not is_causal and is_plain(query)
-    if not is_ours or has_more or not 0 < dropout < 1:
+    has_bias = any(isinstance(option, Tensor) for option in options.values())
+    has_bias |= attention_mask is not None and attention_mask.requires_grad
+    is_supported = is_named(module, ATTENTIONS) and is_paired and not is_causal and is_plain(query)
+    if not is_supported or has_bias or not 0 < dropout < 1:
         stock: Any = sdpa_attention_forward
-        found: tuple[Tensor, None] = stock(module, query, key, value, attention_mask, **options)
-        return found
+        output: tuple[Tensor, None] = stock(module, query, key, value, attention_mask, **options)
+        return output
     function: Any = ClipAttention.apply
     scaled = query * (query.shape[-1] ** -0.5 if scale is None else scale)
     return function(scaled, key, value, attention_mask, dropout), None
 
 
 def _is_stock(module: nn.Module) -> bool:
-    """Tell whether attention clip by clip gives `sdpa`'s output and gradients, with any mask."""
+    """Return True if output and gradients are equal to those of `sdpa`, with each kind of mask."""
     shape = (2, 3, TRIAL_FRAMES, 8)
-    seen = torch.ones(2, 1, 1, TRIAL_FRAMES, dtype=torch.bool)
-    seen[1, ..., TRIAL_FRAMES // 2 :] = False
-    added = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)
+    attended = torch.ones(2, 1, 1, TRIAL_FRAMES, dtype=torch.bool)
+    attended[1, ..., TRIAL_FRAMES // 2 :] = False
+    added = torch.zeros(attended.shape).masked_fill(~attended, torch.finfo(torch.float32).min)
     function, stock = cast("Any", ClipAttention.apply), cast("Any", sdpa_attention_forward)
     with torch.enable_grad():
-        given = [part.requires_grad_() for part in draw_input((3, *shape)).detach()]
+        inputs = [tensor.requires_grad_() for tensor in draw_input((3, *shape)).detach()]
         is_same = True
-        for mask in (None, seen, added):
-            scaled = given[0] * shape[-1] ** -0.5
-            own = function(scaled, *given[1:], mask, 0.0)
-            expected = stock(module, *given, mask, is_causal=False)[0]
+        for mask in (None, attended, added):
+            scaled = inputs[0] * shape[-1] ** -0.5
+            own = function(scaled, *inputs[1:], mask, 0.0)
+            expected = stock(module, *inputs, mask, is_causal=False)[0]
             is_same &= agree(
-                [own.detach(), *find_gradients(own, given)],
-                [expected.detach(), *find_gradients(expected, given)],
+                [own.detach(), *find_gradients(own, inputs)],
+                [expected.detach(), *find_gradients(expected, inputs)],
             )
     return is_same
 
 
 class ClipAttention(torch.autograd.Function):
-    """softmax(query @ key^T + mask), some of it dropped, @ value: (B, Q, H, D)."""
+    """dropout(softmax(query @ key^T + mask)) @ value: (B, Q, H, D)."""
 
     @staticmethod
     def forward(
@@ -122,7 +125,7 @@ class ClipAttention(torch.autograd.Function):
         mask: Tensor | None,
         dropout: float,
     ) -> Tensor:
-        """Keep what was given, what came out and the seed of the dropout."""
+        """Save the inputs, the output and the seed of the dropout."""
         seed = draw_seed()
         masks = DropoutMasks(dropout, seed)
         num_clips, num_heads, num_queries, _ = query.shape
@@ -130,18 +133,18 @@ class ClipAttention(torch.autograd.Function):
         for clip, heads in _split_heads(query, key):
             weights = _weigh_keys(query, key, mask, (clip, heads))
             weights.mul_(masks.draw(torch.empty_like(weights)))
-            found = torch.bmm(weights, value[clip, heads])
-            torch.mul(found.transpose(0, 1), masks.scale, out=out[clip, :, heads])
+            product = torch.bmm(weights, value[clip, heads])
+            torch.mul(product.transpose(0, 1), masks.scale, out=out[clip, :, heads])
         ctx.save_for_backward(query, key, value, mask, out)
         ctx.dropout, ctx.seed = dropout, seed
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        """Make the weights again.
+        """Compute the weights again.
 
-        A row's gradient through the softmax needs its sum of weight times gradient, and that is
-        the sum of output times gradient (arXiv:2205.14135, appendix B).
+        The gradient of the softmax of a row needs the row's sum of weight times gradient, which is
+        equal to the sum of output times gradient (arXiv:2205.14135, appendix B).
         """
         query, key, value, mask, out = ctx.saved_tensors
         masks = DropoutMasks(ctx.dropout, ctx.seed)
@@ -161,7 +164,7 @@ class ClipAttention(torch.autograd.Function):
 
 
 def _split_heads(query: Tensor, key: Tensor) -> Iterator[tuple[int, slice]]:
-    """Yield each clip and some of its heads, so few that their scores stay in the cache."""
+    """Yield each clip with groups of its heads whose scores fit into the cache."""
     num_clips, num_heads, num_queries, _ = query.shape
     count = max(1, CACHED_SCORES // (num_queries * key.shape[2]))
     for clip in range(num_clips):
@@ -170,12 +173,12 @@ def _split_heads(query: Tensor, key: Tensor) -> Iterator[tuple[int, slice]]:
 
 
 def _weigh_keys(query: Tensor, key: Tensor, mask: Tensor | None, here: tuple[int, slice]) -> Tensor:
-    """Return the weights of the keys of some heads of a clip, (H, Q, K), before any dropout."""
+    """Return the attention weights of some heads of a clip, (H, Q, K), before dropout."""
     scores = torch.bmm(query[here], key[here].transpose(1, 2))
     if mask is not None:
-        own = mask.expand(*query.shape[:2], -1, -1)[here]
-        if own.dtype == torch.bool:
-            scores.masked_fill_(~own, torch.finfo(scores.dtype).min)
+        head_mask = mask.expand(*query.shape[:2], -1, -1)[here]
+        if head_mask.dtype == torch.bool:
+            scores.masked_fill_(~head_mask, torch.finfo(scores.dtype).min)
         else:
-            scores.add_(own)
+            scores.add_(head_mask)
     return torch.softmax(scores, dim=-1, out=scores)

@@ -1,11 +1,16 @@
-"""Convolutions as matrix products over rows: frames (B, T, C), the channels last.
+"""Conv1d as matrix products over rows: frames (B, T, C), the channels last.
 
-PyTorch's convolutions over time reach about half of what a CPU's matrix product does, less in the
-backward pass, and grouped ones less still. In rows, a convolution of stride S is a product of
-overlapping rows that BLAS reads where they lie: nothing is copied, forward or backward. A long
-grouped one is a product in the frequency domain, block by block, its Fourier transforms matrix
-products as well. float32 only; results agree with PyTorch's to rounding. Letters: B clips,
-C channels in, O channels out, T frames in, F frames out, K taps, S stride, G groups.
+Replaces: the computation of `torch.nn.Conv1d`, where install.py and conv_stack.py use it: plain
+convolutions by `MatmulConv1d`, grouped ones with a long kernel by `fft_grouped_conv1d`.
+Active: in float32, on a CPU; the grouped one on a GPU, too (see install.py).
+Why: PyTorch's convolutions over time reach about half the speed of a matrix product on a CPU, less
+in the backward pass, and less again with groups. In rows, a convolution of stride S is a product of
+overlapping rows, which BLAS reads without a copy. A grouped convolution with a long kernel is a
+product in the frequency domain, block by block; its Fourier transforms are matrix products as well.
+Results: equal to `torch.nn.functional.conv1d` except for rounding; tests in
+tests/models/kernels/test_conv1d.py.
+Letters: B clips, C input channels, O output channels, T input frames, F output frames, K taps of
+the kernel, S stride, G groups.
 """
 
 from __future__ import annotations
@@ -20,20 +25,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SMALL_ROW = 64  # values under a kernel; so few are gathered by a copy, which costs next to nothing
+SMALL_ROW = 64  # C * K: up to here, the windows are copied, which takes little time
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A convolution's weights, laid out once for its products with the rows of many clips."""
+    """The weights of a convolution as a matrix, for products with rows."""
 
-    matrix: Tensor  # (K * C, O), a tap's channels after the other's
+    matrix: Tensor  # (K * C, O), ordered by tap, then channel
     num_taps: int  # K
     stride: int  # S
 
     @classmethod
     def lay_out(cls, weight: Tensor, stride: int) -> Kernel:
-        """Copy weights (O, C, K) into the order in which rows meet them."""
+        """Copy weights (O, C, K) into the order of the rows."""
         num_out, num_channels, num_taps = weight.shape
         matrix = weight.permute(2, 1, 0).reshape(num_taps * num_channels, num_out)
         return cls(matrix, num_taps, stride)
@@ -43,7 +48,7 @@ class Kernel:
         return matrix.view(self.num_taps, -1, matrix.shape[1]).permute(2, 1, 0)
 
     def count_frames(self, num_rows: int) -> int:
-        """Return F for T."""
+        """Return the number of output frames F for T input frames."""
         return (num_rows - self.num_taps) // self.stride + 1
 
     def convolve(self, rows: Tensor, out: Tensor) -> None:
@@ -53,17 +58,17 @@ class Kernel:
                 torch.addmm(clip, view, self.matrix[part], beta=float(part.start > 0), out=clip)
 
     def correlate(self, rows: Tensor, grad: Tensor, total: Tensor) -> None:
-        """Add the gradient of `matrix` to `total`, from the rows and that of the output."""
+        """Add the gradient of `matrix` to `total`, from the rows and the output's gradient."""
         for part, views in self._pair_taps(rows, grad.shape[1]):
-            own = total[part]
+            rows_of_total = total[part]
             for clip, view in zip(grad, views, strict=True):
-                torch.addmm(own, view.t(), clip, out=own)
+                torch.addmm(rows_of_total, view.t(), clip, out=rows_of_total)
 
     def spread(self, grad: Tensor, num_rows: int) -> Tensor:
-        """Return the gradient of T rows: what reached a frame goes back to the rows it saw."""
+        """Return the gradient of T input rows, from the output's gradient."""
         num_channels = len(self.matrix) // self.num_taps
         d_rows = grad.new_empty(len(grad), num_rows, num_channels)
-        # The first taps write to all rows up to here, if a frame's begin where another's end.
+        # The first `stride` taps write to all rows up to here, if their windows are adjacent.
         written = self.stride * grad.shape[1] if self.num_taps >= self.stride else 0
         d_rows[:, written:].zero_()
         for part, views in self._split_taps(d_rows, grad.shape[1]):
@@ -73,7 +78,7 @@ class Kernel:
         return d_rows
 
     def _pair_taps(self, rows: Tensor, num_frames: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield some rows of the matrix, and what they meet, (B, F, as many)."""
+        """Yield rows of the matrix, and the input values that they multiply, (B, F, _)."""
         if len(self.matrix) > SMALL_ROW:
             yield from self._split_taps(rows, num_frames)
             return
@@ -81,7 +86,7 @@ class Kernel:
         yield slice(0, len(self.matrix)), views.contiguous()
 
     def _split_taps(self, rows: Tensor, num_frames: int) -> Iterator[tuple[slice, Tensor]]:
-        """Do so for up to `stride` taps at a time: what they meet does not overlap, no copy."""
+        """Yield the same for `stride` taps at a time, whose windows do not overlap: no copy."""
         num_channels = rows.shape[2]
         for first in range(0, self.num_taps, self.stride):
             end = min(self.num_taps, first + self.stride)
@@ -94,7 +99,7 @@ class MatmulConv1d(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, stride: int) -> Tensor:  # noqa: ANN401
-        """Multiply S taps at a time: their rows do not overlap."""
+        """Multiply S taps at a time, whose windows do not overlap."""
         rows, kernel = rows.contiguous(), Kernel.lay_out(weight, stride)
         ctx.save_for_backward(rows, weight)
         ctx.stride = stride
@@ -118,7 +123,7 @@ class MatmulConv1d(torch.autograd.Function):
 
 
 def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int) -> Tensor:
-    """View what `taps` taps from `first` on see of rows (B, T, C): (B, F, taps * C), no copy."""
+    """Return the windows of `taps` taps from `first` on, of rows (B, T, C): (B, F, taps * C)."""
     num_clips, num_rows, num_channels = rows.shape
     size = (num_clips, num_frames, taps * num_channels)
     strides = (num_rows * num_channels, stride * num_channels, 1)
@@ -128,14 +133,14 @@ def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int
 def fft_grouped_conv1d(rows: Tensor, weight: Tensor, groups: int, padding: int) -> Tensor:
     """Convolve rows with a long grouped kernel of stride 1, in the frequency domain.
 
-    Overlap-save: blocks of K frames and the K - 1 that a kernel sees beyond them are transformed,
-    multiplied with the kernel's spectrum, and transformed back.
+    Overlap-save: blocks of K frames and the K - 1 frames that follow are transformed, multiplied
+    with the kernel's spectrum, and transformed back.
 
     Args:
         rows: Shape (B, T, C).
         weight: Shape (O, C / G, K).
         groups: G.
-        padding: Zeros on either side.
+        padding: Number of zeros on each side.
 
     Returns:
         Shape (B, T + 2 * padding - K + 1, O).
@@ -143,25 +148,25 @@ def fft_grouped_conv1d(rows: Tensor, weight: Tensor, groups: int, padding: int) 
     (num_clips, num_rows, num_channels), (num_out, depth, num_taps) = rows.shape, weight.shape
     num_frames = num_rows + 2 * padding - num_taps + 1
     num_blocks = math.ceil(num_frames / num_taps)
-    length = math.ceil(num_frames / num_blocks)  # frames that a block gives
+    length = math.ceil(num_frames / num_blocks)  # output frames of a block
     window = length + num_taps - 1
-    forth, back = _make_transforms(window, length, rows.dtype, rows.device)
-    bins = len(forth) // 2
+    forward, inverse = _make_transforms(window, length, rows.dtype, rows.device)
+    bins = len(forward) // 2
     padded = functional.pad(rows, (0, 0, padding, padding + num_blocks * length - num_frames))
     blocks = padded.unfold(1, window, length).reshape(-1, groups, num_channels // groups, window)
     blocks = blocks.permute(3, 1, 0, 2).reshape(window, -1)
-    sound = (forth @ blocks).view(2, bins * groups, num_clips * num_blocks, depth)
+    spectrum = (forward @ blocks).view(2, bins * groups, num_clips * num_blocks, depth)
     taps = weight.view(groups, -1, depth, num_taps).permute(3, 0, 2, 1).reshape(num_taps, -1)
-    kernel = (forth[:, :num_taps] @ taps).view(2, bins * groups, depth, -1)
-    real = torch.baddbmm(torch.bmm(sound[0], kernel[0]), sound[1], kernel[1])
-    imaginary = torch.baddbmm(torch.bmm(sound[1], kernel[0]), sound[0], kernel[1], alpha=-1)
-    out = back @ torch.stack([real, imaginary]).view(2 * bins, -1)
+    kernel = (forward[:, :num_taps] @ taps).view(2, bins * groups, depth, -1)
+    real = torch.baddbmm(torch.bmm(spectrum[0], kernel[0]), spectrum[1], kernel[1])
+    imaginary = torch.baddbmm(torch.bmm(spectrum[1], kernel[0]), spectrum[0], kernel[1], alpha=-1)
+    out = inverse @ torch.stack([real, imaginary]).view(2 * bins, -1)
     out = out.view(length, groups, num_clips, num_blocks, -1).permute(2, 3, 0, 1, 4)
     return out.reshape(num_clips, num_blocks * length, num_out)[:, :num_frames]
 
 
 @functools.lru_cache(maxsize=8)
-@torch.inference_mode(mode=False)  # else the first evaluation's could not be trained with
+@torch.inference_mode(mode=False)  # tensors made in inference mode cannot be used in training
 def _make_transforms(
     window: int, length: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
@@ -173,10 +178,10 @@ def _make_transforms(
     bins = window // 2 + 1
     angles = torch.outer(torch.arange(bins), torch.arange(window)) % window
     angles = angles.double() * (2 * math.pi / window)
-    forth = torch.cat([angles.cos(), -angles.sin()])
-    shares = torch.full((bins, 1), 2 / window, dtype=torch.float64)
-    shares[0] /= 2
+    forward = torch.cat([angles.cos(), -angles.sin()])
+    factors = torch.full((bins, 1), 2 / window, dtype=torch.float64)
+    factors[0] /= 2
     if window % 2 == 0:
-        shares[-1] /= 2
-    back = (forth * shares.repeat(2, 1))[:, :length].t().contiguous()
-    return forth.to(device, dtype), back.to(device, dtype)
+        factors[-1] /= 2
+    inverse = (forward * factors.repeat(2, 1))[:, :length].t().contiguous()
+    return forward.to(device, dtype), inverse.to(device, dtype)

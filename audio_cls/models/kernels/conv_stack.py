@@ -1,13 +1,17 @@
-"""A stack of convolutions over the wave, a thousand frames at a time, with little kept.
+"""Stack of convolutions over the waveform, computed in blocks that fit into the CPU's cache.
 
-Comes in: the feature encoder of wav2vec 2.0, HuBERT and their like: layers of a convolution, maybe
-a norm, and an activation. Their outputs are the most memory of a step: 260 MB for a clip of ten
-seconds. Here a thousand frames go through a layer's norm and activation and the next layer's
-convolution at once, while they are in the cache, and only what that convolution gives is kept; the
-backward pass makes the norms and activations again, which cost little, and the first convolution,
-which has a single channel. Short clips go through together (`Block`). A group norm over time fits
-in by `fold_norm`: what it makes of the first convolution is another convolution. Letters: B clips,
-C and O channels, K taps, T and F frames, S stride.
+Replaces: the forward of the feature encoders of wav2vec 2.0, HuBERT and their relatives
+(`exactness.FEATURE_ENCODERS`): layers of a convolution, an optional norm, and an activation.
+Active: in float32 on a CPU, without autocast.
+Why: the outputs of these layers are the most memory of a training step: 260 MB for 10 s of audio.
+Here about a thousand frames at a time go through norm and activation of a layer and the convolution
+of the next, and only the output of that convolution is saved; the backward pass computes norms and
+activations again, which takes little time, and the first convolution, which has one channel. Short
+clips are processed together (`Block`). A group norm over time is folded into the first convolution
+(`fold_norm`).
+Results: equal to the stock forward and its gradients except for rounding; tests in
+tests/models/kernels/test_conv1d.py.
+Letters: B clips, C and O channels, K taps, T and F frames, S stride.
 """
 
 from __future__ import annotations
@@ -26,13 +30,13 @@ from torch.nn import functional
 from audio_cls.models.kernels.conv1d import Kernel
 from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, is_named
 
-PARTS = {"conv", "layer_norm", "activation"}  # of a layer, the norm not in all
-FRAMES_AT_ONCE = 1024  # of a convolution's output; what they see is 4 MB at 512 channels
-Inner = Callable[..., Tensor]  # (B, T, C'), what it learns -> (B, T, C), each row from its own
+PARTS = {"conv", "layer_norm", "activation"}  # of a layer; some have no norm
+FRAMES_AT_ONCE = 1024  # of a convolution's output; their input is 4 MB at 512 channels
+Inner = Callable[..., Tensor]  # (B, T, C'), parameters -> (B, T, C), row by row
 
 
 def is_stack(module: nn.Module) -> bool:
-    """Tell whether a module is a stack of convolutions as here, and nothing else."""
+    """Return True if a module is a stack of convolutions that `run_conv_stack` supports."""
     layers = getattr(module, "conv_layers", None)
     if not is_named(module, FEATURE_ENCODERS):
         return False
@@ -52,14 +56,14 @@ def is_stack(module: nn.Module) -> bool:
 
 
 def _is_plain_convolution(conv: Any) -> bool:  # noqa: ANN401
-    """Tell whether a module is a convolution without groups, dilation and padding."""
+    """Return True if a module is a convolution without groups, dilation and padding."""
     if type(conv) is not nn.Conv1d:
         return False
     return (conv.groups, conv.dilation, conv.padding) == (1, (1,), (0,))
 
 
 def _is_known_norm(layer: Any, *, is_first: bool) -> bool:  # noqa: ANN401
-    """Tell whether a layer has no norm, one of each frame, or, the first, of each channel."""
+    """Return True if a layer has a layer norm or no norm, or, if it is the first, a group norm."""
     norm = getattr(layer, "layer_norm", None)
     if type(norm) is nn.GroupNorm:
         return is_first and norm.affine and norm.num_groups == norm.num_channels
@@ -82,13 +86,13 @@ def run_conv_stack(layers: Sequence[Any], waves: Tensor) -> Tensor:
 
 
 def _list_params(layer: Any) -> list[Tensor]:  # noqa: ANN401
-    """Return what a layer learns beside its convolution's weights, each of shape (C,)."""
-    found = [layer.conv.bias, *getattr(layer, "layer_norm", nn.Module()).parameters()]
-    return [param for param in found if param is not None]
+    """Return a layer's parameters without its convolution's weights, each of shape (C,)."""
+    params = [layer.conv.bias, *getattr(layer, "layer_norm", nn.Module()).parameters()]
+    return [param for param in params if param is not None]
 
 
 def _finish(layer: Any, rows: Tensor, *params: Tensor) -> Tensor:  # noqa: ANN401
-    """Run a layer from its convolution's output on, (B, F, C) to the same."""
+    """Apply bias, norm and activation of a layer to its convolution's output, (B, F, C)."""
     rest = list(params)
     if layer.conv.bias is not None:
         rows = rows + rest.pop(0)
@@ -100,46 +104,46 @@ def _finish(layer: Any, rows: Tensor, *params: Tensor) -> Tensor:  # noqa: ANN40
 
 
 def _start(layer: Any, windows: Tensor) -> tuple[Inner, list[Tensor]]:  # noqa: ANN401
-    """Return the first layer as a function of windows (B, F, K), and what it learns."""
+    """Return the first layer as a function of windows (B, F, K), and its parameters."""
     weight = layer.conv.weight[:, 0]
     if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
         params = fold_norm(weight, layer.layer_norm, windows)
-        return lambda own, taps, bias: layer.activation(torch.baddbmm(bias, own, taps)), params
+        return lambda rows, taps, bias: layer.activation(torch.baddbmm(bias, rows, taps)), params
     params = [weight.t(), *_list_params(layer)]
-    return lambda own, taps, *rest: _finish(layer, own @ taps, *rest), params
+    return lambda rows, taps, *rest: _finish(layer, rows @ taps, *rest), params
 
 
 def fold_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> list[Tensor]:
-    """Make one convolution of a convolution and a norm over time, for each clip its own.
+    """Fold a norm over time into the convolution before it, for each clip.
 
-    The mean and the variance that a channel will have follow from those of the K samples under the
-    kernel: mean w . m, variance w C w. A bias of the convolution would fall out. In float64, as a
-    kernel that takes neighbours from each other leaves little of a large C.
+    Mean and variance of a channel follow from the mean m and the covariance S of the K samples of
+    a window: mean w . m, variance w S w. A bias of the convolution cancels out. Computed in
+    float64: for a kernel of differences, w S w is small although S is large.
 
     Args:
         weight: Shape (C, K).
-        norm: A group a channel.
+        norm: One group per channel.
         windows: Shape (B, F, K).
 
     Returns:
         Weights, (B, K, C), and biases, (B, 1, C).
     """
-    means, spreads = [], []
+    means, covariances = [], []
     for clip in windows.detach():
         samples = clip.double()
         means.append(samples.mean(dim=0))
         samples -= means[-1]
-        spreads.append(samples.t() @ samples / len(samples))
+        covariances.append(samples.t() @ samples / len(samples))
     taps = weight.double()
-    middle = torch.stack(means) @ taps.t()  # (B, C)
-    variance = ((taps @ torch.stack(spreads)) * taps).sum(dim=2)
+    mean = torch.stack(means) @ taps.t()  # (B, C)
+    variance = ((taps @ torch.stack(covariances)) * taps).sum(dim=2)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     folded = (taps * scale[:, :, None]).transpose(1, 2)
-    return [folded.to(windows.dtype), (norm.bias - middle * scale)[:, None].to(windows.dtype)]
+    return [folded.to(windows.dtype), (norm.bias - mean * scale)[:, None].to(windows.dtype)]
 
 
 class RecomputedConv(torch.autograd.Function):
-    """An inner function of rows, made again when it is wanted, and a convolution of its output."""
+    """A convolution of an inner function of rows, which is recomputed in the backward pass."""
 
     @staticmethod
     def forward(  # noqa: D417
@@ -150,115 +154,118 @@ class RecomputedConv(torch.autograd.Function):
         inner: Inner,
         *params: Tensor,
     ) -> Tensor:
-        """Keep the rows alone.
+        """Save the rows, not the output of the inner function.
 
         Args:
             rows: Shape (B, T, C').
             weight: Shape (O, C, K).
             stride: Of the convolution.
             inner: (B', T', C') and its params -> (B', T', C), row by row.
-            *params: What `inner` learns: (B, _, C) if each clip has its own, else fewer dimensions.
+            *params: Of `inner`: three dimensions, (B, _, C), if they differ per clip.
         """
         ctx.save_for_backward(rows, weight, *params)
         ctx.stride, ctx.inner = stride, inner
         kernel = Kernel.lay_out(weight, stride)
         out = rows.new_empty(len(rows), kernel.count_frames(rows.shape[1]), len(weight))
         for block in _split(kernel, out):
-            heard = inner(block.take_rows(rows), *map(block.choose, params))
-            block.convolve(heard, out)
+            activations = inner(block.take_rows(rows), *map(block.choose, params))
+            block.convolve(activations, out)
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        """Return the gradients of rows, weights and what the inner function learns."""
+        """Return the gradients of rows, weights and the inner function's parameters."""
         rows, weight, *params = ctx.saved_tensors
         has_rows, has_weight, _, _, *has_params = ctx.needs_input_grad
         kernel = Kernel.lay_out(weight, ctx.stride)
         d_matrix = torch.zeros_like(kernel.matrix) if has_weight else None
         d_rows = torch.zeros_like(rows) if has_rows else None
         pairs = zip(params, has_params, strict=True)
-        d_params = [torch.zeros_like(param) if has_it else None for param, has_it in pairs]
+        d_params = [torch.zeros_like(param) if needed else None for param, needed in pairs]
         for block in _split(kernel, grads[0]):
-            given = [block.take_rows(rows), *map(block.choose, params)]
+            inputs = [block.take_rows(rows), *map(block.choose, params)]
             needs = (has_rows, *has_params)
-            leaves = [v.detach().requires_grad_(n) for v, n in zip(given, needs, strict=True)]
+            leaves = [v.detach().requires_grad_(n) for v, n in zip(inputs, needs, strict=True)]
             with torch.enable_grad():
-                heard = ctx.inner(*leaves)
+                activations = ctx.inner(*leaves)
             grad = block.take_frames(grads[0])
             if d_matrix is not None:
-                kernel.correlate(heard.detach().view(1, -1, heard.shape[2]), grad, d_matrix)
-            if not heard.requires_grad:
+                flat = activations.detach().view(1, -1, activations.shape[2])
+                kernel.correlate(flat, grad, d_matrix)
+            if not activations.requires_grad:
                 continue
             wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            slopes = kernel.spread(grad, len(heard) * block.length).view_as(heard)
-            found = list(torch.autograd.grad(heard, wanted, slopes))
+            d_activations = kernel.spread(grad, len(activations) * block.length)
+            d_leaves = list(
+                torch.autograd.grad(activations, wanted, d_activations.view_as(activations))
+            )
             if d_rows is not None:
-                block.add_rows(found.pop(0), d_rows)
+                block.add_rows(d_leaves.pop(0), d_rows)
             for total in d_params:
                 if total is not None:
-                    block.choose(total).add_(found.pop(0))
+                    block.choose(total).add_(d_leaves.pop(0))
         d_weight = None if d_matrix is None else kernel.restore(d_matrix)
         return d_rows, d_weight, None, None, *d_params
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some frames of a convolution's output, (B, F, O), and the rows that they see, (B, T, C).
+    """A block of a convolution's output frames, (B, F, O), and their input rows, (B, T, C).
 
-    Either a stretch of one clip, or all of several short ones, whose rows then stand one clip after
-    the other, each filled up to whole strides: their product is one, as fast as a long clip's.
-    Frames that begin in one clip and end in the next are no one's and left out.
+    Either consecutive frames of one clip, or all frames of several short clips. Rows of short clips
+    are concatenated, each padded to a multiple of the stride, so that one product does for all of
+    them. Frames that straddle two clips are dropped.
     """
 
     kernel: Kernel
     clips: slice
     frames: slice
-    seen: slice
-    length: int  # of a clip's rows, filled up
+    seen: slice  # the input rows
+    length: int  # of a clip's rows, padded
 
     def choose(self, param: Tensor) -> Tensor:
-        """Return these clips' part of a parameter, if each clip has its own."""
+        """Return the values of a parameter for these clips, if they differ per clip."""
         return param[self.clips] if param.ndim == 3 else param
 
     def take_rows(self, rows: Tensor) -> Tensor:
-        """Return the rows seen of (B, T, C), (B', length, C), copied only where it must be."""
-        own = rows[self.clips, self.seen]
-        missing = self.length - own.shape[1]  # padding by nothing would be a copy, too
-        return functional.pad(own, (0, 0, 0, missing)) if missing else own.contiguous()
+        """Return the block's rows of (B, T, C): (B', length, C), contiguous."""
+        seen = rows[self.clips, self.seen]
+        missing = self.length - seen.shape[1]  # padding by 0 rows would copy, too
+        return functional.pad(seen, (0, 0, 0, missing)) if missing else seen.contiguous()
 
     def add_rows(self, new: Tensor, total: Tensor) -> None:
-        """Add what `take_rows` would give to where it lies in (B, T, C)."""
-        own = total[self.clips, self.seen]
-        own += new[:, : own.shape[1]]
+        """Add rows as `take_rows` returns them to the block's rows of (B, T, C)."""
+        seen = total[self.clips, self.seen]
+        seen += new[:, : seen.shape[1]]
 
-    def convolve(self, heard: Tensor, out: Tensor) -> None:
-        """Convolve rows (B', length, C) into their place in `out`, (B, F, O)."""
-        own = out[self.clips, self.frames]
-        if len(heard) == 1:
-            self.kernel.convolve(heard, own)
+    def convolve(self, rows: Tensor, out: Tensor) -> None:
+        """Convolve rows (B', length, C) into the block's frames of `out`, (B, F, O)."""
+        frames = out[self.clips, self.frames]
+        if len(rows) == 1:
+            self.kernel.convolve(rows, frames)
             return
-        made = heard.new_empty(len(heard), self.length // self.kernel.stride, own.shape[2])
-        num_frames = self.kernel.count_frames(len(heard) * self.length)
-        in_a_row = made.view(1, -1, own.shape[2])[:, :num_frames]
-        self.kernel.convolve(heard.view(1, -1, heard.shape[2]), in_a_row)
-        own.copy_(made[:, : own.shape[1]])
+        padded = rows.new_empty(len(rows), self.length // self.kernel.stride, frames.shape[2])
+        num_frames = self.kernel.count_frames(len(rows) * self.length)
+        concatenated = padded.view(1, -1, frames.shape[2])[:, :num_frames]
+        self.kernel.convolve(rows.view(1, -1, rows.shape[2]), concatenated)
+        frames.copy_(padded[:, : frames.shape[1]])
 
     def take_frames(self, grad: Tensor) -> Tensor:
-        """Copy the frames of (B, F, O) in sequence, (1, F', O), zero where they are no one's."""
-        own = grad[self.clips, self.frames]
-        if len(own) == 1:
-            return own.contiguous()
-        num_frames = self.kernel.count_frames(len(own) * self.length)
-        missing = self.length // self.kernel.stride - own.shape[1]
-        filled = functional.pad(own, (0, 0, 0, missing))
-        return filled.reshape(1, -1, own.shape[2])[:, :num_frames]
+        """Concatenate the block's frames of (B, F, O): (1, F', O), zero where one was dropped."""
+        frames = grad[self.clips, self.frames]
+        if len(frames) == 1:
+            return frames.contiguous()
+        num_frames = self.kernel.count_frames(len(frames) * self.length)
+        missing = self.length // self.kernel.stride - frames.shape[1]
+        padded = functional.pad(frames, (0, 0, 0, missing))
+        return padded.reshape(1, -1, frames.shape[2])[:, :num_frames]
 
 
 def _split(kernel: Kernel, out: Tensor) -> Iterator[Block]:
     """Yield the blocks of a convolution's output (B, F, O)."""
     num_clips, num_frames, _ = out.shape
     stride, overlap = kernel.stride, kernel.num_taps - kernel.stride
-    together = max(1, FRAMES_AT_ONCE // max(1, num_frames))  # none if the clips are too short
+    together = max(1, FRAMES_AT_ONCE // max(1, num_frames))  # clips; 0 frames if they are too short
     for clip, first in itertools.product(
         range(0, num_clips, together), range(0, num_frames, FRAMES_AT_ONCE)
     ):

@@ -1,8 +1,8 @@
-"""Which modules may compute with a forward method of ours, and whether it gives the stock numbers.
+"""Exactness checks: which modules may be replaced, and whether results are equal.
 
-A forward method is replaced only in a module whose class is exactly one that is listed here: a
-subclass may pad, mask or scale in its own way. Before it is replaced, output and gradients of both
-methods are compared on a small random input.
+A forward is replaced only in a module whose class is exactly one of those listed here: a subclass
+may pad, mask or scale in another way. Before it is replaced, output and gradients of both forwards
+are compared on a small random input. Tests in tests/models/kernels/test_exactness.py.
 """
 
 from __future__ import annotations
@@ -38,88 +38,88 @@ OTHER_ATTENTIONS = {
 
 
 def _name_classes(part: str) -> frozenset[str]:
-    """Return the full names of the families' classes for one part of the network."""
+    """Return the full names of the classes of all model families for one kind of module."""
     return frozenset(
         f"transformers.models.{file}.{prefix}{part}" for file, prefix in FAMILIES.items()
     )
 
 
-FEATURE_ENCODERS = _name_classes("FeatureEncoder")  # the convolutions over the wave
+FEATURE_ENCODERS = _name_classes("FeatureEncoder")  # convolutions over the waveform
 FEED_FORWARDS = _name_classes("FeedForward")
 ATTENTIONS = _name_classes("Attention") | {
     f"transformers.models.{name}" for name in OTHER_ATTENTIONS
-}  # scaled dot products, without anything added to the scores that is learnt
+}  # scaled dot products without a trainable bias
 
-TOLERANCE = 1e-3  # of the largest value of a tensor: sums in another order stay far below
-SMALL_SHARE = 1e-3  # of the largest gradient of all: smaller ones are compared with this
+TOLERANCE = 1e-3  # of the largest value of a tensor; rounding is far below
+SMALL_SHARE = 1e-3  # of the largest of all gradients: the least reference for a tensor's gradient
 
 
 def is_exactly(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Tell whether a module's class is `kind` and no subclass, with or without weight norm."""
+    """Return True if a module's class is `kind` and no subclass, with or without weight norm."""
     return parametrize.type_before_parametrizations(module) is kind
 
 
 def is_named(module: nn.Module, names: frozenset[str]) -> bool:
-    """Tell whether a module's class is one of these, by its full name, and no subclass."""
+    """Return True if a module's class is one of these by its full name, and no subclass."""
     kind = type(module)
     return f"{kind.__module__}.{kind.__qualname__}" in names
 
 
 def draw_input(shape: Sequence[int], *, requires_grad: bool = True) -> Tensor:
-    """Draw a random input of a shape; torch's own generator is left as it was."""
-    drawn = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-    return drawn.requires_grad_(requires_grad)
+    """Return a random input of a shape; torch's global generator is not used."""
+    values = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    return values.requires_grad_(requires_grad)
 
 
-def gives_stock_numbers(module: nn.Module, forward: Callable[..., Tensor], given: Tensor) -> bool:
-    """Compare a forward method with a module's own: output, gradients of input and parameters.
+def gives_stock_numbers(module: nn.Module, forward: Callable[..., Tensor], inputs: Tensor) -> bool:
+    """Compare a forward with that of a module's class: output, gradients of input and parameters.
 
     Args:
-        module: The module, on the CPU. It is compared in evaluation mode, without dropout; modes
-            and gradients are as before afterwards.
+        module: The module, on the CPU. It is run in evaluation mode, without dropout; modes and
+            gradients are as before afterwards.
         forward: Takes the module and the input.
-        given: The input.
+        inputs: The input.
 
     Returns:
-        Whether all agree to `TOLERANCE`; False where one of the two raises.
+        True if all are equal to `TOLERANCE`; False where one of the two raises an error.
     """
     modes = [(one, one.training) for one in module.modules()]
     module.train(mode=False)
     try:
-        stock = _list_numbers(module, type(module).forward, given)
-        own = _list_numbers(module, forward, given)
+        stock = _compute_numbers(module, type(module).forward, inputs)
+        fast = _compute_numbers(module, forward, inputs)
     except (RuntimeError, TypeError, ValueError) as error:
         logger.info("%s keeps its own forward: %s", type(module).__name__, error)
         return False
     finally:
         for one, mode in modes:
             one.training = mode
-    return agree(own, stock)
+    return agree(fast, stock)
 
 
-def _list_numbers(
-    module: nn.Module, forward: Callable[..., Any], given: Tensor
+def _compute_numbers(
+    module: nn.Module, forward: Callable[..., Any], inputs: Tensor
 ) -> list[Tensor | None]:
-    """Return the output and the gradients of a fixed sum of it."""
-    learnt = [one for one in (given, *module.parameters()) if one.requires_grad]
+    """Return the output and its gradients, see `find_gradients`."""
+    leaves = [one for one in (inputs, *module.parameters()) if one.requires_grad]
     with torch.enable_grad():
-        out = forward(module, given)
-        return [out.detach(), *find_gradients(out, learnt)]
+        out = forward(module, inputs)
+        return [out.detach(), *find_gradients(out, leaves)]
 
 
-def find_gradients(out: Tensor, learnt: Sequence[Tensor]) -> list[Tensor | None]:
-    """Return the gradients of a fixed sum of an output; None where it does not depend on one."""
-    if not learnt:
+def find_gradients(out: Tensor, leaves: Sequence[Tensor]) -> list[Tensor | None]:
+    """Return the gradients of a fixed weighted sum of an output; None for a tensor without one."""
+    if not leaves:
         return []
     weights = draw_input(out.shape, requires_grad=False)
-    return list(torch.autograd.grad(out, learnt, weights, allow_unused=True))
+    return list(torch.autograd.grad(out, leaves, weights, allow_unused=True))
 
 
-def agree(own: Sequence[Tensor | None], stock: Sequence[Tensor | None]) -> bool:
-    """Tell whether an output (the first) and its gradients are those of the stock module."""
+def agree(fast: Sequence[Tensor | None], stock: Sequence[Tensor | None]) -> bool:
+    """Return True if an output (the first) and its gradients are equal to the stock module's."""
     sizes = [0.0 if one is None else float(one.abs().max()) for one in stock]
     least = SMALL_SHARE * max(sizes[1:], default=0.0)
-    for number, (found, expected) in enumerate(zip(own, stock, strict=True)):
+    for number, (found, expected) in enumerate(zip(fast, stock, strict=True)):
         if found is None or expected is None:
             if found is not expected:
                 return False

@@ -1,10 +1,16 @@
-"""The feed-forward part of a transformer layer, which keeps nothing wide for the backward pass.
+"""Feed-forward block of a transformer layer, without its wide activations in memory.
 
-Between its two products it widens every frame, as a rule four times. PyTorch keeps the wide frames
-twice, before the activation and after activation and dropout: half of what a layer keeps. Here a
-few hundred frames at a time go through both products, and do so again in the backward pass: a
-twelfth more arithmetic, on numbers that stay in the cache. Letters: N frames, O values of a frame,
-M of a wide one.
+Replaces: the forward of the feed-forward blocks of wav2vec 2.0 and its relatives
+(`exactness.FEED_FORWARDS`).
+Active: where gradients are computed, in float32 on a CPU, without autocast, with two plain linear
+layers.
+Why: the block widens each frame, usually four times. PyTorch saves the wide frames twice, before
+the activation and after dropout: half of the memory of a layer. Here `FRAMES_AT_ONCE` frames at a
+time go through both linear layers, and again in the backward pass: a twelfth more arithmetic, on
+values that stay in the cache.
+Results: equal to the stock forward and its gradients except for rounding and for the random numbers
+of dropout; tests in tests/models/kernels/test_feed_forward.py.
+Letters: N frames, O values of a frame, M values of a wide frame.
 """
 
 from __future__ import annotations
@@ -25,13 +31,13 @@ PARTS = [
     "intermediate_act_fn",
     "output_dense",
     "output_dropout",
-]  # of wav2vec 2.0 and its like, where the activation is not always a module
+]  # the activation is not a module in all families
 FRAMES_AT_ONCE = 256
 Activation = Callable[[Tensor], Tensor]
 
 
 def is_feed_forward(module: nn.Module) -> bool:
-    """Tell whether a module is a feed-forward part as here, and nothing else."""
+    """Return True if a module is a feed-forward block that `run_feed_forward` supports."""
     if not is_named(module, FEED_FORWARDS):
         return False
     names = {name for name, _ in module.named_children()}
@@ -39,7 +45,7 @@ def is_feed_forward(module: nn.Module) -> bool:
 
 
 def run_feed_forward(self: Any, frames: Tensor) -> Tensor:  # noqa: ANN401
-    """Stand in for the forward of a feed-forward part: (B, F, O) -> (B, F, O)."""
+    """Replace the forward of a feed-forward block: (B, F, O) -> (B, F, O)."""
     wide, narrow = self.intermediate_dense, self.output_dense
     is_stock = not is_plain(frames) or torch.is_autocast_enabled("cpu")
     is_changed = {type(wide), type(narrow)} != {nn.Linear} or wide.bias is None
@@ -47,32 +53,33 @@ def run_feed_forward(self: Any, frames: Tensor) -> Tensor:  # noqa: ANN401
         return type(self).forward(self, frames)  # type: ignore[no-any-return]
     share = self.intermediate_dropout.p if self.training else 0.0
     function: Any = RecomputedFeedForward.apply
-    how = (self.intermediate_act_fn, share)
-    rows = function(frames.flatten(0, -2), how, wide.weight, wide.bias, narrow.weight, narrow.bias)
+    settings = (self.intermediate_act_fn, share)
+    flat = frames.flatten(0, -2)
+    rows = function(flat, settings, wide.weight, wide.bias, narrow.weight, narrow.bias)
     dropped: Tensor = self.output_dropout(rows.view(frames.shape))
     return dropped
 
 
 class RecomputedFeedForward(torch.autograd.Function):
-    """Widen frames (N, O), activate, drop some of the values, and narrow: (N, O)."""
+    """Linear (O -> M), activation, dropout, linear (M -> O): (N, O) -> (N, O)."""
 
     @staticmethod
     def forward(  # noqa: D417
         ctx: Any,  # noqa: ANN401
         frames: Tensor,
-        how: tuple[Activation, float],
+        settings: tuple[Activation, float],
         *weights: Tensor,
     ) -> Tensor:
-        """Keep the frames as they came.
+        """Save the input frames, not the wide ones.
 
         Args:
             frames: Shape (N, O).
-            how: The activation, and the share of its values that is dropped.
-            *weights: Weight (M, O) and bias of the first product, weight (O, M) and bias of the
-                second.
+            settings: The activation, and the probability of dropout.
+            *weights: Weight (M, O) and bias of the first linear layer, weight (O, M) and bias of
+                the second.
         """
         ctx.save_for_backward(frames, *weights)
-        ctx.activation, ctx.share = how
+        ctx.activation, ctx.share = settings
         ctx.seed = draw_seed() if ctx.share else 0
         masks = DropoutMasks(ctx.share, ctx.seed)
         out = torch.empty_like(frames)
@@ -85,34 +92,31 @@ class RecomputedFeedForward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        """Widen, activate and drop again."""
+        """Compute the wide frames again, with the same dropout mask."""
         frames, *weights = ctx.saved_tensors
         masks, grad = DropoutMasks(ctx.share, ctx.seed), grads[0]
         d_frames = torch.empty_like(frames)
         d_weights = [torch.zeros_like(weight) for weight in weights]
         d_weights[3] = grad.sum(dim=0)
         for here in _split_frames(frames):
-            given = functional.linear(frames[here], *weights[:2]).requires_grad_()
+            linear = functional.linear(frames[here], *weights[:2]).requires_grad_()
             with torch.enable_grad():
-                active = ctx.activation(given)
-            wide, slopes = active.detach(), grad[here] @ weights[2]
+                active = ctx.activation(linear)
+            wide, d_wide = active.detach(), grad[here] @ weights[2]
             if ctx.share:
-                kept = masks.draw(torch.empty_like(wide)).mul_(masks.scale)
-                slopes.mul_(kept)
-                wide = kept.mul_(wide)
+                mask = masks.draw(torch.empty_like(wide)).mul_(masks.scale)
+                d_wide.mul_(mask)
+                wide = mask.mul_(wide)
             d_weights[2].addmm_(grad[here].t(), wide)
-            (slopes,) = torch.autograd.grad(active, given, slopes)
-            d_weights[0].addmm_(slopes.t(), frames[here])
-            d_weights[1] += slopes.sum(dim=0)
-            torch.matmul(slopes, weights[0], out=d_frames[here])
-        wanted = ctx.needs_input_grad[2:]
-        shown = [
-            slope if is_wanted else None for slope, is_wanted in zip(d_weights, wanted, strict=True)
-        ]
-        return d_frames, None, *shown
+            (d_linear,) = torch.autograd.grad(active, linear, d_wide)
+            d_weights[0].addmm_(d_linear.t(), frames[here])
+            d_weights[1] += d_linear.sum(dim=0)
+            torch.matmul(d_linear, weights[0], out=d_frames[here])
+        pairs = zip(d_weights, ctx.needs_input_grad[2:], strict=True)
+        return d_frames, None, *(d_weight if needed else None for d_weight, needed in pairs)
 
 
 def _split_frames(frames: Tensor) -> Iterator[slice]:
-    """Yield so few frames at a time that their wide ones stay in the cache."""
+    """Yield slices of `FRAMES_AT_ONCE` frames."""
     for first in range(0, len(frames), FRAMES_AT_ONCE):
         yield slice(first, first + FRAMES_AT_ONCE)

@@ -1,14 +1,16 @@
-"""A classifier's convolutions run on rows, as `rows` does them, where that is faster.
+"""Installation of the fast kernels in a model.
 
-Comes in: a classifier as transformers made it. Its convolutions over time get another forward
-method, which hands out (B, C, T) as before, but with the channels last in memory, where the next
-one, a layer norm or a projection wants them; so does its dropout of large tensors, by `dropping`.
-Weights, their names, what is saved and what stock transformers loads stay as they are. Only modules
-whose class is exactly known get it, and only after its output and gradients were compared with
-those of the stock method (`stock.py`). Where the numbers are not float32 on a CPU, under autocast,
-and while a graph is traced or compiled, the stock method runs. One thing is for a GPU too: of a
-convolution over positions, which has a long kernel and many groups, cuDNN makes a product a group
-without its matrix units, three quarters of a step with a frozen feature encoder (H200, bf16).
+Replaces: the forward of `torch.nn.Conv1d`, `torch.nn.Dropout`, and of the stacks of convolutions
+and feed-forward blocks of wav2vec 2.0 and its relatives, in modules whose class is exactly known.
+A convolution returns (B, C, T) as before, but with the channels last in memory, as the next
+convolution, layer norm or projection needs them.
+Active: in float32 on a CPU, without autocast, not while a graph is traced or compiled; else the
+stock forward runs. One kernel is for a GPU, too: for a convolution over positions, with a long
+kernel and many groups, cuDNN computes one product per group without matrix units, which is three
+quarters of a step with a frozen feature encoder (H200, bf16).
+Results: equal to the stock forward except for rounding. Before a forward is replaced, its output
+and gradients are compared (exactness.py); tests in tests/models/kernels/test_conv1d.py and
+test_exactness.py. Weights, their names and saved models do not change.
 """
 
 from __future__ import annotations
@@ -32,21 +34,21 @@ from audio_cls.models.kernels.feed_forward import is_feed_forward, run_feed_forw
 
 logger = logging.getLogger(__name__)
 
-MANY_FRAMES = 400  # in a batch: below, a kernel's spectrum costs more than it brings (measured)
-MANY_VALUES = 2**16  # of a tensor to be dropped from: below, PyTorch's own costs as little
-GROUPS_AT_ONCE = 2  # of a grouped convolution, for its spectra to stay small
-TRIAL_FRAMES = 6  # of an input with which a method is compared with the stock one
+MANY_FRAMES = 400  # in a batch: below, a convolution by spectra is slower (measured)
+MANY_VALUES = 2**16  # of a tensor: below, PyTorch's dropout is as fast
+GROUPS_AT_ONCE = 2  # of a grouped convolution, which limits the memory of its spectra
+TRIAL_FRAMES = 6  # of the input on which a forward is compared with the stock one
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
 
 
 def install_fast_kernels(model: nn.Module) -> int:
-    """Let a model's convolutions and dropout run as here where they run on a CPU. In place.
+    """Replace the forward of a model's modules where a kernel is exact. In place.
 
-    Modules of one kind (class and shape) are compared with the stock method once; a kind that
-    gives other numbers keeps the stock method.
+    Modules of one kind (class and shape) are compared with the stock forward once; a kind with
+    other results keeps the stock forward.
 
     Returns:
-        How many modules this concerns.
+        The number of modules that were changed.
     """
     count = 0
     is_same: dict[str, bool] = {}  # by kind
@@ -60,16 +62,16 @@ def install_fast_kernels(model: nn.Module) -> int:
             if not is_same[kind]:
                 logger.info("runs as in transformers, since ours gives other numbers: %s", kind)
         if is_same[kind]:
-            # A method of the very module: deepcopy() binds the copy's to the copy.
+            # Bound to the module, so that deepcopy() binds it to the copy.
             vars(module)["forward"] = MethodType(forward, module)
             count += 1
     return count
 
 
 def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
-    """Return what a module may do instead of its own forward; None for most."""
+    """Return the kernel that can replace a module's forward; None for most modules."""
     if "forward" in vars(module):
-        return None  # it has one of its own already
+        return None  # it was replaced by other code
     if isinstance(module, nn.Conv1d):
         return _choose_convolution(module) if is_exactly(module, nn.Conv1d) else None
     if is_exactly(module, nn.Dropout):
@@ -81,7 +83,7 @@ def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
 
 
 def _choose_convolution(conv: nn.Conv1d) -> Callable[..., Tensor] | None:
-    """Return what a convolution may do instead of its own forward."""
+    """Return the kernel that can replace a convolution's forward."""
     if conv.dilation != (1,) or not _pads_zeros(conv):
         return None
     if conv.groups == 1:
@@ -91,36 +93,36 @@ def _choose_convolution(conv: nn.Conv1d) -> Callable[..., Tensor] | None:
 
 
 def _is_stock(module: Any, forward: Callable[..., Tensor]) -> bool:  # noqa: ANN401
-    """Tell whether a forward method gives a module's own output and gradients."""
+    """Return True if a kernel gives the output and gradients of a module's forward."""
     if forward is _drop:
-        return True  # random: nothing to compare
+        return True  # random: there is nothing to compare
     if any(one.device.type != "cpu" or one.dtype != torch.float32 for one in module.parameters()):
         return False
     if forward is _run_conv_stack:
         samples = math.prod(layer.conv.stride[0] for layer in module.conv_layers)
-        given = draw_input((2, TRIAL_FRAMES * samples), requires_grad=False)
+        inputs = draw_input((2, TRIAL_FRAMES * samples), requires_grad=False)
     elif forward is run_feed_forward:
-        given = draw_input((2, TRIAL_FRAMES, module.intermediate_dense.in_features))
+        inputs = draw_input((2, TRIAL_FRAMES, module.intermediate_dense.in_features))
     else:
         num_frames = MANY_FRAMES // 2 if forward is _convolve_long else 0
         num_frames = max(num_frames, module.kernel_size[0] + TRIAL_FRAMES * module.stride[0])
-        given = draw_input((2, module.in_channels, num_frames))
-    return gives_stock_numbers(module, forward, given)
+        inputs = draw_input((2, module.in_channels, num_frames))
+    return gives_stock_numbers(module, forward, inputs)
 
 
 def _pads_zeros(conv: nn.Conv1d) -> bool:
-    """Tell whether a convolution pads by zeros, a known number of them, or not at all."""
+    """Return True if a convolution pads with a number of zeros, or not at all."""
     return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
 
 
-def _wants_rows(frames: Tensor) -> bool:
-    """Tell whether frames (B, C, T) are to be handled as rows."""
+def _is_supported(frames: Tensor) -> bool:
+    """Return True if frames (B, C, T) can be convolved as rows."""
     return frames.ndim == 3 and is_plain(frames) and not torch.is_autocast_enabled("cpu")
 
 
 def _convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
-    """Stand in for an ungrouped convolution's forward: (B, C, T) -> (B, O, F)."""
-    if not _wants_rows(frames):
+    """Replace the forward of an ungrouped convolution: (B, C, T) -> (B, O, F)."""
+    if not _is_supported(frames):
         return type(self).forward(self, frames)
     rows, padding = frames.transpose(1, 2), int(self.padding[0])
     if padding:
@@ -130,50 +132,50 @@ def _convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
 
 
 def _convolve_long(self: nn.Conv1d, frames: Tensor) -> Tensor:
-    """Stand in for the forward of a grouped convolution with a long kernel."""
+    """Replace the forward of a grouped convolution with a long kernel: (B, C, T) -> (B, O, F)."""
     is_short = frames.ndim != 3 or len(frames) * frames.shape[2] < MANY_FRAMES
     if not is_short and frames.device.type == "cuda" and not is_traced():
         return convolve_exactly(self, frames)
-    if is_short or not _wants_rows(frames):
+    if is_short or not _is_supported(frames):
         return type(self).forward(self, frames)
-    rows, parts = frames.transpose(1, 2), max(1, self.groups // GROUPS_AT_ONCE)
-    if self.groups % parts:
-        parts = 1
-    own = (self.groups // parts, int(self.padding[0]))
-    pairs = zip(rows.chunk(parts, dim=2), self.weight.chunk(parts), strict=True)
-    # Spectra are wide: the backward pass makes them again, a few groups at a time.
-    again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
-    found = [again(fft_grouped_conv1d, *pair, *own) for pair in pairs]
-    return _add_bias(torch.cat(found, dim=2), self.bias)
+    rows, num_chunks = frames.transpose(1, 2), max(1, self.groups // GROUPS_AT_ONCE)
+    if self.groups % num_chunks:
+        num_chunks = 1
+    options = (self.groups // num_chunks, int(self.padding[0]))
+    pairs = zip(rows.chunk(num_chunks, dim=2), self.weight.chunk(num_chunks), strict=True)
+    # Spectra are large: the backward pass computes them again, a few groups at a time.
+    recomputed = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+    chunks = [recomputed(fft_grouped_conv1d, *pair, *options) for pair in pairs]
+    return _add_bias(torch.cat(chunks, dim=2), self.bias)
 
 
 def convolve_exactly(conv: nn.Conv1d, frames: Tensor) -> Tensor:
-    """Convolve in the frequency domain and in float32, whatever autocast says: half is too coarse.
+    """Convolve in the frequency domain, in float32 also under autocast: 16 bits are inexact.
 
     Args:
         conv: A grouped convolution of stride 1.
         frames: Shape (B, C, T).
 
     Returns:
-        Shape (B, O, F), of the type that the stock forward would give.
+        Shape (B, O, F), of the dtype of the stock forward's output.
     """
     device = frames.device.type
     is_mixed = torch.is_autocast_enabled(device)
-    kind = torch.get_autocast_dtype(device) if is_mixed else frames.dtype
+    dtype = torch.get_autocast_dtype(device) if is_mixed else frames.dtype
     with torch.autocast(device, enabled=False):
         rows = frames.float().transpose(1, 2)
-        found = fft_grouped_conv1d(rows, conv.weight.float(), conv.groups, int(conv.padding[0]))
+        out = fft_grouped_conv1d(rows, conv.weight.float(), conv.groups, int(conv.padding[0]))
         bias = None if conv.bias is None else conv.bias.float()
-        return _add_bias(found, bias).to(kind)
+        return _add_bias(out, bias).to(dtype)
 
 
 def _add_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
-    """Add a convolution's bias to rows (B, F, O) and hand them out as (B, O, F)."""
+    """Add a convolution's bias to rows (B, F, O) and return them as (B, O, F)."""
     return (rows if bias is None else rows + bias).transpose(1, 2)
 
 
 def _run_conv_stack(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
-    """Stand in for the forward of a stack of convolutions: (B, T) -> (B, C, F)."""
+    """Replace the forward of a stack of convolutions: (B, T) -> (B, C, F)."""
     is_stock = waves.ndim != 2 or not is_plain(waves) or waves.requires_grad
     if is_stock or torch.is_autocast_enabled("cpu"):
         return type(self).forward(self, waves)  # type: ignore[no-any-return]
@@ -181,7 +183,7 @@ def _run_conv_stack(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
 
 
 def _drop(self: nn.Dropout, values: Tensor) -> Tensor:
-    """Stand in for the forward of dropout, of any shape."""
+    """Replace the forward of dropout, for any shape."""
     if not self.training or values.numel() < MANY_VALUES or not is_plain(values):
         return type(self).forward(self, values)
     drop: Any = SeededDropout.apply

@@ -1,11 +1,15 @@
-"""The convolutions over the wave run on clips of one length at a time, so that padding is exact.
+"""Feature encoders run on batches of one length, so that padding does not change a result.
 
-wav2vec 2.0, HuBERT, WavLM and their like, where they were trained with a norm over time (group
-norm), give other frames for a clip as soon as silence is appended to it; an attention mask cannot
-undo that. Here their feature encoder is run for each length in a batch without the padding, and the
-frames are padded with zeros afterwards. What follows gets transformers' attention mask, as it does
-in models that were trained with one. A clip's output and its gradient then do not depend on the
-clips in its batch. Letters: B clips, T samples, C channels, F frames.
+Replaces: the forward of the convolutions over the waveform of wav2vec 2.0, HuBERT, WavLM and their
+relatives (`exactness.FEATURE_ENCODERS`).
+Active: on any device, where the probe finds that padding is harmless with it and not without it,
+for batches with an attention mask whose clips have different lengths.
+Why: with a norm over time (group norm), the frames of a clip change when silence is appended to it,
+which an attention mask cannot undo. Here the feature encoder is run once per length in the batch,
+without padding, and the frames are padded with zeros. The layers that follow get the attention mask
+of transformers. Output and gradient of a clip do not depend on the other clips in its batch.
+Results: equal to the stock forward of each clip alone; tests in tests/models/test_padding.py.
+Letters: B clips, T samples, C channels, F frames.
 """
 
 from __future__ import annotations
@@ -22,60 +26,62 @@ from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, is_named
 
 
 def find_feature_encoder(model: nn.Module) -> str | None:
-    """Return the name of a model's convolutions over the wave; None where it has none we know."""
+    """Return the name of a model's feature encoder; None where it has none of a known class."""
     return next(
         (name for name, one in model.named_modules() if is_named(one, FEATURE_ENCODERS)), None
     )
 
 
 def read_unpadded_encoder(model: nn.Module) -> str | None:
-    """Return the name of the feature encoder that leaves the padding out; None where none does."""
+    """Return the name of the feature encoder that runs without padding; None without one."""
     return vars(model).get("_unpadded_encoder")
 
 
 def run_by_length(model: nn.Module, name: str) -> Callable[[], None]:
-    """Let a model's feature encoder leave the padding out. Changes the model in place.
+    """Run a model's feature encoder without padding. Changes the model in place.
 
-    What is padding is read from the `attention_mask` that the model is called with: (B, T), 1 where
-    there is sound. Without one, and where all clips are equally long, nothing changes.
+    Padding is read from the `attention_mask` that the model is called with: (B, T), 1 = audio.
+    Without one, and where all clips have the same length, nothing changes.
 
     Args:
         model: A classifier.
         name: Of its feature encoder.
 
     Returns:
-        What undoes it.
+        A function that undoes it.
     """
-    front: Any = model.get_submodule(name)
-    own = vars(front).get("forward")
+    encoder: Any = model.get_submodule(name)
+    before = vars(encoder).get("forward")
     vars(model)["_unpadded_encoder"] = name
-    # A method of the very module: deepcopy() binds the copy's to the copy.
-    vars(front)["_forward_one_length"], vars(front)["_lengths"] = front.forward, None
-    vars(front)["forward"] = MethodType(_run_each_length, front)
-    before = model.register_forward_pre_hook(_note_lengths, with_kwargs=True)
-    after = model.register_forward_hook(_forget_lengths, always_call=True)
+    # Bound to the module, so that deepcopy() binds it to the copy.
+    vars(encoder)["_forward_one_length"], vars(encoder)["_lengths"] = encoder.forward, None
+    vars(encoder)["forward"] = MethodType(_run_each_length, encoder)
+    hooks = [
+        model.register_forward_pre_hook(_set_lengths, with_kwargs=True),
+        model.register_forward_hook(_clear_lengths, always_call=True),
+    ]
 
     def undo() -> None:
-        before.remove()
-        after.remove()
+        for hook in hooks:
+            hook.remove()
         for key in ("_forward_one_length", "_lengths", "forward"):
-            del vars(front)[key]
-        if own is not None:
-            vars(front)["forward"] = own
+            del vars(encoder)[key]
+        if before is not None:
+            vars(encoder)["forward"] = before
         del vars(model)["_unpadded_encoder"]
 
     return undo
 
 
-def _note_lengths(model: nn.Module, _args: object, kwargs: dict[str, Any]) -> None:
-    """Keep how long the clips of a batch are: called before the model's forward."""
+def _set_lengths(model: nn.Module, _args: object, kwargs: dict[str, Any]) -> None:
+    """Set the lengths of a batch's clips, before the model's forward."""
     mask = kwargs.get("attention_mask")
     lengths = None if mask is None else mask.sum(dim=1).tolist()
     _encoder_attributes(model)["_lengths"] = lengths
 
 
-def _forget_lengths(model: nn.Module, *_: object) -> None:
-    """Forget them: called after the model's forward, and where it raised."""
+def _clear_lengths(model: nn.Module, *_: object) -> None:
+    """Clear the lengths, after the model's forward, also if that raised an error."""
     _encoder_attributes(model)["_lengths"] = None
 
 
@@ -85,17 +91,17 @@ def _encoder_attributes(model: nn.Module) -> dict[str, Any]:
 
 
 def _run_each_length(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
-    """Stand in for the forward of a feature encoder: (B, T) -> (B, C, F)."""
+    """Replace the forward of a feature encoder: (B, T) -> (B, C, F)."""
     lengths = self._lengths
     if lengths is None or len(lengths) != len(waves) or min(lengths) == waves.shape[1]:
         whole: Tensor = self._forward_one_length(waves)
         return whole
-    groups = split_by_length(lengths)  # the longest first: F is of these
-    parts: list[Tensor] = []
+    groups = split_by_length(lengths)  # the longest first: it has F frames
+    padded: list[Tensor] = []
     for group in groups:
-        own = waves[group, : lengths[group[0]]].detach()
-        frames = self._forward_one_length(own).transpose(1, 2)
-        missing = parts[0].shape[1] - frames.shape[1] if parts else 0
-        parts.append(nn.functional.pad(frames, (0, 0, 0, missing)))
+        unpadded = waves[group, : lengths[group[0]]].detach()
+        frames = self._forward_one_length(unpadded).transpose(1, 2)
+        missing = padded[0].shape[1] - frames.shape[1] if padded else 0
+        padded.append(nn.functional.pad(frames, (0, 0, 0, missing)))
     order = torch.tensor([number for group in groups for number in group])
-    return torch.cat(parts)[order.argsort().to(waves.device)].transpose(1, 2)
+    return torch.cat(padded)[order.argsort().to(waves.device)].transpose(1, 2)
