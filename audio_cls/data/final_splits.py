@@ -53,8 +53,8 @@ class FinalSplits:
 def cap_splits(splits: Splits, index: ClipIndex, cfg: DataConfig) -> dict[str, Rows]:
     """Return the rows of each split, limited by --max-train-samples and --max-eval-samples."""
     rows = {
-        role: limit_rows(own, index.stratify_targets, cfg.max_eval_samples, cfg.split_seed)
-        for role, own in splits.items()
+        role: limit_rows(split_rows, index.stratify_targets, cfg.max_eval_samples, cfg.split_seed)
+        for role, split_rows in splits.items()
     }
     mix = read_keyword_mix(index.names, cfg)
     return {**rows, "train": cap_training(splits.train, index.stratify_targets, mix, cfg)}
@@ -79,26 +79,28 @@ def finalize_splits(
     Raises:
         DatasetError: A split is empty, or see `check_splits`.
     """
-    is_whole = all(len(rows[role]) == len(own) for role, own in splits.items())
-    available = {role: len(own) for role, own in splits.items()}
+    is_whole = all(len(rows[role]) == len(split_rows) for role, split_rows in splits.items())
+    available = {role: len(split_rows) for role, split_rows in splits.items()}
     if result.bad and splits.is_cut and is_whole:
         splits = make_splits(restrict_index(index, result.is_usable), cfg)
         rows = dict(splits.items())
         cut = ["train", *(role for role, how in splits.methods.items() if how.endswith(" cut"))]
         available |= {role: len(rows[role]) for role in cut}
     announce_splits(splits)
-    usable = {role: own[result.is_usable[own]] for role, own in rows.items()}
+    usable = {role: split_rows[result.is_usable[split_rows]] for role, split_rows in rows.items()}
     used, duplicates = _handle_duplicates(usable, splits, index, result.audio_ids, cfg)
     is_streamed = index.streamed_split is not None
-    decoded = {role: own for role, own in used.items() if role != "train" or not is_streamed}
+    decoded = {
+        role: split_rows for role, split_rows in used.items() if role != "train" or not is_streamed
+    }
     _check_not_empty(decoded, result.bad)
     if not is_streamed:
         for text in warn_of_classes(used, splits.methods, index):
             warn(logger, text)
     official = [
         role
-        for role, own in splits.items()
-        if role in splits.official and len(rows[role]) == len(own)
+        for role, split_rows in splits.items()
+        if role in splits.official and len(rows[role]) == len(split_rows)
         and len(used[role]) == len(usable[role])
     ]  # fmt: skip
     return FinalSplits(
@@ -134,8 +136,8 @@ def _handle_duplicates(
 
 def _check_not_empty(rows: dict[str, Rows], bad: dict[str, str]) -> None:
     """Refuse a split without a usable clip."""
-    for name, own in rows.items():
-        if len(own) == 0:
+    for name, split_rows in rows.items():
+        if len(split_rows) == 0:
             first = list_names(f"{clip} ({reason})" for clip, reason in bad.items())
             raise DatasetError(
                 f"No clip of the {name} split can be used. Repair them, or choose another split;"

@@ -173,8 +173,12 @@ def prepare_clips(
     seconds = time.perf_counter() - started
     result = decoded.to_result()
     final = finalize_splits(splits, rows, index, result, cfg)
-    places = {role: np.searchsorted(all_rows, own) for role, own in final.rows.items()}
-    parts: dict[str, Any] = {role: decoded.select(own) for role, own in places.items()}
+    places = {
+        role: np.searchsorted(all_rows, split_rows) for role, split_rows in final.rows.items()
+    }
+    parts: dict[str, Any] = {
+        role: decoded.select(split_rows) for role, split_rows in places.items()
+    }
     every = decoded.select(np.arange(len(all_rows)))
     near_duplicates = list_near_duplicates(places, every, result.audio_ids[all_rows])
     warn_of_near_duplicates(near_duplicates)
@@ -193,9 +197,9 @@ def prepare_clips(
         groups=_list_groups(index, all_rows),
         decode_seconds=seconds,
         fingerprints={
-            role: make_dataset_fingerprint(dataset, index, index.ids[own].tolist())
-            for role, own in final.rows.items()
-            if len(own)
+            role: make_dataset_fingerprint(dataset, index, index.ids[split_rows].tolist())
+            for role, split_rows in final.rows.items()
+            if len(split_rows)
         },
     )
 

@@ -46,14 +46,14 @@ def measure_bytes(table: Dataset, column: str, field: str) -> NDArray[np.int64]:
 
 def _copy(columns: Dataset, read: Callable[[pa.Table], pa.Table]) -> pa.Table:
     """Apply `read` to some record batches at a time; return the results in the order of rows."""
-    whole = columns.data.table
-    batches, pages = whole.to_batches(), ColumnPages(columns.data.column(0))
+    data = columns.data.table
+    batches, pages = data.to_batches(), ColumnPages(columns.data.column(0))
     parts = []
     for first in range(0, len(batches), BATCHES_AT_ONCE):
         block = batches[first : first + BATCHES_AT_ONCE]
         parts.append(read(pa.Table.from_batches(block)).combine_chunks())
         pages.note(len(block) * BYTES_AROUND)
-    copied = pa.concat_tables(parts) if parts else read(whole)
+    copied = pa.concat_tables(parts) if parts else read(data)
     if columns._indices is None:
         return copied
     return copied.combine_chunks().take(columns._indices.column(0).combine_chunks())

@@ -1,4 +1,4 @@
-"""From splits to decoded clips: every clip is somewhere, and the run folder can say where."""
+"""Tests of audio_cls.data.prepare."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_lists_of_a_run_repeat_its_splits(folder: Path, tmp_path: Path) -> N
         assert mine.ids.tolist() == theirs.ids.tolist()
 
 
-def test_bad_clips_are_set_aside_and_listed(
+def test_bad_clips_are_left_out_and_listed(
     folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (folder / NAMES[3]).write_bytes(b"no sound")
@@ -95,7 +95,7 @@ def copy_into_two_splits(root: Path) -> Path:
     return root
 
 
-def test_duplicates_are_told_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_duplicates_are_reported_and_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clips = prepare(copy_into_two_splits(tmp_path / "set")).clips
     assert [len(part) for _, part in clips.items()] == [20, 20, 20]
     assert "2 clips sound the same as another (2 in another split, 1 with another" in caplog.text
@@ -260,7 +260,7 @@ def test_a_pattern_that_names_no_group_is_refused(pattern: str, says: str, folde
         prepare(folder, group_pattern=pattern)
 
 
-def test_several_labels_a_clip_are_marks_of_the_pool() -> None:
+def test_several_labels_per_clip_are_targets_of_the_index() -> None:
     made = pool({"label": [["a"], ["b"], ["a", "b"], []]})
     assert made.stratify_targets.tolist() == [[1, 0], [0, 1], [1, 1], [0, 0]]
 

@@ -1,4 +1,4 @@
-"""Columns of mapped files: the same values as a plain read, in memory that does not grow."""
+"""Tests of audio_cls.storage.arrow."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_small_column_does_not_bring_the_file_into_memory(tmp_path: Path) -> N
     assert copied < plain / 2, (copied, plain)
 
 
-def test_pages_are_given_back_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_released_while_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[int] = []
     monkeypatch.setattr(arrow.ColumnPages, "note", lambda _, size: noted.append(size))
     copy_columns(write_table(tmp_path / "t.arrow"), ["name"])

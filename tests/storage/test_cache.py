@@ -1,4 +1,4 @@
-"""Entries of caches: whole or absent, made once, and not deleted while they are in use."""
+"""Tests of audio_cls.storage.cache."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_values_are_read_as_written_and_damaged_ones_are_none() -> None:
     assert [path.name for path in cache_path("near").iterdir()] == ["a.json"]
 
 
-def test_an_entry_in_use_is_not_deleted_by_anybody() -> None:
+def test_an_entry_in_use_is_not_deleted() -> None:
     one, two, other = (CacheEntry("waves", "a") for _ in range(3))
     one.hold()
     two.hold()
@@ -61,7 +61,7 @@ def test_an_entry_is_free_when_the_object_that_holds_it_is_gone() -> None:
     assert other.remove()
 
 
-def test_two_who_want_one_entry_make_it_once() -> None:
+def test_two_threads_that_need_one_entry_make_it_once() -> None:
     made: list[int] = []
     begun = threading.Event()
 

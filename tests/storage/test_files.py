@@ -1,4 +1,4 @@
-"""A full disk: what was whole stays whole, and the text says how to go on."""
+"""Tests of audio_cls.storage.files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_a_full_disk_ends_in_one_line_and_the_last_checkpoint_goes_on(
+def test_a_full_disk_gives_one_line_and_the_last_checkpoint_can_be_resumed(
     tone_folder: Path, tmp_path: Path, small_disk: Path
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")

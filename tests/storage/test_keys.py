@@ -1,4 +1,4 @@
-"""Keys of caches: what is the same has the same key, and everything else another."""
+"""Tests of audio_cls.storage.keys."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_name_of_a_part_counts_and_its_place_does_not() -> None:
     assert len(make_key(a=1)) == 32
 
 
-def test_a_column_has_one_key_however_it_lies_in_memory() -> None:
+def test_a_column_has_the_same_key_for_any_chunks() -> None:
     texts = ["", "a", None, "bcd", "e", "fg"]
     whole = make_key(column=pa.array(texts))
     parts = pa.chunked_array([pa.array(texts[:2]), pa.array([], pa.string()), pa.array(texts[2:])])

@@ -1,4 +1,4 @@
-"""File locks: who excludes whom, also between processes, and on Windows' byte ranges."""
+"""Tests of audio_cls.storage.locks, also between processes, and on Windows' byte ranges."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_exclusive_lock_excludes_all_others_and_shared_ones_exclude_exclusive
     assert one.acquire()
 
 
-def test_the_holder_of_an_exclusive_lock_is_told_until_it_is_released(tmp_path: Path) -> None:
+def test_the_holder_of_an_exclusive_lock_is_known_until_it_is_released(tmp_path: Path) -> None:
     lock = FileLock(tmp_path / "lock")
     assert lock.read_holder() is None
     assert lock.acquire()
@@ -157,7 +157,7 @@ def windows_locks(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401 (a mo
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="locks of open files by Linux's F_OFD_SETLK")
-def test_on_windows_locks_exclude_each_other_alike(tmp_path: Path, windows_locks: Any) -> None:  # noqa: ANN401
+def test_on_windows_locks_exclude_each_other_as_well(tmp_path: Path, windows_locks: Any) -> None:  # noqa: ANN401
     one, two, three = (windows_locks.FileLock(tmp_path / "lock") for _ in range(3))
     assert one.acquire(shared=True)
     assert two.acquire(shared=True)

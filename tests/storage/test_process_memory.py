@@ -46,5 +46,5 @@ assert walk(5) > 2 * pages / 512
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator is asked")
-def test_freed_memory_is_kept_and_given_back() -> None:
+def test_freed_memory_is_retained_and_released() -> None:
     subprocess.run([sys.executable, "-c", SCRIPT], check=True)

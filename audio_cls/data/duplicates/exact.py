@@ -56,8 +56,10 @@ def rows_by_split_priority(
 ) -> tuple[Rows, NDArray[np.int64]]:
     """Return the rows with audio by SPLIT_PRIORITY, and the priority of each row's split."""
     given = [(place, parts[split]) for place, split in enumerate(SPLIT_PRIORITY) if split in parts]
-    rows = np.concatenate([own for _, own in given])
-    priorities = np.repeat([place for place, _ in given], [len(own) for _, own in given])
+    rows = np.concatenate([split_rows for _, split_rows in given])
+    priorities = np.repeat(
+        [place for place, _ in given], [len(split_rows) for _, split_rows in given]
+    )
     has_audio = audio_ids[rows] >= 0
     return rows[has_audio], priorities[has_audio]
 

@@ -17,7 +17,7 @@ from audio_cls.data.loading.batch import BadClip, Batch
 from audio_cls.errors import DatasetError
 
 FOLDER = "streamed"  # below the run folder
-MIN_CHECKED = 20  # the ratio of unusable clips is that of at least so many clips
+MIN_CHECKED = 20  # smallest number of clips that the ratio of unusable ones is computed with
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Decoded clips are cached: read again when nothing changed, and decoded anew when anything did."""
+"""Tests of audio_cls.data.clips.decode_cache."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_table_is_decoded_row_for_row() -> None:
     np.testing.assert_array_equal(decoded[0]["wave"], decode_wave(clips[0], None, 8_000))
 
 
-def test_equal_sounds_share_a_hash_whatever_file_they_came_from() -> None:
+def test_equal_audio_has_the_same_hash_in_any_file() -> None:
     tone = soundfile.read(io.BytesIO(encode_sound(make_tone(440, 0.1), 16_000)), dtype="int16")[0]
     louder = tone.copy()
     louder[700] += 1
@@ -87,7 +87,7 @@ def test_the_second_call_reads_the_cache(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("change", ["rate", "content", "longest", "decoder"])
-def test_another_rate_content_limit_or_decoder_is_decoded_anew(
+def test_another_rate_content_limit_or_decoder_is_decoded_again(
     change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = make_table([encode_sound(make_tone(440, 0.1), 16_000)])
@@ -155,7 +155,7 @@ def watch_batches(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     return batches
 
 
-def test_a_batch_holds_little_beside_its_longest_clip_wherever_long_ones_are(
+def test_a_batch_is_small_apart_from_its_longest_clip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(decode_cache, "BATCH_SAMPLES", 16_000)

@@ -1,4 +1,4 @@
-"""The key of decoded clips: changing anything that the decoded sound depends on changes it."""
+"""Tests of audio_cls.data.clips.decode_key."""
 
 from __future__ import annotations
 

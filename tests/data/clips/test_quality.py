@@ -1,4 +1,4 @@
-"""The promises of audio_cls.data.clips.quality and memory: exactly the bad clips are set aside."""
+"""Tests of audio_cls.data.clips.quality, and of the memory that preparation takes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def decode(clips: list[bytes | None], key: str) -> tuple[pa.Table, np.ndarray]:
     )
 
 
-def test_too_short_clips_are_set_aside_and_the_limit_is_a_setting() -> None:
+def test_too_short_clips_are_left_out_and_the_limit_is_a_setting() -> None:
     clips = [encode_sound(make_tone(440, seconds), RATE) for seconds in (0.024, 0.025, 0.5)]
     decoded, ids = decode(clips, "short")
     assert find_unusable_clips(decoded, ids, RATE, DataConfig()) == {"clip-0": "too short: 0.024 s"}
@@ -58,14 +58,14 @@ def test_silence_is_kept_unless_it_is_to_be_dropped() -> None:
     assert dropped == {"clip-0": "silent", "clip-1": "silent"}
 
 
-def test_one_line_counts_the_faults_by_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_counts_unusable_clips_by_reason(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         enforce_bad_audio_limit(FAULTS, 100, DataConfig())
         enforce_bad_audio_limit({}, 100, DataConfig(bad_audio="fail"))
     assert caplog.messages == ["3 of 100 clips set aside: 2 unreadable, 1 silent."]
 
 
-def test_too_many_faults_are_refused_with_the_share_that_would_allow_them() -> None:
+def test_too_many_unusable_clips_are_refused_with_the_ratio_that_would_allow_them() -> None:
     with pytest.raises(DatasetError, match=r"3 of 29 .*first: a, .*--max-bad-audio-ratio 0\.11"):
         enforce_bad_audio_limit(FAULTS, 29, DataConfig())
     enforce_bad_audio_limit(FAULTS, 29, DataConfig(max_bad_audio_ratio=0.11))
@@ -142,7 +142,7 @@ def check_broken_clips(num_clips: int) -> dict[str, str]:
     return faults
 
 
-def test_exactly_the_broken_clips_are_set_aside_each_with_its_reason() -> None:
+def test_exactly_the_broken_clips_are_left_out_each_with_its_reason() -> None:
     counts = Counter(text.split(":")[0] for text in check_broken_clips(300).values())
     assert counts == dict.fromkeys(REASONS, 3)
 
@@ -203,7 +203,7 @@ def test_memory_of_preparation_does_not_grow_with_the_number_of_clips(tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pages are given back on Linux only")
-def test_read_pages_of_a_mapped_file_are_given_back_and_can_be_read_again(tmp_path: Path) -> None:
+def test_read_pages_of_a_mapped_file_are_released_and_can_be_read_again(tmp_path: Path) -> None:
     table = pa.table({"audio": pa.array([bytes([n]) * 2**20 for n in range(32)])})
     with (
         pa.OSFile(str(tmp_path / "t.arrow"), "wb") as file,

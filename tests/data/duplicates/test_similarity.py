@@ -1,4 +1,4 @@
-"""Copies that are encoded, scaled, resampled or trimmed are found; other sounds are not."""
+"""Tests of audio_cls.data.duplicates.similarity and near."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_copy_is_found_and_nothing_else(kind: str) -> None:
     assert 0.95 <= found[0][2] <= 1.0001
 
 
-def test_a_print_is_small_and_does_not_know_loudness() -> None:
+def test_a_fingerprint_is_small_and_independent_of_loudness() -> None:
     wave = make_music(1, seconds=30)
     own = make_fingerprint(wave, RATE)
     assert own.shape[1] == BANDS and own.nbytes < 6_000
@@ -86,13 +86,13 @@ def test_two_takes_of_one_melody_are_not_one_recording() -> None:
 
 
 @pytest.mark.parametrize("wave", [np.zeros(0), np.zeros(8_000), np.ones(300)])
-def test_what_has_no_picture_is_like_nothing(wave: Wave) -> None:
+def test_clips_without_fingerprint_are_no_duplicates(wave: Wave) -> None:
     prints = [make_fingerprint(wave.astype(np.float32), RATE)] * 2
     assert find_near_duplicates(prints, partial(waveform_correlation, lambda _: wave, RATE)) == []
     assert len(prints[0]) == 0
 
 
-def test_near_duplicates_are_told_and_kept_and_found_once(
+def test_near_duplicates_are_reported_and_kept_and_computed_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for split, start in (("train", 0), ("validation", 20), ("test", 40)):
@@ -114,7 +114,7 @@ def test_near_duplicates_are_told_and_kept_and_found_once(
     assert prepare(tmp_path / "set").clips.near_duplicates == clips.near_duplicates
 
 
-def test_many_waves_are_compared_in_processes_to_the_same_end(
+def test_many_waveforms_are_compared_in_processes_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(20):
@@ -169,7 +169,7 @@ def compare(one: Fingerprint, two: Fingerprint) -> float:
     return float(fingerprint_similarity([one, two], np.array([[0, 1]]))[0])
 
 
-def test_pictures_correlate_by_the_best_of_their_shifts() -> None:
+def test_fingerprints_correlate_by_the_best_of_their_shifts() -> None:
     rng = np.random.default_rng(0)
     base = rng.integers(0, 256, (300, BANDS), dtype=np.uint8)
     one, two = base[40:100], base[50:130]  # the first begins 10 frames before the second

@@ -43,7 +43,7 @@ def test_less_than_a_twentieth_is_padding() -> None:
     assert measure_waste(list_steps(shape, Buckets(LENGTHS, 32)), 8) < 0.05
 
 
-def test_every_clip_is_heard_once_and_steps_come_in_random_order() -> None:
+def test_every_clip_is_drawn_once_and_steps_are_in_random_order() -> None:
     steps = list_steps(StepShape(8, 1, 1), Buckets(LENGTHS, 32))
     assert sorted(clip for step in steps for clip in step) == list(range(len(LENGTHS)))
     means = [float(LENGTHS[step].mean()) for step in steps[:32]]

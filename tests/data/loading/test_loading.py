@@ -1,4 +1,4 @@
-"""Tests of audio_cls.data.loading.sampler."""
+"""Tests of audio_cls.data.loading: sampler, datasets, collate function and loaders."""
 
 from __future__ import annotations
 
@@ -81,26 +81,26 @@ def test_a_step_is_the_same_however_its_work_is_shared(num_clips: int) -> None:
         shared = list_steps(num_clips, *shape)
         assert len(shared) == len(alone)
         for step, same_step in zip(alone, shared, strict=True):
-            heard = {clip: weight for clip, weight in same_step if weight > 0}
-            assert heard == dict(step)
+            drawn = {clip: weight for clip, weight in same_step if weight > 0}
+            assert drawn == dict(step)
             assert sum(weight for _, weight in same_step) == pytest.approx(1)
 
 
-def test_an_epoch_hears_every_clip_once_and_another_epoch_in_another_order() -> None:
+def test_an_epoch_has_every_clip_once_in_an_order_that_changes_with_the_epoch() -> None:
     first, second = (list_steps(50, 8, 1, 2, epoch=epoch) for epoch in (0, 1))
     for steps in (first, second):
-        heard = [clip for step in steps for clip, weight in step if weight > 0]
-        assert sorted(heard) == list(range(50))
+        drawn = [clip for step in steps for clip, weight in step if weight > 0]
+        assert sorted(drawn) == list(range(50))
     assert first != second
 
 
-def test_a_resumed_epoch_goes_on_with_the_steps_that_are_left() -> None:
+def test_a_resumed_epoch_has_the_remaining_steps() -> None:
     whole = list_steps(50, 4, 2, 2)
     for done in range(len(whole)):
         assert list_steps(50, 4, 2, 2, step=done) == whole[done:]
 
 
-def test_every_process_makes_as_many_passes_and_an_idle_one_weighs_nothing() -> None:
+def test_all_processes_have_equally_many_micro_batches_and_fillers_have_weight_zero() -> None:
     shape = StepShape(2, 2, 4)
     orders = [DistributedBatchSampler(17, shape, rank=rank, seed=0) for rank in range(4)]
     lists = [list(order) for order in orders]
@@ -110,7 +110,7 @@ def test_every_process_makes_as_many_passes_and_an_idle_one_weighs_nothing() -> 
     assert sorted(keys[0][2] for keys in last) == [0, 0, 0, 1]
 
 
-def test_steps_are_put_together_from_a_loaders_batches() -> None:
+def test_the_output_of_a_loader_is_grouped_by_step() -> None:
     order = DistributedBatchSampler(10, StepShape(2, 2, 1), rank=0, seed=0)
     loader = make_training_loader(
         TrainingDataset(make_clips([5] * 10), AudioConfig(), order.seed), order, pad_waves, 0
@@ -165,7 +165,7 @@ def list_batches(num_workers: int, cfg: AudioConfig) -> list[Batch]:
 
 
 @pytest.mark.parametrize("min_seconds", [None, 0.3])
-def test_pieces_are_the_same_with_0_and_2_workers(min_seconds: float | None) -> None:
+def test_crops_are_the_same_with_0_and_2_workers(min_seconds: float | None) -> None:
     cfg = AudioConfig(max_seconds=1.0, min_seconds=min_seconds)
     own, others = list_batches(0, cfg), list_batches(2, cfg)
     assert len(own) == len(others) == 6
@@ -175,7 +175,7 @@ def test_pieces_are_the_same_with_0_and_2_workers(min_seconds: float | None) -> 
         assert torch.equal(one.numbers, other.numbers)
 
 
-def test_a_piece_depends_on_seed_epoch_and_clip_alone() -> None:
+def test_a_crop_depends_on_seed_epoch_and_clip_alone() -> None:
     clips = make_clips([1000] * 3)
     cfg = AudioConfig(max_seconds=1.0)
     pieces = TrainingDataset(clips, cfg, seed=1)
@@ -189,7 +189,7 @@ def test_a_piece_depends_on_seed_epoch_and_clip_alone() -> None:
 
 
 @pytest.mark.parametrize("crop", ["random", "start"])
-def test_min_seconds_gives_pieces_of_every_length_up_to_the_longest(crop: str) -> None:
+def test_min_seconds_gives_crops_of_every_length_up_to_the_longest(crop: str) -> None:
     clips = make_clips([25, 4])
     cfg = AudioConfig(max_seconds=1.0, min_seconds=0.5, crop=crop)
     pieces = TrainingDataset(clips, cfg, seed=0)
@@ -208,7 +208,7 @@ def test_min_seconds_gives_pieces_of_every_length_up_to_the_longest(crop: str) -
     assert len(window) == 10, "evaluation hears --max-seconds"
 
 
-def test_a_shortest_piece_longer_than_the_longest_is_refused() -> None:
+def test_min_seconds_above_max_seconds_is_refused() -> None:
     with pytest.raises(SettingError, match=r"--min-seconds 3 is longer than --max-seconds 2: give"):
         AudioConfig(max_seconds=2.0, min_seconds=3.0)
 
@@ -226,7 +226,7 @@ def test_crop_start_takes_the_beginning() -> None:
 
 
 @pytest.mark.parametrize("crop", ["random", "start"])
-def test_repeat_short_fills_training_pieces_and_windows_alike(crop: str) -> None:
+def test_repeat_short_fills_training_crops_and_windows_equally(crop: str) -> None:
     clips = make_clips([4, 25])
     cfg = AudioConfig(max_seconds=1.0, repeat_short=True, crop=crop)
     expected = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
@@ -270,7 +270,7 @@ def test_clips_are_sent_to_workers_without_their_samples(tmp_path: object) -> No
     assert np.array_equal(pickle.loads(data).read_wave(0, 0, 10), wave)
 
 
-def test_a_piece_of_a_long_clip_is_read_in_less_than_a_tenth_of_a_millisecond() -> None:
+def test_a_crop_of_a_long_clip_is_read_in_less_than_a_tenth_of_a_millisecond() -> None:
     rng = np.random.default_rng(0)
     waves = [rng.standard_normal(480_000, dtype=np.float32) for _ in range(4)]
     table = Dataset.from_dict({"wave": waves}, features=FEATURES)
@@ -300,7 +300,7 @@ def test_windows_group_by_length_longest_first_and_keep_every_window() -> None:
             assert all(len({many[number] for number in batch}) == 1 for batch in batches)
 
 
-def test_evaluation_hears_every_window_with_its_clips_label() -> None:
+def test_evaluation_has_every_window_with_its_clips_label() -> None:
     clips = make_clips([25, 4, 10])
     windows = WindowDataset(clips, AudioConfig(max_seconds=1.0))
     assert windows.windows == [(0, 0, 10), (0, 10, 20), (0, 15, 25), (1, 0, 4), (2, 0, 10)]
@@ -327,7 +327,7 @@ def test_collate_leaves_bad_clips_out_and_reports_them_once() -> None:
     assert empty.bad_clips == tuple(bad)
 
 
-def test_labels_are_ids_or_shares() -> None:
+def test_labels_are_ids_or_targets() -> None:
     wave = np.zeros(3, np.float32)
     ids = make_batch([Example(wave, 2, 0, 0.5), Example(wave, 0, 1, 0.5)], pad_waves)
     assert ids.labels.dtype == torch.int64

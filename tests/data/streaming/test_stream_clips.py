@@ -1,4 +1,4 @@
-"""Streamed clips are the clips of the data set: same sound, same labels, the bad ones told."""
+"""Tests of audio_cls.data.streaming.clips and dataset."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def to_content(batches: Iterator[tuple[int, Any]]) -> list[Any]:
     ]
 
 
-def test_a_streamed_clip_sounds_like_a_prepared_one(folder: Path) -> None:
+def test_a_streamed_clip_is_decoded_as_a_prepared_one(folder: Path) -> None:
     train = prepare(folder).train
     assert isinstance(train, StreamClips) and len(train) == 3 * PER_SHARD
     for number in (0, 13, 14, 41):
@@ -146,7 +146,7 @@ def test_a_streamed_clip_sounds_like_a_prepared_one(folder: Path) -> None:
         assert train.read_label(number) == number % 2
 
 
-def test_evaluation_hears_its_splits_whole_and_in_order(folder: Path) -> None:
+def test_evaluation_splits_are_complete_and_in_order(folder: Path) -> None:
     clips = prepare(folder)
     assert clips.validation.ids.tolist() == [f"c{n}.wav" for n in range(1000, 1006)]
     assert clips.test.ids.tolist() == [f"c{n}.wav" for n in range(2000, 2006)]
@@ -185,17 +185,17 @@ def test_a_transform_of_the_user_works_in_workers(
     assert 2 <= min(ratios) < max(ratios) <= 3.0001
 
 
-def test_two_processes_of_two_workers_hear_three_shards_once(
+def test_two_processes_of_two_workers_have_three_shards_once(
     data_hub: HubServer, tmp_path: Path
 ) -> None:
     data_hub.seed("datasets", "large/set", make_files())
     train = prepare("large/set").train
     assert isinstance(train, StreamClips)
-    heard: dict[int, list[int]] = {0: [], 1: []}
+    drawn: dict[int, list[int]] = {0: [], 1: []}
     for rank, batch in collect(train, tmp_path, workers=2, processes=2):
-        heard[rank] += [n for n, w in zip(batch.numbers, batch.weights, strict=True) if w > 0]
-    assert sorted(map(int, heard[0] + heard[1])) == list(range(3 * PER_SHARD))
-    assert len(heard[0]) == len(heard[1])
+        drawn[rank] += [n for n, w in zip(batch.numbers, batch.weights, strict=True) if w > 0]
+    assert sorted(map(int, drawn[0] + drawn[1])) == list(range(3 * PER_SHARD))
+    assert len(drawn[0]) == len(drawn[1])
 
 
 def test_a_broken_clip_is_left_out_and_listed(folder: Path, tmp_path: Path) -> None:
@@ -203,13 +203,13 @@ def test_a_broken_clip_is_left_out_and_listed(folder: Path, tmp_path: Path) -> N
     assert isinstance(clips.train, StreamClips)
     run = tmp_path / "run"
     run.mkdir()
-    heard = [
+    drawn = [
         int(n)
         for _, batch in collect(clips.train, run)
         for n, w in zip(batch.numbers, batch.weights, strict=True)
         if w > 0
     ]
-    assert sorted(heard) == [n for n in range(3 * PER_SHARD) if n != 8]
+    assert sorted(drawn) == [n for n in range(3 * PER_SHARD) if n != 8]
     (found,) = clips.read_bad(run).items()
     assert found[0] == "c8.wav" and found[1].startswith("unreadable")
     clips.save(run)
@@ -238,7 +238,7 @@ def test_classes_written_as_words_must_be_named(data_hub: HubServer) -> None:
     assert [train.read_label(n) for n in range(4)] == [0, 1, 0, 1]
 
 
-def test_only_what_is_heard_is_fetched(data_hub: HubServer, tmp_path: Path) -> None:
+def test_only_evaluation_files_are_downloaded(data_hub: HubServer, tmp_path: Path) -> None:
     files = make_files()
     data_hub.seed("datasets", "lazy/set", files)
     from huggingface_hub.constants import HF_HUB_CACHE

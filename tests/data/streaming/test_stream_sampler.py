@@ -1,4 +1,4 @@
-"""The order of streamed clips: each once in a pass, on any number of processes and shards."""
+"""Tests of audio_cls.data.streaming.sampler and bad_clips."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def make_shards(sizes: Sequence[int]) -> Shards:
     return Shards(files, groups, begins, Features({"a": Value("int64")}), "train")
 
 
-def deal(
+def list_batches(
     sizes: Sequence[int], processes: int, *, batch_size: int = 4, passes: int = 1, epoch: int = 0
 ) -> list[list[list[Key]]]:
     """Return the batches of each process in one epoch."""
-    shape, dealt = StepShape(batch_size, passes, processes), []
+    shape, lists = StepShape(batch_size, passes, processes), []
     for rank in range(processes):
         order = StreamBatchSampler(make_shards(sizes), shape, rank=rank, seed=3, buffer=64)
         order.set_epoch(epoch)
-        dealt.append(list(order))
-    return dealt
+        lists.append(list(order))
+    return lists
 
 
 SHAPES = [
@@ -50,52 +50,51 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("sizes", "processes", "passes"), SHAPES)
-def test_every_clip_is_heard_once_in_a_pass(sizes: list[int], processes: int, passes: int) -> None:
-    dealt = deal(sizes, processes, passes=passes)
-    heard = [key[1] for own in dealt for batch in own for key in batch if key[2] > 0]
-    assert sorted(heard) == list(range(sum(sizes)))
+def test_every_clip_is_drawn_once_per_epoch(sizes: list[int], processes: int, passes: int) -> None:
+    lists = list_batches(sizes, processes, passes=passes)
+    drawn = [key[1] for own in lists for batch in own for key in batch if key[2] > 0]
+    assert sorted(drawn) == list(range(sum(sizes)))
 
 
 @pytest.mark.parametrize(("sizes", "processes", "passes"), SHAPES)
-def test_no_process_waits_for_another_and_a_step_is_a_plain_mean(
+def test_all_processes_have_equally_many_micro_batches_and_a_step_is_a_plain_mean(
     sizes: list[int], processes: int, passes: int
 ) -> None:
-    dealt = deal(sizes, processes, passes=passes)
+    lists = list_batches(sizes, processes, passes=passes)
     order = StreamBatchSampler(
         make_shards(sizes), StepShape(4, passes, processes), rank=0, seed=3, buffer=64
     )
-    assert {len(own) for own in dealt} == {len(order)}
+    assert {len(own) for own in lists} == {len(order)}
     assert sum(order.num_micro_batches(step) for step in range(order.steps_per_epoch)) == len(order)
     for step in range(order.steps_per_epoch):
         batches = range(step * passes, step * passes + order.num_micro_batches(step))
-        keys = [key for own in dealt for batch in batches for key in own[batch]]
+        keys = [key for own in lists for batch in batches for key in own[batch]]
         assert sum(key[2] for key in keys) == pytest.approx(1)
-        assert all(own[batch] for own in dealt for batch in batches)
+        assert all(own[batch] for own in lists for batch in batches)
 
 
-def test_three_shards_starve_none_of_two_processes_with_two_workers() -> None:
-    dealt = deal([120, 120, 120], 2)
-    for own in dealt:
-        for worker in range(2):  # a loader deals batches to its workers in turn
+def test_three_shards_are_enough_for_two_processes_with_two_workers() -> None:
+    for own in list_batches([120, 120, 120], 2):
+        for worker in range(2):  # a loader gives batches to its workers in turn
             clips = [key[1] for batch in own[worker::2] for key in batch]
             assert len(clips) == 90
 
 
 def test_a_worker_keeps_to_its_own_row_groups() -> None:
-    (own,) = deal([10] * 40, 1)
+    (own,) = list_batches([10] * 40, 1)
     groups = [{key[1] // 10 for batch in own[w::2] for key in batch} for w in range(2)]
     assert len(groups[0] & groups[1]) <= NUM_STREAMS - 1
 
 
-def test_the_order_is_shuffled_anew_each_epoch_and_equal_for_equal_seeds() -> None:
-    first, again, other = (deal([50, 50, 50, 50], 1, epoch=epoch)[0] for epoch in (0, 0, 1))
+def test_the_order_changes_with_the_epoch_and_is_equal_for_equal_seeds() -> None:
+    first, again, other = (list_batches([50, 50, 50, 50], 1, epoch=epoch)[0] for epoch in (0, 0, 1))
     numbers = [key[1] for batch in first for key in batch]
     assert first == again
     assert numbers != sorted(numbers) and numbers != [k[1] for batch in other for k in batch]
     assert {batch[0][0] for batch in other} == {1}
 
 
-def test_a_buffer_is_all_that_a_clip_can_move() -> None:
+def test_clips_are_shuffled_within_a_buffer_only() -> None:
     order = StreamBatchSampler(
         make_shards([100] * 8), StepShape(4, 1, 1), rank=0, seed=0, buffer=40
     )  # 10 clips for each of 4 streams
@@ -105,7 +104,7 @@ def test_a_buffer_is_all_that_a_clip_can_move() -> None:
     assert own.tolist() != sorted(own.tolist())
 
 
-def test_a_pass_goes_on_where_it_stopped() -> None:
+def test_an_epoch_resumes_where_it_stopped() -> None:
     shards, shape = make_shards([31, 17, 60]), StepShape(4, 3, 1)
     whole = list(StreamBatchSampler(shards, shape, rank=0, seed=1, buffer=32))
     rest = StreamBatchSampler(shards, shape, rank=0, seed=1, buffer=32)
@@ -119,7 +118,7 @@ def make_batch(number: int, *bad_clips: BadClip) -> Batch:
     return Batch({}, one, one, one.float(), bad_clips)
 
 
-def test_faults_are_written_as_they_are_met_and_told_once(tmp_path: Path) -> None:
+def test_bad_clips_are_logged_at_once_and_read_back_once_each(tmp_path: Path) -> None:
     shards, shape = make_shards([8]), StepShape(1, 1, 1)
     for epoch in range(2):
         log = BadClipLog(tmp_path / "s", 0, DataConfig(max_bad_audio_ratio=0.5))
