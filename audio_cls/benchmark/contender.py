@@ -33,7 +33,8 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     from audio_cls.models.feature_cache.precompute import precompute_frozen_features
     from audio_cls.models.load import load_for_training
     from audio_cls.training.loop import train
-    from audio_cls.training.setup import open_run, set_up_training
+    from audio_cls.training.open_run import open_run
+    from audio_cls.training.setup import set_up_training
 
     started = time.perf_counter()
     cfg = RunConfig.from_flat(
@@ -70,12 +71,12 @@ def run_own(spec: dict[str, Any], case: Case) -> dict[str, float]:
     prepared = time.perf_counter()
     train(run)
     total = time.perf_counter() - prepared
-    assert run.position.best is not None
+    assert run.state.best is not None
     return {
         "prepare_seconds": prepared - started,
         "train_seconds": total - run.progress.evaluate_seconds,
         "evaluate_seconds": run.progress.evaluate_seconds,
-        "accuracy": run.position.best.value,
+        "accuracy": run.state.best.value,
     }
 
 

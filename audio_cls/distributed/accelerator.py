@@ -1,9 +1,9 @@
-"""The one place that configures Accelerate.
+"""Accelerate: the Accelerator of a run, its number format, random states and trackers.
 
 Accelerate places the model, wraps it for the number of processes (DDP, FSDP, DeepSpeed), scales
-fp16 losses and saves states. The order of the data, and how clips are distributed to processes and
-micro-batches, is that of data/loading/sampler.py, so that it can be exact: Accelerate's own
-accumulation is therefore set to 1 whatever its environment says.
+fp16 losses and saves states. It does not distribute the clips to processes and micro-batches:
+data/loading/sampler.py does, so that a run can be resumed exactly. Accelerate's gradient
+accumulation is therefore 1, whatever the launcher's environment has.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.distributed.hardware import has_accelerator
 from audio_cls.errors import SettingError, list_names, suggest_name
 
-# How long processes wait for another: it may prepare clips or publish. One that ends ends them all.
+# A process waits so long for another, which may prepare clips or publish. The launcher ends all
+# processes when one ends with an error.
 PROCESS_TIMEOUT = timedelta(hours=24)
-
 
 logger = logging.getLogger(__name__)
 
 
 def start_accelerator(cfg: TrainConfig) -> Accelerator:
-    """Start this process's part of the run and seed it. Call on every process.
+    """Make the Accelerator of a run and set the seeds. Call on every process.
 
     Args:
         cfg: Number format, trackers, seed.
 
     Raises:
-        SettingError: The device cannot do the number format, or a tracker is not installed.
+        SettingError: The device does not support the number format, or a tracker is not installed.
     """
     check_trackers(cfg.report_to)
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not has_accelerator():
@@ -56,7 +56,7 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
         AcceleratorState._reset_state()
     try:
         accelerator = Accelerator(
-            cpu=not has_accelerator(),  # without it, processes on CPUs would not find each other
+            cpu=not has_accelerator(),  # else processes on CPUs would not be connected
             mixed_precision=precision,
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             kwargs_handlers=[
@@ -71,10 +71,10 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Refuse trackers that Accelerate does not know or that are not installed.
+    """Check that Accelerate has these trackers, and that they are installed.
 
     Raises:
-        SettingError: The text lists those that are there.
+        SettingError: The text lists the installed ones.
     """
     known = sorted(map(str, LOGGER_TYPE_TO_CLASS))
     installed = sorted(map(str, get_available_trackers()))
@@ -92,9 +92,9 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 def start_trackers(accelerator: Accelerator, folder: Path, cfg: RunConfig) -> None:
-    """Let the trackers of `--report-to` write below RUN/logs. Call on every process.
+    """Start the trackers of `--report-to`, which write to RUN/logs. Call on every process.
 
-    They are told every setting that has a value, as `section.name`.
+    They log every setting that has a value, as `section.name`.
     """
     accelerator.project_configuration.set_directories(str(folder))
     accelerator.project_configuration.logging_dir = str(folder / "logs")
@@ -111,7 +111,7 @@ def start_trackers(accelerator: Accelerator, folder: Path, cfg: RunConfig) -> No
 
 
 def choose_precision(wanted: str) -> str | None:
-    """Return what to tell Accelerate: None leaves it to the launcher; a CPU has no fp16."""
+    """Return Accelerate's `mixed_precision`: None is the launcher's; on a CPU fp16 becomes no."""
     if wanted == "launcher":
         return None
     if wanted == "fp16" and not has_accelerator():
@@ -121,10 +121,10 @@ def choose_precision(wanted: str) -> str | None:
 
 
 def check_precisions(wanted: Sequence[str]) -> None:
-    """Refuse several number formats in one process where the launcher has fixed it.
+    """Check that runs of one command have one number format, if they use DeepSpeed.
 
     Raises:
-        SettingError: DeepSpeed takes the number format from the launcher's configuration.
+        SettingError: DeepSpeed has the number format of the launcher's configuration.
     """
     if len(set(wanted)) > 1 and is_deepspeed():
         raise SettingError(
@@ -134,28 +134,28 @@ def check_precisions(wanted: Sequence[str]) -> None:
 
 
 def is_deepspeed() -> bool:
-    """Tell whether the launcher asks for DeepSpeed."""
+    """Return whether the launcher is configured for DeepSpeed."""
     return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
 @contextmanager
 def keep_random_states(device: torch.device) -> Iterator[None]:
-    """Give every global generator back as it was: Python's, numpy's, torch's, the device's."""
-    state, legacy = random.getstate(), np.random.get_state()
+    """Restore the states of all global generators: Python's, numpy's, torch's, the device's."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = [device] if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
-        random.setstate(state)
-        np.random.set_state(legacy)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
-    """Tell whether no process has the whole model: FSDP and DeepSpeed."""
+    """Return whether each process has a part of the model only: FSDP and DeepSpeed."""
     return accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def is_fsdp(accelerator: Accelerator) -> bool:
-    """Tell whether the model is sharded by FSDP, of either version."""
+    """Return whether the model is sharded by FSDP, version 1 or 2."""
     return bool(accelerator.distributed_type == DistributedType.FSDP)

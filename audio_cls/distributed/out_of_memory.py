@@ -10,19 +10,19 @@ from accelerate.utils.memory import should_reduce_batch_size
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out, on a device or on the CPU.
+    """Return whether an error means that memory ran out, on a device or on the CPU.
 
-    Accelerate knows the devices' words and the CPU allocator's; Windows, oneDNN and numpy have
-    others. A feature extractor's error only stands on the one that tells.
+    Accelerate recognises the messages of devices and of the CPU allocator; those of Windows, oneDNN
+    and numpy are checked here. An error of a feature extractor has the one that matters as cause.
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     if error.__cause__ is not None and is_out_of_memory(error.__cause__):
         return True
-    words = ("not enough memory", "bad_alloc", "out of memory", "Unable to allocate")
+    messages = ("not enough memory", "bad_alloc", "out of memory", "Unable to allocate")
     return isinstance(error, Exception) and (
         should_reduce_batch_size(error)
-        or (isinstance(error, RuntimeError) and any(word in str(error) for word in words))
+        or (isinstance(error, RuntimeError) and any(text in str(error) for text in messages))
     )
 
 
@@ -30,14 +30,14 @@ def find_largest_batch(fits: Callable[[int], bool], sizes: Sequence[int]) -> int
     """Return the first of `sizes` that fits, by Accelerate's search; None if none does.
 
     Args:
-        fits: Tells whether a batch size fits, the same on every process.
-        sizes: What to try, the largest first.
+        fits: Returns whether a batch size fits, the same on every process.
+        sizes: Batch sizes to try, the largest first.
     """
     smaller = iter([*sizes[1:], 0])
 
     def attempt(batch_size: int) -> int | None:
         if batch_size and not fits(batch_size):
-            raise RuntimeError("A process is out of memory.")  # what the search goes on after
+            raise RuntimeError("A process is out of memory.")  # the search continues after it
         return batch_size or None
 
     def reduce() -> int:

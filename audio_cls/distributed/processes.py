@@ -14,25 +14,24 @@ Row = TypeVar("Row")
 
 
 def is_main_process() -> bool:
-    """Tell whether this is the first of all processes."""
+    """Return whether this is the first of all processes."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def count_processes() -> int:
-    """Return the number of all processes, as the launcher says; needs no connection."""
+    """Return the number of all processes, from the launcher's environment variable."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def wait_for_processes() -> None:
-    """Wait until every process is here. Call on every process."""
+    """Wait until all processes call this. Call on every process."""
     PartialState().wait_for_everyone()
 
 
 def shutdown_processes() -> None:
-    """Part with the other processes, after the last run. Call on every process.
+    """Destroy the process group, after the last run. Call on every process.
 
-    Everything that was wrapped for them is freed first: a wrapper that outlives its group can wait
-    for ever.
+    Wrapped models are freed first: a wrapper that outlives its group can wait forever.
     """
     gc.collect()
     state = PartialState()
@@ -45,14 +44,14 @@ def gather_rows(rows: list[Row]) -> list[Row]:
     return list(gather_object(rows))
 
 
-def all_agree(accelerator: Accelerator, *, verdict: bool) -> bool:
-    """Tell whether all processes say yes. Call on every process, each with its own verdict."""
+def all_agree(accelerator: Accelerator, *, agrees: bool) -> bool:
+    """Return whether `agrees` is true on all processes. Call on every process."""
     if accelerator.num_processes == 1:
-        return verdict
-    noes = torch.tensor(0 if verdict else 1, device=accelerator.device)
-    return int(accelerator.reduce(noes, "sum")) == 0
+        return agrees
+    refusals = torch.tensor(0 if agrees else 1, device=accelerator.device)
+    return int(accelerator.reduce(refusals, "sum")) == 0
 
 
 def copy_from_main(accelerator: Accelerator, value: torch.Tensor) -> None:
-    """Overwrite a tensor by the first process's. Call on every process."""
+    """Overwrite a tensor with that of the main process. Call on every process."""
     value.copy_(broadcast(value.to(accelerator.device, copy=True)))

@@ -1,18 +1,17 @@
-"""The run folder: its layout, checkpoints and exact resume.
+"""Run folder: best model, checkpoints and exact resume.
 
 A checkpoint is written under a temporary name, flushed to disk and renamed, and renamed before it
 is removed: a folder called `step-N` is always whole. Order and crops are functions of (seed, step),
-so that next to Accelerate's state (weights, optimizer, scaler, random states) only `TrainerState`
-and the best model so far have to be kept: a checkpoint needs no other file of its run.
+so that besides Accelerate's state (weights, optimizer, scaler, random states) only `TrainerState`
+and the best model so far are saved: a checkpoint needs no other file of its run.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from audio_cls.config import RunConfig
@@ -20,24 +19,23 @@ from audio_cls.data.sources.source import name_dataset, read_base_name
 from audio_cls.distributed import Accelerator
 from audio_cls.errors import RunFolderError
 from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
-from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
+from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
 from audio_cls.storage.locks import FileLock
 
-POSITION_FILE = "position.json"
 BEST_FOLDER = "best"  # of a checkpoint: the best model so far
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run; `RUN_FILES` has its files."""
+    """The folder of one run; `RUN_FILES` lists its files."""
 
     path: Path
     lock: FileLock | None = field(default=None, compare=False)  # on the main process
     resolved: ResolvedRun = NOT_RESOLVED  # by the run that is resumed, when it began
 
     def close(self) -> None:
-        """Let other processes write to the folder."""
+        """Release the lock: other processes may write to the folder."""
         if self.lock is not None:
             self.lock.release(remove=True)
 
@@ -52,27 +50,27 @@ class RunFolder:
         return sorted(found, key=_read_step)
 
     def save_model(self, write: Callable[[Path], None]) -> None:
-        """Let `write` save the best model so far, which the next checkpoints get too."""
+        """Let `write` save the best model so far; the next checkpoints get it, too."""
         best = self.checkpoints / f".{BEST_FOLDER}"
         write_whole(best, write)
         link_files(best, self.path)
 
-    def save_checkpoint(self, accelerator: Accelerator, position: TrainerState, keep: int) -> None:
-        """Write `checkpoints/step-N`, then drop what is not to be kept. Call on every process.
+    def save_checkpoint(self, accelerator: Accelerator, state: TrainerState, keep: int) -> None:
+        """Write `checkpoints/step-N`, then remove old ones. Call on every process.
 
-        Kept are the `keep` newest, the last of them this one, and the best evaluation's. Those of
-        later steps are of a run that was resumed from before them, and go.
+        The `keep` newest are kept, including this one, and that of the best evaluation. Checkpoints
+        of later steps, from before the run was resumed at an earlier one, are removed.
 
         ::
 
             step-N/
               model.safetensors optimizer.bin scaler.pt   as accelerate saves them
-              random_states_R.pkl                         one a process
-              position.json                               step, best evaluation so far
+              random_states_R.pkl                         one per process
+              trainer_state.json                          step, best evaluation so far
               best/                                       the best model so far
         """
-        target = self.checkpoints / f"step-{position.step}"
-        partial = self.checkpoints / f".partial-{position.step}"
+        target = self.checkpoints / f"step-{state.step}"
+        partial = self.checkpoints / f".partial-{state.step}"
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
@@ -81,8 +79,8 @@ class RunFolder:
             accelerator.save_state(str(partial))
             accelerator.wait_for_everyone()
             if accelerator.is_main_process:
-                (partial / POSITION_FILE).write_text(json.dumps(asdict(position)), "utf-8")
-                if position.best is not None:
+                state.save(partial)
+                if state.best is not None:
                     link_files(self.checkpoints / f".{BEST_FOLDER}", partial / BEST_FOLDER)
                 apply_umask(partial)
                 flush_to_disk(partial)
@@ -93,15 +91,15 @@ class RunFolder:
             _remove(target)
             partial.rename(target)
             flush_to_disk(self.checkpoints)
-            self._drop_others(position, keep)
+            self._remove_others(state, keep)
         accelerator.wait_for_everyone()
 
-    def _drop_others(self, position: TrainerState, keep: int) -> None:
-        """Remove the checkpoints that are not to be kept, and what a kill left half-done."""
+    def _remove_others(self, state: TrainerState, keep: int) -> None:
+        """Remove the checkpoints that are not kept, and partial ones of a killed process."""
         found = self.find_checkpoints()
-        earlier = [path for path in found if _read_step(path) <= position.step]
+        earlier = [path for path in found if _read_step(path) <= state.step]
         kept = earlier[-keep:]
-        best = position.best.step if position.best else None
+        best = state.best.step if state.best else None
         for path in found:
             if path not in kept and not (path in earlier and _read_step(path) == best):
                 _remove(path)
@@ -114,25 +112,23 @@ class RunFolder:
         Call on every process.
 
         Returns:
-            Where the checkpoint's run stood.
+            The state of the run at the checkpoint.
 
         Raises:
-            RunFolderError: The checkpoint has no best model though there was one.
+            RunFolderError: The best model is missing in the checkpoint.
         """
         accelerator.load_state(str(checkpoint))
-        kept = json.loads((checkpoint / POSITION_FILE).read_text("utf-8"))
-        best = BestEvaluation(**kept["best"]) if kept["best"] else None
-        times = Times(**kept["times"])
-        if best is not None and not (checkpoint / BEST_FOLDER).is_dir():
+        state = TrainerState.load(checkpoint)
+        if state.best is not None and not (checkpoint / BEST_FOLDER).is_dir():
             raise RunFolderError(
                 f"'{checkpoint}' lacks its folder '{BEST_FOLDER}', the best model so far. Copy the"
                 " whole checkpoint, or resume from another one."
             )
-        if best is not None and accelerator.is_main_process:
+        if state.best is not None and accelerator.is_main_process:
             link_files(checkpoint / BEST_FOLDER, self.checkpoints / f".{BEST_FOLDER}")
             link_files(checkpoint / BEST_FOLDER, self.path)
         accelerator.wait_for_everyone()
-        return TrainerState(**{**kept, "best": best, "times": times})
+        return state
 
 
 def _read_step(checkpoint: Path) -> int:
@@ -141,7 +137,7 @@ def _read_step(checkpoint: Path) -> int:
 
 
 def _remove(checkpoint: Path) -> None:
-    """Remove a checkpoint, if there is one; a kill meanwhile leaves no half that looks whole."""
+    """Remove a checkpoint, if it exists; a kill in between leaves nothing called `step-N`."""
     if checkpoint.exists():
         away = checkpoint.with_name(f".removed-{checkpoint.name}")
         shutil.rmtree(away, ignore_errors=True)
@@ -150,9 +146,9 @@ def _remove(checkpoint: Path) -> None:
 
 
 def choose_run_path(cfg: RunConfig) -> Path:
-    """Return `--output-dir`, else runs/DATASET-MODEL by their base names.
+    """Return `--output-dir`, or runs/DATASET-MODEL by their base names.
 
-    A table counts without its suffix, and `.` or `..` as the folder that it is.
+    The suffix of a table is left out; `.` and `..` are replaced by the name of that folder.
     """
     if cfg.train.output_dir:
         return Path(cfg.train.output_dir).expanduser()

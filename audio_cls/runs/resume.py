@@ -1,4 +1,4 @@
-"""Going on with a run: where its state comes from, and what must be as it was."""
+"""Resuming a run: the checkpoint it starts from, and checks that it fits."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.runs.config_file import SETTINGS_FILE, list_other_settings
-from audio_cls.runs.folder import POSITION_FILE, RunFolder
-from audio_cls.runs.trainer_state import TrainerState
+from audio_cls.runs.folder import RunFolder
+from audio_cls.runs.trainer_state import TrainerState, find_state_file
 from audio_cls.training.optim.lr_schedule import learning_rate_factor
 
 logger = logging.getLogger(__name__)
 
 
 def find_source_run(path: Path, resume: str) -> Path | None:
-    """Return the folder of the other run that `--resume CHECKPOINT` takes its state from.
+    """Return the folder of another run whose checkpoint `--resume CHECKPOINT` names.
 
-    None where the run goes on in its own folder, or the checkpoint lies in no run folder.
+    Args:
+        path: Folder of the run that is started.
+        resume: Value of the setting.
+
+    Returns:
+        None if the run continues in its own folder, or if the checkpoint is in no run folder.
     """
     if resume in ("never", "auto"):
         return None
@@ -32,8 +37,8 @@ def check_source_run(source: Path, path: Path, cfg: RunConfig) -> None:
     """Compare a new run with the one whose checkpoint it starts from.
 
     Raises:
-        RunFolderError: It has other data, sound or another model, whose state would mean nothing
-            there; or the new folder has checkpoints of its own.
+        RunFolderError: It has other settings of data, audio or model, so that its state does not
+            fit; or the new folder has checkpoints.
     """
     if any(path.glob("checkpoints/step-*")):
         raise RunFolderError(
@@ -54,10 +59,10 @@ def check_source_run(source: Path, path: Path, cfg: RunConfig) -> None:
 
 
 def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
-    """Return the checkpoint that `--resume` names, or None to start anew.
+    """Return the checkpoint that `--resume` names, or None for a new run.
 
     Raises:
-        RunFolderError: It names a folder that is no checkpoint.
+        RunFolderError: The named folder is no checkpoint.
     """
     if resume == "never":
         return None
@@ -65,7 +70,7 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
         found = folder.find_checkpoints()
         return found[-1] if found else None
     path = Path(resume)
-    if not (path / POSITION_FILE).is_file():
+    if find_state_file(path) is None:
         choices = list_names(folder.find_checkpoints()) or "none yet"
         raise RunFolderError(
             f"'{resume}' is no checkpoint: this run has {choices}. Or: --resume auto"
@@ -73,63 +78,65 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
     return path
 
 
-def check_steps(
-    position: TrainerState, clips_per_step: int, num_steps: int, cfg: RunConfig
-) -> None:
-    """Compare the steps of a checkpoint with those of the run that is to go on.
+def check_steps(state: TrainerState, clips_per_step: int, num_steps: int, cfg: RunConfig) -> None:
+    """Check that the steps of a checkpoint fit the run that resumes it.
 
-    Steps are counted, so that they must have as many clips as before. The learning rate is a
-    function of the number of all steps, so that this may change only where the steps that are done
-    had the same learning rates: no warm-up in progress or as a share of all steps, no decay yet.
+    A step must have the same number of clips as before, since only steps are counted. The learning
+    rate depends on the number of all steps, which may change only if the steps that are done would
+    have had the same learning rates: no warm-up that is a share of all steps, and no decay yet.
 
     Args:
-        position: Where the checkpoint's run stood.
+        state: The state of the run at the checkpoint.
         clips_per_step: Clips of a step now, over all processes.
         num_steps: Steps of the whole run now.
-        cfg: All settings.
+        cfg: The settings.
 
     Raises:
-        RunFolderError: One of the two does not fit; the text says what to do.
+        RunFolderError: One of the two does not fit.
     """
-    if position.clips_per_step not in (0, clips_per_step):
+    if state.clips_per_step not in (0, clips_per_step):
         raise RunFolderError(
-            f"The checkpoint of step {position.step} counts steps of {position.clips_per_step}"
+            f"The checkpoint of step {state.step} counts steps of {state.clips_per_step}"
             f" clips, and now a step has {clips_per_step} over all processes. Give"
-            f" --effective-batch-size {position.clips_per_step} with a --batch-size that divides"
+            f" --effective-batch-size {state.clips_per_step} with a --batch-size that divides"
             " it by the number of processes, or start anew in another --output-dir."
         )
-    if position.num_steps in (0, num_steps):
+    if state.num_steps in (0, num_steps):
         return
-    is_shorter = num_steps < position.step
-    if is_shorter or not has_same_past(position, num_steps, cfg):
+    is_shorter = num_steps < state.step
+    if is_shorter or not has_same_past(state, num_steps, cfg):
         reason = (
-            f"and {position.step} steps are done"
+            f"and {state.step} steps are done"
             if is_shorter
             else "and the learning rate of the steps that are done depends on that number"
             f" (--scheduler {cfg.optim.scheduler}, --warmup-ratio {cfg.optim.warmup_ratio:g})"
         )
         raise RunFolderError(
-            f"The run was planned for {position.num_steps} steps, now for {num_steps}, {reason}."
+            f"The run was planned for {state.num_steps} steps, now for {num_steps}, {reason}."
             " Go on with the old --epochs and --max-steps, or train the finished model further in a"
             " new run: --model RUN --output-dir NEW."
         )
-    logger.info("Training goes on to step %d instead of %d.", num_steps, position.num_steps)
+    logger.info("Training goes on to step %d instead of %d.", num_steps, state.num_steps)
 
 
-def has_same_past(position: TrainerState, num_steps: int, cfg: RunConfig) -> bool:
-    """Tell whether the steps that are done had the learning rates of a run of `num_steps`."""
+def has_same_past(state: TrainerState, num_steps: int, cfg: RunConfig) -> bool:
+    """Return whether the steps that are done had the learning rates of a run of `num_steps`."""
     return all(
-        learning_rate_factor(step, position.num_steps, cfg.optim)
+        learning_rate_factor(step, state.num_steps, cfg.optim)
         == learning_rate_factor(step, num_steps, cfg.optim)
-        for step in range(position.step)
+        for step in range(state.step)
     )
 
 
 def check_same_processes(checkpoint: Path | None, num_processes: int) -> None:
-    """Refuse to go on with a streamed run on another number of processes.
+    """Check that a streamed run is resumed with the same number of processes.
 
-    Which clips of a stream a process gets depends on how many share it: clips would be used twice
-    or never. Each process left its random state in the checkpoint.
+    The clips of a process depend on the number of processes: with another one some clips would be
+    used twice or never. A checkpoint has a file of random states for each process.
+
+    Args:
+        checkpoint: The checkpoint; None for a new run.
+        num_processes: Number of processes now.
 
     Raises:
         RunFolderError: The checkpoint was written by another number of processes.

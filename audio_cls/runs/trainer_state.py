@@ -1,18 +1,30 @@
-"""State of a run that its checkpoints hold: step, best evaluation, times."""
+"""State of a training run that its checkpoints hold: step, best evaluation, times."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+STATE_FILE = "trainer_state.json"  # of a checkpoint
+FORMER_FILE = "position.json"  # its name in earlier versions
+FORMER_NAMES = {  # and the names of its keys
+    "stale": "evals_without_improvement",
+    "judged": "last_eval_step",
+    "skipped": "skipped_steps",
+    "in_a_row": "skipped_in_a_row",
+}
 
 
 @dataclass
 class Times:
-    """What a run has used so far, in all its starts together.
+    """Time, memory and energy that a run has used, over all its starts.
 
-    A checkpoint keeps it. What a start that was killed did after its last checkpoint is done again
-    and is not counted.
+    It is part of a checkpoint. The steps that a killed start did after its last checkpoint are done
+    again and do not count.
     """
 
     starts: int = 0
@@ -21,18 +33,18 @@ class Times:
     compute_seconds: float = 0.0  # of them in forward, backward and optimizer
     evaluate_seconds: float = 0.0
     evaluations: int = 0
-    peak_memory_mb: int = 0  # the most of any start, on the main process
+    peak_memory_mb: int = 0  # the largest of all starts, on the main process
     energy: dict[str, float] = field(default_factory=dict)  # kWh by part and kg CO2eq, all machines
 
     @property
     def overhead_share(self) -> float:
-        """Return the share of the training's time that went elsewhere: batches, saves, messages."""
+        """Return the share of the training time outside of compute: batches, saving, logging."""
         if not self.train_seconds:
             return 0.0
         return round(max(0.0, 1 - self.compute_seconds / self.train_seconds), 4)
 
     def add(self, other: Times) -> Times:
-        """Return the sum of two; of memory the larger one.
+        """Return the sum of two; of the memory the larger one.
 
         >>> Times(1, train_seconds=2.0).add(Times(1, train_seconds=3.0)).train_seconds
         5.0
@@ -49,38 +61,62 @@ class Times:
 class BestEvaluation:
     """An evaluation on validation."""
 
-    value: float  # of the metric that chooses, larger is better
-    loss: float  # validation loss, the smaller breaks a tie
+    value: float  # objective: larger is better
+    loss: float  # validation loss: the smaller one breaks a tie
     epoch: float  # epochs done, such as 1.0 after the first
     step: int
     metrics: dict[str, float]
 
     def beats(self, other: BestEvaluation) -> bool:
-        """Tell whether this evaluation is the better one; an exact tie goes to the earlier."""
+        """Return whether this evaluation is better; an exact tie goes to the earlier one."""
         return (self.value, -self.loss) > (other.value, -other.loss)
 
 
 @dataclass
 class TrainerState:
-    """How far a run has come."""
+    """Progress of a training run."""
 
     step: int = 0  # optimizer steps done
     best: BestEvaluation | None = None
-    stale: int = 0  # evaluations since the best one
-    skipped: int = 0  # steps whose loss or gradient was not finite
-    in_a_row: int = 0  # of them, without a good one between
-    judged: int = 0  # step of the last evaluation
+    evals_without_improvement: int = 0  # evaluations since the best one
+    skipped_steps: int = 0  # steps whose loss or gradient was not finite
+    skipped_in_a_row: int = 0  # the last of them, without a finite step in between
+    last_eval_step: int = 0  # step of the last evaluation
     loss_sum: float = 0.0  # of the steps since that evaluation, over all processes
-    num_steps: int = 0  # of the whole run, which the learning rate depends on
+    num_steps: int = 0  # of the whole run: the learning rate depends on it
     clips_per_step: int = 0  # over all processes
-    seconds: float = field(default=0.0, compare=False)  # trained, over all starts
+    seconds: float = field(default=0.0, compare=False)  # of training, over all starts
     times: Times = field(default_factory=Times, compare=False)  # over all starts
 
+    def save(self, checkpoint: Path) -> None:
+        """Write the state into the folder of a checkpoint."""
+        (checkpoint / STATE_FILE).write_text(json.dumps(dataclasses.asdict(self)), "utf-8")
 
-def report_best(position: TrainerState, num_clips: int) -> dict[str, Any]:
-    """Return the `validation` part of results.json: the evaluation that chose the model."""
-    best = position.best
-    if best is None:
+    @classmethod
+    def load(cls, checkpoint: Path) -> TrainerState:
+        """Read the state of a checkpoint, of this or an earlier version."""
+        file = find_state_file(checkpoint)
+        assert file is not None, f"{checkpoint} is no checkpoint"
+        tree: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
+        values = {FORMER_NAMES.get(name, name): value for name, value in tree.items()}
+        best = BestEvaluation(**values["best"]) if values["best"] else None
+        return cls(**{**values, "best": best, "times": Times(**values["times"])})
+
+
+def find_state_file(checkpoint: Path) -> Path | None:
+    """Return the file of the trainer's state in a folder; None if it is no checkpoint."""
+    files = (checkpoint / STATE_FILE, checkpoint / FORMER_FILE)
+    return next((file for file in files if file.is_file()), None)
+
+
+def report_best(state: TrainerState, num_clips: int) -> dict[str, Any]:
+    """Return the `validation` part of results.json: the evaluation of the best model.
+
+    Args:
+        state: The state at the end of the run.
+        num_clips: Number of validation clips.
+    """
+    if state.best is None:
         return {"num_examples": num_clips}
-    where = {"epoch": round(best.epoch, 4), "step": best.step}
-    return {**best.metrics, "num_examples": num_clips, **where}
+    where = {"epoch": round(state.best.epoch, 4), "step": state.best.step}
+    return {**state.best.metrics, "num_examples": num_clips, **where}

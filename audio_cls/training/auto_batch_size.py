@@ -1,8 +1,8 @@
-"""How many clips a forward pass takes: as many as were asked for, or the most that memory holds.
+"""Size of a step: clips per forward pass, and the search for `--batch-size auto`.
 
-With `--batch-size auto` a copy of the model trains on the longest pieces before the run begins. The
-batches tried divide the clips that a step has on each process, so that the step stays the same
-whatever is found: fewer clips a pass are more passes.
+The search trains a copy of the model on the longest crops before the run begins. It tries batch
+sizes that divide the clips of a step on each process, so that the step is the same for every
+result: with fewer clips per forward pass it has more passes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from audio_cls.errors import SettingError, TrainingError
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.finetuning.setup import prepare_for_finetuning
 from audio_cls.runs.resolved import ResolvedRun
-from audio_cls.training.optim.class_weights import ClipLosses, make_loss
+from audio_cls.training.optim.class_weights import LossFunction, make_loss
 from audio_cls.training.optim.optimizer import make_optimizer
 
-TRIAL_STEPS = 2  # the optimizer's own memory is only held from the second on
+TRIAL_STEPS = 2  # the optimizer holds its moments from the second on
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def find_batch_size(
 ) -> ResolvedRun:
     """Resolve the size of a step: a number for `--batch-size auto`. Call on every process.
 
-    The model, its gradients and all random states are left as they were.
+    The model, its gradients and all random states are not changed.
 
     Args:
         resolved: What the run has resolved so far.
@@ -117,65 +117,65 @@ def _search(
 def _fits(
     size: int, cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: Clips
 ) -> bool:
-    """Tell whether every process can train on `size` of the longest pieces."""
-    is_good = True
-    losses = make_loss(clips.labels, audio_model.labels, cfg.optim)
+    """Return whether every process can train on `size` of the longest crops."""
+    fits = True
+    loss_fn = make_loss(clips.labels, audio_model.labels, cfg.optim)
     with keep_random_states(accelerator.device):
         try:
             batch = _collate_longest(size, cfg, audio_model, clips)
-            _train(_copy_learner(audio_model, cfg, accelerator), batch, losses, cfg, accelerator)
+            _train(_copy_model(audio_model, cfg, accelerator), batch, loss_fn, cfg, accelerator)
         except (MemoryError, RuntimeError, ValueError) as error:
             if not is_out_of_memory(error):
                 raise
-            is_good = False
+            fits = False
     gc.collect()
-    return all_agree(accelerator, verdict=is_good)
+    return all_agree(accelerator, agrees=fits)
 
 
 def _collate_longest(size: int, cfg: RunConfig, audio_model: AudioModel, clips: Clips) -> Batch:
-    """Make a batch of the longest clips; of few clips some are taken twice."""
+    """Make a batch of the longest clips; they are repeated if there are fewer than `size`."""
     audio = dataclasses.replace(cfg.audio, min_seconds=None)
-    pieces = TrainingDataset(clips, audio, cfg.train.seed)
+    dataset = TrainingDataset(clips, audio, cfg.train.seed)
     longest = np.argsort(-clips.lengths, kind="stable")
     numbers = np.resize(longest, size).tolist()
-    return make_batch([pieces[0, number, 1 / size] for number in numbers], audio_model.processor)
+    return make_batch([dataset[0, number, 1 / size] for number in numbers], audio_model.processor)
 
 
-def _copy_learner(audio_model: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
-    """Return a copy of the model that learns what the run's will; all of it, if that wakes later.
+def _copy_model(audio_model: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> nn.Module:
+    """Return a copy of the model, frozen as in the run; if it is unfrozen later, not frozen.
 
     It is not compiled: that takes long, and needs no more memory.
     """
-    own = dataclasses.replace(audio_model, model=copy.deepcopy(audio_model.model))
-    asked = dataclasses.replace(cfg.train, compile=False)
-    learns = cfg.model
-    if learns.unfreeze_after_epochs is not None:
-        learns = dataclasses.replace(learns, freeze="none", unfreeze_after_epochs=None)
-    cfg = dataclasses.replace(cfg, train=asked, model=learns)
-    speaker = logging.getLogger("audio_cls.models")
-    level = speaker.level
-    speaker.setLevel(logging.WARNING)  # the run itself will say what is frozen
+    copied = dataclasses.replace(audio_model, model=copy.deepcopy(audio_model.model))
+    model_cfg = cfg.model
+    if model_cfg.unfreeze_after_epochs is not None:
+        model_cfg = dataclasses.replace(model_cfg, freeze="none", unfreeze_after_epochs=None)
+    train = dataclasses.replace(cfg.train, compile=False)
+    models_logger = logging.getLogger("audio_cls.models")
+    level = models_logger.level
+    models_logger.setLevel(logging.WARNING)  # the run logs what is frozen
     try:
-        prepare_for_finetuning(own, cfg, str(accelerator.mixed_precision))
+        cfg = dataclasses.replace(cfg, train=train, model=model_cfg)
+        prepare_for_finetuning(copied, cfg, str(accelerator.mixed_precision))
     finally:
-        speaker.setLevel(level)
-    model: nn.Module = own.model.to(accelerator.device).train()
+        models_logger.setLevel(level)
+    model: nn.Module = copied.model.to(accelerator.device).train()
     return model
 
 
 def _train(
-    model: nn.Module, batch: Batch, losses: ClipLosses, cfg: RunConfig, accelerator: Accelerator
+    model: nn.Module, batch: Batch, loss_fn: LossFunction, cfg: RunConfig, accelerator: Accelerator
 ) -> None:
-    """Take optimizer steps, holding what the run itself will hold."""
+    """Do optimizer steps, with the memory of gradient buckets (DDP) and EMA held as in the run."""
     optimizer = make_optimizer(model, cfg.optim)
-    learning = [weight for weight in model.parameters() if weight.requires_grad]
-    held = [torch.empty_like(w) for w in learning] if accelerator.num_processes > 1 else []
+    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+    held = [torch.empty_like(w) for w in trainable] if accelerator.num_processes > 1 else []
     held += [torch.empty_like(w) for w in model.parameters()] if cfg.optim.ema_decay else []
     batch = batch.to(accelerator.device)
     for _ in range(TRIAL_STEPS):
         with accelerator.autocast():
             logits = model(**batch.inputs).logits
-        share = (losses(logits.float(), batch.labels) * batch.weights).sum()
-        share.backward()  # type: ignore[no-untyped-call]
+        loss: torch.Tensor = (loss_fn(logits.float(), batch.labels) * batch.weights).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

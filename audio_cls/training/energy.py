@@ -1,8 +1,8 @@
-"""How much electricity the training took, by CodeCarbon (the extra `energy`).
+"""Energy meter of a training run, by CodeCarbon (the extra `energy`).
 
-One process of each machine reads the meters, from the first step to the last evaluation. Nothing
-goes online: the country whose electricity it is has to be named, and nothing else of the machine or
-its place is asked for or kept.
+One process per machine measures, from the first step to the last evaluation. Nothing is sent or
+looked up online: the country of the grid is a setting, and nothing else about the machine or its
+location is recorded.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.processes import gather_rows
 from audio_cls.errors import SettingError, list_names, suggest_name
 
-SECONDS_BETWEEN = 15.0  # two readings of the meters
-PARTS = ("cpu_energy", "gpu_energy", "ram_energy")  # of CodeCarbon's record, kWh
+MEASURE_SECONDS = 15.0  # between two measurements
+PARTS = ("cpu_energy", "gpu_energy", "ram_energy")  # fields of CodeCarbon, kWh
 NUMBERS = ("energy_consumed", *PARTS, "emissions")  # kWh, kWh, kg CO2eq
 
 logger = logging.getLogger(__name__)
 
 
 class EnergyMeter:
-    """Measures what happens in its `with` block; does nothing unless `--measure-energy` is given.
+    """Context manager that measures its body; does nothing without `--measure-energy`.
 
-    Call on every process.
+    Enter it on every process.
     """
 
     def __init__(self, cfg: TrainConfig, accelerator: Accelerator) -> None:
-        """Find the meters.
+        """Make the tracker on one process per machine; it is started on entry.
 
         Raises:
             SettingError: See `check_meter`.
@@ -47,7 +47,7 @@ class EnergyMeter:
         self.tracker = _make_tracker(self.country, self.latest) if is_reader else None
 
     def __enter__(self) -> EnergyMeter:
-        """Begin."""
+        """Start."""
         if self.tracker is not None:
             self.tracker.start()
         return self
@@ -58,29 +58,29 @@ class EnergyMeter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End, whatever happened."""
+        """Stop, after an error, too."""
         if self.tracker is not None:
             self.tracker.stop()
 
     def read(self) -> dict[str, float]:
-        """Return kWh in all and by part and kg CO2eq of this start so far.
+        """Return the energy of this start so far: total and parts in kWh, and kg CO2eq.
 
-        Summed over machines; empty when it is not measured. Call on every process.
+        It is summed over machines; empty if not measured. Call on every process.
         """
         if not self.is_on:
             return {}
         if self.tracker is not None:
-            self.tracker.flush()  # nothing happens after the end
-        own = [vars(self.latest.data)] if self.latest.data is not None else []
-        rows = gather_rows([{name: float(row[name]) for name in NUMBERS} for row in own])
+            self.tracker.flush()  # does nothing after the end
+        local = [vars(self.latest.data)] if self.latest.data is not None else []
+        rows = gather_rows([{name: float(row[name]) for name in NUMBERS} for row in local])
         self.num_machines = len(rows)
         return {name: sum(row[name] for row in rows) for name in NUMBERS}
 
     def describe(self, total: Mapping[str, float]) -> dict[str, Any] | None:
-        """Return the `energy` part of results.json; None when it was not measured.
+        """Return the `energy` part of results.json; None if it was not measured.
 
         Args:
-            total: The sums of what `read` has returned at the end of each start.
+            total: Sum of the values of `read` at the end of each start.
         """
         if not self.is_on:
             return None
@@ -100,13 +100,13 @@ class EnergyMeter:
 
 
 class _Latest:
-    """Receives what CodeCarbon has measured since it began, at each reading; one of its outputs."""
+    """Output of CodeCarbon that keeps the latest measurement, summed since the start."""
 
     def __init__(self) -> None:
         self.data: Any = None
 
     def out(self, total: Any, delta: Any) -> None:  # noqa: ANN401 (untyped upstream)
-        """Keep the sums."""
+        """Keep the total."""
         self.data = total
 
     def live_out(self, total: Any, delta: Any) -> None:  # noqa: ANN401
@@ -120,15 +120,15 @@ class _Latest:
 
 
 def read_country(cfg: TrainConfig) -> str | None:
-    """Return the country's three letters; None for the world's average."""
+    """Return the country's ISO code of three letters; None for the world average."""
     return cfg.energy_country.upper() if cfg.energy_country else None
 
 
 def check_meter(cfg: TrainConfig) -> None:
-    """Check, before any long work, that electricity can be measured if it is asked for.
+    """Check, before any long work, that the energy can be measured with these settings.
 
     Raises:
-        SettingError: CodeCarbon is not installed, or knows no such country.
+        SettingError: CodeCarbon is not installed, or has no data of the country.
     """
     country = read_country(cfg)
     if not cfg.measure_energy:
@@ -151,10 +151,10 @@ def check_meter(cfg: TrainConfig) -> None:
 
 
 def _make_tracker(country: str | None, latest: _Latest) -> Any:  # noqa: ANN401 (untyped upstream)
-    """Make CodeCarbon's offline tracker; what would go online or write a file is switched off.
+    """Make CodeCarbon's offline tracker, without anything that goes online or writes a file.
 
-    Several trackers are allowed because the lock against it takes over SIGTERM, which here saves
-    the run's state.
+    Several trackers are allowed, because its lock against that handles SIGTERM, which saves the
+    state of the run here.
     """
     from codecarbon import OfflineEmissionsTracker
 
@@ -172,6 +172,6 @@ def _make_tracker(country: str | None, latest: _Latest) -> Any:  # noqa: ANN401 
         force_carbon_intensity_g_co2e_kwh=None,
         tracking_mode="machine",
         allow_multiple_runs=True,
-        measure_power_secs=SECONDS_BETWEEN,
+        measure_power_secs=MEASURE_SECONDS,
         log_level="critical",
     )

@@ -1,4 +1,4 @@
-"""What can go wrong inside a step: a number that is not finite, or memory that runs out."""
+"""Guard of the training step against numbers that are not finite, and against full memory."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from audio_cls.distributed.processes import gather_rows
 from audio_cls.errors import TrainingError, list_names
 from audio_cls.runs.trainer_state import TrainerState
 
-MAX_SKIPPED_IN_A_ROW = 3  # steps skipped one after the other before the run stops
-LOOK_EVERY = 10  # steps between two looks at the verdicts, where the device heeds them by itself
+MAX_SKIPPED_IN_A_ROW = 3  # the run stops after so many skipped steps, one after the other
+RESOLVE_EVERY = 10  # steps between two reads of `found_inf`, if the optimizer needs none
 
 logger = logging.getLogger(__name__)
 
@@ -30,86 +30,92 @@ def clip_gradient(accelerator: Accelerator, model: nn.Module, max_norm: float) -
     return torch.as_tensor(norm if full is None else full())
 
 
-class Names(Protocol):
-    """What has the id of each training clip."""
+class ClipIds(Protocol):
+    """Ids of the training clips, by clip number: a list or a numpy array."""
 
-    def __getitem__(self, number: int) -> Any:  # noqa: ANN401 (an array of strings gives numpy's own)
+    def __getitem__(self, number: int) -> Any:  # noqa: ANN401 (an array of strings gives numpy's)
         """Return the id of one clip."""
 
 
 @dataclass(frozen=True)
 class PendingStep:
-    """A step whose numbers were judged on the device and not looked at yet."""
+    """A step whose result is on the device and was not read yet."""
 
     step: int
-    numbers: list[int]  # the clips this process heard in it
-    veto: torch.Tensor  # 1 where a process met a number that is not finite, else 0
-    is_loss_good: torch.Tensor  # on this process
+    numbers: list[int]  # clips of this process in the step
+    found_inf: torch.Tensor  # shape (): 1 if a process met a number that is not finite, else 0
+    is_loss_finite: torch.Tensor  # shape (): on this process
 
 
 class NonFiniteGuard:
     """Counts the steps that were skipped because their loss or gradient was not finite.
 
-    A look at the verdict waits for the device to finish the step. An optimizer that can heed a veto
-    on the device does not need it, and the steps are counted some at a time.
+    To read the result of a step, the host waits for the device to finish it. An optimizer that
+    skips a step on the device by `found_inf` does not need that: several steps are read at once.
     """
 
-    def __init__(self, accelerator: Accelerator, ids: Names, position: TrainerState) -> None:
+    def __init__(self, accelerator: Accelerator, ids: ClipIds, state: TrainerState) -> None:
         self.accelerator = accelerator
-        self.ids = ids  # of the training clips, by number
-        self.position = position  # counts `skipped` and `in_a_row`, over all starts
-        self.watched: list[PendingStep] = []
+        self.ids = ids
+        self.state = state  # counts `skipped_steps` and `skipped_in_a_row`, over all starts
+        self.pending: list[PendingStep] = []
 
-    def watch(self, norm: torch.Tensor, loss: torch.Tensor, numbers: list[int]) -> torch.Tensor:
-        """Judge a step without waiting for the device. Call on every process.
+    def check_step(
+        self, norm: torch.Tensor, loss: torch.Tensor, numbers: list[int]
+    ) -> torch.Tensor:
+        """Check a step without waiting for the device. Call on every process.
 
-        All processes agree: a loss that one of them cannot use keeps every one from stepping.
+        The result is the same on all processes: a loss that is not finite on one of them makes all
+        of them skip the step.
 
         Args:
-            norm: The gradient's norm; in fp16 the scaler looks after it, and only the loss counts.
+            norm: Norm of the gradient; in fp16, where the scaler checks it, the loss again.
             loss: The step's loss on this process.
-            numbers: The clips this process heard in the step.
+            numbers: Numbers of the clips of this process in the step.
 
         Returns:
-            On the device, shape (): 1 where the optimizer must not use the gradient, else 0.
+            `found_inf` of torch's optimizers, on the device, shape (): 1 if the optimizer must skip
+            the step, else 0.
         """
-        is_good = torch.isfinite(torch.stack([loss, norm]).float())
-        veto = 1 - is_good.all().float()
+        is_finite = torch.isfinite(torch.stack([loss, norm]).float())
+        found_inf = 1 - is_finite.all().float()
         if self.accelerator.num_processes > 1:
-            veto = torch.as_tensor(self.accelerator.reduce(veto, "sum")).clamp(max=1)
-        self.watched.append(PendingStep(self.position.step, numbers, veto, is_good[0]))
-        return veto
+            found_inf = torch.as_tensor(self.accelerator.reduce(found_inf, "sum")).clamp(max=1)
+        self.pending.append(PendingStep(self.state.step, numbers, found_inf, is_finite[0]))
+        return found_inf
 
-    def settle(self) -> bool:
-        """Count the steps that were watched, and name the clips of those skipped. On every process.
+    def resolve(self) -> bool:
+        """Read the pending steps, count those that were skipped and log their clips.
+
+        Call on every process.
 
         Returns:
-            Whether the last of them was good.
+            Whether the last step was finite.
 
         Raises:
-            TrainingError: Three in a row were skipped.
+            TrainingError: Three steps in a row were skipped.
         """
-        watched, self.watched = self.watched, []
-        if not watched:
+        pending, self.pending = self.pending, []
+        if not pending:
             return True
-        flags = torch.stack([torch.stack([one.veto, one.is_loss_good]) for one in watched])
-        for one, (veto, is_loss_good) in zip(watched, flags.tolist(), strict=True):
-            if veto:
-                self._count(one, is_loss_good=bool(is_loss_good))
+        flags = torch.stack([torch.stack([one.found_inf, one.is_loss_finite]) for one in pending])
+        for one, (found_inf, is_loss_finite) in zip(pending, flags.tolist(), strict=True):
+            if found_inf:
+                self._count(one, is_loss_finite=bool(is_loss_finite))
             else:
-                self.position.in_a_row = 0
-        return not veto
+                self.state.skipped_in_a_row = 0
+        return not found_inf
 
-    def _count(self, skipped: PendingStep, *, is_loss_good: bool) -> None:
-        """Count a skipped step, and say which clips were heard in it."""
-        self.position.skipped += 1
-        self.position.in_a_row += 1
-        heard = gather_rows([(number, is_loss_good) for number in skipped.numbers])
-        faulty = [number for number, is_good in heard if not is_good]
-        clips = list_names(self.ids[n] for n in faulty or [number for number, _ in heard])
+    def _count(self, skipped: PendingStep, *, is_loss_finite: bool) -> None:
+        """Count a skipped step, and log its clips: those of the processes with a bad loss."""
+        self.state.skipped_steps += 1
+        self.state.skipped_in_a_row += 1
+        rows = gather_rows([(number, is_loss_finite) for number in skipped.numbers])
+        suspects = [number for number, is_finite in rows if not is_finite]
+        clips = list_names(self.ids[n] for n in suspects or [number for number, _ in rows])
         step = skipped.step
         logger.warning("Step %d is skipped: its loss is not finite (clips %s).", step, clips)
-        if self.position.in_a_row >= MAX_SKIPPED_IN_A_ROW:
+        if self.state.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
             raise TrainingError(
                 f"The loss was not finite in {MAX_SKIPPED_IN_A_ROW} steps in a row, last in step"
                 f" {step} (clips {clips}). Lower --learning-rate or raise --warmup-ratio, then go"
@@ -119,10 +125,14 @@ class NonFiniteGuard:
 
 @contextmanager
 def explain_memory(batch_size: int, max_seconds: float) -> Iterator[None]:
-    """Turn running out of memory into the three settings to try.
+    """Turn an out-of-memory error into advice on three settings.
+
+    Args:
+        batch_size: Clips of a forward pass.
+        max_seconds: Length of the longest crop.
 
     Raises:
-        TrainingError: What ran inside ran out of memory, on the device or on the CPU.
+        TrainingError: The body ran out of memory, on the device or on the CPU.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a run tells while it runs: progress bar, one line an epoch, summary.csv, trackers."""
+"""Progress of a training run: bar, log lines, summary.csv, trackers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from audio_cls.storage.files import open_replaced
 if TYPE_CHECKING:
     from audio_cls.training.loop import TrainingRun
 
-LOSS_EVERY = 10  # steps between two readings of the loss: each one waits for the device
-LINE_SECONDS = 60.0  # between two lines where there is no terminal
+LOSS_EVERY = 10  # steps between two reads of the loss: each one waits for the device
+LINE_SECONDS = 60.0  # between two log lines without a terminal
 
 logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """The bar, the lines and the rows of one training."""
+    """Shows and records the progress of one training run, and measures its times."""
 
     def __init__(
         self,
@@ -50,32 +50,33 @@ class Progress:
         self.read_learning_rate = read_learning_rate
         self.log = log  # text, json or quiet
         exact = torch.float32 if accelerator.device.type == "mps" else torch.float64
-        self.losses = torch.zeros((), device=accelerator.device, dtype=exact)  # since evaluation
-        self.steps = 0  # since the last evaluation
+        # Sum over the steps since the last evaluation, and their number.
+        self.losses = torch.zeros((), device=accelerator.device, dtype=exact)
+        self.steps = 0
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
         self.evaluations = 0
         self.compute_seconds = 0.0  # in forward, backward and optimizer
-        self.paused_at = 0.0
         self.prepare_seconds = 0.0  # before the first step
         self.energy: dict[str, float] = {}  # see EnergyMeter.read
-        self.before = Times()  # of earlier starts
-        self.steps_done = 0  # by this process start
+        self.earlier = Times()  # of earlier starts of the run
+        self.steps_done = 0  # since this start
         self.started = time.perf_counter()
-        self.resumed_at = self.started
-        self.shown_at = self.started  # the last line or row
+        self.resumed_at = self.started  # training, after the last evaluation
+        self.paused_at = 0.0  # training, for an evaluation
+        self.shown_at = self.started  # the last log line
         self.num_steps = num_steps
         shows = accelerator.is_main_process and sys.stderr.isatty() and log == "text"
         self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
 
-    def start(self, position: TrainerState) -> None:
-        """Begin at `position`: rows of summary.csv after it belong to a run that was cut off."""
-        step = position.step
+    def start(self, state: TrainerState) -> None:
+        """Start at a state: rows of summary.csv after its step, of a killed start, are removed."""
+        step = state.step
         self.bar.update(step)
-        self.before = position.times
-        self.steps = step - position.judged
-        if self.accelerator.is_main_process:  # the sum over all processes; the others start at 0
-            self.losses += position.loss_sum
+        self.earlier = state.times
+        self.steps = step - state.last_eval_step
+        if self.accelerator.is_main_process:  # the sum over all processes: the others start at 0
+            self.losses += state.loss_sum
         self.started = self.resumed_at = time.perf_counter()
         if self.accelerator.is_main_process and self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
@@ -87,7 +88,7 @@ class Progress:
                 writer.writerows(row for row in rows if int(row["step"]) <= step)
 
     def after_step(self, step: int, loss: torch.Tensor) -> None:
-        """Move the bar; the loss is read off the device only now and then."""
+        """Move the bar, or log a line now and then; the loss is read in few steps only."""
         self.losses += loss
         self.steps += 1
         self.steps_done += 1
@@ -105,19 +106,19 @@ class Progress:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Count the time inside as forward, backward and optimizer."""
+        """Measure the time inside as that of forward, backward and optimizer."""
         started = time.perf_counter()
         yield
         self.compute_seconds += time.perf_counter() - started
 
     def sum_times(self, *, is_training: bool = False) -> Times:
-        """Return what all starts of the run have used so far.
+        """Return the times of the run so far, over all its starts.
 
         Args:
-            is_training: The clock of training runs: add what it shows.
+            is_training: Include the training time since the last evaluation.
         """
         running = time.perf_counter() - self.resumed_at if is_training else 0.0
-        own = Times(
+        current = Times(
             starts=1,
             prepare_seconds=self.prepare_seconds,
             train_seconds=self.train_seconds + running,
@@ -127,10 +128,10 @@ class Progress:
             peak_memory_mb=read_peak_memory(self.accelerator),
             energy=self.energy,
         )
-        return self.before.add(own)
+        return self.earlier.add(current)
 
     def describe(self) -> str:
-        """Say what stands at the end of the bar, which tells steps, rate and time left itself."""
+        """Return the end of the bar: loss, learning rate, clips per second, memory."""
         seconds = self.train_seconds + time.perf_counter() - self.resumed_at
         rate = self.steps_done * self.clips_per_step / seconds
         memory = read_peak_memory(self.accelerator)
@@ -142,7 +143,7 @@ class Progress:
 
     @property
     def _shows_lines(self) -> bool:
-        """Tell whether to write a line now and then, where there is no terminal for a bar."""
+        """Return whether log lines are shown, instead of a bar on a terminal."""
         return self.accelerator.is_main_process and self.log == "text"
 
     def sum_losses(self) -> float:
@@ -150,14 +151,14 @@ class Progress:
         return float(self.accelerator.reduce(self.losses, "sum"))
 
     def before_evaluation(self) -> None:
-        """Stop the clock that counts training alone."""
+        """Stop the clock of the training time."""
         self.paused_at = time.perf_counter()
         self.train_seconds += self.paused_at - self.resumed_at
 
     def after_evaluation(self, latest: BestEvaluation, learning_rate: float) -> None:
-        """Write the row of an evaluation everywhere. Call on every process."""
+        """Write the metrics of an evaluation to summary.csv, log and trackers. On every process."""
         total = self.sum_losses()
-        before = self.before.train_seconds + self.before.evaluate_seconds
+        seconds = self.earlier.train_seconds + self.earlier.evaluate_seconds
         row = {
             "epoch": round(latest.epoch, 4),
             "step": latest.step,
@@ -165,7 +166,7 @@ class Progress:
             "validation_loss": round(latest.loss, 6),
             **{name: value for name, value in latest.metrics.items() if name != "loss"},
             "learning_rate": float(f"{learning_rate:.6g}"),
-            "seconds": round(before + time.perf_counter() - self.started, 2),
+            "seconds": round(seconds + time.perf_counter() - self.started, 2),
         }
         self.losses.zero_()
         self.steps = 0
@@ -177,13 +178,13 @@ class Progress:
             self.accelerator.log(row, step=latest.step)
 
     def close(self) -> None:
-        """End the bar and the trackers; the processes stay together, another run may follow."""
+        """Close the bar and the trackers; the process group stays for another run."""
         self.bar.close()
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
     def _write(self, row: dict[str, float]) -> None:
-        """Append to summary.csv and show the line."""
+        """Append a row to summary.csv and show it."""
         self.shown_at = time.perf_counter()
         is_new = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -201,21 +202,25 @@ class Progress:
 def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:
     """Return the `timing` part of results.json, summed over all starts of the run.
 
-    Training seconds leave evaluation out; `energy`, where that was measured, is of training and its
-    evaluations. What a start that was killed did after its last checkpoint is not known.
+    Training seconds do not include evaluation; `energy`, if measured, is that of training and its
+    evaluations. The steps that a killed start did after its last checkpoint do not count.
+
+    Args:
+        run: The training run, at its end.
+        test_seconds: Duration of the evaluation on the test split.
     """
     times = run.progress.sum_times()
-    seconds, num_clips = times.train_seconds, run.position.step * run.order.shape.clips
-    energy = run.meter.describe(times.energy)
+    seconds, num_clips = times.train_seconds, run.state.step * run.sampler.shape.clips
+    energy = run.energy_meter.describe(times.energy)
     return Timing(
         starts=times.starts,
         prepare_seconds=round(times.prepare_seconds, 2),
         train_seconds=round(seconds, 2),
         evaluate_seconds=round(times.evaluate_seconds + test_seconds, 2),
-        steps=run.position.step,
-        clips_per_step=run.order.shape.clips,
+        steps=run.state.step,
+        clips_per_step=run.sampler.shape.clips,
         overhead_share=times.overhead_share,
-        skipped_steps=run.position.skipped,
+        skipped_steps=run.state.skipped_steps,
         evaluations=times.evaluations,
         validation_seconds=round(times.evaluate_seconds, 3),
         train_clips_per_second=round(num_clips / seconds, 2) if seconds else 0.0,

@@ -1,4 +1,4 @@
-"""A model of which each process holds a part, by FSDP or DeepSpeed: preparing it, and limits."""
+"""Sharded models (FSDP, DeepSpeed): preparation, restoring the best weights, limits."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def prepare_model_and_optimizer(
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
     """Place and wrap the model and its optimizer. Call on every process.
 
-    FSDP asks every model of transformers for its embeddings, to see whether they are shared with
-    the output, and those that hear waves have none and raise.
+    FSDP reads the input and output embeddings of every model of transformers, to check whether they
+    are tied; audio models have none and raise an error.
     """
     if is_sharded(accelerator):
         _share_weights(accelerator, model)
         names = ("get_input_embeddings", "get_output_embeddings")
         for name in names:
-            setattr(model, name, _have_none)
+            setattr(model, name, _no_embeddings)
         try:
             pair = accelerator.prepare(model, optimizer)
         finally:
@@ -79,21 +79,21 @@ def restore_best(
 
 
 def _share_weights(accelerator: Accelerator, model: nn.Module) -> None:
-    """Give every process the first one's weights, as DDP does: a new head is drawn on each."""
+    """Copy the weights of the main process to all, as DDP does: heads are initialised on each."""
     with torch.no_grad():
         for value in model.state_dict().values():
             copy_from_main(accelerator, value)
 
 
-def _have_none() -> None:
-    """Stand for embeddings that a model does not have."""
+def _no_embeddings() -> None:
+    """Return None: the model has no embeddings."""
 
 
 def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
-    """Refuse what a sharded model cannot do yet, before any long work.
+    """Check that the settings are possible with a sharded model, before any long work.
 
     Raises:
-        SettingError: An average of the weights, FSDP 1, or DeepSpeed with several passes a step.
+        SettingError: EMA, 8-bit optimizer, LoRA, FSDP 1, or DeepSpeed with several passes per step.
     """
     if cfg.optim.ema_decay > 0:
         raise SettingError(
@@ -125,16 +125,16 @@ def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
 
 
 def check_lengths(cfg: RunConfig, clips: Clips | StreamClips) -> None:
-    """Refuse clips of unequal length for a sharded model that padding would disturb.
+    """Check that all crops have one length, for a sharded model whose result depends on padding.
 
-    Each length is a forward pass of its own there, and all processes have to make as many.
+    Such a model has one forward pass per length, and all processes must do the same number of them.
 
     Args:
-        cfg: Settings of sound and variation.
+        cfg: Settings of audio and augmentation.
         clips: The training clips.
 
     Raises:
-        SettingError: The pieces that training takes of them are not all equally long.
+        SettingError: The crops can have different lengths.
     """
     longest = seconds_to_samples(cfg.audio.piece_seconds, clips.sampling_rate)
     is_whole = isinstance(clips, Clips) and int(clips.lengths.min()) >= longest

@@ -1,4 +1,4 @@
-"""Why a run stops before its last step: a signal, the launcher's end, or the clock."""
+"""Stopping a run before its last step: by a signal, at the end of the launcher, or by the clock."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -17,24 +18,32 @@ import torch
 
 from audio_cls.distributed import Accelerator
 
-AGREE_EVERY = 10  # most steps between two agreements of several processes; each is an exchange
-AGREE_SECONDS = 2.0  # where steps are long, they agree at least this often
-GO, FINISH, PAUSE = 0, 1, 2  # the largest wish of all processes counts
+# Several processes agree at least every so many steps, and every so many seconds if steps are long.
+AGREE_EVERY = 10
+AGREE_SECONDS = 2.0
 SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # the last is Windows' Ctrl-Break
     if hasattr(signal, name)
 )
-# A launcher may pass on a Ctrl-C that the terminal has sent to all: not a second one yet.
+# A launcher may pass on a Ctrl-C that the terminal has sent to all: that is no second one.
 REPEAT_SECONDS = 1.0
-PARENT_SECONDS = 1.0  # between two looks whether the launcher is still there
+PARENT_SECONDS = 1.0  # between two checks that the launcher is running
+
+
+class StopRequest(IntEnum):
+    """What the loop does after a step; of several processes the largest value counts."""
+
+    CONTINUE = 0
+    FINISH = 1  # evaluate, and end the run
+    PAUSE = 2  # save the state to resume from, and end the process
 
 
 class StopController:
-    """Listens for signals and the clock while it is entered; is asked after each step.
+    """Context manager that handles signals and the time limit; the loop polls it after each step.
 
-    A first SIGTERM, SIGINT (Ctrl-C) or SIGHUP asks for a pause: it is answered at once, then the
-    step is finished, the state saved, and the run ends with `Paused`. A second SIGINT ends the
+    A first SIGTERM, SIGINT (Ctrl-C) or SIGHUP requests a pause: a message is printed at once, then
+    the step is finished, the state saved, and the run ends with `Paused`. A second SIGINT ends the
     process at once. A signal that was ignored when the process started, as nohup does with SIGHUP,
     stays ignored.
     """
@@ -43,18 +52,18 @@ class StopController:
         self.accelerator = accelerator
         self.max_seconds = None if max_minutes is None else 60 * max_minutes
         self.started = time.monotonic()
-        self.wish = GO
+        self.request = StopRequest.CONTINUE
         self.paused_at: float | None = None
         self.agreed_at = (0, self.started)  # step and time of the last agreement
-        self.next_step = 1  # of the next agreement
+        self.next_step = 1  # step of the next agreement
         self.previous: dict[int, Any] = {}
         self.pipe: tuple[socket.socket, socket.socket] | None = None
 
     def __enter__(self) -> StopController:
-        """Take the signals over, which is possible in the main thread only.
+        """Install the signal handlers, which is possible in the main thread only.
 
-        Python runs a signal's handler between two of its own instructions, and a backward pass is
-        one that may take a minute. So a thread answers, which the system wakes at once.
+        Python runs a signal handler between two bytecode instructions, and a backward pass may take
+        a minute. So a thread handles the signal, which the wake-up file descriptor wakes at once.
         """
         self.started = time.monotonic()
         self.agreed_at = (0, self.started)
@@ -64,9 +73,9 @@ class StopController:
         self.pipe[1].setblocking(False)  # noqa: FBT003 (the standard library's own signature)
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                self.previous[number] = signal.signal(number, self._hear)
+                self.previous[number] = signal.signal(number, self._handle)
         signal.set_wakeup_fd(self.pipe[1].fileno(), warn_on_full_buffer=False)
-        threading.Thread(target=self._listen, name="signals", daemon=True).start()
+        threading.Thread(target=self._watch_signals, name="signals", daemon=True).start()
         return self
 
     def __exit__(
@@ -75,7 +84,7 @@ class StopController:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         if self.pipe is None:
             return
         signal.set_wakeup_fd(-1)
@@ -85,75 +94,72 @@ class StopController:
         self.pipe[1].close()  # ends the thread
         self.pipe = None
 
-    def ask(self, step: int, seconds_before: float = 0.0) -> int:
-        """Say whether to go on after `step`. Call on every process.
+    def poll(self, step: int, seconds_before: float = 0.0) -> StopRequest:
+        """Return whether to continue after a step. Call on every process.
 
         Args:
             step: Optimizer steps done.
             seconds_before: Seconds that the run trained before it was resumed.
-
-        Returns:
-            GO, FINISH (evaluate what there is and end the run) or PAUSE (save, to go on later).
         """
         used = seconds_before + self.seconds
         if self.max_seconds is not None and used >= self.max_seconds:
-            self.wish = max(self.wish, FINISH)
+            self.request = max(self.request, StopRequest.FINISH)
         if self.accelerator.num_processes == 1:
-            return self.wish
+            return self.request
         if step < self.next_step:
-            return GO
+            return StopRequest.CONTINUE
         return self._agree(step)
 
     @property
     def seconds(self) -> float:
-        """Return the seconds since the brakes were entered."""
+        """Return the seconds since the context was entered."""
         return time.monotonic() - self.started
 
-    def _agree(self, step: int) -> int:
-        """Return the largest wish of all processes, and choose the step of the next agreement."""
+    def _agree(self, step: int) -> StopRequest:
+        """Return the largest request of all processes, and set the step of the next agreement."""
         before, then = self.agreed_at
         now = time.monotonic()
-        own = [self.wish, (now - then) / max(1, step - before)]
+        row = [self.request, (now - then) / max(1, step - before)]
         device = self.accelerator.device
-        rows = self.accelerator.gather(torch.tensor([own], dtype=torch.float32, device=device))
-        wish, step_seconds = rows.max(dim=0).values.tolist()
+        rows = self.accelerator.gather(torch.tensor([row], dtype=torch.float32, device=device))
+        request, step_seconds = rows.max(dim=0).values.tolist()
         self.agreed_at = (step, now)
         self.next_step = step + max(
             1, min(AGREE_EVERY, int(AGREE_SECONDS / max(step_seconds, 1e-9)))
         )
-        return int(wish)
+        return StopRequest(int(request))
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        """Ask for a pause; all else is up to the thread, which may be earlier or later."""
-        self.wish = PAUSE
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        """Request a pause. The thread does the rest, before or after this."""
+        self.request = StopRequest.PAUSE
 
-    def _listen(self) -> None:
-        """Act on each signal as it comes, until the pipe is closed. In a thread of its own."""
+    def _watch_signals(self) -> None:
+        """Act on each signal, until the pipe is closed. Runs in a thread."""
         assert self.pipe is not None
         with self.pipe[0] as end:
             while received := end.recv(1):
                 self._act(received[0])
 
     def _act(self, number: int) -> None:
-        """Ask for a pause, or at the second Ctrl-C end the process; not for other signals."""
+        """Request a pause, or end the process at the second Ctrl-C; ignore other signals."""
         now = time.monotonic()
-        if number not in self.previous:  # such as SIGCHLD, which torch listens for
+        if number not in self.previous:  # such as SIGCHLD, which torch handles
             return
         if self.paused_at is None:
-            self.paused_at, self.wish = now, PAUSE
+            self.paused_at, self.request = now, StopRequest.PAUSE
             if self.accelerator.is_main_process:
-                _say(
+                _print(
                     f"{signal.Signals(number).name}: stopping after this step, then saving. To stop"
                     f" at once without saving, press Ctrl-C again or: kill -INT {os.getpid()}"
                 )
         elif number == signal.SIGINT and now - self.paused_at >= REPEAT_SECONDS:
             if self.accelerator.is_main_process:
-                _say("Stopped at once; the steps since the last checkpoint are not saved.")
+                _print("Stopped at once; the steps since the last checkpoint are not saved.")
             os._exit(128 + number)
 
 
-def _say(text: str) -> None:
-    """Write a line past the logger, whose lock the main thread may hold."""
+def _print(text: str) -> None:
+    """Write a line to stderr without the logger, whose lock the main thread may hold."""
     sys.stderr.write(f"\n{text}\n")
     sys.stderr.flush()
 
@@ -162,9 +168,9 @@ def _say(text: str) -> None:
 def end_with_launcher() -> Iterator[None]:
     """Send this process SIGTERM when the launcher that started it has ended; on POSIX.
 
-    `accelerate launch` with one process passes no signal on: when it is stopped by one, its child
-    would go on alone. In training the signal saves the state (`StopController`); before and after
-    there is nothing to save that a checkpoint does not have.
+    `accelerate launch` with one process passes no signal on: when a signal ends it, its child would
+    continue alone. During training the signal saves the state (`StopController`); before and after
+    it there is nothing to save.
     """
     if sys.platform == "win32" or not is_launched():
         yield
@@ -174,7 +180,7 @@ def end_with_launcher() -> Iterator[None]:
     def watch() -> None:
         while not is_over.wait(PARENT_SECONDS):
             if os.getppid() != launcher:
-                _say(f"The launcher (process {launcher}) has ended: this process stops, too.")
+                _print(f"The launcher (process {launcher}) has ended: this process stops, too.")
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
@@ -186,5 +192,5 @@ def end_with_launcher() -> Iterator[None]:
 
 
 def is_launched() -> bool:
-    """Tell whether `accelerate launch` or torchrun started this process: both leave variables."""
+    """Return whether `accelerate launch` or torchrun started this process, by their variables."""
     return any(name in os.environ for name in ("ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID"))

@@ -55,14 +55,9 @@ from audio_cls.runs.results import RunResults
 from audio_cls.runs.trainer_state import report_best
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import train
+from audio_cls.training.open_run import close_run, explain_run_disk, open_run, save_settings
 from audio_cls.training.progress import describe_timing
-from audio_cls.training.setup import (
-    close_run,
-    explain_run_disk,
-    open_run,
-    save_settings,
-    set_up_training,
-)
+from audio_cls.training.setup import set_up_training
 from audio_cls.training.sharding import restore_best
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
@@ -169,7 +164,7 @@ def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
             labels=list(labels.names),
             metric=cfg.eval.metric_key,
             user_transforms=list(cfg.augment.augment) or None,
-            validation=report_best(run.position, len(clips.validation)),
+            validation=report_best(run.state, len(clips.validation)),
             test=report_scores(
                 scores, labels.names, cfg.eval, metadata, find_majority(clips.train.labels)
             ),

@@ -162,7 +162,7 @@ def test_every_family_learns_several_labels(family: str, chords: Path, tmp_path:
         learning_rate=3e-3,
     )
     training = set_up(cfg)
-    batches = next(training.order.group_steps(training.loader))
+    batches = next(training.sampler.group_steps(training.loader))
     assert batches[0].labels.shape == (4, 3)
     losses = [float(training_step(training, batches)) for _ in range(6)]
     assert min(losses[3:]) < losses[0]

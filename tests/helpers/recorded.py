@@ -38,15 +38,15 @@ def record(cfg: RunConfig, pause_at: int | None = None) -> tuple[Heard, dict[str
     """
     run = set_up(cfg)
     heard: Heard = {}
-    group_steps = run.order.group_steps
+    group_steps = run.sampler.group_steps
 
     def listen(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
-        for number, step in enumerate(group_steps(batches), run.position.step + 1):
+        for number, step in enumerate(group_steps(batches), run.state.step + 1):
             for batch in step:
                 mask = batch.inputs.get("attention_mask")
                 names = sorted(batch.inputs.keys() - {"attention_mask"})
                 for row in torch.nonzero(batch.weights).flatten().tolist():
-                    key = (run.order.epoch, int(batch.numbers[row]))
+                    key = (run.sampler.epoch, int(batch.numbers[row]))
                     assert key not in heard
                     end = None if mask is None else int(mask[row].sum())  # padding is not heard
                     inputs = (batch.inputs[name][row, :end].clone() for name in names)
@@ -55,7 +55,7 @@ def record(cfg: RunConfig, pause_at: int | None = None) -> tuple[Heard, dict[str
                 os.kill(os.getpid(), signal.SIGTERM)
             yield step
 
-    run.order.group_steps = listen  # type: ignore[method-assign]
+    run.sampler.group_steps = listen  # type: ignore[method-assign]
     try:
         train(run)
     except Paused:

@@ -26,7 +26,8 @@ from audio_cls.runs.resolve_run import resolve_run
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import Callbacks, TrainingRun
-from audio_cls.training.setup import open_run, save_settings, set_up_training
+from audio_cls.training.open_run import open_run, save_settings
+from audio_cls.training.setup import set_up_training
 
 QUIET = {  # no dropout of any kind: what is left is the same in every program
     "hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,

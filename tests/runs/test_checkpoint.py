@@ -122,7 +122,7 @@ def test_resume_names_a_checkpoint_or_the_last_one(tmp_path: Path) -> None:
     assert find_resume_point(folder, "auto") is None
     for step in (9, 10, 100):
         (folder.checkpoints / f"step-{step}").mkdir(parents=True)
-        (folder.checkpoints / f"step-{step}" / "position.json").touch()
+        (folder.checkpoints / f"step-{step}" / "trainer_state.json").touch()
     (folder.checkpoints / ".partial-200").mkdir()
     assert find_resume_point(folder, "auto") == folder.checkpoints / "step-100"
     assert find_resume_point(folder, str(folder.checkpoints / "step-9")) is not None
@@ -147,7 +147,8 @@ def test_every_file_gets_the_mode_that_a_new_file_gets(tone_folder: Path, tmp_pa
     finally:
         os.umask(before)
     files = [path for path in run.folder.path.rglob("*") if path.is_file()]
-    assert {path.name for path in files} >= {"model.safetensors", "config.json", "position.json"}
+    names = {path.name for path in files}
+    assert names >= {"model.safetensors", "config.json", "trainer_state.json"}
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}
 
 
@@ -155,8 +156,8 @@ def test_only_the_newest_checkpoints_are_kept(tone_folder: Path, tmp_path: Path)
     cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
     run = set_up(cfg)
     for step in (1, 2, 3):
-        run.position.step = step
-        run.folder.save_checkpoint(run.accelerator, run.position, keep=2)
+        run.state.step = step
+        run.folder.save_checkpoint(run.accelerator, run.state, keep=2)
     assert [path.name for path in run.folder.find_checkpoints()] == ["step-2", "step-3"]
     assert not list(run.folder.checkpoints.glob(".partial*"))
 
@@ -168,15 +169,15 @@ def test_the_best_evaluation_s_checkpoint_is_kept_beside_the_newest_ones(
     run = set_up(cfg)
     (run.folder.checkpoints / ".partial-7").mkdir(parents=True)  # what a kill left
     for step in (1, 2, 3, 4):
-        run.position.step = step
+        run.state.step = step
         if step == 2:
             run.save_model(run.model)
-            run.position.best = BestEvaluation(0.5, 0.5, 1.0, 2, {})
-        run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
+            run.state.best = BestEvaluation(0.5, 0.5, 1.0, 2, {})
+        run.folder.save_checkpoint(run.accelerator, run.state, keep=1)
     left = [path.name for path in sorted(run.folder.checkpoints.iterdir())]
     assert left == [".best", "step-2", "step-4"]
-    run.position.step = 3  # gone back, and on from there
-    run.folder.save_checkpoint(run.accelerator, run.position, keep=2)
+    run.state.step = 3  # gone back, and on from there
+    run.folder.save_checkpoint(run.accelerator, run.state, keep=2)
     assert [path.name for path in run.folder.find_checkpoints()] == ["step-2", "step-3"]
 
 
@@ -185,14 +186,14 @@ def test_a_save_that_fails_leaves_the_old_checkpoint_alone(
 ) -> None:
     cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
     run = set_up(cfg)
-    run.position.step = 1
-    run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
+    run.state.step = 1
+    run.folder.save_checkpoint(run.accelerator, run.state, keep=1)
 
     def fail(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "flush_to_disk", fail)
-    run.position.step = 2
+    run.state.step = 2
     with pytest.raises(OSError, match="No space"):
-        run.folder.save_checkpoint(run.accelerator, run.position, keep=1)
+        run.folder.save_checkpoint(run.accelerator, run.state, keep=1)
     assert find_resume_point(run.folder, "auto") == run.folder.checkpoints / "step-1"

@@ -82,7 +82,7 @@ def test_a_run_that_ended_before_its_first_step_is_no_obstacle(tmp_path: Path) -
 def test_overwrite_removes_every_file_of_the_table_and_no_other(tmp_path: Path) -> None:
     save_run_config(tmp_path, _config(), ResolvedRun(), {})
     for one in RUN_FILES:
-        file = tmp_path / one.name.replace("*", "1").replace("step-N/", "step-3/position.json")
+        file = tmp_path / one.name.replace("*", "1").replace("step-N/", "step-3/trainer_state.json")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     (tmp_path / "notes.md").touch()
@@ -96,4 +96,4 @@ def test_what_is_published_is_in_the_table_and_private_files_are_not_among_it() 
         "figures/*.csv",
     }
     assert is_public("splits/test.txt") and not is_public("splits/groups.csv")
-    assert not is_public("checkpoints/step-3/position.json")
+    assert not is_public("checkpoints/step-3/trainer_state.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from audio_cls.runs.config_file import (
     save_run_config,
 )
 from audio_cls.runs.resolved import ResolvedRun, read_resolved
+from audio_cls.runs.trainer_state import FORMER_NAMES
 from audio_cls.training import loop
-from audio_cls.training.stopping import PAUSE
+from audio_cls.training.stopping import StopRequest
 
 OLD, NEW = "a" * 40, "b" * 40
 FOUND = ResolvedRun(
@@ -139,12 +141,25 @@ def test_a_branch_that_was_given_is_given_again_and_keeps_its_commit(tmp_path: P
     assert read_resolved(load_run_config(tmp_path)).apply(cfg).data.dataset_revision == OLD
 
 
+def _rename_state(checkpoint: Path) -> None:
+    """Give the trainer's state the file name and the keys of an earlier version."""
+    tree = json.loads((checkpoint / "trainer_state.json").read_text())
+    for old, new in FORMER_NAMES.items():
+        tree[old] = tree.pop(new)
+    (checkpoint / "position.json").write_text(json.dumps(tree))
+    (checkpoint / "trainer_state.json").unlink()
+
+
 def test_a_run_that_an_earlier_version_began_is_resumed_exactly(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = write_quiet_checkpoint(tmp_path / "model")
     first = set_up(make_config(tone_folder, model, tmp_path / "run"))
-    monkeypatch.setattr(first.brakes, "ask", lambda step, before: PAUSE if step == 5 else 0)
+    monkeypatch.setattr(
+        first.stop_controller,
+        "poll",
+        lambda step, before: StopRequest.PAUSE if step == 5 else StopRequest.CONTINUE,
+    )
     with pytest.raises(Paused):
         loop.train(first)
     file = tmp_path / "run" / "run_config.yaml"
@@ -153,8 +168,9 @@ def test_a_run_that_an_earlier_version_began_is_resumed_exactly(
     assert (resolved["problem_type"], resolved["metric"]) == ("single-label", "accuracy")
     tree["data"]["problem_type"], tree["eval"]["metric"] = "single-label", "accuracy"
     file.write_text(yaml.safe_dump(tree))
+    _rename_state(tmp_path / "run" / "checkpoints" / "step-5")
     second = set_up(make_config(tone_folder, model, tmp_path / "run", resume="auto"))
-    assert second.position.step == 5
+    assert second.state.step == 5
     loop.train(second)
     shutil.rmtree(tmp_path / "run")
     whole = set_up(make_config(tone_folder, model, tmp_path / "whole"))

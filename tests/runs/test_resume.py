@@ -23,9 +23,9 @@ from audio_cls.runs.resume import check_steps
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training import loop
 from audio_cls.training.loop import TrainingRun
+from audio_cls.training.open_run import close_run, save_settings
 from audio_cls.training.progress import describe_timing
-from audio_cls.training.setup import close_run, save_settings
-from audio_cls.training.stopping import PAUSE
+from audio_cls.training.stopping import StopRequest
 
 
 @pytest.fixture
@@ -36,9 +36,11 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def _pause_after(run: TrainingRun, step: int, patch: pytest.MonkeyPatch) -> None:
     """Stop a training after a step as a signal does."""
-    ask = run.brakes.ask
+    ask = run.stop_controller.poll
     patch.setattr(
-        run.brakes, "ask", lambda done, before: PAUSE if done == step else ask(done, before)
+        run.stop_controller,
+        "poll",
+        lambda done, before: StopRequest.PAUSE if done == step else ask(done, before),
     )
 
 
@@ -51,7 +53,7 @@ def test_a_checkpoint_alone_is_enough_to_go_on_in_another_folder(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = set_up(make_config(tone_folder, checkpoint, tmp_path / "old", epochs=2))
-    old.judge = lambda _: {"accuracy": 0.5, "loss": 1.0}  # the first of equals is the best
+    old.validate = lambda _: {"accuracy": 0.5, "loss": 1.0}  # the first of equals is the best
     _pause_after(old, 17, monkeypatch)
     with pytest.raises(Paused):
         loop.train(old)
@@ -62,7 +64,7 @@ def test_a_checkpoint_alone_is_enough_to_go_on_in_another_folder(
         make_config(tone_folder, checkpoint, tmp_path / "new", epochs=2,
                     resume=str(tmp_path / "step-17"))
     )  # fmt: skip
-    new.judge = old.judge
+    new.validate = old.validate
     loop.train(new)
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
     loop.train(whole)
@@ -80,14 +82,14 @@ def test_the_best_model_of_later_steps_goes_when_a_run_goes_back_before_them(
     changes = {"epochs": 2, "keep_checkpoints": 3}
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes))
     judged = iter([0.5, 0.9])
-    run.judge = lambda _: {"accuracy": next(judged), "loss": 1.0}
+    run.validate = lambda _: {"accuracy": next(judged), "loss": 1.0}
     loop.train(run)
     first = run.folder.checkpoints / "step-12"
     best = load_file(first / "best" / "model.safetensors")
     again = set_up(
         make_config(tone_folder, checkpoint, tmp_path / "run", **changes, resume=str(first))
     )
-    assert again.position.step == 12
+    assert again.state.step == 12
     found = load_file(tmp_path / "run" / "model.safetensors")
     assert all(torch.equal(found[name], best[name]) for name in best)
 
@@ -103,7 +105,7 @@ def test_a_run_goes_on_for_more_epochs_where_the_schedule_is_the_same(
     loop.train(again)
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **longer))
     loop.train(whole)
-    assert again.position.step == 24
+    assert again.state.step == 24
     assert _have_same_weights(again, whole)
 
 
@@ -143,7 +145,7 @@ def test_another_number_of_clips_in_a_step_is_refused(
         make_config(tone_folder, checkpoint, tmp_path / "run", batch_size=2,
                     gradient_accumulation_steps=2, resume="auto")
     )  # fmt: skip
-    assert same.position.step == 12
+    assert same.state.step == 12
 
 
 def test_what_has_no_part_in_training_may_change(tmp_path: Path) -> None:
@@ -169,7 +171,7 @@ def test_a_checkpoint_of_a_run_with_other_settings_is_used_with_a_warning_or_ref
     start = str(tmp_path / "old" / "checkpoints" / "step-12")
     texts = collect_warnings()
     cfg = make_config(tone_folder, checkpoint, tmp_path / "new", learning_rate=5e-4, resume=start)
-    assert set_up(cfg).position.step == 12
+    assert set_up(cfg).state.step == 12
     assert any("a run with other --learning-rate" in text for text in texts)
     cfg = make_config(tone_folder, checkpoint, tmp_path / "third", max_seconds=0.4, resume=start)
     with pytest.raises(RunFolderError, match=r"--max-seconds 0\.5 is now 0\.4"):

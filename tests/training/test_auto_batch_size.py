@@ -53,7 +53,7 @@ def test_the_largest_batch_that_fits_is_found_and_the_step_stays(
     )
     run = set_up(cfg)
     assert tried == [12, 6, 4, 3]
-    assert (run.order.shape.batch_size, run.order.shape.accumulation) == (3, 4)
+    assert (run.sampler.shape.batch_size, run.sampler.shape.accumulation) == (3, 4)
     written = yaml.safe_load((tmp_path / "run" / "run_config.yaml").read_text())["resolved"]
     assert (written["batch_size"], written["effective_batch_size"]) == (3, 12)
     assert written["accumulation_steps"] == 4
@@ -95,7 +95,7 @@ def test_a_resumed_run_keeps_the_batch_it_began_with(
     loop.train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes)))
     monkeypatch.undo()  # now there is memory for all eight
     again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes, resume="auto"))
-    assert (again.order.shape.batch_size, again.order.shape.accumulation) == (2, 4)
+    assert (again.sampler.shape.batch_size, again.sampler.shape.accumulation) == (2, 4)
     with pytest.raises(RunFolderError, match=r"steps of 8 clips, and now a step has 16"):
         set_up(
             make_config(tone_folder, checkpoint, tmp_path / "run", **changes, resume="auto",

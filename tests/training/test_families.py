@@ -38,11 +38,11 @@ def test_a_family_trains_and_resumes_exactly_and_a_stock_pipeline_hears_with_it(
     with pytest.raises(Killed):
         train(cut)
     rest = set_up(make_config(tone_folder, given, tmp_path / "cut", resume="auto", **SMALL))
-    assert (rest.position.step, rest.num_steps) == (3, 6)
+    assert (rest.state.step, rest.num_steps) == (3, 6)
     train(rest)
     one, other = whole.model.state_dict(), rest.model.state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert whole.position == rest.position
+    assert whole.state == rest.state
     saved = [load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut")]
     assert all(torch.equal(saved[0][name], saved[1][name]) for name in saved[0])
 

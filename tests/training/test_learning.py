@@ -61,7 +61,7 @@ def test_a_backbone_sleeps_for_its_epochs_and_learns_then(
     whole: TrainingRun, checkpoint: Path, tone_folder: Path, tmp_path: Path
 ) -> None:
     half = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **WAKING))
-    steps = half.order.steps_per_epoch
+    steps = half.sampler.steps_per_epoch
     start = {name: value.clone() for name, value in half.model.state_dict().items()}
     train_until(half, steps)
     for name, value in half.model.state_dict().items():
@@ -78,14 +78,14 @@ def test_resumed_before_or_after_the_waking_equals_never_interrupted(
     cut = set_up(make_config(tone_folder, checkpoint, tmp_path, **WAKING))
     train_until(cut, cut_at)
     resumed = set_up(make_config(tone_folder, checkpoint, tmp_path, resume="auto", **WAKING))
-    assert resumed.position.step == cut_at - cut_at % 3
+    assert resumed.state.step == cut_at - cut_at % 3
     train(resumed)
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
     one, other = (load_file(run.folder.path / "model.safetensors") for run in (whole, resumed))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert whole.position == resumed.position
+    assert whole.state == resumed.state
 
 
 def test_every_depth_learns_at_its_own_rate_and_the_log_tells_the_common_one(
@@ -106,4 +106,4 @@ def test_every_depth_learns_at_its_own_rate_and_the_log_tells_the_common_one(
     front = of["hubert.feature_extractor.conv_layers.0.conv.weight"]
     assert head == pytest.approx(5 * common, rel=1e-5)
     assert [second, first, front] == pytest.approx([common * 0.8**n for n in (1, 2, 3)], rel=1e-5)
-    assert math.isfinite(whole.position.best.loss)  # type: ignore[union-attr]
+    assert math.isfinite(whole.state.best.loss)  # type: ignore[union-attr]

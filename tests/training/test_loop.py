@@ -29,7 +29,7 @@ class InOurOrder(Dataset[dict[str, Tensor]]):
         self.keys = []
         for epoch in range(num_epochs):
             order = DistributedBatchSampler(
-                run.order.num_clips, StepShape(1, 1, 1), rank=0, seed=run.order.seed
+                run.sampler.num_clips, StepShape(1, 1, 1), rank=0, seed=run.sampler.seed
             )
             order.set_epoch(epoch)
             self.keys += [batch[0] for batch in order]
@@ -87,7 +87,7 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
     )
     run = set_up(cfg)
     start = {name: value.clone() for name, value in run.model.state_dict().items()}
-    epochs = -(-20 // run.order.steps_per_epoch)
+    epochs = -(-20 // run.sampler.steps_per_epoch)
     rows = InOurOrder(run, epochs)
     ours = [float(loss) for loss in _iterate_losses(run)]
 
@@ -133,11 +133,11 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
 def _iterate_losses(run: TrainingRun) -> Iterator[Tensor]:
     """Take all steps of a run and yield each step's loss."""
     for epoch in itertools.count():
-        run.order.set_epoch(epoch)
-        for batches in run.order.group_steps(run.loader):
+        run.sampler.set_epoch(epoch)
+        for batches in run.sampler.group_steps(run.loader):
             yield training_step(run, batches)
-            run.position.step += 1
-            if run.position.step == run.num_steps:
+            run.state.step += 1
+            if run.state.step == run.num_steps:
                 return
 
 
@@ -149,8 +149,8 @@ def test_a_tiny_network_learns_the_frequencies(tone_folder: Path, tmp_path: Path
     rows = list(csv.DictReader((tmp_path / "run" / "summary.csv").open()))
     assert [float(row["epoch"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert float(rows[-1]["train_loss"]) < 0.5 * float(rows[0]["train_loss"])
-    assert run.position.best is not None
-    assert run.position.best.value == 1.0
+    assert run.state.best is not None
+    assert run.state.best.value == 1.0
 
 
 class Cut(Exception):
@@ -184,10 +184,10 @@ def test_resumed_equals_never_interrupted_bit_for_bit(
     resumed = set_up(
         make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **changes)
     )
-    assert resumed.position.step == cut_at - cut_at % 3
+    assert resumed.state.step == cut_at - cut_at % 3
     train(resumed)
     _assert_equal(whole.model, resumed.model)
-    assert whole.position == resumed.position
+    assert whole.state == resumed.state
     steps = [row["step"] for row in csv.DictReader((tmp_path / "cut" / "summary.csv").open())]
     assert steps == [str(whole.num_steps // 2), str(whole.num_steps)]
 
@@ -228,7 +228,7 @@ def test_callbacks_are_called_after_each_best_model_and_each_checkpoint(
     cfg = make_config(tone_folder, model, tmp_path / "run", epochs=3, save_every_steps=10)
     run = set_up(cfg, callbacks)
     accuracies = iter([0.5, 0.9, 0.7])
-    run.judge = lambda _: {"accuracy": next(accuracies), "loss": 1.0}
+    run.validate = lambda _: {"accuracy": next(accuracies), "loss": 1.0}
     train(run)
     # 12 steps per epoch: checkpoints after steps 10, 12, 20, 24, 30 and 36, a best at 12 and 24.
     assert [name for name, *_ in callbacks.method_calls] == [

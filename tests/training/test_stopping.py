@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,9 +27,8 @@ from audio_cls.training import loop
 from audio_cls.training import stopping as brakes_module
 from audio_cls.training.loop import TrainingRun, is_over, train
 from audio_cls.training.nan_guard import NonFiniteGuard, explain_memory
-from audio_cls.training.optim.ema import ModelEma
 from audio_cls.training.optim.optimizer import make_optimizer, step_if_finite, supports_found_inf
-from audio_cls.training.stopping import GO, PAUSE, StopController
+from audio_cls.training.stopping import StopController, StopRequest
 
 
 @pytest.fixture
@@ -140,10 +138,10 @@ def test_a_signal_that_was_ignored_or_is_not_ours_stops_nothing(
 ) -> None:
     before = signal.signal(number, handler)
     try:
-        with StopController(Accelerator(cpu=True), None) as brakes:
+        with StopController(Accelerator(cpu=True), None) as controller:
             os.kill(os.getpid(), number)
             time.sleep(0.05)
-            assert brakes.ask(1) == GO
+            assert controller.poll(1) == StopRequest.CONTINUE
     finally:
         signal.signal(number, before)
 
@@ -158,7 +156,7 @@ def test_processes_agree_often_enough_for_a_signal_where_steps_are_long(
 
     def gather(own: torch.Tensor) -> torch.Tensor:
         asked.append(step)
-        return torch.cat([own, torch.tensor([[float(PAUSE), 0.0]])])
+        return torch.cat([own, torch.tensor([[float(StopRequest.PAUSE), 0.0]])])
 
     accelerator: Any = SimpleNamespace(num_processes=2, device="cpu", gather=gather)
     with StopController(accelerator, None) as running:
@@ -167,10 +165,10 @@ def test_processes_agree_often_enough_for_a_signal_where_steps_are_long(
         monkeypatch.setattr(brakes_module.time, "monotonic", lambda: times[step])
         found = {}
         for step in range(1, 32):
-            found[step] = running.ask(step)
+            found[step] = running.poll(step)
         monkeypatch.undo()
     assert asked[:4] == steps
-    assert found[1] == PAUSE
+    assert found[1] == StopRequest.PAUSE
 
 
 @pytest.mark.parametrize("step", [12, 24])  # the ends of both epochs
@@ -189,7 +187,7 @@ def test_a_stop_between_an_epoch_and_its_evaluation_loses_neither(
     train(again)
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
     train(whole)
-    assert again.position == whole.position
+    assert again.state == whole.state
     assert _read_rows(tmp_path / "run") == _read_rows(tmp_path / "whole")
 
 
@@ -207,18 +205,18 @@ def test_the_clock_ends_training_but_not_the_judging(
     )
     run = set_up(cfg)
     train(run)
-    assert 1 <= run.position.step < run.num_steps
-    assert run.position.best is not None
+    assert 1 <= run.state.step < run.num_steps
+    assert run.state.best is not None
     assert run.folder.find_checkpoints()
 
 
 def test_patience_ends_training_and_counts_over_a_resume() -> None:
     cfg = TrainConfig(early_stopping_patience=2)
-    assert is_over(TrainerState(step=100, judged=100), 100, TrainConfig())
-    assert not is_over(TrainerState(step=100, judged=96), 100, TrainConfig())
-    assert not is_over(TrainerState(step=5, stale=1), 100, cfg)
-    assert is_over(TrainerState(step=5, stale=2), 100, cfg)
-    assert not is_over(TrainerState(step=5, stale=9), 100, TrainConfig())
+    assert is_over(TrainerState(step=100, last_eval_step=100), 100, TrainConfig())
+    assert not is_over(TrainerState(step=100, last_eval_step=96), 100, TrainConfig())
+    assert not is_over(TrainerState(step=5, evals_without_improvement=1), 100, cfg)
+    assert is_over(TrainerState(step=5, evals_without_improvement=2), 100, cfg)
+    assert not is_over(TrainerState(step=5, evals_without_improvement=9), 100, TrainConfig())
 
 
 def test_a_run_that_does_not_improve_stops_early(
@@ -228,21 +226,21 @@ def test_a_run_that_does_not_improve_stops_early(
         tone_folder, checkpoint, tmp_path / "run", epochs=20, early_stopping_patience=3
     )
     run = set_up(cfg)
-    run.judge = lambda _: {"accuracy": 0.5, "loss": 1.0}
+    run.validate = lambda _: {"accuracy": 0.5, "loss": 1.0}
     train(run)
     assert len(list(csv.DictReader((tmp_path / "run" / "summary.csv").open()))) == 4
-    assert run.position.stale == 3
+    assert run.state.evals_without_improvement == 3
 
 
 def _poison(run: TrainingRun, steps: set[int], patch: pytest.MonkeyPatch) -> None:
     """Make the loss of some steps NaN, from inside the loss."""
-    original = run.clip_losses
+    original = run.loss_fn
 
     def poisoned(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:  # noqa: ANN401
         losses = original(logits, targets, **options)
-        return losses * float("nan") if run.position.step in steps else losses
+        return losses * float("nan") if run.state.step in steps else losses
 
-    patch.setattr(run, "clip_losses", poisoned)
+    patch.setattr(run, "loss_fn", poisoned)
 
 
 def test_a_step_that_is_not_finite_is_skipped_and_counted(
@@ -251,7 +249,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
     _poison(run, {3, 4, 7}, monkeypatch)
     train(run)
-    assert run.position.skipped == 3
+    assert run.state.skipped_steps == 3
     assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
 
 
@@ -267,14 +265,14 @@ def test_three_in_a_row_stop_the_run_with_the_clips_named(
 def test_a_good_step_between_begins_the_count_anew() -> None:
     guard = NonFiniteGuard(Accelerator(cpu=True), ["a", "b"], TrainerState())
     good, bad = torch.tensor(1.0), torch.tensor(float("inf"))
-    vetoes = [float(guard.watch(norm, good, [0])) for norm in (bad, bad, good, bad, bad, good)]
+    vetoes = [float(guard.check_step(norm, good, [0])) for norm in (bad, bad, good, bad, bad, good)]
     assert vetoes == [1, 1, 0, 1, 1, 0]
-    assert guard.position.skipped == 0  # nobody has looked yet
-    assert guard.settle()
-    assert guard.position.skipped == 4
-    assert guard.position.in_a_row == 0
-    guard.watch(good, bad, [1])
-    assert not guard.settle()
+    assert guard.state.skipped_steps == 0  # nobody has looked yet
+    assert guard.resolve()
+    assert guard.state.skipped_steps == 4
+    assert guard.state.skipped_in_a_row == 0
+    guard.check_step(good, bad, [1])
+    assert not guard.resolve()
 
 
 def test_a_veto_leaves_weights_and_moments_of_the_optimizer_as_they_are() -> None:
@@ -302,15 +300,15 @@ def test_a_veto_on_the_device_trains_as_one_that_the_host_looks_at(
             make_config(tone_folder, checkpoint, tmp_path / name, ema_decay=0.9, learning_rate=3e-3)
         )
         looks: list[int] = []
-        settle = run.guard.settle
-        monkeypatch.setattr(run.guard, "settle", lambda s=settle, n=looks: n.append(1) or s())
+        resolve = run.nan_guard.resolve
+        monkeypatch.setattr(run.nan_guard, "resolve", lambda r=resolve, n=looks: n.append(1) or r())
         if not heeds:
             monkeypatch.setattr(loop, "supports_found_inf", lambda _: False)
         _poison(run, {3, 4, 7}, monkeypatch)
         train(run)
-        assert run.position.skipped == 3
-        assert (len(looks) < run.position.step) == heeds
-        ends.append([*run.model.state_dict().values(), *run.average.averaged.state_dict().values()])
+        assert run.state.skipped_steps == 3
+        assert (len(looks) < run.state.step) == heeds
+        ends.append([*run.model.state_dict().values(), *run.ema.module.state_dict().values()])
     assert all(torch.equal(one, other) for one, other in zip(*ends, strict=True))
 
 
@@ -324,7 +322,7 @@ def test_a_scaled_step_that_is_not_finite_is_left_to_the_scaler_and_training_goe
     monkeypatch.setattr(run.accelerator, "_optimizers", [run.optimizer])
     _poison(run, {3}, monkeypatch)
     train(run)
-    assert run.position.skipped == 1
+    assert run.state.skipped_steps == 1
     assert scaler.get_scale() == 2.0**15  # halved once, by the step that was not finite
     assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
 
@@ -362,31 +360,6 @@ def test_other_errors_pass_through(kind: type[Exception]) -> None:
 # --- the moving average ---
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[nn.Linear, ModelEma]]:
-    """Return a layer and its average."""
-    layer = nn.Linear(2, 2)
-    yield layer, ModelEma(layer, 0.9)
-
-
-def test_the_average_follows_by_hand(pair: tuple[nn.Linear, ModelEma]) -> None:
-    layer, average = pair
-    expected = layer.weight.detach().clone()
-    for update in range(1, 30):
-        with torch.no_grad():
-            layer.weight += 1.0
-        average.update()
-        decay = min(0.9, (1 + update) / (10 + update))
-        expected = decay * expected + (1 - decay) * layer.weight.detach()
-    assert torch.allclose(average.averaged.weight, expected)  # type: ignore[arg-type]
-    assert not any(weight.requires_grad for weight in average.averaged.parameters())
-
-
-def test_no_decay_is_the_model_itself() -> None:
-    layer = nn.Linear(2, 2)
-    assert ModelEma(layer, 0.0).averaged is layer
-
-
 def test_the_average_comes_back_with_a_checkpoint(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,7 +374,7 @@ def test_the_average_comes_back_with_a_checkpoint(
         make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **changes)
     )
     train(resumed)
-    own, other = whole.average.averaged.state_dict(), resumed.average.averaged.state_dict()
+    own, other = whole.ema.module.state_dict(), resumed.ema.module.state_dict()
     assert all(torch.equal(own[name], other[name]) for name in own)
     live = whole.model.state_dict()
     assert any(not torch.equal(own[name], live[name]) for name in own)

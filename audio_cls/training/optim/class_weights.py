@@ -1,8 +1,7 @@
-"""What the clips of a training weigh: in the loss, and in how often they are drawn.
+"""Class weights: of the training loss, and of how often a clip is sampled.
 
-Comes in: the training clips' labels, the labels' names, the settings. Goes out: the function from
-logits to losses, and for `DistributedBatchSampler` two numbers a clip. Everything is counted on the
-training clips alone; validation and test losses stay plain and unweighted. N clips, L labels.
+All of them are computed from the training clips alone; validation and test losses are not weighted.
+Letters: N clips, B clips of a batch, L labels.
 """
 
 from __future__ import annotations
@@ -25,37 +24,36 @@ from audio_cls.data.splits.iterative_stratification import LabelArray, count_cla
 from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.training.optim.losses import binary_cross_entropy_per_clip, cross_entropy_per_clip
 
-MAX_POS_WEIGHT = 20.0  # of `auto`: beyond it one clip would outweigh whole batches
+MAX_POS_WEIGHT = 20.0  # of `auto`: with more, one clip would outweigh whole batches
 
 Floats = NDArray[np.float64]
-ClipLosses = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # logits, targets -> (B,)
 
 logger = logging.getLogger(__name__)
 
 
-def make_loss(marks: LabelArray, names: Sequence[str], cfg: OptimConfig) -> ClipLosses:
-    """Return the function from logits (B, L) and targets to one loss a clip (B,).
+def make_loss(targets: LabelArray, names: Sequence[str], cfg: OptimConfig) -> LossFunction:
+    """Return the loss function: logits (B, L) and targets to one loss per clip (B,).
 
     Args:
-        marks: Labels of the training clips: ids (N,), or marks (N, L) if multi-label.
+        targets: Labels of the training clips: ids (N,), or multi-hot (N, L) if multi-label.
         names: The L labels.
-        cfg: Which loss, smoothing and weights.
+        cfg: Loss, label smoothing and weights.
 
     Raises:
-        SettingError: A weight was asked for that the task has no use for, or the file of weights
-            is not one.
+        SettingError: A kind of weights that the task cannot use, or an invalid file of weights.
     """
     shared: dict[str, Any] = {
         "label_smoothing": cfg.label_smoothing,
         "focal_gamma": cfg.focal_gamma if cfg.loss == "focal" else 0.0,
     }
-    if marks.ndim > 1:
+    if targets.ndim > 1:
         if cfg.class_weights != "none":
             raise SettingError(
                 f"--class-weights {cfg.class_weights} is for one label a clip, and this task is"
                 " multi-label. Use --pos-weight auto instead."
             )
-        gain = compute_pos_weights(marks, names, cfg.pos_weight)
+        gain = compute_pos_weights(targets, names, cfg.pos_weight)
         return functools.partial(
             binary_cross_entropy_per_clip, pos_weight=_to_tensor(gain), **shared
         )
@@ -64,15 +62,15 @@ def make_loss(marks: LabelArray, names: Sequence[str], cfg: OptimConfig) -> Clip
             f"--pos-weight {cfg.pos_weight} is for multi-label tasks, and here a clip has one"
             " label. Use --class-weights balanced instead."
         )
-    weights = compute_class_weights(marks, names, cfg.class_weights)
+    weights = compute_class_weights(targets, names, cfg.class_weights)
     return functools.partial(cross_entropy_per_clip, class_weights=_to_tensor(weights), **shared)
 
 
-def compute_pos_weights(marks: LabelArray, names: Sequence[str], how: str) -> Floats | None:
-    """Return what a clip that has a label counts against one that has not, (L,); None for 1.
+def compute_pos_weights(targets: LabelArray, names: Sequence[str], how: str) -> Floats | None:
+    """Return `pos_weight` of the binary cross-entropy, shape (L,); None for 1.
 
     Args:
-        marks: 1 where a training clip has a label, (N, L).
+        targets: 1 where a training clip has a label, else 0, shape (N, L).
         names: The L labels.
         how: none, auto (clips without the label / clips with it, at most 20), or a number.
     """
@@ -80,8 +78,8 @@ def compute_pos_weights(marks: LabelArray, names: Sequence[str], how: str) -> Fl
         return None
     if how != "auto":
         return np.full(len(names), float(how))
-    present = count_classes(marks)
-    ratios = (len(marks) - present) / np.maximum(present, 1)
+    present = count_classes(targets)
+    ratios = (len(targets) - present) / np.maximum(present, 1)
     is_capped = ratios > MAX_POS_WEIGHT
     if is_capped.any():
         shown = list_names(name for name, capped in zip(names, is_capped, strict=True) if capped)
@@ -91,16 +89,16 @@ def compute_pos_weights(marks: LabelArray, names: Sequence[str], how: str) -> Fl
 
 
 def compute_class_weights(ids: LabelArray, names: Sequence[str], how: str) -> Floats | None:
-    """Return the weight of each class in the loss, (L,); None for 1.
+    """Return the weight of each class in the loss, shape (L,); None for 1.
 
     Args:
-        ids: Label ids of the training clips, (N,).
+        ids: Label ids of the training clips, shape (N,).
         names: The L labels.
-        how: none; balanced: N / (classes with clips * clips of the class), as scikit-learn; or a
-            file. Classes without clips, or that the file does not name, weigh 1.
+        how: none; balanced: N / (classes with clips * clips of the class), as in scikit-learn; or
+            the path of a file. Classes without clips, or missing in the file, have weight 1.
 
     Raises:
-        SettingError: The file cannot be read, or names a label that there is not.
+        SettingError: The file cannot be read, or names an unknown label.
     """
     if how == "none":
         return None
@@ -112,17 +110,20 @@ def compute_class_weights(ids: LabelArray, names: Sequence[str], how: str) -> Fl
 
 
 def load_weights(path: Path, names: Sequence[str]) -> Floats:
-    """Read a weight a label from CSV (label, weight; a header may lead) or YAML (label: weight).
+    """Read one weight per label from CSV (label, weight; with or without that header) or YAML.
+
+    Returns:
+        Weights in the order of `names`, shape (L,); 1 for labels that the file does not name.
 
     Raises:
-        SettingError: The file cannot be read, names a label that there is not, or holds a weight
-            that is no number above 0.
+        SettingError: The file cannot be read, names an unknown label, or has a weight that is not a
+            number above 0.
     """
-    told = _read_pairs(path)
+    given = _read_pairs(path)
     weights = np.ones(len(names))
-    place = {name: number for number, name in enumerate(names)}
-    for label, weight in told.items():
-        if label not in place:
+    index = {name: number for number, name in enumerate(names)}
+    for label, weight in given.items():
+        if label not in index:
             raise SettingError(
                 f"--class-weights {path}: there is no label '{label}': the labels are"
                 f" {list_names(names)}.{suggest_name(label, names)}"
@@ -132,15 +133,15 @@ def load_weights(path: Path, names: Sequence[str]) -> Floats:
                 f"--class-weights {path}: the weight of '{label}' is {weight!r}: it must be a"
                 " number above 0."
             )
-        weights[place[label]] = float(str(weight))
-    rest = [name for name in names if name not in told]
+        weights[index[label]] = float(str(weight))
+    rest = [name for name in names if name not in given]
     if rest:
         logger.info("--class-weights %s: not named, so of weight 1: %s.", path, list_names(rest))
     return weights
 
 
 def _read_pairs(path: Path) -> dict[str, object]:
-    """Read the pairs of a file of weights, of whatever they are."""
+    """Read the label: weight pairs of a file; the weights are not checked yet."""
     try:
         text = path.read_text("utf-8")
         if path.suffix.lower() == ".csv":
@@ -148,10 +149,10 @@ def _read_pairs(path: Path) -> dict[str, object]:
             if rows and rows[0] == ["label", "weight"]:
                 rows = rows[1:]
             return {label: weight for label, weight in rows}
-        told = yaml.safe_load(text)
-        if not isinstance(told, dict):
+        tree = yaml.safe_load(text)
+        if not isinstance(tree, dict):
             raise ValueError("it holds no 'label: weight' lines")
-        return {str(label): weight for label, weight in told.items()}
+        return {str(label): weight for label, weight in tree.items()}
     except (OSError, ValueError, csv.Error, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingError(
@@ -161,7 +162,7 @@ def _read_pairs(path: Path) -> dict[str, object]:
 
 
 def _is_weight(value: object) -> bool:
-    """Tell whether a value is a finite number above 0."""
+    """Return whether a value is a finite number above 0."""
     try:
         return 0 < float(str(value)) < math.inf
     except ValueError:
@@ -169,52 +170,53 @@ def _is_weight(value: object) -> bool:
 
 
 def compute_clip_weights(
-    marks: LabelArray, names: Sequence[str], cfg: OptimConfig, epoch: LabelArray | None = None
+    targets: LabelArray, names: Sequence[str], cfg: OptimConfig, epoch: LabelArray | None = None
 ) -> Floats | None:
-    """Return what each clip adds to the weight its step's loss is divided by, (N,); None for 1.
+    """Return the weight of each clip in the mean loss of its step, shape (N,); None for 1.
 
-    It is the weight of the clip's class. Where clips are mixed, a partner's class is not asked:
-    partners are drawn from all clips alike, so that on average the sum is the same.
+    It is the weight of the clip's class. With mixup the class of the other clip does not count:
+    other clips are drawn from all clips alike, so that the expected sum is the same.
 
     Args:
-        marks: Labels of the training clips, (N,), or marks (N, L).
+        targets: Labels of the training clips: ids (N,), or multi-hot (N, L).
         names: The L labels.
         cfg: `class_weights`.
-        epoch: Labels of the clips that one epoch uses, where that is a part of them.
+        epoch: Labels of the clips of one epoch, if it uses a subset of the clips.
     """
-    if marks.ndim > 1:
+    if targets.ndim > 1:
         return None
-    weights = compute_class_weights(marks if epoch is None else epoch, names, cfg.class_weights)
-    return None if weights is None else weights[marks.astype(np.int64)]
+    weights = compute_class_weights(targets if epoch is None else epoch, names, cfg.class_weights)
+    return None if weights is None else weights[targets.astype(np.int64)]
 
 
 def compute_sampling_weights(
-    marks: LabelArray, cfg: OptimConfig, epoch: LabelArray | None = None
+    targets: LabelArray, cfg: OptimConfig, epoch: LabelArray | None = None
 ) -> Floats | None:
-    """Return how often each clip is drawn, in proportion, (N,); None for each once.
+    """Return the sampling weight of each clip, shape (N,); None if each is used once per epoch.
 
-    A clip is drawn by the inverse of its label's clips in an epoch, so that every label is drawn as
-    often; with several labels by the mean of theirs, without one by the inverse of such clips.
+    It is 1 / (clips of the label in an epoch), so that all labels are drawn equally often; for a
+    clip with several labels the mean of that, without a label 1 / (clips without a label).
 
     Args:
-        marks: Labels of the training clips, (N,), or marks (N, L).
+        targets: Labels of the training clips: ids (N,), or multi-hot (N, L).
         cfg: `sampler`.
-        epoch: Labels of the clips that one epoch uses, where that is a part of them.
+        epoch: Labels of the clips of one epoch, if it uses a subset of the clips.
     """
     if cfg.sampler == "uniform":
         return None
-    counted = marks if epoch is None else epoch
-    if marks.ndim == 1:
-        num_labels = int(marks.max(initial=-1)) + 1
+    counted = targets if epoch is None else epoch
+    if targets.ndim == 1:
+        num_labels = int(targets.max(initial=-1)) + 1
         counts = np.bincount(counted.astype(np.int64), minlength=num_labels)
-        return np.asarray(1 / np.maximum(counts, 1)[marks.astype(np.int64)])
+        return np.asarray(1 / np.maximum(counts, 1)[targets.astype(np.int64)])
     counts = np.maximum(count_classes(counted), 1)
-    own = np.not_equal(marks, 0)
-    num_own = own.sum(axis=1)
-    bare = max(1, int((num_own == 0).sum()))
-    return np.where(num_own > 0, (own / counts).sum(axis=1) / np.maximum(num_own, 1), 1 / bare)
+    has_label = np.not_equal(targets, 0)
+    num_labels = has_label.sum(axis=1)
+    without = max(1, int((num_labels == 0).sum()))
+    means = (has_label / counts).sum(axis=1) / np.maximum(num_labels, 1)
+    return np.where(num_labels > 0, means, 1 / without)
 
 
 def _to_tensor(values: Floats | None) -> torch.Tensor | None:
-    """Return float32, as the logits are."""
+    """Return a float32 tensor, as the logits are."""
     return None if values is None else torch.tensor(values, dtype=torch.float32)

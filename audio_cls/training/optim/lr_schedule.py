@@ -1,4 +1,4 @@
-"""Learning-rate schedules as functions of the step."""
+"""Learning-rate schedules, as functions of the step."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from audio_cls.config import OptimConfig
 
 
 def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
-    """Return the share of the peak learning rate for optimizer step `step`, counted from 0.
+    """Return the learning rate of a step as a share of `--learning-rate`.
 
     It rises linearly over the first ceil(warmup_ratio * num_steps) steps, then falls to 0 at
-    `num_steps` (linear, cosine) or stays (constant): the schedules of transformers. wsd
-    (warm-up, stable, decay; arXiv:2404.06395) stays, then falls linearly over the last
+    `num_steps` (linear, cosine) or stays constant, as the schedules of transformers do. wsd
+    (warm-up, stable, decay; arXiv:2404.06395) is constant, then falls linearly over the last
     ceil(decay_ratio * num_steps) steps.
+
+    Args:
+        step: The optimizer step, counted from 0.
+        num_steps: Optimizer steps of the whole run.
+        cfg: `scheduler`, `warmup_ratio` and `decay_ratio`.
 
     >>> learning_rate_factor(1, 10, OptimConfig(warmup_ratio=0.2))
     0.5
@@ -35,12 +40,12 @@ def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate: each group gets its share of it. Changes the optimizer in place."""
+    """Set the learning rate of all groups: `rate` times the group's `lr_factor`. In place."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group["lr_factor"]
 
 
 def read_learning_rate(optimizer: torch.optim.Optimizer) -> float:
-    """Return the learning rate that the groups have shares of, as `set_learning_rate` set it."""
+    """Return the learning rate that `set_learning_rate` was given last."""
     fastest = optimizer.param_groups[0]
     return float(fastest["lr"] / fastest["lr_factor"])

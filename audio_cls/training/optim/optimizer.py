@@ -1,4 +1,4 @@
-"""Parameter groups and the learning rate at every step: pure functions, nothing to save."""
+"""AdamW with parameter groups for weight decay and layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from audio_cls.errors import SettingError
 def make_optimizer(
     model: nn.Module, cfg: OptimConfig, factors: Mapping[str, float] = MappingProxyType({})
 ) -> torch.optim.Optimizer:
-    """Make AdamW over the parameters that learn: torch's fused one, or with 8-bit moments.
+    """Make AdamW for the trainable parameters: torch's fused one, or with 8-bit moments.
 
-    The fused one is asked for before the model is moved to its device: torch has it for them all.
+    The fused one is chosen before the model is moved to its device: torch has it for all devices.
 
     Args:
-        model: What learns.
-        cfg: Learning rate, weight decay and which AdamW.
-        factors: How many times as fast as --learning-rate a parameter learns, by name; those that
-            are missing learn at that rate.
+        model: The model.
+        cfg: Learning rate, weight decay and kind of AdamW.
+        factors: Learning rate of a parameter as a multiple of --learning-rate, by name; 1 if
+            missing.
 
     Raises:
-        SettingError: 8 bits need a library that is not installed.
+        SettingError: 8-bit moments need a library that is not installed.
     """
     groups = group_parameters(model, cfg.weight_decay, factors)
     for group in groups:
@@ -48,12 +48,17 @@ def make_optimizer(
 def group_parameters(
     model: nn.Module, weight_decay: float, factors: Mapping[str, float] = MappingProxyType({})
 ) -> list[dict[str, Any]]:
-    """Put what learns in groups that learn equally fast, split by whether they decay.
+    """Group the trainable parameters by learning rate and weight decay.
 
-    A parameter of fewer than two dimensions (bias, scale of a norm, mask embedding) does not decay.
+    Parameters of fewer than two dimensions (bias, scale of a norm, mask embedding) do not decay.
+
+    Args:
+        model: The model.
+        weight_decay: Of parameters of two or more dimensions.
+        factors: See `make_optimizer`.
 
     Returns:
-        Groups for a torch optimizer, the fastest first; `lr_factor` is the group's factor.
+        Groups for a torch optimizer, the largest learning rate first; `lr_factor` is the factor.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, weight in model.named_parameters():
@@ -65,20 +70,18 @@ def group_parameters(
     ]
 
 
-def compute_factors(
-    depths: Mapping[str, int], head: Set[str], cfg: OptimConfig
-) -> dict[str, float]:
-    """Return how many times as fast as --learning-rate each parameter learns.
+def lr_multipliers(depths: Mapping[str, int], head: Set[str], cfg: OptimConfig) -> dict[str, float]:
+    """Return the learning rate of each parameter as a multiple of --learning-rate.
 
     Args:
-        depths: How high above the sound a parameter stands, by name; the head is the highest.
-        head: The parameters of the head, which --head-learning-rate is for.
-        cfg: The rates and --layer-decay: each step down multiplies by it.
+        depths: Number of layers below a parameter, by name; the head has the most.
+        head: The parameters of the head, which have --head-learning-rate.
+        cfg: Learning rates and --layer-decay, the factor from each layer to the one below.
 
-    >>> compute_factors({"low": 0, "high": 1, "head": 2}, {"head"}, OptimConfig(layer_decay=0.5))
+    >>> lr_multipliers({"low": 0, "high": 1, "head": 2}, {"head"}, OptimConfig(layer_decay=0.5))
     {'low': 0.25, 'high': 0.5, 'head': 1.0}
     """
-    top = max(depths.values())
+    top = max(depths.values(), default=0)
     factors = {name: cfg.layer_decay ** (top - depth) for name, depth in depths.items()}
     if cfg.head_learning_rate is not None:
         factors |= dict.fromkeys(head, cfg.head_learning_rate / cfg.learning_rate)
@@ -86,9 +89,10 @@ def compute_factors(
 
 
 def init_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
-    """Give every weight the moments of a fresh start, zeros, before its first gradient.
+    """Create the moments of all parameters, as zeros, before the first step.
 
-    So do those have some that never get one, such as a mask's embedding where nothing is masked.
+    Parameters that never get a gradient have moments then, too, such as the mask embedding of a
+    model that masks nothing.
     """
     rates = [group["lr"] for group in optimizer.param_groups]
     for group in optimizer.param_groups:
@@ -104,27 +108,27 @@ def init_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
 
 
 def supports_found_inf(optimizer: torch.optim.Optimizer) -> bool:
-    """Tell whether an optimizer heeds a veto on the device, as torch's fused ones do."""
+    """Return whether an optimizer skips steps on the device, as torch's fused ones do."""
     return bool(getattr(_unwrap(optimizer), "_step_supports_amp_scaling", False))
 
 
-def step_if_finite(optimizer: torch.optim.Optimizer, veto: torch.Tensor) -> None:
-    """Take a step where `veto` is 0, on the device: the host does not wait for the number.
+def step_if_finite(optimizer: torch.optim.Optimizer, found_inf: torch.Tensor) -> None:
+    """Do a step, or skip it on the device: the host does not wait for `found_inf`.
 
-    Weights, moments and counts of steps stay as they are where it is 1.
+    A skipped step changes neither weights nor moments nor the count of steps.
 
     Args:
-        optimizer: One that can leave a step out, maybe in Accelerate's wrapping.
-        veto: Shape (), float32.
+        optimizer: One that `supports_found_inf`, maybe wrapped by Accelerate.
+        found_inf: 0 to do the step, 1 to skip it; shape (), float32.
     """
-    own = _unwrap(optimizer)
-    own.found_inf = veto  # what torch's gradient scaler would tell it
+    unwrapped = _unwrap(optimizer)
+    unwrapped.found_inf = found_inf  # as torch's gradient scaler sets it
     try:
         optimizer.step()
     finally:
-        del own.found_inf
+        del unwrapped.found_inf
 
 
 def _unwrap(optimizer: torch.optim.Optimizer) -> Any:  # noqa: ANN401 (torch's has no such field)
-    """Return torch's optimizer from Accelerate's."""
+    """Return torch's optimizer inside of Accelerate's wrapper."""
     return getattr(optimizer, "optimizer", optimizer)

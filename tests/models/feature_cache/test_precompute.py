@@ -25,7 +25,8 @@ from audio_cls.models.feature_cache.precompute import TrainingInputs, precompute
 from audio_cls.models.feature_cache.store import CachedClips, FeatureStore
 from audio_cls.storage import cache
 from audio_cls.training.loop import train
-from audio_cls.training.setup import open_run, set_up_training
+from audio_cls.training.open_run import open_run
+from audio_cls.training.setup import set_up_training
 
 FAMILIES = {  # name -> family and what its configuration says otherwise
     "wav2vec2": ("wav2vec2", {"feat_extract_norm": "layer"}),

@@ -128,7 +128,7 @@ def test_a_run_with_adapters_goes_on_exactly_and_saves_its_average_merged(
     with pytest.raises(KeyboardInterrupt):
         train(half)
     rest = set_up(make_config(tone_folder, folder, tmp_path / "cut", resume="auto", **choices))
-    assert 0 < rest.position.step < rest.num_steps
+    assert 0 < rest.state.step < rest.num_steps
     train(rest)
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     assert one.keys() == other.keys()

@@ -49,7 +49,10 @@ def test_each_strategy_publishes_when_it_says(
     cfg = _make_config(tone_folder, checkpoint, tmp_path / "run", strategy)
     with upload_during_training(tmp_path / "run", cfg.hub, REPO) as callbacks:
         run = set_up(cfg, callbacks)
-        run.judge = lambda model: {"accuracy": 0.5, "loss": 1.0}  # the first epoch stays the best
+        run.validate = lambda model: {
+            "accuracy": 0.5,
+            "loss": 1.0,
+        }  # the first epoch stays the best
         train(run)
     assert len(calls) == num_calls
     assert not list((tmp_path / "run").glob(f"{DRAFT}*"))
@@ -159,7 +162,7 @@ def test_a_hub_that_fails_does_not_stop_the_training(
     ):
         run = set_up(cfg, callbacks)
         train(run)
-    assert run.position.step == run.num_steps
+    assert run.state.step == run.num_steps
     told = [r.getMessage() for r in caplog.records if "training goes on" in r.getMessage()]
     assert told and not any(hub.write_token in text for text in told)
 

@@ -247,5 +247,5 @@ def test_a_run_balances_the_clips_of_an_epoch(tmp_path: Path) -> None:
     pieces: Any = run.loader.dataset
     labels = pieces.clips.labels
     assert np.bincount(labels).tolist() == [16, 16, 48]
-    drawn = [number for batch in run.order for _, number, weight in batch if weight]
+    drawn = [number for batch in run.sampler for _, number, weight in batch if weight]
     assert np.bincount(labels[drawn]).tolist() == [16, 16, 16]

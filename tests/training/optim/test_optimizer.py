@@ -16,7 +16,7 @@ from audio_cls.training.optim.lr_schedule import (
     read_learning_rate,
     set_learning_rate,
 )
-from audio_cls.training.optim.optimizer import compute_factors, group_parameters, make_optimizer
+from audio_cls.training.optim.optimizer import group_parameters, lr_multipliers, make_optimizer
 
 
 @pytest.mark.parametrize("scheduler", ["linear", "cosine", "constant"])
@@ -67,7 +67,7 @@ def test_a_layer_learns_as_much_slower_as_it_lies_deeper_and_the_head_as_it_is_t
     depths = {"0.weight": 0, "1.weight": 1, "2.weight": 2, "2.bias": 2}
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.Linear(2, 2))
     cfg = OptimConfig(learning_rate=0.1, layer_decay=0.5, head_learning_rate=0.4)
-    factors = compute_factors(depths, {"2.weight", "2.bias"}, cfg)
+    factors = lr_multipliers(depths, {"2.weight", "2.bias"}, cfg)
     assert factors == {"0.weight": 0.25, "1.weight": 0.5, "2.weight": 4.0, "2.bias": 4.0}
     optimizer = make_optimizer(model, cfg, factors)
     assert [group["lr"] for group in optimizer.param_groups] == [0.4, 0.4, 0.05, 0.025]
@@ -83,7 +83,7 @@ def test_a_layer_learns_as_much_slower_as_it_lies_deeper_and_the_head_as_it_is_t
 
 def test_without_a_wish_all_layers_learn_alike() -> None:
     cfg = OptimConfig()
-    assert compute_factors({"low": 0, "high": 9}, set(), cfg) == {"low": 1.0, "high": 1.0}
+    assert lr_multipliers({"low": 0, "high": 9}, set(), cfg) == {"low": 1.0, "high": 1.0}
 
 
 def test_adamw_is_fused() -> None:

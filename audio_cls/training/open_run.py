@@ -1,0 +1,92 @@
+"""Start and end of a run: checks, run folder, its configuration file."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import AbstractContextManager
+
+from audio_cls.audio.augmentation.user_transforms import check_user_transforms
+from audio_cls.config import RunConfig
+from audio_cls.config.training import accumulation_steps
+from audio_cls.data.prepare import PreparedClips
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.accelerator import is_sharded, start_trackers
+from audio_cls.runs.config_file import DATA_HASH, check_same_data, load_resolved, save_run_config
+from audio_cls.runs.folder import RunFolder, choose_run_path
+from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.runs.provenance import describe_command, describe_commit, describe_versions
+from audio_cls.runs.resolved import ResolvedRun
+from audio_cls.runs.resume import find_source_run
+from audio_cls.storage.files import explain_disk
+from audio_cls.training.energy import check_meter
+from audio_cls.training.loop import TrainingRun
+from audio_cls.training.sharding import check_sharded
+
+
+def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
+    """Check the settings and open the run folder, before any long work. Call on every process.
+
+    Returns:
+        The folder; of a run that is resumed with what it resolved when it began.
+
+    Raises:
+        RunFolderError: See `open_run_folder`.
+        SettingError: The clips of a step cannot be split evenly between the processes, a sharded
+            model does not support a setting, or see `check_meter` and `check_user_transforms`.
+    """
+    check_meter(cfg.train)
+    check_user_transforms(cfg.augment.augment)
+    path = choose_run_path(cfg)
+    accumulation_steps(cfg.train, accelerator.num_processes)  # raises if it is no whole number
+    if is_sharded(accelerator):
+        check_sharded(accelerator, cfg)
+    folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
+    accelerator.wait_for_everyone()
+    start_trackers(accelerator, path, cfg)
+    source = find_source_run(path, cfg.train.resume) or path
+    return dataclasses.replace(folder, resolved=load_resolved(source, cfg))
+
+
+def close_run(run: TrainingRun) -> None:
+    """Close the bar, the trackers and the run folder. Call on every process."""
+    run.progress.close()
+    run.folder.close()
+
+
+def explain_run_disk(cfg: RunConfig) -> AbstractContextManager[None]:
+    """Turn the error of a full disk into one line, at any time of a run; see `explain_disk`."""
+    return explain_disk(RunFolder(choose_run_path(cfg)))
+
+
+def save_settings(
+    folder: RunFolder,
+    cfg: RunConfig,
+    resolved: ResolvedRun,
+    accelerator: Accelerator,
+    clips: PreparedClips,
+) -> None:
+    """Write run_config.yaml and the clip ids of the splits. Call on every process.
+
+    Args:
+        folder: The run folder.
+        cfg: The settings as they were given.
+        resolved: The values of those that were left open.
+        accelerator: This run's processes.
+        clips: The clips of all splits.
+
+    Raises:
+        RunFolderError: The data set of a resumed run has changed; see `check_same_data`.
+    """
+    data_hash = clips.hash_rows()
+    if cfg.train.resume != "never":
+        check_same_data(find_source_run(folder.path, cfg.train.resume) or folder.path, data_hash)
+    accelerator.wait_for_everyone()  # until all have compared
+    if accelerator.is_main_process:
+        record = {
+            "command": describe_command(),
+            "versions": describe_versions(),
+            "commit": describe_commit(),
+            DATA_HASH: data_hash,
+        }
+        save_run_config(folder.path, cfg, resolved, record)
+        clips.save_lists(folder.path)
