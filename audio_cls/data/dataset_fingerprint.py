@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 
 from audio_cls.audio.segments import split_segment
 from audio_cls.data.loaded_dataset import LoadedDataset
@@ -34,7 +34,7 @@ def make_dataset_fingerprint(
     Returns:
         At most `NUM_SAMPLED` integers of 48 bits, of the id and the encoded content of a clip each.
     """
-    place, table = _place_ids(index), _select_audio(dataset)
+    place, table = _place_ids(index), dataset.concatenate_audio()
     return [_hash_clip(table, dataset, place[name], name) for name in _sample(ids)]
 
 
@@ -53,7 +53,7 @@ def has_clips(
         True where most of the sampled clips that the data set has by id have the same content: a
         few files may have been replaced or removed since.
     """
-    place, table = _place_ids(index), _select_audio(dataset)
+    place, table = _place_ids(index), dataset.concatenate_audio()
     pairs = [(n, h) for n, h in zip(_sample(ids), fingerprint, strict=False) if n in place]
     same = [_hash_clip(table, dataset, place[name], name) == own for name, own in pairs]
     return 2 * sum(same) > len(same)
@@ -68,12 +68,6 @@ def _sample(ids: Sequence[str]) -> list[str]:
 def _place_ids(index: ClipIndex) -> dict[str, int]:
     """Return the row of each id."""
     return {str(name): row for row, name in enumerate(index.ids)}
-
-
-def _select_audio(dataset: LoadedDataset) -> Dataset:
-    """Return the undecoded clips, row for row those of the index."""
-    columns = [table.select_columns([dataset.audio_column]) for table in dataset.splits.values()]
-    return concatenate_datasets(columns)
 
 
 def _hash_clip(table: Dataset, dataset: LoadedDataset, row: int, name: str) -> int:

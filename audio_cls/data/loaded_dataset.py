@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from numpy.typing import NDArray
 
 from audio_cls.data.labels.parse import LabelColumn
@@ -31,3 +31,8 @@ class LoadedDataset:
     recordings: str | None = None  # column with the recording that a segment is cut from
     entry: CacheEntry | None = None  # cache entry of the tables, in use as long as this object
     label_column: LabelColumn | None = None  # where a step has parsed it, see `read_label_column`
+
+    def concatenate_audio(self) -> Dataset:
+        """Return the audio column of all splits, row for row as `ids`."""
+        tables = self.splits.values()
+        return concatenate_datasets([table.select_columns([self.audio_column]) for table in tables])

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
@@ -231,8 +231,7 @@ def _decode_rows(
     Raises:
         DatasetError: More than `cfg.max_bad_audio_ratio` of the clips are unusable.
     """
-    columns = [table.select_columns([dataset.audio_column]) for table in dataset.splits.values()]
-    table, ids = concatenate_datasets(columns), index.ids
+    table, ids = dataset.concatenate_audio(), index.ids
     if not np.array_equal(rows, np.arange(len(ids))):
         table, ids = table.select(rows), ids[rows]
     key = make_key(source=dataset.content_key, clips=ids)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.audio.decode import DecodedAudio, decode_file
@@ -136,15 +136,14 @@ def open_inspection(cfg: DataConfig) -> DatasetScan:
         labels = parse_labels(dataset, cfg)
     except DatasetError as error:
         label_fault = str(error)
-    sounds = [table.select_columns([dataset.audio_column]) for table in dataset.splits.values()]
     return DatasetScan(
         cfg=cfg,
         source=dataset,
         labels=labels,
         label_fault=label_fault,
         keyword_fault=keyword_fault,
-        table=concatenate_datasets(sounds).with_format("arrow"),
-        split_of=np.repeat(list(dataset.splits), [len(table) for table in sounds]),
+        table=dataset.concatenate_audio().with_format("arrow"),
+        split_of=np.repeat(list(dataset.splits), [len(table) for table in dataset.splits.values()]),
         ids=dataset.ids,
         groups=read_groups(dataset, cfg.group_column),
         unused=find_unused(dataset, labels, cfg),
