@@ -41,7 +41,7 @@ def make_dataset_fingerprint(
 def has_clips(
     dataset: LoadedDataset, index: ClipIndex, ids: Sequence[str], fingerprint: Sequence[int]
 ) -> bool:
-    """Tell whether listed clips are clips of this data set.
+    """Return whether listed clips are clips of this data set.
 
     Args:
         dataset: The data set.

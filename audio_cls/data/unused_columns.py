@@ -191,7 +191,7 @@ def _can_group(
     *,
     is_checked: bool = True,
 ) -> bool:
-    """Tell whether cutting by these groups is possible and changes anything.
+    """Return whether cutting by these groups is possible and changes anything.
 
     Args:
         texts: The group of each clip, '' for none.

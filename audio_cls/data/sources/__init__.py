@@ -1,1 +1,1 @@
-"""Where a data set is read from: the Hub, a folder, tables, a URL, parquet files."""
+"""Sources of data sets: the Hub, folders, files, URLs, streamed parquet files."""

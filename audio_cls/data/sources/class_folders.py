@@ -1,4 +1,4 @@
-"""Clips in folders that are named after their labels: `[SPLIT/]LABEL/clip.wav`."""
+"""Class folders: the label of a clip is the name of its folder, `[SPLIT/]LABEL/clip.wav`."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from audio_cls.data.sources.split_names import SPLIT_OF_NAME
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 
-LEVEL_COLUMN = "folder_{}"  # the name of the folder at a level, where there are several levels
+LEVEL_COLUMN = "folder_{}"  # column with the folder at one level, where there are several levels
 
 logger = logging.getLogger(__name__)
 
 
 def read_class_folders(folder: Path, clips: Sequence[Path], level: int | None) -> DatasetDict:
-    """Make tables from `[SPLIT/]LABEL/clip.wav`: columns audio, label and file (the relative path).
+    """Make tables from `[SPLIT/]LABEL/clip.wav`: columns audio, label and file (relative path).
 
-    Folders that all clips share (`Data/genres_original/`) are passed over. Below them, folders are
-    splits if all are named like splits, or if two splits are among them (what is in other folders
-    is left out then). The label is the rest of the path, or the folder at `level` alone; the
-    folders of a path of several levels are the columns folder_1, folder_2 ... as well.
+    Leading folders that all clips share (`Data/genres_original/`) are skipped. The folders below
+    them are splits if all have names of splits, or if two splits are among them; then clips in
+    other folders are left out. The label is the rest of the path, or the folder at `level`. Where
+    there are several levels, the folders are also the columns folder_1, folder_2 ...
 
     Args:
-        folder: The data set's folder.
+        folder: The folder of the data set.
         clips: Its audio files.
-        level: `--label-level`: 1 is the first folder below `folder`, -1 the one that holds the
-            file; None for the whole path.
+        level: `--label-level`: 1 is the first folder below `folder`, -1 the folder of the file;
+            None for the whole path.
 
     Raises:
-        DatasetError: No clip is in a class folder, there are split folders without classes, or
-            there is no such level.
+        DatasetError: No clip is in a class folder, split folders have no class folders, or there is
+            no such level.
     """
     if level == 0:
         raise DatasetError("--label-level 0 is no level: 1 is the first folder, -1 the last one.")
     paths = [path.relative_to(folder).parts for path in clips]
     depth = _count_shared_folders(paths)
     is_split = _has_split_folders([parts[depth:-1] for parts in paths])
-    if is_split and level is not None:  # perhaps it is the level of these very folders
+    if is_split and level is not None:  # the level may be that of these folders
         is_split = any((_find_level(parts, level) or 0) > depth for parts in paths)
     rows: dict[str, list[tuple[str, ...]]] = {}
     num_outside = 0
@@ -56,17 +56,18 @@ def read_class_folders(folder: Path, clips: Sequence[Path], level: int | None) -
     if num_outside:
         warn(logger, f"{num_outside} clips are in no class folder, and are left out.")
     if level is None:
-        _warn_of_levels({row[1] for own in rows.values() for row in own}, depth + is_split)
+        labels = {row[1] for split_rows in rows.values() for row in split_rows}
+        _warn_of_levels(labels, depth + is_split)
     _warn_of_empty_folders(folder, clips, paths, depth + is_split)
     num_levels = max(map(len, paths)) - 1
-    return DatasetDict({split: _make_table(own, num_levels) for split, own in rows.items()})
+    return DatasetDict({split: _make_table(table, num_levels) for split, table in rows.items()})
 
 
 def read_clip_files(folder: Path, clips: Sequence[Path]) -> DatasetDict:
     """Make tables of clips whose folders are no labels: columns audio and file (relative path).
 
-    A clip is in the split that the first folder below the shared ones names, where these are splits
-    (see `read_class_folders`), else in train.
+    The first folder below the shared ones is the split, where these folders are splits (see
+    `read_class_folders`); else all clips are in train.
     """
     rows: dict[str, list[tuple[str, str]]] = {}
     paths = [path.relative_to(folder).parts for path in clips]
@@ -75,15 +76,12 @@ def read_clip_files(folder: Path, clips: Sequence[Path]) -> DatasetDict:
     for path, parts in zip(clips, paths, strict=True):
         split = SPLIT_OF_NAME.get(parts[depth].lower(), "train") if is_split else "train"
         rows.setdefault(split, []).append((str(path), "/".join(parts)))
-    undecoded = Audio(decode=False)
-    return DatasetDict(
-        {
-            split: Dataset.from_dict(
-                dict(zip(("audio", "file"), zip(*own, strict=True), strict=True))
-            ).cast_column("audio", undecoded)
-            for split, own in rows.items()
-        }
-    )
+    tables = DatasetDict()
+    for split, pairs in rows.items():
+        paths_of_split, names = zip(*pairs, strict=True)
+        table = Dataset.from_dict({"audio": paths_of_split, "file": names})
+        tables[split] = table.cast_column("audio", Audio(decode=False))
+    return tables
 
 
 def _make_table(rows: list[tuple[str, ...]], num_levels: int) -> Dataset:
@@ -105,7 +103,7 @@ def _read_label(
     folders = parts[depth:-1]
     split = SPLIT_OF_NAME.get(folders[0].lower()) if folders and is_split else "train"
     first = depth + is_split
-    if split is None:  # a folder beside those of the splits
+    if split is None:  # a folder next to those of the splits
         return "train", None
     if level is None:
         return split, "/".join(parts[first:-1]) or None
@@ -114,13 +112,13 @@ def _read_label(
 
 
 def _find_level(parts: tuple[str, ...], level: int) -> int | None:
-    """Return the place of the folder at a level in a path, None where the path has no such one."""
+    """Return the position of the folder at a level in a path; None where there is none."""
     place = level - 1 if level > 0 else len(parts) - 1 + level
     return place if 0 <= place < len(parts) - 1 else None
 
 
 def _has_split_folders(folders: Sequence[tuple[str, ...]]) -> bool:
-    """Tell whether the first folders are splits: all are named so, or two different ones are.
+    """Return whether the first folders are splits: all have such names, or two splits are there.
 
     >>> _has_split_folders([("train", "a"), ("train", "b")])
     True
@@ -135,7 +133,7 @@ def _has_split_folders(folders: Sequence[tuple[str, ...]]) -> bool:
 def _explain_no_label(
     folder: Path, paths: Sequence[tuple[str, ...]], *, is_split: bool, level: int | None
 ) -> str:
-    """Say why no clip has a label, and what to do."""
+    """Return the message for clips without a label, and what to do."""
     arrange = (
         " Arrange them as LABEL/clip.wav or train/LABEL/clip.wav, or list them with their labels in"
         " a CSV file."
@@ -158,11 +156,11 @@ def _explain_no_label(
 
 
 def _warn_of_levels(labels: set[str], first: int) -> None:
-    """Warn where labels are paths whose parts repeat, as in SPEAKER/CLASS/clip.wav.
+    """Warn where labels are paths whose folders repeat, as in SPEAKER/CLASS/clip.wav.
 
     Args:
         labels: The labels.
-        first: How many folders of a path are before the label.
+        first: Number of folders in a path before the label.
     """
     paths = [label.split("/") for label in labels]
     if len(paths[0]) < 2 or len({len(parts) for parts in paths}) > 1:
@@ -170,13 +168,13 @@ def _warn_of_levels(labels: set[str], first: int) -> None:
     levels = [sorted(set(names)) for names in zip(*paths, strict=True)]
     if min(map(len, levels)) > len(labels) / 2:
         return
-    told = ", ".join(
+    flags = ", ".join(
         f"--label-level {place} ({len(names)} names)"
         for place, names in enumerate(levels, start=first + 1)
     )
     text = (
         f"The {len(labels)} labels are paths of {len(levels)} folders. If one of the folders is the"
-        f" class (and another is the speaker, say), choose it by {told}. The others can be groups,"
+        f" class (and another is the speaker, say), choose it by {flags}. The others can be groups,"
         f" such as --group-column {LEVEL_COLUMN.format(first + 1)}."
     )
     warn(logger, text, names=[min(labels), *(name for names in levels for name in names[:3])])
@@ -185,7 +183,7 @@ def _warn_of_levels(labels: set[str], first: int) -> None:
 def _warn_of_empty_folders(
     folder: Path, clips: Sequence[Path], paths: Sequence[tuple[str, ...]], depth: int
 ) -> None:
-    """Name the folders beside the class folders that hold no clip."""
+    """Warn of folders next to the class folders that have no clip."""
     pairs = [(path, parts) for path, parts in zip(clips, paths, strict=True) if len(parts) > depth]
     parents = {path.parents[len(parts) - 1 - depth] for path, parts in pairs}
     used = {parts[: depth + 1] for parts in paths}
@@ -206,7 +204,7 @@ def _warn_of_empty_folders(
 
 
 def _count_shared_folders(names: Sequence[tuple[str, ...]]) -> int:
-    """Count leading folders that all paths share, leaving each path a folder; splits are kept."""
+    """Count the leading folders that all paths share, without splits and the last folder."""
     deepest = min((len(parts) for parts in names), default=0) - 2
     for depth in range(max(0, deepest)):
         shared = {parts[depth] for parts in names}

@@ -1,4 +1,4 @@
-"""What the two places where data sets live, this disk and the Hub, have in common."""
+"""Tables of data sets: file suffixes, configurations, load errors, and the cache of local files."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.keys import describe_file, make_key
 
-AUDIO_TABLES = (".parquet", ".arrow")  # that hold the sound itself
-PATH_TABLE = "metadata.parquet"  # the one that lists paths instead
+AUDIO_TABLES = (".parquet", ".arrow")  # with the audio inside
+PATH_TABLE = "metadata.parquet"  # a parquet file with paths instead of audio
 TABLE_SUFFIXES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl")
-ALL_CONFIGS = "all"  # --dataset-config all: every configuration, one after the other
-# What `datasets` raises for files or a card that it cannot make sense of.
+ALL_CONFIGS = "all"  # --dataset-config all: all configurations, one after the other
+# Raised by `datasets` for files or cards that it cannot read.
 LOAD_ERRORS = (ValueError, OSError, RuntimeError, DatasetsError, yaml.YAMLError)
-CONFIG_COLUMN = "config"  # what the configuration's name becomes then
+CONFIG_COLUMN = "config"  # column with the name of the configuration then
 
 logger = logging.getLogger(__name__)
 
 
 def holds_audio(name: str) -> bool:
-    """Tell whether a file is a table with the sound inside.
+    """Return whether a file is a table with the audio inside.
 
     >>> holds_audio("data/train-00000-of-00001.parquet"), holds_audio("train/metadata.parquet")
     (True, False)
@@ -61,7 +61,9 @@ def choose_config(dataset: str, names: list[str], wanted: str | None) -> str:
 
 
 def merge_configs(tables: Mapping[str, Mapping[str, Dataset]]) -> dict[str, Dataset]:
-    """Put configurations one after the other, split by split; the name goes into a column `config`.
+    """Concatenate configurations, split by split; the name is in a new column `config`.
+
+    Columns that the configurations do not share are left out, with a warning.
 
     Args:
         tables: Configuration -> split -> table.
@@ -94,7 +96,13 @@ def merge_configs(tables: Mapping[str, Mapping[str, Dataset]]) -> dict[str, Data
 
 
 def explain_load_error(dataset: str, wanted: str | None, error: Exception) -> DatasetError:
-    """Say in one line why `datasets` could not load, with the next thing to try."""
+    """Return the error for a data set that `datasets` cannot load, with what to do.
+
+    Args:
+        dataset: Data set id, for the message.
+        wanted: The configuration that was asked for, or None.
+        error: What `datasets` raised.
+    """
     cause = error.__cause__ or error
     if isinstance(cause, CastError):
         return DatasetError(
@@ -117,12 +125,11 @@ def explain_load_error(dataset: str, wanted: str | None, error: Exception) -> Da
 
 
 def content_key(files: Sequence[Path], more: str = "") -> str:
-    """Return a key that changes when one of the files does, from their paths and states.
+    """Return a key of the content of files: of their absolute paths, sizes and times.
 
     Args:
-        files: They count by their absolute paths: another folder may hold other files of equal
-            names, sizes and times.
-        more: What else the content depends on.
+        files: The files.
+        more: What the content depends on in addition.
     """
     states = np.array([describe_file(path.stat()) for path in files], np.int64)
     paths = pa.array([str(path.absolute()) for path in files], pa.string())
@@ -130,7 +137,16 @@ def content_key(files: Sequence[Path], more: str = "") -> str:
 
 
 def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -> DatasetDict:
-    """Let `datasets` read files of one kind into a cache named after their content."""
+    """Load files of one type by `datasets`, into a cache entry.
+
+    Args:
+        kind: "parquet" or "arrow".
+        data_files: Split -> paths.
+        entry: Cache entry, see `hold_tables`.
+
+    Raises:
+        DatasetError: They cannot be read.
+    """
     try:
         return load_dataset(kind, data_files=data_files, cache_dir=str(entry.path))
     except LOAD_ERRORS as error:
@@ -138,7 +154,7 @@ def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -
 
 
 def hold_tables(key: str) -> CacheEntry:
-    """Return the cache of tables with this content, which nobody deletes while it is in use."""
+    """Return the cache entry of tables with this content key, marked as in use."""
     entry = CacheEntry("tables", key)
     entry.hold()
     return entry

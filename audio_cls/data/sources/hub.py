@@ -73,15 +73,15 @@ class HubSource:
 
 
 def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyped upstream)
-    """Ask the Hub for a data set's commit, files and card.
+    """Return commit, files and card of a data set; from the cache if the Hub cannot be reached.
 
     Raises:
-        DatasetError: It does not exist, is gated, or the Hub cannot be reached.
+        DatasetError: It does not exist, is gated, or is not cached and the Hub cannot be reached.
     """
     page = f"https://huggingface.co/datasets/{dataset}"
     try:
         info = HfApi().dataset_info(dataset, revision=revision)
-        if info.gated:  # described to everybody, but its files are not for everybody
+        if info.gated:  # the description is public, the files are not
             HfApi().auth_check(dataset, repo_type="dataset")
         cache_info(f"{dataset}@{revision}", info)
     except GatedRepoError as error:
@@ -118,17 +118,16 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
 
 
 def _download_clips(dataset: str, revision: str) -> Path:
-    """Fetch a repository of audio files, with tables that list them. Downloads."""
+    """Download the audio files of a repository, and tables that list them."""
     patterns = [f"*{suffix}" for suffix in (*AUDIO_SUFFIXES, *ROW_SUFFIXES)]
     patterns += [pattern.upper() for pattern in patterns]
-    where = snapshot_download(
-        dataset, repo_type="dataset", revision=revision, allow_patterns=patterns
+    return Path(
+        snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=patterns)
     )
-    return Path(where)
 
 
 def _load_tables(dataset: str, sha: str, cfg: DataConfig) -> dict[str, Dataset]:
-    """Let `datasets` read one configuration, or all of them when that is asked for."""
+    """Load one configuration by `datasets`, or all of them if the settings ask for it."""
     wanted = cfg.dataset_config
     try:
         if wanted == ALL_CONFIGS:
@@ -146,7 +145,7 @@ def _load_tables(dataset: str, sha: str, cfg: DataConfig) -> dict[str, Dataset]:
 
 
 def _load_config(dataset: str, sha: str, config: str | None) -> dict[str, Dataset]:
-    """Load one configuration at one commit, from the cache where it lies there."""
+    """Load one configuration at one commit; from the cache where it has been loaded before."""
     return cached_tables(
         f"{dataset}@{sha}/{config}", lambda: dict(load_dataset(dataset, config, revision=sha))
     )

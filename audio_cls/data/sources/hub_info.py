@@ -1,6 +1,6 @@
-"""What the Hub said before, for when it cannot be asked: commits, files and opened tables.
+"""Offline cache of Hub metadata: commits, file lists, licences, and opened tables.
 
-Written beside the cache of `datasets` whenever the Hub answers, and read only when it does not.
+It is written next to the cache of `datasets` whenever the Hub answers.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ Tables = dict[str, Dataset]
 
 
 def cache_info(key: str, info: Any) -> None:  # noqa: ANN401 (untyped upstream)
-    """Keep what the Hub said of a data set. Writes the cache."""
+    """Store commit, files and licence of a data set."""
     card = info.card_data
-    _keep(
+    _write(
         f"info/{key}",
         {
             "sha": info.sha,
@@ -39,55 +39,57 @@ def read_license(info: Any) -> str | None:  # noqa: ANN401 (untyped upstream)
 
 
 def cached_info(key: str) -> Any:  # noqa: ANN401 (stands for an untyped one)
-    """Return what the Hub said of a data set, or None when it was never asked."""
-    kept = _recall(f"info/{key}")
-    if kept is None:
+    """Return what `cache_info` stored of a data set, or None."""
+    stored = _read(f"info/{key}")
+    if stored is None:
         return None
     return SimpleNamespace(
-        sha=kept["sha"],
-        siblings=[SimpleNamespace(rfilename=name) for name in kept["files"]],
-        card_data={"license": kept["license"]},
+        sha=stored["sha"],
+        siblings=[SimpleNamespace(rfilename=name) for name in stored["files"]],
+        card_data={"license": stored["license"]},
         gated=False,
     )
 
 
 def cached_tables(key: str, load: Callable[[], Tables]) -> Tables:
-    """Open tables that lie in the cache by the same key, else load them and keep where they lie.
+    """Open tables from the cache files that are stored for a key, else load them.
 
     Args:
-        key: What identifies the tables, their commit included.
-        load: Makes the tables; what it makes is kept when it lies in files whole.
+        key: Identifies the tables, their commit included.
+        load: Loads the tables; their cache files are stored where they have all rows.
     """
-    files = _recall(f"tables/{key}")
-    if files is not None and all(Path(file).is_file() for own in files.values() for file in own):
+    files = _read(f"tables/{key}")
+    if files is not None and all(
+        Path(file).is_file() for paths in files.values() for file in paths
+    ):
         return {
-            split: concatenate_datasets([Dataset.from_file(file) for file in own])
-            for split, own in files.items()
+            split: concatenate_datasets([Dataset.from_file(file) for file in paths])
+            for split, paths in files.items()
         }
     tables = load()
-    lying = {split: [file["filename"] for file in t.cache_files] for split, t in tables.items()}
-    if all(lying.values()) and all(table._indices is None for table in tables.values()):
-        _keep(f"tables/{key}", lying)
+    files = {split: [file["filename"] for file in t.cache_files] for split, t in tables.items()}
+    if all(files.values()) and all(table._indices is None for table in tables.values()):
+        _write(f"tables/{key}", files)
     return tables
 
 
-def cached_config_names(key: str, ask: Callable[[], list[str]]) -> list[str]:
-    """Return names that the Hub gave before for the same key, else ask it and keep the answer."""
-    names = _recall(f"names/{key}")
+def cached_config_names(key: str, load: Callable[[], list[str]]) -> list[str]:
+    """Return the names of configurations that are stored for a key, else load and store them."""
+    names = _read(f"names/{key}")
     if names is None:
-        names = ask()
-        _keep(f"names/{key}", names)
+        names = load()
+        _write(f"names/{key}", names)
     return [str(name) for name in names]
 
 
-def _keep(key: str, value: object) -> None:
+def _write(key: str, value: object) -> None:
     cache_json("hub", _make_key(key), value)
 
 
-def _recall(key: str) -> Any:  # noqa: ANN401 (what JSON holds)
+def _read(key: str) -> Any:  # noqa: ANN401 (JSON)
     return read_cached_json("hub", _make_key(key))
 
 
 def _make_key(key: str) -> str:
-    """Return the key of an answer: it depends on who was asked."""
+    """Return the cache key, which depends on the URL of the Hub."""
     return make_key(hub=constants.ENDPOINT, answer=key)

@@ -40,9 +40,9 @@ from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import CacheEntry
 
-UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")
+UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")  # not supported
 NO_TABLES = PathTables({}, "", "", [])
-SAVE_TO_DISK_FILES = ("dataset_dict.json", "state.json")  # what save_to_disk leaves in its folder
+SAVE_TO_DISK_FILES = ("dataset_dict.json", "state.json")  # one is in the folder
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
     """
     files = list_files(folder)
     key = content_key(files)
-    is_saved = any((folder / mark).is_file() for mark in SAVE_TO_DISK_FILES)
+    is_saved = any((folder / name).is_file() for name in SAVE_TO_DISK_FILES)
     if not is_saved and any(holds_audio(path.name) for path in files):
         entry = hold_tables(key)
         splits = _load_parquet(folder, cfg, entry)
@@ -96,8 +96,8 @@ def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
     listed = read_path_tables(lists, folder, cfg) if lists else NO_TABLES
     _check_unused(folder, listed, files, 0 if cfg.label_pattern else len(clips))
     if listed.splits:
-        more = content_key(files, listed.key)
-        return LoadedTables(listed.splits, more, recordings=listed.recordings, layout="paths")
+        key = content_key(files, listed.key)
+        return LoadedTables(listed.splits, key, recordings=listed.recordings, layout="paths")
     if clips:
         if cfg.label_pattern is not None and cfg.label_column is None:
             return LoadedTables(read_clip_files(folder, clips), key, layout="folders")
@@ -110,11 +110,19 @@ def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
 
 
 def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_clips: int) -> None:
-    """Stop when a table that is about the clips cannot be used; name other tables.
+    """Refuse a folder whose table seems to be about its clips and cannot be used.
+
+    A warning lists other tables that are not used.
+
+    Args:
+        folder: The folder.
+        listed: What its tables list.
+        files: All its files.
+        num_clips: Number of its audio files; 0 for no check.
 
     Raises:
-        DatasetError: No table could be used, and one lists paths, has a row for at least every
-            second of the `num_clips` clips, or is of a kind that is not read.
+        DatasetError: No table can be used, and one lists paths, has at least half as many rows as
+            there are clips, or has a type that is not supported.
     """
     advice = (
         " Correct the table, name its column of paths by --audio-column, or take it out of the"
@@ -143,7 +151,7 @@ def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_c
 
 
 def _load_saved(folder: Path) -> dict[str, Dataset]:
-    """Open what `save_to_disk` wrote; a single table becomes the split train."""
+    """Open a folder of `save_to_disk`; a single table becomes the split train."""
     try:
         loaded = load_from_disk(str(folder))
     except LOAD_ERRORS as error:
@@ -152,21 +160,21 @@ def _load_saved(folder: Path) -> dict[str, Dataset]:
 
 
 def _load_parquet(folder: Path, cfg: DataConfig, entry: CacheEntry) -> dict[str, Dataset]:
-    """Let `datasets` read the folder, into a cache of its own.
+    """Load the folder by `datasets`, into a cache entry of its content.
 
-    Where a card names the data files, `datasets` 5.2 keys its cache by the folder's base name and
-    those names alone, so that another folder of that name, or the same one with new files, would
-    give stale rows. A cache folder named after the content cannot.
+    Where a card lists the data files, `datasets` 5.2 keys its cache by the base name of the folder
+    and the names of the files only, so that another folder of that name, or new files, would give
+    stale rows.
     """
-    place, wanted, cache = str(folder), cfg.dataset_config, str(entry.path)
+    path, wanted, cache = str(folder), cfg.dataset_config, str(entry.path)
     try:
-        if wanted == ALL_CONFIGS and ALL_CONFIGS not in (names := get_dataset_config_names(place)):
+        if wanted == ALL_CONFIGS and ALL_CONFIGS not in (names := get_dataset_config_names(path)):
             for name in names:
-                check_folder_classes(place, name, cache)
-            return merge_configs({n: load_dataset(place, n, cache_dir=cache) for n in names})
-        check_folder_classes(place, wanted, cache)
-        return dict(load_dataset(place, wanted, cache_dir=cache))
+                check_folder_classes(path, name, cache)
+            return merge_configs({n: load_dataset(path, n, cache_dir=cache) for n in names})
+        check_folder_classes(path, wanted, cache)
+        return dict(load_dataset(path, wanted, cache_dir=cache))
     except DatasetError:
         raise
     except LOAD_ERRORS as error:
-        raise explain_load_error(place, wanted, error) from error
+        raise explain_load_error(path, wanted, error) from error

@@ -1,4 +1,4 @@
-"""How the files of well-known data sets are named, and what their names say of the clips."""
+"""File naming schemes of well-known data sets: label and group of a clip from its file name."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-NO_HASH = "_nohash_"  # in file names of Speech Commands, after what names the speaker
+NO_HASH = "_nohash_"  # in file names of Speech Commands, after the speaker
 
 
 @dataclass(frozen=True)
 class NamingScheme:
-    """How the files of a well-known data set are named; patterns are searched in clip ids."""
+    """Regular expressions for the file names of a data set; they are searched in clip ids."""
 
     name: str
     label_pattern: str
@@ -28,30 +28,30 @@ SCHEMES = (
     NamingScheme("UrbanSound8K", r"(?:^|/)\d+-(\d)-\d+-\d+\b", r"(?:^|/)(\d+)-\d-\d+-\d+\b"),
     NamingScheme("FSDD", r"(?:^|/)(\d)_[a-z]+_\d+\b", r"(?:^|/)\d_([a-z]+)_\d+\b"),
 )
-# A word for who was recorded, with a number: speaker12_x.wav, Actor_03/x.wav.
+# A word for a person, with a number: speaker12_x.wav, Actor_03/x.wav.
 NUMBERED = r"(?i)(?:speaker|spk|actor|subject|patient|participant|singer)[ _-]?(\d+)"
 
 
 def suggest_label_pattern(names: Sequence[str]) -> str:
-    """Return a sentence with the flags that read label and group of file names, or nothing.
+    """Return a sentence with the flags that read label and group from file names, or nothing.
 
     Args:
-        names: Paths of clips, as in their ids.
+        names: Clip ids.
     """
     for scheme in SCHEMES:
         labels = search_all(scheme.label_pattern, names)
         if len(set(labels)) > 1 and search_all(scheme.group_pattern, names):
-            words = ["--label-pattern", scheme.label_pattern]
-            words += ["--group-pattern", scheme.group_pattern]
+            flags = ["--label-pattern", scheme.label_pattern]
+            flags += ["--group-pattern", scheme.group_pattern]
             return (
                 f" The files are named as in {scheme.name}: label and group are found in their"
-                f" names by {shlex.join(words)}"
+                f" names by {shlex.join(flags)}"
             )
     return ""
 
 
 def search_all(pattern: str, ids: Sequence[str]) -> list[str]:
-    """Return what a pattern's first (...) finds in each id; nothing where it misses one."""
+    """Return what the first (...) of a pattern matches in each id; empty if one has no match."""
     expression, texts = re.compile(pattern), []
     for name in ids:
         match = expression.search(name)

@@ -1,4 +1,4 @@
-"""Stable id of each clip: file column, path or row number."""
+"""Clip ids: the file column, the path, or the row number of each clip."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from audio_cls.storage.arrow import copy_columns
 
 
 def read_clip_ids(splits: dict[str, Dataset], column: str) -> NDArray[np.str_]:
-    """Name every clip of the concatenated splits: its file where those are unique, else its row.
+    """Return the id of every clip: its file name where those are unique, else its row.
+
+    Args:
+        splits: Tables.
+        column: Their audio column.
 
     Returns:
-        Shape (number of clips,), such as `blues.00000.wav` or `train/17`.
+        Shape (number of clips,), unique, such as `blues.00000.wav` or `train/17`; of the splits one
+        after the other.
     """
     num_clips = sum(map(len, splits.values()))
     for read in (_read_file_column, _read_audio_paths, _read_file_names):
@@ -30,14 +35,14 @@ def read_clip_ids(splits: dict[str, Dataset], column: str) -> NDArray[np.str_]:
 
 
 def _read_file_column(table: Dataset, column: str) -> list[Any]:
-    """Return the `file` column that class folders bring along, else nothing."""
+    """Return the `file` column where it has relative paths, as that of class folders; else []."""
     if "file" not in table.column_names or len(table) == 0:
         return []
     return [] if Path(str(table[0]["file"])).is_absolute() else list(table["file"])
 
 
 def _read_file_names(table: Dataset, column: str) -> list[Any]:
-    """Return the base names of a `file` column of paths on the disk of whoever made the table."""
+    """Return the base names of a `file` column, whose paths may be those of another computer."""
     if "file" not in table.column_names:
         return []
     return [PurePath(path).name if path else None for path in table["file"]]
@@ -48,4 +53,4 @@ def _read_audio_paths(table: Dataset, column: str) -> list[Any]:
     if table._indices is not None:
         return []
     paths = copy_columns(table, [column], "path")[column].to_pylist()
-    return [os.path.basename(path) if path else None for path in paths]  # quick
+    return [os.path.basename(path) if path else None for path in paths]  # faster than pathlib

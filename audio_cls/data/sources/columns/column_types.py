@@ -1,4 +1,4 @@
-"""The types that a label column can have, and whether all splits have the same one."""
+"""Column types: the features of a label column, and whether all splits have the same type."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audio_cls.errors import DatasetError
 def read_kinds(splits: Mapping[str, Dataset], column: str) -> dict[str, Any]:
     """Return the feature of a label column in each split that has the column.
 
-    Class labels and texts are both read as names, whole numbers and floats both as numbers.
+    Class labels and texts count as one type, and so do integers and floats.
 
     Raises:
-        DatasetError: The splits hold values of different types, such as numbers and texts.
+        DatasetError: The splits have different types, such as numbers and texts.
     """
     kinds = {name: t.features[column] for name, t in splits.items() if column in t.features}
     types = {split: _describe(kind) for split, kind in kinds.items() if not is_null(kind)}
@@ -30,35 +30,35 @@ def read_kinds(splits: Mapping[str, Dataset], column: str) -> dict[str, Any]:
 
 
 def choose_kind(kinds: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a feature may be of any type)
-    """Return the feature that says most: the first of class labels, else the first with values."""
+    """Return the first feature of class labels, else the first with values."""
     every = list(kinds.values())
     declared = [kind for kind in every if isinstance(get_value_kind(kind), ClassLabel)]
     return next(iter(declared + [kind for kind in every if not is_null(kind)] + every))
 
 
 def get_value_kind(kind: Any) -> Any:  # noqa: ANN401
-    """Return the feature of one value: of a list that of its elements."""
+    """Return the feature of one value; for a list, that of its elements."""
     return kind.feature if isinstance(kind, List) else kind
 
 
 def is_text(kind: Any) -> bool:  # noqa: ANN401
-    """Tell whether a column is of strings."""
+    """Return whether a column is of strings."""
     return isinstance(kind, Value) and kind.dtype in ("string", "large_string")
 
 
 def is_integer(kind: Any) -> bool:  # noqa: ANN401
-    """Tell whether a column is of whole numbers."""
+    """Return whether a column is of whole numbers."""
     return isinstance(kind, Value) and str(kind.dtype).startswith(("int", "uint"))
 
 
 def is_null(kind: Any) -> bool:  # noqa: ANN401
-    """Tell whether a column has no value at all."""
+    """Return whether a column has only null values."""
     inner = get_value_kind(kind)
     return isinstance(inner, Value) and inner.dtype == "null"
 
 
 def _describe(kind: Any) -> str:  # noqa: ANN401
-    """Name the type of a column in words, such as "lists of numbers"."""
+    """Describe the type of a column for a message, such as "lists of numbers"."""
     inner = get_value_kind(kind)
     if isinstance(inner, ClassLabel):
         text = "class labels"

@@ -1,8 +1,8 @@
-"""Audio columns of decoded samples -> columns of encoded files, as all other clips have.
+"""Sample arrays: audio columns of decoded samples become columns of WAV files.
 
-Data sets that were made from decoded clips hold `{"array", "sampling_rate"}` (also with "path"), or
-a list of samples with the rate in another column. Each clip becomes a WAV of 32-bit floats, which
-changes no sample; the table is written into the cache of `datasets`, not held in memory.
+Data sets made of decoded clips have `{"array", "sampling_rate"}` (also with "path"), or a list of
+samples and the rate in another column. Each clip becomes a WAV of 32-bit floats, without loss; the
+table is written to the cache of `datasets`.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from numpy.typing import NDArray
 from audio_cls.audio.files import encode_wav
 from audio_cls.errors import DatasetError
 
-RATE_COLUMNS = ("sampling_rate", "sample_rate", "sr")  # Hz, of the lists in another column
+RATE_COLUMNS = ("sampling_rate", "sample_rate", "sr")  # rate in Hz of samples in another column
 INTEGERS = ("int8", "int16", "int32")  # full scale is the largest value of the type
 FLOATS = ("float16", "float32", "float64")
 CLIPS_AT_ONCE = 32  # encoded between two writes
 
 
 def holds_array(kind: Any) -> bool:  # noqa: ANN401 (a feature may be a class, a dict or a list)
-    """Tell whether a feature is a struct of samples and their rate."""
+    """Return whether a feature is a struct of samples and their rate."""
     return isinstance(kind, dict) and {"array", "sampling_rate"} <= set(kind)
 
 
 def holds_samples(kind: Any) -> bool:  # noqa: ANN401
-    """Tell whether a feature is a list of floating-point numbers, or several such lists."""
+    """Return whether a feature is a list of floating-point numbers, or several such lists."""
     inner = kind.feature if isinstance(kind, List) else None
     inner = inner.feature if isinstance(inner, List) else inner
     return isinstance(inner, Value) and inner.dtype in FLOATS
 
 
 def find_rate_column(features: dict[str, Any]) -> str | None:
-    """Return the column that has the sampling rate of lists of samples, if there is one."""
+    """Return the column with the sampling rate of lists of samples, if there is one."""
     return next((name for name in RATE_COLUMNS if name in features), None)
 
 
 def encode_arrays(
     splits: dict[str, Dataset], column: str, *, is_streamed: bool = False
 ) -> dict[str, Dataset]:
-    """Encode an audio column of decoded samples; a column of another type stays as it is.
+    """Encode an audio column of decoded samples; columns of other types are not changed.
 
     Args:
         splits: Tables.
         column: Their audio column.
-        is_streamed: The training split is not among the tables.
+        is_streamed: The training split is streamed, and is not one of the tables.
 
     Raises:
-        DatasetError: The samples are of a type without a full scale, or are to be streamed.
+        DatasetError: The samples are of a type without a known full scale, or are streamed.
     """
     encoded = {}
     for split, table in splits.items():
@@ -90,8 +90,8 @@ def encode_batch(batch: pa.Table, *, column: str, rate_column: str | None) -> pa
         rate_column: Column of sampling rates in Hz, or None.
 
     Returns:
-        The table with a struct of bytes and path in the column's place; null for a clip without
-        samples or rate.
+        The table with structs of bytes and path in that column; null for a clip without samples or
+        rate.
     """
     rates = batch[rate_column].to_pylist() if rate_column else [None] * len(batch)
     cells: list[dict[str, Any] | None] = []
@@ -111,10 +111,10 @@ def encode_batch(batch: pa.Table, *, column: str, rate_column: str | None) -> pa
 
 
 def read_samples(cell: pa.ListScalar) -> NDArray[np.float32]:
-    """Return the samples of one clip, (T,) or (T, C), in [-1, 1] where full scale is known.
+    """Return the samples of one clip, (T,) or (T, C); integers are scaled to [-1, 1].
 
     Several lists are channels, (C, T) as in `datasets`; where there are more lists than samples in
-    each, they are taken as (T, C).
+    each, they are (T, C).
     """
     values = cell.values
     if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
@@ -129,7 +129,7 @@ def read_samples(cell: pa.ListScalar) -> NDArray[np.float32]:
 
 
 def _check_type(column: str, kind: Any) -> None:  # noqa: ANN401
-    """Refuse samples whose full scale cannot be known."""
+    """Refuse samples without a known full scale."""
     inner = kind.feature if isinstance(kind, List) else kind
     inner = inner.feature if isinstance(inner, List) else inner
     dtype = inner.dtype if isinstance(inner, Value) else str(inner)

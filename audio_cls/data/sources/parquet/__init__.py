@@ -1,1 +1,1 @@
-"""Parquet files: row groups, column types and the Hub's converted copies."""
+"""Parquet files: class labels, row groups, and the copies that the Hub converts."""

@@ -1,4 +1,4 @@
-"""Parquet files of one data set: whether they declare the same class labels."""
+"""Class labels of parquet files: all files of a data set must declare the same ones."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from audio_cls.errors import DatasetError, list_names
 def check_folder_classes(folder: str, config: str | None, cache: str) -> None:
     """Refuse a local folder whose parquet files, or card, declare different class labels.
 
-    `datasets` reads all files with the class labels of the card or of the first file and leaves the
-    numbers of the others as they are, so that these would mean other classes.
+    `datasets` reads all files with the class labels of the card or of the first file, and does not
+    convert the numbers of the others, which would then mean other classes.
 
     Args:
         folder: The data set.
         config: Its configuration, or None.
-        cache: Where `datasets` may write.
+        cache: Cache folder for `datasets`.
 
     Raises:
         DatasetError: They differ; the text names the column and the files.
     """
     builder = load_dataset_builder(folder, config, cache_dir=cache)
-    files = [str(file) for own in (builder.config.data_files or {}).values() for file in own]
+    files = [str(file) for split in (builder.config.data_files or {}).values() for file in split]
     check_classes([file for file in files if file.endswith(".parquet")], builder.info.features)
 
 
@@ -35,24 +35,24 @@ def check_classes(files: Iterable[str], features: Features | None) -> None:
     """Refuse local parquet files that declare different class labels, in names or in order.
 
     Args:
-        files: Their paths; a file that declares none is accepted.
-        features: What the card of the data set declares, or None.
+        files: Their paths; a file without class labels is accepted.
+        features: Features that the card of the data set declares, or None.
 
     Raises:
         DatasetError: They differ; the text names the column and the files.
     """
     found: dict[str, dict[tuple[str, ...], str]] = {}  # column -> names -> the first file with them
-    sources = [
+    declared = [
         (Path(file).name, Features.from_arrow_schema(pq.read_schema(file))) for file in files
     ]
-    for place, own in [*sources, ("README.md", features or {})]:
-        for column, kind in own.items():
+    for file, columns in [*declared, ("README.md", features or {})]:
+        for column, kind in columns.items():
             inner = get_value_kind(kind)
             if isinstance(inner, ClassLabel):
-                found.setdefault(column, {}).setdefault(tuple(inner.names), place)
-    for column, places in found.items():
-        if len(places) > 1:
-            shown = "; ".join(f"{list_names(own)} in {place}" for own, place in places.items())
+                found.setdefault(column, {}).setdefault(tuple(inner.names), file)
+    for column, file_of in found.items():
+        if len(file_of) > 1:
+            shown = "; ".join(f"{list_names(names)} in {file}" for names, file in file_of.items())
             raise DatasetError(
                 f"The files declare different class labels for '{column}', so that one number means"
                 f" different classes: {shown}. Write the files with the same ClassLabel, or write"

@@ -1,4 +1,4 @@
-"""The Hub's parquet conversion of a script-based data set, and known copies of well-known sets."""
+"""Parquet copies of script repositories: the Hub's conversion, and copies under other ids."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ ARCHIVE_SUFFIXES = (".tar", ".zip", ".gz", ".tgz", ".7z")
 READABLE = (*AUDIO_SUFFIXES, ".parquet", ".arrow")
 
 
-# CONFIG/SPLIT/0000.parquet, as that branch has it.
+# CONFIG/SPLIT/0000.parquet, as on that branch.
 _CONVERTED = re.compile(r"[^/]+/[^/]+/\d+\.parquet")
 
 
 @dataclass(frozen=True)
 class ParquetCopy:
-    """A commit laid out as CONFIG/SPLIT/0000.parquet."""
+    """A commit with files CONFIG/SPLIT/0000.parquet."""
 
     sha: str
     files: tuple[str, ...]
 
 
 def find_parquet_copy(dataset: str, info: Any) -> ParquetCopy | None:  # noqa: ANN401 (untyped upstream)
-    """Return the parquet copy of a repository that cannot be read itself, else None.
+    """Return the parquet copy of a repository that `datasets` cannot read, else None.
 
     Args:
         dataset: Its id.
-        info: What the Hub says of it.
+        info: Its metadata, see `read_info`.
 
     Raises:
         DatasetError: It needs a copy, and there is none.
@@ -78,7 +78,7 @@ def find_parquet_copy(dataset: str, info: Any) -> ParquetCopy | None:  # noqa: A
 
 
 def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyped upstream)
-    """Describe the parquet copy that the Hub made of a repository that cannot be read itself."""
+    """Return the metadata of the convert branch; from the cache if the Hub cannot be reached."""
     try:
         info = HfApi().dataset_info(dataset, revision=CONVERT_BRANCH)
         cache_info(f"{dataset}@{CONVERT_BRANCH}", info)
@@ -102,7 +102,7 @@ def read_converted(
     """Read one configuration of a copy, or all of them. Downloads.
 
     Returns:
-        The tables by split, and the configuration's name.
+        The tables by split, and the name of the configuration.
     """
     tree = _list_tree(dataset, copy)
     chosen = _choose_converted(dataset, tree, cfg)
@@ -119,10 +119,10 @@ def list_converted(
     """List the files of each split of one configuration of a copy, or of all of them.
 
     Returns:
-        Split -> hf:// addresses, and the configuration's name.
+        Split -> hf:// URLs, and the name of the configuration.
 
     Raises:
-        DatasetError: The configuration does not exist, or was cut.
+        DatasetError: The configuration does not exist, or is not complete.
     """
     tree = _list_tree(dataset, copy)
     chosen = _choose_converted(dataset, tree, cfg)
@@ -135,7 +135,7 @@ def list_converted(
 
 
 def _list_tree(dataset: str, copy: ParquetCopy) -> dict[str, dict[str, list[str]]]:
-    """Return configuration -> split folder -> addresses of `CONFIG/SPLIT/0000.parquet`."""
+    """Return configuration -> split folder -> URLs of `CONFIG/SPLIT/0000.parquet`."""
     tree: dict[str, dict[str, list[str]]] = {}
     for path in sorted(name for name in copy.files if _CONVERTED.fullmatch(name)):
         config, split, _ = path.split("/")
@@ -147,10 +147,10 @@ def _list_tree(dataset: str, copy: ParquetCopy) -> dict[str, dict[str, list[str]
 def _check_whole(
     dataset: str, tree: dict[str, dict[str, list[str]]], chosen: list[str], cfg: DataConfig
 ) -> None:
-    """Refuse a copy that was cut at 5 GB unless a part is allowed.
+    """Refuse a copy that the Hub cut at 5 GB, unless `--allow-partial` is given.
 
-    `datasets` would merge all configurations into one and read a split folder named `partial-...`
-    as if it were whole; here a configuration is chosen, and it is whole.
+    `datasets` would merge all configurations, and read a split folder `partial-...` as if it were
+    complete.
     """
     cut = [
         f"{name}/{split}" for name in chosen for split in tree[name] if split.startswith(PARTIAL)
@@ -168,7 +168,7 @@ def _check_whole(
 def _choose_converted(
     dataset: str, tree: dict[str, dict[str, list[str]]], cfg: DataConfig
 ) -> list[str]:
-    """Choose the configurations to read: one, or every one but a cut sum of them called `all`."""
+    """Choose the configurations to read: one, or all but an incomplete one called `all`."""
     names = list(tree)
     if cfg.dataset_config != ALL_CONFIGS:
         return [choose_config(dataset, names, cfg.dataset_config)]
@@ -184,7 +184,7 @@ def _choose_converted(
 
 
 def load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Dataset]:
-    """Load one configuration; a part of a split gets the name of the whole."""
+    """Load one configuration; an incomplete split gets the name of the complete one."""
     data_files = {split.removeprefix(PARTIAL): urls for split, urls in splits.items()}
     try:
         return cached_tables(
@@ -194,8 +194,8 @@ def load_converted(dataset: str, splits: dict[str, list[str]]) -> dict[str, Data
         raise explain_load_error(dataset, None, error) from error
 
 
-# Copies under other ids that load without a script, by a part of the original's name. They were
-# seen in public code and documents, and are suggestions only: nothing is loaded unasked.
+# Copies that load without a script, by a part of the original's name. They are from public code and
+# documents, and are only suggested, never loaded.
 KNOWN_COPIES = {
     "gtzan": "sanchit-gandhi/gtzan",
     "speech_commands": "beeneptune/speech_commands (--dataset-config v0.02)",
@@ -211,7 +211,7 @@ KNOWN_COPIES = {
 
 
 def suggest_copy(dataset: str) -> str:
-    """Return a sentence that names a copy which loads without a script, or an empty string.
+    """Return a sentence on a copy that loads without a script, or an empty string.
 
     >>> suggest_copy("me/speech_commands_v1")
     ' A copy that loads is --dataset beeneptune/speech_commands (--dataset-config v0.02).'

@@ -1,8 +1,7 @@
-"""Parquet files too large for this disk -> an index of their row groups, and rows read on demand.
+"""Parquet shards: an index of the row groups of remote files, and a reader of single rows.
 
-Only the footers are read to make the index; so the number of clips is known, and any clip can be
-asked for by its number. A row group (about 100 clips, as `push_to_hub` writes them) is what is
-fetched at once.
+Only the footers are read to make the index. A whole row group is downloaded at once; `push_to_hub`
+writes about 100 clips per row group.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ from numpy.typing import NDArray
 from audio_cls.errors import DatasetError
 
 HUB = "hf://"
-FOOTERS_AT_ONCE = 8  # files asked for their footers at the same time
-FILES_OPEN = 8  # kept open by each process
-READ_BYTES = 2**23  # fetched from the Hub at once: 8 MB
+FOOTERS_AT_ONCE = 8  # footers read in parallel
+FILES_OPEN = 8  # files that a process keeps open
+READ_BYTES = 2**23  # read from the Hub at once: 8 MB
 
 
 @dataclass(frozen=True)
 class Shards:
-    """Files of one split, and where each clip is; clips are numbered file by file."""
+    """The files of one split and their row groups; clips are numbered file by file."""
 
-    files: tuple[str, ...]  # paths, or hf:// addresses at one commit
-    groups: NDArray[np.int64]  # (G, 2): file, row group in it
-    begins: NDArray[np.int64]  # (G + 1,): number of each group's first clip, and of all clips
+    files: tuple[str, ...]  # paths, or hf:// URLs at one commit
+    groups: NDArray[np.int64]  # (G, 2): number of the file, row group in the file
+    begins: NDArray[np.int64]  # (G + 1,): number of the first clip of each group; number of clips
     features: Features
     split: str
 
@@ -49,21 +48,21 @@ class Shards:
 
 
 def index_shards(files: Sequence[str], split: str, features: Features | None) -> Shards:
-    """Read the footers of the files of a split. Downloads some kilobytes a file.
+    """Read the footers of the files of a split. Downloads some kilobytes per file.
 
     Args:
-        files: Paths or hf:// addresses of parquet files.
-        split: Its name.
-        features: Its columns; None for what the first file says.
+        files: Paths or hf:// URLs of parquet files.
+        split: Name of the split.
+        features: Columns; None for those of the first file.
 
     Raises:
-        DatasetError: A file cannot be read, or there is no clip at all.
+        DatasetError: A file cannot be read, or there is no clip.
     """
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
         footers = list(pool.map(_read_footer, files))
     groups = [
-        (place, group, footer.row_group(group).num_rows)
-        for place, footer in enumerate(footers)
+        (number, group, footer.row_group(group).num_rows)
+        for number, footer in enumerate(footers)
         for group in range(footer.num_row_groups)
     ]
     table = np.array([entry for entry in groups if entry[2]], dtype=np.int64).reshape(-1, 3)
@@ -79,9 +78,9 @@ def index_shards(files: Sequence[str], split: str, features: Features | None) ->
 
 @dataclass
 class RowReader:
-    """Reads clips of shards by number; keeps the row groups that were asked for last.
+    """Reads clips of shards by number; keeps the row groups that were used last.
 
-    Each process that it is sent to opens files of its own.
+    Each process opens the files for itself.
     """
 
     shards: Shards
@@ -96,7 +95,7 @@ class RowReader:
     _owner: int = 0  # the process that opened the files
 
     def read(self, number: int) -> dict[str, Any]:
-        """Return the columns of one clip; bytes stay encoded. Downloads its row group."""
+        """Return the columns of one clip, undecoded. Downloads its row group."""
         group = self.shards.find_group(number)
         table = self._read_group(group)
         row = number - int(self.shards.begins[group])
@@ -110,21 +109,22 @@ class RowReader:
         if group not in self._groups:
             while len(self._groups) >= self.num_kept:
                 self._groups.popitem(last=False)
-            place, own = (int(value) for value in self.shards.groups[group])
-            self._groups[group] = self._open(place).read_row_group(own, columns=list(self.columns))
+            file, number = (int(value) for value in self.shards.groups[group])
+            columns = list(self.columns)
+            self._groups[group] = self._open(file).read_row_group(number, columns=columns)
         self._groups.move_to_end(group)
         return self._groups[group]
 
-    def _open(self, place: int) -> pq.ParquetFile:
-        if place not in self._files:
+    def _open(self, file: int) -> pq.ParquetFile:
+        if file not in self._files:
             while len(self._files) >= FILES_OPEN:
                 self._files.popitem(last=False)[1].close(force=True)
-            self._files[place] = _open_parquet(self.shards.files[place])
-        self._files.move_to_end(place)
-        return self._files[place]
+            self._files[file] = _open_parquet(self.shards.files[file])
+        self._files.move_to_end(file)
+        return self._files[file]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Send no open file to another process."""
+        """Leave out open files, which cannot be sent to another process."""
         empty: dict[str, Any] = {
             "_files": collections.OrderedDict(),
             "_groups": collections.OrderedDict(),
@@ -133,7 +133,7 @@ class RowReader:
 
 
 def _read_footer(file: str) -> pq.FileMetaData:
-    """Return what a parquet file says of itself.
+    """Return the footer of a parquet file.
 
     Raises:
         DatasetError: It cannot be read.
@@ -151,9 +151,9 @@ def _read_footer(file: str) -> pq.FileMetaData:
 
 
 def _open_parquet(file: str) -> pq.ParquetFile:
-    """Open a file of this disk or of the Hub, of which parts are fetched.
+    """Open a local file or one of the Hub.
 
-    None is mapped: what was read of a mapped file counts as this process's memory.
+    It is not memory-mapped, as the pages read of a mapped file count as memory of the process.
     """
     if not file.startswith(HUB):
         return pq.ParquetFile(file)

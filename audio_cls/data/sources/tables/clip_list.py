@@ -1,4 +1,4 @@
-"""One table that lists clips: its column of paths or ids, the clips, their segments and splits."""
+"""Clip list: the clips that one table lists by path or id, with their segments and splits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audio_cls.data.sources.tables.clip_paths import ClipIndex, ClipPaths
 from audio_cls.data.sources.tables.segment_columns import take_segments
 from audio_cls.data.sources.tables.split_column import take_row_splits
 
-NUM_LOOKED_AT = 100  # first rows that tell which column holds paths
+NUM_LOOKED_AT = 100  # first rows, by which the column of paths is found
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Listing:
     column: str
     clips: ClipPaths
     segments: list[Segment | None] | None
-    splits: list[str | None]  # of each row
+    splits: list[str | None]  # split of each row, None for none
 
     @property
     def ids(self) -> list[str]:
-        """Return where each clip is, its segment included."""
-        own = self.segments or [None] * len(self.clips.paths)
-        pairs = zip(self.clips.paths, own, strict=True)
-        return [join_segment(str(path), one) if path else "" for path, one in pairs]
+        """Return the path of each clip, with its segment."""
+        segments = self.segments or [None] * len(self.clips.paths)
+        pairs = zip(self.clips.paths, segments, strict=True)
+        return [join_segment(str(path), segment) if path else "" for path, segment in pairs]
 
 
 def list_clips(
@@ -43,8 +43,15 @@ def list_clips(
 ) -> tuple[Listing | None, str | None]:
     """Find the column of a table that names clips, and the clips.
 
+    Args:
+        file: The table file.
+        rows: Its content.
+        index: The audio files.
+        root: The folder of the data set.
+        cfg: Settings.
+
     Returns:
-        The table with its clips, or None and the first path that it lists, if it lists paths.
+        The table with its clips; or None, and the first path in it if it lists paths.
     """
     audio_root = index.root if cfg.audio_root else None
     first = None
@@ -54,8 +61,8 @@ def list_clips(
         if clips.num_found:
             segments, rows = take_segments(rows, clips.paths, file, cfg)
             splits, rows = take_row_splits(rows, clips.names, cfg)
-            own = splits or [_read_split_name(file, root)] * len(rows)
-            return Listing(file, rows, column, clips, segments, own), None
+            splits = splits or [_read_split_name(file, root)] * len(rows)
+            return Listing(file, rows, column, clips, segments, splits), None
         first = first or next((str(cell) for cell in cells if cell), None)
     return None, first
 
@@ -80,7 +87,7 @@ def _list_columns(
 
 
 def _read_split_name(file: Path, root: Path) -> str | None:
-    """Return the split that a table's name or folder says, such as `esc50-train.csv`."""
+    """Return the split in the name or folder of a table, such as `esc50-train.csv`."""
     for name in (file.stem, *reversed(file.relative_to(root).parts[:-1])):
         for word in re.split(r"[^a-z]+", name.lower()):
             if word in SPLIT_OF_NAME:

@@ -1,14 +1,15 @@
-"""Where the clips that a table lists are on this disk.
+"""Clip paths: the files that a column of a table names.
 
-All clips of a table are looked for in one way: below the first folder in which some of them are,
-or, for names without a folder, by name. So a missing file stays missing; it is never replaced by
-another file of the same name.
+One rule is used for all clips of a table: below the first folder in which some of them are, or by
+name, for names without a folder. So a missing file is missing; it is never replaced by another file
+of the same name.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import logging
 import os
 import re
@@ -22,8 +23,11 @@ from typing import Literal, TypeAlias
 from audio_cls.audio.files import AUDIO_SUFFIXES, find_audio_files, is_audio_path
 from audio_cls.storage.keys import describe_file
 
-FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of accents: macOS has its own
-SAMPLE_SIZE = 100  # cells of a column, taken evenly, by which the way to look for clips is chosen
+FORMS: tuple[Literal["NFC", "NFD"], ...] = (
+    "NFC",
+    "NFD",
+)  # Unicode forms; macOS uses NFD
+SAMPLE_SIZE = 100  # evenly spaced cells of a column, by which the rule is chosen
 _DRIVE = re.compile(r"[A-Za-z]:/")
 Find: TypeAlias = Callable[[str], Path | None]
 
@@ -32,23 +36,23 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ClipPaths:
-    """The clips of one column, a path and a name for each cell."""
+    """The clips of one column: one path and one name per cell."""
 
-    paths: list[Path | None]  # where a clip is; for a missing one, where it should be
+    paths: list[Path | None]  # of a missing clip: where it is expected
     names: list[str]  # as listed, with forward slashes; "" for an empty cell
     num_found: int
 
 
 class ClipIndex:
-    """The audio files below a folder, and a key of the state of those that are used."""
+    """The audio files below a folder, and a content key of those that are used."""
 
     def __init__(self, root: Path, *, is_table_alone: bool = False) -> None:
-        """Remember the folder; nothing is listed before it is needed.
+        """Store the folder; its files are listed when they are needed.
 
         Args:
-            root: The data set's folder.
-            is_table_alone: The data set was given as one table, and its folder may hold no clips:
-                folders beside it are looked at as well.
+            root: The folder of the data set.
+            is_table_alone: The data set is one table, and its folder may have no clips: the folders
+                next to it are searched, too.
         """
         self.root = root
         self.is_table_alone = is_table_alone
@@ -56,24 +60,24 @@ class ClipIndex:
 
     @property
     def key(self) -> str:
-        """Return what changes when one of the files noted so far does."""
+        """Return the content key of the files noted so far."""
         return self._digest.hexdigest()
 
     def note(self, paths: Iterable[Path | None]) -> None:
-        """Add the state of these files to the key; those that are not there are passed over."""
+        """Add the state of these files to the key; missing files are skipped."""
         for path in dict.fromkeys(paths):
             if path is not None and path.is_file():
                 self._digest.update(f"{path}\0{describe_file(path.stat())}\0".encode())
 
     def holds(self, cell: str) -> bool:
-        """Tell whether a cell is the name of a clip without its suffix, with a digit in it."""
+        """Return whether a cell is the name of a clip without suffix, and has a digit."""
         return any(map(str.isdigit, cell)) and PurePosixPath(cell).name in self._by_stem
 
     def find_named(self, folder: Path, stem: str) -> Path | None:
-        """Return the clip of this name without suffix in a folder, else the only one of it."""
+        """Return the clip of this name without suffix in a folder, else the only one anywhere."""
         paths = self._by_stem.get(stem, [])
-        own = [path for path in paths if path.parent == folder] or paths
-        return own[0] if len(own) == 1 else None
+        paths = [path for path in paths if path.parent == folder] or paths
+        return paths[0] if len(paths) == 1 else None
 
     def count_files(self) -> int:
         """Count the audio files below the root."""
@@ -86,22 +90,22 @@ class ClipIndex:
             cells: Paths, absolute or relative, with forward or backward slashes, or names of clips
                 without a suffix.
             file: The table.
-            audio_root: The folder that the paths are relative to; None to find it: the table's own
-                folder, one that is named like the table (`train.csv`, `train/`), those above it up
+            audio_root: The folder that the paths are relative to; None to find it: the folder of
+                the table, one with the name of the table (`train.csv`, `train/`), those above it up
                 to `root`, or the only folder with all these paths. Names without a folder that are
-                in none of them are looked up among all files, and count where they are unique.
+                in none of them are searched in all files, and used where they are unique.
         """
         names = [_normalize(cell) for cell in cells]
-        find, base, names = self._choose_way(names, file, audio_root)
+        find, base, names = self._choose_rule(names, file, audio_root)
         found = [find(name) if name else None for name in names]
         pairs = zip(found, names, strict=True)
         paths = [path or (base / name if name else None) for path, name in pairs]
         return ClipPaths(paths, names, sum(path is not None for path in found))
 
-    def _choose_way(
+    def _choose_rule(
         self, names: list[str], file: Path, audio_root: Path | None
     ) -> tuple[Find, Path, list[str]]:
-        """Return how to find a clip, the folder that missing ones are said to be in, and names."""
+        """Return the function that finds a clip, the folder of missing clips, and the names."""
         for shortened in _shorten(names, is_sure=audio_root is not None):
             sample = _take_sample(shortened)
             for base in [audio_root] if audio_root else self._list_bases(file, sample):
@@ -121,8 +125,8 @@ class ClipIndex:
 
     def _list_bases(self, file: Path, sample: Sequence[str]) -> list[Path]:
         """List the folders that the paths of a table may be relative to, likeliest first."""
-        above = [folder for folder in file.parents if folder.is_relative_to(self.root)]
-        bases = [file.parent, file.parent / file.stem, *above]
+        parents = [folder for folder in file.parents if folder.is_relative_to(self.root)]
+        bases = [file.parent, file.parent / file.stem, *parents]
         root = Path(os.path.abspath(self.root))
         if self.is_table_alone:  # such as meta/esc50.csv, whose clips are in audio/
             bases += [root.parent, *self._find_sibling(root, sample)]
@@ -131,12 +135,12 @@ class ClipIndex:
         return [base for base in dict.fromkeys(bases) if base.is_dir()]
 
     def _find_sibling(self, root: Path, sample: Sequence[str]) -> list[Path]:
-        """Return the only folder beside the root in which clips of the sample are, if it is one."""
+        """Return the folder next to the root with clips of the sample, if there is exactly one."""
         try:
-            beside = [path for path in root.parent.iterdir() if path.is_dir() and path != root]
+            siblings = [path for path in root.parent.iterdir() if path.is_dir() and path != root]
         except OSError:
             return []
-        found = [path for path in beside if any(self._find_below(path, name) for name in sample)]
+        found = [path for path in siblings if any(self._find_below(path, name) for name in sample)]
         return found if len(found) == 1 else []
 
     def _find_below(self, base: Path, name: str) -> Path | None:
@@ -159,9 +163,9 @@ class ClipIndex:
         return paths[0] if len(paths) == 1 else None
 
     def _vote(self, sample: Sequence[str]) -> Path | None:
-        """Return the folder below which most of the paths are, if these have folders of their own.
+        """Return the folder below which most of the paths are, if the paths have folders.
 
-        None when two folders have equally many.
+        None if two folders have equal numbers.
         """
         votes: Counter[Path] = Counter()
         for name in sample:
@@ -187,20 +191,19 @@ class ClipIndex:
     def _by_stem(self) -> dict[str, list[Path]]:
         """Map base names without their suffix to paths."""
         paths: dict[str, list[Path]] = {}
-        for own in self._by_name.values():
-            for path in own:
-                paths.setdefault(path.stem, []).append(path)
+        for path in itertools.chain.from_iterable(self._by_name.values()):
+            paths.setdefault(path.stem, []).append(path)
         return paths
 
 
 def _take_sample(names: Sequence[str]) -> list[str]:
-    """Take `SAMPLE_SIZE` names evenly, empty ones left out."""
-    given = [name for name in names if name]
-    return given[:: max(1, len(given) // SAMPLE_SIZE)]
+    """Return about `SAMPLE_SIZE` evenly spaced names, without empty ones."""
+    filled = [name for name in names if name]
+    return filled[:: max(1, len(filled) // SAMPLE_SIZE)]
 
 
 def _normalize(cell: object) -> str:
-    r"""Write a listed path with forward slashes, without blanks around it and `./`.
+    r"""Return a listed path with forward slashes, without surrounding blanks and `./`.
 
     >>> _normalize(" part0\\c0.wav"), _normalize("./a.wav"), _normalize(None)
     ('part0/c0.wav', 'a.wav', '')
@@ -211,7 +214,7 @@ def _normalize(cell: object) -> str:
 
 
 def is_absolute(name: str) -> bool:
-    r"""Tell whether a path with forward slashes begins at the root of a disk, here or on Windows.
+    r"""Return whether a path with forward slashes is absolute, on this system or on Windows.
 
     >>> is_absolute("/data/a.wav"), is_absolute("C:/data/a.wav"), is_absolute("data/a.wav")
     (True, True, False)
@@ -220,22 +223,22 @@ def is_absolute(name: str) -> bool:
 
 
 def _shorten(names: list[str], *, is_sure: bool) -> list[list[str]]:
-    """Return the names, and where all are absolute, the names with fewer and fewer folders.
+    """Return the names; if all are absolute, also without more and more of their first folders.
 
-    Of the folders that all absolute paths share, which may be those of another computer, the last
-    one stays where a bare name would be left, unless the folder of the clips is known (`is_sure`).
+    The folders that all absolute paths share may be those of another computer. The last of them is
+    kept where only the file name would remain, unless the folder of the clips is known (`is_sure`).
     """
-    given = [name for name in names if name]
-    if not given or not all(map(is_absolute, given)) or len({n[0] == "/" for n in given}) > 1:
+    filled = [name for name in names if name]
+    if not filled or not all(map(is_absolute, filled)) or len({n[0] == "/" for n in filled}) > 1:
         return [names]
     try:
-        shared = os.path.commonpath([name.rpartition("/")[0] for name in given]).replace("\\", "/")
+        shared = os.path.commonpath([name.rpartition("/")[0] for name in filled])
     except ValueError:  # of several drives
         return [names]
-    num_shared = len(PurePosixPath(shared).parts)
+    num_shared = len(PurePosixPath(shared.replace("\\", "/")).parts)
     shortened = []
     for first in range(1, num_shared + 1):
         parts = [PurePosixPath(name).parts[first:] if name else () for name in names]
-        if is_sure or first < num_shared or all(len(own) != 1 for own in parts):
-            shortened.append(["/".join(own) for own in parts])
+        if is_sure or first < num_shared or all(len(folders) != 1 for folders in parts):
+            shortened.append(["/".join(folders) for folders in parts])
     return [names, *shortened]

@@ -1,7 +1,7 @@
-"""Label files of recordings: Audacity's label tracks and Raven's selection tables.
+"""Label files of recordings: label tracks of Audacity and selection tables of Raven.
 
-Both are text files with a line for each labelled segment, and are named like their recording:
-`field.txt` (START, END and LABEL with tabs between them) or `field.Table.1.selections.txt` (with a
+Both are text files with one line per labelled segment, and are named after their recording:
+`field.txt` (START, END and LABEL, separated by tabs) or `field.Table.1.selections.txt` (with a
 header that has `Begin Time (s)`).
 """
 
@@ -24,7 +24,7 @@ from audio_cls.run_warnings import warn
 PATH_COLUMN = "path"
 RAVEN_BEGIN = "Begin Time (s)"
 RAVEN_TIMES = (RAVEN_BEGIN, "End Time (s)", "Delta Time (s)", "File Offset (s)")
-RAVEN_OWN = ("Selection", "View", "Channel")  # these, and measurements such as "Low Freq (Hz)"
+RAVEN_OWN = ("Selection", "View", "Channel")  # not used, as measurements such as "Low Freq (Hz)"
 _TIME = r"\d+(?:[.,]\d+)?"
 _AUDACITY = re.compile(rf"\s*{_TIME}\t{_TIME}(?:\t.*)?")
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def is_label_file(file: Path) -> bool:
-    """Tell whether a text file is a label track of Audacity, or a selection table without paths."""
+    """Return whether a file is a label track of Audacity or a selection table without paths."""
     if file.suffix.lower() != TEXT_SUFFIX:
         return False
     lines = [line for line in split_lines(read_head(file)) if not line.startswith("\\")][:2]
@@ -51,7 +51,7 @@ def read_label_files(files: Sequence[Path], index: ClipIndex) -> pa.Table:
 
     Returns:
         Columns path (of the recording) and start, end and label (Audacity), or the times and
-        annotations of Raven; the lines that Raven writes again for another view are left out.
+        annotations of Raven, without the lines that Raven repeats for another view.
     """
     rows: list[dict[str, Any]] = []
     alone, recordings = [], set()
@@ -61,8 +61,8 @@ def read_label_files(files: Sequence[Path], index: ClipIndex) -> pa.Table:
             alone.append(file)
             continue
         recordings.add(recording)
-        own = _read_audacity(file) if not _is_raven(file) else _read_raven(file)
-        rows += [{PATH_COLUMN: os.path.abspath(recording), **row} for row in own]
+        segments = _read_audacity(file) if not _is_raven(file) else _read_raven(file)
+        rows += [{PATH_COLUMN: os.path.abspath(recording), **row} for row in segments]
     if alone:
         warn(logger, f"{len(alone)} label files have no recording of their name.", names=alone)
     left = index.count_files() - len(recordings)
@@ -77,9 +77,9 @@ def _is_raven(file: Path) -> bool:
 
 
 def _read_audacity(file: Path) -> list[dict[str, str]]:
-    """Read start, end and label of each line; points in time have no sound and are left out.
+    """Read start, end and label of each line; points in time are left out, with a warning.
 
-    Lines that begin with a backslash hold the frequencies of the label before them.
+    Lines that begin with a backslash have the frequencies of the label before them.
     """
     rows, num_points = [], 0
     for line in split_lines(file.read_text("utf-8-sig", errors="replace")):
@@ -97,7 +97,7 @@ def _read_audacity(file: Path) -> list[dict[str, str]]:
 
 
 def _read_raven(file: Path) -> list[Mapping[str, Any]]:
-    """Read times and annotations of each selection once."""
+    """Read times and annotations of each selection, once."""
     table = read_rows(file, ".tsv")
     kept = [
         name

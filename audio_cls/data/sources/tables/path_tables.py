@@ -1,7 +1,7 @@
-"""Tables (CSV, TSV, JSON, JSONL, text, parquet) that list clips by path -> tables with audio.
+"""Path tables: CSV, TSV, JSON, JSONL, text or parquet files that list clips by path.
 
-table_files.py parses a file, clip_paths.py finds the clips, segments.py cuts rows with times out of
-their recording.
+table_files.py parses a file, clip_paths.py finds the clips, segment_columns.py reads the times of
+segments.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from audio_cls.data.sources.tables.table_files import (
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.run_warnings import warn
 
-AUDIO = "audio"  # name of the column that the paths become
-RECORDING_COLUMN = "recording"  # names the file that a segment was cut from
+AUDIO = "audio"  # name of the audio column that is made
+RECORDING_COLUMN = "recording"  # column with the file that a segment is cut from
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ class PathTables:
     """The tables of a folder that list clips."""
 
     splits: dict[str, Dataset]
-    key: str  # changes when one of the listed clips does
-    problem: str  # why there are no splits, to go into a sentence; empty when there are
-    unused: list[tuple[Path, int]]  # tables that list no clip, and how many rows they have
-    recordings: str | None = None  # the column that names the recordings of segments
+    key: str  # content key of the listed clips
+    problem: str  # why there are no splits, as the end of a sentence; empty if there are splits
+    unused: list[tuple[Path, int]]  # (file, number of rows) of tables that list no clip
+    recordings: str | None = None  # column with the recordings of segments
 
 
 def read_path_tables(
@@ -55,18 +55,18 @@ def read_path_tables(
     *,
     is_alone: bool = False,
 ) -> PathTables:
-    """Read the tables that list clips, each row in the split that it names.
+    """Read the tables that list clips.
 
-    The split is that of a column `split`, of the table's name (`train.csv`, `test/metadata.csv`),
-    or of the folder (`train/a.wav`). When some tables name their split, those that name none
-    (`validated.tsv`) are left out.
+    The split of a row is in a column `split`, in the name of the table (`train.csv`,
+    `test/metadata.csv`), or in the folder of the clip (`train/a.wav`). Where some tables name their
+    split, tables without one (`validated.tsv`) are left out.
 
     Args:
         files: Table files.
-        root: The folder that all of them lie in.
-        cfg: Settings; the audio column, if it is named, must be in one of the tables.
-        suffix: What the files are, when their names do not say so.
-        is_alone: The one file was given as the data set, not its folder.
+        root: The folder that contains all of them.
+        cfg: Settings; an audio column that they name must be in one of the tables.
+        suffix: Type of the files where their names do not have it, such as ".csv".
+        is_alone: The data set is this one file, not its folder.
 
     Raises:
         DatasetError: A file cannot be parsed, a named column is missing, or a clip is listed twice.
@@ -104,7 +104,7 @@ def read_path_tables(
 def _read_files(
     files: Sequence[Path], suffix: str | None, index: ClipIndex
 ) -> Iterator[tuple[Path, pa.Table]]:
-    """Yield each table, and one of all label files together, under the name of the first."""
+    """Yield each table, and one table of all label files, with the path of the first of them."""
     labelled = [file for file in files if is_label_file(file)]
     for file in files:
         kind = suffix or file.suffix.lower()
@@ -125,7 +125,7 @@ def _explain_nothing(
     unused: list[tuple[Path, int]],
     cfg: DataConfig,
 ) -> PathTables:
-    """Say why no table lists clips; an error where the settings named a column or a root."""
+    """Return no tables and the reason; an error where the settings name a column or a folder."""
     if problem and (cfg.audio_root is not None or cfg.audio_column is not None):
         text = problem.removeprefix("; ")
         raise DatasetError(f"{text[0].upper()}{text[1:]}.")
@@ -139,35 +139,35 @@ def _explain_nothing(
 
 
 def check_listed_once(listings: Sequence[Listing]) -> None:
-    """Refuse a clip that is listed twice, however its path is written (`a/../b.wav`, `b.wav`).
+    """Refuse a clip that is listed twice, also by two forms of a path (`a/../b.wav`, `b.wav`).
 
-    It would be in training and in the test split.
+    It could be in training and in test.
 
     Raises:
         DatasetError: Two tables list it, or one table twice.
     """
     seen: dict[str, Path] = {}
     for listing in listings:
-        own = Counter(os.path.abspath(one) for one in listing.ids if one)
-        shared = [one for one in own if one in seen]
+        counts = Counter(os.path.abspath(clip) for clip in listing.ids if clip)
+        shared = [clip for clip in counts if clip in seen]
         if shared:
             raise DatasetError(
                 f"The tables '{seen[shared[0]]}' and '{listing.file}' both list {len(shared)}"
                 f" clips, such as '{Path(shared[0]).name}'. Give the table to read by --dataset, or"
                 " take the other out of the folder."
             )
-        repeated = [one for one, count in own.items() if count > 1]
+        repeated = [clip for clip, count in counts.items() if count > 1]
         if repeated:
             raise DatasetError(
                 f"The table '{listing.file}' lists {len(repeated)} clips more than once, such as"
                 f" '{Path(repeated[0]).name}'. Give each clip one row; several labels of a clip go"
                 " into one cell, and --label-separator says what is between them."
             )
-        seen.update(dict.fromkeys(own, listing.file))
+        seen.update(dict.fromkeys(counts, listing.file))
 
 
 def _leave_out_unnamed(listings: list[Listing]) -> list[Listing]:
-    """Leave out tables that name no split when others do."""
+    """Leave out tables without a split where others have one."""
     named = [listing for listing in listings if any(listing.splits)]
     if named and len(named) < len(listings):
         text = f"{len(listings) - len(named)} tables whose name is no split are left out."
@@ -176,7 +176,7 @@ def _leave_out_unnamed(listings: list[Listing]) -> list[Listing]:
 
 
 def _join_splits(listings: Sequence[Listing], root: Path, name: str) -> dict[str, Dataset]:
-    """Make one table of each split; rows that name no split are train, or are left out."""
+    """Make one table per split; rows without a split are train, or left out if others have one."""
     parts: dict[str, list[Dataset]] = {}
     placed = {
         pair for one in listings for pair in zip(one.clips.names, one.clips.paths, strict=True)
@@ -188,7 +188,7 @@ def _join_splits(listings: Sequence[Listing], root: Path, name: str) -> dict[str
     for listing in listings:
         table = _make_table(listing, name, None if is_unique else root)
         for split in dict.fromkeys(listing.splits):
-            rows = [row for row, own in enumerate(listing.splits) if own == split]
+            rows = [row for row, other in enumerate(listing.splits) if other == split]
             if split is None and is_named:
                 num_unnamed += len(rows)
                 continue
@@ -197,19 +197,19 @@ def _join_splits(listings: Sequence[Listing], root: Path, name: str) -> dict[str
     if num_unnamed:
         warn(logger, f"{num_unnamed} clips whose row names no split are left out.")
     try:
-        joined = {split: concatenate_datasets(own) for split, own in parts.items()}
+        joined = {split: concatenate_datasets(tables) for split, tables in parts.items()}
     except ValueError as error:
         files = list_names(listing.file for listing in listings)
         text = f"The tables {files} do not fit together: {error}. Give one of them by --dataset."
         raise DatasetError(text) from error
-    return {key: own.cast_column(name, Audio(decode=False)) for key, own in joined.items()}
+    return {split: t.cast_column(name, Audio(decode=False)) for split, t in joined.items()}
 
 
 def _make_table(listing: Listing, name: str, root: Path | None) -> pa.Table:
-    """Put the audio column `name` and `file`, the clip's name, before the other columns.
+    """Put the audio column `name` and `file`, the name of the clip, before the other columns.
 
-    Names are as listed, or relative to `root` where one is given. Segments have a column
-    `recording`, the name of the file that they were cut from, instead of the column of paths.
+    Names are as listed, or relative to `root` if it is given. Segments have a column `recording`,
+    the name of the file that they are cut from, instead of the column of paths.
     """
     rows, names = listing.rows, listing.clips.names
     if root is not None:
@@ -227,8 +227,8 @@ def _make_table(listing: Listing, name: str, root: Path | None) -> pa.Table:
 
 
 def _name_below(path: Path | None, root: Path) -> str:
-    """Return a clip's path relative to the data set's folder, or its base name elsewhere."""
+    """Return the path of a clip relative to the folder of the data set; outside, its base name."""
     if path is None:
         return ""
-    own, base = Path(os.path.abspath(path)), os.path.abspath(root)
-    return own.relative_to(base).as_posix() if own.is_relative_to(base) else own.name
+    path, base = Path(os.path.abspath(path)), os.path.abspath(root)
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name

@@ -1,7 +1,7 @@
-"""Columns of a table that say which part of its file a row is: start and end, or a duration.
+"""Segment columns: start and end, or duration, of the part of a file that a row is.
 
 They are named by `--start-column`, `--end-column` and `--duration-column`, or found by their usual
-names: `start`/`end`, `onset`/`offset`, `offset`/`duration`, Raven's `Begin Time (s)` and so on.
+names: `start`/`end`, `onset`/`offset`, `offset`/`duration`, Raven's `Begin Time (s)` and others.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.run_warnings import warn
 
 WHOLE_FILES = "none"  # --start-column none: columns of times are not used
-FILES_LOOKED_AT = 50  # whose lengths are compared with the times that are listed for them
+FILES_LOOKED_AT = 50  # files whose lengths are compared with the listed times
 STARTS = (
     *("start", "start_time", "begin", "begin_time", "segment_start", "t_start", "tmin"),
     *("onset", "from", "xmin"),
 )
 ENDS = ("end", "end_time", "stop", "stop_time", "segment_end", "t_end", "tmax", "to", "xmax")
 DURATIONS = ("duration", "dur", "segment_duration", "delta_time")
-# Of each pair the first column is the start; pairs are tried in this order. Raven's File Offset is
-# the time within the file, its Begin Time that within all files together.
+# Of each pair the first column is the start; pairs are tried in this order. In Raven, File Offset
+# is the time within the file, and Begin Time that within all files together.
 END_PAIRS = (*((s, e) for s in STARTS for e in ENDS), ("onset", "offset"))
 DURATION_PAIRS = (
     ("file_offset", "delta_time"),
     *((s, d) for s in (*STARTS, "offset") for d in DURATIONS),
 )
-# Words of names that may be a start and an end in another unit, such as start_sample, end_sample.
+# Words in names of starts and ends in another unit, such as start_sample, end_sample.
 START_WORDS = frozenset({"start", "begin", "onset", "from", "xmin"})
 END_WORDS = frozenset({"end", "stop", "offset", "to", "xmax"})
 _UNIT = re.compile(r"_(?P<unit>ms|msec|milliseconds|s|sec|secs|seconds)$")
@@ -46,22 +46,26 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SegmentColumns:
-    """The columns that hold the times; one of end and duration is there."""
+    """The columns of times; either end or duration is not None."""
 
     start: str
     end: str | None
     duration: str | None
 
     def __str__(self) -> str:
-        """Name the columns for a message."""
+        """Return the names of the columns for a message."""
         return f"'{self.start}' and '{self.end or self.duration}'"
 
 
 def find_segment_columns(columns: Sequence[str], cfg: DataConfig) -> SegmentColumns | None:
     """Return the columns of start and end, or duration: the named ones, else by usual names.
 
+    Args:
+        columns: Columns of the table.
+        cfg: `start_column`, `end_column` and `duration_column`.
+
     Raises:
-        DatasetError: A named column is not there, or only that of the start is named.
+        DatasetError: A named column does not exist, or only the start column is named.
     """
     if cfg.start_column == WHOLE_FILES:
         return None
@@ -93,23 +97,22 @@ def find_segment_columns(columns: Sequence[str], cfg: DataConfig) -> SegmentColu
 def take_segments(
     rows: pa.Table, paths: Sequence[Path | None], file: Path, cfg: DataConfig
 ) -> tuple[list[Segment | None] | None, pa.Table]:
-    """Read which part of its file each row is, and take the columns of times out of the table.
+    """Read the segment of each row, and remove the columns of times from the table.
 
     Args:
         rows: The table.
         paths: The file of each row.
-        file: The table's own path, for messages.
+        file: Path of the table, for messages.
         cfg: `start_column`, `end_column` and `duration_column`.
 
     Returns:
-        A segment for each row, None for a whole file (no start and no end in its row), and the
-        table without those columns. None instead of a list, and the table as it was, when the rows
-        are whole files: there are no such columns, or columns that were found by name do not fit,
-        being no numbers or beyond the end of most files, which happens where the files have been
-        cut already; then a warning says so.
+        The segment of each row, None for a whole file (a row without start and end), and the table
+        without these columns. None instead of a list, and the unchanged table, where all rows are
+        whole files: there are no such columns; or, with a warning, columns found by their names
+        have no numbers, or times beyond the end of most files, as where the files are the segments.
 
     Raises:
-        DatasetError: Columns were named, and a cell is no time.
+        DatasetError: The settings name the columns, and a cell is no time.
     """
     columns = find_segment_columns(rows.column_names, cfg)
     if columns is None:
@@ -141,7 +144,7 @@ def take_segments(
 
 
 def _warn_of_other_units(rows: pa.Table) -> None:
-    """Name columns of numbers that may be a start and an end, such as `start_sample`."""
+    """Warn of columns of numbers that may be a start and an end, such as `start_sample`."""
     words = {name: frozenset(_split_words(name).split("_")) for name in rows.column_names}
     starts = [name for name in words if words[name] & START_WORDS]
     ends = [name for name in words if words[name] & END_WORDS]
@@ -158,7 +161,7 @@ def _warn_of_other_units(rows: pa.Table) -> None:
 
 
 def _holds_numbers(rows: pa.Table, column: str) -> bool:
-    """Tell whether the first cells of a column that are not empty are numbers of 0 or more."""
+    """Return whether the first non-empty cells of a column are numbers of 0 or more."""
     cells = rows.column(column).slice(0, FILES_LOOKED_AT).to_pylist()
     texts = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
     try:
@@ -171,7 +174,7 @@ def _read_times(rows: pa.Table, columns: SegmentColumns) -> list[Segment | None]
     """Read the times of every row.
 
     Raises:
-        ValueError: A cell is no time; the text names column and row.
+        ValueError: A cell is no time; the text has column and row.
     """
     starts = _read_seconds(rows, columns.start)
     ends = _read_seconds(rows, str(columns.end or columns.duration))
@@ -187,7 +190,7 @@ def _read_times(rows: pa.Table, columns: SegmentColumns) -> list[Segment | None]
 
 
 def _read_seconds(rows: pa.Table, column: str) -> list[Seconds | None]:
-    """Read a column of seconds (milliseconds where its name says so); empty cells are None."""
+    """Read a column of seconds, or of milliseconds by its name; empty cells are None."""
     unit = _UNIT.search(_split_words(column))
     scale = 0.001 if unit and unit["unit"].startswith("m") else 1.0
     times: list[Seconds | None] = []
@@ -204,10 +207,10 @@ def _read_seconds(rows: pa.Table, column: str) -> list[Seconds | None]:
 
 
 def parse_seconds(text: str) -> Seconds:
-    """Read a time: seconds, also with a decimal comma, or hours, minutes and seconds with colons.
+    """Parse a time: seconds, also with a decimal comma, or hours, minutes and seconds with colons.
 
     Raises:
-        ValueError: It is none, or is negative.
+        ValueError: It is no time, or is negative.
 
     >>> parse_seconds("12,5"), parse_seconds("1:02.5")
     (12.5, 62.5)
@@ -223,15 +226,15 @@ def parse_seconds(text: str) -> Seconds:
 def _are_files_cut(
     segments: Sequence[Segment | None], paths: Sequence[Path | None], columns: SegmentColumns
 ) -> bool:
-    """Tell whether the files are the pieces already, as in UrbanSound8K.
+    """Return whether the files are the segments, as in UrbanSound8K.
 
-    No file is listed twice, and most of those looked at are shorter than their times, or as long as
-    their piece.
+    No file is listed twice; and all files looked at are as long as their segment, or most of them
+    end before it.
     """
-    given = [(one, path) for one, path in zip(segments, paths, strict=True) if one and path]
-    if len({path for _, path in given}) < len(given):
+    pairs = [(one, path) for one, path in zip(segments, paths, strict=True) if one and path]
+    if len({path for _, path in pairs}) < len(pairs):
         return False
-    looked_at = given[:: max(1, len(given) // FILES_LOOKED_AT)]
+    looked_at = pairs[:: max(1, len(pairs) // FILES_LOOKED_AT)]
     lengths = [(one, measure_seconds(None, str(path))) for one, path in looked_at]
     known = [(one, seconds) for one, seconds in lengths if seconds > 0]
     if known and all(_is_whole(one, seconds) for one, seconds in known):
@@ -249,13 +252,13 @@ def _are_files_cut(
 
 
 def _is_whole(segment: Segment, seconds: Seconds) -> bool:
-    """Tell whether a segment is a whole file of this length."""
+    """Return whether a segment is a whole file of this length."""
     is_to_end = segment.end is None or abs(segment.end - seconds) <= SLACK
     return segment.start <= SLACK and is_to_end
 
 
 def _normalize(name: str) -> str:
-    """Write a column's name without its unit.
+    """Return the name of a column without its unit.
 
     >>> _normalize("Begin Time (s)"), _normalize("startTime"), _normalize("onset_ms")
     ('begin_time', 'start_time', 'onset')
@@ -264,6 +267,6 @@ def _normalize(name: str) -> str:
 
 
 def _split_words(name: str) -> str:
-    """Write a name in lower case with underscores between its words."""
+    """Return a name in lower case with underscores between its words."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")

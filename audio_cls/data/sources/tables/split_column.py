@@ -1,4 +1,4 @@
-"""The split of each listed clip, from a column `split` or from folders train/ and test/."""
+"""Split column: the split of each listed clip, from a column or from folders train/ and test/."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ logger = logging.getLogger(__name__)
 def take_row_splits(
     rows: pa.Table, names: Sequence[str], cfg: DataConfig
 ) -> tuple[list[str | None] | None, pa.Table]:
-    """Read which split each row is in, and take the column that says so out of the table.
+    """Read the split of each row, and remove the split column from the table.
 
-    A column of `SPLIT_COLUMNS` is used when its cells name splits (see `are_splits`) or are empty;
-    a column that a setting names for something else is not. Without one, the folders say it, see
-    `read_folder_splits`. A warning counts the other values of the column, or the other folders.
+    A column of `SPLIT_COLUMNS` is used if its cells name splits (see `are_splits`) or are empty,
+    and no setting names it for something else. Without one, the folders are used, see
+    `read_folder_splits`. A warning counts other values of the column, or other folders.
 
     Args:
         rows: The table.
-        names: The clips' paths as listed, "" for none.
+        names: Paths of the clips as listed, "" for none.
         cfg: Settings.
 
     Returns:
-        A split for each row, None where its cell is empty or names none; None instead of a list
-        when nothing says it.
+        The split of each row, None for an empty cell or another value; None instead of a list where
+        there are no splits. And the table without the split column.
     """
-    taken = {cfg.label_column, cfg.group_column, cfg.fold_column, cfg.audio_column}
-    taken |= set(cfg.label_columns)
-    places = {name.strip().lower().replace(" ", "_"): name for name in reversed(rows.column_names)}
+    used = {cfg.label_column, cfg.group_column, cfg.fold_column, cfg.audio_column}
+    used |= set(cfg.label_columns)
+    columns = {name.strip().lower().replace(" ", "_"): name for name in reversed(rows.column_names)}
     for wanted in SPLIT_COLUMNS:
-        column = places.get(wanted)
-        if column is None or column in taken:
+        column = columns.get(wanted)
+        if column is None or column in used:
             continue
         cells = [str(cell or "").strip().lower() for cell in rows.column(column).to_pylist()]
         if are_splits(cells):
@@ -52,9 +52,9 @@ def take_row_splits(
 
 
 def read_folder_splits(names: Sequence[str]) -> list[str | None] | None:
-    """Read the splits from the first folders in which paths differ, if these name two of them.
+    """Read the splits from the first folders in which paths differ, if these name two splits.
 
-    A path in another folder has no split, and a warning counts it.
+    Paths in other folders have no split; a warning counts them.
 
     >>> read_folder_splits(["data/train/a.wav", "data/test/b.wav"])
     ['train', 'test']
@@ -63,10 +63,9 @@ def read_folder_splits(names: Sequence[str]) -> list[str | None] | None:
     paths = [PurePosixPath(name).parts[:-1] for name in names]
     for depth in range(max(map(len, paths), default=0)):
         level = [parts[depth].lower() if len(parts) > depth else "" for parts in paths]
-        given = {own for own, name in zip(level, names, strict=True) if name}
-        if len(given) == 1:
+        if len({folder for folder, name in zip(level, names, strict=True) if name}) == 1:
             continue
-        splits = [SPLIT_OF_NAME.get(own) for own in level]
+        splits = [SPLIT_OF_NAME.get(folder) for folder in level]
         if not are_splits(level) or len(set(splits) - {None}) < 2:
             return None
         _warn_of_other_values(level, "among the folders of the listed paths")
@@ -75,18 +74,18 @@ def read_folder_splits(names: Sequence[str]) -> list[str | None] | None:
 
 
 def are_splits(values: Iterable[str]) -> bool:
-    """Tell whether values, in lower case, name splits: all do, or train and another split do.
+    """Return whether values, in lower case, name splits: all do, or they have train and another.
 
     >>> are_splits(["train", "test", "holdout", ""]), are_splits(["train", "tram"])
     (True, False)
     """
-    given = set(values) - {""}
-    splits = {SPLIT_OF_NAME[value] for value in given & set(SPLIT_OF_NAME)}
-    return bool(given) and (given <= set(SPLIT_OF_NAME) or ("train" in splits and len(splits) > 1))
+    distinct, known = set(values) - {""}, set(SPLIT_OF_NAME)
+    splits = {SPLIT_OF_NAME[value] for value in distinct & known}
+    return bool(distinct) and (distinct <= known or ("train" in splits and len(splits) > 1))
 
 
 def _warn_of_other_values(values: Sequence[str], where: str) -> None:
-    """Count the values that name no split; their clips are left out."""
+    """Warn of values that name no split; their clips are left out."""
     counts = Counter(value for value in values if value and value not in SPLIT_OF_NAME)
     if counts:
         text = (

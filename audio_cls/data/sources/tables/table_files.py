@@ -1,7 +1,7 @@
-"""One CSV, TSV, JSON, JSONL, text or parquet file -> a table; the cells of CSV and TSV stay text.
+"""Table files: CSV, TSV, JSON, JSONL, text and parquet; the cells of CSV and TSV are text.
 
-A class called `NA`, `True` or `007` keeps its name. Separator, encoding and a missing header are
-found from the content, since people save tables with what their program or country offers.
+So a class `NA`, `True` or `007` keeps its name. Separator, encoding and a missing header are found
+from the content.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from audio_cls.audio.files import is_audio_path
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 
-TEXT_SUFFIX = ".txt"  # a table when its lines have several cells, one of them a path
+TEXT_SUFFIX = ".txt"  # a table if its lines have several cells, one of them a path
 ROW_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", TEXT_SUFFIX)
 SEPARATORS = (",", "\t", ";", "|")
-HEAD_BYTES = 4096  # of a text file, read to find out whether it is a table
-# Windows-1252 is Latin-1 with the typographic characters that Windows programs write.
+HEAD_BYTES = 4096  # of a text file, to find out whether it is a table
+# Windows-1252 is Latin-1 with the typographic characters of Windows programs.
 LATIN_1 = "cp1252"
 
 logger = logging.getLogger(__name__)
@@ -36,16 +36,16 @@ logger = logging.getLogger(__name__)
 def read_rows(
     file: Path, suffix: str, is_clip: Callable[[str], bool] = lambda cell: False
 ) -> pa.Table:
-    """Read one table file of the kind that `suffix` says.
+    """Read one table file.
 
     Args:
-        file: The file, in UTF-8, UTF-16 or Latin-1 if it is text.
-        suffix: One of `ROW_SUFFIXES`.
-        is_clip: Tells whether a cell names a clip that is there, for ids without a suffix. A first
-            line that names a clip is no header: the columns are then called column_1, column_2 ...
+        file: The file; text is in UTF-8, UTF-16 or Latin-1.
+        suffix: Its type, one of `ROW_SUFFIXES`.
+        is_clip: Returns whether a cell is the id of an existing clip, for ids without a suffix. A
+            first line that names a clip is no header: the columns are then column_1, column_2 ...
 
     Raises:
-        DatasetError: The file is not what its suffix says; the text has the line.
+        DatasetError: The file is not of this type; the text has the line.
     """
     try:
         if suffix == ".parquet":
@@ -68,7 +68,7 @@ def decode_text(data: bytes, file: Path) -> str:
     """Decode UTF-8 or UTF-16, with or without a byte order mark, else Latin-1 with a warning.
 
     Raises:
-        UnicodeDecodeError: It is none of them.
+        UnicodeDecodeError: It has another encoding.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")
@@ -88,13 +88,13 @@ def decode_text(data: bytes, file: Path) -> str:
 
 
 def looks_like_table(file: Path) -> bool:
-    """Tell whether a text file has lines of several cells, one of them a path of a clip."""
-    cells = [re.split(r"[\s,;|]+", line.strip()) for line in split_lines(read_head(file))[:2]]
-    return any(len(own) > 1 and any(map(is_audio_path, own)) for own in cells)
+    """Return whether a text file has lines of several cells, one of them a path of a clip."""
+    rows = [re.split(r"[\s,;|]+", line.strip()) for line in split_lines(read_head(file))[:2]]
+    return any(len(cells) > 1 and any(map(is_audio_path, cells)) for cells in rows)
 
 
 def looks_like_list(file: Path) -> bool:
-    """Tell whether a text file has paths of clips alone, one a line."""
+    """Return whether a text file has only paths of clips, one per line."""
     lines = split_lines(read_head(file))[:2]
     return bool(lines) and all(is_audio_path(line) and len(line.split()) == 1 for line in lines)
 
@@ -113,14 +113,14 @@ def split_lines(text: str) -> list[str]:
 
 
 def _parse_csv(text: str, suffix: str, is_clip: Callable[[str], bool]) -> pa.Table:
-    """Parse quoted or plain CSV, whose first line names the columns unless it names a clip."""
+    """Parse quoted or plain CSV; the first line is the header unless it names a clip."""
     named = re.match(r"sep=(.)\r?\n", text)  # a line for Excel
     separator = named[1] if named else choose_separator(text, suffix)
     lines = _split_cells(text[named.end() if named else 0 :], separator)
     if not lines:
         return pa.table({})
     (_, header), rows = lines[0], lines[1:]
-    while len(header) > 1 and not header[-1].strip():  # a spreadsheet's empty columns at the end
+    while len(header) > 1 and not header[-1].strip():  # empty last columns of a spreadsheet
         header = header[:-1]
     if any(is_audio_path(cell) or is_clip(cell.strip()) for cell in header):
         header, rows = [""] * len(header), lines
@@ -141,10 +141,10 @@ def _parse_csv(text: str, suffix: str, is_clip: Callable[[str], bool]) -> pa.Tab
 
 
 def choose_separator(text: str, suffix: str) -> str:
-    r"""Return what parts the cells: the suffix's own separator, else one that the first line has.
+    r"""Return the separator of cells: that of the suffix, else one that is in the first line.
 
-    A separator that gives every line the same number of cells is preferred. Texts (`.txt`) may be
-    parted by blanks.
+    A separator that gives every line the same number of cells is preferred. The cells of `.txt` may
+    be separated by blanks.
 
     >>> choose_separator("path;kind\na.wav;1,5\n", ".csv")
     ';'
@@ -164,7 +164,7 @@ def choose_separator(text: str, suffix: str) -> str:
 def _split_cells(text: str, separator: str) -> list[tuple[int, list[str]]]:
     """Return (line number in the file, cells) of each line that is not blank.
 
-    Quotes are part of the text where taking them as marks would join lines (Common Voice's TSV).
+    Quotes are part of the text where they would otherwise join lines (TSV of Common Voice).
     """
     lines = _read_csv(text, separator, csv.QUOTE_MINIMAL)
     if separator == "\t" and any("\n" in cell for _, row in lines for cell in row):
@@ -180,7 +180,7 @@ def _read_csv(text: str, separator: str, quoting: Literal[0, 3]) -> list[tuple[i
 
 
 def _parse_json(text: str) -> Sequence[object]:
-    """Parse a list, one object, or one value a line."""
+    """Parse a list, one object, or one value per line."""
     try:
         whole = json.loads(text)
     except json.JSONDecodeError:
