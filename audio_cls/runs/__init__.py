@@ -1,1 +1,1 @@
-"""Run folders: files, configuration, resume, several runs of one command."""
+"""Run folders: files, configuration, results, resume."""

@@ -1,4 +1,4 @@
-"""Opening a run folder: one writer at a time, and what it may go on with or replace."""
+"""Opening of a run folder: lock, and checks of what it contains."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from audio_cls.storage.files import check_writable
 from audio_cls.storage.locks import FileLock
 
 LOCK_FILE = ".lock"
-LOCK_SECONDS = 10.0  # to wait for a process that is ending: it may be saving its last step
+LOCK_SECONDS = 10.0  # to wait for a process that is ending and may be saving its state
+
 logger = logging.getLogger(__name__)
 
 
 def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
-    """Lock the run folder and make it ready to be written to. Main process only.
+    """Make, lock and check a run folder; with `--overwrite`, clear it. Main process only.
 
     Returns:
-        The folder with its lock, which is free again after `RunFolder.close` or when the process
-        ends in any way.
+        The folder with its lock, which `RunFolder.close` or the end of the process releases.
 
     Raises:
-        RunFolderError: Another process writes to it, it holds another run or other files, it cannot
-            be written, or its settings are not those of the run that is to go on.
+        RunFolderError: Another process uses it, it is not writable, it has another run or other
+            files, or the run in it was started with other settings.
     """
     try:
         check_writable(path)
@@ -53,13 +53,13 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
 
 
 def lock_run_folder(path: Path) -> FileLock | None:
-    """Take the lock of a run folder; a process that is about to end is waited for.
+    """Lock a run folder; wait some seconds for a process that is ending.
 
     Returns:
-        The lock; None where this process has it already or the file system has no locks.
+        The lock; None if this process has it already, or if the file system has no locks.
 
     Raises:
-        RunFolderError: Another process has it; the text has its number, host and start.
+        RunFolderError: Another process has the lock; the text has its id, host and start time.
     """
     lock = FileLock(path / LOCK_FILE)
     end = time.monotonic() + LOCK_SECONDS
@@ -85,13 +85,13 @@ def lock_run_folder(path: Path) -> FileLock | None:
 
 
 def check_run_folder(path: Path, cfg: RunConfig) -> None:
-    """Refuse a folder that the run may not write to; nothing is written yet.
+    """Check that a run may use a folder. Nothing is written.
 
-    A folder in which no model and no checkpoint was written yet is as good as an empty one.
+    A run without a model and a checkpoint counts as an empty folder.
 
     Raises:
-        RunFolderError: It holds another run or other files, or its settings are not those of the
-            run that is to go on.
+        RunFolderError: It has another run or other files, or the run in it was started with other
+            settings.
     """
     source = find_source_run(path, cfg.train.resume)
     if source is not None:
@@ -116,22 +116,21 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
 
 
 def has_progress(path: Path) -> bool:
-    """Tell whether a run folder holds anything that took training: a model or a checkpoint."""
-    names = ("model*.safetensors", RESULTS_FILE, "checkpoints/step-*")
+    """Return whether a run folder has results of training: a model, checkpoint or results."""
+    names = (WEIGHTS, RESULTS_FILE, "checkpoints/step-*")
     return any(True for name in names for _ in path.glob(name))
 
 
 def is_finished(path: Path) -> bool:
-    """Tell whether a run went through to its end: its card is what it writes last.
+    """Return whether a run was completed: the card is written last.
 
-    A results.json that is empty or cut off, as a full disk may leave one, is none.
+    A results.json that is empty or truncated, as after a full disk, does not count.
     """
     try:
         results = read_results(path / RESULTS_FILE)
     except RunFolderError:
         return False
-    others = (WEIGHTS, CARD)
-    return bool(results.test) and all(any(path.glob(name)) for name in others)
+    return bool(results.test) and all(any(path.glob(name)) for name in (WEIGHTS, CARD))
 
 
 def _clear(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What results.json says of how a run was trained."""
+"""Provenance of a run, for results.json: versions, date, command, commit, base model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "hug
 
 
 def describe_versions() -> dict[str, str]:
-    """Return the versions that a repetition needs to know."""
+    """Return the versions of Python and of the libraries."""
     found = {name: metadata.version(name) for name in LIBRARIES}
     return {"audio_cls": __version__, "python": platform.python_version(), **found}
 
@@ -47,13 +47,13 @@ def describe_command() -> str:
 
 
 def describe_commit(file: Path = Path(__file__)) -> str | None:
-    """Return the git commit of this code, with "-dirty" where tracked files differ from it.
+    """Return the git commit of this code, with "-dirty" if tracked files differ from it.
 
     Args:
         file: A file of the code.
 
     Returns:
-        40 hexadecimal digits; None where the file is not tracked by git, such as an installed one.
+        40 hexadecimal digits; None if the file is not tracked by git, such as an installed one.
     """
     git = ["git", "--no-optional-locks", "-C", str(file.parent)]
     try:
@@ -70,13 +70,13 @@ def describe_commit(file: Path = Path(__file__)) -> str | None:
 
 
 class Clock:
-    """Seconds since it was made, or since the last reading."""
+    """Stopwatch that starts when it is made."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
 
     def lap(self) -> float:
-        """Return the seconds since the last lap and begin the next."""
+        """Return the seconds since the start or the last call."""
         now = time.perf_counter()
         seconds, self.started = now - self.started, now
         return seconds
@@ -93,6 +93,6 @@ def describe_model(cfg: RunConfig, audio_model: AudioModel) -> ModelDescription:
 
 
 def count_parameters(audio_model: AudioModel) -> int:
-    """Count the weights of the model that is saved: frozen ones count, LoRA's adapters do not."""
+    """Count the parameters of the saved model: with frozen ones, without LoRA adapters."""
     named = audio_model.model.named_parameters()
     return sum(weight.numel() for name, weight in named if ".lora_" not in name)

@@ -1,1 +1,1 @@
-"""Training loop, checkpoints and stopping."""
+"""Training: start of a run, loop, progress, stopping."""

@@ -1,7 +1,7 @@
 """Dry run: a few training steps, and from their times the estimate of the full run.
 
-The rehearsal is the ordinary way with capped settings, in a folder beside the run folder (so on the
-same disk) that is removed afterwards. Its clips are chosen before anything is decoded.
+It is an ordinary run with capped settings, in a folder next to the run folder (so on the same disk)
+that is removed afterwards. Its clips are chosen before anything is decoded.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ from audio_cls.progress import describe_seconds
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
 from audio_cls.runs.results import RESULTS_FILE, read_results
+from audio_cls.storage.cache import measure_path
 
-STEPS = 3  # the first warms up, and counts all the same: an estimate had better be too long
-MIN_CLIPS = 32  # of the rehearsal's training clips
-EVAL_CLIPS = 16  # of validation and of test, or a batch if that is more
+STEPS = 3  # the first, slower one counts: the estimate is rather too long than too short
+MIN_CLIPS = 32  # training clips
+EVAL_CLIPS = 16  # clips of validation and of test, or a batch if that is more
 
 
 @contextmanager
 def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
-    """Yield the settings of the rehearsal; its folder goes when it ends. Call on every process.
+    """Yield the settings of the dry run; its folder is removed at the end. Call on every process.
+
+    Args:
+        cfg: The settings of the full run.
 
     Raises:
-        RunFolderError: The run folder of the real run could not be used.
+        RunFolderError: The run folder of the full run cannot be used.
     """
     path = choose_run_path(cfg)
     if is_main_process():
@@ -42,11 +46,11 @@ def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
     most_train = max(MIN_CLIPS, STEPS * _count_step(cfg))
     data = dataclasses.replace(
         cfg.data,
-        max_train_samples=None  # a stream is read no further than its steps go
+        max_train_samples=None  # of a stream only the clips of the steps are read
         if cfg.data.streaming
         else min(cfg.data.max_train_samples or most_train, most_train),
         max_eval_samples=min(cfg.data.max_eval_samples or most_eval, most_eval),
-        max_bad_audio_ratio=1.0,  # of so few clips, one may be a tenth
+        max_bad_audio_ratio=1.0,  # one clip may be a tenth of them
     )
     train = dataclasses.replace(
         cfg.train,
@@ -66,7 +70,7 @@ def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
 
 
 def _count_step(cfg: RunConfig) -> int:
-    """Return the clips of a step, of one process where the number of processes decides."""
+    """Return the clips of a step; of one process, if it depends on the number of processes."""
     train = cfg.train
     if train.effective_batch_size is not None:
         return train.effective_batch_size
@@ -75,7 +79,7 @@ def _count_step(cfg: RunConfig) -> int:
 
 
 def _remove_empty(path: Path) -> None:
-    """Remove the default `runs` folder if the rehearsal alone made it."""
+    """Remove the default `runs` folder if only the dry run was in it."""
     parent = path.absolute().parent
     if parent.name == "runs" and not any(parent.iterdir()):
         parent.rmdir()
@@ -83,20 +87,20 @@ def _remove_empty(path: Path) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What the real run will take."""
+    """Estimated time, memory and disk of the full run."""
 
     steps: int
     step_seconds: float
     evaluations: int
     evaluation_seconds: float  # of validation, once
-    seconds: float  # of everything, one run
-    runs: int
-    memory_mb: int  # the most that the rehearsal held, on the main process
+    seconds: float  # total of one run
+    runs: int  # number of runs
+    memory_mb: int  # peak of the dry run, on the main process
     disk_mb: float  # in the run folder
-    cache_mb: float  # decoded waves in the cache of `datasets`
+    cache_mb: float  # decoded waveforms in the cache of `datasets`
 
     def __str__(self) -> str:
-        """Say it in a line each."""
+        """Return one line per number."""
         times = f" x {self.runs} runs" if self.runs > 1 else ""
         return "\n".join(
             [
@@ -112,14 +116,14 @@ class Estimate:
 
 
 def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
-    """Tell from the rehearsal's folder what the runs will take. Call on every process.
+    """Estimate the full runs from the results of a dry run. Call on every process.
 
     Args:
-        runs: The settings of the real runs, of which the first was rehearsed.
-        folder: Where it was.
+        runs: The settings of the full runs, the first of which is that of the dry run.
+        folder: Run folder of the dry run.
 
     Raises:
-        RunFolderError: The disk has not the room.
+        RunFolderError: The disk is too small.
     """
     wait_for_processes()
     found = read_results(folder / RESULTS_FILE)
@@ -173,12 +177,7 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
 
 
 def _measure_disk(folder: Path, keep: int) -> float:
-    """Return the MB of a run folder at its largest: best and newest checkpoints, one being made."""
+    """Return the MB of a run folder with its kept checkpoints, the best one and a partial one."""
     checkpoints = folder / "checkpoints"
-    one = max(map(_measure, checkpoints.glob("step-*")))  # each may have another best model
-    return (_measure(folder) - _measure(checkpoints) + (keep + 2) * one) / 1e6
-
-
-def _measure(folder: Path) -> int:
-    """Return the bytes of all files below a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    one = max(map(measure_path, checkpoints.glob("step-*")))  # each may have another best model
+    return (measure_path(folder) - measure_path(checkpoints) + (keep + 2) * one) / 1e6

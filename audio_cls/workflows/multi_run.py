@@ -24,13 +24,13 @@ from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder, is_finished
 from audio_cls.training.energy import check_meter
 
-NOT_SWEPT = {  # settings that say where to, how often or by what to choose, and all of the Hub
+NOT_SWEPT = {  # settings of output, repetition and model selection; all of the Hub, too
     "output_dir", "overwrite", "resume", "seeds", "sweep", "dry_run", "log", "report_to", "folds",
     "fold", "metric", "metric_goal",
 }  # fmt: skip
-# What says how long a run trains: a finished run goes on when one of them is another.
+# Settings of the length of a run: a finished run is resumed if one of them has changed.
 LENGTH = ("epochs", "max_steps", "max_train_minutes", "early_stopping_patience")
-MAX_NAME_LENGTH = 80  # letters of a case's folder
+MAX_NAME_LENGTH = 80  # characters of the folder name of a case
 
 Case = dict[str, Any]  # setting name -> value
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 def plan_runs(cfg: RunConfig) -> list[RunConfig]:
-    """Return the settings of each run, in order; the same settings where one run was asked for.
+    """Return the settings of each run, in order; those that were given if it is a single run.
 
     Several runs write to sub-folders of the run folder: `seed-0`, `fold-1-seed-0`,
     `1-learning_rate=0.001-seed-0`.
@@ -74,7 +74,7 @@ def plan_runs(cfg: RunConfig) -> list[RunConfig]:
 
 
 def describe_cases(cfg: RunConfig, runs: Sequence[RunConfig]) -> list[Case]:
-    """Return for each run what the sweep set in it; nothing where there is no sweep."""
+    """Return the settings of the sweep in each run; empty ones without a sweep."""
     names = list(dict.fromkeys(n for c in read_sweep(cfg.train.sweep) for n in c)) if (
         cfg.train.sweep) else []  # fmt: skip
     flat = [{k: v for part in run.to_nested().values() for k, v in part.items()} for run in runs]
@@ -82,7 +82,7 @@ def describe_cases(cfg: RunConfig, runs: Sequence[RunConfig]) -> list[Case]:
 
 
 def check_runs(runs: Sequence[RunConfig]) -> None:
-    """Check, before the first of several runs, what can be known of them all. On every process.
+    """Check all runs before the first one starts. Call on every process.
 
     Raises:
         SettingError: The clips of a step do not divide, or see `check_meter`, `check_trackers`,
@@ -100,7 +100,7 @@ def check_runs(runs: Sequence[RunConfig]) -> None:
 
 
 def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
-    """Check all runs, and leave those out that go on by --resume auto but are done.
+    """Check all runs, and return those that are not finished with --resume auto.
 
     Raises:
         SettingError, RunFolderError: See `check_runs`; a run that is done had other settings.
@@ -119,13 +119,13 @@ def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
 
 
 def _name_unused(path: Path, cfg: RunConfig) -> str:
-    """Return a sentence that names the settings that have no effect on a finished run."""
+    """Return a sentence with the settings that have no effect on a finished run."""
     changed = list_other_steps(path, cfg)
     return f" Without effect: {'; '.join(changed)}." if changed else ""
 
 
 def _is_done(cfg: RunConfig) -> bool:
-    """Tell whether a run that goes on has come to its end, and is not to be longer now."""
+    """Return whether a run is resumed that is finished, without settings that make it longer."""
     path = choose_run_path(cfg)
     if cfg.train.resume != "auto" or not is_finished(path):
         return False
@@ -172,7 +172,7 @@ def read_sweep(file: str) -> list[Case]:
 
 
 def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) -> None:
-    """Refuse settings that do not exist or cannot be swept, all at once."""
+    """Check that the settings exist and can be swept; the error names all that do not."""
     faults = [f"there is no setting '{name}'.{suggest_name(str(name), known)}" for name in names
               if name not in known]  # fmt: skip
     fixed = [name for name in names if name in known
@@ -187,7 +187,7 @@ def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) 
 
 
 def _convert(one: Setting, value: Any) -> Any:  # noqa: ANN401 (a setting may have any type)
-    """Give a value of the YAML file its setting's type: 1e-4 is text there, and a list no tuple."""
+    """Convert a YAML value to its setting's type: there, 1e-4 is a string and a tuple a list."""
     value = one.read_yaml(value)
     text = "" if value is None else str(value)
     if value is None and one.is_optional:
