@@ -17,7 +17,7 @@ CONTENDERS = {
 class Case:
     """One comparison: the same clips, weights and settings for every contender."""
 
-    shape: str  # of the checkpoint, see shapes.py
+    shape: str  # of the checkpoint, see random_checkpoints.py
     seconds: tuple[float, float]  # shortest and longest clip
     train_clips: int
     eval_clips: int
@@ -89,7 +89,7 @@ GROUPS = {
 class Recipe:
     """A preset's checkpoint and data set by their shape: what a step and an epoch of it cost."""
 
-    shape: str  # of the checkpoint, see shapes.py
+    shape: str  # of the checkpoint, see random_checkpoints.py
     seconds: tuple[float, float]  # shortest and longest clip
     train_clips: int
     eval_clips: int  # that choose the epoch

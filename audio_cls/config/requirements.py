@@ -1,8 +1,8 @@
 """Table of the settings that have an effect only together with another one.
 
-In: the values of all settings, by name. Out: those that differ from their default although nothing
-would read them. `RunConfig` refuses these; the command line first resets those that come from a
-preset, since the user did not type them.
+`find_unused` lists the settings that differ from their default although nothing would read them.
+`RunConfig` refuses these; the command line first resets those that come from a preset, since the
+user did not type them.
 """
 
 from __future__ import annotations
