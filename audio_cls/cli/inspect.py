@@ -20,14 +20,14 @@ def main(cfg: RunConfig) -> None:
     from tqdm import tqdm
 
     from audio_cls.data.inspection.html_report import write_html_report
-    from audio_cls.data.inspection.scan import FIRST_CLIPS, DatasetScan, open_inspection
+    from audio_cls.data.inspection.scan import FIRST_CLIPS, DatasetScan, open_scan
     from audio_cls.data.inspection.summary import summarize
     from audio_cls.data.inspection.text_report import format_summary
 
     ctx = click.get_current_context()
     options, preset = ctx.params, ctx.meta.get(PRESET_KEY)
     chosen = preset.choose_values(cfg.data.dataset) if preset is not None else {}
-    inspection: DatasetScan = open_inspection(cfg.data)
+    inspection: DatasetScan = open_scan(cfg.data)
     with tqdm(total=inspection.num_clips, desc="Reading", unit=" clips", file=sys.stderr) as bar:
         for done in inspection.read():
             bar.update(done - bar.n)

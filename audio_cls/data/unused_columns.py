@@ -1,7 +1,7 @@
-"""Columns and file names that say which clips belong together, or their label, and are not used.
+"""Unused columns and file names: likely folds, groups, splits and labels that no setting uses.
 
-Used for one warning in training and for a section of `audio-cls inspect`. Nothing is decided here:
-a data set is cut as the settings say, and the text has the flags that would change it.
+They are listed in one warning of training and in the data set summary, with the flags that would
+use them; the splits are not changed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from audio_cls.data.sources.tables.split_column import are_splits
 from audio_cls.data.splits.clip_index import read_texts
 from audio_cls.run_warnings import warn
 
-# Columns, in lower case, that say who or what was recorded: clips of one belong in one split only.
+# Columns, in lower case, of speakers, recordings and so on: each of their values is a group.
 GROUP_COLUMNS = (
     *("speaker", "speaker_id", "speakerid", "spk_id", "client_id", "actor", "actor_id"),
     *("subject", "subject_id", "patient", "patient_id", "participant", "participant_id"),
@@ -34,22 +34,22 @@ GROUP_COLUMNS = (
     *("session", "session_id", "recording", "recording_id", "src_file", "source_file", "fsid"),
 )
 FOLD_COLUMNS = ("fold", "folds", "fold_id", "fold_number", "cv_fold")
-MAX_FOLDS = 20  # a column with more values is no column of folds or splits
+MAX_FOLDS = 20  # a column with more values has no folds or splits
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Unused:
-    """What a data set says of its clips, and no setting uses."""
+    """A column, or a pattern of file names, that no setting uses."""
 
     kind: Literal["fold", "group", "split", "label"]
     where: str  # "column 'speaker'" or "file names"
     num_values: int
-    flags: tuple[str, ...]  # words of the command line that would use it; empty where none would
+    flags: tuple[str, ...]  # command line arguments that use it; empty if there are none
 
     def describe(self) -> str:
-        """Return where, how many and the flags, such as "column 'fold' (5 folds; --fold ...)"."""
+        """Return place, number and flags, such as "column 'fold' (5 folds: --fold-column ...)"."""
         use = shlex.join(self.flags) or "save each of them as a split of its own"
         return f"{self.where} ({self.num_values} {self.kind}s: {use})"
 
@@ -57,54 +57,52 @@ class Unused:
 def find_unused(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
     """List likely columns of folds, groups and splits, and likely file names, that are not used.
 
-    Columns are known by their names, those of splits by their values. Groups that the given splits
-    keep apart already, or that nearly every class has only one of, are left out: nothing could be
-    gained by them.
+    Columns are found by their names, those of splits by their values. Groups are left out where the
+    splits of the data set keep them apart, or where most classes have only one group.
 
     Args:
         dataset: The data set.
         labels: Its labels, or None where it has none.
-        cfg: Settings; what they name counts as used.
+        cfg: Settings; columns that they name are used.
     """
     if cfg.streaming:
         return []
-    taken = {cfg.label_column, *cfg.label_columns, dataset.audio_column, labels and labels.column}
+    used = {cfg.label_column, *cfg.label_columns, dataset.audio_column, labels and labels.column}
     columns = [
         name
         for name in dict.fromkeys(n for t in dataset.splits.values() for n in t.column_names)
-        if name not in taken
+        if name not in used
     ]
-    ids = dataset.ids
-    found = _find_labels(ids, dataset, labels, cfg)
+    found = _find_labels(dataset, labels, cfg)
     if cfg.fold_column or cfg.split_files:
         return found
-    is_cut = len(dataset.splits) < 3  # into splits, by this program
+    is_cut = len(dataset.splits) < 3  # so that splits are made
     if is_cut:
         found += _find_splits([name for name in columns if name != cfg.group_column], dataset)
     if cfg.group_column or cfg.group_pattern or cfg.split_method == "hash":
         return found
     if is_cut:
         found += _find_folds(columns, dataset)
-    own = _join_labels(dataset, labels)
+    label_ids = _join_labels(dataset, labels)
     for name in (name for name in columns if name.lower() in GROUP_COLUMNS):
         texts = read_column(dataset, name)
-        if _can_group(texts, own, dataset):
+        if _can_group(texts, label_ids, dataset):
             flags = ("--group-column", name)
             found.append(Unused("group", f"column '{name}'", len(set(texts) - {""}), flags))
     if not any(one.kind == "group" for one in found):
-        found += _find_group_names(ids, own, dataset, has_label=bool(found))
+        found += _find_group_names(label_ids, dataset, has_label=bool(found))
     return found
 
 
 def warn_of_unused_columns(dataset: LoadedDataset, labels: Labels, cfg: DataConfig) -> None:
-    """Warn once of what `find_unused` lists, with the flags that would use it."""
+    """Warn of what `find_unused` lists, with the flags that would use it."""
     found = find_unused(dataset, labels, cfg)
     if found:
         warn(logger, describe_unused(found))
 
 
 def describe_unused(found: Sequence[Unused]) -> str:
-    """Write what is not used in two sentences or less."""
+    """Return one sentence on unused labels and one on other columns, where there are some."""
     labels = [one.describe() for one in found if one.kind == "label"]
     others = [one.describe() for one in found if one.kind != "label"]
     sentences = []
@@ -126,7 +124,7 @@ def read_column(dataset: LoadedDataset, column: str) -> list[str]:
 
 
 def _find_folds(columns: Sequence[str], dataset: LoadedDataset) -> list[Unused]:
-    """Return the first column of folds, with the flags that test on each fold in turn."""
+    """Return the first column of folds, with the flags for cross-validation on them."""
     for name in (name for name in columns if name.lower() in FOLD_COLUMNS):
         values = {text.removesuffix(".0") for text in read_column(dataset, name)} - {""}
         if 1 < len(values) <= MAX_FOLDS:
@@ -136,24 +134,24 @@ def _find_folds(columns: Sequence[str], dataset: LoadedDataset) -> list[Unused]:
 
 
 def _find_splits(columns: Sequence[str], dataset: LoadedDataset) -> list[Unused]:
-    """Return the columns, whatever their names, whose values name splits, and such as `is_test`."""
+    """Return the columns of any name whose values name splits, and flags such as `is_test`."""
     found = []
     for name in columns:
-        is_mark = name.lower().removeprefix("is_") in SPLIT_OF_NAME and name.lower() != "is_valid"
-        values = _list_values(dataset, name, is_any_type=is_mark)
+        is_flag = name.lower().removeprefix("is_") in SPLIT_OF_NAME and name.lower() != "is_valid"
+        values = _list_values(dataset, name, is_any_type=is_flag)
         if len(values) < 2:
             continue
-        is_mark &= len(values) == 2
-        if is_mark or are_splits(value.strip().lower() for value in values):
-            flags = () if is_mark else _use_splits(name, values)
+        is_flag &= len(values) == 2
+        if is_flag or are_splits(value.strip().lower() for value in values):
+            flags = () if is_flag else _use_splits(name, values)
             found.append(Unused("split", f"column '{name}'", len(values), flags))
     return found
 
 
 def _list_values(dataset: LoadedDataset, column: str, *, is_any_type: bool) -> set[str]:
-    """Return the different values, but empty ones, of a column of text, or of any type.
+    """Return the distinct non-empty values of a column of text, or of any type.
 
-    None are returned where they are more than `MAX_FOLDS`.
+    The set is empty where there are more than `MAX_FOLDS`.
     """
     values: set[str] = set()
     for table in dataset.splits.values():
@@ -163,15 +161,15 @@ def _list_values(dataset: LoadedDataset, column: str, *, is_any_type: bool) -> s
             cells = table.data.column(column).unique()
             if len(cells) > MAX_FOLDS:
                 return set()
-            given = [cell for cell in cells.to_pylist() if cell is not None and cell != ""]
+            filled = [cell for cell in cells.to_pylist() if cell is not None and cell != ""]
             if isinstance(kind, ClassLabel):
-                given = [kind.int2str(cell) for cell in given if cell >= 0]
-            values |= set(map(str, given))
+                filled = [kind.int2str(cell) for cell in filled if cell >= 0]
+            values |= set(map(str, filled))
     return values
 
 
 def _use_splits(column: str, values: set[str]) -> tuple[str, ...]:
-    """Return the flags that take a column's splits; none where validation or a name is missing."""
+    """Return the flags that use the splits in a column; none where a role has not one value."""
     roles = {SPLIT_OF_NAME.get(value.strip().lower()): value for value in values}
     if set(roles) != set(SPLIT_NAMES) or len(values) > 3:
         return ()
@@ -186,17 +184,17 @@ def _join_labels(dataset: LoadedDataset, labels: Labels | None) -> NDArray[np.in
 
 def _can_group(
     texts: Sequence[str],
-    own: NDArray[np.int64] | None,
+    label_ids: NDArray[np.int64] | None,
     dataset: LoadedDataset,
     *,
     is_checked: bool = True,
 ) -> bool:
-    """Return whether cutting by these groups is possible and changes anything.
+    """Return whether a split by these groups is possible, and different from one without.
 
     Args:
-        texts: The group of each clip, '' for none.
-        own: The label id of each clip.
-        dataset: Its splits may keep the groups apart already.
+        texts: Group of each clip, '' for none.
+        label_ids: Label id of each clip.
+        dataset: The data set, whose splits may keep the groups apart.
         is_checked: Whether most classes must have several groups.
     """
     groups = set(texts) - {""}
@@ -206,49 +204,46 @@ def _can_group(
     is_shared = len({(t, int(p)) for t, p in zip(texts, places, strict=True) if t}) > len(groups)
     if len(dataset.splits) >= 3 and not is_shared:
         return False
-    if own is None or not is_checked:
+    if label_ids is None or not is_checked:
         return True
-    pairs = {
-        (int(label), t) for label, t in zip(own, texts, strict=True) if label != UNUSABLE and t
-    }
+    labelled = zip(label_ids, texts, strict=True)
+    pairs = {(int(label), text) for label, text in labelled if label != UNUSABLE and text}
     counts = np.unique([label for label, _ in pairs], return_counts=True)[1]
     return bool(len(counts)) and bool(np.median(counts) >= 2)
 
 
-def _find_labels(
-    ids: NDArray[np.str_], dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig
-) -> list[Unused]:
-    """Return the label in file names of a known scheme, unless the label in use is the same."""
+def _find_labels(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) -> list[Unused]:
+    """Return the label in file names of a known scheme, unless it is equivalent to the labels."""
     if cfg.label_pattern is not None or cfg.label_columns:
         return []
-    given = ids.tolist()
+    ids = dataset.ids.tolist()
     for scheme in SCHEMES:
-        texts = search_all(scheme.label_pattern, given)
-        if not texts or not search_all(scheme.group_pattern, given) or len(set(texts)) < 2:
+        texts = search_all(scheme.label_pattern, ids)
+        if not texts or not search_all(scheme.group_pattern, ids) or len(set(texts)) < 2:
             continue
-        own = _join_labels(dataset, labels)
-        if own is not None:
-            num_pairs = len(set(zip(own.tolist(), texts, strict=True)))
-            if num_pairs == len(set(texts)) or num_pairs == len(set(own.tolist())):
-                return []  # one says the other
+        label_ids = _join_labels(dataset, labels)
+        if label_ids is not None:
+            num_pairs = len(set(zip(label_ids.tolist(), texts, strict=True)))
+            if num_pairs in (len(set(texts)), len(set(label_ids.tolist()))):
+                return []  # one of them determines the other
         where = f"file names as in {scheme.name}"
         return [Unused("label", where, len(set(texts)), ("--label-pattern", scheme.label_pattern))]
     return []
 
 
 def _find_group_names(
-    ids: NDArray[np.str_], own: NDArray[np.int64] | None, dataset: LoadedDataset, *, has_label: bool
+    label_ids: NDArray[np.int64] | None, dataset: LoadedDataset, *, has_label: bool
 ) -> list[Unused]:
-    """Return the group that all file names have, by a known scheme or a numbered word."""
+    """Return the group in all file names, by a known scheme or a numbered word."""
+    ids = dataset.ids.tolist()
     if len(dataset.splits) < 3 and np.mean([NO_HASH in name for name in ids]) > 0.5:
         speakers = {re.sub(r".*/", "", name).split(NO_HASH)[0] for name in ids if NO_HASH in name}
         where = "file names as in Speech Commands"
         return [Unused("group", where, len(speakers), ("--split-method", "hash"))]
-    given = ids.tolist()
     names = {scheme.group_pattern: f" as in {scheme.name}" for scheme in SCHEMES}
     for pattern, known in {**names, NUMBERED: ""}.items():
-        texts = search_all(pattern, given)
-        if texts and _can_group(texts, own, dataset, is_checked=not has_label):
+        texts = search_all(pattern, ids)
+        if texts and _can_group(texts, label_ids, dataset, is_checked=not has_label):
             flags = ("--group-pattern", pattern)
             return [Unused("group", f"file names{known}", len(set(texts)), flags)]
     return []

@@ -16,7 +16,7 @@ from audio_cls.audio.decode import decode_file, measure_seconds
 from audio_cls.audio.segments import Segment, split_segment
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
-from audio_cls.data.inspection.scan import open_inspection
+from audio_cls.data.inspection.scan import open_scan
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.prepare import PreparedClips, prepare_clips
 from audio_cls.data.sources.tables.segment_columns import find_segment_columns
@@ -438,9 +438,9 @@ def test_a_segment_past_the_end_is_set_aside(tmp_path: Path) -> None:
 
 def test_inspect_reads_segments(tmp_path: Path) -> None:
     write_recordings(tmp_path, 3)
-    inspection = open_inspection(DataConfig(dataset=str(tmp_path)))
+    inspection = open_scan(DataConfig(dataset=str(tmp_path)))
     list(inspection.read())
-    assert {note.seconds for note in inspection.notes.values()} == {1.0}
+    assert {note.seconds for note in inspection.stats.values()} == {1.0}
     assert inspection.ids[5] == "1.wav#1.000-2.000"
     assert len(set(inspection.groups["recording"])) == 3
 

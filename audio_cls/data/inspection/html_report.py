@@ -1,4 +1,4 @@
-"""The web page of an inspection: one file, with histograms and clips to listen to inside."""
+"""HTML report of a data set scan: one file with histograms and clips to play."""
 
 from __future__ import annotations
 
@@ -21,19 +21,25 @@ from audio_cls.storage.files import replace_file
 
 CLIPS_PER_CLASS = 3
 MAX_PLAYERS = 60
-HEARD_SECONDS: Seconds = 4.0  # of each clip
-HEARD_RATE: Hertz = 16_000  # and at most this rate: 128 kB a clip
+PLAYED_SECONDS: Seconds = 4.0  # of each clip
+PLAYED_RATE: Hertz = 16_000  # at most; 128 kB per clip
 TEMPLATE = "inspect.html.jinja"
 
 
-def write_html_report(path: Path, summary: Mapping[str, Any], inspection: DatasetScan) -> None:
-    """Write the page of a summary. Creates the folder it lies in."""
+def write_html_report(path: Path, summary: Mapping[str, Any], scan: DatasetScan) -> None:
+    """Write the report of a scan; the folder of the file is created.
+
+    Args:
+        path: The HTML file.
+        summary: See `summarize`.
+        scan: The scan, for the clips to play.
+    """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     text = (resources.files("audio_cls.data.inspection") / TEMPLATE).read_text("utf-8")
     page = environment.from_string(text).render(
         summary,
         bars=scale_bars(summary["durations"]),
-        players=make_players(inspection),
+        players=make_players(scan),
         quote=shlex.quote,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +47,7 @@ def write_html_report(path: Path, summary: Mapping[str, Any], inspection: Datase
 
 
 def scale_bars(durations: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the bars of the histogram of durations, heights from 0 to 1."""
+    """Return the bars of the histogram of durations, with heights from 0 to 1."""
     if not durations:
         return []
     counts, edges = durations["histogram"]["counts"], durations["histogram"]["edges"]
@@ -51,40 +57,40 @@ def scale_bars(durations: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def make_players(inspection: DatasetScan) -> dict[str, list[dict[str, str]]]:
-    """Choose clips of each class, evenly from its good ones, and encode their beginnings.
+def make_players(scan: DatasetScan) -> dict[str, list[dict[str, str]]]:
+    """Choose evenly spaced usable clips of each class, and encode their beginnings.
 
     Returns:
-        Class -> clips with `id`, `split`, `seconds` and `source`, a data URL of a wav.
+        Class -> clips with `id`, `split`, `seconds` and `source`, a data URL of a WAV file.
     """
-    per_class = _rows_of_classes(inspection)
-    share = max(1, min(CLIPS_PER_CLASS, MAX_PLAYERS // max(1, len(per_class))))
+    per_class = _rows_of_classes(scan)
+    most = max(1, min(CLIPS_PER_CLASS, MAX_PLAYERS // max(1, len(per_class))))
     players = {}
     for label, rows in list(per_class.items())[:MAX_PLAYERS]:
-        good = [r for r in rows if r in inspection.notes and not inspection.notes[r].fault]
-        places = np.unique(np.linspace(0, len(good) - 1, min(share, len(good)), dtype=int))
-        players[label] = [_make_player(inspection, good[place]) for place in places]
+        usable = [row for row in rows if row in scan.stats and not scan.stats[row].error]
+        places = np.unique(np.linspace(0, len(usable) - 1, min(most, len(usable)), dtype=int))
+        players[label] = [_make_player(scan, usable[place]) for place in places]
     return players
 
 
-def _rows_of_classes(inspection: DatasetScan) -> dict[str, list[int]]:
-    """Return the rows of each class; all rows under one name where there are no labels."""
-    labels = inspection.labels
+def _rows_of_classes(scan: DatasetScan) -> dict[str, list[int]]:
+    """Return the rows of each class; all rows as one class where there are no labels."""
+    labels = scan.labels
     if labels is None:
-        return {"all clips": list(range(inspection.num_clips))}
-    ids = np.concatenate([labels.ids[split] for split in inspection.source.splits])
+        return {"all clips": list(range(scan.num_clips))}
+    ids = np.concatenate([labels.ids[split] for split in scan.dataset.splits])
     return {name: np.flatnonzero(ids == place).tolist() for place, name in enumerate(labels.names)}
 
 
-def _make_player(inspection: DatasetScan, row: int) -> dict[str, str]:
+def _make_player(scan: DatasetScan, row: int) -> dict[str, str]:
     """Encode the beginning of a clip."""
-    sound = decode_file(*inspection.read_clip(row))
-    rate = min(sound.sampling_rate, HEARD_RATE)
-    heard = mix_channels(sound.samples[: round(HEARD_SECONDS * sound.sampling_rate)])
-    wav = encode_wav(resample(heard, sound.sampling_rate, rate), rate)
+    audio = decode_file(*scan.read_clip(row))
+    rate = min(audio.sampling_rate, PLAYED_RATE)
+    wave = mix_channels(audio.samples[: round(PLAYED_SECONDS * audio.sampling_rate)])
+    wav = encode_wav(resample(wave, audio.sampling_rate, rate), rate)
     return {
-        "id": str(inspection.ids[row]),
-        "split": str(inspection.split_of[row]),
-        "seconds": f"{inspection.notes[row].seconds:.2f}",
+        "id": str(scan.ids[row]),
+        "split": str(scan.split_of[row]),
+        "seconds": f"{scan.stats[row].seconds:.2f}",
         "source": "data:audio/wav;base64," + base64.b64encode(wav).decode(),
     }

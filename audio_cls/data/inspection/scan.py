@@ -1,8 +1,7 @@
-"""What is in a data set: every clip is decoded once, at its own rate, and what it is like is noted.
+"""DatasetScan: statistics of every clip of a data set, decoded at the rate of its file.
 
-In: the settings of a data set. Out: an `DatasetScan`, one `ClipStats` a clip; summary.py counts
-them, page.py shows them. Nothing is cached and nothing is resampled. The first clips are taken
-evenly from the whole data set, so that an early answer is a fair one.
+Nothing is cached. The first clips are evenly spaced in the data set, so that a first summary is
+representative.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_column
 from audio_cls.errors import AudioError, DatasetError
 
-FIRST_CLIPS = 200  # clips after which there is a first answer
-PRINT_RATE: Hertz = 16_000  # of the middles of clips that are compared
+FIRST_CLIPS = 200  # clips before a first summary
+PRINT_RATE: Hertz = 16_000  # of the clip centres that are compared
 CLIPS_AT_ONCE = 20  # clips between two reports of progress
 
 
 @dataclass(frozen=True)
 class ClipStats:
-    """What one clip is like."""
+    """Statistics of one clip."""
 
     seconds: float = 0.0
     sampling_rate: int = 0  # Hz of the file
@@ -53,56 +52,60 @@ class ClipStats:
     encoding: str = ""
     peak: float = 0.0  # largest absolute sample after mixing to mono
     is_cancelled: bool = False  # silent after mixing to mono, not before
-    lost_share: float = 0.0  # of the energy, above what sound at PRINT_RATE holds
-    hash: str = ""  # of the decoded sound; empty for a clip that cannot be used
-    print: bytes = b""  # its picture, see prints.py
-    fault: str | None = None
+    lost_share: float = 0.0  # share of the energy that resampling to PRINT_RATE removes
+    hash: str = ""  # of the decoded audio; empty for an unusable clip
+    fingerprint: bytes = b""  # see audio/fingerprint.py
+    error: str | None = None  # why the clip is unusable
 
 
 @dataclass
 class DatasetScan:
-    """A data set and what has been noted of it so far."""
+    """A data set, and the statistics of the clips that have been read."""
 
     cfg: DataConfig
-    source: LoadedDataset
+    dataset: LoadedDataset
     labels: Labels | None
-    label_fault: str | None  # why there are no labels
-    keyword_fault: str | None  # why the settings for keyword spotting are left out
-    table: Dataset  # all splits, the audio column only
-    split_of: NDArray[np.str_]  # (number of clips,)
-    ids: NDArray[np.str_]  # (number of clips,)
-    groups: dict[str, list[str]]  # group column -> each clip's group as text
-    unused: list[Unused]  # columns and names that say what no setting uses
-    notes: dict[int, ClipStats] = field(default_factory=dict)  # row -> note
+    label_error: str | None  # why there are no labels
+    keyword_error: str | None  # why the settings of keyword spotting are ignored
+    table: Dataset  # the audio column of all splits
+    split_of: NDArray[np.str_]  # (number of clips,), split of each clip
+    groups: dict[str, list[str]]  # group column -> group of each clip as text
+    unused: list[Unused]  # columns and file names that no setting uses
+    stats: dict[int, ClipStats] = field(default_factory=dict)  # row -> statistics
 
     @property
     def num_clips(self) -> int:
         """Count the clips of all splits."""
         return len(self.table)
 
+    @property
+    def ids(self) -> NDArray[np.str_]:
+        """Return the clip ids, (number of clips,)."""
+        return self.dataset.ids
+
     def read(self) -> Iterator[int]:
-        """Note every clip; yield how many are done, after `FIRST_CLIPS` in any case."""
+        """Scan every clip; yield the number of scanned clips, also after `FIRST_CLIPS`."""
         order = order_clips(self.num_clips)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # libsndfile works outside Python's lock
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # libsndfile releases the GIL
             for start in range(0, self.num_clips, CLIPS_AT_ONCE):
                 rows = order[start : start + CLIPS_AT_ONCE].tolist()
-                self.notes.update(zip(rows, pool.map(self._note, rows), strict=True))
-                yield len(self.notes)
+                self.stats.update(zip(rows, pool.map(self._scan, rows), strict=True))
+                yield len(self.stats)
 
     def read_clip(self, row: int) -> tuple[bytes | None, str | None]:
-        """Return the bytes and the path of one clip, each None when there is none."""
+        """Return the bytes and the path of one clip, each None if there is none."""
         clip = self.table[row].column(0)[0]
         return (clip["bytes"].as_py(), clip["path"].as_py()) if clip.is_valid else (None, None)
 
     def find_near_pairs(self) -> list[tuple[int, int, float]]:
-        """List two rows and their likeness for near duplicates among what was read.
+        """List (row, row, similarity) of near duplicates among the clips that have been read.
 
-        A clip that repeats another one to the letter is left out, and so is silence.
+        Exact duplicates and silent clips are left out.
         """
         first: dict[str, int] = {}
-        for row, note in sorted(self.notes.items()):
-            if note.fault is None and note.peak >= SILENT_PEAK:
-                first.setdefault(note.hash, row)
+        for row, stats in sorted(self.stats.items()):
+            if stats.error is None and stats.peak >= SILENT_PEAK:
+                first.setdefault(stats.hash, row)
         rows = list(first.values())
 
         def read_wave(place: int) -> Wave:
@@ -115,17 +118,17 @@ class DatasetScan:
                 return np.concatenate(list(pool.map(compare_block, blocks)))
 
         pairs = find_near_duplicates(
-            [to_fingerprint(self.notes[row].print) for row in rows], compare
+            [to_fingerprint(self.stats[row].fingerprint) for row in rows], compare
         )
-        return [(rows[one], rows[two], likeness) for one, two, likeness in pairs]
+        return [(rows[one], rows[two], similarity) for one, two, similarity in pairs]
 
-    def _note(self, row: int) -> ClipStats:
-        """Decode one clip and note what it is like."""
+    def _scan(self, row: int) -> ClipStats:
+        """Return the statistics of one clip."""
         return scan_clip(*self.read_clip(row), self.cfg)
 
 
-def open_inspection(cfg: DataConfig) -> DatasetScan:
-    """Find the data set and its labels; no clip is decoded yet. Downloads.
+def open_scan(cfg: DataConfig) -> DatasetScan:
+    """Load a data set and its labels; no clip is decoded. Downloads.
 
     Raises:
         DatasetError: There is no such data set or audio column.
@@ -138,13 +141,12 @@ def open_inspection(cfg: DataConfig) -> DatasetScan:
         label_fault = str(error)
     return DatasetScan(
         cfg=cfg,
-        source=dataset,
+        dataset=dataset,
         labels=labels,
-        label_fault=label_fault,
-        keyword_fault=keyword_fault,
+        label_error=label_fault,
+        keyword_error=keyword_fault,
         table=dataset.concatenate_audio().with_format("arrow"),
         split_of=np.repeat(list(dataset.splits), [len(table) for table in dataset.splits.values()]),
-        ids=dataset.ids,
         groups=read_groups(dataset, cfg.group_column),
         unused=find_unused(dataset, labels, cfg),
     )
@@ -165,7 +167,7 @@ def _load_dataset(cfg: DataConfig) -> tuple[LoadedDataset, DataConfig, str | Non
 
 
 def order_clips(num_clips: int) -> NDArray[np.int64]:
-    """Return all rows: first `FIRST_CLIPS` evenly from the whole, then the others in their order.
+    """Return all rows: first `FIRST_CLIPS` evenly spaced ones, then the others in order.
 
     >>> order_clips(3).tolist()
     [0, 1, 2]
@@ -176,70 +178,76 @@ def order_clips(num_clips: int) -> NDArray[np.int64]:
 
 
 def scan_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipStats:
-    """Decode one file and note what it is like."""
+    """Decode one file, and return its statistics.
+
+    Args:
+        bytes_: The encoded file; None to read `path`.
+        path: The file.
+        cfg: `min_clip_seconds` and `max_clip_seconds`.
+    """
     try:
-        sound = decode_file(bytes_, path, cfg.max_clip_seconds)
+        audio = decode_file(bytes_, path, cfg.max_clip_seconds)
     except AudioError as error:
-        return ClipStats(fault=str(error))
-    samples, rate = sound.samples, sound.sampling_rate
+        return ClipStats(error=str(error))
+    samples, rate = audio.samples, audio.sampling_rate
     seconds = len(samples) / rate
     digest = hashlib.blake2b(np.ascontiguousarray(samples).tobytes(), digest_size=16)
     digest.update(f"{rate}/{samples.shape[1]}".encode())
     mono_peak = peak(mix_channels(samples))
-    middle = center_crop(sound)
+    center = center_crop(audio)
     return ClipStats(
         seconds=seconds,
         sampling_rate=rate,
         num_channels=samples.shape[1],
-        encoding=sound.encoding,
+        encoding=audio.encoding,
         peak=mono_peak,
         is_cancelled=mono_peak < SILENT_PEAK <= peak(samples),
-        lost_share=measure_lost(sound, middle),
+        lost_share=measure_lost(audio, center),
         hash=digest.hexdigest(),
-        print=make_fingerprint(middle, PRINT_RATE).tobytes(),
-        fault=f"too short: {seconds:.3f} s" if seconds < cfg.min_clip_seconds else None,
+        fingerprint=make_fingerprint(center, PRINT_RATE).tobytes(),
+        error=f"too short: {seconds:.3f} s" if seconds < cfg.min_clip_seconds else None,
     )
 
 
-def center_crop(sound: DecodedAudio) -> Wave:
-    """Return the middle of a sound, (T,) at PRINT_RATE, a little longer than what is compared."""
+def center_crop(audio: DecodedAudio) -> Wave:
+    """Return the centre of a clip, (T,) at PRINT_RATE, one second longer than what is compared."""
     try:
-        return resample(_cut_middle(sound), sound.sampling_rate, PRINT_RATE)
-    except AudioError:  # a sample or two
+        return resample(_crop_center(audio), audio.sampling_rate, PRINT_RATE)
+    except AudioError:  # too few samples to resample
         return np.zeros(0, np.float32)
 
 
-def measure_lost(sound: DecodedAudio, middle: Wave) -> float:
-    """Return the share of the energy that resampling to PRINT_RATE takes away, from 0 to 1.
+def measure_lost(audio: DecodedAudio, center: Wave) -> float:
+    """Return the share of the energy that resampling to PRINT_RATE removes, from 0 to 1.
 
     Args:
-        sound: A clip at its own rate.
-        middle: What `center_crop` made of it.
+        audio: A clip at the rate of its file.
+        center: Its `center_crop`.
     """
-    before = np.square(_cut_middle(sound), dtype=np.float64)
-    if sound.sampling_rate <= PRINT_RATE or len(middle) == 0 or not before.any():
+    before = np.square(_crop_center(audio), dtype=np.float64)
+    if audio.sampling_rate <= PRINT_RATE or len(center) == 0 or not before.any():
         return 0.0
-    left = np.square(middle, dtype=np.float64).mean() / before.mean()
+    left = np.square(center, dtype=np.float64).mean() / before.mean()
     return float(np.clip(1 - left, 0, 1))
 
 
-def _cut_middle(sound: DecodedAudio) -> Wave:
-    """Return the middle of a sound, mixed to mono, (T,) at its own rate."""
-    most = round((MAX_SECONDS + 1) * sound.sampling_rate)
-    start = max(0, (len(sound.samples) - most) // 2)
-    return mix_channels(sound.samples[start : start + most])
+def _crop_center(audio: DecodedAudio) -> Wave:
+    """Return the centre of a clip, mixed to mono, (T,) at the rate of its file."""
+    length = round((MAX_SECONDS + 1) * audio.sampling_rate)
+    start = max(0, (len(audio.samples) - length) // 2)
+    return mix_channels(audio.samples[start : start + length])
 
 
-def read_groups(source: LoadedDataset, wanted: str | None) -> dict[str, list[str]]:
-    """Read the group columns: the wanted one, else those whose names say that they are one.
+def read_groups(dataset: LoadedDataset, wanted: str | None) -> dict[str, list[str]]:
+    """Read the group columns: the wanted one, else those with usual names (`GROUP_COLUMNS`).
 
     Raises:
         DatasetError: There is no wanted column.
     """
-    columns = list(dict.fromkeys(name for t in source.splits.values() for name in t.column_names))
+    columns = list(dict.fromkeys(name for t in dataset.splits.values() for name in t.column_names))
     if wanted is not None and wanted not in columns:
         raise DatasetError(
             f"There is no column '{wanted}' for --group-column: choose of {', '.join(columns)}."
         )
     names = [wanted] if wanted is not None else [c for c in columns if c.lower() in GROUP_COLUMNS]
-    return {name: read_column(source, name) for name in names}
+    return {name: read_column(dataset, name) for name in names}

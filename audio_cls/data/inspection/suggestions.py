@@ -1,4 +1,4 @@
-"""Settings that fit a data set, from the durations of its clips and the sizes of its classes."""
+"""Suggested settings for a data set, from the durations of its clips and the class counts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from audio_cls.config import Seconds, flag_name
+from audio_cls.config import MAX_CROP_SECONDS, Seconds, flag_name
 
-BALANCED = 2.0  # a largest class at most this many times the smallest leaves accuracy fair
-MIN_CLIPS = 4  # of a class that can have clips in training, validation and test
+BALANCED = 2.0  # largest ratio of two class counts for which accuracy is suggested
+MIN_CLIPS = 4  # of a class with clips in training, validation and test
 
 # Training memory of the default model, DistilHuBERT (23.7 million weights), in float32: weights,
-# gradients and AdamW's two moments take 16 bytes a weight; the activations kept for the backward
-# pass were measured with torch.autograd.graph.saved_tensors_hooks at 42 to 60 MB a second of sound.
+# gradients and the two moments of AdamW take 16 bytes per weight; the activations saved for the
+# backward pass take 42 to 60 MB per second of audio (measured with saved_tensors_hooks of torch).
 MODEL_MB = 380
 MB_PER_SECOND = 50
 MEMORY_BUDGET_MB = 8_000  # of a small GPU
 LARGEST_BATCH = 32
-MAX_CROP_SECONDS: Seconds = 30.0
 
 
 def suggest_settings(
@@ -31,27 +30,27 @@ def suggest_settings(
     is_multilabel: bool = False,
     chosen: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Suggest how to train, from durations (N,) and the clips of each class.
+    """Suggest training settings.
 
-    The longest piece is what 95 % of the clips fit into, at most 30 s. The batch is the largest
-    power of two that trains DistilHuBERT in 8 GB. Where a class has more than twice the clips of
-    another, rare ones weigh more. Classes of one to three clips cannot be in all three splits.
+    The crop is as long as 95 % of the clips, at most 30 s. The batch size is the largest power of
+    two that trains DistilHuBERT in 8 GB. Where a class has more than twice the clips of another,
+    classes are weighted. Classes of one to three clips cannot be in all three splits.
 
     Args:
-        seconds: Durations.
-        classes: Class -> clips.
+        seconds: Durations, (N,).
+        classes: Class -> number of clips.
         is_multilabel: Whether a clip may have several labels.
-        chosen: Settings that a preset or flag gives already: they are followed, not suggested.
+        chosen: Settings that a preset or flag has: they are used, not suggested.
 
     Returns:
-        The values and `flags`, as they are typed in a shell; empty without durations.
+        The values and `flags`, the text for a shell; empty without durations.
     """
     if len(seconds) == 0:
         return {}
     chosen = chosen or {}
-    piece = float(chosen.get("max_seconds") or _choose_piece(seconds))
-    room = (MEMORY_BUDGET_MB - MODEL_MB) / (MB_PER_SECOND * piece)
-    batch = int(min(LARGEST_BATCH, 2 ** math.floor(math.log2(max(1.0, room)))))
+    crop = float(chosen.get("max_seconds") or _choose_crop(seconds))
+    most = (MEMORY_BUDGET_MB - MODEL_MB) / (MB_PER_SECOND * crop)
+    batch = int(min(LARGEST_BATCH, 2 ** math.floor(math.log2(max(1.0, most)))))
     if isinstance(chosen.get("batch_size"), int):
         batch = chosen["batch_size"]
     present = {name: count for name, count in classes.items() if count}
@@ -63,15 +62,15 @@ def suggest_settings(
         name: round(sum(kept.values()) / (len(kept) * count), 3) for name, count in kept.items()
     }
     metric = "map" if is_multilabel else "accuracy" if is_balanced else "f1_macro"
-    wanted: dict[str, Any] = {"max_seconds": f"{piece:g}", "batch_size": batch, "metric": metric}
+    wanted: dict[str, Any] = {"max_seconds": f"{crop:g}", "batch_size": batch, "metric": metric}
     if has_rare:
         wanted["min_clips_per_label"] = MIN_CLIPS
     if not is_balanced and not {"sampler", "class_weights", "pos_weight"} & chosen.keys():
         wanted |= {"pos_weight": "auto"} if is_multilabel else {"class_weights": "balanced"}
     return {
-        "max_seconds": piece,
+        "max_seconds": crop,
         "batch_size": batch,
-        "memory_mb": round(MODEL_MB + MB_PER_SECOND * piece * batch),
+        "memory_mb": round(MODEL_MB + MB_PER_SECOND * crop * batch),
         "metric": metric,
         "class_weights": weights if "class_weights" in wanted else {},
         "flags": write_flags({k: v for k, v in wanted.items() if k not in chosen}),
@@ -79,17 +78,17 @@ def suggest_settings(
 
 
 def write_flags(settings: Mapping[str, object]) -> str:
-    """Write settings as they are typed in a shell.
+    """Return settings as flags for a shell.
 
     >>> write_flags({"group_column": "my speaker", "batch_size": 8})
     "--group-column 'my speaker' --batch-size 8"
     """
-    words = [(flag_name(name), str(value)) for name, value in settings.items()]
-    return shlex.join(word for pair in words for word in pair)
+    pairs = [(flag_name(name), str(value)) for name, value in settings.items()]
+    return shlex.join(word for pair in pairs for word in pair)
 
 
-def _choose_piece(seconds: np.ndarray) -> Seconds:
-    """Return the length that 95 % of the clips fit into, in steps of half a second or a second."""
+def _choose_crop(seconds: np.ndarray) -> Seconds:
+    """Return the length that 95 % of the clips have at most, in steps of 0.5 s or 1 s."""
     p95 = float(np.percentile(seconds, 95))
     step = 0.5 if p95 <= 10 else 1.0
     return min(MAX_CROP_SECONDS, max(step, math.ceil(p95 / step - 1e-6) * step))

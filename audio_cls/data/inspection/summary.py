@@ -1,7 +1,6 @@
-"""Notes of clips -> what a person wants to know of a data set: counts, ranges, advice.
+"""Summary of a data set scan, complete or not: counts, ranges and suggested settings.
 
-In: an `DatasetScan`, complete or not. Out: one dictionary that JSON can hold; text_report.py writes
-it as text, page.py as a page.
+It is one dictionary of JSON types; text_report.py and html_report.py format it.
 """
 
 from __future__ import annotations
@@ -29,55 +28,55 @@ from audio_cls.data.labels.labels import UNUSABLE
 NUM_BINS = 20  # of the histogram of durations
 
 
-def summarize(inspection: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Count what has been noted so far.
+def summarize(scan: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Summarise the clips that have been read.
 
     Args:
-        inspection: The notes.
-        chosen: Settings that a preset or flag gives already, see `suggest_settings`.
+        scan: The scan.
+        chosen: Settings that a preset or flag has, see `suggest_settings`.
 
     Returns:
-        A dictionary of numbers, texts, lists and dictionaries. `is_complete` tells whether every
-        clip has been read; classes and splits always count all clips, by their labels.
+        A dictionary of JSON types. `is_complete` is true when every clip has been read; the counts
+        of classes and splits are always of all clips.
     """
-    notes = inspection.notes
-    good = [row for row in sorted(notes) if notes[row].fault is None]
-    seconds = np.array([notes[row].seconds for row in good])
-    classes = _count_classes(inspection)
-    source = inspection.source
+    stats = scan.stats
+    usable = [row for row in sorted(stats) if stats[row].error is None]
+    seconds = np.array([stats[row].seconds for row in usable])
+    classes = _count_classes(scan)
+    dataset = scan.dataset
     return {
         "dataset": {
-            "id": source.name if source.is_local else source.id,  # a page may be shared: no path
-            "config": source.config,
-            "revision": source.revision,
-            "license": source.license,
-            "audio_column": source.audio_column,
-            "label_column": inspection.labels.column if inspection.labels else None,
-            "label_fault": inspection.label_fault,
-            "keyword_fault": inspection.keyword_fault,
+            "id": dataset.name if dataset.is_local else dataset.id,  # no path, as it may be shared
+            "config": dataset.config,
+            "revision": dataset.revision,
+            "license": dataset.license,
+            "audio_column": dataset.audio_column,
+            "label_column": scan.labels.column if scan.labels else None,
+            "label_fault": scan.label_error,
+            "keyword_fault": scan.keyword_error,
         },
-        "num_clips": inspection.num_clips,
-        "num_read": len(notes),
-        "is_complete": len(notes) == inspection.num_clips,
-        "splits": _describe_splits(inspection),
+        "num_clips": scan.num_clips,
+        "num_read": len(stats),
+        "is_complete": len(stats) == scan.num_clips,
+        "splits": _describe_splits(scan),
         "classes": classes,
         "durations": describe_durations(seconds),
-        "sampling_rates": _count(notes[row].sampling_rate for row in good),
-        "channels": _count(notes[row].num_channels for row in good),
-        "encodings": _count(notes[row].encoding for row in good),
-        "bad_audio": _describe_faults(inspection),
-        "silent": _describe_silent(inspection, good),
-        "above_model_rate": describe_lost([notes[row] for row in good]),
-        "duplicates": describe_duplicates(inspection, good),
-        "near_duplicates": describe_near_pairs(inspection),
-        "groups": {name: _describe_groups(inspection, name) for name in inspection.groups},
+        "sampling_rates": _count(stats[row].sampling_rate for row in usable),
+        "channels": _count(stats[row].num_channels for row in usable),
+        "encodings": _count(stats[row].encoding for row in usable),
+        "bad_audio": _describe_unusable(scan),
+        "silent": _describe_silent(scan, usable),
+        "above_model_rate": describe_lost([stats[row] for row in usable]),
+        "duplicates": describe_duplicates(scan, usable),
+        "near_duplicates": describe_near_pairs(scan),
+        "groups": {name: _describe_groups(scan, name) for name in scan.groups},
         "unused": [
-            {**dataclasses.asdict(one), "flags": shlex.join(one.flags)} for one in inspection.unused
+            {**dataclasses.asdict(one), "flags": shlex.join(one.flags)} for one in scan.unused
         ],
         "suggested": suggest_settings(
             seconds,
             {name: sum(c.values()) for name, c in classes.items() if name not in SILENCE_LABELS},
-            is_multilabel=inspection.labels is not None and inspection.labels.is_multilabel,
+            is_multilabel=scan.labels is not None and scan.labels.is_multilabel,
             chosen=chosen,
         ),
     }
@@ -103,74 +102,76 @@ def _count(values: Iterable[object]) -> dict[str, int]:
     return {str(value): count for value, count in Counter(values).most_common()}
 
 
-def _count_classes(inspection: DatasetScan) -> dict[str, dict[str, int]]:
-    """Count the clips of each class in each split; one with several classes counts for each."""
-    labels = inspection.labels
+def _count_classes(scan: DatasetScan) -> dict[str, dict[str, int]]:
+    """Count the clips of each class in each split; a clip with several classes counts for each."""
+    labels = scan.labels
     if labels is None:
         return {}
     counts = {}
-    for split in inspection.source.splits:
+    for split in scan.dataset.splits:
         if labels.targets is not None:
             counts[split] = labels.targets[split].sum(axis=0).astype(int)
         else:
             ids = labels.ids[split]
             counts[split] = np.bincount(ids[ids != UNUSABLE], minlength=len(labels.names))
     return {
-        name: {split: int(own[place]) for split, own in counts.items()}
+        name: {split: int(numbers[place]) for split, numbers in counts.items()}
         for place, name in enumerate(labels.names)
     }
 
 
-def _describe_splits(inspection: DatasetScan) -> dict[str, dict[str, Any]]:
+def _describe_splits(scan: DatasetScan) -> dict[str, dict[str, Any]]:
     """Count clips, seconds read and clips without a label of each split."""
     totals: Counter[str] = Counter()
-    for row, note in inspection.notes.items():
-        totals[str(inspection.split_of[row])] += note.seconds  # type: ignore[assignment]
-    labels = inspection.labels
+    for row, stats in scan.stats.items():
+        totals[str(scan.split_of[row])] += stats.seconds  # type: ignore[assignment]
+    labels = scan.labels
     return {
         name: {
             "num_clips": len(table),
             "seconds": round(float(totals[name]), 3),
             "num_unlabelled": int((labels.ids[name] == UNUSABLE).sum()) if labels else len(table),
         }
-        for name, table in inspection.source.splits.items()
+        for name, table in scan.dataset.splits.items()
     }
 
 
-def _describe_faults(inspection: DatasetScan) -> dict[str, Any]:
-    """Count the bad clips by reason, and name the first."""
+def _describe_unusable(scan: DatasetScan) -> dict[str, Any]:
+    """Count the unusable clips by reason, and list the first."""
     bad: list[tuple[int, ClipStats]] = [
-        (row, note) for row, note in sorted(inspection.notes.items()) if note.fault is not None
+        (row, stats) for row, stats in sorted(scan.stats.items()) if stats.error is not None
     ]
     return {
         "num_clips": len(bad),
-        "reasons": _count(str(note.fault).split(":")[0] for _, note in bad),
+        "reasons": _count(str(stats.error).split(":")[0] for _, stats in bad),
         "clips": [
-            {"id": str(inspection.ids[row]), "reason": str(note.fault)}
-            for row, note in bad[:LISTED]
+            {"id": str(scan.ids[row]), "reason": str(stats.error)} for row, stats in bad[:LISTED]
         ],
     }
 
 
-def _describe_silent(inspection: DatasetScan, good: list[int]) -> dict[str, Any]:
-    """Count the clips that are silent after mixing to mono, by class too, and name the first."""
-    notes, labels = inspection.notes, read_label_names(inspection)
-    rows = [row for row in good if notes[row].peak < SILENT_PEAK]
+def _describe_silent(scan: DatasetScan, usable: list[int]) -> dict[str, Any]:
+    """Count the clips that are silent after mixing to mono, also by class, and list the first."""
+    stats, labels = scan.stats, read_label_names(scan)
+    rows = [row for row in usable if stats[row].peak < SILENT_PEAK]
     return {
         "num_clips": len(rows),
-        "num_cancelled": sum(notes[row].is_cancelled for row in rows),
+        "num_cancelled": sum(stats[row].is_cancelled for row in rows),
         "classes": _count(labels[row] or "no label" for row in rows),
-        "clips": [str(inspection.ids[row]) for row in rows[:LISTED]],
+        "clips": [str(scan.ids[row]) for row in rows[:LISTED]],
     }
 
 
-def describe_lost(notes: Sequence[ClipStats]) -> dict[str, Any]:
-    """Tell how much energy lies above what a model at `PRINT_RATE` gets; empty where no clip can.
+def describe_lost(clips: Sequence[ClipStats]) -> dict[str, Any]:
+    """Return the share of the energy above the band of a model at `PRINT_RATE`.
 
     Args:
-        notes: Of usable clips.
+        clips: Statistics of usable clips.
+
+    Returns:
+        The median share, and others; empty where no clip has a higher rate.
     """
-    shares = np.array([note.lost_share for note in notes if note.sampling_rate > PRINT_RATE])
+    shares = np.array([clip.lost_share for clip in clips if clip.sampling_rate > PRINT_RATE])
     if len(shares) == 0:
         return {}
     return {
@@ -181,14 +182,14 @@ def describe_lost(notes: Sequence[ClipStats]) -> dict[str, Any]:
     }
 
 
-def _describe_groups(inspection: DatasetScan, name: str) -> dict[str, Any]:
-    """Tell how many groups a column has and which of them are in several splits."""
+def _describe_groups(scan: DatasetScan, name: str) -> dict[str, Any]:
+    """Count the groups of a column, and list those that are in several splits."""
     splits: dict[str, set[str]] = {}
-    for group, split in zip(inspection.groups[name], inspection.split_of, strict=True):
+    for group, split in zip(scan.groups[name], scan.split_of, strict=True):
         if group:
             splits.setdefault(group, set()).add(str(split))
     return {
         "num_groups": len(splits),
-        "num_splits": len(inspection.source.splits),
-        "shared": sorted(group for group, own in splits.items() if len(own) > 1),
+        "num_splits": len(scan.dataset.splits),
+        "shared": sorted(group for group, names in splits.items() if len(names) > 1),
     }

@@ -1,4 +1,4 @@
-"""The summary of an inspection as text."""
+"""Text report of a data set summary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from audio_cls.data.inspection.suggestions import write_flags
 
 
 def format_summary(summary: Mapping[str, Any]) -> str:
-    """Write a summary as text, a section a paragraph."""
+    """Format a summary as text, one paragraph per section."""
     parts = [_format_head(summary)]
     if summary["durations"]:
         spread = summary["durations"]
@@ -22,17 +22,17 @@ def format_summary(summary: Mapping[str, Any]) -> str:
             f"Encodings: {_format_counts(summary['encodings'])}"
             f"{_format_lost(summary['above_model_rate'])}"
         )
-    bad, twice = summary["bad_audio"], summary["duplicates"]
+    bad, duplicates = summary["bad_audio"], summary["duplicates"]
     lines = [f"Bad clips: {bad['num_clips']}" + _in_brackets(bad["reasons"])]
     lines += [f"  {clip['id']}: {clip['reason']}" for clip in bad["clips"]]
     lines.append(_format_silent(summary["silent"]))
     lines += [f"  {clip}" for clip in summary["silent"]["clips"]]
     lines.append(
-        f"Exact duplicates: {twice['num_clips']} clips repeat another one,"
-        f" {twice['num_across_splits']} of them across splits,"
-        f" {twice['num_other_label']} with another label"
+        f"Exact duplicates: {duplicates['num_clips']} clips repeat another one,"
+        f" {duplicates['num_across_splits']} of them across splits,"
+        f" {duplicates['num_other_label']} with another label"
     )
-    lines += [f"  {_format_copies(group)}" for group in twice["groups"]]
+    lines += [f"  {_format_copies(group)}" for group in duplicates["groups"]]
     near = summary["near_duplicates"]
     lines.append(
         f"Near duplicates: {near['num_pairs']} pairs sound nearly the same,"
@@ -41,11 +41,11 @@ def format_summary(summary: Mapping[str, Any]) -> str:
     lines += [f"  {one} ~ {two}" for one, two in (pair["ids"] for pair in near["pairs"])]
     parts.append("\n".join(lines))
     parts += [_format_group(name, group) for name, group in summary["groups"].items()]
-    told = [f"column '{name}'" for name in summary["groups"]]
+    listed = [f"column '{name}'" for name in summary["groups"]]
     parts += [
         f"Not used: {one['where']} ({one['num_values']} {one['kind']}s): {one['flags']}"
         for one in summary["unused"]
-        if one["kind"] != "group" or one["where"] not in told
+        if one["kind"] != "group" or one["where"] not in listed
     ]
     if summary["suggested"]:
         advice = summary["suggested"]
@@ -58,7 +58,7 @@ def format_summary(summary: Mapping[str, Any]) -> str:
 
 
 def _format_head(summary: Mapping[str, Any]) -> str:
-    """Name the data set; tabulate splits and classes."""
+    """Format the name of the data set, and a table of splits and classes."""
     known, splits = summary["dataset"], summary["splits"]
     lines = [f"{known['id']}: {summary['num_clips']} clips, {summary['num_read']} read"]
     if known["keyword_fault"]:
@@ -83,7 +83,7 @@ def _format_head(summary: Mapping[str, Any]) -> str:
 
 
 def _format_silent(silent: Mapping[str, Any]) -> str:
-    """Say how many clips are silent, of which classes, and how many by mixing."""
+    """Format the number of silent clips, by class, and of those that are silent by mixing."""
     text = f"Silent clips: {silent['num_clips']}{_in_brackets(silent['classes'])}"
     if silent["num_cancelled"]:
         text += (
@@ -94,7 +94,7 @@ def _format_silent(silent: Mapping[str, Any]) -> str:
 
 
 def _format_lost(lost: Mapping[str, Any]) -> str:
-    """Say how much of the sound a model does not get; nothing where it gets all."""
+    """Format the energy above the band of a model; nothing where there is none."""
     if not lost:
         return ""
     return (
@@ -105,7 +105,7 @@ def _format_lost(lost: Mapping[str, Any]) -> str:
 
 
 def _format_copies(group: Mapping[str, Any]) -> str:
-    """Name clips of the same sound, with their labels where these differ."""
+    """Format clips with equal audio, with their labels where these differ."""
     if len(set(group["labels"]) - {""}) < 2:
         return " = ".join(group["ids"])
     pairs = zip(group["ids"], group["labels"], strict=True)
@@ -113,7 +113,7 @@ def _format_copies(group: Mapping[str, Any]) -> str:
 
 
 def _format_group(name: str, group: Mapping[str, Any]) -> str:
-    """Say whether the groups of a column keep to their splits."""
+    """Format the groups of a column, and those that are in several splits."""
     flags = write_flags({"group_column": name})
     if group["shared"]:
         return (
@@ -127,11 +127,11 @@ def _format_group(name: str, group: Mapping[str, Any]) -> str:
 
 
 def _format_counts(counts: Mapping[str, Any]) -> str:
-    """Write counts in one line, the first twenty."""
+    """Format the first counts in one line."""
     shown = [f"{name} ({count})" for name, count in list(counts.items())[:LISTED]]
     return ", ".join(shown + [f"and {len(counts) - LISTED} more"] * (len(counts) > LISTED))
 
 
 def _in_brackets(counts: Mapping[str, int]) -> str:
-    """Write reasons behind a number, or nothing."""
+    """Format reasons in brackets, or nothing."""
     return f" ({', '.join(f'{n} {reason}' for reason, n in counts.items())})" if counts else ""

@@ -68,12 +68,12 @@ def relabel_keywords(dataset: LoadedDataset, cfg: DataConfig) -> LoadedDataset:
         )
     renamed = rename_labels(labels.classes, cfg)
     names = {
-        split: [renamed[own[0]] if own else None for own in clips]
+        split: [renamed[clip[0]] if clip else None for clip in clips]
         for split, clips in labels.clips.items()
     }
     if cfg.silence_from is not None:
         dataset, names = _add_silence(dataset, labels, names, cfg)
-    present = {name for own in names.values() for name in own}
+    present = set(itertools.chain.from_iterable(names.values()))
     declared = list(dict.fromkeys([*renamed.values(), SILENCE]))
     keywords = [name for name in declared if name not in (SILENCE, UNKNOWN)]
     classes = (*keywords, *(name for name in (SILENCE, UNKNOWN) if name in present))
@@ -89,13 +89,13 @@ def _make_label_column(
     column: str, classes: Names, names: Mapping[str, list[str | None]]
 ) -> LabelColumn:
     """Return the parsed label column of clips with one name each, None for no label."""
-    num_null = sum(own.count(None) for own in names.values())
+    num_null = sum(labels.count(None) for labels in names.values())
     return LabelColumn(
         column,
         classes,
-        {split: [() if name is None else (name,) for name in own] for split, own in names.items()},
+        {s: [() if name is None else (name,) for name in labels] for s, labels in names.items()},
         Counter({NULL: num_null} if num_null else {}),
-        {split: np.zeros(len(own), dtype=np.bool_) for split, own in names.items()},
+        {split: np.zeros(len(labels), dtype=np.bool_) for split, labels in names.items()},
     )
 
 
@@ -177,12 +177,13 @@ def _count_wanted(
         names: Split -> new label of each clip.
         cfg: `silence_share`.
     """
-    labels = [
-        own
-        for name, own in names.items()
-        if name == split or (split == first and SILENCE not in own)
+    counted = [
+        own_names
+        for name, own_names in names.items()
+        if name == split or (split == first and SILENCE not in own_names)
     ]
-    keyword_clips = sum(label not in (None, SILENCE, UNKNOWN) for own in labels for label in own)
+    labels = itertools.chain.from_iterable(counted)
+    keyword_clips = sum(label not in (None, SILENCE, UNKNOWN) for label in labels)
     return math.ceil(cfg.silence_share * keyword_clips)
 
 
@@ -214,12 +215,12 @@ def _find_elsewhere(
     folder = _find_folder(cfg)
     if folder is not None:
         return cut_recordings(list_recordings(folder), cfg.silence_seconds, count)
-    has_label = any(SILENCE in own for own in names.values())
+    has_label = any(SILENCE in labels for labels in names.values())
     if cfg.silence_from == SYNTHESISE or (cfg.silence_from == AUTO and not has_label):
         return make_silence(count, cfg.silence_seconds, cfg.split_seed)
     if has_label:
         return []
-    labels = sorted({name for own in names.values() for name in own if name})
+    labels = sorted(filter(None, set(itertools.chain.from_iterable(names.values()))))
     raise DatasetError(
         f"--silence-from '{cfg.silence_from}' is no folder and no label: the labels are"
         f" {list_names(labels)}. Give one of them, a folder of recordings, '{SYNTHESISE}', or"

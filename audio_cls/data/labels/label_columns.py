@@ -130,11 +130,11 @@ def _search_texts(
     """Make a column of what the first group of a pattern matches in a column or the clip ids."""
     texts = _read_texts(splits, ids, column)
     expression = compile_pattern(pattern, "--label-pattern", "label")
-    labels = {s: [find_first(expression, text) for text in own] for s, own in texts.items()}
+    labels = {s: [find_first(expression, text) for text in cells] for s, cells in texts.items()}
     unmatched = [
         text
-        for split, own in labels.items()
-        for text, label in zip(texts[split], own, strict=True)
+        for split, found in labels.items()
+        for text, label in zip(texts[split], found, strict=True)
         if label is None
     ]
     num_clips = sum(map(len, texts.values()))

@@ -112,8 +112,8 @@ def parse_labels(dataset: LoadedDataset, cfg: DataConfig) -> Labels:
         return Labels(column, labels.classes, ids, parser=labels.parser)
     num_classes = len(labels.classes)
     ids = {
-        split: np.where((own == UNUSABLE) & labels.is_empty[split], num_classes, own)
-        for split, own in ids.items()
+        split: np.where((first == UNUSABLE) & labels.is_empty[split], num_classes, first)
+        for split, first in ids.items()
     }
     targets = {split: make_targets(clips, labels.classes) for split, clips in labels.clips.items()}
     return Labels(column, labels.classes, ids, targets, labels.parser)

@@ -83,8 +83,8 @@ def _explain_conflict(
     """Return the error for two splits that have different names for one number."""
     seen: list[tuple[str, int, str]] = []
     conflict = ""
-    for split, own in pairs.items():
-        for number, text in sorted(own):
+    for split, named in pairs.items():
+        for number, text in sorted(named):
             for other, key, known in seen:
                 if not conflict and (number == key) != (text == known):
                     conflict = f"{key} is '{known}' in {other}, and {number} is '{text}' in {split}"

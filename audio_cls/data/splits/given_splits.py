@@ -65,7 +65,7 @@ def sort_folds(folds: set[str]) -> list[str]:
 
 def _take_named(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Return the splits of the data set; those without usable labels are left out."""
-    rows = {name: drop_unlabelled(own, index) for name, own in index.split_rows.items()}
+    rows = {name: drop_unlabelled(part, index) for name, part in index.split_rows.items()}
     names = resolve_roles(list(rows), cfg)
     is_again = is_test_validation(names, cfg)
     remarks = []
@@ -116,10 +116,10 @@ def _take_listed(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     unlisted = len(index.ids) - sum(map(len, rows.values()))
     if unlisted:
         logger.info("--split-files: %d clips are in no list and are left out.", unlisted)
-    parts = {role: drop_unlabelled(own, index) for role, own in rows.items()}
+    parts = {role: drop_unlabelled(part, index) for role, part in rows.items()}
     origin = f"listed at {lists.location} (sha256 {lists.sha256[:12]})"
     is_published = location in PUBLISHED_SPLITS or is_address(location)
-    whole = [role for role, own in rows.items() if len(own) == len(lists.ids[role])]
+    whole = [role for role, part in rows.items() if len(part) == len(lists.ids[role])]
     return GivenSplits(
         parts=parts,
         names=dict.fromkeys(parts, "+".join(index.split_rows)),
@@ -156,7 +156,7 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
         held["validation"] = known[(known.index(test) + 1) % len(known)]
     train = [fold for fold in known if fold not in held.values()]
     chosen = {"train": train, **{role: [fold] for role, fold in held.items()}}
-    parts = {role: rows[np.isin(folds[rows], own)] for role, own in chosen.items()}
+    parts = {role: rows[np.isin(folds[rows], names)] for role, names in chosen.items()}
     assigned = f"{cfg.folds}, dealt by seed {cfg.split_seed}"
     source = f"column '{cfg.fold_column}'" if cfg.fold_column is not None else assigned
     kind = "stratified folds" if index.groups is None else "grouped folds"
@@ -164,7 +164,7 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     return GivenSplits(
         parts=parts,
         names=dict.fromkeys(parts, "+".join(index.split_rows)),
-        origins={role: f"fold {list_names(own)} of {source}" for role, own in chosen.items()},
+        origins={role: f"fold {list_names(names)} of {source}" for role, names in chosen.items()},
         method=kind if cfg.fold_column is None else "fold column",
         official=frozenset(() if cfg.fold_column is None else parts),
         remarks=[f"{without} clips have no fold and are left out."] if without else [],

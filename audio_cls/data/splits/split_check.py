@@ -83,7 +83,8 @@ def check_splits(
         "num_clips": {role: len(rows) for role, rows in parts.items()},
         "repeated_in_split": repeated,
         "shared": {
-            name: {kind: len(codes) for kind, codes in own.items()} for name, own in found.items()
+            pair: {kind: len(codes) for kind, codes in kinds.items()}
+            for pair, kinds in found.items()
         },
     }
 

@@ -28,7 +28,7 @@ from audio_cls.data.inspection.scan import (
     CLIPS_AT_ONCE,
     FIRST_CLIPS,
     DatasetScan,
-    open_inspection,
+    open_scan,
     order_clips,
     scan_clip,
 )
@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def inspection(folder: Path) -> DatasetScan:
     """Return the whole data set's inspection."""
-    found = open_inspection(DataConfig(dataset=str(folder), label_column="kind"))
+    found = open_scan(DataConfig(dataset=str(folder), label_column="kind"))
     assert list(found.read())[-1] == 13
     return found
 
@@ -149,7 +149,7 @@ def test_the_same_sound_with_another_label_is_counted_and_comes_first(tmp_path: 
     assert summary["duplicates"]["num_other_label"] == 1
     first = summary["duplicates"]["groups"][0]
     assert (first["ids"], first["labels"]) == (["train/2", "train/3", "train/4"], ["a", "b", "a"])
-    found = open_inspection(DataConfig(dataset=str(tmp_path)))
+    found = open_scan(DataConfig(dataset=str(tmp_path)))
     list(found.read())
     text = format_summary(summarize(found))
     assert "1 with another label" in text and "train/2 (a) = train/3 (b) = train/4 (a)" in text
@@ -206,7 +206,7 @@ def test_a_column_name_with_a_blank_is_quoted_for_the_shell(tmp_path: Path) -> N
     clips = [encode_sound(make_tone(300 + 50 * n, 0.5), 16_000) for n in range(4)]
     columns = {"label": ["a", "b"] * 2, "the speaker": ["x", "x", "y", "y"]}
     make_table(clips, **columns).to_parquet(str(tmp_path / "train-00000-of-00001.parquet"))
-    found = open_inspection(DataConfig(dataset=str(tmp_path), group_column="the speaker"))
+    found = open_scan(DataConfig(dataset=str(tmp_path), group_column="the speaker"))
     list(found.read())
     summary = summarize(found)
     assert "--group-column 'the speaker'" in format_summary(summary)
@@ -223,7 +223,7 @@ def test_near_duplicates_are_told_in_text_in_json_and_on_the_page(tmp_path: Path
     for split, own in (("train", clips), ("test", [coded, encode_sound(waves[0] / 4, 8_000)])):
         table = make_table(own, kind=["a", "b"] * (len(own) // 2))
         table.to_parquet(str(tmp_path / "data" / f"{split}-00000-of-00001.parquet"))
-    found = open_inspection(DataConfig(dataset=str(tmp_path), label_column="kind"))
+    found = open_scan(DataConfig(dataset=str(tmp_path), label_column="kind"))
     assert len(list(found.read())) == 1
     summary = summarize(found)
     near = summary["near_duplicates"]
@@ -245,13 +245,13 @@ def test_groups_in_several_splits_are_found_without_being_asked_for(
 
 def test_a_group_column_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(DatasetError, match="no column 'singer' for --group-column"):
-        open_inspection(DataConfig(dataset=str(folder), group_column="singer"))
+        open_scan(DataConfig(dataset=str(folder), group_column="singer"))
 
 
 def test_a_data_set_without_labels_is_inspected_all_the_same(tmp_path: Path) -> None:
     clip = encode_sound(make_tone(300, 0.5), 16_000)
     make_table([clip, clip]).to_parquet(str(tmp_path / "train-00000-of-00001.parquet"))
-    found = open_inspection(DataConfig(dataset=str(tmp_path)))
+    found = open_scan(DataConfig(dataset=str(tmp_path)))
     list(found.read())
     summary = summarize(found)
     assert summary["classes"] == {}
@@ -262,10 +262,10 @@ def test_a_data_set_without_labels_is_inspected_all_the_same(tmp_path: Path) -> 
 
 def test_limits_of_the_settings_count_as_faults() -> None:
     clip = encode_sound(make_tone(300, 0.5), 16_000)
-    assert scan_clip(clip, None, DataConfig()).fault is None
+    assert scan_clip(clip, None, DataConfig()).error is None
     short, long = DataConfig(min_clip_seconds=0.6), DataConfig(max_clip_seconds=0.4)
-    assert scan_clip(clip, None, short).fault == "too short: 0.500 s"
-    assert scan_clip(clip, None, long).fault == "too long: 0.5 s"
+    assert scan_clip(clip, None, short).error == "too short: 0.500 s"
+    assert scan_clip(clip, None, long).error == "too long: 0.5 s"
 
 
 def test_the_first_clips_come_evenly_from_the_whole() -> None:
@@ -280,7 +280,7 @@ def test_the_first_clips_come_evenly_from_the_whole() -> None:
 
 
 def test_an_answer_before_the_end_says_that_it_is_not_the_whole(folder: Path) -> None:
-    found = open_inspection(DataConfig(dataset=str(folder), label_column="kind"))
+    found = open_scan(DataConfig(dataset=str(folder), label_column="kind"))
     assert describe_durations(np.zeros(0)) == {}
     summary = summarize(found)
     assert not summary["is_complete"]
