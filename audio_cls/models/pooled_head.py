@@ -231,14 +231,14 @@ def _choose_config(config: Any, path: str, encoder: PreTrainedModel) -> tuple[An
     Returns:
         A configuration, and the encoder's name in the model that is built from it.
     """
-    own: Any = encoder.config
-    built: Any = MODEL_MAPPING.get(type(own), None)
-    if own is config or not path or built is not type(encoder):
+    encoder_config: Any = encoder.config
+    built: Any = MODEL_MAPPING.get(type(encoder_config), None)
+    if encoder_config is config or not path or built is not type(encoder):
         return config, path
     for name in KEPT_FIELDS:
         if hasattr(config, name):
-            setattr(own, name, getattr(config, name))
-    return own, ""
+            setattr(encoder_config, name, getattr(config, name))
+    return encoder_config, ""
 
 
 def _build_encoder(config: Any, path: str, *, may_run_code: bool) -> PreTrainedModel:  # noqa: ANN401

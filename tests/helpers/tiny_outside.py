@@ -1,9 +1,9 @@
-"""Tiny checkpoints of kinds that transformers has no classifier of sound for.
+"""Tiny checkpoints of model families without an audio classifier in transformers.
 
-They differ in what matters here: decoders beside the encoder (Speech2Text, Moonshine, SeamlessM4T)
-or a CTC head or a language model above it (Parakeet, Qwen2-Audio), raw waves (Moonshine) or
-spectra, a picture instead of frames (CLAP), a fixed length (CLAP, Qwen2-Audio), with and without
-a mask.
+They differ in what matters here: an encoder with a decoder (Speech2Text, Moonshine, SeamlessM4T),
+with a CTC head (Parakeet, LASR) or with a language model (Qwen2-Audio, Voxtral); waveforms
+(Moonshine) or spectrograms; patches instead of frames (CLAP); a fixed length (CLAP, Qwen2-Audio,
+Voxtral); with and without a mask. To test another family, add a function to MAKERS.
 """
 
 from __future__ import annotations
@@ -96,6 +96,26 @@ def _make_mimi() -> tuple[Any, Any]:
     return config, T.EncodecFeatureExtractor(sampling_rate=24_000)
 
 
+def _make_lasr() -> tuple[Any, Any]:
+    encoder = {
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 2, "intermediate_size": 16, "conv_kernel_size": 5,
+        "subsampling_conv_channels": 8, "num_mel_bins": 80,
+    }  # fmt: skip
+    config = T.LasrCTCConfig(vocab_size=20, encoder_config=encoder)
+    return config, T.LasrFeatureExtractor(feature_size=80)
+
+
+def _make_voxtral() -> tuple[Any, Any]:
+    audio = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_mel_bins": 80, "max_source_positions": 1500,
+    }  # fmt: skip
+    text = {"model_type": "llama", "intermediate_size": 8, "num_key_value_heads": 1, **TEXT}
+    config = T.VoxtralConfig(audio_config=audio, text_config=text, audio_token_id=19)
+    return config, T.WhisperFeatureExtractor(feature_size=80)
+
+
 MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "speech_to_text": _make_speech_to_text,
     "moonshine": _make_moonshine,
@@ -103,6 +123,8 @@ MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "parakeet_ctc": _make_parakeet,
     "qwen2_audio": _make_qwen2_audio,
     "seamless_m4t": _make_seamless_m4t,
+    "lasr_ctc": _make_lasr,
+    "voxtral": _make_voxtral,
     "mimi": _make_mimi,  # a codec: its parts answer with codes, not with hidden states
 }
 OUTSIDE = [kind for kind in MAKERS if kind != "mimi"]

@@ -17,10 +17,12 @@ LAYOUTS = {  # kind -> input name, time axis, frames per second; the others take
     "audio-spectrogram-transformer": ("input_values", 1, 100),
     "wav2vec2-bert": ("input_features", 1, 50),
     "whisper": ("input_features", 2, 100),
+    "lasr_ctc": ("input_features", 1, 100),
     "parakeet_ctc": ("input_features", 1, 100),
     "qwen2_audio": ("input_features", 2, 100),
     "seamless_m4t": ("input_features", 1, 50),
     "speech_to_text": ("input_features", 1, 100),
+    "voxtral": ("input_features", 2, 100),
 }
 
 

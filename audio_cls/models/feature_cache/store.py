@@ -51,7 +51,7 @@ NOT_COMPUTED = (
 def make_store_key(
     audio_model: AudioModel,
     layout: FrozenOutputLayout,
-    sound: str,
+    audio: str,
     precision: str,
     device: torch.device,
 ) -> str:
@@ -61,7 +61,7 @@ def make_store_key(
         audio_model: The classifier; its frozen weights, configuration, code and feature extractor
             count, its labels and head do not.
         layout: Of the output of the frozen modules.
-        sound: Key of the waveforms, in the order of the rows that windows refer to.
+        audio: Key of the waveforms, in the order of the rows that windows refer to.
         precision: Mixed precision of the forward pass.
         device: Of the forward pass; its type counts.
     """
@@ -78,7 +78,7 @@ def make_store_key(
         layout=repr(layout),
         extractor=audio_model.processor.extractor.to_json_string(),
         input_spec=repr(audio_model.processor.input_spec),
-        sound=sound,
+        audio=audio,
         precision=precision,
         matmul=torch.get_float32_matmul_precision(),
         device=device.type,

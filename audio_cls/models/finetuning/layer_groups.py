@@ -127,8 +127,8 @@ def covering_modules(model: nn.Module, parameters: Set[str]) -> tuple[str, ...]:
 def _iterate_owners(module: nn.Module, parameters: Set[str], prefix: str) -> Iterator[str]:
     """Yield the names of `covering_modules` below one module."""
     for name, child in module.named_children():
-        own = {f"{prefix}{name}.{parameter}" for parameter, _ in child.named_parameters()}
-        if own and own <= parameters:
+        names = {f"{prefix}{name}.{parameter}" for parameter, _ in child.named_parameters()}
+        if names and names <= parameters:
             yield f"{prefix}{name}"
-        elif own & parameters:
+        elif names & parameters:
             yield from _iterate_owners(child, parameters, f"{prefix}{name}.")
