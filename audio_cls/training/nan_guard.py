@@ -17,7 +17,7 @@ from audio_cls.distributed.processes import gather_rows
 from audio_cls.errors import TrainingError, list_names
 from audio_cls.runs.trainer_state import TrainerState
 
-MAX_SKIPPED_IN_A_ROW = 3  # the run stops after so many skipped steps, one after the other
+MAX_SKIPPED_IN_A_ROW = 3  # this number of consecutive skipped steps ends the run
 RESOLVE_EVERY = 10  # steps between two reads of `found_inf`, if the optimizer needs none
 
 logger = logging.getLogger(__name__)

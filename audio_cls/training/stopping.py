@@ -18,7 +18,7 @@ import torch
 
 from audio_cls.distributed import Accelerator
 
-# Several processes agree at least every so many steps, and every so many seconds if steps are long.
+# Several processes agree at least once in this number of steps, and of seconds if steps are long.
 AGREE_EVERY = 10
 AGREE_SECONDS = 2.0
 SIGNALS = tuple(

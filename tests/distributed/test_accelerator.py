@@ -1,4 +1,4 @@
-"""How Accelerate is set up."""
+"""The Accelerator of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from audio_cls.distributed.accelerator import check_precisions, start_accelerato
 from audio_cls.errors import SettingError
 
 
-def test_each_run_of_a_process_has_its_own_number_format(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_one_process_can_have_different_number_formats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
     wanted = ["bf16", "no", "launcher"]
     found = [start_accelerator(TrainConfig(mixed_precision=one)).mixed_precision for one in wanted]

@@ -1,4 +1,4 @@
-"""The run folder: who may write to it, and checkpoints that are whole or absent."""
+"""Run folder: what it may replace, and checkpoints that are whole or absent."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _config(**changes: object) -> RunConfig:
 
 
 def _make_run(path: Path, cfg: RunConfig, resolved: ResolvedRun = NOT_RESOLVED) -> RunFolder:
-    """Write the settings of a run, and a checkpoint that stands for its training."""
+    """Write the settings of a run and an empty checkpoint."""
     folder = open_run_folder(path, cfg)
     save_run_config(folder.path, cfg, resolved, {"versions": {}})
     (folder.checkpoints / "step-1").mkdir(parents=True)
     return folder
 
 
-def test_a_folder_with_another_run_is_refused_unless_told(tmp_path: Path) -> None:
+def test_a_folder_with_another_run_is_refused_without_overwrite(tmp_path: Path) -> None:
     cfg = _config()
     _make_run(tmp_path / "run", cfg)
     (tmp_path / "run" / "results.json").write_text("{}")
@@ -51,20 +51,20 @@ def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
         open_run_folder(tmp_path, _config(overwrite=True))
 
 
-def test_a_path_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_path_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunFolderError, match="cannot be written"):
         open_run_folder(tmp_path / "file" / "run", _config())
 
 
-def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_with_other_settings(tmp_path: Path) -> None:
     _make_run(tmp_path, _config(learning_rate=1e-4))
     with pytest.raises(RunFolderError, match=r"--learning-rate 0\.0001 is now 0\.0002"):
         open_run_folder(tmp_path, _config(learning_rate=2e-4, resume="auto"))
     open_run_folder(tmp_path, _config(learning_rate=1e-4, resume="auto", num_workers=3))
 
 
-def test_a_resumed_run_keeps_the_commits_it_began_with(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_commits(tmp_path: Path) -> None:
     _make_run(tmp_path, _config(), ResolvedRun(dataset_revision="a" * 40))
     resumed = _config(resume="auto")
     open_run_folder(tmp_path, resumed)
@@ -80,7 +80,7 @@ def test_a_resumed_run_keeps_the_groups_of_its_segments(tmp_path: Path) -> None:
     assert load_resolved(tmp_path, resumed).apply(resumed).data.group_column == "recording"
 
 
-def test_a_resumed_run_hears_as_long_a_piece_as_it_began_with(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_crop_length(tmp_path: Path) -> None:
     _make_run(tmp_path, _config(), ResolvedRun(max_seconds=10.24))
     resumed = _config(resume="auto")
     open_run_folder(tmp_path, resumed)
@@ -100,7 +100,9 @@ def test_run_config_is_a_preset_that_repeats_the_run(tmp_path: Path) -> None:
     assert "record" in yaml.safe_load((tmp_path / "run_config.yaml").read_text())
 
 
-def test_a_run_s_own_settings_repeat_it_in_another_folder_or_go_on_with_it(tmp_path: Path) -> None:
+def test_run_config_as_preset_repeats_the_run_elsewhere_or_resumes_it(
+    tmp_path: Path,
+) -> None:
     from audio_cls.cli.options.config_options import settings_command
 
     found: list[RunConfig] = []
@@ -131,14 +133,14 @@ def test_resume_names_a_checkpoint_or_the_last_one(tmp_path: Path) -> None:
         find_resume_point(folder, str(tmp_path))
 
 
-def test_better_means_a_higher_metric_then_a_lower_loss_then_earlier() -> None:
+def test_the_best_evaluation_has_the_highest_metric_then_lowest_loss_then_is_the_earliest() -> None:
     first = BestEvaluation(0.8, 0.5, 1.0, 10, {})
     assert BestEvaluation(0.9, 0.9, 2.0, 20, {}).beats(first)
     assert BestEvaluation(0.8, 0.4, 2.0, 20, {}).beats(first)
     assert not BestEvaluation(0.8, 0.5, 2.0, 20, {}).beats(first)
 
 
-def test_every_file_gets_the_mode_that_a_new_file_gets(tone_folder: Path, tmp_path: Path) -> None:
+def test_every_file_has_the_mode_of_a_new_file(tone_folder: Path, tmp_path: Path) -> None:
     model = write_quiet_checkpoint(tmp_path / "m")
     before = os.umask(0o027)
     try:
@@ -162,7 +164,7 @@ def test_only_the_newest_checkpoints_are_kept(tone_folder: Path, tmp_path: Path)
     assert not list(run.folder.checkpoints.glob(".partial*"))
 
 
-def test_the_best_evaluation_s_checkpoint_is_kept_beside_the_newest_ones(
+def test_the_checkpoint_of_the_best_evaluation_is_kept_with_the_newest_ones(
     tone_folder: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
@@ -181,7 +183,7 @@ def test_the_best_evaluation_s_checkpoint_is_kept_beside_the_newest_ones(
     assert [path.name for path in run.folder.find_checkpoints()] == ["step-2", "step-3"]
 
 
-def test_a_save_that_fails_leaves_the_old_checkpoint_alone(
+def test_a_save_that_fails_keeps_the_old_checkpoint(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")

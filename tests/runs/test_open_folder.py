@@ -1,4 +1,4 @@
-"""Who may write to a run folder, and when it counts as empty."""
+"""Opening of a run folder: lock, empty and other folders, the table of its files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _config(**changes: object) -> RunConfig:
 
 @pytest.fixture
 def other_process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Give a process that has the lock of the run folder tmp_path/run."""
+    """Return a process that holds the lock of the run folder tmp_path/run."""
     (tmp_path / "run").mkdir()
     command = [sys.executable, "-c", HOLD, str(tmp_path / "run" / ".lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -45,7 +45,7 @@ def other_process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_second_process_is_refused_with_the_first_one_s_number_and_host(
+def test_a_second_process_is_refused_with_process_and_host_of_the_first(
     tmp_path: Path, other_process: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(open_folder, "LOCK_SECONDS", 0.3)
@@ -64,7 +64,7 @@ def test_a_process_that_ends_is_waited_for(
     assert list(folder.path.iterdir()) == []
 
 
-def test_a_run_that_ended_before_its_first_step_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_run_that_ended_before_its_first_step_counts_as_an_empty_folder(tmp_path: Path) -> None:
     save_run_config(tmp_path, _config(learning_rate=1e-3), ResolvedRun(), {})
     (tmp_path / "logs").mkdir()
     (tmp_path / "splits").mkdir()

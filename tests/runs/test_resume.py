@@ -1,4 +1,4 @@
-"""Going on with a run: from a checkpoint alone, for longer, and with which settings."""
+"""Resuming a run: from a checkpoint alone, for more steps, with other settings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def _pause_after(run: TrainingRun, step: int, patch: pytest.MonkeyPatch) -> None:
-    """Stop a training after a step as a signal does."""
+    """Pause a training after a step, as a signal does."""
     ask = run.stop_controller.poll
     patch.setattr(
         run.stop_controller,
@@ -49,7 +49,7 @@ def _have_same_weights(one: TrainingRun, other: TrainingRun) -> bool:
     return all(torch.equal(left, right) for left, right in pairs)
 
 
-def test_a_checkpoint_alone_is_enough_to_go_on_in_another_folder(
+def test_a_checkpoint_alone_is_enough_to_resume_in_another_folder(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = set_up(make_config(tone_folder, checkpoint, tmp_path / "old", epochs=2))
@@ -76,13 +76,13 @@ def test_a_checkpoint_alone_is_enough_to_go_on_in_another_folder(
         assert {file.name for file in (path / "best").iterdir()} == names
 
 
-def test_the_best_model_of_later_steps_goes_when_a_run_goes_back_before_them(
+def test_a_run_resumed_at_an_earlier_step_has_the_best_model_of_that_step(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     changes = {"epochs": 2, "keep_checkpoints": 3}
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **changes))
-    judged = iter([0.5, 0.9])
-    run.validate = lambda _: {"accuracy": next(judged), "loss": 1.0}
+    accuracies = iter([0.5, 0.9])
+    run.validate = lambda _: {"accuracy": next(accuracies), "loss": 1.0}
     loop.train(run)
     first = run.folder.checkpoints / "step-12"
     best = load_file(first / "best" / "model.safetensors")
@@ -94,7 +94,7 @@ def test_the_best_model_of_later_steps_goes_when_a_run_goes_back_before_them(
     assert all(torch.equal(found[name], best[name]) for name in best)
 
 
-def test_a_run_goes_on_for_more_epochs_where_the_schedule_is_the_same(
+def test_a_run_is_resumed_for_more_epochs_if_the_schedule_stays_the_same(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     changes = {"scheduler": "constant", "warmup_ratio": 0.0}
@@ -123,7 +123,7 @@ def test_a_run_goes_on_for_more_epochs_where_the_schedule_is_the_same(
         ({"scheduler": "linear"}, 50, 100, True),
     ],
 )
-def test_another_number_of_steps_is_refused_where_the_past_would_have_been_another(
+def test_another_number_of_steps_is_refused_if_past_learning_rates_would_differ(
     settings: dict[str, Any], step: int, longer: int, *, is_allowed: bool
 ) -> None:
     cfg = RunConfig.from_flat(settings)
@@ -148,7 +148,7 @@ def test_another_number_of_clips_in_a_step_is_refused(
     assert same.state.step == 12
 
 
-def test_what_has_no_part_in_training_may_change(tmp_path: Path) -> None:
+def test_settings_that_do_not_affect_training_may_change(tmp_path: Path) -> None:
     cfg = RunConfig.from_flat({"dataset": "a/b", "learning_rate": 1e-4})
     save_run_config(tmp_path, cfg, ResolvedRun(), {})
     hub = dataclasses.replace(cfg.hub, limitations="Speech only.", publish_ids="none")
@@ -207,7 +207,7 @@ def test_times_and_steps_are_summed_over_all_starts(
     assert timing.train_clips_per_second == pytest.approx(24 * 4 / timing.train_seconds, rel=0.02)
 
 
-def test_a_run_whose_data_set_has_changed_does_not_go_on(
+def test_a_run_whose_data_set_has_changed_is_not_resumed(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     tones, path = tmp_path / "tones", tmp_path / "run"

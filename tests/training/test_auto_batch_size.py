@@ -1,4 +1,4 @@
-"""The batch that fits: how it is found, that it changes nothing, and real memory running out."""
+"""Search for the batch size: result, no side effects, and memory that really runs out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _hold(limit: int, patch: pytest.MonkeyPatch) -> list[int]:
     return tried
 
 
-def test_the_largest_batch_that_fits_is_found_and_the_step_stays(
+def test_auto_batch_size_finds_the_largest_batch_and_keeps_the_step(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = _hold(3, monkeypatch)
@@ -59,7 +59,7 @@ def test_the_largest_batch_that_fits_is_found_and_the_step_stays(
     assert written["accumulation_steps"] == 4
 
 
-def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
+def test_the_search_changes_neither_weights_nor_random_states(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(tone_folder, checkpoint, tmp_path / "run", batch_size="auto")
@@ -75,7 +75,7 @@ def test_looking_for_the_batch_touches_neither_weights_nor_random_numbers(
     assert all(weight.grad is None for weight in audio_model.model.parameters())
 
 
-def test_the_batch_is_tried_on_the_longest_pieces_however_short_they_may_be(
+def test_the_search_uses_the_longest_crops_also_with_min_seconds(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     lengths = []
@@ -87,7 +87,7 @@ def test_the_batch_is_tried_on_the_longest_pieces_however_short_they_may_be(
     assert lengths == [round(cfg.audio.piece_seconds * 16_000)] * 2
 
 
-def test_a_resumed_run_keeps_the_batch_it_began_with(
+def test_a_resumed_run_keeps_its_batch_size(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _hold(2, monkeypatch)
@@ -103,7 +103,7 @@ def test_a_resumed_run_keeps_the_batch_it_began_with(
         )  # fmt: skip
 
 
-def test_no_batch_at_all_is_told_with_what_to_try(
+def test_the_error_without_any_batch_that_fits_gives_advice(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _hold(0, monkeypatch)
@@ -112,14 +112,14 @@ def test_no_batch_at_all_is_told_with_what_to_try(
         set_up(cfg)
 
 
-def test_a_step_that_cannot_be_dealt_out_is_refused() -> None:
+def test_a_step_that_cannot_be_split_evenly_is_refused() -> None:
     with pytest.raises(SettingError, match="no multiple of 12"):
         accumulation_steps(TrainConfig(batch_size=4, effective_batch_size=32), 3)
     with pytest.raises(SettingError, match="give one of them"):
         TrainConfig(effective_batch_size=32, gradient_accumulation_steps=2)
 
 
-def test_half_the_batch_in_twice_the_passes_gives_the_same_losses(
+def test_half_the_batch_with_twice_the_passes_has_the_same_losses(
     tone_folder: Path, tmp_path: Path
 ) -> None:
     # Layer norm and a mask: the padding of another batch changes nothing.
@@ -177,7 +177,7 @@ print("found", found.batch_size, found.accumulation_steps)
 
 
 @pytest.mark.long
-def test_real_memory_that_runs_out_is_explained_and_auto_finds_what_fits(
+def test_out_of_memory_is_explained_and_auto_finds_a_batch_that_fits(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Electricity is measured when asked for, offline, and nothing of the machine's place is kept."""
+"""Energy meter: measured only if set, offline, without data about the location."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _measure(accelerator: Accelerator, **settings: Any) -> dict[str, Any] | None
     return meter.describe(meter.read())
 
 
-def test_nothing_is_measured_unless_asked_for(accelerator: Accelerator) -> None:
+def test_without_the_setting_nothing_is_measured(accelerator: Accelerator) -> None:
     assert _measure(accelerator) is None
 
 
@@ -48,7 +48,7 @@ def test_the_grid_of_the_named_country_turns_kwh_into_co2(
 ) -> None:
     pytest.importorskip("codecarbon")
     monkeypatch.chdir(tmp_path)
-    # What a machine's own configuration may say, and what would go online if it were heard.
+    # What a machine's own configuration may say, and what would go online if it were used.
     for name in ("EMISSIONS_ENDPOINT", "CO2_SIGNAL_API_TOKEN", "ELECTRICITYMAPS_API_TOKEN"):
         monkeypatch.setenv(f"CODECARBON_{name}", "http://127.0.0.1:9/")
     monkeypatch.setenv("CODECARBON_SAVE_TO_API", "true")
@@ -67,7 +67,7 @@ def test_the_grid_of_the_named_country_turns_kwh_into_co2(
     assert not list(tmp_path.iterdir())
 
 
-def test_electricity_is_read_in_mid_run_and_summed_over_starts(accelerator: Accelerator) -> None:
+def test_energy_is_read_during_a_run_and_summed_over_starts(accelerator: Accelerator) -> None:
     pytest.importorskip("codecarbon")
     ends = []
     for _ in range(2):
@@ -85,7 +85,7 @@ def test_electricity_is_read_in_mid_run_and_summed_over_starts(accelerator: Acce
     assert found["kwh"] == pytest.approx(expected, abs=2e-9)
 
 
-def test_a_training_that_fails_fails_with_its_own_error(accelerator: Accelerator) -> None:
+def test_the_meter_does_not_hide_an_error_of_the_training(accelerator: Accelerator) -> None:
     pytest.importorskip("codecarbon")
     with (
         pytest.raises(KeyError, match="mine"),
@@ -94,14 +94,14 @@ def test_a_training_that_fails_fails_with_its_own_error(accelerator: Accelerator
         raise KeyError("mine")
 
 
-def test_a_country_that_is_not_known_is_refused_before_training(accelerator: Accelerator) -> None:
+def test_an_unknown_country_is_refused_before_training(accelerator: Accelerator) -> None:
     pytest.importorskip("codecarbon")
     cfg = TrainConfig(measure_energy=True, energy_country="Frankreich")
     with pytest.raises(SettingError, match=r"--energy-country FRANKREICH.*three letters"):
         EnergyMeter(cfg, accelerator)
 
 
-def test_a_missing_meter_names_the_extra(
+def test_the_error_without_codecarbon_names_the_extra(
     accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

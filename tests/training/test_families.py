@@ -1,4 +1,4 @@
-"""Each family goes through a whole run, and goes on from a kill as if there had been none."""
+"""Each model family: a whole run, and an exact resume after a kill."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SMALL: dict[str, Any] = {
 
 
 class Killed(Exception):
-    """Stands for a kill just after a checkpoint."""
+    """Simulates a kill just after a checkpoint."""
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_trains_and_resumes_exactly_and_a_stock_pipeline_hears_with_it(
+def test_a_family_trains_and_resumes_exactly_and_works_in_a_stock_pipeline(
     family: str, tone_folder: Path, tmp_path: Path
 ) -> None:
     given = write_tiny_checkpoint(family, tmp_path / "given")

@@ -1,4 +1,4 @@
-"""What learns in a run, how fast and from when on, also when the run was cut off in between."""
+"""Frozen layers and layer-wise learning rates in a run, also after a resume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAKING: dict[str, Any] = {
 
 
 class Cut(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train_until(run: TrainingRun, last: int) -> None:
-    """Train; a kill comes after step `last`."""
+    """Train until a kill after step `last`."""
     after_step = run.progress.after_step
 
     def stop(step: int, loss: Tensor) -> None:
@@ -50,14 +50,14 @@ def train_until(run: TrainingRun, last: int) -> None:
 def whole(
     tone_folder: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> TrainingRun:
-    """Return a run of two epochs whose backbone wakes in the second."""
+    """Return a run of two epochs whose backbone is unfrozen in the second."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     run = set_up(make_config(tone_folder, checkpoint, folder, **WAKING))
     train(run)
     return run
 
 
-def test_a_backbone_sleeps_for_its_epochs_and_learns_then(
+def test_a_frozen_backbone_is_trained_after_its_epochs(
     whole: TrainingRun, checkpoint: Path, tone_folder: Path, tmp_path: Path
 ) -> None:
     half = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **WAKING))
@@ -72,7 +72,7 @@ def test_a_backbone_sleeps_for_its_epochs_and_learns_then(
 
 
 @pytest.mark.parametrize("cut_at", [5, 17])  # before and after the backbone wakes at step 12
-def test_resumed_before_or_after_the_waking_equals_never_interrupted(
+def test_a_run_resumed_before_or_after_unfreezing_equals_one_without_a_stop(
     whole: TrainingRun, cut_at: int, tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     cut = set_up(make_config(tone_folder, checkpoint, tmp_path, **WAKING))
@@ -88,7 +88,7 @@ def test_resumed_before_or_after_the_waking_equals_never_interrupted(
     assert whole.state == resumed.state
 
 
-def test_every_depth_learns_at_its_own_rate_and_the_log_tells_the_common_one(
+def test_every_layer_has_its_learning_rate_and_the_log_shows_the_common_one(
     whole: TrainingRun,
 ) -> None:
     rates = {

@@ -1,4 +1,4 @@
-"""The loop: its losses are the Trainer's, it learns, it goes on where it was cut off."""
+"""Training loop: losses of transformers' Trainer, learning, exact resume, callbacks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from audio_cls.training.loop import TrainingRun, train, training_step
 
 
 class InOurOrder(Dataset[dict[str, Tensor]]):
-    """The pieces of our first epochs, one after the other, encoded a piece at a time."""
+    """The crops of the first epochs in our order, encoded one by one."""
 
     def __init__(self, run: TrainingRun, num_epochs: int) -> None:
         self.pieces = run.loader.dataset
@@ -55,7 +55,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc] # untyped upstream
 
 
 class OrderedTrainer(Trainer):  # type: ignore[misc] # untyped upstream
-    """The Trainer, taking the data as they lie and logging the loss unrounded."""
+    """The Trainer, without shuffling and with the unrounded loss in its log."""
 
     def _get_train_sampler(self, dataset: Any = None) -> SequentialSampler:  # noqa: ANN401
         return SequentialSampler(dataset)
@@ -65,7 +65,7 @@ class OrderedTrainer(Trainer):  # type: ignore[misc] # untyped upstream
     ("accumulation", "scheduler", "smoothing", "decay"),
     [(1, "linear", 0.0, 0.0), (2, "cosine", 0.1, 0.3)],
 )
-def test_losses_are_those_of_transformers_trainer_step_for_step(
+def test_losses_of_each_step_are_those_of_transformers_trainer(
     tone_folder: Path,
     tmp_path: Path,
     accumulation: int,
@@ -131,7 +131,7 @@ def test_losses_are_those_of_transformers_trainer_step_for_step(
 
 
 def _iterate_losses(run: TrainingRun) -> Iterator[Tensor]:
-    """Take all steps of a run and yield each step's loss."""
+    """Do all steps of a run and yield the loss of each."""
     for epoch in itertools.count():
         run.sampler.set_epoch(epoch)
         for batches in run.sampler.group_steps(run.loader):
@@ -141,7 +141,7 @@ def _iterate_losses(run: TrainingRun) -> Iterator[Tensor]:
                 return
 
 
-def test_a_tiny_network_learns_the_frequencies(tone_folder: Path, tmp_path: Path) -> None:
+def test_a_tiny_model_learns_the_frequencies(tone_folder: Path, tmp_path: Path) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
     cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=8, learning_rate=3e-3)
     run = set_up(cfg)
@@ -154,11 +154,11 @@ def test_a_tiny_network_learns_the_frequencies(tone_folder: Path, tmp_path: Path
 
 
 class Cut(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 @pytest.mark.parametrize("cut_at", [5, 17])  # in the first and in the second epoch of 12 steps
-def test_resumed_equals_never_interrupted_bit_for_bit(
+def test_a_resumed_run_equals_one_without_a_stop_bit_for_bit(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_at: int
 ) -> None:
     # With dropout and random crops: their random states must come back as well.

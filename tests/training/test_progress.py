@@ -1,4 +1,4 @@
-"""What a run tells while it runs."""
+"""Progress of a run: bar, trackers, times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audio_cls.training.loop import train
 from audio_cls.training.progress import describe_timing
 
 
-def test_tensorboard_gets_the_numbers_and_the_settings(tone_folder: Path, tmp_path: Path) -> None:
+def test_tensorboard_logs_metrics_and_settings(tone_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -38,7 +38,7 @@ def test_tensorboard_gets_the_numbers_and_the_settings(tone_folder: Path, tmp_pa
     ("name", "message"),
     [("tensorbord", r"is no tracker.*Did you mean tensorboard"), ("aim", r"pip install aim")],
 )
-def test_a_tracker_that_is_not_there_is_refused_with_those_that_are(
+def test_a_missing_tracker_is_refused_with_a_list_of_installed_ones(
     name: str, message: str
 ) -> None:
     with pytest.raises(SettingError, match=message) as caught:
@@ -46,7 +46,7 @@ def test_a_tracker_that_is_not_there_is_refused_with_those_that_are(
     assert "installed here:" in str(caught.value)
 
 
-def test_the_bar_tells_loss_rate_learning_rate_and_memory(
+def test_the_bar_shows_loss_learning_rate_clips_per_second_and_memory(
     tone_folder: Path, tmp_path: Path
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
@@ -61,7 +61,7 @@ def test_the_bar_tells_loss_rate_learning_rate_and_memory(
     assert text.endswith(" MB at most")
 
 
-def test_the_time_lost_between_the_steps_is_told(
+def test_the_time_between_steps_is_the_overhead(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")

@@ -1,4 +1,4 @@
-"""One seed, one training: whatever the number of workers and processes, and after a pause."""
+"""One seed gives one training, for any number of workers and processes, and after a pause."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAMILIES = {"hubert": QUIET, "whisper": {"dropout": 0.0, "max_source_positions":
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return tones of two classes, all longer than the piece that is heard."""
+    """Return tones of two classes, all longer than the crop."""
     root = tmp_path_factory.mktemp("clips")
     for split, count in (("train", 18), ("validation", 4), ("test", 4)):
         for number in range(count):
@@ -39,7 +39,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
-    """Return for each family where its parts are, for one process and for two."""
+    """Return the folders of each family, for one process and for two."""
     root = tmp_path_factory.mktemp("runs")
     found: dict[str, list[dict[str, Any]]] = {}
     for family, quiet in FAMILIES.items():
@@ -53,7 +53,7 @@ def runs(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, lis
 
 @pytest.fixture(scope="module")
 def of_two(runs: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple[Heard, Any]]]:
-    """Return what each of two processes, with two workers each, heard and learnt."""
+    """Return the inputs and weights of each of two processes with two workers."""
     wanted = [{**own[1], **SHARED, "batch_size": 4, "num_workers": 2} for own in runs.values()]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -80,7 +80,7 @@ def of_two(runs: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple[Heard,
 
 
 def assert_same(one: Heard, two: Heard) -> None:
-    """Compare what was heard of every clip in every epoch, bit for bit."""
+    """Compare the input of every clip in every epoch, bit for bit."""
     assert one.keys() == two.keys()
     for key, parts in one.items():
         assert all(torch.equal(a, b) for a, b in zip(parts, two[key], strict=True)), key
@@ -88,7 +88,7 @@ def assert_same(one: Heard, two: Heard) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("family", FAMILIES)
-def test_workers_processes_and_a_pause_change_neither_crops_nor_variations(
+def test_workers_processes_and_a_pause_change_neither_crops_nor_augmentation(
     family: str,
     runs: dict[str, list[dict[str, Any]]],
     of_two: dict[str, list[tuple[Heard, Any]]],

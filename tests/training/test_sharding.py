@@ -1,4 +1,4 @@
-"""What audio_cls.training.sharding promises: all processes make as many forward passes."""
+"""Sharded models: all processes do the same number of forward passes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def make_clips(*seconds: float) -> Clips:
 
 
 def make_config(**values: Any) -> RunConfig:  # noqa: ANN401
-    """Return settings of pieces of a second."""
+    """Return settings with crops of one second."""
     return RunConfig.from_flat({"dataset": "x", "max_seconds": 1.0, **values})
 
 
-def test_pieces_of_unequal_length_are_refused_with_what_helps() -> None:
+def test_crops_of_unequal_length_are_refused_with_advice() -> None:
     for values in ({}, {"min_seconds": 0.5}):
         with pytest.raises(SettingError, match=r"--repeat-short, or a --max-seconds below 1"):
             check_lengths(make_config(**values), make_clips(0.5, 2.0))
@@ -45,7 +45,7 @@ def test_pieces_of_unequal_length_are_refused_with_what_helps() -> None:
         check_lengths(make_config(speed_range=(0.9, 1.1)), make_clips(1.0, 2.0))
 
 
-def test_pieces_of_one_length_are_not() -> None:
+def test_crops_of_one_length_are_accepted() -> None:
     check_lengths(make_config(), make_clips(1.0, 2.0))
     check_lengths(make_config(repeat_short=True), make_clips(0.5, 2.0))
 

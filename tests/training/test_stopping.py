@@ -1,4 +1,4 @@
-"""Stops that are not the end: signals, the clock, patience, numbers that are not finite, memory."""
+"""Stops before the last step: signals, time limit, early stopping, skipped steps, memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def _signal_after(run: TrainingRun, step: int, number: int, patch: pytest.MonkeyPatch) -> None:
-    """Send this process a real signal as soon as a step is done."""
+    """Send this process a real signal after a step."""
     after_step = run.progress.after_step
 
     def send(done: int, loss: torch.Tensor) -> None:
@@ -50,7 +50,7 @@ def _signal_after(run: TrainingRun, step: int, number: int, patch: pytest.Monkey
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_says_how_to_go_on_and_gives_the_handlers_back(
+def test_a_signal_saves_the_state_logs_how_to_resume_and_restores_the_handlers(
     tone_folder: Path,
     checkpoint: Path,
     tmp_path: Path,
@@ -106,7 +106,7 @@ with StopController(SimpleNamespace(num_processes=1, is_main_process=True), None
 
 
 @pytest.mark.slow
-def test_the_first_ctrl_c_is_answered_and_the_second_obeyed_in_the_middle_of_a_step() -> None:
+def test_the_first_ctrl_c_prints_a_line_and_the_second_ends_the_process_during_a_step() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -132,7 +132,7 @@ def test_the_first_ctrl_c_is_answered_and_the_second_obeyed_in_the_middle_of_a_s
     ("number", "handler"),
     [(signal.SIGHUP, signal.SIG_IGN), (signal.SIGCHLD, lambda *_: None)],  # nohup, torch's loader
 )
-def test_a_signal_that_was_ignored_or_is_not_ours_stops_nothing(
+def test_ignored_and_other_signals_do_not_stop_the_training(
     number: int,
     handler: Any,  # noqa: ANN401
 ) -> None:
@@ -149,7 +149,7 @@ def test_a_signal_that_was_ignored_or_is_not_ours_stops_nothing(
 @pytest.mark.parametrize(
     ("step_seconds", "steps"), [(0.001, [1, 11, 21, 31]), (0.5, [1, 5, 9, 13]), (9.0, [1, 2, 3, 4])]
 )
-def test_processes_agree_often_enough_for_a_signal_where_steps_are_long(
+def test_processes_agree_more_often_if_steps_are_long(
     monkeypatch: pytest.MonkeyPatch, step_seconds: float, steps: list[int]
 ) -> None:
     asked = []
@@ -172,7 +172,7 @@ def test_processes_agree_often_enough_for_a_signal_where_steps_are_long(
 
 
 @pytest.mark.parametrize("step", [12, 24])  # the ends of both epochs
-def test_a_stop_between_an_epoch_and_its_evaluation_loses_neither(
+def test_a_stop_between_an_epoch_and_its_evaluation_loses_nothing(
     tone_folder: Path,
     checkpoint: Path,
     tmp_path: Path,
@@ -192,12 +192,12 @@ def test_a_stop_between_an_epoch_and_its_evaluation_loses_neither(
 
 
 def _read_rows(run: Path) -> list[dict[str, str]]:
-    """Read summary.csv but for the seconds, which no two runs share."""
+    """Read summary.csv without the seconds."""
     rows = list(csv.DictReader((run / "summary.csv").open()))
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
-def test_the_clock_ends_training_but_not_the_judging(
+def test_the_time_limit_ends_training_but_not_the_evaluation(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(
@@ -210,7 +210,7 @@ def test_the_clock_ends_training_but_not_the_judging(
     assert run.folder.find_checkpoints()
 
 
-def test_patience_ends_training_and_counts_over_a_resume() -> None:
+def test_early_stopping_counts_evaluations_over_a_resume() -> None:
     cfg = TrainConfig(early_stopping_patience=2)
     assert is_over(TrainerState(step=100, last_eval_step=100), 100, TrainConfig())
     assert not is_over(TrainerState(step=100, last_eval_step=96), 100, TrainConfig())
@@ -219,7 +219,7 @@ def test_patience_ends_training_and_counts_over_a_resume() -> None:
     assert not is_over(TrainerState(step=5, evals_without_improvement=9), 100, TrainConfig())
 
 
-def test_a_run_that_does_not_improve_stops_early(
+def test_a_run_without_improvement_stops_early(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cfg = make_config(
@@ -233,7 +233,7 @@ def test_a_run_that_does_not_improve_stops_early(
 
 
 def _poison(run: TrainingRun, steps: set[int], patch: pytest.MonkeyPatch) -> None:
-    """Make the loss of some steps NaN, from inside the loss."""
+    """Make the loss of some steps NaN, in the loss function."""
     original = run.loss_fn
 
     def poisoned(logits: torch.Tensor, targets: torch.Tensor, **options: Any) -> torch.Tensor:  # noqa: ANN401
@@ -253,7 +253,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(
     assert all(torch.isfinite(weight).all() for weight in run.model.parameters())
 
 
-def test_three_in_a_row_stop_the_run_with_the_clips_named(
+def test_three_skipped_steps_in_a_row_end_the_run_and_name_the_clips(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
@@ -262,11 +262,13 @@ def test_three_in_a_row_stop_the_run_with_the_clips_named(
         train(run)
 
 
-def test_a_good_step_between_begins_the_count_anew() -> None:
+def test_a_finite_step_resets_the_count() -> None:
     guard = NonFiniteGuard(Accelerator(cpu=True), ["a", "b"], TrainerState())
     good, bad = torch.tensor(1.0), torch.tensor(float("inf"))
-    vetoes = [float(guard.check_step(norm, good, [0])) for norm in (bad, bad, good, bad, bad, good)]
-    assert vetoes == [1, 1, 0, 1, 1, 0]
+    skipped = [
+        float(guard.check_step(norm, good, [0])) for norm in (bad, bad, good, bad, bad, good)
+    ]
+    assert skipped == [1, 1, 0, 1, 1, 0]
     assert guard.state.skipped_steps == 0  # nobody has looked yet
     assert guard.resolve()
     assert guard.state.skipped_steps == 4
@@ -275,7 +277,7 @@ def test_a_good_step_between_begins_the_count_anew() -> None:
     assert not guard.resolve()
 
 
-def test_a_veto_leaves_weights_and_moments_of_the_optimizer_as_they_are() -> None:
+def test_a_step_skipped_on_the_device_changes_neither_weights_nor_moments() -> None:
     layer = nn.Linear(3, 2)
     optimizer = AcceleratedOptimizer(make_optimizer(layer, OptimConfig(weight_decay=0.1)))
     assert supports_found_inf(optimizer)
@@ -291,7 +293,7 @@ def test_a_veto_leaves_weights_and_moments_of_the_optimizer_as_they_are() -> Non
     assert not any(torch.equal(one, other) for one, other in zip(second, third, strict=True))
 
 
-def test_a_veto_on_the_device_trains_as_one_that_the_host_looks_at(
+def test_skipping_on_the_device_and_on_the_host_give_the_same_run(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ends = []
@@ -312,7 +314,7 @@ def test_a_veto_on_the_device_trains_as_one_that_the_host_looks_at(
     assert all(torch.equal(one, other) for one, other in zip(*ends, strict=True))
 
 
-def test_a_scaled_step_that_is_not_finite_is_left_to_the_scaler_and_training_goes_on(
+def test_the_fp16_scaler_skips_a_step_that_is_not_finite(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
@@ -333,7 +335,7 @@ def test_a_scaled_step_that_is_not_finite_is_left_to_the_scaler_and_training_goe
               RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
               RuntimeError("Caught _ArrayMemoryError in a worker: Unable to allocate 3. GiB")]
 )  # fmt: skip
-def test_memory_that_runs_out_names_the_three_settings(error: Exception) -> None:
+def test_out_of_memory_gives_advice_on_three_settings(error: Exception) -> None:
     with (
         pytest.raises(TrainingError, match=r"--batch-size 4.*--max-seconds.*--mixed-precision"),
         explain_memory(8, 30.0),
@@ -341,7 +343,7 @@ def test_memory_that_runs_out_names_the_three_settings(error: Exception) -> None
         raise error
 
 
-def test_memory_that_runs_out_in_a_feature_extractor_is_told_by_its_cause() -> None:
+def test_out_of_memory_in_a_feature_extractor_is_recognised_by_its_cause() -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 
@@ -360,7 +362,7 @@ def test_other_errors_pass_through(kind: type[Exception]) -> None:
 # --- the moving average ---
 
 
-def test_the_average_comes_back_with_a_checkpoint(
+def test_a_checkpoint_restores_the_average(
     tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = {"epochs": 2, "ema_decay": 0.9, "learning_rate": 3e-3}

@@ -1,4 +1,4 @@
-"""Runs over streamed clips: exact after a pause, and no process hangs."""
+"""Streamed runs: exact resume, and no process hangs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def write_split(folder: Path, name: str, numbers: range) -> None:
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return three shards of ten training clips, one of them broken, and twelve clips to judge."""
+    """Return three shards of ten training clips, one of them broken, and twelve test clips."""
     root = tmp_path_factory.mktemp("shards")
     (root / "data").mkdir()
     for number in range(3):
@@ -62,7 +62,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(shards: Path, checkpoint: Path, folder: Path, **changes: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
-    """Run to the last step; return the weights."""
+    """Train to the last step and return the weights."""
     cfg = make_config(
         shards, checkpoint, folder,
         streaming=True, shuffle_buffer=16, max_steps=14, mixup_alpha=0.3, gain_db=6.0,
@@ -73,7 +73,7 @@ def train(shards: Path, checkpoint: Path, folder: Path, **changes: Any) -> dict[
     return {name: value.clone() for name, value in run.model.state_dict().items()}
 
 
-def test_a_streamed_run_goes_on_bit_for_bit_after_a_pause(
+def test_a_streamed_run_is_resumed_bit_for_bit(
     shards: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     whole = train(shards, checkpoint, tmp_path / "whole")
@@ -86,7 +86,7 @@ def test_a_streamed_run_goes_on_bit_for_bit_after_a_pause(
     assert [float(row["epoch"]) for row in rows] == [1.0, 1.75]
 
 
-def test_a_streamed_run_goes_on_with_as_many_processes_only(
+def test_a_streamed_run_is_resumed_with_the_same_number_of_processes_only(
     shards: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     train(shards, checkpoint, tmp_path / "run", save_every_steps=5, keep_checkpoints=9)
@@ -97,7 +97,7 @@ def test_a_streamed_run_goes_on_with_as_many_processes_only(
 
 
 @pytest.mark.long
-def test_two_processes_with_two_workers_stream_to_a_finished_run(
+def test_two_processes_with_two_workers_finish_a_streamed_run(
     shards: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     words = [

@@ -1,4 +1,4 @@
-"""What clips weigh: as scikit-learn and torch count, the same however a step is shared out."""
+"""Class weights: values of scikit-learn and torch, for any split of a step."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_balanced_weights_are_scikit_learns() -> None:
     ("name", "text"),
     [("w.csv", "label,weight\nb,3\na,0.5\n"), ("w.csv", "b,3\na,0.5\n"), ("w.yaml", "b: 3\na: .5")],
 )
-def test_weights_are_read_from_a_file_and_the_rest_weigh_1(
+def test_weights_are_read_from_a_file_and_are_1_for_other_labels(
     tmp_path: Path, name: str, text: str
 ) -> None:
     (tmp_path / name).write_text(text)
@@ -61,7 +61,7 @@ def test_weights_are_read_from_a_file_and_the_rest_weigh_1(
         (None, "", "cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_weights_is_refused(
+def test_an_invalid_file_of_weights_is_refused(
     tmp_path: Path, name: str | None, text: str, fault: str
 ) -> None:
     path = tmp_path / (name or "missing.yaml")
@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_weights_is_refused(
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("shape", [(20, 1, 1), (3, 2, 2), (5, 4, 1), (10, 1, 2)])
-def test_a_weighted_step_is_torchs_weighted_mean_however_it_is_shared(
+def test_a_weighted_step_is_the_weighted_mean_of_torch_for_any_split(
     shape: tuple[int, int, int], smoothing: float
 ) -> None:
     cfg = OptimConfig(class_weights="balanced", label_smoothing=smoothing)
@@ -108,14 +108,14 @@ def draw_epochs(draws: np.ndarray | None, epochs: int, num_clips: int = 20) -> l
     order = DistributedBatchSampler(
         num_clips, StepShape(4, 1, 1), rank=0, seed=1, spec=SamplingSpec(sampling_weights=draws)
     )
-    heard = []
+    epochs = []
     for epoch in range(epochs):
         order.set_epoch(epoch)
-        heard.append([clip for batch in order for _, clip, _ in batch])
-    return heard
+        epochs.append([clip for batch in order for _, clip, _ in batch])
+    return epochs
 
 
-def test_the_balanced_sampler_draws_every_class_alike() -> None:
+def test_the_balanced_sampler_draws_all_classes_equally_often() -> None:
     draws = compute_sampling_weights(IDS, OptimConfig(sampler="balanced"))
     epochs = draw_epochs(draws, 6)
     for epoch in epochs:
@@ -127,7 +127,7 @@ def test_the_balanced_sampler_draws_every_class_alike() -> None:
     assert often[:12].max() <= 6  # 6.7 draws over 12 clips: no clip twice in an epoch
 
 
-def test_a_clip_drawn_again_is_another_hearing() -> None:
+def test_a_clip_drawn_again_has_another_crop() -> None:
     order = DistributedBatchSampler(
         20,
         StepShape(4, 1, 1),
@@ -144,7 +144,7 @@ def test_a_clip_drawn_again_is_another_hearing() -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 2), (1, 2, 2), (1, 4, 1)])
-def test_the_balanced_draw_is_shared_out_and_resumed_like_any_other(
+def test_balanced_sampling_is_distributed_and_resumed_like_uniform_sampling(
     shape: tuple[int, int, int],
 ) -> None:
     draws = compute_sampling_weights(IDS, OptimConfig(sampler="balanced"))
@@ -163,7 +163,7 @@ def test_the_balanced_draw_is_shared_out_and_resumed_like_any_other(
         assert sorted(own) == sorted(alone[4 * step : 4 * step + 4])
 
 
-def test_the_balanced_sampler_favours_rare_labels_of_several() -> None:
+def test_the_balanced_sampler_draws_rare_labels_more_often_if_multi_label() -> None:
     draws = compute_sampling_weights(MARKS, OptimConfig(sampler="balanced"))
     assert draws is not None and draws[14] > draws[10] > draws[0]
     drawn = np.concatenate(draw_epochs(draws, 20))
@@ -183,7 +183,7 @@ def test_pos_weight_is_negatives_over_positives_up_to_the_cap(
     assert compute_pos_weights(marks, NAMES, "none") is None
 
 
-def test_weights_of_the_other_kind_of_task_are_refused() -> None:
+def test_weights_of_another_task_are_refused() -> None:
     with pytest.raises(SettingError, match="--pos-weight auto instead"):
         make_loss(MARKS, NAMES, OptimConfig(class_weights="balanced"))
     with pytest.raises(SettingError, match="--class-weights balanced instead"):
@@ -210,7 +210,7 @@ SPOT_NAMES = ("yes", "no", "_unknown_")
 
 
 def test_balanced_sampling_balances_the_clips_of_an_epoch() -> None:
-    """An epoch has 40 and 60 clips of words and 10 unknown ones: each label is drawn as often."""
+    """An epoch has 40 and 60 clips of keywords and 10 unknown ones, drawn equally often."""
     cfg = DataConfig(unknown_share=0.1)
     plan = make_epoch_subset(SPOTTED, SPOT_NAMES, cfg)
     assert plan is not None and len(plan) == 110

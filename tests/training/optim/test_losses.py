@@ -1,4 +1,4 @@
-"""The promises of audio_cls.training.optim.losses, on logits whose loss is known on paper."""
+"""Losses, on logits whose loss is computed by hand or by torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 from audio_cls.training.optim.losses import binary_cross_entropy_per_clip, cross_entropy_per_clip
 
 
-def test_a_clip_costs_what_its_label_got() -> None:
+def test_the_loss_is_minus_the_log_probability_of_the_label() -> None:
     logits = torch.tensor([[0.0, math.log(3.0)], [0.0, math.log(3.0)]])
     losses = cross_entropy_per_clip(logits, torch.tensor([0, 1]))
     assert losses.tolist() == pytest.approx([math.log(4.0), math.log(4.0 / 3.0)])
@@ -28,7 +28,7 @@ def test_smoothing_spreads_a_share_over_all_labels() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_losses_are_float32_and_one_a_clip(dtype: torch.dtype) -> None:
+def test_losses_are_float32_and_one_per_clip(dtype: torch.dtype) -> None:
     logits = torch.randn(5, 3).to(dtype)
     losses = cross_entropy_per_clip(logits, torch.tensor([0, 1, 2, 0, 1]))
     assert losses.shape == (5,)
@@ -54,7 +54,9 @@ def test_the_mean_equals_the_mean_over_uneven_parts() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_shares_cost_the_mean_of_what_their_labels_cost(smoothing: float) -> None:
+def test_the_loss_of_soft_targets_is_the_mean_over_their_labels(
+    smoothing: float,
+) -> None:
     logits = torch.randn(6, 4)
     first, second = torch.tensor([0, 1, 2, 3, 0, 1]), torch.tensor([1, 1, 0, 2, 3, 2])
     share = torch.tensor([0.0, 0.2, 0.5, 0.7, 0.9, 1.0])
@@ -70,7 +72,7 @@ def test_shares_cost_the_mean_of_what_their_labels_cost(smoothing: float) -> Non
     torch.testing.assert_close(mixed, share * alone[0] + (1 - share) * alone[1])
 
 
-def test_shares_in_half_precision_are_float32_losses() -> None:
+def test_soft_targets_in_half_precision_have_float32_losses() -> None:
     shares = torch.tensor([[0.25, 0.75]], dtype=torch.float16)
     losses = cross_entropy_per_clip(torch.zeros(1, 2, dtype=torch.float16), shares)
     assert losses.dtype == torch.float32
@@ -78,7 +80,7 @@ def test_shares_in_half_precision_are_float32_losses() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_a_focal_gamma_of_0_and_marks_without_weights_are_the_plain_losses(
+def test_focal_gamma_0_and_no_weights_are_the_losses_of_torch(
     smoothing: float,
 ) -> None:
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
@@ -101,7 +103,7 @@ def test_a_focal_gamma_of_0_and_marks_without_weights_are_the_plain_losses(
     torch.testing.assert_close(found, expected)
 
 
-def test_focal_losses_count_what_is_right_already_for_less() -> None:
+def test_focal_losses_reduce_the_loss_of_confident_correct_clips() -> None:
     logits = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
     targets = torch.tensor([0, 0])  # the first is right, the second wrong
     plain, focal = (
@@ -115,7 +117,7 @@ def test_focal_losses_count_what_is_right_already_for_less() -> None:
     assert focal[0] / plain[0] < 0.3 and focal[1] / plain[1] > 0.5
 
 
-def test_soft_targets_of_a_focal_loss_are_the_shares_mean_of_the_labels() -> None:
+def test_the_focal_loss_of_soft_targets_is_the_mean_over_their_labels() -> None:
     logits = torch.randn(1, 3, generator=torch.Generator().manual_seed(2))
     weight = torch.tensor([1.0, 2, 5])
     alone = [
@@ -129,7 +131,9 @@ def test_soft_targets_of_a_focal_loss_are_the_shares_mean_of_the_labels() -> Non
 
 
 @pytest.mark.parametrize("loss", [cross_entropy_per_clip, binary_cross_entropy_per_clip])
-def test_a_focal_slope_is_finite_where_the_answer_is_sure(loss: Callable[..., Tensor]) -> None:
+def test_focal_gradients_are_finite_at_probability_1(
+    loss: Callable[..., Tensor],
+) -> None:
     logits = torch.tensor([[300.0, -300.0]], requires_grad=True)
     loss(logits, torch.tensor([[1.0, 0.0]]), focal_gamma=0.5).sum().backward()
     assert logits.grad is not None and torch.isfinite(logits.grad).all()

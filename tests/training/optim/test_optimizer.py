@@ -1,4 +1,4 @@
-"""The learning rate at every step, and what decays."""
+"""Learning-rate schedules, parameter groups and optimizers."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def test_the_schedule_is_that_of_transformers(scheduler: str, warmup: float) -> 
         theirs.step()
 
 
-def test_the_rate_is_zero_after_the_last_step_and_a_warm_up_of_all_steps_works() -> None:
+def test_the_rate_is_0_after_the_last_step_and_warm_up_may_last_all_steps() -> None:
     assert learning_rate_factor(30, 30, OptimConfig(scheduler="linear")) == 0
     assert learning_rate_factor(29, 30, OptimConfig(warmup_ratio=1.0)) == pytest.approx(29 / 30)
 
 
-def test_biases_and_norms_do_not_decay_and_frozen_weights_are_left_out() -> None:
+def test_biases_and_norms_do_not_decay_and_frozen_parameters_are_in_no_group() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Conv1d(4, 2, 3))
     model[2].weight.requires_grad_(False)  # noqa: FBT003 (torch's own signature)
     decaying, plain = group_parameters(model, 0.1)
@@ -57,13 +57,13 @@ def test_weight_decay_shrinks_weights_that_get_no_gradient() -> None:
     assert torch.allclose(model.weight, before * (1 - 0.1 * 0.5))
 
 
-def test_wsd_stays_then_falls_over_the_decay_share() -> None:
+def test_wsd_is_constant_then_falls_over_the_decay_ratio() -> None:
     cfg = OptimConfig(scheduler="wsd", warmup_ratio=0.1, decay_ratio=0.4)
     factors = [learning_rate_factor(step, 10, cfg) for step in range(11)]
     assert factors == pytest.approx([0, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])
 
 
-def test_a_layer_learns_as_much_slower_as_it_lies_deeper_and_the_head_as_it_is_told() -> None:
+def test_the_learning_rate_falls_with_each_layer_down_and_the_head_has_its_rate() -> None:
     depths = {"0.weight": 0, "1.weight": 1, "2.weight": 2, "2.bias": 2}
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False), nn.Linear(2, 2))
     cfg = OptimConfig(learning_rate=0.1, layer_decay=0.5, head_learning_rate=0.4)
@@ -81,7 +81,7 @@ def test_a_layer_learns_as_much_slower_as_it_lies_deeper_and_the_head_as_it_is_t
     assert moved == pytest.approx([0.0025, 0.005, 0.04], rel=1e-3)
 
 
-def test_without_a_wish_all_layers_learn_alike() -> None:
+def test_by_default_all_layers_have_one_learning_rate() -> None:
     cfg = OptimConfig()
     assert lr_multipliers({"low": 0, "high": 9}, set(), cfg) == {"low": 1.0, "high": 1.0}
 
@@ -90,7 +90,7 @@ def test_adamw_is_fused() -> None:
     assert make_optimizer(nn.Linear(2, 2), OptimConfig()).defaults["fused"] is True
 
 
-def test_eight_bits_hold_the_moments_of_large_matrices() -> None:
+def test_8_bit_moments_are_those_of_large_matrices() -> None:
     pytest.importorskip("bitsandbytes")
     model = nn.Linear(128, 64)
     before = model.weight.detach().clone()
@@ -102,7 +102,7 @@ def test_eight_bits_hold_the_moments_of_large_matrices() -> None:
     assert torch.allclose(model.weight, before * (1 - 0.01 * 0.5) - 0.01, atol=1e-4)
 
 
-def test_eight_bits_without_the_library_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_bitsandbytes_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
     with pytest.raises(SettingError, match=r"audio-cls\[eightbit\]"):
         make_optimizer(nn.Linear(2, 2), OptimConfig(optimizer="adamw-8bit"))

@@ -1,4 +1,4 @@
-"""One command, several runs."""
+"""Several runs of one command."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
 
 
-def test_one_run_is_left_as_it_is() -> None:
+def test_a_single_run_keeps_its_settings() -> None:
     cfg = RunConfig.from_flat({"dataset": "a/b", "folds": 5, "fold": "2"})
     assert plan_runs(cfg) == [cfg]
 
 
-def test_every_fold_gets_every_seed_and_a_folder_of_its_own() -> None:
+def test_every_fold_has_every_seed_and_a_folder() -> None:
     cfg = RunConfig.from_flat({"dataset": "a/b", "folds": 2, "seeds": (0, 7), "output_dir": "r"})
     runs = plan_runs(cfg)
     found = [(run.data.fold, run.train.seed, run.train.output_dir) for run in runs]
@@ -34,20 +34,20 @@ def test_every_fold_gets_every_seed_and_a_folder_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("other", [{"push_to_hub": True}, {"resume": "some/checkpoint"}])
-def test_what_only_one_run_can_have_is_refused(other: dict[str, object]) -> None:
+def test_settings_of_a_single_run_are_refused_with_several(other: dict[str, object]) -> None:
     cfg = RunConfig.from_flat({"dataset": "a/b", "seeds": (0, 1), **other})
     with pytest.raises(SettingError, match="is for one run"):
         plan_runs(cfg)
 
 
 def _sweep(folder: Path, text: str, **changes: object) -> RunConfig:
-    """Return the settings of a sweep over what a file says."""
+    """Return the settings of a sweep with a file of that text."""
     (folder / "sweep.yaml").write_text(text)
     values = {"dataset": "a/b", "output_dir": "r", "sweep": str(folder / "sweep.yaml")}
     return RunConfig.from_flat({**values, **changes})
 
 
-def test_a_grid_is_every_combination_with_every_seed(tmp_path: Path) -> None:
+def test_a_grid_has_all_combinations_with_all_seeds(tmp_path: Path) -> None:
     text = "learning_rate: [1e-4, 0.001]\nbatch_size: [4, auto]"
     cfg = _sweep(tmp_path, text, seeds=(0, 1))
     runs = plan_runs(cfg)
@@ -59,7 +59,7 @@ def test_a_grid_is_every_combination_with_every_seed(tmp_path: Path) -> None:
     assert all(plan_runs(run) == [run] for run in runs)
 
 
-def test_cases_are_taken_as_they_are_listed(tmp_path: Path) -> None:
+def test_listed_cases_are_used_as_they_are(tmp_path: Path) -> None:
     runs = plan_runs(_sweep(tmp_path, "- {epochs: 2}\n- {epochs: 3, scheduler: cosine}"))
     assert [(run.train.epochs, run.optim.scheduler) for run in runs] == [
         (2, "linear"), (3, "cosine"),
@@ -80,7 +80,7 @@ def test_cases_are_taken_as_they_are_listed(tmp_path: Path) -> None:
         ("a: [", r"cannot be read"),
     ],
 )
-def test_what_cannot_be_swept_is_refused_before_any_run(
+def test_settings_that_cannot_be_swept_are_refused_before_the_first_run(
     tmp_path: Path, text: str, message: str
 ) -> None:
     with pytest.raises(SettingError, match=message):
@@ -88,7 +88,7 @@ def test_what_cannot_be_swept_is_refused_before_any_run(
 
 
 def _finish_run(path: Path, cfg: RunConfig) -> None:
-    """Write the files by which a run counts as finished."""
+    """Write the files of a finished run."""
     open_run_folder(path, cfg).close()
     save_run_config(path, cfg, ResolvedRun(), {})
     (path / "model.safetensors").touch()
@@ -96,7 +96,7 @@ def _finish_run(path: Path, cfg: RunConfig) -> None:
     (path / "README.md").touch()
 
 
-def test_runs_that_are_done_are_not_repeated_when_a_sweep_goes_on(
+def test_a_resumed_sweep_does_not_repeat_finished_runs(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out = str(tmp_path / "r")
@@ -112,7 +112,7 @@ def test_runs_that_are_done_are_not_repeated_when_a_sweep_goes_on(
     ("name", "text"),
     [("results.json", ""), ("results.json", '{"test": {"accu'), ("README.md", None)],
 )
-def test_a_run_that_was_cut_off_while_it_was_described_is_described_again(
+def test_a_run_without_whole_results_or_card_is_not_finished(
     tmp_path: Path, name: str, text: str | None
 ) -> None:
     run = RunConfig.from_flat({"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto"})
@@ -124,7 +124,7 @@ def test_a_run_that_was_cut_off_while_it_was_described_is_described_again(
     assert list_unfinished([run]) == [run]
 
 
-def test_a_finished_run_that_is_to_be_longer_goes_on(tmp_path: Path) -> None:
+def test_a_finished_run_is_resumed_to_be_longer(tmp_path: Path) -> None:
     values = {"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto", "epochs": 3}
     _finish_run(tmp_path, RunConfig.from_flat(values))
     longer = RunConfig.from_flat({**values, "epochs": 4})
@@ -156,14 +156,14 @@ def test_seeds_may_come_in_any_order() -> None:
         RunConfig.from_flat({"speed_range": (1.1, 0.9)})
 
 
-def test_the_word_no_of_a_yaml_file_is_the_word(tmp_path: Path) -> None:
+def test_an_unquoted_no_of_a_yaml_file_is_the_choice_no(tmp_path: Path) -> None:
     runs = plan_runs(_sweep(tmp_path, "mixed_precision: [no, bf16]"))
     assert [run.train.mixed_precision for run in runs] == ["no", "bf16"]
     preset = parse_preset("own", "train: {mixed_precision: no}")
     assert RunConfig.from_flat(preset.values).train.mixed_precision == "no"
 
 
-def test_no_run_starts_when_a_later_one_cannot(tmp_path: Path) -> None:
+def test_no_run_starts_if_a_later_one_cannot(tmp_path: Path) -> None:
     out = tmp_path / "r"
     runs = plan_runs(_sweep(tmp_path, "effective_batch_size: [8, 12]", output_dir=str(out)))
     with pytest.raises(SettingError, match="--effective-batch-size 12 is no multiple of 8"):

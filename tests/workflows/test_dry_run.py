@@ -1,4 +1,4 @@
-"""The dry run: everything is tried, nothing stays, and what the run will take is told."""
+"""Dry run: every step is done, no file remains, and the estimate."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_dry_run_leaves_nothing_and_decodes_a_few_clips_only(
     assert "evaluations  7 of" in result.stdout
 
 
-def test_what_would_fail_ends_with_code_2_and_leaves_nothing(
+def test_settings_that_would_fail_end_with_code_2_and_leave_nothing(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     common = ("--dataset", tone_folder, "--model", checkpoint, "--max-seconds", 0.5, "--dry-run")
@@ -96,7 +96,7 @@ def test_the_estimate_scales_to_all_clips_and_refuses_a_disk_that_is_too_small(
         estimate_run([cfg], tmp_path)
 
 
-def test_the_folder_goes_even_when_the_rehearsal_fails(
+def test_the_folder_is_removed_if_the_dry_run_fails(
     tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(tone_folder, checkpoint, tmp_path / "run")
