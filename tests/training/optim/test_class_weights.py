@@ -108,11 +108,11 @@ def draw_epochs(draws: np.ndarray | None, epochs: int, num_clips: int = 20) -> l
     order = DistributedBatchSampler(
         num_clips, StepShape(4, 1, 1), rank=0, seed=1, spec=SamplingSpec(sampling_weights=draws)
     )
-    epochs = []
+    clips = []
     for epoch in range(epochs):
         order.set_epoch(epoch)
-        epochs.append([clip for batch in order for _, clip, _ in batch])
-    return epochs
+        clips.append([clip for batch in order for _, clip, _ in batch])
+    return clips
 
 
 def test_the_balanced_sampler_draws_all_classes_equally_often() -> None:
