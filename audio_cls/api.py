@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio_cls.config import RunConfig, select_metrics
+from audio_cls.config import RunConfig
 from audio_cls.config.evaluation import EVALUATE_SETTINGS
 from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.inference.classifier import Classifier
@@ -42,7 +42,7 @@ class Run:
     @property
     def metrics(self) -> dict[str, float]:
         """The metrics on the test split, by name."""
-        return dict(select_metrics(self.results.test))
+        return self.results.metrics
 
     def load_classifier(self, **options: Any) -> Classifier:  # noqa: ANN401 (see from_pretrained)
         """Load the model for inference; `options` are those of `Classifier.from_pretrained`."""

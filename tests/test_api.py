@@ -43,8 +43,9 @@ def test_another_data_set_and_split_are_settings(run: audio_cls.Run, tone_folder
 
 def test_a_run_classifies(run: audio_cls.Run, tone_folder: Path) -> None:
     classifier = run.load_classifier()
-    (prediction,) = classifier([str(next(tone_folder.rglob("*.wav")))])
-    assert prediction.label in run.results.labels
+    path = next(tone_folder.rglob("*.wav"))
+    (prediction,), (alone,) = classifier([str(path)]), classifier(path)
+    assert prediction == alone and prediction.label in run.results.labels
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,34 @@ def test_several_runs_are_left_to_the_command(tmp_path: Path) -> None:
         audio_cls.train(cfg)
     with pytest.raises(SettingError, match="No data set"):
         audio_cls.train(audio_cls.RunConfig())
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"epoch": 3}, "There is no setting 'epoch'.*epochs"),
+        ({"learning-rate": 1e-3}, "There is no setting 'learning-rate'.*learning_rate"),
+        ({"epochs": 1.5}, "--epochs 1.5 is not of type int"),
+        ({"batch_size": "8"}, "--batch-size '8' is not of type"),
+        ({"optimizer": "sgd"}, "--optimizer 'sgd' is not of type 'adamw' or 'adamw-8bit'"),
+        ({"learning_rate": "1e-3"}, "not of type float"),
+        ({"push_to_hub": 1}, "not of type bool"),
+        ({"epochs": None}, "not of type int"),
+    ],
+)
+def test_settings_of_another_name_or_type_are_refused(
+    values: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(SettingError, match=expected):
+        audio_cls.RunConfig.from_flat(values)
+
+
+def test_lists_whole_numbers_and_former_names_are_settings() -> None:
+    cfg = audio_cls.RunConfig.from_flat(
+        {"keywords": ["up", "down"], "learning_rate": 1, "prefix_cache_gb": 2, "freeze": "features"}
+    )
+    assert (cfg.data.keywords, cfg.optim.learning_rate) == (("up", "down"), 1)
+    assert cfg.train.feature_cache_gb == 2
 
 
 def test_names_that_do_not_exist_are_attribute_errors() -> None:

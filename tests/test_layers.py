@@ -56,6 +56,7 @@ LAYERS = [
     ["cli/console"],
     ["cli/options"],
     ["cli"],
+    ["__main__"],
 ]
 HOMES = {  # library -> where it may be imported
     "accelerate": ["distributed"],

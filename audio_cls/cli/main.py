@@ -52,3 +52,7 @@ def main() -> None:
 
     Several processes or a configuration of Accelerate: accelerate launch -m audio_cls.cli.train
     """
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import numbers
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Literal
 
 from audio_cls.config.audio import AudioConfig
 from audio_cls.config.augmentation import AugmentConfig
-from audio_cls.config.base import describe_range, flag_name
+from audio_cls.config.base import RENAMED_SETTINGS, describe_range, flag_name
 from audio_cls.config.data import DataConfig
 from audio_cls.config.evaluation import EvalConfig
 from audio_cls.config.hub import HubConfig
@@ -20,7 +21,7 @@ from audio_cls.config.model import ModelConfig
 from audio_cls.config.optimizer import OptimConfig
 from audio_cls.config.requirements import find_unused, reset_unused
 from audio_cls.config.training import TrainConfig
-from audio_cls.errors import SettingError
+from audio_cls.errors import SettingError, suggest_name
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,15 @@ class RunConfig:
         """Build the tree from `{setting name: value}`; names that are missing keep their default.
 
         Raises:
-            SettingError: Values out of range or in contradiction; the text has all faults.
+            SettingError: Unknown names, values of another type, out of range or in contradiction;
+                the text has all faults.
         """
+        values = {RENAMED_SETTINGS.get(name, name): value for name, value in values.items()}
+        faults = _find_wrong_values(values)
+        if faults:
+            raise SettingError(" ".join(faults))
+        values = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
         sections: dict[str, Any] = {}
-        faults = []
         for name, section in SECTIONS.items():
             own = {
                 spec.name: values[spec.name]
@@ -161,6 +167,19 @@ def drop_unused(values: Mapping[str, Any], keep: Collection[str] = ()) -> dict[s
     return reset_unused(values, list_defaults(), keep)
 
 
+def _find_wrong_values(values: Mapping[str, Any]) -> list[str]:
+    """List names that are no settings, and values of another type than the setting's."""
+    known = {one.name: one for one in iterate_settings()}
+    faults = []
+    for name, value in values.items():
+        if name not in known:
+            nearest = suggest_name(name.replace("-", "_"), known)
+            faults.append(f"There is no setting '{name}'.{nearest}")
+        elif not known[name].accepts(value):
+            faults.append(f"{flag_name(name)} {value!r} is not of type {known[name].type_name}.")
+    return faults
+
+
 def _show(value: object) -> str:
     """Write a value as it is typed."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -184,6 +203,24 @@ class Setting:
         """The allowed words of a Literal, else empty."""
         return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
+    @property
+    def type_name(self) -> str:
+        """The type as a user reads it."""
+        if self.choices:
+            return " or ".join(map(repr, self.choices))
+        return getattr(self.type, "__name__", str(self.type).removeprefix("typing."))
+
+    def accepts(self, value: Any) -> bool:  # noqa: ANN401 (that is the question)
+        """Tell whether a value has the setting's type; a list stands for a tuple.
+
+        >>> one = next(one for one in iterate_settings() if one.name == "epochs")
+        >>> one.accepts(3), one.accepts(1.5), one.accepts("3"), one.accepts(True)
+        (True, False, False, False)
+        """
+        if value is None:
+            return self.is_optional
+        return _has_type(value, self.type)
+
     def read_yaml(self, value: Any) -> Any:  # noqa: ANN401 (a setting may have any type)
         """Return a value of a YAML file; an unquoted `no` is false there, and may be a word here.
 
@@ -193,6 +230,24 @@ class Setting:
         if isinstance(value, bool) and "no" in self.choices:
             return "yes" if value else "no"
         return value
+
+
+def _has_type(value: Any, kind: Any) -> bool:  # noqa: ANN401 (any value, any type)
+    """Tell whether a value has one of the types that settings have."""
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        return value in arguments
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return any(_has_type(value, one) for one in arguments)
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple | list) and all(_has_type(v, arguments[0]) for v in value)
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    if kind is float:
+        return isinstance(value, numbers.Real)
+    if kind is int:
+        return isinstance(value, numbers.Integral)
+    return isinstance(value, kind)
 
 
 def iterate_settings(*sections: str) -> Iterator[Setting]:

@@ -134,13 +134,13 @@ class Classifier:
         )
         return cls(audio_model, read_inference_settings(audio_model), device, temperature)
 
-    def __call__(self, paths: Iterable[str | Path]) -> Iterator[Prediction]:
-        """Classify files one by one.
+    def __call__(self, paths: str | Path | Iterable[str | Path]) -> Iterator[Prediction]:
+        """Classify one file, or several one by one.
 
         A file that cannot be read, or has scores that are not finite, gives a `Prediction.error`.
         """
         rate = self.audio_model.processor.input_spec.sampling_rate
-        for path in paths:
+        for path in [paths] if isinstance(paths, str | Path) else paths:
             try:
                 wave = decode_wave(None, str(path), rate)
                 scores = self.score_wave(wave)

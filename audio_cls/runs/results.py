@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from audio_cls.config import select_metrics
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.storage.files import write_json
 
@@ -215,6 +216,11 @@ class RunResults(JsonRecord):
     date: str | None = None  # ISO 8601, UTC
     warnings: list[str] | None = None
     comparison: Table = field(default_factory=dict)  # with another run, see `compare_runs`
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of `test` by name, without tables and intervals."""
+        return select_metrics(self.test)
 
 
 def write_results(folder: Path, results: RunResults) -> None:

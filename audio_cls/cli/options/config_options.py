@@ -81,7 +81,9 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
             for name in optional & typed.keys():  # --test-split "" switches a preset's value off
                 typed[name] = None if typed[name] == "" else typed[name]
             with one_line_errors():
-                cfg = RunConfig.from_flat(drop_unused(typed, keep=_list_typed(typed)))
+                values = drop_unused(typed, keep=_list_typed(typed))
+                names = {one.name for one in iterate_settings()}
+                cfg = RunConfig.from_flat({n: v for n, v in values.items() if n in names})
                 logger.setLevel(_choose_level(cfg))
                 function(cfg)
 
