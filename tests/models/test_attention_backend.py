@@ -92,7 +92,7 @@ def test_flash_attention_needs_half_numbers() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_layers_are_mixed_where_the_family_can_and_the_mix_learns(
+def test_layers_are_summed_where_the_family_supports_it_and_the_weights_are_trained(
     family: str, tmp_path: Path
 ) -> None:
     skipping = {"layerdrop": 0.9, "encoder_layerdrop": 0.9}
@@ -224,7 +224,7 @@ def test_compile_reaches_the_network_of_a_run_and_not_what_is_saved(
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_machine_without_a_compiler_is_told_so_before_training(checkpoint: Path) -> None:
+def test_a_machine_without_a_compiler_is_reported_before_training(checkpoint: Path) -> None:
     audio_model = load(checkpoint)
     broken = mock.Mock(side_effect=RuntimeError("No working C++ compiler found\nlong trace"))
     with (

@@ -65,7 +65,7 @@ def test_a_hub_model_trained_on_the_data_set_is_warned_of(
         ("---\ndatasets: [marsyas/gtzan]\n---\n", {"from_scratch": True}),
     ],
 )
-def test_what_no_card_says_is_no_warning(
+def test_without_a_card_there_is_no_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, card: str | None, settings: dict[str, Any]
 ) -> None:
     if card is not None:

@@ -49,7 +49,7 @@ def test_windows_travel_with_the_model(folder: Path) -> None:
     assert read_inference_settings(load_for_inference(folder)) == AUDIO
 
 
-def test_stock_pipeline_hears_a_noted_and_calibrated_model(folder: Path) -> None:
+def test_the_pipeline_of_transformers_loads_a_calibrated_model(folder: Path) -> None:
     wave = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
     sound = {"raw": wave, "sampling_rate": 16_000}
     before = pipeline("audio-classification", model=str(folder))(dict(sound))
@@ -78,7 +78,7 @@ def test_new_training_does_not_inherit_a_temperature(folder: Path) -> None:
     assert "temperature" not in again.model.config.audio_cls
 
 
-def test_checkpoint_from_elsewhere_hears_no_more_than_it_can(tmp_path: Path) -> None:
+def test_a_checkpoint_without_settings_gets_windows_of_its_input_length(tmp_path: Path) -> None:
     for family, longest in (("hubert", 30.0), ("audio-spectrogram-transformer", 10.24)):
         checkpoint = write_tiny_checkpoint(family, tmp_path / family)
         opened, audio = (

@@ -147,9 +147,9 @@ def test_a_family_trains_and_gives_the_same_scores_in_a_stock_pipeline(
     names = {"config.json", "model.safetensors", "preprocessor_config.json"}
     assert {path.name for path in tmp_path.iterdir()} == names
     wave = make_clip(0.87, seed=9)
-    ours = score(audio_model, wave).softmax(-1)[0]
-    theirs = ask_stock_pipeline(tmp_path, wave)
-    assert [theirs[label] for label in LABELS] == pytest.approx(ours.tolist(), abs=1e-5)
+    scores = score(audio_model, wave).softmax(-1)[0]
+    expected = ask_stock_pipeline(tmp_path, wave)
+    assert [expected[label] for label in LABELS] == pytest.approx(scores.tolist(), abs=1e-5)
     again = load_for_inference(tmp_path)
     assert again.labels == LABELS
     assert again.processor.input_spec == audio_model.processor.input_spec
@@ -180,7 +180,7 @@ def test_padding_never_changes_a_score(
     torch.testing.assert_close(score(audio_model, *equal), singly, rtol=0, atol=1e-4)
 
 
-def test_a_mask_that_makes_padding_harmless_is_used_whatever_the_extractor_says(
+def test_a_mask_that_makes_padding_harmless_is_used_whatever_the_extractor_sets(
     tmp_path: Path,
 ) -> None:
     folder = write_tiny_checkpoint("wav2vec2", tmp_path / "a", feat_extract_norm="layer")
@@ -257,9 +257,9 @@ def test_short_clips_score_as_the_stock_pipeline_scores_them(
     shortest = audio_model.processor.input_spec.min_samples / RATE
     for seconds in (shortest, 0.07, 0.1, 0.19):
         wave = make_clip(seconds)
-        ours = score(audio_model, wave).softmax(-1)[0].tolist()
-        theirs = ask_stock_pipeline(tmp_path, wave)
-        assert [theirs[label] for label in LABELS] == pytest.approx(ours, abs=1e-5)
+        scores = score(audio_model, wave).softmax(-1)[0].tolist()
+        expected = ask_stock_pipeline(tmp_path, wave)
+        assert [expected[label] for label in LABELS] == pytest.approx(scores, abs=1e-5)
 
 
 def test_the_convolutions_need_400_samples_with_and_without_spec_augment(tmp_path: Path) -> None:
@@ -318,21 +318,21 @@ def test_whisper_is_cut_to_whole_seconds(checkpoint: Callable[..., Path], tmp_pa
     whole = load(checkpoint("whisper"), AudioConfig(max_seconds=30.0))
     positions = find_positions(whole)
     assert whole.processor.input_spec.max_samples == 30 * RATE
-    for asked, heard in ((1.0, 1), (1.2, 2), (0.4, 1), (29.5, 30)):
+    for asked, seconds in ((1.0, 1), (1.2, 2), (0.4, 1), (29.5, 30)):
         audio_model = load(checkpoint("whisper"), AudioConfig(max_seconds=asked))
-        assert audio_model.processor.input_spec.max_samples == heard * RATE
+        assert audio_model.processor.input_spec.max_samples == seconds * RATE
         assert audio_model.processor([make_clip(asked)])["input_features"].shape == (
             1,
             80,
-            100 * heard,
+            100 * seconds,
         )
-        assert audio_model.model.config.max_source_positions == 50 * heard
+        assert audio_model.model.config.max_source_positions == 50 * seconds
         kept = find_positions(audio_model)
-        torch.testing.assert_close(kept, positions[: 50 * heard])
+        torch.testing.assert_close(kept, positions[: 50 * seconds])
         assert not kept.requires_grad
 
 
-def test_clips_longer_than_whisper_hears_are_refused_with_advice(
+def test_clips_longer_than_the_input_of_whisper_are_refused(
     checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match=r"--max-seconds 31 .* at most 30 s .* --max-seconds 30;"):
@@ -355,16 +355,16 @@ def test_patch_positions_fit_the_clips(
     assert audio_model.processor([wave])["input_values"].shape == (1, frames, 32)
     assert audio_model.processor.input_spec.max_samples is not None
     audio_model.save(tmp_path)
-    ours = score(audio_model, wave).softmax(-1)[0].tolist()
-    theirs = ask_stock_pipeline(tmp_path, wave)
-    assert [theirs[label] for label in LABELS] == pytest.approx(ours, abs=1e-5)
+    scores = score(audio_model, wave).softmax(-1)[0].tolist()
+    expected = ask_stock_pipeline(tmp_path, wave)
+    assert [expected[label] for label in LABELS] == pytest.approx(scores, abs=1e-5)
 
 
 @pytest.mark.parametrize(
     ("family", "seconds"),
     [("hubert", 30.0), ("whisper", 30.0), ("audio-spectrogram-transformer", 10.24)],
 )
-def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
+def test_the_default_of_max_seconds_is_the_input_length_of_the_checkpoint(
     family: str, seconds: float, checkpoint: Callable[..., Path]
 ) -> None:
     folder = checkpoint(family)
@@ -374,15 +374,15 @@ def test_without_a_wish_a_piece_is_as_long_as_the_checkpoint_hears(
     assert opened.sampling_rate == RATE
     own = load(folder, AudioConfig())
     assert own.model.config.audio_cls["max_seconds"] == seconds
-    told = load(folder, AudioConfig(max_seconds=seconds))
-    assert told.processor.input_spec == own.processor.input_spec
+    given = load(folder, AudioConfig(max_seconds=seconds))
+    assert given.processor.input_spec == own.processor.input_spec
     if family == "audio-spectrogram-transformer":  # as it was trained: nothing is stretched
         assert own.processor([make_clip(1.0)])["input_values"].shape == (1, 1024, 32)
     with pytest.raises(SettingError, match=rf"--window-seconds .* --max-seconds {seconds:g}"):
         RunConfig(audio=resolve_audio_settings(AudioConfig(window_seconds=seconds + 15), opened))
 
 
-def test_patch_positions_are_cut_or_stretched_in_time_only() -> None:
+def test_patch_positions_are_cut_or_interpolated_in_time_only() -> None:
     tokens = torch.full((1, 2, 1), -7.0)
     grid = torch.tensor([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 12.0, 13.0]])
     positions = torch.cat([tokens, grid.reshape(1, 8, 1)], dim=1)
@@ -399,7 +399,7 @@ def test_patch_positions_are_cut_or_stretched_in_time_only() -> None:
 # --- what loading promises ---
 
 
-def test_loading_says_one_line_and_disturbs_nothing(
+def test_loading_logs_one_line_and_keeps_random_states(
     checkpoint: Callable[..., Path],
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -539,7 +539,7 @@ def test_an_encoder_is_no_finished_classifier(checkpoint: Callable[..., Path]) -
         ("HfHubHTTPError", "The Hub cannot be reached for config.json"),
     ],
 )
-def test_what_the_hub_refuses_is_said_in_a_sentence(kind: str, text: str) -> None:
+def test_errors_of_the_hub_are_one_sentence(kind: str, text: str) -> None:
     error: Any = getattr(hub_errors, kind)
     needs_response = issubclass(error, hub_errors.HfHubHTTPError)
     refusal = error("no", response=mock.MagicMock()) if needs_response else error("no")

@@ -26,7 +26,7 @@ from audio_cls.models.load import load_for_training
 
 RATE = 16_000
 SECONDS = (1.0, 2.0, 10.0)
-QUIET = {  # no dropout of any kind, in any family
+NO_DROPOUT = {  # no dropout of any kind, in any family
     "hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
     "feat_proj_dropout": 0.0, "feat_quantizer_dropout": 0.0, "final_dropout": 0.0,
     "layerdrop": 0.0, "apply_spec_augment": False, "hidden_dropout_prob": 0.0, "dropout": 0.0,
@@ -57,10 +57,10 @@ def load(folder: Path) -> AudioModel:
     )
     head: Any = audio_model.model.classifier
     nn.init.normal_(getattr(head, "dense", head).weight)  # the logits tell clips apart
-    return hush(audio_model)
+    return disable_dropout(audio_model)
 
 
-def hush(audio_model: AudioModel) -> AudioModel:
+def disable_dropout(audio_model: AudioModel) -> AudioModel:
     """Set training mode without dropout of any kind, and with batch norm at rest."""
     audio_model.model.train()
     for module in audio_model.model.modules():
@@ -125,11 +125,11 @@ def check_alone_and_together(audio_model: AudioModel, seconds: tuple[float, ...]
 
 
 @pytest.mark.parametrize(("family", "norm"), NORMS)
-def test_a_clip_trains_the_same_alone_and_beside_longer_ones(
+def test_a_clip_has_the_same_gradient_alone_and_with_longer_ones(
     family: str, norm: str | None, tmp_path: Path
 ) -> None:
     changes = {} if norm is None else {"feat_extract_norm": norm}
-    check_alone_and_together(load(write_tiny_checkpoint(family, tmp_path, **QUIET, **changes)))
+    check_alone_and_together(load(write_tiny_checkpoint(family, tmp_path, **NO_DROPOUT, **changes)))
 
 
 @pytest.mark.parametrize("kind", OUTSIDE)
@@ -142,14 +142,16 @@ def test_so_it_does_below_a_pooled_head(kind: str, tmp_path: Path) -> None:
         AudioConfig(max_seconds=longest),
         ("a", "b", "c"),
     )
-    check_alone_and_together(hush(audio_model), (0.2, 0.5, 1.0) if kind == "clap" else SECONDS)
+    check_alone_and_together(
+        disable_dropout(audio_model), (0.2, 0.5, 1.0) if kind == "clap" else SECONDS
+    )
 
 
 @pytest.mark.parametrize("family", ["hubert", "sew"])
 def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
     family: str, tmp_path: Path
 ) -> None:
-    audio_model = load(write_tiny_checkpoint(family, tmp_path, **QUIET))
+    audio_model = load(write_tiny_checkpoint(family, tmp_path, **NO_DROPOUT))
     waves = make_waves(tuple(np.random.default_rng(1).uniform(0.03, 3.0, 16)))
     table = Dataset.from_dict({"wave": waves}, features=Features({"wave": List(Value("float32"))}))
     rows = np.arange(16)
@@ -192,7 +194,7 @@ def test_a_batch_of_one_length_needs_no_mask_and_one_of_several_does(tmp_path: P
 
 
 def test_copies_and_models_that_are_interrupted_forget_the_lengths(tmp_path: Path) -> None:
-    audio_model = load(write_tiny_checkpoint("hubert", tmp_path, **QUIET))
+    audio_model = load(write_tiny_checkpoint("hubert", tmp_path, **NO_DROPOUT))
     twin: Any = copy.deepcopy(audio_model.model)
     with torch.no_grad():
         for name, weight in twin.named_parameters():

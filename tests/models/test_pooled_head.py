@@ -1,4 +1,4 @@
-"""Encoders without a classifier of their own: heard, trained, saved, and heard again alike."""
+"""Tests of audio_cls.models.pooled_head: scored, trained, saved and loaded with equal scores."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_encoders_weights_are_the_checkpoints(kind: str, root: Path) -> None
 
 
 @pytest.mark.parametrize("kind", OUTSIDE)
-def test_a_score_does_not_depend_on_the_clips_beside_it(kind: str, root: Path) -> None:
+def test_a_score_does_not_depend_on_other_clips_of_the_batch(kind: str, root: Path) -> None:
     audio_model = load(root / kind, max_seconds=2.0)
     rate, input_spec = (
         audio_model.processor.input_spec.sampling_rate,
@@ -110,7 +110,7 @@ def test_some_kinds_mask_and_the_rest_is_batched_by_length(root: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", OUTSIDE)
-def test_freezing_leaves_the_head_to_learn(kind: str, root: Path) -> None:
+def test_freezing_keeps_the_head_trainable(kind: str, root: Path) -> None:
     audio_model = load(root / kind)
     front = find_frozen(audio_model.model, audio_model.processor, "features")
     assert front
@@ -230,7 +230,7 @@ def test_clips_longer_than_a_picture_holds_are_refused(root: Path) -> None:
         load(root / "clap", max_seconds=5.0)
 
 
-def test_loading_says_that_stock_transformers_cannot(
+def test_loading_logs_that_transformers_alone_cannot(
     root: Path, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     audio_model = load(root / "moonshine")
@@ -242,14 +242,14 @@ def test_loading_says_that_stock_transformers_cannot(
         transformers.AutoModelForAudioClassification.from_pretrained(tmp_path)
 
 
-def test_only_frames_of_sound_are_averaged() -> None:
+def test_only_frames_of_audio_are_averaged() -> None:
     states = torch.tensor([[[1.0], [3.0], [float("nan")]], [[2.0], [4.0], [6.0]]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
     assert pool_frames(states, mask).tolist() == [[2.0], [4.0]]
 
 
 @pytest.mark.parametrize("kind", ["moonshine", "clap", "qwen2_audio"])
-def test_a_run_learns_and_every_door_gives_its_scores(
+def test_a_run_trains_and_all_ways_to_score_agree(
     kind: str, root: Path, tone_folder: Path, tmp_path: Path
 ) -> None:
     cfg = make_config(tone_folder, root / kind, tmp_path / "run", epochs=3, learning_rate=3e-3)

@@ -1,4 +1,4 @@
-"""A model's own code runs when somebody typed so beside a commit, and at no other time."""
+"""Code of a model's repository is run only with the flag and a pinned commit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audio_cls.publishing.hub.files import list_code_files
 from audio_cls.training.loop import train
 from audio_cls.workflows import evaluate as workflow
 
-HEARS = AudioConfig(max_seconds=1.0)
+AUDIO = AudioConfig(max_seconds=1.0)
 LABELS = ["high", "low", "middle"]
 
 
@@ -48,10 +48,10 @@ def folder(tmp_path: Path, mark: Path) -> Path:
 def load(model: object, revision: str | None = None, *, trust: bool = True) -> AudioModel:
     """Load a checkpoint for three labels."""
     cfg = ModelConfig(model=str(model), model_revision=revision, trust_remote_code=trust)
-    return load_for_training(open_checkpoint(cfg), HEARS, LABELS)
+    return load_for_training(open_checkpoint(cfg), AUDIO, LABELS)
 
 
-def hear(audio_model: AudioModel) -> torch.Tensor:
+def score(audio_model: AudioModel) -> torch.Tensor:
     """Return the logits of half a second of noise."""
     audio_model.model.train(mode=False)
     with torch.inference_mode():
@@ -118,7 +118,7 @@ def test_trusted_code_of_a_folder_trains_and_is_saved_with_the_run(
     assert answer.exit_code == 0, answer.output
     row = json.loads(next(line for line in answer.output.splitlines() if line.startswith("{")))
     assert row["label"] in LABELS
-    assert torch.isfinite(hear(load_for_inference(run, trust_remote_code=True))).all()
+    assert torch.isfinite(score(load_for_inference(run, trust_remote_code=True))).all()
 
 
 def test_a_pinned_repository_is_loaded_at_its_commit(
@@ -131,7 +131,7 @@ def test_a_pinned_repository_is_loaded_at_its_commit(
     assert audio_model.revision == sha
     audio_model.save(tmp_path / "run")
     again = load_for_inference(tmp_path / "run", trust_remote_code=True)
-    assert torch.allclose(hear(again), hear(audio_model), atol=1e-6)
+    assert torch.allclose(score(again), score(audio_model), atol=1e-6)
 
 
 def test_code_from_another_repository_is_refused(folder: Path, mark: Path) -> None:
@@ -153,9 +153,7 @@ def test_code_without_a_model_to_take_is_refused(folder: Path) -> None:
         load(folder)
 
 
-def test_trust_that_changes_nothing_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_trust_without_effect_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load(write_tiny_checkpoint("hubert", tmp_path / "hubert"))
     assert "--trust-remote-code changes nothing" in caplog.text
 

@@ -75,7 +75,7 @@ def test_of_ast_the_pooled_vector_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", ["wavlm", "whisper", "sew"])
 @pytest.mark.parametrize("what", ["features", "backbone"])
-def test_a_model_takes_sound_or_prefix_and_so_does_its_copy(
+def test_a_model_and_its_copy_take_audio_or_cached_features(
     family: str, what: str, tmp_path: Path
 ) -> None:
     audio_model = load(family, tmp_path)

@@ -59,23 +59,23 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(cfg: RunConfig) -> tuple[TrainingInputs, dict[str, Any]]:
-    """Train as scripts/train.py does; return what was heard, the weights and the test scores."""
+    """Train as scripts/train.py does; return the inputs, the weights and the test scores."""
     accelerator = start_accelerator(cfg.train)
     folder = open_run(cfg, accelerator)
     clips, audio_model = prepare(cfg)
-    heard = precompute_frozen_features(cfg, accelerator, audio_model, clips)
-    scorer = make_scorer(heard.audio_model, cfg, accelerator)
-    judge = make_validator(scorer, heard.validation, cfg.eval)
-    result = set_up_training(cfg, accelerator, folder, heard, judge)
+    inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
+    scorer = make_scorer(inputs.audio_model, cfg, accelerator)
+    validate = make_validator(scorer, inputs.validation, cfg.eval)
+    result = set_up_training(cfg, accelerator, folder, inputs, validate)
     train(result)
     weights = {name: value.clone() for name, value in audio_model.model.state_dict().items()}
     audio_model.load_state(folder.path)
-    scores = scorer.score(audio_model.model, heard.test)
-    return heard, {"weights": weights, "scores": scores.probabilities}
+    scores = scorer.score(audio_model.model, inputs.test)
+    return inputs, {"weights": weights, "scores": scores.probabilities}
 
 
 def make_pair(folder: Path, checkpoint: Path, tmp_path: Path, **changes: Any) -> list[RunConfig]:  # noqa: ANN401
-    """Return the settings of a run that hears anew each epoch, and of one that hears ahead."""
+    """Return the settings of a run without feature cache, and of one with it."""
     values = {"epochs": 2, "crop": "start", "learning_rate": 3e-3, "num_workers": 0, **changes}
     return [
         make_config(folder, checkpoint, tmp_path / f"run-{limit}", feature_cache_gb=limit, **values)
@@ -88,27 +88,27 @@ def make_pair(folder: Path, checkpoint: Path, tmp_path: Path, **changes: Any) ->
     # Of wav2vec2-bert's features a frame of padding is not kept: dropout draws differently.
     sorted(set(itertools.product(FAMILIES, ["features", "backbone"])) - {("bert", "features")}),
 )
-def test_the_trained_result_is_that_of_hearing_every_epoch(
+def test_the_trained_result_is_that_of_a_run_without_cache(
     name: str, freeze: str, tone_folder: Path, checkpoints: Path, stores: Path, tmp_path: Path
 ) -> None:
     pair = make_pair(
         tone_folder, checkpoints / name, tmp_path, freeze=freeze, max_seconds=0.5, epochs=1
     )
-    (heard, anew), (stored, ahead_of_time) = (run(cfg) for cfg in pair)
-    assert not isinstance(heard.train, CachedClips)
-    assert len(set(heard.train.lengths)) > 1
+    (inputs, uncached), (stored, cached) = (run(cfg) for cfg in pair)
+    assert not isinstance(inputs.train, CachedClips)
+    assert len(set(inputs.train.lengths)) > 1
     assert isinstance(stored.train, CachedClips)
     assert isinstance(stored.audio_model.processor, CachedFeatureProcessor)
     assert list(stores.glob("*/*.rows"))
     moved = 0
-    for key, value in anew["weights"].items():
-        torch.testing.assert_close(ahead_of_time["weights"][key], value, rtol=1e-3, atol=2e-5)
+    for key, value in uncached["weights"].items():
+        torch.testing.assert_close(cached["weights"][key], value, rtol=1e-3, atol=2e-5)
         moved += 1
     assert moved > 10
-    assert abs(anew["scores"] - ahead_of_time["scores"]).max() < 1e-4
+    assert abs(uncached["scores"] - cached["scores"]).max() < 1e-4
 
 
-def test_epochs_and_a_second_run_with_another_seed_hear_nothing_anew(
+def test_epochs_and_a_second_run_with_another_seed_compute_nothing_again(
     tone_folder: Path,
     checkpoints: Path,
     stores: Path,
@@ -125,7 +125,7 @@ def test_epochs_and_a_second_run_with_another_seed_hear_nothing_anew(
     assert {file: file.stat().st_mtime_ns for file in stores.glob("*/*")} == files
 
 
-def test_other_weights_other_settings_and_other_sound_get_stores_of_their_own(
+def test_other_weights_settings_or_audio_get_another_store(
     tone_folder: Path, checkpoints: Path, stores: Path, tmp_path: Path
 ) -> None:
     other = write_tiny_checkpoint("whisper", tmp_path / "other", seed=1, dropout=0.1)
@@ -153,7 +153,7 @@ def test_other_weights_other_settings_and_other_sound_get_stores_of_their_own(
         ({"feature_cache_gb": 1e-6}, "more than may be kept"),
     ],
 )
-def test_what_changes_or_does_not_fit_is_heard_anew_and_says_so(
+def test_features_that_change_or_do_not_fit_are_not_cached_and_this_is_logged(
     changes: dict[str, Any],
     reason: str,
     tone_folder: Path,
@@ -164,13 +164,13 @@ def test_what_changes_or_does_not_fit_is_heard_anew_and_says_so(
     caplog.set_level(logging.INFO)
     values = {"freeze": "features", "crop": "start", "max_steps": 1, **changes}
     folder = stores.parent.parent / "run"
-    heard, _ = run(make_config(tone_folder, checkpoints / "wav2vec2", folder, **values))
-    assert not isinstance(heard.train, CachedClips)
+    inputs, _ = run(make_config(tone_folder, checkpoints / "wav2vec2", folder, **values))
+    assert not isinstance(inputs.train, CachedClips)
     assert reason in caplog.text
     assert not list(stores.glob("*/*.rows"))
 
 
-def test_a_run_killed_while_it_hears_leaves_nothing_that_is_read(
+def test_a_run_killed_while_it_computes_leaves_nothing_that_is_read(
     tone_folder: Path,
     checkpoints: Path,
     stores: Path,
@@ -192,8 +192,8 @@ def test_a_run_killed_while_it_hears_leaves_nothing_that_is_read(
         run(make_config(tone_folder, checkpoints / "ast", tmp_path / "a", **values))
     assert not list(stores.glob("*/*.npy"))
     monkeypatch.setattr(store_module.FeatureStore, "add", whole)
-    heard, _ = run(make_config(tone_folder, checkpoints / "ast", tmp_path / "b", **values))
-    assert isinstance(heard.train, CachedClips)
+    inputs, _ = run(make_config(tone_folder, checkpoints / "ast", tmp_path / "b", **values))
+    assert isinstance(inputs.train, CachedClips)
 
 
 def age_store(stores: Path, name: str, seconds: float) -> Path:

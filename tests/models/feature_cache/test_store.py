@@ -123,7 +123,7 @@ def test_other_weights_code_and_inputs_have_another_key(name: str, checkpoint: P
     assert key_of(audio_model, layout) != before
 
 
-def test_other_sound_precision_device_cut_and_versions_have_other_keys(
+def test_other_audio_precision_device_layout_and_versions_have_other_keys(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audio_model = load(checkpoint)
@@ -158,7 +158,7 @@ def test_other_sound_precision_device_cut_and_versions_have_other_keys(
     assert len(keys) == 10
 
 
-def test_sound_is_told_apart_by_the_waves_and_their_order_not_by_files() -> None:
+def test_the_key_of_audio_depends_on_waveforms_and_order_not_on_files() -> None:
     def make(*hashes: str, rate: int = 16_000) -> Clips:
         rows = {name: [None] * len(hashes) for name in FEATURES}
         table = Dataset.from_dict({**rows, "hash": list(hashes)}, features=FEATURES)

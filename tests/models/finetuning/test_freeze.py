@@ -96,7 +96,7 @@ def test_frozen_parts_are_the_same_bit_for_bit_after_training_and_the_rest_moved
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_frozen_backbone_is_quiet_and_leaves_nothing_to_the_backward_pass(
+def test_a_frozen_backbone_is_in_eval_mode_and_saves_no_activations(
     family: str, checkpoint: Callable[[str], Path]
 ) -> None:
     loud, _ = load(checkpoint(family), "none")
@@ -143,7 +143,7 @@ def test_frozen_convolutions_keep_no_tensor_while_the_transformer_goes_on_maskin
     assert audio_model.model.base_model.training
 
 
-def test_parts_wake_in_their_epoch_and_sleep_again_before_it(
+def test_modules_are_unfrozen_in_their_epoch_and_frozen_before_it(
     checkpoint: Callable[[str], Path],
 ) -> None:
     audio_model, cfg = load(checkpoint("whisper"), "features", unfreeze_after_epochs=2)
@@ -157,7 +157,9 @@ def test_parts_wake_in_their_epoch_and_sleep_again_before_it(
     assert learning == {name for name, p in audio_model.model.named_parameters() if p.requires_grad}
 
 
-def test_the_copy_of_a_frozen_model_is_quiet_by_itself(checkpoint: Callable[[str], Path]) -> None:
+def test_the_copy_of_a_frozen_model_is_frozen_independently(
+    checkpoint: Callable[[str], Path],
+) -> None:
     audio_model, cfg = load(checkpoint("hubert"), "backbone", unfreeze_after_epochs=1)
     frozen = freeze(audio_model, cfg)
     frozen.set_epoch(0)
@@ -169,12 +171,12 @@ def test_the_copy_of_a_frozen_model_is_quiet_by_itself(checkpoint: Callable[[str
     assert all(module.training for module in audio_model.model.modules())
 
 
-def test_nothing_to_wake_is_refused() -> None:
+def test_nothing_to_unfreeze_is_refused() -> None:
     with pytest.raises(SettingError, match=r"--unfreeze-after-epochs 2 .* --freeze features"):
         RunConfig.from_flat({"unfreeze_after_epochs": 2})
 
 
-def test_a_run_with_a_frozen_backbone_saves_the_checkpoints_own_weights(
+def test_a_run_with_a_frozen_backbone_saves_the_given_weights(
     tone_folder: Path, tmp_path: Path, checkpoint: Callable[[str], Path]
 ) -> None:
     from safetensors.torch import load_file

@@ -22,7 +22,7 @@ from audio_cls.models.probe import stop_forward
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_depth_counts_the_layers_between_the_sound_and_the_head(
+def test_depth_counts_the_layers_between_the_input_and_the_head(
     family: str, tmp_path: Path
 ) -> None:
     folder = write_tiny_checkpoint(family, tmp_path, num_hidden_layers=3, encoder_layers=3)
@@ -68,7 +68,7 @@ def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_model_on_another_device_is_given_its_inputs_there(family: str, tmp_path: Path) -> None:
+def test_inputs_are_moved_to_the_device_of_the_model(family: str, tmp_path: Path) -> None:
     folder = write_tiny_checkpoint(family, tmp_path)
     audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(max_seconds=1.0), ("a", "b")

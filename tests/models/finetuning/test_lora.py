@@ -38,7 +38,7 @@ def make_wave(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_adapter_learns_and_the_saved_model_is_stock(family: str, tmp_path: Path) -> None:
+def test_every_adapter_is_trained_and_the_saved_model_has_none(family: str, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     folder = write_tiny_checkpoint(family, tmp_path / "given", layerdrop=0.0, encoder_layerdrop=0.0)
     audio_model, cfg = load(folder)
@@ -106,7 +106,7 @@ def test_without_peft_the_extra_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other", [{"freeze": "backbone"}, {"freeze": "features", "unfreeze_after_epochs": 1}]
 )
-def test_adapters_in_a_part_that_sleeps_or_wakes_are_refused(other: dict[str, Any]) -> None:
+def test_adapters_in_a_frozen_backbone_are_refused(other: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match="--lora-rank 4"):
         ModelConfig(lora_rank=4, **other)
 

@@ -92,7 +92,7 @@ def test_without_dropout_sdpa_of_transformers_is_called(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("family", ["hubert", "whisper", "audio-spectrogram-transformer"])
-def test_a_classifier_learns_by_it_and_is_saved_without_it(family: str, tmp_path: Path) -> None:
+def test_a_classifier_is_trained_with_it_and_saved_without_it(family: str, tmp_path: Path) -> None:
     write_tiny_checkpoint(family, tmp_path)
     audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(tmp_path))), AudioConfig(max_seconds=1.0), ("a", "b")
@@ -148,7 +148,9 @@ def test_a_seed_of_torch_repeats_dropout_and_a_checkpointed_layer_draws_it_again
     assert not torch.equal(layer(given), layer(given))
 
 
-def test_dropout_is_stock_where_it_is_small_or_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_tensors_and_evaluation_use_stock_dropout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     layer = nn.Dropout(0.5)
     install_fast_kernels(layer)
     given = torch.ones(1000)

@@ -96,7 +96,7 @@ def test_a_classifier_keeps_its_logits_gradients_and_names(
     torch.testing.assert_close(again(waves).logits, logits, rtol=1e-4, atol=1e-5)
 
 
-def test_a_copy_of_a_classifier_runs_on_its_own_weights(tmp_path: Path) -> None:
+def test_a_copy_of_a_classifier_uses_the_weights_of_the_copy(tmp_path: Path) -> None:
     write_tiny_checkpoint("hubert", tmp_path)
     model = load(tmp_path)
     install_fast_kernels(model)
@@ -135,7 +135,7 @@ def count_kept_bytes(model: Any, waves: Tensor) -> int:  # noqa: ANN401
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_beside_a_gpu_positions_are_convolved_in_float32_and_come_out_in_the_stock_type(
+def test_on_a_gpu_positions_are_convolved_in_float32_and_returned_in_the_stock_dtype(
     kind: torch.dtype,
 ) -> None:
     torch.manual_seed(0)

@@ -43,7 +43,7 @@ class HalvingDropout(nn.Dropout):
         return values / 2
 
 
-def test_a_subclass_of_a_convolution_or_of_dropout_computes_its_own() -> None:
+def test_subclasses_of_convolution_and_dropout_are_not_replaced() -> None:
     conv = CausalConv1d(4, 6, 3)
     frames = torch.randn(2, 4, 50)
     expected = nn.functional.conv1d(nn.functional.pad(frames, (2, 0)), conv.weight, conv.bias)
@@ -62,7 +62,7 @@ def test_a_forward_of_the_instance_is_kept() -> None:
 
 
 @pytest.mark.parametrize("fault", ["output", "gradient", "shape", "error"])
-def test_a_method_that_gives_other_numbers_is_not_used_and_this_is_said_once(
+def test_a_method_with_other_results_is_not_used_and_this_is_logged_once(
     fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def test_comparing_leaves_modes_gradients_and_random_states_as_they_were() -> No
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_a_learnt_bias_given_as_mask_gets_the_gradient_of_sdpa(is_known: bool) -> None:  # noqa: FBT001
+def test_a_trainable_bias_passed_as_mask_gets_the_gradient_of_sdpa(is_known: bool) -> None:  # noqa: FBT001
     config = T.HubertConfig(hidden_size=8, num_attention_heads=2)
     module = HubertAttention(8, 2, config=config) if is_known else nn.Module()
     module.is_causal = False

@@ -90,7 +90,7 @@ def test_nothing_wider_than_a_frame_is_kept(tmp_path: Path) -> None:
     assert sum(one.numel() for one in kept if one.data_ptr() not in weights) == 1200 * width
 
 
-def test_what_is_frozen_gets_no_gradient_and_judging_runs_the_stock_code(
+def test_frozen_weights_get_no_gradient_and_evaluation_runs_the_stock_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, own = make_pair(tmp_path)
@@ -106,7 +106,7 @@ def test_what_is_frozen_gets_no_gradient_and_judging_runs_the_stock_code(
         own(frames)
 
 
-def test_low_rank_adapters_on_its_products_learn(tmp_path: Path) -> None:
+def test_lora_adapters_on_its_linear_layers_are_trained(tmp_path: Path) -> None:
     _, own = make_pair(tmp_path)
     own.requires_grad_(requires_grad=False)
     inject_adapter_in_model(LoraConfig(r=2, target_modules=["output_dense"]), own)
