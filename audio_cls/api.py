@@ -112,6 +112,9 @@ def evaluate(
     options |= {name: settings.pop(name) for name in list(settings) if name in options}
     for name in ("label_map", "compare"):
         options[name] = None if options[name] is None else Path(options[name])
+    for name in ("trust_remote_code", "calibrate", "update_card"):
+        if not isinstance(options[name], bool):
+            raise SettingError(f"{name}={options[name]!r} is not possible: give True or False.")
     typed = dict(settings) if dataset is None else {"dataset": str(dataset), **settings}
     with tempfile.TemporaryDirectory(prefix="audio_cls_evaluate_") as temporary:
         folder = Path(output_dir or temporary)

@@ -50,7 +50,12 @@ def test_a_run_classifies(run: audio_cls.Run, tone_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
-    [({"lable_column": "x"}, "no setting 'lable_column'.*label_column"), ({"epochs": 3}, "epochs")],
+    [
+        ({"trust_remote_code": "False"}, "give True or False"),
+        ({"calibrate": "no"}, "give True or False"),
+        ({"lable_column": "x"}, "no setting 'lable_column'.*label_column"),
+        ({"epochs": 3}, "epochs"),
+    ],
 )
 def test_an_unknown_setting_is_refused_before_anything_is_read(
     settings: dict[str, object], expected: str

@@ -69,16 +69,18 @@ def list_other_settings(run: Path, cfg: RunConfig) -> list[tuple[str, str]]:
     Returns:
         (section, "--flag OLD is now NEW") of each setting that differs from what was given and from
         what it was resolved to, except those that do not affect training and `COMPARED_LATER`. A
-        setting that is left open now takes the value of then.
+        setting that is left open now takes the value of then. One that did not exist when the run
+        began had its default.
     """
     given, new = load_run_config(run), cfg.to_nested()
     used = read_settings(given)
     found = []
     for one in iterate_settings():
         section, name = one.section, one.name
-        now, before = new[section][name], used.get(section, {}).get(name)
+        default = list(one.default) if isinstance(one.default, tuple) else one.default
+        now, before = new[section][name], used.get(section, {}).get(name, default)
         is_open = name in OPEN and now == OPEN[name]
-        is_same = is_open or now in (before, given.get(section, {}).get(name))
+        is_same = is_open or now in (before, given.get(section, {}).get(name, default))
         if one.affects_training and name not in COMPARED_LATER and not is_same:
             found.append((section, f"{flag_name(name)} {before} is now {now}"))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import math
 import types
 import typing
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 
 from audio_cls.config import select_metrics
 from audio_cls.errors import RunFolderError, list_names
+from audio_cls.run_warnings import warn
 from audio_cls.storage.files import write_json
 
 RESULTS_FILE = "results.json"
@@ -234,15 +236,17 @@ def read_results(path: Path) -> RunResults:
     Raises:
         RunFolderError: It cannot be read, or a value is of another type; the text names the key.
     """
-    advice = "Copy the run folder again, or repeat the evaluation."
     try:
-        return RunResults.from_json(json.loads(path.read_text("utf-8")))
-    except SchemaError as error:
-        raise RunFolderError(f"'{path}' does not fit: {error}. {advice}") from error
+        results = RunResults.from_json(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"'{path}' cannot be read ({type(error).__name__}): it must be json in UTF-8. {advice}"
-        ) from error
+        cause = f"cannot be read ({type(error).__name__}): it must be json in UTF-8"
+        cause = f"does not fit: {error}" if isinstance(error, SchemaError) else cause
+        advice = "Copy the run folder again, or repeat the evaluation."
+        raise RunFolderError(f"'{path}' {cause}. {advice}") from error
+    if (version := results.schema_version) > SCHEMA_VERSION:
+        text = f"'{path}' has schema_version {version}, newer than {SCHEMA_VERSION}: update."
+        warn(logging.getLogger(__name__), text)
+    return results
 
 
 def _list_kinds(record: type[JsonRecord]) -> dict[str, Any]:

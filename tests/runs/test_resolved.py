@@ -19,6 +19,7 @@ from audio_cls.presets import load_preset
 from audio_cls.publishing.run_record import load_run
 from audio_cls.runs.config_file import (
     check_same_settings,
+    list_other_settings,
     list_other_steps,
     load_run_config,
     save_run_config,
@@ -177,3 +178,16 @@ def test_a_run_that_an_earlier_version_began_is_resumed_exactly(
     loop.train(whole)
     pairs = zip(second.model.parameters(), whole.model.parameters(), strict=True)
     assert all(torch.equal(left, right) for left, right in pairs)
+
+
+def test_settings_that_did_not_exist_when_a_run_began_had_their_defaults(tmp_path: Path) -> None:
+    cfg = RunConfig.from_flat({"dataset": "a/b", "epochs": 3})
+    tree = cfg.to_nested()
+    del tree["augment"]["augment"], tree["augment"]["augment_p"], tree["optim"]["loss"]
+    (tmp_path / "run_config.yaml").write_text(yaml.safe_dump(tree), "utf-8")
+    assert list_other_settings(tmp_path, cfg) == []
+    other = RunConfig.from_flat({"dataset": "a/b", "epochs": 3, "gain_db": 6.0, "loss": "focal"})
+    assert [text for _, text in list_other_settings(tmp_path, other)] == [
+        "--gain-db 0.0 is now 6.0",
+        "--loss cross-entropy is now focal",
+    ]

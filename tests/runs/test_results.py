@@ -158,3 +158,11 @@ def test_a_value_that_is_needed_and_missing_is_named() -> None:
     assert Timing(steps=0, starts=1).require("steps", "starts") == [0, 1]
     with pytest.raises(RunFolderError, match=r"lacks evaluations"):
         Timing(steps=0).require("steps", "evaluations")
+
+
+def test_a_file_of_a_later_version_is_read_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "results.json").write_text('{"schema_version": 99}', "utf-8")
+    assert read_results(tmp_path / "results.json").schema_version == 99
+    assert "schema_version 99, newer than" in caplog.text

@@ -36,7 +36,14 @@ class UserTransform:
             SettingError: There is no such module or factory, or it returns no transform.
         """
         self.name, self.sampling_rate = name, sampling_rate
-        self.transform: Transform = load_factory(name)(sampling_rate)
+        factory = load_factory(name)
+        try:
+            self.transform: Transform = factory(sampling_rate)
+        except Exception as error:
+            raise SettingError(
+                f"--augment {name} could not be made for {sampling_rate} Hz"
+                f" ({type(error).__name__}: {error}). Correct the factory, or leave it out."
+            ) from error
         if not callable(self.transform):
             raise SettingError(
                 f"--augment {name} returned {_describe(self.transform)}, which is no transform."
@@ -69,7 +76,7 @@ class UserTransform:
                 f"--augment {self.name} returned NaN or infinite samples. Return finite samples,"
                 " also for a silent wave."
             )
-        return output
+        return output.copy()  # the transform may write its next output to the same memory
 
     def __reduce__(self) -> tuple[type[UserTransform], tuple[str, Hertz]]:
         """Send another process the name and the rate."""

@@ -74,6 +74,21 @@ def no_transform(sampling_rate):
     return None
 
 
+def raise_at_once(sampling_rate):
+    raise ValueError("only 8k")
+
+
+def one_buffer(sampling_rate):
+    buffer = np.zeros(2**20, np.float32)
+
+    def apply(wave, rng):
+        output = buffer[: len(wave)]
+        output[:] = wave * rng.uniform(0.5, 1.5)
+        return output
+
+    return apply
+
+
 def double_precision(sampling_rate):
     return lambda wave, rng: wave * np.float64(0.5)
 
@@ -359,3 +374,15 @@ def test_a_preset_that_comes_with_a_model_cannot_run_code(case: str, tmp_path: P
         answer = CliRunner().invoke(command, ["--preset", str(preset), "--augment", given])
         assert answer.exit_code == 0, answer.output
     assert seen == [(), ("mine:code",), ("evil:code",)]
+
+
+def test_a_transform_may_use_one_buffer_for_all_clips(name: str) -> None:
+    transform = UserTransform(f"{name}:one_buffer", 16_000)
+    waves = [np.full(10, value, np.float32) for value in (1.0, 2.0)]
+    first, second = (transform(wave, np.random.default_rng(0)) for wave in waves)
+    assert not np.shares_memory(first, second) and (2 * first == second).all()
+
+
+def test_a_factory_that_fails_is_one_line(name: str) -> None:
+    with pytest.raises(SettingError, match=r"raise_at_once could not be made .* only 8k"):
+        UserTransform(f"{name}:raise_at_once", 16_000)
