@@ -11,7 +11,7 @@ from audio_cls.events import emit_event
 from audio_cls.text_table import format_table
 
 
-def test_a_table_is_aligned_and_never_wider_than_the_terminal():
+def test_a_table_is_aligned_and_never_wider_than_the_terminal() -> None:
     rows = [["setting", "accuracy"], ["learning_rate=" + "1" * 200, "0.5000"]]
     lines = format_table(rows, "lr")
     assert [len(line) for line in lines] == [80, 80]
@@ -20,7 +20,7 @@ def test_a_table_is_aligned_and_never_wider_than_the_terminal():
     assert format_table([]) == []
 
 
-def test_an_event_is_one_line_of_valid_json_on_standard_output(capsys: pytest.CaptureFixture[str]):
+def test_an_event_is_one_line_of_valid_json_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     emit_event("json", "test", accuracy=0.5, f1=math.nan, ci95=(0.1, math.inf), name="a\nb")
     emit_event("text", "test", accuracy=0.5)
     out, err = capsys.readouterr()
