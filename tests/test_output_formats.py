@@ -20,7 +20,9 @@ def test_a_table_is_aligned_and_never_wider_than_the_terminal() -> None:
     assert format_table([]) == []
 
 
-def test_an_event_is_one_line_of_valid_json_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_is_one_line_of_valid_json_on_standard_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     emit_event("json", "test", accuracy=0.5, f1=math.nan, ci95=(0.1, math.inf), name="a\nb")
     emit_event("text", "test", accuracy=0.5)
     out, err = capsys.readouterr()

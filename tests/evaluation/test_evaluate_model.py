@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
 import soundfile
+from hub_fixtures import use_hub
 from hub_server import HubServer
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET
@@ -132,9 +132,7 @@ def test_a_run_on_the_hub_is_evaluated_on_its_test_clips(
     names = ["config.json", "model.safetensors", "preprocessor_config.json", "results.json"]
     names += ["run_config.yaml", "splits/train.txt", "splits/validation.txt", "splits/test.txt"]
     hub.seed("models", "tester/tones", {name: run / name for name in names})
-    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    use_hub(monkeypatch, hub.url, tmp_path)
     evaluate("--model", "tester/tones", "--dataset", grouped_tones, "--output-dir",
          tmp_path)  # fmt: skip
     found = read_results(tmp_path)

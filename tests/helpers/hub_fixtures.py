@@ -21,6 +21,14 @@ def real_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 
+def use_hub(monkeypatch: pytest.MonkeyPatch, url: str, folder: Path) -> None:
+    """Point `huggingface_hub` at a loopback Hub, with the file of a login in `folder`."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(folder / "token"))
+    template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
 @pytest.fixture
 def hub(real_client: None) -> Iterator[HubServer]:
     """A loopback Hub with nothing in it."""
@@ -55,10 +63,7 @@ def data_hub(
     """Point `huggingface_hub` and `datasets` at the loopback Hub, without a login."""
     import datasets
 
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", one_hub.url)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    template = f"{one_hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    use_hub(monkeypatch, one_hub.url, tmp_path)
     monkeypatch.setattr(datasets.config, "HF_ENDPOINT", one_hub.url)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     monkeypatch.delenv("HF_TOKEN", raising=False)

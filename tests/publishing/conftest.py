@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 from fake_run import make_run
+from hub_fixtures import use_hub
 from hub_server import HubServer
 
 from audio_cls.publishing.card.card import write_card
@@ -18,10 +18,7 @@ def logged_in(
     hub: HubServer, quick_retries: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Point the client at the loopback Hub, as a user who may write; no login of this machine."""
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    use_hub(monkeypatch, hub.url, tmp_path)
     monkeypatch.setenv("HF_TOKEN", hub.write_token)
 
 
