@@ -34,7 +34,7 @@ from audio_cls.models.contamination import warn_if_pretrained_on
 from audio_cls.models.feature_cache.precompute import precompute_frozen_features
 from audio_cls.models.inference_settings import save_calibration
 from audio_cls.models.load import load_for_training
-from audio_cls.publishing.card.audio_samples import save_samples
+from audio_cls.publishing.audio_samples import save_samples
 from audio_cls.publishing.card.card import write_card
 from audio_cls.publishing.eval_results import write_eval_results
 from audio_cls.publishing.hub.background import upload_during_training

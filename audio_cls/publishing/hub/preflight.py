@@ -20,7 +20,8 @@ from audio_cls.config import HubConfig, RunConfig, flag_name
 from audio_cls.data.sources.source import is_url
 from audio_cls.demo_data import BUILTIN
 from audio_cls.errors import HubError
-from audio_cls.publishing.card.card import make_license_keys, render_card
+from audio_cls.publishing.card.card import render_card
+from audio_cls.publishing.card.front_matter import make_license_keys
 from audio_cls.publishing.card.limitations import MAX_LIMITS
 from audio_cls.publishing.eval_results import make_entry, to_entry_text
 from audio_cls.publishing.hub.permissions import check_rights, explain_refusal

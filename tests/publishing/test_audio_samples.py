@@ -14,7 +14,7 @@ from hub_server import HubServer
 
 from audio_cls.config import HubConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.publishing.card.audio_samples import save_samples
+from audio_cls.publishing.audio_samples import save_samples
 from audio_cls.publishing.card.card import render_card
 from audio_cls.publishing.hub.push import push_run
 from audio_cls.publishing.run_record import load_run
