@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Former name of scripts/evaluate_model.py; it goes with the next release."""
+"""Former name of scripts/evaluate_model.py; will be removed in the next release."""
 
 import os
 import sys
 
-# Python looks in this file's folder first: let it look in the repository's root instead.
+# Import audio_cls from the repository: Python searches this file's folder first.
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path[0] = os.path.dirname(sys.path[0])
 

@@ -1,6 +1,7 @@
 """Benchmark: speed, memory and accuracy against transformers' Trainer on one machine.
 
-scripts/benchmark.py starts it; nothing else of the package needs it. `cases` says what is measured,
-`sounds` and `shapes` make the clips and the checkpoints, `child` is one contender in a process of
-its own, `measure` weighs the machine, `table` tells the result.
+Started by `audio-cls benchmark`; the rest of the package does not import it. `cases` lists what is
+measured, `synthetic_clips` and `random_checkpoints` generate clips and checkpoints, `runner` starts
+each contender in a new process (`contender`), `machine` describes the machine, `tables` formats the
+results as Markdown.
 """

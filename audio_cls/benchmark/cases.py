@@ -44,7 +44,7 @@ class Case:
 
     @property
     def max_seconds(self) -> float:
-        """Return the longest clip's duration: nothing is cut."""
+        """Return the longest clip's duration, so that no clip is cropped."""
         return self.seconds[1]
 
     def to_json(self) -> dict[str, Any]:
@@ -87,13 +87,15 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """A preset's checkpoint and data set by their shape: what a step and an epoch of it cost."""
+    """Shapes of a preset's checkpoint and data set, from which the cost of a step is measured."""
 
     shape: str  # of the checkpoint, see random_checkpoints.py
     seconds: tuple[float, float]  # shortest and longest clip
     train_clips: int
-    eval_clips: int  # that choose the epoch
-    flags: tuple[str, ...] = ()  # what the preset says of columns and words that are not here
+    eval_clips: int  # validation clips
+    flags: tuple[
+        str, ...
+    ] = ()  # replace the preset's columns and words, which the generated clips do not have
 
 
 KEYWORDS = ("--dataset-config", "", "--keywords", "low,high", "--silence-from", "noise")

@@ -1,7 +1,8 @@
 """One contender in its own process: `python -m audio_cls.benchmark.contender SPEC.json`.
 
-The spec is {"contender", "case", "data", "checkpoint", "output", "result"}, and for audio_cls maybe
-{"settings"}, which beat the case's; the result file gets seconds, memory and accuracy.
+The spec is {"contender", "case", "data", "checkpoint", "output", "result"}, and for audio_cls
+optionally {"settings"}, which replace the case's; seconds, memory and accuracy are written to the
+result file.
 """
 
 from __future__ import annotations

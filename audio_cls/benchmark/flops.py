@@ -13,7 +13,7 @@ from audio_cls.benchmark.cases import Case
 def count_case(case: Case, checkpoint: str) -> dict[str, float]:
     """Return the FLOP of a clip of mean length: frozen part, rest and backward pass.
 
-    Of a model of fixed length it is what the clip needs, not what padding to 30 s would cost.
+    For models of fixed length: of the clip without padding to 30 s.
     """
     from audio_cls.benchmark.machine import count_flops
     from audio_cls.config import AudioConfig, ModelConfig

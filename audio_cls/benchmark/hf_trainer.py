@@ -1,4 +1,4 @@
-"""Contenders based on transformers' Trainer, as in the course and in the example script."""
+"""Contenders based on transformers' Trainer: recipes of the audio course and the example script."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from audio_cls.benchmark.synthetic_clips import LABELS, RATE
 
 
 def run_trainer(spec: dict[str, Any], case: Case, *, is_mapped: bool) -> dict[str, float]:
-    """Train as the Hugging Face course does, or as the example script of transformers does.
+    """Train by the recipe of the Hugging Face audio course or of transformers' example script.
 
     Args:
         spec: Description of the case, see `start_child`.
         case: Sizes and settings.
-        is_mapped: Features are mapped first, else made on the fly.
+        is_mapped: Features are computed by `map` before training, else on the fly.
     """
     from transformers import AutoModelForAudioClassification, Trainer, set_seed
 
@@ -54,7 +54,7 @@ def run_trainer(spec: dict[str, Any], case: Case, *, is_mapped: bool) -> dict[st
 
 
 class Stopwatch:
-    """Counts the seconds that a Trainer evaluates."""
+    """Measures the time that a Trainer spends in evaluation."""
 
     def __init__(self, trainer: Any) -> None:  # noqa: ANN401
         self.seconds = 0.0
@@ -62,7 +62,7 @@ class Stopwatch:
         trainer.evaluate = self
 
     def __call__(self, **options: Any) -> Any:  # noqa: ANN401
-        """Evaluate, and count."""
+        """Evaluate, and add the elapsed time."""
         begun = time.perf_counter()
         found = self.evaluate(**options)
         self.seconds += time.perf_counter() - begun
@@ -78,7 +78,7 @@ def load_table(spec: dict[str, Any], case: Case, *, is_mapped: bool) -> tuple[An
     table = load_dataset("parquet", data_files=files).cast_column("audio", Audio(decode=False))
     factory: Any = AutoFeatureExtractor
     extractor = factory.from_pretrained(spec["checkpoint"])
-    options: dict[str, Any] = {}  # Whisper's and AST's pad and cut by themselves
+    options: dict[str, Any] = {}  # the extractors of Whisper and AST pad and truncate by default
     if case.shape not in ("whisper", "ast"):
         options = {"max_length": round(case.max_seconds * RATE), "truncation": True}
         options |= {} if is_mapped else {"padding": True}
@@ -120,14 +120,14 @@ def make_arguments(spec: dict[str, Any], case: Case, *, is_mapped: bool) -> Any:
 
 
 def measure_accuracy(prediction: Any) -> dict[str, float]:  # noqa: ANN401
-    """Return the share of clips whose best score is their label's."""
+    """Return the share of clips whose most probable label is the true one."""
     return {
         "accuracy": float((prediction.predictions.argmax(axis=1) == prediction.label_ids).mean())
     }
 
 
 def freeze(model: Any, what: str) -> None:  # noqa: ANN401
-    """Freeze what the case freezes, by the means of transformers."""
+    """Freeze the modules of the case with the methods of transformers."""
     if what == "features":
         model.freeze_feature_encoder()
     elif what == "backbone":
@@ -136,6 +136,6 @@ def freeze(model: Any, what: str) -> None:  # noqa: ANN401
 
 
 def decode(data: bytes) -> np.ndarray:
-    """Decode a clip by soundfile: torchcodec is not everywhere, and would not be faster."""
+    """Decode a clip with soundfile: torchcodec is not on all systems and is not faster."""
     wave, _ = soundfile.read(io.BytesIO(data), dtype="float32")
     return np.asarray(wave)

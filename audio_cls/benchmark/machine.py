@@ -1,4 +1,4 @@
-"""Description of the machine: rate of a matrix product, FLOP per clip."""
+"""Machine description, rate of a matrix product, and FLOP counts."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def measure_matrix_product() -> float:
 
 
 def count_flops(model: Any, inputs: dict[str, torch.Tensor], names: tuple[str, ...]) -> list[float]:  # noqa: ANN401
-    """Count the arithmetic of a batch: the frozen part's forward pass, the rest's, all backward.
+    """Count the FLOP of a batch: forward of frozen modules, forward of the rest, backward.
 
-    A backward pass is taken for two forward passes of what is trained: torch's own count of it is
-    too high by the number of groups of a convolution.
+    A backward pass counts as two forward passes of the trained modules: torch's count is too high
+    by the number of groups of a convolution.
 
     Args:
         model: A stock classifier.
@@ -54,7 +54,7 @@ def count_flops(model: Any, inputs: dict[str, torch.Tensor], names: tuple[str, .
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what the numbers were measured on."""
+    """Return the machine, its load and the versions that the numbers depend on."""
     lines = (
         Path("/proc/cpuinfo").read_text().splitlines() if os.path.exists("/proc/cpuinfo") else []
     )
@@ -72,7 +72,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def read_peak_memory() -> float:
-    """Return the most memory this process has held, in MB: the GPU's where there is one."""
+    """Return the peak memory of this process in MB; on a GPU, the memory allocated there."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
     status = Path("/proc/self/status").read_text()

@@ -1,8 +1,8 @@
 """Cost of the shipped presets: a few training steps of each, or an epoch.
 
-The clips are generated, as long and, for an epoch, as many as those of the preset's data set; the
-weights are random, in the shape of its checkpoint. The scores therefore say nothing, and only
-seconds and memory are reported.
+Clips are generated, with the lengths (and for an epoch the number) of the preset's data set;
+weights are random, in the shape of its checkpoint. The scores have no meaning, so that only seconds
+and memory are reported.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from audio_cls.runs.results import RESULTS_FILE, read_results
 
 STEPS = 4
 COLUMNS = (
-    ("clips a step", "clips_per_step", "{:.0f}"),
-    ("s a step", "step_seconds", "{:.2f}"),
+    ("clips/step", "clips_per_step", "{:.0f}"),
+    ("s/step", "step_seconds", "{:.2f}"),
     ("clips/s", "train_clips_per_second", "{:.2f}"),
-    ("min an epoch", "epoch_minutes", "{:.1f}"),
+    ("min/epoch", "epoch_minutes", "{:.1f}"),
     ("peak MB", "peak_memory_mb", "{:.0f}"),
 )
 
 
 def measure_preset(name: str, *, full: bool) -> dict[str, float]:
-    """Train by a preset: STEPS steps, or with `full` an epoch.
+    """Train with a preset for STEPS steps, or with `full` for an epoch.
 
     Returns:
-        The numbers of `COLUMNS`; an epoch is without its evaluation.
+        The numbers of `COLUMNS`; the time of an epoch excludes its evaluation.
     """
     recipe = RECIPES[name]
     train = load_preset(name).values
@@ -60,18 +60,19 @@ def measure_preset(name: str, *, full: bool) -> dict[str, float]:
 
 
 def format_heading(*, full: bool) -> str:
-    """Return the heading of a table of presets, and the table's first lines."""
+    """Return the heading and the title lines of the table of presets."""
     length = "an epoch" if full else f"{STEPS} steps"
     lines = [
-        f"### presets: {length} of each, random weights in the shape of its checkpoint, clips as"
-        " long as its data set's",
+        f"### presets: {length} each, random weights in the checkpoint's shape, generated clips"
+        " with the lengths of the data set",
         "",
-        *format_titles(COLUMNS, "preset", "shape", "clips of"),
+        *format_titles(COLUMNS, "preset", "shape", "clip length"),
     ]
     return "\n".join(lines)
 
 
 def format_row(name: str, numbers: dict[str, float]) -> str:
-    """Return a preset's line of the table."""
-    own = RECIPES[name]
-    return f"| {name} | {own.shape} | {format_span(own.seconds)} {format_cells(numbers, COLUMNS)}"
+    """Return a preset's row of the table."""
+    recipe = RECIPES[name]
+    cells = format_cells(numbers, COLUMNS)
+    return f"| {name} | {recipe.shape} | {format_span(recipe.seconds)} {cells}"

@@ -1,9 +1,9 @@
 """Profile of one training step and of its largest matrix product, in its own process.
 
-The part is a kind of module that does nothing but products and what lies between them: the
-convolutions over the wave, the feed-forward parts, or the single products of other networks. Its
-rate counts what PyTorch's own modules would do, forward and backward: what is computed again to
-save memory counts as time, not as work.
+Three kinds of modules consist of matrix products and the operations between them: convolutions over
+the waveform, feed-forward blocks and single linear layers. The rate of a kind is the FLOP of
+PyTorch's modules, forward and backward, per second: what is recomputed to save memory adds to the
+time, not to the FLOP.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from audio_cls.benchmark.machine import REPEATS, measure_matrix_product
 from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, FEED_FORWARDS, is_named
 
 KINDS: dict[str, Callable[[nn.Module], bool]] = {
-    "convolutions over the wave": lambda module: is_named(module, FEATURE_ENCODERS),
-    "feed-forward parts": lambda module: is_named(module, FEED_FORWARDS),
+    "convolutions over the waveform": lambda module: is_named(module, FEATURE_ENCODERS),
+    "feed-forward blocks": lambda module: is_named(module, FEED_FORWARDS),
     "linear layers": lambda module: isinstance(module, nn.Linear),
 }
 ROWS = 25  # of the profile
 
 
 class _Part:
-    """Modules of a kind, the inputs of the largest, and their arithmetic."""
+    """The modules of a kind: their FLOP, and the largest with its input."""
 
     def __init__(self) -> None:
-        self.flops = 0.0  # of all, forward
+        self.flops = 0.0  # of all modules, forward
         self.largest: tuple[float, nn.Module, Tensor] | None = None
 
 
 def find_largest_part(model: nn.Module, inputs: dict[str, Tensor]) -> tuple[str, _Part]:
-    """Find the kind with the most arithmetic in a step; one frozen as a whole is none.
+    """Find the kind of module with the most FLOP in a step, frozen modules excluded.
 
     Returns:
         Its name in KINDS; its modules.
@@ -78,20 +78,20 @@ def find_largest_part(model: nn.Module, inputs: dict[str, Tensor]) -> tuple[str,
 
 
 def count_forward(module: nn.Module, frames: Tensor) -> float:
-    """Count the arithmetic of a module's forward pass as PyTorch's own modules would do it."""
+    """Count the FLOP of a module's forward pass as computed by PyTorch's modules."""
     stock = copy.deepcopy(module)
-    for own in stock.modules():
-        vars(own).pop("forward", None)
+    for submodule in stock.modules():
+        vars(submodule).pop("forward", None)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        stock.forward(frames)  # not the call: it would weigh the copy
+        stock.forward(frames)  # not __call__, which would run the hooks
     return float(counter.get_total_flops())
 
 
 def measure_part(part: _Part) -> float:
-    """Return the rate of a part's largest module, forward and backward, in FLOP/s."""
+    """Return the rate of the largest module, forward and backward, in FLOP/s."""
     assert part.largest is not None
     flops, module, frames = part.largest
-    needs_input = frames.ndim > 2  # waves learn nothing
+    needs_input = frames.ndim > 2  # a waveform needs no gradient
     best = float("inf")
     for _ in range(REPEATS + 1):
         given = frames.clone().requires_grad_(needs_input)
@@ -105,7 +105,7 @@ def measure_part(part: _Part) -> float:
 
 @contextmanager
 def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[str, Tensor]]]:
-    """Load the model of a case as training has it, and a batch."""
+    """Load the model of a case, prepared as in training, and make a batch."""
     from audio_cls.config import AudioConfig, ModelConfig
     from audio_cls.models.checkpoint import open_checkpoint
     from audio_cls.models.feature_cache.partial_forward import (
@@ -150,10 +150,10 @@ def _prepare_step(spec: dict[str, Any], case: Case) -> Iterator[tuple[Any, dict[
 
 
 def profile_step(model: Any, inputs: dict[str, Tensor]) -> str:  # noqa: ANN401
-    """Return torch's table of one training step, the operators with the most own time first.
+    """Return torch's table of one training step, the operators with the most self time first.
 
-    On a GPU it is in bf16, and the time is the GPU's; a line under the table says how long a step
-    takes when nobody looks on.
+    On a GPU: in bf16, with the GPU's times. The last line has the time of a step without the
+    profiler.
     """
     optimizer = torch.optim.AdamW(
         [weight for weight in model.parameters() if weight.requires_grad], fused=True
@@ -182,7 +182,7 @@ def profile_step(model: Any, inputs: dict[str, Tensor]) -> str:  # noqa: ANN401
         row_limit=ROWS,
         max_name_column_width=44,
     )
-    return f"{table}\nA step unobserved: {1000 * min(seconds):.1f} ms."
+    return f"{table}\nStep without the profiler: {1000 * min(seconds):.1f} ms."
 
 
 def main() -> None:

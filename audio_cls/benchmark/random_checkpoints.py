@@ -25,7 +25,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "ast": ("audio-spectrogram-transformer", {}),  # MIT/ast-finetuned-audioset
-    "tiny": (  # none: a network that costs next to nothing
+    "tiny": (  # no known checkpoint: a network with little computation
         "hubert",
         {
             "num_hidden_layers": 1,

@@ -24,15 +24,15 @@ def compare(
     """Measure a case.
 
     Args:
-        case: What is compared.
+        case: Clips, weights and settings.
         repeats: Runs of each contender, in turn.
-        gpu: Whether they use one, in bf16.
+        gpu: Train on a GPU, in bf16.
         names: The contenders.
 
     Returns:
         Per contender its best run by total seconds, with rates; `matrix_rate` in FLOP/s, and
-        `flops`, the stock model's arithmetic for a clip; `part`, how near our largest matrix-bound
-        part comes to the matrix product (CPU, where more than the head is trained).
+        `flops`, the stock model's FLOP for a clip; `part`, the rate of audio_cls's largest kind of
+        module relative to a matrix product (CPU, where more than the head is trained).
     """
     with tempfile.TemporaryDirectory(prefix="audio_cls_benchmark_") as made:
         folder = Path(made)
@@ -50,9 +50,9 @@ def compare(
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for number in range(repeats):
             for name in names:
-                own = {**common, "contender": name}
+                spec = {**common, "contender": name}
                 runs[name].append(
-                    start_child("audio_cls.benchmark.contender", own, folder / f"{name}-{number}")
+                    start_child("audio_cls.benchmark.contender", spec, folder / f"{name}-{number}")
                 )
         part = None
         if case.freeze != "backbone" and not gpu:
@@ -71,7 +71,7 @@ def compare(
 
 
 def profile(case: Case, *, gpu: bool) -> str:
-    """Return torch's table of one of our training steps."""
+    """Return torch's profile of one training step of audio_cls, as a table."""
     with tempfile.TemporaryDirectory(prefix="audio_cls_profile_") as made:
         write_checkpoint(case.shape, Path(made) / "checkpoint")
         spec = {
@@ -91,8 +91,8 @@ def start_child(
 
     Args:
         module: `audio_cls.benchmark.contender`, `.flops` or `.profile_step`.
-        spec: What it is to do.
-        folder: A new folder for what it writes.
+        spec: Input of the module.
+        folder: Created; the output is written there.
         cache: Caches to use; default: empty ones.
     """
     folder.mkdir()
@@ -104,7 +104,7 @@ def start_child(
 
 
 def run_python(*arguments: str, cache: Path) -> None:
-    """Run what is measured in a process of its own: offline, on all cores, with these caches."""
+    """Run Python in a new process: offline, on all cores, with these caches."""
     env = {
         **{name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"},
         "HF_HOME": str(cache),
@@ -119,7 +119,7 @@ def run_python(*arguments: str, cache: Path) -> None:
 def _add_rates(
     run: dict[str, float], case: Case, flops: dict[str, float], rate: float, *, is_own: bool
 ) -> None:
-    """Add clips a second, and the FLOP per second against the matrix product's."""
+    """Add clips per second, and FLOP/s relative to a matrix product."""
     clips = case.train_clips * case.epochs
     run["train_clips_per_second"] = clips / run["train_seconds"]
     is_stored = is_own and case.freeze != "none"

@@ -31,10 +31,10 @@ COLUMNS = (
 
 
 def measure_growth(counts: tuple[int, ...], *, gpu: bool) -> list[dict[str, float]]:
-    """Train one epoch on ever more clips of parquet files: decoded first, again, and streamed.
+    """Train one epoch for each number of clips: with empty caches, with filled caches, streamed.
 
     Returns:
-        Per count the numbers of `COLUMNS`; "again" is a second run, its caches filled by the first.
+        For each count the numbers of `COLUMNS`; "again": a second run, with the first one's caches.
     """
     rows: list[dict[str, float]] = []
     for count in counts:
@@ -78,7 +78,7 @@ def measure_growth(counts: tuple[int, ...], *, gpu: bool) -> list[dict[str, floa
 def format_growth(rows: list[dict[str, float]]) -> str:
     """Return the table of `measure_growth`."""
     lines = [
-        f"### growth: an epoch of a tiny network, {BATCH_SIZE} clips of {SECONDS[0]:g} s a step",
+        f"### growth: an epoch of a tiny network, {BATCH_SIZE} clips of {SECONDS[0]:g} s per step",
         "",
         *format_titles(COLUMNS),
     ]

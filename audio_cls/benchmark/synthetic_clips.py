@@ -22,8 +22,8 @@ from audio_cls.audio.files import encode_wav
 
 RATE = 16_000
 LABELS = ("low", "high", "chord", "noise")
-SECONDS_AT_ONCE = 100.0  # of sound in a block of rows
-FEW_BLOCKS = 8  # made before a pool of processes has started
+SECONDS_AT_ONCE = 100.0  # of audio in a block of rows
+FEW_BLOCKS = 8  # up to here, starting a pool of processes takes longer
 
 
 def write_clips(
@@ -38,11 +38,12 @@ def write_clips(
     The same arguments give the same clips. Memory does not grow with their number.
 
     Args:
-        folder: Made if it is not there.
+        folder: Created if it does not exist.
         split: Name of the split.
         count: Number of clips.
         seconds: Shortest and longest clip.
-        clips_per_file: Cut the file as the Hub does, SPLIT-00000-of-00002.parquet; about so many.
+        clips_per_file: Approximate size of files named as on the Hub, SPLIT-00000-of-00002.parquet;
+            None: one file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     features = Features({"audio": Audio(sampling_rate=RATE), "label": ClassLabel(names=LABELS)})
@@ -62,7 +63,7 @@ def write_clips(
 def _map_in_order(
     make: Callable[[range], list[dict[str, Any]]], blocks: list[range]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield what is made of each block, on all cores where there are many, a few blocks ahead."""
+    """Yield the rows of each block; several blocks at a time on all cores if there are many."""
     cores = os.cpu_count() or 1
     if len(blocks) <= FEW_BLOCKS:
         yield from map(make, blocks)
@@ -87,7 +88,7 @@ def _make_rows(
 
 
 def make_wave(kind: str, seconds: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Make a clip of a class, (T,), with a little noise."""
+    """Generate a clip of a class, (T,), with a little noise."""
     time = np.arange(round(seconds * RATE)) / RATE
     noise = rng.normal(0, 1, len(time))
     if kind == "noise":

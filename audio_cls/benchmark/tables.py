@@ -12,22 +12,22 @@ COLUMNS = (
     ("train s", "train_seconds", "{:.1f}"),
     ("evaluate s", "evaluate_seconds", "{:.1f}"),
     ("total s", "total_seconds", "{:.1f}"),
-    ("processor s", "cpu_seconds", "{:.1f}"),
+    ("CPU s", "cpu_seconds", "{:.1f}"),
     ("clips/s", "train_clips_per_second", "{:.2f}"),
     ("peak MB", "peak_memory_mb", "{:.0f}"),
-    ("of matrix product", "share_of_matrix_product", "{:.0%}"),
+    ("share of matrix product", "share_of_matrix_product", "{:.0%}"),
     ("accuracy", "accuracy", "{:.2f}"),
 )
 
 
 def find_ratios(contenders: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Return how many times as fast and as small audio_cls is as the others."""
-    own, mapped = contenders["audio_cls"], contenders["mapped"]
+    """Return speed relative to the faster Trainer and memory relative to the mapped one."""
+    audio_cls, mapped = contenders["audio_cls"], contenders["mapped"]
     others = [run for name, run in contenders.items() if name != "audio_cls"]
     return {
-        "total": min(run["total_seconds"] for run in others) / own["total_seconds"],
-        "train": min(run["train_seconds"] for run in others) / own["train_seconds"],
-        "memory": own["peak_memory_mb"] / mapped["peak_memory_mb"],
+        "total": min(run["total_seconds"] for run in others) / audio_cls["total_seconds"],
+        "train": min(run["train_seconds"] for run in others) / audio_cls["train_seconds"],
+        "memory": audio_cls["peak_memory_mb"] / mapped["peak_memory_mb"],
     }
 
 
@@ -55,18 +55,18 @@ def format_result(name: str, result: dict[str, Any]) -> str:
         )
     if result["part"]:
         share, kind = result["part"]["share_of_matrix_product"], result["part"]["kind"]
-        lines.append(f"The largest matrix-bound part, {kind}: {share:.0%} of the product.")
+        lines.append(f"Rate of the largest {kind}: {share:.0%} of the matrix product's.")
     return "\n".join([*lines, ""])
 
 
 def format_span(seconds: Sequence[float]) -> str:
-    """Return the shortest and the longest duration in words."""
+    """Return a range of durations as text."""
     low, high = seconds
     return f"{high:g} s" if low == high else f"{low:g} to {high:g} s"
 
 
 def format_titles(columns: Sequence[tuple[str, str, str]], *before: str) -> list[str]:
-    """Return a table's first two lines: columns of words, then those of numbers, to the right."""
+    """Return a table's first two lines: text columns, then right-aligned columns of numbers."""
     titles = "".join(f"| {title} " if title else "| " for title in before)
     numbers = " | ".join(title for title, *_ in columns)
     return [f"{titles}| {numbers} |", "|" + "---|" * len(before) + "---:|" * len(columns)]
@@ -78,9 +78,10 @@ def format_cells(numbers: dict[str, float], columns: Sequence[tuple[str, str, st
 
 
 def format_machine(machine: dict[str, Any]) -> str:
-    """Return a line on what the numbers were measured on."""
+    """Return a line that describes the machine."""
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
     return (
-        f"{machine['cpu']}, {machine['cores']} cores{gpu}; load at the start {machine['load']};"
+        f"{machine['cpu']}, {machine['cores']} cores{gpu};"
+        f" load average at the start {machine['load']};"
         f" torch {machine['torch']}, Python {machine['python']}; {machine['date']}.\n"
     )

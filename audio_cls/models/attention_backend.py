@@ -106,7 +106,7 @@ def compile_model(model: PreTrainedModel) -> None:
             "GPU), or leave --compile out."
         ) from error
     name = read_unpadded_encoder(model)
-    if name is not None:  # it loops over clip lengths: only its submodules are compiled
+    if name is not None:  # its forward loops over clip lengths: only its submodules are compiled
         module, compiler = cast("Any", model.get_submodule(name)), cast("Any", torch.compiler)
         module.forward = compiler.disable(module.forward, recursive=False)
     model.compile()

@@ -61,7 +61,7 @@ class AudioModel:
         """Save the model so that transformers loads it without this project.
 
         Args:
-            folder: Where to.
+            folder: Output folder.
             weights: All weights, where this process holds a shard of the model.
 
         Main process only::
@@ -70,7 +70,7 @@ class AudioModel:
               config.json                labels, shapes
               model.safetensors          float32 weights
               preprocessor_config.json   settings of the feature extractor
-              *.py                       the model's code, where it was trusted
+              *.py                       the model's code, if it was trusted
         """
         with quiet_transformers():
             merge_adapters(self.model).save_pretrained(folder, state_dict=weights)

@@ -101,7 +101,7 @@ def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
     place = str(locate_builtin(cfg.model) or cfg.model)
     if Path(place).is_dir():
         if cfg.model_revision is not None:
-            warn(logger, "--model-revision has no effect: the model is a folder of this machine.")
+            warn(logger, "--model-revision has no effect: the model is a local folder.")
         return replace(cfg, model_revision=None), None
     try:
         with quiet_transformers():

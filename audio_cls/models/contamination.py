@@ -21,7 +21,7 @@ MIN_NAME_LENGTH = 5  # characters; shorter names are compared as a whole
 
 
 def warn_if_pretrained_on(source: LoadedDataset, cfg: ModelConfig) -> None:
-    """Warn when the checkpoint's card says that it was trained on this data set. Uses the Hub.
+    """Warn when the checkpoint's card lists this data set as training data. Uses the Hub.
 
     Nothing is logged if the card cannot be read, or if training starts from random weights.
     """
@@ -30,8 +30,8 @@ def warn_if_pretrained_on(source: LoadedDataset, cfg: ModelConfig) -> None:
     listed = [name for name in read_card_datasets(cfg) if is_same_dataset(name, source)]
     if listed:
         logger.warning(
-            "The card of '%s' lists '%s' among its training data: it may have heard the test clips"
-            " of '%s', and the test score may be too good.",
+            "'%s' lists '%s' in its training data: test clips of '%s' may have been used in"
+            " pretraining, so the test score may be too high.",
             *(cfg.model, listed[0], source.name),
         )
 

@@ -110,7 +110,7 @@ def read_thresholds(audio_model: AudioModel) -> NDArray[np.float64] | None:
 def find_file(model: str, revision: str | None, name: str) -> Path | None:
     """Return a file of a model's folder or Hub repository; None where there is none.
 
-    Downloads. A Hub that cannot be reached counts as having none.
+    Downloads. None also where the Hub cannot be reached.
     """
     path = cached_file(
         str(locate_builtin(model) or model),

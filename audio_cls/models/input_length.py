@@ -139,7 +139,7 @@ def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # n
     for owner in (encoder, encoder.config, model.config):
         owner.max_source_positions = num_positions
     logger.info(
-        "positions: cut from %g to %d s (whole seconds, as transformers' extractor counts)",
+        "positions: cut from %g to %d s (the feature extractor takes whole seconds)",
         *(limit, seconds),
     )
 

@@ -141,7 +141,7 @@ def _assemble(
         extractor.return_attention_mask = input_spec.has_mask
     labels = _read_labels(model.config)
     count = sum(weight.numel() for weight in model.parameters())
-    logger.info("head: %d labels, %s; %s parameters", len(labels), origin, f"{count:,}")
+    logger.info("head: %d labels, %s; model: %s parameters", len(labels), origin, f"{count:,}")
     log_pooled_head_notice(model)
     code = read_code(checkpoint, model)
     return AudioModel(model, WaveProcessor(extractor, input_spec), labels, checkpoint.commit, code)
@@ -199,7 +199,7 @@ def load_weights(checkpoint: Checkpoint) -> tuple[PreTrainedModel, set[str]]:
         layer_weights: Any = model.layer_weights
         nn.init.constant_(layer_weights, 1 / len(layer_weights))
     if absent:
-        logger.warning("not in the checkpoint, so random: %s", ", ".join(absent))
+        logger.warning("initialised at random, not in the checkpoint: %s", ", ".join(absent))
     return model, missing
 
 
@@ -210,7 +210,7 @@ def keep_all_layers(config: Any) -> None:  # noqa: ANN401 (each family has its o
     """
     for name, share in list(vars(config).items()):
         if name.endswith("layerdrop") and not name.startswith("decoder") and share:
-            logger.info("%s: %g -> 0, since a mix of layers needs all of them", name, share)
+            logger.info("%s: %g -> 0, because the weighted sum needs all layers", name, share)
             setattr(config, name, 0.0)
 
 

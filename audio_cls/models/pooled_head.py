@@ -57,7 +57,7 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         *,
         may_run_code: bool = False,
     ) -> None:
-        """Put a head on an encoder.
+        """Add a head to an encoder.
 
         Args:
             config: The encoder's configuration with the entry `pooled_head` and the labels.
@@ -187,7 +187,7 @@ def log_pooled_head_notice(model: PreTrainedModel) -> None:
 
 
 def build_pooled_classifier(checkpoint: Checkpoint) -> tuple[PooledAudioClassifier, set[str]]:
-    """Put a new head on a checkpoint's encoder.
+    """Add a new head to a checkpoint's encoder.
 
     Args:
         checkpoint: Its configuration has the labels; `cfg.from_scratch` leaves the weights out.

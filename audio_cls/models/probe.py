@@ -31,7 +31,7 @@ from audio_cls.models.kernels.unpadded_conv import (
 from audio_cls.models.processor import InputSpec, WaveProcessor
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
-MAX_PROBE_SECONDS: Seconds = 6.4  # a model that fails on this much noise fails on everything
+MAX_PROBE_SECONDS: Seconds = 6.4  # upper limit of the search
 # Lengths beyond the shortest, of the clips that test padding. The first three end on different
 # frames: SEW squeezes frames in pairs and drops an odd last one. The last two are far longer: they
 # show the effect of padding on SeamlessM4T.
@@ -130,7 +130,7 @@ def preserve_model_state(model: PreTrainedModel) -> Iterator[None]:
 
 
 class _Reached(Exception):
-    """A forward pass has come to the module where it ends."""
+    """Raised to end a forward pass at a module."""
 
 
 @contextmanager

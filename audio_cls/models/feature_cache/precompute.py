@@ -87,7 +87,8 @@ def precompute_frozen_features(
     )
     if layout is None:
         logger.info(
-            "frozen part: heard anew each epoch, as %s", obstacle or "the rest is not apart from it"
+            "feature cache: off, frozen layers run every epoch (%s)",
+            obstacle or "the layers after them need more than their output",
         )
         return uncached
     splits = {name: list_split_windows(name, split, cfg.audio) for name, split in clips.items()}
@@ -112,17 +113,17 @@ def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) 
     if cfg.train.feature_cache_gb == 0:
         return "--feature-cache-gb is 0"
     if cfg.model.unfreeze_after_epochs is not None:
-        return "it wakes (--unfreeze-after-epochs)"
+        return "--unfreeze-after-epochs trains them later"
     if cfg.train.compile:
-        return "the network is compiled"
+        return "--compile"
     if is_sharded(accelerator):
         return "the model is sharded"
     if cfg.augment != AugmentConfig():
-        return "the sound is varied"
+        return "training clips are augmented"
     if cfg.audio.min_seconds is not None:
-        return "pieces have a random length (--min-seconds)"
+        return "crops have a random length (--min-seconds)"
     if cfg.audio.crop == "random" and int(train.lengths.max()) > longest:
-        return "longer clips are cut at random; see --crop start, --max-seconds"
+        return "longer clips are cropped at random positions; --crop start would allow it"
     if accelerator.num_processes > int(os.environ.get("LOCAL_WORLD_SIZE", "1")):
         return "the processes do not share a disk"
     return None
@@ -180,19 +181,19 @@ def compute_missing_features(
     fits = evict_for(store, num_bytes, None if limit is None else int(limit * 1e9))
     if not accelerator.gather(torch.tensor([fits], device=accelerator.device)).all():
         logger.warning(
-            "The frozen part's output, %.2f GB, is more than may be kept: it is heard anew each"
-            " epoch. --feature-cache-gb allows more.",
+            "feature cache: %.2f GB exceed the limit, so frozen layers run every epoch. To use the"
+            " cache, raise --feature-cache-gb.",
             num_bytes / 1e9,
         )
         return None
     logger.info(
-        "frozen part: heard once, %d of %d windows are new, %.2f GB in %s",
+        "feature cache: computing %d of %d windows, %.2f GB in %s",
         *(len(missing), len(set(windows)), num_bytes / 1e9, store.path),
     )
     share = missing[accelerator.process_index :: accelerator.num_processes]
     if share:
         retain_freed_memory()
-        store.add(show_progress(forward.run(share), len(share), "Frozen part", logger))
+        store.add(show_progress(forward.run(share), len(share), "Feature cache", logger))
         release_freed_memory()  # training allocates other sizes
     accelerator.wait_for_everyone()
     store.reload()

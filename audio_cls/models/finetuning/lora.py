@@ -58,7 +58,7 @@ def add_adapters(model: PreTrainedModel, processor: WaveProcessor, cfg: ModelCon
     num_trainable = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     kinds = sorted({name.rpartition(".")[2] for name in targets})
     logger.info(
-        "lora: rank %d beside %s in %d places; %s parameters learn",
+        "LoRA: rank %d on %s (%d layers); %s trainable parameters",
         *(cfg.lora_rank, ", ".join(kinds), len(targets), f"{num_trainable:,}"),
     )
 

@@ -1,7 +1,7 @@
 """Faster forward and backward passes for modules of transformers, mostly on a CPU.
 
 Each file replaces the forward of one kind of module, in the instance only: classes, weights and
-names of parameters do not change, and a saved model has nothing of it. Results are equal to those
+names of parameters do not change, and saved models are not affected. Results are equal to those
 of transformers except for rounding (or, for dropout, for the random numbers): exactness.py checks
 output and gradients in every model that is loaded, and so do the tests in tests/models/kernels/.
 """

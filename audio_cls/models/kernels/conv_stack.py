@@ -213,7 +213,7 @@ class Block:
     """A block of a convolution's output frames, (B, F, O), and their input rows, (B, T, C).
 
     Either consecutive frames of one clip, or all frames of several short clips. Rows of short clips
-    are concatenated, each padded to a multiple of the stride, so that one product does for all of
+    are concatenated, each padded to a multiple of the stride, so that one product covers all of
     them. Frames that straddle two clips are dropped.
     """
 

@@ -89,7 +89,7 @@ def gives_stock_numbers(module: nn.Module, forward: Callable[..., Tensor], input
         stock = _compute_numbers(module, type(module).forward, inputs)
         fast = _compute_numbers(module, forward, inputs)
     except (RuntimeError, TypeError, ValueError) as error:
-        logger.info("%s keeps its own forward: %s", type(module).__name__, error)
+        logger.info("%s keeps the stock forward: %s", type(module).__name__, error)
         return False
     finally:
         for one, mode in modes:

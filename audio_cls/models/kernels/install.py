@@ -60,7 +60,7 @@ def install_fast_kernels(model: nn.Module) -> int:
         if kind not in is_same:
             is_same[kind] = _is_stock(module, forward)
             if not is_same[kind]:
-                logger.info("runs as in transformers, since ours gives other numbers: %s", kind)
+                logger.info("stock forward kept, the kernel gives other results: %s", kind)
         if is_same[kind]:
             # Bound to the module, so that deepcopy() binds it to the copy.
             vars(module)["forward"] = MethodType(forward, module)

@@ -119,9 +119,9 @@ def test_epochs_and_a_second_run_with_another_seed_compute_nothing_again(
     values = {"freeze": "backbone", "crop": "start"}
     run(make_config(tone_folder, checkpoints / "ast", tmp_path / "a", seed=1, **values))
     files = {file: file.stat().st_mtime_ns for file in stores.glob("*/*")}
-    assert re.search(r"heard once, (\d+) of \1 windows are new", caplog.text)
+    assert re.search(r"feature cache: computing (\d+) of \1 windows", caplog.text)
     run(make_config(tone_folder, checkpoints / "ast", tmp_path / "b", seed=2, **values))
-    assert "heard once, 0 of " in caplog.text
+    assert "feature cache: computing 0 of " in caplog.text
     assert {file: file.stat().st_mtime_ns for file in stores.glob("*/*")} == files
 
 
@@ -147,9 +147,9 @@ def test_other_weights_settings_or_audio_get_another_store(
     ("changes", "reason"),
     [
         ({"feature_cache_gb": 0}, "--feature-cache-gb is 0"),
-        ({"gain_db": 3.0}, "the sound is varied"),
+        ({"gain_db": 3.0}, "training clips are augmented"),
         ({"crop": "random"}, "cut at random"),
-        ({"unfreeze_after_epochs": 1}, "it wakes"),
+        ({"unfreeze_after_epochs": 1}, "--unfreeze-after-epochs trains them later"),
         ({"feature_cache_gb": 1e-6}, "more than may be kept"),
     ],
 )
