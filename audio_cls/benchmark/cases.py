@@ -93,9 +93,7 @@ class Recipe:
     seconds: tuple[float, float]  # shortest and longest clip
     train_clips: int
     eval_clips: int  # validation clips
-    flags: tuple[
-        str, ...
-    ] = ()  # replace the preset's columns and words, which the generated clips do not have
+    flags: tuple[str, ...] = ()  # instead of columns and words that the generated clips lack
 
 
 KEYWORDS = ("--dataset-config", "", "--keywords", "low,high", "--silence-from", "noise")

@@ -30,8 +30,8 @@ def warn_if_pretrained_on(source: LoadedDataset, cfg: ModelConfig) -> None:
     listed = [name for name in read_card_datasets(cfg) if is_same_dataset(name, source)]
     if listed:
         logger.warning(
-            "'%s' lists '%s' in its training data: test clips of '%s' may have been used in"
-            " pretraining, so the test score may be too high.",
+            "The card of '%s' lists '%s' in its training data: test clips of '%s' may have been"
+            " used in pretraining, so the test score may be too high.",
             *(cfg.model, listed[0], source.name),
         )
 

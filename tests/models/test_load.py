@@ -409,7 +409,7 @@ def test_loading_logs_one_line_and_keeps_random_states(
         audio_model = load(folder)
     count = sum(weight.numel() for weight in audio_model.model.parameters())
     assert [record.message for record in caplog.records] == [
-        f"head: 3 labels, new; {count:,} parameters"
+        f"head: 3 labels, new; model: {count:,} parameters"
     ]
     assert capfd.readouterr() == ("", "")
     model = audio_model.model

@@ -148,9 +148,9 @@ def test_other_weights_settings_or_audio_get_another_store(
     [
         ({"feature_cache_gb": 0}, "--feature-cache-gb is 0"),
         ({"gain_db": 3.0}, "training clips are augmented"),
-        ({"crop": "random"}, "cut at random"),
+        ({"crop": "random"}, "cropped at random positions"),
         ({"unfreeze_after_epochs": 1}, "--unfreeze-after-epochs trains them later"),
-        ({"feature_cache_gb": 1e-6}, "more than may be kept"),
+        ({"feature_cache_gb": 1e-6}, "GB exceed the limit"),
     ],
 )
 def test_features_that_change_or_do_not_fit_are_not_cached_and_this_is_logged(
