@@ -16,18 +16,18 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize(
     ("program", "installed", "shown"),
     [
-        ("/usr/bin/audio-cls", True, "audio-cls evaluate"),
-        ("scripts/train.py", True, "python scripts/evaluate_model.py"),
+        ("/usr/bin/audio-cls", 1, "audio-cls evaluate"),
+        ("scripts/train.py", 1, "python scripts/evaluate_model.py"),
         (f"{ROOT}/scripts/train.py", True, f"python {ROOT}/scripts/evaluate_model.py"),
-        (f"{ROOT}/audio_cls/__main__.py", True, "python -m audio_cls evaluate"),
-        (f"{ROOT}/audio_cls/cli/train.py", True, "python -m audio_cls evaluate"),
-        ("my_notebook.py", True, "audio-cls evaluate"),
-        ("my_notebook.py", False, "python -m audio_cls evaluate"),
-        ("/home/ann/scripts/train.py", False, "python -m audio_cls evaluate"),  # not this one's
+        (f"{ROOT}/audio_cls/__main__.py", 1, "python -m audio_cls evaluate"),
+        (f"{ROOT}/audio_cls/cli/train.py", 1, "python -m audio_cls evaluate"),
+        ("my_notebook.py", 1, "audio-cls evaluate"),
+        ("my_notebook.py", 0, "python -m audio_cls evaluate"),
+        ("/home/ann/scripts/train.py", 0, "python -m audio_cls evaluate"),  # not this one's
     ],
 )
 def test_a_command_is_named_as_the_user_started_the_program(
-    monkeypatch: pytest.MonkeyPatch, program: str, installed: bool, shown: str
+    monkeypatch: pytest.MonkeyPatch, program: str, installed: int, shown: str
 ) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", [program])
