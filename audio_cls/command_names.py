@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-SCRIPTS = {"evaluate": "evaluate_model.py", "inspect": "inspect_dataset.py"}  # others: the same name
+# Scripts whose name is not that of their command.
+SCRIPTS = {"evaluate": "evaluate_model.py", "inspect": "inspect_dataset.py"}
 
 
 def format_command(name: str, *words: object) -> str:
@@ -42,7 +43,9 @@ def _name_program(name: str, program: str) -> str:
     if path.absolute().parent.name == "scripts" and script.is_file():
         return f"python {quote_words([script])}"
     is_module = "audio_cls" in path.absolute().parts[-3:-1]
-    return f"python -m audio_cls {name}" if is_module or not _is_installed() else f"audio-cls {name}"
+    if is_module or not _is_installed():
+        return f"python -m audio_cls {name}"
+    return f"audio-cls {name}"
 
 
 def _is_installed() -> bool:
