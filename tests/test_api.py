@@ -77,12 +77,18 @@ def test_several_runs_are_left_to_the_command(tmp_path: Path) -> None:
     [
         ({"epoch": 3}, "There is no setting 'epoch'.*epochs"),
         ({"learning-rate": 1e-3}, "There is no setting 'learning-rate'.*learning_rate"),
-        ({"epochs": 1.5}, "--epochs 1.5 is not of type int"),
-        ({"batch_size": "8"}, "--batch-size '8' is not of type"),
-        ({"optimizer": "sgd"}, "--optimizer 'sgd' is not of type 'adamw' or 'adamw-8bit'"),
-        ({"learning_rate": "1e-3"}, "not of type float"),
-        ({"push_to_hub": 1}, "not of type bool"),
-        ({"epochs": None}, "not of type int"),
+        ({"epochs": 1.5}, "--epochs 1.5 is not possible: it must be a whole number"),
+        (
+            {"batch_size": "8"},
+            "--batch-size '8' is not possible: it must be a whole number or 'auto'",
+        ),
+        (
+            {"optimizer": "sgd"},
+            "--optimizer 'sgd' is not possible: it must be 'adamw' or 'adamw-8bit'",
+        ),
+        ({"learning_rate": "1e-3"}, "it must be a number"),
+        ({"push_to_hub": 1}, "it must be true or false"),
+        ({"epochs": None}, "it must be a whole number"),
     ],
 )
 def test_settings_of_another_name_or_type_are_refused(

@@ -18,13 +18,14 @@ from audio_cls.config.base import (
     rename_settings,
     setting,
 )
-from audio_cls.config.data import DataConfig
+from audio_cls.config.data.data_config import DataConfig
 from audio_cls.config.evaluation import LOWER_IS_BETTER, EvalConfig
 from audio_cls.config.hub import HubConfig
 from audio_cls.config.metrics import METRIC_SPECS, find_metric_spec, select_metrics
 from audio_cls.config.model import ModelConfig
 from audio_cls.config.optimizer import OptimConfig
-from audio_cls.config.run import SECTIONS, RunConfig, Setting, drop_unused, iterate_settings
+from audio_cls.config.run import RunConfig, drop_unused
+from audio_cls.config.sections import SECTIONS, Setting, iterate_settings
 from audio_cls.config.training import TrainConfig
 
 __all__ = [

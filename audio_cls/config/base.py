@@ -1,21 +1,21 @@
-"""`setting()` and the base class of the sections: default, help, unit, range, validation."""
+"""`setting()` and the base class of the sections: default, help text, range, validation."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from audio_cls.errors import SettingError
 
 Seconds: TypeAlias = float
 Hertz: TypeAlias = int
 Range: TypeAlias = tuple[float, float]  # low, high
-CountOrAuto: TypeAlias = int | Literal["auto"]  # found out when it is "auto"
+CountOrAuto: TypeAlias = int | Literal["auto"]  # "auto": determined by the run
 
 
-def setting(
+def setting(  # noqa: PLR0913 (each one is metadata of the field)
     default: Any,  # noqa: ANN401 (a default may have any type)
     meaning: str,
     *,
@@ -23,20 +23,23 @@ def setting(
     maximum: float | None = None,
     above: float | None = None,
     affects_training: bool = True,
+    is_common: bool = False,
 ) -> Any:  # noqa: ANN401 (dataclasses.field has no narrower type)
-    """Declare one setting: its default, one sentence with the unit, and its range.
+    """Declare one setting: its default, its help text with the unit, and its range.
 
     Args:
         default: The value when neither a flag nor a preset gives one.
-        meaning: The sentence that `--help` and README show.
+        meaning: One or two sentences for `--help` and docs/settings.md: value, unit, default (where
+            it is computed) and effect.
         minimum: Smallest allowed value.
         maximum: Largest allowed value.
         above: Allowed values are strictly larger than this.
         affects_training: Whether another value can give other weights or another test result; a
             run that is resumed may change the settings that cannot.
+        is_common: Whether `train --help` lists it; `--help-all` lists every setting.
 
     Returns:
-        A dataclass field that carries all of it as metadata.
+        A dataclass field with all of this as metadata.
     """
     metadata = {
         "meaning": meaning,
@@ -44,11 +47,13 @@ def setting(
         "maximum": maximum,
         "above": above,
         "affects_training": affects_training,
+        "is_common": is_common,
     }
     return field(default=default, metadata=metadata)
 
 
-# Former name of a setting -> its name; read for one release in flags, presets and run folders.
+RENAMED_UNTIL = "0.3.0"  # the release that no longer accepts the former names
+# Former name of a setting -> its name, in flags, presets and run folders.
 RENAMED_SETTINGS = {
     "prefix_cache_gb": "feature_cache_gb",
     "max_bad_share": "max_bad_audio_ratio",
@@ -58,7 +63,7 @@ RENAMED_SETTINGS = {
 
 
 def rename_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a YAML file of settings, former names replaced by today's.
+    """Return the content of a YAML file of settings with former names replaced, in sections or not.
 
     >>> rename_settings({"train": {"prefix_cache_gb": 2}, "datasets": ["a"]})
     {'train': {'feature_cache_gb': 2}, 'datasets': ['a']}
@@ -81,11 +86,15 @@ def flag_name(name: str) -> str:
 
 
 def describe_range(spec: Mapping[str, Any]) -> str:
-    """Say in words which values are allowed.
+    """Return the allowed values in words.
 
     >>> describe_range({"minimum": 0, "maximum": 1, "above": None})
-    '0 or more and 1 or less'
+    'from 0 to 1'
+    >>> describe_range({"minimum": None, "maximum": 1, "above": 0})
+    'above 0 and 1 or less'
     """
+    if spec["minimum"] is not None and spec["maximum"] is not None:
+        return f"from {spec['minimum']:g} to {spec['maximum']:g}"
     parts = []
     if spec["above"] is not None:
         parts.append(f"above {spec['above']:g}")
@@ -97,7 +106,7 @@ def describe_range(spec: Mapping[str, Any]) -> str:
 
 
 def find_errors(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclasses below)
-    """List every field of `section` whose number is out of its range, as full sentences."""
+    """List every number of `section` that is out of its range, as full sentences."""
     faults = []
     for spec in dataclasses.fields(section):
         given, allowed = getattr(section, spec.name), spec.metadata
@@ -120,7 +129,7 @@ def find_errors(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclas
 
 
 def _is_allowed(value: float, allowed: Mapping[str, Any]) -> bool:
-    """Tell whether a number is in the range of its setting."""
+    """Return whether a number is in the range of its setting."""
     too_low = allowed["minimum"] is not None and value < allowed["minimum"]
     too_high = allowed["maximum"] is not None and value > allowed["maximum"]
     not_above = allowed["above"] is not None and value <= allowed["above"]
@@ -128,9 +137,19 @@ def _is_allowed(value: float, allowed: Mapping[str, Any]) -> bool:
 
 
 class Section:
-    """A group of settings that checks its ranges as it is made."""
+    """Base of the dataclasses of settings, which checks the ranges of its fields.
+
+    The first line of a subclass's docstring introduces its settings in docs/settings.md.
+    """
+
+    heading: ClassVar[str]  # of its settings in `--help-all` and docs/settings.md
 
     def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            SettingError: The text has every error.
+        """
         faults = find_errors(self)
         if faults:
             raise SettingError(" ".join(faults))

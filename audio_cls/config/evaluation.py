@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from audio_cls.config.base import Section, setting
 from audio_cls.config.metrics import METRIC_SPECS
@@ -36,17 +36,20 @@ EVALUATE_SETTINGS = (  # settings that `audio-cls evaluate` and `audio_cls.evalu
 
 @dataclass(frozen=True)
 class EvalConfig(Section):
-    """Metric and evaluation batch size."""
+    """The metric that selects the best epoch, and the batch size of evaluation."""
+
+    heading: ClassVar[str] = "Evaluation"
 
     metric: str = setting(
         "auto",
-        "Validation metric that chooses the best epoch: one of ours, the folder or file of an"
-        " `evaluate` module, or a metric id of the Hub; 'auto': accuracy, or map if multi-label.",
+        "Validation metric that selects the best epoch: a name such as f1_macro, the"
+        " path of an `evaluate` module, or its Hub id. auto: accuracy; multi-label: map.",
+        is_common=True,
     )
     metric_goal: Literal["auto", "max", "min"] = setting(
         "auto",
-        "Whether the best epoch has the largest or smallest metric; 'auto': smallest for"
-        " log_loss, ece, eer, hamming_loss and loss, else largest.",
+        "Whether the largest (max) or smallest value (min) of --metric is best;"
+        " auto: min for log_loss, ece, eer, hamming_loss and loss, else max.",
     )
     eval_batch_size: int = setting(
         16,
@@ -59,7 +62,7 @@ class EvalConfig(Section):
     def metric_key(self) -> str:
         """Return the metric's short name, for columns: a module's or a Hub id's last part.
 
-        What is still 'auto' has not met a multi-label task: it is accuracy.
+        'auto' is accuracy here: `choose_metric` replaces it for a multi-label task.
 
         >>> EvalConfig(metric="./metrics/my_score.py").metric_key
         'my_score'
@@ -80,7 +83,7 @@ class EvalConfig(Section):
         return dataclasses.replace(self, metric="map" if is_multilabel else "accuracy")
 
     def to_objective(self, metrics: Mapping[str, float]) -> float:
-        """Return the number whose largest value is the best epoch; the worst for an undefined one.
+        """Return the number that the best epoch maximises; -inf where the metric is undefined.
 
         >>> EvalConfig(metric="log_loss").to_objective({"log_loss": 0.5})
         -0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from audio_cls.config.base import Section, setting
 from audio_cls.errors import SettingError
@@ -11,14 +11,19 @@ from audio_cls.errors import SettingError
 
 @dataclass(frozen=True)
 class HubConfig(Section):
-    """Where the result is published."""
+    """Whether, where and how a run is published, and texts of its model card."""
+
+    heading: ClassVar[str] = "Hub"
 
     push_to_hub: bool = setting(
-        default=False, meaning="Publish the finished run on the Hub.", affects_training=False
+        default=False,
+        meaning="Publish the finished run on the Hugging Face Hub.",
+        affects_training=False,
+        is_common=True,
     )
     hub_repo_id: str | None = setting(
         None,
-        "Repository to publish to; default: your name and the run folder's.",
+        "Repository to publish to, USER/NAME. Default: your user name and the run folder's name.",
         affects_training=False,
     )
     private: bool = setting(
@@ -26,49 +31,52 @@ class HubConfig(Section):
     )
     hub_strategy: Literal["end", "every-save", "best"] = setting(
         "end",
-        "Publish when all is done, or also the best model so far: at every checkpoint, or whenever"
-        " it got better. A repository that holds a finished run is changed at the end only.",
+        "When to publish: at the end; also at every checkpoint (every-save); or also"
+        " whenever validation improves (best). A repository with a finished run is changed at"
+        " the end only.",
         affects_training=False,
     )
     create_pr: bool = setting(
         default=False,
-        meaning="Send the run as a pull request to a repository that exists.",
+        meaning="Publish as a pull request to an existing repository.",
         affects_training=False,
     )
     publish_ids: Literal["clips", "all", "none"] = setting(
         "clips",
-        "Names of the data that are published: clips (others can repeat the split and check the"
-        " predictions; clips whose names hold those of their groups are numbered), all (groups such"
-        " as speakers too), or none (all are numbered).",
+        "Names to publish: clips (ids of clips, numbered if they contain group"
+        " names), all (also groups such as speakers), or none (all numbered).",
         affects_training=False,
     )
     push_logs: bool = setting(
         default=False,
-        meaning="Publish the curves of --report-to tensorboard too, under runs/.",
+        meaning="Publish the logs of --report-to tensorboard too, under runs/.",
         affects_training=False,
     )
     license: str | None = setting(
-        None, "Licence id for the card; default: the base model's.", affects_training=False
+        None,
+        "Licence id for the card, such as mit. Default: the base model's.",
+        affects_training=False,
     )
     task_id: str | None = setting(
         None,
-        "Task of the data set's leaderboard; default: the configuration, else 'default'.",
+        "Task of the data set's leaderboard. Default: the data set's configuration,"
+        " else 'default'.",
         affects_training=False,
     )
     eval_notes: str | None = setting(
         None,
-        "Notes for the leaderboard's entry; default: metric, clips and interval.",
+        "Notes of the leaderboard entry. Default: metric, number of clips and interval.",
         affects_training=False,
     )
     limitations: str | None = setting(
-        None, "A sentence for the card on what this model cannot do.", affects_training=False
+        None, "Text for the card about what this model cannot do.", affects_training=False
     )
 
     def __post_init__(self) -> None:
-        """Check that a pull request is sent once."""
+        """Check ranges, and that a pull request is created only once."""
         super().__post_init__()
         if self.create_pr and self.hub_strategy != "end":
             raise SettingError(
-                f"--create-pr sends one pull request when all is done, and --hub-strategy"
-                f" {self.hub_strategy} publishes meanwhile: give one of them."
+                f"--create-pr creates one pull request at the end, and --hub-strategy"
+                f" {self.hub_strategy} publishes during training: give one of them."
             )

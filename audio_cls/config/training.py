@@ -3,138 +3,180 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from audio_cls.config.base import CountOrAuto, Section, find_errors, setting
 from audio_cls.errors import SettingError
 
 
 @dataclass(frozen=True)
-class TrainConfig(Section):
-    """How long, how much at once, where to."""
+class TrainingSettings(Section):
+    """Length of the training, batch size, precision, several runs."""
 
-    epochs: int = setting(10, "Passes over the training clips.", minimum=1)
+    heading: ClassVar[str] = "Training"
+
+    epochs: int = setting(10, "Passes over the training clips.", minimum=1, is_common=True)
     max_steps: int | None = setting(
-        None, "Stop after this many optimizer steps; beats --epochs.", minimum=1
+        None,
+        "Stop after this many optimizer steps, whatever --epochs is. Default: no limit.",
+        minimum=1,
     )
     max_train_minutes: float | None = setting(
         None,
-        "Stop training after this many minutes, then evaluate the best model so far.",
+        "Stop training after this many minutes, then evaluate the best model so far."
+        " Default: no limit.",
         above=0,
         affects_training=False,
     )
     early_stopping_patience: int | None = setting(
         None,
-        "Stop after this many evaluations without a better one.",
+        "Stop after this many validations in a row without a better --metric. Default: off.",
         minimum=1,
         affects_training=False,
     )
     batch_size: CountOrAuto = setting(
         8,
-        "Training clips per process and forward pass; 'auto': as many as memory holds, with more"
-        " passes per step where they are fewer.",
+        "Training clips per process and forward pass; auto: the most that fit in memory.",
         minimum=1,
+        is_common=True,
     )
     effective_batch_size: int | None = setting(
         None,
-        "Clips of an optimizer step over all processes and passes; default: what the batch, the"
-        " passes and the processes make (for 'auto', with a batch of 8).",
+        "Clips per optimizer step over all processes and forward passes. Default:"
+        " batch size x passes x processes (for auto: with a batch of 8).",
         minimum=1,
     )
     length_buckets: int | None = setting(
         None,
-        "Sort clips by length, this many steps at a time, so that less is padding (32 wastes about"
-        " 3 %); default: a plain shuffle.",
+        "Sort clips by length within this many steps, to reduce padding (32: about 3"
+        " % padding). Default: plain shuffle.",
         minimum=1,
     )
-    gradient_accumulation_steps: int = setting(1, "Forward passes per optimizer step.", minimum=1)
+    gradient_accumulation_steps: int = setting(
+        1, "Forward passes per optimizer step: larger steps without more memory.", minimum=1
+    )
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
-        "Number format; 'launcher': what accelerate launch says. On a CPU fp16 becomes no.",
+        "Precision; launcher: as set by accelerate launch. On a CPU fp16 falls back to no.",
+        is_common=True,
     )
     gradient_checkpointing: bool = setting(
-        default=False, meaning="Save memory: compute each layer again in the backward pass."
+        default=False, meaning="Recompute each layer in the backward pass: less memory, slower."
     )
     compile: bool = setting(
-        default=False, meaning="Let torch compile the network; the first steps are slow then."
+        default=False,
+        meaning="Compile the model with torch.compile: faster steps after slow first ones.",
     )
     seeds: tuple[int, ...] = setting(
-        (), "One run per seed, comma-separated; mean, sd and interval are reported.", minimum=0
+        (),
+        "Train one run per seed, comma-separated such as 0,1,2; reports mean,"
+        " standard deviation and interval.",
+        minimum=0,
     )
     sweep: str | None = setting(
-        None, "YAML file of settings to lists of values: a run each, compared in one table."
+        None,
+        "YAML file of settings and lists of values: trains one run per combination"
+        " and compares them in a table.",
     )
-    seed: int = setting(42, "Seed of weights, order, crops and dropout.", minimum=0)
+    seed: int = setting(
+        42,
+        "Seed of the head's weights, order of clips, crops and dropout.",
+        minimum=0,
+        is_common=True,
+    )
     num_workers: int | None = setting(
         None,
-        "Processes that load batches; default: 0 on a CPU, up to 4 with an accelerator.",
+        "Processes that load training clips. Default: 0 on a CPU, up to 4 with an accelerator.",
         minimum=0,
         affects_training=False,
     )
     feature_cache_gb: float | None = setting(
         None,
-        "Most disk, in GB, for what frozen parts make of clips; 0: none; default: a quarter of"
-        " what is free.",
+        "Disk limit, in GB, of the feature cache of frozen layers; 0: no cache."
+        " Default: a quarter of the free space.",
         minimum=0,
         affects_training=False,
     )
+
+
+@dataclass(frozen=True)
+class RunFolderSettings(Section):
+    """Run folder, checkpoints, resuming, output and trackers."""
+
+    heading: ClassVar[str] = "Run folder and output"
+
     output_dir: str | None = setting(
-        None, "Run folder; default: runs/DATASET-MODEL.", affects_training=False
+        None, "Run folder. Default: runs/DATASET-MODEL.", affects_training=False, is_common=True
     )
     overwrite: bool = setting(
-        default=False, meaning="Replace the run that --output-dir holds.", affects_training=False
+        default=False,
+        meaning="Replace the run in --output-dir.",
+        affects_training=False,
+        is_common=True,
     )
     resume: str = setting(
         "never",
-        "'auto' goes on from the run folder's last checkpoint, 'never', or a checkpoint folder.",
+        "auto: continue from the last checkpoint in --output-dir; never; or a checkpoint folder.",
         affects_training=False,
+        is_common=True,
     )
     dry_run: bool = setting(
         default=False,
-        meaning="Dry run: train on a few clips and estimate the time, memory and disk of the run.",
+        meaning="Train on a few clips, then print the time, memory and disk space that the"
+        " run needs.",
         affects_training=False,
+        is_common=True,
     )
     save_every_steps: int | None = setting(
         None,
-        "Steps between checkpoints to resume from; default: one an epoch.",
+        "Optimizer steps between the checkpoints to resume from. Default: one per epoch.",
         minimum=1,
         affects_training=False,
     )
     keep_checkpoints: int = setting(
-        1, "Newest checkpoints to keep.", minimum=1, affects_training=False
+        1, "Number of newest checkpoints to keep.", minimum=1, affects_training=False
     )
     log: Literal["text", "json", "quiet"] = setting(
         "text",
-        "Settings, bar and a line an epoch; a JSON line an epoch; or warnings only.",
+        "Output: text (settings, progress bar, a line per epoch), json (one object"
+        " per line) or quiet (warnings only).",
         affects_training=False,
     )
     report_to: tuple[str, ...] = setting(
-        (), "Trackers, comma-separated: tensorboard, trackio, wandb ...", affects_training=False
+        (),
+        "Trackers, comma-separated, such as tensorboard, trackio or wandb. Default: none.",
+        affects_training=False,
     )
     measure_energy: bool = setting(
         default=False,
-        meaning="Measure the electricity of the training and its CO2eq; needs the extra `energy`.",
+        meaning="Measure the electricity that training uses and its CO2 equivalent (extra:"
+        " energy).",
     )
     energy_country: str | None = setting(
         None,
-        "Whose electricity it is, ISO 3166 in three letters such as FRA; default: the world's"
-        " average. It is published with the run.",
+        "Country of the electricity, ISO 3166 alpha-3 such as FRA; published with"
+        " the run. Default: world average.",
     )
 
+
+@dataclass(frozen=True)
+class TrainConfig(RunFolderSettings, TrainingSettings):
+    """Settings of the training: the fields of `TrainingSettings`, then `RunFolderSettings`."""
+
     def __post_init__(self) -> None:
-        """Check the ranges, and that the passes are said once."""
+        """Check ranges; at most one of effective_batch_size and gradient_accumulation_steps."""
         faults = find_errors(self)
         if self.effective_batch_size is not None and self.gradient_accumulation_steps > 1:
             faults.append(
-                "--effective-batch-size and --gradient-accumulation-steps both say how many passes"
-                " make a step: give one of them."
+                "--effective-batch-size and --gradient-accumulation-steps both set the clips per"
+                " step: give one of them."
             )
         if faults:
             raise SettingError(" ".join(faults))
 
 
 DEFAULT_BATCH_SIZE = (
-    8  # clips a pass, of which the step of 'auto' is made when nothing says how large
+    8  # clips per forward pass; the step size of --batch-size auto without another setting
 )
 
 
@@ -152,8 +194,8 @@ def accumulation_steps(cfg: TrainConfig, num_processes: int) -> int:
     at_once = num_processes * (1 if cfg.batch_size == "auto" else cfg.batch_size)
     if cfg.effective_batch_size % at_once:
         raise SettingError(
-            f"--effective-batch-size {cfg.effective_batch_size} is no multiple of {at_once}, the"
-            f" clips of --batch-size {cfg.batch_size} on {num_processes} processes. Give a"
-            " multiple, or another --batch-size."
+            f"--effective-batch-size {cfg.effective_batch_size} is not a multiple of {at_once}"
+            f" (--batch-size {cfg.batch_size} on {num_processes} processes). Give a multiple of"
+            f" {at_once}, or another --batch-size."
         )
     return cfg.effective_batch_size // at_once

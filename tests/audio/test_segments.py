@@ -446,7 +446,7 @@ def test_inspect_reads_segments(tmp_path: Path) -> None:
 
 
 def test_segments_cannot_be_streamed(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="--streaming cannot do --start-column"):
+    with pytest.raises(SettingError, match="--streaming cannot be used with --start-column"):
         DataConfig(streaming=True, start_column="start", end_column="end")
     write_recordings(tmp_path, 2)
     with pytest.raises(DatasetError, match="only parquet can be streamed"):

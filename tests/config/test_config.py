@@ -31,7 +31,7 @@ def test_a_setting_has_one_name_in_all_sections_and_a_sentence() -> None:
         ("learning_rate", float("nan"), "above 0"),
         ("epochs", 0, "1 or more"),
         ("validation_size", 1.5, "above 0 and 0.9 or less"),
-        ("warmup_ratio", -0.1, "0 or more and 1 or less"),
+        ("warmup_ratio", -0.1, "from 0 to 1"),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_the_range(

@@ -101,7 +101,7 @@ def test_a_reset_value_takes_back_what_needed_it() -> None:
 
 
 def test_correcting_twice_for_the_number_of_clips_per_class_is_refused() -> None:
-    with pytest.raises(SettingError, match="rare classes would count twice"):
+    with pytest.raises(SettingError, match="rare classes get too much weight"):
         RunConfig.from_flat({"sampler": "balanced", "class_weights": "balanced"})
 
 

@@ -90,7 +90,7 @@ def test_code_of_a_repository_is_not_run_unasked(seeded: tuple[str, str], mark: 
 
 @pytest.mark.parametrize("revision", [None, "main", "v1.0", "89abcdef"])
 def test_code_that_no_commit_pins_is_refused(revision: str | None) -> None:
-    with pytest.raises(SettingError, match=r"--model-revision is .*: give the commit that you rea"):
+    with pytest.raises(SettingError, match=r"--model-revision is .*: give the commit whose code"):
         ModelConfig(model="ann/mine", model_revision=revision, trust_remote_code=True)
 
 

@@ -166,7 +166,7 @@ def test_an_unquoted_no_of_a_yaml_file_is_the_choice_no(tmp_path: Path) -> None:
 def test_no_run_starts_if_a_later_one_cannot(tmp_path: Path) -> None:
     out = tmp_path / "r"
     runs = plan_runs(_sweep(tmp_path, "effective_batch_size: [8, 12]", output_dir=str(out)))
-    with pytest.raises(SettingError, match="--effective-batch-size 12 is no multiple of 8"):
+    with pytest.raises(SettingError, match="--effective-batch-size 12 is not a multiple of 8"):
         list_unfinished(runs)
     runs = plan_runs(_sweep(tmp_path, "epochs: [1, 2]", output_dir=str(out)))
     taken = Path(str(runs[1].train.output_dir))

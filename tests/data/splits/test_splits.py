@@ -364,7 +364,7 @@ def test_clips_without_a_group_are_no_shared_group() -> None:
     ],
 )
 def test_one_split_with_two_roles_is_refused_at_once(settings: dict[str, str]) -> None:
-    with pytest.raises(SettingError, match=r"is for training|both name 'dev'"):
+    with pytest.raises(SettingError, match=r"is the training split|both name 'dev'"):
         DataConfig(**settings)  # type: ignore[arg-type]
 
 

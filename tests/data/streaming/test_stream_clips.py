@@ -265,7 +265,7 @@ def test_nothing_is_cut_from_a_stream(folder: Path, tmp_path: Path) -> None:
         prepare(tmp_path)
     clips = prepare(tmp_path, test_split="validation")
     assert clips.test.ids.tolist() == clips.validation.ids.tolist()
-    with pytest.raises(SettingError, match="The split 'train' is for training"):
+    with pytest.raises(SettingError, match="The split 'train' is the training split"):
         prepare(folder, test_split="train")
 
 
@@ -275,7 +275,7 @@ def test_clips_in_files_are_not_streamed(tone_folder: Path) -> None:
 
 
 def test_what_needs_all_clips_is_refused_at_once() -> None:
-    with pytest.raises(SettingError, match=r"cannot do --folds, --deduplicate"):
+    with pytest.raises(SettingError, match=r"cannot be used with --folds, --deduplicate"):
         DataConfig(streaming=True, folds=5, deduplicate=True)
     with pytest.raises(SettingError, match="--streaming needs --max-steps"):
         RunConfig.from_flat({"streaming": True})
