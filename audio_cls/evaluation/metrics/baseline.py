@@ -113,8 +113,8 @@ def warn_of_constant_predictions(scores: Scores, names: Sequence[str]) -> None:
         return
     predicted = "the same labels" if scores.is_multilabel else f"'{names[int(predictions[0])]}'"
     text = (
-        f"The model predicts {predicted} for all {len(predictions)} clips: it does not tell the"
-        " classes apart. Train for more epochs, try another --learning-rate, or use"
+        f"The model predicts {predicted} for all {len(predictions)} clips: it does not"
+        " distinguish the classes. Train for more epochs, try another --learning-rate, or use"
         " --class-weights balanced."
     )
     warn(logger, text)

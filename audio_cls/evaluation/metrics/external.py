@@ -1,4 +1,4 @@
-"""External metrics: an `evaluate` module, local or on the Hub, besides those of this package.
+"""External metrics: an `evaluate` module, local or on the Hub, in addition to the built-in ones.
 
 The metric that chooses the best epoch is tried on made-up clips before training begins, so that a
 metric that does not fit the task is found at once.
@@ -38,7 +38,7 @@ def load_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool = False
         name = "log_loss"
     if name not in metrics and is_multilabel and name in list_metrics(is_multilabel=False):
         raise SettingError(
-            f"--metric {name} is for one label a clip, and this task is multi-label. Choose map,"
+            f"--metric {name} is for one label per clip, and this task is multi-label. Choose map,"
             " f1_macro or another of these: " + ", ".join(metrics) + "."
         )
     if name not in metrics:
@@ -64,7 +64,7 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
         reason = " ".join(str(error).split())[:200]
         place = "as an `evaluate` module" if is_local else "from the Hub, and is no file here"
         raise SettingError(
-            f"--metric {cfg.metric} cannot be loaded {place} ({reason}). Ours are"
+            f"--metric {cfg.metric} cannot be loaded {place} ({reason}). Built-in are"
             f" {', '.join(metrics)}.{suggest_name(cfg.metric, metrics)}"
         ) from error
 
@@ -85,8 +85,8 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
     except (ValueError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
-            f"--metric {cfg.metric} cannot judge this task of {num_labels} labels: {reason}"
-            f" It must take {'rows of 0 and 1' if is_multilabel else 'label ids'} as predictions"
+            f"--metric {cfg.metric} cannot be computed for {num_labels} labels: {reason}"
+            f" It must accept {'rows of 0 and 1' if is_multilabel else 'label ids'} as predictions"
             " and references and return one number."
         ) from error
     return compute

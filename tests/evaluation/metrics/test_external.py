@@ -63,7 +63,7 @@ def test_a_module_on_this_disk_chooses_and_is_reported_by_its_name(
 
 def test_a_module_that_returns_several_nameless_numbers_is_refused_at_once(tmp_path: Path) -> None:
     path = write_module(tmp_path, '{"a": 1.0, "b": 2.0}')
-    with pytest.raises(SettingError, match=r"cannot judge this task of 3 labels.*2 numbers"):
+    with pytest.raises(SettingError, match=r"cannot be computed for 3 labels.*2 numbers"):
         load_metric(EvalConfig(metric=str(path)), 3)
 
 

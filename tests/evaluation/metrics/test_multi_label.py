@@ -221,7 +221,7 @@ def test_the_metric_of_auto_is_map_and_those_of_one_label_are_refused() -> None:
         metric = load_metric(EvalConfig(metric=name), 4, is_multilabel=True)
         key = {"auto": "map", "loss": "log_loss"}.get(name, name)
         assert metric(scores) == compute_metrics(scores, [key])[key]
-    with pytest.raises(SettingError, match="is for one label a clip"):
+    with pytest.raises(SettingError, match="is for one label per clip"):
         load_metric(EvalConfig(metric="balanced_accuracy"), 4, is_multilabel=True)
 
 
