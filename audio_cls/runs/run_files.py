@@ -54,7 +54,12 @@ RUN_FILES = (
     ),
     RunFile("splits/*.txt", "ids of the clips of each split", published=True),
     RunFile("splits/groups.csv", "group and fold of each clip", published=False),
-    RunFile("figures/*.png", "confusion matrix, reliability, durations, curves", published=True),
+    RunFile(
+        "figures/*.png",
+        "confusion matrix (most confused pairs for more than 40 classes), reliability diagram,"
+        " durations, learning curves",
+        published=True,
+    ),
     RunFile("figures/*.csv", "the confusion matrix as numbers", published=False),
     RunFile("samples/*.wav", "test clips that the card plays", published=True),
     RunFile(
