@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the package's small data set out as a folder of clips: FOLDER/LANGUAGE/PROMPT.flac.
+"""Write the demo data set as a folder of clips: FOLDER/LANGUAGE/PROMPT.flac.
 
 python examples/your_own_folder/make_folder.py FOLDER
 """
@@ -14,7 +14,7 @@ from audio_cls.data.load import load_dataset
 
 
 def main(folder: Path) -> None:
-    """Write every clip of every split below `folder`, as it is stored."""
+    """Write the clips of all splits into `folder`, in their stored format."""
     source = load_dataset(DataConfig(dataset="builtin:tiny_speech"))
     for table in source.splits.values():
         names = table.features["language"].names
