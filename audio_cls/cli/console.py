@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import click
 
 from audio_cls.errors import AudioClsError, Paused, redact_tokens
+from audio_cls.interrupts import EXIT_INTERRUPTED
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_PAUSED = 1, 2, 3
 # What the libraries say in a process whose partner has ended: the cause is in the partner's error.
@@ -30,6 +31,15 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
     def stream(self, _: TextIO) -> None:
         """Keep nothing."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message above the bars that are shown."""
+        module = sys.modules.get("tqdm")  # not imported for this: no bar, nothing to write above
+        if module is None:
+            super().emit(record)
+            return
+        with module.tqdm.external_write_mode(file=sys.stderr):
+            super().emit(record)
+
 
 class one_line_errors:
     """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through.
@@ -49,8 +59,12 @@ class one_line_errors:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
         """Turn the user's mistake into its line."""
+        if isinstance(error, KeyboardInterrupt):  # `exit_on_interrupt` has written the line
+            _close_bars()
+            raise SystemExit(EXIT_INTERRUPTED) from None
         if isinstance(error, Paused):
             if is_first_process():
+                _close_bars()
                 click.echo(str(error), err=True)
             raise SystemExit(EXIT_PAUSED) from None
         if isinstance(error, AudioClsError):
@@ -85,12 +99,30 @@ def show_error(text: str) -> None:
     Before the processes are connected they all fail alike, by the settings, and the first one of a
     machine speaks. Later each has its own reason, and says which process it is.
     """
+    _close_bars()
     text = redact_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
     if is_connected():
         rank, number = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         click.echo(f"Error in process {rank} (of 0 to {int(number) - 1}): {text}", err=True)
     elif is_first_process():
         click.echo(f"Error: {text}", err=True)
+
+
+def _close_bars() -> None:
+    """Remove the progress bars, if there can be any: the text that follows starts a line."""
+    if "tqdm" in sys.modules:
+        from audio_cls.progress import close_bars
+
+        close_bars()
+
+
+def hide_library_bars() -> None:
+    """Switch off the bars of datasets and huggingface_hub; call it before they are imported.
+
+    Without a terminal a bar leaves a line in a log file at every change; this package has lines.
+    """
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def echo_main_process(text: object) -> None:

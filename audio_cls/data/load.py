@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from datasets import Audio
@@ -20,7 +21,10 @@ from audio_cls.data.sources.source import Source, check_settings
 from audio_cls.data.sources.streaming import StreamingSource
 from audio_cls.data.sources.url import UrlSource
 from audio_cls.errors import DatasetError
+from audio_cls.progress import ProgressReport
 from audio_cls.storage.process_memory import release_pages
+
+logger = logging.getLogger(__name__)
 
 NO_DATASET = "No data set was given. Name a Hub id or a folder by --dataset, or try --preset demo."
 SOURCES: tuple[Source, ...] = (  # the first one that matches a data set loads it
@@ -51,11 +55,12 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
     if not cfg.dataset:
         raise DatasetError(NO_DATASET)
     source = next(source for source in sources if source.matches(cfg.dataset, cfg))
-    tables = source.load(cfg.dataset, cfg)
-    name = tables.name or cfg.dataset
-    check_settings(tables, name, cfg)
-    column = find_audio_column(next(iter(tables.splits.values())).features, cfg.audio_column)
-    splits = encode_arrays(tables.splits, column, is_streamed=tables.shards is not None)
+    with ProgressReport("Loading the data set", None, logger):  # the libraries show more bars
+        tables = source.load(cfg.dataset, cfg)
+        name = tables.name or cfg.dataset
+        check_settings(tables, name, cfg)
+        column = find_audio_column(next(iter(tables.splits.values())).features, cfg.audio_column)
+        splits = encode_arrays(tables.splits, column, is_streamed=tables.shards is not None)
     undecoded = Audio(decode=False)
     splits = {split: table.cast_column(column, undecoded) for split, table in splits.items()}
     ids = read_clip_ids(splits, column)

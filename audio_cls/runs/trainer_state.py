@@ -31,6 +31,7 @@ class Times:
     prepare_seconds: float = 0.0  # before the first step: download, decoding, loading
     train_seconds: float = 0.0  # without evaluation
     compute_seconds: float = 0.0  # of them in forward, backward and optimizer
+    data_seconds: float = 0.0  # of them waiting for batches
     evaluate_seconds: float = 0.0
     evaluations: int = 0
     peak_memory_mb: int = 0  # the largest of all starts, on the main process
@@ -83,6 +84,11 @@ class TrainerState:
     skipped_in_a_row: int = 0  # the last of them, without a finite step in between
     last_eval_step: int = 0  # step of the last evaluation
     loss_sum: float = 0.0  # of the steps since that evaluation, over all processes
+    grad_norm_sum: float = 0.0  # of the same steps, those that are not finite left out
+    grad_norm_steps: int = 0  # their number
+    # Of `times` at that evaluation: train_seconds and data_seconds.
+    eval_train_seconds: float = field(default=0.0, compare=False)
+    eval_data_seconds: float = field(default=0.0, compare=False)
     num_steps: int = 0  # of the whole run: the learning rate depends on it
     clips_per_step: int = 0  # over all processes
     seconds: float = field(default=0.0, compare=False)  # of training, over all starts

@@ -6,18 +6,33 @@ process_memory.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
+from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from numpy.typing import NDArray
 
 from audio_cls.storage.process_memory import BYTES_AROUND, ColumnPages
 
 BATCHES_AT_ONCE = 16  # record batches of the file that are copied together
+
+
+@contextmanager
+def hide_map_bar() -> Iterator[None]:
+    """Switch off the bar of `Dataset.map`, for which the caller has a `ProgressReport`."""
+    if are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def copy_columns(table: Dataset, names: Sequence[str], field: str | None = None) -> pa.Table:

@@ -108,13 +108,14 @@ def train(run: TrainingRun) -> None:
     with (
         run.stop_controller,
         run.energy_meter,
+        run.progress.show(run.state),
         explain_memory(run.sampler.shape.batch_size, run.cfg.audio.piece_seconds),
     ):
         request = StopRequest.CONTINUE
         while (
             not is_over(run.state, run.num_steps, run.cfg.train) and request == StopRequest.CONTINUE
         ):
-            for batches in _steps_of_epoch(run):
+            for batches in run.progress.measure_waiting(_steps_of_epoch(run)):
                 with run.progress.computing():
                     loss = training_step(run, batches)
                 run.state.step += 1
@@ -147,8 +148,9 @@ def pause(run: TrainingRun) -> None:
     """
     save(run)
     raise Paused(
-        f"Stopped by a signal after step {run.state.step} of {run.num_steps}, the state is"
-        f" saved. Go on: the same command with --resume auto --output-dir {run.folder.path}"
+        f"Stopped by a signal after step {run.state.step} of {run.num_steps}; the state is"
+        " saved.\nTo continue, repeat the command with"
+        f" --resume auto --output-dir {run.folder.path}"
     )
 
 
@@ -174,8 +176,9 @@ def training_step(run: TrainingRun, batches: list[Batch]) -> torch.Tensor:
             total += loss.detach()
     norm = clip_gradient(accelerator, run.model, cfg.max_grad_norm)
     numbers = [number for batch in batches for number in batch.numbers.tolist()]
-    checked = total if accelerator.scaler else norm  # in fp16 the scaler checks the gradient
-    update_weights(run, run.nan_guard.check_step(checked, total, numbers))
+    is_norm_checked = accelerator.scaler is None
+    found_inf = run.nan_guard.check_step(norm, total, numbers, is_norm_checked=is_norm_checked)
+    update_weights(run, found_inf)
     run.optimizer.zero_grad()
     return total
 
@@ -217,7 +220,7 @@ def evaluate(run: TrainingRun) -> None:
         run.state.best, run.state.evals_without_improvement = latest, 0
         run.save_model(run.ema.module)
         run.callbacks.after_best()
-    run.progress.after_evaluation(latest, read_learning_rate(run.optimizer))
+    run.progress.after_evaluation(run.state, latest, read_learning_rate(run.optimizer))
 
 
 def save(run: TrainingRun) -> None:

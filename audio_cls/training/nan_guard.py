@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class PendingStep:
 
     step: int
     numbers: list[int]  # clips of this process in the step
+    norm: torch.Tensor  # shape (), of the gradient before clipping
     found_inf: torch.Tensor  # shape (): 1 if a process met a number that is not finite, else 0
     is_loss_finite: torch.Tensor  # shape (): on this process
 
@@ -61,7 +63,12 @@ class NonFiniteGuard:
         self.pending: list[PendingStep] = []
 
     def check_step(
-        self, norm: torch.Tensor, loss: torch.Tensor, numbers: list[int]
+        self,
+        norm: torch.Tensor,
+        loss: torch.Tensor,
+        numbers: list[int],
+        *,
+        is_norm_checked: bool = True,
     ) -> torch.Tensor:
         """Check a step without waiting for the device. Call on every process.
 
@@ -69,23 +76,25 @@ class NonFiniteGuard:
         of them skip the step.
 
         Args:
-            norm: Norm of the gradient; in fp16, where the scaler checks it, the loss again.
+            norm: Norm of the gradient before clipping.
             loss: The step's loss on this process.
             numbers: Numbers of the clips of this process in the step.
+            is_norm_checked: Skip a step whose norm is not finite; in fp16 the scaler does that.
 
         Returns:
             `found_inf` of torch's optimizers, on the device, shape (): 1 if the optimizer must skip
             the step, else 0.
         """
-        is_finite = torch.isfinite(torch.stack([loss, norm]).float())
+        checked = torch.stack([loss, norm if is_norm_checked else loss])
+        is_finite = torch.isfinite(checked.float())
         found_inf = 1 - is_finite.all().float()
         if self.accelerator.num_processes > 1:
             found_inf = torch.as_tensor(self.accelerator.reduce(found_inf, "sum")).clamp(max=1)
-        self.pending.append(PendingStep(self.state.step, numbers, found_inf, is_finite[0]))
+        self.pending.append(PendingStep(self.state.step, numbers, norm, found_inf, is_finite[0]))
         return found_inf
 
     def resolve(self) -> bool:
-        """Read the pending steps, count those that were skipped and log their clips.
+        """Read the pending steps: sum their norms, count the skipped ones and log their clips.
 
         Call on every process.
 
@@ -98,8 +107,12 @@ class NonFiniteGuard:
         pending, self.pending = self.pending, []
         if not pending:
             return True
-        flags = torch.stack([torch.stack([one.found_inf, one.is_loss_finite]) for one in pending])
-        for one, (found_inf, is_loss_finite) in zip(pending, flags.tolist(), strict=True):
+        rows = [torch.stack([one.found_inf, one.is_loss_finite, one.norm]) for one in pending]
+        for one, row in zip(pending, torch.stack(rows).tolist(), strict=True):
+            found_inf, is_loss_finite, norm = row
+            if math.isfinite(norm):
+                self.state.grad_norm_sum += norm
+                self.state.grad_norm_steps += 1
             if found_inf:
                 self._count(one, is_loss_finite=bool(is_loss_finite))
             else:

@@ -2,53 +2,66 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from tqdm import tqdm
 
+from audio_cls.config import RunConfig
+from audio_cls.data.loading.sampler import DistributedBatchSampler
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import read_peak_memory
-from audio_cls.progress import describe_seconds
+from audio_cls.events import emit_event
+from audio_cls.progress import describe_seconds, make_bar
 from audio_cls.runs.results import Energy, Timing
 from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
-from audio_cls.storage.files import open_replaced
+from audio_cls.training.epoch_table import EpochTable
+from audio_cls.training.summary_file import SummaryFile
 
 if TYPE_CHECKING:
     from audio_cls.training.loop import TrainingRun
 
 LOSS_EVERY = 10  # steps between two reads of the loss: each one waits for the device
-LINE_SECONDS = 60.0  # between two log lines without a terminal
+# Without a terminal, see `Progress`.
+LINE_STEPS = 50
+MIN_LINE_SECONDS = 5.0
+LINE_SECONDS = 30.0
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """Shows and records the progress of one training run, and measures its times."""
+    """Shows and records the progress of one training run, and measures its times.
+
+    On a terminal there is a bar. Without one a line is logged `LINE_STEPS` steps after the last
+    one, but not within `MIN_LINE_SECONDS`, and at the latest after `LINE_SECONDS`.
+    """
 
     def __init__(
         self,
         accelerator: Accelerator,
         path: Path,
+        cfg: RunConfig,
         *,
         num_steps: int,
-        clips_per_step: int,
-        log: str = "text",
+        sampler: DistributedBatchSampler,
         read_learning_rate: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.accelerator = accelerator
-        self.path = path
-        self.clips_per_step = clips_per_step
+        self.summary = SummaryFile(path)
+        self.clips_per_step = sampler.shape.clips
+        self.steps_per_epoch = sampler.steps_per_epoch
+        self.metric = cfg.eval.metric_key  # chooses the best epoch
         self.read_learning_rate = read_learning_rate
-        self.log = log  # text, json or quiet
+        self.log = cfg.train.log
         exact = torch.float32 if accelerator.device.type == "mps" else torch.float64
         # Sum over the steps since the last evaluation, and their number.
         self.losses = torch.zeros((), device=accelerator.device, dtype=exact)
@@ -57,6 +70,7 @@ class Progress:
         self.evaluate_seconds = 0.0
         self.evaluations = 0
         self.compute_seconds = 0.0  # in forward, backward and optimizer
+        self.data_seconds = 0.0  # waiting for batches
         self.prepare_seconds = 0.0  # before the first step
         self.energy: dict[str, float] = {}  # see EnergyMeter.read
         self.earlier = Times()  # of earlier starts of the run
@@ -65,44 +79,67 @@ class Progress:
         self.resumed_at = self.started  # training, after the last evaluation
         self.paused_at = 0.0  # training, for an evaluation
         self.shown_at = self.started  # the last log line
+        self.shown_step = 0  # its step
         self.num_steps = num_steps
-        shows = accelerator.is_main_process and sys.stderr.isatty() and log == "text"
-        self.bar = tqdm(total=num_steps, desc="Training", unit="step", disable=not shows)
+        self.bar: tqdm[Any] | None = None
+        self.table: EpochTable | None = None
 
     def start(self, state: TrainerState) -> None:
         """Start at a state: rows of summary.csv after its step, of a killed start, are removed."""
         step = state.step
-        self.bar.update(step)
         self.earlier = state.times
         self.steps = step - state.last_eval_step
+        if state.last_eval_step and not state.eval_train_seconds:  # of an earlier version
+            state.eval_train_seconds = state.times.train_seconds
         if self.accelerator.is_main_process:  # the sum over all processes: the others start at 0
             self.losses += state.loss_sum
-        self.started = self.resumed_at = time.perf_counter()
-        if self.accelerator.is_main_process and self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                names, rows = reader.fieldnames or [], list(reader)
-            with open_replaced(self.path) as file:
-                writer = csv.DictWriter(file, names)
-                writer.writeheader()
-                writer.writerows(row for row in rows if int(row["step"]) <= step)
+        self.started = self.resumed_at = self.shown_at = time.perf_counter()
+        self.shown_step = step
+        if self.accelerator.is_main_process:
+            self.summary.remove_after(step)
+
+    @contextmanager
+    def show(self, state: TrainerState) -> Iterator[None]:
+        """Show a bar while the body trains, if standard error is a terminal."""
+        if self._shows and state.step:
+            logger.info("Resuming after step %d of %d.", state.step, self.num_steps)
+        if self._shows and sys.stderr.isatty():
+            self.bar = make_bar("Training", self.num_steps, initial=state.step)
+        try:
+            yield
+        finally:
+            self._close_bar()
+
+    def measure_waiting(self, steps: Iterator[T]) -> Iterator[T]:
+        """Yield the batches of each step, and measure the time until they are there."""
+        while True:
+            started = time.perf_counter()
+            batches = next(steps, None)
+            self.data_seconds += time.perf_counter() - started
+            if batches is None:
+                return
+            yield batches
 
     def after_step(self, step: int, loss: torch.Tensor) -> None:
         """Move the bar, or log a line now and then; the loss is read in few steps only."""
         self.losses += loss
         self.steps += 1
         self.steps_done += 1
-        self.bar.update()
-        if not self.bar.disable:
+        if self.bar is not None:
             if step % LOSS_EVERY == 0:
-                self.bar.set_postfix_str(self.describe())
-        elif time.perf_counter() - self.shown_at >= LINE_SECONDS and self._shows_lines:
-            self.shown_at = time.perf_counter()
+                self.bar.set_postfix_str(self.describe(), refresh=False)
+            self.bar.update()
+        elif self._shows and self._is_line_due(step):
+            self.shown_at, self.shown_step = time.perf_counter(), step
             rate = (self.shown_at - self.started) / self.steps_done
             left = describe_seconds(rate * (self.num_steps - step))
-            logger.info(
-                "step %d of %d: %s, about %s left", step, self.num_steps, self.describe(), left
-            )
+            logger.info("  step %d/%d, %s, %s left", step, self.num_steps, self.describe(), left)
+
+    def _is_line_due(self, step: int) -> bool:
+        """Return whether a line is logged after this step."""
+        seconds = time.perf_counter() - self.shown_at
+        is_many = step - self.shown_step >= LINE_STEPS
+        return seconds >= LINE_SECONDS or (is_many and seconds >= MIN_LINE_SECONDS)
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -123,6 +160,7 @@ class Progress:
             prepare_seconds=self.prepare_seconds,
             train_seconds=self.train_seconds + running,
             compute_seconds=self.compute_seconds,
+            data_seconds=self.data_seconds,
             evaluate_seconds=self.evaluate_seconds,
             evaluations=self.evaluations,
             peak_memory_mb=read_peak_memory(self.accelerator),
@@ -131,19 +169,15 @@ class Progress:
         return self.earlier.add(current)
 
     def describe(self) -> str:
-        """Return the end of the bar: loss, learning rate, clips per second, memory."""
+        """Return the end of the bar: loss, learning rate, clips per second."""
         seconds = self.train_seconds + time.perf_counter() - self.resumed_at
         rate = self.steps_done * self.clips_per_step / seconds
-        memory = read_peak_memory(self.accelerator)
         mean = self.losses.item() * self.accelerator.num_processes / self.steps
-        return (
-            f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {rate:.1f} clips/s,"
-            f" {memory} MB at most"
-        )
+        return f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {rate:.1f} clips/s"
 
     @property
-    def _shows_lines(self) -> bool:
-        """Return whether log lines are shown, instead of a bar on a terminal."""
+    def _shows(self) -> bool:
+        """Return whether this process shows a bar or log lines."""
         return self.accelerator.is_main_process and self.log == "text"
 
     def sum_losses(self) -> float:
@@ -155,48 +189,79 @@ class Progress:
         self.paused_at = time.perf_counter()
         self.train_seconds += self.paused_at - self.resumed_at
 
-    def after_evaluation(self, latest: BestEvaluation, learning_rate: float) -> None:
-        """Write the metrics of an evaluation to summary.csv, log and trackers. On every process."""
-        total = self.sum_losses()
-        seconds = self.earlier.train_seconds + self.earlier.evaluate_seconds
-        row = {
-            "epoch": round(latest.epoch, 4),
-            "step": latest.step,
-            "train_loss": round(total / max(1, self.steps), 6),
-            "validation_loss": round(latest.loss, 6),
-            **{name: value for name, value in latest.metrics.items() if name != "loss"},
-            "learning_rate": float(f"{learning_rate:.6g}"),
-            "seconds": round(seconds + time.perf_counter() - self.started, 2),
-        }
+    def after_evaluation(
+        self, state: TrainerState, latest: BestEvaluation, learning_rate: float
+    ) -> None:
+        """Write an evaluation to summary.csv, log and trackers. Call on every process.
+
+        The sums of `state` over the steps since the last evaluation start anew.
+        """
+        row = self._make_row(state, latest, learning_rate)
+        times = self.sum_times()
+        state.eval_train_seconds, state.eval_data_seconds = times.train_seconds, times.data_seconds
+        state.grad_norm_sum, state.grad_norm_steps = 0.0, 0
         self.losses.zero_()
         self.steps = 0
         self.resumed_at = time.perf_counter()
         self.evaluate_seconds += self.resumed_at - self.paused_at
         self.evaluations += 1
         if self.accelerator.is_main_process:
-            self._write(row)
-            self.accelerator.log(row, step=latest.step)
+            self._write(row, is_best=state.best is latest)
+            known = {name: value for name, value in row.items() if value is not None}
+            self.accelerator.log(known, step=latest.step)
+
+    def _make_row(
+        self, state: TrainerState, latest: BestEvaluation, learning_rate: float
+    ) -> dict[str, float | None]:
+        """Return the row of summary.csv for an evaluation. Call on every process."""
+        times = self.sum_times()
+        train_seconds = max(times.train_seconds - state.eval_train_seconds, 1e-9)
+        data_seconds = times.data_seconds - state.eval_data_seconds
+        seconds = self.earlier.train_seconds + self.earlier.evaluate_seconds
+        norm_steps = state.grad_norm_steps
+        return {
+            "epoch": round(latest.epoch, 4),
+            "step": latest.step,
+            "train_loss": round(self.sum_losses() / max(1, self.steps), 6),
+            "validation_loss": round(latest.loss, 6),
+            **{name: value for name, value in latest.metrics.items() if name != "loss"},
+            "learning_rate": float(f"{learning_rate:.6g}"),
+            "grad_norm": float(f"{state.grad_norm_sum / norm_steps:.6g}") if norm_steps else None,
+            "data_share": round(min(1.0, data_seconds / train_seconds), 4),
+            "clips_per_second": round(self.steps * self.clips_per_step / train_seconds, 2),
+            "seconds": round(seconds + time.perf_counter() - self.started, 2),
+        }
 
     def close(self) -> None:
         """Close the bar and the trackers; the process group stays for another run."""
-        self.bar.close()
+        self._close_bar()
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
-    def _write(self, row: dict[str, float]) -> None:
+    def _close_bar(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def _write(self, row: dict[str, float | None], *, is_best: bool) -> None:
         """Append a row to summary.csv and show it."""
-        self.shown_at = time.perf_counter()
-        is_new = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
-        if self.log == "json":
-            sys.stderr.write(json.dumps(row) + "\n")
-            return
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "step")
-        tqdm.write(shown, file=sys.stderr) if not self.bar.disable else logger.info(shown)
+        self.shown_at, self.shown_step = time.perf_counter(), int(row["step"] or 0)
+        self.summary.append(row)
+        emit_event(self.log, "epoch", **row, is_best=is_best)
+        if self._shows:
+            if self.table is None:
+                self.table = EpochTable(
+                    self.metric, list(row), self.num_steps, self.steps_per_epoch
+                )
+                self._show_line(self.table.format_header())
+            self._show_line(self.table.format_row(row, is_best=is_best))
+
+    def _show_line(self, text: str) -> None:
+        """Write a line above the bar, or log it."""
+        if self.bar is not None:
+            tqdm.write(text, file=sys.stderr)
+        else:
+            logger.info("%s", text)
 
 
 def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:

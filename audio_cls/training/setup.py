@@ -108,9 +108,9 @@ def set_up_training(
     progress = Progress(
         accelerator,
         folder.path / "summary.csv",
+        cfg,
         num_steps=num_steps,
-        clips_per_step=clips_per_step,
-        log=cfg.train.log,
+        sampler=train_loader.sampler,
         read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
     )
     progress.start(state)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from types import FrameType, TracebackType
-from typing import Any
+from types import TracebackType
 
 import torch
 
 from audio_cls.distributed import Accelerator
+from audio_cls.interrupts import REPEAT_SECONDS, SignalWatcher, end_process, write_at_once
 
 # Several processes agree at least once in this number of steps, and of seconds if steps are long.
 AGREE_EVERY = 10
@@ -26,8 +25,6 @@ SIGNALS = tuple(
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK")  # the last is Windows' Ctrl-Break
     if hasattr(signal, name)
 )
-# A launcher may pass on a Ctrl-C that the terminal has sent to all: that is no second one.
-REPEAT_SECONDS = 1.0
 PARENT_SECONDS = 1.0  # between two checks that the launcher is running
 
 
@@ -56,26 +53,13 @@ class StopController:
         self.paused_at: float | None = None
         self.agreed_at = (0, self.started)  # step and time of the last agreement
         self.next_step = 1  # step of the next agreement
-        self.previous: dict[int, Any] = {}
-        self.pipe: tuple[socket.socket, socket.socket] | None = None
+        self.watcher = SignalWatcher(SIGNALS, self._act, self._request_pause)
 
     def __enter__(self) -> StopController:
-        """Install the signal handlers, which is possible in the main thread only.
-
-        Python runs a signal handler between two bytecode instructions, and a backward pass may take
-        a minute. So a thread handles the signal, which the wake-up file descriptor wakes at once.
-        """
+        """Start the clock, and watch the signals."""
         self.started = time.monotonic()
         self.agreed_at = (0, self.started)
-        if threading.current_thread() is not threading.main_thread():
-            return self
-        self.pipe = socket.socketpair()
-        self.pipe[1].setblocking(False)  # noqa: FBT003 (the standard library's own signature)
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self.previous[number] = signal.signal(number, self._handle)
-        signal.set_wakeup_fd(self.pipe[1].fileno(), warn_on_full_buffer=False)
-        threading.Thread(target=self._watch_signals, name="signals", daemon=True).start()
+        self.watcher.__enter__()
         return self
 
     def __exit__(
@@ -85,14 +69,7 @@ class StopController:
         trace: TracebackType | None,
     ) -> None:
         """Restore the signal handlers."""
-        if self.pipe is None:
-            return
-        signal.set_wakeup_fd(-1)
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-        self.previous.clear()
-        self.pipe[1].close()  # ends the thread
-        self.pipe = None
+        self.watcher.__exit__()
 
     def poll(self, step: int, seconds_before: float = 0.0) -> StopRequest:
         """Return whether to continue after a step. Call on every process.
@@ -129,39 +106,25 @@ class StopController:
         )
         return StopRequest(int(request))
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        """Request a pause. The thread does the rest, before or after this."""
+    def _request_pause(self, number: int) -> None:
+        """Request a pause, in the main thread; the other thread does the rest."""
         self.request = StopRequest.PAUSE
 
-    def _watch_signals(self) -> None:
-        """Act on each signal, until the pipe is closed. Runs in a thread."""
-        assert self.pipe is not None
-        with self.pipe[0] as end:
-            while received := end.recv(1):
-                self._act(received[0])
-
     def _act(self, number: int) -> None:
-        """Request a pause, or end the process at the second Ctrl-C; ignore other signals."""
+        """Request a pause, or end the process at the second Ctrl-C. Runs in a thread."""
         now = time.monotonic()
-        if number not in self.previous:  # such as SIGCHLD, which torch handles
-            return
         if self.paused_at is None:
             self.paused_at, self.request = now, StopRequest.PAUSE
             if self.accelerator.is_main_process:
-                _print(
-                    f"{signal.Signals(number).name}: stopping after this step, then saving. To stop"
-                    f" at once without saving, press Ctrl-C again or: kill -INT {os.getpid()}"
+                write_at_once(
+                    f"{signal.Signals(number).name}: stopping after this step or evaluation, then"
+                    " saving.\nTo stop at once without saving, press Ctrl-C again or:"
+                    f" kill -INT {os.getpid()}"
                 )
         elif number == signal.SIGINT and now - self.paused_at >= REPEAT_SECONDS:
             if self.accelerator.is_main_process:
-                _print("Stopped at once; the steps since the last checkpoint are not saved.")
-            os._exit(128 + number)
-
-
-def _print(text: str) -> None:
-    """Write a line to stderr without the logger, whose lock the main thread may hold."""
-    sys.stderr.write(f"\n{text}\n")
-    sys.stderr.flush()
+                write_at_once("Stopped at once; the steps since the last checkpoint are not saved.")
+            end_process(128 + number)
 
 
 @contextmanager
@@ -180,7 +143,9 @@ def end_with_launcher() -> Iterator[None]:
     def watch() -> None:
         while not is_over.wait(PARENT_SECONDS):
             if os.getppid() != launcher:
-                _print(f"The launcher (process {launcher}) has ended: this process stops, too.")
+                write_at_once(
+                    f"The launcher (process {launcher}) has ended: this process stops, too."
+                )
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from audio_cls.cli.console import show_error
+from audio_cls.cli.console import is_first_process, show_error
 from audio_cls.config import RENAMED_SETTINGS, flag_name, iterate_settings
 from audio_cls.errors import AudioClsError
+from audio_cls.interrupts import EXIT_INTERRUPTED, exit_on_interrupt
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
@@ -22,12 +23,13 @@ class OneLineErrors(click.Command):
         """Run the command."""
         try:
             options["standalone_mode"] = False
-            return super().main(*args, **options)
+            with exit_on_interrupt(is_shown=is_first_process()):
+                return super().main(*args, **options)
         except click.UsageError as error:
             show_error(error.format_message())
             raise SystemExit(2) from None
         except click.Abort:
-            raise SystemExit(130) from None
+            raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 class OneLineCommand(OneLineErrors):

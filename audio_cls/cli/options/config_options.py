@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import typing
 from collections.abc import Callable, Collection
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audio_cls.cli.console import is_first_process, logger, one_line_errors
+from audio_cls.cli.console import hide_library_bars, is_first_process, logger, one_line_errors
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.param_types import CommaSeparated, CountOrWord, NumberRange, OrEmpty
 from audio_cls.cli.options.preset_options import PRESET_OPTIONS
@@ -85,6 +86,8 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
                 names = {one.name for one in iterate_settings()}
                 cfg = RunConfig.from_flat({n: v for n, v in values.items() if n in names})
                 logger.setLevel(_choose_level(cfg))
+                if not (logger.isEnabledFor(logging.INFO) and sys.stderr.isatty()):
+                    hide_library_bars()
                 function(cfg)
 
         command: Any = run

@@ -9,6 +9,7 @@ audio_cls/waves/KEY/
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import weakref
 from dataclasses import dataclass
@@ -28,9 +29,12 @@ from audio_cls.audio.waveform import Wave, hash_wave, peak, to_wave
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.clips.decode_key import EncodedClips, make_decode_key, read_encoded_clips
 from audio_cls.errors import AudioError
-from audio_cls.storage.arrow import copy_columns
+from audio_cls.progress import SharedCounter, report_shared
+from audio_cls.storage.arrow import copy_columns, hide_map_bar
 from audio_cls.storage.cache import CacheEntry, load_or_make
 from audio_cls.storage.process_memory import PageRelease, retain_freed_memory
+
+logger = logging.getLogger(__name__)
 
 BATCH_SAMPLES = 2**20  # estimated samples decoded between two writes: 4 MB
 BATCH_CLIPS = 512  # upper limit, so that the progress bar moves
@@ -118,19 +122,19 @@ class _Decoding:
         batch_size = choose_batch_size(clips.sizes, self._measure_probes(clips))
         num_processes = min(os.cpu_count() or 1, len(self.table) // CLIPS_PER_PROCESS)
         options = self._options(is_worker=num_processes > 1)
-        decoded = self.table.with_format("arrow").map(
-            decode_batch,
-            fn_kwargs={**options, "release": PageRelease()},
-            batched=True,
-            batch_size=batch_size,
-            writer_batch_size=batch_size,
-            remove_columns=self.table.column_names,
-            features=FEATURES,
-            num_proc=num_processes if num_processes > 1 else None,
-            cache_file_name=str(self.entry.path / "clips.arrow"),
-            new_fingerprint=self.entry.name,
-            desc="Decoding",
-        )
+        with report_shared("Decoding", len(self.table), logger) as counter, hide_map_bar():
+            decoded = self.table.with_format("arrow").map(
+                _decode_and_count,
+                fn_kwargs={**options, "release": PageRelease(), "counter": counter},
+                batched=True,
+                batch_size=batch_size,
+                writer_batch_size=batch_size,
+                remove_columns=self.table.column_names,
+                features=FEATURES,
+                num_proc=num_processes if num_processes > 1 else None,
+                cache_file_name=str(self.entry.path / "clips.arrow"),
+                new_fingerprint=self.entry.name,
+            )
         errors = copy_columns(decoded, ["error"])["error"]
         about = {
             "what": f"{len(decoded)} clips at {self.sampling_rate} Hz",
@@ -215,6 +219,13 @@ def choose_batch_size(sizes: NDArray[np.int64], samples_per_byte: float) -> int:
 def read_clip_stats(decoded: Dataset) -> pa.Table:
     """Read the columns of a decoded table that have a few bytes per clip, see `decode_batch`."""
     return copy_columns(decoded, ["num_samples", "file_rate", "peak", "hash", "error"])
+
+
+def _decode_and_count(batch: pa.Table, counter: SharedCounter, **options: Any) -> pa.Table:  # noqa: ANN401
+    """Call `decode_batch`, and count the clips."""
+    decoded = decode_batch(batch, **options)
+    counter.add(len(decoded))
+    return decoded
 
 
 def decode_batch(

@@ -25,8 +25,9 @@ from audio_cls.data.clips.clips import Clips, hash_audio
 from audio_cls.data.duplicates.exact import SPLIT_PRIORITY, rows_by_split_priority
 from audio_cls.data.duplicates.similarity import Pairs, find_near_duplicates, waveform_correlation
 from audio_cls.data.splits.train_test_split import Rows
+from audio_cls.progress import SharedCounter, report_shared
 from audio_cls.run_warnings import warn
-from audio_cls.storage.arrow import MappedRows
+from audio_cls.storage.arrow import MappedRows, hide_map_bar
 from audio_cls.storage.cache import cache_json, read_cached_json
 from audio_cls.storage.files import write_csv
 from audio_cls.storage.keys import make_key
@@ -114,28 +115,29 @@ class _Fingerprints(Sequence[Fingerprint]):
 def _compare_rows(pairs: Pairs, clips: Clips) -> NDArray[np.float64]:
     """Correlate the waveforms of each pair of rows, in several processes if there are many."""
     num_processes = min(os.cpu_count() or 1, len(pairs) // PAIRS_PER_PROCESS)
-    if num_processes <= 1:
-        return _compare_batch(pairs, clips)
-    found = Dataset.from_dict({"pair": pairs}).map(
-        lambda block: {"correlation": _compare_batch(np.array(block), clips)},
-        batched=True,
-        input_columns="pair",
-        remove_columns="pair",
-        num_proc=num_processes,
-        keep_in_memory=True,
-        new_fingerprint="correlation",  # else all clips would be hashed; nothing is cached
-        desc="Comparing",
-    )
+    name = "Near duplicates, waveforms"
+    with report_shared(name, len(pairs), logger) as counter, hide_map_bar():
+        if num_processes <= 1:
+            return _compare_batch(pairs, clips, counter)
+        found = Dataset.from_dict({"pair": pairs}).map(
+            lambda block: {"correlation": _compare_batch(np.array(block), clips, counter)},
+            batched=True,
+            input_columns="pair",
+            remove_columns="pair",
+            num_proc=num_processes,
+            keep_in_memory=True,
+            new_fingerprint="correlation",  # else all clips would be hashed; nothing is cached
+        )
     return np.array(found["correlation"])
 
 
-def _compare_batch(pairs: Pairs, clips: Clips) -> NDArray[np.float64]:
+def _compare_batch(pairs: Pairs, clips: Clips, counter: SharedCounter) -> NDArray[np.float64]:
     """Correlate the waveforms of each pair of rows."""
 
     def read_wave(row: int) -> Wave:
         return clips.read_wave(row, 0, int(clips.lengths[row]))
 
-    return waveform_correlation(read_wave, clips.sampling_rate, pairs)
+    return waveform_correlation(read_wave, clips.sampling_rate, pairs, counter.add)
 
 
 def to_fingerprint(data: bytes | NDArray[np.uint8]) -> Fingerprint:

@@ -27,6 +27,7 @@ which may contain the same piece of speech.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -37,6 +38,9 @@ from sklearn.neighbors import KDTree
 
 from audio_cls.audio.fingerprint import BANDS, LOW_RATE, Fingerprint, _take_middle
 from audio_cls.config import Hertz
+from audio_cls.progress import ProgressReport, show_progress
+
+logger = logging.getLogger(__name__)
 
 Pairs = NDArray[np.int64]  # (P, 2) places of two clips
 
@@ -80,7 +84,8 @@ def find_near_duplicates(
 def _embed(fingerprints: Sequence[Fingerprint], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the main components of the fingerprints' summaries, (R, D)."""
     summaries = np.empty((len(rows), 3 * BANDS), np.float32)
-    for summary, row in zip(summaries, rows.tolist(), strict=True):
+    places = show_progress(rows.tolist(), len(rows), "Near duplicates, fingerprints", logger)
+    for summary, row in zip(summaries, places, strict=True):
         summary[:] = summarize_fingerprint(fingerprints[row])
     size = min(SUMMARY_SIZE, *summaries.shape)
     pca = PCA(size, random_state=0).fit(summaries[:: -(-len(rows) // MAX_FITTED)])
@@ -92,7 +97,8 @@ def find_neighbours(points: NDArray[np.float32]) -> Pairs:
     """Pair each of (R, D) points with its nearest neighbours: each pair once, lower place first."""
     tree, count = KDTree(points), len(points)
     blocks = []
-    for first in range(0, count, ROWS_AT_ONCE):
+    firsts = range(0, count, ROWS_AT_ONCE)
+    for first in show_progress(firsts, len(firsts), "Near duplicates, neighbours", logger):
         rows = np.arange(first, min(first + ROWS_AT_ONCE, count))[:, None]
         near = tree.query(points[rows[:, 0]], k=min(NEIGHBOURS + 1, count), return_distance=False)
         pairs = np.minimum(rows, near) * count + np.maximum(rows, near)
@@ -132,13 +138,16 @@ def fingerprint_similarity(
     order = np.argsort(kinds, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1)
     found = np.empty(len(pairs))
-    for (height, width), members in zip(shapes, groups, strict=True):
-        at_once = max(1, CELLS_AT_ONCE * FRAME_STEP**2 // (height * width))
-        for block in np.split(members, range(at_once, len(members), at_once)):
-            one, two = (
-                np.stack([fingerprints[n][::FRAME_STEP] for n in side]) for side in pairs[block].T
-            )
-            found[block] = _correlate_stacks(one.astype(np.float64), two.astype(np.float64))
+    with ProgressReport("Near duplicates, pairs", len(pairs), logger) as report:
+        for (height, width), members in zip(shapes, groups, strict=True):
+            at_once = max(1, CELLS_AT_ONCE * FRAME_STEP**2 // (height * width))
+            for block in np.split(members, range(at_once, len(members), at_once)):
+                one, two = (
+                    np.stack([fingerprints[n][::FRAME_STEP] for n in side])
+                    for side in pairs[block].T
+                )
+                found[block] = _correlate_stacks(one.astype(np.float64), two.astype(np.float64))
+                report.advance(len(block))
     return found
 
 
@@ -186,7 +195,10 @@ def _sum_between(
 
 
 def waveform_correlation(
-    read_wave: Callable[[int], NDArray[np.float32]], sampling_rate: Hertz, pairs: Pairs
+    read_wave: Callable[[int], NDArray[np.float32]],
+    sampling_rate: Hertz,
+    pairs: Pairs,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.float64]:
     """Return the largest correlation of the middles of two waveforms over shifts in time, (P,).
 
@@ -197,11 +209,13 @@ def waveform_correlation(
         read_wave: Returns the waveform (T,) of a clip by its place.
         sampling_rate: Rate of the waveforms in Hz.
         pairs: Places of two clips, (P, 2); faster if pairs with the same first clip are together.
+        advance: Called with the number of pairs of each block, when they are done.
     """
     found = np.zeros(len(pairs))
     for at in range(0, len(pairs), PAIRS_AT_ONCE):
         block = slice(at, at + PAIRS_AT_ONCE)
         found[block] = _correlate_block(read_wave, sampling_rate, pairs[block])
+        advance(len(pairs[block]))
     return found
 
 

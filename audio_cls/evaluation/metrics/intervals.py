@@ -12,6 +12,7 @@ Letters: N clips, G groups (without groups, each clip is one).
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,6 +24,9 @@ from scipy.special import expit, logit  # type: ignore[import-untyped]
 from audio_cls.config import find_metric_spec
 from audio_cls.config.metrics import MetricSpec
 from audio_cls.evaluation.metrics.base import Floats
+from audio_cls.progress import show_progress
+
+logger = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]  # of clips
 Interval = tuple[float, float]
@@ -101,7 +105,7 @@ def bootstrap_values(function: Callable[[Rows], float], units: Sequence[Rows]) -
     has_single_rows = all(len(rows) == 1 for rows in units)
     all_rows = np.concatenate(units)
     values = []
-    for _ in range(NUM_DRAWS):
+    for _ in show_progress(range(NUM_DRAWS), NUM_DRAWS, "Bootstrap intervals", logger):
         drawn = rng.integers(len(units), size=len(units))
         resample = (
             all_rows[drawn] if has_single_rows else np.concatenate([units[unit] for unit in drawn])

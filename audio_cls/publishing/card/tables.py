@@ -16,6 +16,7 @@ from audio_cls.publishing.eval_results import read_metrics
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import read_split_name
+from audio_cls.runs.results import SPEED_COLUMNS
 
 MAX_CLASSES = 60  # rows of the table by class; of more classes the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
@@ -165,7 +166,7 @@ def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
     rows = record.summary
     if not rows:
         return [], [], ""
-    header = list(rows[0])
+    header = [name for name in rows[0] if name not in SPEED_COLUMNS]
     saved = _find_saved_row(record)
     shown = list(range(len(rows)))
     if len(rows) > MAX_LOG_ROWS:

@@ -1,0 +1,155 @@
+"""Signals answered at once: a thread handles them, also during a long call into C code.
+
+Python runs a signal handler between two bytecode instructions, and a backward pass or the decoding
+of a long file may take a minute. The wake-up file descriptor wakes a thread without that delay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+# A launcher may pass on a Ctrl-C that the terminal has sent to all: that is no second one.
+REPEAT_SECONDS = 1.0
+STOP_SECONDS = 3.0  # after Ctrl-C; then the process is ended, whatever it does
+
+
+class SignalWatcher:
+    """Context manager that calls `act` in a thread as soon as one of some signals arrives.
+
+    A signal that was ignored when the process started, as nohup does with SIGHUP, stays ignored.
+    Forked children ignore SIGINT: a terminal sends Ctrl-C to them, too, and the parent ends them.
+    """
+
+    def __init__(
+        self,
+        numbers: Sequence[int],
+        act: Callable[[int], None],
+        handle: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Make the watcher.
+
+        Args:
+            numbers: The signals.
+            act: Called in a thread, at once.
+            handle: Called in the main thread, when Python gets to it.
+        """
+        self.numbers = numbers
+        self.act = act
+        self.handle = handle
+        self.previous: dict[int, Any] = {}
+        self._previous_fd = -1
+        self._pipe: tuple[socket.socket, socket.socket] | None = None
+
+    def __enter__(self) -> SignalWatcher:
+        """Install the handlers, which is possible in the main thread only."""
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        self._pipe = socket.socketpair()
+        self._pipe[1].setblocking(False)  # noqa: FBT003 (the standard library's own signature)
+        for number in self.numbers:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self.previous[number] = signal.signal(number, self._run_handler)
+        self._previous_fd = signal.set_wakeup_fd(self._pipe[1].fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Restore the handlers of before."""
+        if self._pipe is None:
+            return
+        signal.set_wakeup_fd(self._previous_fd)
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+        self.previous.clear()
+        self._pipe[1].close()  # ends the thread
+        self._pipe = None
+
+    def _run_handler(self, number: int, frame: FrameType | None) -> None:
+        """Call `handle`, in the main thread."""
+        self.handle(number)
+
+    def _watch(self) -> None:
+        """Act on each signal, until the pipe is closed. Runs in a thread."""
+        assert self._pipe is not None
+        with self._pipe[0] as end:
+            while received := end.recv(1):
+                if received[0] in self.previous:  # not such as SIGCHLD, which torch handles
+                    self.act(received[0])
+
+
+def _reset_in_child() -> None:
+    """Leave the parent's watcher in a forked child: SIGINT is ignored, others act as usual."""
+    watcher = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if isinstance(watcher, SignalWatcher):
+        signal.set_wakeup_fd(-1)
+        for number in watcher.previous:
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_in_child)
+
+
+@contextmanager
+def exit_on_interrupt(*, is_shown: bool) -> Iterator[None]:
+    """Answer Ctrl-C in the body by one line at once, and end the process with exit code 130.
+
+    The body gets a KeyboardInterrupt, so that it can remove temporary files. If it has not ended
+    after `STOP_SECONDS`, or at a second Ctrl-C, the process and its workers are ended.
+
+    Args:
+        is_shown: Whether this process writes the line.
+    """
+    stopped_at: list[float] = []
+
+    def act(_: int) -> None:
+        now = time.monotonic()
+        if not stopped_at:
+            stopped_at.append(now)
+            if is_shown:
+                write_at_once("Interrupted.")
+            timer = threading.Timer(STOP_SECONDS, end_process, (EXIT_INTERRUPTED,))
+            timer.daemon = True
+            timer.start()
+        elif now - stopped_at[0] >= REPEAT_SECONDS:
+            end_process(EXIT_INTERRUPTED)
+
+    is_raised: list[int] = []
+
+    def handle(number: int) -> None:
+        if not is_raised:  # another one would interrupt the cleaning up
+            is_raised.append(number)
+            raise KeyboardInterrupt
+
+    with SignalWatcher((signal.SIGINT,), act, handle):
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def end_process(exit_code: int) -> None:
+    """End this process now, from any thread, and the worker processes that it started."""
+    for name in ("multiprocessing", "multiprocess"):  # the latter is that of `datasets`
+        module = sys.modules.get(name)
+        for child in module.active_children() if module is not None else ():
+            with contextlib.suppress(Exception):
+                child.kill()
+    os._exit(exit_code)
+
+
+def write_at_once(text: str) -> None:
+    """Write a line to stderr without the logger, whose lock the main thread may hold."""
+    sys.stderr.write(f"\n{text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,104 @@
+"""Epoch table: one aligned line per evaluation during training, at most 80 columns wide.
+
+Lines are written one at a time, so that the widths of the columns are fixed before the first one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audio_cls.text_table import GAP, TERMINAL_WIDTH
+
+BEST_MARK = "*"
+FIRST_EXTRAS = ("f1_macro", "accuracy", "balanced_accuracy")  # shown after the chosen metric
+MAX_EXTRAS = 2
+Row = Mapping[str, float | None]  # of summary.csv
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its title, its width, and how a value is written."""
+
+    key: str  # of the row
+    title: str
+    form: str
+    min_width: int = 0
+
+    @property
+    def width(self) -> int:
+        """Return the number of characters."""
+        return max(len(self.title), self.min_width)
+
+    def write(self, row: Row) -> str:
+        """Return the aligned value."""
+        value = row.get(self.key)
+        return ("-" if value is None else format(value, self.form)).rjust(self.width)
+
+
+class EpochTable:
+    """Header and lines of the evaluations of a run."""
+
+    def __init__(
+        self, metric: str, metrics: Sequence[str], num_steps: int, steps_per_epoch: int
+    ) -> None:
+        """Choose the columns.
+
+        Args:
+            metric: The metric that chooses the best epoch.
+            metrics: All metrics of an evaluation.
+            num_steps: Steps of the run.
+            steps_per_epoch: Steps of an epoch.
+        """
+        self.metric = metric
+        self.epochs = _write_epoch(num_steps / steps_per_epoch)
+        self.epoch_width = max(len("epoch"), 2 * len(self.epochs) + 1)
+        self.columns = [
+            Column("step", "step", ".0f", len(str(num_steps))),
+            Column("train_loss", "train loss", ".4f"),
+            Column("validation_loss", "val loss", ".4f"),
+            *_choose_metric_columns(metric, metrics),
+            Column("learning_rate", "lr", ".2e", 8),
+            Column("clips_per_second", "clips/s", ".1f"),
+        ]
+        while self._width > TERMINAL_WIDTH and self.columns[4].key != "learning_rate":
+            del self.columns[self._place("learning_rate") - 1]  # the last metric
+
+    @property
+    def _width(self) -> int:
+        """Return the number of characters of a line."""
+        widths = [self.epoch_width, *(one.width for one in self.columns), len(BEST_MARK)]
+        return sum(widths) + len(GAP) * (len(widths) - 1)
+
+    def _place(self, key: str) -> int:
+        return [one.key for one in self.columns].index(key)
+
+    def format_header(self) -> str:
+        """Return the explanation of the mark, and the line of titles."""
+        titles = [one.title.rjust(one.width) for one in self.columns]
+        line = GAP.join(["epoch".rjust(self.epoch_width), *titles])
+        return (
+            f"{BEST_MARK} = best {self.metric} so far, on validation;"
+            f" all metrics are in summary.csv\n{line}"
+        )
+
+    def format_row(self, row: Row, *, is_best: bool) -> str:
+        """Return the line of an evaluation."""
+        epoch = f"{_write_epoch(row['epoch'] or 0.0)}/{self.epochs}".rjust(self.epoch_width)
+        line = GAP.join([epoch, *(one.write(row) for one in self.columns)])
+        return f"{line}{GAP}{BEST_MARK}" if is_best else line
+
+
+def _choose_metric_columns(metric: str, metrics: Sequence[str]) -> list[Column]:
+    """Return the columns of the chosen metric and of a few others."""
+    extras = [name for name in FIRST_EXTRAS if name in metrics and name != metric]
+    return [Column(name, name, ".4f", len("0.0000")) for name in [metric, *extras[:MAX_EXTRAS]]]
+
+
+def _write_epoch(epoch: float) -> str:
+    """Write a number of epochs: whole if it is, else with two decimals.
+
+    >>> _write_epoch(3.0), _write_epoch(0.4286)
+    ('3', '0.43')
+    """
+    return f"{epoch:.0f}" if epoch == int(epoch) else f"{epoch:.2f}"
