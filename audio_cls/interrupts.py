@@ -84,7 +84,7 @@ class SignalWatcher:
         assert self._pipe is not None
         with self._pipe[0] as end:
             while received := end.recv(1):
-                if received[0] in self.previous:  # not such as SIGCHLD, which torch handles
+                if received[0] in self.numbers:  # not such as SIGCHLD, which torch handles
                     self.act(received[0])
 
 
@@ -111,32 +111,45 @@ def exit_on_interrupt(*, is_shown: bool) -> Iterator[None]:
     Args:
         is_shown: Whether this process writes the line.
     """
-    stopped_at: list[float] = []
-
-    def act(_: int) -> None:
-        now = time.monotonic()
-        if not stopped_at:
-            stopped_at.append(now)
-            if is_shown:
-                write_at_once("Interrupted.")
-            timer = threading.Timer(STOP_SECONDS, end_process, (EXIT_INTERRUPTED,))
-            timer.daemon = True
-            timer.start()
-        elif now - stopped_at[0] >= REPEAT_SECONDS:
-            end_process(EXIT_INTERRUPTED)
-
-    is_raised: list[int] = []
-
-    def handle(number: int) -> None:
-        if not is_raised:  # another one would interrupt the cleaning up
-            is_raised.append(number)
-            raise KeyboardInterrupt
-
-    with SignalWatcher((signal.SIGINT,), act, handle):
+    interrupt = _Interrupt(is_shown=is_shown)
+    with SignalWatcher((signal.SIGINT,), interrupt.act, interrupt.handle):
         try:
             yield
-        except KeyboardInterrupt:
-            raise SystemExit(EXIT_INTERRUPTED) from None
+        except BaseException:
+            if interrupt.is_first_done:  # also an error that cleaning up has raised
+                raise SystemExit(EXIT_INTERRUPTED) from None
+            raise
+
+
+class _Interrupt:
+    """What is done at the first and at the second Ctrl-C."""
+
+    def __init__(self, *, is_shown: bool) -> None:
+        self.is_shown = is_shown
+        self.first = threading.Lock()  # taken once, by the thread or the main thread
+        self.stopped_at = 0.0
+        self.is_first_done = False
+        self.is_raised = False
+
+    def act(self, number: int) -> None:
+        """Write the line; at a second Ctrl-C, or if the process does not end, end it."""
+        now = time.monotonic()
+        if self.first.acquire(blocking=False):
+            self.stopped_at, self.is_first_done = now, True
+            if self.is_shown:
+                write_at_once("Interrupted.")
+            timer = threading.Timer(STOP_SECONDS, end_process, (128 + number,))
+            timer.daemon = True
+            timer.start()
+        elif now - self.stopped_at >= REPEAT_SECONDS:
+            end_process(128 + number)
+
+    def handle(self, number: int) -> None:
+        """Interrupt the main thread once: a second time would interrupt the cleaning up."""
+        self.act(number)  # the thread may not have had its turn
+        if not self.is_raised:
+            self.is_raised = True
+            raise KeyboardInterrupt
 
 
 def end_process(exit_code: int) -> None:
@@ -150,6 +163,8 @@ def end_process(exit_code: int) -> None:
 
 
 def write_at_once(text: str) -> None:
-    """Write a line to stderr without the logger, whose lock the main thread may hold."""
-    sys.stderr.write(f"\n{text}\n")
-    sys.stderr.flush()
+    """Write a line to stderr without its buffer and the logger, which the main thread may lock."""
+    try:
+        os.write(sys.stderr.fileno(), f"\n{text}\n".encode())
+    except (OSError, ValueError):  # standard error is no file
+        sys.stderr.write(f"\n{text}\n")

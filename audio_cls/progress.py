@@ -26,21 +26,26 @@ BAR_SECONDS = 2.0  # a step that is over by then has no bar
 FIRST_LINE_SECONDS = 5.0
 LINE_SECONDS = 30.0  # between two lines
 REFRESH_SECONDS = 0.25  # between two looks of the thread
-COUNTED = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+COUNTED = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
 NOT_COUNTED = "{desc}: {elapsed}"  # of a step whose length is not known
+# With a postfix there is no room for a name in 80 columns.
+WITH_POSTFIX = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 T = TypeVar("T")
 
 
-def make_bar(name: str, total: int | None, *, initial: int = 0, delay: float = 0.0) -> tqdm[Any]:
+def make_bar(
+    name: str | None, total: int | None, *, initial: int = 0, delay: float = 0.0
+) -> tqdm[Any]:
     """Make a bar on standard error that fits the terminal and is removed when it is closed.
 
     Args:
-        name: What is done, such as "Decoding".
+        name: What is done, such as "Decoding"; None for a bar with a postfix.
         total: Number of items; None if it is not known.
         initial: Items that were done before.
         delay: The bar appears after this number of seconds.
     """
+    counted = WITH_POSTFIX if name is None else COUNTED
     return tqdm(
         total=total,
         desc=name,
@@ -50,7 +55,7 @@ def make_bar(name: str, total: int | None, *, initial: int = 0, delay: float = 0
         dynamic_ncols=True,
         miniters=0,
         mininterval=REFRESH_SECONDS,
-        bar_format=NOT_COUNTED if total is None else COUNTED,
+        bar_format=NOT_COUNTED if total is None else counted,
         file=sys.stderr,
     )
 

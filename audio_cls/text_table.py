@@ -34,7 +34,7 @@ def format_table(
         excess -= 1
     lines = []
     for row in rows:
-        cells = [_shorten(cell, size) for cell, size in zip(row, widths, strict=True)]
+        cells = [shorten(cell, size) for cell, size in zip(row, widths, strict=True)]
         padded = [
             cell.rjust(size) if side == "r" else cell.ljust(size)
             for cell, size, side in zip(cells, widths, align, strict=True)
@@ -43,6 +43,6 @@ def format_table(
     return lines
 
 
-def _shorten(text: str, size: int) -> str:
+def shorten(text: str, size: int) -> str:
     """Return a text of at most `size` characters, with an ellipsis where it was cut."""
     return text if len(text) <= size else text[: size - 1] + "…"

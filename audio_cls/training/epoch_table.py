@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audio_cls.text_table import GAP, TERMINAL_WIDTH
+from audio_cls.text_table import GAP, TERMINAL_WIDTH, shorten
 
 BEST_MARK = "*"
 FIRST_EXTRAS = ("f1_macro", "accuracy", "balanced_accuracy")  # shown after the chosen metric
-MAX_EXTRAS = 2
 Row = Mapping[str, float | None]  # of summary.csv
 
 
@@ -53,33 +52,26 @@ class EpochTable:
         self.metric = metric
         self.epochs = _write_epoch(num_steps / steps_per_epoch)
         self.epoch_width = max(len("epoch"), 2 * len(self.epochs) + 1)
-        self.columns = [
+        first = [
             Column("step", "step", ".0f", len(str(num_steps))),
             Column("train_loss", "train loss", ".4f"),
             Column("validation_loss", "val loss", ".4f"),
-            *_choose_metric_columns(metric, metrics),
+        ]
+        last = [
             Column("learning_rate", "lr", ".2e", 8),
             Column("clips_per_second", "clips/s", ".1f"),
         ]
-        while self._width > TERMINAL_WIDTH and self.columns[4].key != "learning_rate":
-            del self.columns[self._place("learning_rate") - 1]  # the last metric
-
-    @property
-    def _width(self) -> int:
-        """Return the number of characters of a line."""
-        widths = [self.epoch_width, *(one.width for one in self.columns), len(BEST_MARK)]
-        return sum(widths) + len(GAP) * (len(widths) - 1)
-
-    def _place(self, key: str) -> int:
-        return [one.key for one in self.columns].index(key)
+        widths = [self.epoch_width, *(one.width for one in first + last), len(BEST_MARK)]
+        space = TERMINAL_WIDTH - sum(widths) - len(GAP) * (len(widths) - 1)
+        self.columns = [*first, *_choose_metric_columns(metric, metrics, space), *last]
 
     def format_header(self) -> str:
         """Return the explanation of the mark, and the line of titles."""
         titles = [one.title.rjust(one.width) for one in self.columns]
         line = GAP.join(["epoch".rjust(self.epoch_width), *titles])
         return (
-            f"{BEST_MARK} = best {self.metric} so far, on validation;"
-            f" all metrics are in summary.csv\n{line}"
+            f"{BEST_MARK} = best {shorten(self.metric, 24)} on validation so far."
+            f" All metrics: summary.csv\n{line}"
         )
 
     def format_row(self, row: Row, *, is_best: bool) -> str:
@@ -89,10 +81,19 @@ class EpochTable:
         return f"{line}{GAP}{BEST_MARK}" if is_best else line
 
 
-def _choose_metric_columns(metric: str, metrics: Sequence[str]) -> list[Column]:
-    """Return the columns of the chosen metric and of a few others."""
-    extras = [name for name in FIRST_EXTRAS if name in metrics and name != metric]
-    return [Column(name, name, ".4f", len("0.0000")) for name in [metric, *extras[:MAX_EXTRAS]]]
+def _choose_metric_columns(metric: str, metrics: Sequence[str], space: int) -> list[Column]:
+    """Return the columns of the chosen metric and of others, as many as there is space for."""
+    columns = [_make_metric_column(metric, space - len(GAP))]
+    for name in FIRST_EXTRAS:
+        space_left = space - sum(one.width + len(GAP) for one in columns)
+        if name != metric and name in metrics and len(GAP) + len(name) <= space_left:
+            columns.append(_make_metric_column(name, len(name)))
+    return columns
+
+
+def _make_metric_column(name: str, max_width: int) -> Column:
+    """Return the column of a metric, with its name shortened to a width."""
+    return Column(name, shorten(name, max_width), ".4f", len("0.0000"))
 
 
 def _write_epoch(epoch: float) -> str:

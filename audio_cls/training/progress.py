@@ -104,7 +104,7 @@ class Progress:
         if self._shows and state.step:
             logger.info("Resuming after step %d of %d.", state.step, self.num_steps)
         if self._shows and sys.stderr.isatty():
-            self.bar = make_bar("Training", self.num_steps, initial=state.step)
+            self.bar = make_bar(None, self.num_steps, initial=state.step)
         try:
             yield
         finally:
@@ -173,7 +173,8 @@ class Progress:
         seconds = self.train_seconds + time.perf_counter() - self.resumed_at
         rate = self.steps_done * self.clips_per_step / seconds
         mean = self.losses.item() * self.accelerator.num_processes / self.steps
-        return f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {rate:.1f} clips/s"
+        speed = f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"
+        return f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {speed} clips/s"
 
     @property
     def _shows(self) -> bool:
