@@ -10,9 +10,15 @@ ROOT = Path(__file__).parents[1] / "audio_cls"
 # A module may import its own line and the lines above it. The longest matching prefix counts.
 LAYERS = [
     [
-        "__init__", "errors", "run_warnings", "progress", "events", "interrupts", "text_table",
+        "__init__",
+        "errors",
+        "run_warnings",
+        "progress",
+        "events",
+        "interrupts",
+        "text_table",
         "command_names",
-    ],  # fmt: skip
+    ],
     ["config", "demo_data"],
     ["runs/resolved"],
     ["presets"],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from audio_cls.audio.augmentation.user_transforms import check_user_transforms
 from audio_cls.config import RunConfig
@@ -11,6 +13,7 @@ from audio_cls.config.training import accumulation_steps
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded, start_trackers
+from audio_cls.distributed.processes import is_main_process
 from audio_cls.runs.config_file import DATA_HASH, check_same_data, load_resolved, save_run_config
 from audio_cls.runs.folder import RunFolder, choose_run_path
 from audio_cls.runs.open_folder import open_run_folder
@@ -21,6 +24,8 @@ from audio_cls.storage.files import explain_disk
 from audio_cls.training.energy import check_meter
 from audio_cls.training.loop import TrainingRun
 from audio_cls.training.sharding import check_sharded
+
+logger = logging.getLogger(__name__)
 
 
 def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
@@ -56,6 +61,22 @@ def close_run(run: TrainingRun) -> None:
 def explain_run_disk(cfg: RunConfig) -> AbstractContextManager[None]:
     """Turn the error of a full disk into one line, at any time of a run; see `explain_disk`."""
     return explain_disk(RunFolder(choose_run_path(cfg)))
+
+
+@contextmanager
+def explain_interrupt(cfg: RunConfig) -> Iterator[None]:
+    """After Ctrl-C outside of training, say how to continue if some training is saved."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        folder = RunFolder(choose_run_path(cfg))
+        if is_main_process() and folder.find_checkpoints():
+            logger.warning(
+                "The training so far is saved. To continue, repeat the command with"
+                " --resume auto\n--output-dir %s",
+                folder.path,
+            )
+        raise
 
 
 def save_settings(

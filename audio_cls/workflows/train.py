@@ -55,7 +55,13 @@ from audio_cls.runs.results import RunResults
 from audio_cls.runs.trainer_state import report_best
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import train
-from audio_cls.training.open_run import close_run, explain_run_disk, open_run, save_settings
+from audio_cls.training.open_run import (
+    close_run,
+    explain_interrupt,
+    explain_run_disk,
+    open_run,
+    save_settings,
+)
 from audio_cls.training.progress import describe_timing
 from audio_cls.training.setup import set_up_training
 from audio_cls.training.sharding import restore_best
@@ -94,7 +100,7 @@ def run_all(
         for run in list_unfinished(runs):
             if before_run is not None:
                 before_run(run)
-            with explain_run_disk(run):
+            with explain_run_disk(run), explain_interrupt(run):
                 run_training(run)
         folders = [choose_run_path(run) for run in runs]
         if len(runs) > 1 and is_main_process():
