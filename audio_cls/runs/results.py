@@ -25,8 +25,6 @@ from audio_cls.storage.files import write_json
 
 RESULTS_FILE = "results.json"
 SCHEMA_VERSION = 1
-# Columns of summary.csv that the card's training log leaves out.
-SPEED_COLUMNS = ("grad_norm", "data_share", "clips_per_second")
 
 Table = dict[str, Any]  # keyed by metric, label or kind; its content is not checked
 T = TypeVar("T", bound="JsonRecord")

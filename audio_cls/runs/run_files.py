@@ -8,6 +8,9 @@ from pathlib import PurePosixPath
 CARD = "README.md"
 WEIGHTS = "model*.safetensors"
 
+# Columns of summary.csv that the card's training log leaves out.
+SPEED_COLUMNS = ("grad_norm", "data_share", "clips_per_second")
+
 
 @dataclass(frozen=True)
 class RunFile:

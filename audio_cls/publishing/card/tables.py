@@ -16,7 +16,7 @@ from audio_cls.publishing.eval_results import read_metrics
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import read_split_name
-from audio_cls.runs.results import SPEED_COLUMNS
+from audio_cls.runs.run_files import SPEED_COLUMNS
 
 MAX_CLASSES = 60  # rows of the table by class; of more classes the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
