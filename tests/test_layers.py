@@ -187,6 +187,7 @@ def test_help_of_every_command_needs_no_heavy_import() -> None:
     heavy = {"torch", "transformers", "datasets", "accelerate", "evaluate", "sklearn", "numpy"}
     light = ("__init__", "errors", "run_warnings", "progress", "config", "demo_data", "presets")
     light += (
+        "interrupts",
         "runs/resolved",
         "runs/run_files",
         "cli",
