@@ -18,10 +18,11 @@ from typing import Any
 import click
 
 from audio_cls.benchmark.cases import CASES, CONTENDERS, GROUPS, RECIPES
+from audio_cls.cli.options.base_command import BaseCommand
 
 
 def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
-    """Read numbers with commas between them."""
+    """Return comma-separated numbers."""
     counts = text.split(",")
     if not all(count.isdecimal() and int(count) for count in counts):
         raise click.BadParameter(
@@ -30,14 +31,20 @@ def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
     return tuple(map(int, counts))
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(
+    cls=BaseCommand,
+    program="benchmark",
+    examples=("--case gtzan", "--case all --json > result.json"),
+    context_settings={"show_default": True},
+)
 @click.option(
     "--case",
     "name",
     type=click.Choice([*dict.fromkeys([*GROUPS, *CASES]), "growth", "presets", "all"]),
     default="gtzan",
-    help="What is measured; gtzan, keywords: two and three cases; growth, presets: this package"
-    " alone; all: every case but these two.",
+    metavar="CASE",
+    help=f"Case to measure: {', '.join(CASES)}; gtzan and keywords are all cases of that name;"
+    " growth and presets measure audio_cls alone; all: every case but these two.",
 )
 @click.option(
     "--contender",
@@ -45,16 +52,18 @@ def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
     type=click.Choice(list(CONTENDERS)),
     multiple=True,
     default=list(CONTENDERS),
-    help="Who is measured; may be repeated.",
+    metavar="NAME",
+    help=f"Program to measure: {', '.join(CONTENDERS)}; may be repeated. Default: all.",
+    show_default=False,
 )
-@click.option("--repeats", default=1, help="Runs of each contender, in turn; the best one counts.")
-@click.option("--profile", is_flag=True, help="Profile a step of audio_cls instead.")
-@click.option("--full", is_flag=True, help="Sizes for a GPU: the whole data sets' shapes.")
+@click.option("--repeats", default=1, help="Runs per contender; the fastest one counts.")
+@click.option("--profile", is_flag=True, help="Profile one training step of audio_cls instead.")
+@click.option("--full", is_flag=True, help="Use the size of the whole data sets; for a GPU.")
 @click.option(
     "--clips",
     default="1000,10000,100000",
     callback=lambda _, option, text: read_counts(option, text),
-    help="Numbers of clips, for growth.",
+    help="With --case growth: numbers of clips, comma-separated.",
 )
 @click.option(
     "--preset",
@@ -62,10 +71,18 @@ def read_counts(option: click.Parameter, text: str) -> tuple[int, ...]:
     type=click.Choice(list(RECIPES)),
     multiple=True,
     default=list(RECIPES),
-    help="Whose steps are measured, for presets; may be repeated.",
+    metavar="PRESET",
+    help="With --case presets: preset to measure; may be repeated. Default: all with a model from"
+    " the Hub.",
+    show_default=False,
 )
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
-def main(  # noqa: PLR0913 (an argument an option)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object; the tables go to standard error.",
+)
+def main(  # noqa: PLR0913 (one argument per option)
     *,
     name: str,
     contenders: tuple[str, ...],
@@ -78,7 +95,9 @@ def main(  # noqa: PLR0913 (an argument an option)
 ) -> None:
     """Measure audio_cls against transformers' Trainer on this machine."""
     if name in ("growth", "presets") and profile:
-        raise click.UsageError(f"--profile is of a case's training step, and {name} is no case.")
+        raise click.UsageError(
+            f"--profile cannot be used with --case {name}: leave it out, or choose another case."
+        )
     # Not at the top of the file, so that --help need not wait for torch.
     import torch
 

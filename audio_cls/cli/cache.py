@@ -1,4 +1,4 @@
-"""Command `cache`: list what is cached with its size, and delete it."""
+"""Command `cache`: list the cached files with their sizes, and delete them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,33 @@ from datetime import datetime
 
 import click
 
+from audio_cls.cli.options.base_command import BaseCommand
+
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-@click.group()
-def main() -> None:
-    """Show or delete what is cached: decoded clips, tables, output of frozen layers.
+class CacheGroup(BaseCommand, click.Group):
+    """The group of the cache commands."""
 
-    Everything is computed again when it is needed. The folder is HF_DATASETS_CACHE/audio_cls.
+    command_class = BaseCommand
+
+
+@click.group(
+    cls=CacheGroup,
+    program="cache",
+    examples=("size", "list", "clear --older-than 30"),
+)
+def main() -> None:
+    """List or delete cached files: decoded clips, tables, output of frozen layers.
+
+    Deleted files are computed again when they are needed. The folder is
+    HF_DATASETS_CACHE/audio_cls.
     """
 
 
 @main.command("list")
 def list_cache() -> None:
-    """List what is cached: what it is, its size, its last use and its folder."""
+    """List the cached files: size, last use, kind and folder."""
     from audio_cls.storage.inventory import list_items, list_unknown
 
     items = [*list_items(), *list_unknown()]
@@ -32,7 +45,7 @@ def list_cache() -> None:
 
 @main.command("size")
 def show_size() -> None:
-    """Show the size of each kind of cache, and of all together."""
+    """Show the size of each kind of cache, and the total."""
     from audio_cls.storage.cache import KINDS
     from audio_cls.storage.inventory import list_items, list_unknown
 
@@ -49,11 +62,11 @@ def show_size() -> None:
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="DAYS",
-    help="Delete only what was not used for so many days; default: everything.",
+    help="Delete only what was not used in the last DAYS days. Default: everything.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before deleting.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 def clear_cache(*, older_than: float, yes: bool) -> None:
-    """Delete what is cached, but nothing that a run uses now."""
+    """Delete cached files, except those that a run is using."""
     from audio_cls.storage.inventory import clear_items, select_unused
 
     items = select_unused(min_age_days=older_than)
@@ -69,7 +82,7 @@ def clear_cache(*, older_than: float, yes: bool) -> None:
 
 
 def format_bytes(num_bytes: float) -> str:
-    """Write a size with three digits or four.
+    """Return a size with its unit.
 
     >>> format_bytes(0), format_bytes(1_234_000)
     ('0 B', '1.23 MB')

@@ -23,49 +23,68 @@ from audio_cls.config import iterate_settings
 from audio_cls.config.evaluation import EVALUATE_SETTINGS as SETTINGS
 
 PATH = click.Path(path_type=Path)
+MEANINGS = {  # help texts of settings that have another effect here than in training
+    "group_column": "Column such as speaker or track; intervals are computed over its values.",
+    "metric": "Main metric: a name such as f1_macro, or path or Hub id of an `evaluate` module.",
+}
+EXAMPLES = (
+    "--model runs/my_run --output-dir results",
+    "--model USER/NAME --dataset clips --output-dir out",
+)
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--output-dir", type=PATH, required=True, help="Folder for the results."),
-    click.option("--model", help="Run folder or Hub id of a finished audio classifier."),
-    click.option("--model-revision", help="Branch, tag or commit of the model."),
+    click.option("--output-dir", type=PATH, required=True, help="Folder to write the results to."),
+    click.option("--model", help="Run folder or Hub id of a trained audio classifier."),
+    click.option("--model-revision", help="Branch, tag or commit of --model. Default: the newest."),
     click.option(
         "--trust-remote-code",
         is_flag=True,
-        help="Run code from the model's repository; on the Hub, --model-revision must be a commit.",
+        help="Run code from the model's repository; a Hub id needs --model-revision COMMIT.",
     ),
     click.option("--split", default="test", show_default=True, help="Split to evaluate."),
     click.option(
         "--label-map",
         type=PATH,
-        help="YAML or JSON file: label of the data set -> label of the model, or null.",
+        help="YAML or JSON file that maps labels of the data set to labels of the model, or to null"
+        " to leave their clips out.",
     ),
     click.option(
         "--calibrate",
         is_flag=True,
-        help="Apply the temperature that was fitted on validation.",
+        help="Apply the temperature fitted on validation to the scores.",
     ),
     click.option(
-        "--compare", type=PATH, help="Another run's folder: McNemar's test on the same clips."
+        "--compare",
+        type=PATH,
+        help="Folder of another run or evaluation: McNemar's test on the clips of both.",
     ),
     click.option(
-        "--update-card", is_flag=True, help="Write the results into the card of the --model folder."
+        "--update-card",
+        is_flag=True,
+        help="Add the results to the model card in the --model folder.",
     ),
     click.option(
-        "--predictions", type=PATH, help="Compute everything again from this predictions.csv."
+        "--predictions",
+        type=PATH,
+        help="Recompute all metrics from this predictions.csv, without a model.",
     ),
     click.option(
         "--aggregate",
         type=PATH,
         multiple=True,
-        help="A finished run, once for each seed or fold: mean, sd and interval.",
+        help="Folder of a finished run; give it once per seed or fold. Reports mean, standard"
+        " deviation and interval over the runs.",
     ),
 )
 
 
 def run(**values: Any) -> None:  # noqa: ANN401 (click passes every option by name)
-    """Evaluate a classifier on a data set, or recompute metrics from predictions.csv."""
-    # A setting that was not typed is not passed on: that of the model's run is used. The settings
-    # of the preset of the data set are kept apart, since those of the run go before them.
+    """Evaluate a classifier on a data set, or recompute metrics from predictions.csv.
+
+    Data set and settings that are not given are those of the model's run.
+    """
+    # Only settings given on the command line are passed on: the others are those of the model's
+    # run. The preset of the data set is passed separately, since the run's settings precede it.
     ctx = click.get_current_context()
     with one_line_errors():
         # Not at the top of the file, so that --help need not wait for torch.
@@ -76,21 +95,22 @@ def run(**values: Any) -> None:  # noqa: ANN401 (click passes every option by na
             {n: values[n] for n in SETTINGS if ctx.get_parameter_source(n) is source}
             for source in (ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP)
         )
-        # --group-column "" switches off what the run or a preset says.
+        # --group-column "" removes the value of the run or a preset.
         typed = {name: None if value == "" else value for name, value in typed.items()}
         run_evaluation(EvaluateRequest(**{name: values[name] for name in names}), typed, preset)
 
 
 def make_command() -> click.Command:
-    """Return the command with its own options, and those settings that `SETTINGS` names."""
+    """Return the command with `OPTIONS`, and the settings in `SETTINGS`."""
     command: Any = run
     for one in reversed([one for one in iterate_settings() if one.name in SETTINGS]):
-        command = make_option(one)(command)
+        meaning = MEANINGS.get(one.name, one.meaning)
+        option = make_option(dataclasses.replace(one, meaning=meaning), shows_default=False)
+        command = option(command)
     for option in reversed(OPTIONS):
         command = option(command)
-    width = {"max_content_width": 110, "help_option_names": ["-h", "--help"]}
     return click.command(
-        "evaluate", cls=SettingsCommand, settings=SETTINGS, context_settings=width
+        "evaluate", cls=SettingsCommand, settings=SETTINGS, program="evaluate", examples=EXAMPLES
     )(command)
 
 

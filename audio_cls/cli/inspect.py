@@ -12,10 +12,65 @@ from audio_cls.cli.options.commands import PRESET_KEY
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.config import RunConfig
 
+# Settings that decide which clips and labels there are, and which columns have a use.
+SETTINGS = (
+    "dataset",
+    "dataset_config",
+    "dataset_revision",
+    "allow_partial",
+    "audio_root",
+    "audio_column",
+    "start_column",
+    "end_column",
+    "duration_column",
+    "min_clip_seconds",
+    "max_clip_seconds",
+    "label_column",
+    "label_columns",
+    "label_level",
+    "label_pattern",
+    "label_separator",
+    "problem_type",
+    "keep_labels",
+    "drop_labels",
+    "min_clips_per_label",
+    "merge_rare_into",
+    "keywords",
+    "unknown_from",
+    "silence_from",
+    "silence_seconds",
+    "group_column",
+    "group_pattern",
+    "train_split",
+    "validation_split",
+    "test_split",
+)
+# Accepted, from a preset above all: a column that they use is not reported as unused.
+HIDDEN = ("fold_column", "folds", "fold", "split_files", "split_method")
+OPTIONS = (
+    click.option(
+        "--report",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.html",
+        help="Also write a web page with histograms and clips to listen to.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+)
 
-@settings_command("data")
+
+@settings_command(
+    SETTINGS,
+    hidden=HIDDEN,
+    options=OPTIONS,
+    program="inspect",
+    examples=("--dataset my_clips", "--dataset marsyas/gtzan --report gtzan.html"),
+    settings=(*SETTINGS, *HIDDEN),
+)
 def main(cfg: RunConfig) -> None:
-    """Read a whole data set and say what is in it; no model, no training."""
+    """Summarise a data set: classes, durations, unusable files, duplicates.
+
+    Every clip is read once; no model is used. Ends with suggested settings for training.
+    """
     # Not at the top of the file, so that --help need not wait for datasets.
     from tqdm import tqdm
 
@@ -42,18 +97,6 @@ def main(cfg: RunConfig) -> None:
         click.echo(json.dumps(summary, ensure_ascii=False))
     else:
         click.echo(format_summary(summary))
-
-
-main.params += [
-    click.Option(
-        ["--json", "as_json"], is_flag=True, help="Write one JSON object on standard output."
-    ),
-    click.Option(
-        ["--report"],
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Write a web page with histograms and clips to listen to.",
-    ),
-]
 
 
 if __name__ == "__main__":

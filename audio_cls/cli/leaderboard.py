@@ -7,19 +7,37 @@ from pathlib import Path
 import click
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.commands import OneLineCommand
+from audio_cls.cli.options.base_command import BaseCommand
 
 
-@click.command(cls=OneLineCommand)
-@click.option("--dataset", required=True, help="Hub id of the data set: owner/name.")
-@click.option("--metric", default="accuracy", show_default=True, help="Metric, by our name.")
-@click.option("--split", help="Split that counts; default: --mine's, else the usual one.")
-@click.option(
-    "--mine", type=click.Path(path_type=Path), metavar="RUN", help="Put this run in its place."
+@click.command(
+    cls=BaseCommand,
+    program="leaderboard",
+    examples=("--dataset marsyas/gtzan", "--dataset marsyas/gtzan --mine runs/my_run"),
 )
-@click.option("--csv", "form", flag_value="csv", help="Comma-separated rows on standard output.")
-@click.option("--json", "form", flag_value="json", help="One JSON object on standard output.")
-@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page to this file.")
+@click.option("--dataset", required=True, help="Hub id of the data set, OWNER/NAME.")
+@click.option(
+    "--metric",
+    default="accuracy",
+    show_default=True,
+    help="Metric to rank by, such as accuracy or f1_macro.",
+)
+@click.option(
+    "--split",
+    help="Split that the results are of. Default: that of --mine, else the one that most models"
+    " report.",
+)
+@click.option(
+    "--mine",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Run folder to add to the table, at its rank.",
+)
+@click.option("--csv", "form", flag_value="csv", help="Print comma-separated values.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON object.")
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path), help="Write a web page to this file."
+)
 def main(
     *,
     dataset: str,
@@ -29,10 +47,10 @@ def main(
     form: str | None,
     page: Path | None,
 ) -> None:
-    """Show how the models of a data set stand today, by what their cards and the Hub say.
+    """Rank the Hub's models of a data set by the results that their cards report.
 
-    Only comparable entries have a rank; the others say why not. What was
-    read is kept by commit, so that a second look, or one that was cut, asks for news only.
+    Only comparable entries have a rank; the others show why they have none. Cards are cached by
+    commit, so that a second call reads only new ones.
     """
     with one_line_errors():
         from audio_cls.publishing.leaderboard.output import format_leaderboard, save_page

@@ -6,26 +6,26 @@ import importlib
 
 import click
 
-from audio_cls.cli.options.commands import OneLineErrors
+from audio_cls.cli.options.base_command import BaseCommand
 from audio_cls.errors import list_names, suggest_name
 
 COMMANDS = {  # name -> its module in this package, and the line that --help shows
     "train": ("train", "Train an audio classifier and write its model card."),
-    "evaluate": ("evaluate", "Evaluate a model on a data set, or recompute metrics."),
+    "evaluate": ("evaluate", "Evaluate a model on a data set, or recompute its metrics."),
     "predict": ("predict", "Classify audio files with a trained model."),
     "inspect": ("inspect", "Summarise a data set: classes, durations, duplicates."),
-    "publish": ("publish", "Publish a finished run on the Hub."),
+    "publish": ("publish", "Publish a finished run on the Hugging Face Hub."),
     "leaderboard": ("leaderboard", "Rank the Hub's models of a data set by their results."),
     "benchmark": ("benchmark", "Measure training speed against transformers' Trainer."),
-    "cache": ("cache", "List and delete what is cached."),
+    "cache": ("cache", "List, measure and delete cached files."),
 }
 
 
-class LazyGroup(OneLineErrors, click.Group):
+class LazyGroup(BaseCommand, click.Group):
     """A group that imports a subcommand's module only when that subcommand is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the subcommands in the order of a user's work."""
+        """Return the subcommands in the order in which they are usually needed."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -45,12 +45,20 @@ class LazyGroup(OneLineErrors, click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    examples=(
+        "inspect --dataset my_clips",
+        "train --dataset my_clips --output-dir runs/my_run",
+        "predict runs/my_run song.mp3",
+    ),
+)
 @click.version_option(package_name="audio-cls", prog_name="audio-cls")
 def main() -> None:
     """Train, evaluate and publish audio classifiers.
 
-    Several processes or a configuration of Accelerate: accelerate launch -m audio_cls.cli.train
+    Options of a command: `audio-cls COMMAND --help`. To train on several processes or GPUs:
+    `accelerate launch -m audio_cls.cli.train`.
     """
 
 

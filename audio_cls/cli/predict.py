@@ -11,22 +11,31 @@ from pathlib import Path
 import click
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.commands import OneLineCommand
+from audio_cls.cli.options.base_command import BaseCommand
 
 
-@click.command(cls=OneLineCommand)
+@click.command(
+    cls=BaseCommand,
+    program="predict",
+    examples=("runs/my_run song.mp3", "runs/my_run recordings --csv > predictions.csv"),
+)
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--revision", help="Branch, tag or commit of MODEL on the Hub.")
-@click.option("--jsonl", "form", flag_value="jsonl", default=True, help="One JSON object a line.")
+@click.option("--revision", help="Branch, tag or commit of MODEL on the Hub. Default: the newest.")
 @click.option(
-    "--csv", "form", flag_value="csv", help="Columns file, label, score, error, remark, LABELS."
+    "--jsonl", "form", flag_value="jsonl", default=True, help="One JSON object per line (default)."
+)
+@click.option(
+    "--csv",
+    "form",
+    flag_value="csv",
+    help="Table: file, label, score, error, remark and every class.",
 )
 @click.option(
     "--calibrate/--no-calibrate",
     default=True,
     show_default=True,
-    help="Scores as sure as the model is right, by the temperature that training fitted.",
+    help="Apply the temperature fitted on validation to the scores.",
 )
 @click.option(
     "--trust-remote-code",
@@ -41,11 +50,11 @@ def main(
     calibrate: bool,  # noqa: FBT001 (click's own way)
     trust_remote_code: bool,  # noqa: FBT001
 ) -> None:
-    """Classify the sound files PATHS (folders are searched) by MODEL, a run folder or a Hub id.
+    """Classify audio files with MODEL, a run folder or a Hub id.
 
-    One row per file on standard output, with an error where a file cannot be read, and a remark
-    where a file is silent or shorter than 0.1 s. The exit code is 0 when at least one file was
-    read, else 1.
+    PATHS are files, and folders to search for audio files. Prints one row per file, with an error
+    if it cannot be read, and a remark if it is silent or shorter than 0.1 s. Exit code: 0 if at
+    least one file was read, else 1.
     """
     with one_line_errors():
         # Not at the top of the file, so that --help need not wait for torch.
@@ -62,7 +71,7 @@ def main(
 
 
 def find_files(paths: Iterable[str]) -> Iterator[str]:
-    """Yield the files as they are, and the audio files below the folders, sorted."""
+    """Yield the given files, and the audio files in the given folders, sorted."""
     from audio_cls.audio.files import find_audio_files
 
     for path in paths:
@@ -73,7 +82,7 @@ def find_files(paths: Iterable[str]) -> Iterator[str]:
 
 
 def write_jsonl(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int:
-    """Write one JSON object a line as they come; return how many files were read."""
+    """Write one JSON object per line as they come; return the number of files read."""
     num_read = 0
     for row in rows:
         num_read += "error" not in row
@@ -82,7 +91,7 @@ def write_jsonl(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> i
 
 
 def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int:
-    """Write a table with one score column a label; return how many files were read."""
+    """Write a table with one score column per label; return the number of files read."""
     writer = csv.writer(sys.stdout)
     columns = ("file", "label", "score", "error", "remark")
     writer.writerow([*columns, *labels])

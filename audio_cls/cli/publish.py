@@ -8,26 +8,47 @@ from pathlib import Path
 import click
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.commands import OneLineCommand
+from audio_cls.cli.options.base_command import BaseCommand
 
 
-@click.command(cls=OneLineCommand)
+@click.command(
+    cls=BaseCommand,
+    program="publish",
+    examples=("runs/my_run", "runs/my_run --hub-repo-id USER/NAME --private"),
+)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--hub-repo-id", help="Where to; default: what the run was trained with.")
-@click.option("--private/--no-private", default=None, help="Make a new repository private.")
-@click.option("--create-pr/--no-create-pr", default=None, help="Send it as a pull request.")
+@click.option(
+    "--hub-repo-id",
+    help="Repository to publish to, USER/NAME. Default: the run's --hub-repo-id, else your user"
+    " name and the run folder's name.",
+)
+@click.option(
+    "--private/--no-private",
+    default=None,
+    help="Make a new repository private. Default: the run's setting.",
+)
+@click.option(
+    "--create-pr/--no-create-pr",
+    default=None,
+    help="Publish as a pull request to an existing repository. Default: the run's setting.",
+)
 @click.option(
     "--publish-ids",
     type=click.Choice(["clips", "all", "none"]),
-    help="Names of the data that are published: of clips, unless they hold those of groups; of"
-    " groups such as speakers too (all); or none.",
+    help="Names to publish: clips (ids of clips, numbered if they contain group names), all (also"
+    " groups such as speakers), or none (all numbered). Default: the run's setting.",
 )
-@click.option("--push-logs/--no-push-logs", default=None, help="TensorBoard's curves too.")
+@click.option(
+    "--push-logs/--no-push-logs",
+    default=None,
+    help="Publish the TensorBoard logs too. Default: the run's setting.",
+)
 def main(*, run: Path, **typed: str | bool | None) -> None:
-    """Publish the finished run RUN on the Hub, now or again; only what changed is sent.
+    """Publish the finished run RUN, a run folder, on the Hugging Face Hub.
 
-    Its address goes to standard output. The exit code is 1 when the Hub could not be reached, 2
-    when it refused; the run is whole either way.
+    Prints the address of the repository. A run can be published again: only changed files are
+    uploaded. Exit code: 1 if the Hub could not be reached, 2 if it refused; the run folder is not
+    changed in either case.
     """
     with one_line_errors():
         from audio_cls.publishing.hub.push import publish_finished_run

@@ -22,8 +22,7 @@ class AudioConfig(Section):
 
     max_seconds: Seconds | None = setting(
         None,
-        "Length of training crops and of the model input, in seconds. Default: the"
-        " checkpoint's maximum, at most 30.",
+        "Length of crops and model input, in seconds. Default: the checkpoint's limit, at most 30.",
         minimum=MIN_CROP_SECONDS,
         is_common=True,
     )

@@ -42,8 +42,8 @@ class EvalConfig(Section):
 
     metric: str = setting(
         "auto",
-        "Validation metric that selects the best epoch: a name such as f1_macro, the"
-        " path of an `evaluate` module, or its Hub id. auto: accuracy; multi-label: map.",
+        "Metric that selects the best epoch: a name such as f1_macro, or path or Hub id of an"
+        " `evaluate` module. auto: accuracy; multi-label: map.",
         is_common=True,
     )
     metric_goal: Literal["auto", "max", "min"] = setting(

@@ -46,8 +46,7 @@ class ModelConfig(Section):
     )
     freeze: Literal["none", "features", "backbone"] = setting(
         "none",
-        "Weights that are not trained: none, features (front end below the"
-        " transformer), or backbone (all but the head).",
+        "Weights not to train: the front end's (features), or all but the head's (backbone).",
         is_common=True,
     )
     unfreeze_after_epochs: int | None = setting(

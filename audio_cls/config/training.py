@@ -57,7 +57,7 @@ class TrainingSettings(Section):
     )
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
-        "Precision; launcher: as set by accelerate launch. On a CPU fp16 falls back to no.",
+        "Precision; launcher: that of accelerate launch. On a CPU fp16 becomes no.",
         is_common=True,
     )
     gradient_checkpointing: bool = setting(
@@ -86,7 +86,7 @@ class TrainingSettings(Section):
     )
     num_workers: int | None = setting(
         None,
-        "Processes that load training clips. Default: 0 on a CPU, up to 4 with an accelerator.",
+        "Processes that load clips. Default: 0 on a CPU, up to 4 with an accelerator.",
         minimum=0,
         affects_training=False,
     )
@@ -116,7 +116,7 @@ class RunFolderSettings(Section):
     )
     resume: str = setting(
         "never",
-        "auto: continue from the last checkpoint in --output-dir; never; or a checkpoint folder.",
+        "Continue from the run folder's last checkpoint (auto) or a checkpoint folder.",
         affects_training=False,
         is_common=True,
     )

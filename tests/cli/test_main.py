@@ -31,8 +31,7 @@ def test_every_command_has_help_and_a_line_in_the_list(
     [
         (["tran"], "There is no command 'tran': it is one of "),
         (["train"], "No data set was given."),
-        (["train", "--epoch", "3"], "No such option '--epoch'."),
-        (["evaluate"], "Missing option '--output-dir'."),
+        (["train", "--epochs", "x"], "Invalid value for '--epochs': 'x' is not a valid integer."),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
@@ -46,12 +45,57 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert shown.out == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("train --epoch 3", "There is no option --epoch. Did you mean --epochs?"),
+        ("train --learning_rate 1", "There is no option --learning_rate. Did you mean --learning"),
+        ("train --lr 1e-3", "There is no option --lr. Did you mean --learning-rate?"),
+        ("train --zzzz", "There is no option --zzzz.\n"),
+        ("inspect --streaming", "There is no option --streaming."),
+        ("evaluate", "Missing option '--output-dir'."),
+        ("predict", "Missing argument 'MODEL'."),
+        ("publish a b", "Got unexpected extra argument (b)"),
+        ("cache lst", "No such command 'lst'. Did you mean 'list'?"),
+    ],
+)
+def test_a_wrong_or_missing_argument_is_shown_after_the_usage(
+    words: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(words.split())
+    assert caught.value.code == 2
+    usage, error, help_line = capsys.readouterr().err.splitlines()
+    assert usage.startswith("Usage: ") and words.split()[0] in usage
+    assert f"{error}\n".startswith(f"Error: {expected}")
+    assert help_line.startswith("For help: ") and help_line.endswith(" --help")
+
+
+HELPS = [
+    *(["-h"], ["cache", "list", "-h"], ["cache", "size", "-h"], ["cache", "clear", "-h"]),
+    *([name, "-h"] for name in COMMANDS),
+    ["train", "--help-all"],
+]
+
+
+@pytest.mark.parametrize("words", HELPS, ids=" ".join)
+def test_every_help_fits_80_columns(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main.main(words, standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 5
+    assert [line for line in lines if len(line) > 80] == []
+    if words[-1] == "-h":
+        assert lines[0].startswith("Usage: ")
+
+
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "cache"])
 def test_a_script_and_its_module_are_the_command(name: str) -> None:
     helps = [
         subprocess.run(
-            [sys.executable, *words, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.partition("\n")[2]
+            [sys.executable, *words, "-h"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        .stdout.partition("\n")[2]
+        .partition("\nExamples:")[0]
         for words in ([f"scripts/{SCRIPTS.get(name, name)}.py"], ["-m", f"audio_cls.cli.{name}"])
     ]
     assert helps[0] == helps[1] and len(helps[0]) > 100

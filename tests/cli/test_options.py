@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.main import main
 from audio_cls.cli.options.config_options import settings_command
+from audio_cls.cli.options.preset_options import LIST_PRESETS, SHOW_PRESET
 from audio_cls.cli.options.settings_report import announce_settings
 from audio_cls.config import RunConfig, flag_name, iterate_settings
 from audio_cls.errors import DatasetError
@@ -32,7 +34,7 @@ def seen() -> list[RunConfig]:
 def command(seen: list[RunConfig]) -> click.Command:
     """A command of all settings."""
 
-    @settings_command()
+    @settings_command(options=(LIST_PRESETS, SHOW_PRESET))
     def run(cfg: RunConfig) -> None:
         """Do."""
         announce_settings(cfg, is_shown=True)
@@ -86,18 +88,66 @@ def test_an_empty_flag_takes_back_what_a_preset_set(
     assert seen[0].data.test_split is None
 
 
-def test_help_shows_every_setting_with_the_preset_in_force(command: click.Command) -> None:
-    output = CliRunner().invoke(command, ["--preset", "demo", "--help"]).output
+def read_help(text: str) -> dict[str, list[str]]:
+    """Return {heading: flags} of a help text."""
+    sections: dict[str, list[str]] = {}
+    heading = ""
+    for line in text.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            heading = line[:-1]
+        elif line.startswith("  -"):
+            sections.setdefault(heading, []).append(line.split()[0].rstrip(","))
+    return sections
+
+
+def test_help_all_shows_every_setting_once_under_its_heading() -> None:
+    result = CliRunner().invoke(main, ["train", "--help-all"], prog_name="audio-cls")
+    sections = read_help(result.output)
     for one in iterate_settings():
-        assert flag_name(one.name) in output
-    assert "[default: 50" in " ".join(output.split())
+        assert sections[one.group.heading].count(flag_name(one.name)) == 1
+    shown = [flag for flags in sections.values() for flag in flags]
+    assert len(shown) == len(set(shown))
+    assert next(iter(sections)) == "Options" and list(sections)[-1] == "Presets and help"
+    others = sections["Options"] + sections["Presets and help"]
+    assert set(shown) == {flag_name(one.name) for one in iterate_settings()} | set(others)
+
+
+def test_train_help_is_short_and_has_the_common_options_and_three_examples() -> None:
+    result = CliRunner().invoke(main, ["train", "--help"], prog_name="audio-cls")
+    sections = read_help(result.output)
+    assert len(result.output.splitlines()) < 60
+    common = {flag_name(one.name) for one in iterate_settings() if one.is_common}
+    assert common < set(sections["Options"]) and len(common) == 19
+    assert {"--help-all", "--list-presets", "--show-preset"} < set(sections["Presets and help"])
+    assert result.output.partition("Examples:\n")[2].count(" train --") == 3
+    assert "--no-overwrite" not in result.output
+
+
+def test_inspect_and_evaluate_list_only_options_that_apply() -> None:
+    for name in ("inspect", "evaluate"):
+        shown = CliRunner().invoke(main, [name, "--help"]).output
+        for flag in (
+            "--streaming",
+            "--shuffle-buffer",
+            "--epochs",
+            "--validation-size ",
+            "--folds",
+        ):
+            assert flag not in shown.replace("--validation-size of", ""), (name, flag)
+        assert "--dataset TEXT" in shown and "--label-column COLUMN" in shown
+
+
+def test_help_shows_the_defaults_of_the_given_preset() -> None:
+    result = CliRunner().invoke(main, ["train", "--preset", "demo", "--help"])
+    assert "Passes over the training clips.  [default: 50]" in " ".join(result.output.split("\n"))
+    whole = CliRunner().invoke(main, ["train", "--preset", "demo", "--help-all"])
+    assert "[default: 50; 1 or more]" in " ".join(whole.output.split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--max-seconds", "0"], "--max-seconds 0.0 is not possible: it must be 0.1 or more."),
-        (["--learning-rat", "1"], "'--learning-rate'?"),
         (["--epochs", "many"], "'many' is not a valid int"),
         (["--scheduler", "step"], "'linear', 'cosine', 'constant'"),
         (["--preset", "gtzn"], "Did you mean gtzan?"),
@@ -151,7 +201,8 @@ def test_former_flags_work_and_say_their_new_name(
     result = CliRunner().invoke(command, words)
     assert result.exit_code == 0, result.output
     assert (seen[0].train.feature_cache_gb, seen[0].data.max_bad_audio_ratio) == (2, 0.5)
-    assert "Deprecated: --prefix-cache-gb is now --feature-cache-gb" in result.stderr
+    expected = "--prefix-cache-gb is now --feature-cache-gb; release 0.3.0 removes the old name."
+    assert f"Deprecated: {expected}" in result.stderr
 
 
 def test_presets_are_listed_and_shown_without_a_heavy_import() -> None:

@@ -1,8 +1,8 @@
 """Click options made from `audio_cls.config`: one flag per setting, presets as defaults.
 
-Precedence is flag > preset > default. It comes from click itself: a preset becomes the context's
-`default_map`, whose values pass the same conversion as a typed flag. `--preset p.yaml --help` shows
-the defaults in force.
+A flag takes precedence over a preset, a preset over the default: a preset becomes the context's
+`default_map`, whose values are converted as those of flags are. `--preset p.yaml --help` shows the
+resulting defaults.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import functools
 import logging
 import sys
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from audio_cls.cli.console import hide_library_bars, is_first_process, logger, one_line_errors
+from audio_cls.cli.options.base_command import HelpOption
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.param_types import CommaSeparated, CountOrWord, NumberRange, OrEmpty
-from audio_cls.cli.options.preset_options import PRESET_OPTIONS
+from audio_cls.cli.options.preset_options import PRESET
 from audio_cls.config import (
     CountOrAuto,
     Range,
@@ -31,17 +32,64 @@ from audio_cls.config import (
     iterate_settings,
 )
 
+METAVARS = {  # last word of a setting's name -> what --help shows for its value
+    "column": "COLUMN",
+    "db": "DB",
+    "dir": "FOLDER",
+    "gb": "GB",
+    "minutes": "MINUTES",
+    "pattern": "REGEX",
+    "resume": "auto|PATH",
+    "root": "FOLDER",
+    "seconds": "SECONDS",
+    "split": "SPLIT",
+}
 
-def make_option(one: Setting) -> Callable[[Any], Any]:
-    """Turn one setting into a click option with its default, range and meaning in the help."""
+
+def make_option(
+    one: Setting, *, is_common: bool = True, is_hidden: bool = False, shows_default: bool = True
+) -> Callable[[Any], Any]:
+    """Return the click option of a setting, with its default, range and help text.
+
+    Args:
+        one: The setting.
+        is_common: Whether the short help shows it.
+        is_hidden: Whether no help shows it.
+        shows_default: Whether the help shows its default.
+    """
     flag = flag_name(one.name)
-    notes = [one.allowed] if one.allowed else []
-    meaning = one.meaning + (f" [{'; '.join(notes)}]" if notes else "")
+    words: dict[str, Any] = {
+        "cls": HelpOption,
+        "heading": one.group.heading,
+        "is_common": is_common,
+        "hidden": is_hidden,
+        "allowed": one.allowed,
+        "help": one.meaning,
+    }
     if one.type is bool:
         default = None if one.is_optional else one.default
         return click.option(
-            f"{flag}/--no-{flag[2:]}", one.name, default=default, help=meaning, show_default=True
+            f"{flag}/--no-{flag[2:]}",
+            one.name,
+            default=default,
+            show_default=shows_default,
+            **words,
         )
+    if one.type in (str, int, float):
+        unit = "N" if one.type is int else None
+        words["metavar"] = METAVARS.get(one.name.rpartition("_")[2], unit)
+    return click.option(
+        flag,
+        one.name,
+        type=_choose_type(one),
+        default=one.default,
+        show_default=shows_default and not one.is_optional,
+        **words,
+    )
+
+
+def _choose_type(one: Setting) -> click.ParamType[Any]:
+    """Return the click type of a setting that is not a yes/no option."""
     kind: Any = one.type
     if one.choices:
         kind = click.Choice(one.choices)
@@ -51,35 +99,34 @@ def make_option(one: Setting) -> Callable[[Any], Any]:
         kind = CountOrWord()
     elif one.type not in (str, int, float):
         kind = CommaSeparated(typing.get_args(one.type)[0])
-    if one.is_optional:
-        kind = OrEmpty(click.types.convert_type(kind))
-    return click.option(
-        flag,
-        one.name,
-        type=kind,
-        default=one.default,
-        help=meaning,
-        show_default=not one.is_optional,
-    )
+    return OrEmpty(click.types.convert_type(kind)) if one.is_optional else kind
 
 
-def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], click.Command]:
-    """Make a function of a `RunConfig` into a command with one option a setting.
+def settings_command(
+    names: Collection[str] = (),
+    *,
+    hidden: Collection[str] = (),
+    options: Sequence[Callable[[Any], Any]] = (),
+    **words: Any,  # noqa: ANN401
+) -> Callable[[Callable[[RunConfig], None]], click.Command]:
+    """Return a decorator that makes a command with one option per setting from a function.
+
+    The command calls the function with the resolved settings; an `AudioClsError` from it becomes
+    one line on standard error and exit code 2.
 
     Args:
-        sections: The sections of settings the command takes; none for all of them.
-
-    Returns:
-        A decorator. The command calls the function with the resolved settings; an `AudioClsError`
-        from it becomes one line on standard error and exit code 2.
+        names: The settings; empty for all of them, which have a short help.
+        hidden: Further settings, which its help does not show.
+        options: Further options, before the settings; their values are in `click.Context.params`.
+        words: See `SettingsCommand`.
     """
+    has_short = not names
 
     def decorate(function: Callable[[RunConfig], None]) -> click.Command:
         @functools.wraps(function)
         def run(**typed: Any) -> None:  # noqa: ANN401
-            typed.pop("preset")
             optional = {one.name for one in iterate_settings() if one.is_optional}
-            for name in optional & typed.keys():  # --test-split "" switches a preset's value off
+            for name in optional & typed.keys():  # --test-split "" removes a preset's value
                 typed[name] = None if typed[name] == "" else typed[name]
             with one_line_errors():
                 values = drop_unused(typed, keep=_list_typed(typed))
@@ -91,29 +138,25 @@ def settings_command(*sections: str) -> Callable[[Callable[[RunConfig], None]], 
                 function(cfg)
 
         command: Any = run
-        for one in reversed(list(iterate_settings(*sections))):
-            command = make_option(one)(command)
-        for option in PRESET_OPTIONS:
+        for one in reversed(list(iterate_settings())):
+            if not names or one.name in (*names, *hidden):
+                is_common, is_hidden = one.is_common or not has_short, one.name in hidden
+                command = make_option(one, is_common=is_common, is_hidden=is_hidden)(command)
+        for option in reversed([PRESET, *options]):
             command = option(command)
-        command = click.option(
-            "--preset",
-            metavar="NAME|FILE.yaml",
-            help="Settings to start from: a shipped preset or a file; flags beat it.",
-        )(command)
-        width = {"max_content_width": 110, "help_option_names": ["-h", "--help"]}
-        return click.command(cls=SettingsCommand, context_settings=width)(command)
+        return click.command(cls=SettingsCommand, **words)(command)
 
     return decorate
 
 
 def _list_typed(names: Collection[str]) -> list[str]:
-    """Return the settings that were typed, not taken from a preset or a default."""
+    """Return the settings given on the command line, not by a preset or a default."""
     ctx = click.get_current_context()
     return [n for n in names if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
 
 
 def _choose_level(cfg: RunConfig) -> int:
-    """Return which messages are shown: one process speaks, and in quiet and JSON only to warn."""
+    """Return the lowest level of messages that are shown: those of one process per machine only."""
     if not is_first_process():
         return logging.CRITICAL
     return logging.INFO if cfg.train.log == "text" else logging.WARNING

@@ -10,7 +10,7 @@ from audio_cls.config import Range
 
 
 class CommaSeparated(click.ParamType[tuple[Any, ...]]):
-    """A list of words (or of whole numbers) typed as one: `a,b`; YAML may give a real list."""
+    """A list of words or whole numbers, separated by commas: `a,b`; in YAML also a list."""
 
     name = "a,b,..."
 
@@ -36,13 +36,17 @@ class CountOrWord(click.ParamType[int | str]):
 
     name = "integer|auto"
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return what the help shows for the value."""
+        return "N|auto"
+
     def convert(
         self,
         value: Any,  # noqa: ANN401
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> int | str:
-        """Read a number where it is not the word."""
+        """Return the number, or `auto`."""
         if value == "auto":
             return "auto"
         try:
@@ -52,7 +56,7 @@ class CountOrWord(click.ParamType[int | str]):
 
 
 class NumberRange(click.ParamType[Range]):
-    """Two numbers typed as one word: `0.9,1.1`; YAML may give a list."""
+    """Two numbers separated by a comma: `0.9,1.1`; in YAML also a list."""
 
     name = "low,high"
 
@@ -62,7 +66,7 @@ class NumberRange(click.ParamType[Range]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Range:
-        """Split at the comma; anything but two numbers is refused."""
+        """Split at the comma; anything but two numbers is an error."""
         words = value.split(",") if isinstance(value, str) else value
         try:
             low, high = (float(word) for word in words)
@@ -72,7 +76,7 @@ class NumberRange(click.ParamType[Range]):
 
 
 class OrEmpty(click.ParamType[Any]):
-    """Another kind of value, or '' for none: that switches a preset's value off."""
+    """Another type of value, or '' for no value, which removes that of a preset."""
 
     def __init__(self, kind: click.ParamType[Any]) -> None:
         self.kind = kind
@@ -84,9 +88,9 @@ class OrEmpty(click.ParamType[Any]):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:  # noqa: ANN401
-        """Leave an empty text as it is; the command makes it None."""
+        """Return an empty text as it is; the command replaces it by None."""
         return value if value == "" else self.kind.convert(value, param, ctx)
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
-        """Show the other kind's choices in the help."""
+        """Return the metavar of the other type."""
         return self.kind.get_metavar(param, ctx)

@@ -1,15 +1,16 @@
-"""Options --list-presets and --show-preset, which need no heavy import."""
+"""Options --preset, --list-presets and --show-preset, which need no heavy import."""
 
 from __future__ import annotations
 
 import click
 
+from audio_cls.cli.options.base_command import HELP_HEADING, HelpOption
 from audio_cls.errors import AudioClsError
 from audio_cls.presets import describe_presets, load_preset
 
 
 def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool | None) -> None:  # noqa: FBT001 (click calls it so)
-    """Print the table of presets, or the file of one, and leave."""
+    """Print the table of presets, or the file of one, and exit."""
     if not value or ctx.resilient_parsing:
         return
     try:
@@ -20,21 +21,28 @@ def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool 
     ctx.exit()
 
 
-PRESET_OPTIONS = (
-    click.option(
-        "--show-preset",
-        metavar="NAME|FILE.yaml",
-        is_eager=True,
-        expose_value=False,
-        callback=_show_presets,
-        help="Print a preset and leave.",
-    ),
-    click.option(
-        "--list-presets",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_show_presets,
-        help="Print a table of the shipped presets and leave.",
-    ),
+PRESET = click.option(
+    "--preset",
+    metavar="NAME|FILE",
+    help="Settings to start from: a shipped preset or a YAML file; flags take precedence.",
+)
+LIST_PRESETS = click.option(
+    "--list-presets",
+    cls=HelpOption,
+    heading=HELP_HEADING,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_presets,
+    help="List the shipped presets and exit.",
+)
+SHOW_PRESET = click.option(
+    "--show-preset",
+    cls=HelpOption,
+    heading=HELP_HEADING,
+    metavar="NAME|FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=_show_presets,
+    help="Print a preset and exit.",
 )

@@ -25,7 +25,8 @@ class LabelSettings(Section):
     label_level: int | None = setting(
         None,
         "Use this folder of a clip's path as its label: 1 is the first folder below the data set,"
-        " -1 the one that contains the file. Tables are not read. Default: all folders between.",
+        " -1 the one that contains the file. Tables are not read. Default: the whole path of class"
+        " folders.",
     )
     label_pattern: str | None = setting(
         None,
@@ -68,8 +69,7 @@ class KeywordSettings(Section):
 
     keywords: tuple[str, ...] = setting(
         (),
-        "Keyword spotting: the words to detect, comma-separated; all other labels become"
-        " `_unknown_`.",
+        "Keyword spotting: words to detect, comma-separated; other labels become `_unknown_`.",
         is_common=True,
     )
     unknown_from: tuple[str, ...] = setting(

@@ -367,9 +367,7 @@ def test_a_preset_that_comes_with_a_model_cannot_run_code(case: str, tmp_path: P
         assert seen == [("evil:code",)]
         return
     assert answer.exit_code == 2
-    assert "Read the code, then type --augment evil:code yourself" in " ".join(
-        answer.output.split()
-    )
+    assert "Read the code, then add --augment evil:code to" in " ".join(answer.output.split())
     for given in ("", "mine:code", "evil:code"):
         answer = CliRunner().invoke(command, ["--preset", str(preset), "--augment", given])
         assert answer.exit_code == 0, answer.output
