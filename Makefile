@@ -11,8 +11,8 @@ check:
 test:
 	python -m pytest -q -n logical
 
-docs: # README's tables of settings and run files
-	python -m audio_cls.cli.options.settings_table README.md
+docs: # the tables of settings and of run files
+	python -m audio_cls.cli.options.settings_table docs/settings.md docs/run_folder.md
 
 smoke:
 	accelerate launch --config_file examples/accelerate/one.yaml scripts/train.py --preset demo --overwrite

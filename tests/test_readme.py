@@ -1,82 +1,171 @@
-"""README keeps its word: its commands exist, its table is the settings'."""
+"""README, docs and examples: commands, options and links exist, tables are up to date.
+
+README's Python examples run, and print what it shows.
+"""
 
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from accelerate.commands.launch import launch_command_parser
+from click.testing import CliRunner
 
+from audio_cls.cli.main import COMMANDS, main
 from audio_cls.cli.options.settings_table import BLOCKS, rewrite
 from audio_cls.config import flag_name, iterate_settings
 from audio_cls.presets import list_presets
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "examples").glob("*/README.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += sorted((ROOT / "examples").glob("*/README.md"))
+IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
+SCRIPTS = {"evaluate_model.py": "evaluate", "inspect_dataset.py": "inspect"}
+NO_COMMANDS = {
+    "CONTRIBUTING.md",
+    "benchmarks.md",
+    "models.md",
+    "run_folder.md",
+    "settings.md",
+    "training.md",
+}
 
 
-def _list_flags() -> set[str]:
-    """Return every setting's flag, and `--no-...` of those that are on or off."""
-    settings = list(iterate_settings())
-    negated = {f"--no-{flag_name(one.name)[2:]}" for one in settings if one.type is bool}
-    return {flag_name(one.name) for one in settings} | negated
+def list_options(name: str) -> set[str]:
+    """Return the options of a command and of its subcommands."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    commands = [command, *getattr(command, "commands", {}).values()]
+    texts = [text for one in commands for p in one.params for text in p.opts + p.secondary_opts]
+    return {text for text in texts if text.startswith("--")} | {"--help"}
 
 
-def _list_commands(text: str) -> list[str]:
-    """Return the lines of all bash blocks, those that go on after a backslash as one."""
+OPTIONS = {name: list_options(name) for name in COMMANDS}
+LAUNCH = {text for action in launch_command_parser()._actions for text in action.option_strings}
+
+
+def list_commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each command of this package in the bash blocks: its name, and its words."""
     blocks = re.findall(r"```bash\n(.*?)```", text.replace("\\\n", " "), flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    for line in "\n".join(blocks).splitlines():
+        for part in line.split("&&"):
+            words = shlex.split(part, comments=True)
+            for at, word in enumerate(words):
+                if word == "audio-cls":
+                    yield words[at + 1], words[at + 2 :]
+                elif word.startswith("scripts/"):
+                    name = Path(word).name
+                    yield SCRIPTS.get(name, name.removesuffix(".py")), words[at + 1 :]
+
+
+def list_anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_first_two_blocks_are_one_line_each_and_set_everything_up() -> None:
-    train, test = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)[:2]
+    text = (ROOT / "README.md").read_text("utf-8")
+    train, test = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)[:2]
     assert train.count("\n") == test.count("\n") == 1
     assert train.startswith("pip install -c constraints.txt -e . && accelerate launch ")
     assert "pytest" in test
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.parent.name))
-def test_every_command_names_files_and_flags_that_exist(path: Path) -> None:
-    flags = _list_flags() | {"--preset"}
-    commands = _list_commands(path.read_text("utf-8"))
-    assert commands
-    for line in commands:
-        words = shlex.split(line, comments=True)
-        for word in words:
-            if word.startswith(("scripts/", "examples/")):
-                assert (ROOT / word).is_file(), line
-        if "scripts/train.py" in words:
-            given = words[words.index("scripts/train.py") + 1 :]
-            assert {word for word in given if word.startswith("--")} <= flags, line
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_tables_of_settings_and_run_files_are_up_to_date(name: str) -> None:
+    text = (ROOT / "docs" / f"{name.replace(' ', '_')}.md").read_text("utf-8")
+    assert text.count(f"<!-- {name}: begin -->") == text.count(f"<!-- {name}: end -->") == 1
+    assert rewrite(text) == text, "run: make docs"
 
 
-@pytest.mark.parametrize("path", DOCUMENTS[1:], ids=lambda path: str(path.parent.name))
-def test_every_flag_that_an_example_speaks_of_exists(path: Path) -> None:
-    known = _list_flags() | {"--preset", "--show-preset", "--list-presets"}
-    known |= {name for action in launch_command_parser()._actions for name in action.option_strings}
-    spans = re.findall(r"`([^`]+)`", path.read_text("utf-8"))
-    named = {flag for span in spans for flag in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)}
-    assert named
+def test_each_setting_is_in_one_table() -> None:
+    lines = (ROOT / "docs" / "settings.md").read_text("utf-8").splitlines()
+    flags = [line.split("`")[1] for line in lines if line.startswith("| `--")]
+    assert flags == [flag_name(one.name) for one in iterate_settings()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_each_file_that_a_command_names_exists(page: Path) -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+    named = {word for block in blocks for word in shlex.split(block, comments=True)}
+    for word in named:
+        if word.startswith(("scripts/", "examples/")):
+            assert (ROOT / word).is_file(), word
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_each_command_has_the_options_that_are_given(page: Path) -> None:
+    commands = list(list_commands(page.read_text("utf-8")))
+    assert commands or page.name in NO_COMMANDS
+    for name, words in commands:
+        given = {word.split("=")[0] for word in words if word.startswith("--")}
+        assert given <= OPTIONS[name], f"{name}: {given - OPTIONS[name]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_each_option_in_the_text_exists(page: Path) -> None:
+    known = set.union(*OPTIONS.values()) | LAUNCH
+    spans = re.findall(r"`([^`\n]+)`", page.read_text("utf-8"))
+    named = {option for span in spans for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", span)}
     assert named <= known
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.parent.name))
-def test_presets_are_named_as_they_are(path: Path) -> None:
-    named = re.findall(r"--(?:show-)?preset ([a-z][\w-]*)(?![\w./])", path.read_text("utf-8"))
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_each_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            path, _, anchor = target.partition("#")
+            found = (page.parent / path).resolve() if path else page
+            assert found.exists(), target
+            assert not anchor or anchor in list_anchors(found), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_each_preset_that_is_named_exists(page: Path) -> None:
+    named = re.findall(r"--(?:show-)?preset ([a-z][\w-]*)(?![\w./])", page.read_text("utf-8"))
     assert set(named) <= set(list_presets())
 
 
-def test_the_tables_of_settings_and_run_files_are_up_to_date() -> None:
-    assert rewrite(README) == README, "run: make docs"
-    for name in BLOCKS:
-        assert README.count(f"<!-- {name}: begin -->") == README.count(f"<!-- {name}: end -->") == 1
+def test_each_preset_is_in_the_recipes_of_the_readme() -> None:
+    recipes = (ROOT / "README.md").read_text("utf-8").split("## Recipes")[1].split("\n## ")[0]
+    assert {name for name in list_presets() if f"`{name}`" not in recipes} == set()
 
 
-def test_links_lead_to_files() -> None:
-    for path in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]:
-        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
-            if not target.startswith("http"):
-                assert (path.parent / target).exists(), f"{path}: {target}"
+def _run_examples(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
+    """Train the demo in a folder, then run README's first two blocks of Python there."""
+    train = ["train", "--preset", "demo", "--output-dir", "runs/tiny_speech-tiny_model"]
+    done = CliRunner().invoke(main, [*train, *options])
+    assert done.exit_code == 0, done.output
+    space = runpy.run_path(str(ROOT / "examples" / "your_own_folder" / "make_folder.py"))
+    space["main"](folder / "clips")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    capsys.readouterr()
+    for block in blocks[:2]:
+        exec(compile(block, "README.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    promised = [line[2:] for line in "".join(blocks[:2]).splitlines() if line.startswith("# ")]
+    assert len(printed) == len(promised) == 3
+    if not options:
+        assert [line.split()[:2] for line in printed] == [line.split()[:2] for line in promised]
+
+
+def test_the_python_examples_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _run_examples(tmp_path, capsys, "--max-steps", "2")
+
+
+@pytest.mark.long
+def test_the_python_examples_print_what_the_readme_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _run_examples(tmp_path, capsys)

@@ -70,7 +70,6 @@ NOT_YET: tuple[str, ...] = (
     "--help of predict",
     "--help of train",
     "CHANGELOG.md",
-    "README.md",
     "audio_cls",
     "audio_cls/cli",
     "audio_cls/cli/options",

@@ -1,6 +1,6 @@
 """Configuration: frozen dataclasses that hold every setting with default, help and range.
 
-The command line, the presets, the printed summary, `run_config.yaml` and README's table are all
+The command line, the presets, the printed summary, `run_config.yaml` and docs/settings.md are all
 derived from the fields in this folder. A field name is unique across the sections, so that flags
 stay flat: `optim.learning_rate` is `--learning-rate`. Nothing here reads a file, downloads or
 mutates; values that a checkpoint decides are `None` here.

@@ -90,7 +90,7 @@ class AugmentConfig(Section):
     augment: tuple[str, ...] = setting(
         (),
         "Custom transforms MODULE:FACTORY, comma-separated, applied after the others. Runs the code"
-        " of MODULE, which is installed or in the current folder; see README.",
+        " of MODULE, which is installed or in the current folder; see docs/training.md.",
     )
     augment_p: tuple[str, ...] = setting(
         (),

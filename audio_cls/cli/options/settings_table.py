@@ -1,10 +1,11 @@
-"""Generated blocks of README: the table of settings, and the files of a run folder.
+"""Generated blocks of the docs: tables of all settings, and of the files of a run folder.
 
-python -m audio_cls.cli.options.settings_table README.md  # rewrites what is between the markers
+python -m audio_cls.cli.options.settings_table docs/*.md  # rewrites what is between the markers
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,19 +14,21 @@ from audio_cls.config import flag_name, iterate_settings
 from audio_cls.runs import run_files
 
 
-def format_table() -> str:
-    """Return a Markdown table of every setting: flag, default, meaning with its range."""
-    lines = ["| flag | default | meaning |", "|---|---|---|"]
-    for one in iterate_settings():
-        default = "" if one.default in (None, ()) else str(one.default).replace("False", "no")
-        notes = [note for note in (" \\| ".join(one.choices), one.allowed) if note]
-        meaning = one.meaning + (f" ({'; '.join(notes)})" if notes else "")
-        lines.append(f"| `{flag_name(one.name)}` | {default} | {meaning} |")
-    return "\n".join(lines)
+def format_settings() -> str:
+    """Return a Markdown table per section of settings: option, default, meaning with its range."""
+    lines = []
+    for heading, group in itertools.groupby(iterate_settings(), lambda one: one.group.heading):
+        lines += ["", f"## {heading}", "", "| option | default | meaning |", "|---|---|---|"]
+        for one in group:
+            default = "" if one.default in (None, ()) else str(one.default).replace("False", "no")
+            notes = [note for note in (" \\| ".join(one.choices), one.allowed) if note]
+            meaning = one.meaning + (f" ({'; '.join(notes)})" if notes else "")
+            lines.append(f"| `{flag_name(one.name)}` | {default} | {meaning} |")
+    return "\n".join([*lines[1:], ""])
 
 
 BLOCKS: dict[str, Callable[[], str]] = {  # name in the markers -> the block
-    "settings": format_table,
+    "settings": format_settings,
     "run folder": run_files.format_table,
 }
 
@@ -42,5 +45,5 @@ def rewrite(text: str) -> str:
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(rewrite(path.read_text("utf-8")), "utf-8")
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(rewrite(path.read_text("utf-8")), "utf-8")
