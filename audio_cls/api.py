@@ -101,7 +101,8 @@ def evaluate(
         AudioClsError: The model or the data set cannot be used; the text says why.
     """
     options: dict[str, Any] = {"model_revision": None, "label_map": None, "compare": None}
-    options |= {"trust_remote_code": False, "calibrate": False, "update_card": False}
+    flags = ("trust_remote_code", "calibrate", "update_card", "overwrite")
+    options |= dict.fromkeys(flags, False)
     known = [*EVALUATE_SETTINGS, *options]
     for name in settings:
         if name not in known:
@@ -112,7 +113,7 @@ def evaluate(
     options |= {name: settings.pop(name) for name in list(settings) if name in options}
     for name in ("label_map", "compare"):
         options[name] = None if options[name] is None else Path(options[name])
-    for name in ("trust_remote_code", "calibrate", "update_card"):
+    for name in flags:
         if not isinstance(options[name], bool):
             raise SettingError(f"{name}={options[name]!r} is not possible: give True or False.")
     typed = dict(settings) if dataset is None else {"dataset": str(dataset), **settings}

@@ -85,6 +85,14 @@ def is_first_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
+def set_log_level(log: str) -> None:
+    """Show the messages of the first process: all, or only warnings with --log quiet and json."""
+    level = logging.INFO if log == "text" else logging.WARNING
+    logger.setLevel(level if is_first_process() else logging.CRITICAL)
+    if not (logger.isEnabledFor(logging.INFO) and sys.stderr.isatty()):
+        hide_library_bars()
+
+
 def is_connected() -> bool:
     """Tell whether this process trains together with others; torch is not imported for it."""
     torch = sys.modules.get("torch")

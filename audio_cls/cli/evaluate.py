@@ -1,9 +1,9 @@
 """Command `evaluate`: evaluate a model on a data set, or recompute metrics from predictions.csv.
 
-audio-cls evaluate --model runs/gtzan-distilhubert --output-dir results
-audio-cls evaluate --model USER/MODEL --dataset marsyas/gtzan --output-dir results
-audio-cls evaluate --predictions runs/gtzan-distilhubert/predictions.csv --output-dir results
-accelerate launch -m audio_cls.cli.evaluate --model runs/gtzan-distilhubert --output-dir results
+audio-cls evaluate --model runs/gtzan-distilhubert
+audio-cls evaluate --model USER/MODEL --dataset marsyas/gtzan
+audio-cls evaluate --predictions runs/gtzan-distilhubert/predictions.csv
+accelerate launch -m audio_cls.cli.evaluate --model runs/gtzan-distilhubert
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.console import one_line_errors, set_log_level
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.config_options import make_option
 from audio_cls.config import iterate_settings
@@ -28,12 +28,18 @@ MEANINGS = {  # help texts of settings that have another effect here than in tra
     "metric": "Main metric: a name such as f1_macro, or path or Hub id of an `evaluate` module.",
 }
 EXAMPLES = (
-    "--model runs/my_run --output-dir results",
-    "--model USER/NAME --dataset clips --output-dir out",
+    "--model runs/my_run",
+    "--model USER/NAME --dataset clips",
 )
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--output-dir", type=PATH, required=True, help="Folder to write the results to."),
+    click.option(
+        "--output-dir",
+        type=PATH,
+        help="Folder to write the results to. Default: MODEL/eval-DATASET; for a model of the Hub"
+        " runs/MODEL-eval-DATASET.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace the evaluation in --output-dir."),
     click.option("--model", help="Run folder or Hub id of a trained audio classifier."),
     click.option("--model-revision", help="Branch, tag or commit of --model. Default: the newest."),
     click.option(
@@ -97,6 +103,7 @@ def run(**values: Any) -> None:  # noqa: ANN401 (click passes every option by na
         )
         # --group-column "" removes the value of the run or a preset.
         typed = {name: None if value == "" else value for name, value in typed.items()}
+        set_log_level(values["log"])
         run_evaluation(EvaluateRequest(**{name: values[name] for name in names}), typed, preset)
 
 

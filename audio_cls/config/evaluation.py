@@ -31,6 +31,7 @@ EVALUATE_SETTINGS = (  # settings that `audio-cls evaluate` and `audio_cls.evalu
     "metric",
     "mixed_precision",
     "num_workers",
+    "log",
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 
 from audio_cls.config import EvalConfig, select_metrics
 from audio_cls.errors import RunFolderError, list_names
-from audio_cls.evaluation.metrics.intervals import MIN_RUNS, summarize_runs
+from audio_cls.evaluation.metrics.intervals import summarize_runs
 from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.storage.files import open_replaced, write_json
@@ -22,8 +21,6 @@ from audio_cls.storage.files import open_replaced, write_json
 ROLES = ("validation", "test")
 SPREAD = ("mean", "sd", "ci95_low", "ci95_high")  # columns of sweep.csv
 Numbers = dict[str, dict[str, float | int | None]]  # metric -> mean, sd, ci95_low ...
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class FinishedRun:
 
 def report_runs(
     folders: Sequence[Path], cases: Sequence[Mapping[str, Any]], cfg: EvalConfig, base: Path
-) -> None:
+) -> dict[str, Any]:
     """Write the results of several runs into the folder that has their folders.
 
     Main process only::
@@ -53,10 +50,12 @@ def report_runs(
         cases: The settings of the sweep that each run has; empty ones if there is no sweep.
         cfg: The metric that chooses the best case.
         base: The folder RUN.
+
+    Returns:
+        The content of results.json: see `compare_cases` and `aggregate_folders`.
     """
     if not any(cases):
-        write_aggregate(folders, base / RESULTS_FILE)
-        return
+        return write_aggregate(folders, base / RESULTS_FILE)
     found = compare_cases(folders, cases, cfg)
     write_json(base / RESULTS_FILE, found)
     rows = _tabulate(found)
@@ -64,13 +63,11 @@ def report_runs(
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    for line in _format_rows(rows):
-        logger.info("%s", line)
-    logger.info("Best on validation: %s", found["best"]["runs"][0])
+    return found
 
 
-def write_aggregate(folders: Sequence[Path], path: Path) -> None:
-    """Write mean, sd and interval of the test metrics of several runs, and log the main ones.
+def write_aggregate(folders: Sequence[Path], path: Path) -> dict[str, Any]:
+    """Write mean, sd and interval of the test metrics of several runs; return the content.
 
     Raises:
         RunFolderError: See `aggregate_folders`.
@@ -78,9 +75,7 @@ def write_aggregate(folders: Sequence[Path], path: Path) -> None:
     found = aggregate_folders(folders)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, found)
-    shown = dict.fromkeys((found["metric"], "map", "accuracy", "majority_accuracy", "f1_macro"))
-    for metric in [name for name in shown if name in found["test"]]:
-        logger.info("%s", describe_numbers(metric, found["test"][metric]))
+    return found
 
 
 def aggregate_folders(folders: Sequence[Path]) -> dict[str, Any]:
@@ -150,22 +145,15 @@ def aggregate_numbers(runs: Sequence[FinishedRun], role: str) -> Numbers:
     }
 
 
-def describe_numbers(metric: str, numbers: Mapping[str, float | int | None]) -> str:
-    """Return a line with the mean of a metric and its spread.
-
-    >>> describe_numbers("accuracy", {"mean": 0.5, "sd": 0.1, "ci95_low": None, "num_runs": 2})
-    'accuracy 0.5000 over 2 runs (sd 0.1000, no interval: it needs 3 different runs)'
-    """
-    text = f"{metric} {numbers['mean']:.4f} over {numbers['num_runs']} runs (sd {numbers['sd']:.4f}"
-    if numbers["ci95_low"] is None:
-        return f"{text}, no interval: it needs {MIN_RUNS} different runs)"
-    return f"{text}, 95 % interval {numbers['ci95_low']:.4f} to {numbers['ci95_high']:.4f})"
-
-
 def compare_cases(
     folders: Sequence[Path], cases: Sequence[Mapping[str, Any]], cfg: EvalConfig
 ) -> dict[str, Any]:
     """Return the aggregated runs of each case, and the case with the best validation metric.
+
+    Returns:
+        `metric`: the key of the metric; `cases`: {settings, runs, validation, test} of each;
+        `best`: the first case with the best mean on validation; `tied`: the numbers of the cases
+        with that mean, counted from 1, empty if there is only one.
 
     Raises:
         RunFolderError: A run has no results, or the labels of a case's runs differ.
@@ -183,11 +171,16 @@ def compare_cases(
         names = [run.name for run in case_runs]
         found.append({"settings": dict(cases[rows[0]]), "runs": names, **parts})
 
-    def to_objective(case: Mapping[str, Any]) -> float:
-        mean = case["validation"].get(cfg.metric_key, {}).get("mean", math.nan)
-        return cfg.to_objective({cfg.metric_key: mean})
-
-    return {"metric": cfg.metric_key, "cases": found, "best": max(found, key=to_objective)}
+    means = [case["validation"].get(cfg.metric_key, {}).get("mean", math.nan) for case in found]
+    values = [cfg.to_objective({cfg.metric_key: mean}) for mean in means]
+    best = max(values)
+    tied = [number for number, value in enumerate(values, start=1) if value == best]
+    return {
+        "metric": cfg.metric_key,
+        "cases": found,
+        "best": found[tied[0] - 1],
+        "tied": tied if len(tied) > 1 and math.isfinite(best) else [],
+    }
 
 
 def _tabulate(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -201,17 +194,3 @@ def _tabulate(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         row["test_majority_accuracy"] = case["test"].get("majority_accuracy", {}).get("mean")
         rows.append(row | {"best": case is found["best"]})
     return rows
-
-
-def _format_rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the rows as aligned lines."""
-    cells = [list(rows[0]), *([_format_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
-
-
-def _format_cell(value: object) -> str:
-    """Return the text of a cell; '-' for None."""
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,11 +1,10 @@
-"""Steps of an evaluation without training: output folder, description, files, log lines."""
+"""Steps of an evaluation without training: output folder, description, files."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from audio_cls.config import EvalConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.describe import describe_source
-from audio_cls.data.labels.label_text import join_names
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.sources.source import name_dataset, read_base_name
 from audio_cls.errors import RunFolderError
-from audio_cls.evaluation.aggregate_runs import write_aggregate
 from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.metrics.baseline import read_majority
 from audio_cls.evaluation.metrics.scores import Scores
@@ -33,22 +31,55 @@ from audio_cls.runs.results import (
 )
 from audio_cls.storage.files import check_writable
 
-logger = logging.getLogger(__name__)
+AGGREGATE_FILE = "aggregate.json"  # of `audio-cls evaluate --aggregate`
 
 
-def open_output(path: Path) -> Path:
+def choose_output(
+    model: str | None, dataset: str | None, split: str, files: Sequence[Path]
+) -> Path:
+    """Return the default of `--output-dir`.
+
+    Args:
+        model: Run folder or Hub id; None if files are evaluated.
+        dataset: The data set; None: that of the model's run.
+        split: Value of `--split`.
+        files: The predictions.csv, or the run folders that are aggregated.
+
+    >>> choose_output("ann/birds", "data/calls.csv", "test", []).as_posix()
+    'runs/birds-eval-calls'
+    """
+    if model is None:
+        name = "eval-predictions" if files[0].suffix == ".csv" else "eval-aggregate"
+        return files[0].parent / name
+    names = [name_dataset(dataset)] if dataset else []
+    names += [split] if split != "test" or not dataset else []
+    end = "-".join(["eval", *(re.sub(r"[^\w.-]+", "_", name) for name in names)])
+    if Path(model).expanduser().is_dir():
+        return Path(model).expanduser() / end
+    return Path("runs") / f"{read_base_name(model)}-{end}"
+
+
+def open_output(path: Path, *, overwrite: bool = False) -> Path:
     """Return the folder for the results, made if needed. Main process only.
 
-    An earlier evaluation in it is replaced.
+    Args:
+        path: The folder.
+        overwrite: Replace an earlier evaluation in it.
 
     Raises:
-        RunFolderError: It is a training's run folder, whose own results would be lost, or it
-            cannot be written.
+        RunFolderError: It is a training's run folder, whose results would be lost; it has an
+            earlier evaluation; or it cannot be written.
     """
     if (path / "run_config.yaml").is_file():
         raise RunFolderError(
-            f"'{path}' is a run folder: its own results.json would be lost."
-            " Choose another --output-dir; --update-card brings results into the run."
+            f"'{path}' is a run folder: its results.json would be lost. Choose another"
+            " --output-dir; --update-card writes results into the run's model card."
+        )
+    found = [name for name in (RESULTS_FILE, AGGREGATE_FILE) if (path / name).is_file()]
+    if found and not overwrite:
+        raise RunFolderError(
+            f"'{path}' has an earlier evaluation ({found[0]}). Replace it with --overwrite, or"
+            " choose another --output-dir."
         )
     try:
         check_writable(path)
@@ -60,7 +91,14 @@ def open_output(path: Path) -> Path:
 
 
 def describe_evaluated_split(
-    source: LoadedDataset, labels: Labels, clips: Clips, split: str, origin: str, *, is_whole: bool
+    source: LoadedDataset,
+    labels: Labels,
+    clips: Clips,
+    split: str,
+    origin: str,
+    *,
+    num_available: int,
+    is_whole: bool,
 ) -> DatasetDescription:
     """Return the `dataset` part of results.json for the evaluated split.
 
@@ -70,6 +108,7 @@ def describe_evaluated_split(
         clips: The evaluated clips.
         split: What `--split` asked for.
         origin: How the clips were selected, see `select_rows`.
+        num_available: Number of the selected clips, before `--max-eval-samples`.
         is_whole: No clip was left out by `--max-eval-samples` or for a label that the model does
             not have.
 
@@ -80,6 +119,7 @@ def describe_evaluated_split(
         name=split,
         origin=origin,
         is_given=is_whole and re.fullmatch(r"split '.*'", origin) is not None,
+        num_available=num_available,
         num_examples=len(clips),
         seconds=round(clips.seconds, 2),
     )
@@ -94,8 +134,8 @@ def write_evaluation(
     scores: Scores,
     metadata: ClipMetadata | None,
     other: Path | None,
-) -> None:
-    """Write the files of an evaluation and log the headline. Main process only.
+) -> RunResults:
+    """Write the files of an evaluation. Main process only.
 
     ::
 
@@ -112,6 +152,9 @@ def write_evaluation(
         metadata: Of the evaluated clips.
         other: A run folder or predictions.csv to compare with; None: no comparison.
 
+    Returns:
+        The results, with the comparison.
+
     Raises:
         RunFolderError: See `compare_runs`.
     """
@@ -120,36 +163,20 @@ def write_evaluation(
         results = dataclasses.replace(results, comparison=comparison)
     write_report(folder, results, scores, metadata)
     draw_figures(folder)
-    _log_results(results)
+    return results
 
 
-def evaluate_from_files(
-    predictions: Path | None,
-    runs: tuple[Path, ...],
-    folder: Path,
-    cfg: EvalConfig,
-    other: Path | None,
-) -> None:
-    """Evaluate without a model: metrics of a predictions.csv, or the aggregate of several runs.
-
-    Args:
-        predictions: A predictions.csv; None: `runs` are aggregated.
-        runs: Folders of finished runs.
-        folder: Where the results go.
-        cfg: The metric to report with an interval.
-        other: A run folder or predictions.csv to compare with.
-    """
-    if predictions is not None:
-        recompute(predictions, folder, cfg, other)
-    else:
-        write_aggregate(runs, folder / "aggregate.json")
-
-
-def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> None:
+def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> RunResults:
     """Compute all metrics again from a predictions.csv and the clips.csv in its folder, if any.
 
+    Args:
+        path: The predictions.csv.
+        folder: Where the results go, see `open_output`.
+        cfg: The metric to report with an interval.
+        other: A run folder or predictions.csv to compare with.
+
     Raises:
-        RunFolderError: One of the files is not valid, or the folder is a run folder.
+        RunFolderError: One of the files is not valid.
     """
     scores, names = read_predictions(path)
     metadata = read_metadata(path.parent / "clips.csv", scores)
@@ -159,7 +186,7 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
         metric=cfg.choose_metric(is_multilabel=scores.is_multilabel).metric_key,
         test=report_scores(scores, names, cfg, metadata, majority),
     )
-    write_evaluation(open_output(folder), results, scores, metadata, other)
+    return write_evaluation(folder, results, scores, metadata, other)
 
 
 def _read_test(path: Path) -> dict[str, Any]:
@@ -168,27 +195,3 @@ def _read_test(path: Path) -> dict[str, Any]:
         return read_results(path).test
     except RunFolderError:
         return {}
-
-
-def _log_results(results: RunResults) -> None:
-    """Log the headline with its interval, and the difference to the other run."""
-    test = results.test
-    key = "map" if "map_ci95" in test and "map_micro" in test else "accuracy"
-    low, high = test[f"{key}_ci95"] or (math.nan, math.nan)
-    text = "%s %.4f on %d clips (95 %% interval %.3f to %.3f), macro F1 %.4f, ECE %.4f"
-    shown = (test[key], test["num_examples"], low, high, test["f1_macro"], test["ece"])
-    logger.info(text, key, *shown)
-    always = "always predicting the most frequent of %s (%s): accuracy %.4f"
-    named = test["majority_class"]
-    shown_class = named if isinstance(named, str) else join_names(named) or "no label"
-    logger.info(always, test["majority_from"], shown_class, test["majority_accuracy"])
-    if "note" in test["intervals"]:
-        logger.warning(test["intervals"]["note"])
-    comparison = results.comparison
-    if comparison:
-        logger.info(
-            "against %s: %+.4f (only this one right %d, only the other %d, McNemar p = %.4g)",
-            *(comparison["other"], comparison["accuracy_difference"]),
-            *(comparison["only_this_right"], comparison["only_other_right"]),
-            comparison["mcnemar_p"],
-        )

@@ -22,10 +22,13 @@ from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.hardware import configure_cpu, describe_hardware
 from audio_cls.errors import SettingError
+from audio_cls.evaluation.aggregate_runs import write_aggregate
 from audio_cls.evaluation.evaluate_model import (
+    AGGREGATE_FILE,
+    choose_output,
     describe_evaluated_split,
-    evaluate_from_files,
     open_output,
+    recompute,
     write_evaluation,
 )
 from audio_cls.evaluation.label_mapping import load_label_map, match_labels
@@ -55,13 +58,15 @@ from audio_cls.runs.provenance import (
     describe_versions,
 )
 from audio_cls.runs.results import RunResults, Timing
+from audio_cls.workflows.show_results import show_aggregate, show_evaluation
 
 
 @dataclass(frozen=True)
 class EvaluateRequest:
     """What is to be evaluated, and what is to be done with the answer."""
 
-    output_dir: Path
+    output_dir: Path | None  # None: see `choose_output`
+    overwrite: bool
     model: str | None
     model_revision: str | None
     trust_remote_code: bool
@@ -90,8 +95,15 @@ class EvaluateRequest:
         if self.calibrate and not self.model:
             raise SettingError("--calibrate needs --model: the temperature is in its config.json.")
 
+    def choose_output(self, dataset: str | None) -> Path:
+        """Return `--output-dir`, or its default for a data set that was given."""
+        files = [self.predictions] if self.predictions else list(self.aggregate)
+        return self.output_dir or choose_output(self.model, dataset, self.split, files)
 
-def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]) -> None:
+
+def run_evaluation(  # noqa: PLR0915 (one line per step)
+    request: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]
+) -> None:
     """Evaluate a model on a data set, or recompute the metrics of written predictions.
 
     Args:
@@ -100,17 +112,16 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
         preset: Settings of the preset of the data set; those of the model's run go before them.
     """
     if request.model is None:
-        eval_config = RunConfig.from_flat({**preset, **typed}).eval
-        sources = (request.predictions, request.aggregate, request.output_dir)
-        return evaluate_from_files(*sources, eval_config, request.compare)
+        return evaluate_from_files(request, RunConfig.from_flat({**preset, **typed}))
 
     # --- 1. the model, and the settings of the run that it came from ---
     clock, warnings = Clock(), collect_warnings()
     run = read_source_run(functools.partial(find_file, request.model, request.model_revision))
     cfg, is_same_dataset = inherit_settings(typed, run, preset)
     accelerator = start_accelerator(cfg.train)
+    output = request.choose_output(typed.get("dataset"))
     if accelerator.is_main_process:
-        open_output(request.output_dir)
+        open_output(output, overwrite=request.overwrite)
     audio_model = load_for_inference(
         request.model, request.model_revision, trust_remote_code=request.trust_remote_code
     )
@@ -160,6 +171,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
                 clips,
                 request.split,
                 origin,
+                num_available=len(rows),
                 is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
             ),
             model=describe_model(cfg, audio_model),
@@ -184,7 +196,20 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
             versions=describe_versions(),
             warnings=warnings,
         )
-        write_evaluation(request.output_dir, results, reported, metadata, request.compare)
+        results = write_evaluation(output, results, reported, metadata, request.compare)
         if request.update_card:
-            update_card(request.model, request.output_dir)
+            update_card(request.model, output)
+        show_evaluation(results, output, cfg.train.log)
     accelerator.end_training()
+
+
+def evaluate_from_files(request: EvaluateRequest, cfg: RunConfig) -> None:
+    """Evaluate without a model: metrics of a predictions.csv, or the aggregate of several runs."""
+    output = request.choose_output(None)
+    open_output(output, overwrite=request.overwrite)
+    if request.predictions is not None:
+        results = recompute(request.predictions, output, cfg.eval, request.compare)
+        show_evaluation(results, output, cfg.train.log)
+    else:
+        found = write_aggregate(request.aggregate, output / AGGREGATE_FILE)
+        show_aggregate(found, request.aggregate, output, cfg.train.log)

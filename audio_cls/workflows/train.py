@@ -68,6 +68,7 @@ from audio_cls.training.sharding import restore_best
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
+from audio_cls.workflows.show_results import show_end, show_runs, show_training
 
 
 def run_all(
@@ -104,7 +105,8 @@ def run_all(
                 run_training(run)
         folders = [choose_run_path(run) for run in runs]
         if len(runs) > 1 and is_main_process():
-            report_runs(folders, describe_cases(cfg, runs), cfg.eval, folders[0].parent)
+            found = report_runs(folders, describe_cases(cfg, runs), cfg.eval, folders[0].parent)
+            show_runs(found, folders, cfg.train.log)
         shutdown_processes()
     return folders
 
@@ -188,6 +190,8 @@ def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
         draw_figures(folder.path)
         write_eval_results(folder.path)
         write_card(folder.path, repo_id)  # the last: with it, the run is finished
-        publish_run(folder.path, cfg, repo_id)
+        show_training(folder.path, cfg.train)
+        address = publish_run(folder.path, cfg, repo_id)
+        show_end(folder.path, cfg.train, address)
     close_run(run)
     return folder.path

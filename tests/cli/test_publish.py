@@ -16,6 +16,7 @@ from hub_server import HubServer, Token
 
 from audio_cls.cli.leaderboard import main as leaderboard
 from audio_cls.cli.publish import main as publish
+from audio_cls.command_names import format_command
 from audio_cls.storage import cache
 
 RESULTS = {
@@ -86,7 +87,7 @@ def test_an_outage_ends_with_one_and_says_how_to_go_on(
     hub.fail(path_part=path_part, times=None)
     done = _type(publish, run, "--hub-repo-id", "tester/x", "--private")
     assert (done.exit_code, done.stdout) == (1, "")
-    line = f"python scripts/publish.py {run} --hub-repo-id tester/x --private"
+    line = format_command("publish", run, "--hub-repo-id", "tester/x", "--private")
     assert caplog.records[-1].getMessage().endswith(line)
 
 

@@ -8,8 +8,6 @@ resulting defaults.
 from __future__ import annotations
 
 import functools
-import logging
-import sys
 import typing
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from audio_cls.cli.console import hide_library_bars, is_first_process, logger, one_line_errors
+from audio_cls.cli.console import one_line_errors, set_log_level
 from audio_cls.cli.options.base_command import HelpOption
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.param_types import CommaSeparated, CountOrWord, NumberRange, OrEmpty
@@ -132,9 +130,7 @@ def settings_command(
                 values = drop_unused(typed, keep=_list_typed(typed))
                 names = {one.name for one in iterate_settings()}
                 cfg = RunConfig.from_flat({n: v for n, v in values.items() if n in names})
-                logger.setLevel(_choose_level(cfg))
-                if not (logger.isEnabledFor(logging.INFO) and sys.stderr.isatty()):
-                    hide_library_bars()
+                set_log_level(cfg.train.log)
                 function(cfg)
 
         command: Any = run
@@ -153,10 +149,3 @@ def _list_typed(names: Collection[str]) -> list[str]:
     """Return the settings given on the command line, not by a preset or a default."""
     ctx = click.get_current_context()
     return [n for n in names if ctx.get_parameter_source(n) is ParameterSource.COMMANDLINE]
-
-
-def _choose_level(cfg: RunConfig) -> int:
-    """Return the lowest level of messages that are shown: those of one process per machine only."""
-    if not is_first_process():
-        return logging.CRITICAL
-    return logging.INFO if cfg.train.log == "text" else logging.WARNING

@@ -14,7 +14,7 @@ from audio_cls.publishing.hub.push import push_run
 from audio_cls.publishing.hub.retry import Failure, list_secrets, retry
 
 
-def publish_run(run: Path, cfg: RunConfig, repo_id: str | None) -> None:
+def publish_run(run: Path, cfg: RunConfig, repo_id: str | None) -> str | None:
     """Publish a run folder, if requested. Online. Main process only.
 
     Args:
@@ -22,13 +22,17 @@ def publish_run(run: Path, cfg: RunConfig, repo_id: str | None) -> None:
         cfg: What is published, and whether this is a dry run.
         repo_id: As `check_hub` returned it; None when nothing is published.
 
+    Returns:
+        The URL of the repository or of the pull request; None when nothing was published.
+
     Raises:
         HubError: See `push_run` and `check_files`.
     """
     if repo_id is not None and cfg.train.dry_run:
         check_files(run, repo_id, cfg.hub)
     elif repo_id is not None:
-        push_run(run, cfg.hub, repo_id)
+        return push_run(run, cfg.hub, repo_id)
+    return None
 
 
 def check_files(run: Path, repo_id: str, cfg: HubConfig) -> None:

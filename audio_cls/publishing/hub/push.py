@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +20,7 @@ from huggingface_hub import (
     constants,
 )
 
+from audio_cls.command_names import format_command
 from audio_cls.config import HubConfig, flag_name
 from audio_cls.errors import HubError
 from audio_cls.publishing.hub.files import find_stale, gather_files
@@ -63,7 +63,7 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
     """
     files = gather_files(run, repo_id, cfg, list_secrets())
     try:
-        return send_files(files, cfg, repo_id)
+        address = send_files(files, cfg, repo_id)
     except HubError:
         raise
     except Failure as error:
@@ -71,6 +71,9 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
             raise explain_refusal(error, repo_id) from error
         logger.warning("%s", _explain_later_upload(run, cfg, repo_id, error))
         return None
+    size = sum(len(f) if isinstance(f, bytes) else f.stat().st_size for f in files.values())
+    logger.info("Published %d files (%.1f MB) of '%s': %s", len(files), size / 1e6, run, address)
+    return address
 
 
 def has_results(repo_id: str) -> bool:
@@ -231,10 +234,10 @@ def _explain_later_upload(
     run: Path, cfg: HubConfig, repo_id: str | None, error: BaseException
 ) -> str:
     """Return a message that the run is complete, and how to publish it later."""
-    words = ["python", "scripts/publish.py", str(run)]
+    words = [str(run)]
     words += ["--hub-repo-id", repo_id] if repo_id else []
     words += [flag_name(name) for name in FLAGS if getattr(cfg, name)]
     default = HubConfig().publish_ids
     words += ["--publish-ids", cfg.publish_ids] if cfg.publish_ids != default else []
-    reason, line = to_reason(error), shlex.join(words)
-    return f"The run was not published ({reason}). It is whole; publish it later: {line}"
+    reason, line = to_reason(error), format_command("publish", *words)
+    return f"The run was not published ({reason}). It is complete; publish it later: {line}"

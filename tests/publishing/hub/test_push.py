@@ -17,6 +17,7 @@ from fake_run import PUBLISHED, REPO, count_commits, read_all
 from hub_server import HubServer
 from huggingface_hub import HfApi
 
+from audio_cls.command_names import format_command
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
 from audio_cls.publishing.hub.preflight import check_hub, make_repo_id
@@ -90,7 +91,7 @@ def test_an_outage_costs_nothing_and_one_line_says_how_to_go_on(
         assert push_run(run, HubConfig(), REPO) is None
     lines = [r.getMessage() for r in caplog.records if r.name.startswith("audio_cls")]
     assert len(lines) == 1 and "\n" not in lines[0]
-    assert lines[0].endswith(f"python scripts/publish.py {run} --hub-repo-id {REPO}")
+    assert lines[0].endswith(format_command("publish", run, "--hub-repo-id", REPO))
     assert read_all(run) == before and count_commits(hub) == 0
     hub.faults.active.clear()
     assert push_run(run, HubConfig(), REPO) and count_commits(hub) == 1

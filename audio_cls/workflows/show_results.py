@@ -1,0 +1,107 @@
+"""Show the result of a command: closing lines, one line with `--log quiet`, events with json.
+
+Closing lines go to standard error with the other messages; the line of `--log quiet` and the events
+go to standard output. Call on the main process only.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audio_cls.config import TrainConfig
+from audio_cls.events import emit_event
+from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
+from audio_cls.workflows.summary import (
+    describe_result,
+    make_test_event,
+    summarize_evaluation,
+    summarize_training,
+)
+from audio_cls.workflows.summary_runs import describe_mean, summarize_runs, summarize_sweep
+
+logger = logging.getLogger(__name__)
+
+
+def show_training(folder: Path, cfg: TrainConfig) -> None:
+    """Show the result of a finished run, from its folder; nothing of a dry run.
+
+    Args:
+        folder: The run folder.
+        cfg: Its settings of training, with `log` and `dry_run`.
+    """
+    if cfg.dry_run:
+        return
+    results = read_results(folder / RESULTS_FILE)
+    show_lines(cfg.log, describe_result(results, folder), summarize_training(results, folder))
+    emit_event(cfg.log, "test", **make_test_event(results, folder))
+
+
+def show_end(folder: Path, cfg: TrainConfig, address: str | None) -> None:
+    """Emit the event `end` of a run that is finished and, if asked for, published.
+
+    Args:
+        folder: The run folder.
+        cfg: Its settings of training.
+        address: Of the repository or pull request; None if nothing was published.
+    """
+    if not cfg.dry_run:
+        emit_event(cfg.log, "end", folder=str(folder), published=address)
+
+
+def show_evaluation(results: RunResults, folder: Path, log: str) -> None:
+    """Show the result of an evaluation; with json, the events `test` and `end`."""
+    show_lines(log, describe_result(results, folder), summarize_evaluation(results, folder))
+    emit_event(log, "test", **make_test_event(results, folder))
+    emit_event(log, "end", folder=str(folder))
+
+
+def show_runs(found: Mapping[str, Any], folders: Sequence[Path], log: str) -> None:
+    """Show the results of several runs of one command, and emit the last event, `end`.
+
+    Args:
+        found: What `report_runs` returned.
+        folders: The run folders, all in the folder that has `found` as its results.json.
+        log: Value of `--log`.
+    """
+    base = folders[0].parent
+    if "cases" in found:
+        block = summarize_sweep(found, base)
+    else:
+        block = summarize_runs(found, _read_all(folders), base)
+    show_lines(log, describe_mean(found, base), block)
+    emit_event(log, "end", folder=str(base), **found)
+
+
+def show_aggregate(
+    found: Mapping[str, Any], folders: Sequence[Path], output: Path, log: str
+) -> None:
+    """Show the mean of finished runs that were named, and emit the event `end`.
+
+    Args:
+        found: What `write_aggregate` returned.
+        folders: The run folders.
+        output: The folder of the result.
+        log: Value of `--log`.
+    """
+    block = summarize_runs(found, _read_all(folders), output, is_trained=False)
+    show_lines(log, describe_mean(found, output), block)
+    emit_event(log, "end", folder=str(output), **found)
+
+
+def _read_all(folders: Sequence[Path]) -> dict[Path, RunResults]:
+    """Return the results of each run."""
+    return {folder: read_results(folder / RESULTS_FILE) for folder in folders}
+
+
+def show_lines(log: str, line: str, block: Sequence[str]) -> None:
+    """Show one line with `quiet`, the block with `text`, nothing with `json`."""
+    if log == "quiet":
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    elif log == "text":
+        for text in ("", *block):
+            logger.info("%s", text)

@@ -1,0 +1,309 @@
+"""Closing lines of a training run or an evaluation, made from its results.json alone."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audio_cls.command_names import format_command
+from audio_cls.config import select_metrics
+from audio_cls.publishing.metric_names import name_metric
+from audio_cls.runs.results import RunResults
+from audio_cls.text_table import TERMINAL_WIDTH, format_table
+
+NUM_WEAKEST = 3
+SAME_CLIPS = (
+    "Validation and test are the same clips: the test score is that of the best epoch, and is too"
+    " high for new clips."
+)
+# The main files of a run or an evaluation, and how they are named.
+MAIN_FILES = {
+    "README.md": "README.md (model card)",
+    "results.json": "results.json (all metrics)",
+    "predictions.csv": "predictions.csv",
+    "figures": "figures/",
+    "aggregate.json": "aggregate.json (mean, sd and interval of all metrics)",
+    "sweep.csv": "sweep.csv (all columns)",
+}
+
+# Origins of evaluated clips in results.json, see `select_rows`.
+_WHOLE_SPLIT = re.compile(r"(?:all of )?split (?P<name>'.*?')", re.DOTALL)
+_LIST_OF_RUN = re.compile(r"the run's own (?P<role>\w+) clips \((?P<origin>.*)\)", re.DOTALL)
+
+Table = Mapping[str, Any]
+
+
+def describe_result(results: RunResults, folder: Path) -> str:
+    """Return the result in one line: folder, main metric, interval, clips.
+
+    >>> test = {"accuracy": 0.5, "accuracy_ci95": [0.2, 0.8], "num_examples": 8}
+    >>> describe_result(RunResults(test=test), Path("runs/a"))
+    'runs/a: test accuracy 0.5000 on 8 clips, 95 % interval 0.200 to 0.800'
+    """
+    key, test = headline(results), results.test
+    interval = _format_interval(test.get(f"{key}_ci95"))
+    end = f", {interval}" if interval else ""
+    value = format_number(test.get(key))
+    return f"{folder}: test {metric_title(key)} {value} on {test['num_examples']} clips{end}"
+
+
+def summarize_training(results: RunResults, folder: Path) -> list[str]:
+    """Return the closing block of a training run: result, weakest classes, folder, next commands.
+
+    Args:
+        results: Its results.json.
+        folder: The run folder.
+    """
+    split = results.dataset.split.get("test")
+    origin = (split.origin if split else None) or "test split"
+    heading = f"Test on {results.test['num_examples']} clips ({origin})"
+    return [
+        describe_best(results),
+        *(wrap_text(SAME_CLIPS) if results.dataset.is_test_validation else []),
+        "",
+        *summarize_test(results, heading),
+        "",
+        *describe_folder("Run folder", folder),
+        "",
+        *suggest_commands(folder),
+    ]
+
+
+def summarize_evaluation(results: RunResults, folder: Path) -> list[str]:
+    """Return the closing block of an evaluation: which clips, result, weakest classes, folder.
+
+    Args:
+        results: Its results.json.
+        folder: The folder with its files.
+    """
+    count = results.test["num_examples"]
+    return [
+        *summarize_test(results, f"Evaluated on {count} clips: {describe_clips(results)}"),
+        *_compare(results.comparison),
+        "",
+        *describe_folder("Folder", folder),
+    ]
+
+
+def describe_clips(results: RunResults) -> str:
+    """Return which clips were evaluated: those of a split, or of a list of the model's run.
+
+    >>> part = {"origin": "split 'train'"}
+    >>> results = RunResults.from_json({"dataset": {"name": "esc", "split": {"test": part}}})
+    >>> describe_clips(results)
+    "all clips of split 'train' of esc"
+    """
+    part, dataset = results.dataset.split.get("test"), results.dataset
+    if part is None or part.origin is None:
+        return "those of predictions.csv"
+    place = f" of {dataset.name or dataset.id}"
+    left_out = _describe_left_out(results)
+    whole, listed = _WHOLE_SPLIT.match(part.origin), _LIST_OF_RUN.fullmatch(part.origin)
+    if whole:
+        number = "clips" if left_out else "all clips"
+        return ", ".join([f"{number} of split {whole['name']}{place}", *left_out])
+    role, origin = (listed["role"], listed["origin"]) if listed else ("test", part.origin)
+    return ", ".join([f"the {role} clips of the model's run{place} ({origin})", *left_out])
+
+
+def _describe_left_out(results: RunResults) -> list[str]:
+    """Return why clips of the evaluated split are missing."""
+    part, skipped = results.dataset.split["test"], results.bad_audio.get("skipped", 0)
+    count = results.test.get("num_examples", 0)
+    found = []
+    if results.unmatched_labels:
+        found.append("without labels that the model does not have")
+    if skipped:
+        found.append(f"without {skipped} unusable clips")
+    if part.num_available and count + skipped < part.num_available:
+        found.append(f"a sample of {part.num_available}")
+    return found
+
+
+def _compare(comparison: Table) -> list[str]:
+    """Return the sentence about the other run that was compared, if any."""
+    if not comparison:
+        return []
+    text = (
+        f"Against {comparison['other']}: accuracy {comparison['accuracy_difference']:+.4f}; only"
+        f" this one correct: {comparison['only_this_right']} clips, only the other:"
+        f" {comparison['only_other_right']}, McNemar p = {comparison['mcnemar_p']:.4g}"
+    )
+    return ["", *wrap_text(text)]
+
+
+def describe_best(results: RunResults) -> str:
+    """Return the line with the best epoch and its validation metric.
+
+    >>> best = {"accuracy": 0.5, "epoch": 7.0, "step": 14, "num_examples": 9}
+    >>> results = RunResults.from_json({"validation": best, "timing": {"steps": 20}})
+    >>> describe_best(results)
+    'Best epoch 7 of 10: validation accuracy 0.5000 on 9 clips'
+    """
+    best, metric = results.validation, results.metric or "accuracy"
+    value = f"validation {metric_title(metric, multi=is_multilabel(results))} {format_number(best.get(metric))}"
+    return f"Best {describe_epoch(results)}: {value} on {best['num_examples']} clips"
+
+
+def describe_epoch(results: RunResults) -> str:
+    """Return the best epoch and the number of trained epochs; steps where they are not whole."""
+    best, steps = results.validation, results.timing.steps or 0
+    epoch, step = best.get("epoch"), best.get("step")
+    if not epoch or not step:
+        return "epoch"
+    total = round(steps * epoch / step, 3)
+    if float(epoch).is_integer() and float(total).is_integer():
+        return f"epoch {epoch:.0f} of {total:.0f}"
+    return f"step {step} of {steps} (epoch {epoch:.2f})"
+
+
+def summarize_test(results: RunResults, heading: str) -> list[str]:
+    """Return the metrics of the test clips, the weakest classes and the most frequent confusion."""
+    note = results.test.get("intervals", {}).get("note")
+    return [
+        *wrap_text(heading),
+        *(f"  {line}" for line in format_table(_list_rows(results), "lrl", TERMINAL_WIDTH - 2)),
+        *(wrap_text(note, "  ") if note else []),
+        "",
+        *_describe_classes(results),
+    ]
+
+
+def _list_rows(results: RunResults) -> list[list[str]]:
+    """Return the rows of the main metrics and of the baseline: name, value, interval."""
+    test, main = results.test, headline(results)
+    keys = [key for key in dict.fromkeys((main, results.metric, "f1_macro")) if key in test]
+    rows = [
+        [
+            metric_title(key, multi=is_multilabel(results)),
+            format_number(test[key]),
+            _format_interval(test.get(f"{key}_ci95")),
+        ]
+        for key in keys
+        if key is not None
+    ]
+    if is_multilabel(results):
+        chance = format_number(test.get("baseline_map"))
+        return [*rows, ["chance level", chance, f"{metric_title(main)} of random scores"]]
+    if "majority_accuracy" in test:
+        shown = f"accuracy of always predicting '{test['majority_class']}'"
+        rows.append(["majority class", format_number(test["majority_accuracy"]), shown])
+    return rows
+
+
+def _describe_classes(results: RunResults) -> list[str]:
+    """Return the weakest classes as a table, and the most frequent confusion."""
+    rows = list_weakest_rows(results)
+    if not rows:
+        return ["All classes: every test clip is predicted correctly."]
+    key = "average_precision" if is_multilabel(results) else "recall"
+    head = ["weakest classes", key.replace("_", " "), "F1", "clips"]
+    cells = [
+        [name, f"{row[key]:.2f}", f"{row['f1']:.2f}", str(row["support"])] for name, row in rows
+    ]
+    confused = results.test.get("top_confusions", [])[:1]
+    return [
+        *format_table([head, *cells], "lrrr"),
+        *(line for one in confused for line in wrap_text(_describe_confusion(results, one))),
+    ]
+
+
+def _describe_confusion(results: RunResults, pair: Table) -> str:
+    """Return the sentence about a class that is predicted as another one."""
+    total = results.test["per_class"].get(pair["label"], {}).get("support", "?")
+    names = f"'{pair['label']}' predicted as '{pair['prediction']}'"
+    return f"Most frequent confusion: {names}, {pair['count']} of {total} clips"
+
+
+def list_weakest_rows(results: RunResults) -> list[tuple[str, Table]]:
+    """Return the three tested classes with the lowest recall below 1, the lowest first.
+
+    Multi-label: with the lowest average precision. With equal values, the class with more clips
+    comes first, as in `weakest_classes` of results.json.
+    """
+    key = "average_precision" if is_multilabel(results) else "recall"
+    table = results.test.get("per_class", {})
+    tested = [(name, row) for name, row in table.items() if row["support"] and key in row]
+    ranked = sorted(tested, key=lambda pair: (pair[1][key], -pair[1]["support"]))
+    return [(name, row) for name, row in ranked if row[key] < 1][:NUM_WEAKEST]
+
+
+def describe_folder(title: str, folder: Path) -> list[str]:
+    """Return the lines that name a folder and its main files, those that exist."""
+    found = [text for name, text in MAIN_FILES.items() if (folder / name).exists()]
+    return [f"{title}: {folder}", *wrap_text(", ".join(found), "  ")]
+
+
+def suggest_commands(run: Path) -> list[str]:
+    """Return the commands for a finished run, to paste; FILE.wav and OTHER_DATA are to replace."""
+    return [
+        "Classify files, evaluate on other data, publish:",
+        f"  {format_command('predict', run, 'FILE.wav')}",
+        f"  {format_command('evaluate', '--model', run, '--dataset', 'OTHER_DATA')}",
+        f"  {format_command('publish', run)}",
+    ]
+
+
+def headline(results: RunResults) -> str:
+    """Return the key of the main metric: accuracy, or map if multi-label."""
+    return "map" if is_multilabel(results) else "accuracy"
+
+
+def is_multilabel(results: RunResults) -> bool:
+    """Return whether a clip may have several labels; metrics computed again have no data set."""
+    return "map_micro" in results.test or results.dataset.problem_type == "multi-label"
+
+
+def metric_title(key: str, *, multi: bool = False) -> str:
+    """Return the name of a metric within a sentence.
+
+    Args:
+        key: Its key in results.json.
+        multi: The task is multi-label.
+
+    >>> metric_title("f1_macro"), metric_title("roc_auc"), metric_title("accuracy", multi=True)
+    ('macro F1', 'ROC AUC', 'subset accuracy')
+    """
+    title = name_metric(key, is_multilabel=multi).title
+    return title if title[:2].isupper() else title[0].lower() + title[1:]
+
+
+def format_number(value: float | None) -> str:
+    """Return a metric with four decimals; "-" where it is not defined."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _format_interval(bounds: Sequence[float] | None) -> str:
+    """Return the text of a 95 % interval; empty where there is none."""
+    return f"95 % interval {bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else ""
+
+
+def wrap_text(text: str, indent: str = "") -> list[str]:
+    """Return a text as lines of the terminal's width; long names are not broken."""
+    return textwrap.wrap(
+        text,
+        TERMINAL_WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent or "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def make_test_event(results: RunResults, folder: Path) -> dict[str, Any]:
+    """Return the fields of the event `test`."""
+    test = results.test
+    ends = {key.removesuffix("_ci95"): value for key, value in test.items() if "_ci95" in key}
+    best = results.validation
+    chosen = {"metric": results.metric, "validation": select_metrics(best, results.metric)}
+    where = {"best_epoch": best.get("epoch"), "best_step": best.get("step")}
+    return {
+        "folder": str(folder),
+        "num_examples": test["num_examples"],
+        "metrics": select_metrics(test, results.metric, with_baselines=True),
+        "ci95": ends,
+        **({**chosen, **where} if best else {}),
+    }
