@@ -94,10 +94,8 @@ def describe_evaluated_split(
     source: LoadedDataset,
     labels: Labels,
     clips: Clips,
-    split: str,
-    origin: str,
+    part: SplitDescription,
     *,
-    num_available: int,
     is_whole: bool,
 ) -> DatasetDescription:
     """Return the `dataset` part of results.json for the evaluated split.
@@ -106,20 +104,17 @@ def describe_evaluated_split(
         source: The data set.
         labels: The labels of the data set, not those of the model.
         clips: The evaluated clips.
-        split: What `--split` asked for.
-        origin: How the clips were selected, see `select_rows`.
-        num_available: Number of the selected clips, before `--max-eval-samples`.
+        part: `name`: what `--split` asked for; `origin`: how the clips were selected, see
+            `select_rows`; `num_available`: their number before `--max-eval-samples`.
         is_whole: No clip was left out by `--max-eval-samples` or for a label that the model does
             not have.
 
     Returns:
         The data set and the split; `is_given`: the clips are a whole split of the data set.
     """
-    test = SplitDescription(
-        name=split,
-        origin=origin,
-        is_given=is_whole and re.fullmatch(r"split '.*'", origin) is not None,
-        num_available=num_available,
+    test = dataclasses.replace(
+        part,
+        is_given=is_whole and re.fullmatch(r"split '.*'", part.origin or "") is not None,
         num_examples=len(clips),
         seconds=round(clips.seconds, 2),
     )

@@ -57,7 +57,7 @@ from audio_cls.runs.provenance import (
     describe_model,
     describe_versions,
 )
-from audio_cls.runs.results import RunResults, Timing
+from audio_cls.runs.results import RunResults, SplitDescription, Timing
 from audio_cls.workflows.show_results import show_aggregate, show_evaluation
 
 
@@ -101,9 +101,7 @@ class EvaluateRequest:
         return self.output_dir or choose_output(self.model, dataset, self.split, files)
 
 
-def run_evaluation(  # noqa: PLR0915 (one line per step)
-    request: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]
-) -> None:
+def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict[str, Any]) -> None:
     """Evaluate a model on a data set, or recompute the metrics of written predictions.
 
     Args:
@@ -169,9 +167,7 @@ def run_evaluation(  # noqa: PLR0915 (one line per step)
                 dataset,
                 dataset_labels,
                 clips,
-                request.split,
-                origin,
-                num_available=len(rows),
+                SplitDescription(name=request.split, origin=origin, num_available=len(rows)),
                 is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
             ),
             model=describe_model(cfg, audio_model),

@@ -144,7 +144,8 @@ def describe_best(results: RunResults) -> str:
     'Best epoch 7 of 10: validation accuracy 0.5000 on 9 clips'
     """
     best, metric = results.validation, results.metric or "accuracy"
-    value = f"validation {metric_title(metric, multi=is_multilabel(results))} {format_number(best.get(metric))}"
+    title = metric_title(metric, multi=is_multilabel(results))
+    value = f"validation {title} {format_number(best.get(metric))}"
     return f"Best {describe_epoch(results)}: {value} on {best['num_examples']} clips"
 
 
