@@ -59,11 +59,11 @@ def choose_output(
     return Path("runs") / f"{read_base_name(model)}-{end}"
 
 
-def open_output(path: Path, *, overwrite: bool = False) -> Path:
-    """Return the folder for the results, made if needed. Main process only.
+def check_output(path: Path, *, overwrite: bool = False) -> None:
+    """Check the folder for the results, before any long work. Main process only.
 
     Args:
-        path: The folder.
+        path: The folder; it is made when the results are written.
         overwrite: Replace an earlier evaluation in it.
 
     Raises:
@@ -81,13 +81,15 @@ def open_output(path: Path, *, overwrite: bool = False) -> Path:
             f"'{path}' has an earlier evaluation ({found[0]}). Replace it with --overwrite, or"
             " choose another --output-dir."
         )
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         check_writable(path)
     except OSError as error:
         raise RunFolderError(
             f"'{path}' cannot be written ({error.strerror}). Give another --output-dir."
         ) from error
-    return path
+    for folder in missing:  # a command that fails leaves no empty folder
+        folder.rmdir()
 
 
 def describe_evaluated_split(
@@ -156,6 +158,7 @@ def write_evaluation(
     if other is not None:
         comparison = compare_runs(scores, tuple(results.labels), other, metadata)
         results = dataclasses.replace(results, comparison=comparison)
+    folder.mkdir(parents=True, exist_ok=True)
     write_report(folder, results, scores, metadata)
     draw_figures(folder)
     return results
@@ -166,7 +169,7 @@ def recompute(path: Path, folder: Path, cfg: EvalConfig, other: Path | None) -> 
 
     Args:
         path: The predictions.csv.
-        folder: Where the results go, see `open_output`.
+        folder: Where the results go, see `check_output`.
         cfg: The metric to report with an interval.
         other: A run folder or predictions.csv to compare with.
 

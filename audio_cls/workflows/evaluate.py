@@ -27,7 +27,7 @@ from audio_cls.evaluation.evaluate_model import (
     AGGREGATE_FILE,
     choose_output,
     describe_evaluated_split,
-    open_output,
+    check_output,
     recompute,
     write_evaluation,
 )
@@ -119,7 +119,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
     accelerator = start_accelerator(cfg.train)
     output = request.choose_output(typed.get("dataset"))
     if accelerator.is_main_process:
-        open_output(output, overwrite=request.overwrite)
+        check_output(output, overwrite=request.overwrite)
     audio_model = load_for_inference(
         request.model, request.model_revision, trust_remote_code=request.trust_remote_code
     )
@@ -202,7 +202,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
 def evaluate_from_files(request: EvaluateRequest, cfg: RunConfig) -> None:
     """Evaluate without a model: metrics of a predictions.csv, or the aggregate of several runs."""
     output = request.choose_output(None)
-    open_output(output, overwrite=request.overwrite)
+    check_output(output, overwrite=request.overwrite)
     if request.predictions is not None:
         results = recompute(request.predictions, output, cfg.eval, request.compare)
         show_evaluation(results, output, cfg.train.log)

@@ -32,6 +32,7 @@ def test_every_command_has_help_and_a_line_in_the_list(
         (["tran"], "There is no command 'tran': it is one of "),
         (["train"], "No data set was given."),
         (["train", "--epochs", "x"], "Invalid value for '--epochs': 'x' is not a valid integer."),
+        (["evaluate"], "Give one of --model (a run or a Hub id), "),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(

@@ -44,6 +44,18 @@ def test_validation_chooses_the_case_and_the_spread_is_reported(tmp_path: Path) 
     assert rows[1]["validation_accuracy_mean"] == "0.8"
 
 
+def test_cases_with_the_same_validation_are_named(tmp_path: Path) -> None:
+    folders, cases = _write_runs(tmp_path)
+    found = compare_cases(folders, cases, EvalConfig())
+    assert found["tied"] == []
+    numbers = {"validation": {"accuracy": 0.8}, "test": {"accuracy": 0.1}}
+    for folder in folders:
+        (folder / "results.json").write_text(json.dumps(numbers))
+    found = compare_cases(folders, cases, EvalConfig())
+    assert found["tied"] == [1, 2]
+    assert found["best"]["settings"] == {"learning_rate": 0.1}  # the first
+
+
 def test_a_metric_that_is_an_error_is_best_where_it_is_smallest(tmp_path: Path) -> None:
     folders, cases = _write_runs(tmp_path)
     found = compare_cases(folders, cases, EvalConfig(metric="loss"))

@@ -103,7 +103,7 @@ def test_evaluation_repeats_the_tests_numbers_digit_for_digit(
     assert RunResults.from_json(found).to_json() == found
     assert found["test"] == own["test"]
     report, before = (one["dataset"]["split"]["test"] for one in (found, own))
-    for name in ("num_available", "method", "fingerprint"):  # of training alone
+    for name in ("method", "fingerprint"):  # of training alone
         del before[name]
     assert report["is_given"] is False
     assert report == {**before, "name": "test"}
@@ -245,10 +245,51 @@ def test_a_folder_of_other_clips_without_a_test_split_is_evaluated_whole(
     folder = tmp_path / "grouped" / "other"
     for name in ("low", "high"):
         shutil.copytree(tone_folder / name, folder / name)
-    evaluate("--model", run, "--dataset", folder, "--output-dir", tmp_path / "out")
-    found = read_results(tmp_path / "out")
+    copy = Path(shutil.copytree(run, tmp_path / "tones"))
+    evaluate("--model", copy, "--dataset", folder)
+    found = read_results(copy / "eval-other")  # the default of --output-dir
     assert found["test"]["num_examples"] == sum(1 for _ in folder.rglob("*.wav"))
     assert any("not the one that the model was trained on" in text for text in found["warnings"])
+
+
+@pytest.mark.parametrize("log", ["text", "quiet", "json"])
+def test_the_result_is_shown_in_the_form_of_log(
+    log: str,
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    out = tmp_path / "out"
+    evaluate("--model", run, "--output-dir", out, "--log", log)
+    shown, test = capsys.readouterr().out, read_results(out)["test"]
+    accuracy, count = f"{test['accuracy']:.4f}", test["num_examples"]
+    if log == "text":
+        assert f"Evaluated on {count} clips: the test clips of the model's run" in caplog.text
+        assert f"  accuracy        {accuracy}  95 % interval " in caplog.text
+        assert f"Folder: {out}" in caplog.text and shown == ""
+    elif log == "quiet":
+        assert shown.startswith(f"{out}: test accuracy {accuracy} on {count} clips")
+        assert shown.count("\n") == 1 and "Folder:" not in caplog.text
+    else:
+        first, last = map(json.loads, shown.splitlines())
+        assert (first["event"], last["event"]) == ("test", "end")
+        assert first["metrics"]["accuracy"] == test["accuracy"]
+        assert first["folder"] == last["folder"] == str(out)
+
+
+def test_an_earlier_evaluation_is_replaced_only_if_asked(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--predictions", run / "predictions.csv", "--output-dir", tmp_path / "out"]
+    evaluate(*words)
+    (tmp_path / "out" / "predictions.csv").unlink()
+    with pytest.raises(SystemExit):
+        evaluate(*words)
+    assert "Replace it with --overwrite" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "predictions.csv").exists()
+    evaluate(*words, "--overwrite")
+    assert (tmp_path / "out" / "predictions.csv").exists()
 
 
 def test_comparison_counts_the_clips_that_one_alone_has_right(run: Path, tmp_path: Path) -> None:
@@ -275,7 +316,7 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
     copy = Path(shutil.copytree(run, tmp_path / "tones"))
     for _ in range(2):  # a repetition replaces its own line
         evaluate("--model", copy, "--split", "validation", "--update-card",
-             "--output-dir", tmp_path / "out")  # fmt: skip
+             "--output-dir", tmp_path / "out", "--overwrite")  # fmt: skip
     card, before = ((folder / "README.md").read_text("utf-8") for folder in (copy, run))
     accuracy = read_results(tmp_path / "out")["test"]["accuracy"]
     assert card.count("## Judged later on") == 1
@@ -309,6 +350,7 @@ def test_mistakes_are_one_line_and_exit_code_2(
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Error")]
     assert len(error) == 1
     assert report in error[0]
+    assert not (tmp_path / "out").exists()
 
 
 def test_seeds_are_brought_together(run: Path, tmp_path: Path) -> None:
