@@ -25,9 +25,9 @@ from audio_cls.errors import SettingError
 from audio_cls.evaluation.aggregate_runs import write_aggregate
 from audio_cls.evaluation.evaluate_model import (
     AGGREGATE_FILE,
+    check_output,
     choose_output,
     describe_evaluated_split,
-    check_output,
     recompute,
     write_evaluation,
 )

@@ -54,7 +54,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(
         ("train --lr 1e-3", "There is no option --lr. Did you mean --learning-rate?"),
         ("train --zzzz", "There is no option --zzzz.\n"),
         ("inspect --streaming", "There is no option --streaming."),
-        ("evaluate", "Missing option '--output-dir'."),
         ("predict", "Missing argument 'MODEL'."),
         ("publish a b", "Got unexpected extra argument (b)"),
         ("cache lst", "No such command 'lst'. Did you mean 'list'?"),
