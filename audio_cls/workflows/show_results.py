@@ -18,9 +18,9 @@ from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
 from audio_cls.workflows.summary import (
     describe_result,
     make_test_event,
-    summarize_evaluation,
     summarize_training,
 )
+from audio_cls.workflows.summary_evaluation import summarize_evaluation
 from audio_cls.workflows.summary_runs import describe_mean, summarize_runs, summarize_sweep
 
 logger = logging.getLogger(__name__)

@@ -10,13 +10,12 @@ import pytest
 
 from audio_cls.runs.results import RunResults
 from audio_cls.workflows.summary import (
-    describe_clips,
     describe_epoch,
     describe_result,
     make_test_event,
-    summarize_evaluation,
     summarize_training,
 )
+from audio_cls.workflows.summary_evaluation import describe_clips, summarize_evaluation
 
 SINGLE: dict[str, Any] = {
     "dataset": {

@@ -256,7 +256,10 @@ def test_with_xet_on_a_hub_without_it_gets_the_files_all_the_same(
     assert set(hub.files("models", REPO)) - {".gitattributes"} == PUBLISHED
     assert hub.count("GET", "/xet-write-token/", 404) and count_commits(hub) == 1
     told = [r.getMessage() for r in caplog.records if r.name.startswith("audio_cls")]
-    assert told == ["This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1)."]
+    assert told == [
+        "This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1).",
+        f"Published 12 files (0.0 MB) of '{run}': {hub.url}/{REPO}",
+    ]
 
 
 @pytest.mark.parametrize(
