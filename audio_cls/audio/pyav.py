@@ -37,7 +37,7 @@ def decode_with_pyav(bytes_: bytes, container: str) -> tuple[NDArray[np.float32]
     try:
         with av.open(io.BytesIO(bytes_)) as file:
             if not file.streams.audio:
-                raise AudioError("unreadable", f"the {container} file holds no sound")
+                raise AudioError("unreadable", f"the {container} file contains no audio stream")
             stream = file.streams.audio[0]
             sampling_rate, codec = int(stream.rate), str(stream.codec_context.name)
             planar = av.AudioResampler(format="fltp")

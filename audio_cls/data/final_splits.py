@@ -140,6 +140,6 @@ def _check_not_empty(rows: dict[str, Rows], bad: dict[str, str]) -> None:
         if len(split_rows) == 0:
             first = list_names(f"{clip} ({reason})" for clip, reason in bad.items())
             raise DatasetError(
-                f"No clip of the {name} split can be used. Repair them, or choose another split;"
-                f" set aside were {first or 'none'}."
+                f"No clip of the {name} split can be used (first: {first or 'none'}). Repair the"
+                f" files, or choose another split with --{name}-split."
             )

@@ -219,7 +219,9 @@ def prepare_split(
     decoded = _decode_rows(dataset, index, capped, sampling_rate, cfg)
     usable = decoded.find_usable()
     if len(usable) == 0:
-        raise DatasetError(f"No clip is left; the first faults: {list_names(decoded.bad.items())}")
+        raise DatasetError(
+            f"No usable clip is left; first reasons: {list_names(decoded.bad.items())}"
+        )
     return decoded.select(usable), decoded.bad
 
 
@@ -265,6 +267,6 @@ def warn_of_short_clips(clips: PreparedClips, min_samples: int) -> None:
             warn(
                 logger,
                 f"{len(names)} of {len(part)} {role} clips are shorter than {seconds:.3g} s, the"
-                " shortest that the model takes: silence is added to them.",
+                " shortest input of the model: they are padded with silence.",
                 names.tolist(),
             )

@@ -50,7 +50,7 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
     """
     check_trackers(cfg.report_to)
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not has_accelerator():
-        logger.warning("FSDP needs accelerators: on CPUs every process has the whole model (DDP).")
+        logger.warning("FSDP needs GPUs: on CPUs every process has the whole model (DDP).")
     precision = choose_precision(cfg.mixed_precision)
     if not is_deepspeed():  # an earlier run of this process may have had another number format
         AcceleratorState._reset_state()
@@ -83,7 +83,8 @@ def check_trackers(names: Sequence[str]) -> None:
         if name not in known:
             hint = suggest_name(name, known)
             raise SettingError(
-                f"--report-to {name} is no tracker: there are {list_names(known)}; {shown}.{hint}"
+                f"--report-to {name} is not a tracker of Accelerate. There are"
+                f" {list_names(known)}; {shown}.{hint}"
             )
         if name not in installed:
             raise SettingError(
@@ -115,7 +116,7 @@ def choose_precision(wanted: str) -> str | None:
     if wanted == "launcher":
         return None
     if wanted == "fp16" and not has_accelerator():
-        logger.info("fp16 needs an accelerator: training in float32 on the CPU.")
+        logger.info("fp16 needs a GPU: training in float32 on the CPU.")
         return "no"
     return wanted
 

@@ -86,12 +86,14 @@ def aggregate_folders(folders: Sequence[Path]) -> dict[str, Any]:
             or their labels differ.
     """
     if len(folders) < 2:
-        raise RunFolderError("One run has no spread: give --aggregate twice or more.")
+        raise RunFolderError(
+            "One run has no standard deviation: give --aggregate two or more times."
+        )
     paths = [folder.expanduser().resolve() for folder in folders]
     twice = [folder for folder, path in zip(folders, paths, strict=True) if paths.count(path) > 1]
     if twice:
         raise RunFolderError(
-            f"'{twice[0]}' is given twice: a run counts once. Give each folder once by --aggregate."
+            f"'{twice[0]}' is given twice. Give each run folder once with --aggregate."
         )
     runs = [read_run(folder, ("test",)) for folder in folders]
     return {
@@ -112,8 +114,8 @@ def read_run(folder: Path, roles: Sequence[str] = ROLES) -> FinishedRun:
         parts = dict(zip(roles, results.require(*roles), strict=True))
     except RunFolderError as error:
         raise RunFolderError(
-            f"'{folder}' has no results.json of a finished run ({error}). Finish it by --resume"
-            " auto, or give folders of finished runs."
+            f"'{folder}' has no results.json of a finished run ({error}). Finish it with"
+            " --resume auto, or give folders of finished runs."
         ) from error
     numbers = {
         role: select_metrics(part, results.metric, with_baselines=True)
@@ -133,7 +135,7 @@ def aggregate_numbers(runs: Sequence[FinishedRun], role: str) -> Numbers:
         differing = sorted(set(other.labels) ^ set(runs[0].labels))
         raise RunFolderError(
             f"'{other.name}' has other labels than '{runs[0].name}' ({list_names(differing)}):"
-            " only runs of one task have a mean. Leave it out."
+            " only runs with the same labels can be averaged. Remove it."
         )
     found = summarize_runs([run.numbers[role] for run in runs])
     return {

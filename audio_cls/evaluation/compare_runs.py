@@ -126,8 +126,8 @@ def _read_same_clips(path: Path, scores: Scores, names: Sequence[str]) -> Scores
         )
     if scores.is_multilabel and set(names) != set(found_names):
         raise RunFolderError(
-            f"'{path}' knows other labels ({list_names(set(names) ^ set(found_names))}): two"
-            " multi-label runs are compared label by label. Give one with the same labels."
+            f"'{path}' has other labels ({list_names(set(names) ^ set(found_names))}), and two"
+            " multi-label runs are compared label by label. Give a run with the same labels."
         )
     if not scores.is_multilabel:
         return found

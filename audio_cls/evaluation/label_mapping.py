@@ -64,8 +64,8 @@ def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str 
     if all(number == UNUSABLE for number in target):
         raise DatasetError(
             f"None of the data set's labels ({list_names(given.names)}) is one of the model's"
-            f" ({list_names(known)}). Write a file of 'label of the data set: label of the model'"
-            " lines and give it by --label-map."
+            f" ({list_names(known)}). Write a file with one 'label of the data set: label of the"
+            " model' line per label, and give it with --label-map."
         )
     free = [n for n, number in enumerate(target) if number == UNUSABLE]
     others = [n for n in free if given.targets is None and given.names[n] not in mapping]
@@ -161,7 +161,7 @@ def _warn_of_unmatched(
     """Warn of labels that only the data set or only the model has."""
     for labels, text in (
         (unmatched, "The model does not know these labels; their clips are left out"),
-        (as_unknown, f"These labels are no keywords of the model and count as '{UNKNOWN}'"),
+        (as_unknown, f"These labels are not keywords of the model and count as '{UNKNOWN}'"),
     ):
         if labels:
             shown = list_names(f"{name} ({count} clips)" for name, count in labels.items())

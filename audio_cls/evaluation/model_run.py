@@ -74,8 +74,8 @@ def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
         )
     except (RunFolderError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise SettingError(
-            f"The model's run_config.yaml or results.json cannot be read ({error})."
-            " Copy the run again, or remove the file to do without."
+            f"The model's run_config.yaml or results.json cannot be read ({error}). Copy the run"
+            " again, or remove the file to continue without it."
         ) from error
 
 
@@ -190,7 +190,7 @@ def select_rows(
     if len(usable) == 0:
         raise DatasetError(
             f"No clip of '{split}' has a label that the model knows. Check --label-column, or"
-            " translate the labels by --label-map."
+            " map the labels with --label-map."
         )
     _warn_of_trained(index.ids[usable], run.lists.get("train", ()))
     return usable, origin

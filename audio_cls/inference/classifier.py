@@ -165,7 +165,7 @@ class Classifier:
         clip = WaveClip(wave, self.audio_model.processor.input_spec.sampling_rate)
         scores = score_windows(self.model, WindowDataset(clip, self.audio), settings)[0]
         if not np.isfinite(scores).all():
-            raise ModelError("the model's scores of this sound are not finite")
+            raise ModelError("the model's scores for this clip are not finite")
         if self.temperature != 1.0:
             scores = apply_temperature(
                 scores, self.temperature, is_multilabel=settings.is_multilabel

@@ -65,8 +65,8 @@ def check_precision(wanted: str, precision: str) -> None:
     """
     if wanted == "flash_attention_2" and precision not in ("fp16", "bf16"):
         raise SettingError(
-            f"--attention {wanted} computes with half numbers only, and the number format is "
-            f"'{precision}'. Add --mixed-precision bf16, or use --attention sdpa."
+            f"--attention {wanted} supports 16-bit precision only, and the precision is"
+            f" '{precision}'. Add --mixed-precision bf16, or use --attention sdpa."
         )
 
 
@@ -83,9 +83,9 @@ def enable_gradient_checkpointing(model: PreTrainedModel) -> None:
         enable({"use_reentrant": False})
     except ValueError as error:
         raise ModelError(
-            f"--gradient-checkpointing is not possible: {model.config.model_type} keeps all its "
-            "activations. Leave it out and use a smaller --batch-size with "
-            "--gradient-accumulation-steps."
+            f"--gradient-checkpointing is not possible: {model.config.model_type} does not"
+            " support it. Remove it and use a smaller --batch-size with"
+            " --gradient-accumulation-steps."
         ) from error
 
 
@@ -102,8 +102,8 @@ def compile_model(model: PreTrainedModel) -> None:
     except (RuntimeError, ImportError, OSError) as error:
         reason = next(line for line in str(error).splitlines() if line.strip())
         raise SettingError(
-            f"--compile does not work here: {reason} Install a C++ compiler (and triton beside a "
-            "GPU), or leave --compile out."
+            f"--compile does not work here: {reason} Install a C++ compiler (and Triton, for a"
+            " GPU), or remove --compile."
         ) from error
     name = read_unpadded_encoder(model)
     if name is not None:  # its forward loops over clip lengths: only its submodules are compiled

@@ -82,8 +82,8 @@ def open_checkpoint(cfg: ModelConfig) -> Checkpoint:
     extractor = _load(AutoFeatureExtractor, "preprocessor_config.json", cfg, path)
     if not isinstance(extractor, SequenceFeatureExtractor):
         raise ModelError(
-            f"'{cfg.model}' has a {type(extractor).__name__}, which does not prepare sound. "
-            "Name an audio model with --model."
+            f"'{cfg.model}' has a {type(extractor).__name__}, which is not an audio feature"
+            " extractor. Choose an audio model with --model."
         )
     return Checkpoint(cfg, path, commit, config, extractor)
 
@@ -117,15 +117,15 @@ def _check_supported(cfg: ModelConfig, config: Any) -> None:  # noqa: ANN401
     """
     auto_map = getattr(config, "auto_map", None) or {}
     if cfg.trust_remote_code and not (needs_pooled_head(config) and auto_map):
-        logger.warning("--trust-remote-code changes nothing: '%s' needs no code.", cfg.model)
+        logger.warning("--trust-remote-code has no effect: '%s' needs no code.", cfg.model)
     if not needs_pooled_head(config):
         return
     if "AutoModel" in auto_map and not cfg.trust_remote_code:
         raise ModelError(explain_remote_code(cfg))
     if type(config) not in MODEL_MAPPING and "AutoModel" not in auto_map:
         raise ModelError(
-            f"'{cfg.model}' is not an audio model that can be classified with, but "
-            f"'{config.model_type}', which AutoModel does not know. Name another with --model."
+            f"'{cfg.model}' is a '{config.model_type}' model, which transformers' AutoModel does"
+            " not support. Choose an audio model with --model."
         )
 
 
@@ -139,7 +139,7 @@ def set_extractor_options(extractor: SequenceFeatureExtractor, audio: AudioConfi
             setattr(extractor, name, value)
         else:
             kind = type(extractor).__name__
-            logger.warning("%s has no %s: the setting changes nothing.", kind, name)
+            logger.warning("%s has no %s: the setting has no effect.", kind, name)
 
 
 def resolve_audio_settings(audio: AudioConfig, checkpoint: Checkpoint) -> AudioConfig:

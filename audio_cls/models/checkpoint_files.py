@@ -67,9 +67,9 @@ def _refuse_foreign_code(cfg: ModelConfig, place: Path) -> None:
     foreign = next((name for name in _read_code_names(place) if "--" in name), None)
     if foreign is not None:
         raise ModelError(
-            f"'{cfg.model}' takes code from another repository, {foreign.split('--')[0]}, at no "
-            "certain commit. Download both into one folder, name the files in its auto_map, and "
-            "give that folder with --model."
+            f"'{cfg.model}' uses code of another repository, {foreign.split('--')[0]}, whose"
+            " commit is not pinned. Download both into one folder, name the files in its"
+            " auto_map, and give that folder with --model."
         )
 
 

@@ -43,9 +43,9 @@ def find_audio_encoder(
             path = find_prefix(model, module).removesuffix(".")
             return path, module, found
     raise ModelError(
-        f"'{cfg.model}' cannot be classified with: no part of {type(model).__name__} turns what "
-        f"{type(extractor).__name__} prepares into hidden states over time. Name another model "
-        "with --model."
+        f"'{cfg.model}' cannot be used as a classifier: no submodule of {type(model).__name__}"
+        f" turns the output of {type(extractor).__name__} into hidden states over time. Choose"
+        " another model with --model."
     )
 
 

@@ -50,13 +50,13 @@ def read_inference_settings(audio_model: AudioModel) -> AudioConfig:
     )
     try:
         if not is_valid:
-            raise SettingError("one of them is no number, or no known word.")
+            raise SettingError("one of them is not a number or not a known word.")
         return AudioConfig(**values)
     except SettingError as error:
         raise ModelError(
-            f"config.json's '{CONFIG_KEY}' is {entry}, which cannot be: {error} It holds"
-            f" {', '.join(INFERENCE_FIELDS)} as training wrote them. Mend the file, or save the"
-            " model again."
+            f"config.json's '{CONFIG_KEY}' is {entry}, which is not valid: {error} It must hold"
+            f" {', '.join(INFERENCE_FIELDS)} as training wrote them. Restore the file, or save"
+            " the model again."
         ) from error
 
 
@@ -74,13 +74,13 @@ def read_temperature(audio_model: AudioModel) -> float:
     value = _read_entry(audio_model).get("temperature")
     if value is None:
         raise ModelError(
-            "This model has no fitted temperature: scripts/train.py fits one on validation."
-            " Leave --calibrate out."
+            "This model has no fitted temperature: training with audio_cls fits one on"
+            " validation. Remove --calibrate."
         )
     if not _is_number(value) or not 0 < value < 1e6:
         raise ModelError(
             f"config.json's '{CONFIG_KEY}' has the temperature {value!r}: it must be above 0."
-            " Leave --calibrate out, or train again."
+            " Remove --calibrate, or train again."
         )
     return float(value)
 
@@ -101,8 +101,8 @@ def read_thresholds(audio_model: AudioModel) -> NDArray[np.float64] | None:
     missing = [label for label, v in zip(labels, values, strict=True) if not _is_number(v)]
     if missing:
         raise ModelError(
-            f"config.json's '{CONFIG_KEY}' has no threshold for {list_names(missing)}: it holds one"
-            " a label, as training tuned them. Mend the file, or save the model again."
+            f"config.json's '{CONFIG_KEY}' has no threshold for {list_names(missing)}: it must"
+            " hold one per label. Restore the file, or save the model again."
         )
     return np.array(values, dtype=np.float64)
 

@@ -105,9 +105,9 @@ def _check_seconds(limit: Seconds, max_seconds: Seconds) -> None:
     """
     if max_seconds > limit:
         raise ModelError(
-            f"--max-seconds {max_seconds:g} is not possible: this model hears at most {limit:g} s "
-            f"at once. Use --max-seconds {limit:g}; longer clips are scored in windows of that "
-            "length."
+            f"--max-seconds {max_seconds:g} is too long: this model takes at most {limit:g} s of"
+            f" input. Use --max-seconds {limit:g}; longer clips are scored in windows of that"
+            " length."
         )
 
 

@@ -123,8 +123,9 @@ def load_for_inference(
     head = sorted(key for key in missing if key.startswith(HEAD_PREFIXES))
     if head:
         raise ModelError(
-            f"'{cfg.model}' is not a finished classifier: it has no weights for {', '.join(head)}. "
-            "Train it first (scripts/train.py --model), or name a run folder."
+            f"'{cfg.model}' is not a trained classifier: it has no weights for"
+            f" {', '.join(head)}. Train it first (audio-cls train --model ...), or give a run"
+            " folder."
         )
     return _assemble(checkpoint, model, use_mask=None, origin="trained")
 
@@ -191,9 +192,10 @@ def load_weights(checkpoint: Checkpoint) -> tuple[PreTrainedModel, set[str]]:
     absent = [name for name in body if name in missing]
     if len(absent) > len(body) // 2:
         raise ModelError(
-            f"'{cfg.model}' lacks {len(absent)} of the {len(body)} weights of "
-            f"{type(model).__name__}, such as {absent[0]}: another kind of model was saved there. "
-            "Use --from-scratch to train its shape from random weights."
+            f"'{cfg.model}' lacks {len(absent)} of the {len(body)} weights of"
+            f" {type(model).__name__}, such as {absent[0]}: it is the checkpoint of another kind"
+            " of model. Choose another --model, or use --from-scratch to train this"
+            " architecture from random weights."
         )
     if "layer_weights" in missing:  # most model families do not initialise them
         layer_weights: Any = model.layer_weights
@@ -222,8 +224,8 @@ def check_layer_sum(model: PreTrainedModel, cfg: ModelConfig) -> None:
     """
     if cfg.weighted_layer_sum and not hasattr(model, "layer_weights"):
         raise ModelError(
-            f"--weighted-layer-sum is not possible: {model.config.model_type} classifies its last "
-            "layer only. Leave it out."
+            f"--weighted-layer-sum is not possible: {model.config.model_type} has no weighted"
+            " sum of its layers. Remove it."
         )
 
 

@@ -180,8 +180,8 @@ def log_pooled_head_notice(model: PreTrainedModel) -> None:
     """Log, once per load, that only this project can load the saved model."""
     if isinstance(model, PooledAudioClassifier):
         logger.info(
-            "pooled head: transformers has no classifier for %s, so that pipeline() cannot load "
-            "this model; scripts/predict.py and audio_cls.inference.Classifier do",
+            "pooled head: transformers has no classifier for %s, so that pipeline() cannot load"
+            " this model; audio-cls predict and audio_cls.Classifier can",
             type(model.encoder).__name__,
         )
 

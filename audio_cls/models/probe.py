@@ -230,7 +230,10 @@ def _search(
     while not _succeeds(works, model, processor, enough):
         if enough > MAX_PROBE_SECONDS * rate:
             works(model, processor, enough)  # raises the model's error, if that is the cause
-            raise ModelError(f"This model has no finite score for {enough / rate:g} s of noise.")
+            raise ModelError(
+                f"The model's scores for {enough / rate:g} s of noise are not finite: its"
+                " weights cannot be used. Choose another model."
+            )
         too_short, enough = enough, 2 * enough
     while enough - too_short > exact:
         middle = (too_short + enough) // 2 // exact * exact

@@ -95,9 +95,8 @@ def check_same_settings(run: Path, cfg: RunConfig) -> None:
     changed = [text for _, text in list_other_settings(run, cfg)]
     if changed:
         raise RunFolderError(
-            f"The run in '{run}' was started with other settings: {'; '.join(changed)}."
-            f" Go on with the old ones (--preset {run / SETTINGS_FILE}), or choose another"
-            " --output-dir."
+            f"The run in '{run}' was started with other settings: {'; '.join(changed)}. Use the"
+            f" old ones (--preset {run / SETTINGS_FILE}), or choose another --output-dir."
         )
 
 

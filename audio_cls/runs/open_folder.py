@@ -39,8 +39,8 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
         check_writable(path)
     except OSError as error:
         raise RunFolderError(
-            f"The run folder '{path}' cannot be written ({error.strerror})."
-            " Give another by --output-dir, or change its permissions."
+            f"The run folder '{path}' cannot be written ({error.strerror}). Choose another"
+            " --output-dir, or change its permissions."
         ) from error
     lock = lock_run_folder(path)
     check_run_folder(path, cfg)
@@ -101,7 +101,7 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
             return
         if cfg.train.resume == "never":
             raise RunFolderError(
-                f"'{path}' holds another run. Go on with it by --resume auto, replace it by"
+                f"'{path}' holds another run. Resume it with --resume auto, replace it with"
                 " --overwrite, or choose another --output-dir."
             )
         check_same_settings(path, cfg)

@@ -42,8 +42,9 @@ def check_source_run(source: Path, path: Path, cfg: RunConfig) -> None:
     """
     if any(path.glob("checkpoints/step-*")):
         raise RunFolderError(
-            f"'{path}' has checkpoints of its own, which would be lost. Go on with them by --resume"
-            f" auto, or choose another --output-dir for what begins at {cfg.train.resume}."
+            f"'{path}' already has checkpoints, which would be lost. Resume them with --resume"
+            " auto, or choose another --output-dir for the run that starts from"
+            f" {cfg.train.resume}."
         )
     other = list_other_settings(source, cfg)
     fixed = [text for section, text in other if section in ("data", "audio", "model")]
@@ -55,7 +56,7 @@ def check_source_run(source: Path, path: Path, cfg: RunConfig) -> None:
     if other:
         texts = [text for _, text in other]
         flags = ", ".join(text.split()[0] for text in texts)
-        warn(logger, f"Training went on from a checkpoint of a run with other {flags}.", texts)
+        warn(logger, f"Training resumed from a checkpoint of a run with other {flags}.", texts)
 
 
 def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
@@ -73,7 +74,8 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
     if find_state_file(path) is None:
         choices = list_names(folder.find_checkpoints()) or "none yet"
         raise RunFolderError(
-            f"'{resume}' is no checkpoint: this run has {choices}. Or: --resume auto"
+            f"'{resume}' is not a checkpoint: this run has {choices}. Give one of them, or"
+            " --resume auto."
         )
     return path
 
@@ -96,10 +98,10 @@ def check_steps(state: TrainerState, clips_per_step: int, num_steps: int, cfg: R
     """
     if state.clips_per_step not in (0, clips_per_step):
         raise RunFolderError(
-            f"The checkpoint of step {state.step} counts steps of {state.clips_per_step}"
-            f" clips, and now a step has {clips_per_step} over all processes. Give"
-            f" --effective-batch-size {state.clips_per_step} with a --batch-size that divides"
-            " it by the number of processes, or start anew in another --output-dir."
+            f"The checkpoint of step {state.step} counts steps of {state.clips_per_step} clips,"
+            f" and now a step has {clips_per_step} over all processes. Give"
+            f" --effective-batch-size {state.clips_per_step} with a --batch-size that divides it"
+            " by the number of processes, or start again in another --output-dir."
         )
     if state.num_steps in (0, num_steps):
         return
@@ -113,10 +115,10 @@ def check_steps(state: TrainerState, clips_per_step: int, num_steps: int, cfg: R
         )
         raise RunFolderError(
             f"The run was planned for {state.num_steps} steps, now for {num_steps}, {reason}."
-            " Go on with the old --epochs and --max-steps, or train the finished model further in a"
+            " Use the old --epochs and --max-steps, or train the finished model further in a"
             " new run: --model RUN --output-dir NEW."
         )
-    logger.info("Training goes on to step %d instead of %d.", num_steps, state.num_steps)
+    logger.info("Training continues to step %d instead of %d.", num_steps, state.num_steps)
 
 
 def has_same_past(state: TrainerState, num_steps: int, cfg: RunConfig) -> bool:
@@ -146,7 +148,7 @@ def check_same_processes(checkpoint: Path | None, num_processes: int) -> None:
     before = len(list(checkpoint.glob("random_states_*.pkl")))
     if before != num_processes:
         raise RunFolderError(
-            f"'{checkpoint}' was written by {before} processes, and this run has {num_processes}: a"
-            f" streamed run can only go on with as many. Launch it with --num_processes {before},"
-            " or choose another --output-dir."
+            f"'{checkpoint}' was written by {before} processes and this run has {num_processes}:"
+            " a streamed run must resume with the same number. Launch it with --num_processes"
+            f" {before}, or choose another --output-dir."
         )

@@ -177,10 +177,12 @@ def explain_disk(folder: Folder) -> Iterator[None]:
         if not is_disk_full(error):
             raise
         found = folder.find_checkpoints()
-        last = f"checkpoints/{found[-1].name} is whole" if found else "there is no checkpoint yet"
+        last = (
+            f"checkpoints/{found[-1].name} is complete" if found else "there is no checkpoint yet"
+        )
         where = str(getattr(error, "filename", None) or folder.path)
         raise RunFolderError(
-            f"The disk of '{where}' is full ({' '.join(str(error).split())[:160]}); {last}."
-            " Free some space, then go on: the same command with --resume auto --output-dir"
+            f"No space left on '{where}' ({' '.join(str(error).split())[:160]}); {last}. Free"
+            " some space, then resume: the same command with --resume auto --output-dir"
             f" {folder.path}"
         ) from error

@@ -96,8 +96,8 @@ def _search(
     assert isinstance(clips, Clips)  # `RunConfig` refuses 'auto' with a stream
     if is_sharded(accelerator):
         raise SettingError(
-            "--batch-size auto tries a whole model on one device, and this one is sharded over"
-            " several. Give a number."
+            "--batch-size auto needs the whole model on one device, and this one is sharded"
+            " over several. Give a number."
         )
     share = accumulation_steps(train, accelerator.num_processes)
     sizes = [size for size in range(share, 0, -1) if share % size == 0]
@@ -110,7 +110,7 @@ def _search(
             " shorter --max-seconds, --mixed-precision bf16, or a smaller --model."
         )
     passes = share // found
-    logger.info("--batch-size auto: %d clips a pass, %d passes a step.", found, passes)
+    logger.info("--batch-size auto: %d clips per pass, %d passes per step.", found, passes)
     return found
 
 

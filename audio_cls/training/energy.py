@@ -86,7 +86,9 @@ class EnergyMeter:
             return None
         kwh, kg = total.get("energy_consumed", 0.0), total.get("emissions", 0.0)
         if kwh <= 0:
-            logger.warning("The electricity could not be measured on this machine.")
+            logger.warning(
+                "--measure-energy: the electricity could not be measured on this machine."
+            )
             return None
         return {
             "kwh": round(kwh, 9),
@@ -145,8 +147,8 @@ def check_meter(cfg: TrainConfig) -> None:
     known = DataSource().get_global_energy_mix_data()
     if country not in known:
         raise SettingError(
-            f"--energy-country {country} is not a country whose grid CodeCarbon knows: it knows"
-            f" {list_names(sorted(known))}, by three letters.{suggest_name(country, known)}"
+            f"--energy-country {country} is not known to CodeCarbon. Give a three-letter code:"
+            f" {list_names(sorted(known))}.{suggest_name(country, known)}"
         )
 
 

@@ -127,12 +127,15 @@ class NonFiniteGuard:
         suspects = [number for number, is_finite in rows if not is_finite]
         clips = list_names(self.ids[n] for n in suspects or [number for number, _ in rows])
         step = skipped.step
-        logger.warning("Step %d is skipped: its loss is not finite (clips %s).", step, clips)
+        logger.warning(
+            "Step %d is skipped: its loss or gradient is not finite (clips %s).", step, clips
+        )
         if self.state.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
             raise TrainingError(
-                f"The loss was not finite in {MAX_SKIPPED_IN_A_ROW} steps in a row, last in step"
-                f" {step} (clips {clips}). Lower --learning-rate or raise --warmup-ratio, then go"
-                " on from the last checkpoint's weights in a new --output-dir, or start again."
+                f"The loss or gradient was not finite in {MAX_SKIPPED_IN_A_ROW} consecutive"
+                f" steps, last in step {step} (clips {clips}). Lower --learning-rate or raise"
+                " --warmup-ratio, then start again in a new --output-dir, or resume there from"
+                " the last checkpoint (--resume CHECKPOINT)."
             )
 
 

@@ -97,8 +97,8 @@ def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
     """
     if cfg.optim.ema_decay > 0:
         raise SettingError(
-            f"--ema-decay {cfg.optim.ema_decay:g} needs the whole model on each process, and this"
-            " one is sharded. Leave it out, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+            f"--ema-decay {cfg.optim.ema_decay:g} needs the whole model on each process, and"
+            " this one is sharded. Remove it, or launch with DDP (examples/multi_gpu/ddp.yaml)."
         )
     if cfg.optim.optimizer != "adamw":
         raise SettingError(
@@ -107,20 +107,22 @@ def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
         )
     if cfg.model.lora_rank:
         raise SettingError(
-            f"--lora-rank {cfg.model.lora_rank} is merged into whole weights, and this model is"
-            " sharded. Leave it out, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+            f"--lora-rank {cfg.model.lora_rank} needs whole weights to merge the adapters, and"
+            " this model is sharded. Remove it, or launch with DDP"
+            " (examples/multi_gpu/ddp.yaml)."
         )
     if is_fsdp(accelerator) and not accelerator.is_fsdp2:
         raise SettingError(
-            "FSDP 1 cannot be judged between steps here: give fsdp_version: 2 in the"
+            "FSDP 1 does not support evaluation during training: set fsdp_version: 2 in the"
             " configuration of accelerate launch (examples/multi_gpu/fsdp.yaml)."
         )
     if not is_fsdp(accelerator) and (
         cfg.train.gradient_accumulation_steps > 1 or cfg.train.effective_batch_size is not None
     ):
         raise SettingError(
-            "DeepSpeed steps after every pass: --gradient-accumulation-steps must be 1 and"
-            " --effective-batch-size absent. Give a larger --batch-size, or launch with FSDP."
+            "DeepSpeed updates the weights after every pass: --gradient-accumulation-steps must"
+            " be 1, and --effective-batch-size must not be given. Give a larger --batch-size,"
+            " or launch with FSDP."
         )
 
 
@@ -141,9 +143,8 @@ def check_lengths(cfg: RunConfig, clips: Clips | StreamClips) -> None:
     is_varied = cfg.audio.min_seconds is not None or cfg.augment.speed_range is not None
     if is_varied or not (is_whole or cfg.audio.repeat_short):
         raise SettingError(
-            f"Training pieces of {cfg.model.model} have to be equally long where the model is"
-            " sharded, since padding changes what this model makes of a clip. Give"
-            f" --repeat-short, or a --max-seconds below {cfg.audio.piece_seconds:g}, without"
-            " --min-seconds and --speed-range; or launch with DDP"
-            " (examples/multi_gpu/ddp.yaml)."
+            f"Training crops of {cfg.model.model} must have the same length where the model is"
+            " sharded, as padding changes the outputs of this model. Give --repeat-short, or a"
+            f" --max-seconds below {cfg.audio.piece_seconds:g}, without --min-seconds and"
+            " --speed-range; or launch with DDP (examples/multi_gpu/ddp.yaml)."
         )

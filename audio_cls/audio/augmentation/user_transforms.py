@@ -46,8 +46,8 @@ class UserTransform:
             ) from error
         if not callable(self.transform):
             raise SettingError(
-                f"--augment {name} returned {_describe(self.transform)}, which is no transform."
-                " Return a function of a wave and a random generator."
+                f"--augment {name} returned {_describe(self.transform)}, which is not a"
+                " transform. Return a function of a wave and a random generator."
             )
 
     def __call__(self, wave: Wave, rng: np.random.Generator) -> Wave:

@@ -65,9 +65,9 @@ def warn_of_lost_frequencies(file_rates: NDArray[np.int32], sampling_rate: Hertz
     if highest > max(USUAL_RATE, sampling_rate):
         warn(
             logger,
-            f"Clips were recorded at up to {highest} Hz, and the model gets {sampling_rate} Hz:"
-            f" all sound above {sampling_rate // 2} Hz is removed. `audio-cls inspect`"
-            " measures how much of the energy that is.",
+            f"Clips were recorded at up to {highest} Hz and the model uses {sampling_rate} Hz:"
+            f" content above {sampling_rate // 2} Hz is removed. `audio-cls inspect` measures"
+            " how much of the energy that is.",
         )
 
 
@@ -77,7 +77,7 @@ def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:
         warn(
             logger,
             f"{len(silent)} of {num_clips} clips are silent, or their channels cancel each other"
-            " when they are mixed to mono: they are used, unless --drop-silent is given.",
+            " when mixed to mono. They are used; --drop-silent leaves them out.",
             names=silent,
         )
 
@@ -108,13 +108,13 @@ def enforce_bad_audio_limit(reasons: dict[str, str], num_clips: int, cfg: DataCo
     first = f"first: {clip}, {reason}"
     if cfg.bad_audio == "fail":
         raise DatasetError(
-            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Mend or"
-            " remove them, or set them aside by --bad-audio skip."
+            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Repair or"
+            " remove them, or leave them out with --bad-audio skip."
         )
     if len(reasons) > cfg.max_bad_audio_ratio * num_clips:
         share = np.ceil(100 * len(reasons) / num_clips) / 100
         raise DatasetError(
-            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Mend them,"
-            f" or allow it by --max-bad-audio-ratio {share:.2f}"
+            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Repair or"
+            f" remove them, or allow them with --max-bad-audio-ratio {share:.2f}"
         )
     logger.warning("%d of %d clips set aside: %s.", len(reasons), num_clips, summary)

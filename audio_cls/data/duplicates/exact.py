@@ -113,7 +113,7 @@ def warn_of_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) ->
         "they are kept; --deduplicate leaves those of train and validation out"
     )  # fmt: skip
     text = (
-        f"{len(duplicates)} clips sound the same as another ({leaks} in another split,"
+        f"{len(duplicates)} clips have the same audio as another clip ({leaks} in another split,"
         f" {contradictions} with another label): {fate}. See duplicates.csv."
     )
     warn(logger, text, names=[f"first: {duplicates[0].id} = {duplicates[0].same_as}"])

@@ -151,8 +151,8 @@ def warn_of_near_duplicates(pairs: Sequence[NearDuplicate]) -> None:
         return
     first = min(pairs, key=lambda pair: not pair.is_leak)
     text = (
-        f"{len(pairs)} pairs of clips sound nearly the same ({sum(p.is_leak for p in pairs)} across"
-        " splits): one recording encoded or cut in two ways? See near_duplicates.csv."
+        f"{len(pairs)} pairs of clips are near duplicates ({sum(p.is_leak for p in pairs)}"
+        " across splits): one recording, encoded or cut in two ways? See near_duplicates.csv."
     )
     names = f"{first.id} in {first.split}, {first.similar_to} in {first.similar_to_split}"
     warn(logger, text, [f"first: {names}"])

@@ -63,8 +63,8 @@ def relabel_keywords(dataset: LoadedDataset, cfg: DataConfig) -> LoadedDataset:
     labels = read_label_column(dataset, cfg)
     if any(len(names) > 1 for clips in labels.clips.values() for names in clips):
         raise DatasetError(
-            f"Keyword spotting needs one label a clip: some of '{labels.name}' have several. Leave"
-            " --keywords, --unknown-from and --silence-from out."
+            f"Keyword spotting needs one label per clip, and clips of '{labels.name}' have"
+            " several. Remove --keywords, --unknown-from and --silence-from."
         )
     renamed = rename_labels(labels.classes, cfg)
     names = {
@@ -222,8 +222,8 @@ def _find_elsewhere(
         return []
     labels = sorted(filter(None, set(itertools.chain.from_iterable(names.values()))))
     raise DatasetError(
-        f"--silence-from '{cfg.silence_from}' is no folder and no label: the labels are"
-        f" {list_names(labels)}. Give one of them, a folder of recordings, '{SYNTHESISE}', or"
+        f"--silence-from '{cfg.silence_from}' is neither a folder nor a label: the labels are"
+        f" {list_names(labels)}. Give one of them, a folder of recordings, '{SYNTHESISE}' or"
         f" '{AUTO}'."
     )
 

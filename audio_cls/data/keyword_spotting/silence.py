@@ -53,8 +53,8 @@ def list_recordings(folder: Path) -> list[Recording]:
     paths = find_audio_files(folder)
     if not paths:
         raise DatasetError(
-            f"--silence-from: the folder '{folder}' holds no recording. Give one that does, a"
-            f" label, or '{SYNTHESISE}'."
+            f"--silence-from: the folder '{folder}' contains no recording. Give a folder that"
+            f" does, a label or '{SYNTHESISE}'."
         )
     return [Recording(p.relative_to(folder).as_posix(), None, str(p)) for p in paths]
 
@@ -117,6 +117,6 @@ def _decode(recording: Recording) -> DecodedAudio:
         return decode_file(recording.bytes_, recording.path)
     except AudioError as error:
         raise DatasetError(
-            f"--silence-from: the recording '{recording.name}' cannot be read ({error}). Mend it or"
-            " take it away."
+            f"--silence-from: the recording '{recording.name}' cannot be read ({error}). Repair"
+            " or remove it."
         ) from error

@@ -118,7 +118,7 @@ def _parse_binary(column: str, cell: object) -> int | None:
     if text not in BINARY:
         raise DatasetError(
             f"--label-columns: column '{column}' holds '{cell}', and only 0 and 1 (or false and"
-            " true) say whether a clip has the class. Leave the column out, or choose another by"
+            " true) are possible there. Remove the column from the list, or choose another with"
             " --label-column."
         )
     return BINARY[text]
@@ -142,7 +142,8 @@ def _search_texts(
     if len(unmatched) == num_clips:
         raise DatasetError(
             f"--label-pattern {pattern} finds no label in any of {num_clips} clips ({where}:"
-            f" {list_names(unmatched[:3])}). Correct it."
+            f" {list_names(unmatched[:3])}). Change the expression so that its first (...)"
+            " matches the label."
         )
     if unmatched:
         warn(
@@ -191,11 +192,11 @@ def compile_pattern(pattern: str, flag: str, what: str) -> re.Pattern[str]:
         expression = re.compile(pattern)
     except re.error as error:
         raise DatasetError(
-            f"{flag} {pattern} is no regular expression ({error}). Correct it."
+            f"{flag} {pattern} is not a valid regular expression ({error}). Correct it."
         ) from error
     if expression.groups < 1:
         raise DatasetError(
-            f"{flag} {pattern} has no (...), which is what names the {what}. Put it around that"
+            f"{flag} {pattern} has no (...) group, which marks the {what}. Put (...) around that"
             " part."
         )
     return expression

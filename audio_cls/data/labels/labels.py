@@ -135,7 +135,7 @@ def _accept_empty(labels: LabelColumn) -> LabelColumn:
     count = int(sum(is_empty.sum() for is_empty in labels.is_empty.values()))
     if count == 0:
         return labels
-    logger.info("%d clips have no label: they are heard as examples of none.", count)
+    logger.info("%d clips have no label; they are used as negative examples of every label.", count)
     return replace(labels, unusable=labels.unusable - Counter({EMPTY: count}))
 
 
@@ -151,7 +151,7 @@ def _fix_classes(labels: LabelColumn, table: Dataset, cfg: DataConfig) -> LabelC
     if not cfg.keep_labels:
         raise DatasetError(
             f"Column '{labels.name}' holds {kind.dtype if isinstance(kind, Value) else 'lists'},"
-            " and a stream cannot be listed before it is trained on: name its classes by"
+            " and the classes of a stream must be known before training: list all of them with"
             f" --keep-labels. The splits for evaluation have {list_names(labels.classes)}."
         )
     classes = tuple(dict.fromkeys((*normalize_names(cfg.keep_labels), *labels.classes)))

@@ -209,8 +209,9 @@ def _make_value_parser(
     if isinstance(kind, Value) and (is_integer(kind) or kind.dtype.startswith("float")):
         return lambda value: _parse_number(column, value, names)
     raise DatasetError(
-        f"Column '{column}' ({kind}) cannot be a label: class labels, strings, whole numbers,"
-        " booleans and lists of them can. Choose another by --label-column."
+        f"Column '{column}' ({kind}) cannot be a label: supported are class labels, strings,"
+        " whole numbers, booleans and lists of these. Choose another column with"
+        " --label-column."
     )
 
 
@@ -254,8 +255,8 @@ def _parse_number(column: str, value: float | None, names: Mapping[int, str]) ->
         raise UnusableLabelError(NULL)
     if value != int(value):
         raise DatasetError(
-            f"Column '{column}' holds {value}, which is no class but a measurement: whole numbers"
-            " can be classes. Choose another by --label-column."
+            f"Column '{column}' holds {value}, which is a measurement, not a class: numbers must"
+            " be whole to be classes. Choose another column with --label-column."
         )
     if value == -1:
         raise UnusableLabelError("-1")

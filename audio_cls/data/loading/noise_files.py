@@ -66,7 +66,7 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
     paths = find_audio_files(root)
     if not paths:
         raise SettingError(
-            f"--noise-dir {folder} holds no recording. Give a folder with"
+            f"--noise-dir {folder} contains no recording. Give a folder with"
             f" {', '.join(AUDIO_SUFFIXES[:4])} ... files."
         )
     names = np.array([path.relative_to(root).as_posix() for path in paths])

@@ -37,7 +37,9 @@ def read_class_folders(folder: Path, clips: Sequence[Path], level: int | None) -
             no such level.
     """
     if level == 0:
-        raise DatasetError("--label-level 0 is no level: 1 is the first folder, -1 the last one.")
+        raise DatasetError(
+            "--label-level 0 is not possible: 1 is the first folder, -1 the last one."
+        )
     paths = [path.relative_to(folder).parts for path in clips]
     depth = _count_shared_folders(paths)
     is_split = _has_split_folders([parts[depth:-1] for parts in paths])
@@ -54,7 +56,7 @@ def read_class_folders(folder: Path, clips: Sequence[Path], level: int | None) -
     if not rows:
         raise DatasetError(_explain_no_label(folder, paths, is_split=is_split, level=level))
     if num_outside:
-        warn(logger, f"{num_outside} clips are in no class folder, and are left out.")
+        warn(logger, f"{num_outside} clips are not in a class folder and are left out.")
     if level is None:
         labels = {row[1] for split_rows in rows.values() for row in split_rows}
         _warn_of_levels(labels, depth + is_split)
@@ -140,7 +142,10 @@ def _explain_no_label(
     )
     if level is not None:
         shown = list_names("/".join(parts) for parts in paths[:3])
-        return f"--label-level {level}: the clips of '{folder}' have no such folder: {shown}."
+        return (
+            f"--label-level {level}: the paths of '{folder}' have fewer folders: {shown}. Give a"
+            " level that all of them have."
+        )
     if is_split:
         names = sorted({parts[-2] for parts in paths if len(parts) > 1})
         return (
@@ -149,9 +154,9 @@ def _explain_no_label(
             " give --label-pattern; if the folders' names are the classes, --label-level -1."
         )
     return (
-        f"The clips of '{folder}' are in no sub-folder, and a clip's folder is its label.{arrange}"
-        " If the files' names have the label, give --label-pattern."
-        f"{suggest_label_pattern(['/'.join(parts) for parts in paths])}"
+        f"The clips of '{folder}' are not in sub-folders, and a clip's folder is its"
+        f" label.{arrange} If the files' names have the label, give"
+        f" --label-pattern.{suggest_label_pattern(['/'.join(parts) for parts in paths])}"
     )
 
 
@@ -173,9 +178,9 @@ def _warn_of_levels(labels: set[str], first: int) -> None:
         for place, names in enumerate(levels, start=first + 1)
     )
     text = (
-        f"The {len(labels)} labels are paths of {len(levels)} folders. If one of the folders is the"
-        f" class (and another is the speaker, say), choose it by {flags}. The others can be groups,"
-        f" such as --group-column {LEVEL_COLUMN.format(first + 1)}."
+        f"The {len(labels)} labels are paths of {len(levels)} folders. If one of the folders is"
+        f" the class (and another the speaker, for example), choose it with {flags}. The others"
+        f" can be groups, such as --group-column {LEVEL_COLUMN.format(first + 1)}."
     )
     warn(logger, text, names=[min(labels), *(name for names in levels for name in names[:3])])
 
@@ -198,8 +203,8 @@ def _warn_of_empty_folders(
     if empty:
         warn(
             logger,
-            f"{len(empty)} folders beside the class folders hold no clips that can be read, and are"
-            f" no class: {list_names(empty)}.",
+            f"{len(empty)} folders next to the class folders contain no readable clips and are"
+            f" not used as classes: {list_names(empty)}.",
         )
 
 

@@ -56,7 +56,7 @@ def choose_config(dataset: str, names: list[str], wanted: str | None) -> str:
     choices = list_names(names)
     several = f", or '{ALL_CONFIGS}' for every one" if len(names) > 1 else ""
     raise DatasetError(
-        f"'{dataset}' {problem}: choose --dataset-config of {choices}{several}.{hint}"
+        f"'{dataset}' {problem}. Choose one with --dataset-config: {choices}{several}.{hint}"
     )
 
 
@@ -84,7 +84,9 @@ def merge_configs(tables: Mapping[str, Mapping[str, Dataset]]) -> dict[str, Data
             " Choose one by --dataset-config."
         )
     if dropped:
-        logger.warning("Left out, as configurations differ in them: %s.", list_names(dropped))
+        logger.warning(
+            "Columns that not all configurations have are left out: %s.", list_names(dropped)
+        )
     merged: dict[str, list[Dataset]] = {}
     for config, splits in tables.items():
         for split, table in splits.items():
@@ -119,8 +121,8 @@ def explain_load_error(dataset: str, wanted: str | None, error: Exception) -> Da
         except DatasetError as explained:
             return explained
     return DatasetError(
-        f"'{dataset}' cannot be loaded: {text[:300]}. Look at its files, and name what to read by"
-        " --dataset-config, or give the folder of one configuration."
+        f"'{dataset}' cannot be loaded: {text[:300]}. Check its files, choose a configuration"
+        " with --dataset-config, or give the folder of one configuration."
     )
 
 

@@ -102,12 +102,12 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         kept = cached_info(f"{dataset}@{revision}")
         if kept is not None:
             logger.warning(
-                "The Hub cannot be asked (%s): '%s' is read from the cache, at revision %s.",
+                "The Hub cannot be reached (%s): '%s' is read from the cache, revision %s.",
                 *(type(error).__name__, dataset, kept.sha),
             )
             return kept
         text = (
-            f"There is no folder '{dataset}', and the Hub cannot be asked for it"
+            f"There is no folder '{dataset}', and the Hub cannot be reached"
             f" ({type(error).__name__}). Check the network, or give a folder."
         )
         raise DatasetError(text) from error

@@ -50,8 +50,8 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> LoadedT
         return LoadedTables(load_files(suffix[1:], {"train": [str(path)]}, entry), key, entry=entry)
     if suffix not in ROW_SUFFIXES:
         raise DatasetError(
-            f"The file '{path}' is no table: {list_names(TABLE_SUFFIXES)} are. For clips, give the"
-            " folder that holds a sub-folder a class."
+            f"The file '{path}' is not a table ({list_names(TABLE_SUFFIXES)}). For clips, give"
+            " the folder with one sub-folder per class."
         )
     listed = read_path_tables([path], path.parent, cfg, suffix, is_alone=True)
     if not listed.splits:

@@ -132,7 +132,8 @@ def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_c
         unread = [path for path in files if path.suffix.lower() in UNREAD_TABLES]
         if unread:
             raise DatasetError(
-                f"'{unread[0]}' is a table of a kind that is not read: save it as CSV.{advice}"
+                f"'{unread[0]}' is a table in a format that is not supported. Save it as"
+                f" CSV.{advice}"
             )
         if listed.problem.startswith("; none"):
             text = listed.problem.removeprefix("; ")
@@ -141,8 +142,8 @@ def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_c
         long = [path for path, num_rows in about if 2 * num_rows >= num_clips]
         if long:
             raise DatasetError(
-                f"The table '{long[0]}' is beside the {num_clips} clips of '{folder}', and none of"
-                f" its columns names them{listed.problem}.{advice}"
+                f"The table '{long[0]}' is next to the {num_clips} clips of '{folder}', and none"
+                f" of its columns lists them{listed.problem}.{advice}"
             )
     unused = [path for path, num_rows in listed.unused if num_rows > 1]
     if unused:

@@ -81,26 +81,26 @@ def check_settings(tables: LoadedTables, name: str, cfg: DataConfig) -> None:
     """
     if cfg.label_level is not None and tables.layout != "folders":
         raise DatasetError(
-            f"--label-level has no effect: the labels of '{name}' are in a table, not in folders."
-            " Leave it out, or give the folder of the clips by --dataset."
+            f"--label-level has no effect: the labels of '{name}' are in a table, not in"
+            " folders. Remove it, or give the folder of the clips with --dataset."
         )
     if cfg.audio_root is not None and tables.layout != "paths":
         raise DatasetError(
-            f"--audio-root has no effect: '{name}' is no table of paths. Leave it out, or give the"
-            " CSV, TSV or JSON file by --dataset."
+            f"--audio-root has no effect: '{name}' is not a table of paths. Remove it, or give"
+            " the CSV, TSV or JSON file with --dataset."
         )
     is_read = {"--dataset-config": tables.config is not None, "--dataset-revision": False}
     versions = {"--dataset-config": cfg.dataset_config, "--dataset-revision": cfg.dataset_revision}
     for flag, value in versions.items():
         if value is not None and tables.is_local and not is_read[flag]:
             raise DatasetError(
-                f"{flag} {value} has no effect: it chooses a part or a version of a data set of the"
-                f" Hub, and '{name}' is on this machine. Leave it out."
+                f"{flag} {value} has no effect: it selects a part or a version of a data set on"
+                f" the Hub, and '{name}' is on this machine. Remove it."
             )
     if cfg.start_column not in (None, WHOLE_FILES) and tables.layout != "paths":
         raise DatasetError(
-            f"--start-column cuts segments of files that a table lists, and '{name}' is no such"
-            " table. Leave it out, or write a CSV with the columns path, start, end and label."
+            f"--start-column cuts segments of files that a table lists, and '{name}' is not such"
+            " a table. Remove it, or write a CSV with the columns path, start, end and label."
         )
 
 

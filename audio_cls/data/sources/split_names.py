@@ -72,13 +72,13 @@ def _check_roles(roles: Mapping[str, str], names: Sequence[str]) -> None:
     for role, name in roles.items():
         if name not in names:
             raise DatasetError(
-                f"There is no split '{name}': the data set has {list_names(names)}."
-                f" Choose one by --{role}-split."
+                f"There is no split '{name}': the data set has {list_names(names)}. Choose one"
+                f" with --{role}-split."
             )
         if name in used:
             raise DatasetError(
-                f"The split '{name}' cannot be used for both {used[name]} and {role}. Name another"
-                f" one by --{role}-split, or leave it out: then a part of train is used, or a split"
-                " with a usual name."
+                f"The split '{name}' cannot be used for both {used[name]} and {role}. Give"
+                f" another one with --{role}-split, or remove that option: then a split with a"
+                " usual name or a part of train is used."
             )
         used[name] = role

@@ -127,8 +127,8 @@ def list_folder(path: Path, cfg: DataConfig) -> ParquetFiles:
         return ParquetFiles({"train": [str(path)]}, key, None, None, None)
     if path.is_file() or not any(path.rglob("*.parquet")):
         raise DatasetError(
-            f"'{path}' holds no parquet, and only parquet can be streamed; clips in files are on"
-            " this disk already. Leave --streaming out."
+            f"'{path}' contains no parquet files, and only these can be streamed; clips in files"
+            " are on this disk already. Remove --streaming."
         )
     files, features = _list_built(str(path), None, cfg)
     paths = [file for split in files.values() for file in split]

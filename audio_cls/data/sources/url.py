@@ -71,7 +71,8 @@ def parse_hub_url(url: str) -> HubPath | None:
         match = _HF_URL.fullmatch(unquote(url).rstrip("/"))
         if match is None:
             raise DatasetError(
-                f"'{url}' names no data set. Write hf://datasets/OWNER/NAME[@REVISION][/PATH]."
+                f"'{url}' is not the address of a data set. Write"
+                " hf://datasets/OWNER/NAME[@REVISION][/PATH]."
             )
         return HubPath(match["id"], match["rev"], match["path"])
     base = next((page for page in (*HUB_PAGES, constants.ENDPOINT) if url.startswith(page)), "")
@@ -120,8 +121,8 @@ def read_table_url(url: str, cfg: DataConfig) -> LoadedTables:
     suffix = PurePosixPath(urlparse(url).path).suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         raise DatasetError(
-            f"'{url}' is no table: {list_names(TABLE_SUFFIXES)} are. Fetch and unpack it, and give"
-            " the folder."
+            f"'{url}' is not a table ({list_names(TABLE_SUFFIXES)}). Download and unpack it, and"
+            " give the folder."
         )
     try:
         fetched = Path(DownloadManager().download(url))  # cached by address and ETag
@@ -130,5 +131,7 @@ def read_table_url(url: str, cfg: DataConfig) -> LoadedTables:
             f"'{url}' cannot be fetched ({' '.join(str(error).split())}). Check the address."
         ) from error
     if suffix not in AUDIO_TABLES and cfg.audio_root is None:
-        raise DatasetError(f"'{url}' lists paths: say by --audio-root where its clips lie here.")
+        raise DatasetError(
+            f"'{url}' lists relative paths: give the folder of its audio files with --audio-root."
+        )
     return read_file(fetched, cfg, suffix)

@@ -85,7 +85,7 @@ def merge_splits_sharing_groups(
                 shared.add(str(group))
     if not shared:
         return roles, dict(split_rows)
-    text = f"The given splits share {len(shared)} groups: they are merged and cut anew by group."
+    text = f"The given splits share {len(shared)} groups: they are merged and split again by group."
     warn(logger, text, names=sorted(shared))
     merged = "+".join(names)
     return {"train": merged}, {merged: np.sort(np.concatenate([split_rows[n] for n in names]))}

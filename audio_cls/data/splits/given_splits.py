@@ -150,14 +150,15 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     if cfg.fold_validation == "next":
         if len(known) < 3:
             raise DatasetError(
-                f"Of {len(known)} folds, one for test and one for validation leave none to train."
-                " Give --fold-validation cut."
+                f"Of {len(known)} folds, one for test and one for validation leave none for"
+                " training. Use --fold-validation cut, which takes validation from the training"
+                " folds."
             )
         held["validation"] = known[(known.index(test) + 1) % len(known)]
     train = [fold for fold in known if fold not in held.values()]
     chosen = {"train": train, **{role: [fold] for role, fold in held.items()}}
     parts = {role: rows[np.isin(folds[rows], names)] for role, names in chosen.items()}
-    assigned = f"{cfg.folds}, dealt by seed {cfg.split_seed}"
+    assigned = f"{cfg.folds}, assigned with seed {cfg.split_seed}"
     source = f"column '{cfg.fold_column}'" if cfg.fold_column is not None else assigned
     kind = "stratified folds" if index.groups is None else "grouped folds"
     without = int((folds[rows] == "").sum())

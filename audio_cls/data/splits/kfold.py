@@ -36,8 +36,8 @@ def with_folds(index: ClipIndex, cfg: DataConfig) -> ClipIndex:
     known = set(index.folds[index.labels != UNUSABLE].tolist()) - {""}
     if cfg.folds is not None and len(known) != cfg.folds:
         raise DatasetError(
-            f"Column '{cfg.fold_column}' deals the clips into {len(known)} folds, not {cfg.folds}."
-            f" Ask for --folds {len(known)}, or leave --fold-column out to deal them anew."
+            f"Column '{cfg.fold_column}' has {len(known)} folds, not {cfg.folds}. Use --folds"
+            f" {len(known)}, or remove --fold-column to make new folds."
         )
     is_known = np.isin(index.folds, sorted(known))
     return dataclasses.replace(index, folds=np.where(is_known, index.folds, ""))
@@ -60,7 +60,8 @@ def assign_folds(index: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_
     if available < num_folds:
         what = "clips of the largest class" if groups is None else "groups"
         raise DatasetError(
-            f"{num_folds} folds need as many {what}: there are {available}. Ask for fewer folds."
+            f"{num_folds} folds need at least {num_folds} {what}, and there are {available}."
+            " Use a smaller --folds."
         )
     numbers = _assign_rows(rows, index, groups, num_folds, seed)
     if groups is not None and len(np.unique(numbers)) < num_folds:  # a fold has no group

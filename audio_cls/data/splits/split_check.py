@@ -106,8 +106,8 @@ def _refuse_repeated(repeated: Mapping[str, int]) -> None:
     for role, count in repeated.items():
         if count:
             raise DatasetError(
-                f"{count} clips are more than once in the {role} split. Check --split-files and the"
-                " data set's tables for clips that they list twice."
+                f"{count} clips are more than once in the {role} split. Check --split-files and"
+                " the data set's tables for clips that are listed twice."
             )
 
 

@@ -62,16 +62,16 @@ def load_split_files(location: str, sha256: str | None) -> SplitLists:
     ids = {role: [name for name in lines if name] for role, lines in ids.items()}
     if not ids.get("train"):
         raise DatasetError(
-            f"--split-files: there is no train.txt with clip ids at '{location}'. Give a folder or"
-            f" an address of train.txt, validation.txt and test.txt; {PLACEHOLDER} in an address"
-            " stands for the name."
+            f"--split-files: there is no train.txt with clip ids at '{location}'. Give a folder"
+            f" or an address of train.txt, validation.txt and test.txt; {PLACEHOLDER} in an"
+            " address is replaced by the split's name."
         )
     lines = [name for role in SPLIT_NAMES for name in ids.get(role, [])]
     found = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     if sha256 is not None and sha256.lower() != found:
         raise DatasetError(
-            f"--split-files: the lists at '{location}' have the sha256 {found}, not {sha256}: they"
-            " are not the ones you meant. Check them, then give their hash or none."
+            f"--split-files: the lists at '{location}' have the sha256 {found}, not {sha256}."
+            " Use the lists of that hash, or correct or remove --split-files-sha256."
         )
     return SplitLists(location, ids, found)
 
@@ -104,8 +104,9 @@ def match_ids(listed: Mapping[str, list[str]], ids: NDArray[np.str_]) -> dict[st
     missing = [name for name in wanted if best.find(name) is None]
     if len(missing) == len(wanted):
         raise DatasetError(
-            f"--split-files: none of the {len(wanted)} listed clips is in the data set: the lists"
-            f" say {list_names(wanted[:3])}, the data set {list_names(ids[:3])}."
+            f"--split-files: none of the {len(wanted)} listed clips is in the data set: the"
+            f" lists have {list_names(wanted[:3])}, the data set {list_names(ids[:3])}. Write"
+            " the ids as the data set has them."
         )
     if missing:
         logger.warning(
@@ -129,8 +130,8 @@ def _find_rows(
                 continue
             if row in seen:
                 raise DatasetError(
-                    f"--split-files: the clip '{ids[row]}' is listed twice, in {seen[row]} and in"
-                    f" {role}. Take it out of one list."
+                    f"--split-files: the clip '{ids[row]}' is listed twice, in {seen[row]} and"
+                    f" in {role}. Remove it from one list."
                 )
             seen[row] = role
             found.append(row)
@@ -180,7 +181,7 @@ def _read_lists(folder: Path) -> dict[str, str]:
         if role in texts:
             raise DatasetError(
                 f"--split-files: '{folder}' has two lists for {role}, one of them {file.name}."
-                " Leave one."
+                " Remove one."
             )
         if role is not None:
             texts[role] = file.read_text("utf-8")
@@ -206,7 +207,7 @@ def _fetch_lists(address: str) -> dict[str, str]:
             except urllib.error.HTTPError as error:
                 if error.code != 404:
                     raise DatasetError(
-                        f"--split-files: {url} answers {error}. Try later."
+                        f"--split-files: {url} responds with {error}. Try again later."
                     ) from error
             except (OSError, ValueError) as error:
                 raise DatasetError(

@@ -158,7 +158,7 @@ def _split_by_group(
     num_groups = len(np.unique(groups))
     if num_groups < 2:
         raise DatasetError(
-            f"--group-column: {num_groups} group is left to cut from, at least 2 are needed."
+            f"--group-column: {num_groups} group is left to split, and at least 2 are needed."
             " Give --validation-split and --test-split, or another column."
         )
     most = max(2, int(count_classes(labels).max(initial=0)))

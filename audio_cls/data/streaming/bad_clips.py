@@ -60,7 +60,7 @@ class BadClipLog:
         )
         raise DatasetError(
             f"{self.num_bad} of {self.num_clips} streamed clips cannot be used (last: {last.id},"
-            f" {last.reason}). Mend them, or {advice}"
+            f" {last.reason}). Repair or remove them, or {advice}"
         )
 
 

@@ -62,7 +62,7 @@ def read_predictions(path: Path) -> tuple[Scores, tuple[str, ...]]:
     if header[:3] != FIRST_COLUMNS or len(names) < 2 or len(set(names)) < len(names):
         raise RunFolderError(
             f"'{path}' has the columns {list_names(header)}: a predictions.csv has"
-            f" {', '.join(FIRST_COLUMNS)} and one a label. Give one that this project wrote."
+            f" {', '.join(FIRST_COLUMNS)} and one per label. Give a file that audio_cls wrote."
         )
     if _is_multilabel(rows[1:]):
         return _read_multilabel(path, rows[1:], names), names
@@ -76,8 +76,9 @@ def read_predictions(path: Path) -> tuple[Scores, tuple[str, ...]]:
             is_whole = False
         if not is_whole or not np.isfinite(probabilities[number]).all():
             raise RunFolderError(
-                f"Line {number + 2} of '{path}' cannot be: its label and prediction must be columns"
-                " of the file, the prediction the one with the largest number. Mend that line."
+                f"Line {number + 2} of '{path}' is not valid: its label and prediction must be"
+                " columns of the file, the prediction the one with the largest score. Correct"
+                " that line."
             )
     ids, labels = np.array([row[0] for row in rows[1:]]), [index[row[1]] for row in rows[1:]]
     return Scores(ids, np.array(labels, dtype=np.int64), probabilities), names
@@ -109,15 +110,16 @@ def _read_multilabel(path: Path, rows: Sequence[Sequence[str]], names: Sequence[
                 targets[which, number, [label_of[name] for name in split_names(row[1 + which])]] = 1
         except (ValueError, KeyError) as error:
             raise RunFolderError(
-                f"Line {number + 2} of '{path}' cannot be ({error}): its label and prediction must"
-                " be columns of the file joined by ';', and the rest numbers. Mend that line."
+                f"Line {number + 2} of '{path}' is not valid ({error}): its label and prediction"
+                " must be columns of the file joined by ';', and the rest numbers. Correct that"
+                " line."
             ) from error
     lowest = np.where(targets[1] > 0, probabilities, np.inf).min(axis=0)  # predicted
     highest = np.where(targets[1] > 0, -np.inf, probabilities).max(axis=0)  # not predicted
     if not (lowest > highest).all() or not np.isfinite(probabilities).all():
         raise RunFolderError(
-            f"'{path}' cannot be: a label was predicted at a lower number than one at which it was"
-            " not. Give one that this project wrote."
+            f"'{path}' is not valid: a label was predicted at a lower score than one at which it"
+            " was not. Give a file that audio_cls wrote."
         )
     thresholds = np.where(np.isfinite(lowest), lowest, highest + 10.0**-DECIMALS)
     return Scores(np.array([row[0] for row in rows]), targets[0], probabilities, thresholds)
@@ -151,8 +153,9 @@ def read_metadata(path: Path, scores: Scores) -> ClipMetadata | None:
         )
     except (KeyError, ValueError, IndexError) as error:
         raise RunFolderError(
-            f"'{path}' does not belong to the predictions beside it ({error}):"
-            " it needs id, seconds, sampling_rate of every clip. Remove it to do without."
+            f"'{path}' does not match the predictions.csv in the same folder ({error}): it must"
+            " have id, seconds and sampling_rate of every clip. Remove it to continue without"
+            " it."
         ) from error
 
 
@@ -166,5 +169,7 @@ def _read_rows(path: Path) -> list[list[str]]:
             f"'{path}' cannot be read ({error}). Give the path of a predictions.csv."
         ) from error
     if len(rows) < 2:
-        raise RunFolderError(f"'{path}' holds no clip. Give the predictions.csv of a finished run.")
+        raise RunFolderError(
+            f"'{path}' contains no clip. Give the predictions.csv of a finished run."
+        )
     return rows

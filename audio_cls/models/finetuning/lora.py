@@ -41,8 +41,8 @@ def add_adapters(model: PreTrainedModel, processor: WaveProcessor, cfg: ModelCon
     targets = find_targets(model, processor)
     if not targets:
         raise ModelError(
-            f"--lora-rank {cfg.lora_rank} is not possible: {type(model).__name__} has no linear "
-            "layer that an adapter could stand beside. Use --freeze features instead."
+            f"--lora-rank {cfg.lora_rank} is not possible: {type(model).__name__} has no linear"
+            " attention layer to adapt. Use --freeze features instead."
         )
     alpha = cfg.lora_alpha if cfg.lora_alpha is not None else 2.0 * cfg.lora_rank
     config = peft.LoraConfig(

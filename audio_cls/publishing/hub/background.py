@@ -58,7 +58,7 @@ class BackgroundUploader:
                 for path in self.run.glob(pattern):
                     shutil.copy2(path, copy / path.name)
         except OSError as error:
-            logger.warning("The best model so far is not published (%s).", to_reason(error))
+            logger.warning("Upload of the best model failed (%s).", to_reason(error))
             return
         with self.changed:
             older, self.waiting = self.waiting, copy
@@ -94,7 +94,7 @@ class BackgroundUploader:
             send_files(files, self.cfg, self.repo_id, attempts=ATTEMPTS, is_finished=False)
         except (AudioClsError, *Failure) as error:
             reason = to_reason(error)
-            logger.warning("The best model so far is not published (%s); training goes on.", reason)
+            logger.warning("Upload of the best model failed (%s); training continues.", reason)
 
 
 @contextmanager

@@ -65,15 +65,14 @@ def gather_files(
     record = load_run(run)
     if not any(path.is_file() for path in run.glob(WEIGHTS)):
         raise RunFolderError(
-            f"'{run}' holds no weights ({WEIGHTS}): a finished run does."
-            " Give the folder that train.py named as --output-dir."
+            f"'{run}' has no weights ({WEIGHTS}) of a finished run. Give the --output-dir of a"
+            " finished training."
         )
     names = choose_names(run, cfg.publish_ids, record.settings)
     if names.numbers is not None and cfg.publish_ids == "clips":
         logger.warning(
-            "The names of clips hold those of their groups, or may do so: both are published as"
-            " numbers."
-            " --publish-ids all publishes the names."
+            "Names of clips contain those of their groups, or may contain them: both are"
+            " published as numbers. --publish-ids all publishes the names."
         )
     public = make_public(record, names)
     card = choose_card(record, names, repo_id)

@@ -60,7 +60,7 @@ def explain_refusal(error: BaseException, repo_id: str) -> HubError:
     """Return the client's error as one sentence that says what to do."""
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if isinstance(error, LocalTokenNotFoundError):
-        return HubError("Nobody is logged in to the Hub. Log in first: hf auth login")
+        return HubError("You are not logged in to the Hub. Run: hf auth login")
     if isinstance(error, RepositoryNotFoundError):
         return HubError(
             f"The Hub has no model '{repo_id}' that you may see: --create-pr needs one that exists."
@@ -75,10 +75,10 @@ def explain_refusal(error: BaseException, repo_id: str) -> HubError:
         return HubError(explain_missing_rights(repo_id))
     if "README.md" in str(error):
         return HubError(
-            f"The Hub refuses the card: {to_reason(error)}. Mend README.md in the run folder, or"
-            " delete it so that it is written anew; then: python scripts/publish.py RUN"
+            f"The Hub refuses the card: {to_reason(error)}. Correct README.md in the run folder,"
+            " or delete it so that it is written again; then: audio-cls publish RUN"
         )
     return HubError(
-        f"The Hub refuses to publish '{repo_id}': {to_reason(error)}. The run is whole; mend"
-        " this, then: python scripts/publish.py RUN"
+        f"The Hub refuses to publish '{repo_id}': {to_reason(error)}. The run is complete; solve"
+        " this, then: audio-cls publish RUN"
     )

@@ -98,8 +98,8 @@ def check_texts(cfg: HubConfig) -> None:
         line = single_line(given, len(given) + 1)
         if not line or len(line) > longest:
             raise HubError(
-                f"{flag_name(name)} has {len(line)} characters that can be shown: it is one line"
-                f" of 1 to {longest}. Shorten it."
+                f"{flag_name(name)} has {len(line)} characters: it must be one line of 1 to"
+                f" {longest} printable characters."
             )
     if cfg.task_id is not None and re.search(r"\s", cfg.task_id):
         raise HubError(
@@ -226,8 +226,8 @@ def check_hub(cfg: HubConfig, run_name: str, card: str | None = None) -> str:
     except Failure as error:
         if is_outage(error):
             raise HubError(
-                f"The Hub cannot be reached now ({to_reason(error)}). Train without --push-to-hub"
-                " and publish the run later: python scripts/publish.py RUN"
+                f"The Hub cannot be reached ({to_reason(error)}). Train without --push-to-hub"
+                " and publish the run later: audio-cls publish RUN"
             ) from error
         if cfg.license and isinstance(error, ValueError) and "license" in str(error):
             raise HubError(

@@ -49,7 +49,9 @@ def retry(act: Callable[[], T], *, attempts: int = ATTEMPTS) -> T:
             if isinstance(error, OfflineModeIsEnabled) or not is_outage(error):
                 raise
             wait = max(min(2.0 ** (attempt - 1), MAX_WAIT), read_retry_after(error))
-            logger.info("The Hub did not answer (%s); again in %.0f s.", to_reason(error), wait)
+            logger.info(
+                "The Hub did not respond (%s); next attempt in %.0f s.", to_reason(error), wait
+            )
             time.sleep(wait)
     return act()
 

@@ -49,8 +49,8 @@ def keep_scalars(path: Path) -> bytes:
         )
     except ImportError as error:
         raise RunFolderError(
-            "--push-logs needs the extra `tensorboard`, which reads the curves:"
-            " pip install 'audio-cls[tensorboard]', or leave it out."
+            "--push-logs needs the extra `tensorboard`, which reads the curves: pip install"
+            " 'audio-cls[tensorboard]', or remove --push-logs."
         ) from error
     out, num_scalars = io.BytesIO(), 0
     writer = record_writer.RecordWriter(out)

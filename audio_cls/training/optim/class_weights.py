@@ -50,8 +50,8 @@ def make_loss(targets: LabelArray, names: Sequence[str], cfg: OptimConfig) -> Lo
     if targets.ndim > 1:
         if cfg.class_weights != "none":
             raise SettingError(
-                f"--class-weights {cfg.class_weights} is for one label a clip, and this task is"
-                " multi-label. Use --pos-weight auto instead."
+                f"--class-weights {cfg.class_weights} is for single-label tasks, and this task"
+                " is multi-label. Use --pos-weight auto instead."
             )
         gain = compute_pos_weights(targets, names, cfg.pos_weight)
         return functools.partial(
@@ -59,8 +59,8 @@ def make_loss(targets: LabelArray, names: Sequence[str], cfg: OptimConfig) -> Lo
         )
     if cfg.pos_weight != "none":
         raise SettingError(
-            f"--pos-weight {cfg.pos_weight} is for multi-label tasks, and here a clip has one"
-            " label. Use --class-weights balanced instead."
+            f"--pos-weight {cfg.pos_weight} is for multi-label tasks, and each clip has one"
+            " label here. Use --class-weights balanced instead."
         )
     weights = compute_class_weights(targets, names, cfg.class_weights)
     return functools.partial(cross_entropy_per_clip, class_weights=_to_tensor(weights), **shared)
@@ -136,7 +136,11 @@ def load_weights(path: Path, names: Sequence[str]) -> Floats:
         weights[index[label]] = float(str(weight))
     rest = [name for name in names if name not in given]
     if rest:
-        logger.info("--class-weights %s: not named, so of weight 1: %s.", path, list_names(rest))
+        logger.info(
+            "--class-weights %s: these labels are not in it and have weight 1: %s.",
+            path,
+            list_names(rest),
+        )
     return weights
 
 

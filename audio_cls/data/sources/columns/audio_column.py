@@ -41,7 +41,7 @@ def find_audio_column(features: dict[str, Any], wanted: str | None) -> str:
         hint = suggest_name(wanted, names)
         if names and not hint:
             hint = f" Did you mean --audio-column {names[0]}?"
-        raise DatasetError(f"There is no audio in a column '{wanted}': {shown}.{hint}")
+        raise DatasetError(f"There is no audio in column '{wanted}': {shown}.{hint}")
     if wanted is not None:
         return wanted
     if not names:
@@ -51,7 +51,7 @@ def find_audio_column(features: dict[str, Any], wanted: str | None) -> str:
         )
     if len(names) > 1:
         raise DatasetError(
-            f"Several columns hold audio: choose --audio-column of {list_names(names)}."
+            f"Several columns hold audio ({list_names(names)}). Choose one with --audio-column."
         )
     return names[0]
 

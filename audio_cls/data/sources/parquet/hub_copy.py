@@ -86,8 +86,8 @@ def _read_convert_branch(dataset: str, kind: str) -> Any:  # noqa: ANN401 (untyp
     except RevisionNotFoundError as error:
         advice = suggest_copy(dataset) or " Look for a copy under another id."
         raise DatasetError(
-            f"'{dataset}' is {kind}, which datasets {datasets.__version__} cannot read by itself,"
-            f" and the Hub holds no parquet copy of it.{advice}"
+            f"'{dataset}' is {kind}, which datasets {datasets.__version__} cannot load, and the"
+            f" Hub has no parquet copy of it.{advice}"
         ) from error
     except (httpx.HTTPError, OSError):
         kept = cached_info(f"{dataset}@{CONVERT_BRANCH}")

@@ -64,7 +64,11 @@ def read_label_files(files: Sequence[Path], index: ClipIndex) -> pa.Table:
         segments = _read_audacity(file) if not _is_raven(file) else _read_raven(file)
         rows += [{PATH_COLUMN: os.path.abspath(recording), **row} for row in segments]
     if alone:
-        warn(logger, f"{len(alone)} label files have no recording of their name.", names=alone)
+        warn(
+            logger,
+            f"{len(alone)} label files have no recording of the same name and are not used.",
+            names=alone,
+        )
     left = index.count_files() - len(recordings)
     if recordings and left > 0:
         warn(logger, f"{left} recordings have no label file, and are not used.")

@@ -114,7 +114,10 @@ def _read_files(
         yield labelled[0], read_label_files(labelled, index)
     lists = [file for file in files if file.suffix == TEXT_SUFFIX and looks_like_list(file)]
     if lists:
-        text = f"{len(lists)} lists of clips are beside them, and are not used (see --split-files)."
+        text = (
+            f"{len(lists)} lists of clips are in the same folder and are not used; --split-files"
+            " uses them."
+        )
         warn(logger, text, names=lists)
 
 
@@ -153,15 +156,15 @@ def check_listed_once(listings: Sequence[Listing]) -> None:
         if shared:
             raise DatasetError(
                 f"The tables '{seen[shared[0]]}' and '{listing.file}' both list {len(shared)}"
-                f" clips, such as '{Path(shared[0]).name}'. Give the table to read by --dataset, or"
-                " take the other out of the folder."
+                f" clips, such as '{Path(shared[0]).name}'. Give one table with --dataset, or"
+                " remove the other from the folder."
             )
         repeated = [clip for clip, count in counts.items() if count > 1]
         if repeated:
             raise DatasetError(
                 f"The table '{listing.file}' lists {len(repeated)} clips more than once, such as"
-                f" '{Path(repeated[0]).name}'. Give each clip one row; several labels of a clip go"
-                " into one cell, and --label-separator says what is between them."
+                f" '{Path(repeated[0]).name}'. Give each clip one row; write several labels of a"
+                " clip in one cell, with the separator of --label-separator between them."
             )
         seen.update(dict.fromkeys(counts, listing.file))
 
@@ -170,7 +173,7 @@ def _leave_out_unnamed(listings: list[Listing]) -> list[Listing]:
     """Leave out tables without a split where others have one."""
     named = [listing for listing in listings if any(listing.splits)]
     if named and len(named) < len(listings):
-        text = f"{len(listings) - len(named)} tables whose name is no split are left out."
+        text = f"{len(listings) - len(named)} tables whose name is not a split's are left out."
         warn(logger, text, names=[one.file for one in listings if one not in named])
     return named or listings
 
@@ -195,7 +198,7 @@ def _join_splits(listings: Sequence[Listing], root: Path, name: str) -> dict[str
             part = Dataset(table.take(rows) if len(rows) < len(table) else table)
             parts.setdefault(split or "train", []).append(part)
     if num_unnamed:
-        warn(logger, f"{num_unnamed} clips whose row names no split are left out.")
+        warn(logger, f"{num_unnamed} clips whose row has no split are left out.")
     try:
         joined = {split: concatenate_datasets(tables) for split, tables in parts.items()}
     except ValueError as error:

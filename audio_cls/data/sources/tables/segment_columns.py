@@ -200,7 +200,7 @@ def _read_seconds(rows: pa.Table, column: str) -> list[Seconds | None]:
             time = parse_seconds(text) * scale if text else None
         except ValueError as error:
             raise ValueError(
-                f"'{text}' in column '{column}', entry {number}, is no time"
+                f"'{text}' in column '{column}', entry {number}, is not a time"
             ) from error
         times.append(time)
     return times

@@ -80,8 +80,8 @@ def decode_text(data: bytes, file: Path) -> str:
         text = data.decode(LATIN_1)
     warn(
         logger,
-        "A table of the data set is not in UTF-8 and was read as Latin-1 (Windows-1252). If names"
-        " look wrong, save the table in UTF-8.",
+        "A table of the data set is not in UTF-8 and was read as Latin-1 (Windows-1252). If"
+        " names look wrong, save the table as UTF-8.",
         names=[file],
     )
     return text
