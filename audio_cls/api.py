@@ -116,7 +116,15 @@ def evaluate(
     for name in flags:
         if not isinstance(options[name], bool):
             raise SettingError(f"{name}={options[name]!r} is not possible: give True or False.")
-    typed = dict(settings) if dataset is None else {"dataset": str(dataset), **settings}
+    _check_text("model", model)
+    _check_text("split", split)
+    typed = dict(settings)
+    if dataset is not None:
+        typed = {"dataset": str(_check_text("dataset", dataset)), **settings}
+    if output_dir is not None:
+        _check_text("output_dir", output_dir)
+    if options["model_revision"] is not None:
+        _check_text("model_revision", options["model_revision"])
     with tempfile.TemporaryDirectory(prefix="audio_cls_evaluate_") as temporary:
         folder = Path(output_dir or temporary)
         request = EvaluateRequest(
@@ -129,3 +137,14 @@ def evaluate(
         )
         run_evaluation(request, typed, {})
         return read_results(folder / RESULTS_FILE)
+
+
+def _check_text(name: str, value: Any) -> Any:  # noqa: ANN401 (what a caller gave)
+    """Return a name or path as it is.
+
+    Raises:
+        SettingError: It is neither text nor a path.
+    """
+    if not isinstance(value, str | Path):
+        raise SettingError(f"{name}={value!r} is not possible: give a string or a path.")
+    return value

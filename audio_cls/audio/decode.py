@@ -115,7 +115,12 @@ def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> DecodedAudio:
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):
             raise
-        raise AudioError("unreadable", str(error)) from error
+        raise AudioError("unreadable", _describe(error)) from error
+
+
+def _describe(error: Exception) -> str:
+    """Return the reason of an error; libsndfile's without the address of the object it opened."""
+    return str(getattr(error, "error_string", error)).rstrip(".")
 
 
 def _read_segment(path: str, segment: Segment) -> DecodedAudio:

@@ -22,13 +22,11 @@ from audio_cls.cli.options.base_command import BaseCommand
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--revision", help="Branch, tag or commit of MODEL on the Hub. Default: the newest.")
-@click.option(
-    "--jsonl", "form", flag_value="jsonl", default=True, help="One JSON object per line (default)."
-)
+@click.option("--jsonl", "as_jsonl", is_flag=True, help="One JSON object per line (default).")
 @click.option(
     "--csv",
-    "form",
-    flag_value="csv",
+    "as_csv",
+    is_flag=True,
     help="Table: file, label, score, error, remark and every class.",
 )
 @click.option(
@@ -46,9 +44,9 @@ def main(
     model: str,
     paths: tuple[str, ...],
     revision: str | None,
-    form: str,
-    calibrate: bool,  # noqa: FBT001 (click's own way)
-    trust_remote_code: bool,  # noqa: FBT001
+    as_jsonl: bool,  # noqa: FBT001 (click's own way)
+    as_csv: bool,  # noqa: FBT001
+    **options: bool,
 ) -> None:
     """Classify audio files with MODEL, a run folder or a Hub id.
 
@@ -56,16 +54,16 @@ def main(
     if it cannot be read, and a remark if it is silent or shorter than 0.1 s. Exit code: 0 if at
     least one file was read, else 1.
     """
+    if as_jsonl and as_csv:
+        raise click.UsageError("--jsonl and --csv exclude each other: choose one output format.")
     with one_line_errors():
         # Not at the top of the file, so that --help need not wait for torch.
         from audio_cls.inference.classifier import Classifier
 
-        classifier = Classifier.from_pretrained(
-            model, revision, calibrate=calibrate, trust_remote_code=trust_remote_code
-        )
+        classifier = Classifier.from_pretrained(model, revision, **options)
         predictions = classifier(find_files(paths))
         rows = (prediction.to_row() for prediction in predictions)
-        write = write_csv if form == "csv" else write_jsonl
+        write = write_csv if as_csv else write_jsonl
         num_read = write(rows, classifier.audio_model.labels)
     sys.exit(0 if num_read else 1)
 

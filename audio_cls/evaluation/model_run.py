@@ -53,7 +53,7 @@ def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
         find_file: Name -> path of the file, or None.
 
     Raises:
-        SettingError: One of the files is not valid.
+        SettingError, RunFolderError: One of the files is not valid.
     """
     lists = {role: find_file(f"splits/{role}.txt") for role in ROLES}
     settings, results = find_file("run_config.yaml"), find_file("results.json")
@@ -72,10 +72,12 @@ def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
                 if part.fingerprint is not None
             },
         )
-    except (RunFolderError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except RunFolderError:  # it names the file and what to do
+        raise
+    except (ValueError, AttributeError, yaml.YAMLError) as error:
         raise SettingError(
-            f"The model's run_config.yaml or results.json cannot be read ({error}). Copy the run"
-            " again, or remove the file to continue without it."
+            f"'{settings}' is not valid ({' '.join(str(error).split())}). Copy the run again, or"
+            " remove the file to continue without it."
         ) from error
 
 

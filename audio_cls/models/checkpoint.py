@@ -83,7 +83,7 @@ def open_checkpoint(cfg: ModelConfig) -> Checkpoint:
     if not isinstance(extractor, SequenceFeatureExtractor):
         raise ModelError(
             f"'{cfg.model}' has a {type(extractor).__name__}, which is not an audio feature"
-            " extractor. Choose an audio model with --model."
+            " extractor. Choose an audio model."
         )
     return Checkpoint(cfg, path, commit, config, extractor)
 
@@ -125,7 +125,7 @@ def _check_supported(cfg: ModelConfig, config: Any) -> None:  # noqa: ANN401
     if type(config) not in MODEL_MAPPING and "AutoModel" not in auto_map:
         raise ModelError(
             f"'{cfg.model}' is a '{config.model_type}' model, which transformers' AutoModel does"
-            " not support. Choose an audio model with --model."
+            " not support. Choose an audio model."
         )
 
 

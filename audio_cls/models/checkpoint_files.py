@@ -69,7 +69,7 @@ def _refuse_foreign_code(cfg: ModelConfig, place: Path) -> None:
         raise ModelError(
             f"'{cfg.model}' uses code of another repository, {foreign.split('--')[0]}, whose"
             " commit is not pinned. Download both into one folder, name the files in its"
-            " auto_map, and give that folder with --model."
+            " auto_map, and give that folder as the model."
         )
 
 
@@ -129,44 +129,61 @@ def quiet_transformers() -> Iterator[None]:
 
 def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelError:
     """Turn an error of transformers into one sentence, by the exception types in its chain."""
-    name, kinds = f"'{cfg.model}'", set()
-    cause: BaseException | None = error
-    while cause is not None:
-        kinds.add(type(cause).__name__)
-        cause = cause.__cause__ or cause.__context__
+    name, kinds = f"'{cfg.model}'", _list_types(error) | _list_types(_fetch_again(cfg, file))
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
-    other = "Name another checkpoint with --model."
+    other = "Choose another model."
     if "trust_remote_code" in str(error):
         text = explain_remote_code(cfg)
     elif Path(cfg.model).is_dir():
         text = f"The folder {name} has no {file} that can be used: {reason} {other}"
     elif "HFValidationError" in kinds:
-        text = f"There is no folder {name}, and a Hub id looks like 'name/model'. Check --model."
+        text = f"There is no folder {name}, and a Hub id looks like 'name/model'. Check the name."
     elif "GatedRepoError" in kinds:
         page = f"https://huggingface.co/{cfg.model}"
         text = f"{name} is gated: accept its terms at {page}, then run 'hf auth login'."
     elif "RevisionNotFoundError" in kinds:
         revision = f"branch, tag or commit '{cfg.model_revision}'"
-        text = f"{name} has no {revision}. Check --model-revision."
+        text = f"{name} has no {revision}. Check the revision."
     elif "RepositoryNotFoundError" in kinds:
         text = (
-            f"{name} is neither a folder nor on the Hub. Check --model; "
+            f"{name} is neither a folder nor on the Hub. Check the name; "
             "if it is private, run 'hf auth login' first."
         )
     elif kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError"}:
         text = (
             f"The Hub cannot be reached for {file} of {name}, which is not in the cache either. "
-            "Try again later, or give --model a folder."
+            "Check the network and try again, or give the folder of a model."
         )
     else:
         text = f"{name} has no {file} that can be used: {reason} {other}"
     return ModelError(text)
 
 
+def _list_types(error: BaseException | None) -> set[str]:
+    """Return the names of the types of an error and of its causes."""
+    kinds = set()
+    while error is not None:
+        kinds.add(type(error).__name__)
+        error = error.__cause__ or error.__context__
+    return kinds
+
+
+def _fetch_again(cfg: ModelConfig, file: str) -> Exception | None:
+    """Return why a file of a repository cannot be read: loaders of transformers may not say it."""
+    if Path(cfg.model).is_dir():
+        return None
+    try:
+        with quiet_transformers():
+            cached_file(cfg.model, file, revision=cfg.model_revision)
+    except (OSError, ValueError) as error:
+        return error
+    return None
+
+
 def explain_remote_code(cfg: ModelConfig) -> str:
     """Return the message for a checkpoint whose code is not trusted."""
     return (
-        f"'{cfg.model}' needs code from its own repository, which is never run unasked. Read that "
-        "code; to run it, add --trust-remote-code, and for a Hub id the commit that you read "
-        "as its revision."
+        f"'{cfg.model}' needs code from its own repository, which is not run without "
+        "permission. Read that code; to run it, add --trust-remote-code, and for a Hub id the "
+        "commit that you read as its revision."
     )

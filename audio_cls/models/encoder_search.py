@@ -45,7 +45,7 @@ def find_audio_encoder(
     raise ModelError(
         f"'{cfg.model}' cannot be used as a classifier: no submodule of {type(model).__name__}"
         f" turns the output of {type(extractor).__name__} into hidden states over time. Choose"
-        " another model with --model."
+        " another model."
     )
 
 

@@ -53,7 +53,7 @@ def plan_runs(cfg: RunConfig) -> list[RunConfig]:
     if cfg.hub.push_to_hub or cfg.train.resume not in ("never", "auto"):
         flag = "--push-to-hub" if cfg.hub.push_to_hub else f"--resume {cfg.train.resume}"
         raise SettingError(
-            f"{flag} is for one run, and --seeds, --folds or --sweep make several. Leave it out,"
+            f"{flag} is for one run, and --seeds, --folds or --sweep make several. Remove it,"
             " and publish or resume one of them afterwards."
         )
     twice = [str(seed) for seed, count in Counter(cfg.train.seeds).items() if count > 1]
@@ -178,10 +178,10 @@ def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) 
     fixed = [name for name in names if name in known
              and (name in NOT_SWEPT or known[name].section == "hub")]  # fmt: skip
     if fixed:
-        faults.append(
-            f"{list_names(fixed)} cannot be swept: give {list_names(map(flag_name, fixed))} once,"
-            " on the command line."
-        )
+        single = [name for name in fixed if name in ("push_to_hub", "resume", "sweep")]
+        flags = [flag_name(name) for name in fixed if name not in single]
+        shared = f" {list_names(flags)} on the command line holds for all runs." if flags else ""
+        faults.append(f"{list_names(fixed)} cannot be swept: remove from the file.{shared}")
     if faults:
         raise SettingError(f"--sweep {file}: {' '.join(faults)}")
 

@@ -206,7 +206,7 @@ def test_columns_of_times_can_be_named(tmp_path: Path) -> None:
         ({"start_column": "von"}, "needs --end-column or --duration-column"),
         (
             {"start_column": "kind", "end_column": "bis"},
-            "'x' in column 'kind', entry 1, is no time",
+            "'x' in column 'kind', entry 1, is not a time",
         ),
     ):
         with pytest.raises(DatasetError, match=text):

@@ -28,18 +28,18 @@ CASES = [
     Case("confit/gtzan-parquet", {}, "label", tuple(GENRES)),
     Case("mteb/gtzan-genre", {}, "label", tuple(GENRES)),
     Case("s3prl/superb", {"dataset_config": "ks"}, "label", tuple(KEYWORDS)),
-    Case("s3prl/superb-bare", {}, advice="--dataset-config of ks, ic"),
+    Case("s3prl/superb-bare", {}, advice="--dataset-config: ks, ic"),
     Case("ocisd4/superb-train", {"dataset_config": "ks"}, "label", tuple(KEYWORDS)),
     Case("regisss/superb_ks", {}, "label", tuple(KEYWORDS)),
     Case("anton-l/superb_demo", {"dataset_config": "ks"}, "label", tuple(KEYWORDS)),
-    Case("anton-l/superb_demo-bare", {}, advice="--dataset-config of ks, sid"),
+    Case("anton-l/superb_demo-bare", {}, advice="--dataset-config: ks, sid"),
     Case(
         "google/speech_commands", {"dataset_config": "v0.02"}, advice="beeneptune/speech_commands"
     ),
     Case("google/speech_commands-branch", {"dataset_config": "v0.02"}, "label", ("yes", "no")),
     Case("beeneptune/speech_commands", {"dataset_config": "v0.02"}, "label", ("yes", "no")),
     Case("mteb/speech-commands-mini", {}, "label", ("yes", "no")),
-    Case("google/fleurs", {}, advice="--dataset-config of af_za, am_et, or 'all'"),
+    Case("google/fleurs", {}, advice="--dataset-config: af_za, am_et, or 'all'"),
     Case("google/fleurs-one", {"dataset_config": "af_za"}, advice="--dataset-config all"),
     Case("google/fleurs-every", {"dataset_config": "all"}, "lang_id", ("af_za", "am_et")),
     Case(

@@ -112,7 +112,7 @@ def test_scores_that_are_not_finite_are_an_error_and_no_label(run: Path, tmp_pat
 
 
 def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="not a finished classifier"):
+    with pytest.raises(ModelError, match="not a trained classifier"):
         Classifier.from_pretrained(write_quiet_checkpoint(tmp_path / "encoder"))
     result = CliRunner().invoke(main, [str(tmp_path / "encoder"), "a.wav"])
     assert result.exit_code == 2

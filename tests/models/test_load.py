@@ -525,7 +525,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_encoder_is_no_finished_classifier(checkpoint: Callable[..., Path]) -> None:
-    with pytest.raises(ModelError, match=r"not a finished classifier: .* classifier.weight"):
+    with pytest.raises(ModelError, match=r"not a trained classifier: .* classifier.weight"):
         load_for_inference(checkpoint("hubert"))
 
 

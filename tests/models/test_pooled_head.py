@@ -226,7 +226,7 @@ def test_a_codec_is_refused_in_one_line(seconds: float | None, tmp_path: Path) -
 
 
 def test_clips_longer_than_a_picture_holds_are_refused(root: Path) -> None:
-    with pytest.raises(ModelError, match=r"--max-seconds 5 is not possible: .* at most 2 s"):
+    with pytest.raises(ModelError, match=r"--max-seconds 5 is too long: .* at most 2 s"):
         load(root / "clap", max_seconds=5.0)
 
 

@@ -155,7 +155,7 @@ def test_code_without_a_model_to_take_is_refused(folder: Path) -> None:
 
 def test_trust_without_effect_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load(write_tiny_checkpoint("hubert", tmp_path / "hubert"))
-    assert "--trust-remote-code changes nothing" in caplog.text
+    assert "--trust-remote-code has no effect" in caplog.text
 
 
 def test_a_preset_cannot_allow_code(tmp_path: Path, folder: Path) -> None:

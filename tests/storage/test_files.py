@@ -46,7 +46,7 @@ def test_a_full_disk_gives_one_line_and_the_last_checkpoint_can_be_resumed(
     changes = {"epochs": 2, "save_every_steps": 5, "keep_checkpoints": 9}
     run = set_up(make_config(tone_folder, checkpoint, path, **changes))
     with (
-        pytest.raises(RunFolderError, match=r"is full .*step-\d+ is whole.*--resume auto"),
+        pytest.raises(RunFolderError, match=r"No space left.*step-\d+ is complete.*--resume auto"),
         explain_disk(run.folder),
     ):
         train(run)

@@ -36,7 +36,7 @@ def test_tensorboard_logs_metrics_and_settings(tone_folder: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("tensorbord", r"is no tracker.*Did you mean tensorboard"), ("aim", r"pip install aim")],
+    [("tensorbord", r"is not a tracker.*Did you mean tensorboard"), ("aim", r"pip install aim")],
 )
 def test_a_missing_tracker_is_refused_with_a_list_of_installed_ones(
     name: str, message: str

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.errors import DatasetError
+from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 
 USUAL_RATE: Hertz = 48_000  # recordings at higher rates are often made for ultrasound
@@ -104,8 +104,7 @@ def enforce_bad_audio_limit(reasons: dict[str, str], num_clips: int, cfg: DataCo
         return
     kinds = Counter(text.split(":")[0] for text in reasons.values())
     summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
-    clip, reason = next(iter(reasons.items()))
-    first = f"first: {clip}, {reason}"
+    first = f"first: {_list_examples(reasons)}"
     if cfg.bad_audio == "fail":
         raise DatasetError(
             f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Repair or"
@@ -117,4 +116,16 @@ def enforce_bad_audio_limit(reasons: dict[str, str], num_clips: int, cfg: DataCo
             f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Repair or"
             f" remove them, or allow them with --max-bad-audio-ratio {share:.2f}"
         )
-    logger.warning("%d of %d clips set aside: %s.", len(reasons), num_clips, summary)
+    logger.warning(
+        "%d of %d clips are left out: %s (%s). Repair them to use them; bad_audio.csv in the run"
+        " folder and `audio-cls inspect` list them.",
+        *(len(reasons), num_clips, summary, first),
+    )
+
+
+def _list_examples(reasons: dict[str, str]) -> str:
+    """Return the first clip of each kind of reason, with the whole reason."""
+    examples: dict[str, str] = {}
+    for clip, reason in reasons.items():
+        examples.setdefault(reason.split(":")[0], f"{clip}, {reason}")
+    return list_names(examples.values())

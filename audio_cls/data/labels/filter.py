@@ -13,6 +13,8 @@ from audio_cls.data.labels.label_text import normalize_names
 from audio_cls.data.labels.parse import LabelColumn, Names
 from audio_cls.errors import DatasetError, list_names, suggest_name
 
+LEFT_OUT = "of a class left out"  # reason of the clips that the settings leave out
+
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +42,8 @@ def filter_labels(labels: LabelColumn, cfg: DataConfig) -> LabelColumn:
         if rare:
             action = f"merged into '{cfg.merge_rare_into}'" if cfg.merge_rare_into else "left out"
             logger.info(
-                "%d classes with too few clips are %s: %s.", len(rare), action, list_names(rare)
+                "%d classes with fewer than %d clips (--min-clips-per-label) are %s: %s.",
+                *(len(rare), cfg.min_clips_per_label, action, list_names(rare)),
             )
     if tuple(kept) == labels.classes and len(renamed) == len(kept):
         return labels
@@ -99,6 +102,6 @@ def _rename(labels: LabelColumn, classes: Names, renamed: dict[str, str]) -> Lab
         for names in old:
             new = tuple(dict.fromkeys(renamed[name] for name in names if name in renamed))
             if names and not new:
-                unusable["of a class left out"] += 1
+                unusable[LEFT_OUT] += 1
             clips[split].append(new)
     return replace(labels, classes=classes, clips=clips, unusable=unusable)

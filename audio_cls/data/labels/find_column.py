@@ -68,11 +68,11 @@ def find_label_column(splits: Mapping[str, Dataset], wanted: str | None) -> str:
     if len(candidates) == 1 and not advice:
         return str(candidates[0])
     if candidates:
-        found = f"could be {list_names(candidates)}: choose one by --label-column"
+        found = f"could be {list_names(candidates)}. Choose one with --label-column"
     else:
         fields = list_names(list_fields(splits))
-        found = f"is in no column that we know: choose --label-column of {fields}"
-    raise DatasetError(f"The label {found}.{advice}")
+        found = f"was not found. Choose one with --label-column: {fields}"
+    raise DatasetError(f"The label column {found}.{advice}")
 
 
 def largest_tables(splits: Mapping[str, Dataset]) -> dict[str, Dataset]:

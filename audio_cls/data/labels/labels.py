@@ -17,7 +17,7 @@ from datasets import ClassLabel, Dataset, List, Value
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.labels.filter import count_clips, filter_labels
+from audio_cls.data.labels.filter import LEFT_OUT, count_clips, filter_labels
 from audio_cls.data.labels.find_column import find_label_column, largest_tables
 from audio_cls.data.labels.label_columns import name_label_column
 from audio_cls.data.labels.label_text import normalize_names
@@ -100,14 +100,7 @@ def parse_labels(dataset: LoadedDataset, cfg: DataConfig) -> Labels:
         split: np.array([id_of[names[0]] if names else UNUSABLE for names in clips], dtype=np.int64)
         for split, clips in labels.clips.items()
     }
-    if labels.unusable:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in labels.unusable.most_common())
-        num_clips = sum(map(len, labels.clips.values()))
-        warn(
-            logger,
-            f"{labels.unusable.total()} of {num_clips} clips have no usable label in '{column}'"
-            f" ({reasons}): set aside.",
-        )
+    _report_unusable(labels)
     if not is_multilabel:
         return Labels(column, labels.classes, ids, parser=labels.parser)
     num_classes = len(labels.classes)
@@ -117,6 +110,24 @@ def parse_labels(dataset: LoadedDataset, cfg: DataConfig) -> Labels:
     }
     targets = {split: make_targets(clips, labels.classes) for split, clips in labels.clips.items()}
     return Labels(column, labels.classes, ids, targets, labels.parser)
+
+
+def _report_unusable(labels: LabelColumn) -> None:
+    """Log the number of clips of classes that are left out, and warn of clips without a label."""
+    num_clips = sum(map(len, labels.clips.values()))
+    num_left_out = labels.unusable[LEFT_OUT]
+    if num_left_out:
+        logger.info(
+            "%d of %d clips are of classes that the settings leave out.", num_left_out, num_clips
+        )
+    faults = labels.unusable - Counter({LEFT_OUT: num_left_out})
+    if faults:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in faults.most_common())
+        warn(
+            logger,
+            f"{faults.total()} of {num_clips} clips have no usable label in '{labels.name}'"
+            f" ({reasons}): they are left out.",
+        )
 
 
 def _is_multilabel(labels: LabelColumn, problem_type: str) -> bool:

@@ -36,7 +36,7 @@ def list_split_warnings(
     if draft.is_test_validation:
         remarks.append(
             "Validation and test are the same clips, as --test-split validation asks: the test"
-            " result is that of the epoch which did best on these clips, so it is too good."
+            " best epoch is chosen on the test clips, so the test result is inflated."
         )
     if index.streamed_split is not None:
         return remarks
@@ -91,7 +91,7 @@ def _remark_groups(
     if tested >= FEW_GROUPS:
         return []
     return [
-        f"The test split holds clips of {tested} of {every} groups: the result depends on which"
+        f"The test split has clips of {tested} of {every} groups: the result depends on which"
         f" ones they are. --folds {min(every, 5)} tests every group once, a larger --test-size"
         " tests more groups."
     ]
@@ -116,7 +116,8 @@ def warn_of_classes(
     if every - trained:
         remarks.append(
             f"{len(every - trained)} of {len(every)} classes have no usable training clip:"
-            f" they cannot be recognised{_name_classes(every - trained, index)}."
+            f" they cannot be recognised{_name_classes(every - trained, index)}. Add training"
+            " clips; --min-clips-per-label and --drop-labels leave classes out."
         )
     if not any(method.endswith(" cut") for method in methods.values()):
         return remarks
@@ -128,6 +129,7 @@ def warn_of_classes(
         remarks.append(
             f"{len(single)} of {len(every)} classes have one clip only, which is used"
             f" for training: they are not tested{_name_classes(single, index)}."
+            " --min-clips-per-label 2 leaves them out."
         )
     return remarks
 

@@ -355,7 +355,7 @@ def test_a_folder_of_damaged_noise_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_noise_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="holds no recording"):
+    with pytest.raises(SettingError, match="contains no recording"):
         read_noise_files(str(tmp_path), RATE)
     with pytest.raises(SettingError, match="add --noise-snr-db"):
         RunConfig.from_flat({"noise_dir": str(tmp_path)})

@@ -62,7 +62,9 @@ def test_one_line_counts_unusable_clips_by_reason(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING):
         enforce_bad_audio_limit(FAULTS, 100, DataConfig())
         enforce_bad_audio_limit({}, 100, DataConfig(bad_audio="fail"))
-    assert caplog.messages == ["3 of 100 clips set aside: 2 unreadable, 1 silent."]
+    (text,) = caplog.messages
+    assert text.startswith("3 of 100 clips are left out: 2 unreadable, 1 silent (first: a, unread")
+    assert "bad_audio.csv" in text and "inspect" in text
 
 
 def test_too_many_unusable_clips_are_refused_with_the_ratio_that_would_allow_them() -> None:
@@ -296,4 +298,4 @@ def test_recordings_far_above_the_models_rate_are_warned_of(rate: int, *, lost: 
     warn_of_lost_frequencies(rates[:0], RATE)
     assert len(texts) == int(lost)
     if lost:
-        assert "up to 384000 Hz, and the model gets 16000 Hz: all sound above 8000 Hz" in texts[0]
+        assert "up to 384000 Hz and the model uses 16000 Hz: content above 8000 Hz" in texts[0]

@@ -82,7 +82,9 @@ def test_one_warning_has_the_number_of_duplicates(caplog: pytest.LogCaptureFixtu
     warn_of_duplicates(duplicates, are_dropped=False)
     warn_of_duplicates(duplicates, are_dropped=True)
     kept, dropped = [record.getMessage() for record in caplog.records]
-    assert kept.startswith("3 clips sound the same as another (2 in another split, 1 with another")
+    assert kept.startswith(
+        "3 clips have the same audio as another clip (2 in another split, 1 with another"
+    )
     assert "--deduplicate leaves those of train and validation out" in kept
     assert "2 of train and validation are left out" in dropped
 

@@ -100,7 +100,9 @@ def test_silence_is_made_where_there_is_none() -> None:
 
 def test_silence_from_an_unknown_place_lists_the_labels() -> None:
     tables = {"train": make_word_tables()["train"].select(range(100))}
-    with pytest.raises(DatasetError, match=r"no folder and no label: the labels are .*synthesise"):
+    with pytest.raises(
+        DatasetError, match=r"neither a folder nor a label: the labels are .*synthesise"
+    ):
         relabel(tables, spotting(silence_from="hums"))
 
 

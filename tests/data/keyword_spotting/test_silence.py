@@ -76,7 +76,7 @@ def test_made_silence_is_repeatable_and_of_many_levels_and_colours() -> None:
 
 
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no recording"):
+    with pytest.raises(DatasetError, match="contains no recording"):
         list_recordings(tmp_path)
 
 

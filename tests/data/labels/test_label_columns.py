@@ -129,7 +129,7 @@ def test_clips_that_do_not_match_the_pattern_are_counted_and_all_of_them_refused
     assert "--label-pattern finds no label in 1 of 3 clips" in caplog.text
     with pytest.raises(DatasetError, match="finds no label in any of 3 clips"):
         read({"train": table}, label_pattern="sort: ([a-z])", label_column="note")
-    for pattern, fault in (("kind", "has no"), ("(", "is no regular expression")):
+    for pattern, fault in (("kind", "has no"), ("(", "is not a valid regular expression")):
         with pytest.raises(DatasetError, match=f"--label-pattern .* {fault}"):
             read({"train": table}, label_pattern=pattern, label_column="note")
 

@@ -1,4 +1,4 @@
-"""A data set that the Hub gave once is read again when the Hub cannot be asked."""
+"""A data set that the Hub gave once is read again when the Hub cannot be reached."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def test_what_was_read_once_is_read_again_without_the_hub(
     go_offline(monkeypatch)
     with caplog.at_level(logging.WARNING):
         again = load(name, dataset_config=config)
-    said = [line for line in caplog.messages if "cannot be asked" in line]
-    assert len(said) == 1 and "read from the cache, at revision" in said[0]
+    said = [line for line in caplog.messages if "cannot be reached" in line]
+    assert len(said) == 1 and "read from the cache, revision" in said[0]
     assert (again.revision, again.content_key) == (first.revision, first.content_key)
     assert again.license == first.license
     assert list(again.splits) == list(first.splits)
@@ -78,7 +78,7 @@ def test_what_one_hub_said_is_not_said_of_another(
     load("off/here")
     go_offline(monkeypatch)
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(DatasetError, match="Hub cannot be asked"):
+    with pytest.raises(DatasetError, match="Hub cannot be reached"):
         load("off/here")
 
 
@@ -87,5 +87,5 @@ def test_what_was_never_read_cannot_be_read_without_the_hub(
 ) -> None:
     seed_main({"train.parquet": GTZAN_FILE})(data_hub, "off/never")
     go_offline(monkeypatch)
-    with pytest.raises(DatasetError, match=r"Hub cannot be asked.*Check the network"):
+    with pytest.raises(DatasetError, match=r"Hub cannot be reached.*Check the network"):
         load("off/never")

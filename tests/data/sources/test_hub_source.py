@@ -161,7 +161,7 @@ def test_a_revision_that_is_not_there_is_named(data_hub: HubServer) -> None:
 
 def test_a_wrong_configuration_is_met_with_the_nearest(data_hub: HubServer) -> None:
     seed_main({**VOICE_CARD, **COMMON_VOICE})(data_hub, "near/voices")
-    with pytest.raises(DatasetError, match=r"no configuration 'enn': choose.*Did you mean en"):
+    with pytest.raises(DatasetError, match=r"no configuration 'enn'. Choose.*Did you mean en"):
         load("near/voices", dataset_config="enn")
 
 
@@ -169,7 +169,7 @@ def test_a_hub_that_cannot_be_reached_is_no_traceback(
     data_hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(DatasetError, match=r"Hub cannot be asked.*Check the network"):
+    with pytest.raises(DatasetError, match=r"Hub cannot be reached.*Check the network"):
         load("any/set")
 
 

@@ -83,7 +83,7 @@ def test_clips_outside_of_class_folders_are_counted(
 ) -> None:
     write_clips(tmp_path, [*CLASSES, "stray.wav"])
     assert len(load(tmp_path).splits["train"]) == 4
-    assert "1 clips are in no class folder" in caplog.text
+    assert "1 clips are not in a class folder" in caplog.text
 
 
 def test_clips_without_folders_are_refused_with_the_layout(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_configurations_of_a_folder_are_chosen_or_all_read(tmp_path: Path) -> No
         content = make_parquet({"audio": make_sounds(2), "label": ["x", "y"]})
         (tmp_path / config / "train-0.parquet").write_bytes(content)
     (tmp_path / "README.md").write_text(make_card({"en": ["train"], "de": ["train"]}))
-    with pytest.raises(DatasetError, match="choose --dataset-config of en, de"):
+    with pytest.raises(DatasetError, match="Choose one with --dataset-config: en, de"):
         load(tmp_path)
     assert len(load(tmp_path, dataset_config="de").splits["train"]) == 2
     table = load(tmp_path, dataset_config="all").splits["train"]
@@ -177,7 +177,7 @@ def test_one_parquet_file_is_a_data_set(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     write_clips(tmp_path, ["1.wav"])
-    with pytest.raises(DatasetError, match="is no table"):
+    with pytest.raises(DatasetError, match="is not a table"):
         load(tmp_path / "1.wav")
 
 

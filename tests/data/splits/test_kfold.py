@@ -61,14 +61,14 @@ def test_folds_of_a_column_are_taken_as_they_are() -> None:
     runs = list_folds(pool, 3, fold_column="fold")
     assert runs[2].test.tolist() == list(range(80, 120))
     assert runs[2].origins["test"] == "fold 3 of column 'fold'"
-    with pytest.raises(DatasetError, match="into 3 folds, not 5"):
+    with pytest.raises(DatasetError, match="has 3 folds, not 5"):
         list_folds(pool, 5, fold_column="fold")
 
 
 def test_more_folds_than_clips_or_groups_are_refused() -> None:
-    with pytest.raises(DatasetError, match="40 folds need as many clips"):
+    with pytest.raises(DatasetError, match="40 folds need at least 40 clips"):
         assign_folds(make_pool(), 40, 0)
-    with pytest.raises(DatasetError, match="5 folds need as many groups: there are 3"):
+    with pytest.raises(DatasetError, match="5 folds need at least 5 groups, and there are 3"):
         assign_folds(make_pool([f"{number % 3}" for number in range(120)]), 5, 0)
 
 

@@ -153,7 +153,8 @@ def test_a_class_without_a_training_clip_is_named() -> None:
     pool = dataclasses.replace(pool, names=("a", "b", "c", "d"))
     splits = make_splits(pool, DataConfig())
     assert warn_of_classes(dict(splits.items()), splits.methods, pool) == [
-        "2 of 4 classes have no usable training clip: they cannot be recognised (c, d)."
+        "2 of 4 classes have no usable training clip: they cannot be recognised (c, d). Add"
+        " training clips; --min-clips-per-label and --drop-labels leave classes out."
     ]
 
 
@@ -202,7 +203,7 @@ def test_given_splits_without_a_common_group_stay() -> None:
 
 def test_one_group_cannot_be_cut() -> None:
     pool = make_pool(classes(50, 2), groups=np.zeros(50))
-    with pytest.raises(DatasetError, match="1 group is left to cut from"):
+    with pytest.raises(DatasetError, match="1 group is left to split"):
         make_splits(pool, DataConfig(group_column="speaker"))
 
 
@@ -462,7 +463,7 @@ def test_a_test_of_few_groups_is_a_warning_with_what_to_do() -> None:
     speakers = np.arange(200) % 10
     pool = make_pool(np.arange(200) // 10 % 4, groups=speakers)
     (remark,) = make_splits(pool, DataConfig(group_column="speaker")).remarks
-    assert remark.startswith("The test split holds clips of 1 of 10 groups")
+    assert remark.startswith("The test split has clips of 1 of 10 groups")
     assert "--folds 5" in remark and "--test-size" in remark
     assert not make_splits(pool, DataConfig(group_column="speaker", test_size=0.5)).remarks
 

@@ -86,7 +86,7 @@ def test_a_finished_run_keeps_its_model_and_results_until_the_new_one_has_ended(
     (new / "model.safetensors").write_text("the new weights")
     uploader = BackgroundUploader(new, HubConfig(), REPO)
     uploader.enqueue()
-    while "training goes on" not in caplog.text:
+    while "training continues" not in caplog.text:
         assert uploader.thread.is_alive()
     uploader.close()
     assert hub.files("models", REPO) == before
@@ -163,7 +163,7 @@ def test_a_hub_that_fails_does_not_stop_the_training(
         run = set_up(cfg, callbacks)
         train(run)
     assert run.state.step == run.num_steps
-    told = [r.getMessage() for r in caplog.records if "training goes on" in r.getMessage()]
+    told = [r.getMessage() for r in caplog.records if "training continues" in r.getMessage()]
     assert told and not any(hub.write_token in text for text in told)
 
 

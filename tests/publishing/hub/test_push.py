@@ -135,7 +135,7 @@ def test_pushes_with_a_third_of_the_writes_failing_end_whole_or_say_how_to_go_on
 
 def test_a_refused_card_says_what_to_mend(hub: HubServer, run: Path) -> None:
     (run / "README.md").write_text("---\nlicense: [nonsense\n---\n")
-    with pytest.raises(HubError, match=r"refuses the card.*Mend README\.md"):
+    with pytest.raises(HubError, match=r"refuses the card.*Correct README\.md"):
         push_run(run, HubConfig(), REPO)
     assert count_commits(hub) == 0
 

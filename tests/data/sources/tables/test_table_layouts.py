@@ -199,7 +199,7 @@ def test_paths_outside_of_train_and_test_are_left_out_and_counted(tmp_path: Path
         "test": names[2:3],
     }
     assert "1 values among the folders of the listed paths, of 1 clips, name no split" in texts[0]
-    assert "2 clips whose row names no split are left out." in texts[1]
+    assert "2 clips whose row has no split are left out." in texts[1]
 
 
 def test_a_table_named_like_a_folder_lists_that_folder(tmp_path: Path) -> None:
@@ -276,14 +276,14 @@ def test_a_clip_of_two_rows_is_refused(tmp_path: Path) -> None:
 def test_a_table_about_the_clips_that_names_none_stops(tmp_path: Path) -> None:
     write_clips(tmp_path, ["cat/1.wav", "dog/2.wav"])
     write_lines(tmp_path / "notes.csv", "animal,age", ["cat,3", "dog,4"])
-    with pytest.raises(DatasetError, match=r"notes\.csv' is beside the 2 clips.*animal, age"):
+    with pytest.raises(DatasetError, match=r"notes\.csv' is next to the 2 clips.*animal, age"):
         load(tmp_path)
 
 
 def test_a_spreadsheet_beside_class_folders_stops(tmp_path: Path) -> None:
     write_clips(tmp_path, ["cat/1.wav", "dog/2.wav"])
     (tmp_path / "labels.xlsx").write_bytes(b"PK")
-    with pytest.raises(DatasetError, match=r"labels\.xlsx' is a table of a kind.*CSV"):
+    with pytest.raises(DatasetError, match=r"labels\.xlsx' is a table in a format.*CSV"):
         load(tmp_path)
     assert load(tmp_path, label_level=1).splits["train"]["label"][:] == ["cat", "dog"]
 
