@@ -288,7 +288,7 @@ def test_declared_class_labels_win_over_texts() -> None:
 
 def test_columns_that_could_all_be_meant_are_listed() -> None:
     columns = {"age": ["20", "30", "20", "30"], "sex": ["f", "m", "m", "f"], "id": [1, 2, 3, 4]}
-    with pytest.raises(DatasetError, match="could be age, sex: choose one by --label-column"):
+    with pytest.raises(DatasetError, match="could be age, sex. Choose one with --label-column"):
         find_label_column({"train": make_table(columns)}, None)
 
 
@@ -404,7 +404,7 @@ def test_several_binary_columns_are_named_in_the_error() -> None:
 def test_one_of_several_binary_columns_is_not_taken_for_the_label() -> None:
     # `dog` alone repeats several values, since no clip has a cat.
     columns = {"cat": ["0"] * 4, "dog": ["0", "1", "1", "0"], "file": ["a", "b", "c", "d"]}
-    with pytest.raises(DatasetError, match=r"could be dog: .* --label-columns cat,dog$"):
+    with pytest.raises(DatasetError, match=r"could be dog. .* --label-columns cat,dog$"):
         find_label_column({"train": make_table(columns)}, None)
 
 

@@ -270,7 +270,7 @@ def test_nothing_is_cut_from_a_stream(folder: Path, tmp_path: Path) -> None:
 
 
 def test_clips_in_files_are_not_streamed(tone_folder: Path) -> None:
-    with pytest.raises(DatasetError, match="only parquet can be streamed"):
+    with pytest.raises(DatasetError, match="only these can be streamed"):
         prepare(tone_folder)
 
 
