@@ -288,7 +288,7 @@ def test_declared_class_labels_win_over_texts() -> None:
 
 def test_columns_that_could_all_be_meant_are_listed() -> None:
     columns = {"age": ["20", "30", "20", "30"], "sex": ["f", "m", "m", "f"], "id": [1, 2, 3, 4]}
-    with pytest.raises(DatasetError, match="could be age, sex. Choose one with --label-column"):
+    with pytest.raises(DatasetError, match=r"could be age, sex. Choose one with --label-column"):
         find_label_column({"train": make_table(columns)}, None)
 
 
