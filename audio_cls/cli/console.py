@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
+import time
+from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -12,6 +15,10 @@ import click
 from audio_cls.errors import AudioClsError, Paused, redact_tokens
 from audio_cls.interrupts import EXIT_INTERRUPTED
 
+LAUNCHER_NOTE = (
+    "(What follows is a traceback of accelerate launch without the error;"
+    " `accelerate launch --quiet` leaves it out.)"
+)
 EXIT_FAILED, EXIT_REFUSED, EXIT_PAUSED = 1, 2, 3
 # What the libraries say in a process whose partner has ended: the cause is in the partner's error.
 LOST = ("Connection closed by peer", "Connection reset by peer", "ncclRemoteError")
@@ -111,9 +118,40 @@ def show_error(text: str) -> None:
     text = redact_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
     if is_connected():
         rank, number = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-        click.echo(f"Error in process {rank} (of 0 to {int(number) - 1}): {text}", err=True)
-    elif is_first_process():
-        click.echo(f"Error: {text}", err=True)
+        text = f"Error in process {rank} (of 0 to {int(number) - 1}): {text}"
+    else:
+        text = f"Error: {text}"
+    if is_connected() or is_first_process():
+        click.echo(text, err=True)
+    _pass_to_launcher(text)
+
+
+def _pass_to_launcher(text: str) -> None:
+    """Give an error to the launcher, or announce the traceback that the launcher prints below it.
+
+    torchrun, which `accelerate launch` uses for several processes, prints the text of this file
+    last. With one process `accelerate launch` prints a traceback that does not have the error.
+    """
+    file = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if file:
+        content = {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}
+        Path(file).write_text(json.dumps({"message": content}), "utf-8")
+    elif _will_launcher_raise():
+        click.echo(LAUNCHER_NOTE, err=True)
+
+
+def _will_launcher_raise() -> bool:
+    """Return whether this process was started by `accelerate launch` without `--quiet`."""
+    if "ACCELERATE_MIXED_PRECISION" not in os.environ:
+        return False
+    import psutil  # type: ignore[import-untyped]
+
+    try:
+        command = psutil.Process().parent().cmdline()
+    except (psutil.Error, AttributeError):
+        return False
+    is_accelerate = any("accelerate" in word for word in command[:3])
+    return is_accelerate and not {"-q", "--quiet"} & set(command)
 
 
 def _close_bars() -> None:

@@ -244,10 +244,7 @@ def read_results(path: Path) -> RunResults:
         advice = "Copy the run folder again, or repeat the evaluation."
         raise RunFolderError(f"'{path}' {cause}. {advice}") from error
     if (version := results.schema_version) > SCHEMA_VERSION:
-        text = (
-            f"'{path}' has schema_version {version}, and this version of audio_cls reads up to"
-            f" {SCHEMA_VERSION}: newer keys are ignored. Update audio_cls to read them."
-        )
+        text = f"'{path}' has schema_version {version}, newer than {SCHEMA_VERSION}: update it."
         warn(logging.getLogger(__name__), text)
     return results
 
