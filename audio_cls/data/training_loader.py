@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch.utils.data import DataLoader
 
 from audio_cls.audio.augmentation.augmenter import Augmenter, make_augmenter
-from audio_cls.audio.augmentation.spec_augment import Encode, FrameLayout
+from audio_cls.audio.augmentation.spec_augment import Encode, FrameLayout, Inputs
+from audio_cls.audio.waveform import Wave
 from audio_cls.config import AudioConfig, AugmentConfig, Hertz
-from audio_cls.data.clips.clips import Clips
-from audio_cls.data.loading.batch import Batch
+from audio_cls.data.clips.clips import Clips, Label
+from audio_cls.data.loading.batch import Batch, make_batch
 from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.noise_files import read_noise_files
@@ -39,6 +43,15 @@ class ProcessContext:
     seed: int  # the run's
     num_workers: int  # loader processes
     run_folder: Path  # where unusable streamed clips are logged
+
+
+@dataclass(frozen=True)
+class DrawnExample:
+    """One training example, and the model's input that is made of it."""
+
+    wave: Wave  # (T,), after crop and augmentation
+    label: Label  # shares (L,) if multi-label or mixed
+    inputs: Inputs  # of a batch with this example alone
 
 
 def load_augmenter(
@@ -101,3 +114,39 @@ def make_train_loader(
         dataset, sampler, processor, context.num_workers, equal_lengths=sampling.equal_lengths
     )
     return TrainLoader(sampler, loader)
+
+
+def read_first_examples(
+    loader: DataLoader[list[Batch]],
+    sampler: DistributedBatchSampler,
+    clips: Clips | StreamClips,
+    processor: Encode,
+    count: int,
+) -> list[DrawnExample]:
+    """Return the first usable examples that this process gets in epoch 0.
+
+    They are functions of their keys and the seed: no random state changes, nor that of loader and
+    sampler.
+
+    Args:
+        loader: The training loader; its dataset has the crops and the augmentation.
+        sampler: Its sampler.
+        clips: The clips as waveforms, where the loader may read cached features.
+        processor: Waveforms -> model inputs.
+        count: Most examples to return.
+    """
+    first_epoch, dataset = copy.copy(sampler), copy.copy(loader.dataset)
+    first_epoch.set_epoch(0)
+    assert isinstance(dataset, TrainingDataset)
+    dataset.clips = clips
+    masker = dataset.augmenter.masker if dataset.augmenter is not None else None
+    drawn: list[DrawnExample] = []
+    with torch.random.fork_rng(devices=[]):  # an extractor may draw noise
+        for key in itertools.islice(itertools.chain.from_iterable(first_epoch), 4 * count):
+            if len(drawn) == count:
+                break
+            example = dataset[key]
+            if example.bad_clip is None:
+                inputs = make_batch([example], processor, masker, dataset.seed).inputs
+                drawn.append(DrawnExample(example.wave, example.label, inputs))
+    return drawn

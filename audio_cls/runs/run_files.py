@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 CARD = "README.md"
 WEIGHTS = "model*.safetensors"
+EXAMPLES_FIGURE = "figures/training_examples.png"
 
 # Columns of summary.csv that the card's training log leaves out.
 SPEED_COLUMNS = ("grad_norm", "data_share", "clips_per_second")
@@ -61,6 +62,12 @@ RUN_FILES = (
         "figures/*.png",
         "confusion matrix (most confused pairs for more than 40 classes), reliability diagram,"
         " durations, learning curves",
+        published=True,
+    ),
+    RunFile(
+        EXAMPLES_FIGURE,
+        "six training examples as the model receives them, with their labels; not published with"
+        " `--publish-ids none`",
         published=True,
     ),
     RunFile("figures/*.csv", "the confusion matrix as numbers", published=False),

@@ -27,6 +27,7 @@ from audio_cls.evaluation.metrics.baseline import find_majority
 from audio_cls.evaluation.metrics.calibration import report_calibration
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.report import report_scores, write_report
+from audio_cls.evaluation.reports.training_examples import save_training_examples
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import evaluate_test, make_validator
 from audio_cls.models.checkpoint import open_checkpoint
@@ -151,6 +152,8 @@ def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
     validate = make_validator(scorer, inputs.validation, cfg.eval, clips.train.labels)
     with upload_during_training(folder.path, cfg.hub, repo_id) as callbacks:
         run = set_up_training(cfg, accelerator, folder, inputs, validate, callbacks)
+        if accelerator.is_main_process and not cfg.train.dry_run:
+            save_training_examples(folder.path, run.loader, run.sampler, clips.train, audio_model)
         run.progress.prepare_seconds = clock.lap()
         train(run)
     clock.lap()

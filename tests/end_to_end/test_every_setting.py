@@ -311,7 +311,9 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., d
         words = tuple(word.replace("{root}", str(root)) for word in words)
         own = ["--dataset", root / "data", "--model", root / "model", "--output-dir", folder]
         AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
-        no_figures = mock.patch.object(workflow, "draw_figures")  # half of the time of a run
+        no_figures = mock.patch.multiple(  # half of the time of a run
+            workflow, draw_figures=mock.DEFAULT, save_training_examples=mock.DEFAULT
+        )
         with _watch() as seen, no_figures:
             answer = CliRunner().invoke(main, [*map(str, own), *COMMON, *words])
         assert answer.exit_code in (0, 2), answer.output

@@ -59,6 +59,10 @@ from audio_cls.storage.files import write_csv
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+CURVES: tuple[dict[str, Any], ...] = tuple(  # dashes show both of two equal curves
+    {"color": colour, "marker": marker, "linestyle": dashes}
+    for colour, marker, dashes in zip(COLOURS, "os^v", ("-", "--", "-.", ":"), strict=True)
+)
 MAX_LABELS = 40  # labels of a multi-label task that are drawn
 MAX_MARKERS = 40  # evaluations; with more, curves have no markers
 MIN_SPREAD = 0.05  # seconds between the shortest and the longest clip of a histogram
@@ -199,11 +203,12 @@ def draw_curves(rows: Sequence[dict[str, str]], results: RunResults) -> Figure:
     best = results.validation.get("epoch")
     metrics = find_curves(rows, results.metric)
     for axes, columns in ((left, ("train_loss", "validation_loss")), (right, metrics)):
-        for column, colour, marker in zip(columns, COLOURS, "os^v", strict=False):
+        for column, style in zip(columns, CURVES, strict=False):
             values = [_parse_number(row.get(column)) for row in rows]
-            style = {"color": colour, "marker": marker if len(rows) <= MAX_MARKERS else None}
-            name = column.removesuffix("_loss").replace("_", " ") if axes is left else column
-            axes.plot(epochs, values, label=name, markersize=4, linewidth=1.5, **style)
+            name = column.removesuffix("_loss") if axes is left else column
+            (line,) = axes.plot(epochs, values, label=name, markersize=4, linewidth=1.5, **style)
+            if len(rows) > MAX_MARKERS:
+                line.set_marker("")
         if best is not None and len(rows) > 1:
             name = f"best epoch ({best:g})"
             axes.axvline(best, color=GREY, linestyle="--", linewidth=1, label=name, zorder=0)
@@ -212,6 +217,7 @@ def draw_curves(rows: Sequence[dict[str, str]], results: RunResults) -> Figure:
         else:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=epochs[-1] - epochs[0] >= 2))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.ticklabel_format(axis="y", useOffset=False)
         axes.legend(frameon=False, labelcolor=TEXT, fontsize=SMALL_SIZE)
     label_axes(left, "Loss", "epoch", "loss per clip")
     label_axes(right, "Validation metrics", "epoch", "score")

@@ -79,8 +79,9 @@ def gather_files(
     files: dict[str, bytes | Path] = {CARD: redact_tokens(card, secrets).encode()}
     for pattern in (*PUBLIC_FILES, *list_code_files(record.model)):
         for path in sorted(run.glob(pattern)):
-            if _is_in_run(run, path) and path.parent.name != ENTRIES:
-                name = path.relative_to(run).as_posix()
+            name = path.relative_to(run).as_posix()
+            is_file = _is_in_run(run, path) and path.parent.name != ENTRIES
+            if is_file and names.publishes(name):
                 files[name] = _read_public(path, name, secrets, names, public)
     entry = make_entry(public)
     if entry is not None:

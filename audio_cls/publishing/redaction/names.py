@@ -19,6 +19,7 @@ from audio_cls.config import HubConfig
 from audio_cls.publishing.redaction.settings import PLAIN_FOLD
 from audio_cls.publishing.redaction.text import redact_paths
 from audio_cls.publishing.run_record import RunRecord, Tree
+from audio_cls.runs.run_files import EXAMPLES_FIGURE
 
 CLIP_COLUMNS = ("id", "same_as", "like")  # of the tables of clips
 LISTS = ("splits/train.txt", "splits/validation.txt", "splits/test.txt")
@@ -33,10 +34,19 @@ class NameMasker:
     with_groups: bool = False
     groups: tuple[str, ...] = ()  # group names in the settings, which are not published
     numbers: Mapping[str, str] | None = None  # clip id -> number; None to publish the ids
+    with_examples: bool = True  # the figure of training examples is published
 
     def show_clip(self, name: str) -> str:
         """Return the published name of a clip; a path is cut to its file name."""
         return redact_paths(name) if self.numbers is None else self.numbers.get(name, "clip")
+
+    def publishes(self, path: str) -> bool:
+        """Return whether a file is published; its path is that in the run folder.
+
+        >>> NameMasker(with_examples=False).publishes("figures/training_examples.png")
+        False
+        """
+        return self.with_examples or path != EXAMPLES_FIGURE
 
 
 def choose_names(run: Path, publish_ids: str, settings: Mapping[str, Tree]) -> NameMasker:
@@ -51,7 +61,7 @@ def choose_names(run: Path, publish_ids: str, settings: Mapping[str, Tree]) -> N
         return NameMasker(with_groups=True)
     groups = read_groups(settings)
     if publish_ids == "none":
-        return NameMasker(groups=groups, numbers=_number_clips(run))
+        return NameMasker(groups=groups, numbers=_number_clips(run), with_examples=False)
     if not _may_ids_name_groups(run, settings.get("data", {})):
         return NameMasker(groups=groups)
     return NameMasker(groups=groups, numbers=_number_clips(run))

@@ -97,6 +97,7 @@ def make_public(record: RunRecord, names: NameMasker) -> RunRecord:
         settings=settings,
         record={key: kept[key] for key in record.record if kept.get(key)},
         summary=[{k: v for k, v in row.items() if NUMBER.fullmatch(v)} for row in record.summary],
+        figures=[name for name in record.figures if names.publishes(f"figures/{name}")],
     )
 
 

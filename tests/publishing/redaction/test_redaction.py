@@ -20,6 +20,7 @@ from audio_cls.publishing.redaction import settings as public_settings
 from audio_cls.publishing.redaction.settings import publish_command, split_command
 from audio_cls.publishing.redaction.text import redact_paths, redact_text, to_base_name
 from audio_cls.runs.provenance import describe_command
+from audio_cls.runs.run_files import EXAMPLES_FIGURE
 
 REPO = "tester/run"
 MOUNTS = (
@@ -144,6 +145,17 @@ def test_only_what_is_listed_is_published(marked: tuple[Path, dict[str, str]]) -
     assert found == allowed
     found = _find_marks(gather_files(run, REPO, HubConfig(publish_ids="all")), owners)
     assert found == allowed | {"a clip", "a group", "fold", *public_settings.GROUPS}
+
+
+def test_training_examples_are_published_unless_no_ids_are(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    (run / EXAMPLES_FIGURE).write_bytes(b"picture")
+    write_card(run, REPO)
+    for ids in ("clips", "all", "none"):
+        files = gather_files(run, REPO, HubConfig(publish_ids=ids))  # type: ignore[arg-type]
+        assert (EXAMPLES_FIGURE in files) == (ids != "none"), ids
+        assert (EXAMPLES_FIGURE in _read(files["README.md"])) == (ids != "none"), ids
+        assert "figures/confusion_matrix.png" in files
 
 
 def test_a_run_that_goes_on_publishes_no_more(marked: tuple[Path, dict[str, str]]) -> None:
