@@ -23,7 +23,7 @@ LAYERS = [
     ["runs/resolved"],
     ["presets"],
     ["storage"],
-    ["runs/results"],
+    ["runs/results", "runs/run_files"],
     ["distributed"],
     ["audio"],
     ["audio/augmentation"],
