@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 TERMINAL_WIDTH = 80  # columns of a terminal that every table and wrapped text fits
@@ -41,6 +42,18 @@ def format_table(
         ]
         lines.append(GAP.join(padded).rstrip())
     return lines
+
+
+def wrap_text(text: str, indent: str = "") -> list[str]:
+    """Return a text as lines of the terminal's width; long names are not broken."""
+    return textwrap.wrap(
+        text,
+        TERMINAL_WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent or "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def shorten(text: str, size: int) -> str:

@@ -59,7 +59,7 @@ def main(
         standing = build_leaderboard(dataset, metric, split=split, local_run=mine)
         if page is not None:
             save_page(standing, page)
-            click.echo(f"{page} has {len(standing.rows)} models.", err=True)
+            click.echo(f"Wrote {page}: {len(standing.rows)} models.", err=True)
         if form or page is None:
             click.echo(format_leaderboard(standing, form or "text"), nl=False)
 

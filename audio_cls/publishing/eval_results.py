@@ -28,6 +28,9 @@ from audio_cls.storage.files import replace_file
 
 TASK = "audio-classification"
 ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
+# In an entry's notes and in model-index's `args`: the epoch was chosen on the test clips.
+SAME_CLIPS = "validation and test are the same clips"
+SAME_CLIPS_ARG = "test_is_validation"
 
 
 def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
@@ -60,7 +63,9 @@ def identify_run(record: RunRecord) -> str | None:
 
 def _make_dataset_args(record: RunRecord) -> dict[str, Any] | None:
     """Return model-index's `args` of the data set: origin of the test clips and id of the run."""
-    args = {} if is_given(record) else {"origin": describe_part(record)}
+    args: dict[str, Any] = {} if is_given(record) else {"origin": describe_part(record)}
+    if record.results.dataset.is_test_validation:
+        args[SAME_CLIPS_ARG] = True
     run_id = identify_run(record)
     return (args | ({"run_id": run_id} if run_id else {})) or None
 
@@ -115,7 +120,7 @@ def make_notes(record: RunRecord) -> str:
     if interval and metric == record.headline_key:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
     if record.results.dataset.is_test_validation:
-        parts.append("validation and test are the same clips")
+        parts.append(SAME_CLIPS)
     return single_line("; ".join(parts), MAX_FRONT_MATTER)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from audio_cls.command_names import format_command
 from audio_cls.config import select_metrics
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.runs.results import RunResults
-from audio_cls.text_table import TERMINAL_WIDTH, format_table
+from audio_cls.text_table import TERMINAL_WIDTH, format_table, wrap_text
 
 NUM_WEAKEST = 3
 SAME_CLIPS = (
@@ -212,18 +211,6 @@ def format_number(value: float | None) -> str:
 def _format_interval(bounds: Sequence[float] | None) -> str:
     """Return the text of a 95 % interval; empty where there is none."""
     return f"95 % interval {bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else ""
-
-
-def wrap_text(text: str, indent: str = "") -> list[str]:
-    """Return a text as lines of the terminal's width; long names are not broken."""
-    return textwrap.wrap(
-        text,
-        TERMINAL_WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent or "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def make_test_event(results: RunResults, folder: Path) -> dict[str, Any]:

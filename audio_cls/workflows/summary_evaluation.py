@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from audio_cls.runs.results import RunResults
-from audio_cls.workflows.summary import describe_folder, summarize_test, wrap_text
+from audio_cls.text_table import wrap_text
+from audio_cls.workflows.summary import describe_folder, summarize_test
 
 # Origins of evaluated clips in results.json, see `select_rows`.
 _WHOLE_SPLIT = re.compile(r"(?:all of )?split (?P<name>'.*?')", re.DOTALL)

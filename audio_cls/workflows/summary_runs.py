@@ -9,14 +9,13 @@ from typing import Any
 from audio_cls.config import EvalConfig
 from audio_cls.evaluation.metrics.intervals import MIN_RUNS
 from audio_cls.runs.results import RunResults
-from audio_cls.text_table import format_table
+from audio_cls.text_table import format_table, wrap_text
 from audio_cls.workflows.summary import (
     describe_epoch,
     describe_folder,
     format_number,
     metric_title,
     suggest_commands,
-    wrap_text,
 )
 
 Found = Mapping[str, Any]  # what `report_runs` returns

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from audio_cls.publishing.eval_results import SAME_CLIPS, SAME_CLIPS_ARG
 from audio_cls.publishing.metric_names import MAX_NAME, is_same_metric, name_metric
 from audio_cls.publishing.run_record import single_line
 from audio_cls.publishing.split_description import name_part
@@ -58,6 +59,7 @@ class ReportedResult:
     num_examples: int | None = None
     run_id: str | None = None  # of a run of audio_cls, see `identify_run`
     has_token: bool = False
+    is_test_validation: bool = False  # the epoch was chosen on the test clips
     notes: tuple[str, ...] = ()
 
 
@@ -186,6 +188,7 @@ def _add(
             config=_read_name(place.get("config")),
             run_id=_read_name(known.get("run_id")),
             has_token=isinstance(one.get("verifyToken"), str),
+            is_test_validation=known.get(SAME_CLIPS_ARG) is True,
             notes=tuple(note for note in notes if note),
         )
     )
@@ -236,6 +239,7 @@ def read_entries(entries: list[Any], dataset: str, metric: str) -> ParsedResults
                 config=_read_name(on.get("task_id")) if named else None,
                 num_examples=read_num_clips(str(notes)),
                 has_token=isinstance(data.get("verifyToken"), str),
+                is_test_validation=SAME_CLIPS in str(notes),
                 notes=(note,) if note else (),
             )
         )

@@ -23,6 +23,7 @@ from audio_cls.publishing.run_record import RunRecord, path_basename
 from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
 
 UNNAMED_CONFIGS = (None, "default")  # what the parquet copy calls whatever it holds
+CHOSEN_ON_TEST = "its epoch was chosen on the test clips"
 SAME = 5e-4  # values closer than this are equal up to rounding
 
 
@@ -127,6 +128,8 @@ def _find_incomparable_reasons(
         found.append(f"another split ({report.split})")
     if report.config not in (*UNNAMED_CONFIGS, config) and config not in UNNAMED_CONFIGS:
         found.append(f"another configuration ({report.config})")
+    if report.is_test_validation:
+        found.append(CHOSEN_ON_TEST)
     return tuple(found)
 
 
@@ -198,7 +201,7 @@ def make_local_entry(
     if run.dataset_hub_id != snapshot.dataset:
         raise RunFolderError(
             f"--mine {run.folder} was tested on '{run.dataset_hub_id or run.dataset_name}', and"
-            f" this is the standing of '{snapshot.dataset}'. Give a run on that data set."
+            f" this leaderboard is of '{snapshot.dataset}'. Give a run on that data set."
         )
     test = run.results.test
     known = read_metrics(run)
@@ -214,7 +217,7 @@ def make_local_entry(
     base = () if run.is_from_scratch or not run.model_hub_id else (run.model_hub_id,)
     reasons = _find_contamination(Card({"base_model": list(base)}, None), snapshot)
     if run.results.dataset.is_test_validation:
-        reasons += ("its epoch was chosen on the test clips",)
+        reasons += (CHOSEN_ON_TEST,)
     return LeaderboardEntry(
         name,
         known[metric],

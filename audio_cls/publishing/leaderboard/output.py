@@ -20,6 +20,7 @@ from audio_cls.publishing.leaderboard.entries import LeaderboardEntry
 from audio_cls.publishing.leaderboard.ranking import LeaderboardTable
 from audio_cls.publishing.run_record import is_repo_id
 from audio_cls.storage.files import replace_file
+from audio_cls.text_table import format_table, wrap_text
 
 COLUMNS = ("rank", "model", "value", "split", "clips", "verification", "remarks")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -65,19 +66,30 @@ def _to_cells(row: LeaderboardEntry) -> list[str]:
 
 
 def to_text(table: LeaderboardTable) -> str:
-    """Return aligned columns, with `>` before the local run, and the remarks."""
-    lines = [list(COLUMNS), *map(_to_cells, table.rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS) - 1)]
-    marks = [" ", *(">" if row.is_mine else " " for row in table.rows)]
-    aligned = [
-        f"{mark} {'  '.join(cell.ljust(w) for cell, w in zip(line, widths, strict=False))}"
-        f"  {line[-1]}".rstrip()
-        for mark, line in zip(marks, lines, strict=True)
-    ]
-    left = [f"  {model}: {reason}" for model, reason in table.unusable]
+    """Return an aligned table of 80 columns; the remarks of a row are on the lines below it.
+
+    `>` marks the local run.
+    """
+    if not table.rows:
+        return "\n".join([*wrap_text(table.sentences[0]), *_list_unusable(table), ""])
+    cells = [["", *COLUMNS[:-1]]]
+    cells += [[">" if row.is_mine else "", *_to_cells(row)[:-1]] for row in table.rows]
+    header, *lines = format_table(cells, "lrllrrl")
     title = f"{table.metric} on {table.dataset}"
-    rest = ["Without a usable value:", *left] if left else []
-    return "\n".join([title, "", *aligned, "", *table.sentences, *rest, ""])
+    aligned = [
+        text
+        for row, line in zip(table.rows, lines, strict=True)
+        for text in (line, *wrap_text(_to_cells(row)[-1], " " * 9))
+    ]
+    sentences = [line for text in table.sentences for line in wrap_text(text)]
+    return "\n".join([title, "", header, *aligned, "", *sentences, *_list_unusable(table), ""])
+
+
+def _list_unusable(table: LeaderboardTable) -> list[str]:
+    """Return the lines of the models without a usable value."""
+    left = [f"{model}: {reason}" for model, reason in table.unusable]
+    lines = [line for text in left for line in wrap_text(text, "  ")]
+    return ["Without a usable value:", *lines] if left else []
 
 
 def to_csv(table: LeaderboardTable) -> str:

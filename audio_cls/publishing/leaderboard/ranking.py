@@ -79,7 +79,7 @@ def make_leaderboard(
             fallback = model.card.error or f"it gives no {metric} on this data set"
             unusable.append((model.id, "; ".join(dict.fromkeys(parsed.errors)) or fallback))
     ranked = rank_rows(rows, is_lower_better=metric in LOWER_IS_BETTER_METRICS)
-    sentences = _describe(snapshot, ranked, unusable, (split, config))
+    sentences = _describe(snapshot, metric, ranked, unusable, (split, config))
     return LeaderboardTable(snapshot.dataset, metric, split, ranked, unusable, sentences)
 
 
@@ -118,8 +118,17 @@ def rank_rows(rows: list[LeaderboardEntry], *, is_lower_better: bool) -> list[Le
     return ranked
 
 
+def _describe_empty(snapshot: HubSnapshot, metric: str, unusable: list[tuple[str, str]]) -> str:
+    """Return the sentence of a leaderboard without a row."""
+    return (
+        f"No model on the Hub reports {metric} on {snapshot.dataset}: {len(unusable)} models name"
+        " this data set. Choose another --metric, or add a run with --mine RUN."
+    )
+
+
 def _describe(
     snapshot: HubSnapshot,
+    metric: str,
     rows: list[LeaderboardEntry],
     unusable: list[tuple[str, str]],
     wanted: tuple[str | None, str | None],
@@ -127,25 +136,26 @@ def _describe(
     """Return remarks: what is compared, what is left out, the rank of the local run."""
     split, config = wanted
     compared = [row for row in rows if row.rank is not None]
+    if not rows:
+        return [_describe_empty(snapshot, metric, unusable)]
     where = f"split {split}" if split else "no split named"
     where += f" of configuration {config}" if config not in UNNAMED_CONFIGS else ""
-    sentences = [
-        f"{len(compared)} of {len(rows)} entries can be compared ({where});"
-        f" {len(unusable)} models give no usable value."
-    ]
+    sentences = [f"{len(compared)} of {len(rows)} models can be compared ({where})."]
+    if unusable:
+        sentences = [f"{sentences[0][:-1]}; {len(unusable)} more have no usable value."]
     if split is not None and split.startswith(HELD_OUT):
         sentences.append(
-            "Each of these entries was tested on clips that its own run cut off: their order says"
-            " little. --split names the split of another ranking, such as test."
+            "Each of these models was tested on clips that its own run held out: their order says"
+            " little. Give --split for the ranking of another split, such as test."
         )
     if snapshot.board is None:
-        sentences.append("The Hub has no leaderboard of its own for this data set.")
+        sentences.append("The Hub has no leaderboard for this data set.")
     else:
         all_names = {str(row.get("modelId")) for row in snapshot.board}
         sentences.append(
-            f"The Hub's own leaderboard lists {len(all_names)} models;"
-            f" {len(all_names - snapshot.shown_by_default)} of them are hidden by default, as it"
-            " leaves fine-tuned models (those that name a base_model) out unless asked."
+            f"The Hub's leaderboard lists {len(all_names)} models;"
+            f" {len(all_names - snapshot.shown_by_default)} of them are hidden by default, because"
+            " it shows fine-tuned models (those that name a base_model) only on request."
         )
     return sentences + _describe_local_run(compared, rows)
 
@@ -159,13 +169,13 @@ def _describe_local_run(
         return []
     if local.rank is None:
         return [f"{local.model} is not ranked: {'; '.join(local.incomparable_reasons)}."]
-    text = f"{local.model} would stand at place {local.rank} of {len(compared)}"
+    text = f"{local.model} has rank {local.rank} of {len(compared)}"
     if local.interval is None:
         return [f"{text}."]
     low, high = local.interval
     inside = [row.rank for row in compared if row.rank and low <= row.value <= high]
     return [
-        f"{text}; its 95 % interval, {low:.3f} to {high:.3f}, covers places"
+        f"{text}; its 95 % interval, {low:.3f} to {high:.3f}, covers ranks"
         f" {min(inside)} to {max(inside)}."
     ]
 

@@ -81,7 +81,7 @@ def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(hub: HubServer)
     standing = _look()
     (row,) = [row for row in standing.rows if row.model == "zoe/tuned"]
     assert row.rank is None and row.incomparable_reasons == ("metric not named",)
-    (told,) = [text for text in standing.sentences if "own leaderboard" in text]
+    (told,) = [text for text in standing.sentences if "Hub's leaderboard" in text]
     assert "lists 4 models; 1 of them are hidden by default" in told
 
 
@@ -93,7 +93,7 @@ def test_without_a_board_a_number_without_a_metric_has_no_rank(hub: HubServer) -
     standing = _look("ann/set")
     (row,) = standing.rows
     assert row.rank is None and row.incomparable_reasons == ("metric not named",)
-    assert any("no leaderboard of its own" in text for text in standing.sentences)
+    assert any("no leaderboard for this data set" in text for text in standing.sentences)
 
 
 def test_a_run_takes_its_place_with_its_interval(
@@ -108,9 +108,11 @@ def test_a_run_takes_its_place_with_its_interval(
     assert (mine.verification, mine.num_examples, mine.split) == ("local run", 60, "test")
     inside = [row.rank for row in standing.rows if row.rank and 0.72 <= row.value <= 0.91]
     text = standing.sentences[-1]
-    assert text.startswith(f"mine would stand at place {mine.rank} of {len(RANKED) + 1}")
-    assert text.endswith(f"covers places {min(inside)} to {max(inside)}.")
-    assert "\n> " in to_text(standing)
+    assert text.startswith(f"mine has rank {mine.rank} of {len(RANKED) + 1}")
+    assert text.endswith(f"covers ranks {min(inside)} to {max(inside)}.")
+    text = to_text(standing)
+    assert f"\n>{mine.rank:>6}  mine " in text
+    assert max(map(len, text.splitlines())) <= 80
     hub.seed("models", "ntu-spml/distilhubert", {"README.md": make_card(0.5)})
     shutil.rmtree(cache)  # has the base model's old card
     (mine,) = [row for row in _look(local_run=run).rows if row.is_mine]
@@ -140,6 +142,31 @@ def test_a_run_and_its_published_copy_are_one_entry(hub: HubServer, tmp_path: Pa
     assert "tester/copy" in [row.model for row in _look().rows]
 
 
+def test_a_run_whose_epoch_was_chosen_on_the_test_has_no_rank_published_or_not(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    seed_models(hub)
+    results = make_results()
+    results["dataset"]["is_test_validation"] = True
+    run = make_run(tmp_path / "mine", results)
+    hub.seed("models", "tester/copy", {"README.md": render_card(load_run(run), "tester/copy")})
+    (copy,) = [row for row in _look().rows if row.model == "tester/copy"]
+    (mine,) = [row for row in _look(local_run=run).rows if row.is_mine]
+    assert mine.notes[-1] == "published as tester/copy"
+    for row in (copy, mine):
+        assert row.rank is None
+        assert row.incomparable_reasons == ("its epoch was chosen on the test clips",)
+
+
+def test_a_data_set_without_a_result_is_one_sentence(hub: HubServer) -> None:
+    hub.seed("datasets", "ann/set", {"README.md": "# Set\n"})
+    text = to_text(_look("ann/set"))
+    assert " ".join(text.split()) == (
+        "No model on the Hub reports accuracy on ann/set: 0 models name this data set. Choose"
+        " another --metric, or add a run with --mine RUN."
+    )
+
+
 def test_a_test_of_ones_own_is_ranked_apart_from_the_official_one(
     hub: HubServer, tmp_path: Path
 ) -> None:
@@ -149,7 +176,7 @@ def test_a_test_of_ones_own_is_ranked_apart_from_the_official_one(
     standing = _look(local_run=make_run(tmp_path / "mine", results))
     ranked = [(row.model, row.rank) for row in standing.rows if row.rank is not None]
     assert ranked == [("eve/old-cut", 1), ("eve/own-cut", 1), ("mine", 3)]
-    assert any("clips that its own run cut off" in text for text in standing.sentences)
+    assert any("clips that its own run held out" in text for text in standing.sentences)
     (row,) = [row for row in standing.rows if row.model == "ann/first"]
     assert row.incomparable_reasons == ("another split (test)",)
 
@@ -178,7 +205,8 @@ def test_what_strangers_wrote_does_nothing_in_any_form(hub: HubServer, tmp_path:
     html = page.read_text("utf-8")
     assert "<script" not in html and "&lt;script&gt;" in html
     text = to_text(standing)
-    assert "\x1b" not in text and len(text.splitlines()) < len(standing.rows) + 15
+    assert "\x1b" not in text and max(map(len, text.splitlines())) <= 80
+    assert len(text.splitlines()) < 3 * len(standing.rows)
     rows = list(csv.reader(io.StringIO(to_csv(standing))))
     assert len({len(row) for row in rows}) == 1
     assert not [cell for row in rows for cell in row if cell.startswith("=")]
