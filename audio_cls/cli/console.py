@@ -63,6 +63,8 @@ class one_line_errors:
             handler.setFormatter(logging.Formatter("%(message)s"))
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
+        if not sys.stderr.isatty():
+            hide_library_bars()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
         """Turn the user's mistake into its line."""

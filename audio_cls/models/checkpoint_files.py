@@ -10,6 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported lazily
+    are_progress_bars_disabled,
+    enable_progress_bars,
+)
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, extract_commit_hash
@@ -114,11 +118,14 @@ def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence the logs and progress bars of transformers; this project logs what matters."""
+    """Switch off the logs and progress bars of transformers, but not the bars of downloads."""
     verbosity = transformers_logging.get_verbosity()
     had_bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity(logging.CRITICAL)
+    had_download_bars = not are_progress_bars_disabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if had_download_bars:  # transformers switches them off as well
+        enable_progress_bars()
     try:
         yield
     finally:

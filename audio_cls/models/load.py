@@ -46,6 +46,7 @@ from audio_cls.models.pooled_head import (
 )
 from audio_cls.models.probe import probe_input_spec
 from audio_cls.models.processor import WaveProcessor
+from audio_cls.progress import ProgressReport
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ def load_weights(checkpoint: Checkpoint) -> tuple[PreTrainedModel, set[str]]:
     cfg, config = checkpoint.cfg, checkpoint.config
     model: PreTrainedModel
     try:
-        with quiet_transformers():
+        with ProgressReport("Loading the model", None, logger), quiet_transformers():
             if checkpoint.needs_pooled_head and not has_pooled_head(config):
                 model, missing = build_pooled_classifier(checkpoint)
             else:

@@ -23,6 +23,7 @@ from huggingface_hub import (
 from audio_cls.command_names import format_command
 from audio_cls.config import HubConfig, flag_name
 from audio_cls.errors import HubError
+from audio_cls.progress import ProgressReport
 from audio_cls.publishing.hub.files import find_stale, gather_files
 from audio_cls.publishing.hub.permissions import explain_refusal
 from audio_cls.publishing.hub.preflight import check_hub
@@ -63,7 +64,8 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
     """
     files = gather_files(run, repo_id, cfg, list_secrets())
     try:
-        address = send_files(files, cfg, repo_id)
+        with ProgressReport("Uploading to the Hub", None, logger):  # large files have a bar, too
+            address = send_files(files, cfg, repo_id)
     except HubError:
         raise
     except Failure as error:

@@ -1,0 +1,138 @@
+"""Ctrl-C: one line at once and exit code 130, in the main process and its children."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from audio_cls import interrupts
+from audio_cls.interrupts import SignalWatcher, exit_on_interrupt
+
+ROOT = Path(__file__).parents[1]
+
+BODY = """
+import hashlib, multiprocessing, os, sys, time
+from audio_cls.interrupts import exit_on_interrupt
+
+def work(start):
+    start.set()
+    time.sleep(60)
+
+def hold():
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(60)
+
+with exit_on_interrupt(is_shown=True):
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+    child = context.Process(target=work, args=(started,), daemon=True)
+    child.start()
+    started.wait()
+    try:
+        print(child.pid, flush=True)
+        {work}
+    finally:
+        print("cleaned up", flush=True)
+"""
+LONG_CALL = 'hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)'  # minutes, in one instruction
+
+
+def _start(work: str) -> tuple[subprocess.Popen[str], int]:
+    """Start a process with a child in a group of their own; return it and the child's id."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", BODY.format(work=work)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.parametrize("work", ["time.sleep(60)", LONG_CALL, "os.wait() and 1 / 0"])
+def test_the_first_ctrl_c_writes_one_line_at_once_and_ends_the_process_and_its_children(
+    work: str,
+) -> None:
+    process, child = _start(work)
+    assert process.stderr is not None
+    started = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.stderr.readline() == "\n"
+    assert process.stderr.readline() == "Interrupted.\n"
+    assert time.monotonic() - started < 2
+    output, errors = process.communicate(timeout=15)
+    assert (process.returncode, errors) == (130, "")
+    assert output == ("" if work == LONG_CALL else "cleaned up\n")
+    assert not _is_running(child)
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_ends_a_process_that_does_not_clean_up() -> None:
+    work = "hold()"
+    process, _ = _start(work)
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(1.3)
+    assert process.poll() is None
+    started = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=5) == 130
+    assert time.monotonic() - started < 1
+    process.communicate()
+
+
+def test_an_error_of_the_cleaning_up_does_not_hide_the_interrupt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interrupts, "STOP_SECONDS", 1e6)  # else this process would end
+    with pytest.raises(SystemExit) as caught, exit_on_interrupt(is_shown=False):
+        try:
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(1)
+        finally:
+            _fail()
+    assert caught.value.code == 130
+
+
+def _fail() -> None:
+    raise TimeoutError
+
+
+def test_other_errors_pass_and_the_handlers_are_restored() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(TimeoutError), exit_on_interrupt(is_shown=True):
+        _fail()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_an_inner_watcher_gives_the_signals_back_to_the_outer_one() -> None:
+    acted: list[str] = []
+    with SignalWatcher((signal.SIGUSR1,), lambda _: acted.append("outer")):
+        with SignalWatcher((signal.SIGUSR1,), lambda _: acted.append("inner")):
+            signal.raise_signal(signal.SIGUSR1)
+            _wait_for(acted, 1)
+        signal.raise_signal(signal.SIGUSR1)
+        _wait_for(acted, 2)
+    assert acted == ["inner", "outer"]
+
+
+def _wait_for(acted: list[str], number: int) -> None:
+    end = time.monotonic() + 5
+    while len(acted) < number and time.monotonic() < end:
+        time.sleep(0.01)
