@@ -55,6 +55,7 @@ BANNED = {  # pattern -> what to write instead
     r"stands?(?! for)|stood": "is, appears",
     r"faults?": "error, unusable clip",
     r"shall": "must, should",
+    r"rehears\w*": "dry run",
     r"nobody|anybody|everybody": "no user, nothing, each",
 }
 ALLOWED = (  # standard terms and names that hold one of these words
@@ -64,29 +65,14 @@ ALLOWED = (  # standard terms and names that hold one of these words
 # Files, folders (without their sub-folders) and helps of commands with findings today. An entry is
 # removed with its last finding; `test_the_list_of_what_is_left_is_short` fails otherwise.
 NOT_YET: tuple[str, ...] = (
-    "--help of evaluate",
-    "--help of inspect",
-    "--help of leaderboard",
-    "--help of predict",
-    "--help of train",
     "CHANGELOG.md",
     "audio_cls",
     "audio_cls/cli",
     "audio_cls/cli/options",
     "audio_cls/config",
-    "audio_cls/data",
-    "audio_cls/data/clips",
     "audio_cls/data/inspection",
-    "audio_cls/data/keyword_spotting",
-    "audio_cls/data/labels",
-    "audio_cls/data/sources",
-    "audio_cls/data/sources/tables",
-    "audio_cls/data/splits",
-    "audio_cls/data/streaming",
     "audio_cls/evaluation",
-    "audio_cls/evaluation/reports",
     "audio_cls/models",
-    "audio_cls/models/finetuning",
     "audio_cls/presets",
     "audio_cls/publishing",
     "audio_cls/publishing/card",
@@ -94,9 +80,7 @@ NOT_YET: tuple[str, ...] = (
     "audio_cls/publishing/leaderboard",
     "audio_cls/publishing/redaction",
     "audio_cls/runs",
-    "audio_cls/storage",
     "audio_cls/training",
-    "audio_cls/training/optim",
     "audio_cls/workflows",
 )
 MARKDOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "examples/**/*.md")

@@ -110,7 +110,7 @@ def describe_unused(found: Sequence[Unused]) -> str:
         sentences.append(f"Not used, and likely the label: {', '.join(labels)}.")
     if others:
         sentences.append(
-            f"Not used, and likely to say which clips belong together: {', '.join(others)}. Without"
+            f"Not used, and likely a speaker or recording: {', '.join(others)}. Without"
             " it, clips of one speaker or recording can be in training and in test, and the scores"
             " are too high."
         )

@@ -285,7 +285,7 @@ def test_columns_that_may_be_times_of_another_unit_are_named(
     write_table(tmp_path / "a.csv", f"path,{start},{end}", "a.wav,0,4000")
     texts = collect_warnings()
     assert read_ids(tmp_path) == ["a.wav"]
-    assert f"columns '{start}' and '{end}' may say which part" in texts[0]
+    assert f"columns '{start}' and '{end}' may be start and end of clips" in texts[0]
     texts.clear()
     assert read_ids(tmp_path, start_column="none") == ["a.wav"] and texts == []
 
@@ -449,7 +449,7 @@ def test_segments_cannot_be_streamed(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="--streaming cannot be used with --start-column"):
         DataConfig(streaming=True, start_column="start", end_column="end")
     write_recordings(tmp_path, 2)
-    with pytest.raises(DatasetError, match="only parquet can be streamed"):
+    with pytest.raises(DatasetError, match="only these can be streamed"):
         load(tmp_path, streaming=True)
 
 

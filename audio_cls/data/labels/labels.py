@@ -131,7 +131,7 @@ def _report_unusable(labels: LabelColumn) -> None:
 
 
 def _is_multilabel(labels: LabelColumn, problem_type: str) -> bool:
-    """Return whether the task is multi-label: as the settings say, else if a clip has several."""
+    """Return whether the task is multi-label: by the settings, else if a clip has several."""
     several = sum(len(names) > 1 for clips in labels.clips.values() for names in clips)
     if several and problem_type == "single-label":
         raise DatasetError(

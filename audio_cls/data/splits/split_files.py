@@ -148,7 +148,7 @@ class _IdIndex:
     strip_folders: bool
 
     def normalize(self, name: str) -> str:
-        """Return an id without its folders or suffix, as the rule says."""
+        """Return an id without its folders or suffix, by this rule."""
         name = PurePosixPath(name.replace("\\", "/")).as_posix()
         if self.strip_folders:
             name = name.rpartition("/")[2]
@@ -188,7 +188,9 @@ def _read_lists(folder: Path) -> dict[str, str]:
         else:
             unused.append(file)
     if unused:
-        text = f"--split-files: {len(unused)} .txt files whose names say no split are not used."
+        text = (
+            f"--split-files: {len(unused)} .txt files whose names are not of a split are not used."
+        )
         warn(logger, text, names=unused)
     return texts
 

@@ -152,9 +152,10 @@ def _warn_of_other_units(rows: pa.Table) -> None:
         is_pair = words[start] - START_WORDS == words[end] - END_WORDS
         if is_pair and _holds_numbers(rows, start) and _holds_numbers(rows, end):
             text = (
-                f"The columns '{start}' and '{end}' may say which part of its file a clip is, and"
-                " are not used: files are used whole. --start-column and --end-column name columns"
-                " of seconds (not of samples or frames); --start-column none is for whole files."
+                f"The columns '{start}' and '{end}' may be start and end of clips within a file,"
+                " and are not used: files are used whole. --start-column and --end-column name"
+                " columns of seconds (not of samples or frames); --start-column none is for"
+                " whole files."
             )
             warn(logger, text)
             return
