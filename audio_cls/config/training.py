@@ -134,7 +134,11 @@ class RunFolderSettings(Section):
         affects_training=False,
     )
     keep_checkpoints: int = setting(
-        1, "Number of newest checkpoints to keep.", minimum=1, affects_training=False
+        1,
+        "Number of newest checkpoints to keep; 0: one during training, none when the run is"
+        " finished, which saves disk but excludes training it longer.",
+        minimum=0,
+        affects_training=False,
     )
     log: Literal["text", "json", "quiet"] = setting(
         "text",

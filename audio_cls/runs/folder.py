@@ -58,7 +58,7 @@ class RunFolder:
     def save_checkpoint(self, accelerator: Accelerator, state: TrainerState, keep: int) -> None:
         """Write `checkpoints/step-N`, then remove old ones. Call on every process.
 
-        The `keep` newest are kept, including this one, and that of the best evaluation. Checkpoints
+        The `keep` newest are kept, at least this one, and that of the best evaluation. Checkpoints
         of later steps, from before the run was resumed at an earlier one, are removed.
 
         ::
@@ -91,8 +91,14 @@ class RunFolder:
             _remove(target)
             partial.rename(target)
             flush_to_disk(self.checkpoints)
-            self._remove_others(state, keep)
+            self._remove_others(state, max(1, keep))
         accelerator.wait_for_everyone()
+
+    def remove_checkpoints(self) -> None:
+        """Remove all checkpoints of a finished run, with `--keep-checkpoints 0`."""
+        for checkpoint in self.find_checkpoints():
+            _remove(checkpoint)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def _remove_others(self, state: TrainerState, keep: int) -> None:
         """Remove the checkpoints that are not kept, and partial ones of a killed process."""

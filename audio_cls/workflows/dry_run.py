@@ -57,6 +57,7 @@ def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
         output_dir=str(folder),
         max_steps=min(cfg.train.max_steps or STEPS, STEPS),
         resume="never",
+        keep_checkpoints=max(1, cfg.train.keep_checkpoints),  # one is measured
         overwrite=True,
         report_to=(),
     )
@@ -163,7 +164,7 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
         + evaluated * clip_seconds,
         runs=len(runs),
         memory_mb=memory_mb,
-        disk_mb=_measure_disk(folder, cfg.train.keep_checkpoints),
+        disk_mb=_measure_disk(folder, max(1, cfg.train.keep_checkpoints)),
         cache_mb=audio_seconds * sampling_rate * 4 / 1e6,
     )
     free = shutil.disk_usage(folder).free / 1e6

@@ -19,17 +19,16 @@ from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import check_precisions, check_trackers
 from audio_cls.distributed.processes import count_processes, is_main_process
 from audio_cls.errors import SettingError, list_names, suggest_name
-from audio_cls.runs.config_file import list_other_steps, load_run_config
+from audio_cls.runs.config_file import list_other_steps
 from audio_cls.runs.folder import choose_run_path
-from audio_cls.runs.open_folder import check_run_folder, is_finished
+from audio_cls.runs.open_folder import check_run_folder
 from audio_cls.training.energy import check_meter
+from audio_cls.workflows.finished_runs import check_longer, is_done
 
 NOT_SWEPT = {  # settings of output, repetition and model selection; all of the Hub, too
     "output_dir", "overwrite", "resume", "seeds", "sweep", "dry_run", "log", "report_to", "folds",
     "fold", "metric", "metric_goal",
 }  # fmt: skip
-# Settings of the length of a run: a finished run is resumed if one of them has changed.
-LENGTH = ("epochs", "max_steps", "max_train_minutes", "early_stopping_patience")
 MAX_NAME_LENGTH = 80  # characters of the folder name of a case
 
 Case = dict[str, Any]  # setting name -> value
@@ -106,7 +105,9 @@ def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
         SettingError, RunFolderError: See `check_runs`; a run that is done had other settings.
     """
     check_runs(runs)
-    rest = [run for run in runs if not _is_done(run)]
+    rest = [run for run in runs if not is_done(run)]
+    for run in rest:
+        check_longer(run)
     for run in runs:
         if run not in rest:
             path = choose_run_path(run)
@@ -122,16 +123,6 @@ def _name_unused(path: Path, cfg: RunConfig) -> str:
     """Return a sentence with the settings that have no effect on a finished run."""
     changed = list_other_steps(path, cfg)
     return f" Without effect: {'; '.join(changed)}." if changed else ""
-
-
-def _is_done(cfg: RunConfig) -> bool:
-    """Return whether a run is resumed that is finished, without settings that make it longer."""
-    path = choose_run_path(cfg)
-    if cfg.train.resume != "auto" or not is_finished(path):
-        return False
-    old = load_run_config(path)["train"]
-    new = cfg.to_nested()["train"]
-    return all(old.get(name) == new[name] for name in LENGTH)
 
 
 def read_sweep(file: str) -> list[Case]:

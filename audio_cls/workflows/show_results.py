@@ -40,6 +40,16 @@ def show_training(folder: Path, cfg: TrainConfig) -> None:
     emit_event(cfg.log, "test", **make_test_event(results, folder))
 
 
+def show_finished(folder: Path, cfg: TrainConfig) -> None:
+    """Show the result of a run that was finished before, as at its end; not with `text`.
+
+    There, the message that the run is finished has its result.
+    """
+    if cfg.log != "text":
+        show_training(folder, cfg)
+        show_end(folder, cfg, None)
+
+
 def show_end(folder: Path, cfg: TrainConfig, address: str | None) -> None:
     """Emit the event `end` of a run that is finished and, if asked for, published.
 

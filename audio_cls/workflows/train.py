@@ -68,6 +68,7 @@ from audio_cls.training.setup import set_up_training
 from audio_cls.training.sharding import restore_best
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
+from audio_cls.workflows.finished_runs import close_finished
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
 from audio_cls.workflows.show_results import show_end, show_runs, show_training
 
@@ -99,7 +100,12 @@ def run_all(
                     after_dry_run(estimate)
             shutdown_processes()
             return []
-        for run in list_unfinished(runs):
+        unfinished = list_unfinished(runs)
+        if is_main_process():
+            for run in runs:
+                if run not in unfinished:
+                    close_finished(run)
+        for run in unfinished:
             if before_run is not None:
                 before_run(run)
             with explain_run_disk(run), explain_interrupt(run):
@@ -193,6 +199,8 @@ def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
         draw_figures(folder.path)
         write_eval_results(folder.path)
         write_card(folder.path, repo_id)  # the last: with it, the run is finished
+        if cfg.train.keep_checkpoints == 0:
+            folder.remove_checkpoints()
         show_training(folder.path, cfg.train)
         address = publish_run(folder.path, cfg, repo_id)
         show_end(folder.path, cfg.train, address)

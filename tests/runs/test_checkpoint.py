@@ -164,6 +164,19 @@ def test_only_the_newest_checkpoints_are_kept(tone_folder: Path, tmp_path: Path)
     assert not list(run.folder.checkpoints.glob(".partial*"))
 
 
+def test_without_kept_checkpoints_there_is_one_until_the_run_is_finished(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    cfg = make_config(tone_folder, write_quiet_checkpoint(tmp_path / "m"), tmp_path / "run")
+    run = set_up(cfg)
+    for step in (1, 2):
+        run.state.step = step
+        run.folder.save_checkpoint(run.accelerator, run.state, keep=0)
+    assert [path.name for path in run.folder.find_checkpoints()] == ["step-2"]
+    run.folder.remove_checkpoints()
+    assert not run.folder.checkpoints.exists()
+
+
 def test_the_checkpoint_of_the_best_evaluation_is_kept_with_the_newest_ones(
     tone_folder: Path, tmp_path: Path
 ) -> None:

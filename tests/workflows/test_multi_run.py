@@ -127,9 +127,20 @@ def test_a_run_without_whole_results_or_card_is_not_finished(
 def test_a_finished_run_is_resumed_to_be_longer(tmp_path: Path) -> None:
     values = {"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto", "epochs": 3}
     _finish_run(tmp_path, RunConfig.from_flat(values))
+    (tmp_path / "checkpoints" / "step-3").mkdir(parents=True)
     longer = RunConfig.from_flat({**values, "epochs": 4})
     assert list_unfinished([longer]) == [longer]
     assert list_unfinished([RunConfig.from_flat({**values, "limitations": "None known."})]) == []
+
+
+def test_a_finished_run_without_checkpoints_cannot_be_longer(tmp_path: Path) -> None:
+    """It would start again from the beginning, and replace its model."""
+    values = {"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto", "epochs": 3}
+    _finish_run(tmp_path, RunConfig.from_flat(values))
+    assert list_unfinished([RunConfig.from_flat(values)]) == []
+    longer = RunConfig.from_flat({**values, "epochs": 4})
+    with pytest.raises(RunFolderError, match=r"no checkpoints .*--epochs 3 is now 4.*--model "):
+        list_unfinished([longer])
 
 
 def test_settings_without_effect_on_a_finished_run_are_named(
