@@ -27,25 +27,21 @@ FIRST_LINE_SECONDS = 5.0
 LINE_SECONDS = 30.0  # between two lines
 REFRESH_SECONDS = 0.25  # between two looks of the thread
 COUNTED = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
-NOT_COUNTED = "{desc}: {elapsed}"  # of a step whose length is not known
 # With a postfix there is no room for a name in 80 columns.
 WITH_POSTFIX = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 T = TypeVar("T")
 
 
-def make_bar(
-    name: str | None, total: int | None, *, initial: int = 0, delay: float = 0.0
-) -> tqdm[Any]:
+def make_bar(name: str | None, total: int, *, initial: int = 0, delay: float = 0.0) -> tqdm[Any]:
     """Make a bar on standard error that fits the terminal and is removed when it is closed.
 
     Args:
         name: What is done, such as "Decoding"; None for a bar with a postfix.
-        total: Number of items; None if it is not known.
+        total: Number of items.
         initial: Items that were done before.
         delay: The bar appears after this number of seconds.
     """
-    counted = WITH_POSTFIX if name is None else COUNTED
     return tqdm(
         total=total,
         desc=name,
@@ -55,7 +51,7 @@ def make_bar(
         dynamic_ncols=True,
         miniters=0,
         mininterval=REFRESH_SECONDS,
-        bar_format=NOT_COUNTED if total is None else counted,
+        bar_format=WITH_POSTFIX if name is None else COUNTED,
         file=sys.stderr,
     )
 
@@ -91,7 +87,8 @@ class ProgressReport:
 
         Args:
             name: What is done, such as "Evaluation".
-            total: Number of items; None if it is not known.
+            total: Number of items; None if it is not known, as while a library works that has
+                bars: there are lines on a terminal, too, and no bar between those of the library.
             logger: The caller's logger.
             count: Returns the number of items done, instead of calls of `advance`.
         """
@@ -112,7 +109,8 @@ class ProgressReport:
         """Start the thread."""
         self._started = time.monotonic()
         if self.logger.isEnabledFor(logging.INFO):
-            show = self._show_bar if sys.stderr.isatty() else self._show_lines
+            has_bar = self.total is not None and sys.stderr.isatty()
+            show = self._show_bar if has_bar else self._show_lines
             self._thread = threading.Thread(target=show, name="progress", daemon=True)
             self._thread.start()
         return self
@@ -142,6 +140,7 @@ class ProgressReport:
 
     def _show_bar(self) -> None:
         """Keep a bar up to date, until the work is over. Runs in a thread."""
+        assert self.total is not None
         with make_bar(self.name, self.total, delay=BAR_SECONDS) as bar:
             while not self._is_over.wait(REFRESH_SECONDS):
                 bar.update(self._read() - bar.n)
