@@ -13,15 +13,18 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audio_cls.config import RunConfig
-from audio_cls.data.sources.source import name_dataset, read_base_name
-from audio_cls.distributed import Accelerator
 from audio_cls.errors import RunFolderError
 from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
 from audio_cls.storage.locks import FileLock
+from audio_cls.storage.short_names import name_dataset, read_base_name
+
+if TYPE_CHECKING:  # torch is not imported to check a run folder
+    from audio_cls.distributed import Accelerator
 
 BEST_FOLDER = "best"  # of a checkpoint: the best model so far
 

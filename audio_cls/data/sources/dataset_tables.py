@@ -21,7 +21,6 @@ from audio_cls.storage.keys import describe_file, make_key
 
 AUDIO_TABLES = (".parquet", ".arrow")  # with the audio inside
 PATH_TABLE = "metadata.parquet"  # a parquet file with paths instead of audio
-TABLE_SUFFIXES = (".parquet", ".arrow", ".csv", ".tsv", ".json", ".jsonl")
 ALL_CONFIGS = "all"  # --dataset-config all: all configurations, one after the other
 # Raised by `datasets` for files or cards that it cannot read.
 LOAD_ERRORS = (ValueError, OSError, RuntimeError, DatasetsError, yaml.YAMLError)

@@ -8,7 +8,6 @@ from pathlib import Path
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import (
     AUDIO_TABLES,
-    TABLE_SUFFIXES,
     content_key,
     hold_tables,
     load_files,
@@ -17,6 +16,7 @@ from audio_cls.data.sources.source import LoadedTables
 from audio_cls.data.sources.tables.path_tables import read_path_tables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.storage.short_names import TABLE_SUFFIXES
 
 
 class LocalFileSource:

@@ -25,7 +25,6 @@ from audio_cls.data.sources.class_folders import read_class_folders, read_clip_f
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
     LOAD_ERRORS,
-    TABLE_SUFFIXES,
     content_key,
     explain_load_error,
     hold_tables,
@@ -39,6 +38,7 @@ from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import CacheEntry
+from audio_cls.storage.short_names import TABLE_SUFFIXES
 
 UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers", ".feather")  # not supported
 NO_TABLES = PathTables({}, "", "", [])

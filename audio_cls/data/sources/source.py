@@ -14,12 +14,12 @@ from typing import Literal, Protocol
 from datasets import Dataset
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import TABLE_SUFFIXES
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.data.sources.tables.segment_columns import WHOLE_FILES
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import DatasetError
 from audio_cls.storage.cache import CacheEntry
+from audio_cls.storage.short_names import TABLE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,6 @@ def check_settings(tables: LoadedTables, name: str, cfg: DataConfig) -> None:
         )
 
 
-def is_url(dataset: str) -> bool:
-    """Return whether a data set id is a URL.
-
-    >>> is_url("hf://datasets/ashraq/esc50"), is_url("ashraq/esc50")
-    (True, False)
-    """
-    return dataset.startswith(("hf://", "http://", "https://"))
-
-
 def find_local_path(dataset: str) -> Path | None:
     """Return the existing folder or file that a data set id names; None for an id of the Hub.
 
@@ -147,23 +138,3 @@ def is_windows_path(dataset: str) -> bool:
     (True, True, False)
     """
     return "\\" in dataset or re.match(r"[A-Za-z]:(?:/|$)", dataset) is not None
-
-
-def name_dataset(dataset: str) -> str:
-    r"""Return the short name of a data set id: an id of the Hub, a path of any system, or a URL.
-
-    >>> name_dataset("owner/set"), name_dataset(r"D:\clips\emodb.csv"), name_dataset("builtin:demo")
-    ('set', 'emodb', 'demo')
-    """
-    if is_url(dataset):
-        dataset = re.split(r"[?#]", dataset)[0]
-    elif re.fullmatch(r"[./\\]*", dataset):
-        dataset = str(Path(dataset).resolve())
-    name = read_base_name(dataset)
-    suffix = next((end for end in TABLE_SUFFIXES if name.lower().endswith(end)), "")
-    return name[: len(name) - len(suffix)] or name
-
-
-def read_base_name(path: str) -> str:
-    """Return the part of a path, URL or id after the last slash, backslash or colon."""
-    return re.split(r"[/\\:]", path.rstrip("/\\"))[-1]

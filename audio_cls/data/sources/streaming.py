@@ -30,11 +30,12 @@ from audio_cls.data.sources.parquet.hub_copy import (
     load_converted,
 )
 from audio_cls.data.sources.parquet.shards import index_shards
-from audio_cls.data.sources.source import LoadedTables, find_local_path, is_url
+from audio_cls.data.sources.source import LoadedTables, find_local_path
 from audio_cls.data.sources.split_names import ROLES, is_test_validation, resolve_roles
 from audio_cls.data.sources.url import parse_hub_url
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.cache import CacheEntry
+from audio_cls.storage.short_names import is_url
 
 ADVICE = "Leave --streaming out, or make parquet of it (Dataset.push_to_hub does)."
 

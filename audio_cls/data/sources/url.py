@@ -11,12 +11,13 @@ from datasets import DownloadManager
 from huggingface_hub import constants, snapshot_download
 
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.dataset_tables import AUDIO_TABLES, TABLE_SUFFIXES
+from audio_cls.data.sources.dataset_tables import AUDIO_TABLES
 from audio_cls.data.sources.hub import HubSource, read_info
 from audio_cls.data.sources.local_file import read_file
 from audio_cls.data.sources.local_folder import read_folder
-from audio_cls.data.sources.source import LoadedTables, is_url
+from audio_cls.data.sources.source import LoadedTables
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.storage.short_names import TABLE_SUFFIXES, is_url
 
 HUB_PAGES = ("https://huggingface.co", "https://hf.co")
 _SPECIAL = r"refs/(?:convert|pr)/[^/]+"  # revisions that hold slashes

@@ -17,7 +17,6 @@ import yaml
 from huggingface_hub import EvalResult, HfApi, ModelCard
 
 from audio_cls.config import HubConfig, RunConfig, flag_name
-from audio_cls.data.sources.source import is_url
 from audio_cls.demo_data import BUILTIN
 from audio_cls.errors import HubError
 from audio_cls.publishing.card.card import render_card
@@ -35,6 +34,7 @@ from audio_cls.runs.results import (
     RunResults,
     SplitDescription,
 )
+from audio_cls.storage.short_names import is_url
 
 ANY_SHA = "0" * 40
 MAX_LENGTHS = {

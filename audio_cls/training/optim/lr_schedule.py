@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-
-import torch
+from typing import TYPE_CHECKING
 
 from audio_cls.config import OptimConfig
+
+if TYPE_CHECKING:  # torch is not imported to check a run folder
+    import torch
 
 
 def learning_rate_factor(step: int, num_steps: int, cfg: OptimConfig) -> float:
