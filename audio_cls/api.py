@@ -62,8 +62,7 @@ def train(cfg: RunConfig) -> Run:
         SettingError: The settings ask for several runs or for a dry run, which the command does.
         AudioClsError: The data set, the model or a setting cannot be used; the text says why.
     """
-    if cfg.data.dataset is None:
-        raise SettingError("No data set was given: set `dataset` to a Hub id or a folder.")
+    cfg.data.require_dataset()
     several = {"seeds": cfg.train.seeds, "sweep": cfg.train.sweep, "dry_run": cfg.train.dry_run}
     wanted = [name for name, value in several.items() if value]
     if wanted or (cfg.data.folds is not None and cfg.data.fold is None):

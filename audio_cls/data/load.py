@@ -20,13 +20,11 @@ from audio_cls.data.sources.local_folder import LocalFolderSource
 from audio_cls.data.sources.source import Source, check_settings
 from audio_cls.data.sources.streaming import StreamingSource
 from audio_cls.data.sources.url import UrlSource
-from audio_cls.errors import DatasetError
 from audio_cls.progress import ProgressReport
 from audio_cls.storage.process_memory import release_pages
 
 logger = logging.getLogger(__name__)
 
-NO_DATASET = "No data set was given. Name a Hub id or a folder by --dataset, or try --preset demo."
 SOURCES: tuple[Source, ...] = (  # the first one that matches a data set loads it
     StreamingSource(),
     BuiltinSource(),
@@ -49,15 +47,15 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
         ask for: fields of structs, `--label-columns`, `--label-pattern`.
 
     Raises:
+        SettingError: No data set is given.
         DatasetError: There is no such data set, configuration or audio column, the Hub refuses
             access, or a setting does not apply to this kind of data set.
     """
-    if not cfg.dataset:
-        raise DatasetError(NO_DATASET)
-    source = next(source for source in sources if source.matches(cfg.dataset, cfg))
+    given = cfg.require_dataset()
+    source = next(source for source in sources if source.matches(given, cfg))
     with ProgressReport("Loading the data set", None, logger):  # the libraries show more bars
-        tables = source.load(cfg.dataset, cfg)
-        name = tables.name or cfg.dataset
+        tables = source.load(given, cfg)
+        name = tables.name or given
         check_settings(tables, name, cfg)
         column = find_audio_column(next(iter(tables.splits.values())).features, cfg.audio_column)
         splits = encode_arrays(tables.splits, column, is_streamed=tables.shards is not None)
@@ -67,7 +65,7 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
     for table in splits.values():
         release_pages(table.data.column(column))  # mapped while the tables were opened
     dataset = LoadedDataset(
-        id=cfg.dataset if tables.is_local else name,
+        id=given if tables.is_local else name,
         name=name,
         is_local=tables.is_local,
         config=tables.config,

@@ -116,8 +116,7 @@ def choose_precision(wanted: str) -> str | None:
     if wanted == "launcher":
         return None
     if wanted == "fp16" and not has_accelerator():
-        logger.info("fp16 needs a GPU: training in float32 on the CPU.")
-        return "no"
+        return "no"  # the summary at the start of a run gives the reason
     return wanted
 
 

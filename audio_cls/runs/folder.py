@@ -36,6 +36,8 @@ class RunFolder:
     path: Path
     lock: FileLock | None = field(default=None, compare=False)  # on the main process
     resolved: ResolvedRun = NOT_RESOLVED  # by the run that is resumed, when it began
+    created: tuple[Path, ...] = ()  # folders that this start made, the innermost first
+    kept: frozenset[str] = frozenset()  # names in the folder that were there before this start
 
     def close(self) -> None:
         """Release the lock: other processes may write to the folder."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import logging
 import os
 import shutil
 import socket
 import time
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.runs.config_file import SETTINGS_FILE, check_same_settings
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.results import RESULTS_FILE, read_results
-from audio_cls.runs.resume import check_source_run, find_source_run
+from audio_cls.runs.resume import check_source_run, find_resume_point, find_source_run
 from audio_cls.runs.run_files import CARD, RUN_FILES, WEIGHTS
 from audio_cls.storage.files import check_writable
 from audio_cls.storage.locks import FileLock
@@ -26,7 +29,10 @@ logger = logging.getLogger(__name__)
 
 
 def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
-    """Make, lock and check a run folder; with `--overwrite`, clear it. Main process only.
+    """Make, lock and check a run folder. Main process only.
+
+    With `--overwrite` the old run is still there: `clear_run_folder` removes it when data set and
+    model are known to be usable.
 
     Returns:
         The folder with its lock, which `RunFolder.close` or the end of the process releases.
@@ -35,21 +41,51 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
         RunFolderError: Another process uses it, it is not writable, it has another run or other
             files, or the run in it was started with other settings.
     """
+    created = tuple(one for one in (path, *path.parents) if not one.exists())
     try:
         check_writable(path)
     except OSError as error:
-        raise RunFolderError(
-            f"The run folder '{path}' cannot be written ({error.strerror}). Choose another"
-            " --output-dir, or change its permissions."
-        ) from error
+        _remove_empty(created)
+        raise RunFolderError(_describe_unwritable(path, error)) from error
     lock = lock_run_folder(path)
-    check_run_folder(path, cfg)
-    if cfg.train.overwrite:
-        _clear(path)
-    elif not has_progress(path):
+    folder = RunFolder(path, lock, created=created)
+    try:
+        check_run_folder(path, cfg)
+    except RunFolderError:
+        folder.close()
+        _remove_empty(created)
+        raise
+    if not has_progress(path):
         (path / SETTINGS_FILE).unlink(missing_ok=True)  # of a run that ended before its first step
         shutil.rmtree(path / "splits", ignore_errors=True)
-    return RunFolder(path, lock)
+    kept = frozenset(entry.name for entry in path.iterdir())
+    return dataclasses.replace(folder, kept=kept)
+
+
+def discard_failed_start(folder: RunFolder) -> None:
+    """Remove what a start wrote that failed before it trained anything. Main process only.
+
+    A model, a checkpoint, results and the files of trackers are kept, and so is everything that
+    was there before.
+    """
+    path = folder.path
+    if not has_progress(path) and not (path / "logs").exists():
+        written = {PurePosixPath(one.name).parts[0] for one in RUN_FILES}
+        for entry in list(path.iterdir()):
+            if entry.name in folder.kept or not any(map(entry.match, written)):
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    folder.close()
+    _remove_empty(folder.created)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, the innermost first, as long as they are empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
 
 
 def lock_run_folder(path: Path) -> FileLock | None:
@@ -87,12 +123,18 @@ def lock_run_folder(path: Path) -> FileLock | None:
 def check_run_folder(path: Path, cfg: RunConfig) -> None:
     """Check that a run may use a folder. Nothing is written.
 
-    A run without a model and a checkpoint counts as an empty folder.
+    A run without a model and a checkpoint counts as an empty folder. Nothing heavy is imported, so
+    that a command can call this first.
 
     Raises:
-        RunFolderError: It has another run or other files, or the run in it was started with other
-            settings.
+        RunFolderError: It cannot be written, it has another run or other files, the run in it was
+            started with other settings, or `--resume` names no checkpoint.
     """
+    parent = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        code = errno.EACCES if parent.is_dir() else errno.ENOTDIR
+        raise RunFolderError(_describe_unwritable(path, OSError(code, os.strerror(code))))
+    find_resume_point(RunFolder(path), cfg.train.resume)
     source = find_source_run(path, cfg.train.resume)
     if source is not None:
         check_source_run(source, path, cfg)
@@ -101,8 +143,8 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
             return
         if cfg.train.resume == "never":
             raise RunFolderError(
-                f"'{path}' holds another run. Resume it with --resume auto, replace it with"
-                " --overwrite, or choose another --output-dir."
+                f"The folder '{path}' holds another run. Choose another --output-dir, continue"
+                " that run with --resume auto, or replace it with --overwrite."
             )
         check_same_settings(path, cfg)
         return
@@ -110,9 +152,17 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
     others = [name for name in others if name != LOCK_FILE]
     if others:
         raise RunFolderError(
-            f"'{path}' is not empty ({list_names(others)}) and not a run."
+            f"The folder '{path}' is not empty ({list_names(others)}) and holds no run."
             " Choose another --output-dir."
         )
+
+
+def _describe_unwritable(path: Path, error: OSError) -> str:
+    """Return the message for a run folder that cannot be made or written."""
+    return (
+        f"The run folder '{path}' cannot be written ({error.strerror}). Choose another"
+        " --output-dir, or change the permissions."
+    )
 
 
 def has_progress(path: Path) -> bool:
@@ -133,8 +183,8 @@ def is_finished(path: Path) -> bool:
     return bool(results.test) and all(any(path.glob(name)) for name in (WEIGHTS, CARD))
 
 
-def _clear(path: Path) -> None:
-    """Remove the files that a run writes, and no others."""
+def clear_run_folder(path: Path) -> None:
+    """Remove the files that a run writes, and no others: `--overwrite`."""
     for one in RUN_FILES:
         if one.folder is not None:
             shutil.rmtree(path / one.folder, ignore_errors=True)

@@ -74,8 +74,8 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
     if find_state_file(path) is None:
         choices = list_names(folder.find_checkpoints()) or "none yet"
         raise RunFolderError(
-            f"'{resume}' is not a checkpoint: this run has {choices}. Give one of them, or"
-            " --resume auto."
+            f"--resume {resume}: there is no checkpoint in that folder. The checkpoints of"
+            f" '{folder.path}': {choices}. Give one of them, another run's, or --resume auto."
         )
     return path
 

@@ -12,17 +12,20 @@ from audio_cls.config import RunConfig
 from audio_cls.config.training import accumulation_steps
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.distributed import Accelerator
-from audio_cls.distributed.accelerator import is_sharded, start_trackers
+from audio_cls.distributed.accelerator import is_sharded
 from audio_cls.distributed.processes import is_main_process
+from audio_cls.models.attention_backend import check_precision
+from audio_cls.models.finetuning.lora import import_peft
 from audio_cls.runs.config_file import DATA_HASH, check_same_data, load_resolved, save_run_config
 from audio_cls.runs.folder import RunFolder, choose_run_path
-from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.runs.open_folder import clear_run_folder, discard_failed_start, open_run_folder
 from audio_cls.runs.provenance import describe_command, describe_commit, describe_versions
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.runs.resume import find_source_run
 from audio_cls.storage.files import explain_disk
 from audio_cls.training.energy import check_meter
 from audio_cls.training.loop import TrainingRun
+from audio_cls.training.optim.optimizer import import_adamw_8bit
 from audio_cls.training.sharding import check_sharded
 
 logger = logging.getLogger(__name__)
@@ -37,7 +40,9 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
     Raises:
         RunFolderError: See `open_run_folder`.
         SettingError: The clips of a step cannot be split evenly between the processes, a sharded
-            model does not support a setting, or see `check_meter` and `check_user_transforms`.
+            model does not support a setting, a library is not installed, or see `check_meter`,
+            `check_user_transforms` and `check_precision`.
+        ModelError: peft is not installed.
     """
     check_meter(cfg.train)
     check_user_transforms(cfg.augment.augment)
@@ -45,11 +50,27 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
     accumulation_steps(cfg.train, accelerator.num_processes)  # raises if it is no whole number
     if is_sharded(accelerator):
         check_sharded(accelerator, cfg)
+    check_precision(cfg.model.attention, str(accelerator.mixed_precision))
+    if cfg.model.lora_rank:
+        import_peft(cfg.model)
+    if cfg.optim.optimizer == "adamw-8bit":
+        import_adamw_8bit()
     folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
     accelerator.wait_for_everyone()
-    start_trackers(accelerator, path, cfg)
     source = find_source_run(path, cfg.train.resume) or path
     return dataclasses.replace(folder, resolved=load_resolved(source, cfg))
+
+
+@contextmanager
+def opened_run(cfg: RunConfig, accelerator: Accelerator) -> Iterator[RunFolder]:
+    """Open a run, see `open_run`; if it fails before it trained anything, remove what it wrote."""
+    folder = open_run(cfg, accelerator)
+    try:
+        yield folder
+    except BaseException:
+        if accelerator.is_main_process:
+            discard_failed_start(folder)
+        raise
 
 
 def close_run(run: TrainingRun) -> None:
@@ -88,6 +109,8 @@ def save_settings(
 ) -> None:
     """Write run_config.yaml and the clip ids of the splits. Call on every process.
 
+    With `--overwrite` the run that was in the folder is removed first.
+
     Args:
         folder: The run folder.
         cfg: The settings as they were given.
@@ -103,6 +126,8 @@ def save_settings(
         check_same_data(find_source_run(folder.path, cfg.train.resume) or folder.path, data_hash)
     accelerator.wait_for_everyone()  # until all have compared
     if accelerator.is_main_process:
+        if cfg.train.overwrite:
+            clear_run_folder(folder.path)
         record = {
             "command": describe_command(),
             "versions": describe_versions(),

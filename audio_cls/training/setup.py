@@ -26,7 +26,7 @@ from audio_cls.data.training_loader import (
     make_train_loader,
 )
 from audio_cls.distributed import Accelerator
-from audio_cls.distributed.accelerator import is_sharded
+from audio_cls.distributed.accelerator import is_sharded, start_trackers
 from audio_cls.distributed.hardware import choose_num_workers, configure_cpu
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.feature_cache.precompute import TrainingInputs
@@ -114,7 +114,7 @@ def set_up_training(
         read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
     )
     progress.start(state)
-    return TrainingRun(
+    run = TrainingRun(
         cfg=cfg,
         accelerator=accelerator,
         model=model,
@@ -134,6 +134,8 @@ def set_up_training(
         before_epoch=frozen.set_epoch,
         callbacks=callbacks or NoCallbacks(),
     )
+    start_trackers(accelerator, folder.path, cfg)  # last: a start that fails leaves no files
+    return run
 
 
 def _make_loader(

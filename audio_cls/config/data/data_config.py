@@ -52,6 +52,20 @@ class DataConfig(SplitSettings, KeywordSettings, LabelSettings, ClipSettings):
         if faults:
             raise SettingError(" ".join(faults))
 
+    def require_dataset(self) -> str:
+        """Return the data set.
+
+        Raises:
+            SettingError: None is given.
+        """
+        if not self.dataset:
+            raise SettingError(
+                "No data set was given. Give a Hub id, a folder or a table with --dataset, or a"
+                " preset with --preset. Examples: --preset demo; --dataset marsyas/gtzan; --dataset"
+                " my_clips --label-column label."
+            )
+        return self.dataset
+
     def _find_label_faults(self) -> list[str]:
         """List the contradictions between settings of the labels, as full sentences."""
         both = sorted(set(self.keep_labels) & set(self.drop_labels))

@@ -8,6 +8,7 @@ trained in full. A model is saved with its adapters merged.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -21,6 +22,22 @@ from audio_cls.models.processor import WaveProcessor
 logger = logging.getLogger(__name__)
 
 
+def import_peft(cfg: ModelConfig) -> Any:  # noqa: ANN401 (a module)
+    """Return the library peft, which `--lora-rank` needs.
+
+    Raises:
+        ModelError: It is not installed.
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise ModelError(
+            f"--lora-rank {cfg.lora_rank} needs peft, which is not installed. Run: "
+            "pip install 'audio-cls[lora]', or leave --lora-rank out."
+        ) from error
+    return peft
+
+
 def add_adapters(model: PreTrainedModel, processor: WaveProcessor, cfg: ModelConfig) -> None:
     """Add adapters of `--lora-rank` to a classifier; 0 changes nothing. In place.
 
@@ -31,13 +48,7 @@ def add_adapters(model: PreTrainedModel, processor: WaveProcessor, cfg: ModelCon
     """
     if cfg.lora_rank == 0:
         return
-    try:
-        import peft
-    except ImportError as error:
-        raise ModelError(
-            f"--lora-rank {cfg.lora_rank} needs peft, which is not installed. Run: "
-            "pip install 'audio-cls[lora]', or leave --lora-rank out."
-        ) from error
+    peft = import_peft(cfg)
     targets = find_targets(model, processor)
     if not targets:
         raise ModelError(

@@ -34,6 +34,16 @@ def make_optimizer(
         group["lr"] = cfg.learning_rate * group["lr_factor"]
     if cfg.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=cfg.learning_rate, fused=True)
+    optimizer: torch.optim.Optimizer = import_adamw_8bit()(groups, lr=cfg.learning_rate)
+    return optimizer
+
+
+def import_adamw_8bit() -> Any:  # noqa: ANN401 (a class of an optional library)
+    """Return the optimizer class of `--optimizer adamw-8bit`.
+
+    Raises:
+        SettingError: bitsandbytes is not installed.
+    """
     try:
         from bitsandbytes.optim import AdamW8bit
     except ImportError as error:
@@ -41,8 +51,7 @@ def make_optimizer(
             "--optimizer adamw-8bit needs bitsandbytes, which is not installed:"
             " pip install 'audio-cls[eightbit]', or use --optimizer adamw."
         ) from error
-    optimizer: torch.optim.Optimizer = AdamW8bit(groups, lr=cfg.learning_rate)
-    return optimizer
+    return AdamW8bit
 
 
 def group_parameters(

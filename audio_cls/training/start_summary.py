@@ -1,0 +1,164 @@
+"""Summary at the start of a run: what is trained on what, where and for how long (pure functions).
+
+`StartFacts` holds the facts, which `--log json` writes as the event `start`; `format_start` makes
+the lines of the log from them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from audio_cls.text_table import TERMINAL_WIDTH
+
+LABEL_WIDTH = 12  # columns of the label at the start of a row
+NAMED_CLASSES = 8  # classes that are named
+
+Row = tuple[str, str]  # label, text
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartFacts:
+    """Facts of a run that is about to train."""
+
+    run: str = ""  # which of several: "fold 2 of 5"
+    dataset: str
+    dataset_config: str | None = None
+    dataset_revision: str | None = None  # if one was given
+    preset: str | None = None
+    preset_reason: str = ""
+    label_column: str = ""
+    classes: tuple[str, ...]
+    is_multilabel: bool = False
+    clips: dict[str, int]  # role -> clips
+    is_streamed: bool = False  # then the training clips are read as they are needed
+    is_test_validation: bool = False
+    groups: str | None = None  # what no two splits share: column or pattern
+    sampling_rate: int  # Hz
+    max_seconds: float  # of a training crop
+    model: str
+    head: str = ""  # "new classification head" or where it is from
+    parameters: int
+    trainable_parameters: int
+    freeze: str = ""  # a note: what is frozen, and for how long
+    device: str
+    processes: int = 1
+    precision: str = "float32"
+    precision_reason: str = ""
+    epochs: float
+    steps_per_epoch: int
+    steps: int
+    clips_per_step: int
+    first_step: int = 0  # steps that are done, of a run that is resumed
+    checkpoint: str | None = None  # that it is resumed from
+    output_dir: str | None  # None: a dry run, which keeps no files
+    settings: dict[str, str] = field(default_factory=dict)  # flag -> value, if not the default
+
+
+def format_start(facts: StartFacts) -> list[Row]:
+    """Return the rows of the summary, in reading order."""
+    rows = [
+        ("data set", _describe_dataset(facts)),
+        ("preset", f"{facts.preset}: {facts.preset_reason}" if facts.preset else ""),
+        ("classes", _describe_classes(facts)),
+        ("clips", _describe_clips(facts)),
+        ("audio", f"{facts.sampling_rate:,} Hz, crops of at most {facts.max_seconds:g} s"),
+        ("model", _describe_model(facts)),
+        ("device", _describe_device(facts)),
+        ("training", _describe_steps(facts)),
+        ("run folder", facts.output_dir or "none: a dry run keeps no files"),
+        (
+            "settings",
+            ", ".join(f"{flag} {value}".rstrip() for flag, value in facts.settings.items()),
+        ),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def wrap_rows(rows: Sequence[Row]) -> list[str]:
+    """Return the lines of rows, wrapped within a terminal; a path or a flag is never cut.
+
+    >>> wrap_rows([("device", "cpu, 1 process, float32")])
+    ['device      cpu, 1 process, float32']
+    """
+    lines = []
+    for label, text in rows:
+        lines += textwrap.wrap(
+            # a flag stays on the line of its value
+            text.replace(" (", "\0(") if label == "settings" else text,
+            TERMINAL_WIDTH,
+            initial_indent=label.ljust(LABEL_WIDTH),
+            subsequent_indent=" " * LABEL_WIDTH,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return [line.replace("\0", " ") for line in lines]
+
+
+def format_resume(facts: StartFacts) -> str:
+    """Return the line of a run that is resumed; empty for a new one."""
+    if facts.checkpoint is None:
+        return ""
+    return f"Resuming from step {facts.first_step:,} of {facts.steps:,} ({facts.checkpoint})"
+
+
+def _describe_dataset(facts: StartFacts) -> str:
+    """Return id, configuration, pinned revision and label column."""
+    parts = [facts.dataset]
+    if facts.dataset_config:
+        parts.append(f"configuration {facts.dataset_config}")
+    if facts.dataset_revision:
+        parts.append(f"revision {facts.dataset_revision[:12]}")
+    if facts.label_column:
+        parts.append(f"label '{facts.label_column}'")
+    return ", ".join(parts)
+
+
+def _describe_classes(facts: StartFacts) -> str:
+    """Return the number of classes and the first names."""
+    names = facts.classes[:NAMED_CLASSES]
+    rest = "" if len(names) == len(facts.classes) else ", ..."
+    kind = " (multi-label)" if facts.is_multilabel else ""
+    return f"{len(facts.classes)}{kind}: {', '.join(names)}{rest}"
+
+
+def _describe_clips(facts: StartFacts) -> str:
+    """Return the clips of each split, and what the splits share or do not."""
+    train = "train streamed" if facts.is_streamed else f"{facts.clips['train']:,} train"
+    if facts.is_test_validation:
+        parts = [train, f"{facts.clips['validation']:,} validation = test (the same clips)"]
+    else:
+        parts = [train, *(f"{facts.clips[role]:,} {role}" for role in ("validation", "test"))]
+    groups = f"; split by group ({facts.groups})" if facts.groups else ""
+    return ", ".join(parts) + groups
+
+
+def _describe_model(facts: StartFacts) -> str:
+    """Return the checkpoint, its parameters and how many of them are trained."""
+    if facts.trainable_parameters == facts.parameters:
+        count = f"{facts.parameters:,} parameters, all trainable"
+    else:
+        count = f"{facts.parameters:,} parameters, {facts.trainable_parameters:,} trainable"
+    notes = f" ({facts.freeze})" if facts.freeze else ""
+    return ", ".join(part for part in (facts.model, f"{count}{notes}", facts.head) if part)
+
+
+def _describe_device(facts: StartFacts) -> str:
+    """Return device, processes and number format."""
+    processes = "1 process" if facts.processes == 1 else f"{facts.processes} processes"
+    reason = f" ({facts.precision_reason})" if facts.precision_reason else ""
+    return f"{facts.device}, {processes}, {facts.precision}{reason}"
+
+
+def _describe_steps(facts: StartFacts) -> str:
+    """Return the number of steps as epochs and steps per epoch, and the clips of a step."""
+    clips = f"{facts.clips_per_step:,} {'clip' if facts.clips_per_step == 1 else 'clips'} per step"
+    per_epoch = f"{facts.steps_per_epoch:,} steps per epoch"
+    if facts.epochs == int(facts.epochs):
+        word = "epoch" if facts.epochs == 1 else "epochs"
+        total = (
+            f"{facts.epochs:,.0f} {word} x {facts.steps_per_epoch:,} steps = {facts.steps:,} steps"
+        )
+        return f"{total}, {clips}"
+    return f"{facts.steps:,} steps ({facts.epochs:.2g} epochs, {per_epoch}), {clips}"
