@@ -56,6 +56,7 @@ class AudioModel:
     labels: tuple[str, ...]  # the name of each of the L logits
     revision: str | None  # commit of the checkpoint on the Hub; None for a folder
     code: dict[str, bytes] = field(default_factory=dict)  # trusted code files, by name
+    head: str = ""  # "new classification head", or where it is from
 
     def save(self, folder: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
         """Save the model so that transformers loads it without this project.

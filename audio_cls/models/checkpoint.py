@@ -149,5 +149,4 @@ def resolve_audio_settings(audio: AudioConfig, checkpoint: Checkpoint) -> AudioC
     """
     if audio.max_seconds is None:
         audio = resolve_max_seconds(audio, checkpoint.extractor)
-        logger.info("crops: at most %g s, the checkpoint's maximum input", audio.piece_seconds)
     return audio

@@ -96,8 +96,8 @@ def load_for_training(
             reset_head(model)
     check_layer_sum(model, cfg)
     resize_positions(model, extractor, audio.piece_seconds)
-    origin = "kept from the checkpoint" if is_kept else "new"
-    audio_model = _assemble(checkpoint, model, use_mask=audio.attention_mask, origin=origin)
+    head = "head of the checkpoint" if is_kept else "new classification head"
+    audio_model = _assemble(checkpoint, model, use_mask=audio.attention_mask, head=head)
     choose_attention(model, cfg.attention)
     return audio_model
 
@@ -128,13 +128,13 @@ def load_for_inference(
             f" {', '.join(head)}. Train it first (audio-cls train --model ...), or give a run"
             " folder."
         )
-    return _assemble(checkpoint, model, use_mask=None, origin="trained")
+    return _assemble(checkpoint, model, use_mask=None, head="head of the checkpoint")
 
 
 def _assemble(
-    checkpoint: Checkpoint, model: PreTrainedModel, *, use_mask: bool | None, origin: str
+    checkpoint: Checkpoint, model: PreTrainedModel, *, use_mask: bool | None, head: str
 ) -> AudioModel:
-    """Install kernels, probe the input specification, and log what was loaded."""
+    """Install kernels and probe the input specification."""
     install_fast_kernels(model)
     skip_masking_of_short_clips(model)
     extractor: Any = checkpoint.extractor
@@ -142,11 +142,10 @@ def _assemble(
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = input_spec.has_mask
     labels = _read_labels(model.config)
-    count = sum(weight.numel() for weight in model.parameters())
-    logger.info("head: %d labels, %s; model: %s parameters", len(labels), origin, f"{count:,}")
     log_pooled_head_notice(model)
     code = read_code(checkpoint, model)
-    return AudioModel(model, WaveProcessor(extractor, input_spec), labels, checkpoint.commit, code)
+    processor = WaveProcessor(extractor, input_spec)
+    return AudioModel(model, processor, labels, checkpoint.commit, code, head)
 
 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401

@@ -17,6 +17,15 @@ class SettingOrigins:
     preset: str | None = None  # name or file
     is_automatic: bool = False  # the data set chose the preset, no --preset was given
     by_name: dict[str, Origin] = field(default_factory=dict)  # setting -> origin
+    is_verbose: bool = False  # --verbose: every setting is shown
+
+    def explain_preset(self, dataset: str) -> str:
+        """Return why the preset applies; empty without one."""
+        if self.preset is None:
+            return ""
+        if self.is_automatic:
+            return f"chosen because the data set is {dataset}; --preset none switches it off"
+        return "chosen with --preset"
 
     def list_changed(self, cfg: RunConfig) -> dict[str, str]:
         """Return the settings that differ from their defaults, `{flag: value}`.

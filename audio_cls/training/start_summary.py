@@ -6,6 +6,7 @@ the lines of the log from them.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def wrap_rows(rows: Sequence[Row]) -> list[str]:
     for label, text in rows:
         lines += textwrap.wrap(
             # a flag stays on the line of its value
-            text.replace(" (", "\0(") if label == "settings" else text,
+            re.sub("(?<!,) ", "\0", text) if label == "settings" else text,
             TERMINAL_WIDTH,
             initial_indent=label.ljust(LABEL_WIDTH),
             subsequent_indent=" " * LABEL_WIDTH,
@@ -155,6 +156,8 @@ def _describe_steps(facts: StartFacts) -> str:
     """Return the number of steps as epochs and steps per epoch, and the clips of a step."""
     clips = f"{facts.clips_per_step:,} {'clip' if facts.clips_per_step == 1 else 'clips'} per step"
     per_epoch = f"{facts.steps_per_epoch:,} steps per epoch"
+    if facts.is_streamed:
+        return f"{facts.steps:,} steps, {clips}"
     if facts.epochs == int(facts.epochs):
         word = "epoch" if facts.epochs == 1 else "epochs"
         total = (

@@ -19,6 +19,7 @@ from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.data.unused_columns import warn_of_unused_columns
+from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.hardware import describe_hardware
 from audio_cls.distributed.processes import is_main_process, shutdown_processes
@@ -43,7 +44,7 @@ from audio_cls.publishing.hub.preflight import run_preflight
 from audio_cls.publishing.hub.publish import publish_run
 from audio_cls.publishing.hub.source_metadata import add_languages, add_license
 from audio_cls.run_warnings import collect_warnings
-from audio_cls.runs.folder import choose_run_path
+from audio_cls.runs.folder import RunFolder, choose_run_path
 from audio_cls.runs.provenance import (
     Clock,
     describe_command,
@@ -53,6 +54,7 @@ from audio_cls.runs.provenance import (
 )
 from audio_cls.runs.resolve_run import resolve_run
 from audio_cls.runs.results import RunResults
+from audio_cls.runs.setting_origins import SettingOrigins
 from audio_cls.runs.trainer_state import report_best
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import train
@@ -60,42 +62,43 @@ from audio_cls.training.open_run import (
     close_run,
     explain_interrupt,
     explain_run_disk,
-    open_run,
+    opened_run,
     save_settings,
 )
 from audio_cls.training.progress import describe_timing
 from audio_cls.training.setup import set_up_training
 from audio_cls.training.sharding import restore_best
+from audio_cls.training.start_report import StartReport
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished
-from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
+from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs, title_runs
 from audio_cls.workflows.show_results import show_end, show_runs, show_training
 
 
 def run_all(
     cfg: RunConfig,
     *,
-    before_run: Callable[[RunConfig], None] | None = None,
+    origins: SettingOrigins | None = None,
     after_dry_run: Callable[[object], None] | None = None,
 ) -> list[Path]:
     """Train once, or once for each of --seeds, --folds and cases of --sweep.
 
     Args:
         cfg: All settings.
-        before_run: Called with the settings of each run before it starts.
+        origins: Where the settings came from, for the log; nothing for the Python API.
         after_dry_run: Called with the estimate of the full run after a dry run (`--dry-run`).
 
     Returns:
         The run folders; none after a dry run.
     """
     runs = plan_runs(cfg)
+    titles = title_runs(cfg)
     with end_with_launcher():
         if cfg.train.dry_run:
             with start_dry_run(runs[0]) as trial:
-                if before_run is not None:
-                    before_run(trial)
-                estimate = estimate_run(runs, run_training(trial))
+                report = StartReport(runs[0], origins)
+                estimate = estimate_run(runs, run_training(trial, report))
                 if after_dry_run is not None:
                     after_dry_run(estimate)
             shutdown_processes()
@@ -105,11 +108,13 @@ def run_all(
             for run in runs:
                 if run not in unfinished:
                     close_finished(run)
+        first = None
         for run in unfinished:
-            if before_run is not None:
-                before_run(run)
+            report = StartReport(run, origins, title=titles[runs.index(run)], first=first)
+            report.announce_title()
             with explain_run_disk(run), explain_interrupt(run):
-                run_training(run)
+                run_training(run, report)
+            first = first or report
         folders = [choose_run_path(run) for run in runs]
         if len(runs) > 1 and is_main_process():
             found = report_runs(folders, describe_cases(cfg, runs), cfg.eval, folders[0].parent)
@@ -118,24 +123,36 @@ def run_all(
     return folders
 
 
-def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
+def run_training(given: RunConfig, report: StartReport) -> Path:
+    """Do one run in its folder, which is removed if the start fails; return the folder."""
+    clock, warnings = Clock(), collect_warnings()
+    accelerator = start_accelerator(given.train)
+    with opened_run(given, accelerator) as folder:
+        return run_steps(given, accelerator, folder, report, clock, warnings)
+
+
+def run_steps(  # noqa: PLR0915 (one line per step)
+    given: RunConfig,
+    accelerator: Accelerator,
+    folder: RunFolder,
+    report: StartReport,
+    clock: Clock,
+    warnings: list[str],
+) -> Path:
     """Do one run from its data set to its model card; return its folder.
 
     `given` is what the user asked for and is saved as it is. `resolved` is what the run found out
     (commits, task, crop length, batch size), `cfg` both together. A resumed run begins with what
     its first start resolved.
     """
-    clock, warnings = Clock(), collect_warnings()
-    accelerator = start_accelerator(given.train)
-    folder = open_run(given, accelerator)
     resumed = folder.resolved.apply(given)
     repo_id = run_preflight(resumed, folder.path.name)
 
     # --- 1. data set id -> clips in three splits ---
     with accelerator.main_process_first():
+        checkpoint = open_checkpoint(resumed.model)  # first: an unknown model costs no download
         dataset = relabel_keywords(load_dataset(resumed.data), resumed.data)
         labels = parse_labels(dataset, resumed.data)
-        checkpoint = open_checkpoint(resumed.model)
         resolved = resolve_run(resumed, dataset, labels, checkpoint)
         cfg = resolved.apply(resumed)
         warn_if_pretrained_on(dataset, cfg.model)
@@ -160,6 +177,7 @@ def run_training(given: RunConfig) -> Path:  # noqa: PLR0915 (one line per step)
         run = set_up_training(cfg, accelerator, folder, inputs, validate, callbacks)
         if accelerator.is_main_process and not cfg.train.dry_run:
             save_training_examples(folder.path, run.loader, run.sampler, clips.train, audio_model)
+        report.announce(run, dataset, labels, clips, audio_model)
         run.progress.prepare_seconds = clock.lap()
         train(run)
     clock.lap()

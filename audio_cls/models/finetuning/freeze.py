@@ -93,9 +93,7 @@ def freeze(audio_model: AudioModel, cfg: ModelConfig) -> FrozenModules:
     frozen = FrozenModules(modules, cfg.unfreeze_after_epochs)
     if not modules:
         return frozen
-    count = sum(p.numel() for module in modules.values() for p in module.parameters())
-    total = sum(p.numel() for p in audio_model.model.parameters())
-    logger.info("frozen: %s; %s of %s parameters", ", ".join(names), f"{count:,}", f"{total:,}")
+    logger.info("Frozen modules: %s", ", ".join(names))
     if frozen.num_epochs is None:
         frozen.set_epoch(0)
     return frozen

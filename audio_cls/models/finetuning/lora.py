@@ -66,12 +66,8 @@ def add_adapters(model: PreTrainedModel, processor: WaveProcessor, cfg: ModelCon
     for name, weight in model.named_parameters():
         if name.startswith(HEAD_PREFIXES):
             weight.requires_grad_()
-    num_trainable = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     kinds = sorted({name.rpartition(".")[2] for name in targets})
-    logger.info(
-        "LoRA: rank %d on %s (%d layers); %s trainable parameters",
-        *(cfg.lora_rank, ", ".join(kinds), len(targets), f"{num_trainable:,}"),
-    )
+    logger.info("LoRA adapters: %d layers (%s)", len(targets), ", ".join(kinds))
 
 
 def find_targets(model: PreTrainedModel, processor: WaveProcessor) -> list[str]:

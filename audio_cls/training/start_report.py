@@ -1,0 +1,197 @@
+"""Start of a run: collect its facts, and show them in the log or as the event `start`."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from audio_cls.config import RunConfig, flag_name
+from audio_cls.data.labels.labels import Labels
+from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.prepare import PreparedClips
+from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.distributed.hardware import describe_hardware
+from audio_cls.distributed.processes import is_main_process
+from audio_cls.events import emit_event
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.runs.folder import choose_run_path
+from audio_cls.runs.provenance import count_parameters
+from audio_cls.runs.resume import find_resume_point
+from audio_cls.runs.setting_origins import SettingOrigins
+from audio_cls.training.loop import TrainingRun
+from audio_cls.training.start_summary import (
+    Row,
+    StartFacts,
+    format_resume,
+    format_start,
+    wrap_rows,
+)
+
+PRECISIONS = {
+    "no": "float32",
+    "fp16": "float16 mixed precision",
+    "bf16": "bfloat16 mixed precision",
+    "fp8": "float8 mixed precision",
+}
+# Settings that other rows have, or that change nothing in the run.
+NOT_LISTED = ("dataset", "dataset_config", "dataset_revision", "model", "output_dir", "overwrite",
+              "resume", "dry_run", "log", "seeds", "sweep")  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+class StartReport:
+    """Shows the start of one run; of a later run of a command only what differs from the first."""
+
+    def __init__(
+        self,
+        asked: RunConfig,
+        origins: SettingOrigins | None = None,
+        *,
+        title: str = "",
+        first: StartReport | None = None,
+    ) -> None:
+        """Keep what the command knows.
+
+        Args:
+            asked: The settings as the user gave them.
+            origins: Where they came from.
+            title: Which of several runs it is; empty for a single one.
+            first: The report of the first of several runs.
+        """
+        self.asked = asked
+        self.origins = origins or SettingOrigins()
+        self.title = title
+        self.first = first
+        self.facts: StartFacts | None = None
+
+    def announce_title(self) -> None:
+        """Log which of several runs starts; nothing for a single one."""
+        if self.title and is_main_process():
+            logger.info("--- %s (%s) ---", self.title, choose_run_path(self.asked))
+
+    def announce(
+        self,
+        run: TrainingRun,
+        dataset: LoadedDataset,
+        labels: Labels,
+        clips: PreparedClips,
+        audio_model: AudioModel,
+    ) -> None:
+        """Show what is trained on what, where and for how long. Only the main process does.
+
+        Args:
+            run: The run, before its first step.
+            dataset: Its data set.
+            labels: The labels of that.
+            clips: The clips of all splits.
+            audio_model: The whole model, with the frozen part.
+        """
+        if not run.accelerator.is_main_process:
+            return
+        self.facts = self._collect(run, dataset, labels, clips, audio_model)
+        emit_event(run.cfg.train.log, "start", **dataclasses.asdict(self.facts))
+        lines = [format_resume(self.facts), *wrap_rows(self._choose_rows(self.facts))]
+        if self.origins.is_verbose:
+            lines += self._list_settings(run.cfg)
+        text = "\n".join(line for line in lines if line)
+        if text:
+            logger.info("%s", text)
+
+    def _choose_rows(self, facts: StartFacts) -> list[Row]:
+        """Return all rows; of a later run those that the first one did not have."""
+        first = self.first.facts if self.first is not None else None
+        if first is None:
+            return format_start(facts)
+        new = {f: v for f, v in facts.settings.items() if first.settings.get(f) != v}
+        known = {*format_start(first), ("run folder", facts.output_dir)}  # the title names it
+        rows = format_start(dataclasses.replace(facts, settings=new))
+        return [row for row in rows if row not in known]
+
+    def _list_settings(self, cfg: RunConfig) -> list[str]:
+        """Return the lines of `--verbose`: every setting, with what the run resolved."""
+        every = ", ".join(f"{f} {v}".rstrip() for f, v in self.origins.list_all(cfg).items())
+        return ["All settings:", *wrap_rows([("settings", every)])]
+
+    def _collect(
+        self,
+        run: TrainingRun,
+        dataset: LoadedDataset,
+        labels: Labels,
+        clips: PreparedClips,
+        audio_model: AudioModel,
+    ) -> StartFacts:
+        """Collect the facts, see `announce`."""
+        asked, cfg, steps_per_epoch = self.asked, run.cfg, run.sampler.steps_per_epoch
+        hardware = describe_hardware(run.accelerator)
+        precision, wanted = str(hardware.mixed_precision), cfg.train.mixed_precision
+        checkpoint = find_resume_point(run.folder, cfg.train.resume)
+        is_streamed = isinstance(clips.train, StreamClips)
+        parts = {"train": clips.train, "validation": clips.validation, "test": clips.test}
+        return StartFacts(
+            run=self.title,
+            dataset=dataset.id,
+            dataset_config=dataset.config if not dataset.is_local else None,
+            dataset_revision=asked.data.dataset_revision,
+            preset=self.origins.preset,
+            preset_reason=self.origins.explain_preset(dataset.id),
+            label_column=labels.column or "",
+            classes=tuple(labels.names),
+            is_multilabel=labels.is_multilabel,
+            clips={r: len(p) for r, p in parts.items() if not (is_streamed and r == "train")},
+            is_streamed=is_streamed,
+            is_test_validation=clips.splits.test_is_validation,
+            groups=_describe_groups(cfg, clips),
+            sampling_rate=clips.train.sampling_rate,
+            max_seconds=cfg.audio.piece_seconds,
+            model=cfg.model.model,
+            head=audio_model.head,
+            parameters=count_parameters(audio_model),
+            trainable_parameters=_count_trainable(run),
+            freeze=_describe_freezing(cfg),
+            device=str(hardware.device),
+            processes=hardware.num_processes or 1,
+            precision=PRECISIONS.get(precision, precision),
+            precision_reason="fp16 needs a GPU" if (wanted, precision) == ("fp16", "no") else "",
+            epochs=run.num_steps / steps_per_epoch if cfg.train.max_steps else cfg.train.epochs,
+            steps_per_epoch=steps_per_epoch,
+            steps=run.num_steps,
+            clips_per_step=run.sampler.shape.clips,
+            first_step=run.state.step,
+            checkpoint=None if checkpoint is None else str(checkpoint),
+            output_dir=None if asked.train.dry_run else str(run.folder.path),
+            settings=self._list_changed(),
+        )
+
+    def _list_changed(self) -> dict[str, str]:
+        """Return the settings that differ from their defaults and are in no other row."""
+        hidden = {flag_name(name) for name in NOT_LISTED}
+        if self.title:
+            hidden |= {"--fold", "--seed"}
+        changed = self.origins.list_changed(self.asked)
+        return {flag: value for flag, value in changed.items() if flag not in hidden}
+
+
+def _describe_groups(cfg: RunConfig, clips: PreparedClips) -> str | None:
+    """Return the column or pattern of the groups that no two splits share."""
+    if "groups" not in clips.check["checked"]:
+        return None
+    return cfg.data.group_column or cfg.data.group_pattern or "recording"
+
+
+def _describe_freezing(cfg: RunConfig) -> str:
+    """Return what is not trained, or trained by adapters only."""
+    parts = []
+    if cfg.model.freeze != "none":
+        epochs = cfg.model.unfreeze_after_epochs
+        until = f" for the first {epochs:g} epochs" if epochs is not None else ""
+        parts.append(f"--freeze {cfg.model.freeze}{until}")
+    if cfg.model.lora_rank:
+        parts.append(f"LoRA of rank {cfg.model.lora_rank}")
+    return ", ".join(parts)
+
+
+def _count_trainable(run: TrainingRun) -> int:
+    """Count the parameters that the optimizer updates, over all processes."""
+    weights = (weight for weight in run.model.parameters() if weight.requires_grad)
+    return sum(int(getattr(weight, "ds_numel", weight.numel())) for weight in weights)
