@@ -11,6 +11,7 @@ them: click converts them, so that `1e-4` (a string for YAML 1.1) becomes a numb
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -45,13 +46,15 @@ class Preset:
         """Return the run folder for a preset that is a run's own run_config.yaml, else nothing.
 
         Args:
-            resume: What was typed as --resume: the run itself goes on; else it is repeated in
-                another folder, which does not touch the first.
+            resume: What was typed as --resume: the run itself is resumed; else it is repeated in
+                the first of RUN-2, RUN-3 ... that does not exist.
         """
         if self.run is None:
             return {}
-        goes_on = resume not in (None, "never")
-        return {"output_dir": f"{self.run}" if goes_on else f"{self.run}-repeat"}
+        if resume not in (None, "never"):
+            return {"output_dir": str(self.run)}
+        names = (f"{self.run}-{number}" for number in itertools.count(2))
+        return {"output_dir": next(name for name in names if not Path(name).exists())}
 
     def choose_values(self, dataset: str | None) -> dict[str, Any]:
         """Return the settings for a data set: what the preset says of all, then of this one.

@@ -43,7 +43,7 @@ RUN_FILES = (
     RunFile(
         "run_config.yaml",
         "settings as given and as resolved; `--preset RUN/run_config.yaml` repeats the run in"
-        " RUN-repeat",
+        " RUN-2",
         published=True,
     ),
     RunFile("summary.csv", "one row per evaluation on validation", published=True),

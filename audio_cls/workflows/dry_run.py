@@ -7,6 +7,7 @@ that is removed afterwards. Its clips are chosen before anything is decoded.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,10 +19,13 @@ from audio_cls.config.training import DEFAULT_BATCH_SIZE
 from audio_cls.distributed.processes import is_main_process, wait_for_processes
 from audio_cls.errors import RunFolderError
 from audio_cls.progress import describe_seconds
+from audio_cls.runs.config_file import SETTINGS_FILE
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.storage.cache import measure_path
+
+logger = logging.getLogger(__name__)
 
 STEPS = 3  # the first, slower one counts: the estimate is rather too long than too short
 MIN_CLIPS = 32  # training clips
@@ -32,15 +36,23 @@ EVAL_CLIPS = 16  # clips of validation and of test, or a batch if that is more
 def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
     """Yield the settings of the dry run; its folder is removed at the end. Call on every process.
 
+    A folder that holds a run is no obstacle, since the dry run does not write there: it is logged,
+    because the full run will be refused.
+
     Args:
         cfg: The settings of the full run.
 
     Raises:
-        RunFolderError: The run folder of the full run cannot be used.
+        RunFolderError: The run folder of the full run cannot be used for any run.
     """
     path = choose_run_path(cfg)
     if is_main_process():
-        check_run_folder(path, cfg)
+        try:
+            check_run_folder(path, cfg)
+        except RunFolderError as error:
+            if not (path / SETTINGS_FILE).is_file():
+                raise
+            logger.warning("Without --dry-run this command will be refused: %s", error)
     folder = path.absolute().with_name(f".{path.name}.dry-run")
     most_eval = max(EVAL_CLIPS, cfg.eval.eval_batch_size)
     most_train = max(MIN_CLIPS, STEPS * _count_step(cfg))

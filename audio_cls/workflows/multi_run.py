@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from audio_cls.audio.augmentation.user_transforms import check_user_transforms
+from audio_cls.command_names import format_command
 from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
 from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import check_precisions, check_trackers
@@ -22,6 +23,7 @@ from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.runs.config_file import list_other_steps
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
+from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.training.energy import check_meter
 from audio_cls.workflows.finished_runs import check_longer, is_done
 
@@ -62,14 +64,44 @@ def plan_runs(cfg: RunConfig) -> list[RunConfig]:
             " once, and equal runs are no sample. Give each seed once."
         )
     base = choose_run_path(cfg)
-    cases = read_sweep(cfg.train.sweep) if cfg.train.sweep else [{}]
-    folds = [str(number + 1) for number in range(cfg.data.folds or 0)] if is_folded else [None]
+    cases, folds, seeds = _list_axes(cfg)
     return [
         _make_run(_set_case(cfg, case), base, _name_case(number, case), fold, seed)
         for number, case in enumerate(cases, start=1)
         for fold in folds
-        for seed in cfg.train.seeds or [None]
+        for seed in seeds
     ]
+
+
+def _list_axes(cfg: RunConfig) -> tuple[list[Case], Sequence[str | None], Sequence[int | None]]:
+    """Return the cases of the sweep, the folds and the seeds; [{}] or [None] without them."""
+    is_folded = cfg.data.folds is not None and cfg.data.fold is None
+    cases = read_sweep(cfg.train.sweep) if cfg.train.sweep else [{}]
+    folds = [str(number + 1) for number in range(cfg.data.folds or 0)] if is_folded else [None]
+    return cases, folds, cfg.train.seeds or [None]
+
+
+def title_runs(cfg: RunConfig) -> list[str]:
+    """Return a title for each run of `plan_runs`; an empty one for a single run.
+
+    >>> title_runs(RunConfig.from_flat({"dataset": "a/b", "folds": 2}))
+    ['fold 1 of 2', 'fold 2 of 2']
+    >>> title_runs(RunConfig.from_flat({"dataset": "a/b", "seeds": (0, 7)}))
+    ['seed 0 (1 of 2)', 'seed 7 (2 of 2)']
+    """
+    cases, folds, seeds = _list_axes(cfg)
+    titles = []
+    for (number, case), fold, (place, seed) in itertools.product(
+        enumerate(cases, start=1), folds, enumerate(seeds, start=1)
+    ):
+        values = ", ".join(f"{name}={value}" for name, value in case.items())
+        parts = [
+            f"case {number} of {len(cases)}: {values}" if case else "",
+            f"fold {fold} of {len(folds)}" if fold is not None else "",
+            f"seed {seed} ({place} of {len(seeds)})" if seed is not None else "",
+        ]
+        titles.append(", ".join(part for part in parts if part))
+    return titles
 
 
 def describe_cases(cfg: RunConfig, runs: Sequence[RunConfig]) -> list[Case]:
@@ -110,13 +142,22 @@ def list_unfinished(runs: Sequence[RunConfig]) -> list[RunConfig]:
         check_longer(run)
     for run in runs:
         if run not in rest:
-            path = choose_run_path(run)
-            logger.warning(
-                "'%s' is finished: nothing is left to train, and nothing is changed.%s To publish"
-                " it: scripts/publish.py %s",
-                *(path, _name_unused(path, run), path),
-            )
+            logger.warning("%s", _describe_finished(choose_run_path(run), run))
     return rest
+
+
+def _describe_finished(path: Path, cfg: RunConfig) -> str:
+    """Return the line for a finished run: its result, and how to publish it."""
+    results = read_results(path / RESULTS_FILE)
+    value, clips = results.test.get(results.metric or ""), results.test.get("num_examples")
+    result = ""
+    if isinstance(value, int | float):
+        size = f" on {clips} clips" if clips else ""
+        result = f" test {str(results.metric).replace('_', ' ')} {value:.4f}{size};"
+    return (
+        f"The run in '{path}' is finished:{result} nothing to do.{_name_unused(path, cfg)}"
+        f" To publish it: {format_command('publish', path)}"
+    )
 
 
 def _name_unused(path: Path, cfg: RunConfig) -> str:

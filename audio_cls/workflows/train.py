@@ -123,12 +123,17 @@ def run_all(
     return folders
 
 
-def run_training(given: RunConfig, report: StartReport) -> Path:
-    """Do one run in its folder, which is removed if the start fails; return the folder."""
+def run_training(given: RunConfig, report: StartReport | None = None) -> Path:
+    """Do one run in its folder, which is removed if the start fails; return the folder.
+
+    Args:
+        given: What the user asked for.
+        report: Shows what starts; default: without the origins of the settings.
+    """
     clock, warnings = Clock(), collect_warnings()
     accelerator = start_accelerator(given.train)
     with opened_run(given, accelerator) as folder:
-        return run_steps(given, accelerator, folder, report, clock, warnings)
+        return run_steps(given, accelerator, folder, report or StartReport(given), clock, warnings)
 
 
 def run_steps(  # noqa: PLR0915 (one line per step)

@@ -14,6 +14,7 @@ from audio_cls.config.base import RENAMED_UNTIL
 from audio_cls.errors import AudioClsError
 from audio_cls.presets import Preset, find_preset_for, load_preset
 
+NO_PRESET = "none"  # value of --preset: no preset, also where the data set has one
 PRESET_KEY = "audio_cls.preset"  # where the context keeps the preset in force
 
 
@@ -98,7 +99,9 @@ def _check_transforms(
 
 
 def _find_preset(name: str | None, dataset: str | None) -> Preset | None:
-    """Return the preset that was given, else the one for this data set, if there is one."""
+    """Return the preset that was given, else the one for this data set; None for "none"."""
+    if name == NO_PRESET:
+        return None
     if name is not None:
         return load_preset(name)
     return find_preset_for(dataset) if dataset is not None else None

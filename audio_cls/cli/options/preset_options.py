@@ -23,8 +23,9 @@ def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool 
 
 PRESET = click.option(
     "--preset",
-    metavar="NAME|FILE",
-    help="Settings to start from: a shipped preset or a YAML file; flags take precedence.",
+    metavar="NAME|FILE|none",
+    help="Settings to start from: a shipped preset or a YAML file; flags take precedence. Default:"
+    " the preset of the data set, if there is one; none: no preset.",
 )
 LIST_PRESETS = click.option(
     "--list-presets",
