@@ -97,6 +97,8 @@ def load_for_training(
     check_layer_sum(model, cfg)
     resize_positions(model, extractor, audio.piece_seconds)
     head = "head of the checkpoint" if is_kept else "new classification head"
+    if cfg.from_scratch:
+        head = "random weights"
     audio_model = _assemble(checkpoint, model, use_mask=audio.attention_mask, head=head)
     choose_attention(model, cfg.attention)
     return audio_model

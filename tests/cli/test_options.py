@@ -16,7 +16,7 @@ from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.main import main
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.options.preset_options import LIST_PRESETS, SHOW_PRESET
-from audio_cls.cli.options.settings_report import announce_settings
+from audio_cls.cli.options.setting_origins import VERBOSE, read_origins
 from audio_cls.config import RunConfig, flag_name, iterate_settings
 from audio_cls.errors import DatasetError
 from audio_cls.presets import list_presets, load_preset
@@ -34,41 +34,47 @@ def seen() -> list[RunConfig]:
 def command(seen: list[RunConfig]) -> click.Command:
     """A command of all settings."""
 
-    @settings_command(options=(LIST_PRESETS, SHOW_PRESET))
+    @settings_command(options=(VERBOSE, LIST_PRESETS, SHOW_PRESET))
     def run(cfg: RunConfig) -> None:
         """Do."""
-        announce_settings(cfg, is_shown=True)
+        origins = read_origins()
+        click.echo(origins.explain_preset(str(cfg.data.dataset)))
+        click.echo("\n".join(f"{flag} {text}" for flag, text in origins.list_changed(cfg).items()))
+        if origins.is_verbose:
+            every = origins.list_all(cfg)
+            click.echo("\n".join(f"{flag} {text}" for flag, text in every.items()), err=True)
         seen.append(cfg)
 
     return run
 
 
 def test_flag_beats_preset_beats_default(command: click.Command, seen: list[RunConfig]) -> None:
-    result = CliRunner().invoke(command, ["--preset", "gtzan", "--epochs", "3"])
+    result = CliRunner().invoke(command, ["--preset", "gtzan", "--epochs", "3", "--verbose"])
     assert result.exit_code == 0, result.output
     cfg = seen[0]
     assert (cfg.train.epochs, cfg.optim.learning_rate, cfg.optim.max_grad_norm) == (3, 5e-5, 1.0)
-    lines: dict[str, str] = {}
-    origin = ""
-    for line in result.stderr.splitlines():
-        if line.startswith("Settings by "):
-            origin = line.removeprefix("Settings by ").rstrip(":")
-        else:
-            lines |= {word.split("=")[0]: origin for word in line.split()}
-    assert lines["train.epochs"] == "flag"
-    assert lines["optim.learning_rate"] == "preset gtzan"
-    assert lines["optim.max_grad_norm"] == "default"
-    assert "  train.epochs=3" in result.stderr.splitlines()
-    assert len(lines) == len(list(iterate_settings()))
+    changed, every = result.stdout.splitlines(), result.stderr.splitlines()
+    assert changed[0] == "chosen with --preset"
+    assert {"--epochs 3", "--normalize (preset)", "--max-seconds 30 (preset)"} <= set(changed)
+    assert not any(line.startswith("--max-grad-norm") for line in changed)
+    assert {
+        "--epochs 3 (flag)", "--learning-rate 5e-5 (preset)", "--max-grad-norm 1",
+        "--no-deduplicate ", "--group-column ''",
+    } <= set(every)  # fmt: skip
+    assert len(every) == len(list(iterate_settings()))
 
 
 def test_the_reference_data_set_alone_picks_its_recipe_up(
     command: click.Command, seen: list[RunConfig]
 ) -> None:
-    CliRunner().invoke(command, ["--dataset", "marsyas/gtzan"])
+    first = CliRunner().invoke(command, ["--dataset", "marsyas/gtzan"])
     CliRunner().invoke(command, ["--dataset", "other/data"])
-    assert seen[0].data.test_split == "validation"
-    assert seen[1].data.test_split is None
+    CliRunner().invoke(command, ["--dataset", "marsyas/gtzan", "--preset", "none"])
+    assert first.stdout.startswith(
+        "chosen because the data set is marsyas/gtzan; --preset none switches it off\n"
+    )
+    assert [cfg.data.test_split for cfg in seen] == ["validation", None, None]
+    assert seen[2].data.dataset == "marsyas/gtzan"
 
 
 def test_yaml_numbers_that_are_strings_become_numbers(

@@ -126,7 +126,7 @@ def test_a_preset_runs_from_its_line_to_a_card(
         2, "--batch-size", 2, "--max-train-samples", 24, "--output-dir", tmp_path / "run", *more,
     )  # fmt: skip
     assert result.exit_code == 0, (result.output, result.exception)
-    assert f"Settings by preset {preset}:" in result.stderr
+    assert f"preset      {preset}: chosen " in result.stderr
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert (results["dataset"]["id"], results["dataset"]["label_column"]) == (dataset, column)
     assert 0 <= results["test"][results["metric"]] <= 1

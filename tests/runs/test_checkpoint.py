@@ -15,7 +15,7 @@ from audio_cls.errors import RunFolderError
 from audio_cls.runs import folder as checkpoint
 from audio_cls.runs.config_file import load_resolved, save_run_config
 from audio_cls.runs.folder import RunFolder
-from audio_cls.runs.open_folder import open_run_folder
+from audio_cls.runs.open_folder import clear_run_folder, open_run_folder
 from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
 from audio_cls.runs.resume import find_resume_point
 from audio_cls.runs.trainer_state import BestEvaluation
@@ -39,9 +39,11 @@ def test_a_folder_with_another_run_is_refused_without_overwrite(tmp_path: Path) 
     _make_run(tmp_path / "run", cfg)
     (tmp_path / "run" / "results.json").write_text("{}")
     (tmp_path / "run" / "my-notes.txt").write_text("keep")
-    with pytest.raises(RunFolderError, match=r"--resume auto.*--overwrite.*--output-dir"):
+    with pytest.raises(RunFolderError, match=r"--output-dir.*--resume auto.*--overwrite"):
         open_run_folder(tmp_path / "run", cfg)
     open_run_folder(tmp_path / "run", _config(overwrite=True))
+    assert (tmp_path / "run" / "results.json").is_file()  # as long as the new start may fail
+    clear_run_folder(tmp_path / "run")
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {"my-notes.txt", ".lock"}
 
 
@@ -110,11 +112,12 @@ def test_run_config_as_preset_repeats_the_run_elsewhere_or_resumes_it(
     run = tmp_path / "run"
     _make_run(run, _config(output_dir=str(run), overwrite=True, epochs=3))
     preset = ["--preset", str(run / "run_config.yaml")]
+    (tmp_path / "run-2").mkdir()
     for more in ([], ["--resume", "auto"], ["--output-dir", "mine"]):
         result = CliRunner().invoke(command, [*preset, *more])
         assert result.exit_code == 0, result.output
     folders = [cfg.train.output_dir for cfg in found]
-    assert folders == [f"{run}-repeat", str(run), "mine"]
+    assert folders == [f"{run}-3", str(run), "mine"]
     assert [cfg.train.epochs for cfg in found] == [3, 3, 3]
     assert [cfg.train.overwrite for cfg in found] == [False, False, False]
 

@@ -15,7 +15,13 @@ from audio_cls.errors import RunFolderError
 from audio_cls.publishing.hub.files import is_public
 from audio_cls.runs import open_folder
 from audio_cls.runs.config_file import save_run_config
-from audio_cls.runs.open_folder import check_run_folder, has_progress, open_run_folder
+from audio_cls.runs.open_folder import (
+    check_run_folder,
+    clear_run_folder,
+    discard_failed_start,
+    has_progress,
+    open_run_folder,
+)
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.runs.run_files import RUN_FILES
 
@@ -79,6 +85,52 @@ def test_a_run_that_ended_before_its_first_step_counts_as_an_empty_folder(tmp_pa
         check_run_folder(tmp_path, _config())
 
 
+def test_a_failed_start_removes_what_it_wrote_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "one"
+    folder = open_run_folder(path, _config())
+    save_run_config(path, _config(), ResolvedRun(), {})
+    (path / "splits").mkdir()
+    (path / "splits" / "train.txt").touch()
+    discard_failed_start(folder)
+    assert list(tmp_path.iterdir()) == []  # the folder `runs` is gone, too
+    path.mkdir(parents=True)
+    folder = open_run_folder(path, _config())
+    (path / "thesis.tex").touch()
+    save_run_config(path, _config(), ResolvedRun(), {})
+    discard_failed_start(folder)
+    assert [entry.name for entry in path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("trained", ["checkpoints/step-3", "logs"])
+def test_a_failed_run_that_has_trained_keeps_its_files(tmp_path: Path, trained: str) -> None:
+    folder = open_run_folder(tmp_path, _config())
+    save_run_config(tmp_path, _config(), ResolvedRun(), {})
+    (tmp_path / trained).mkdir(parents=True)
+    discard_failed_start(folder)
+    assert {entry.name for entry in tmp_path.iterdir()} == {
+        "run_config.yaml", trained.split("/")[0],
+    }  # fmt: skip
+
+
+def test_a_refused_folder_is_not_touched(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="--resume typo: there is no checkpoint"):
+        open_run_folder(tmp_path / "new" / "run", _config(resume="typo"))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "notes.md").touch()
+    with pytest.raises(RunFolderError, match=r"is not empty \(notes\.md\)"):
+        open_run_folder(tmp_path, _config())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.md"]
+
+
+def test_the_check_of_a_run_folder_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; import audio_cls.runs.open_folder\n"
+        "print({'torch', 'datasets', 'transformers', 'pyarrow'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 def test_overwrite_removes_every_file_of_the_table_and_no_other(tmp_path: Path) -> None:
     save_run_config(tmp_path, _config(), ResolvedRun(), {})
     for one in RUN_FILES:
@@ -87,6 +139,7 @@ def test_overwrite_removes_every_file_of_the_table_and_no_other(tmp_path: Path) 
         file.touch()
     (tmp_path / "notes.md").touch()
     open_run_folder(tmp_path, _config(overwrite=True)).close()
+    clear_run_folder(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.md"]
 
 

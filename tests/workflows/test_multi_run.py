@@ -12,7 +12,7 @@ from audio_cls.presets import parse_preset
 from audio_cls.runs.config_file import save_run_config
 from audio_cls.runs.open_folder import open_run_folder
 from audio_cls.runs.resolved import ResolvedRun
-from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs
+from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs, title_runs
 
 
 def test_a_single_run_keeps_its_settings() -> None:
@@ -31,6 +31,13 @@ def test_every_fold_has_every_seed_and_a_folder() -> None:
         ("2", 7, "r/fold-2-seed-7"),
     ]
     assert all(plan_runs(run) == [run] for run in runs)
+    assert title_runs(cfg) == [
+        "fold 1 of 2, seed 0 (1 of 2)",
+        "fold 1 of 2, seed 7 (2 of 2)",
+        "fold 2 of 2, seed 0 (1 of 2)",
+        "fold 2 of 2, seed 7 (2 of 2)",
+    ]
+    assert title_runs(runs[0]) == [""]
 
 
 @pytest.mark.parametrize("other", [{"push_to_hub": True}, {"resume": "some/checkpoint"}])
@@ -55,6 +62,9 @@ def test_a_grid_has_all_combinations_with_all_seeds(tmp_path: Path) -> None:
     assert [run.optim.learning_rate for run in runs] == [1e-4] * 4 + [1e-3] * 4
     assert [run.train.batch_size for run in runs[::2]] == [4, "auto", 4, "auto"]
     assert runs[3].train.output_dir == "r/2-learning_rate=0.0001-batch_size=auto-seed-1"
+    assert title_runs(cfg)[3] == (
+        "case 2 of 4: learning_rate=0.0001, batch_size=auto, seed 1 (2 of 2)"
+    )
     assert describe_cases(cfg, runs)[2] == {"learning_rate": 1e-4, "batch_size": "auto"}
     assert all(plan_runs(run) == [run] for run in runs)
 
@@ -105,7 +115,7 @@ def test_a_resumed_sweep_does_not_repeat_finished_runs(
     assert list_unfinished(runs) == runs
     _finish_run(done, runs[0])
     assert list_unfinished(runs) == runs[1:]
-    assert f"'{done}' is finished" in caplog.text
+    assert f"The run in '{done}' is finished: nothing to do." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -122,6 +132,18 @@ def test_a_run_without_whole_results_or_card_is_not_finished(
     if text is not None:
         (tmp_path / name).write_text(text)
     assert list_unfinished([run]) == [run]
+
+
+def test_the_result_of_a_finished_run_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunConfig.from_flat({"dataset": "a/b", "output_dir": str(tmp_path), "resume": "auto"})
+    _finish_run(tmp_path, run)
+    results = '{"metric": "f1_macro", "test": {"f1_macro": 0.51234, "num_examples": 30}}'
+    (tmp_path / "results.json").write_text(results)
+    assert list_unfinished([run]) == []
+    assert "is finished: test f1 macro 0.5123 on 30 clips; nothing to do." in caplog.text
+    assert f"publish {tmp_path}" in caplog.text
 
 
 def test_a_finished_run_is_resumed_to_be_longer(tmp_path: Path) -> None:
