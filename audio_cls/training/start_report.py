@@ -104,9 +104,8 @@ class StartReport:
         if first is None:
             return format_start(facts)
         new = {f: v for f, v in facts.settings.items() if first.settings.get(f) != v}
-        known = {*format_start(first), ("run folder", facts.output_dir)}  # the title names it
         rows = format_start(dataclasses.replace(facts, settings=new))
-        return [row for row in rows if row not in known]
+        return [row for row in rows if row not in format_start(first)]
 
     def _list_settings(self, cfg: RunConfig) -> list[str]:
         """Return the lines of `--verbose`: every setting, with what the run resolved."""

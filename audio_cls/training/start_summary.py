@@ -68,7 +68,7 @@ def format_start(facts: StartFacts) -> list[Row]:
         ("model", _describe_model(facts)),
         ("device", _describe_device(facts)),
         ("training", _describe_steps(facts)),
-        ("run folder", facts.output_dir or "none: a dry run keeps no files"),
+        ("run folder", _describe_folder(facts)),
         (
             "settings",
             ", ".join(f"{flag} {value}".rstrip() for flag, value in facts.settings.items()),
@@ -150,6 +150,13 @@ def _describe_device(facts: StartFacts) -> str:
     processes = "1 process" if facts.processes == 1 else f"{facts.processes} processes"
     reason = f" ({facts.precision_reason})" if facts.precision_reason else ""
     return f"{facts.device}, {processes}, {facts.precision}{reason}"
+
+
+def _describe_folder(facts: StartFacts) -> str:
+    """Return the run folder; empty for one of several runs, whose title names it."""
+    if facts.output_dir is None:
+        return "none: a dry run keeps no files"
+    return "" if facts.run else facts.output_dir
 
 
 def _describe_steps(facts: StartFacts) -> str:

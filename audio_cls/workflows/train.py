@@ -26,6 +26,7 @@ from audio_cls.distributed.processes import is_main_process, shutdown_processes
 from audio_cls.evaluation.aggregate_runs import report_runs
 from audio_cls.evaluation.metrics.baseline import find_majority
 from audio_cls.evaluation.metrics.calibration import report_calibration
+from audio_cls.evaluation.metrics.external import check_metric
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.report import report_scores, write_report
 from audio_cls.evaluation.reports.training_examples import save_training_examples
@@ -160,6 +161,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         labels = parse_labels(dataset, resumed.data)
         resolved = resolve_run(resumed, dataset, labels, checkpoint)
         cfg = resolved.apply(resumed)
+        check_metric(cfg.eval, len(labels.names), is_multilabel=labels.is_multilabel)
         warn_if_pretrained_on(dataset, cfg.model)
         warn_of_unused_columns(dataset, labels, cfg.data)
         index = build_clip_index(dataset, labels, cfg.data)

@@ -45,14 +45,16 @@ def test_a_start_shows_data_model_and_steps_and_a_resume_its_step(
     assert rows["classes"] == "3: high, low, middle"
     assert rows["clips"] == "48 train, 6 validation, 6 test"
     assert rows["training"] == "2 steps (0.17 epochs, 12 steps per epoch), 4 clips per step"
-    assert "all trainable, new" in rows["model"] or "all trainable" in result.stderr
+    assert "26,707 parameters, all trainable, new classification head" in " ".join(
+        result.stderr.split()
+    )
     assert rows["run folder"] == str(tmp_path / "run")
     assert rows["settings"].startswith("--max-seconds 0.5, --max-steps 2, --batch-size 4")
     assert "head: " not in result.stderr and "--dataset" not in rows["settings"]
     again = train("--resume", "auto")
-    assert "is finished: test accuracy" in again.stderr and "classes" not in again.stderr
+    assert "is finished: test accuracy" in again.stderr and "classes  " not in again.stderr
     longer = train("--resume", "auto", "--max-steps", 3, "--scheduler", "linear")
-    assert longer.exit_code == 2 and "classes" not in longer.stderr
+    assert longer.exit_code == 2 and "classes  " not in longer.stderr
     dry = train("--dry-run")
     assert dry.exit_code == 0, dry.output
     assert "Without --dry-run this command will be refused: The folder" in dry.stderr
@@ -87,7 +89,8 @@ def test_json_has_one_start_event_with_the_same_facts_and_quiet_nothing(
     assert first["output_dir"] == str(tmp_path / "run" / "seed-3")
     assert first["trainable_parameters"] == first["parameters"] > 0
     assert "data set" not in result.stderr
-    assert train("--log", "quiet", "--output-dir", tmp_path / "other").stderr == ""
+    quiet = train("--log", "quiet", "--output-dir", tmp_path / "other")
+    assert quiet.stdout == "" and "classes  " not in quiet.stderr
 
 
 def test_a_later_run_shows_its_title_and_only_what_differs(
@@ -100,7 +103,8 @@ def test_a_later_run_shows_its_title_and_only_what_differs(
     first, _, second = result.stderr.partition("--- case 2 of 2: learning_rate=0.002 (")
     assert first.startswith("--- case 1 of 2: learning_rate=0.001 (")
     assert "classes     3" in first and "--learning-rate 0.001" in first
-    assert "classes" not in second and "clips  " not in second
+    assert "classes  " not in second and "clips  " not in second
+    assert "run folder" not in result.stderr  # the title names it
     assert "settings    --learning-rate 0.002\n" in second
 
 

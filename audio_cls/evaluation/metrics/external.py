@@ -55,6 +55,15 @@ def load_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool = False
     return lambda scores: compute_metrics(scores, [name])[name]
 
 
+def check_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> None:
+    """Check that `load_metric` works, before clips are decoded.
+
+    Raises:
+        SettingError: See `load_metric`.
+    """
+    load_metric(cfg, num_labels, is_multilabel=is_multilabel)
+
+
 def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> MetricFunction:
     """Load an `evaluate` module, and try it."""
     is_local, metrics = Path(cfg.metric).exists(), list_metrics(is_multilabel=is_multilabel)
