@@ -23,6 +23,7 @@ from audio_cls.runs.results import Energy, Timing
 from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
 from audio_cls.training.epoch_table import EpochTable
 from audio_cls.training.summary_file import SummaryFile
+from audio_cls.training.time_estimate import TimeEstimate
 
 if TYPE_CHECKING:
     from audio_cls.training.loop import TrainingRun
@@ -83,6 +84,17 @@ class Progress:
         self.num_steps = num_steps
         self.bar: tqdm[Any] | None = None
         self.table: EpochTable | None = None
+        self.estimate = self._make_estimate(num_steps)
+
+    def _make_estimate(self, num_steps: int) -> TimeEstimate:
+        """Return the estimate of the training time, which waits for a GPU before it reads."""
+        is_cuda = self.accelerator.device.type == "cuda"
+        wait = torch.cuda.synchronize if is_cuda else lambda: None
+        return TimeEstimate(num_steps, self._read_train_seconds, wait)
+
+    def _read_train_seconds(self) -> float:
+        """Return the training time of this start, during training."""
+        return self.train_seconds + time.perf_counter() - self.resumed_at
 
     def start(self, state: TrainerState) -> None:
         """Start at a state: rows of summary.csv after its step, of a killed start, are removed."""
@@ -95,14 +107,13 @@ class Progress:
             self.losses += state.loss_sum
         self.started = self.resumed_at = self.shown_at = time.perf_counter()
         self.shown_step = step
+        self.estimate = self._make_estimate(self.num_steps - step)
         if self.accelerator.is_main_process:
             self.summary.remove_after(step)
 
     @contextmanager
     def show(self, state: TrainerState) -> Iterator[None]:
         """Show a bar while the body trains, if standard error is a terminal."""
-        if self._shows and state.step:
-            logger.info("Resuming after step %d of %d.", state.step, self.num_steps)
         if self._shows and sys.stderr.isatty():
             self.bar = make_bar(None, self.num_steps, initial=state.step)
         try:
@@ -125,6 +136,8 @@ class Progress:
         self.losses += loss
         self.steps += 1
         self.steps_done += 1
+        if self._shows and (line := self.estimate.after_step()):
+            self._show_line(line)
         if self.bar is not None:
             if step % LOSS_EVERY == 0:
                 self.bar.set_postfix_str(self.describe(), refresh=False)
@@ -170,8 +183,7 @@ class Progress:
 
     def describe(self) -> str:
         """Return the end of the bar: loss, learning rate, clips per second."""
-        seconds = self.train_seconds + time.perf_counter() - self.resumed_at
-        rate = self.steps_done * self.clips_per_step / seconds
+        rate = self.steps_done * self.clips_per_step / self._read_train_seconds()
         mean = self.losses.item() * self.accelerator.num_processes / self.steps
         speed = f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"
         return f"loss {mean:.3f}, lr {self.read_learning_rate():.2e}, {speed} clips/s"
