@@ -22,8 +22,8 @@ from audio_cls.progress import describe_seconds, make_bar
 from audio_cls.runs.results import Energy, Timing
 from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
 from audio_cls.training.epoch_table import EpochTable
+from audio_cls.training.start.time_estimate import TimeEstimate
 from audio_cls.training.summary_file import SummaryFile
-from audio_cls.training.time_estimate import TimeEstimate
 
 if TYPE_CHECKING:
     from audio_cls.training.loop import TrainingRun
@@ -84,13 +84,7 @@ class Progress:
         self.num_steps = num_steps
         self.bar: tqdm[Any] | None = None
         self.table: EpochTable | None = None
-        self.estimate = self._make_estimate(num_steps)
-
-    def _make_estimate(self, num_steps: int) -> TimeEstimate:
-        """Return the estimate of the training time, which waits for a GPU before it reads."""
-        is_cuda = self.accelerator.device.type == "cuda"
-        wait = torch.cuda.synchronize if is_cuda else lambda: None
-        return TimeEstimate(num_steps, self._read_train_seconds, wait)
+        self.estimate = TimeEstimate(num_steps, accelerator.device, self._read_train_seconds)
 
     def _read_train_seconds(self) -> float:
         """Return the training time of this start, during training."""
@@ -107,7 +101,7 @@ class Progress:
             self.losses += state.loss_sum
         self.started = self.resumed_at = self.shown_at = time.perf_counter()
         self.shown_step = step
-        self.estimate = self._make_estimate(self.num_steps - step)
+        self.estimate.num_steps -= step
         if self.accelerator.is_main_process:
             self.summary.remove_after(step)
 

@@ -69,7 +69,7 @@ from audio_cls.training.open_run import (
 from audio_cls.training.progress import describe_timing
 from audio_cls.training.setup import set_up_training
 from audio_cls.training.sharding import restore_best
-from audio_cls.training.start_report import StartReport
+from audio_cls.training.start.report import StartReport
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished

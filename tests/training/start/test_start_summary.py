@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from audio_cls.training.start_summary import StartFacts, format_resume, format_start, wrap_rows
+from audio_cls.training.start.summary import StartFacts, format_resume, format_start, wrap_rows
 
 GTZAN = StartFacts(
     dataset="marsyas/gtzan",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from audio_cls.progress import describe_seconds
 
 # The first step is not measured: memory is allocated and kernels are compiled in it.
@@ -18,19 +20,20 @@ class TimeEstimate:
     def __init__(
         self,
         num_steps: int,
+        device: torch.device,
         read_seconds: Callable[[], float],
-        wait_for_device: Callable[[], None] = lambda: None,
     ) -> None:
         """Start to measure.
 
         Args:
             num_steps: Steps that this start has to do.
+            device: Of the model. A GPU is waited for, twice in all: its steps take longer than
+                the calls that start them.
             read_seconds: Returns the training time so far, without evaluations.
-            wait_for_device: Returns when the device has done all steps; called twice.
         """
         self.num_steps = num_steps
         self.read_seconds = read_seconds
-        self.wait_for_device = wait_for_device
+        self.device = device
         self.steps = 0
         self.started = 0.0
         self.is_over = False
@@ -41,14 +44,14 @@ class TimeEstimate:
             return None
         self.steps += 1
         if self.steps == 1:
-            self.wait_for_device()
+            self._wait()
             self.started = self.read_seconds()
         measured = self.steps - 1
         is_long = self.read_seconds() - self.started >= MIN_SECONDS or measured >= MAX_STEPS
         if measured < MIN_STEPS or not is_long:
             return None
         self.is_over = True
-        self.wait_for_device()
+        self._wait()
         seconds = (self.read_seconds() - self.started) / measured
         total = seconds * self.num_steps
         if total < SHORT_SECONDS:
@@ -57,3 +60,8 @@ class TimeEstimate:
             f"Expected training time: about {describe_seconds(total)} for {self.num_steps:,} steps"
             " (without evaluations)"
         )
+
+    def _wait(self) -> None:
+        """Wait until the device has done all steps."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

@@ -19,7 +19,7 @@ from audio_cls.runs.provenance import count_parameters
 from audio_cls.runs.resume import find_resume_point
 from audio_cls.runs.setting_origins import SettingOrigins
 from audio_cls.training.loop import TrainingRun
-from audio_cls.training.start_summary import (
+from audio_cls.training.start.summary import (
     Row,
     StartFacts,
     format_resume,

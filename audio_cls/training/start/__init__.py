@@ -1,0 +1,1 @@
+"""Start of a run: summary of what is trained, and the expected time."""
