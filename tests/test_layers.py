@@ -191,12 +191,15 @@ def test_help_of_every_command_needs_no_heavy_import() -> None:
         "command_names",
         "text_table",
         "runs/resolved",
-        "runs/run_files",
+        "runs",
+        "training/optim/lr_schedule",
         "cli",
         "benchmark/cases",
     )  # and storage, which imports the heavy ones when called
 
     def is_light(place: str, names: tuple[str, ...]) -> bool:
+        if place in ("runs/provenance", "runs/resolve_run"):  # called when torch is there
+            return False
         return any(place == name or place.startswith(f"{name}/") for name in names)
 
     paths = [path for path in sorted(ROOT.rglob("*.py")) if is_light(_name(path), light)]

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from audio_cls.training.loop import TrainingRun
 
 LOSS_EVERY = 10  # steps between two reads of the loss: each one waits for the device
-# Without a terminal, see `Progress`.
-LINE_STEPS = 50
+LINE_STEPS = 50  # without a terminal, see `Progress`
 MIN_LINE_SECONDS = 5.0
 LINE_SECONDS = 30.0
 
