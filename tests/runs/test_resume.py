@@ -178,7 +178,7 @@ def test_a_checkpoint_of_a_run_with_other_settings_is_used_with_a_warning_or_ref
         set_up(cfg)
     (tmp_path / "new" / "checkpoints" / "step-1").mkdir(parents=True)
     cfg = make_config(tone_folder, checkpoint, tmp_path / "new", resume=start)
-    with pytest.raises(RunFolderError, match="has checkpoints of its own"):
+    with pytest.raises(RunFolderError, match="has checkpoints, which would be lost"):
         set_up(cfg)
 
 
