@@ -14,7 +14,6 @@ from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.describe import describe_source
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.sources.source import name_dataset, read_base_name
 from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.metrics.baseline import read_majority
@@ -30,6 +29,7 @@ from audio_cls.runs.results import (
     read_results,
 )
 from audio_cls.storage.files import check_writable
+from audio_cls.storage.short_names import name_dataset, read_base_name
 
 AGGREGATE_FILE = "aggregate.json"  # of `audio-cls evaluate --aggregate`
 
