@@ -176,7 +176,7 @@ def _list_types(error: BaseException | None) -> set[str]:
 
 
 def _fetch_again(cfg: ModelConfig, file: str) -> Exception | None:
-    """Return why a file of a repository cannot be read: loaders of transformers may not say it."""
+    """Return why a file of a repository cannot be read: loaders of transformers may hide it."""
     if Path(cfg.model).is_dir():
         return None
     try:
