@@ -136,7 +136,8 @@ def draw_reliability(scores: Scores, calibration: dict[str, Any]) -> Figure:
     Args:
         scores: Of the test clips.
         calibration: `calibration` of results.json: the temperature, and whether the scores have it.
-            If they do not, a second curve shows the calibrated scores. Empty: none was fitted.
+            If they do not, a second curve shows the calibrated scores, unless the temperature is 1.
+            Empty: none was fitted.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -148,7 +149,7 @@ def draw_reliability(scores: Scores, calibration: dict[str, Any]) -> Figure:
     curves = [("uncalibrated", scores, BLUE, "o")]
     if calibration.get("is_applied"):
         curves = [(scaled, scores, RED, "s")]
-    elif calibration:
+    elif temperature != 1:
         curves.append((scaled, calibrate(scores, temperature), RED, "s"))
     for name, curve, colour, marker in curves:
         counts, confidence, accuracy = bin_confidence(curve.targets, curve.probabilities)

@@ -12,11 +12,12 @@ import pytest
 import soundfile
 import torch
 from accelerate.state import AcceleratorState
+from datasets import Audio, ClassLabel, Dataset
 from matplotlib.figure import Figure
 from PIL import Image
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, make_config, set_up
-from tones import make_tone
+from tones import encode_sound, make_tone
 
 from audio_cls.audio.augmentation.spec_augment import FrameLayout
 from audio_cls.config import RunConfig
@@ -61,11 +62,11 @@ def configure(clips: Path, checkpoint: Path, folder: Path, **changes: Any) -> Ru
     return make_config(clips, checkpoint, folder, max_steps=2, **changes)
 
 
-def read_examples(run: TrainingRun) -> list[DrawnExample]:
+def read_examples(run: TrainingRun, count: int = 4) -> list[DrawnExample]:
     """Return the first examples of a run."""
     dataset: Any = run.loader.dataset
     processor = run.loader.collate_fn.keywords["processor"]  # type: ignore[attr-defined]
-    return read_first_examples(run.loader, run.sampler, dataset.clips, processor, 4)
+    return read_first_examples(run.loader, run.sampler, dataset.clips, processor, count)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,35 @@ def test_examples_are_the_first_of_the_loader_without_padding(
         one = example.inputs[name][0]
         assert torch.allclose(one, inputs[..., : one.shape[-1]], atol=1e-5)
         assert np.allclose(example.label, label)
+
+
+def write_shard(path: Path, numbers: range) -> None:
+    """Write a parquet file of tones; the third cannot be decoded."""
+    sounds = [
+        {"bytes": encode_sound(make_tone(300 + 90 * n, 0.4, seed=n), 16_000), "path": f"c{n}.wav"}
+        for n in numbers
+    ]
+    sounds[2]["bytes"] = b"no sound"
+    table = Dataset.from_dict({"audio": sounds, "label": [n % 2 for n in numbers]})
+    table = table.cast_column("audio", Audio(decode=False)).cast_column("audio", Audio())
+    table.cast_column("label", ClassLabel(names=["low", "high"])).to_parquet(path)
+
+
+def test_streamed_clips_that_cannot_be_used_are_not_among_the_examples(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    for split, numbers in (("train", range(6)), ("validation", range(6)), ("test", range(6))):
+        write_shard(tmp_path / "data" / f"{split}-00000-of-00001.parquet", numbers)
+    cfg = configure(
+        tmp_path, checkpoints["hubert"], tmp_path / "run", streaming=True, max_bad_audio_ratio=0.5
+    )
+    run = set_up(cfg)
+    examples = read_examples(run, 6)
+    assert len(examples) == 5 and all(np.abs(one.wave).max() > 0 for one in examples)
+    again = read_examples(run, 6)
+    for one, other in zip(examples, again, strict=True):
+        assert np.array_equal(one.wave, other.wave)
 
 
 @pytest.mark.parametrize("freeze", ["none", "backbone"])
