@@ -60,7 +60,7 @@ def train(cfg: RunConfig) -> Run:
 
     Raises:
         SettingError: The settings ask for several runs or for a dry run, which the command does.
-        AudioClsError: The data set, the model or a setting cannot be used; the text says why.
+        AudioClsError: The data set, the model or a setting cannot be used; the text has the reason.
     """
     cfg.data.require_dataset()
     several = {"seeds": cfg.train.seeds, "sweep": cfg.train.sweep, "dry_run": cfg.train.dry_run}
@@ -97,7 +97,7 @@ def evaluate(
 
     Raises:
         SettingError: An unknown setting.
-        AudioClsError: The model or the data set cannot be used; the text says why.
+        AudioClsError: The model or the data set cannot be used; the text has the reason.
     """
     options: dict[str, Any] = {"model_revision": None, "label_map": None, "compare": None}
     flags = ("trust_remote_code", "calibrate", "update_card", "overwrite")

@@ -1,4 +1,4 @@
-"""Exceptions for users: each text says what was given, what is allowed and what to do.
+"""Exceptions for users: each text names what was given, what is allowed and what to do.
 
 Every message follows one template: what was given, what is allowed, what to do. The command line
 shows the text of an `AudioClsError` on one line, without a traceback, and ends with exit code 2;
@@ -47,7 +47,7 @@ class RunFolderError(AudioClsError):
 
 
 class TrainingError(AudioClsError):
-    """Training cannot go on with these settings: numbers not finite, or no memory left."""
+    """Training cannot continue with these settings: numbers not finite, or no memory left."""
 
 
 class TransformError(AudioClsError):
@@ -59,7 +59,7 @@ class TransformError(AudioClsError):
 
 
 class Paused(Exception):
-    """A signal stopped the run after its state was saved; the text says how to go on."""
+    """A signal stopped the run after its state was saved; the text has the command to resume."""
 
 
 class HubError(AudioClsError):

@@ -1,7 +1,8 @@
 """Signals answered at once: a thread handles them, also during a long call into C code.
 
 Python runs a signal handler between two bytecode instructions, and a backward pass or the decoding
-of a long file may take a minute. The wake-up file descriptor wakes a thread without that delay.
+of a long file may take a minute. A thread that reads Python's signal file descriptor runs without
+that delay.
 """
 
 from __future__ import annotations

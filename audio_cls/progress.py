@@ -27,7 +27,7 @@ FIRST_LINE_SECONDS = 5.0
 LINE_SECONDS = 30.0  # between two lines
 REFRESH_SECONDS = 0.25  # between two looks of the thread
 COUNTED = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
-# With a postfix there is no room for a name in 80 columns.
+# A name and a postfix do not fit into 80 columns.
 WITH_POSTFIX = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class ProgressReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Remove the bar; after lines, a last one tells how long the step took."""
+        """Remove the bar; after lines, a last one has the time that the step took."""
         self._is_over.set()
         if self._thread is not None:
             self._thread.join()

@@ -20,7 +20,7 @@ LAUNCHER_NOTE = (
     " `accelerate launch --quiet` leaves it out.)"
 )
 EXIT_FAILED, EXIT_REFUSED, EXIT_PAUSED = 1, 2, 3
-# What the libraries say in a process whose partner has ended: the cause is in the partner's error.
+# Messages of libraries after another process has ended: the cause is in that process's error.
 LOST = ("Connection closed by peer", "Connection reset by peer", "ncclRemoteError")
 
 logger = logging.getLogger("audio_cls")
@@ -52,7 +52,7 @@ class one_line_errors:
     """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through.
 
     A pause that was asked for leaves with exit code 3: it is no error, but the run is not done, and
-    `train && publish` must not go on. A process that lost its connection to another one says so in
+    `train && publish` must not continue. A process that lost its connection to another one writes
     one line and leaves with exit code 1: its traceback would hide the other one's error.
     """
 
@@ -85,12 +85,12 @@ class one_line_errors:
 
 
 def _is_lost(error: RuntimeError) -> bool:
-    """Tell whether an error says that another process has ended."""
+    """Return whether an error means that another process has ended."""
     return any(words in str(error) for words in LOST)
 
 
 def is_first_process() -> bool:
-    """Tell whether this process speaks for its machine."""
+    """Return whether this process is the first one on its machine."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
@@ -103,7 +103,7 @@ def set_log_level(log: str) -> None:
 
 
 def is_connected() -> bool:
-    """Tell whether this process trains together with others; torch is not imported for it."""
+    """Return whether this process trains together with others; torch is not imported for it."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.distributed.is_available():
         return False
@@ -113,8 +113,8 @@ def is_connected() -> bool:
 def show_error(text: str) -> None:
     """Write one line on standard error.
 
-    Before the processes are connected they all fail alike, by the settings, and the first one of a
-    machine speaks. Later each has its own reason, and says which process it is.
+    Before the processes are connected all fail for the same reason, and the first one of a machine
+    writes it. Later the reasons may differ, and each line has the number of its process.
     """
     _close_bars()
     text = redact_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))

@@ -23,7 +23,7 @@ class MetricSpec:
 
 AVERAGES = ("macro", "micro", "weighted")
 METRIC_SPECS: Mapping[str, MetricSpec] = {
-    "accuracy": MetricSpec(),  # of several labels a clip: all labels right (subset accuracy)
+    "accuracy": MetricSpec(),  # multi-label: all labels right (subset accuracy)
     "balanced_accuracy": MetricSpec(),
     "uar": MetricSpec(),
     **{f"{kind}_{how}": MetricSpec() for kind in ("f1", "precision", "recall") for how in AVERAGES},

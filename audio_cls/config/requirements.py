@@ -186,7 +186,7 @@ def find_unused(values: Values, defaults: Values) -> dict[str, str]:
 def reset_unused(values: Values, defaults: Values, keep: Collection[str]) -> dict[str, Any]:
     """Return the values with those that nothing would read set back to their defaults.
 
-    For values of a preset or of an earlier run: there nobody asked for them in this combination.
+    For values of a preset or of an earlier run: they were not chosen in this combination.
 
     Args:
         values: Setting name -> value; settings that are missing have their default.

@@ -39,7 +39,7 @@ class SourceRun:
     """The training run of a model, as its files describe it; empty for other models."""
 
     settings: Mapping[str, Any]  # by section, as they were used in the run
-    origins: Mapping[str, str]  # role -> how results.json says the split came about
+    origins: Mapping[str, str]  # role -> origin of the split, from results.json
     lists: Mapping[str, list[str]]  # role -> clip ids
     test: Mapping[str, Any] = field(default_factory=dict)  # of results.json
     # role -> hashes of some of the listed clips, see `has_clips`; older runs have none

@@ -86,7 +86,7 @@ def explain_run_disk(cfg: RunConfig) -> AbstractContextManager[None]:
 
 @contextmanager
 def explain_interrupt(cfg: RunConfig) -> Iterator[None]:
-    """After Ctrl-C outside of training, say how to continue if some training is saved."""
+    """After Ctrl-C outside of training, show how to resume if a checkpoint is saved."""
     try:
         yield
     except KeyboardInterrupt:

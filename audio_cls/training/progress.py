@@ -200,7 +200,7 @@ class Progress:
     ) -> None:
         """Write an evaluation to summary.csv, log and trackers. Call on every process.
 
-        The sums of `state` over the steps since the last evaluation start anew.
+        The sums of `state` over the steps since the last evaluation are reset to 0.
         """
         row = self._make_row(state, latest, learning_rate)
         times = self.sum_times()

@@ -37,7 +37,7 @@ class SummaryFile:
             return list(reader.fieldnames or []), list(reader)
 
     def _replace(self, names: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
-        """Write the file anew."""
+        """Replace the file."""
         with open_replaced(self.path) as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()

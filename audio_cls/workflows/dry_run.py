@@ -121,7 +121,7 @@ class Estimate:
                 f"  steps        {self.steps} of {self.step_seconds:.3g} s",
                 f"  evaluations  {self.evaluations} of {self.evaluation_seconds:.3g} s",
                 f"  total        about {describe_seconds(self.seconds)}{times}",
-                f"  memory       {self.memory_mb} MB at most in the rehearsal",
+                f"  memory       {self.memory_mb} MB at most in the dry run",
                 f"  disk         {self.disk_mb:.0f} MB in the run folder{times},"
                 f" {self.cache_mb:.0f} MB of decoded sound in the cache",
             ]
@@ -183,8 +183,8 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
     if free < estimate.disk_mb * len(runs):
         raise RunFolderError(
             f"The disk of '{choose_run_path(cfg)}' has {free:.0f} MB left, and the run needs about"
-            f" {estimate.disk_mb * len(runs):.0f} MB. Make room, choose another --output-dir or"
-            " lower --keep-checkpoints."
+            f" {estimate.disk_mb * len(runs):.0f} MB. Free some space, choose another --output-dir"
+            " or lower --keep-checkpoints."
         )
     return estimate
 
