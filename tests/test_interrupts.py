@@ -96,6 +96,26 @@ def test_a_second_ctrl_c_ends_a_process_that_does_not_clean_up() -> None:
     process.communicate()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_ctrl_c_while_the_libraries_are_imported_ends_a_command_without_a_traceback(
+    command: str, tmp_path: Path
+) -> None:
+    options = {"train": "--dataset", "evaluate": "--model"}[command]
+    code = f"from audio_cls.cli.{command} import main; print(flush=True); main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, options, str(tmp_path)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.5)  # torch takes seconds
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=15)
+    assert (process.returncode, errors.count("Interrupted.")) == (130, 1)
+    assert "Traceback" not in errors
+
+
 def test_an_error_of_the_cleaning_up_does_not_hide_the_interrupt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
