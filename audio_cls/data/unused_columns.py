@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.data.sources.naming_schemes import NO_HASH, NUMBERED, SCHEMES, search_all
+from audio_cls.data.sources.naming_schemes import NAME_PARTS, NO_HASH, NUMBERED, SCHEMES, search_all
 from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.sources.tables.split_column import are_splits
 from audio_cls.data.splits.clip_index import read_texts
@@ -34,6 +34,8 @@ GROUP_COLUMNS = (
     *("session", "session_id", "recording", "recording_id", "src_file", "source_file", "fsid"),
 )
 FOLD_COLUMNS = ("fold", "folds", "fold_id", "fold_number", "cv_fold")
+MIN_GROUPS = 3  # of training, validation and test
+CLIPS_PER_GROUP = 4  # on average, for a part of a file name to be a group
 MAX_FOLDS = 20  # a column with more values has no folds or splits
 
 logger = logging.getLogger(__name__)
@@ -246,4 +248,19 @@ def _find_group_names(
         if texts and _can_group(texts, label_ids, dataset, is_checked=not has_label):
             flags = ("--group-pattern", pattern)
             return [Unused("group", f"file names{known}", len(set(texts)), flags)]
+    for pattern in NAME_PARTS:
+        texts = search_all(pattern, ids)
+        if _are_speakers(texts) and _can_group(texts, label_ids, dataset):
+            return [Unused("group", "file names", len(set(texts)), ("--group-pattern", pattern))]
     return []
+
+
+def _are_speakers(texts: Sequence[str]) -> bool:
+    """Return whether parts of file names can be speakers: words, each in several names.
+
+    A number may be a speaker's or the clip's, so it is not taken.
+    """
+    names = set(texts)
+    has_words = all(re.search(r"[^\W\d_]", name) for name in names)
+    is_split = {name.lower() for name in names} <= set(SPLIT_OF_NAME)
+    return MIN_GROUPS <= len(names) <= len(texts) / CLIPS_PER_GROUP and has_words and not is_split

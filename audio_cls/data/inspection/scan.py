@@ -1,7 +1,6 @@
 """DatasetScan: statistics of every clip of a data set, decoded at the rate of its file.
 
-Nothing is cached. The first clips are evenly spaced in the data set, so that a first summary is
-representative.
+Nothing is cached.
 """
 
 from __future__ import annotations
@@ -35,9 +34,8 @@ from audio_cls.data.labels.labels import Labels, parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_column
-from audio_cls.errors import AudioError, DatasetError
+from audio_cls.errors import AudioError, DatasetError, list_names, suggest_name
 
-FIRST_CLIPS = 200  # clips before a first summary
 PRINT_RATE: Hertz = 16_000  # of the clip centres that are compared
 CLIPS_AT_ONCE = 20  # clips between two reports of progress
 
@@ -84,11 +82,10 @@ class DatasetScan:
         return self.dataset.ids
 
     def read(self) -> Iterator[int]:
-        """Scan every clip; yield the number of scanned clips, also after `FIRST_CLIPS`."""
-        order = order_clips(self.num_clips)
+        """Scan every clip; yield the number of scanned clips."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # libsndfile releases the GIL
             for start in range(0, self.num_clips, CLIPS_AT_ONCE):
-                rows = order[start : start + CLIPS_AT_ONCE].tolist()
+                rows = range(start, min(start + CLIPS_AT_ONCE, self.num_clips))
                 self.stats.update(zip(rows, pool.map(self._scan, rows), strict=True))
                 yield len(self.stats)
 
@@ -166,17 +163,6 @@ def _load_dataset(cfg: DataConfig) -> tuple[LoadedDataset, DataConfig, str | Non
         return dataset, plain, str(error)
 
 
-def order_clips(num_clips: int) -> NDArray[np.int64]:
-    """Return all rows: first `FIRST_CLIPS` evenly spaced ones, then the others in order.
-
-    >>> order_clips(3).tolist()
-    [0, 1, 2]
-    """
-    rows = np.arange(num_clips)
-    first = np.unique(np.linspace(0, max(0, num_clips - 1), min(num_clips, FIRST_CLIPS), dtype=int))
-    return np.concatenate([first, np.setdiff1d(rows, first)])
-
-
 def scan_clip(bytes_: bytes | None, path: str | None, cfg: DataConfig) -> ClipStats:
     """Decode one file, and return its statistics.
 
@@ -247,7 +233,8 @@ def read_groups(dataset: LoadedDataset, wanted: str | None) -> dict[str, list[st
     columns = list(dict.fromkeys(name for t in dataset.splits.values() for name in t.column_names))
     if wanted is not None and wanted not in columns:
         raise DatasetError(
-            f"There is no column '{wanted}' for --group-column: choose of {', '.join(columns)}."
+            f"There is no column '{wanted}' for --group-column: the columns are"
+            f" {list_names(columns)}.{suggest_name(wanted, columns)}"
         )
     names = [wanted] if wanted is not None else [c for c in columns if c.lower() in GROUP_COLUMNS]
     return {name: read_column(dataset, name) for name in names}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from audio_cls.config import MAX_CROP_SECONDS, Seconds, flag_name
+from audio_cls.data.unused_columns import MIN_GROUPS, Unused
 
 BALANCED = 2.0  # largest ratio of two class counts for which accuracy is suggested
-MIN_CLIPS = 4  # of a class with clips in training, validation and test
+MIN_CLIPS = 3  # of a class with clips in training, validation and test
 
 # Training memory of the default model, DistilHuBERT (23.7 million weights), in float32: weights,
 # gradients and the two moments of AdamW take 16 bytes per weight; the activations saved for the
@@ -29,18 +30,20 @@ def suggest_settings(
     *,
     is_multilabel: bool = False,
     chosen: Mapping[str, Any] | None = None,
+    unused: Sequence[Unused] = (),
 ) -> dict[str, Any]:
     """Suggest training settings.
 
     The crop is as long as 95 % of the clips, at most 30 s. The batch size is the largest power of
     two that trains DistilHuBERT in 8 GB. Where a class has more than twice the clips of another,
-    classes are weighted. Classes of one to three clips cannot be in all three splits.
+    classes are weighted. Classes of one or two clips cannot be in all three splits.
 
     Args:
         seconds: Durations, (N,).
         classes: Class -> number of clips.
         is_multilabel: Whether a clip may have several labels.
         chosen: Settings that a preset or flag has: they are used, not suggested.
+        unused: Columns and file names of folds, splits and groups.
 
     Returns:
         The values and `flags`, the text for a shell; empty without durations.
@@ -73,8 +76,27 @@ def suggest_settings(
         "memory_mb": round(MODEL_MB + MB_PER_SECOND * crop * batch),
         "metric": metric,
         "class_weights": weights if "class_weights" in wanted else {},
-        "flags": write_flags({k: v for k, v in wanted.items() if k not in chosen}),
+        "flags": " ".join(
+            [
+                write_flags({k: v for k, v in wanted.items() if k not in chosen}),
+                shlex.join(choose_splits(unused, len(seconds))),
+            ]
+        ).strip(),
     }
+
+
+def choose_splits(unused: Sequence[Unused], num_clips: int) -> tuple[str, ...]:
+    """Return the flags of one column or pattern by which to split: of folds, splits or groups.
+
+    Args:
+        unused: What `find_unused` lists.
+        num_clips: Number of usable clips.
+    """
+    for kind, least in (("fold", MIN_GROUPS), ("split", 2), ("group", MIN_GROUPS)):
+        for one in unused:
+            if one.kind == kind and one.flags and least <= one.num_values < num_clips:
+                return one.flags
+    return ()
 
 
 def write_flags(settings: Mapping[str, object]) -> str:

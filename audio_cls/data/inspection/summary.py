@@ -1,4 +1,4 @@
-"""Summary of a data set scan, complete or not: counts, ranges and suggested settings.
+"""Summary of a data set scan: counts, ranges and suggested settings.
 
 It is one dictionary of JSON types; text_report.py and html_report.py format it.
 """
@@ -26,6 +26,7 @@ from audio_cls.data.keyword_spotting.relabel import SILENCE_LABELS
 from audio_cls.data.labels.labels import UNUSABLE
 
 NUM_BINS = 20  # of the histogram of durations
+LONG_SECONDS, LONG_RATIO = 60.0, 10.0  # a long clip: longer than both, times the median
 
 
 def summarize(scan: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def summarize(scan: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dic
         "splits": _describe_splits(scan),
         "classes": classes,
         "durations": describe_durations(seconds),
+        "long_clips": describe_long_clips(scan, usable),
         "sampling_rates": _count(stats[row].sampling_rate for row in usable),
         "channels": _count(stats[row].num_channels for row in usable),
         "encodings": _count(stats[row].encoding for row in usable),
@@ -78,7 +80,22 @@ def summarize(scan: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dic
             {name: sum(c.values()) for name, c in classes.items() if name not in SILENCE_LABELS},
             is_multilabel=scan.labels is not None and scan.labels.is_multilabel,
             chosen=chosen,
+            unused=scan.unused,
         ),
+    }
+
+
+def describe_long_clips(scan: DatasetScan, usable: Sequence[int]) -> dict[str, Any]:
+    """Count the clips that are much longer than most, with their share of the audio."""
+    seconds = {row: scan.stats[row].seconds for row in usable}
+    limit = max(LONG_SECONDS, LONG_RATIO * float(np.median([*seconds.values()] or [0])))
+    long = sorted((row for row in usable if seconds[row] > limit), key=lambda row: -seconds[row])
+    return {
+        "num_clips": len(long),
+        "share": round(sum(seconds[row] for row in long) / max(sum(seconds.values()), 1e-9), 4),
+        "clips": [
+            {"id": str(scan.ids[row]), "seconds": round(seconds[row], 3)} for row in long[:LISTED]
+        ],
     }
 
 

@@ -1,60 +1,51 @@
-"""Text report of a data set summary."""
+"""Text report of a data set summary, within 80 columns but for clip ids and the command."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from audio_cls.data.inspection.duplicates import LISTED
-from audio_cls.data.inspection.suggestions import write_flags
+from audio_cls.data.inspection.suggestions import MIN_CLIPS, write_flags
+from audio_cls.errors import list_names
+from audio_cls.text_table import TERMINAL_WIDTH, format_table
+
+MAX_ROWS = 20  # classes in the table; of more, the largest and smallest
+NUM_LARGEST, NUM_SMALLEST = 10, 5
 
 
-def format_summary(summary: Mapping[str, Any]) -> str:
-    """Format a summary as text, one paragraph per section."""
-    parts = [_format_head(summary)]
+def format_summary(summary: Mapping[str, Any], command: str = "") -> str:
+    """Format a summary as text, one paragraph per section.
+
+    Args:
+        summary: See `summarize`.
+        command: The command that trains on the data set; empty for none.
+    """
+    parts = [_format_head(summary), _format_rare(summary["classes"])]
     if summary["durations"]:
-        spread = summary["durations"]
-        parts.append(
-            f"Seconds: min {spread['min']:g}, median {spread['median']:g}, 95 % up to"
-            f" {spread['p95']:g}, max {spread['max']:g}; {spread['total'] / 3600:.2f} h in all\n"
-            f"Rates (Hz): {_format_counts(summary['sampling_rates'])}\n"
-            f"Channels: {_format_counts(summary['channels'])}\n"
-            f"Encodings: {_format_counts(summary['encodings'])}"
-            f"{_format_lost(summary['above_model_rate'])}"
-        )
-    bad, duplicates = summary["bad_audio"], summary["duplicates"]
-    lines = [f"Bad clips: {bad['num_clips']}" + _in_brackets(bad["reasons"])]
-    lines += [f"  {clip['id']}: {clip['reason']}" for clip in bad["clips"]]
-    lines.append(_format_silent(summary["silent"]))
-    lines += [f"  {clip}" for clip in summary["silent"]["clips"]]
-    lines.append(
-        f"Exact duplicates: {duplicates['num_clips']} clips repeat another one,"
-        f" {duplicates['num_across_splits']} of them across splits,"
-        f" {duplicates['num_other_label']} with another label"
-    )
-    lines += [f"  {_format_copies(group)}" for group in duplicates["groups"]]
-    near = summary["near_duplicates"]
-    lines.append(
-        f"Near duplicates: {near['num_pairs']} pairs sound nearly the same,"
-        f" {near['num_across_splits']} of them across splits"
-    )
-    lines += [f"  {one} ~ {two}" for one, two in (pair["ids"] for pair in near["pairs"])]
-    parts.append("\n".join(lines))
+        parts.append(_format_files(summary))
+    parts.append(_format_quality(summary))
     parts += [_format_group(name, group) for name, group in summary["groups"].items()]
     listed = [f"column '{name}'" for name in summary["groups"]]
     parts += [
-        f"Not used: {one['where']} ({one['num_values']} {one['kind']}s): {one['flags']}"
+        _wrap(
+            f"Not used: {one['where']} ({one['num_values']} {one['kind']}s)."
+            f" To use {'it' if one['kind'] != 'group' else 'them as groups'}: {one['flags']}"
+        )
         for one in summary["unused"]
-        if one["kind"] != "group" or one["where"] not in listed
+        if one["flags"] and (one["kind"] != "group" or one["where"] not in listed)
     ]
-    if summary["suggested"]:
-        advice = summary["suggested"]
-        flags = advice["flags"] or "nothing more than is set"
-        text = f"Suggested: {flags}   (about {advice['memory_mb']} MB for DistilHuBERT)"
-        if advice["class_weights"]:
-            text += f"\nClass weights: {_format_counts(advice['class_weights'])}"
-        parts.append(text)
-    return "\n\n".join(parts)
+    if summary["suggested"] and command:
+        parts.append(_format_command(summary, command))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _wrap(text: str) -> str:
+    """Break a paragraph into lines; no word or flag is broken."""
+    return textwrap.fill(
+        text, TERMINAL_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _format_head(summary: Mapping[str, Any]) -> str:
@@ -62,46 +53,103 @@ def _format_head(summary: Mapping[str, Any]) -> str:
     known, splits = summary["dataset"], summary["splits"]
     lines = [f"{known['id']}: {summary['num_clips']} clips, {summary['num_read']} read"]
     if known["keyword_fault"]:
-        lines.append(
-            f"Keyword spotting is left out: {known['keyword_fault']} Give your own words by"
-            " --keywords."
-        )
+        text = f"Keyword spotting is left out: {known['keyword_fault']} Give words with --keywords."
+        lines.append(_wrap(text))
     if known["label_fault"]:
-        lines.append(f"No labels: {known['label_fault']}")
-        return "\n".join(
-            lines + [f"  {name}: {s['num_clips']} clips" for name, s in splits.items()]
-        )
-    width = max(map(len, [f"{known['label_column']}", "no label", *summary["classes"]])) + 2
-    lines.append(f"{known['label_column']:<{width}}" + "".join(f"{name:>12}" for name in splits))
-    for label, counts in summary["classes"].items():
-        lines.append(f"{label:<{width}}" + "".join(f"{counts[name]:>12}" for name in splits))
+        lines.append(_wrap(f"No labels: {known['label_fault']}"))
+        rows = [[name, str(split["num_clips"])] for name, split in splits.items()]
+        return "\n".join([*lines, *format_table([["split", "clips"], *rows], "lr")])
+    rows = _list_classes(summary["classes"])
     if any(split["num_unlabelled"] for split in splits.values()):
-        row = "".join(f"{split['num_unlabelled']:>12}" for split in splits.values())
-        lines.append(f"{'no label':<{width}}{row}")
-    totals = "".join(f"{split['num_clips']:>12}" for split in splits.values())
-    return "\n".join([*lines, f"{'clips':<{width}}{totals}"])
+        rows.append(["no label", *(str(split["num_unlabelled"]) for split in splits.values())])
+    rows.append(["all clips", *(str(split["num_clips"]) for split in splits.values())])
+    table = format_table([[str(known["label_column"]), *splits], *rows], "l" + "r" * len(splits))
+    return "\n".join([*lines, *table])
 
 
-def _format_silent(silent: Mapping[str, Any]) -> str:
-    """Format the number of silent clips, by class, and of those that are silent by mixing."""
+def _list_classes(classes: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
+    """Return a row of each class; of many classes, of the largest and the smallest ones."""
+    rows = [[name, *map(str, counts.values())] for name, counts in classes.items()]
+    if len(rows) <= MAX_ROWS:
+        return rows
+    order = sorted(range(len(rows)), key=lambda row: -sum(map(int, rows[row][1:])))
+    left_out = len(rows) - NUM_LARGEST - NUM_SMALLEST
+    gap = [f"({left_out} more classes)", *[""] * (len(rows[0]) - 1)]
+    largest = [rows[row] for row in order[:NUM_LARGEST]]
+    return [*largest, gap, *(rows[row] for row in order[-NUM_SMALLEST:])]
+
+
+def _format_rare(classes: Mapping[str, Mapping[str, int]]) -> str:
+    """Name the classes with too few clips for training, validation and test."""
+    counts = {name: sum(splits.values()) for name, splits in classes.items()}
+    lines = []
+    for number, text in (
+        (0, "have no clip"),
+        (1, "have one clip, which can be trained on or tested, not both"),
+        *((n, f"have {n} clips") for n in range(2, MIN_CLIPS)),
+    ):
+        names = [name for name, count in counts.items() if count == number]
+        if names:
+            lines.append(f"{len(names)} of {len(counts)} classes {text}: {list_names(names)}.")
+    if not lines:
+        return ""
+    least = 1 if max(c for c in counts.values() if c < MIN_CLIPS) == 0 else MIN_CLIPS
+    lines.append(f"--min-clips-per-label {least} leaves them out.")
+    return _wrap(" ".join(lines))
+
+
+def _format_files(summary: Mapping[str, Any]) -> str:
+    """Format durations, rates, channels and encodings."""
+    spread, long = summary["durations"], summary["long_clips"]
+    lines = [
+        f"Seconds: min {spread['min']:g}, median {spread['median']:g}, 95 % up to"
+        f" {spread['p95']:g}, max {spread['max']:g}; {spread['total'] / 3600:.2f} h in all",
+        f"Rates (Hz): {_format_counts(summary['sampling_rates'])}",
+        f"Channels: {_format_counts(summary['channels'])}",
+        f"Encodings: {_format_counts(summary['encodings'])}",
+    ]
+    lost = summary["above_model_rate"]
+    if lost:
+        lines.append(
+            f"Above {lost['hz']} Hz, which a model at {2 * lost['hz']} Hz does not get:"
+            f" {lost['median_share']:.0%} of the energy (median of {lost['num_clips']} clips),"
+            f" more than half of it in {lost['num_most']} clips"
+        )
+    if long["num_clips"]:
+        shown = list_names(f"{clip['id']} ({clip['seconds']:g} s)" for clip in long["clips"][:5])
+        lines.append(
+            f"Long clips: {long['num_clips']} with {long['share']:.0%} of all audio: {shown}."
+            " An epoch trains on one crop of --max-seconds of each clip. To train on all of it,"
+            " list segments in a CSV with the columns path, start, end and label."
+        )
+    return "\n".join(map(_wrap, lines))
+
+
+def _format_quality(summary: Mapping[str, Any]) -> str:
+    """Format unusable and silent clips, duplicates and near duplicates, with the first ids."""
+    bad, silent, near = summary["bad_audio"], summary["silent"], summary["near_duplicates"]
+    duplicates = summary["duplicates"]
+    lines = [f"Unusable clips: {bad['num_clips']}{_in_brackets(bad['reasons'])}"]
+    lines += [f"  {clip['id']}: {clip['reason']}" for clip in bad["clips"]]
     text = f"Silent clips: {silent['num_clips']}{_in_brackets(silent['classes'])}"
     if silent["num_cancelled"]:
         text += (
             f"; {silent['num_cancelled']} of them after mixing to mono only: their channels cancel"
             " each other"
         )
-    return text
-
-
-def _format_lost(lost: Mapping[str, Any]) -> str:
-    """Format the energy above the band of a model; nothing where there is none."""
-    if not lost:
-        return ""
-    return (
-        f"\nAbove {lost['hz']} Hz, which a model at {2 * lost['hz']} Hz does not get:"
-        f" {lost['median_share']:.0%} of the energy (median of {lost['num_clips']} clips),"
-        f" more than half of it in {lost['num_most']} clips"
-    )
+    lines += [_wrap(text), *(f"  {clip}" for clip in silent["clips"])]
+    text = f"Exact duplicates: {duplicates['num_clips']} clips repeat another one"
+    if duplicates["num_clips"]:
+        text += (
+            f", {duplicates['num_across_splits']} of them across splits,"
+            f" {duplicates['num_other_label']} with another label. --deduplicate leaves them out"
+        )
+    lines += [_wrap(text), *(f"  {_format_copies(group)}" for group in duplicates["groups"])]
+    text = f"Near duplicates: {near['num_pairs']} pairs"
+    if near["num_pairs"]:
+        text += f", {near['num_across_splits']} of them across splits"
+    lines += [text, *(f"  {one} ~ {two}" for one, two in (pair["ids"] for pair in near["pairs"]))]
+    return "\n".join(lines)
 
 
 def _format_copies(group: Mapping[str, Any]) -> str:
@@ -115,15 +163,32 @@ def _format_copies(group: Mapping[str, Any]) -> str:
 def _format_group(name: str, group: Mapping[str, Any]) -> str:
     """Format the groups of a column, and those that are in several splits."""
     flags = write_flags({"group_column": name})
+    values = f"Groups: {group['num_groups']} values of '{name}'"
     if group["shared"]:
-        return (
-            f"Groups: {len(group['shared'])} of {group['num_groups']} values of '{name}' are in"
-            f" several splits: {', '.join(group['shared'][:LISTED])}. Cut anew by"
-            f" {flags}"
+        text = (
+            f"{values}, {len(group['shared'])} of them in several splits"
+            f" ({list_names(group['shared'])}), so that the test score is not for new values."
+            f" {flags} merges the splits and splits again by group."
         )
-    if group["num_splits"] > 1:
-        return f"Groups: none of the {group['num_groups']} values of '{name}' is in several splits"
-    return f"Groups: {group['num_groups']} values of '{name}'; cut by {flags}"
+    elif group["num_splits"] > 1:
+        text = f"{values}, none of them in several splits"
+    else:
+        text = f"{values}. {flags} keeps each in one split."
+    return _wrap(text)
+
+
+def _format_command(summary: Mapping[str, Any], command: str) -> str:
+    """Format the command that trains, and what its options are for."""
+    advice = summary["suggested"]
+    folds = "--folds" in advice["flags"].split()
+    lines = [
+        f"To train DistilHuBERT (about {advice['memory_mb'] / 1000:.1f} GB of memory"
+        f"{'; one run per fold' if folds else ''}):",
+        command,
+    ]
+    if advice["class_weights"]:
+        lines.append(_wrap(f"Class weights: {_format_counts(advice['class_weights'])}"))
+    return "\n".join([*lines[2:], *lines[:2]])
 
 
 def _format_counts(counts: Mapping[str, Any]) -> str:

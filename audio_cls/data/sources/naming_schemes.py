@@ -31,6 +31,11 @@ SCHEMES = (
 # A word for a person, with a number: speaker12_x.wav, Actor_03/x.wav.
 NUMBERED = r"(?i)(?:speaker|spk|actor|subject|patient|participant|singer)[ _-]?(\d+)"
 
+# A part of the file name, first or second between _ or -: anna_yes_1.wav, 3_anna_yes.wav.
+NAME_PARTS = tuple(
+    rf"{start}([^/{mark}]+){mark}[^/]*$" for mark in ("_", "-") for start in ("", mark)
+)
+
 
 def suggest_label_pattern(names: Sequence[str]) -> str:
     """Return a sentence with the flags that read label and group from file names, or nothing.
