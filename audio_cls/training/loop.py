@@ -130,6 +130,9 @@ def train(run: TrainingRun) -> None:
                     save(run)
             evaluate(run)
             save(run)
+            stop = run.stop_controller.poll(run.state.step, seconds_before, is_due=True)
+            if stop == StopRequest.PAUSE:  # requested during the evaluation
+                raise make_pause(run)
     run.progress.energy = run.energy_meter.read()
 
 
@@ -147,7 +150,12 @@ def pause(run: TrainingRun) -> None:
         Paused: Always.
     """
     save(run)
-    raise Paused(
+    raise make_pause(run)
+
+
+def make_pause(run: TrainingRun) -> Paused:
+    """Return the exception that ends the training of a run whose state is saved."""
+    return Paused(
         f"Stopped by a signal after step {run.state.step} of {run.num_steps}; the state is"
         " saved.\nTo continue, repeat the command with"
         f" --resume auto --output-dir {run.folder.path}"

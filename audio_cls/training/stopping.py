@@ -71,19 +71,20 @@ class StopController:
         """Restore the signal handlers."""
         self.watcher.__exit__()
 
-    def poll(self, step: int, seconds_before: float = 0.0) -> StopRequest:
+    def poll(self, step: int, seconds_before: float = 0.0, *, is_due: bool = False) -> StopRequest:
         """Return whether to continue after a step. Call on every process.
 
         Args:
             step: Optimizer steps done.
             seconds_before: Seconds that the run trained before it was resumed.
+            is_due: Several processes agree now, whenever they last did.
         """
         used = seconds_before + self.seconds
         if self.max_seconds is not None and used >= self.max_seconds:
             self.request = max(self.request, StopRequest.FINISH)
         if self.accelerator.num_processes == 1:
             return self.request
-        if step < self.next_step:
+        if step < self.next_step and not is_due:
             return StopRequest.CONTINUE
         return self._agree(step)
 

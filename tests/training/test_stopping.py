@@ -171,6 +171,35 @@ def test_processes_agree_more_often_if_steps_are_long(
     assert found[1] == StopRequest.PAUSE
 
 
+@pytest.mark.parametrize("number", [1, 2])  # of the evaluation; the second is the last
+def test_a_stop_during_an_evaluation_ends_the_run_after_it(
+    tone_folder: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2))
+    validate, done = run.validate, []
+
+    def interrupted(model: nn.Module) -> dict[str, float]:
+        done.append(run.state.step)
+        if len(done) == number:
+            os.kill(os.getpid(), signal.SIGINT)
+        return validate(model)
+
+    monkeypatch.setattr(run, "validate", interrupted)
+    with pytest.raises(Paused, match=f"after step {12 * number} of 24"):
+        train(run)
+    assert run.state.last_eval_step == run.state.step == 12 * number
+    again = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto"))
+    train(again)
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", epochs=2))
+    train(whole)
+    assert again.state == whole.state
+    assert _read_rows(tmp_path / "run") == _read_rows(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("step", [12, 24])  # the ends of both epochs
 def test_a_stop_between_an_epoch_and_its_evaluation_loses_nothing(
     tone_folder: Path,
@@ -261,7 +290,7 @@ def test_three_skipped_steps_in_a_row_end_the_run_and_name_the_clips(
 ) -> None:
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
     _poison(run, {3, 4, 5}, monkeypatch)
-    with pytest.raises(TrainingError, match=r"3 steps in a row.*\w+-\d\d\.wav"):
+    with pytest.raises(TrainingError, match=r"3 consecutive steps.*\w+-\d\d\.wav"):
         train(run)
 
 
