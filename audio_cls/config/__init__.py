@@ -20,7 +20,7 @@ from audio_cls.config.base import (
 )
 from audio_cls.config.data.data_config import DataConfig
 from audio_cls.config.evaluation import LOWER_IS_BETTER, EvalConfig
-from audio_cls.config.hub import HubConfig
+from audio_cls.config.hub import CARD_SETTINGS, HubConfig
 from audio_cls.config.metrics import METRIC_SPECS, find_metric_spec, select_metrics
 from audio_cls.config.model import ModelConfig
 from audio_cls.config.optimizer import OptimConfig
@@ -29,6 +29,7 @@ from audio_cls.config.sections import SECTIONS, Setting, iterate_settings
 from audio_cls.config.training import TrainConfig
 
 __all__ = [
+    "CARD_SETTINGS",
     "LOWER_IS_BETTER",
     "MAX_CROP_SECONDS",
     "METRIC_SPECS",

@@ -8,6 +8,16 @@ from typing import ClassVar, Literal
 from audio_cls.config.base import Section, setting
 from audio_cls.errors import SettingError
 
+# Settings that are texts of the model card; `audio-cls publish` can set them after the training.
+CARD_SETTINGS = (
+    "license",
+    "language",
+    "model_description",
+    "intended_use",
+    "citation",
+    "limitations",
+)
+
 
 @dataclass(frozen=True)
 class HubConfig(Section):
@@ -55,6 +65,25 @@ class HubConfig(Section):
     license: str | None = setting(
         None,
         "Licence id for the card, such as mit. Default: the base model's.",
+        affects_training=False,
+    )
+    language: tuple[str, ...] = setting(
+        (),
+        "Languages of the audio for the card, ISO 639 codes such as en,de. Default: those of"
+        " the data set's card.",
+        affects_training=False,
+    )
+    model_description: str | None = setting(
+        None, "Text for the card after its first lines, in Markdown.", affects_training=False
+    )
+    intended_use: str | None = setting(
+        None,
+        "Text for the card on intended use, in Markdown. Default: the task.",
+        affects_training=False,
+    )
+    citation: str | None = setting(
+        None,
+        "BibTeX entries for the card, such as that of the data set's paper.",
         affects_training=False,
     )
     task_id: str | None = setting(

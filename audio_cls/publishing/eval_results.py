@@ -1,6 +1,6 @@
 """Evaluation results for the Hub: model-index and `.eval_results/*.yaml`.
 
-`EvalResult`s are for the card's front matter, an `EvalResultEntry` for a file of its own. Their
+`EvalResult`s are for the card's front matter, an `EvalResultEntry` for a separate file. Their
 values are those of results.json, not rounded. Both are parsed by huggingface_hub before they are
 written.
 """
@@ -31,6 +31,9 @@ ENTRIES = ".eval_results"  # the folder that the Hub reads entries from
 # In an entry's notes and in model-index's `args`: the epoch was chosen on the test clips.
 SAME_CLIPS = "validation and test are the same clips"
 SAME_CLIPS_ARG = "test_is_validation"
+# Metrics of the card's table and of model-index; results.json has all.
+MAIN_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "log_loss", "ece")
+MULTI_LABEL_MAIN_METRICS = ("map", "f1_macro", "f1_micro", "hamming_loss", "log_loss")
 
 
 def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
@@ -39,11 +42,20 @@ def read_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
     return select_metrics(part, record.results.metric)
 
 
-def identify_run(record: RunRecord) -> str | None:
-    """Return an id that is the same for a run and its published copy: a hash.
+def read_main_metrics(record: RunRecord, role: str = "test") -> dict[str, float]:
+    """Return the five metrics of the card, and that of `--metric` if it is another one."""
+    known = read_metrics(record, role)
+    main = MULTI_LABEL_MAIN_METRICS if record.is_multilabel else MAIN_METRICS
+    chosen = record.results.metric or ""
+    return {key: known[key] for key in dict.fromkeys((*main, chosen)) if key in known}
 
-    It is made of the data set, the base model, the labels, the seed and the evaluation that chose
-    the epoch. None for a record without that evaluation, such as one of scripts/evaluate_model.py.
+
+def identify_run(record: RunRecord) -> str | None:
+    """Return an id that is the same for a run and its published copy.
+
+    It is a hash of the data set, the base model, the labels, the seed and the validation results
+    of the saved epoch. None for a record without validation results, such as that of
+    `audio-cls evaluate`.
     """
     if not read_metrics(record, "validation"):
         return None
@@ -71,7 +83,7 @@ def _make_dataset_args(record: RunRecord) -> dict[str, Any] | None:
 
 
 def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[EvalResult]:
-    """Return every test metric for model-index.
+    """Return the main test metrics for model-index.
 
     The type of a local data set contains a space and brackets, so that it cannot be a Hub id.
 
@@ -96,7 +108,7 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
         else None,
     }
     results = []
-    for key, value in read_metrics(record).items():
+    for key, value in read_main_metrics(record).items():
         name = name_metric(key, is_multilabel=record.is_multilabel)
         results.append(
             EvalResult(

@@ -2,7 +2,7 @@
 
 It is made of results.json and, where they exist, run_config.yaml, summary.csv, config.json,
 preprocessor_config.json and figures/. Nothing here trains, imports a model or needs a network, so
-that a run can be published at any later time from its folder alone.
+that a run can be published later from its folder alone.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class RunRecord:
 
     @property
     def headline_key(self) -> str:
-        """Return the metric whose interval the card describes in words."""
+        """Return the metric that the card compares with a baseline."""
         return "map" if self.is_multilabel else "accuracy"
 
     @property
@@ -106,8 +106,8 @@ def load_run(run: Path, *, is_finished: bool = True) -> RunRecord:
     has_results = (run / RESULTS_FILE).is_file()
     if is_finished and not has_results:
         raise RunFolderError(
-            f"'{run}' holds no results.json: a finished run does."
-            " Give the folder that train.py had as --output-dir."
+            f"'{run}' has no results.json. Give the folder of a finished run, which is the"
+            " --output-dir of `audio-cls train`."
         )
     config = _load_mapping(run / "run_config.yaml")
     record = config.get("record")
@@ -141,7 +141,7 @@ def _load_mapping(path: Path) -> Tree:
             " again, or repeat the evaluation."
         ) from error
     if not isinstance(content, Mapping):
-        raise RunFolderError(f"'{path}' must hold a mapping. Copy the run folder again.")
+        raise RunFolderError(f"'{path}' must contain a mapping. Copy the run folder again.")
     return rename_settings(content) if path.suffix == ".yaml" else content
 
 

@@ -1,6 +1,6 @@
 """Description of the test clips: a split of the data set, or a part of one.
 
-It says whether the clips are exactly those of a supplied split, fold or list, and names them. A
+It states whether the clips are exactly those of a supplied split, fold or list, and names them. A
 part that the run held out itself is never named like the split it was taken from.
 """
 
@@ -12,14 +12,14 @@ from typing import Any
 from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_line
 from audio_cls.runs.results import SplitDescription
 
-# Origin of clips that scripts/evaluate_model.py took from one of the run's lists.
-_LIST_OF_RUN = re.compile(r"the run's own \w+ clips \((?P<origin>.*)\)", re.DOTALL)
+# Origin of clips that `audio-cls evaluate` took from one of the run's lists.
+_LIST_OF_RUN = re.compile(r"the run's (?:own )?\w+ clips \((?P<origin>.*)\)", re.DOTALL)
 HELD_OUT = "held-out part of"  # followed by the split it was taken from
 VALIDATION = "validation part of"
 PARTS = (HELD_OUT, VALIDATION, "part of")
 _FOLD = re.compile(r"fold (?P<fold>.+) of column '.*'", re.DOTALL)
 _LISTED = re.compile(r"listed at (?P<place>.*?)(?: \(sha256 [0-9a-f]+\))?", re.DOTALL)
-_CUT = re.compile(r"cut from|\bdealt by seed\b|\bgroups?\b")
+_CUT = re.compile(r"cut from|\bby seed\b|\bgroups?\b")
 
 
 def read_part(record: RunRecord, role: str) -> SplitDescription:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from audio_cls.config import AudioConfig
-from audio_cls.publishing.card.markdown import Markdown, escape, to_number, to_sentence
+from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
+from audio_cls.publishing.card.markdown import (
+    Markdown,
+    count,
+    escape,
+    to_code,
+    to_number,
+    to_sentence,
+    to_text,
+)
 from audio_cls.publishing.card.tables import read_classes
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import is_cut_by_run, is_grouped
@@ -19,25 +30,41 @@ Sentences = list[Markdown]
 def make_limitations(record: RunRecord) -> Sentences:
     """Return the sentences on the limitations of this run's data and results."""
     sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_audio(record)
-    sentences += _limit_by_leaks(record)
+    sentences += _limit_by_group(record) + _limit_by_leaks(record)
     if is_cut_by_run(record) and not is_grouped(record):
         sentences.append(
             Markdown(
-                "The cut knew nothing of speakers, tracks or recording sessions: clips of one"
-                " source may stand on both sides, and the score on new sources may then be lower."
-                " `--group-column` prevents that."
-            )
-        )
-    if not record.is_multilabel:
-        sentences.append(
-            Markdown(
-                "It always answers with one of its classes, for silence and any other sound too."
+                "Splits were not grouped: clips of one speaker, track or session may be in both"
+                " training and test, so the score on new sources may be lower. `--group-column`"
+                " keeps them in one split."
             )
         )
     given = record.settings.get("hub", {}).get("limitations")
     if given:
-        sentences.append(Markdown(escape(given, MAX_LIMITS)))
+        sentences.append(to_text(given, MAX_LIMITS))
     return sentences
+
+
+def list_out_of_scope(record: RunRecord) -> Sentences:
+    """Return the uses that the model is not made for."""
+    if record.is_multilabel:
+        first = "Labels that are not listed above: the model does not report them."
+    elif {UNKNOWN, SILENCE} & set(record.labels):
+        first = (
+            "Speech and sounds unlike the training clips of {}: the model may report a keyword for"
+            " them."
+        )
+    else:
+        first = (
+            "Audio of other classes: the model always predicts one of its classes, also for silence"
+            " or unrelated audio."
+        )
+    other = " and ".join(to_code(name) for name in (UNKNOWN, SILENCE) if name in record.labels)
+    return [
+        to_sentence(first, Markdown(other)),
+        Markdown("Recordings unlike those of the data set (other devices, noise): not evaluated."),
+        Markdown("Decisions about people, without an evaluation on data of that use."),
+    ]
 
 
 def _limit_by_leaks(record: RunRecord) -> Sentences:
@@ -45,8 +72,8 @@ def _limit_by_leaks(record: RunRecord) -> Sentences:
     if record.settings.get("data", {}).get("streaming"):
         return [
             Markdown(
-                "The training clips were streamed: nobody compared their sound with that of the"
-                " test clips."
+                "Training clips were streamed: duplicates between training and test were not"
+                " checked."
             )
         ]
     leaks = [one for one in record.duplicates if "test" in one and "train" in one]
@@ -54,9 +81,26 @@ def _limit_by_leaks(record: RunRecord) -> Sentences:
         return []
     return [
         to_sentence(
-            "{} clips sound the same in training and in test (duplicates.csv): the model has heard"
-            " those answers.",
-            len(leaks),
+            "{} of the test set are also in training (`duplicates.csv`): the test score is"
+            " inflated.",
+            count(len(leaks), "clip"),
+        )
+    ]
+
+
+def _limit_by_group(record: RunRecord) -> Sentences:
+    """Name the lowest and the highest accuracy among the groups of the test clips."""
+    rows = record.results.test.get("by_group")
+    values = [row.get("accuracy") for row in rows.values()] if isinstance(rows, Mapping) else []
+    known = [value for value in values if isinstance(value, int | float)]
+    if len(known) < 2 or len(known) != record.results.test.get("num_groups"):
+        return []
+    return [
+        to_sentence(
+            "Accuracy differs between groups of clips: {} to {} over {} groups (`results.json`).",
+            to_number(min(known)),
+            to_number(max(known)),
+            len(known),
         )
     ]
 
@@ -73,17 +117,15 @@ def _limit_by_test_size(record: RunRecord) -> Sentences:
     if interval and (interval[1] - interval[0]) / 2 >= WIDE_INTERVAL:
         sentences.append(
             to_sentence(
-                "The test is small ({} clips): a model that differs by less than {} points is not"
-                " shown to be better or worse than this one.",
-                test.get("num_examples", "few"),
+                "The test set is small ({}): a difference of less than {} points from another"
+                " model is within the uncertainty.",
+                count(test.get("num_examples"), "clip"),
                 f"{50 * (interval[1] - interval[0]):.0f}",
             )
         )
     if record.results.dataset.is_test_validation:
         sentences.append(
-            Markdown(
-                "No clip was held back from the choice of the epoch, so no result here is unbiased."
-            )
+            Markdown("The test clips also selected the epoch: all results are optimistic.")
         )
     return sentences
 
@@ -98,12 +140,12 @@ def _limit_by_class(record: RunRecord) -> Sentences:
     if len(tested) > 1 and tested[0][1] < tested[-1][1]:
         weakest = [c for c in tested[:NUM_WEAKEST] if c[1] < tested[-1][1]]
         names = ", ".join(f"{escape(name)} (F1 {to_number(f1)})" for name, f1, _ in weakest)
-        sentences.append(Markdown(f"Weakest: {names}."))
+        sentences.append(Markdown(f"Weakest classes: {names}."))
     for lacking, text in (
-        ([c[0] for c in classes if c[2] == 0], "Not tested at all, for want of clips: {}."),
+        ([c[0] for c in classes if c[2] == 0], "Not tested (no test clips): {}."),
         (
             [c[0] for c in tested if c[2] < FEW_CLIPS],
-            f"Tested on fewer than {FEW_CLIPS} clips: {{}}.",
+            f"Fewer than {FEW_CLIPS} test clips: {{}}.",
         ),
     ):
         if lacking:
@@ -121,9 +163,8 @@ def _limit_by_audio(record: RunRecord) -> Sentences:
         window = audio.get("window_seconds") or longest
         sentences.append(
             to_sentence(
-                "It learnt from pieces of at most {} s. The results above judge a longer clip by"
-                " windows of {} s ({}); `pipeline` hears a clip whole, so cut longer ones to get"
-                " the same scores.",
+                "Trained on crops of at most {} s. The results average windows of {} s ({});"
+                " `pipeline` runs on the whole clip: split longer clips to get the same scores.",
                 f"{longest:g}",
                 f"{window:g}",
                 audio.get("aggregate", AudioConfig().aggregate),
@@ -132,6 +173,8 @@ def _limit_by_audio(record: RunRecord) -> Sentences:
     rate = record.extractor.get("sampling_rate")
     if isinstance(rate, int):
         sentences.append(
-            to_sentence("It hears at {} Hz: nothing above {} Hz reaches it.", rate, rate // 2)
+            to_sentence(
+                "Input is resampled to {} Hz; content above {} Hz is discarded.", rate, rate // 2
+            )
         )
     return sentences

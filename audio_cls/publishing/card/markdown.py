@@ -1,7 +1,8 @@
 r"""Escaping of untrusted text for Markdown: running text, table cells, code spans, code blocks.
 
 A label or a name can neither break a table nor add markup. The template escapes every value that is
-not a `Markdown` already (jinja's `finalize`).
+not a `Markdown` already (jinja's `finalize`). Only characters that start markup at their place are
+escaped, so that the raw text stays readable.
 """
 
 from __future__ import annotations
@@ -21,38 +22,53 @@ class Markdown(str):
     __slots__ = ()
 
 
-# Characters that can start Markdown markup, a tag, an entity, mathematics or an automatic link. As
-# character references they cannot (CommonMark 0.31, section 2.5).
+# Where markup can start: escapes, emphasis, tables, mathematics, tags, entities, addresses.
 _SPECIAL = re.compile(
-    r"""[\\`*\[\]<>&|~!#$^{}"]|(?<![^\W_])_|_(?![^\W_])|:(?=\S)|@|(?<=www)\.""", re.I
+    r"""[\\`*\[|~$]|(?<![^\W_])_|_(?![^\W_])|<(?=[a-z/!?])|&(?=\#?\w+;)"""
+    r"""|(?<=[a-z]):(?=//)|(?<=\bwww)\.|(?<=\S)@(?=\S)|(?<=\s)\#+$""",
+    re.IGNORECASE,
 )
-_LINE_START = re.compile(r"^(?:[-+=](?=[-+=\s]|$)|\d{1,9}(?=[.)](?:\s|$)))")
+# Lists, quotes, headings and underlines of headings, which start a line only.
+_LINE_START = re.compile(r"^(?:\d{1,9}(?=[.)](?:\s|$))|(?=[-+=>#]))")
 
 
 def escape(value: object, max_length: int = MAX_CELL) -> str:
-    r"""Return `value` as text for a sentence or a table cell: one line without markup.
+    r"""Return `value` as text within a line: one line, with a backslash before markup.
 
-    >>> escape("a | <b>")
-    'a &#124; &#60;b&#62;'
+    >>> print(escape("a | <b> _silence_ 1 < 2 & a_b"))
+    a \| \<b> \_silence\_ 1 < 2 & a_b
     """
     if isinstance(value, Markdown):
         return value
-    line = _SPECIAL.sub(lambda found: f"&#{ord(found[0])};", single_line(value, max_length))
-    return _LINE_START.sub(lambda found: _escape_last(found[0]), line)
+    return _SPECIAL.sub(lambda found: f"\\{found[0]}", single_line(value, max_length))
 
 
-def _escape_last(start: str) -> str:
-    """Escape the last character of a line start: `- x` and `1. x` are not lists then."""
-    return f"{start[:-1]}&#{ord(start[-1])};"
+def escape_line(value: object, max_length: int = MAX_CELL) -> str:
+    r"""Return `value` as text that starts a line or a list item.
+
+    >>> print(escape_line("1. a"), escape_line("- b"), escape_line("2 dB"))
+    1\. a \- b 2 dB
+    """
+    line = escape(value, max_length)
+    return line if isinstance(value, Markdown) else _LINE_START.sub(r"\g<0>\\", line)
 
 
 def to_sentence(pattern: str, *values: object) -> Markdown:
-    """Fill values into a Markdown pattern; the values are escaped.
+    r"""Fill values into a Markdown pattern; the values are escaped.
 
-    >>> to_sentence("**{}** clips of {}", 3, "a*b")
-    '**3** clips of a&#42;b'
+    Names are cut to `MAX_CELL` characters; pass a longer text by `to_text`.
+
+    >>> print(to_sentence("**{}** clips of {}", 3, "a*b"))
+    **3** clips of a\*b
     """
-    return Markdown(pattern.format(*(escape(value) for value in values)))
+    is_start = re.match(r"(?:- )?\{\}", pattern) is not None
+    shown = [escape_line(v) if is_start and i == 0 else escape(v) for i, v in enumerate(values)]
+    return Markdown(pattern.format(*shown))
+
+
+def to_text(value: object, max_length: int = MAX_TEXT) -> Markdown:
+    """Return a sentence or several that are not cut within a line of the card."""
+    return Markdown(escape_line(value, max_length))
 
 
 def to_code(value: object, max_length: int = MAX_CELL) -> Markdown:
@@ -78,28 +94,40 @@ def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall(r"`+", text)), default=0)
 
 
-def to_number(value: object, digits: int = 3) -> str:
-    """Return a number as text, a dash for a missing or other value.
+def to_number(value: object, digits: int = 3, missing: str = "") -> str:
+    """Return a number as text, `missing` for another value.
 
-    >>> to_number(0.83333), to_number(None), to_number(12)
-    ('0.833', '-', '12')
+    >>> to_number(0.83333), to_number(None), to_number(None, missing="-"), to_number(12)
+    ('0.833', '', '-', '12')
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return "-"
+        return missing
     return str(value) if isinstance(value, int) else f"{value:.{digits}f}"
 
 
 def to_duration(seconds: object) -> str:
-    """Return seconds as text in s, min or h.
+    """Return seconds as text in s, min or h; empty for another value.
 
-    >>> to_duration(42.0), to_duration(150.2), to_duration(9000)
-    ('42 s', '2.5 min', '2.5 h')
+    >>> to_duration(0.4), to_duration(42.0), to_duration(150.2), to_duration(9000)
+    ('less than 1 s', '42 s', '2.5 min', '2.5 h')
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return "-"
+        return ""
     if not math.isfinite(seconds):
-        return "-"
+        return ""
+    if 0 < seconds < 1:
+        return "less than 1 s"
     for limit, unit, name in ((120, 1, "s"), (7200, 60, "min")):
         if seconds < limit:
             return f"{seconds / unit:.{0 if unit == 1 else 1}f} {name}"
     return f"{seconds / 3600:.1f} h"
+
+
+def count(number: object, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1.
+
+    >>> count(1, "clip"), count(1200, "clip"), count(None, "process")
+    ('1 clip', '1,200 clips', '? processes')
+    """
+    plural = noun if number == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {plural}" if isinstance(number, int) else f"? {plural}"

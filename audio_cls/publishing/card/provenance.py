@@ -1,19 +1,98 @@
-"""Provenance of a run for the card: columns, seeds, commits, versions, hardware, time, energy."""
+"""Provenance of a run for the card: columns, seeds, commits, versions, hardware, citation."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from importlib import metadata
 
+from audio_cls.publishing.card.front_matter import read_languages
 from audio_cls.publishing.card.markdown import (
     Markdown,
+    count,
     escape,
+    to_block,
     to_code,
     to_duration,
     to_number,
     to_sentence,
 )
 from audio_cls.publishing.metric_names import name_metric
-from audio_cls.publishing.run_record import RunRecord
+from audio_cls.publishing.run_record import COMMIT_SHA, RunRecord, path_basename
+
+SOFTWARE = """\
+@software{{audio_cls,
+  title = {{audio\\_cls: training of audio classifiers with Hugging Face Accelerate}},
+  version = {{{version}}},{url}
+  license = {{Apache-2.0}}
+}}"""
+
+
+def link(hub_id: str | None, name: object, kind: str = "") -> Markdown:
+    """Return a link to the Hub, or the name of a folder.
+
+    Args:
+        hub_id: Id on the Hub; None for a folder.
+        name: The folder's path.
+        kind: "datasets/" for a data set.
+    """
+    if hub_id:
+        return Markdown(f"[{escape(hub_id)}](https://huggingface.co/{kind}{hub_id})")
+    return to_sentence("{} (not on the Hub)", path_basename(name))
+
+
+def describe_model(record: RunRecord) -> list[Markdown]:
+    """Return base model, input, size, language and code of the model."""
+    base = link(record.model_hub_id, record.results.model.id)
+    kind = "Architecture (random weights)" if record.is_from_scratch else "Base model"
+    sentences = [to_sentence("{}: {}", kind, base)]
+    rate = record.extractor.get("sampling_rate")
+    if isinstance(rate, int):
+        sentences.append(to_sentence("Input: {} kHz, one channel (mono)", f"{rate / 1000:g}"))
+    size = record.results.model.num_parameters
+    if size is not None:
+        sentences.append(to_sentence("Parameters: {}", f"{size:,}"))
+    codes = ", ".join(read_languages(record))
+    sentences.append(
+        to_sentence("Language: {}", codes)
+        if codes
+        else Markdown("Language: not recorded (for speech: `--language`)")
+    )
+    if not record.settings.get("hub", {}).get("model_description"):
+        sentences.append(Markdown("Description: not recorded (`--model-description`)"))
+    return [*sentences, describe_code(record)]
+
+
+def describe_code(record: RunRecord) -> Markdown:
+    """Return version and commit of audio_cls, with a link where its address is known."""
+    versions = record.record.get("versions") or record.results.versions
+    version = versions.get("audio_cls", "") if isinstance(versions, dict) else ""
+    commit, url = str(record.record.get("commit") or ""), find_code_url()
+    is_commit = COMMIT_SHA.fullmatch(commit) is not None
+    name = Markdown(
+        f"[audio_cls]({url}{f'/tree/{commit}' if is_commit else ''})" if url else "audio_cls"
+    )
+    at = to_sentence(", commit {}", to_code(commit)) if commit else ""
+    return to_sentence("Code: {} {}{}", name, version, at)
+
+
+def find_code_url() -> str | None:
+    """Return the address of the code from the package metadata; None where it has none."""
+    try:
+        urls = metadata.metadata("audio-cls").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return None
+    known = dict(text.split(", ", 1) for text in urls if ", " in text)
+    url = known.get("Repository") or known.get("Source")
+    return url if url and re.fullmatch(r"https://[\w./-]+", url) else None
+
+
+def make_software_citation(record: RunRecord) -> Markdown:
+    """Return the BibTeX entry of audio_cls."""
+    versions, url = record.results.versions, find_code_url()
+    version = re.sub(r"[^\w.+-]", "", str(versions.get("audio_cls") or "")) or "unknown"
+    shown = f"\n  url = {{{url}}}," if url else ""
+    return to_block(SOFTWARE.format(version=version, url=shown), "bibtex")
 
 
 def describe_columns(record: RunRecord) -> Markdown:
@@ -24,7 +103,7 @@ def describe_columns(record: RunRecord) -> Markdown:
         for what, value in (
             ("configuration", dataset.config),
             ("label column", dataset.label_column),
-            ("sound column", dataset.audio_column),
+            ("audio column", dataset.audio_column),
         )
         if value
     ]
@@ -39,23 +118,22 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
     validation = record.results.validation
     sentences = [
         to_sentence(
-            "Saved: epoch {} (step {}), chosen by {} on validation.",
+            "Saved checkpoint: epoch {} (step {}), selected by {} on validation.",
             _to_count(validation.get("epoch")),
             _to_count(validation.get("step")),
             name_metric(record.results.metric or "accuracy").title.lower(),
         )
     ]
     for text, value in (
-        ("Seed {}.", train.get("seed")),
-        ("Seed of the split {}.", data.get("split_seed")),
+        ("Seed: {}.", train.get("seed")),
+        ("Seed of the split: {}.", data.get("split_seed")),
         (
-            f"Data set at {'commit' if record.dataset_hub_id else 'fingerprint'} {{}}.",
+            f"Data set: {'commit' if record.dataset_hub_id else 'fingerprint'} {{}}.",
             _to_sha(record.results.dataset.revision),
         ),
-        ("Base model at commit {}.", _to_sha(record.results.model.revision)),
-        ("Code at commit {}.", _to_sha(record.record.get("commit"))),
+        ("Base model: commit {}.", _to_sha(record.results.model.revision)),
         (
-            "The code of {} is not published.",
+            "Not published: the code of {}.",
             _to_sha(", ".join(record.results.user_transforms or ())),
         ),
     ):
@@ -65,8 +143,8 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
         sentences.append(to_sentence("Versions: {}.", _list_versions(versions.items())))
     sentences.append(
         Markdown(
-            "`run_config.yaml` has the settings, without folders and names of groups;"
-            " `--preset run_config.yaml` starts from them."
+            "`run_config.yaml` has all settings except local paths and names of groups."
+            " `audio-cls train --preset run_config.yaml --output-dir NEW` repeats the run."
         )
     )
     return sentences
@@ -88,26 +166,29 @@ def _list_versions(versions: Iterable[tuple[object, object]]) -> Markdown:
 
 
 def make_cost(record: RunRecord) -> list[Markdown]:
-    """Return hardware, training time and size of the model."""
-    hardware, timing = record.results.hardware, record.results.timing
-    size, memory = record.results.model.num_parameters, timing.peak_memory_mb
-    speed, sentences = timing.train_clips_per_second, []
+    """Return hardware, training time and memory."""
+    hardware, timing, sentences = record.results.hardware, record.results.timing, []
     if hardware.device is not None:
-        text = "{}, {} process(es), mixed precision: {}."
-        count, precision = hardware.num_processes or 1, hardware.mixed_precision or "no"
-        sentences.append(to_sentence(text, hardware.device, count, precision))
+        precision = hardware.mixed_precision or "no"
+        sentences.append(
+            to_sentence(
+                "Hardware: {}, {}, mixed precision {}.",
+                hardware.device,
+                count(hardware.num_processes or 1, "process"),
+                "off" if precision == "no" else precision,
+            )
+        )
     if timing.train_seconds is not None:
+        speed = timing.train_clips_per_second
+        rate = Markdown(f" ({speed:.1f} clips per second)" if speed is not None else "")
         shown = to_duration(timing.train_seconds)
-        rate = f", {to_number(speed, 1)} clips a second" if speed is not None else ""
-        sentences.append(to_sentence("Training took {}{}.", shown, rate))
-    if memory is not None:
-        sentences.append(to_sentence("Peak memory: {} MB.", to_number(memory, 0)))
-    if size is not None:
-        sentences.append(to_sentence("The model has {} parameters.", f"{size:,}"))
-    return sentences + _describe_energy(record)
+        sentences.append(to_sentence("Training time: {}{}.", shown, rate))
+    if timing.peak_memory_mb is not None:
+        sentences.append(to_sentence("Peak memory: {} MB.", to_number(timing.peak_memory_mb, 0)))
+    return sentences
 
 
-def _describe_energy(record: RunRecord) -> list[Markdown]:
+def describe_energy(record: RunRecord) -> list[Markdown]:
     """Return the measured electricity of the training; nothing if it was not measured."""
     energy = record.results.timing.energy
     if energy is None or energy.kwh is None:
@@ -115,12 +196,12 @@ def _describe_energy(record: RunRecord) -> list[Markdown]:
     country = energy.country
     return [
         to_sentence(
-            "Electricity of the training: {} kWh, about {} kg CO2eq at {} kg a kWh ({}), by {} for"
-            " the whole machine. Parts without a meter of their own are estimated from their load.",
+            "Electricity of training: {} kWh, about {} kg CO2eq at {} kg per kWh ({}), measured by"
+            " {} for the whole machine. Components without a meter are estimated from their load.",
             f"{energy.kwh:.3g}",
             f"{energy.kg_co2eq or 0:.3g}",
             to_number(energy.grid_kg_co2eq_per_kwh),
-            f"the grid of {country}" if country else "the world's average",
+            f"grid of {country}" if country else "world average",
             energy.meter or "CodeCarbon",
         )
     ]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from audio_cls.publishing.card.front_matter import read_license
 from audio_cls.publishing.card.limitations import Sentences, are_duplicates_left_out
 from audio_cls.publishing.card.markdown import (
     Markdown,
+    count,
     escape,
     to_code,
     to_duration,
     to_number,
     to_sentence,
+    to_text,
 )
 from audio_cls.publishing.card.tables import read_classes
 from audio_cls.publishing.metric_names import name_metric
@@ -26,41 +29,72 @@ from audio_cls.publishing.split_description import (
     read_split_name,
 )
 
-NUM_CONFUSIONS = 3
-MAX_WARNING = 1_000  # characters of a warning
+TASK_NAME = "Audio classification"
+NUM_CONFUSIONS = 5
+MAX_LABELS = 30  # labels in the first sentence
+BASELINES = {  # metric -> key in results.json, and the sentence with its value
+    "accuracy": ("majority_accuracy", "Always predicting the most frequent class: accuracy {}."),
+    "map": ("baseline_map", "Equal scores for all clips: mean average precision {}."),
+}
 THRESHOLDS = (
-    " A label counts as there from its own threshold on, which had the best F1 on validation: the"
-    " validation column is the best that these clips allow."
+    "The threshold of each label maximises its F1 on validation, so the F1 on validation is"
+    " optimistic."
 )
+
+
+def make_summary(record: RunRecord) -> Markdown:
+    """Return the task with the number of classes and their names."""
+    task = "Audio tagging (several labels per clip)" if record.is_multilabel else TASK_NAME
+    noun = "label" if record.is_multilabel else "class"
+    shown = ", ".join(map(escape, record.labels[:MAX_LABELS]))
+    rest = len(record.labels) - MAX_LABELS
+    names = Markdown(f"{shown} and {rest} more" if rest > 0 else shown)
+    return to_sentence("{}, {}: {}.", Markdown(task), count(len(record.labels), noun), names)
+
+
+def make_headline(record: RunRecord) -> Markdown:
+    """Return the value of the metric that selected the epoch, its clips and its interval."""
+    test, metric = record.results.test, record.results.metric or "accuracy"
+    value = to_number(test.get(metric))
+    if not value:
+        return Markdown("")
+    interval = test.get(f"{metric}_ci95")
+    bounds = (
+        to_sentence(", 95 % confidence interval {} to {}", *map(to_number, interval))
+        if interval
+        else ""
+    )
+    return to_sentence(
+        "**{} {}** on {} of {}{}.",
+        name_metric(metric, is_multilabel=record.is_multilabel).title,
+        value,
+        count(test.get("num_examples"), "clip"),
+        describe_test(record),
+        bounds,
+    )
 
 
 def make_warnings(record: RunRecord) -> Sentences:
     """Return the warnings of the run about its data and results."""
-    return [Markdown(escape(text, MAX_WARNING)) for text in record.results.warnings or []]
+    return [to_text(text) for text in record.results.warnings or []]
 
 
-def make_interval_sentence(record: RunRecord) -> Markdown:
-    """Return the confidence interval of the headline metric and its half width in points.
-
-    For a multi-label task also the origin of the thresholds.
-    """
-    interval = record.results.test.get(f"{record.headline_key}_ci95")
-    if not interval:
-        return Markdown("")
-    low, high = (float(end) for end in interval)
-    note = (record.results.test.get("intervals") or {}).get("note")
-    name, thresholds = name_metric(record.headline_key).title.lower(), Markdown("")
-    if record.is_multilabel:
-        thresholds = Markdown(THRESHOLDS)
+def make_metric_sentences(record: RunRecord) -> Sentences:
+    """Return what the table of metrics is measured on, and what it can be compared with."""
+    test = record.results.test
+    clips = count(test.get("num_examples"), "clip")
+    sentences = [to_sentence("Test: {} of {}.", clips, describe_test(record))]
+    if any(key.endswith("_ci95") and value for key, value in test.items()):
+        sentences.append(Markdown("In brackets: 95 % confidence interval."))
+    note = (test.get("intervals") or {}).get("note")
     if note:  # with few groups the interval does not hold for other groups
-        return to_sentence(
-            "The 95 % interval of the {} is {} to {}. {}{}",
-            name, f"{low:.3f}", f"{high:.3f}", Markdown(escape(note, MAX_WARNING)), thresholds,
-        )  # fmt: skip
-    return to_sentence(
-        "With so many clips the {} is known to about {} points (95 % interval {} to {}).{}",
-        name, f"{50 * (high - low):.1f}", f"{low:.3f}", f"{high:.3f}", thresholds,
-    )  # fmt: skip
+        sentences.append(to_text(note))
+    key, text = BASELINES[record.headline_key]
+    if to_number(test.get(key)):
+        sentences.append(to_sentence(text, to_number(test[key])))
+    if record.is_multilabel:
+        sentences.append(Markdown(THRESHOLDS))
+    return [*sentences, Markdown("Further metrics: `results.json`.")]
 
 
 def make_detection_note(record: RunRecord) -> Markdown:
@@ -69,27 +103,36 @@ def make_detection_note(record: RunRecord) -> Markdown:
     if not isinstance(detection, Mapping):
         return Markdown("")
     return to_sentence(
-        "How often a keyword fires in {} clips without one ({}), at the threshold that misses no"
-        " more than so many of {} keyword clips. So little sound cannot show how seldom a good"
-        " spotter fires: read the interval.",
-        detection.get("other_clips"),
+        "False accepts per hour on {} ({}) without keywords, at a threshold that misses at most the"
+        " given share of {}.{}",
+        count(detection.get("other_clips"), "clip"),
         to_duration(detection.get("other_seconds")),
-        detection.get("keyword_clips"),
+        count(detection.get("keyword_clips"), "keyword clip"),
+        Markdown(" The sample is small: use the interval." if _is_short(detection) else ""),
     )
+
+
+def _is_short(detection: Mapping[str, object]) -> bool:
+    """Return whether there is less than an hour of audio without keywords."""
+    seconds = detection.get("other_seconds")
+    return isinstance(seconds, int | float) and seconds < 3600
 
 
 def make_class_note(record: RunRecord, num_shown: int) -> Markdown:
     """Return that the table by class is shortened; empty if it is complete."""
     if num_shown == len(read_classes(record)):
         return Markdown("")
-    return to_sentence("The {} weakest are shown; results.json has all.", num_shown)
+    noun = "labels" if record.is_multilabel else "classes"
+    return to_sentence("The {} {} with the lowest F1; `results.json` has all.", num_shown, noun)
 
 
 def make_confusions(record: RunRecord) -> Sentences:
     """List the most frequent confusions of a single-label classifier."""
     confusions = record.results.test.get("top_confusions") or []
     return [
-        to_sentence("{} taken for {} ({})", one["label"], one["prediction"], one["count"])
+        to_sentence(
+            "{} predicted as {} ({})", one["label"], one["prediction"], count(one["count"], "clip")
+        )
         for one in confusions[:NUM_CONFUSIONS]
     ]
 
@@ -98,46 +141,50 @@ def make_split_sentences(record: RunRecord) -> Sentences:
     """Return how the splits were made, grouped and cleaned."""
     data, sentences = record.settings.get("data", {}), []
     if record.results.dataset.is_test_validation:
-        sentences.append(
-            Markdown("**Validation and test are the same clips: the test chose the saved epoch.**")
-        )
+        sentences.append(Markdown("**Validation and test are the same clips.**"))
     sentences += _describe_test_clips(record)
     if data.get("group_column"):
         sentences.append(
-            to_sentence("Clips that share {} are in one part only.", data["group_column"])
+            to_sentence("All clips of one {} are in the same split.", to_code(data["group_column"]))
         )
     elif is_grouped(record):
-        sentences.append(Markdown("Clips of one group are in one part only."))
+        sentences.append(Markdown("All clips of one group are in the same split."))
     for name, part in (("max_train_samples", "train"), ("max_eval_samples", "validation and test")):
         if data.get(name):
             sentences.append(to_sentence("At most {} clips of {} were used.", data[name], part))
     skipped = record.results.bad_audio.get("skipped")
     if skipped:
         sentences.append(
-            to_sentence("{} clips could not be read and were left out (bad_audio.csv).", skipped)
+            to_sentence("Left out as unusable: {} (`bad_audio.csv`).", count(skipped, "clip"))
         )
+    sentences += _describe_duplicates(record)
+    sentences.append(Markdown("`splits/` lists the clips of each split."))
+    return sentences
+
+
+def _describe_duplicates(record: RunRecord) -> Sentences:
+    """Return the numbers of duplicates and near duplicates, if there are any."""
+    sentences = []
     if record.duplicates:
-        fate = "were left out" if are_duplicates_left_out(record) else "were kept"
+        fate = "left out" if are_duplicates_left_out(record) else "kept"
+        across = sum(first != second for first, second in record.duplicates)
         sentences.append(
             to_sentence(
-                "{} clips have the sound of another one and {}; {} of the pairs lie in two parts"
-                " (duplicates.csv).",
-                len(record.duplicates),
+                "{}, {}; {} across splits (`duplicates.csv`).",
+                count(len(record.duplicates), "duplicate clip"),
                 fate,
-                sum(first != second for first, second in record.duplicates),
+                count(across, "pair"),
             )
         )
     near = record.results.dataset.near_duplicates
     if near.found:
         sentences.append(
             to_sentence(
-                "{} pairs of clips sound nearly the same, {} of them in two parts"
-                " (near_duplicates.csv).",
-                near.found,
+                "{}, {} across splits (`near_duplicates.csv`).",
+                count(near.found, "near-duplicate pair"),
                 "?" if near.across_splits is None else near.across_splits,
             )
         )
-    sentences.append(Markdown("The clips of each part are listed in `splits/`."))
     return sentences
 
 
@@ -145,54 +192,35 @@ def _describe_test_clips(record: RunRecord) -> Sentences:
     """Return how the test clips were chosen, unless they are a given split."""
     origin = read_origin(record, "test")
     if is_cut_by_run(record):
-        return [to_sentence("The test clips are no split of their own: {}.", describe_part(record))]
+        return [to_sentence("The run made the test split: {}.", to_text(describe_part(record)))]
     if not origin or origin.startswith("split '"):
         return []
-    return [to_sentence("The test clips: {}.", origin)]
+    return [to_sentence("Test clips: {}.", to_text(origin))]
 
 
 def make_licence_sentences(record: RunRecord) -> Sentences:
     """Return the known licences, and which are not known."""
-    known = (
-        ("This model", read_license(record)),
-        ("The base model", record.results.model.license),
-        ("The data set", record.results.dataset.license),
-    )
-    sentences = [to_sentence("{}: {}.", who, licence) for who, licence in known if licence]
-    unknown = [who.lower() for who, licence in known if not licence]
+    known = {
+        "model": read_license(record),
+        "base model": record.results.model.license,
+        "data set": record.results.dataset.license,
+    }
     if record.is_from_scratch:
-        unknown = [who for who in unknown if who != "the base model"]
+        del known["base model"]
+    sentences = [
+        to_sentence("{}: {}.", who.capitalize(), licence)
+        for who, licence in known.items()
+        if licence
+    ]
+    unknown = [who for who, licence in known.items() if not licence]
     if unknown:
         names = ", ".join(unknown)
-        sentences.append(to_sentence("Not recorded in this run: the licence of {}.", names))
-    sentences.append(
-        Markdown(
-            "The terms of the recordings may bind what is made from them: read them before use."
-        )
-    )
-    return sentences
-
-
-def read_license(record: RunRecord) -> str | None:
-    """Return the card's licence: `--license`, else the base model's."""
-    given = record.settings.get("hub", {}).get("license")
-    inherited = None if record.is_from_scratch else record.results.model.license
-    return str(given or inherited) if given or inherited else None
-
-
-def make_headline(record: RunRecord) -> Markdown:
-    """Return the headline result: metric, value, number of clips, split."""
-    test, metric = record.results.test, record.results.metric or "accuracy"
-    value = to_number(test.get(metric))
-    if value == "-":
-        return Markdown("")
-    return to_sentence(
-        "{} {} on {} clips of {}",
-        name_metric(metric).title,
-        value,
-        test.get("num_examples", "?"),
-        add_article(read_split_name(record, "test")),
-    )
+        hint = " (set that of the model with `--license`)" if "model" in unknown else ""
+        sentences.append(to_sentence("Not recorded: licence of {}{}.", names, Markdown(hint)))
+    return [
+        *sentences,
+        Markdown("The licence of the recordings may also apply to the model: check it before use."),
+    ]
 
 
 def describe_test(record: RunRecord) -> Markdown:

@@ -12,7 +12,7 @@ from typing import Any
 from audio_cls.config import flag_name, iterate_settings
 from audio_cls.errors import redact_tokens
 from audio_cls.publishing.card.markdown import Markdown, escape, to_code, to_duration, to_number
-from audio_cls.publishing.eval_results import read_metrics
+from audio_cls.publishing.eval_results import read_main_metrics
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import read_split_name
@@ -20,33 +20,25 @@ from audio_cls.runs.run_files import SPEED_COLUMNS
 
 MAX_CLASSES = 60  # rows of the table by class; of more classes the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
-BASELINES = {  # metric -> key in results.json, and title of the row below the metric
-    "accuracy": ("majority_accuracy", "{} of always naming what is most frequent"),
-    "map": ("baseline_map", "{} of equal scores for all clips"),
-}
-# Settings without effect on the result, and the problem type, which the first sentence has.
+MAX_MISTAKES = 10  # rows of the table of confident mistakes
+# Sections and settings without effect on the result, and the problem type, which the summary names.
+HIDDEN_SECTIONS = ("hub",)
 HIDDEN_SETTINGS = (
     "problem_type",
     "output_dir",
     "overwrite",
     "resume",
+    "log",
     "report_to",
     "measure_energy",
     "energy_country",
-    "push_to_hub",
-    "hub_repo_id",
-    "private",
-    "hub_strategy",
-    "create_pr",
-    "publish_ids",
-    "push_logs",
 )
 
 Row = list[object]
 
 
 def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return (label, scores) of every class, in the labels' order, those without clips last."""
+    """Return (label, scores) of every class, in the order of the labels, untested ones last."""
     per_class = record.results.test.get("per_class")
     if not isinstance(per_class, Mapping):
         return []
@@ -58,21 +50,16 @@ def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def make_metric_rows(record: RunRecord) -> list[Row]:
-    """Return one row per metric: name, test with interval, validation."""
-    test, validation = record.results.test, record.results.validation
-    tested, validated = read_metrics(record), read_metrics(record, "validation")
+    """Return one row per main metric: name, test with interval, validation."""
+    tested, validated = read_main_metrics(record), read_main_metrics(record, "validation")
     rows: list[Row] = []
     for key in {**tested, **validated}:
         cell = to_number(tested.get(key))
-        interval = test.get(f"{key}_ci95")
-        if interval:
+        interval = record.results.test.get(f"{key}_ci95")
+        if interval and cell:
             cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
         title = name_metric(key, is_multilabel=record.is_multilabel).title
-        rows.append([title, Markdown(cell), to_number(validated.get(key))])
-        baseline, text = BASELINES.get(key, ("", ""))
-        if baseline in test:
-            cells = [Markdown(to_number(part.get(baseline))) for part in (test, validation)]
-            rows.append([text.format(title), *cells])
+        rows.append([title, cell, to_number(validated.get(key))])
     return rows
 
 
@@ -90,7 +77,7 @@ def make_detection_rows(record: RunRecord) -> list[Row]:
         cell = "not reached" if hourly is None else f"{hourly:g}"
         if bounds:
             cell += f" ({bounds[0]:g} to {bounds[1]:g})"
-        rows.append([allowed, Markdown(to_number(point.get("threshold"))), cell])
+        rows.append([allowed, to_number(point.get("threshold")), cell])
     return rows
 
 
@@ -103,24 +90,43 @@ def make_class_header(record: RunRecord) -> list[str]:
 
 
 def make_class_rows(record: RunRecord) -> list[Row]:
-    """Return one row per class; of more than `MAX_CLASSES`, those with the lowest F1."""
+    """Return one row per class, a dash for the scores of an untested one.
+
+    Of more than `MAX_CLASSES` classes, those with the lowest F1 are shown.
+    """
     classes = read_classes(record)
     if len(classes) > MAX_CLASSES:
-        classes = sorted(classes, key=lambda pair: _read_score(pair[1], "f1"))[:MAX_CLASSES]
-    names = ["precision", "recall", "f1", "support"]
+        classes = sorted(classes, key=lambda pair: _read_f1(pair[1]))[:MAX_CLASSES]
+    names = ["precision", "recall", "f1"]
     if record.is_multilabel:
-        names = ["average_precision", *names[:3], "threshold", "support"]
-    return [
-        [label, *(Markdown(to_number(scores.get(name))) for name in names)]
-        for label, scores in classes
-    ]
+        names = ["average_precision", *names, "threshold"]
+    rows: list[Row] = []
+    for label, scores in classes:
+        is_tested = scores.get("support") != 0
+        cells = [to_number(scores.get(name) if is_tested else None, missing="-") for name in names]
+        rows.append([label, *cells, to_number(scores.get("support"), missing="-")])
+    return rows
 
 
-def _read_score(scores: Mapping[str, Any], name: str) -> float:
-    """Return one score of a class; infinity for a missing one, so that it sorts last."""
-    value = scores.get(name)
+def _read_f1(scores: Mapping[str, Any]) -> float:
+    """Return the F1 of a class; infinity for an untested one, so that it sorts last."""
+    value = scores.get("f1") if scores.get("support") != 0 else None
     is_number = isinstance(value, int | float) and math.isfinite(value)
     return float(value) if is_number and value is not None else math.inf
+
+
+def make_mistake_rows(record: RunRecord) -> list[Row]:
+    """Return the most confident wrong predictions: clip, true and predicted label, probability.
+
+    The ids of the clips are those of the redacted record, as `--publish-ids` allows.
+    """
+    mistakes = record.results.test.get("confident_mistakes")
+    rows = [one for one in mistakes if isinstance(one, Mapping)] if mistakes else []
+    return [
+        [*(one.get(key) or "" for key in ("id", "label", "prediction")),
+         to_number(one.get("confidence"))]
+        for one in rows[:MAX_MISTAKES]
+    ]  # fmt: skip
 
 
 def make_split_rows(record: RunRecord) -> list[Row]:
@@ -129,9 +135,8 @@ def make_split_rows(record: RunRecord) -> list[Row]:
     for role in ("train", "validation", "test"):
         part = record.results.dataset.split.get(role)
         if part is not None:
-            count, sound = to_number(part.num_examples), to_duration(part.seconds)
             name = to_code(read_split_name(record, role))
-            rows.append([role, name, Markdown(count), Markdown(sound)])
+            rows.append([role, name, to_number(part.num_examples), to_duration(part.seconds)])
     return rows
 
 
@@ -140,7 +145,8 @@ def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
     rows: list[Row] = []
     for spec in iterate_settings():
         section = record.settings.get(spec.section, {})
-        if spec.name in HIDDEN_SETTINGS or spec.name not in section:
+        is_hidden = spec.section in HIDDEN_SECTIONS or spec.name in HIDDEN_SETTINGS
+        if is_hidden or spec.name not in section:
             continue
         value = section[spec.name]
         if (spec.name, value) == ("metric", record.headline_key):
@@ -188,8 +194,8 @@ def _find_saved_row(record: RunRecord) -> int | None:
     return None
 
 
-def _make_log_row(cells: Sequence[str], is_saved: bool) -> Row:  # noqa: FBT001 (private, named by its only caller's test)
-    """Return a row with shortened numbers; the saved one is bold."""
+def _make_log_row(cells: Sequence[str], is_saved: bool) -> Row:  # noqa: FBT001 (private)
+    """Return a row with shortened numbers; that of the saved checkpoint is bold."""
     shown = []
     for cell in cells:
         number = _parse_finite(cell)

@@ -15,7 +15,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard
 
 from audio_cls.publishing.card.card import write_card
-from audio_cls.publishing.card.markdown import Markdown, to_number, to_sentence
+from audio_cls.publishing.card.markdown import count, to_number, to_sentence
 from audio_cls.publishing.card.written_card import find_repository
 from audio_cls.publishing.eval_results import (
     make_eval_results,
@@ -28,8 +28,9 @@ from audio_cls.publishing.run_record import RunRecord, load_run
 from audio_cls.publishing.split_description import add_article, read_part, read_split_name
 from audio_cls.runs.results import write_results
 
-HEADING = "## Judged later on"
-PARAGRAPH = re.compile(rf"\n*{HEADING}\n\n(?P<lines>(?:- .*\n?)*)")
+HEADING = "## Additional evaluation results"
+FORMER_HEADING = "## Judged later on"
+PARAGRAPH = re.compile(rf"\n*(?:{HEADING}|{FORMER_HEADING})\n\n(?P<lines>(?:- .*\n?)*)")
 
 
 def update_card(run: str | Path, evaluation: Path) -> Path:
@@ -103,14 +104,14 @@ def _add_line(text: str, evaluated: RunRecord) -> str:
     name = add_article(read_split_name(evaluated, "test"))
     place = to_sentence("- {}, {}:", evaluated.dataset_name, name)
     key = evaluated.headline_key
-    low, high = test.get(f"{key}_ci95") or (None, None)
-    numbers = to_sentence(
-        "{} {} (95 % interval {} to {}) on {} clips, macro F1 {}.",
-        name_metric(key).title.lower(),
-        *(Markdown(to_number(value)) for value in (test.get(key), low, high)),
-        test.get("num_examples", "?"),
-        Markdown(to_number(test.get("f1_macro"))),
-    )
+    interval = test.get(f"{key}_ci95")
+    parts = [to_sentence("{} {}", name_metric(key).title.lower(), to_number(test.get(key)))]
+    if interval:
+        bounds = map(to_number, interval)
+        parts.append(to_sentence("95 % confidence interval {} to {}", *bounds))
+    parts.append(to_sentence("macro F1 {}", to_number(test.get("f1_macro"))))
+    clips = to_sentence("{}", count(test.get("num_examples"), "clip"))
+    numbers = f"{', '.join(parts)} on {clips}."
     known = PARAGRAPH.search(text)
     lines = known.group("lines").splitlines() if known else []
     lines = [line for line in lines if not line.startswith(place)] + [f"{place} {numbers}"]

@@ -38,12 +38,12 @@ from audio_cls.inference import Classifier
 
 classifier = Classifier.from_pretrained({model}{trust})
 print([prediction.to_row() for prediction in classifier(["clip.wav"])])"""
-TRUST = ', revision="THE COMMIT THAT YOU READ", trust_remote_code=True'
+TRUST = ', revision="COMMIT", trust_remote_code=True'
 
 
 @dataclass(frozen=True)
 class Usage:
-    """The card's section "How to use it"."""
+    """The section "How to get started with the model" of the card."""
 
     library: str  # the front matter's library_name
     install: Markdown
@@ -65,16 +65,16 @@ def make_usage(config: Mapping[str, Any], name: str) -> Usage:
             "transformers",
             to_block("pip install transformers torch soundfile soxr", "bash"),
             to_block((MULTI_LABEL if is_multilabel else STOCK).format(model=model), "python"),
-            Markdown('With FFmpeg installed, `classifier("clip.wav")` does the reading by itself.'),
+            Markdown('With FFmpeg installed, `classifier("clip.wav")` also decodes the file.'),
         )
     note = (
-        "The head is one of `audio_cls`: a pooled mean over the encoder's hidden states. Stock "
-        "`transformers` has no classifier for this encoder, so `pipeline` cannot load it."
+        "The classification head (mean pooling of the hidden states) is part of `audio_cls`. "
+        "`transformers` has no classifier for this encoder, so `pipeline` cannot load the model."
     )
     if config.get("auto_map"):
         note += (
-            " The encoder's own code lies in this repository and is run: read it first, and on the "
-            "Hub name the commit that you read; for a folder leave `revision` out."
+            " The example runs the encoder's code from this repository: read it first and give the "
+            "commit that you read as `revision`; for a local folder, omit `revision`."
         )
     trust = TRUST if config.get("auto_map") else ""
     return Usage(

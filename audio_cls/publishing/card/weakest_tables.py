@@ -1,6 +1,6 @@
 """Tables of the card for many classes: the weakest ones, and confusions by language family.
 
-They are made from results.json's `weakest_classes` and `families`; empty for runs without them.
+Made from `weakest_classes` and `families` in results.json; empty for runs without them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from audio_cls.publishing.card.markdown import Markdown, escape, to_number, to_s
 from audio_cls.publishing.run_record import RunRecord
 
 NUM_CONFUSED = 2  # most frequent confusions that are named
+MIN_LANGUAGES = 10  # with fewer, a table by language family shows nothing new
 
 Row = list[object]
 
@@ -20,24 +21,24 @@ def make_weakest_header(record: RunRecord) -> list[str]:
     """Return the titles of the table of the weakest classes."""
     if record.is_multilabel:
         return ["label", "average precision", "F1", "test clips"]
-    return ["class", "recall (95 %)", "test clips", "most often taken for"]
+    return ["class", "recall (95 %)", "test clips", "most often predicted as"]
 
 
 def make_weakest_rows(record: RunRecord) -> list[Row]:
     """Return one row for each of the weakest classes, the weakest first."""
     rows: list[Row] = []
     for one in _read_rows(record.results.test.get("weakest_classes")):
-        support = Markdown(to_number(one.get("support")))
+        support = to_number(one.get("support"))
         if record.is_multilabel:
-            scores = (Markdown(to_number(one.get(key))) for key in ("average_precision", "f1"))
+            scores = (to_number(one.get(key)) for key in ("average_precision", "f1"))
             rows.append([one.get("label"), *scores, support])
             continue
         bounds = one.get("recall_ci95")
         cell = to_number(one.get("recall"))
         if isinstance(bounds, list) and len(bounds) == 2:
             cell += f" ({to_number(bounds[0])} to {to_number(bounds[1])})"
-        taken = to_sentence("{} ({})", one.get("taken_for"), one.get("taken_for_count"))
-        rows.append([one.get("label"), Markdown(cell), support, taken])
+        confused = to_sentence("{} ({})", one.get("taken_for"), one.get("taken_for_count"))
+        rows.append([one.get("label"), cell, support, confused])
     return rows
 
 
@@ -54,35 +55,44 @@ def make_family_rows(record: RunRecord) -> list[Row]:
         rows.append(
             [
                 name,
-                Markdown(str(len(labels)) if isinstance(labels, list) else "-"),
-                Markdown(to_number(one.get("num_examples"))),
-                Markdown(to_number(one.get("accuracy"))),
-                Markdown(to_number(one.get("family_accuracy"))),
-                Markdown(shown or "-"),
+                str(len(labels)) if isinstance(labels, list) else "",
+                to_number(one.get("num_examples")),
+                to_number(one.get("accuracy")),
+                to_number(one.get("family_accuracy")),
+                Markdown(shown),
             ]
         )
     return rows
 
 
 def make_family_note(record: RunRecord) -> Markdown:
-    """Return how many errors stay within the family, and how many would by chance."""
+    """Return the number of errors within the family, and the number expected by chance."""
     families = _read_families(record)
     if not families:
         return Markdown("")
     return to_sentence(
-        "The answer is of the right family for {} of the clips. Of {} wrong answers {} name a"
-        " language of the same family; {} would, if they fell on all other languages alike.",
-        Markdown(to_number(families.get("family_accuracy"))),
+        "Accuracy of the language family: {}. Of {} errors, {} are within the family; {} would be"
+        " if errors were spread evenly over all other languages.",
+        to_number(families.get("family_accuracy")),
         families.get("num_mistakes"),
         families.get("num_within_family"),
         families.get("num_within_by_chance"),
     )
 
 
+def has_families(record: RunRecord) -> bool:
+    """Return whether there are enough languages for a table by family."""
+    return bool(_read_families(record))
+
+
 def _read_families(record: RunRecord) -> Mapping[str, Any]:
-    """Return the entry on language families; empty for other tasks."""
+    """Return the entry on language families; empty for other tasks and for few languages."""
     families = record.results.test.get("families")
-    return families if isinstance(families, Mapping) else {}
+    table = families.get("by_family") if isinstance(families, Mapping) else None
+    rows = table.values() if isinstance(table, Mapping) else ()
+    labels = [one.get("labels") for one in rows if isinstance(one, Mapping)]
+    num_languages = sum(len(names) for names in labels if isinstance(names, list))
+    return families if num_languages >= MIN_LANGUAGES and families else {}
 
 
 def _read_rows(given: object) -> list[Mapping[str, Any]]:

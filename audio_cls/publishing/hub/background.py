@@ -1,7 +1,7 @@
 """Uploads of the best model during training, in a background thread (`--hub-strategy`).
 
 The files are copied first, so that the next epoch may overwrite them. Only the newest copy waits to
-be uploaded, and an upload that fails is one line in the log: the training never stops for it.
+be uploaded. A failed upload is logged and does not stop the training.
 """
 
 from __future__ import annotations

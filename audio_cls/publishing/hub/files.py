@@ -40,8 +40,8 @@ tags: [audio-classification, audio_cls]
 
 # {name}
 
-The training of this model is going on. These are its best weights so far; what they are worth is \
-told here when it has ended.
+This model is still in training. The repository has its best weights so far; results follow when \
+training has ended.
 """
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def gather_files(
     Args:
         run: The run folder.
         repo_id: The repository; the card names it, unless the card was edited.
-        cfg: Which names are published, and whether TensorBoard logs are.
+        cfg: Which names are published, the texts of the card, and whether TensorBoard logs are.
         secrets: Tokens in use on this machine.
 
     Raises:
@@ -75,7 +75,7 @@ def gather_files(
             " published as numbers. --publish-ids all publishes the names."
         )
     public = make_public(record, names)
-    card = choose_card(record, names, repo_id)
+    card = choose_card(record, names, repo_id, cfg)
     files: dict[str, bytes | Path] = {CARD: redact_tokens(card, secrets).encode()}
     for pattern in (*PUBLIC_FILES, *list_code_files(record.model)):
         for path in sorted(run.glob(pattern)):
@@ -134,7 +134,7 @@ def is_public(name: str) -> bool:
 
 
 def list_code_files(config: Mapping[str, object]) -> list[str]:
-    """List the code files of a model that runs code of its own, from its config.json.
+    """List the code files of a model with remote code, from its config.json.
 
     >>> list_code_files({"pooled_head": {"code": ["modeling_a.py", "../secret.py", "notes.txt"]}})
     ['modeling_a.py']

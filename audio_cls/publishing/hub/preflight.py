@@ -1,7 +1,7 @@
-"""Preflight: a trial of the publication before training, so that it does not fail afterwards.
+"""Preflight: check before training that the run can be published after it.
 
 The card, its model-index and the `.eval_results` entry are made from dummy numbers and parsed
-again; for a run that will be pushed, the Hub also checks them.
+again; for a run that will be pushed, the Hub also validates them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, HfApi, ModelCard
 
+from audio_cls.command_names import format_command
 from audio_cls.config import HubConfig, RunConfig, flag_name
 from audio_cls.demo_data import BUILTIN
 from audio_cls.errors import HubError
 from audio_cls.publishing.card.card import render_card
-from audio_cls.publishing.card.front_matter import make_license_keys
+from audio_cls.publishing.card.front_matter import LANGUAGE_ID, make_license_keys
 from audio_cls.publishing.card.limitations import MAX_LIMITS
 from audio_cls.publishing.eval_results import make_entry, to_entry_text
 from audio_cls.publishing.hub.permissions import check_rights, explain_refusal
@@ -37,10 +38,14 @@ from audio_cls.runs.results import (
 from audio_cls.storage.short_names import is_url
 
 ANY_SHA = "0" * 40
+MAX_CARD_TEXT = 20_000  # characters
 MAX_LENGTHS = {
     "task_id": MAX_FRONT_MATTER,
     "eval_notes": MAX_FRONT_MATTER,
     "limitations": MAX_LIMITS,
+    "model_description": MAX_CARD_TEXT,
+    "intended_use": MAX_CARD_TEXT,
+    "citation": MAX_CARD_TEXT,
 }
 STRINGS = ("license", "language", "base_model", "datasets", "metrics", "tags", "pipeline_tag")
 
@@ -74,13 +79,13 @@ def run_preflight(cfg: RunConfig, run_name: str) -> str | None:
             to_entry_text(entry)
     except (ValueError, TypeError, KeyError, AssertionError, yaml.YAMLError) as error:
         raise HubError(
-            f"The card of this run could not be written ({to_reason(error)}): change --dataset,"
-            " --metric, --license or --task-id, of which it is made."
+            f"The model card of this run cannot be written ({to_reason(error)}). It is made from"
+            " --dataset, --metric, --license and --task-id: change the one that is named."
         ) from error
     if errors:
         raise HubError(
-            f"The card of this run would not be valid: {'; '.join(errors)}. Change --dataset,"
-            " --metric, --license or --task-id, of which it is made."
+            f"The model card of this run would not be valid: {'; '.join(errors)}. It is made from"
+            " --dataset, --metric, --license and --task-id: change the one that is named."
         )
     return check_hub(cfg.hub, run_name, card) if cfg.hub.push_to_hub else None
 
@@ -95,16 +100,21 @@ def check_texts(cfg: HubConfig) -> None:
         given = getattr(cfg, name)
         if given is None:
             continue
-        line = single_line(given, len(given) + 1)
-        if not line or len(line) > longest:
+        length = len(single_line(given, len(given) + 1))
+        if not 0 < length <= longest:
             raise HubError(
-                f"{flag_name(name)} has {len(line)} characters: it must be one line of 1 to"
-                f" {longest} printable characters."
+                f"{flag_name(name)} has {length} printable characters; allowed are 1 to {longest}."
+                f" {'Shorten it.' if length else 'Give a text, or omit the option.'}"
             )
+    if not all(map(LANGUAGE_ID.fullmatch, cfg.language)):
+        raise HubError(
+            f"--language {single_line(','.join(cfg.language), 80)} is not valid: give ISO 639 codes"
+            " of two or three lower-case letters, such as en,de, or 'multilingual'."
+        )
     if cfg.task_id is not None and re.search(r"\s", cfg.task_id):
         raise HubError(
-            f"--task-id {single_line(cfg.task_id, 80)} is not possible: it is an id without"
-            " spaces, a `tasks` entry of the data set's eval.yaml such as 'genre'."
+            f"--task-id {single_line(cfg.task_id, 80)} is not valid: it must be an id without"
+            " spaces from `tasks` in the data set's eval.yaml, such as 'genre'."
         )
 
 
@@ -168,7 +178,9 @@ def find_card_errors(text: str) -> list[str]:
     for key in STRINGS:
         value = data.get(key)
         items = value if isinstance(value, list) else [] if value is None else [value]
-        errors += [f"{key} holds {item!r}, no text" for item in items if not _is_text(item)]
+        errors += [
+            f"{key} contains {item!r}, which is not a text" for item in items if not _is_text(item)
+        ]
     for result in data.get("eval_results") or []:
         errors += _find_result_errors(result)
     return list(dict.fromkeys(errors))
@@ -177,16 +189,16 @@ def find_card_errors(text: str) -> list[str]:
 def _find_result_errors(result: EvalResult) -> list[str]:
     """List the missing or wrong values of one entry of model-index."""
     required = ("task_type", "dataset_type", "dataset_name", "metric_type")
-    errors = [f"a result has no {key}" for key in required if not _is_text(getattr(result, key))]
+    errors = [f"a result lacks {key}" for key in required if not _is_text(getattr(result, key))]
     optional = ("dataset_config", "dataset_split", "dataset_revision", "metric_name")
     values: Mapping[str, Any] = {key: getattr(result, key) for key in optional}
     given = {key: value for key, value in values.items() if value is not None}
     errors += [
-        f"{key} is {value!r}, no text" for key, value in given.items() if not _is_text(value)
+        f"{key} is {value!r}, not a text" for key, value in given.items() if not _is_text(value)
     ]
     value = result.metric_value
     if not isinstance(value, int | float) or not math.isfinite(value):
-        errors.append(f"{result.metric_type} is {value!r}, no number")
+        errors.append(f"{result.metric_type} is {value!r}, not a finite number")
     return errors
 
 
@@ -226,18 +238,18 @@ def check_hub(cfg: HubConfig, run_name: str, card: str | None = None) -> str:
     except Failure as error:
         if is_outage(error):
             raise HubError(
-                f"The Hub cannot be reached ({to_reason(error)}). Train without --push-to-hub"
-                " and publish the run later: audio-cls publish RUN"
+                f"The Hub cannot be reached ({to_reason(error)}). Train without --push-to-hub and"
+                f" publish the run later: {format_command('publish', 'RUN')}"
             ) from error
         if cfg.license and isinstance(error, ValueError) and "license" in str(error):
             raise HubError(
-                f"--license {cfg.license} is not a licence id of the Hub: it has apache-2.0, mit,"
-                " cc-by-4.0, cc-by-nc-4.0, other ... (https://hf.co/docs/hub/repositories-licenses)."
+                f"--license {cfg.license} is not a licence id of the Hub. Use one of"
+                " https://hf.co/docs/hub/repositories-licenses, such as apache-2.0 or cc-by-4.0."
             ) from error
         if isinstance(error, ValueError) and card is not None:
             raise HubError(
-                f"The Hub would refuse the card of this run: {to_reason(error)}. Change the setting"
-                " that it names."
+                f"The Hub would refuse the model card of this run: {to_reason(error)}. Change the"
+                " setting that is named."
             ) from error
         raise explain_refusal(error, repo_id) from error
     return repo_id
@@ -257,7 +269,7 @@ def make_repo_id(given: str | None, user: str, run_name: str) -> str:
     repo_id = f"{user}/{slug}" if given is None else given if "/" in given else f"{user}/{given}"
     if not is_repo_id(repo_id):
         raise HubError(
-            f"--hub-repo-id {single_line(given, 120)} is not possible: it is OWNER/NAME of letters,"
-            f" digits, '-', '_' and '.'. Try --hub-repo-id {user}/{slug}"
+            f"--hub-repo-id {single_line(given, 120)} is not valid: it must be OWNER/NAME of"
+            f" letters, digits, '-', '_' and '.'. Try --hub-repo-id {user}/{slug}"
         )
     return repo_id

@@ -1,7 +1,7 @@
 """Upload of a run folder to a Hub repository in one commit.
 
-The commit has all files or none, and a second upload of the same run makes no commit. files.py
-chooses the files; the run folder is only read.
+The commit has all files or none, and a second upload of the same run makes no commit. `files`
+selects the files; the run folder is only read.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 RESULTS = "results.json"  # published by a finished run only
 TITLE = "Publish a run of audio_cls"  # of every commit, and of a pull request
-FLAGS = ("private", "create_pr", "push_logs")  # of scripts/publish.py
+FLAGS = ("private", "create_pr", "push_logs")  # of `audio-cls publish`
 CommitOperation: TypeAlias = CommitOperationAdd | CommitOperationDelete
 
 
@@ -122,8 +122,8 @@ def send_files(
     )
     if cfg.private and not retry(lambda: api.model_info(repo_id), attempts=attempts).private:
         raise HubError(
-            f"--private was asked for, and '{repo_id}' is public already. Give another"
-            " --hub-repo-id, or make it private in its settings on the Hub first."
+            f"--private was given, but '{repo_id}' is public. Give another --hub-repo-id, or make"
+            " it private in its settings on the Hub first."
         )
     if not is_finished and retry(lambda: api.file_exists(repo_id, RESULTS), attempts=attempts):
         raise HubError(explain_finished_run(repo_id))
@@ -134,7 +134,7 @@ def send_files(
 def explain_finished_run(repo_id: str) -> str:
     """Return why a run in training is not published in a repository."""
     return (
-        f"'{repo_id}' holds a finished run: its model and results stay until this run has ended."
+        f"'{repo_id}' has a finished run: its model and results are kept until this run has ended."
         " To publish the best model so far, give another --hub-repo-id"
     )
 
@@ -175,7 +175,7 @@ def _commit(
         if constants.HF_HUB_DISABLE_XET or not lacks_xet(error):
             raise
     # hf_xet, where installed, does not ask whether the server supports Xet; plain LFS always works.
-    logger.info("This Hub has no Xet storage: large files go by LFS (HF_HUB_DISABLE_XET=1).")
+    logger.info("This Hub has no Xet storage: large files use LFS (HF_HUB_DISABLE_XET=1).")
     constants.HF_HUB_DISABLE_XET = True
     return send()
 

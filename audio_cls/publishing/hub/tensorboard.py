@@ -32,7 +32,9 @@ def gather_curves(run: Path) -> dict[str, bytes | Path]:
             if content:
                 files[f"{PUBLIC_LOGS}{len(files) + 1:04d}"] = content
     if not files:
-        logger.warning("There are no curves to publish: train with --report-to tensorboard.")
+        logger.warning(
+            "--push-logs: the run has no TensorBoard logs. Train with --report-to tensorboard."
+        )
     return files
 
 

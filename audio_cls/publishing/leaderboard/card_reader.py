@@ -76,7 +76,7 @@ def read_card(text: str) -> Card:
     r"""Parse a README; front matter that is not YAML is noted in `error`.
 
     >>> read_card("---\nlicense: [\n---\n").error
-    'its card is not YAML'
+    'invalid YAML in its card'
     """
     block = FRONT_MATTER.match(text)
     if block is None:
@@ -85,7 +85,7 @@ def read_card(text: str) -> Card:
     try:
         return Card(yaml.safe_load(block[1]), body)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        return Card({}, body, "its card is not YAML")
+        return Card({}, body, "invalid YAML in its card")
 
 
 def read_names(data: object, key: str) -> tuple[str, ...]:
@@ -109,18 +109,20 @@ def read_value(given: object, *, is_share: bool) -> tuple[float, str]:
         ValueError: It is not a number, or not a share.
     """
     if isinstance(given, bool) or not isinstance(given, int | float | str):
-        raise ValueError(f"its value is no number ({type(given).__name__})")
+        raise ValueError(f"its value is not a number ({type(given).__name__})")
     shown = single_line(given, MAX_NAME)
     found = NUMBER.fullmatch(given.strip()) if isinstance(given, str) else None
     if isinstance(given, str) and found is None:
-        raise ValueError(f"its value is no number ('{shown}')")
+        raise ValueError(f"its value is not a number ('{shown}')")
     try:
         number = float(found[1]) if found else float(given)
     except OverflowError:
         number = math.inf
     is_percent = is_share and (bool(found and found[2]) or number > 1)
     if not math.isfinite(number) or (is_share and not 0 <= number <= 100):
-        raise ValueError(f"its value {shown} is {'no share' if is_share else 'not finite'}")
+        raise ValueError(
+            f"its value {shown} is {'not between 0 and 1' if is_share else 'not finite'}"
+        )
     # Digits are kept: 83.1 / 100 is 0.831, not 0.8309999999999998.
     value = float(f"{number / 100:.12g}") if is_percent else number
     return value, f"given as {shown}" if is_percent or found else ""
@@ -215,7 +217,7 @@ def read_entries(entries: list[Any], dataset: str, metric: str) -> ParsedResults
     for entry in entries:
         data = entry.get("data") if isinstance(entry, Mapping) else None
         if not isinstance(data, Mapping):
-            parsed.errors.append("a file of .eval_results is broken")
+            parsed.errors.append("invalid file in .eval_results")
             continue
         on = data.get("dataset")
         if not isinstance(on, Mapping) or on.get("id") != dataset:

@@ -41,7 +41,7 @@ REFUSED = (
     *FORBIDDEN,
     404,
     410,
-)  # a gated or vanished repository says nothing, and that is no outage
+)  # a gated or deleted repository is not an outage
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,15 @@ def crawl_hub(dataset: str, base_models: Sequence[str] = ()) -> HubSnapshot:
         base_models: Base models to read in addition to those of the models found.
 
     Raises:
-        HubError: There is no such data set, or the Hub stopped answering; what was read is kept.
+        HubError: There is no such data set, or the Hub stopped responding; cards read are cached.
     """
     reader = HubReader()
     try:
         info = reader.find(f"/api/datasets/{dataset}", {"expand": ["cardData"]})
         if info is None:
             raise HubError(
-                f"The Hub has no data set '{dataset}' that you may read. Give --dataset OWNER/NAME"
-                " as its page spells it, or log in: hf auth login"
+                f"The Hub has no data set '{dataset}' that you can access. Give --dataset"
+                " OWNER/NAME as on its page, or log in: hf auth login"
             )
         board, default = reader.read_board(dataset)
         rows = reader.list_models(dataset)
@@ -94,10 +94,10 @@ def crawl_hub(dataset: str, base_models: Sequence[str] = ()) -> HubSnapshot:
         raise
     except Failure as error:
         if not is_outage(error):
-            raise HubError(f"The Hub refuses: {to_reason(error)}.") from error
+            raise HubError(f"The Hub refuses the request: {to_reason(error)}.") from error
         raise HubError(
-            f"The Hub stopped answering after {reader.num_read} cards ({to_reason(error)}). They"
-            " are kept: the same line goes on from there."
+            f"The Hub stopped responding after {reader.num_read} cards ({to_reason(error)}). They"
+            " are cached: run the same command to continue."
         ) from error
     sizes = read_sizes(info.get("cardData"))
     return HubSnapshot(dataset, models, sizes, board, frozenset(default), parents)
@@ -109,7 +109,7 @@ def _list_parents(models: list[ListedModel]) -> list[str]:
 
 
 def read_sizes(card: object) -> dict[tuple[str, str], int]:
-    """Read how many clips each split holds from a data set's card.
+    """Return the number of clips of each split from a data set's card.
 
     >>> read_sizes({"dataset_info": {"splits": [{"name": "test", "num_examples": 300}]}})
     {('default', 'test'): 300}
@@ -204,7 +204,7 @@ class HubReader:
                 ListedModel(row["id"], card, results if isinstance(results, list) else [])
             )
             if number % 100 == 0:
-                logger.info("%d of %d cards are read.", number, len(rows))
+                logger.info("%d of %d cards read.", number, len(rows))
         return models
 
     def read_card(self, row: Mapping[str, Any]) -> Card:

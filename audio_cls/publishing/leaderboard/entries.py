@@ -22,8 +22,8 @@ from audio_cls.publishing.leaderboard.crawl import HubSnapshot, ListedModel
 from audio_cls.publishing.run_record import RunRecord, path_basename
 from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
 
-UNNAMED_CONFIGS = (None, "default")  # what the parquet copy calls whatever it holds
-CHOSEN_ON_TEST = "its epoch was chosen on the test clips"
+UNNAMED_CONFIGS = (None, "default")  # "default": the only configuration
+CHOSEN_ON_TEST = "its epoch was selected on the test clips"
 SAME = 5e-4  # values closer than this are equal up to rounding
 
 
@@ -143,10 +143,10 @@ def _find_contradictions(
         is_same_split = is_same_split and other.config == best.config
         if is_same_split and abs(other.value - best.value) > SAME:
             place = ".eval_results" if other.source == "eval_results" else "model-index"
-            found.append(f"its {place} also says {other.value:.4g}")
+            found.append(f"its {place} also reports {other.value:.4g}")
     reported = find_in_body(card.body or "", metric)
     if reported and not any(abs(value - best.value) <= half + SAME for value, half in reported):
-        found.append(f"its text says {reported[0][0]:.4g}")
+        found.append(f"its text reports {reported[0][0]:.4g}")
     return tuple(dict.fromkeys(found))
 
 
@@ -160,7 +160,7 @@ def _find_contamination(card: Card, snapshot: HubSnapshot) -> tuple[str, ...]:
             continue
         seen.add(name)
         if snapshot.dataset in parent.datasets:
-            return (f"its base {name} was trained on this data set",)
+            return (f"its base model {name} was trained on this data set",)
         names += parent.base_models
     return ()
 
@@ -200,8 +200,8 @@ def make_local_entry(
     name = path_basename(run.folder.absolute().name)
     if run.dataset_hub_id != snapshot.dataset:
         raise RunFolderError(
-            f"--mine {run.folder} was tested on '{run.dataset_hub_id or run.dataset_name}', and"
-            f" this leaderboard is of '{snapshot.dataset}'. Give a run on that data set."
+            f"--mine {run.folder} was tested on '{run.dataset_hub_id or run.dataset_name}', not on"
+            f" '{snapshot.dataset}'. Give a run on that data set, or another --dataset."
         )
     test = run.results.test
     known = read_metrics(run)
@@ -209,8 +209,8 @@ def make_local_entry(
         known["subset_accuracy"] = known.pop("accuracy")
     if metric not in known:
         raise RunFolderError(
-            f"--mine {run.folder} has no {metric}: it has {', '.join(known) or 'no metric'}."
-            " Give one of them as --metric."
+            f"--mine {run.folder} has no {metric}. Give one of its metrics as --metric:"
+            f" {', '.join(known) or 'it has none'}."
         )
     key = "accuracy" if metric == "subset_accuracy" else metric
     ends, count = test.get(f"{key}_ci95"), test.get("num_examples")

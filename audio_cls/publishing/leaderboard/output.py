@@ -51,7 +51,7 @@ def _to_cells(row: LeaderboardEntry) -> list[str]:
     value = f"{row.value:.4f}"
     if row.interval is not None:
         value += f" ({row.interval[0]:.3f} to {row.interval[1]:.3f})"
-    hub = (f"place {row.hub_rank} on the Hub's leaderboard",) if row.hub_rank else ()
+    hub = (f"rank {row.hub_rank} on the Hub's leaderboard",) if row.hub_rank else ()
     reasons = ", ".join(row.incomparable_reasons)
     incomparable = (f"not comparable: {reasons}",) if reasons else ()
     return [
@@ -135,7 +135,7 @@ def to_html(table: LeaderboardTable, endpoint: str) -> str:
     items = "".join(f"<li>{html.escape(text)}</li>" for text in left)
     sentences = "\n".join(f"<p>{html.escape(text)}</p>" for text in table.sentences)
     if items:
-        sentences += f"\n<p>Without a usable value:</p>\n<ul>{items}</ul>"
+        sentences += f"\n<p>No usable value:</p>\n<ul>{items}</ul>"
     header = "".join(f"<th>{name}</th>" for name in COLUMNS)
     return PAGE.format(title=title, header=header, rows=rows, sentences=sentences)
 
@@ -165,6 +165,6 @@ def save_page(table: LeaderboardTable, path: Path) -> None:
         replace_file(path, to_html(table, constants.ENDPOINT))
     except OSError as error:
         raise RunFolderError(
-            f"--html {path} cannot be written ({error.strerror}). Give a file in a folder that"
-            " exists."
+            f"--html {path} cannot be written ({error.strerror}). Give a file in an existing folder"
+            " with write permission."
         ) from error

@@ -76,7 +76,7 @@ def make_leaderboard(
         if parsed.reports:
             rows.append(make_leaderboard_entry(model, parsed, snapshot, metric, (split, config)))
         else:
-            fallback = model.card.error or f"it gives no {metric} on this data set"
+            fallback = model.card.error or f"no {metric} on this data set"
             unusable.append((model.id, "; ".join(dict.fromkeys(parsed.errors)) or fallback))
     ranked = rank_rows(rows, is_lower_better=metric in LOWER_IS_BETTER_METRICS)
     sentences = _describe(snapshot, metric, ranked, unusable, (split, config))
@@ -196,11 +196,13 @@ def build_leaderboard(
         local_run: A run folder to rank among them.
 
     Raises:
-        HubError: The Hub has no such data set, or stopped answering.
+        HubError: The Hub has no such data set, or stopped responding.
         RunFolderError: `local_run` was not tested on this data set, or not by this metric.
     """
     if not is_repo_id(dataset):
-        raise HubError(f"--dataset {single_line(dataset, 120)} is no Hub id. Give OWNER/NAME.")
+        raise HubError(
+            f"--dataset {single_line(dataset, 120)} is not an id of the Hub. Give OWNER/NAME."
+        )
     record = load_public_run(local_run) if local_run is not None else None
     base_models = (record.model_hub_id,) if record is not None and record.model_hub_id else ()
     snapshot = crawl_hub(dataset, base_models)

@@ -1,8 +1,8 @@
-"""Redaction of settings and of the launch command by an allow-list.
+"""Redaction of settings and of the command line by an allow-list.
 
 Numbers, booleans and fixed choices are published as they are. A setting that takes any text is
-published only if one of the lists below has it; a new setting is withheld until then. The launch
-command is rebuilt from the same lists.
+published only if one of the lists below has it; a new setting is withheld until then. The command
+line is rebuilt from the same lists.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from audio_cls.config import (
     iterate_settings,
 )
 from audio_cls.demo_data import BUILTIN
+from audio_cls.errors import redact_tokens
 from audio_cls.publishing.redaction.text import cut_address, redact_paths, redact_text, to_base_name
 from audio_cls.publishing.run_record import COMMIT_SHA, Tree, is_repo_id
 
@@ -31,9 +32,12 @@ TEXTS = frozenset(
         "keywords", "unknown_from", "group_column", "fold_column", "train_split",
         "validation_split", "test_split", "split_files_sha256", "pos_weight", "energy_country",
         "start_column", "end_column", "duration_column", "report_to", "license",
-        "task_id", "eval_notes", "limitations", "augment", "augment_p",
+        "task_id", "eval_notes", "limitations", "augment", "augment_p", "language",
     }
 )  # fmt: skip
+# Markdown and BibTeX, which the user writes for the card: published without change except for
+# tokens, and left out of the published command, since the card has them as text.
+CARD_TEXTS = frozenset({"model_description", "intended_use", "citation"})
 # regular expressions, in which a slash does not start a path
 PATTERNS = frozenset({"label_pattern"})
 BASE_NAMES = frozenset(
@@ -46,7 +50,7 @@ PLAIN_FOLD = re.compile(
     r"(?:fold|split|f)?[-_ ]?\d{1,4}(?: more)?", re.IGNORECASE
 )  # not a group name
 NUMBERS = re.compile(r"auto|[\d.,eE+-]*")  # the text of a numeric setting
-EVALUATION_FLAGS = {  # of scripts/evaluate_model.py: whether a value follows
+EVALUATION_FLAGS = {  # of `audio-cls evaluate`: whether a value follows
     "split": True, "calibrate": False, "update-card": False, "trust-remote-code": False,
 }  # fmt: skip
 DROPPED_FLAGS = {  # whether a value follows
@@ -85,7 +89,7 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
 
     Args:
         one: The setting; not one of `SOURCES`.
-        value: Its value: of the setting's type, or a text of the launch command.
+        value: Its value: of the setting's type, or a text of the command line.
         with_groups: Group names are published too.
     """
     if isinstance(value, list):
@@ -99,6 +103,8 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
         return value if NUMBERS.fullmatch(value) else None
     if one.name in TEXTS:
         return redact_text(value)
+    if one.name in CARD_TEXTS:
+        return redact_tokens(value)
     if one.name in BASE_NAMES:
         return to_base_name(value) if re.search(r"[\\/]", value) else value
     if one.name in GROUPS or (one.name == "fold" and not PLAIN_FOLD.fullmatch(value)):
@@ -120,7 +126,7 @@ def _publish_source(name: str, revision: object, hub_ids: Sequence[str | None]) 
 
 
 def split_command(command: str) -> list[str]:
-    r"""Split a launch command into words.
+    r"""Split a command line into words.
 
     A command that was not quoted, as earlier versions wrote it, keeps its backslashes.
 
@@ -139,7 +145,7 @@ def split_command(command: str) -> list[str]:
 
 
 def publish_command(command: str, settings: Mapping[str, Tree], *, with_groups: bool) -> str:
-    """Return the launch command with the flags and values that are published.
+    """Return the command line with the flags and values that are published.
 
     Args:
         command: As `describe_command` wrote it.
@@ -164,7 +170,7 @@ def publish_command(command: str, settings: Mapping[str, Tree], *, with_groups: 
 
 
 def _split_program(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
-    """Split a launch command into the published program and its arguments.
+    """Split a command line into the published program and its arguments.
 
     >>> _split_program(["audio-cls", "train", "--epochs", "3"])
     (['audio-cls', 'train'], ['--epochs', '3'])
@@ -218,6 +224,6 @@ def _publish_flag(
         return str(source) if is_same else _publish_source(value, None, ())
     if flag in EVALUATION_FLAGS:
         return redact_paths(value)
-    one = known.get(name)
+    one = known.get(name) if name not in CARD_TEXTS else None
     public = publish_value(one, value, with_groups=with_groups) if one is not None else None
     return None if public is None else str(public)
