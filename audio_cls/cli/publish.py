@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.options.base_command import BaseCommand
+from audio_cls.cli.options.config_options import make_option
+from audio_cls.config import CARD_SETTINGS, iterate_settings
+
+
+def card_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for texts of the model card; the default is what the run was trained with."""
+    for one in reversed([one for one in iterate_settings("hub") if one.name in CARD_SETTINGS]):
+        function = make_option(dataclasses.replace(one, default=None))(function)
+    return function
 
 
 @click.command(
@@ -43,7 +55,8 @@ from audio_cls.cli.options.base_command import BaseCommand
     default=None,
     help="Publish the TensorBoard logs too. Default: the run's setting.",
 )
-def main(*, run: Path, **typed: str | bool | None) -> None:
+@card_options
+def main(*, run: Path, **typed: Any) -> None:  # noqa: ANN401
     """Publish the finished run RUN, a run folder, on the Hugging Face Hub.
 
     Prints the address of the repository. A run can be published again: only changed files are

@@ -91,6 +91,16 @@ def test_an_outage_ends_with_one_and_says_how_to_go_on(
     assert caplog.records[-1].getMessage().endswith(line)
 
 
+def test_texts_of_the_card_can_be_given_after_the_training(hub: HubServer, run: Path) -> None:
+    words = ("--language", "en,de", "--citation", "@misc{me}", "--hub-repo-id", "tester/x")
+    assert _type(publish, run, *words, "--license", "mit").exit_code == 0
+    card = hub.files("models", "tester/x")["README.md"].decode()
+    assert "language:\n- en\n- de\n" in card and "license: mit\n" in card
+    assert "```bibtex\n@misc{me}\n```" in card and "(`--model-description`)" in card
+    done = _type(publish, run, "--language", "English")
+    assert done.exit_code == 2 and "--language English is not valid" in done.stderr
+
+
 def test_a_refusal_ends_with_two_and_one_line(
     hub: HubServer, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +176,7 @@ def test_the_standing_is_printed_in_every_form(hub: HubServer, run: Path, tmp_pa
 def test_a_metric_that_the_run_lacks_is_refused(hub: HubServer, run: Path) -> None:
     hub.seed("datasets", "marsyas/gtzan", {"README.md": "# GTZAN\n"})
     done = _type(leaderboard, "--dataset", "marsyas/gtzan", "--mine", run, "--metric", "map")
-    assert done.exit_code == 2 and "it has accuracy" in done.stderr
+    assert done.exit_code == 2 and "Give one of its metrics as --metric: accuracy." in done.stderr
 
 
 def test_names_and_curves_are_chosen_on_the_line_and_repeated_after_an_outage(

@@ -34,9 +34,9 @@ RANKED: dict[str, object] = {
 APART = {
     "eve/other-split": "another split (train)",
     "eve/no-split": "split not named",
-    "eve/heard-it": "its base eve/heard was trained on this data set",
-    "eve/contradicts": "its text says 0.7",
-    "eve/two-numbers": "its .eval_results also says 0.6",
+    "eve/heard-it": "its base model eve/heard was trained on this data set",
+    "eve/contradicts": "its text reports 0.7",
+    "eve/two-numbers": "its .eval_results also reports 0.6",
     "eve/broken-yaml": "metric not named",
     "eve/own-cut": "another split (held-out part of train)",
     "eve/old-cut": "another split (held-out part of train)",

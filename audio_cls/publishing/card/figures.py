@@ -20,7 +20,10 @@ CAPTIONS = {
         "Confusion matrix",
         "Test clips by true and predicted class; the colour is the share of the true class.",
     ),
-    "confused_pairs": ("Most confused pairs", "Test clips by true and predicted class."),
+    "most_confused": (
+        "Most confused pairs",
+        "The pairs of true and predicted class with the most errors on the test clips.",
+    ),
     "families": (
         "Confusion of language families",
         "Test clips by true and predicted language family.",

@@ -36,7 +36,7 @@ def check_rights(who: Mapping[str, Any], repo_id: str, *, is_request: bool) -> N
     if owner != user and owner not in orgs:
         raise HubError(
             f"'{owner}' is neither your account nor one of your organisations; you can publish"
-            f" under {list_names([user, *orgs])}. Use --hub-repo-id"
+            f" under {list_names([user, *orgs])}. Give --hub-repo-id"
             f" {user}/{repo_id.partition('/')[2]}"
         )
     can_write = role != "read" and (owner == user or orgs.get(owner) != "read")

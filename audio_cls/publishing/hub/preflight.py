@@ -178,9 +178,7 @@ def find_card_errors(text: str) -> list[str]:
     for key in STRINGS:
         value = data.get(key)
         items = value if isinstance(value, list) else [] if value is None else [value]
-        errors += [
-            f"{key} contains {item!r}, which is not a text" for item in items if not _is_text(item)
-        ]
+        errors += [f"{key} contains {item!r}, not a text" for item in items if not _is_text(item)]
     for result in data.get("eval_results") or []:
         errors += _find_result_errors(result)
     return list(dict.fromkeys(errors))

@@ -26,7 +26,7 @@ from audio_cls.errors import HubError
 from audio_cls.progress import ProgressReport
 from audio_cls.publishing.hub.files import find_stale, gather_files
 from audio_cls.publishing.hub.permissions import explain_refusal
-from audio_cls.publishing.hub.preflight import check_hub
+from audio_cls.publishing.hub.preflight import check_hub, check_texts
 from audio_cls.publishing.hub.retry import (
     ATTEMPTS,
     Failure,
@@ -203,7 +203,7 @@ def _commit_to_request(api: HfApi, repo_id: str, files: Mapping[str, bytes | Pat
     return f"/discussions/{made.pr_num}" if made.pr_num else ""
 
 
-def publish_finished_run(run: Path, typed: Mapping[str, str | bool | None]) -> str | None:
+def publish_finished_run(run: Path, typed: Mapping[str, object]) -> str | None:
     """Publish a finished run with its settings, overridden by `typed`.
 
     Args:
@@ -222,6 +222,7 @@ def publish_finished_run(run: Path, typed: Mapping[str, str | bool | None]) -> s
     values = {name: value for name, value in settings.items() if name in known}
     values |= {"hub_strategy": "end"} | {k: v for k, v in typed.items() if v is not None}
     cfg = HubConfig(**values)
+    check_texts(cfg)
     try:
         repo_id = check_hub(cfg, run.absolute().name)
     except HubError as error:

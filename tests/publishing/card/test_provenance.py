@@ -1,4 +1,4 @@
-"""What the card says of a training's cost: its electricity, when that was measured."""
+"""Electricity of the training and commit of the code in the card."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def _add_energy(energy: object) -> dict[str, Any]:
     return results
 
 
-def test_electricity_is_told_in_the_body_and_in_grams_in_the_metadata(tmp_path: Path) -> None:
+def test_electricity_is_in_the_body_and_in_grams_in_the_metadata(tmp_path: Path) -> None:
     front, body = _read(make_run(tmp_path / "run", _add_energy(ENERGY)))
-    assert "0.0123 kWh, about 0.00469 kg CO2eq at 0.381 kg a kWh (the grid of DEU)" in body
+    assert "0.0123 kWh, about 0.00469 kg CO2eq at 0.381 kg per kWh (grid of DEU)" in body
+    assert "## Environmental impact\n\n- Electricity of training: " in body
     assert front["co2_eq_emissions"] == {
         "emissions": 4.69,
         "source": "CodeCarbon 3.3.2",
@@ -47,14 +48,15 @@ def test_electricity_is_told_in_the_body_and_in_grams_in_the_metadata(tmp_path: 
     settings["model"]["from_scratch"] = True
     world = ENERGY | {"country": None}
     front, body = _read(make_run(tmp_path / "new", _add_energy(world), settings))
-    assert "(the world's average)" in body.replace("&#39;", "'")
+    assert "(world average)" in body
     assert front["co2_eq_emissions"]["training_type"] == "pre-training"
 
 
 @pytest.mark.parametrize("energy", [None, {}, {"kwh": None, "kg_co2eq": None}])
-def test_without_a_measurement_nothing_is_said(energy: object, tmp_path: Path) -> None:
+def test_without_a_measurement_there_is_no_section(energy: object, tmp_path: Path) -> None:
     front, body = _read(make_run(tmp_path / "run", _add_energy(energy)))
-    assert "Electricity" not in body and "co2_eq_emissions" not in front
+    assert "Environmental" not in body and "Electricity" not in body
+    assert "co2_eq_emissions" not in front
 
 
 def test_the_commit_of_the_code_is_in_the_card_and_in_the_published_settings(
@@ -64,5 +66,5 @@ def test_the_commit_of_the_code_is_in_the_card_and_in_the_published_settings(
     settings["record"]["commit"] = commit
     run = make_run(tmp_path / "run", settings=settings)
     _, body = _read(run)
-    assert f"- Code at commit `{commit}`." in body
+    assert f", commit `{commit}`\n" in body
     assert load_public_run(run).record["commit"] == commit

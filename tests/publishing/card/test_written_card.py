@@ -1,4 +1,4 @@
-"""A card goes with its run: to a second repository, after an evaluation, after an edit by hand."""
+"""The card of a run in a second repository, after an evaluation, and after an edit by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _check_names(text: str, repo_id: str) -> None:
     """Check every place in which a card names its repository, read by the client."""
     name = repo_id.rpartition("/")[2]
     card = ModelCard(text)
-    assert card.data.model_name == name and f"# {name}\n" in card.text
+    assert card.data.model_name == name
     assert f'model="{repo_id}"' in card.text
     sources = {one.source_url for one in card.data.eval_results or []} - {None}
     assert sources <= {f"https://huggingface.co/{repo_id}/blob/main/results.json"}
@@ -39,7 +39,7 @@ def _check_names(text: str, repo_id: str) -> None:
 
 
 def _evaluate(folder: Path) -> Path:
-    """Write what scripts/evaluate_model.py leaves after a look at another data set."""
+    """Write the results of an evaluation on another data set."""
     results = make_results()
     results["dataset"] |= {"id": "ann/other", "name": "ann/other", "config": None}
     results["test"] |= {"accuracy": 0.25}
@@ -83,7 +83,7 @@ def test_a_card_with_a_later_evaluation_names_the_repository(
     assert "ann/other" in text and "accuracy 0.250" in text
 
 
-def test_the_own_test_judged_again_leaves_the_repositorys_name(
+def test_a_repeated_evaluation_of_the_test_split_keeps_the_repositorys_name(
     trained: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(trained, tmp_path / "evaluation")
@@ -93,9 +93,7 @@ def test_the_own_test_judged_again_leaves_the_repositorys_name(
 
 def test_an_edit_is_kept_and_only_names_of_the_repository_change(trained: Path) -> None:
     written = (trained / "README.md").read_text("utf-8")
-    edited = written.replace(
-        "## Limits", "Mine: see https://huggingface.co/tester/run/x.\n\n## Limits"
-    )
+    edited = written.replace("## Uses", "Mine: see https://huggingface.co/tester/run/x.\n\n## Uses")
     (trained / "README.md").write_text(edited, "utf-8")
     text = _read_card(trained, SECOND)
     _check_names(text, SECOND)
@@ -123,3 +121,54 @@ def test_an_edited_card_with_the_name_of_a_group_is_refused(tmp_path: Path) -> N
         _read_card(run, REPO)
     text = _read_card(run, REPO, publish_ids="all")
     assert text == "# Mine\nTested on Annabel, listed at lists.\n"
+
+
+FORMER_CARD = """\
+---
+library_name: transformers
+model-index:
+- name: _my run
+  results:
+  - task:
+      type: audio-classification
+    dataset:
+      type: ann/other
+      name: ann/other
+    metrics:
+    - type: accuracy
+      value: 0.5
+---
+
+# &#95;my run
+
+classifier = pipeline("audio-classification", model="_my run")
+
+## Judged later on
+
+- marsyas/gtzan, test: accuracy 0.750 (95 % interval 0.5 to 0.9) on 8 clips, macro F1 0.7.
+- ann/other, test: accuracy 0.500 (95 % interval 0.1 to 0.9) on 4 clips, macro F1 0.5.
+"""
+
+
+def test_a_card_of_a_former_version_is_updated_and_renamed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "_my run")
+    (run / "README.md").write_text(FORMER_CARD, "utf-8")
+    update_card(run, _evaluate(tmp_path / "evaluation"))
+    text = (run / "README.md").read_text("utf-8")
+    assert "Judged" not in text and text.count("## Additional evaluation results\n") == 1
+    assert "- marsyas/gtzan, test: accuracy 0.750" in text
+    line = "accuracy 0.250, 95 % confidence interval 0.720 to 0.910, macro F1 0.828 on 60 clips."
+    assert f"- ann/other, test: {line}\n" in text and "accuracy 0.500" not in text
+    renamed = rename_card(text, SECOND)
+    _check_names(renamed, SECOND)
+    assert "\n# second-place\n" in renamed and "my run" not in renamed
+
+
+def test_the_title_of_an_edited_card_is_kept(trained: Path) -> None:
+    (trained / "README.md").write_text((trained / "README.md").read_text("utf-8") + "\nMine.\n")
+    assert "\n# distilhubert fine-tuned on GTZAN\n" in _read_card(trained, SECOND)
+    write_card(trained)
+    (trained / "README.md").write_text((trained / "README.md").read_text("utf-8") + "\nMine.\n")
+    text = _read_card(trained, SECOND)
+    _check_names(text, SECOND)
+    assert "\n# distilhubert fine-tuned on GTZAN\n" in text

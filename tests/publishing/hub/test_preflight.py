@@ -30,7 +30,7 @@ def test_the_plan_names_what_the_settings_name() -> None:
     card = ModelCard(render_card(record, "tester/my-run")).data
     assert isinstance(card, ModelCardData)
     assert (card.license, card.datasets, card.model_name) == (
-        "cc-by-4.0", ["marsyas/gtzan"], "my-run",
+        "cc-by-4.0", ["marsyas/gtzan"], "distilhubert fine-tuned on gtzan",
     )  # fmt: skip
     assert card.base_model == "ntu-spml/distilhubert"
     assert card.eval_results
@@ -70,11 +70,14 @@ def test_a_run_that_is_not_pushed_is_tried_out_offline(
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"hub_repo_id": "a--b", "push_to_hub": True}, "--hub-repo-id a--b is not possible"),
+        ({"hub_repo_id": "a--b", "push_to_hub": True}, "--hub-repo-id a--b is not valid"),
         ({"hub_repo_id": "you/a/b", "push_to_hub": True}, "OWNER/NAME"),
-        ({"task_id": "two words"}, "--task-id two words is not possible"),
-        ({"task_id": "\u200b"}, "--task-id has 0 characters"),
-        ({"eval_notes": "n" * 201}, "--eval-notes has 201 characters"),
+        ({"task_id": "two words"}, "--task-id two words is not valid"),
+        ({"task_id": "\u200b"}, "--task-id has 0 printable characters"),
+        ({"eval_notes": "n" * 201}, "--eval-notes has 201 printable characters"),
+        ({"citation": " \n"}, "--citation has 0 printable characters"),
+        ({"intended_use": "x" * 20_001}, "allowed are 1 to 20000. Shorten it"),
+        ({"language": ["English"]}, "--language English is not valid: give ISO 639 codes"),
         ({"limitations": "x" * 2_001}, "1 to 2000. Shorten it"),
     ],
 )
@@ -101,22 +104,24 @@ model-index:
 ---
 """
     assert find_card_errors(text) == [
-        "tags holds 3, no text",
-        "dataset_config is 2024, no text",
-        "accuracy is nan, no number",
-        "f1 is 'high', no number",
+        "tags contains 3, not a text",
+        "dataset_config is 2024, not a text",
+        "accuracy is nan, not a finite number",
+        "f1 is 'high', not a finite number",
     ]
     monkeypatch.setattr(preflight, "render_card", lambda record, repo_id: text)
-    with pytest.raises(HubError, match=r"would not be valid: tags holds 3.*Change --dataset"):
+    with pytest.raises(HubError, match=r"would not be valid: tags contains 3.*change the one"):
         run_preflight(_make(), "run")
 
 
-def test_a_card_that_cannot_be_made_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_that_cannot_be_made_is_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fail(record: object, repo_id: object) -> str:
         raise AssertionError("the card's results changed on their way through YAML")
 
     monkeypatch.setattr(preflight, "render_card", fail)
-    with pytest.raises(HubError, match="could not be written"):
+    with pytest.raises(HubError, match="cannot be written"):
         run_preflight(_make(), "run")
 
 
@@ -128,5 +133,5 @@ def test_a_run_that_will_be_pushed_asks_the_hub_with_the_whole_card(hub: HubServ
     with pytest.raises(HubError, match="--license nonsense is not a licence id"):
         run_preflight(_make(push_to_hub=True, license="nonsense"), "run")
     hub.fail(path_part="/api/validate-yaml", status=400, times=None)
-    with pytest.raises(HubError, match="would refuse the card of this run"):
+    with pytest.raises(HubError, match="would refuse the model card of this run"):
         run_preflight(_make(push_to_hub=True), "run")

@@ -55,7 +55,7 @@ def test_a_card_edited_by_hand_is_published_as_it_is(hub: HubServer, run: Path) 
 def test_a_run_without_a_card_gets_one(hub: HubServer, run: Path) -> None:
     (run / "README.md").unlink()
     push_run(run, HubConfig(), REPO)
-    assert b"# run" in hub.files("models", REPO)["README.md"]
+    assert b"# distilhubert fine-tuned on GTZAN" in hub.files("models", REPO)["README.md"]
     assert not (run / "README.md").exists()
 
 
@@ -214,9 +214,9 @@ def test_curves_are_published_on_request_without_settings_and_the_machines_name(
     assert not any("tfevents" in name for name in _push(hub, run))  # what is not sent is not kept
 
 
-def test_curves_that_are_not_there_are_told(run: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_without_curves_is_a_warning(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     push_run(run, HubConfig(push_logs=True), REPO)
-    assert "no curves to publish" in caplog.text
+    assert "the run has no TensorBoard logs" in caplog.text
 
 
 def test_the_code_that_a_model_was_trained_with_goes_along_and_no_other(run: Path) -> None:

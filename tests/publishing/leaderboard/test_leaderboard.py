@@ -1,4 +1,4 @@
-"""The standing of thirty models, poisoned cards among them, on the loopback Hub."""
+"""A leaderboard of thirty models, some with invalid cards, on the loopback Hub."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(hub: HubServer)
     standing = _look()
     by_name = {row.model: row for row in standing.rows}
     assert by_name["eve/two-numbers"].hub_rank == 1
-    assert "its card is not YAML" in by_name["eve/broken-yaml"].notes
+    assert "invalid YAML in its card" in by_name["eve/broken-yaml"].notes
     entry = [{"dataset": {"id": DATASET, "task_id": "all"}, "value": 0.4}]
     card = {"README.md": "---\nbase_model: ann/good\n---\n"}
     hub.seed("models", "zoe/tuned", {**card, ".eval_results/a.yaml": json.dumps(entry)})
@@ -229,7 +229,9 @@ def test_a_second_look_reads_no_card_again(hub: HubServer) -> None:
 def test_a_look_that_was_cut_goes_on_where_it_stood(hub: HubServer) -> None:
     seed_models(hub)
     hub.fail(path_part="/resolve/", times=None).skip = 17
-    with pytest.raises(HubError, match=r"stopped answering after 17 cards .* goes on from there"):
+    with pytest.raises(
+        HubError, match=r"stopped responding after 17 cards .* same command to continue"
+    ):
         _look()
     hub.faults.clear()
     hub.requests.clear()
@@ -281,5 +283,5 @@ def test_a_data_set_that_is_not_there_is_told(dataset: str, hub: HubServer) -> N
 
 def test_no_network_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(HubError, match="stopped answering after 0 cards"):
+    with pytest.raises(HubError, match="stopped responding after 0 cards"):
         _look()
