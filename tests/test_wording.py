@@ -62,17 +62,13 @@ ALLOWED = (  # standard terms and names that hold one of these words
     r"fault- ?filtered",  # the name of a split of GTZAN
     r"stand-?alone",
     r"^judged$",  # key of a checkpoint of an earlier version
+    r"## Judged later on",  # a heading in cards of version 0.1.0, which is read
 )
 # Files, folders (without their sub-folders) and helps of commands with findings today. An entry is
 # removed with its last finding; `test_the_list_of_what_is_left_is_short` fails otherwise.
 NOT_YET: tuple[str, ...] = (
     "audio_cls/data/inspection",
     "audio_cls/presets",
-    "audio_cls/publishing",
-    "audio_cls/publishing/card",
-    "audio_cls/publishing/hub",
-    "audio_cls/publishing/leaderboard",
-    "audio_cls/publishing/redaction",
 )
 MARKDOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "examples/**/*.md")
 PATTERN = re.compile("|".join(rf"\b(?P<w{i}>{p})\b" for i, p in enumerate(BANNED)), re.IGNORECASE)

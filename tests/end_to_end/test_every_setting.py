@@ -199,6 +199,10 @@ CASES = {
     "eval_batch_size": Case("2", "loaders"),
     # --- card ---
     "license": Case("mit", "card"),
+    "language": Case("en", "card"),
+    "model_description": Case("Tones of a synthesiser.", "card"),
+    "intended_use": Case("Sorting of tones.", "card"),
+    "citation": Case("@misc{tones}", "card"),
     "limitations": Case("Only tones.", "card"),
 }
 

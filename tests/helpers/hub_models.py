@@ -43,11 +43,11 @@ APART = {
 }
 # Those that give no value, with a part of the reason.
 UNUSABLE = {
-    "eve/nan": "nan is no share",
-    "eve/word": "its value is no number ('very good')",
-    "eve/nested": "its value is no number (dict)",
-    "eve/f1-only": "it gives no accuracy",
-    "eve/other-metric": "it gives no accuracy",
+    "eve/nan": "nan is not between 0 and 1",
+    "eve/word": "its value is not a number ('very good')",
+    "eve/nested": "its value is not a number (dict)",
+    "eve/f1-only": "no accuracy on this data set",
+    "eve/other-metric": "no accuracy on this data set",
 }
 CUT = "cut from 'train' (stratified, 0.1, seed 42)"
 BROKEN = "---\ndatasets: [marsyas/gtzan]\nlicense: [<script>alert(1)</script>\n---\n"

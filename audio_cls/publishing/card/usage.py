@@ -23,7 +23,7 @@ sampling_rate = classifier.feature_extractor.sampling_rate
 wave, file_rate = soundfile.read("clip.wav", dtype="float32", always_2d=True)
 wave = soxr.resample(wave.mean(axis=1), file_rate, sampling_rate)  # one channel
 print(classifier({{"raw": wave, "sampling_rate": sampling_rate}}))"""
-# The pipeline applies the sigmoid, as config.json's problem_type says.
+# The pipeline applies the sigmoid, by config.json's problem_type.
 MULTI_LABEL = (
     STOCK.replace("model={model}", "model={model}, top_k=None")  # all labels, not the top five
     .replace("print(classifier({{", "scores = classifier({{")

@@ -101,7 +101,7 @@ class BackgroundUploader:
 def upload_during_training(
     run: Path, cfg: HubConfig, repo_id: str | None
 ) -> Iterator[BackgroundUploader | None]:
-    """Upload the best model while a run trains inside, as `--hub-strategy` says.
+    """Upload the best model while a run trains inside, as given by `--hub-strategy`.
 
     Call on every process. At the end it waits for the upload in progress. A repository that has the
     results of a finished run keeps them until this run has ended.

@@ -92,7 +92,7 @@ def gather_files(
 def gather_early_files(
     run: Path, repo_id: str, cfg: HubConfig, secrets: tuple[str, ...] = ()
 ) -> dict[str, bytes | Path]:
-    """Return what is published of a run in training: its best model, and a card that says so.
+    """Return what is published of a run in training: its best model, and a card that states it.
 
     Args:
         run: The run folder, or a copy of it.

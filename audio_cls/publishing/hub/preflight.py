@@ -217,7 +217,7 @@ def check_hub(cfg: HubConfig, run_name: str, card: str | None = None) -> str:
         The repository's id, with its namespace.
 
     Raises:
-        HubError: Nobody is logged in, the token has no write access, the name or the licence is not
+        HubError: There is no login, the token has no write access, the name or the licence is not
             valid, or the Hub cannot be reached.
     """
     api, repo_id = HfApi(library_name="audio_cls"), cfg.hub_repo_id or run_name

@@ -56,10 +56,10 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
 
     Returns:
         The URL of the repository or of the pull request; None when the Hub could not be reached:
-        the log then says how to publish later.
+        the log then has the command to publish later.
 
     Raises:
-        HubError: The Hub refused; the run folder is complete, and the message says what to change.
+        HubError: The Hub refused; the run folder is complete, and the message names what to change.
         RunFolderError: The folder has no finished run.
     """
     files = gather_files(run, repo_id, cfg, list_secrets())

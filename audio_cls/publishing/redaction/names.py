@@ -1,4 +1,4 @@
-"""Redaction of the names of clips and groups, as `--publish-ids` says.
+"""Redaction of the names of clips and groups, as given by `--publish-ids`.
 
 `NameMasker` replaces the name of a clip. Groups, such as speakers, become `group 1`, `group 2` ...
 in the order of the table by group; clips become `clip 1`, `clip 2` ..., with the same number in all

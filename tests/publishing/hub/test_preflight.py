@@ -30,7 +30,7 @@ def test_the_plan_names_what_the_settings_name() -> None:
     card = ModelCard(render_card(record, "tester/my-run")).data
     assert isinstance(card, ModelCardData)
     assert (card.license, card.datasets, card.model_name) == (
-        "cc-by-4.0", ["marsyas/gtzan"], "distilhubert fine-tuned on gtzan",
+        "cc-by-4.0", ["marsyas/gtzan"], "my-run",
     )  # fmt: skip
     assert card.base_model == "ntu-spml/distilhubert"
     assert card.eval_results
