@@ -23,7 +23,7 @@ from audio_cls.publishing.run_record import RunRecord, path_basename
 from audio_cls.publishing.split_description import describe_part, is_given, read_split_name
 
 UNNAMED_CONFIGS = (None, "default")  # "default": the only configuration
-CHOSEN_ON_TEST = "its epoch was selected on the test clips"
+CHOSEN_ON_TEST = "its epoch was chosen on the test clips"
 SAME = 5e-4  # values closer than this are equal up to rounding
 
 

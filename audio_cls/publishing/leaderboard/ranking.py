@@ -145,8 +145,8 @@ def _describe(
         sentences = [f"{sentences[0][:-1]}; {len(unusable)} more have no usable value."]
     if split is not None and split.startswith(HELD_OUT):
         sentences.append(
-            "Each of these models was tested on clips that its own run held out: their order says"
-            " little. Give --split for the ranking of another split, such as test."
+            "Each of these models was tested on clips that its own run held out, so their ranks"
+            " mean little. Give --split for the ranking of another split, such as test."
         )
     if snapshot.board is None:
         sentences.append("The Hub has no leaderboard for this data set.")
