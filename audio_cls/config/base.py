@@ -63,7 +63,7 @@ RENAMED_SETTINGS = {
 
 
 def rename_settings(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a YAML file of settings with former names replaced, in sections or not.
+    """Return the content of a YAML file of settings by section, with former names replaced.
 
     >>> rename_settings({"train": {"prefix_cache_gb": 2}, "datasets": ["a"]})
     {'train': {'feature_cache_gb': 2}, 'datasets': ['a']}

@@ -74,7 +74,7 @@ def test_a_wrong_or_missing_argument_is_shown_after_the_usage(
 HELPS = [
     *(["-h"], ["cache", "list", "-h"], ["cache", "size", "-h"], ["cache", "clear", "-h"]),
     *([name, "-h"] for name in COMMANDS),
-    ["train", "--help-all"],
+    *(["train", "--help-all"], ["train", "--list-presets"]),
 ]
 
 

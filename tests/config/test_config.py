@@ -84,6 +84,11 @@ def test_every_shipped_preset_makes_a_valid_configuration_and_says_what_it_is(na
     assert set(preset.values) <= known
     for word in ("# Data set", "# Launch", "# Expected"):
         assert word in preset.text
+    assert preset.about.keys() == {"task", "result"}
+    lines = [line for line in preset.text.splitlines() if "scripts/train.py" not in line]
+    assert max(map(len, lines)) <= 80
+    is_measured = "not measured yet" not in preset.text.partition("# Expected")[2][:30]
+    assert (preset.about["result"] != "not measured yet") == is_measured
 
 
 def test_gtzan_is_the_course_recipe_value_for_value() -> None:
@@ -102,17 +107,37 @@ def test_gtzan_is_the_course_recipe_value_for_value() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("optim: {learning_rat: 1}", r"'optim\.learning_rat'.*Did you mean optim\.learning_rate"),
+        (
+            "optim: {learning_rat: 1}",
+            r"'optim\.learning_rat'. Did you mean learning_rate \(section optim\)\?",
+        ),
+        ("learning_rat: 1", r"'learning_rat'. Did you mean learning_rate \(section optim\)\?"),
+        ("learning-rate: 1", r"'learning-rate'. Did you mean learning_rate \(section optim\)\?"),
+        ("zzzz: 1", r"unknown setting 'zzzz'\.$"),
         ("optimizer: {x: 1}", "unknown section 'optimizer'.*optim"),
-        ("train: {learning_rate: 1}", "unknown setting 'train.learning_rate'.*optim.learning_rate"),
-        ("- a\n- b", "mapping of sections"),
+        ("train: {learning_rate: 1}", "not in section 'train' but in 'optim': move it there"),
+        ("epochs: 3\ntrain: {epochs: 5}", "'epochs' is given twice"),
+        ("- a\n- b", "must have lines 'setting: value'.*sections.*data, audio"),
         ("a: [", "not valid YAML"),
-        ("train: 3", "section 'train' must hold"),
+        ("train: 3", "section 'train' must have lines"),
     ],
 )
 def test_a_preset_with_a_mistake_is_refused_with_the_nearest_name(text: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         parse_preset("p.yaml", text)
+
+
+def test_settings_of_a_preset_may_be_without_sections_or_mixed_with_them() -> None:
+    text = "model: a/b\nlearning_rate: 1e-3\nprefix_cache_gb: 2\naugment: [my:reverb]\nepochs:\n"
+    text += "mixed_precision: no\ntrain: {batch_size: auto}\ndatasets: {a/c: {label_column: x}}"
+    preset = parse_preset("mine.yaml", text)
+    assert preset.values == {
+        "model": "a/b", "learning_rate": "1e-3", "feature_cache_gb": 2, "augment": ["my:reverb"],
+        "mixed_precision": "no", "batch_size": "auto",
+    }  # fmt: skip
+    assert preset.datasets == {"a/c": {"label_column": "x"}}
+    in_sections = "model: {model: a/b}\noptim: {learning_rate: 1e-3}"
+    assert parse_preset("p", in_sections).values == {"model": "a/b", "learning_rate": "1e-3"}
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:
@@ -140,6 +165,8 @@ data: {dataset: ann/one, label_column: label}
         assert values["label_column"] == "label" and "folds" not in values
     with pytest.raises(SettingError, match=r"p, ann/one: unknown setting 'data.label_colum'"):
         parse_preset("p", "datasets: {ann/one: {data: {label_colum: x}}}")
+    with pytest.raises(SettingError, match=r"p, ann/one: unknown setting 'label_colum'"):
+        parse_preset("p", "datasets: {ann/one: {label_colum: x}}")
     with pytest.raises(SettingError, match="datasets must be a list of ids"):
         parse_preset("p", "datasets: 3")
 
