@@ -27,11 +27,11 @@ logger = logging.getLogger("audio_cls")
 
 
 class _CurrentStandardError(logging.StreamHandler[TextIO]):
-    """Write messages to what standard error is now: it may be another stream after the set-up."""
+    """Write messages to the present standard error, which may be replaced after the set-up."""
 
     @property
     def stream(self) -> TextIO:
-        """Return today's standard error."""
+        """Return the present standard error."""
         return sys.stderr
 
     @stream.setter
@@ -49,7 +49,7 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
 
 
 class one_line_errors:
-    """Show an `AudioClsError` as one line and leave with exit code 2; other errors pass through.
+    """Show an `AudioClsError` as one line and exit with code 2; other errors pass through.
 
     A pause that was asked for leaves with exit code 3: it is no error, but the run is not done, and
     `train && publish` must not continue. A process that lost its connection to another one writes
@@ -57,7 +57,7 @@ class one_line_errors:
     """
 
     def __enter__(self) -> None:
-        """Set the project's messages up: plain lines on standard error."""
+        """Set up logging: plain lines on standard error."""
         if not logger.handlers:
             handler = _CurrentStandardError()
             handler.setFormatter(logging.Formatter("%(message)s"))
@@ -67,7 +67,7 @@ class one_line_errors:
             hide_library_bars()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ANN401
-        """Turn the user's mistake into its line."""
+        """Replace the exception by its line and exit code."""
         if isinstance(error, KeyboardInterrupt):  # `exit_on_interrupt` has written the line
             _close_bars()
             raise SystemExit(EXIT_INTERRUPTED) from None
@@ -174,6 +174,6 @@ def hide_library_bars() -> None:
 
 
 def echo_main_process(text: object) -> None:
-    """Print on standard output, once a machine."""
+    """Print on standard output, once per machine."""
     if is_first_process():
         click.echo(str(text))

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """What is known of a metric without computing it."""
+    """Bounds and direction of a metric."""
 
     lowest: float = 0.0
     highest: float = 1.0
@@ -39,7 +39,7 @@ METRIC_SPECS: Mapping[str, MetricSpec] = {
     "log_loss": MetricSpec(highest=math.inf, lower_is_better=True),
     "loss": MetricSpec(highest=math.inf, lower_is_better=True),
 }
-# What a model without any knowledge of the sound reaches; not metrics of the model.
+# Values of a model that ignores the audio; not metrics of the trained model.
 BASELINE_SPECS: Mapping[str, MetricSpec] = {
     "majority_accuracy": MetricSpec(),
     "baseline_map": MetricSpec(),
@@ -48,7 +48,7 @@ UNKNOWN_METRIC = MetricSpec(lowest=-math.inf, highest=math.inf)  # of an `evalua
 
 
 def find_metric_spec(key: str) -> MetricSpec:
-    """Return what is known of a metric or baseline; one from outside has no known bounds."""
+    """Return bounds and direction of a metric or baseline; an `evaluate` module has no bounds."""
     return METRIC_SPECS.get(key) or BASELINE_SPECS.get(key, UNKNOWN_METRIC)
 
 
@@ -58,11 +58,11 @@ def select_metrics(
     """Return the metrics among the entries of results.json's `test` or `validation`.
 
     Counts (`num_examples`, `num_groups`), baselines (`majority_accuracy`), tables and intervals are
-    no metrics. A metric that is undefined on these clips (null) is left out.
+    not metrics. A metric that is undefined on these clips (null) is left out.
 
     Args:
         part: Name -> value.
-        chosen: Key of the metric that `--metric` named; it may come from outside this package.
+        chosen: Key of the metric of `--metric`, which may be of another package.
         with_baselines: Return `BASELINE_SPECS` too.
 
     >>> select_metrics({"accuracy": 0.5, "num_groups": 8, "f1_macro": float("nan"), "mine": 2})

@@ -1,8 +1,7 @@
 """Table of the settings that have an effect only together with another one.
 
-`find_unused` lists the settings that differ from their default although nothing would read them.
-`RunConfig` refuses these; the command line first resets those that come from a preset, since the
-user did not type them.
+`find_unused` lists the settings that differ from their default but would not be used. `RunConfig`
+refuses these; the command line first resets those of a preset, which the user did not give.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Values = Mapping[str, Any]  # setting name -> value, of every setting
 
 @dataclass(frozen=True)
 class Requirement:
-    """When a setting is read, and what to do where it is not."""
+    """When a setting has an effect, and what to do if it has none."""
 
     setting: str
     is_met: Callable[[Values], bool]
@@ -29,7 +28,7 @@ def _make_groups() -> list[Requirement]:
         (
             "hub_repo_id private create_pr hub_strategy push_logs",
             lambda v: v["push_to_hub"],
-            "add --push-to-hub, or leave it out and give it to scripts/publish.py after the run",
+            "add --push-to-hub, or give it to audio-cls publish after the run",
         ),
         ("push_logs", lambda v: "tensorboard" in v["report_to"], "add --report-to tensorboard"),
         ("energy_country", lambda v: v["measure_energy"], "add --measure-energy"),
@@ -72,7 +71,7 @@ def _make_groups() -> list[Requirement]:
 
 
 def _make_augmentation() -> list[Requirement]:
-    """Return the requirements of settings that describe an augmentation."""
+    """Return the requirements of the settings of augmentations."""
     noise = "add --noise-snr-db LOW,HIGH, such as 10,30"
     return [
         Requirement("noise_dir", lambda v: v["noise_snr_db"] is not None, noise),
@@ -80,7 +79,7 @@ def _make_augmentation() -> list[Requirement]:
         Requirement(
             "noise_color",
             lambda v: v["noise_dir"] is None,
-            "--noise-dir takes the noise from recordings; give one of the two",
+            "--noise-dir replaces the synthetic noise; give one of the two",
         ),
         Requirement(
             "time_mask_seconds", lambda v: v["time_masks"] > 0, "add --time-masks, such as 2"
@@ -99,7 +98,7 @@ def _is_folded(values: Values) -> bool:
 
 
 def _make_data() -> list[Requirement]:
-    """Return the requirements of settings that choose clips, labels and splits."""
+    """Return the requirements of the settings of clips, labels and splits."""
     keywords = "add --keywords or --unknown-from, which define the keywords"
     silence = "add --silence-from, such as auto"
     tested = "folds decide which clips are tested; leave it out"
@@ -120,7 +119,7 @@ def _make_data() -> list[Requirement]:
         Requirement(
             "duration_column",
             lambda v: v["end_column"] is None,
-            "--end-column gives the end already; give one of the two",
+            "--end-column already gives the end; give one of the two",
         ),
         Requirement(
             "merge_rare_into",
@@ -170,11 +169,11 @@ REQUIREMENTS = (*_make_groups(), *_make_augmentation(), *_make_data())
 
 
 def find_unused(values: Values, defaults: Values) -> dict[str, str]:
-    """Return {setting: what to do} of the settings that nothing would read.
+    """Return {setting: what to do} of the settings that would not be used.
 
     Args:
         values: All settings.
-        defaults: Their defaults: a setting that has its default asks for nothing.
+        defaults: Their defaults; a setting that has its default is never listed.
     """
     unused: dict[str, str] = {}
     for one in REQUIREMENTS:
@@ -184,14 +183,14 @@ def find_unused(values: Values, defaults: Values) -> dict[str, str]:
 
 
 def reset_unused(values: Values, defaults: Values, keep: Collection[str]) -> dict[str, Any]:
-    """Return the values with those that nothing would read set back to their defaults.
+    """Return the values, with those that would not be used reset to their defaults.
 
     For values of a preset or of an earlier run: they were not chosen in this combination.
 
     Args:
         values: Setting name -> value; settings that are missing have their default.
         defaults: The default of every setting.
-        keep: Settings that the user typed; they stay, and `RunConfig` refuses them.
+        keep: Settings that the user gave: they stay, and `RunConfig` refuses them.
     """
     kept = dict(values)
     while names := find_unused({**defaults, **kept}, defaults).keys() - set(keep):
