@@ -170,12 +170,9 @@ def _check_roles(
     optional = {"test"} if is_test_validation(roles, cfg) and "validation" in roles else set()
     missing = [role for role in ROLES if role not in {*roles, *optional}]
     if missing:
-        again = ", or --test-split validation for the same clips again"
         raise DatasetError(
-            f"--streaming cuts no split from the stream, and '{dataset}'"
-            f" ({list_names(listing.files)}) has none for {list_names(missing)}. Name one by"
-            f" --{missing[0]}-split{again if missing == ['test'] else ''}, or leave --streaming"
-            " out."
+            f"--streaming makes no splits, and '{dataset}' has {list_names(listing.files)}, but no"
+            f" split for {list_names(missing)}. {_advise_splits(missing, roles)}"
         )
     train = set(listing.files[roles["train"]])
     others = [split for role, split in roles.items() if role != "train"]
@@ -185,6 +182,22 @@ def _check_roles(
             f"'{dataset}' lists the same files for training and for evaluation, such as"
             f" {shared[0]}. Choose other splits by --validation-split and --test-split."
         )
+
+
+def _advise_splits(missing: Sequence[str], roles: Mapping[str, str]) -> str:
+    """Return what to do where a stream has no split for validation, test or both."""
+    flags = list_names(f"--{role}-split" for role in missing)
+    advice = f"Give another one with {flags}, or remove --streaming."
+    if len(missing) > 1 or missing == ["train"]:
+        return advice
+    other = "test" if missing == ["validation"] else "validation"
+    both = "--test-split validation"
+    if missing == ["validation"]:
+        both = f"--validation-split {roles['test']} {both}"
+    return (
+        f"{advice} Or use '{roles[other]}' for both with {both}: the best epoch is then chosen on"
+        " the test clips, so the test score is too high."
+    )
 
 
 def _load_splits(
