@@ -92,7 +92,7 @@ def test_a_streamed_run_is_resumed_with_the_same_number_of_processes_only(
     train(shards, checkpoint, tmp_path / "run", save_every_steps=5, keep_checkpoints=9)
     middle = tmp_path / "run" / "checkpoints" / "step-5"
     (middle / "random_states_0.pkl").with_name("random_states_1.pkl").touch()
-    with pytest.raises(RunFolderError, match=r"2 processes, and this run has 1.*num_processes 2"):
+    with pytest.raises(RunFolderError, match=r"2 processes and this run has 1.*num_processes 2"):
         train(shards, checkpoint, tmp_path / "run", resume=str(middle))
 
 
