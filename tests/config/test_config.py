@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +140,14 @@ def test_settings_of_a_preset_may_be_without_sections_or_mixed_with_them() -> No
     assert preset.datasets == {"a/c": {"label_column": "x"}}
     in_sections = "model: {model: a/b}\noptim: {learning_rate: 1e-3}"
     assert parse_preset("p", in_sections).values == {"model": "a/b", "learning_rate": "1e-3"}
+
+
+def test_the_preset_files_in_the_documentation_are_read() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    flat, in_sections = (parse_preset("p.yaml", block).values for block in blocks)
+    assert len(flat) == 10 and flat["dataset"] == "my_clips" and flat["deduplicate"] is True
+    assert in_sections == {"dataset": "my_clips", "label_column": "genre", "learning_rate": "1e-4"}
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:

@@ -15,12 +15,16 @@ from audio_cls.runs import run_files
 
 
 def format_settings() -> str:
-    """Return a Markdown table per section of settings: option, default, meaning with its range."""
+    """Return a Markdown table per group of settings: option, default, meaning with its range."""
     lines = []
-    for heading, group in itertools.groupby(iterate_settings(), lambda one: one.group.heading):
-        lines += ["", f"## {heading}", "", "| option | default | meaning |", "|---|---|---|"]
-        for one in group:
-            default = "" if one.default in (None, ()) else str(one.default).replace("False", "no")
+    groups = itertools.groupby(iterate_settings(), lambda one: (one.group, one.section))
+    for (group, section), settings in groups:
+        introduction = str(group.__doc__).partition("\n")[0]
+        lines += ["", f"## {group.heading}", ""]
+        lines += [f"{introduction} Section of a YAML file: `{section}`.", ""]
+        lines += ["| option | default | meaning |", "|---|---|---|"]
+        for one in settings:
+            default = "" if one.default in (None, ()) else str(one.default).replace("False", "off")
             notes = [note for note in (" \\| ".join(one.choices), one.allowed) if note]
             meaning = one.meaning + (f" ({'; '.join(notes)})" if notes else "")
             lines.append(f"| `{flag_name(one.name)}` | {default} | {meaning} |")
