@@ -187,7 +187,8 @@ def clear_run_folder(path: Path) -> None:
     """Remove the files that a run writes, and no others: `--overwrite`."""
     for one in RUN_FILES:
         if one.folder is not None:
-            shutil.rmtree(path / one.folder, ignore_errors=True)
+            for folder in path.glob(one.folder):
+                shutil.rmtree(folder, ignore_errors=True)
             continue
         for file in path.glob(one.name):
             file.unlink()

@@ -23,7 +23,7 @@ class RunFile:
 
     @property
     def folder(self) -> str | None:
-        """Return the sub-folder of the run folder that the file is in; None for the run folder.
+        """Return the sub-folder that the file is in, or its pattern; None for the run folder.
 
         >>> RunFile("checkpoints/step-N/", "", published=False).folder
         'checkpoints'
@@ -79,6 +79,7 @@ RUN_FILES = (
     ),
     RunFile("logs/*", "files of the trackers (`--report-to`)", published=False),
     RunFile("streamed/*", "clips that a streamed run left out, per process", published=False),
+    RunFile("eval-*/*", "evaluation on another data set (`audio-cls evaluate`)", published=False),
     RunFile("checkpoints/step-N/", "state to resume from", published=False),
 )
 

@@ -18,6 +18,7 @@ from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
 from audio_cls.workflows.summary import (
     describe_result,
     make_test_event,
+    summarize_scores,
     summarize_training,
 )
 from audio_cls.workflows.summary_evaluation import summarize_evaluation
@@ -26,17 +27,19 @@ from audio_cls.workflows.summary_runs import describe_mean, summarize_runs, summ
 logger = logging.getLogger(__name__)
 
 
-def show_training(folder: Path, cfg: TrainConfig) -> None:
+def show_training(folder: Path, cfg: TrainConfig, *, is_single: bool = True) -> None:
     """Show the result of a finished run, from its folder; nothing of a dry run.
 
     Args:
         folder: The run folder.
         cfg: Its settings of training, with `log` and `dry_run`.
+        is_single: False for one of several runs, whose folders and commands are shown at the end.
     """
     if cfg.dry_run:
         return
     results = read_results(folder / RESULTS_FILE)
-    show_lines(cfg.log, describe_result(results, folder), summarize_training(results, folder))
+    block = summarize_training(results, folder) if is_single else summarize_scores(results)
+    show_lines(cfg.log, describe_result(results, folder), block)
     emit_event(cfg.log, "test", **make_test_event(results, folder))
 
 

@@ -51,18 +51,26 @@ def summarize_training(results: RunResults, folder: Path) -> list[str]:
         results: Its results.json.
         folder: The run folder.
     """
-    split = results.dataset.split.get("test")
-    origin = (split.origin if split else None) or "test split"
-    heading = f"Test on {results.test['num_examples']} clips ({origin})"
     return [
-        describe_best(results),
-        *(wrap_text(SAME_CLIPS) if results.dataset.is_test_validation else []),
+        *summarize_scores(results),
         "",
-        *summarize_test(results, heading),
+        *describe_classes(results),
         "",
         *describe_folder("Run folder", folder),
         "",
         *suggest_commands(folder),
+    ]
+
+
+def summarize_scores(results: RunResults) -> list[str]:
+    """Return the best epoch and the test metrics of a training run; alone, of one of several."""
+    split = results.dataset.split.get("test")
+    origin = (split.origin if split else None) or "test split"
+    return [
+        describe_best(results),
+        *(wrap_text(SAME_CLIPS) if results.dataset.is_test_validation else []),
+        "",
+        *describe_test(results, f"Test on {results.test['num_examples']} clips ({origin})"),
     ]
 
 
@@ -92,15 +100,13 @@ def describe_epoch(results: RunResults) -> str:
     return f"step {step} of {steps} (epoch {epoch:.2f})"
 
 
-def summarize_test(results: RunResults, heading: str) -> list[str]:
-    """Return the metrics of the test clips, the weakest classes and the most frequent confusion."""
+def describe_test(results: RunResults, heading: str) -> list[str]:
+    """Return the metrics of the test clips, below a heading."""
     note = results.test.get("intervals", {}).get("note")
     return [
         *wrap_text(heading),
         *(f"  {line}" for line in format_table(_list_rows(results), "lrl", TERMINAL_WIDTH - 2)),
         *(wrap_text(note, "  ") if note else []),
-        "",
-        *_describe_classes(results),
     ]
 
 
@@ -126,7 +132,7 @@ def _list_rows(results: RunResults) -> list[list[str]]:
     return rows
 
 
-def _describe_classes(results: RunResults) -> list[str]:
+def describe_classes(results: RunResults) -> list[str]:
     """Return the weakest classes as a table, and the most frequent confusion."""
     rows = list_weakest_rows(results)
     if not rows:

@@ -9,7 +9,7 @@ from typing import Any
 
 from audio_cls.runs.results import RunResults
 from audio_cls.text_table import wrap_text
-from audio_cls.workflows.summary import describe_folder, summarize_test
+from audio_cls.workflows.summary import describe_classes, describe_folder, describe_test
 
 # Origins of evaluated clips in results.json, see `select_rows`.
 _WHOLE_SPLIT = re.compile(r"(?:all of )?split (?P<name>'.*?')", re.DOTALL)
@@ -25,7 +25,9 @@ def summarize_evaluation(results: RunResults, folder: Path) -> list[str]:
     """
     count = results.test["num_examples"]
     return [
-        *summarize_test(results, f"Evaluated on {count} clips: {describe_clips(results)}"),
+        *describe_test(results, f"Evaluated on {count} clips: {describe_clips(results)}"),
+        "",
+        *describe_classes(results),
         *_compare(results.comparison),
         "",
         *describe_folder("Folder", folder),

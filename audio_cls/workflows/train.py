@@ -226,7 +226,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         write_card(folder.path, repo_id)  # the last: with it, the run is finished
         if cfg.train.keep_checkpoints == 0:
             folder.remove_checkpoints()
-        show_training(folder.path, cfg.train)
+        show_training(folder.path, cfg.train, is_single=not report.title)
         address = publish_run(folder.path, cfg, repo_id)
         show_end(folder.path, cfg.train, address)
     close_run(run)

@@ -13,6 +13,7 @@ from audio_cls.workflows.summary import (
     describe_epoch,
     describe_result,
     make_test_event,
+    summarize_scores,
     summarize_training,
 )
 from audio_cls.workflows.summary_evaluation import describe_clips, summarize_evaluation
@@ -126,6 +127,12 @@ Test on 9 clips (test split)
 weakest classes  average precision    F1  clips
 wind                          0.21  0.20      5"""
     )
+
+
+def test_one_of_several_runs_ends_with_its_scores_alone() -> None:
+    lines = summarize_scores(RunResults.from_json(SINGLE))
+    assert len(lines) == 6
+    assert lines[0].startswith("Best epoch 7 of 10") and lines[-1].startswith("  majority class")
 
 
 def test_a_run_without_mistakes_says_so(run: Path) -> None:
