@@ -14,6 +14,7 @@ import click
 
 from audio_cls.errors import AudioClsError, Paused, redact_tokens
 from audio_cls.interrupts import EXIT_INTERRUPTED
+from audio_cls.text_table import TERMINAL_WIDTH, wrap_text
 
 LAUNCHER_NOTE = (
     "(What follows is a traceback of accelerate launch without the error;"
@@ -37,6 +38,11 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
     @stream.setter
     def stream(self, _: TextIO) -> None:
         """Keep nothing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a message; a warning is broken between words on a terminal."""
+        text = super().format(record)
+        return _fit_terminal(text) if record.levelno >= logging.WARNING else text
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message above the bars that are shown."""
@@ -124,8 +130,14 @@ def show_error(text: str) -> None:
     else:
         text = f"Error: {text}"
     if is_connected() or is_first_process():
-        click.echo(text, err=True)
+        click.echo(_fit_terminal(text), err=True)
     _pass_to_launcher(text)
+
+
+def _fit_terminal(text: str) -> str:
+    """Break a long line between words on a terminal; in a file it stays one line."""
+    is_long = len(text) > TERMINAL_WIDTH and sys.stderr.isatty()
+    return "\n".join(wrap_text(text)) if is_long else text
 
 
 def _pass_to_launcher(text: str) -> None:
@@ -139,7 +151,7 @@ def _pass_to_launcher(text: str) -> None:
         content = {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}
         Path(file).write_text(json.dumps({"message": content}), "utf-8")
     elif _will_launcher_raise():
-        click.echo(LAUNCHER_NOTE, err=True)
+        click.echo(_fit_terminal(LAUNCHER_NOTE), err=True)
 
 
 def _will_launcher_raise() -> bool:

@@ -134,9 +134,18 @@ def quiet_transformers() -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+# Exceptions of huggingface_hub whose cause is clear.
+KNOWN_CAUSES = {
+    *("HFValidationError", "GatedRepoError", "RevisionNotFoundError", "RepositoryNotFoundError"),
+    *("LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError"),
+}
+
+
 def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelError:
     """Turn an error of transformers into one sentence, by the exception types in its chain."""
-    name, kinds = f"'{cfg.model}'", _list_types(error) | _list_types(_fetch_again(cfg, file))
+    name, kinds = f"'{cfg.model}'", _list_types(error)
+    if not kinds & KNOWN_CAUSES:
+        kinds |= _list_types(_fetch_again(cfg, file))
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
     other = "Choose another model."
     if "trust_remote_code" in str(error):

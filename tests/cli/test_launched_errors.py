@@ -51,3 +51,19 @@ def test_without_a_launcher_there_is_no_note(
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")  # left in the environment by hand
     show_error("no such file.")
     assert capsys.readouterr().err == "Error: no such file.\n"
+
+
+def test_a_long_error_is_broken_between_words_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "The folder 'clips' has no " + ", ".join(f"--option-{n:02d}" for n in range(12)) + "."
+    show_error(text)
+    assert capsys.readouterr().err == f"Error: {text}\n"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    show_error(text)
+    lines = capsys.readouterr().err.splitlines()
+    assert (
+        " ".join(map(str.strip, lines)) == f"Error: {text}"
+        and max(map(len, lines)) <= 80
+        and len(lines) == 3
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from audio_cls.data.inspection.duplicates import LISTED
 from audio_cls.data.inspection.suggestions import MIN_CLIPS, write_flags
 from audio_cls.errors import list_names
-from audio_cls.text_table import TERMINAL_WIDTH, format_table
+from audio_cls.text_table import format_table, wrap_text
 
 MAX_ROWS = 20  # classes in the table; of more, the largest and smallest
 NUM_LARGEST, NUM_SMALLEST = 10, 5
@@ -43,9 +42,7 @@ def format_summary(summary: Mapping[str, Any], command: str = "") -> str:
 
 def _wrap(text: str) -> str:
     """Break a paragraph into lines; no word or flag is broken."""
-    return textwrap.fill(
-        text, TERMINAL_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
+    return "\n".join(wrap_text(text))
 
 
 def _format_head(summary: Mapping[str, Any]) -> str:
