@@ -1,20 +1,23 @@
 """Show the result of a command: closing lines, one line with `--log quiet`, events with json.
 
 Closing lines go to standard error with the other messages; the line of `--log quiet` and the events
-go to standard output. Call on the main process only.
+go to standard output. Call on the main process only, if not stated otherwise.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from audio_cls.config import TrainConfig
+from audio_cls.distributed.processes import is_main_process
 from audio_cls.events import emit_event
 from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
+from audio_cls.workflows.dry_run import Estimate
 from audio_cls.workflows.summary import (
     describe_result,
     make_test_event,
@@ -108,6 +111,24 @@ def show_aggregate(
 def _read_all(folders: Sequence[Path]) -> dict[Path, RunResults]:
     """Return the results of each run."""
     return {folder: read_results(folder / RESULTS_FILE) for folder in folders}
+
+
+def show_estimate(
+    estimate: Estimate, log: str, show: Callable[[object], None] | None = None
+) -> None:
+    """Show the estimate of a dry run: by a function, or with json as the event `estimate`.
+
+    Call on every process.
+
+    Args:
+        estimate: The estimate.
+        log: Value of `--log`.
+        show: Writes it as text; None: nothing is written.
+    """
+    if log == "json" and is_main_process():
+        emit_event(log, "estimate", **dataclasses.asdict(estimate))
+    elif log != "json" and show is not None:
+        show(estimate)
 
 
 def show_lines(log: str, line: str, block: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs, title_runs
-from audio_cls.workflows.show_results import show_end, show_runs, show_training
+from audio_cls.workflows.show_results import show_end, show_estimate, show_runs, show_training
 
 
 def run_all(
@@ -88,7 +88,8 @@ def run_all(
     Args:
         cfg: All settings.
         origins: Where the settings came from, for the log; nothing for the Python API.
-        after_dry_run: Called with the estimate of the full run after a dry run (`--dry-run`).
+        after_dry_run: Called with the estimate of the full run after a dry run (`--dry-run`);
+            with `--log json` it is an event instead.
 
     Returns:
         The run folders; none after a dry run.
@@ -100,8 +101,7 @@ def run_all(
             with start_dry_run(runs[0]) as trial:
                 report = StartReport(runs[0], origins)
                 estimate = estimate_run(runs, run_training(trial, report))
-                if after_dry_run is not None:
-                    after_dry_run(estimate)
+                show_estimate(estimate, cfg.train.log, after_dry_run)
             shutdown_processes()
             return []
         unfinished = list_unfinished(runs)

@@ -60,3 +60,15 @@ def test_seeds_print_a_line_each_and_their_mean(
                         keep_checkpoints=0))  # fmt: skip
     assert capsys.readouterr().out.splitlines() == lines[:1]
     assert not (folders[0] / "checkpoints").exists()
+
+
+def test_the_estimate_of_a_dry_run_is_one_event_with_json(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[object] = []
+    changes = {"dry_run": True, "log": "json", "keep_checkpoints": 0}
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", **changes)
+    assert run_all(cfg, after_dry_run=shown.append) == []
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1]["event"] == "estimate" and events[-1]["steps"] > 0 and shown == []
+    assert "test" not in [event["event"] for event in events]
