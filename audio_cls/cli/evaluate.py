@@ -24,6 +24,7 @@ from audio_cls.config.evaluation import EVALUATE_SETTINGS as SETTINGS
 
 PATH = click.Path(path_type=Path)
 MEANINGS = {  # help texts of settings that have another effect here than in training
+    "log": "Output: text, json (the events test and end) or quiet (one line with the result).",
     "group_column": "Column such as speaker or track; intervals are computed over its values.",
     "metric": "Main metric: a name such as f1_macro, or path or Hub id of an `evaluate` module.",
 }

@@ -143,7 +143,7 @@ class RunFolderSettings(Section):
     log: Literal["text", "json", "quiet"] = setting(
         "text",
         "Output: text (settings, progress bar, a line per epoch), json (one object"
-        " per line) or quiet (warnings only).",
+        " per line) or quiet (warnings and one line with the result).",
         affects_training=False,
     )
     report_to: tuple[str, ...] = setting(
