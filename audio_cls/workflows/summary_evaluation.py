@@ -52,7 +52,7 @@ def describe_clips(results: RunResults) -> str:
         number = "clips" if left_out else "all clips"
         return ", ".join([f"{number} of split {whole['name']}{place}", *left_out])
     role, origin = (listed["role"], listed["origin"]) if listed else ("test", part.origin)
-    return ", ".join([f"the {role} clips of the model's run{place} ({origin})", *left_out])
+    return ", ".join([f"the run's {role} clips{place} ({origin})", *left_out])
 
 
 def _describe_left_out(results: RunResults) -> list[str]:

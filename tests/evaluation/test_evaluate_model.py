@@ -265,7 +265,7 @@ def test_the_result_is_shown_in_the_form_of_log(
     shown, test = capsys.readouterr().out, read_results(out)["test"]
     accuracy, count = f"{test['accuracy']:.4f}", test["num_examples"]
     if log == "text":
-        assert f"Evaluated on {count} clips: the test clips of the model's run" in caplog.text
+        assert f"Evaluated on {count} clips: the run's test clips of " in caplog.text
         assert f"  accuracy        {accuracy}  95 % interval " in caplog.text
         assert f"Folder: {out}" in caplog.text and shown == ""
     elif log == "quiet":

@@ -183,12 +183,12 @@ def test_long_names_keep_the_lines_within_80_columns(run: Path) -> None:
         (
             {"origin": "the run's own validation clips (split 'dev')"},
             {},
-            "the validation clips of the model's run of d (split 'dev')",
+            "the run's validation clips of d (split 'dev')",
         ),
         (
             {"origin": "cut from 'train' (stratified, 0.1, seed 42)"},
             {},
-            "the test clips of the model's run of d (cut from 'train' (stratified, 0.1, seed 42))",
+            "the run's test clips of d (cut from 'train' (stratified, 0.1, seed 42))",
         ),
     ],
 )
