@@ -167,8 +167,8 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
         )
     elif kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError"}:
         text = (
-            f"The Hub cannot be reached for {file} of {name}, which is not in the cache either. "
-            "Check the network and try again, or give the folder of a model."
+            f"There is no folder {name}, and the Hub cannot be reached for its {file}, which is "
+            "not in the cache. Check the name and the network."
         )
     else:
         text = f"{name} has no {file} that can be used: {reason} {other}"

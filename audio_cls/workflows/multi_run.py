@@ -213,7 +213,7 @@ def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) 
         single = [name for name in fixed if name in ("push_to_hub", "resume", "sweep")]
         flags = [flag_name(name) for name in fixed if name not in single]
         shared = f" {list_names(flags)} on the command line holds for all runs." if flags else ""
-        faults.append(f"{list_names(fixed)} cannot be swept: remove from the file.{shared}")
+        faults.append(f"{list_names(fixed)} cannot be swept: remove it from the file.{shared}")
     if faults:
         raise SettingError(f"--sweep {file}: {' '.join(faults)}")
 

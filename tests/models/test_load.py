@@ -533,8 +533,8 @@ def test_an_encoder_is_no_finished_classifier(checkpoint: Callable[..., Path]) -
         ("GatedRepoError", "is gated: accept its terms at https://huggingface.co/me/mine"),
         ("RepositoryNotFoundError", "neither a folder nor on the Hub"),
         ("RevisionNotFoundError", "no branch, tag or commit 'v9'. Check --model-revision"),
-        ("LocalEntryNotFoundError", "The Hub cannot be reached for config.json"),
-        ("HfHubHTTPError", "The Hub cannot be reached for config.json"),
+        ("LocalEntryNotFoundError", "the Hub cannot be reached for its config.json"),
+        ("HfHubHTTPError", "the Hub cannot be reached for its config.json"),
     ],
 )
 def test_errors_of_the_hub_are_one_sentence(kind: str, text: str) -> None:

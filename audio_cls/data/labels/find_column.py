@@ -42,8 +42,8 @@ def find_label_column(splits: Mapping[str, Dataset], wanted: str | None) -> str:
         if wanted in tables:
             return wanted
         raise DatasetError(
-            f"There is no column '{wanted}': the columns are {list_names(list_fields(splits))}."
-            f"{suggest_name(wanted, list_fields(splits))}"
+            f"There is no column '{wanted}' for --label-column: the columns are"
+            f" {list_names(list_fields(splits))}.{suggest_name(wanted, list_fields(splits))}"
         )
     if LABEL_COLUMNS[0] in tables:
         return LABEL_COLUMNS[0]
