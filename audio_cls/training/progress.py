@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LOSS_EVERY = 10  # steps between two reads of the loss: each one waits for the device
 LINE_STEPS = 50  # without a terminal, see `Progress`
-MIN_LINE_SECONDS = 5.0
+MIN_LINE_SECONDS = 10.0
 LINE_SECONDS = 30.0
 
 T = TypeVar("T")
