@@ -176,12 +176,12 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
 
 
 def _list_types(error: BaseException | None) -> set[str]:
-    """Return the names of the types of an error and of its causes."""
-    kinds = set()
-    while error is not None:
-        kinds.add(type(error).__name__)
+    """Return the names of the types of an error and of its causes, which may form a circle."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
         error = error.__cause__ or error.__context__
-    return kinds
+    return {type(one).__name__ for one in chain}
 
 
 def _fetch_again(cfg: ModelConfig, file: str) -> Exception | None:

@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoFeatureExtractor
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.models import checkpoint as checkpoint_module
+from audio_cls.models import checkpoint_files
 from audio_cls.models import load as load_module
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_inference, load_for_training
@@ -118,3 +119,9 @@ def test_a_checkpoint_can_be_loaded_twice(tmp_path: Path) -> None:
     assert first.processor.input_spec.max_samples == 16_000
     assert second.processor.input_spec.max_samples == 48_000
     assert not getattr(opened.extractor, "do_normalize", False)
+
+
+def test_causes_of_an_error_that_form_a_circle_are_listed_once() -> None:
+    first, second = OSError("one"), ValueError("two")
+    first.__cause__, second.__cause__ = second, first
+    assert checkpoint_files._list_types(first) == {"OSError", "ValueError"}
