@@ -17,11 +17,12 @@ from audio_cls.data.sources.columns.sample_arrays import encode_arrays
 from audio_cls.data.sources.hub import HubSource
 from audio_cls.data.sources.local_file import LocalFileSource
 from audio_cls.data.sources.local_folder import LocalFolderSource
-from audio_cls.data.sources.source import Source, check_settings
+from audio_cls.data.sources.source import Source, check_settings, find_local_path
 from audio_cls.data.sources.streaming import StreamingSource
 from audio_cls.data.sources.url import UrlSource
 from audio_cls.progress import ProgressReport
 from audio_cls.storage.process_memory import release_pages
+from audio_cls.storage.short_names import is_url
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,18 @@ SOURCES: tuple[Source, ...] = (  # the first one that matches a data set loads i
     LocalFolderSource(),
     HubSource(),
 )
+
+
+def check_dataset(cfg: DataConfig) -> None:
+    """Check that a data set is given and, if it is a path, that it exists. Reads nothing.
+
+    Raises:
+        SettingError: None is given.
+        DatasetError: There is no such path.
+    """
+    given = cfg.require_dataset()
+    if not is_url(given):
+        find_local_path(given)
 
 
 def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> LoadedDataset:

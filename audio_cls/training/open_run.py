@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from audio_cls.audio.augmentation.user_transforms import check_user_transforms
 from audio_cls.config import RunConfig
 from audio_cls.config.training import accumulation_steps
+from audio_cls.data.load import check_dataset
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded
@@ -39,11 +40,13 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
 
     Raises:
         RunFolderError: See `open_run_folder`.
+        DatasetError: See `check_dataset`.
         SettingError: The clips of a step cannot be split evenly between the processes, a sharded
             model does not support a setting, a library is not installed, or see `check_meter`,
             `check_user_transforms` and `check_precision`.
         ModelError: peft is not installed.
     """
+    check_dataset(cfg.data)
     check_meter(cfg.train)
     check_user_transforms(cfg.augment.augment)
     path = choose_run_path(cfg)

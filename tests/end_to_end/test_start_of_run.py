@@ -154,3 +154,5 @@ def test_errors_that_need_no_data_come_before_it_is_decoded(
     monkeypatch.setattr(prepare, "decode_clips", lambda *_: pytest.fail("decoded"))
     for arguments in (("--resume", "typo"), ("--model", "./no/model"), ("--lora-rank", "-1")):
         assert train(*arguments).exit_code == 2
+    unknown = train("--dataset", "./nowhere", "--model", "owner/name")  # no request to the Hub
+    assert "There is no folder or file './nowhere'" in unknown.stderr
