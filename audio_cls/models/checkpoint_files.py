@@ -150,6 +150,8 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
     other = "Choose another model."
     if "trust_remote_code" in str(error):
         text = explain_remote_code(cfg)
+    elif Path(cfg.model).is_dir() and file.endswith(".json") and not Path(cfg.model, file).exists():
+        text = f"The folder {name} has no {file}, which an audio model needs. {other}"
     elif Path(cfg.model).is_dir():
         text = f"The folder {name} has no {file} that can be used: {reason} {other}"
     elif "HFValidationError" in kinds:

@@ -498,7 +498,7 @@ def test_a_name_that_is_nothing_is_refused(name: str, text: str) -> None:
 
 def test_a_text_model_is_refused(tmp_path: Path) -> None:
     transformers.BertConfig(hidden_size=8, num_attention_heads=1).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match=r"has no preprocessor_config.json .* Name another"):
+    with pytest.raises(ModelError, match=r"has no preprocessor_config.json.*Choose another"):
         load(tmp_path)
 
 
@@ -518,7 +518,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     write_tiny_checkpoint("hubert", tmp_path / "a")
     write_tiny_checkpoint("whisper", tmp_path / "b")
     (tmp_path / "b/model.safetensors").replace(tmp_path / "a/model.safetensors")
-    with pytest.raises(ModelError, match="another kind of model was saved there"):
+    with pytest.raises(ModelError, match="the checkpoint of another kind of model"):
         load(tmp_path / "a")
 
 
@@ -532,7 +532,7 @@ def test_an_encoder_is_no_finished_classifier(checkpoint: Callable[..., Path]) -
     [
         ("GatedRepoError", "is gated: accept its terms at https://huggingface.co/me/mine"),
         ("RepositoryNotFoundError", "neither a folder nor on the Hub"),
-        ("RevisionNotFoundError", "no branch, tag or commit 'v9'. Check --model-revision"),
+        ("RevisionNotFoundError", "no branch, tag or commit 'v9'. Check the revision"),
         ("LocalEntryNotFoundError", "the Hub cannot be reached for its config.json"),
         ("HfHubHTTPError", "the Hub cannot be reached for its config.json"),
     ],

@@ -221,7 +221,9 @@ def test_a_codec_is_refused_in_one_line(seconds: float | None, tmp_path: Path) -
     cfg, audio = ModelConfig(model=str(tmp_path)), AudioConfig(max_seconds=seconds)
     if seconds is None:  # the extractor of codecs has a chunk_length, which is None or in samples
         assert resolve_audio_settings(audio, open_checkpoint(cfg)).max_seconds == 30.0
-    with pytest.raises(ModelError, match=r"no part of MimiModel turns .* hidden states over time"):
+    with pytest.raises(
+        ModelError, match=r"no submodule of MimiModel turns .* hidden states over time"
+    ):
         load_for_training(open_checkpoint(cfg), audio, ["a", "b"])
 
 

@@ -97,7 +97,7 @@ def test_the_meter_does_not_hide_an_error_of_the_training(accelerator: Accelerat
 def test_an_unknown_country_is_refused_before_training(accelerator: Accelerator) -> None:
     pytest.importorskip("codecarbon")
     cfg = TrainConfig(measure_energy=True, energy_country="Frankreich")
-    with pytest.raises(SettingError, match=r"--energy-country FRANKREICH.*three letters"):
+    with pytest.raises(SettingError, match=r"--energy-country FRANKREICH.*three-letter code"):
         EnergyMeter(cfg, accelerator)
 
 

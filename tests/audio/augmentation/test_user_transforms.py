@@ -190,7 +190,7 @@ def test_a_file_of_the_current_folder_replaces_no_installed_module(name: str) ->
         ("half_written:fade", r"it imports 'not_installed', which is not installed\. Install it"),
         ("my_augment:fad", r"my_augment\.py has no function 'fad'; it has fade, .*mean fade\?"),
         ("my_augment:NOT_CALLABLE", r"has no function 'NOT_CALLABLE'"),
-        ("my_augment:no_transform", r"returned NoneType, which is no transform\. Return a func"),
+        ("my_augment:no_transform", r"returned NoneType, which is not a transform\. Return a func"),
     ],
 )
 def test_what_cannot_be_imported_is_refused(name: str, given: str, message: str) -> None:

@@ -146,7 +146,7 @@ def test_a_line_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"Line 2 .*'x'"):
         read_predictions(path)
     path.write_text("id,label,prediction,a,b\n1,a,a,0.3,0.9\n2,a,,0.9,0.2\n")
-    with pytest.raises(RunFolderError, match="predicted at a lower number"):
+    with pytest.raises(RunFolderError, match="predicted at a lower score"):
         read_predictions(path)
 
 
