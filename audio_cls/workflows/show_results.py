@@ -41,7 +41,9 @@ def show_training(folder: Path, cfg: TrainConfig, *, is_single: bool = True) -> 
     if cfg.dry_run:
         return
     results = read_results(folder / RESULTS_FILE)
-    block = summarize_training(results, folder) if is_single else summarize_scores(results)
+    block = [*summarize_scores(results), ""]
+    if is_single:
+        block = summarize_training(results, folder)
     show_lines(cfg.log, describe_result(results, folder), block)
     emit_event(cfg.log, "test", **make_test_event(results, folder))
 
@@ -65,14 +67,14 @@ def show_end(folder: Path, cfg: TrainConfig, address: str | None) -> None:
         address: Of the repository or pull request; None if nothing was published.
     """
     if not cfg.dry_run:
-        emit_event(cfg.log, "end", folder=str(folder), published=address)
+        emit_event(cfg.log, "end", output_dir=str(folder), published=address)
 
 
 def show_evaluation(results: RunResults, folder: Path, log: str) -> None:
     """Show the result of an evaluation; with json, the events `test` and `end`."""
     show_lines(log, describe_result(results, folder), summarize_evaluation(results, folder))
     emit_event(log, "test", **make_test_event(results, folder))
-    emit_event(log, "end", folder=str(folder))
+    emit_event(log, "end", output_dir=str(folder))
 
 
 def show_runs(found: Mapping[str, Any], folders: Sequence[Path], log: str) -> None:
@@ -89,7 +91,7 @@ def show_runs(found: Mapping[str, Any], folders: Sequence[Path], log: str) -> No
     else:
         block = summarize_runs(found, _read_all(folders), base)
     show_lines(log, describe_mean(found, base), block)
-    emit_event(log, "end", folder=str(base), **found)
+    emit_event(log, "end", output_dir=str(base), **found)
 
 
 def show_aggregate(
@@ -105,7 +107,7 @@ def show_aggregate(
     """
     block = summarize_runs(found, _read_all(folders), output, is_trained=False)
     show_lines(log, describe_mean(found, output), block)
-    emit_event(log, "end", folder=str(output), **found)
+    emit_event(log, "end", output_dir=str(output), **found)
 
 
 def _read_all(folders: Sequence[Path]) -> dict[Path, RunResults]:

@@ -23,8 +23,6 @@ MAIN_FILES = {
     "results.json": "results.json (all metrics)",
     "predictions.csv": "predictions.csv",
     "figures": "figures/",
-    "aggregate.json": "aggregate.json (mean, sd and interval of all metrics)",
-    "sweep.csv": "sweep.csv (all columns)",
 }
 
 Table = Mapping[str, Any]
@@ -227,7 +225,7 @@ def make_test_event(results: RunResults, folder: Path) -> dict[str, Any]:
     chosen = {"metric": results.metric, "validation": select_metrics(best, results.metric)}
     where = {"best_epoch": best.get("epoch"), "best_step": best.get("step")}
     return {
-        "folder": str(folder),
+        "output_dir": str(folder),
         "num_examples": test["num_examples"],
         "metrics": select_metrics(test, results.metric, with_baselines=True),
         "ci95": ends,

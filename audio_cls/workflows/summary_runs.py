@@ -12,7 +12,6 @@ from audio_cls.runs.results import RunResults
 from audio_cls.text_table import format_table, wrap_text
 from audio_cls.workflows.summary import (
     describe_epoch,
-    describe_folder,
     format_number,
     metric_title,
     suggest_commands,
@@ -64,10 +63,11 @@ def summarize_runs(
         "",
         *_tabulate_means(found),
         "",
-        *describe_folder("Folder", folder),
+        f"Folder: {folder}",
     ]
     if not is_trained:
-        return lines
+        return [*lines, "  aggregate.json (mean, sd and interval of all metrics)"]
+    lines.append("  results.json (mean, sd and interval of all metrics), one folder per run")
     best = find_best(runs)
     if best is None:
         return lines
@@ -103,7 +103,8 @@ def summarize_sweep(found: Found, folder: Path) -> list[str]:
         *(f"  {line}" for line in _tabulate_cases(found)),
         *wrap_text(tie),
         "",
-        *describe_folder("Folder", folder),
+        f"Folder: {folder}",
+        "  results.json, sweep.csv (all metrics of each case), one folder per run",
         "",
         f"Best on validation: {best}",
         *suggest_commands(best),

@@ -275,7 +275,7 @@ def test_the_result_is_shown_in_the_form_of_log(
         first, last = map(json.loads, shown.splitlines())
         assert (first["event"], last["event"]) == ("test", "end")
         assert first["metrics"]["accuracy"] == test["accuracy"]
-        assert first["folder"] == last["folder"] == str(out)
+        assert first["output_dir"] == last["output_dir"] == str(out)
 
 
 def test_an_earlier_evaluation_is_replaced_only_if_asked(

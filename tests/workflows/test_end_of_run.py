@@ -30,7 +30,7 @@ def test_a_run_without_kept_checkpoints_ends_and_is_finished(
     assert (test["event"], end["event"]) == ("test", "end")
     assert test["metrics"]["accuracy"] == results.test["accuracy"]
     assert test["best_epoch"] == results.validation["epoch"]
-    assert test["folder"] == end["folder"] == str(path)
+    assert test["output_dir"] == end["output_dir"] == str(path)
     assert end["published"] is None
     assert (path / "model.safetensors").is_file() and not (path / "checkpoints").exists()
 

@@ -226,7 +226,7 @@ def test_one_line_and_the_event_have_the_same_numbers(run: Path) -> None:
         "runs/a b: test accuracy 0.4667 on 30 clips, 95 % interval 0.302 to 0.639"
     )
     event = make_test_event(results, run)
-    assert event["folder"] == "runs/a b" and event["num_examples"] == 30
+    assert event["output_dir"] == "runs/a b" and event["num_examples"] == 30
     assert event["metrics"] == {
         "accuracy": 0.466667,
         "f1_macro": 0.365627,

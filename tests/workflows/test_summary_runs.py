@@ -69,7 +69,7 @@ macro F1        0.4000  0.0500  0.276 to 0.524
 majority class  0.5000  0.0000  -
 
 Folder: runs/x
-  results.json (all metrics)
+  results.json (mean, sd and interval of all metrics), one folder per run
 
 Best on validation: runs/x/fold-2
 Classify files, evaluate on other data, publish:
@@ -89,7 +89,7 @@ def test_two_runs_have_no_interval(base: Path) -> None:
     assert "accuracy        0.8000  0.1414  -" in lines
     assert "No interval: it needs 3 runs, whose values differ." in lines
     assert describe_mean(found, base) == "runs/x: test accuracy 0.8000 (sd 0.1414) over 2 runs"
-    assert lines[-1] == "  results.json (all metrics)"  # nothing of these runs to continue with
+    assert lines[-1].startswith("  aggregate.json ")  # no commands
 
 
 def test_a_sweep_ends_with_its_cases_and_names_ties(base: Path) -> None:
@@ -109,7 +109,7 @@ learning_rate=0.001, epochs=4 and learning_rate=0.0001, epochs=4 tie on
   validation: the first is taken.
 
 Folder: runs/x
-  results.json (all metrics), sweep.csv (all columns)"""
+  results.json, sweep.csv (all metrics of each case), one folder per run"""
     )
     assert describe_mean(found, base) == (
         "runs/x: best of 3 cases: learning_rate=0.001, epochs=4, accuracy: validation 0.8000,"
@@ -144,7 +144,7 @@ def test_json_ends_with_the_mean_and_quiet_with_one_line(
     found = report_runs(folders, [{}] * 2, EvalConfig(), base)
     show_runs(found, folders, "json")
     event = json.loads(capsys.readouterr().out)
-    assert (event["event"], event["folder"]) == ("end", "runs/x")
+    assert (event["event"], event["output_dir"]) == ("end", "runs/x")
     assert event["runs"] == ["seed-0", "seed-1"]
     assert event["test"]["accuracy"]["mean"] == pytest.approx(0.8)
     show_runs(found, folders, "quiet")
