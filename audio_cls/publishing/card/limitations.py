@@ -93,7 +93,7 @@ def _limit_by_group(record: RunRecord) -> Sentences:
     rows = record.results.test.get("by_group")
     values = [row.get("accuracy") for row in rows.values()] if isinstance(rows, Mapping) else []
     known = [value for value in values if isinstance(value, int | float)]
-    if len(known) < 2 or len(known) != record.results.test.get("num_groups"):
+    if len(set(known)) < 2 or len(known) != record.results.test.get("num_groups"):
         return []
     return [
         to_sentence(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from importlib import metadata
 
+from audio_cls.demo_data import BUILTIN
 from audio_cls.publishing.card.front_matter import read_languages
 from audio_cls.publishing.card.markdown import (
     Markdown,
@@ -38,14 +39,15 @@ def link(hub_id: str | None, name: object, kind: str = "") -> Markdown:
     """
     if hub_id:
         return Markdown(f"[{escape(hub_id)}](https://huggingface.co/{kind}{hub_id})")
-    return to_sentence("{} (not on the Hub)", path_basename(name))
+    return Markdown(escape(path_basename(str(name).removeprefix(BUILTIN))))
 
 
 def describe_model(record: RunRecord) -> list[Markdown]:
     """Return base model, input, size, language and code of the model."""
     base = link(record.model_hub_id, record.results.model.id)
     kind = "Architecture (random weights)" if record.is_from_scratch else "Base model"
-    sentences = [to_sentence("{}: {}", kind, base)]
+    where = "" if record.model_hub_id else Markdown(" (not on the Hub)")
+    sentences = [to_sentence("{}: {}{}", kind, base, where)]
     rate = record.extractor.get("sampling_rate")
     if isinstance(rate, int):
         sentences.append(to_sentence("Input: {} kHz, one channel (mono)", f"{rate / 1000:g}"))

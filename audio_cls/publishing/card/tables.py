@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audio_cls.config import flag_name, iterate_settings
+from audio_cls.config.metrics import BASELINE_SPECS
 from audio_cls.errors import redact_tokens
 from audio_cls.publishing.card.markdown import Markdown, escape, to_code, to_duration, to_number
 from audio_cls.publishing.eval_results import read_main_metrics
@@ -20,6 +21,8 @@ from audio_cls.runs.run_files import SPEED_COLUMNS
 
 MAX_CLASSES = 60  # rows of the table by class; of more classes the weakest are shown
 MAX_LOG_ROWS = 30  # rows of the training log
+# Columns of summary.csv that the training log of the card does not show.
+LOG_OMITS = {*SPEED_COLUMNS, *BASELINE_SPECS, "seconds"}
 MAX_MISTAKES = 10  # rows of the table of confident mistakes
 # Sections and settings without effect on the result, and the problem type, which the summary names.
 HIDDEN_SECTIONS = ("hub",)
@@ -164,6 +167,8 @@ def _show_value(value: object) -> str:
         return ",".join(map(_show_value, value)) or "none"
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else redact_tokens(str(value))
 
 
@@ -172,7 +177,7 @@ def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
     rows = record.summary
     if not rows:
         return [], [], ""
-    header = [name for name in rows[0] if name not in SPEED_COLUMNS]
+    header = [name for name in rows[0] if name not in LOG_OMITS]
     saved = _find_saved_row(record)
     shown = list(range(len(rows)))
     if len(rows) > MAX_LOG_ROWS:

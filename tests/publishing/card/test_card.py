@@ -330,6 +330,16 @@ def test_the_base_models_licence_is_inherited(tmp_path: Path) -> None:
     assert card.front["license"] == "mit"
 
 
+def test_the_log_has_no_baselines_and_switches_are_yes_or_no(tmp_path: Path) -> None:
+    settings = make_settings()
+    settings["model"]["from_scratch"] = True
+    run = make_run(tmp_path / "run", settings=settings)
+    (run / "summary.csv").write_text("epoch,step,accuracy,majority_accuracy\n2,30,0.8,0.4\n")
+    text = read_card(run).text
+    assert "| epoch | step | accuracy |\n" in text
+    assert "| `--from-scratch` | `yes` | `no` |" in text
+
+
 def test_a_long_log_is_thinned_and_keeps_the_saved_row(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     lines = ["epoch,step,accuracy"] + [f"{n},{n},0.5" for n in range(1, 501)]
@@ -615,6 +625,9 @@ def test_accuracy_by_group_is_a_limitation(tmp_path: Path) -> None:
     card = read_card(make_run(tmp_path / "run", results))
     assert "Accuracy differs between groups of clips: 0.500 to 1.000 over 2 groups" in card.body
     assert "ann" not in card.body.split("## Bias")[1].split("##")[0].split()
+    results["test"]["by_group"]["ann"]["accuracy"] = 1.0
+    assert "between groups" not in read_card(make_run(tmp_path / "equal", results)).body
+    results["test"]["by_group"]["ann"]["accuracy"] = 0.5
     results["test"]["num_groups"] = 200  # the table has the worst ones only
     assert "between groups" not in read_card(make_run(tmp_path / "many", results)).body
 
