@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import MAX_LISTED, DatasetError
 from audio_cls.run_warnings import warn
 
 USUAL_RATE: Hertz = 48_000  # recordings at higher rates are often made for ultrasound
@@ -128,4 +128,4 @@ def _list_examples(reasons: dict[str, str]) -> str:
     examples: dict[str, str] = {}
     for clip, reason in reasons.items():
         examples.setdefault(reason.split(":")[0], f"{clip}, {reason}")
-    return list_names(examples.values())
+    return "; ".join(list(examples.values())[:MAX_LISTED])
