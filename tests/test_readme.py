@@ -32,7 +32,6 @@ NO_COMMANDS = {
     "models.md",
     "run_folder.md",
     "settings.md",
-    "training.md",
 }
 
 
