@@ -31,7 +31,9 @@ def read_yaml(name: str, text: str) -> dict[Any, Any]:
         tree = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
-        raise SettingError(f"{name} is not valid YAML: {where}. Correct that line.") from error
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+            where = f"line {error.problem_mark.line + 1}: {error.problem}"
+        raise SettingError(f"{name} is not valid YAML, {where}. Correct that line.") from error
     if not isinstance(tree, dict):
         raise SettingError(
             f"{name} must have lines 'setting: value', such as 'epochs: 20', in sections"

@@ -129,6 +129,13 @@ def test_train_help_is_short_and_has_the_common_options_and_three_examples() -> 
     assert "--no-overwrite" not in result.output
 
 
+def test_help_shows_ranges_and_whole_numbers_without_a_fraction() -> None:
+    shown = CliRunner().invoke(main, ["train", "--help-all"]).output
+    texts = " ".join(shown.split())
+    assert "up or down; 0: off. [default: 0; from 0 to 60]" in texts
+    assert "Replace the run in --output-dir. [default: off]" in texts
+
+
 def test_inspect_and_evaluate_list_only_options_that_apply() -> None:
     for name in ("inspect", "evaluate"):
         shown = CliRunner().invoke(main, [name, "--help"]).output

@@ -73,7 +73,7 @@ class BaseCommand(click.Command):
         """Write the options under their headings, those for presets and help last."""
         sections: dict[str, list[tuple[str, str]]] = {HEADING: []}
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
+            record = None if isinstance(param, click.Argument) else param.get_help_record(ctx)
             if record is None or (is_short(ctx) and not getattr(param, "is_common", True)):
                 continue
             heading = getattr(param, "heading", HEADING)
@@ -165,6 +165,8 @@ class HelpOption(click.Option):
             extra["default"] = "off" if extra["default"].startswith("no-") else "on"
             if is_short(ctx) and extra["default"] == "off":
                 del extra["default"]
+        if "default" in extra:
+            extra["default"] = extra["default"].removesuffix(".0")
         if self.allowed and not is_short(ctx):
             extra["range"] = self.allowed
         return extra

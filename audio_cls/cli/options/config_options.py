@@ -41,6 +41,7 @@ METAVARS = {  # last word of a setting's name -> what --help shows for its value
     "root": "FOLDER",
     "seconds": "SECONDS",
     "split": "SPLIT",
+    "sweep": "FILE.yaml",
 }
 
 

@@ -24,7 +24,8 @@ def format_settings() -> str:
         lines += [f"{introduction} Section of a YAML file: `{section}`.", ""]
         lines += ["| option | default | meaning |", "|---|---|---|"]
         for one in settings:
-            default = "" if one.default in (None, ()) else str(one.default).replace("False", "off")
+            default = "" if one.default in (None, ()) else str(one.default).removesuffix(".0")
+            default = default.replace("False", "off")
             notes = [note for note in (" \\| ".join(one.choices), one.allowed) if note]
             meaning = one.meaning + (f" ({'; '.join(notes)})" if notes else "")
             lines.append(f"| `{flag_name(one.name)}` | {default} | {meaning} |")
