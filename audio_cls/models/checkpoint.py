@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from audio_cls.config import AudioConfig, Hertz, ModelConfig
+from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError
 from audio_cls.models.checkpoint_files import (
     explain_load_error,
@@ -75,6 +76,11 @@ def open_checkpoint(cfg: ModelConfig) -> Checkpoint:
         ModelError: There is no such checkpoint, it is no model for audio, or it needs code that is
             not trusted.
     """
+    if locate_builtin(cfg.model) is not None and not cfg.from_scratch:
+        raise ModelError(
+            f"'{cfg.model}' has no weights: it is the shape of a small model for --from-scratch. Add"
+            " that, or choose another model."
+        )
     cfg, commit = pin_commit(cfg)
     path = locate_checkpoint(cfg)
     config = _load(AutoConfig, "config.json", cfg, path)

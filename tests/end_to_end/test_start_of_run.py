@@ -123,6 +123,7 @@ def test_verbose_prints_every_setting(train: Any) -> None:  # noqa: ANN401
     [
         (("--dataset", "./nowhere"), "There is no folder or file './nowhere'"),
         (("--model", "./no/model"), "no/model"),
+        (("--model", "builtin:tiny_model"), "'builtin:tiny_model' has no weights"),
         (("--label-column", "gener"), "gener"),
         (("--test-split", "held_out"), "held_out"),
         (("--resume", "typo"), "--resume typo: there is no checkpoint in that folder"),
