@@ -78,8 +78,8 @@ def open_checkpoint(cfg: ModelConfig) -> Checkpoint:
     """
     if locate_builtin(cfg.model) is not None and not cfg.from_scratch:
         raise ModelError(
-            f"'{cfg.model}' has no weights: it is the shape of a small model for --from-scratch. Add"
-            " that, or choose another model."
+            f"'{cfg.model}' has no weights. Add --from-scratch, which trains it from random"
+            " weights, or choose another model."
         )
     cfg, commit = pin_commit(cfg)
     path = locate_checkpoint(cfg)
