@@ -319,7 +319,7 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
              "--output-dir", tmp_path / "out", "--overwrite")  # fmt: skip
     card, before = ((folder / "README.md").read_text("utf-8") for folder in (copy, run))
     accuracy = read_results(tmp_path / "out")["test"]["accuracy"]
-    assert card.count("## Judged later on") == 1
+    assert card.count("## Additional evaluation results") == 1
     assert card.count(f", a validation part of train: accuracy {accuracy:.3f}") == 1
     assert f"value: {accuracy}" in card
     assert card.startswith(before.split("model-index")[0])

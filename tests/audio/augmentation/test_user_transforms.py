@@ -321,7 +321,7 @@ def test_a_finished_run_names_its_transforms_and_keeps_no_code(
     assert published["user_transforms"] == [f"{name}:fade"]
     card = (run / "README.md").read_text()
     assert f"| `--augment` | `{name}:fade` |" in card
-    assert f"The code of `{name}:fade` is not published." in card
+    assert f"- Not published: the code of `{name}:fade`." in card
 
 
 def test_a_transform_forbids_the_feature_cache(
