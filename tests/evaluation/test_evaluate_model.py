@@ -334,7 +334,7 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
         (["--model", "RUN", "--split", "eval", "--output-dir", "OUT"], "There is no split 'eval'"),
         (["--model", "RUN", "--label-map", "no.yaml", "--output-dir", "OUT"], "--label-map"),
         (["--predictions", "RUN/summary.csv", "--output-dir", "OUT"], "a predictions.csv has"),
-        (["--aggregate", "RUN", "--output-dir", "OUT"], "twice or more"),
+        (["--aggregate", "RUN", "--output-dir", "OUT"], "two or more times"),
         (["--aggregate", "RUN", "--aggregate", "RUN/.", "--output-dir", "OUT"], "is given twice"),
         (["--model", "RUN", "--metric", "eer", "--output-dir", "OUT"], "at most 2 labels"),
     ],
