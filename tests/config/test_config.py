@@ -120,7 +120,7 @@ def test_gtzan_is_the_course_recipe_value_for_value() -> None:
         ("train: {learning_rate: 1}", "not in section 'train' but in 'optim': move it there"),
         ("epochs: 3\ntrain: {epochs: 5}", "'epochs' is given twice"),
         ("- a\n- b", "must have lines 'setting: value'.*sections.*data, audio"),
-        ("epochs: 3\na: [", "not valid YAML, line 3: expected"),
+        ("epochs: 3\na: [", "not valid YAML, line 2: expected the node content"),
         ("train: 3", "section 'train' must have lines"),
     ],
 )
