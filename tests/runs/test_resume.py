@@ -40,7 +40,9 @@ def _pause_after(run: TrainingRun, step: int, patch: pytest.MonkeyPatch) -> None
     patch.setattr(
         run.stop_controller,
         "poll",
-        lambda done, before: StopRequest.PAUSE if done == step else ask(done, before),
+        lambda done, *given, **named: (
+            StopRequest.PAUSE if done == step else ask(done, *given, **named)
+        ),
     )
 
 

@@ -144,5 +144,5 @@ def test_a_file_that_is_not_valid_is_refused_by_line(
 
 def test_facts_of_other_clips_are_refused(tmp_path: Path) -> None:
     write_metadata(tmp_path / "clips.csv", make_scores(5), make_metadata(5))
-    with pytest.raises(RunFolderError, match="does not belong"):
+    with pytest.raises(RunFolderError, match=r"does not match the predictions\.csv"):
         read_metadata(tmp_path / "clips.csv", make_scores(6))
