@@ -6,6 +6,7 @@ import importlib
 
 import click
 
+from audio_cls import __version__
 from audio_cls.cli.options.base_command import BaseCommand
 from audio_cls.errors import list_names, suggest_name
 
@@ -53,7 +54,7 @@ class LazyGroup(BaseCommand, click.Group):
         "predict runs/my_run song.mp3",
     ),
 )
-@click.version_option(package_name="audio-cls", prog_name="audio-cls")
+@click.version_option(__version__, prog_name="audio-cls")
 def main() -> None:
     """Train, evaluate and publish audio classifiers.
 

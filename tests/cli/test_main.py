@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+import audio_cls
 from audio_cls.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,13 @@ def test_a_wrong_or_missing_argument_is_shown_after_the_usage(
     assert usage.startswith("Usage: ") and words.split()[0] in usage
     assert f"{error}\n".startswith(f"Error: {expected}")
     assert help_line.startswith("For help: ") and help_line.endswith(" --help")
+
+
+def test_the_version_is_shown_also_where_the_package_is_not_installed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main.main(["--version"], standalone_mode=False)
+    assert capsys.readouterr().out == f"audio-cls, version {audio_cls.__version__}\n"
 
 
 HELPS = [
