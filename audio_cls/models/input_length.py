@@ -139,7 +139,7 @@ def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # n
     for owner in (encoder, encoder.config, model.config):
         owner.max_source_positions = num_positions
     logger.info(
-        "positions: cut from %g to %d s (the feature extractor takes whole seconds)",
+        "Input length of the model: cut from %g to %d s (whole seconds only)",
         *(limit, seconds),
     )
 
@@ -160,4 +160,4 @@ def _fit_patches(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # n
     for owner in (config, embeddings.config, model.base_model.config):
         owner.max_length = extractor.max_length
     verb = "cut" if num_steps < old_steps else "interpolated"
-    logger.info("positions: %s from %d to %d steps in time", verb, old_steps, num_steps)
+    logger.info("Position embeddings: %s from %d to %d time steps", verb, old_steps, num_steps)

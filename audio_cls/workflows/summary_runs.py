@@ -69,13 +69,20 @@ def summarize_runs(
         return [*lines, "  aggregate.json (mean, sd and interval of all metrics)"]
     lines.append("  results.json (mean, sd and interval of all metrics), one folder per run")
     best = find_best(runs)
-    if best is None:
-        return lines
-    return [*lines, "", f"Best on validation: {best}", *suggest_commands(best)]
+    if best is not None:
+        return [*lines, "", f"Best on validation: {best}", *suggest_commands(best)]
+    return [*lines, "", "One of the runs:", *suggest_commands(next(iter(runs)))]
 
 
 def find_best(runs: Mapping[Path, RunResults]) -> Path | None:
-    """Return the run with the best validation metric, of several the first."""
+    """Return the run with the best validation metric, of several the first.
+
+    None if the runs were validated on different clips, as folds are: these values do not show
+    which model is better.
+    """
+    splits = {str(results.dataset.split.get("validation")) for results in runs.values()}
+    if len(splits) > 1:
+        return None
     values = {}
     for path, results in runs.items():
         cfg = EvalConfig(metric=results.metric or "accuracy")

@@ -50,8 +50,8 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("runs/x")
 
 
-def test_folds_end_with_a_table_and_their_mean(base: Path) -> None:
-    values = {"fold-1": (0.6, 0.7), "fold-2": (0.8, 0.9), "fold-3": (0.8, 0.8)}
+def test_seeds_end_with_a_table_and_their_mean(base: Path) -> None:
+    values = {"seed-1": (0.6, 0.7), "seed-2": (0.8, 0.9), "seed-3": (0.8, 0.8)}
     folders = _write_runs(base, values)
     found = report_runs(folders, [{}] * 3, EvalConfig(), base)
     assert (
@@ -59,9 +59,9 @@ def test_folds_end_with_a_table_and_their_mean(base: Path) -> None:
         == """\
 3 runs, accuracy
   run     best          validation    test
-  fold-1  epoch 2 of 4      0.6000  0.7000
-  fold-2  epoch 2 of 4      0.8000  0.9000
-  fold-3  epoch 2 of 4      0.8000  0.8000
+  seed-1  epoch 2 of 4      0.6000  0.7000
+  seed-2  epoch 2 of 4      0.8000  0.9000
+  seed-3  epoch 2 of 4      0.8000  0.8000
 
 test              mean      sd  95 % interval
 accuracy        0.8000  0.1000  0.552 to 1.000
@@ -71,11 +71,11 @@ majority class  0.5000  0.0000  -
 Folder: runs/x
   results.json (mean, sd and interval of all metrics), one folder per run
 
-Best on validation: runs/x/fold-2
+Best on validation: runs/x/seed-2
 Classify files, evaluate on other data, publish:
-  audio-cls predict runs/x/fold-2 FILE.wav
-  audio-cls evaluate --model runs/x/fold-2 --dataset OTHER_DATA
-  audio-cls publish runs/x/fold-2"""
+  audio-cls predict runs/x/seed-2 FILE.wav
+  audio-cls evaluate --model runs/x/seed-2 --dataset OTHER_DATA
+  audio-cls publish runs/x/seed-2"""
     )
     assert describe_mean(found, base) == (
         "runs/x: test accuracy 0.8000 (sd 0.1000) over 3 runs, 95 % interval 0.552 to 1.000"
@@ -135,6 +135,20 @@ def test_the_best_run_has_the_smallest_value_of_an_error() -> None:
     }
     assert find_best(runs) == Path("b")
     assert find_best({Path("a"): RunResults()}) is None
+
+
+def test_folds_have_no_best_run_as_their_validation_clips_differ(base: Path) -> None:
+    runs = {
+        base / f"fold-{number}": RunResults.from_json(
+            {
+                "metric": "accuracy",
+                "validation": {"accuracy": number / 10},
+                "dataset": {"split": {"validation": {"fingerprint": [number]}}},
+            }
+        )
+        for number in (1, 2)
+    }
+    assert find_best(runs) is None
 
 
 def test_json_ends_with_the_mean_and_quiet_with_one_line(

@@ -64,7 +64,7 @@ def add_silence_and_unknown(
     for role in ("validation", "test"):
         if role in parts:
             parts[role] = subsample_non_keywords(parts[role], index.labels, mix, cfg.split_seed)
-    prefix = "keywords with unknown words and silence by share, of "
+    prefix = "keywords with unknown words and silence by share, from: "
     return parts, {role: prefix + origin for role, origin in origins.items()}
 
 

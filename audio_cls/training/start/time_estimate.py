@@ -11,7 +11,7 @@ from audio_cls.progress import describe_seconds
 # The first step is not measured: memory is allocated and kernels are compiled in it.
 MIN_STEPS, MAX_STEPS = 3, 20  # that are measured
 MIN_SECONDS = 2.0  # of measured steps, unless MAX_STEPS are over earlier
-SHORT_SECONDS = 5.0  # a training that is shorter needs no estimate
+SHORT_SECONDS = 60.0  # a training that is shorter needs no estimate
 
 
 class TimeEstimate:
