@@ -53,6 +53,7 @@ class Progress:
         *,
         num_steps: int,
         sampler: DistributedBatchSampler,
+        first_step: int = 0,
         read_learning_rate: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.accelerator = accelerator
@@ -79,30 +80,31 @@ class Progress:
         self.resumed_at = self.started  # training, after the last evaluation
         self.paused_at = 0.0  # training, for an evaluation
         self.shown_at = self.started  # the last log line
-        self.shown_step = 0  # its step
+        self.shown_step = first_step  # its step
         self.num_steps = num_steps
         self.bar: tqdm[Any] | None = None
         self.table: EpochTable | None = None
-        self.estimate = TimeEstimate(num_steps, accelerator.device, self._read_train_seconds)
+        self.estimate = TimeEstimate(
+            num_steps - first_step, accelerator.device, self._read_train_seconds
+        )
 
     def _read_train_seconds(self) -> float:
         """Return the training time of this start, during training."""
         return self.train_seconds + time.perf_counter() - self.resumed_at
 
-    def start(self, state: TrainerState) -> None:
-        """Start at a state: rows of summary.csv after its step, of a killed start, are removed."""
-        step = state.step
+    def restore(self, state: TrainerState) -> None:
+        """Continue a state: rows of summary.csv after its step, of a killed start, are removed."""
         self.earlier = state.times
-        self.steps = step - state.last_eval_step
+        self.steps = state.step - state.last_eval_step
         if state.last_eval_step and not state.eval_train_seconds:  # of an earlier version
             state.eval_train_seconds = state.times.train_seconds
         if self.accelerator.is_main_process:  # the sum over all processes: the others start at 0
             self.losses += state.loss_sum
+            self.summary.remove_after(state.step)
+
+    def start_clock(self) -> None:
+        """Start to measure the training time: what was done since the set-up is not part of it."""
         self.started = self.resumed_at = self.shown_at = time.perf_counter()
-        self.shown_step = step
-        self.estimate.num_steps -= step
-        if self.accelerator.is_main_process:
-            self.summary.remove_after(step)
 
     @contextmanager
     def show(self, state: TrainerState) -> Iterator[None]:

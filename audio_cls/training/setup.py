@@ -111,9 +111,10 @@ def set_up_training(
         cfg,
         num_steps=num_steps,
         sampler=train_loader.sampler,
+        first_step=state.step,
         read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
     )
-    progress.start(state)
+    progress.restore(state)
     run = TrainingRun(
         cfg=cfg,
         accelerator=accelerator,

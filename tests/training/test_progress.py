@@ -21,9 +21,10 @@ from audio_cls.runs.run_files import SPEED_COLUMNS
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training import loop
 from audio_cls.training import progress as progress_module
-from audio_cls.training.loop import train
+from audio_cls.training.loop import TrainingRun, train
 from audio_cls.training.nan_guard import NonFiniteGuard
 from audio_cls.training.progress import describe_timing
+from audio_cls.training.stopping import StopRequest
 
 
 def test_tensorboard_logs_metrics_and_settings(tone_folder: Path, tmp_path: Path) -> None:
@@ -90,6 +91,35 @@ def test_the_time_between_steps_is_the_overhead(
     assert lost >= 0.8
     assert times.compute_seconds + lost == pytest.approx(times.train_seconds, rel=1e-3)
     assert describe_timing(run, 0.0).overhead_share == times.overhead_share
+
+
+def test_time_between_set_up_and_training_is_not_training_time(
+    tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint, wait = write_quiet_checkpoint(tmp_path / "checkpoint"), 10_000.0
+
+    def start_late(**changes: Any) -> TrainingRun:  # noqa: ANN401
+        run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, **changes))
+        run.progress.started -= wait
+        run.progress.resumed_at -= wait
+        run.progress.shown_at -= wait
+        return run
+
+    first = start_late()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.StopController, "poll", lambda *_, **__: StopRequest.PAUSE)
+        with pytest.raises(Paused):
+            train(first)
+    assert first.state.times.train_seconds < wait
+    second = start_late(resume="auto")
+    assert second.state.step == 1
+    train(second)
+    timing = describe_timing(second, 0.0)
+    assert timing.starts == 2
+    assert timing.train_seconds is not None
+    assert timing.train_seconds < wait
+    assert max(float(row["seconds"]) for row in _read_rows(tmp_path / "run")) < wait
+    assert min(float(row["clips_per_second"]) for row in _read_rows(tmp_path / "run")) > 1
 
 
 def _read_rows(run: Path) -> list[dict[str, str]]:
