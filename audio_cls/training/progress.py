@@ -204,8 +204,8 @@ class Progress:
 
         The sums of `state` over the steps since the last evaluation are reset to 0.
         """
-        row = self._make_row(state, latest, learning_rate)
         times = self.sum_times()
+        row = self._make_row(state, latest, learning_rate, times)
         state.eval_train_seconds, state.eval_data_seconds = times.train_seconds, times.data_seconds
         state.grad_norm_sum, state.grad_norm_steps = 0.0, 0
         self.losses.zero_()
@@ -219,10 +219,16 @@ class Progress:
             self.accelerator.log(known, step=latest.step)
 
     def _make_row(
-        self, state: TrainerState, latest: BestEvaluation, learning_rate: float
+        self, state: TrainerState, latest: BestEvaluation, learning_rate: float, times: Times
     ) -> dict[str, float | None]:
-        """Return the row of summary.csv for an evaluation. Call on every process."""
-        times = self.sum_times()
+        """Return the row of summary.csv for an evaluation. Call on every process.
+
+        Args:
+            state: The state after the evaluation.
+            latest: The evaluation.
+            learning_rate: Of the last step.
+            times: Of the run so far.
+        """
         train_seconds = max(times.train_seconds - state.eval_train_seconds, 1e-9)
         data_seconds = times.data_seconds - state.eval_data_seconds
         seconds = self.earlier.train_seconds + self.earlier.evaluate_seconds

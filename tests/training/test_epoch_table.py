@@ -24,10 +24,24 @@ def test_lines_are_aligned_and_the_best_is_marked() -> None:
     assert best == f"{other}  *"
 
 
+def test_the_metric_loss_is_the_column_of_the_validation_loss() -> None:
+    table = EpochTable("loss", list(ROW), 400, 40)
+    note, header = table.format_header().split("\n")
+    assert note.startswith("* = best loss on validation so far.")
+    assert header.split() == [
+        *("epoch", "step", "train", "loss", "val", "loss"),
+        *("f1_macro", "accuracy", "lr", "clips/s"),
+    ]
+    assert table.format_row(ROW, is_best=False).split() == [
+        *("3/10", "120", "0.9877", "1.2500", "0.1250", "0.5000", "3.95e-03", "267.9")
+    ]
+
+
 @pytest.mark.parametrize("metric", [*METRIC_SPECS, "a_metric_of_the_user_with_a_very_long_name"])
 @pytest.mark.parametrize(("steps", "steps_per_epoch"), [(400, 40), (1_234_567, 4321), (5, 40)])
 def test_every_line_fits_80_columns(metric: str, steps: int, steps_per_epoch: int) -> None:
-    row = {**ROW, metric: 0.75, "epoch": steps / steps_per_epoch, "step": steps}
+    key = "validation_loss" if metric == "loss" else metric
+    row = {**ROW, key: 0.75, "epoch": steps / steps_per_epoch, "step": steps}
     table = EpochTable(metric, list(row), steps, steps_per_epoch)
     lines = [*table.format_header().split("\n"), table.format_row(row, is_best=True)]
     assert len(lines) == 3
