@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "audio_cls"
@@ -23,10 +25,10 @@ LAYERS = [
     ["runs/resolved"],
     ["presets"],
     ["storage"],
-    ["runs/results", "runs/run_files"],
     ["distributed"],
     ["audio"],
     ["audio/augmentation"],
+    ["runs/results", "runs/run_files"],
     ["data/sources/dataset_tables"],
     ["data/sources/naming_schemes", "data/sources/split_names", "data/sources/hub_info"],
     ["data/sources/columns"],
@@ -136,6 +138,22 @@ def test_imports_point_to_the_same_layer_or_a_lower_one() -> None:
                 if _find_layer(other) > _find_layer(own):
                     upward.add((own, other))
     assert not upward
+
+
+def test_the_table_of_contributing_has_the_same_order() -> None:
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text("utf-8")
+    table = text.split("## Layers")[1].split("\n## ")[0]
+    numbers = {name: number for number, names in enumerate(LAYERS) for name in names}
+    rows = [
+        [name.rstrip("/") for name in re.findall("`(.+?)`", row)]
+        for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    ]
+    for above, below in pairwise(rows):
+        last, first = max(numbers[name] for name in above), min(numbers[name] for name in below)
+        assert last < first, f"{above} and {below}"
+    listed = {name.split("/")[0] for names in rows for name in names}
+    parts = {_name(path).split("/")[0] for path in ROOT.rglob("*.py")}
+    assert parts - listed == {"__init__", "__main__", "api", "serving"}
 
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:

@@ -1,4 +1,4 @@
-"""Hardware: description, peak memory, CPU threads, loader workers."""
+"""Hardware: peak memory, CPU threads, loader workers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,10 @@ from pathlib import Path
 import torch
 
 from audio_cls.distributed import Accelerator
-from audio_cls.runs.results import Hardware
 from audio_cls.storage.process_memory import release_freed_memory
 
 MAX_WORKERS = 4  # loader processes on a machine with an accelerator, without --num-workers
 ONE_THREAD_BELOW = 1_000_000  # parameters
-
-
-def describe_hardware(accelerator: Accelerator) -> Hardware:
-    """Return the `hardware` part of results.json."""
-    device = accelerator.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return Hardware(
-        device=name,
-        num_processes=accelerator.num_processes,
-        num_threads=torch.get_num_threads(),
-        mixed_precision=str(accelerator.mixed_precision),
-    )
 
 
 def read_peak_memory(accelerator: Accelerator) -> int:

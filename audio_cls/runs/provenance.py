@@ -1,4 +1,4 @@
-"""Provenance of a run, for results.json: versions, date, command, commit, base model."""
+"""Provenance of a run, for results.json: versions, hardware, date, command, commit, base model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+import torch
+
 from audio_cls import __version__
 from audio_cls.config import RunConfig
 from audio_cls.demo_data import BUILTIN
+from audio_cls.distributed import Accelerator
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.runs.results import ModelDescription
+from audio_cls.runs.results import Hardware, ModelDescription
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "evaluate", "huggingface_hub")
 
@@ -24,6 +27,18 @@ def describe_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries."""
     found = {name: metadata.version(name) for name in LIBRARIES}
     return {"audio_cls": __version__, "python": platform.python_version(), **found}
+
+
+def describe_hardware(accelerator: Accelerator) -> Hardware:
+    """Return the `hardware` part of results.json."""
+    device = accelerator.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return Hardware(
+        device=name,
+        num_processes=accelerator.num_processes,
+        num_threads=torch.get_num_threads(),
+        mixed_precision=str(accelerator.mixed_precision),
+    )
 
 
 def describe_date() -> str:

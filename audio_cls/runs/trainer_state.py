@@ -59,7 +59,7 @@ class Times:
 
 
 @dataclass(frozen=True)
-class BestEvaluation:
+class Evaluation:
     """An evaluation on validation."""
 
     value: float  # objective: larger is better
@@ -68,7 +68,7 @@ class BestEvaluation:
     step: int
     metrics: dict[str, float]
 
-    def beats(self, other: BestEvaluation) -> bool:
+    def beats(self, other: Evaluation) -> bool:
         """Return whether this evaluation is better; an exact tie goes to the earlier one."""
         return (self.value, -self.loss) > (other.value, -other.loss)
 
@@ -78,7 +78,7 @@ class TrainerState:
     """Progress of a training run."""
 
     step: int = 0  # optimizer steps done
-    best: BestEvaluation | None = None
+    best: Evaluation | None = None
     evals_without_improvement: int = 0  # evaluations since the best one
     skipped_steps: int = 0  # steps whose loss or gradient was not finite
     skipped_in_a_row: int = 0  # the last of them, without a finite step in between
@@ -105,7 +105,7 @@ class TrainerState:
         assert file is not None, f"{checkpoint} is no checkpoint"
         tree: Mapping[str, Any] = json.loads(file.read_text("utf-8"))
         values = {FORMER_NAMES.get(name, name): value for name, value in tree.items()}
-        best = BestEvaluation(**values["best"]) if values["best"] else None
+        best = Evaluation(**values["best"]) if values["best"] else None
         return cls(**{**values, "best": best, "times": Times(**values["times"])})
 
 

@@ -18,7 +18,7 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded
 from audio_cls.errors import Paused
 from audio_cls.runs.folder import RunFolder
-from audio_cls.runs.trainer_state import BestEvaluation, TrainerState
+from audio_cls.runs.trainer_state import Evaluation, TrainerState
 from audio_cls.storage.process_memory import retain_freed_memory
 from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.nan_guard import (
@@ -222,7 +222,7 @@ def evaluate(run: TrainingRun) -> None:
     metrics = run.validate(run.ema.module)
     epoch = run.state.step / run.sampler.steps_per_epoch
     value = run.cfg.eval.to_objective(metrics)
-    latest = BestEvaluation(value, metrics["loss"], epoch, run.state.step, metrics)
+    latest = Evaluation(value, metrics["loss"], epoch, run.state.step, metrics)
     run.state.evals_without_improvement += 1
     run.state.last_eval_step = run.state.step
     if run.state.best is None or latest.beats(run.state.best):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
@@ -19,14 +19,10 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import read_peak_memory
 from audio_cls.events import emit_event
 from audio_cls.progress import describe_seconds, make_bar
-from audio_cls.runs.results import Energy, Timing
-from audio_cls.runs.trainer_state import BestEvaluation, Times, TrainerState
+from audio_cls.runs.trainer_state import Evaluation, Times, TrainerState
 from audio_cls.training.epoch_table import EpochTable
 from audio_cls.training.start.time_estimate import TimeEstimate
 from audio_cls.training.summary_file import SummaryFile
-
-if TYPE_CHECKING:
-    from audio_cls.training.loop import TrainingRun
 
 LOSS_EVERY = 10  # steps between two reads of the loss: each one waits for the device
 LINE_STEPS = 50  # without a terminal, see `Progress`
@@ -50,10 +46,9 @@ class Progress:
         accelerator: Accelerator,
         path: Path,
         cfg: RunConfig,
+        state: TrainerState,
         *,
-        num_steps: int,
         sampler: DistributedBatchSampler,
-        first_step: int = 0,
         read_learning_rate: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.accelerator = accelerator
@@ -80,19 +75,20 @@ class Progress:
         self.resumed_at = self.started  # training, after the last evaluation
         self.paused_at = 0.0  # training, for an evaluation
         self.shown_at = self.started  # the last log line
-        self.shown_step = first_step  # its step
-        self.num_steps = num_steps
+        self.shown_step = state.step  # its step
+        self.num_steps = state.num_steps
         self.bar: tqdm[Any] | None = None
         self.table: EpochTable | None = None
         self.estimate = TimeEstimate(
-            num_steps - first_step, accelerator.device, self._read_train_seconds
+            state.num_steps - state.step, accelerator.device, self._read_train_seconds
         )
+        self._restore(state)
 
     def _read_train_seconds(self) -> float:
         """Return the training time of this start, during training."""
         return self.train_seconds + time.perf_counter() - self.resumed_at
 
-    def restore(self, state: TrainerState) -> None:
+    def _restore(self, state: TrainerState) -> None:
         """Continue a state: rows of summary.csv after its step, of a killed start, are removed."""
         self.earlier = state.times
         self.steps = state.step - state.last_eval_step
@@ -198,7 +194,7 @@ class Progress:
         self.train_seconds += self.paused_at - self.resumed_at
 
     def after_evaluation(
-        self, state: TrainerState, latest: BestEvaluation, learning_rate: float
+        self, state: TrainerState, latest: Evaluation, learning_rate: float
     ) -> None:
         """Write an evaluation to summary.csv, log and trackers. Call on every process.
 
@@ -219,7 +215,7 @@ class Progress:
             self.accelerator.log(known, step=latest.step)
 
     def _make_row(
-        self, state: TrainerState, latest: BestEvaluation, learning_rate: float, times: Times
+        self, state: TrainerState, latest: Evaluation, learning_rate: float, times: Times
     ) -> dict[str, float | None]:
         """Return the row of summary.csv for an evaluation. Call on every process.
 
@@ -276,33 +272,3 @@ class Progress:
             tqdm.write(text, file=sys.stderr)
         else:
             logger.info("%s", text)
-
-
-def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:
-    """Return the `timing` part of results.json, summed over all starts of the run.
-
-    Training seconds do not include evaluation; `energy`, if measured, is that of training and its
-    evaluations. The steps that a killed start did after its last checkpoint do not count.
-
-    Args:
-        run: The training run, at its end.
-        test_seconds: Duration of the evaluation on the test split.
-    """
-    times = run.progress.sum_times()
-    seconds, num_clips = times.train_seconds, run.state.step * run.sampler.shape.clips
-    energy = run.energy_meter.describe(times.energy)
-    return Timing(
-        starts=times.starts,
-        prepare_seconds=round(times.prepare_seconds, 2),
-        train_seconds=round(seconds, 2),
-        evaluate_seconds=round(times.evaluate_seconds + test_seconds, 2),
-        steps=run.state.step,
-        clips_per_step=run.sampler.shape.clips,
-        overhead_share=times.overhead_share,
-        skipped_steps=run.state.skipped_steps,
-        evaluations=times.evaluations,
-        validation_seconds=round(times.evaluate_seconds, 3),
-        train_clips_per_second=round(num_clips / seconds, 2) if seconds else 0.0,
-        peak_memory_mb=times.peak_memory_mb,
-        energy=None if energy is None else Energy(**energy),
-    )

@@ -109,12 +109,10 @@ def set_up_training(
         accelerator,
         folder.path / "summary.csv",
         cfg,
-        num_steps=num_steps,
+        state,
         sampler=train_loader.sampler,
-        first_step=state.step,
         read_learning_rate=lambda: float(optimizer.param_groups[0]["lr"]),
     )
-    progress.restore(state)
     run = TrainingRun(
         cfg=cfg,
         accelerator=accelerator,

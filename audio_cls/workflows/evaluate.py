@@ -20,7 +20,7 @@ from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_split
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.distributed.accelerator import start_accelerator
-from audio_cls.distributed.hardware import configure_cpu, describe_hardware
+from audio_cls.distributed.hardware import configure_cpu
 from audio_cls.errors import SettingError
 from audio_cls.evaluation.aggregate_runs import write_aggregate
 from audio_cls.evaluation.evaluate_model import (
@@ -54,6 +54,7 @@ from audio_cls.runs.provenance import (
     Clock,
     count_parameters,
     describe_command,
+    describe_hardware,
     describe_model,
     describe_versions,
 )

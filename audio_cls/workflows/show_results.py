@@ -55,10 +55,10 @@ def show_finished(folder: Path, cfg: TrainConfig) -> None:
     """
     if cfg.log != "text":
         show_training(folder, cfg)
-        show_end(folder, cfg, None)
+        emit_end(folder, cfg, None)
 
 
-def show_end(folder: Path, cfg: TrainConfig, address: str | None) -> None:
+def emit_end(folder: Path, cfg: TrainConfig, address: str | None) -> None:
     """Emit the event `end` of a run that is finished and, if asked for, published.
 
     Args:

@@ -21,7 +21,6 @@ from audio_cls.data.splits.splits import make_splits
 from audio_cls.data.unused_columns import warn_of_unused_columns
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import start_accelerator
-from audio_cls.distributed.hardware import describe_hardware
 from audio_cls.distributed.processes import is_main_process, shutdown_processes
 from audio_cls.evaluation.aggregate_runs import report_runs
 from audio_cls.evaluation.metrics.baseline import find_majority
@@ -50,6 +49,7 @@ from audio_cls.runs.provenance import (
     Clock,
     describe_command,
     describe_date,
+    describe_hardware,
     describe_model,
     describe_versions,
 )
@@ -66,15 +66,15 @@ from audio_cls.training.open_run import (
     opened_run,
     save_settings,
 )
-from audio_cls.training.progress import describe_timing
 from audio_cls.training.setup import set_up_training
 from audio_cls.training.sharding import restore_best
 from audio_cls.training.start.report import StartReport
 from audio_cls.training.stopping import end_with_launcher
+from audio_cls.training.timing import describe_timing
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs, title_runs
-from audio_cls.workflows.show_results import show_end, show_estimate, show_runs, show_training
+from audio_cls.workflows.show_results import emit_end, show_estimate, show_runs, show_training
 
 
 def run_all(
@@ -228,6 +228,6 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             folder.remove_checkpoints()
         show_training(folder.path, cfg.train, is_single=not report.title)
         address = publish_run(folder.path, cfg, repo_id)
-        show_end(folder.path, cfg.train, address)
+        emit_end(folder.path, cfg.train, address)
     close_run(run)
     return folder.path

@@ -18,7 +18,7 @@ from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.open_folder import clear_run_folder, open_run_folder
 from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
 from audio_cls.runs.resume import find_resume_point
-from audio_cls.runs.trainer_state import BestEvaluation
+from audio_cls.runs.trainer_state import Evaluation
 from audio_cls.training.loop import train
 
 
@@ -137,10 +137,10 @@ def test_resume_names_a_checkpoint_or_the_last_one(tmp_path: Path) -> None:
 
 
 def test_the_best_evaluation_has_the_highest_metric_then_lowest_loss_then_is_the_earliest() -> None:
-    first = BestEvaluation(0.8, 0.5, 1.0, 10, {})
-    assert BestEvaluation(0.9, 0.9, 2.0, 20, {}).beats(first)
-    assert BestEvaluation(0.8, 0.4, 2.0, 20, {}).beats(first)
-    assert not BestEvaluation(0.8, 0.5, 2.0, 20, {}).beats(first)
+    first = Evaluation(0.8, 0.5, 1.0, 10, {})
+    assert Evaluation(0.9, 0.9, 2.0, 20, {}).beats(first)
+    assert Evaluation(0.8, 0.4, 2.0, 20, {}).beats(first)
+    assert not Evaluation(0.8, 0.5, 2.0, 20, {}).beats(first)
 
 
 def test_every_file_has_the_mode_of_a_new_file(tone_folder: Path, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_checkpoint_of_the_best_evaluation_is_kept_with_the_newest_ones(
         run.state.step = step
         if step == 2:
             run.save_model(run.model)
-            run.state.best = BestEvaluation(0.5, 0.5, 1.0, 2, {})
+            run.state.best = Evaluation(0.5, 0.5, 1.0, 2, {})
         run.folder.save_checkpoint(run.accelerator, run.state, keep=1)
     left = [path.name for path in sorted(run.folder.checkpoints.iterdir())]
     assert left == [".best", "step-2", "step-4"]

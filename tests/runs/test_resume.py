@@ -24,8 +24,8 @@ from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training import loop
 from audio_cls.training.loop import TrainingRun
 from audio_cls.training.open_run import close_run, save_settings
-from audio_cls.training.progress import describe_timing
 from audio_cls.training.stopping import StopRequest
+from audio_cls.training.timing import describe_timing
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from audio_cls.training import loop
 from audio_cls.training import progress as progress_module
 from audio_cls.training.loop import TrainingRun, train
 from audio_cls.training.nan_guard import NonFiniteGuard
-from audio_cls.training.progress import describe_timing
 from audio_cls.training.stopping import StopRequest
+from audio_cls.training.timing import describe_timing
 
 
 def test_tensorboard_logs_metrics_and_settings(tone_folder: Path, tmp_path: Path) -> None:

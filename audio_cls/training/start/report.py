@@ -10,12 +10,11 @@ from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.distributed.hardware import describe_hardware
 from audio_cls.distributed.processes import is_main_process
 from audio_cls.events import emit_event
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.runs.folder import choose_run_path
-from audio_cls.runs.provenance import count_parameters
+from audio_cls.runs.provenance import count_parameters, describe_hardware
 from audio_cls.runs.resume import find_resume_point
 from audio_cls.runs.setting_origins import SettingOrigins
 from audio_cls.training.loop import TrainingRun

@@ -1,0 +1,36 @@
+"""Timing of a finished training run, for results.json."""
+
+from __future__ import annotations
+
+from audio_cls.runs.results import Energy, Timing
+from audio_cls.training.loop import TrainingRun
+
+
+def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:
+    """Return the `timing` part of results.json, summed over all starts of the run.
+
+    Training seconds do not include evaluation; `energy`, if measured, is that of training and its
+    evaluations. The steps that a killed start did after its last checkpoint do not count.
+
+    Args:
+        run: The training run, at its end.
+        test_seconds: Duration of the evaluation on the test split.
+    """
+    times = run.progress.sum_times()
+    seconds, num_clips = times.train_seconds, run.state.step * run.sampler.shape.clips
+    energy = run.energy_meter.describe(times.energy)
+    return Timing(
+        starts=times.starts,
+        prepare_seconds=round(times.prepare_seconds, 2),
+        train_seconds=round(seconds, 2),
+        evaluate_seconds=round(times.evaluate_seconds + test_seconds, 2),
+        steps=run.state.step,
+        clips_per_step=run.sampler.shape.clips,
+        overhead_share=times.overhead_share,
+        skipped_steps=run.state.skipped_steps,
+        evaluations=times.evaluations,
+        validation_seconds=round(times.evaluate_seconds, 3),
+        train_clips_per_second=round(num_clips / seconds, 2) if seconds else 0.0,
+        peak_memory_mb=times.peak_memory_mb,
+        energy=None if energy is None else Energy(**energy),
+    )
