@@ -128,8 +128,8 @@ def make_notes(record: RunRecord) -> str:
     parts = [
         f"{metric} on {test.get('num_examples', '?')} clips of {read_split_name(record, 'test')}"
     ]
-    interval = test.get(f"{record.headline_key}_ci95")
-    if interval and metric == record.headline_key:
+    interval = test.get(f"{record.results.headline_key}_ci95")
+    if interval and metric == record.results.headline_key:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
     if record.results.dataset.is_test_validation:
         parts.append(SAME_CLIPS)

@@ -79,13 +79,8 @@ class RunRecord:
     @property
     def is_multilabel(self) -> bool:
         """Return whether a clip may have several labels, or none."""
-        is_recorded = self.results.dataset.problem_type == "multi-label"
-        return is_recorded or self.model.get("problem_type") == "multi_label_classification"
-
-    @property
-    def headline_key(self) -> str:
-        """Return the metric that the card compares with a baseline."""
-        return "map" if self.is_multilabel else "accuracy"
+        is_config = self.model.get("problem_type") == "multi_label_classification"
+        return self.results.is_multilabel or is_config  # without results, config.json has it
 
     @property
     def is_from_scratch(self) -> bool:

@@ -7,82 +7,22 @@ as version 1. A key that this version does not know is kept, and written again.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from audio_cls.config import select_metrics
-from audio_cls.errors import RunFolderError, list_names
+from audio_cls.errors import RunFolderError
 from audio_cls.run_warnings import warn
+from audio_cls.runs.json_record import ALWAYS, JsonRecord, SchemaError, Table
 from audio_cls.storage.files import write_json
 
 RESULTS_FILE = "results.json"
 SCHEMA_VERSION = 1
-
-Table = dict[str, Any]  # keyed by metric, label or kind; its content is not checked
-T = TypeVar("T", bound="JsonRecord")
-ALWAYS = {"always": True}  # metadata of a key that is written with its default too, such as null
-
-
-class SchemaError(ValueError):
-    """A key of results.json has a value of another type than this version writes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JsonRecord:
-    """A JSON object with known keys, which are the fields; a key with its default is left out."""
-
-    unknown: Table = field(default_factory=dict)  # keys of other versions
-
-    @classmethod
-    def from_json(cls: type[T], tree: object, key: str = "") -> T:
-        """Convert a JSON object.
-
-        Args:
-            tree: The object.
-            key: Where it is in the file, such as "dataset.split.test"; empty for the whole file.
-
-        Raises:
-            SchemaError: A value is of another type; the text names its key.
-        """
-        if not isinstance(tree, Mapping):
-            raise SchemaError(f"{key or 'the file'} must be an object, not {_shorten(tree)}")
-        kinds = _list_kinds(cls)
-        known = {
-            name: _convert(kinds[name], value, f"{key}.{name}".lstrip("."))
-            for name, value in tree.items()
-            if name in kinds
-        }
-        return cls(**known, unknown={k: v for k, v in tree.items() if k not in kinds})
-
-    def to_json(self) -> Table:
-        """Return the JSON object, known keys first and in the order of the fields."""
-        defaults, shown = type(self)(), {}
-        for one in dataclasses.fields(self):
-            value = getattr(self, one.name)
-            is_default = value == getattr(defaults, one.name)
-            if one.name != "unknown" and (one.metadata.get("always") or not is_default):
-                shown[one.name] = _to_json(value)
-        return {**shown, **self.unknown}
-
-    def require(self, *names: str) -> list[Any]:
-        """Return the values of fields that must be known.
-
-        Raises:
-            RunFolderError: One of them is not.
-        """
-        values = [getattr(self, name) for name in names]
-        missing = [n for n, value in zip(names, values, strict=True) if value in (None, {})]
-        if missing:
-            raise RunFolderError(f"{RESULTS_FILE} lacks {list_names(missing)}. Repeat the run.")
-        return values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +36,8 @@ class SplitDescription(JsonRecord):
     num_available: int | None = None
     num_examples: int | None = None
     fingerprint: list[int] | None = None
-    seconds: float | None = field(
-        default=None, metadata=ALWAYS
-    )  # of audio; None where the clips are streamed
+    # Of audio; None where the clips are streamed.
+    seconds: float | None = field(default=None, metadata=ALWAYS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +57,8 @@ class DatasetDescription(JsonRecord):
     id: str | None = None  # on the Hub; a folder's name where `is_local`
     name: str | None = None
     config: str | None = field(default=None, metadata=ALWAYS)
-    revision: str | None = field(
-        default=None, metadata=ALWAYS
-    )  # commit, or fingerprint of local files
+    # Commit, or fingerprint of local files.
+    revision: str | None = field(default=None, metadata=ALWAYS)
     is_local: bool | None = None
     license: str | None = field(default=None, metadata=ALWAYS)
     audio_column: str | None = None
@@ -157,9 +95,8 @@ class Energy(JsonRecord):
     ram_kwh: float | None = None
     kg_co2eq: float | None = None
     grid_kg_co2eq_per_kwh: float | None = None
-    country: str | None = field(
-        default=None, metadata=ALWAYS
-    )  # ISO 3166 alpha-3; None for the world average
+    # ISO 3166 alpha-3; None for the world average.
+    country: str | None = field(default=None, metadata=ALWAYS)
     num_machines: int | None = None
     meter: str | None = None
 
@@ -220,6 +157,16 @@ class RunResults(JsonRecord):
     comparison: Table = field(default_factory=dict)  # with another run, see `compare_runs`
 
     @property
+    def is_multilabel(self) -> bool:
+        """Whether a clip may have several labels; metrics computed again have no data set."""
+        return self.dataset.problem_type == "multi-label" or "map_micro" in self.test
+
+    @property
+    def headline_key(self) -> str:
+        """The metric that is compared with a baseline."""
+        return "map" if self.is_multilabel else "accuracy"
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The metrics of `test` by name, without tables and intervals."""
         return select_metrics(self.test)
@@ -247,48 +194,6 @@ def read_results(path: Path) -> RunResults:
         text = f"'{path}' has schema_version {version}, newer than {SCHEMA_VERSION}: update it."
         warn(logging.getLogger(__name__), text)
     return results
-
-
-def _list_kinds(record: type[JsonRecord]) -> dict[str, Any]:
-    """Return the type of each key."""
-    kinds = typing.get_type_hints(record)
-    del kinds["unknown"]
-    return kinds
-
-
-def _convert(kind: Any, value: Any, key: str) -> Any:  # noqa: ANN401 (any type, any JSON value)
-    """Check a JSON value against a field's type; make objects of JSON objects."""
-    if isinstance(kind, types.UnionType):  # KIND | None
-        if value is None:
-            return None
-        kind = typing.get_args(kind)[0]
-    if isinstance(kind, type) and issubclass(kind, JsonRecord):
-        return kind.from_json(value, key)
-    container, parts = typing.get_origin(kind), typing.get_args(kind)
-    if container is dict and isinstance(value, Mapping):
-        return {name: _convert(parts[1], one, f"{key}.{name}") for name, one in value.items()}
-    if container is list and isinstance(value, list):
-        return [_convert(parts[0], one, f"{key}[{n}]") for n, one in enumerate(value)]
-    allowed = (int, float) if kind is float else () if container else kind
-    if kind is Any or (isinstance(value, allowed) and (kind is bool) is isinstance(value, bool)):
-        return value
-    name = {dict: "an object", list: "a list"}.get(container or kind, getattr(kind, "__name__", ""))
-    raise SchemaError(f"{key} must be {name}, not {_shorten(value)}")
-
-
-def _to_json(value: Any) -> Any:  # noqa: ANN401 (a field's value)
-    """Return a field's value as JSON holds it."""
-    if isinstance(value, JsonRecord):
-        return value.to_json()
-    if isinstance(value, dict):
-        return {name: _to_json(one) for name, one in value.items()}
-    return value
-
-
-def _shorten(value: object) -> str:
-    """Return a value for an error message."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _without_nan(value: Any) -> Any:  # noqa: ANN401 (any JSON value)

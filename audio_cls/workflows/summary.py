@@ -8,6 +8,7 @@ from typing import Any
 
 from audio_cls.command_names import format_command
 from audio_cls.config import select_metrics
+from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.runs.results import RunResults
 from audio_cls.text_table import TERMINAL_WIDTH, format_table, wrap_text
@@ -35,7 +36,7 @@ def describe_result(results: RunResults, folder: Path) -> str:
     >>> describe_result(RunResults(test=test), Path("runs/a"))
     'runs/a: test accuracy 0.5000 on 8 clips, 95 % interval 0.200 to 0.800'
     """
-    key, test = headline(results), results.test
+    key, test = results.headline_key, results.test
     interval = _format_interval(test.get(f"{key}_ci95"))
     end = f", {interval}" if interval else ""
     value = format_number(test.get(key))
@@ -81,7 +82,7 @@ def describe_best(results: RunResults) -> str:
     'Best epoch 7 of 10: validation accuracy 0.5000 on 9 clips'
     """
     best, metric = results.validation, results.metric or "accuracy"
-    title = metric_title(metric, multi=is_multilabel(results))
+    title = metric_title(metric, multi=results.is_multilabel)
     value = f"validation {title} {format_number(best.get(metric))}"
     return f"Best {describe_epoch(results)}: {value} on {best['num_examples']} clips"
 
@@ -110,18 +111,18 @@ def describe_test(results: RunResults, heading: str) -> list[str]:
 
 def _list_rows(results: RunResults) -> list[list[str]]:
     """Return the rows of the main metrics and of the baseline: name, value, interval."""
-    test, main = results.test, headline(results)
+    test, main = results.test, results.headline_key
     keys = [key for key in dict.fromkeys((main, results.metric, "f1_macro")) if key in test]
     rows = [
         [
-            metric_title(key, multi=is_multilabel(results)),
+            metric_title(key, multi=results.is_multilabel),
             format_number(test[key]),
             _format_interval(test.get(f"{key}_ci95")),
         ]
         for key in keys
         if key is not None
     ]
-    if is_multilabel(results):
+    if results.is_multilabel:
         chance = format_number(test.get("baseline_map"))
         return [*rows, ["chance level", chance, f"{metric_title(main)} of random scores"]]
     if "majority_accuracy" in test:
@@ -132,10 +133,10 @@ def _list_rows(results: RunResults) -> list[list[str]]:
 
 def describe_classes(results: RunResults) -> list[str]:
     """Return the weakest classes as a table, and the most frequent confusion."""
-    rows = list_weakest_rows(results)
+    key = choose_class_score(is_multilabel=results.is_multilabel)
+    rows = rank_weakest(results.test.get("per_class", {}).items(), key)[:NUM_WEAKEST]
     if not rows:
-        return ["All classes: every test clip is predicted correctly."]
-    key = "average_precision" if is_multilabel(results) else "recall"
+        return [_describe_no_weakness(results)]
     head = ["weakest classes", key.replace("_", " "), "F1", "clips"]
     cells = [
         [name, f"{row[key]:.2f}", f"{row['f1']:.2f}", str(row["support"])] for name, row in rows
@@ -147,24 +148,20 @@ def describe_classes(results: RunResults) -> list[str]:
     ]
 
 
+def _describe_no_weakness(results: RunResults) -> str:
+    """Return what is true where no tested class has a score below 1."""
+    if results.test.get("accuracy") == 1:
+        return "All classes: every test clip is predicted correctly."
+    if results.is_multilabel:
+        return "Every tested label has average precision 1.00; some decisions are wrong."
+    return "There are no scores by class."
+
+
 def _describe_confusion(results: RunResults, pair: Table) -> str:
     """Return the sentence about a class that is predicted as another one."""
     total = results.test["per_class"].get(pair["label"], {}).get("support", "?")
     names = f"'{pair['label']}' predicted as '{pair['prediction']}'"
     return f"Most frequent confusion: {names}, {pair['count']} of {total} clips"
-
-
-def list_weakest_rows(results: RunResults) -> list[tuple[str, Table]]:
-    """Return the three tested classes with the lowest recall below 1, the lowest first.
-
-    Multi-label: with the lowest average precision. With equal values, the class with more clips
-    comes first, as in `weakest_classes` of results.json.
-    """
-    key = "average_precision" if is_multilabel(results) else "recall"
-    table = results.test.get("per_class", {})
-    tested = [(name, row) for name, row in table.items() if row["support"] and key in row]
-    ranked = sorted(tested, key=lambda pair: (pair[1][key], -pair[1]["support"]))
-    return [(name, row) for name, row in ranked if row[key] < 1][:NUM_WEAKEST]
 
 
 def describe_folder(title: str, folder: Path) -> list[str]:
@@ -181,16 +178,6 @@ def suggest_commands(run: Path) -> list[str]:
         f"  {format_command('evaluate', '--model', run, '--dataset', 'OTHER_DATA')}",
         f"  {format_command('publish', run)}",
     ]
-
-
-def headline(results: RunResults) -> str:
-    """Return the key of the main metric: accuracy, or map if multi-label."""
-    return "map" if is_multilabel(results) else "accuracy"
-
-
-def is_multilabel(results: RunResults) -> bool:
-    """Return whether a clip may have several labels; metrics computed again have no data set."""
-    return "map_micro" in results.test or results.dataset.problem_type == "multi-label"
 
 
 def metric_title(key: str, *, multi: bool = False) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from audio_cls.errors import RunFolderError
+from audio_cls.runs.json_record import JsonRecord
 from audio_cls.runs.results import (
     SCHEMA_VERSION,
-    JsonRecord,
     RunResults,
     Timing,
     read_results,

@@ -10,6 +10,7 @@ import pytest
 
 from audio_cls.runs.results import RunResults
 from audio_cls.workflows.summary import (
+    describe_classes,
     describe_epoch,
     describe_result,
     make_test_event,
@@ -141,6 +142,20 @@ def test_a_run_without_mistakes_says_so(run: Path) -> None:
     text = "\n".join(summarize_training(RunResults.from_json({**SINGLE, "test": test}), run))
     assert "All classes: every test clip is predicted correctly." in text
     assert "weakest" not in text and "confusion" not in text
+
+
+def test_perfect_rankings_of_labels_are_not_called_correct_predictions() -> None:
+    row = {"recall": 0.5, "f1": 0.67, "average_precision": 1.0, "support": 4}
+    untested = {"recall": None, "f1": None, "support": 0}
+    test = {**MULTI["test"], "per_class": {"rain": row, "hail": untested}}
+    wrong = RunResults.from_json({**MULTI, "test": {**test, "accuracy": 0.5}})
+    assert describe_classes(wrong) == [
+        "Every tested label has average precision 1.00; some decisions are wrong."
+    ]
+    right = RunResults.from_json({**MULTI, "test": {**test, "accuracy": 1.0}})
+    assert describe_classes(right) == ["All classes: every test clip is predicted correctly."]
+    none = RunResults.from_json({**SINGLE, "test": {**SINGLE["test"], "per_class": {}}})
+    assert describe_classes(none) == ["There are no scores by class."]
 
 
 def test_the_metric_that_chose_the_epoch_is_shown_too(run: Path) -> None:

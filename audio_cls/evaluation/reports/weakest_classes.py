@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from audio_cls.evaluation.metrics.intervals import wilson_interval
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.metrics.single_label import count_confusions
+from audio_cls.evaluation.metrics.single_label import count_confusions, tabulate_classes
+from audio_cls.evaluation.reports.class_ranking import rank_weakest
 from audio_cls.evaluation.reports.language_families import find_families
 from audio_cls.inference.aggregation import DECIMALS
 
@@ -29,41 +30,37 @@ def list_weakest(scores: Scores, names: Sequence[str]) -> list[Row]:
 
     Returns:
         {label, recall, recall_ci95, support, taken_for, taken_for_count}, where `taken_for` is the
-        most frequent wrong prediction. With equal recall, the class with more clips comes first.
+        most frequent wrong prediction. The order is that of `rank_weakest`.
     """
     matrix = count_confusions(scores.targets, scores.predictions, len(names))
-    correct, support = matrix.diagonal(), matrix.sum(axis=1)
+    correct = matrix.diagonal()
     wrong = matrix - np.diag(correct)
-    recall = correct / np.maximum(support, 1)
-    has_mistakes = np.flatnonzero(correct < support)
-    ranked = sorted(
-        has_mistakes.tolist(), key=lambda label: (recall[label], -support[label], label)
-    )
-    return [
-        {
-            "label": names[label],
-            "recall": round(float(recall[label]), DECIMALS),
-            "recall_ci95": [
-                round(bound, DECIMALS)
-                for bound in wilson_interval(int(correct[label]), int(support[label]))
-            ],
-            "support": int(support[label]),
-            "taken_for": names[int(wrong[label].argmax())],
-            "taken_for_count": int(wrong[label].max()),
-        }
-        for label in ranked[:NUM_WEAKEST]
-    ]
+    table = tabulate_classes(scores.targets, scores.predictions, names)
+    ranked = rank_weakest(((name, table[name]) for name in names), "recall")
+    rows = []
+    for name, row in ranked[:NUM_WEAKEST]:
+        label = names.index(name)
+        interval = wilson_interval(int(correct[label]), row["support"])
+        rows.append(
+            {
+                "label": name,
+                "recall": row["recall"],
+                "recall_ci95": [round(bound, DECIMALS) for bound in interval],
+                "support": row["support"],
+                "taken_for": names[int(wrong[label].argmax())],
+                "taken_for_count": int(wrong[label].max()),
+            }
+        )
+    return rows
 
 
 def list_weakest_labels(table: Mapping[str, Row]) -> list[Row]:
     """Return the labels of a multi-label task with the lowest average precision, the lowest first.
 
     Args:
-        table: From `tabulate_labels`; labels without clips have no average precision and are left
-            out.
+        table: From `tabulate_labels`.
     """
-    ranked = [(name, row) for name, row in table.items() if row.get("average_precision", 1.0) < 1]
-    ranked.sort(key=lambda pair: (pair[1]["average_precision"], -pair[1]["support"]))
+    ranked = rank_weakest(table.items(), "average_precision")
     kept = ("average_precision", "f1", "support")
     return [
         {"label": name, **{key: row[key] for key in kept}} for name, row in ranked[:NUM_WEAKEST]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from audio_cls.config import AudioConfig
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
+from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.card.markdown import (
     Markdown,
     count,
@@ -113,7 +114,7 @@ def are_duplicates_left_out(record: RunRecord) -> bool:
 def _limit_by_test_size(record: RunRecord) -> Sentences:
     """Warn of a wide interval, and of a test set that selected the model."""
     test, sentences = record.results.test, []
-    interval = test.get(f"{record.headline_key}_ci95")
+    interval = test.get(f"{record.results.headline_key}_ci95")
     if interval and (interval[1] - interval[0]) / 2 >= WIDE_INTERVAL:
         sentences.append(
             to_sentence(
@@ -132,19 +133,20 @@ def _limit_by_test_size(record: RunRecord) -> Sentences:
 
 def _limit_by_class(record: RunRecord) -> Sentences:
     """Name the weakest classes, and those with few or no test clips."""
-    classes = [
-        (n, float(s.get("f1") or 0), int(s.get("support") or 0)) for n, s in read_classes(record)
-    ]
-    tested = sorted((c for c in classes if c[2] > 0), key=lambda c: c[1])
-    sentences = []
-    if len(tested) > 1 and tested[0][1] < tested[-1][1]:
-        weakest = [c for c in tested[:NUM_WEAKEST] if c[1] < tested[-1][1]]
-        names = ", ".join(f"{escape(name)} (F1 {to_number(f1)})" for name, f1, _ in weakest)
+    classes = read_classes(record)
+    key = choose_class_score(is_multilabel=record.is_multilabel)
+    title, sentences = key.replace("_", " "), []
+    if weakest := rank_weakest(classes, key)[:NUM_WEAKEST]:
+        names = ", ".join(f"{escape(n)} ({title} {to_number(row[key])})" for n, row in weakest)
         sentences.append(Markdown(f"Weakest classes: {names}."))
+    clips = {name: int(row.get("support") or 0) for name, row in classes}
     for lacking, text in (
-        ([c[0] for c in classes if c[2] == 0], "Not tested (no test clips): {}."),
         (
-            [c[0] for c in tested if c[2] < FEW_CLIPS],
+            [name for name, number in clips.items() if number == 0],
+            "Not tested (no test clips): {}.",
+        ),
+        (
+            [name for name, number in clips.items() if 0 < number < FEW_CLIPS],
             f"Fewer than {FEW_CLIPS} test clips: {{}}.",
         ),
     ):

@@ -89,7 +89,7 @@ def make_metric_sentences(record: RunRecord) -> Sentences:
     note = (test.get("intervals") or {}).get("note")
     if note:  # with few groups the interval does not hold for other groups
         sentences.append(to_text(note))
-    key, text = BASELINES[record.headline_key]
+    key, text = BASELINES[record.results.headline_key]
     if to_number(test.get(key)):
         sentences.append(to_sentence(text, to_number(test[key])))
     if record.is_multilabel:

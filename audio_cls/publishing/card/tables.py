@@ -152,7 +152,7 @@ def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
         if is_hidden or spec.name not in section:
             continue
         value = section[spec.name]
-        if (spec.name, value) == ("metric", record.headline_key):
+        if (spec.name, value) == ("metric", record.results.headline_key):
             continue  # the value of 'auto' for this task
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
         if value != default:

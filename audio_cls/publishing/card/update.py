@@ -103,7 +103,7 @@ def _add_line(text: str, evaluated: RunRecord) -> str:
     test = evaluated.results.test
     name = add_article(read_split_name(evaluated, "test"))
     place = to_sentence("- {}, {}:", evaluated.dataset_name, name)
-    key = evaluated.headline_key
+    key = evaluated.results.headline_key
     interval = test.get(f"{key}_ci95")
     parts = [to_sentence("{} {}", name_metric(key).title.lower(), to_number(test.get(key)))]
     if interval:

@@ -20,6 +20,7 @@ from audio_cls.publishing.card.card import write_card
 from audio_cls.publishing.card.written_card import choose_card
 from audio_cls.publishing.redaction.names import NameMasker
 from audio_cls.publishing.run_record import load_run, single_line
+from audio_cls.workflows.summary import describe_classes
 
 HERE = Path(__file__).parent
 ODD_NAMES = {
@@ -373,6 +374,28 @@ def test_limitations_of_the_user_are_added_to_the_found_ones(tmp_path: Path) -> 
     limitations = card.text.split("## Bias, risks and limitations")[1].split("\n## ")[0]
     assert "- Not for \\<b>sirens\\</b>:" in limitations
     assert "\n# at night" not in card.text
+
+
+@pytest.mark.parametrize("is_multilabel", [False, True])
+def test_the_weakest_classes_are_ranked_as_in_the_closing_lines(
+    tmp_path: Path, *, is_multilabel: bool
+) -> None:
+    key = "average_precision" if is_multilabel else "recall"
+    table = {  # ranked by F1, the order would be a, b, c, d
+        "a": {"f1": 0.1, key: 0.9, "support": 20}, "b": {"f1": 0.2, key: 0.5, "support": 20},
+        "c": {"f1": 0.3, key: 0.5, "support": 30}, "d": {"f1": 0.4, key: 0.2, "support": 20},
+        "e": {"f1": 0.9, key: 1.0, "support": 20}, "f": {"f1": None, "support": 0},
+    }  # fmt: skip
+    results = make_results()
+    results["labels"], results["test"]["per_class"] = list(table), table
+    if is_multilabel:
+        results["dataset"]["problem_type"] = "multi-label"
+    run = make_run(tmp_path / "run", results)
+    title = key.replace("_", " ")
+    shown = f"- Weakest classes: d ({title} 0.200), c ({title} 0.500), b ({title} 0.500)."
+    assert shown in read_card(run).text
+    lines = describe_classes(load_run(run).results)
+    assert [line.split()[0] for line in lines[1:4]] == ["d", "c", "b"]
 
 
 def test_many_classes_show_the_weakest(tmp_path: Path) -> None:
