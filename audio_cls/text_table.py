@@ -44,12 +44,18 @@ def format_table(
     return lines
 
 
-def wrap_text(text: str, indent: str = "") -> list[str]:
-    """Return a text as lines of the terminal's width; long names are not broken."""
+def wrap_text(text: str, indent: str = "", label: str | None = None) -> list[str]:
+    """Return a text as lines of the terminal's width; long names are not broken.
+
+    Args:
+        text: The text.
+        indent: Before every line; if empty, two spaces before all lines but the first.
+        label: Before the first line, instead of the indent.
+    """
     return textwrap.wrap(
         text,
         TERMINAL_WIDTH,
-        initial_indent=indent,
+        initial_indent=indent if label is None else label,
         subsequent_indent=indent or "  ",
         break_long_words=False,
         break_on_hyphens=False,

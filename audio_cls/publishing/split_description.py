@@ -138,7 +138,5 @@ def describe_part(record: RunRecord, role: str = "test") -> str:
         return origin
     part, data = read_part(record, role), record.settings.get("data", {})
     method: Any = "by group" if is_grouped(record) else data.get("split_method") or "stratified"
-    return single_line(
-        f"cut from {part.name!r} ({method}, seed {data.get('split_seed', 42)})",
-        MAX_FRONT_MATTER,
-    )
+    seed = "" if method == "hash" else f", seed {data.get('split_seed', 42)}"
+    return single_line(f"cut from {part.name!r} ({method}{seed})", MAX_FRONT_MATTER)

@@ -9,7 +9,7 @@ from typing import Any
 from audio_cls.config import EvalConfig
 from audio_cls.evaluation.metrics.intervals import MIN_RUNS
 from audio_cls.runs.results import RunResults
-from audio_cls.text_table import format_table, wrap_text
+from audio_cls.text_table import TERMINAL_WIDTH, format_table, wrap_text
 from audio_cls.workflows.summary import (
     describe_epoch,
     format_number,
@@ -125,7 +125,7 @@ def _tabulate_runs(runs: Mapping[Path, RunResults], metric: str) -> list[str]:
         parts = (results.validation, results.test)
         where = describe_epoch(results) if results.validation else "-"
         rows.append([path.name, where, *(format_number(part.get(metric)) for part in parts)])
-    return format_table(rows, "llrr", 78)
+    return format_table(rows, "llrr", TERMINAL_WIDTH - 2)
 
 
 def _tabulate_means(found: Found) -> list[str]:
@@ -152,7 +152,7 @@ def _tabulate_cases(found: Found) -> list[str]:
         means = [_format_mean(case[role].get(metric)) for role in ("validation", "test")]
         mark = "*" if case["runs"] == found["best"]["runs"] else ""
         rows.append([mark, *(str(case["settings"][name]) for name in names), *means])
-    return format_table(rows, "l" * (len(names) + 1) + "rr", 78)
+    return format_table(rows, "l" * (len(names) + 1) + "rr", TERMINAL_WIDTH - 2)
 
 
 def _name_case(case: Found) -> str:

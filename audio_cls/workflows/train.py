@@ -1,7 +1,8 @@
 """Training: from a data set id to a published classifier, one run or several.
 
-`run_training` is the whole way of one run; every line of it is a step, implemented in the module
-that its import names. `run_all` does the runs that --seeds, --folds and --sweep ask for.
+`run_steps` is one run from data set to model card; every line of it is a step, implemented in the
+module that its import names. `run_training` opens the run folder around it, and `run_all` does the
+runs that --seeds, --folds and --sweep ask for.
 """
 
 from __future__ import annotations

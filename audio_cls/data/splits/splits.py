@@ -72,7 +72,8 @@ def make_splits(index: ClipIndex, cfg: DataConfig) -> Splits:
     share_left = 1.0
     for role, share in sizes.items():
         how = "by group" if index.groups is not None else cfg.split_method
-        origins[role] = f"cut from '{names['train']}' ({how}, {share:g}, seed {cfg.split_seed})"
+        seed = "" if how == "hash" else f", seed {cfg.split_seed}"  # a hash needs no seed
+        origins[role] = f"cut from '{names['train']}' ({how}, {share:g}{seed})"
         methods[role] = f"{'grouped' if index.groups is not None else how} cut"
         if how == "hash":
             parts["train"], parts[role] = split_by_hash(parts["train"], index.ids, role, cfg)

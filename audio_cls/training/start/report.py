@@ -103,8 +103,9 @@ class StartReport:
         if first is None:
             return format_start(facts)
         new = {f: v for f, v in facts.settings.items() if first.settings.get(f) != v}
+        shown = format_start(first)
         rows = format_start(dataclasses.replace(facts, settings=new))
-        return [row for row in rows if row not in format_start(first)]
+        return [row for row in rows if row not in shown]
 
     def _list_settings(self, cfg: RunConfig) -> list[str]:
         """Return the lines of `--verbose`: every setting, with what the run resolved."""
@@ -151,7 +152,7 @@ class StartReport:
             processes=hardware.num_processes or 1,
             precision=PRECISIONS.get(precision, precision),
             precision_reason="fp16 needs a GPU" if (wanted, precision) == ("fp16", "no") else "",
-            epochs=run.num_steps / steps_per_epoch if cfg.train.max_steps else cfg.train.epochs,
+            epochs=run.num_steps / steps_per_epoch,
             steps_per_epoch=steps_per_epoch,
             steps=run.num_steps,
             clips_per_step=run.sampler.shape.clips,

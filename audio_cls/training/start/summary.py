@@ -7,11 +7,10 @@ the lines of the log from them.
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from audio_cls.text_table import TERMINAL_WIDTH
+from audio_cls.text_table import wrap_text
 
 LABEL_WIDTH = 12  # columns of the label at the start of a row
 NAMED_CLASSES = 8  # classes that are named
@@ -85,15 +84,9 @@ def wrap_rows(rows: Sequence[Row]) -> list[str]:
     """
     lines = []
     for label, text in rows:
-        lines += textwrap.wrap(
-            # a flag stays on the line of its value
-            re.sub("(?<!,) ", "\0", text) if label == "settings" else text,
-            TERMINAL_WIDTH,
-            initial_indent=label.ljust(LABEL_WIDTH),
-            subsequent_indent=" " * LABEL_WIDTH,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        # A flag stays on the line of its value.
+        words = re.sub("(?<!,) ", "\0", text) if label == "settings" else text
+        lines += wrap_text(words, " " * LABEL_WIDTH, label.ljust(LABEL_WIDTH))
     return [line.replace("\0", " ") for line in lines]
 
 

@@ -138,6 +138,16 @@ def test_a_cut_of_the_training_split_is_called_neither_train_nor_test(tmp_path: 
     assert "Splits were not grouped" in card.text
 
 
+def test_a_hash_split_has_no_seed(tmp_path: Path) -> None:
+    settings = make_settings()
+    settings["data"]["split_method"] = "hash"
+    results = make_results()
+    for part in results["dataset"]["split"].values():
+        part["name"] = "train"
+    card = read_card(make_run(tmp_path / "run", results, settings=settings))
+    assert "The run made the test split: cut from 'train' (hash)." in card.text
+
+
 CUT = "cut from 'test' (stratified, 0.1, seed 42)"
 GROUPED = "cut from 'train' (by group, 0.1, seed 42)"
 LISTED = "listed at gtzan-fault-filtered (sha256 404c6ae0693d)"
