@@ -115,9 +115,12 @@ def choose_precision(wanted: str) -> str | None:
     """Return Accelerate's `mixed_precision`: None is the launcher's; on a CPU fp16 becomes no."""
     if wanted == "launcher":
         return None
-    if wanted == "fp16" and not has_accelerator():
-        return "no"  # the summary at the start of a run gives the reason
-    return wanted
+    return "no" if explain_precision(wanted) else wanted
+
+
+def explain_precision(wanted: str) -> str:
+    """Return why a run has another number format than the wanted one; empty if it has that one."""
+    return "fp16 needs a GPU" if wanted == "fp16" and not has_accelerator() else ""
 
 
 def check_precisions(wanted: Sequence[str]) -> None:

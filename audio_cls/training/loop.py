@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -81,6 +82,7 @@ class TrainingRun:
     nan_guard: NonFiniteGuard
     stop_controller: StopController
     energy_meter: EnergyMeter
+    checkpoint: Path | None = None  # that it is resumed from
     before_epoch: Callable[[int], None] = lambda _: None  # is given the epoch, counted from 0
     callbacks: Callbacks = field(default_factory=NoCallbacks)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,11 @@ def set_up_training(
     accelerator.register_for_checkpointing(ema)
     num_steps = count_steps(cfg, train_loader.sampler)
     clips_per_step = train_loader.sampler.shape.clips
-    state = _restore_state(cfg, accelerator, folder, clips_per_step, num_steps)
-    if state is None:
+    checkpoint = find_resume_point(folder, cfg.train.resume)
+    state = _restore_state(cfg, accelerator, folder, checkpoint)
+    if state is not None:
+        check_steps(state, clips_per_step, num_steps, cfg)
+    else:
         state = TrainerState()
         is_on_cpu = accelerator.device.type == "cpu" and not is_sharded(accelerator)
         if is_on_cpu and supports_found_inf(optimizer):
@@ -130,6 +134,7 @@ def set_up_training(
         nan_guard=NonFiniteGuard(accelerator, clips.ids, state),
         stop_controller=StopController(accelerator, cfg.train.max_train_minutes),
         energy_meter=EnergyMeter(cfg.train, accelerator),
+        checkpoint=checkpoint,
         before_epoch=frozen.set_epoch,
         callbacks=callbacks or NoCallbacks(),
     )
@@ -201,18 +206,14 @@ def _restore_state(
     cfg: RunConfig,
     accelerator: Accelerator,
     folder: RunFolder,
-    clips_per_step: int,
-    num_steps: int,
+    checkpoint: Path | None,
 ) -> TrainerState | None:
     """Restore the checkpoint that `--resume` names; return None for a new run."""
-    checkpoint = find_resume_point(folder, cfg.train.resume)
     if cfg.data.streaming:
         check_same_processes(checkpoint, accelerator.num_processes)
     if checkpoint is None:
         return None
-    state = folder.restore(accelerator, checkpoint)
-    check_steps(state, clips_per_step, num_steps, cfg)
-    return state
+    return folder.restore(accelerator, checkpoint)
 
 
 def _save_model(

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.main import main
+from audio_cls.cli.options.base_command import HelpOption
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.options.preset_options import LIST_PRESETS, SHOW_PRESET
 from audio_cls.cli.options.setting_origins import VERBOSE, read_origins
@@ -127,6 +128,13 @@ def test_train_help_is_short_and_has_the_common_options_and_three_examples() -> 
     assert {"--help-all", "--list-presets", "--show-preset"} < set(sections["Presets and help"])
     assert result.output.partition("Examples:\n")[2].count(" train --") == 3
     assert "--no-overwrite" not in result.output
+
+
+def test_every_option_of_train_states_whether_it_is_common() -> None:
+    train = main.get_command(click.Context(main), "train")
+    assert train is not None
+    options = [one for one in train.params if isinstance(one, click.Option)]
+    assert [one.name for one in options if not isinstance(one, HelpOption)] == []
 
 
 def test_help_shows_ranges_and_whole_numbers_without_a_fraction() -> None:

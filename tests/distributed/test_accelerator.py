@@ -10,7 +10,12 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from audio_cls.config import TrainConfig
 from audio_cls.distributed import accelerator as module
-from audio_cls.distributed.accelerator import check_precisions, start_accelerator
+from audio_cls.distributed.accelerator import (
+    check_precisions,
+    choose_precision,
+    explain_precision,
+    start_accelerator,
+)
 from audio_cls.errors import SettingError
 
 
@@ -45,3 +50,14 @@ def test_processes_wait_for_one_that_prepares_or_publishes(monkeypatch: pytest.M
     start_accelerator(TrainConfig())
     (group,) = [one for one in given["kwargs_handlers"] if isinstance(one, InitProcessGroupKwargs)]
     assert group.timeout >= timedelta(hours=12)  # torch: 30 minutes, with NCCL 10
+
+
+def test_the_summary_explains_every_precision_that_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for has_gpu in (False, True):
+        monkeypatch.setattr(module, "has_accelerator", lambda has_gpu=has_gpu: has_gpu)
+        for wanted in ("no", "fp16", "bf16"):
+            is_replaced = choose_precision(wanted) != wanted
+            assert is_replaced == (explain_precision(wanted) != "")
+            assert is_replaced == (wanted == "fp16" and not has_gpu)

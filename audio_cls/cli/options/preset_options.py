@@ -23,6 +23,8 @@ def _show_presets(ctx: click.Context, param: click.Parameter, value: str | bool 
 
 PRESET = click.option(
     "--preset",
+    cls=HelpOption,
+    is_common=True,
     metavar="NAME|FILE|none",
     help="Settings to start from: a shipped preset or a YAML file; flags take precedence. Default:"
     " the preset of the data set, if there is one; none: no preset.",

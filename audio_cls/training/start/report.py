@@ -10,12 +10,12 @@ from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.streaming.clips import StreamClips
+from audio_cls.distributed.accelerator import explain_precision
 from audio_cls.distributed.processes import is_main_process
 from audio_cls.events import emit_event
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.provenance import count_parameters, describe_hardware
-from audio_cls.runs.resume import find_resume_point
 from audio_cls.runs.setting_origins import SettingOrigins
 from audio_cls.training.loop import TrainingRun
 from audio_cls.training.start.summary import (
@@ -123,8 +123,7 @@ class StartReport:
         """Collect the facts, see `announce`."""
         asked, cfg, steps_per_epoch = self.asked, run.cfg, run.sampler.steps_per_epoch
         hardware = describe_hardware(run.accelerator)
-        precision, wanted = str(hardware.mixed_precision), cfg.train.mixed_precision
-        checkpoint = find_resume_point(run.folder, cfg.train.resume)
+        precision = str(hardware.mixed_precision)
         is_streamed = isinstance(clips.train, StreamClips)
         parts = {"train": clips.train, "validation": clips.validation, "test": clips.test}
         return StartFacts(
@@ -151,13 +150,13 @@ class StartReport:
             device=str(hardware.device),
             processes=hardware.num_processes or 1,
             precision=PRECISIONS.get(precision, precision),
-            precision_reason="fp16 needs a GPU" if (wanted, precision) == ("fp16", "no") else "",
+            precision_reason=explain_precision(cfg.train.mixed_precision),
             epochs=run.num_steps / steps_per_epoch,
             steps_per_epoch=steps_per_epoch,
             steps=run.num_steps,
             clips_per_step=run.sampler.shape.clips,
             first_step=run.state.step,
-            checkpoint=None if checkpoint is None else str(checkpoint),
+            checkpoint=None if run.checkpoint is None else str(run.checkpoint),
             output_dir=None if asked.train.dry_run else str(run.folder.path),
             settings=self._list_changed(),
         )
