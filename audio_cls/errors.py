@@ -77,6 +77,17 @@ def list_names(names: Iterable[object]) -> str:
     return ", ".join(shown[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def count_of(number: float, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, in the plural unless it is 1; verbs may follow the nouns.
+
+    >>> count_of(1, "pair"), count_of(1200, "class"), count_of(1, "clip is", "clips are")
+    ('1 pair', '1,200 classes', '1 clip is')
+    """
+    plural = plural or (f"{noun}es" if noun.endswith("s") else f"{noun}s")
+    digits = f"{number:g}" if isinstance(number, float) else f"{number:,}"
+    return f"{digits} {noun if number == 1 else plural}"
+
+
 def suggest_name(given: str, names: Iterable[str]) -> str:
     """Return " Did you mean X?" for the nearest of `names`, or an empty string.
 

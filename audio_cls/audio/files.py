@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz
+from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
 PLAIN_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf")
@@ -62,7 +63,11 @@ def list_files(folder: Path) -> list[Path]:
     links = [path for path in files if path.is_symlink() and is_audio_path(path.name)]
     broken = [path for path in links if not path.exists()]
     if broken:
-        text = f"{len(broken)} clips of the data set are links to nothing, and are left out."
+        text = count_of(
+            len(broken),
+            "clip of the data set is a link to a file that does not exist, and is left out.",
+            "clips of the data set are links to files that do not exist, and are left out.",
+        )
         warn(logger, text, names=broken)
     return sorted(path for path in files if path.is_file())
 

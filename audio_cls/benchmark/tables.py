@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audio_cls.benchmark.cases import CONTENDERS
+from audio_cls.errors import count_of
 
 COLUMNS = (
     ("prepare s", "prepare_seconds", "{:.1f}"),
@@ -38,7 +39,7 @@ def format_result(name: str, result: dict[str, Any]) -> str:
     sorting = f", sorted by length in audio_cls (--length-buckets {buckets})" if buckets else ""
     lines = [
         f"### {name}: {case['shape']} shape, {case['train_clips']} + {case['eval_clips']} clips"
-        f" of {format_span(case['seconds'])}, {case['epochs']} epochs,"
+        f" of {format_span(case['seconds'])}, {count_of(case['epochs'], 'epoch')},"
         f" frozen: {case['freeze']}{sorting}",
         "",
         *format_titles(COLUMNS, ""),
@@ -81,7 +82,7 @@ def format_machine(machine: dict[str, Any]) -> str:
     """Return a line that describes the machine."""
     gpu = f", {machine['gpu']}" if machine["gpu"] else ""
     return (
-        f"{machine['cpu']}, {machine['cores']} cores{gpu};"
+        f"{machine['cpu']}, {count_of(machine['cores'], 'core')}{gpu};"
         f" load average at the start {machine['load']};"
         f" torch {machine['torch']}, Python {machine['python']}; {machine['date']}.\n"
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from audio_cls.cli.options.base_command import BaseCommand
+from audio_cls.errors import count_of
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -71,7 +72,7 @@ def clear_cache(*, older_than: float, yes: bool) -> None:
 
     items = select_unused(min_age_days=older_than)
     num_bytes = sum(item.num_bytes for item in items)
-    question = f"Delete {format_bytes(num_bytes)} in {len(items)} folders?"
+    question = f"Delete {format_bytes(num_bytes)} in {count_of(len(items), 'folder')}?"
     if items and not yes and not click.confirm(question):
         return
     kept = clear_items(items)

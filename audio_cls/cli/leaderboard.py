@@ -8,6 +8,7 @@ import click
 
 from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.options.base_command import BaseCommand
+from audio_cls.errors import count_of
 
 
 @click.command(
@@ -59,7 +60,7 @@ def main(
         standing = build_leaderboard(dataset, metric, split=split, local_run=mine)
         if page is not None:
             save_page(standing, page)
-            click.echo(f"Wrote {page}: {len(standing.rows)} models.", err=True)
+            click.echo(f"Wrote {page}: {count_of(len(standing.rows), 'model')}.", err=True)
         if form or page is None:
             click.echo(format_leaderboard(standing, form or "text"), nl=False)
 

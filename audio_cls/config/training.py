@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from audio_cls.config.base import CountOrAuto, Section, find_errors, setting
-from audio_cls.errors import SettingError
+from audio_cls.errors import SettingError, count_of
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def accumulation_steps(cfg: TrainConfig, num_processes: int) -> int:
     if cfg.effective_batch_size % at_once:
         raise SettingError(
             f"--effective-batch-size {cfg.effective_batch_size} is not a multiple of {at_once}"
-            f" (--batch-size {cfg.batch_size} on {num_processes} processes). Give a multiple of"
-            f" {at_once}, or another --batch-size."
+            f" (--batch-size {cfg.batch_size} on {count_of(num_processes, 'process')}). Give a"
+            f" multiple of {at_once}, or another --batch-size."
         )
     return cfg.effective_batch_size // at_once

@@ -39,7 +39,7 @@ from audio_cls.data.splits.splits import Splits
 from audio_cls.data.splits.train_test_split import Rows, limit_rows
 from audio_cls.data.streaming.bad_clips import FOLDER, read_bad_clips
 from audio_cls.data.streaming.clips import StreamClips, make_stream_clips
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.files import replace_file, write_csv
 from audio_cls.storage.keys import make_key
@@ -266,7 +266,7 @@ def warn_of_short_clips(clips: PreparedClips, min_samples: int) -> None:
             seconds = min_samples / part.sampling_rate
             warn(
                 logger,
-                f"{len(names)} of {len(part)} {role} clips are shorter than {seconds:.3g} s, the"
-                " shortest input of the model: they are padded with silence.",
+                f"Padded with silence: {len(names):,} of {count_of(len(part), f'{role} clip')}"
+                f" shorter than {seconds:.3g} s, the shortest input of the model.",
                 names.tolist(),
             )

@@ -24,6 +24,7 @@ from audio_cls.data.sources.naming_schemes import NAME_PARTS, NO_HASH, NUMBERED,
 from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.sources.tables.split_column import are_splits
 from audio_cls.data.splits.clip_index import read_texts
+from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
 # Columns, in lower case, of speakers, recordings and so on: each of their values is a group.
@@ -53,7 +54,7 @@ class Unused:
     def describe(self) -> str:
         """Return place, number and flags, such as "column 'fold' (5 folds: --fold-column ...)"."""
         use = shlex.join(self.flags) or "save each of them as a split of its own"
-        return f"{self.where} ({self.num_values} {self.kind}s: {use})"
+        return f"{self.where} ({count_of(self.num_values, self.kind)}: {use})"
 
 
 def find_unused(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) -> list[Unused]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.labels.label_text import join_names
-from audio_cls.errors import RunFolderError, list_names
+from audio_cls.errors import RunFolderError, count_of, list_names
 from audio_cls.evaluation.metrics.intervals import (
     Interval,
     Rows,
@@ -121,7 +121,7 @@ def _read_same_clips(path: Path, scores: Scores, names: Sequence[str]) -> Scores
     differing = scores.ids[these != others]
     if len(differing):
         raise RunFolderError(
-            f"'{path}' has other true labels for {len(differing)} clips"
+            f"'{path}' has other true labels for {count_of(len(differing), 'clip')}"
             f" ({list_names(differing[:3])}). Evaluate both with the same --label-map."
         )
     if scores.is_multilabel and set(names) != set(found_names):

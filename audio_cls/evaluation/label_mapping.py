@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from audio_cls.data.keyword_spotting.relabel import SILENCE, SILENCE_LABELS, UNKNOWN
 from audio_cls.data.labels.label_text import normalize_name
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.errors import DatasetError, SettingError, list_names, suggest_name
+from audio_cls.errors import DatasetError, SettingError, count_of, list_names, suggest_name
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ def _warn_of_unmatched(
         (as_unknown, f"These labels are not keywords of the model and count as '{UNKNOWN}'"),
     ):
         if labels:
-            shown = list_names(f"{name} ({count} clips)" for name, count in labels.items())
-            warn(logger, f"{text}: {shown}.")
+            shown = (f"{name} ({count_of(count, 'clip')})" for name, count in labels.items())
+            warn(logger, f"{text}: {list_names(shown)}.")
     if unused:
         warn(logger, f"The data set lacks these labels of the model: {list_names(unused)}.")

@@ -24,7 +24,14 @@ from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.sources.split_names import ROLES, SPLIT_NAMES
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import DatasetError, RunFolderError, SettingError, list_names, suggest_name
+from audio_cls.errors import (
+    DatasetError,
+    RunFolderError,
+    SettingError,
+    count_of,
+    list_names,
+    suggest_name,
+)
 from audio_cls.run_warnings import warn
 from audio_cls.runs.resolved import read_settings
 from audio_cls.runs.results import RunResults, read_results
@@ -213,8 +220,9 @@ def _select_listed(
         return None
     if num_missing:
         text = (
-            f"{num_missing} of the {len(listed)} {split} clips of the model's run are not in this"
-            f" data set: the other {len(found)} are evaluated."
+            f"{num_missing:,} of the {len(listed):,} {split} clips of the model's run"
+            f" {'is' if num_missing == 1 else 'are'} not in this data set: only the other"
+            f" {count_of(len(found), 'clip is', 'clips are')} evaluated."
         )
         warn(logger, text, names=[name for name in listed if name not in row_of])
     return np.array(found, dtype=np.int64)
@@ -247,7 +255,8 @@ def _warn_of_trained(ids: NDArray[np.str_], trained: Sequence[str]) -> None:
     count = int(np.isin(ids, np.array(trained, dtype=np.str_)).sum()) if len(trained) else 0
     if count:
         text = (
-            f"{count} of the {len(ids)} evaluated clips have the id of a training clip of the"
-            " model's run: the scores are too high for new clips."
+            f"{count:,} of {count_of(len(ids), 'evaluated clip')}"
+            f" {'has' if count == 1 else 'have'} the id of a training clip of the model's run: the"
+            " scores are too high for new clips."
         )
         warn(logger, text)

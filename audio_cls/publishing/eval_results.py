@@ -125,9 +125,9 @@ def make_eval_results(record: RunRecord, repo_id: str | None = None) -> list[Eva
 def make_notes(record: RunRecord) -> str:
     """Return one line on the value: metric, number of clips, split, interval."""
     test, metric = record.results.test, record.results.metric or "accuracy"
-    parts = [
-        f"{metric} on {test.get('num_examples', '?')} clips of {read_split_name(record, 'test')}"
-    ]
+    number = test.get("num_examples", "?")
+    clips = "1 clip" if number == 1 else f"{number} clips"
+    parts = [f"{metric} on {clips} of {read_split_name(record, 'test')}"]
     interval = test.get(f"{record.results.headline_key}_ci95")
     if interval and metric == record.results.headline_key:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")

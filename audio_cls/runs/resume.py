@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from audio_cls.config import RunConfig
-from audio_cls.errors import RunFolderError, list_names
+from audio_cls.errors import RunFolderError, count_of, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.runs.config_file import SETTINGS_FILE, list_other_settings
 from audio_cls.runs.folder import RunFolder
@@ -98,7 +98,8 @@ def check_steps(state: TrainerState, clips_per_step: int, num_steps: int, cfg: R
     """
     if state.clips_per_step not in (0, clips_per_step):
         raise RunFolderError(
-            f"The checkpoint of step {state.step} counts steps of {state.clips_per_step} clips,"
+            f"The checkpoint of step {state.step} counts steps of"
+            f" {count_of(state.clips_per_step, 'clip')},"
             f" and now a step has {clips_per_step} over all processes. Give"
             f" --effective-batch-size {state.clips_per_step} with a --batch-size that divides it"
             " by the number of processes, or start again in another --output-dir."
@@ -108,13 +109,14 @@ def check_steps(state: TrainerState, clips_per_step: int, num_steps: int, cfg: R
     is_shorter = num_steps < state.step
     if is_shorter or not has_same_past(state, num_steps, cfg):
         reason = (
-            f"and {state.step} steps are done"
+            f"and {count_of(state.step, 'step is', 'steps are')} done"
             if is_shorter
             else "and the learning rate of the steps that are done depends on that number"
             f" (--scheduler {cfg.optim.scheduler}, --warmup-ratio {cfg.optim.warmup_ratio:g})"
         )
         raise RunFolderError(
-            f"The run was planned for {state.num_steps} steps, now for {num_steps}, {reason}."
+            f"The run was planned for {count_of(state.num_steps, 'step')}, now for {num_steps},"
+            f" {reason}."
             " Use the old --epochs and --max-steps, or train the finished model further in a"
             " new run: --model RUN --output-dir NEW."
         )
@@ -148,7 +150,8 @@ def check_same_processes(checkpoint: Path | None, num_processes: int) -> None:
     before = len(list(checkpoint.glob("random_states_*.pkl")))
     if before != num_processes:
         raise RunFolderError(
-            f"'{checkpoint}' was written by {before} processes and this run has {num_processes}:"
+            f"'{checkpoint}' was written by {count_of(before, 'process')} and this run has"
+            f" {num_processes}:"
             " a streamed run must resume with the same number. Launch it with --num_processes"
             f" {before}, or choose another --output-dir."
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from audio_cls.errors import count_of
 from audio_cls.storage.cache import (
     KINDS,
     LOCKS,
@@ -102,7 +103,7 @@ def _sum_files(kind: Kind) -> Iterator[CacheItem]:
     files = [path for path in _list_paths(kind) if path.suffix == ".json"]
     if files:
         num_bytes = sum(map(measure_path, files))
-        what = f"{KINDS[kind]}, {len(files)} files"
+        what = f"{KINDS[kind]}, {count_of(len(files), 'file')}"
         yield CacheItem(
             kind, cache_path(kind), what, num_bytes, max(map(_read_time, files)), entry=None
         )

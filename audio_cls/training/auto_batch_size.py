@@ -26,7 +26,7 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded, keep_random_states
 from audio_cls.distributed.out_of_memory import find_largest_batch, is_out_of_memory
 from audio_cls.distributed.processes import all_agree
-from audio_cls.errors import SettingError, TrainingError
+from audio_cls.errors import SettingError, TrainingError, count_of
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.finetuning.setup import prepare_for_finetuning
 from audio_cls.runs.resolved import ResolvedRun
@@ -110,7 +110,10 @@ def _search(
             " shorter --max-seconds, --mixed-precision bf16, or a smaller --model."
         )
     passes = share // found
-    logger.info("--batch-size auto: %d clips per pass, %d passes per step.", found, passes)
+    logger.info(
+        "--batch-size auto: %s per pass, %s per step.",
+        *(count_of(found, "clip"), count_of(passes, "pass")),
+    )
     return found
 
 

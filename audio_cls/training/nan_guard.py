@@ -15,7 +15,7 @@ from torch import nn
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.out_of_memory import is_out_of_memory
 from audio_cls.distributed.processes import gather_rows
-from audio_cls.errors import TrainingError, list_names
+from audio_cls.errors import TrainingError, count_of, list_names
 from audio_cls.runs.trainer_state import TrainerState
 
 MAX_SKIPPED_IN_A_ROW = 3  # this number of consecutive skipped steps ends the run
@@ -156,7 +156,8 @@ def explain_memory(batch_size: int, max_seconds: float) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise TrainingError(
-            f"Out of memory with {batch_size} clips of up to {max_seconds:g} s at once. Try"
+            f"Out of memory with {count_of(batch_size, 'clip')} of up to {max_seconds:g} s at"
+            " once. Try"
             f" --batch-size {max(1, batch_size // 2)} with --gradient-accumulation-steps doubled"
             " (the same result; --batch-size auto finds it), a shorter --max-seconds, or"
             " --mixed-precision bf16."

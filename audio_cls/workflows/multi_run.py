@@ -19,7 +19,7 @@ from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate
 from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import check_precisions, check_trackers
 from audio_cls.distributed.processes import count_processes, is_main_process
-from audio_cls.errors import SettingError, list_names, suggest_name
+from audio_cls.errors import SettingError, count_of, list_names, suggest_name
 from audio_cls.runs.config_file import list_other_steps
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
@@ -152,7 +152,7 @@ def _describe_finished(path: Path, cfg: RunConfig) -> str:
     value, clips = results.test.get(results.metric or ""), results.test.get("num_examples")
     result = ""
     if isinstance(value, int | float):
-        size = f" on {clips} clips" if clips else ""
+        size = f" on {count_of(clips, 'clip')}" if clips else ""
         result = f" test {str(results.metric).replace('_', ' ')} {value:.4f}{size};"
     return (
         f"The run in '{path}' is finished:{result} nothing to do.{_name_unused(path, cfg)}"

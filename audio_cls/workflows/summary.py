@@ -8,6 +8,7 @@ from typing import Any
 
 from audio_cls.command_names import format_command
 from audio_cls.config import select_metrics
+from audio_cls.errors import count_of
 from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.runs.results import RunResults
@@ -40,7 +41,8 @@ def describe_result(results: RunResults, folder: Path) -> str:
     interval = _format_interval(test.get(f"{key}_ci95"))
     end = f", {interval}" if interval else ""
     value = format_number(test.get(key))
-    return f"{folder}: test {metric_title(key)} {value} on {test['num_examples']} clips{end}"
+    clips = count_of(test["num_examples"], "clip")
+    return f"{folder}: test {metric_title(key)} {value} on {clips}{end}"
 
 
 def summarize_training(results: RunResults, folder: Path) -> list[str]:
@@ -65,11 +67,12 @@ def summarize_scores(results: RunResults) -> list[str]:
     """Return the best epoch and the test metrics of a training run; alone, of one of several."""
     split = results.dataset.split.get("test")
     origin = (split.origin if split else None) or "test split"
+    clips = count_of(results.test["num_examples"], "clip")
     return [
         describe_best(results),
         *(wrap_text(SAME_CLIPS) if results.dataset.is_test_validation else []),
         "",
-        *describe_test(results, f"Test on {results.test['num_examples']} clips ({origin})"),
+        *describe_test(results, f"Test on {clips} ({origin})"),
     ]
 
 
@@ -84,7 +87,8 @@ def describe_best(results: RunResults) -> str:
     best, metric = results.validation, results.metric or "accuracy"
     title = metric_title(metric, multi=results.is_multilabel)
     value = f"validation {title} {format_number(best.get(metric))}"
-    return f"Best {describe_epoch(results)}: {value} on {best['num_examples']} clips"
+    clips = count_of(best["num_examples"], "clip")
+    return f"Best {describe_epoch(results)}: {value} on {clips}"
 
 
 def describe_epoch(results: RunResults) -> str:
@@ -159,9 +163,10 @@ def _describe_no_weakness(results: RunResults) -> str:
 
 def _describe_confusion(results: RunResults, pair: Table) -> str:
     """Return the sentence about a class that is predicted as another one."""
-    total = results.test["per_class"].get(pair["label"], {}).get("support", "?")
+    support = results.test["per_class"].get(pair["label"], {}).get("support")
     names = f"'{pair['label']}' predicted as '{pair['prediction']}'"
-    return f"Most frequent confusion: {names}, {pair['count']} of {total} clips"
+    clips = "? clips" if support is None else count_of(support, "clip")
+    return f"Most frequent confusion: {names}, {pair['count']} of {clips}"
 
 
 def describe_folder(title: str, folder: Path) -> list[str]:

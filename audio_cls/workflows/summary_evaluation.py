@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from audio_cls.errors import count_of
 from audio_cls.runs.results import RunResults
 from audio_cls.text_table import wrap_text
 from audio_cls.workflows.summary import describe_classes, describe_folder, describe_test
@@ -23,9 +24,9 @@ def summarize_evaluation(results: RunResults, folder: Path) -> list[str]:
         results: Its results.json.
         folder: The folder with its files.
     """
-    count = results.test["num_examples"]
+    clips = count_of(results.test["num_examples"], "clip")
     return [
-        *describe_test(results, f"Evaluated on {count} clips: {describe_clips(results)}"),
+        *describe_test(results, f"Evaluated on {clips}: {describe_clips(results)}"),
         "",
         *describe_classes(results),
         *_compare(results.comparison),
@@ -63,7 +64,7 @@ def _describe_left_out(results: RunResults) -> list[str]:
     if results.unmatched_labels:
         found.append("without labels that the model does not have")
     if skipped:
-        found.append(f"without {skipped} unusable clips")
+        found.append(f"without {count_of(skipped, 'unusable clip')}")
     if part.num_available and count + skipped < part.num_available:
         found.append(f"a sample of {part.num_available}")
     return found
@@ -75,7 +76,7 @@ def _compare(comparison: Mapping[str, Any]) -> list[str]:
         return []
     text = (
         f"Against {comparison['other']}: accuracy {comparison['accuracy_difference']:+.4f}; only"
-        f" this one correct: {comparison['only_this_right']} clips, only the other:"
+        f" this one correct: {count_of(comparison['only_this_right'], 'clip')}, only the other:"
         f" {comparison['only_other_right']}, McNemar p = {comparison['mcnemar_p']:.4g}"
     )
     return ["", *wrap_text(text)]

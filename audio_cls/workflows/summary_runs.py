@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_cls.config import EvalConfig
+from audio_cls.errors import count_of
 from audio_cls.evaluation.metrics.intervals import MIN_RUNS
 from audio_cls.runs.results import RunResults
 from audio_cls.text_table import TERMINAL_WIDTH, format_table, wrap_text
@@ -35,14 +36,14 @@ def describe_mean(found: Found, folder: Path) -> str:
         parts = [
             f"{role} {_format_mean(best[role].get(metric))}" for role in ("validation", "test")
         ]
-        cases = f"best of {len(found['cases'])} cases: {_name_case(best)}"
+        cases = f"best of {count_of(len(found['cases']), 'case')}: {_name_case(best)}"
         return f"{folder}: {cases}, {title}: {', '.join(parts)}"
     if metric not in test:
         return f"{folder}: test {title} is not defined in every run"
     interval = _format_bounds(test[metric])
     end = f", 95 % interval {interval}" if interval != "-" else ""
     mean = _format_mean(test[metric])
-    return f"{folder}: test {title} {mean} over {test[metric]['num_runs']} runs{end}"
+    return f"{folder}: test {title} {mean} over {count_of(test[metric]['num_runs'], 'run')}{end}"
 
 
 def summarize_runs(
@@ -58,7 +59,7 @@ def summarize_runs(
     """
     metric = _find_metric(found)
     lines = [
-        f"{len(runs)} runs, {_title(found, metric)}",
+        f"{count_of(len(runs), 'run')}, {_title(found, metric)}",
         *(f"  {line}" for line in _tabulate_runs(runs, metric)),
         "",
         *_tabulate_means(found),
@@ -106,7 +107,7 @@ def summarize_sweep(found: Found, folder: Path) -> list[str]:
     tied = [_name_case(found["cases"][number - 1]) for number in found["tied"]]
     tie = f"{' and '.join(tied)} tie on validation: the first is taken." if tied else ""
     return [
-        f"{len(found['cases'])} cases, {title}{spread}; * = best on validation",
+        f"{count_of(len(found['cases']), 'case')}, {title}{spread}; * = best on validation",
         *(f"  {line}" for line in _tabulate_cases(found)),
         *wrap_text(tie),
         "",

@@ -28,7 +28,7 @@ from audio_cls.audio.pyav import EXTRA
 from audio_cls.audio.waveform import Wave, hash_wave, peak, to_wave
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.clips.decode_key import EncodedClips, make_decode_key, read_encoded_clips
-from audio_cls.errors import AudioError
+from audio_cls.errors import AudioError, count_of
 from audio_cls.progress import SharedCounter, report_shared
 from audio_cls.storage.arrow import copy_columns, hide_map_bar
 from audio_cls.storage.cache import CacheEntry, load_or_make
@@ -137,7 +137,7 @@ class _Decoding:
             )
         errors = copy_columns(decoded, ["error"])["error"]
         about = {
-            "what": f"{len(decoded)} clips at {self.sampling_rate} Hz",
+            "what": f"{count_of(len(decoded), 'clip')} at {self.sampling_rate} Hz",
             "files": [Path(file["filename"]).name for file in decoded.cache_files],
             "retry": find_retries(errors, clips.sizes),
         }

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.errors import MAX_LISTED, DatasetError
+from audio_cls.errors import MAX_LISTED, DatasetError, count_of
 from audio_cls.run_warnings import warn
 
 USUAL_RATE: Hertz = 48_000  # recordings at higher rates are often made for ultrasound
@@ -76,8 +76,8 @@ def _warn_of_silence(silent: NDArray[np.str_], num_clips: int) -> None:
     if len(silent):
         warn(
             logger,
-            f"{len(silent)} of {num_clips} clips are silent, or their channels cancel each other"
-            " when mixed to mono. They are used; --drop-silent leaves them out.",
+            f"Silent, or with channels that cancel each other when mixed to mono: {len(silent):,}"
+            f" of {count_of(num_clips, 'clip')}. They are used; --drop-silent leaves them out.",
             names=silent,
         )
 
@@ -105,21 +105,22 @@ def enforce_bad_audio_limit(reasons: dict[str, str], num_clips: int, cfg: DataCo
     kinds = Counter(text.split(":")[0] for text in reasons.values())
     summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
     first = f"first: {_list_examples(reasons)}"
+    clips = count_of(num_clips, "clip")
     if cfg.bad_audio == "fail":
         raise DatasetError(
-            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Repair or"
+            f"{len(reasons):,} of {clips} cannot be used ({summary}; {first}). Repair or"
             " remove them, or leave them out with --bad-audio skip."
         )
     if len(reasons) > cfg.max_bad_audio_ratio * num_clips:
         share = np.ceil(100 * len(reasons) / num_clips) / 100
         raise DatasetError(
-            f"{len(reasons)} of {num_clips} clips cannot be used ({summary}; {first}). Repair or"
+            f"{len(reasons):,} of {clips} cannot be used ({summary}; {first}). Repair or"
             f" remove them, or allow them with --max-bad-audio-ratio {share:.2f}"
         )
     logger.warning(
-        "%d of %d clips are left out: %s (%s). Repair them to use them; bad_audio.csv in the run"
-        " folder and `audio-cls inspect` list them.",
-        *(len(reasons), num_clips, summary, first),
+        "%s left out: %s (%s). Repair them to use them; bad_audio.csv in the run folder and"
+        " `audio-cls inspect` list them.",
+        *(count_of(len(reasons), f"of {clips} is", f"of {clips} are"), summary, first),
     )
 
 

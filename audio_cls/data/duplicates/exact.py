@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from audio_cls.data.splits.train_test_split import Rows
+from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 from audio_cls.storage.files import write_csv
 
@@ -109,12 +110,13 @@ def warn_of_duplicates(duplicates: Sequence[Duplicate], *, are_dropped: bool) ->
     leaks = sum(one.is_leak for one in duplicates)
     contradictions = sum(not one.has_same_label for one in duplicates)
     dropped = sum(one.split != "test" for one in duplicates)
-    fate = f"{dropped} of train and validation are left out" if are_dropped else (
-        "they are kept; --deduplicate leaves those of train and validation out"
+    fate = f"{dropped} of train and validation left out" if are_dropped else (
+        "kept; --deduplicate leaves those of train and validation out"
     )  # fmt: skip
     text = (
-        f"{len(duplicates)} clips have the same audio as another clip ({leaks} in another split,"
-        f" {contradictions} with another label): {fate}. See duplicates.csv."
+        f"{count_of(len(duplicates), 'clip has', 'clips have')} the same audio as another clip"
+        f" ({leaks} in another split, {contradictions} with another label): {fate}. See"
+        " duplicates.csv."
     )
     warn(logger, text, names=[f"first: {duplicates[0].id} = {duplicates[0].same_as}"])
 

@@ -25,6 +25,7 @@ from audio_cls.data.clips.clips import Clips, hash_audio
 from audio_cls.data.duplicates.exact import SPLIT_PRIORITY, rows_by_split_priority
 from audio_cls.data.duplicates.similarity import Pairs, find_near_duplicates, waveform_correlation
 from audio_cls.data.splits.train_test_split import Rows
+from audio_cls.errors import count_of
 from audio_cls.progress import SharedCounter, report_shared
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import MappedRows, hide_map_bar
@@ -151,8 +152,9 @@ def warn_of_near_duplicates(pairs: Sequence[NearDuplicate]) -> None:
         return
     first = min(pairs, key=lambda pair: not pair.is_leak)
     text = (
-        f"{len(pairs)} pairs of clips are near duplicates ({sum(p.is_leak for p in pairs)}"
-        " across splits): one recording, encoded or cut in two ways? See near_duplicates.csv."
+        f"{count_of(len(pairs), 'pair of clips is', 'pairs of clips are')} near-duplicate"
+        f" ({sum(p.is_leak for p in pairs)} across splits): one recording, encoded or cut in two"
+        " ways? See near_duplicates.csv."
     )
     names = f"{first.id} in {first.split}, {first.similar_to} in {first.similar_to_split}"
     warn(logger, text, [f"first: {names}"])

@@ -17,6 +17,7 @@ from audio_cls.audio.files import encode_wav
 from audio_cls.audio.waveform import mix_channels, resample
 from audio_cls.config import Hertz, Seconds
 from audio_cls.data.inspection.scan import DatasetScan
+from audio_cls.errors import count_of
 from audio_cls.storage.files import replace_file
 
 CLIPS_PER_CLASS = 3
@@ -41,6 +42,7 @@ def write_html_report(path: Path, summary: Mapping[str, Any], scan: DatasetScan)
         bars=scale_bars(summary["durations"]),
         players=make_players(scan),
         quote=shlex.quote,
+        count_of=count_of,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, page)

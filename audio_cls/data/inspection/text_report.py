@@ -7,7 +7,7 @@ from typing import Any
 
 from audio_cls.data.inspection.duplicates import LISTED
 from audio_cls.data.inspection.suggestions import MIN_CLIPS, write_flags
-from audio_cls.errors import list_names
+from audio_cls.errors import count_of, list_names
 from audio_cls.text_table import format_table, wrap_text
 
 MAX_ROWS = 20  # classes in the table; of more, the largest and smallest
@@ -29,7 +29,7 @@ def format_summary(summary: Mapping[str, Any], command: str = "") -> str:
     listed = [f"column '{name}'" for name in summary["groups"]]
     parts += [
         _wrap(
-            f"Not used: {one['where']} ({one['num_values']} {one['kind']}s)."
+            f"Not used: {one['where']} ({count_of(one['num_values'], one['kind'])})."
             f" To use {'it' if one['kind'] != 'group' else 'them as groups'}: {one['flags']}"
         )
         for one in summary["unused"]
@@ -48,7 +48,8 @@ def _wrap(text: str) -> str:
 def _format_head(summary: Mapping[str, Any]) -> str:
     """Format the name of the data set, and a table of splits and classes."""
     known, splits = summary["dataset"], summary["splits"]
-    lines = [f"{known['id']}: {summary['num_clips']} clips, {summary['num_read']} read"]
+    clips = count_of(summary["num_clips"], "clip")
+    lines = [f"{known['id']}: {clips}, {summary['num_read']:,} read"]
     if known["keyword_fault"]:
         text = f"Keyword spotting is left out: {known['keyword_fault']} Give words with --keywords."
         lines.append(_wrap(text))
@@ -71,7 +72,7 @@ def _list_classes(classes: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
         return rows
     order = sorted(range(len(rows)), key=lambda row: -sum(map(int, rows[row][1:])))
     left_out = len(rows) - NUM_LARGEST - NUM_SMALLEST
-    gap = [f"({left_out} more classes)", *[""] * (len(rows[0]) - 1)]
+    gap = [f"({count_of(left_out, 'more class')})", *[""] * (len(rows[0]) - 1)]
     largest = [rows[row] for row in order[:NUM_LARGEST]]
     return [*largest, gap, *(rows[row] for row in order[-NUM_SMALLEST:])]
 
@@ -79,15 +80,16 @@ def _list_classes(classes: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
 def _format_rare(classes: Mapping[str, Mapping[str, int]]) -> str:
     """Name the classes with too few clips for training, validation and test."""
     counts = {name: sum(splits.values()) for name, splits in classes.items()}
-    lines = []
+    lines, of = [], count_of(len(counts), "class")
     for number, text in (
-        (0, "have no clip"),
-        (1, "have one clip, which can be trained on or tested, not both"),
-        *((n, f"have {n} clips") for n in range(2, MIN_CLIPS)),
+        (0, "no clip"),
+        (1, "one clip, which can be trained on or tested, not both"),
+        *((n, f"{n} clips") for n in range(2, MIN_CLIPS)),
     ):
         names = [name for name, count in counts.items() if count == number]
         if names:
-            lines.append(f"{len(names)} of {len(counts)} classes {text}: {list_names(names)}.")
+            have = count_of(len(names), f"of {of} has", f"of {of} have")
+            lines.append(f"{have} {text}: {list_names(names)}.")
     if not lines:
         return ""
     least = 1 if max(c for c in counts.values() if c < MIN_CLIPS) == 0 else MIN_CLIPS
@@ -109,13 +111,14 @@ def _format_files(summary: Mapping[str, Any]) -> str:
     if lost:
         lines.append(
             f"Above {lost['hz']} Hz, which a model at {2 * lost['hz']} Hz does not get:"
-            f" {lost['median_share']:.0%} of the energy (median of {lost['num_clips']} clips),"
-            f" more than half of it in {lost['num_most']} clips"
+            f" {lost['median_share']:.0%} of the energy (median of"
+            f" {count_of(lost['num_clips'], 'clip')}),"
+            f" more than half of it in {count_of(lost['num_most'], 'clip')}"
         )
     if long["num_clips"]:
         shown = list_names(f"{clip['id']} ({clip['seconds']:g} s)" for clip in long["clips"][:5])
         lines.append(
-            f"Long clips: {long['num_clips']} with {long['share']:.0%} of all audio: {shown}."
+            f"Long clips: {long['num_clips']:,} with {long['share']:.0%} of all audio: {shown}."
             " An epoch trains on one crop of --max-seconds of each clip. To train on all of it,"
             " list segments in a CSV with the columns path, start, end and label."
         )
@@ -135,14 +138,15 @@ def _format_quality(summary: Mapping[str, Any]) -> str:
             " each other"
         )
     lines += [_wrap(text), *(f"  {clip}" for clip in silent["clips"])]
-    text = f"Exact duplicates: {duplicates['num_clips']} clips repeat another one"
+    repeat = count_of(duplicates["num_clips"], "clip repeats", "clips repeat")
+    text = f"Exact duplicates: {repeat} another one"
     if duplicates["num_clips"]:
         text += (
             f", {duplicates['num_across_splits']} of them across splits,"
             f" {duplicates['num_other_label']} with another label. --deduplicate leaves them out"
         )
     lines += [_wrap(text), *(f"  {_format_copies(group)}" for group in duplicates["groups"])]
-    text = f"Near duplicates: {near['num_pairs']} pairs"
+    text = f"Near duplicates: {count_of(near['num_pairs'], 'pair')}"
     if near["num_pairs"]:
         text += f", {near['num_across_splits']} of them across splits"
     lines += [text, *(f"  {one} ~ {two}" for one, two in (pair["ids"] for pair in near["pairs"]))]
@@ -160,7 +164,7 @@ def _format_copies(group: Mapping[str, Any]) -> str:
 def _format_group(name: str, group: Mapping[str, Any]) -> str:
     """Format the groups of a column, and those that are in several splits."""
     flags = write_flags({"group_column": name})
-    values = f"Groups: {group['num_groups']} values of '{name}'"
+    values = f"Groups: {count_of(group['num_groups'], 'value')} of '{name}'"
     if group["shared"]:
         text = (
             f"{values}, {len(group['shared'])} of them in several splits"

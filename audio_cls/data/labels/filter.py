@@ -11,7 +11,7 @@ from dataclasses import replace
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.label_text import normalize_names
 from audio_cls.data.labels.parse import LabelColumn, Names
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.errors import DatasetError, count_of, list_names, suggest_name
 
 LEFT_OUT = "of a class left out"  # reason of the clips that the settings leave out
 
@@ -42,8 +42,9 @@ def filter_labels(labels: LabelColumn, cfg: DataConfig) -> LabelColumn:
         if rare:
             action = f"merged into '{cfg.merge_rare_into}'" if cfg.merge_rare_into else "left out"
             logger.info(
-                "%d classes with fewer than %d clips (--min-clips-per-label) are %s: %s.",
-                *(len(rare), cfg.min_clips_per_label, action, list_names(rare)),
+                "%s with fewer than %s (--min-clips-per-label) %s: %s.",
+                *(count_of(len(rare), "class"), count_of(cfg.min_clips_per_label, "clip")),
+                *(f"{'is' if len(rare) == 1 else 'are'} {action}", list_names(rare)),
             )
     if tuple(kept) == labels.classes and len(renamed) == len(kept):
         return labels

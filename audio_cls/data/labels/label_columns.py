@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import largest_tables, list_fields
 from audio_cls.data.loaded_dataset import LoadedDataset
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.errors import DatasetError, count_of, list_names, suggest_name
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import copy_columns
 
@@ -141,14 +141,16 @@ def _search_texts(
     where = "clip ids" if column is None else f"column '{column}'"
     if len(unmatched) == num_clips:
         raise DatasetError(
-            f"--label-pattern {pattern} finds no label in any of {num_clips} clips ({where}:"
+            f"--label-pattern {pattern} finds no label in any of {count_of(num_clips, 'clip')}"
+            f" ({where}:"
             f" {list_names(unmatched[:3])}). Change the expression so that its first (...)"
             " matches the label."
         )
     if unmatched:
         warn(
             logger,
-            f"--label-pattern finds no label in {len(unmatched)} of {num_clips} clips.",
+            f"--label-pattern finds no label in {len(unmatched):,} of"
+            f" {count_of(num_clips, 'clip')}.",
             names=unmatched,
         )
     kind = Value("string")

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
@@ -30,10 +31,11 @@ def warn_of_mixed_unicode_forms(column: str, texts: Iterable[str]) -> None:
     distinct = set(texts)
     twice = [t for t in distinct if normalize_name(t) != t and normalize_name(t) in distinct]
     if twice:
+        number, first = count_of(len(twice), "name"), normalize_name(min(twice))
         warn(
             logger,
-            f"{len(twice)} names in '{column}' are spelled in two Unicode forms, such as"
-            f" '{normalize_name(min(twice))}': each counts as one class.",
+            f"Column '{column}' has {number} spelled in two Unicode forms, such as '{first}': each"
+            " counts as one class.",
         )
 
 

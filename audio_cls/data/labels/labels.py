@@ -24,7 +24,7 @@ from audio_cls.data.labels.label_text import normalize_names
 from audio_cls.data.labels.parse import EMPTY, LabelColumn, LabelParser, Names, parse_label_column
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.sources.naming_schemes import suggest_label_pattern
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.run_warnings import warn
 
 UNUSABLE = -1
@@ -115,18 +115,17 @@ def parse_labels(dataset: LoadedDataset, cfg: DataConfig) -> Labels:
 def _report_unusable(labels: LabelColumn) -> None:
     """Log the number of clips of classes that are left out, and warn of clips without a label."""
     num_clips = sum(map(len, labels.clips.values()))
-    num_left_out = labels.unusable[LEFT_OUT]
+    clips, num_left_out = count_of(num_clips, "clip"), labels.unusable[LEFT_OUT]
     if num_left_out:
-        logger.info(
-            "%d of %d clips are of classes that the settings leave out.", num_left_out, num_clips
-        )
+        are = count_of(num_left_out, f"of {clips} is", f"of {clips} are")
+        logger.info("%s of classes that the settings leave out.", are)
     faults = labels.unusable - Counter({LEFT_OUT: num_left_out})
     if faults:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in faults.most_common())
         warn(
             logger,
-            f"{faults.total()} of {num_clips} clips have no usable label in '{labels.name}'"
-            f" ({reasons}): they are left out.",
+            f"Left out: {faults.total():,} of {clips}, without a usable label in '{labels.name}'"
+            f" ({reasons}).",
         )
 
 
@@ -135,7 +134,8 @@ def _is_multilabel(labels: LabelColumn, problem_type: str) -> bool:
     several = sum(len(names) > 1 for clips in labels.clips.values() for names in clips)
     if several and problem_type == "single-label":
         raise DatasetError(
-            f"{several} clips have several labels in '{labels.name}', and --problem-type"
+            f"{count_of(several, 'clip has', 'clips have')} several labels in '{labels.name}',"
+            " and --problem-type"
             " single-label allows one. Leave it out, or choose another --label-column."
         )
     return problem_type == "multi-label" or (problem_type == "auto" and several > 0)
@@ -146,7 +146,9 @@ def _accept_empty(labels: LabelColumn) -> LabelColumn:
     count = int(sum(is_empty.sum() for is_empty in labels.is_empty.values()))
     if count == 0:
         return labels
-    logger.info("%d clips have no label; they are used as negative examples of every label.", count)
+    logger.info(
+        "Used as negative examples of every label: %s without a label.", count_of(count, "clip")
+    )
     return replace(labels, unusable=labels.unusable - Counter({EMPTY: count}))
 
 
@@ -188,18 +190,17 @@ def _check_classes(labels: LabelColumn, splits: Mapping[str, Dataset]) -> None:
     present = [name for name in labels.classes if counts[name]]
     if len(present) < 2:
         only = list_names(present) or "nothing"
-        classes = "class" if len(present) == 1 else "classes"
         raise DatasetError(
-            f"Column '{labels.name}' has {len(present)} {classes} ({only}): a classifier needs two"
-            " or more. Choose another by --label-column, add clips of another class, or read every"
-            f" configuration by --dataset-config all.{_suggest_pattern(splits)}"
+            f"Column '{labels.name}' has {count_of(len(present), 'class')} ({only}): a classifier"
+            " needs two or more. Choose another by --label-column, add clips of another class, or"
+            f" read every configuration by --dataset-config all.{_suggest_pattern(splits)}"
         )
     absent = [name for name in labels.classes if not counts[name]]
     if absent:
         warn(
             logger,
-            f"{len(absent)} classes of '{labels.name}' have no clip ({list_names(absent)});"
-            " --min-clips-per-label 1 leaves them out.",
+            f"Without a clip: {count_of(len(absent), 'class')} of '{labels.name}'"
+            f" ({list_names(absent)}). --min-clips-per-label 1 leaves such classes out.",
         )
 
 

@@ -36,7 +36,7 @@ from audio_cls.data.sources.columns.column_types import (
     is_text,
     read_kinds,
 )
-from audio_cls.errors import DatasetError
+from audio_cls.errors import DatasetError, count_of
 from audio_cls.storage.arrow import copy_columns
 
 Names = tuple[str, ...]
@@ -170,7 +170,8 @@ def _make_parser(
     if is_written:
         logger.info("The texts of '%s' are read as lists of labels.", column)
     if num_places:
-        logger.info("The lists of '%s' have a 0 or 1 for each of %d labels.", column, num_places)
+        number = count_of(num_places, "label")
+        logger.info("The lists of '%s' have a 0 or 1 for each of %s.", column, number)
     parser = LabelParser(column, inner, names, separator, is_written, num_places)
     if not is_text(kind):
         return parser

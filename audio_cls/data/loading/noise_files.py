@@ -16,7 +16,7 @@ from audio_cls.audio.waveform import Wave
 from audio_cls.config import Hertz
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
 from audio_cls.data.clips.quality import warn_of_lost_frequencies
-from audio_cls.errors import SettingError, list_names
+from audio_cls.errors import SettingError, count_of, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import MappedRows
 
@@ -80,7 +80,7 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
     bad = {str(n): str(r) for n, r in zip(names, reasons, strict=True) if r is not None}
     if len(rows) == 0:
         raise SettingError(
-            f"--noise-dir {folder}: none of the {len(paths)} recordings can be read"
+            f"--noise-dir {folder}: none of {count_of(len(paths), 'recording')} can be read"
             f" ({list_names(f'{name}: {reason}' for name, reason in bad.items())}). Repair"
             " them, or give another folder."
         )
@@ -89,7 +89,8 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
         summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
         warn(
             logger,
-            f"{len(bad)} of {len(paths)} recordings of --noise-dir are not used: {summary}.",
+            f"--noise-dir: {len(bad)} of {count_of(len(paths), 'recording')}"
+            f" {'is' if len(bad) == 1 else 'are'} not used: {summary}.",
             names=bad,
         )
     return NoiseFiles(decoded, rows)

@@ -10,7 +10,7 @@ from datasets import Audio, Dataset, DatasetDict
 
 from audio_cls.data.sources.naming_schemes import suggest_label_pattern
 from audio_cls.data.sources.split_names import SPLIT_OF_NAME
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.run_warnings import warn
 
 LEVEL_COLUMN = "folder_{}"  # column with the folder at one level, where there are several levels
@@ -56,7 +56,7 @@ def read_class_folders(folder: Path, clips: Sequence[Path], level: int | None) -
     if not rows:
         raise DatasetError(_explain_no_label(folder, paths, is_split=is_split, level=level))
     if num_outside:
-        warn(logger, f"{num_outside} clips are not in a class folder and are left out.")
+        warn(logger, f"Left out: {count_of(num_outside, 'clip')} outside of the class folders.")
     if level is None:
         labels = {row[1] for split_rows in rows.values() for row in split_rows}
         _warn_of_levels(labels, depth + is_split)
@@ -174,7 +174,7 @@ def _warn_of_levels(labels: set[str], first: int) -> None:
     if min(map(len, levels)) > len(labels) / 2:
         return
     flags = ", ".join(
-        f"--label-level {place} ({len(names)} names)"
+        f"--label-level {place} ({count_of(len(names), 'name')})"
         for place, names in enumerate(levels, start=first + 1)
     )
     text = (
@@ -203,8 +203,8 @@ def _warn_of_empty_folders(
     if empty:
         warn(
             logger,
-            f"{len(empty)} folders next to the class folders contain no readable clips and are"
-            f" not used as classes: {list_names(empty)}.",
+            f"Not used as classes: {count_of(len(empty), 'folder')} next to the class folders"
+            f" without readable clips: {list_names(empty)}.",
         )
 
 

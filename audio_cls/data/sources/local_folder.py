@@ -35,7 +35,7 @@ from audio_cls.data.sources.parquet.class_labels import check_folder_classes
 from audio_cls.data.sources.source import LoadedTables, find_local_path, looks_like_path
 from audio_cls.data.sources.tables.path_tables import PathTables, read_path_tables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.run_warnings import warn
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.short_names import TABLE_SUFFIXES
@@ -142,12 +142,13 @@ def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_c
         long = [path for path, num_rows in about if 2 * num_rows >= num_clips]
         if long:
             raise DatasetError(
-                f"The table '{long[0]}' is next to the {num_clips} clips of '{folder}', and none"
-                f" of its columns lists them{listed.problem}.{advice}"
+                f"The table '{long[0]}' is next to {count_of(num_clips, 'clip')} of '{folder}',"
+                f" and none of its columns lists them{listed.problem}.{advice}"
             )
     unused = [path for path, num_rows in listed.unused if num_rows > 1]
     if unused:
-        text = f"{len(unused)} tables of the data set list none of its clips, and are not used."
+        number = count_of(len(unused), "table")
+        text = f"Not used: {number} of the data set without any of its clips."
         warn(logger, text, names=unused)
 
 

@@ -33,7 +33,7 @@ from audio_cls.data.sources.parquet.shards import index_shards
 from audio_cls.data.sources.source import LoadedTables, find_local_path
 from audio_cls.data.sources.split_names import ROLES, is_test_validation, resolve_roles
 from audio_cls.data.sources.url import parse_hub_url
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.short_names import is_url
 
@@ -79,8 +79,9 @@ class StreamingSource:
         entry = hold_tables(listing.revision) if path is not None else None
         splits = _load_splits(list(dict.fromkeys(roles.values())), listing, entry)
         logger.info(
-            "Streaming %d clips of '%s' from %d files in %d row groups.",
-            *(len(shards), train, len(shards.files), len(shards.groups)),
+            "Streaming %s of '%s' from %s in %s.",
+            *(count_of(len(shards), "clip"), train, count_of(len(shards.files), "file")),
+            count_of(len(shards.groups), "row group"),
         )
         return LoadedTables(
             splits,

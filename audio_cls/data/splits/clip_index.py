@@ -19,7 +19,7 @@ from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.train_test_split import Groups, Rows
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.errors import DatasetError, count_of, list_names, suggest_name
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import copy_columns
 
@@ -85,7 +85,8 @@ def merge_splits_sharing_groups(
                 shared.add(str(group))
     if not shared:
         return roles, dict(split_rows)
-    text = f"The given splits share {len(shared)} groups: they are merged and split again by group."
+    number = count_of(len(shared), "group")
+    text = f"The given splits share {number}: they are merged and split again by group."
     warn(logger, text, names=sorted(shared))
     merged = "+".join(names)
     return {"train": merged}, {merged: np.sort(np.concatenate([split_rows[n] for n in names]))}
@@ -190,8 +191,8 @@ def _read_groups(dataset: LoadedDataset, cfg: DataConfig) -> NDArray[np.str_] | 
     if missing:
         raise DatasetError(
             f"--group-pattern {cfg.group_pattern} finds no group in {len(missing)} of"
-            f" {len(given)} clips: {list_names(missing[:3])}. Change the expression so that its"
-            " first (...) matches in every clip."
+            f" {count_of(len(given), 'clip')}: {list_names(missing[:3])}. Change the expression"
+            " so that its first (...) matches in every clip."
         )
     return np.array(
         ["" if is_piece else group for group, is_piece in zip(groups, pieces, strict=True)],

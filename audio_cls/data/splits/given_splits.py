@@ -19,7 +19,7 @@ from audio_cls.data.splits.split_files import (
     match_ids,
 )
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,8 @@ def _take_listed(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     logger.info("--split-files: the ids' sha256 is %s (--split-files-sha256).", lists.sha256)
     unlisted = len(index.ids) - sum(map(len, rows.values()))
     if unlisted:
-        logger.info("--split-files: %d clips are in no list and are left out.", unlisted)
+        number = count_of(unlisted, "clip")
+        logger.info("--split-files: %s not in any list: left out.", number)
     parts = {role: drop_unlabelled(part, index) for role, part in rows.items()}
     origin = f"listed at {lists.location} (sha256 {lists.sha256[:12]})"
     is_published = location in PUBLISHED_SPLITS or is_address(location)
@@ -150,7 +151,8 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     if cfg.fold_validation == "next":
         if len(known) < 3:
             raise DatasetError(
-                f"Of {len(known)} folds, one for test and one for validation leave none for"
+                f"Of {count_of(len(known), 'fold')}, one for test and one for validation leave"
+                " none for"
                 " training. Use --fold-validation cut, which takes validation from the training"
                 " folds."
             )
@@ -168,7 +170,7 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
         origins={role: f"fold {list_names(names)} of {source}" for role, names in chosen.items()},
         method=kind if cfg.fold_column is None else "fold column",
         official=frozenset(() if cfg.fold_column is None else parts),
-        remarks=[f"{without} clips have no fold and are left out."] if without else [],
+        remarks=[f"Left out: {count_of(without, 'clip')} without a fold."] if without else [],
     )
 
 

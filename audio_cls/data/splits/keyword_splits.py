@@ -23,7 +23,7 @@ from audio_cls.data.keyword_spotting.sampling import (
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import list_names
+from audio_cls.errors import count_of, list_names
 from audio_cls.run_warnings import warn
 
 NEEDING_ORDER = ("train", "test", "validation")  # the splits that get one of few recordings first
@@ -98,8 +98,8 @@ def assign_silence_to_splits(
     keyword_clips = {role: mix.count_keyword_clips(labels[parts[role]]) for role in roles}
     if len(names) < len(roles):
         text = (
-            f"There are {len(names)} recordings of silence for {len(roles)} splits:"
-            f" {list_names(roles[len(names) :])} gets none."
+            f"{count_of(len(names), 'recording')} of silence for {count_of(len(roles), 'split')}:"
+            f" none for {list_names(roles[len(names) :])}."
         )
         warn(logger, text, names=names)
     roles = roles[: len(names)]

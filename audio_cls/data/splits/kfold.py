@@ -14,7 +14,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.splits.iterative_stratification import count_classes, stratify_multilabel
 from audio_cls.data.splits.train_test_split import Groups, Rows
-from audio_cls.errors import DatasetError
+from audio_cls.errors import DatasetError, count_of
 
 if TYPE_CHECKING:
     from audio_cls.data.splits.clip_index import ClipIndex
@@ -36,8 +36,8 @@ def with_folds(index: ClipIndex, cfg: DataConfig) -> ClipIndex:
     known = set(index.folds[index.labels != UNUSABLE].tolist()) - {""}
     if cfg.folds is not None and len(known) != cfg.folds:
         raise DatasetError(
-            f"Column '{cfg.fold_column}' has {len(known)} folds, not {cfg.folds}. Use --folds"
-            f" {len(known)}, or remove --fold-column to make new folds."
+            f"Column '{cfg.fold_column}' has {count_of(len(known), 'fold')}, not {cfg.folds}. Use"
+            f" --folds {len(known)}, or remove --fold-column to make new folds."
         )
     is_known = np.isin(index.folds, sorted(known))
     return dataclasses.replace(index, folds=np.where(is_known, index.folds, ""))

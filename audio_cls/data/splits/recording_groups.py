@@ -12,6 +12,7 @@ from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.sources.split_names import is_test_validation, resolve_roles
+from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ def group_segments(dataset: LoadedDataset, labels: Labels, cfg: DataConfig) -> D
     if num_shared and len(recordings) > 1:
         warn(
             logger,
-            f"{num_shared} recordings have segments in several splits of the data set: scores may"
-            " be higher than on recordings that are new to the model.",
+            f"{count_of(num_shared, 'recording has', 'recordings have')} segments in several"
+            " splits of the data set: scores may be higher than on recordings that are new to the"
+            " model.",
         )
         return cfg
     has_test = "test" in names or is_test_validation(names, cfg)
@@ -59,8 +61,9 @@ def group_segments(dataset: LoadedDataset, labels: Labels, cfg: DataConfig) -> D
     warn(
         logger,
         f"Segments of one recording can be in training and in test, so that scores may be higher"
-        f" than on new recordings: {few} of {len(num_recordings)} classes have segments in fewer"
-        f" than {num_parts} recordings. --group-column {column} keeps recordings apart.",
+        f" than on new recordings: {few} of {count_of(len(num_recordings), 'class')}"
+        f" {'has' if few == 1 else 'have'} segments in fewer than {num_parts} recordings."
+        f" --group-column {column} keeps recordings apart.",
     )
     return cfg
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 
 Codes = NDArray[np.int64]
 
@@ -106,8 +106,8 @@ def _refuse_repeated(repeated: Mapping[str, int]) -> None:
     for role, count in repeated.items():
         if count:
             raise DatasetError(
-                f"{count} clips are more than once in the {role} split. Check --split-files and"
-                " the data set's tables for clips that are listed twice."
+                f"{count_of(count, 'clip is', 'clips are')} more than once in the {role} split."
+                " Check --split-files and the data set's tables for clips that are listed twice."
             )
 
 
@@ -122,7 +122,8 @@ def _refuse_shared(
             if texts is None or len(shared) == 0:
                 continue
             rows = [int(np.argmax(kinds[kind] == code)) for code in shared[:10]]
-            what = "clips" if kind == "ids" else "groups"
+            what = "clip" if kind == "ids" else "group"
+            are = count_of(len(shared), f"{what} is", f"{what}s are")
             advice = (
                 "Check --split-files, the splits' names and the data set's tables."
                 if kind == "ids"
@@ -130,6 +131,4 @@ def _refuse_shared(
                 " --group-column and --group-pattern out, or leave the lists or folds out, so that"
                 " the splits are cut by group."
             )
-            raise DatasetError(
-                f"{len(shared)} {what} are in both {places} ({list_names(texts[rows])}). {advice}"
-            )
+            raise DatasetError(f"{are} in both {places} ({list_names(texts[rows])}). {advice}")

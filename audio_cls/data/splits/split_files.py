@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from audio_cls.audio.files import AUDIO_SUFFIXES
 from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.run_warnings import warn
 
 PLACEHOLDER = "{split}"  # in a URL, replaced by the name of the split
@@ -104,14 +104,15 @@ def match_ids(listed: Mapping[str, list[str]], ids: NDArray[np.str_]) -> dict[st
     missing = [name for name in wanted if best.find(name) is None]
     if len(missing) == len(wanted):
         raise DatasetError(
-            f"--split-files: none of the {len(wanted)} listed clips is in the data set: the"
+            f"--split-files: none of {count_of(len(wanted), 'listed clip')} is in the data set: the"
             f" lists have {list_names(wanted[:3])}, the data set {list_names(ids[:3])}. Write"
             " the ids as the data set has them."
         )
     if missing:
+        clips = count_of(len(wanted), "listed clip")
         logger.warning(
-            "--split-files: %d of %d listed clips are not in the data set: %s.",
-            *(len(missing), len(wanted), list_names(missing)),
+            "--split-files: %s not in the data set: %s.",
+            *(count_of(len(missing), f"of {clips} is", f"of {clips} are"), list_names(missing)),
         )
     return _find_rows(listed, best, ids)
 
@@ -189,7 +190,8 @@ def _read_lists(folder: Path) -> dict[str, str]:
             unused.append(file)
     if unused:
         text = (
-            f"--split-files: {len(unused)} .txt files whose names are not of a split are not used."
+            f"--split-files: not used: {count_of(len(unused), '.txt file')} whose name is not"
+            " a split's."
         )
         warn(logger, text, names=unused)
     return texts

@@ -16,7 +16,7 @@ from audio_cls.data.splits.clip_index import ClipIndex
 from audio_cls.data.splits.given_splits import GivenSplits
 from audio_cls.data.splits.iterative_stratification import count_classes, list_classes
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import list_names
+from audio_cls.errors import count_of, list_names
 
 FEW_GROUPS = 5  # a test split with fewer groups gives a warning
 
@@ -91,7 +91,8 @@ def _remark_groups(
     if tested >= FEW_GROUPS:
         return []
     return [
-        f"The test split has clips of {tested} of {every} groups: the result depends on which"
+        f"The test split has clips of {tested} of {count_of(every, 'group')}: the result depends"
+        " on which"
         f" ones they are. --folds {min(every, 5)} tests every group once, a larger --test-size"
         " tests more groups."
     ]
@@ -113,10 +114,11 @@ def warn_of_classes(
         *(list_classes(index.stratify_targets[parts[r]]) for r in ("validation", "test"))
     )
     every = scored | trained | set(range(len(index.names)))
+    of = f"of {count_of(len(every), 'class')}"
     if every - trained:
         remarks.append(
-            f"{len(every - trained)} of {len(every)} classes have no usable training clip:"
-            f" they cannot be recognised{_name_classes(every - trained, index)}. Add training"
+            f"{count_of(len(every - trained), f'{of} has', f'{of} have')} no usable training clip"
+            f" and cannot be recognised{_name_classes(every - trained, index)}. Add training"
             " clips; --min-clips-per-label and --drop-labels leave classes out."
         )
     if not any(method.endswith(" cut") for method in methods.values()):
@@ -127,9 +129,9 @@ def warn_of_classes(
     )
     if single:
         remarks.append(
-            f"{len(single)} of {len(every)} classes have one clip only, which is used"
-            f" for training: they are not tested{_name_classes(single, index)}."
-            " --min-clips-per-label 2 leaves them out."
+            f"{count_of(len(single), f'{of} has', f'{of} have')} one clip only, which is used for"
+            f" training and not tested{_name_classes(single, index)}. --min-clips-per-label 2"
+            " leaves such classes out."
         )
     return remarks
 

@@ -19,7 +19,7 @@ from audio_cls.data.splits.hash_split import split_by_hash
 from audio_cls.data.splits.keyword_splits import add_silence_and_unknown, mask_silence_pieces
 from audio_cls.data.splits.split_warnings import list_split_warnings, warn_of_sizes
 from audio_cls.data.splits.train_test_split import Rows, split_rows
-from audio_cls.errors import DatasetError, SettingError, list_names
+from audio_cls.errors import DatasetError, SettingError, count_of, list_names
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def _split_off(rows: Rows, index: ClipIndex, share: float, cfg: DataConfig) -> t
     """Split `share` of the rows off, by the method of the settings."""
     if len(rows) < 2:
         raise DatasetError(
-            f"{len(rows)} clips with a usable label are left to cut a split from. Check"
+            f"{count_of(len(rows), 'clip')} with a usable label: too few to cut a split from. Check"
             " --label-column and the split names, or give smaller --validation-size and"
             " --test-size."
         )

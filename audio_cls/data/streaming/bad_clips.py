@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audio_cls.config import DataConfig
 from audio_cls.data.loading.batch import BadClip, Batch
-from audio_cls.errors import DatasetError
+from audio_cls.errors import DatasetError, count_of
 
 FOLDER = "streamed"  # below the run folder
 MIN_CHECKED = 20  # smallest number of clips that the ratio of unusable ones is computed with
@@ -54,13 +54,13 @@ class BadClipLog:
         if self.cfg.bad_audio == "skip" and ratio <= self.cfg.max_bad_audio_ratio:
             return
         advice = (
-            "set them aside by --bad-audio skip."
+            "leave them out with --bad-audio skip."
             if self.cfg.bad_audio == "fail"
             else f"allow it by --max-bad-audio-ratio {math.ceil(100 * ratio) / 100:.2f}"
         )
         raise DatasetError(
-            f"{self.num_bad} of {self.num_clips} streamed clips cannot be used (last: {last.id},"
-            f" {last.reason}). Repair or remove them, or {advice}"
+            f"{self.num_bad} of {count_of(self.num_clips, 'streamed clip')} cannot be used (last:"
+            f" {last.id}, {last.reason}). Repair or remove them, or {advice}"
         )
 
 

@@ -13,7 +13,7 @@ import evaluate
 import numpy as np
 
 from audio_cls.config import EvalConfig
-from audio_cls.errors import SettingError, suggest_name
+from audio_cls.errors import SettingError, count_of, suggest_name
 from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
 from audio_cls.evaluation.metrics.scores import Scores
 
@@ -94,7 +94,7 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
     except (ValueError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
-            f"--metric {cfg.metric} cannot be computed for {num_labels} labels: {reason}"
+            f"--metric {cfg.metric} cannot be computed for {count_of(num_labels, 'label')}: {reason}"
             f" It must accept {'rows of 0 and 1' if is_multilabel else 'label ids'} as predictions"
             " and references and return one number."
         ) from error

@@ -23,6 +23,7 @@ from scipy.special import expit, logit  # type: ignore[import-untyped]
 
 from audio_cls.config import find_metric_spec
 from audio_cls.config.metrics import MetricSpec
+from audio_cls.errors import count_of
 from audio_cls.evaluation.metrics.base import Floats
 from audio_cls.progress import show_progress
 
@@ -85,7 +86,7 @@ def resampling_units(
     if groups is None or len(units) >= MIN_GROUPS:
         return units, None
     note = (
-        f"Only {len(units)} group{'s were' if len(units) > 1 else ' was'} tested: the interval is"
+        f"Only {count_of(len(units), 'group was', 'groups were')} tested: the interval is"
         " over clips, other groups may score differently."
     )
     return group_rows(num_clips, None), note

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_cls.errors import count_of
 from audio_cls.evaluation.reports.figure_style import (
     BLUE,
     FONT_SIZE,
@@ -43,7 +44,8 @@ def draw_matrix(
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     # The square root makes one clip of fifty visible: most mistakes are that rare.
     image = axes.imshow(shares, cmap="cividis", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
-    label_axes(axes, f"{title} ({matrix.sum():,} clips)", "predicted label", "true label")
+    clips = count_of(int(matrix.sum()), "clip")
+    label_axes(axes, f"{title} ({clips})", "predicted label", "true label")
     short = [shorten(name) for name in names]
     axes.set_xticks(range(size), short, rotation=90, fontsize=font, **PLAIN)
     axes.set_yticks(range(size), short, fontsize=font, **PLAIN)

@@ -9,7 +9,7 @@ from typing import Any
 
 from audio_cls.config import EvalConfig, find_metric_spec
 from audio_cls.data.clips.metadata import ClipMetadata
-from audio_cls.errors import list_names
+from audio_cls.errors import count_of, list_names
 from audio_cls.evaluation.metrics.base import Ids, Metric
 from audio_cls.evaluation.metrics.baseline import (
     report_baselines,
@@ -107,7 +107,12 @@ def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
     num_clips = one_hot_targets(scores.targets, len(names)).sum(axis=0)
     untested = [name for name, count in zip(names, num_clips, strict=True) if count == 0]
     if untested:
-        text = f"{len(untested)} of {len(names)} classes have no clip here and are not tested"
+        of = f"of {count_of(len(names), 'class')}"
+        text = count_of(
+            len(untested),
+            f"{of} has no clip here and is not tested",
+            f"{of} have no clip here and are not tested",
+        )
         warn(logger, f"{text}: {list_names(untested)}.")
     if scores.is_multilabel:
         table = tabulate_labels(scores, names)

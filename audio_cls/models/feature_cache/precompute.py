@@ -28,6 +28,7 @@ from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded
 from audio_cls.distributed.hardware import configure_cpu
+from audio_cls.errors import count_of
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
 from audio_cls.models.feature_cache.partial_forward import (
@@ -187,8 +188,8 @@ def compute_missing_features(
         )
         return None
     logger.info(
-        "feature cache: computing %d of %d windows, %.2f GB in %s",
-        *(len(missing), len(set(windows)), num_bytes / 1e9, store.path),
+        "feature cache: computing %d of %s, %.2f GB in %s",
+        *(len(missing), count_of(len(set(windows)), "window"), num_bytes / 1e9, store.path),
     )
     share = missing[accelerator.process_index :: accelerator.num_processes]
     if share:

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from audio_cls.config import ModelConfig
-from audio_cls.errors import ModelError
+from audio_cls.errors import ModelError, count_of
 from audio_cls.models.audio_model import HEAD_PREFIXES
 from audio_cls.models.finetuning.layer_groups import find_transformer_layers, trace_modules
 from audio_cls.models.processor import WaveProcessor
@@ -67,7 +67,7 @@ def add_adapters(model: PreTrainedModel, processor: WaveProcessor, cfg: ModelCon
         if name.startswith(HEAD_PREFIXES):
             weight.requires_grad_()
     kinds = sorted({name.rpartition(".")[2] for name in targets})
-    logger.info("LoRA adapters: %d layers (%s)", len(targets), ", ".join(kinds))
+    logger.info("LoRA adapters: %s (%s)", count_of(len(targets), "layer"), ", ".join(kinds))
 
 
 def find_targets(model: PreTrainedModel, processor: WaveProcessor) -> list[str]:

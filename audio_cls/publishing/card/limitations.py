@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from audio_cls.config import AudioConfig
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
+from audio_cls.errors import count_of
 from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.card.markdown import (
     Markdown,
@@ -82,9 +83,8 @@ def _limit_by_leaks(record: RunRecord) -> Sentences:
         return []
     return [
         to_sentence(
-            "{} of the test set are also in training (`duplicates.csv`): the test score is"
-            " inflated.",
-            count(len(leaks), "clip"),
+            "{} also in training (`duplicates.csv`): the test score is inflated.",
+            count_of(len(leaks), "clip of the test set is", "clips of the test set are"),
         )
     ]
 

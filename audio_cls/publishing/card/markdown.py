@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 
+from audio_cls.errors import count_of
 from audio_cls.publishing.run_record import single_line
 
 MAX_CELL = 80  # characters of a name in a table; a longer one ends in an ellipsis
@@ -129,5 +130,4 @@ def count(number: object, noun: str) -> str:
     >>> count(1, "clip"), count(1200, "clip"), count(None, "process")
     ('1 clip', '1,200 clips', '? processes')
     """
-    plural = noun if number == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{number:,} {plural}" if isinstance(number, int) else f"? {plural}"
+    return count_of(number, noun) if isinstance(number, int) else f"? {count_of(2, noun)[2:]}"

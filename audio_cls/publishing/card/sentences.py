@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from audio_cls.errors import count_of
 from audio_cls.publishing.card.front_matter import read_license
 from audio_cls.publishing.card.limitations import Sentences, are_duplicates_left_out
 from audio_cls.publishing.card.markdown import (
@@ -151,7 +152,8 @@ def make_split_sentences(record: RunRecord) -> Sentences:
         sentences.append(Markdown("All clips of one group are in the same split."))
     for name, part in (("max_train_samples", "train"), ("max_eval_samples", "validation and test")):
         if data.get(name):
-            sentences.append(to_sentence("At most {} clips of {} were used.", data[name], part))
+            limit = count_of(data[name], "clip")
+            sentences.append(to_sentence("Used: at most {} of {}.", limit, part))
     skipped = record.results.bad_audio.get("skipped")
     if skipped:
         sentences.append(

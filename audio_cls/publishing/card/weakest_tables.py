@@ -71,11 +71,11 @@ def make_family_note(record: RunRecord) -> Markdown:
     if not families:
         return Markdown("")
     return to_sentence(
-        "Accuracy of the language family: {}. Of {} errors, {} are within the family; {} would be"
-        " if errors were spread evenly over all other languages.",
+        "Accuracy of the language family: {}. Errors within the family: {} of {}; it would be {} if"
+        " errors were spread evenly over all other languages.",
         to_number(families.get("family_accuracy")),
-        families.get("num_mistakes"),
         families.get("num_within_family"),
+        families.get("num_mistakes"),
         families.get("num_within_by_chance"),
     )
 

@@ -22,7 +22,7 @@ from huggingface_hub import (
 
 from audio_cls.command_names import format_command
 from audio_cls.config import HubConfig, flag_name
-from audio_cls.errors import HubError
+from audio_cls.errors import HubError, count_of
 from audio_cls.progress import ProgressReport
 from audio_cls.publishing.hub.files import find_stale, gather_files
 from audio_cls.publishing.hub.permissions import explain_refusal
@@ -74,7 +74,8 @@ def push_run(run: Path, cfg: HubConfig, repo_id: str) -> str | None:
         logger.warning("%s", _explain_later_upload(run, cfg, repo_id, error))
         return None
     size = sum(len(f) if isinstance(f, bytes) else f.stat().st_size for f in files.values())
-    logger.info("Published %d files (%.1f MB) of '%s': %s", len(files), size / 1e6, run, address)
+    number = count_of(len(files), "file")
+    logger.info("Published %s (%.1f MB) of '%s': %s", number, size / 1e6, run, address)
     return address
 
 

@@ -22,7 +22,7 @@ from audio_cls.publishing.split_description import name_part
 FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 NOT_SHARES = frozenset({"loss", "log_loss", "wer", "cer"})
 NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)")
-CLIPS = re.compile(r"\bon (\d{1,9}) (?:clips|examples|samples|recordings)\b")
+CLIPS = re.compile(r"\bon (\d{1,3}(?:,\d{3}){1,2}|\d{1,9}) (?:clip|example|sample|recording)s?\b")
 BODY_VALUE = r"^[\s>*+|-]*(?:{names})[*_`]*\s*[:=|]?[*_`\s]*(\d{{1,3}}(?:\.\d+)?)\s*(%?)"
 ROLES = ("validation", "test")
 SPLIT_WORDS = {w: "validation" for w in ("validation", "val", "dev")} | {"train": "train"}
@@ -223,7 +223,7 @@ def read_entries(entries: list[Any], dataset: str, metric: str) -> ParsedResults
         if not isinstance(on, Mapping) or on.get("id") != dataset:
             continue
         notes = data.get("notes") if isinstance(data.get("notes"), str) else ""
-        named = re.match(r"([a-z0-9_]+) on \d+ clips of ([^;(]+)", str(notes))
+        named = re.match(r"([a-z0-9_]+) on \d+ clips? of ([^;(]+)", str(notes))
         if named and named[1] != metric:
             parsed.other_metrics.append(named[1])
             continue
@@ -251,11 +251,13 @@ def read_entries(entries: list[Any], dataset: str, metric: str) -> ParsedResults
 def read_num_clips(text: str) -> int | None:
     """Return the number of test clips that a text names.
 
-    >>> read_num_clips("accuracy on 60 clips of test")
-    60
+    >>> read_num_clips("accuracy on 60 clips of test"), read_num_clips("0.5 on 1,200 clips.")
+    (60, 1200)
+    >>> read_num_clips("accuracy on 1 clip of test")
+    1
     """
     found = CLIPS.search(text)
-    return int(found[1]) if found else None
+    return int(found[1].replace(",", "")) if found else None
 
 
 def find_in_body(body: str, metric: str) -> list[tuple[float, float]]:

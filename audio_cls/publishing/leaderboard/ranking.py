@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from audio_cls.config import LOWER_IS_BETTER
-from audio_cls.errors import HubError
+from audio_cls.errors import HubError, count_of
 from audio_cls.publishing.eval_results import identify_run
 from audio_cls.publishing.leaderboard.card_reader import NOT_SHARES, ParsedResults
 from audio_cls.publishing.leaderboard.crawl import HubSnapshot, crawl_hub
@@ -121,8 +121,9 @@ def rank_rows(rows: list[LeaderboardEntry], *, is_lower_better: bool) -> list[Le
 def _describe_empty(snapshot: HubSnapshot, metric: str, unusable: list[tuple[str, str]]) -> str:
     """Return the sentence of a leaderboard without a row."""
     return (
-        f"No model on the Hub reports {metric} on {snapshot.dataset}: {len(unusable)} models name"
-        " this data set. Choose another --metric, or add a run with --mine RUN."
+        f"No model on the Hub reports {metric} on {snapshot.dataset}:"
+        f" {count_of(len(unusable), 'model names', 'models name')} this data set. Choose another"
+        " --metric, or add a run with --mine RUN."
     )
 
 
@@ -140,9 +141,11 @@ def _describe(
         return [_describe_empty(snapshot, metric, unusable)]
     where = f"split {split}" if split else "no split named"
     where += f" of configuration {config}" if config not in UNNAMED_CONFIGS else ""
-    sentences = [f"{len(compared)} of {len(rows)} models can be compared ({where})."]
+    compared_models = f"{len(compared):,} of {count_of(len(rows), 'model')} can be compared"
+    sentences = [f"{compared_models} ({where})."]
     if unusable:
-        sentences = [f"{sentences[0][:-1]}; {len(unusable)} more have no usable value."]
+        more = count_of(len(unusable), "more has", "more have")
+        sentences = [f"{compared_models} ({where}); {more} no usable value."]
     if split is not None and split.startswith(HELD_OUT):
         sentences.append(
             "Each of these models was tested on clips that its own run held out, so their ranks"
@@ -153,8 +156,8 @@ def _describe(
     else:
         all_names = {str(row.get("modelId")) for row in snapshot.board}
         sentences.append(
-            f"The Hub's leaderboard lists {len(all_names)} models;"
-            f" {len(all_names - snapshot.shown_by_default)} of them are hidden by default, because"
+            f"The Hub's leaderboard lists {count_of(len(all_names), 'model')};"
+            f" {len(all_names - snapshot.shown_by_default):,} of them hidden by default, because"
             " it shows fine-tuned models (those that name a base_model) only on request."
         )
     return sentences + _describe_local_run(compared, rows)

@@ -14,6 +14,7 @@ from typing import Any
 
 from audio_cls.config import EvalConfig
 from audio_cls.demo_data import BUILTIN
+from audio_cls.errors import count_of
 from audio_cls.publishing.redaction.names import NameMasker, choose_names_by_settings, names_group
 from audio_cls.publishing.redaction.settings import PLAIN_FOLD, publish_command, publish_settings
 from audio_cls.publishing.redaction.text import redact_paths, redact_text, to_base_name
@@ -228,7 +229,7 @@ def publish_origin(origin: str, names: NameMasker) -> str:
     found = None if names.with_groups else GROUPS.search(origin)
     if found:
         count = _count_names(found["names"])
-        text = f"{count} group{'s' if count > 1 else ''} of {found['source']}"
+        text = f"{count_of(count, 'group')} of {found['source']}"
         origin = origin[: found.start()] + text + origin[found.end() :]
     fold = None if names.with_groups else FOLD.search(origin)
     if fold and not all(map(PLAIN_FOLD.fullmatch, re.split(r", | and ", fold["names"]))):

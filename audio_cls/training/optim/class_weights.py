@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import OptimConfig
 from audio_cls.data.splits.iterative_stratification import LabelArray, count_classes
-from audio_cls.errors import SettingError, list_names, suggest_name
+from audio_cls.errors import SettingError, count_of, list_names, suggest_name
 from audio_cls.training.optim.losses import binary_cross_entropy_per_clip, cross_entropy_per_clip
 
 MAX_POS_WEIGHT = 20.0  # of `auto`: with more, one clip would outweigh whole batches
@@ -83,8 +83,8 @@ def compute_pos_weights(targets: LabelArray, names: Sequence[str], how: str) -> 
     is_capped = ratios > MAX_POS_WEIGHT
     if is_capped.any():
         shown = list_names(name for name, capped in zip(names, is_capped, strict=True) if capped)
-        text = "--pos-weight auto: capped at %g for %d labels (%s)."
-        logger.info(text, MAX_POS_WEIGHT, int(is_capped.sum()), shown)
+        number = count_of(int(is_capped.sum()), "label")
+        logger.info("--pos-weight auto: capped at %g for %s (%s).", MAX_POS_WEIGHT, number, shown)
     return np.asarray(np.minimum(ratios, MAX_POS_WEIGHT), dtype=np.float64)
 
 

@@ -12,6 +12,7 @@ from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.distributed.accelerator import explain_precision
 from audio_cls.distributed.processes import is_main_process
+from audio_cls.errors import count_of
 from audio_cls.events import emit_event
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.runs.folder import choose_run_path
@@ -182,7 +183,7 @@ def _describe_freezing(cfg: RunConfig) -> str:
     parts = []
     if cfg.model.freeze != "none":
         epochs = cfg.model.unfreeze_after_epochs
-        until = f" for the first {epochs:g} epochs" if epochs is not None else ""
+        until = f" for the first {count_of(epochs, 'epoch')}" if epochs is not None else ""
         parts.append(f"--freeze {cfg.model.freeze}{until}")
     if cfg.model.lora_rank:
         parts.append(f"LoRA of rank {cfg.model.lora_rank}")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from audio_cls.errors import count_of
 from audio_cls.text_table import wrap_text
 
 LABEL_WIDTH = 12  # columns of the label at the start of a row
@@ -140,7 +141,7 @@ def _describe_model(facts: StartFacts) -> str:
 
 def _describe_device(facts: StartFacts) -> str:
     """Return device, processes and number format."""
-    processes = "1 process" if facts.processes == 1 else f"{facts.processes} processes"
+    processes = count_of(facts.processes, "process")
     reason = f" ({facts.precision_reason})" if facts.precision_reason else ""
     return f"{facts.device}, {processes}, {facts.precision}{reason}"
 
@@ -154,14 +155,10 @@ def _describe_folder(facts: StartFacts) -> str:
 
 def _describe_steps(facts: StartFacts) -> str:
     """Return the number of steps as epochs and steps per epoch, and the clips of a step."""
-    clips = f"{facts.clips_per_step:,} {'clip' if facts.clips_per_step == 1 else 'clips'} per step"
-    per_epoch = f"{facts.steps_per_epoch:,} steps per epoch"
+    clips = f"{count_of(facts.clips_per_step, 'clip')} per step"
+    steps, per_epoch = count_of(facts.steps, "step"), count_of(facts.steps_per_epoch, "step")
     if facts.is_streamed:
-        return f"{facts.steps:,} steps, {clips}"
+        return f"{steps}, {clips}"
     if facts.epochs == int(facts.epochs):
-        word = "epoch" if facts.epochs == 1 else "epochs"
-        total = (
-            f"{facts.epochs:,.0f} {word} x {facts.steps_per_epoch:,} steps = {facts.steps:,} steps"
-        )
-        return f"{total}, {clips}"
-    return f"{facts.steps:,} steps ({facts.epochs:.2g} epochs, {per_epoch}), {clips}"
+        return f"{count_of(int(facts.epochs), 'epoch')} x {per_epoch} = {steps}, {clips}"
+    return f"{steps} ({facts.epochs:.2g} epochs, {per_epoch} per epoch), {clips}"

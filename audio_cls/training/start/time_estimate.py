@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from audio_cls.errors import count_of
 from audio_cls.progress import describe_seconds
 
 # The first step is not measured: memory is allocated and kernels are compiled in it.
@@ -57,8 +58,8 @@ class TimeEstimate:
         if total < SHORT_SECONDS:
             return None
         return (
-            f"Expected training time: about {describe_seconds(total)} for {self.num_steps:,} steps"
-            " (without evaluations)"
+            f"Expected training time: about {describe_seconds(total)} for"
+            f" {count_of(self.num_steps, 'step')} (without evaluations)"
         )
 
     def _wait(self) -> None:

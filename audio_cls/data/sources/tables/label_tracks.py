@@ -19,6 +19,7 @@ import pyarrow as pa
 from audio_cls.audio.files import is_audio_path
 from audio_cls.data.sources.tables.clip_paths import ClipIndex
 from audio_cls.data.sources.tables.table_files import TEXT_SUFFIX, read_head, read_rows, split_lines
+from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
 PATH_COLUMN = "path"
@@ -66,12 +67,12 @@ def read_label_files(files: Sequence[Path], index: ClipIndex) -> pa.Table:
     if alone:
         warn(
             logger,
-            f"{len(alone)} label files have no recording of the same name and are not used.",
+            f"Not used: {count_of(len(alone), 'label file')} without a recording of the same name.",
             names=alone,
         )
     left = index.count_files() - len(recordings)
     if recordings and left > 0:
-        warn(logger, f"{left} recordings have no label file, and are not used.")
+        warn(logger, f"Not used: {count_of(left, 'recording')} without a label file.")
     columns = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
 
@@ -95,7 +96,8 @@ def _read_audacity(file: Path) -> list[dict[str, str]]:
             continue
         rows.append({"start": start.strip(), "end": end.strip(), "label": label.strip()})
     if num_points:
-        text = f"{num_points} labels mark a point in time, not a segment, and are left out."
+        number = count_of(num_points, "label that marks", "labels that mark")
+        text = f"Left out: {number} a point in time, not a segment."
         warn(logger, text, names=[file])
     return rows
 

@@ -27,7 +27,7 @@ from audio_cls.data.sources.tables.table_files import (
     looks_like_table,
     read_rows,
 )
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.errors import DatasetError, count_of, list_names, suggest_name
 from audio_cls.run_warnings import warn
 
 AUDIO = "audio"  # name of the audio column that is made
@@ -86,7 +86,8 @@ def read_path_tables(
         unused.append((file, len(rows)))
         if first is not None:
             problem = (
-                f"; none of the {len(rows)} clips that '{file}' lists is below '{index.root}',"
+                f"; none of {count_of(len(rows), 'clip')} that '{file}' lists is below"
+                f" '{index.root}',"
                 f" such as '{first}' (--audio-root names their folder)"
             )
     if not listings:
@@ -115,8 +116,8 @@ def _read_files(
     lists = [file for file in files if file.suffix == TEXT_SUFFIX and looks_like_list(file)]
     if lists:
         text = (
-            f"{len(lists)} lists of clips are in the same folder and are not used; --split-files"
-            " uses them."
+            f"{count_of(len(lists), 'list of clips is', 'lists of clips are')} in the same folder"
+            " but not used; --split-files uses such lists."
         )
         warn(logger, text, names=lists)
 
@@ -155,14 +156,15 @@ def check_listed_once(listings: Sequence[Listing]) -> None:
         shared = [clip for clip in counts if clip in seen]
         if shared:
             raise DatasetError(
-                f"The tables '{seen[shared[0]]}' and '{listing.file}' both list {len(shared)}"
-                f" clips, such as '{Path(shared[0]).name}'. Give one table with --dataset, or"
-                " remove the other from the folder."
+                f"The tables '{seen[shared[0]]}' and '{listing.file}' both list"
+                f" {count_of(len(shared), 'clip')}, such as '{Path(shared[0]).name}'. Give one"
+                " table with --dataset, or remove the other from the folder."
             )
         repeated = [clip for clip, count in counts.items() if count > 1]
         if repeated:
             raise DatasetError(
-                f"The table '{listing.file}' lists {len(repeated)} clips more than once, such as"
+                f"The table '{listing.file}' lists {count_of(len(repeated), 'clip')} more than"
+                " once, such as"
                 f" '{Path(repeated[0]).name}'. Give each clip one row; write several labels of a"
                 " clip in one cell, with the separator of --label-separator between them."
             )
@@ -173,7 +175,8 @@ def _leave_out_unnamed(listings: list[Listing]) -> list[Listing]:
     """Leave out tables without a split where others have one."""
     named = [listing for listing in listings if any(listing.splits)]
     if named and len(named) < len(listings):
-        text = f"{len(listings) - len(named)} tables whose name is not a split's are left out."
+        number = count_of(len(listings) - len(named), "table")
+        text = f"Left out: {number} whose name is not a split's, as others have one."
         warn(logger, text, names=[one.file for one in listings if one not in named])
     return named or listings
 
@@ -198,7 +201,7 @@ def _join_splits(listings: Sequence[Listing], root: Path, name: str) -> dict[str
             part = Dataset(table.take(rows) if len(rows) < len(table) else table)
             parts.setdefault(split or "train", []).append(part)
     if num_unnamed:
-        warn(logger, f"{num_unnamed} clips whose row has no split are left out.")
+        warn(logger, f"Left out: {count_of(num_unnamed, 'clip')} without a split in the table.")
     try:
         joined = {split: concatenate_datasets(tables) for split, tables in parts.items()}
     except ValueError as error:

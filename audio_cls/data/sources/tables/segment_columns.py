@@ -18,7 +18,7 @@ import pyarrow as pa
 from audio_cls.audio.decode import measure_seconds
 from audio_cls.audio.segments import SLACK, Segment
 from audio_cls.config import DataConfig, Seconds
-from audio_cls.errors import DatasetError, list_names, suggest_name
+from audio_cls.errors import DatasetError, count_of, list_names, suggest_name
 from audio_cls.run_warnings import warn
 
 WHOLE_FILES = "none"  # --start-column none: columns of times are not used
@@ -137,8 +137,9 @@ def take_segments(
         return None, rows
     used = {columns.start, columns.end, columns.duration}
     logger.info(
-        "%d segments of %d files are cut by the columns %s.",
-        *(sum(one is not None for one in segments), len(set(paths)), columns),
+        "The columns %s cut %s from %s.",
+        *(columns, count_of(sum(one is not None for one in segments), "segment")),
+        count_of(len(set(paths)), "file"),
     )
     return segments, rows.select([name for name in rows.column_names if name not in used])
 
@@ -244,8 +245,9 @@ def _are_files_cut(
     if outside <= len(known) / 2:
         return False
     text = (
-        f"The times in the columns {columns} are past the end of {outside} of {len(known)} files"
-        " looked at, and no file is listed twice: the files are taken for pieces that are cut"
+        f"The times in the columns {columns} are past the end of {outside} of"
+        f" {count_of(len(known), 'file')} looked at, and no file is listed twice: the files are"
+        " taken for pieces that are cut"
         " already, and are used whole. --start-column and --end-column cut them nevertheless."
     )
     warn(logger, text)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.split_names import SPLIT_OF_NAME
+from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
 SPLIT_COLUMNS = ("split", "data_split", "subset", "partition", "usage", "set")
@@ -89,7 +90,8 @@ def _warn_of_other_values(values: Sequence[str], where: str) -> None:
     counts = Counter(value for value in values if value and value not in SPLIT_OF_NAME)
     if counts:
         text = (
-            f"{len(counts)} values {where}, of {counts.total()} clips, name no split (train,"
-            " validation or test), and these clips are not used."
+            f"Not used: {count_of(counts.total(), 'clip')} with {count_of(len(counts), 'value')}"
+            f" {where} that {'is' if len(counts) == 1 else 'are'} no split's name (train,"
+            " validation or test)."
         )
         warn(logger, text, names=[f"{value}: {count}" for value, count in counts.items()])
