@@ -39,6 +39,18 @@ MIN_GROUPS = 3  # of training, validation and test
 CLIPS_PER_GROUP = 4  # on average, for a part of a file name to be a group
 MAX_FOLDS = 20  # a column with more values has no folds or splits
 
+# Kind of an unused column -> what it likely is, and what follows where it is not used.
+MEANINGS = {
+    "label": ("the label", ""),
+    "split": ("the splits of the data set", ""),
+    "fold": ("the folds of the data set", ""),
+    "group": (
+        "a speaker or recording",
+        " Without it, clips of one speaker or recording can be in training and in test, and the"
+        " scores are too high.",
+    ),
+}
+
 logger = logging.getLogger(__name__)
 
 
@@ -105,18 +117,12 @@ def warn_of_unused_columns(dataset: LoadedDataset, labels: Labels, cfg: DataConf
 
 
 def describe_unused(found: Sequence[Unused]) -> str:
-    """Return one sentence on unused labels and one on other columns, where there are some."""
-    labels = [one.describe() for one in found if one.kind == "label"]
-    others = [one.describe() for one in found if one.kind != "label"]
+    """Return one sentence on each kind of unused columns and file names that there is."""
     sentences = []
-    if labels:
-        sentences.append(f"Not used, and likely the label: {', '.join(labels)}.")
-    if others:
-        sentences.append(
-            f"Not used, and likely a speaker or recording: {', '.join(others)}. Without"
-            " it, clips of one speaker or recording can be in training and in test, and the scores"
-            " are too high."
-        )
+    for kind, (meaning, effect) in MEANINGS.items():
+        shown = [one.describe() for one in found if one.kind == kind]
+        if shown:
+            sentences.append(f"Not used, and likely {meaning}: {', '.join(shown)}.{effect}")
     return " ".join(sentences)
 
 

@@ -298,8 +298,8 @@ def test_label_tracks_of_audacity_are_read(tmp_path: Path) -> None:
     table = load(tmp_path).splits["train"]
     assert table["file"][:] == IDS and table["label"][:] == ["cat", "dog", "cat"]
     assert set(table["recording"][:]) == {"long.wav"}
-    assert any("1 recordings have no label file" in text for text in texts)
-    assert any("1 labels mark a point in time" in text for text in texts)
+    assert any("Not used: 1 recording without a label file." in text for text in texts)
+    assert any("Left out: 1 label that marks a point in time" in text for text in texts)
     assert read_ids(tmp_path / "long.txt") == IDS
 
 
@@ -396,7 +396,7 @@ def test_given_splits_that_share_a_recording_stay_and_it_is_said(tmp_path: Path)
     texts = collect_warnings()
     cfg, clips = prepare(tmp_path, validation_size=0.5)
     assert cfg.group_column is None and len(clips.test) == 4
-    assert "1 recordings have segments in several splits" in texts[0]
+    assert "1 recording has segments in several splits" in texts[0]
 
 
 def test_a_choice_of_groups_or_splits_is_left_alone(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_bad_clips_are_left_out_and_listed(
     (folder / NAMES[3]).write_bytes(b"no sound")
     clips = prepare(folder).clips
     assert set(clips.bad) == {NAMES[3]} and NAMES[3] not in set().union(*ids_of(clips).values())
-    assert "1 of 20 clips are left out" in caplog.text
+    assert "1 of 20 clips is left out" in caplog.text
     clips.save(tmp_path)
     (row,) = csv.DictReader((tmp_path / "bad_audio.csv").open())
     assert row["id"] == NAMES[3] and row["reason"]
@@ -277,10 +277,10 @@ def test_a_class_whose_training_clips_cannot_be_used_is_named(tmp_path: Path) ->
     texts = collect_warnings()
     prepare(root)
     (text,) = [text for text in texts if "no usable training clip" in text]
-    assert "1 of 3 classes have no usable training clip: they cannot be recognised (z)." in text
+    assert "1 of 3 classes has no usable training clip and cannot be recognised (z)." in text
 
 
 def test_classes_that_a_cap_leaves_out_are_counted(folder: Path) -> None:
     texts = collect_warnings()
     prepare(folder, max_train_samples=1)
-    assert any(text.startswith("1 of 2 classes have no usable training clip") for text in texts)
+    assert any(text.startswith("1 of 2 classes has no usable training clip") for text in texts)

@@ -26,8 +26,8 @@ def test_clips_below_one_frame_are_counted_in_the_results_and_named_in_the_log(
     with caplog.at_level(logging.WARNING, logger="audio_cls"):
         warn_of_short_clips(clips, 400)
     assert texts == [
-        f"2 of 3 {role} clips are shorter than 0.025 s, the shortest input of the model: they"
-        " are padded with silence."
+        f"Padded with silence: 2 of 3 {role} clips shorter than 0.025 s, the shortest input of the"
+        " model."
         for role in ("train", "test")
     ]
     assert caplog.messages[0].endswith(f"({list_names(['a', 'c'])})")

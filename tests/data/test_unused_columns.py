@@ -91,6 +91,28 @@ def test_training_warns_once_and_publishes_no_name_of_a_group(tmp_path: Path) ->
     assert "column 'fold' (5 folds: --fold-column fold --folds 5)" in texts[0]
     assert "column 'src_file' (20 groups: --group-column src_file)" in texts[0]
     assert "100" not in texts[0]
+    assert texts[0].startswith("Not used, and likely the folds of the data set: column 'fold'")
+    assert "Not used, and likely a speaker or recording: column 'src_file'" in texts[0]
+
+
+def test_a_group_setting_ends_the_notice_of_groups_in_file_names(tmp_path: Path) -> None:
+    """A column of splits is still named, and not as a speaker."""
+    names = [f"{s}_{d}_{t}.wav" for s in ("ann", "bob", "cyd") for d in "01" for t in "0123"]
+    write_clips(tmp_path, names)
+    parts = ["train", "train", "test"]
+    rows = [
+        (name, name.split("_")[1], name[:3], parts[number // 8])
+        for number, name in enumerate(names)
+    ]
+    with (tmp_path / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file_name", "label", "voice", "part_of_voice"), *rows])
+    assert find(tmp_path)["group"].where == "file names"
+    for settings in ({"group_column": "voice"}, {"group_pattern": "([a-z]+)_"}):
+        source, cfg = load(tmp_path, **settings), DataConfig(**settings)
+        found = find_unused(source, parse_labels(source, cfg), cfg)
+        assert [one.where for one in found] == ["column 'part_of_voice'"]
+        assert describe_unused(found).startswith("Not used, and likely the splits of the data set:")
+        assert "speaker" not in describe_unused(found)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_other_words_count_as_unknown_for_a_keyword_spotter() -> None:
     match = match_labels(words, KEYWORDS, {"cat": None})
     assert match.labels.ids["test"].tolist() == [1, 3, 0, UNUSABLE, 2, UNUSABLE]
     assert (match.unmatched, match.as_unknown) == ({"cat": 1}, {"bed": 1})
-    assert any("count as '_unknown_': bed (1 clips)" in text for text in texts)
+    assert any("count as '_unknown_': bed (1 clip)" in text for text in texts)
     without = match_labels(words, ("yes", "no"), {})
     assert without.as_unknown == {}
     assert without.unmatched == {"bed": 1, "cat": 1, "_background_noise_": 1}

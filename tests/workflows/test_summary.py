@@ -227,7 +227,7 @@ def test_an_evaluation_ends_with_its_clips_result_and_folder(run: Path) -> None:
         == """\
 Most frequent confusion: 'it' predicted as 'fr', 5 of 10 clips
 
-Against older: accuracy -0.1000; only this one correct: 1 clips, only the other:
+Against older: accuracy -0.1000; only this one correct: 1 clip, only the other:
   4, McNemar p = 0.375
 
 Folder: runs/a b

@@ -80,7 +80,7 @@ def read_noise_files(folder: str, sampling_rate: Hertz) -> NoiseFiles:
     bad = {str(n): str(r) for n, r in zip(names, reasons, strict=True) if r is not None}
     if len(rows) == 0:
         raise SettingError(
-            f"--noise-dir {folder}: none of {count_of(len(paths), 'recording')} can be read"
+            f"--noise-dir {folder}: none of the {count_of(len(paths), 'recording')} can be read"
             f" ({list_names(f'{name}: {reason}' for name, reason in bad.items())}). Repair"
             " them, or give another folder."
         )

@@ -142,7 +142,7 @@ def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_c
         long = [path for path, num_rows in about if 2 * num_rows >= num_clips]
         if long:
             raise DatasetError(
-                f"The table '{long[0]}' is next to {count_of(num_clips, 'clip')} of '{folder}',"
+                f"The table '{long[0]}' is next to the {count_of(num_clips, 'clip')} of '{folder}',"
                 f" and none of its columns lists them{listed.problem}.{advice}"
             )
     unused = [path for path, num_rows in listed.unused if num_rows > 1]

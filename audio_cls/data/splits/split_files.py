@@ -104,9 +104,9 @@ def match_ids(listed: Mapping[str, list[str]], ids: NDArray[np.str_]) -> dict[st
     missing = [name for name in wanted if best.find(name) is None]
     if len(missing) == len(wanted):
         raise DatasetError(
-            f"--split-files: none of {count_of(len(wanted), 'listed clip')} is in the data set: the"
-            f" lists have {list_names(wanted[:3])}, the data set {list_names(ids[:3])}. Write"
-            " the ids as the data set has them."
+            f"--split-files: none of the {count_of(len(wanted), 'listed clip')} is in the data"
+            f" set: the lists have {list_names(wanted[:3])}, the data set {list_names(ids[:3])}."
+            " Write the ids as the data set has them."
         )
     if missing:
         clips = count_of(len(wanted), "listed clip")

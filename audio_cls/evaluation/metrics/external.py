@@ -94,9 +94,9 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
     except (ValueError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise SettingError(
-            f"--metric {cfg.metric} cannot be computed for {count_of(num_labels, 'label')}: {reason}"
-            f" It must accept {'rows of 0 and 1' if is_multilabel else 'label ids'} as predictions"
-            " and references and return one number."
+            f"--metric {cfg.metric} cannot be computed for {count_of(num_labels, 'label')}:"
+            f" {reason} It must accept {'rows of 0 and 1' if is_multilabel else 'label ids'} as"
+            " predictions and references and return one number."
         ) from error
     return compute
 

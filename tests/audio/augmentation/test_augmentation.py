@@ -324,7 +324,7 @@ def test_damaged_noise_is_found_at_the_start_named_and_left_out(
     texts = collect_warnings()
     noise = RecordedNoise(read_noise_files(str(tmp_path), RATE))
     assert texts == [
-        "2 of 3 recordings of --noise-dir are not used: 1 unreadable, 1 needs the extra 'formats'."
+        "--noise-dir: 2 of 3 recordings are not used: 1 unreadable, 1 needs the extra 'formats'."
     ]
     assert "cut.flac" in caplog.text and "song.m4a" in caplog.text
     (tmp_path / "hum.wav").unlink()  # training reads no noise file, so that none can fail there
@@ -350,7 +350,7 @@ def test_noise_is_cut_where_it_is_long_and_repeated_where_it_is_short(tmp_path: 
 
 def test_a_folder_of_damaged_noise_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.wav").write_bytes(b"no sound")
-    with pytest.raises(SettingError, match=r"none of the 1 recordings.*broken\.wav: unreadable"):
+    with pytest.raises(SettingError, match=r"none of the 1 recording .*broken\.wav: unreadable"):
         read_noise_files(str(tmp_path), RATE)
 
 

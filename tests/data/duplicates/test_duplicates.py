@@ -86,7 +86,7 @@ def test_one_warning_has_the_number_of_duplicates(caplog: pytest.LogCaptureFixtu
         "3 clips have the same audio as another clip (2 in another split, 1 with another"
     )
     assert "--deduplicate leaves those of train and validation out" in kept
-    assert "2 of train and validation are left out" in dropped
+    assert "2 of train and validation left out" in dropped
 
 
 def test_the_list_has_one_row_per_duplicate(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_near_duplicates_are_reported_and_kept_and_computed_once(
     clips = prepare(tmp_path / "set").clips
     (pair,) = clips.near_duplicates
     assert {pair.id, pair.similar_to} == {"train/b/1.wav", "test/b/3.wav"} and pair.is_leak
-    assert "1 pairs of clips are near duplicates (1 across splits" in caplog.text
+    assert "1 pair of clips is near-duplicate (1 across splits" in caplog.text
     assert all(len(own) == 6 for own in ids_of(clips).values())
     clips.save(tmp_path)
     assert "train/b/1.wav" in (tmp_path / "near_duplicates.csv").read_text()

@@ -437,7 +437,7 @@ def test_of_many_classes_the_largest_smallest_and_rare_ones_are_named(tmp_path: 
         "2 of 24 classes have one clip, which can be trained on or tested, not both: one, uno."
         in text
     )
-    assert "1 of 24 classes have 2 clips: few." in text
+    assert "1 of 24 classes has 2 clips: few." in text
     assert out.splitlines()[-1].endswith(
         "--metric f1_macro --min-clips-per-label 3 --class-weights balanced"
     )

@@ -118,7 +118,7 @@ def test_too_few_recordings_leave_validation_without(caplog: pytest.LogCaptureFi
     assert {role: len(rows) for role, rows in parts.items()} == {
         "train": 90, "validation": 10, "test": 20,
     }  # fmt: skip
-    assert "validation gets none" in caplog.text
+    assert "none for validation." in caplog.text
 
 
 def test_a_cap_counts_the_clips_of_an_epoch() -> None:

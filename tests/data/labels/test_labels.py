@@ -42,7 +42,7 @@ def test_class_labels_keep_their_order_and_their_unheard_classes(
 ) -> None:
     labels = read([2, 0, 2], ["zebra", "ant", "cow"])
     assert labels.names == ("zebra", "ant", "cow") and ids(labels) == [2, 0, 2]
-    assert "1 classes of 'label' have no clip (ant)" in caplog.text
+    assert "Without a clip: 1 class of 'label' (ant)." in caplog.text
 
 
 def test_null_negative_and_out_of_range_are_set_aside_and_counted_in_one_line(
@@ -56,8 +56,8 @@ def test_null_negative_and_out_of_range_are_set_aside_and_counted_in_one_line(
     assert count_unusable(labels) == 4
     lines = [line.getMessage() for line in caplog.records]
     assert lines == [
-        "4 of 7 clips have no usable label in 'label' (-1: 2, null: 1, out of range: 1):"
-        " they are left out."
+        "Left out: 4 of 7 clips, without a usable label in 'label' (-1: 2, null: 1, out of range:"
+        " 1)."
     ]
 
 
@@ -136,7 +136,7 @@ def test_an_empty_list_is_a_clip_without_labels_and_null_is_no_label(
     with caplog.at_level("INFO"):
         labels = read([["a", "b"], ["b"], [], None])
     assert ids(labels) == [0, 1, 2, -1] and count_unusable(labels) == 1
-    assert "1 clips have no label; they are used as negative examples" in caplog.text
+    assert "Used as negative examples of every label: 1 clip without a label." in caplog.text
     assert "null: 1" in caplog.text and "empty" not in caplog.text
 
 
@@ -151,7 +151,7 @@ def test_the_problem_type_can_be_typed() -> None:
     assert not read(cells).is_multilabel
     assert read(cells, problem_type="multi-label").is_multilabel
     assert ids(read(cells, problem_type="multi-label")) == [0, 1, 2]
-    with pytest.raises(DatasetError, match="1 clips have several labels in 'label'"):
+    with pytest.raises(DatasetError, match="1 clip has several labels in 'label'"):
         read([["a", "b"], ["b"]], problem_type="single-label")
 
 
@@ -204,9 +204,7 @@ def test_rare_labels_are_left_out_over_all_splits(caplog: pytest.LogCaptureFixtu
     assert labels.names == ("a", "b", "d")
     assert labels.ids["train"].tolist() == [0, 0, 1, -1]
     assert labels.ids["test"].tolist() == [1, 0, 2, 2]
-    assert (
-        "1 classes with fewer than 2 clips (--min-clips-per-label) are left out: c." in caplog.text
-    )
+    assert "1 class with fewer than 2 clips (--min-clips-per-label) is left out: c." in caplog.text
 
 
 def test_declared_classes_without_a_clip_can_be_left_out() -> None:
@@ -316,7 +314,7 @@ def test_the_label_column_is_found_where_only_train_has_it(
         assert labels.names == ("cat", "dog")
         assert labels.ids["train"].tolist() == [0, 1] and labels.ids["test"].tolist() == [UNUSABLE]
     assert (
-        "1 of 3 clips have no usable label in 'label' (in a split without the column: 1"
+        "1 of 3 clips, without a usable label in 'label' (in a split without the column: 1"
         in caplog.text
     )
 
@@ -373,7 +371,7 @@ def test_two_unicode_forms_of_a_name_are_one_class(caplog: pytest.LogCaptureFixt
     composed, decomposed = "r\u00e4uspern", "ra\u0308uspern"
     labels = read([composed, decomposed, "cough"])
     assert labels.names == ("cough", composed) and ids(labels) == [1, 1, 0]
-    assert f"1 names in 'label' are spelled in two Unicode forms, such as '{composed}'" in (
+    assert f"Column 'label' has 1 name spelled in two Unicode forms, such as '{composed}'" in (
         caplog.text
     )
     kept = read([decomposed, "cough", "dog"], keep_labels=(composed, "dog"))

@@ -31,7 +31,7 @@ def test_an_unlabelled_test_folder_is_no_class(
     write_clips(tmp_path, ["train/cat/1.wav", "train/dog/2.wav", "test/3.wav", "test/4.wav"])
     splits = load(tmp_path).splits
     assert set(splits) == {"train"} and splits["train"]["label"][:] == ["cat", "dog"]
-    assert "2 clips are not in a class folder" in caplog.text
+    assert "Left out: 2 clips outside of the class folders." in caplog.text
 
 
 @pytest.mark.parametrize(

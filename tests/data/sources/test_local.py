@@ -83,7 +83,7 @@ def test_clips_outside_of_class_folders_are_counted(
 ) -> None:
     write_clips(tmp_path, [*CLASSES, "stray.wav"])
     assert len(load(tmp_path).splits["train"]) == 4
-    assert "1 clips are not in a class folder" in caplog.text
+    assert "Left out: 1 clip outside of the class folders." in caplog.text
 
 
 def test_clips_without_folders_are_refused_with_the_layout(tmp_path: Path) -> None:

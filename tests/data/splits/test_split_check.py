@@ -59,21 +59,21 @@ def test_disjoint_splits_pass_and_the_record_says_what_was_checked() -> None:
 
 
 def test_a_clip_in_two_splits_stops_the_run() -> None:
-    with pytest.raises(DatasetError, match=r"1 clips are in both train and test \(2.wav\)"):
+    with pytest.raises(DatasetError, match=r"1 clip is in both train and test \(2.wav\)"):
         check(make_pool(6), train=[0, 1, 2], validation=[3], test=[2, 4])
 
 
 def test_one_id_in_two_rows_is_one_clip() -> None:
     pool = make_pool(4, ids=np.array(["a", "b", "a", "c"]))
-    with pytest.raises(DatasetError, match=r"1 clips are in both train and validation \(a\)"):
+    with pytest.raises(DatasetError, match=r"1 clip is in both train and validation \(a\)"):
         check(pool, train=[0, 1], validation=[2], test=[3])
-    with pytest.raises(DatasetError, match="1 clips are more than once in the train split"):
+    with pytest.raises(DatasetError, match="1 clip is more than once in the train split"):
         check(pool, train=[0, 2], validation=[1], test=[3])
 
 
 def test_a_group_in_two_splits_stops_the_run_and_clips_without_one_do_not() -> None:
     pool = make_pool(6, groups=np.array(["a", "b", "c", "b", "", ""]))
-    with pytest.raises(DatasetError, match=r"1 groups are in both train and test \(b\).*leave"):
+    with pytest.raises(DatasetError, match=r"1 group is in both train and test \(b\).*leave"):
         check(pool, train=[0, 1, 4], validation=[2], test=[3, 5])
     assert check(pool, train=[0, 4], validation=[2], test=[3, 5])["verdict"] == "disjoint"
 

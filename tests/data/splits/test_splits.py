@@ -139,12 +139,12 @@ def test_a_test_split_without_labels_is_left_out_and_one_is_cut() -> None:
 
 def test_a_training_split_without_labels_is_refused() -> None:
     pool = make_pool(np.array([UNUSABLE] * 5 + [0, 1]), sizes={"train": 5, "test": 2})
-    with pytest.raises(DatasetError, match="0 clips with a usable label are left"):
+    with pytest.raises(DatasetError, match="0 clips with a usable label: too few"):
         make_splits(pool, DataConfig())
 
 
 def test_one_clip_cannot_be_cut() -> None:
-    with pytest.raises(DatasetError, match="1 clips with a usable label are left"):
+    with pytest.raises(DatasetError, match="1 clip with a usable label: too few"):
         make_splits(make_pool(np.array([0, UNUSABLE, UNUSABLE])), DataConfig())
 
 
@@ -153,7 +153,7 @@ def test_a_class_without_a_training_clip_is_named() -> None:
     pool = dataclasses.replace(pool, names=("a", "b", "c", "d"))
     splits = make_splits(pool, DataConfig())
     assert warn_of_classes(dict(splits.items()), splits.methods, pool) == [
-        "2 of 4 classes have no usable training clip: they cannot be recognised (c, d). Add"
+        "2 of 4 classes have no usable training clip and cannot be recognised (c, d). Add"
         " training clips; --min-clips-per-label and --drop-labels leave classes out."
     ]
 
@@ -293,7 +293,7 @@ def test_clips_in_no_list_are_left_out_and_missing_lists_are_cut(
         splits = make_splits(pool, DataConfig(split_files=str(tmp_path)))
     check_disjoint(splits, set(range(50)))
     assert len(splits.validation) == 4 and splits.test.tolist() == list(range(40, 50))
-    assert "10 clips are in no list" in caplog.text
+    assert "10 clips not in any list: left out." in caplog.text
 
 
 def make_speakers() -> ClipIndex:
@@ -492,4 +492,4 @@ def test_clips_without_a_fold_are_counted() -> None:
     folds = np.array([str(n % 5 + 1) for n in range(50)] + [""] * 7)
     pool = make_pool(np.arange(57) % 3, folds=folds)
     splits = make_splits(pool, DataConfig(fold_column="fold", fold="1"))
-    assert splits.remarks == ("7 clips have no fold and are left out.",)
+    assert splits.remarks == ("Left out: 7 clips without a fold.",)

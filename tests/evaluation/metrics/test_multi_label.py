@@ -156,7 +156,7 @@ def test_the_report_has_every_label_and_names_those_without_a_clip(
     scores = make_multilabel_scores(has_all=False).with_tuned_thresholds()
     found = report_scores(scores, NAMES, EvalConfig(), make_metadata(80, num_groups=9))
     assert found["map_ci95"][0] < found["map"] < found["map_ci95"][1]
-    assert found["untested_labels"] == ["rare"] and "1 of 4 classes have no clip" in caplog.text
+    assert found["untested_labels"] == ["rare"] and "1 of 4 classes has no clip" in caplog.text
     assert set(found["per_class"]["dog"]) == {
         *("precision", "recall", "f1", "support", "threshold", "average_precision")
     }

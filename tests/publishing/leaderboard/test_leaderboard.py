@@ -82,7 +82,7 @@ def test_the_hubs_own_board_joins_and_its_hidden_models_are_told(hub: HubServer)
     (row,) = [row for row in standing.rows if row.model == "zoe/tuned"]
     assert row.rank is None and row.incomparable_reasons == ("metric not named",)
     (told,) = [text for text in standing.sentences if "Hub's leaderboard" in text]
-    assert "lists 4 models; 1 of them are hidden by default" in told
+    assert "lists 4 models; 1 of them hidden by default" in told
 
 
 def test_without_a_board_a_number_without_a_metric_has_no_rank(hub: HubServer) -> None:

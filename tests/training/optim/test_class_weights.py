@@ -178,7 +178,7 @@ def test_pos_weight_is_negatives_over_positives_up_to_the_cap(
     marks[:50, 0], marks[:20, 1], marks[:2, 2] = 1, 1, 1
     with caplog.at_level("INFO"):
         assert compute_pos_weights(marks, NAMES, "auto").tolist() == [1, 4, 20]  # type: ignore[union-attr]
-    assert "capped at 20 for 1 labels (c)" in caplog.text
+    assert "capped at 20 for 1 label (c)" in caplog.text
     assert compute_pos_weights(marks, NAMES, "2.5").tolist() == [2.5] * 3  # type: ignore[union-attr]
     assert compute_pos_weights(marks, NAMES, "none") is None
 

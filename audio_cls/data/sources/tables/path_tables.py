@@ -86,7 +86,7 @@ def read_path_tables(
         unused.append((file, len(rows)))
         if first is not None:
             problem = (
-                f"; none of {count_of(len(rows), 'clip')} that '{file}' lists is below"
+                f"; none of the {count_of(len(rows), 'clip')} that '{file}' lists is below"
                 f" '{index.root}',"
                 f" such as '{first}' (--audio-root names their folder)"
             )

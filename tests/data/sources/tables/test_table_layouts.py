@@ -184,7 +184,7 @@ def test_rows_of_another_value_of_a_split_column_are_left_out_and_counted(
         "train": NAMES[:2],
         "test": NAMES[2:3],
     }
-    assert f"1 values in the column '{column}', of 1 clips, name no split" in texts[0]
+    assert f"1 clip with 1 value in the column '{column}' that is no split's name" in texts[0]
     assert f"({values[3]}: 1)" in caplog.text
 
 
@@ -198,8 +198,9 @@ def test_paths_outside_of_train_and_test_are_left_out_and_counted(tmp_path: Path
         "train": names[:2],
         "test": names[2:3],
     }
-    assert "1 values among the folders of the listed paths, of 1 clips, name no split" in texts[0]
-    assert "2 clips whose row has no split are left out." in texts[1]
+    assert "1 clip with 1 value among the folders of the listed paths that is no" in texts[0]
+    assert "no split's name" in texts[0]
+    assert "Left out: 2 clips without a split in the table." in texts[1]
 
 
 def test_a_table_named_like_a_folder_lists_that_folder(tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_a_clip_in_two_splits_or_folds_is_refused(tmp_path: Path, names: tuple[s
     write_clips(tmp_path, NAMES)
     write_lines(tmp_path / names[0], "path,label", [f"{name},x" for name in NAMES[:3]])
     write_lines(tmp_path / names[1], "path,label", [f"{name},x" for name in NAMES[2:]])
-    with pytest.raises(DatasetError, match=r"both list 1 clips, such as 'c3\.wav'"):
+    with pytest.raises(DatasetError, match=r"both list 1 clip, such as 'c3\.wav'"):
         load(tmp_path)
 
 
@@ -261,7 +262,7 @@ def test_a_clip_in_two_splits_is_refused_however_its_path_is_written(tmp_path: P
     write_lines(tmp_path / "train.csv", "path,label", [f"{name},x" for name in NAMES[:2]])
     again = ["part0/../part0/a1.wav,x", f"{NAMES[2]},x"]
     write_lines(tmp_path / "test.csv", "path,label", again)
-    with pytest.raises(DatasetError, match=r"both list 1 clips, such as 'a1\.wav'"):
+    with pytest.raises(DatasetError, match=r"both list 1 clip, such as 'a1\.wav'"):
         load(tmp_path)
 
 
@@ -269,7 +270,7 @@ def test_a_clip_of_two_rows_is_refused(tmp_path: Path) -> None:
     write_clips(tmp_path, NAMES)
     lines = [f"{name},x" for name in [*NAMES, NAMES[0]]]
     write_lines(tmp_path / "metadata.csv", "path,label", lines)
-    with pytest.raises(DatasetError, match=r"lists 1 clips more than once.*--label-separator"):
+    with pytest.raises(DatasetError, match=r"lists 1 clip more than once.*--label-separator"):
         load(tmp_path)
 
 
@@ -344,7 +345,7 @@ def test_links_to_nothing_are_named(tmp_path: Path, caplog: pytest.LogCaptureFix
     write_clips(tmp_path, ["cat/1.wav", "dog/2.wav"])
     (tmp_path / "cat" / "gone.wav").symlink_to(tmp_path / "nothing.wav")
     assert len(list_files(tmp_path)) == 2
-    assert "gone.wav" in caplog.text and "links to nothing" in caplog.text
+    assert "gone.wav" in caplog.text and "1 clip of the data set is a link to a file" in caplog.text
 
 
 @pytest.mark.parametrize(
