@@ -106,6 +106,8 @@ def name_part(origin: str, name: str, role: str = "test") -> str:
     'held-out part of train'
     >>> name_part("listed at gtzan-fault-filtered (sha256 404c6ae0693d)", "train")
     'test list of gtzan-fault-filtered'
+    >>> name_part("keywords with unknown words and silence by share, from: split 'test'", "test")
+    'part of test'
     """
     if re.fullmatch(r"split '.*'(?:, streamed)?", origin):
         return name

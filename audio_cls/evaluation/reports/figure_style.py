@@ -8,8 +8,12 @@ distinguish. matplotlib is imported when a figure is drawn.
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from audio_cls.run_warnings import warn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +27,19 @@ MAX_WIDTH = 7.5  # inches
 FONT_SIZE, TITLE_SIZE, SMALL_SIZE = 9, 10.5, 8  # points
 MAX_NAME_LENGTH = 22  # characters of a label on an axis
 PLAIN: dict[str, Any] = {"parse_math": False}  # a label may contain $
+
+# Fonts for characters that matplotlib's font lacks, such as Chinese; those that are installed.
+MAIN_FONT = "DejaVu Sans"
+FALLBACK_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Noto Sans JP"),
+    *("Noto Sans KR", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari"),
+    *("Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Telugu", "Noto Sans Thai"),
+    *("Noto Sans Ethiopic", "Noto Sans", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Leelawadee UI"),
+    *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Arial Unicode MS"),
+)
+
+logger = logging.getLogger(__name__)
 
 
 def make_figure(width: float, height: float) -> Figure:
@@ -69,6 +86,43 @@ def shorten(name: str, length: int = MAX_NAME_LENGTH) -> str:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG; the same numbers give the same bytes."""
+    from matplotlib.text import Text
+
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    fonts = choose_fonts({character for text in texts for character in text.get_text()})
+    if fonts != [MAIN_FONT]:
+        for text in texts:
+            text.set_fontfamily(fonts)
     about = {"Software": "audio_cls"}
-    figure.savefig(path, dpi=DPI, bbox_inches="tight", facecolor=BACKGROUND, metadata=about)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # `choose_fonts` warns once
+        figure.savefig(path, dpi=DPI, bbox_inches="tight", facecolor=BACKGROUND, metadata=about)
     return path
+
+
+def choose_fonts(characters: set[str]) -> list[str]:
+    """Return the installed fonts that draw these characters; warn where one has no font.
+
+    >>> choose_fonts(set("rock ñ"))
+    ['DejaVu Sans']
+    """
+    from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+    installed = {entry.name for entry in fontManager.ttflist}
+    missing = {ord(character) for character in characters if character.isprintable()}
+    fonts = []
+    for name in (MAIN_FONT, *FALLBACK_FONTS):
+        if name not in installed or (fonts and not missing):
+            continue
+        glyphs = get_font(findfont(FontProperties(family=[name]))).get_charmap().keys()
+        if not fonts or missing & glyphs:
+            fonts.append(name)
+        missing -= glyphs
+    if missing:
+        warn(
+            logger,
+            "Characters of some labels are boxes in the figures, because no installed font has"
+            " them. Install a Noto font (Debian and Ubuntu: apt install fonts-noto-cjk"
+            " fonts-noto-core), delete matplotlib's font cache and draw the figures again.",
+        )
+    return fonts

@@ -17,6 +17,7 @@ from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports import figure_style, figures
 from audio_cls.evaluation.reports.confusion_figures import draw_confused_pairs, draw_matrix
 from audio_cls.evaluation.reports.predictions_file import write_metadata, write_predictions
+from audio_cls.run_warnings import collect_warnings
 from audio_cls.runs.results import RunResults
 
 SUMMARY = """epoch,step,train_loss,validation_loss,accuracy,f1_macro,roc_auc,learning_rate,seconds
@@ -185,3 +186,35 @@ def test_no_module_imports_matplotlib_before_a_figure_is_drawn() -> None:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names.append(getattr(node, "module", None) or "")
             assert not any(name.startswith("matplotlib") for name in names), module
+
+
+def draw_labels(labels: list[str], path: Path) -> None:
+    """Save a confusion matrix of these labels."""
+    matrix = np.eye(len(labels), dtype=np.int64)
+    figure_style.save_figure(draw_matrix(matrix, labels, "Confusion matrix"), path)
+
+
+def test_labels_without_a_font_give_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(figure_style, "FALLBACK_FONTS", ())
+    texts = collect_warnings()
+    draw_labels(["لا", "افتح", "rock"], tmp_path / "arabic.png")
+    assert texts == []  # matplotlib's font has Arabic letters
+    for name in "ab":
+        draw_labels(["打开", "关闭", "rock"], tmp_path / f"{name}.png")
+    assert len(texts) == 1 and "apt install fonts-noto-cjk" in texts[0]
+    assert not any("Glyph" in str(one.message) for one in recwarn)
+
+
+def test_an_installed_font_draws_what_the_main_font_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fallback is used only where a label needs it."""
+    monkeypatch.setattr(figure_style, "MAIN_FONT", "STIXSizeOneSym")  # brackets only
+    monkeypatch.setattr(figure_style, "FALLBACK_FONTS", ("No such font", "DejaVu Sans"))
+    texts = collect_warnings()
+    assert figure_style.choose_fonts({"("}) == ["STIXSizeOneSym"]
+    assert figure_style.choose_fonts({"(", "ت"}) == ["STIXSizeOneSym", "DejaVu Sans"]
+    draw_labels(["افتح", "لا"], tmp_path / "x.png")
+    assert texts == []

@@ -374,7 +374,7 @@ def test_the_card_counts_duplicates_and_warns_of_leaks(
     (run / "duplicates.csv").write_text("\n".join(rows))
     card = read_card(run)
     assert f"- 2 duplicate clips, {fate}; 1 pair across splits (`duplicates.csv`)." in card.text
-    assert ("1 clip of the test set are also in training" in card.text) is not is_dropped
+    assert ("1 clip of the test set is also in training" in card.text) is not is_dropped
 
 
 def test_limitations_of_the_user_are_added_to_the_found_ones(tmp_path: Path) -> None:
@@ -521,7 +521,7 @@ def test_the_card_shows_the_weakest_classes_and_the_language_families(tmp_path: 
     assert "### Weakest classes" in body
     assert "| gl_es | 0.250 (0.100 to 0.500) | 12 | pt_br \\| x (7) |" in body
     assert "### Results by language family" in body and "(figures/families.png)" in body
-    assert "Of 40 errors, 30 are within the family; 3.5 would be if" in body
+    assert "Errors within the family: 30 of 40; it would be 3.5 if" in body
     assert "| Romance | 2 | 24 | 0.500 | 0.875 | Basque (2), Greek (1) |" in body
     assert "| Basque | 8 | 9 | 1.000 | 1.000 |  |" in body
     results["test"]["families"]["by_family"]["Basque"]["labels"].pop()  # nine languages
