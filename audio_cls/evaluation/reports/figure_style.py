@@ -110,7 +110,7 @@ def choose_fonts(characters: set[str]) -> list[str]:
 
     installed = {entry.name for entry in fontManager.ttflist}
     missing = {ord(character) for character in characters if character.isprintable()}
-    fonts = []
+    fonts: list[str] = []
     for name in (MAIN_FONT, *FALLBACK_FONTS):
         if name not in installed or (fonts and not missing):
             continue
