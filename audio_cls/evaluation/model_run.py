@@ -255,7 +255,7 @@ def _warn_of_trained(ids: NDArray[np.str_], trained: Sequence[str]) -> None:
     count = int(np.isin(ids, np.array(trained, dtype=np.str_)).sum()) if len(trained) else 0
     if count:
         text = (
-            f"{count:,} of {count_of(len(ids), 'evaluated clip')}"
+            f"{count:,} of the {count_of(len(ids), 'evaluated clip')}"
             f" {'has' if count == 1 else 'have'} the id of a training clip of the model's run: the"
             " scores are too high for new clips."
         )
