@@ -52,7 +52,9 @@ def _start(work: str) -> tuple[subprocess.Popen[str], int]:
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
-    return process, int(process.stdout.readline())
+    child = int(process.stdout.readline())
+    time.sleep(0.5)  # the work begins after the line
+    return process, child
 
 
 def _is_running(pid: int) -> bool:

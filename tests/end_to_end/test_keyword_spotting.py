@@ -168,7 +168,7 @@ def test_the_data_set_alone_trains_judges_and_describes_a_keyword_spotter(
     with Path("run/predictions.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 24
     readme = Path("run/README.md").read_text()
-    assert "### As a detector" in readme and "4 clips without one (2 s)" in readme
+    assert "### Keyword detection" in readme and "4 clips (2 s) without keywords" in readme
 
     evaluate = runpy.run_path(str(ROOT / "scripts" / "evaluate_model.py"))["main"]
     again = CliRunner().invoke(evaluate, ["--model", "run", "--output-dir", "again"])

@@ -113,7 +113,7 @@ def test_the_error_without_any_batch_that_fits_gives_advice(
 
 
 def test_a_step_that_cannot_be_split_evenly_is_refused() -> None:
-    with pytest.raises(SettingError, match="no multiple of 12"):
+    with pytest.raises(SettingError, match="not a multiple of 12"):
         accumulation_steps(TrainConfig(batch_size=4, effective_batch_size=32), 3)
     with pytest.raises(SettingError, match="give one of them"):
         TrainConfig(effective_batch_size=32, gradient_accumulation_steps=2)

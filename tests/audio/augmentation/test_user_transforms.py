@@ -339,7 +339,8 @@ def test_a_transform_forbids_the_feature_cache(
 
 
 def test_a_run_is_refused_before_its_data_are_read(name: str, tmp_path: Path) -> None:
-    cfg = make_config(tmp_path / "no-data", tmp_path, tmp_path / "run", augment=(f"{name}:fail",))
+    (tmp_path / "empty").mkdir()  # which would be refused, too
+    cfg = make_config(tmp_path / "empty", tmp_path, tmp_path / "run", augment=(f"{name}:fail",))
     with pytest.raises(TransformError, match="failed"):
         run_training(cfg)
     assert not (tmp_path / "run").exists()

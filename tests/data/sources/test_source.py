@@ -13,7 +13,7 @@ from audio_cls.config import DataConfig, flag_name
 from audio_cls.data.load import load_dataset
 from audio_cls.data.sources.columns.audio_column import find_audio_column
 from audio_cls.data.sources.url import HubPath, parse_hub_url
-from audio_cls.errors import AudioClsError, DatasetError
+from audio_cls.errors import AudioClsError, DatasetError, SettingError
 from audio_cls.storage.short_names import name_dataset
 
 FILE = make_parquet({"audio": make_sounds(4), "label": ["x", "y", "x", "y"]})
@@ -21,7 +21,7 @@ CSV = "path,kind\na.wav,x\nb.wav,y\n"
 
 
 def test_no_data_set_names_the_flag() -> None:
-    with pytest.raises(DatasetError, match="--dataset"):
+    with pytest.raises(SettingError, match="--dataset"):
         load_dataset(DataConfig())
 
 
