@@ -88,7 +88,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
 def run(**values: Any) -> None:  # noqa: ANN401 (click passes every option by name)
     """Evaluate a classifier on a data set, or recompute metrics from predictions.csv.
 
-    Data set and settings that are not given are those of the model's run.
+    Without --dataset, the data set and its settings are those of the model's run.
     """
     # Only settings given on the command line are passed on: the others are those of the model's
     # run. The preset of the data set is passed separately, since the run's settings precede it.

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.console import one_line_errors, show_error
 from audio_cls.cli.options.base_command import BaseCommand
+from audio_cls.errors import list_names
 
 
 @click.command(
@@ -64,7 +65,9 @@ def main(
         predictions = classifier(find_files(paths))
         rows = (prediction.to_row() for prediction in predictions)
         write = write_csv if as_csv else write_jsonl
-        num_read = write(rows, classifier.audio_model.labels)
+        num_rows, num_read = write(rows, classifier.audio_model.labels)
+    if not num_rows:
+        show_error(f"There is no audio file in {list_names(paths)}. Give audio files, or a folder.")
     sys.exit(0 if num_read else 1)
 
 
@@ -79,22 +82,22 @@ def find_files(paths: Iterable[str]) -> Iterator[str]:
             yield path
 
 
-def write_jsonl(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int:
-    """Write one JSON object per line as they come; return the number of files read."""
-    num_read = 0
-    for row in rows:
+def write_jsonl(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> tuple[int, int]:
+    """Write one JSON object per line as they come; return the numbers of rows and of files read."""
+    num_rows = num_read = 0
+    for num_rows, row in enumerate(rows, start=1):  # noqa: B007 (used after the loop)
         num_read += "error" not in row
         click.echo(json.dumps(row, ensure_ascii=False))
-    return num_read
+    return num_rows, num_read
 
 
-def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int:
-    """Write a table with one score column per label; return the number of files read."""
+def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> tuple[int, int]:
+    """Write a table with one score column per label; return the numbers of rows and files read."""
     writer = csv.writer(sys.stdout)
     columns = ("file", "label", "score", "error", "remark")
     writer.writerow([*columns, *labels])
-    num_read = 0
-    for row in rows:
+    num_rows = num_read = 0
+    for num_rows, row in enumerate(rows, start=1):  # noqa: B007
         num_read += "error" not in row
         scores = row.get("scores")
         own = (
@@ -102,7 +105,7 @@ def write_csv(rows: Iterable[dict[str, object]], labels: tuple[str, ...]) -> int
         )
         writer.writerow([row.get(name, "") for name in columns] + own)
         sys.stdout.flush()
-    return num_read
+    return num_rows, num_read
 
 
 if __name__ == "__main__":

@@ -110,16 +110,20 @@ def read_thresholds(audio_model: AudioModel) -> NDArray[np.float64] | None:
 def find_file(model: str, revision: str | None, name: str) -> Path | None:
     """Return a file of a model's folder or Hub repository; None where there is none.
 
-    Downloads. None also where the Hub cannot be reached.
+    Downloads. None also where the Hub cannot be reached, or there is no such model: loading the
+    model reports it.
     """
-    path = cached_file(
-        str(locate_builtin(model) or model),
-        name,
-        revision=revision,
-        _raise_exceptions_for_gated_repo=False,
-        _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False,
-    )
+    try:
+        path = cached_file(
+            str(locate_builtin(model) or model),
+            name,
+            revision=revision,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+        )
+    except OSError:
+        return None
     return Path(path) if path else None
 
 

@@ -70,8 +70,8 @@ class EpochTable:
         titles = [one.title.rjust(one.width) for one in self.columns]
         line = GAP.join(["epoch".rjust(self.epoch_width), *titles])
         return (
-            f"{BEST_MARK} = best {shorten(self.metric, 24)} on validation so far."
-            f" All metrics: summary.csv\n{line}"
+            f"{BEST_MARK} = best {shorten(self.metric, 20)} on validation (tie: lower loss)."
+            f" All: summary.csv\n{line}"
         )
 
     def format_row(self, row: Row, *, is_best: bool) -> str:

@@ -1,7 +1,8 @@
 """Evaluation of a trained classifier on any data set.
 
 Clips are cut into the windows that training wrote into the model's configuration, and scored by the
-same code as in training. Settings of the data set that are not given are those of the model's run.
+same code as in training. On the data set of the model's run, settings that are not given are the
+run's.
 """
 
 from __future__ import annotations

@@ -337,6 +337,8 @@ def test_card_of_the_run_takes_results_on_another_split_and_keeps_its_own(
         (["--aggregate", "RUN", "--output-dir", "OUT"], "two or more times"),
         (["--aggregate", "RUN", "--aggregate", "RUN/.", "--output-dir", "OUT"], "is given twice"),
         (["--model", "RUN", "--metric", "eer", "--output-dir", "OUT"], "at most 2 labels"),
+        (["--model", "./no-run", "--dataset", "x", "--output-dir", "OUT"], "'./no-run'"),
+        (["--model", "a/no/run", "--dataset", "x", "--output-dir", "OUT"], "'a/no/run'"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(
@@ -364,3 +366,13 @@ def test_seeds_are_brought_together(run: Path, tmp_path: Path) -> None:
     expected = {"mean": accuracy, "sd": 0.0, "ci95_low": None, "ci95_high": None}
     assert found["test"]["accuracy"] == {**expected, "num_runs": 2}
     assert "num_groups" not in found["test"]
+
+
+def test_labels_of_other_data_can_be_in_the_file_names(run: Path, tmp_path: Path) -> None:
+    for label, hz in (("low", 300), ("high", 3000)):
+        for number in range(3):
+            wave = make_tone(hz, 0.4, seed=number)
+            soundfile.write(tmp_path / f"ann_{label}_{number}.wav", wave, 16_000)
+    words = ["--label-pattern", "_([a-z]+)_", "--output-dir", tmp_path / "out"]
+    evaluate("--model", run, "--dataset", tmp_path, *words)
+    assert read_results(tmp_path / "out")["test"]["num_examples"] == 6

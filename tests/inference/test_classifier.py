@@ -84,6 +84,10 @@ def test_predict_as_csv_and_the_exit_code_when_nothing_was_read(run: Path, tmp_p
     nothing = CliRunner().invoke(main, [str(run), str(tmp_path / "missing.wav")])
     assert nothing.exit_code == 1
     assert "missing file" in json.loads(nothing.stdout)["error"]
+    (tmp_path / "empty").mkdir()
+    empty = CliRunner().invoke(main, [str(run), str(tmp_path / "empty")])
+    assert (empty.exit_code, empty.stdout) == (1, "")
+    assert f"There is no audio file in {tmp_path / 'empty'}" in " ".join(empty.stderr.split())
 
 
 def test_silent_and_very_short_files_carry_a_remark(run: Path, tmp_path: Path) -> None:

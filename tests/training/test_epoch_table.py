@@ -27,7 +27,7 @@ def test_lines_are_aligned_and_the_best_is_marked() -> None:
 def test_the_metric_loss_is_the_column_of_the_validation_loss() -> None:
     table = EpochTable("loss", list(ROW), 400, 40)
     note, header = table.format_header().split("\n")
-    assert note.startswith("* = best loss on validation so far.")
+    assert note.startswith("* = best loss on validation (tie: lower loss).")
     assert header.split() == [
         *("epoch", "step", "train", "loss", "val", "loss"),
         *("f1_macro", "accuracy", "lr", "clips/s"),

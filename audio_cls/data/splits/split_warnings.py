@@ -35,7 +35,7 @@ def list_split_warnings(
     remarks = [*draft.remarks, *_remark_names(methods, index)]
     if draft.is_test_validation:
         remarks.append(
-            "Validation and test are the same clips, as --test-split validation asks: the test"
+            "Validation and test are the same clips, as --test-split validation asks: the"
             " best epoch is chosen on the test clips, so the test result is inflated."
         )
     if index.streamed_split is not None:

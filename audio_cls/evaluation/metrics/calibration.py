@@ -37,8 +37,8 @@ MAX_TEMPERATURE = 20.0  # and 1/20 the smallest: beyond them, the model has lear
 MIN_MISTAKES = 10  # of validation, below which the temperature is at least 1
 STEP = 10.0**-DECIMALS  # between two rounded probabilities
 SHARED_CLIPS = (
-    "Test clips are validation clips too: the temperature stays 1 (and the threshold of each label"
-    " 0.5), because fitting them on the reported clips would flatter the reported scores."
+    "Test clips are validation clips too: the temperature stays 1 (multi-label: every threshold"
+    " stays 0.5), because fitting on the reported clips would make the reported scores too good."
 )
 
 

@@ -163,15 +163,18 @@ def _limit_by_audio(record: RunRecord) -> Sentences:
     if audio:
         longest = audio.get("max_seconds") or AudioConfig().piece_seconds
         window = audio.get("window_seconds") or longest
-        sentences.append(
-            to_sentence(
-                "Trained on crops of at most {} s. The results average windows of {} s ({});"
-                " `pipeline` runs on the whole clip: split longer clips to get the same scores.",
-                f"{longest:g}",
-                f"{window:g}",
-                audio.get("aggregate", AudioConfig().aggregate),
-            )
+        aggregate = audio.get("aggregate", AudioConfig().aggregate)
+        text = (
+            "Trained on crops of at most {} s. The results combine the scores of windows of {} s"
+            f" ({aggregate}); `pipeline` runs on the whole clip: split longer clips to get the same"
+            " scores."
         )
+        if aggregate == "first":
+            text = (
+                "Trained on crops of at most {} s. The results are scores of the first {} s of each"
+                " clip; `pipeline` runs on the whole clip: cut clips to get the same scores."
+            )
+        sentences.append(to_sentence(text, f"{longest:g}", f"{window:g}"))
     rate = record.extractor.get("sampling_rate")
     if isinstance(rate, int):
         sentences.append(
