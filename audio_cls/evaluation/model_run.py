@@ -192,7 +192,7 @@ def select_rows(
     else:
         raise DatasetError(
             f"There is no split '{split}': the data set has {list_names(index.split_rows)}, and"
-            f" none of the {split} clips of the model's run. Choose one by --split."
+            " not the clips of that split of the model's run. Choose one with --split."
             f"{suggest_name(split, index.split_rows)}"
         )
     usable = rows[index.labels[rows] != UNUSABLE]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import audio_cls
 from audio_cls.cli.main import COMMANDS, main
@@ -128,3 +129,12 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_every_command_is_a_click_command() -> None:
     ctx = click.Context(main)
     assert all(isinstance(main.get_command(ctx, name), click.Command) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [[], ["cache"]])
+def test_without_a_command_the_help_is_shown_with_its_lines(words: list[str]) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert any(line.strip() == "Commands:" for line in lines)
+    assert max(map(len, lines)) <= 80

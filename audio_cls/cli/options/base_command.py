@@ -175,6 +175,9 @@ class HelpOption(click.Option):
 def show_usage_error(error: click.UsageError) -> None:
     """Write a usage error on standard error: a wrong or missing argument after the usage."""
     text, ctx = error.format_message(), error.ctx
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the help
+        click.echo(text, err=True)
+        return
     if isinstance(error, click.NoSuchOption) and ctx is not None:
         text = f"There is no option {error.option_name}.{_suggest_flag(ctx, error.option_name)}"
     wrong_use = (click.NoSuchOption, click.NoSuchCommand, click.MissingParameter)

@@ -58,7 +58,9 @@ def suggest_settings(
         batch = chosen["batch_size"]
     present = {name: count for name, count in classes.items() if count}
     common = {name: count for name, count in present.items() if count >= MIN_CLIPS}
-    has_rare = 2 <= len(common) < len(present) and "merge_rare_into" not in chosen
+    # Where most classes are rare, leaving them out would change the task.
+    has_rare = max(2, len(present) / 2) <= len(common) < len(present)
+    has_rare = has_rare and "merge_rare_into" not in chosen
     kept = common if has_rare else present
     is_balanced = not kept or max(kept.values()) <= BALANCED * min(kept.values())
     weights = {

@@ -93,7 +93,11 @@ def _format_rare(classes: Mapping[str, Mapping[str, int]]) -> str:
     if not lines:
         return ""
     least = 1 if max(c for c in counts.values() if c < MIN_CLIPS) == 0 else MIN_CLIPS
-    lines.append(f"--min-clips-per-label {least} leaves them out.")
+    left_out = [count for count in counts.values() if count < least]
+    lines.append(
+        f"--min-clips-per-label {least} leaves out {len(left_out)} of {of}"
+        f" ({sum(left_out)} of {count_of(sum(counts.values()), 'clip')})."
+    )
     return _wrap(" ".join(lines))
 
 

@@ -1,0 +1,22 @@
+"""Suggested settings of a data set with rare classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audio_cls.data.inspection.suggestions import suggest_settings
+from audio_cls.data.inspection.text_report import _format_rare
+
+
+def test_rare_classes_are_left_out_only_where_most_classes_stay() -> None:
+    seconds = np.ones(100)
+    few = {"a": 40, "b": 40, "c": 2}
+    assert "--min-clips-per-label 3" in suggest_settings(seconds, few)["flags"]
+    most = {f"c{number}": 2 for number in range(40)} | {"a": 30, "b": 30}
+    assert "--min-clips-per-label" not in suggest_settings(seconds, most)["flags"]
+
+
+def test_the_report_states_what_the_option_would_leave_out() -> None:
+    classes = {"a": {"train": 5}, "b": {"train": 1, "test": 1}, "c": {"train": 1}}
+    text = " ".join(_format_rare(classes).split())
+    assert text.endswith("--min-clips-per-label 3 leaves out 2 of 3 classes (3 of 8 clips).")
