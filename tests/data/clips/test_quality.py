@@ -75,7 +75,7 @@ def test_too_many_unusable_clips_are_refused_with_the_ratio_that_would_allow_the
 
 
 def test_bad_audio_fail_refuses_a_single_one() -> None:
-    with pytest.raises(DatasetError, match=r"1 of 1000 .*--bad-audio skip"):
+    with pytest.raises(DatasetError, match=r"1 of 1,000 .*--bad-audio skip"):
         enforce_bad_audio_limit({"a": "empty"}, 1000, DataConfig(bad_audio="fail"))
 
 
@@ -280,7 +280,9 @@ def test_clips_that_are_silent_after_mixing_are_warned_of_once() -> None:
     decoded, ids = decode([encode_sound(wave, RATE) for wave in waves], "cancelled")
     texts = collect_warnings()
     find_unusable_clips(decoded, ids, RATE, DataConfig())
-    assert len(texts) == 1 and texts[0].startswith("2 of 3 clips are silent, or their channels")
+    assert len(texts) == 1 and texts[0].startswith(
+        "Silent, or with channels that cancel each other when mixed to mono: 2 of 3 clips."
+    )
     texts = collect_warnings()
     assert len(find_unusable_clips(decoded, ids, RATE, DataConfig(drop_silent=True))) == 2
     find_unusable_clips(decoded, ids, RATE, DataConfig(silence_from="auto"))  # silence is a class
