@@ -206,6 +206,8 @@ CASES = {
     "limitations": Case("Only tones.", "card"),
 }
 
+CLOCK_COLUMNS = ("seconds", "data_share", "clips_per_second")  # of summary.csv
+
 # Settings with tests of their own: they need a Hub, a second start or process, or an extra.
 ELSEWHERE = {
     "dataset_config": "tests/data/sources/test_hub_source.py",
@@ -364,7 +366,7 @@ def _describe(folder: Path) -> dict[str, Any]:
         **parts,
         "labels": (results["labels"], results["dataset"]["problem_type"]),
         "scores": (folder / "predictions.csv").read_text("utf-8"),
-        "training": [{k: v for k, v in row.items() if k != "seconds"} for row in rows],
+        "training": [{k: v for k, v in row.items() if k not in CLOCK_COLUMNS} for row in rows],
         "weights": {name: tensor.double().sum().item() for name, tensor in weights.items()},
         "keys": sorted(weights),
         "results": [results["dataset"]["split"], results["test"]["num_examples"]],
