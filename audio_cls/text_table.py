@@ -63,5 +63,9 @@ def wrap_text(text: str, indent: str = "", label: str | None = None) -> list[str
 
 
 def shorten(text: str, size: int) -> str:
-    """Return a text of at most `size` characters, with an ellipsis where it was cut."""
+    """Return a text of at most `size` characters, with an ellipsis where it was cut.
+
+    >>> shorten("drums", 8), shorten("a very long name", 8)
+    ('drums', 'a very …')
+    """
     return text if len(text) <= size else text[: size - 1] + "…"

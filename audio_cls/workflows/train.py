@@ -184,7 +184,10 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     with upload_during_training(folder.path, cfg.hub, repo_id) as callbacks:
         run = set_up_training(cfg, accelerator, folder, inputs, validate, callbacks)
         if accelerator.is_main_process and not cfg.train.dry_run:
-            save_training_examples(folder.path, run.loader, run.sampler, clips.train, audio_model)
+            save_training_examples(
+                *(folder.path, run.loader, run.sampler, clips.train, audio_model),
+                is_resumed=run.checkpoint is not None,
+            )
         report.announce(run, dataset, labels, clips, audio_model)
         run.progress.prepare_seconds = clock.lap()
         train(run)

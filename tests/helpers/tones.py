@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -23,3 +24,14 @@ def encode_sound(wave: NDArray[np.float32], sampling_rate: int, **options: str) 
     buffer = io.BytesIO()
     soundfile.write(buffer, wave, sampling_rate, **{"format": "WAV", **options})
     return buffer.getvalue()
+
+
+def write_split_tones(root: Path, num_train: int, seconds: float) -> Path:
+    """Write tones of two classes as SPLIT/CLASS/N.wav, N times 0.02 s longer than `seconds`."""
+    for split, count in (("train", num_train), ("validation", 4), ("test", 4)):
+        for number in range(count):
+            path = root / split / ("low", "high")[number % 2] / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tone = make_tone(300 + 900 * (number % 2), seconds + 0.02 * number, seed=number)
+            soundfile.write(path, tone, 16_000)
+    return root

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import soundfile
 import torch
 from recorded import VARIED, Heard, record
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, make_config
-from tones import make_tone
+from tones import write_split_tones
 
 ROOT = Path(__file__).parents[2]
 STEPS_PER_EPOCH = 3  # 18 clips, 8 a step: the last step is short, and uneven on two processes
@@ -27,14 +26,7 @@ FAMILIES = {"hubert": QUIET, "whisper": {"dropout": 0.0, "max_source_positions":
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return tones of two classes, all longer than the crop."""
-    root = tmp_path_factory.mktemp("clips")
-    for split, count in (("train", 18), ("validation", 4), ("test", 4)):
-        for number in range(count):
-            path = root / split / ("low", "high")[number % 2] / f"{number}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            tone = make_tone(300 + 900 * (number % 2), 0.5 + 0.02 * number, seed=number)
-            soundfile.write(path, tone, 16_000)
-    return root
+    return write_split_tones(tmp_path_factory.mktemp("clips"), 18, 0.5)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from audio_cls.evaluation.reports.figure_style import (
     TEXT,
     label_axes,
     make_figure,
-    shorten,
+    shorten_name,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def draw_matrix(
     size = len(names)
     cell = min(0.5, max(0.15, 5.6 / size))  # inches
     font = SMALL_SIZE if size <= 30 else 7
-    side, margin = max(2.4, size * cell), 0.9 + 0.009 * font * max(map(len, map(shorten, names)))
+    side, margin = (
+        max(2.4, size * cell),
+        0.9 + 0.009 * font * max(map(len, map(shorten_name, names))),
+    )
     figure = make_figure(side + margin + 0.9, side + margin)
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -46,7 +49,7 @@ def draw_matrix(
     image = axes.imshow(shares, cmap="cividis", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
     clips = count_of(int(matrix.sum()), "clip")
     label_axes(axes, f"{title} ({clips})", "predicted label", "true label")
-    short = [shorten(name) for name in names]
+    short = [shorten_name(name) for name in names]
     axes.set_xticks(range(size), short, rotation=90, fontsize=font, **PLAIN)
     axes.set_yticks(range(size), short, fontsize=font, **PLAIN)
     _write_counts(axes, matrix, shares, side / size)
@@ -76,7 +79,7 @@ def draw_confused_pairs(matrix: NDArray[np.int64], names: Sequence[str]) -> Figu
         axes.text(count, place, text, va="center", fontsize=SMALL_SIZE, color=TEXT)
     title = f"Most confused pairs of {len(names)} classes ({len(pairs)} most frequent)"
     label_axes(axes, title, "clips (of all clips with the true label)", "true → predicted label")
-    short = [f"{shorten(names[true])} → {shorten(names[other])}" for true, other in pairs]
+    short = [f"{shorten_name(names[true])} → {shorten_name(names[other])}" for true, other in pairs]
     axes.set_yticks(places, short, fontsize=SMALL_SIZE, **PLAIN)
     axes.margins(y=0.01)
     axes.invert_yaxis()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audio_cls.run_warnings import warn
+from audio_cls.text_table import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,13 +76,9 @@ def add_legend(axes: Axes) -> None:
     )
 
 
-def shorten(name: str, length: int = MAX_NAME_LENGTH) -> str:
-    """Return a label that fits on an axis.
-
-    >>> shorten("drums"), shorten("a very long name", 8)
-    ('drums', 'a very …')
-    """
-    return name if len(name) <= length else name[: length - 1] + "…"
+def shorten_name(name: str) -> str:
+    """Return a label that fits on an axis."""
+    return shorten(name, MAX_NAME_LENGTH)
 
 
 def save_figure(figure: Figure, path: Path) -> Path:

@@ -48,7 +48,7 @@ from audio_cls.evaluation.reports.figure_style import (
     label_axes,
     make_figure,
     save_figure,
-    shorten,
+    shorten_name,
 )
 from audio_cls.evaluation.reports.language_families import find_families
 from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
@@ -119,7 +119,7 @@ def draw_labels(scores: Scores, names: Sequence[str]) -> Figure:
     axes.plot(f1[shown], places, label="F1 at the label's threshold", **style)
     few = f", the {len(shown)} weakest of {len(names)}" if len(shown) < len(tested) else ""
     label_axes(axes, f"Average precision and F1 by label{few}", "score", "label (clips with it)")
-    ticks = [f"{shorten(names[label])} ({support[label]})" for label in shown]
+    ticks = [f"{shorten_name(names[label])} ({support[label]})" for label in shown]
     axes.set_yticks(places, ticks, fontsize=SMALL_SIZE, **PLAIN)
     axes.set_xlim(0, 1.02)
     axes.margins(y=0.01)

@@ -31,11 +31,11 @@ from audio_cls.evaluation.reports.figure_style import (
     label_axes,
     make_figure,
     save_figure,
-    shorten,
 )
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.processor import InputSpec, WaveProcessor
 from audio_cls.runs.run_files import EXAMPLES_FIGURE
+from audio_cls.text_table import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,6 +53,8 @@ def save_training_examples(
     sampler: DistributedBatchSampler,
     clips: Clips | StreamClips,
     audio_model: AudioModel,
+    *,
+    is_resumed: bool = False,
 ) -> None:
     """Draw the first training examples into the run folder; main process only.
 
@@ -65,11 +67,14 @@ def save_training_examples(
         sampler: Of the loader.
         clips: The training clips, as waveforms.
         audio_model: The model, before cached features replace its input.
+        is_resumed: The figure of the first start is kept: it would be the same.
     """
+    path = folder / EXAMPLES_FIGURE
+    if is_resumed and path.exists():
+        return
     processor = audio_model.processor
     examples = read_first_examples(loader, sampler, clips, processor, NUM_EXAMPLES)
     if examples:
-        path = folder / EXAMPLES_FIGURE
         path.parent.mkdir(exist_ok=True)
         save_figure(draw_examples(examples, audio_model.labels, processor), path)
 

@@ -9,7 +9,6 @@ from unittest import mock
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from accelerate.state import AcceleratorState
 from datasets import Audio, ClassLabel, Dataset
@@ -17,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, make_config, set_up
-from tones import encode_sound, make_tone
+from tones import encode_sound, make_tone, write_split_tones
 
 from audio_cls.audio.augmentation.spec_augment import FrameLayout
 from audio_cls.config import RunConfig
@@ -37,14 +36,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return tones of two classes, of unequal length."""
-    root = tmp_path_factory.mktemp("clips")
-    for split, count in (("train", 10), ("validation", 4), ("test", 4)):
-        for number in range(count):
-            path = root / split / ("low", "high")[number % 2] / f"{number}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            tone = make_tone(300 + 900 * (number % 2), 0.3 + 0.02 * number, seed=number)
-            soundfile.write(path, tone, 16_000)
-    return root
+    return write_split_tones(tmp_path_factory.mktemp("clips"), 10, 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +51,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def configure(clips: Path, checkpoint: Path, folder: Path, **changes: Any) -> RunConfig:  # noqa: ANN401
     """Return the settings of a run of two steps."""
     AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
-    return make_config(clips, checkpoint, folder, max_steps=2, **changes)
+    return make_config(clips, checkpoint, folder, **{"max_steps": 2, **changes})
 
 
 def read_examples(run: TrainingRun, count: int = 4) -> list[DrawnExample]:
@@ -143,6 +135,28 @@ def test_drawing_does_not_change_the_training(
     assert weights[0] == weights[1]
     image = Image.open(tmp_path / "with" / EXAMPLES_FIGURE)
     assert 1000 < image.width < 1200 and 500 < image.height < 800
+
+
+def test_a_resumed_run_keeps_the_figure_of_its_first_start(
+    clips: Path, checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "run" / EXAMPLES_FIGURE
+
+    def train(**changes: object) -> None:
+        constant = {"scheduler": "constant", "warmup_ratio": 0.0, **changes}
+        cfg = configure(clips, checkpoints["hubert"], tmp_path / "run", **constant)
+        with mock.patch.object(workflow, "draw_figures"):
+            workflow.run_training(cfg)
+
+    train()
+    drawn = path.read_bytes()
+    with mock.patch.object(training_examples, "draw_examples") as draw:
+        train(max_steps=3, resume="auto")
+    assert draw.call_count == 0
+    assert path.read_bytes() == drawn
+    path.unlink()  # as in a run that an earlier version began
+    train(max_steps=4, resume="auto")
+    assert path.read_bytes() == drawn
 
 
 def test_a_dry_run_does_not_draw(clips: Path, checkpoints: dict[str, Path], tmp_path: Path) -> None:
