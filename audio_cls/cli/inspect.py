@@ -15,7 +15,7 @@ from audio_cls.cli.options.commands import PRESET_KEY
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.command_names import format_command
 from audio_cls.config import RunConfig, flag_name
-from audio_cls.errors import DatasetError, SettingError
+from audio_cls.errors import DatasetError
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +85,11 @@ def main(cfg: RunConfig) -> None:
     from audio_cls.data.inspection.text_report import format_summary
     from audio_cls.progress import ProgressReport
 
-    if cfg.data.dataset is None:
-        raise SettingError("No data set was given. Name a Hub id or a folder with --dataset.")
+    dataset = cfg.data.require_dataset()
     ctx = click.get_current_context()
     options, preset = ctx.params, ctx.meta.get(PRESET_KEY)
     typed = _list_typed(ctx)
-    chosen = preset.choose_values(cfg.data.dataset) if preset is not None else {}
+    chosen = preset.choose_values(dataset) if preset is not None else {}
     scan = open_scan(cfg.data)
     is_label_given = cfg.data.label_column or cfg.data.label_columns or cfg.data.label_pattern
     if scan.label_error is not None and is_label_given:

@@ -13,7 +13,7 @@ from audio_cls.publishing.run_record import MAX_FRONT_MATTER, RunRecord, single_
 from audio_cls.runs.results import SplitDescription
 
 # Origin of clips that `audio-cls evaluate` took from one of the run's lists.
-_LIST_OF_RUN = re.compile(r"the run's (?:own )?\w+ clips \((?P<origin>.*)\)", re.DOTALL)
+LIST_OF_RUN = re.compile(r"the run's (?:own )?(?P<role>\w+) clips \((?P<origin>.*)\)", re.DOTALL)
 HELD_OUT = "held-out part of"  # followed by the split it was taken from
 VALIDATION = "validation part of"
 PARTS = (HELD_OUT, VALIDATION, "part of")
@@ -69,7 +69,7 @@ def read_origin(record: RunRecord, role: str) -> str:
     origin = read_part(record, role).origin or ""
     if origin == "the validation clips again":
         return read_origin(record, "validation")
-    listed = _LIST_OF_RUN.fullmatch(origin)
+    listed = LIST_OF_RUN.fullmatch(origin)
     return single_line(listed["origin"] if listed else origin, MAX_FRONT_MATTER)
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from audio_cls.errors import count_of
+from audio_cls.publishing.split_description import LIST_OF_RUN
 from audio_cls.runs.results import RunResults
 from audio_cls.text_table import wrap_text
 from audio_cls.workflows.summary import describe_classes, describe_folder, describe_test
 
-# Origins of evaluated clips in results.json, see `select_rows`.
+# Origin of the evaluated clips in results.json, see `select_rows`.
 _WHOLE_SPLIT = re.compile(r"(?:all of )?split (?P<name>'.*?')", re.DOTALL)
-_LIST_OF_RUN = re.compile(r"the run's own (?P<role>\w+) clips \((?P<origin>.*)\)", re.DOTALL)
 
 
 def summarize_evaluation(results: RunResults, folder: Path) -> list[str]:
@@ -48,7 +48,7 @@ def describe_clips(results: RunResults) -> str:
         return "those of predictions.csv"
     place = f" of {dataset.name or dataset.id}"
     left_out = _describe_left_out(results)
-    whole, listed = _WHOLE_SPLIT.match(part.origin), _LIST_OF_RUN.fullmatch(part.origin)
+    whole, listed = _WHOLE_SPLIT.match(part.origin), LIST_OF_RUN.fullmatch(part.origin)
     if whole:
         number = "clips" if left_out else "all clips"
         return ", ".join([f"{number} of split {whole['name']}{place}", *left_out])
