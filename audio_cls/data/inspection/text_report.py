@@ -67,14 +67,14 @@ def _format_head(summary: Mapping[str, Any]) -> str:
 
 def _list_classes(classes: Mapping[str, Mapping[str, int]]) -> list[list[str]]:
     """Return a row of each class; of many classes, of the largest and the smallest ones."""
-    rows = [[name, *map(str, counts.values())] for name, counts in classes.items()]
+    rows = {name: [name, *map(str, counts.values())] for name, counts in classes.items()}
     if len(rows) <= MAX_ROWS:
-        return rows
-    order = sorted(range(len(rows)), key=lambda row: -sum(map(int, rows[row][1:])))
+        return [*rows.values()]
+    order = sorted(rows, key=lambda name: -sum(classes[name].values()))
     left_out = len(rows) - NUM_LARGEST - NUM_SMALLEST
-    gap = [f"({count_of(left_out, 'more class')})", *[""] * (len(rows[0]) - 1)]
-    largest = [rows[row] for row in order[:NUM_LARGEST]]
-    return [*largest, gap, *(rows[row] for row in order[-NUM_SMALLEST:])]
+    gap = [f"({count_of(left_out, 'more class')})", *("" for _ in classes[order[0]])]
+    largest = [rows[name] for name in order[:NUM_LARGEST]]
+    return [*largest, gap, *(rows[name] for name in order[-NUM_SMALLEST:])]
 
 
 def _format_rare(classes: Mapping[str, Mapping[str, int]]) -> str:
@@ -185,15 +185,12 @@ def _format_group(name: str, group: Mapping[str, Any]) -> str:
 def _format_command(summary: Mapping[str, Any], command: str) -> str:
     """Format the command that trains, and what its options are for."""
     advice = summary["suggested"]
-    folds = "--folds" in advice["flags"].split()
-    lines = [
-        f"To train DistilHuBERT (about {advice['memory_mb'] / 1000:.1f} GB of memory"
-        f"{'; one run per fold' if folds else ''}):",
-        command,
-    ]
+    lines = []
     if advice["class_weights"]:
         lines.append(_wrap(f"Class weights: {_format_counts(advice['class_weights'])}"))
-    return "\n".join([*lines[2:], *lines[:2]])
+    memory = f"about {advice['memory_mb'] / 1000:.1f} GB of memory"
+    folds = "; one run per fold" if "--folds" in advice["flags"].split() else ""
+    return "\n".join([*lines, f"To train DistilHuBERT ({memory}{folds}):", command])
 
 
 def _format_counts(counts: Mapping[str, Any]) -> str:
