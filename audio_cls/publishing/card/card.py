@@ -141,7 +141,6 @@ def _make_environment() -> jinja2.Environment:
     environment.filters["markdown"] = Markdown
     environment.filters["bibtex"] = lambda text: to_block(text, "bibtex")
     environment.filters["join_cells"] = lambda cells: Markdown(" | ".join(map(escape, cells)))
-    environment.filters["join_sentence"] = lambda parts: Markdown(", ".join(map(escape, parts)))
     return environment
 
 
