@@ -8,7 +8,7 @@ import sys
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path[0] = os.path.dirname(sys.path[0])
 
-from audio_cls.cli.predict import main
+from audio_cls.cli.inference.predict import main
 
 if __name__ == "__main__":
     main()

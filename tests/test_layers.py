@@ -61,6 +61,8 @@ LAYERS = [
     ["publishing/card"],
     ["publishing/hub"],
     ["publishing/leaderboard"],
+    ["export"],
+    ["demo"],
     ["workflows"],
     ["api"],
     ["benchmark"],
@@ -72,7 +74,7 @@ LAYERS = [
 HOMES = {  # library -> where it may be imported
     "accelerate": ["distributed"],
     "evaluate": ["evaluation"],
-    "transformers": ["models", "benchmark"],
+    "transformers": ["models", "benchmark", "inference/onnx"],
     "huggingface_hub": [
         "publishing",
         "data/sources",

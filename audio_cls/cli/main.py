@@ -13,7 +13,7 @@ from audio_cls.errors import list_names, suggest_name
 COMMANDS = {  # name -> its module in this package, and the line that --help shows
     "train": ("train", "Train an audio classifier and write its model card."),
     "evaluate": ("evaluate", "Evaluate a model on a data set, or recompute its metrics."),
-    "predict": ("predict", "Classify audio files with a trained model."),
+    "predict": ("inference.predict", "Classify audio files with a trained model."),
     "inspect": ("inspect", "Summarise a data set: classes, durations, duplicates."),
     "publish": ("publish", "Publish a finished run on the Hugging Face Hub."),
     "leaderboard": ("leaderboard", "Rank the Hub's models of a data set by their results."),

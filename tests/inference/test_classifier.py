@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
-from audio_cls.cli.predict import main
+from audio_cls.cli.inference.predict import main
 from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.errors import ModelError
 from audio_cls.evaluation.scorer import make_scorer

@@ -17,8 +17,8 @@ from tiny_models import write_tiny_checkpoint
 from tiny_runs import make_config, set_up
 
 from audio_cls.cli.evaluate import main as evaluate
+from audio_cls.cli.inference.predict import main as predict
 from audio_cls.cli.options.config_options import settings_command
-from audio_cls.cli.predict import main as predict
 from audio_cls.config import AudioConfig, ModelConfig, RunConfig
 from audio_cls.errors import ModelError, SettingError
 from audio_cls.models.audio_model import AudioModel

@@ -34,7 +34,7 @@ thresholds = classifier.model.config.audio_cls["thresholds"]  # tuned on validat
 print([one for one in scores if one["score"] >= thresholds[one["label"]]])"""
 )
 POOLED = """\
-from audio_cls.inference import Classifier
+from audio_cls import Classifier
 
 classifier = Classifier.from_pretrained({model}{trust})
 print([prediction.to_row() for prediction in classifier(["clip.wav"])])"""

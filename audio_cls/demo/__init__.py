@@ -1,0 +1,1 @@
+"""Demo of a trained model: a local page, a Space folder, a static page."""
