@@ -19,6 +19,7 @@ from audio_cls.evaluation.metrics.intervals import (
     choose_wider,
     difference_interval,
     group_rows,
+    list_ungrouped,
     mcnemar_test,
     paired_interval,
     resampling_units,
@@ -51,10 +52,13 @@ def compare_runs(
     groups = None if metadata is None else metadata.groups
     units, note = resampling_units(len(difference), groups)
     group_units = None if groups is None or note is not None else units
+    ungrouped = list_ungrouped(groups)
     counts = [int((difference > 0).sum()), int((difference < 0).sum())]
     interval: Interval | None = paired_interval(counts[0], counts[1], len(difference))
     if group_units is not None:
-        by_group = difference_interval(lambda rows: float(difference[rows].mean()), group_units)
+        by_group = difference_interval(
+            lambda rows: float(difference[rows].mean()), group_units, ungrouped
+        )
         interval = choose_wider(by_group, interval)
     return {
         "other": path.parent.name if path.name == "predictions.csv" else path.name,
@@ -67,12 +71,16 @@ def compare_runs(
         "both_wrong": int((~this_correct & ~other_correct).sum()),
         "mcnemar_p": round(mcnemar_test(*counts), DECIMALS),
         **({"note": note} if note else {}),
-        **(_compare_rankings(scores, other_scores, group_units) if scores.is_multilabel else {}),
+        **(
+            _compare_rankings(scores, other_scores, group_units, ungrouped)
+            if scores.is_multilabel
+            else {}
+        ),
     }
 
 
 def _compare_rankings(
-    scores: Scores, other_scores: Scores, group_units: Sequence[Rows] | None
+    scores: Scores, other_scores: Scores, group_units: Sequence[Rows] | None, ungrouped: Rows
 ) -> dict[str, Any]:
     """Return the difference in mean average precision, if multi-label."""
 
@@ -86,7 +94,7 @@ def _compare_rankings(
     all_rows = np.arange(len(scores.targets))
     interval = difference_interval(compute_difference, group_rows(len(all_rows), None))
     if group_units is not None:
-        by_group = difference_interval(compute_difference, group_units)
+        by_group = difference_interval(compute_difference, group_units, ungrouped)
         interval = choose_wider(by_group, interval)
     map_other = mean_average_precision(other_scores.targets, other_scores.probabilities)
     return {

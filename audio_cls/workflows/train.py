@@ -14,6 +14,7 @@ from audio_cls.config import RunConfig
 from audio_cls.data.clips.metadata import read_clip_metadata
 from audio_cls.data.describe import describe_data
 from audio_cls.data.keyword_spotting.relabel import relabel_keywords
+from audio_cls.data.keyword_spotting.sampling import take_epoch
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
@@ -180,7 +181,8 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     # --- 3. training; validation selects the best epoch ---
     inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
     scorer = make_scorer(inputs.audio_model, cfg, accelerator)
-    validate = make_validator(scorer, inputs.validation, cfg.eval, clips.train.labels)
+    epoch_labels = take_epoch(clips.train.labels, labels.names, cfg.data)
+    validate = make_validator(scorer, inputs.validation, cfg.eval, epoch_labels)
     with upload_during_training(folder.path, cfg.hub, repo_id) as callbacks:
         run = set_up_training(cfg, accelerator, folder, inputs, validate, callbacks)
         if accelerator.is_main_process and not cfg.train.dry_run:
@@ -212,7 +214,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             user_transforms=list(cfg.augment.augment) or None,
             validation=report_best(run.state, len(clips.validation)),
             test=report_scores(
-                scores, labels.names, cfg.eval, metadata, find_majority(clips.train.labels)
+                scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)
             ),
             calibration=report_calibration(scores, calibration, is_applied=False),
             timing=describe_timing(run, evaluate_seconds),

@@ -93,7 +93,7 @@ Best epoch 7 of 10: validation accuracy 0.5667 on 30 clips
 Test on 30 clips (split 'test')
   accuracy        0.4667  95 % interval 0.302 to 0.639
   macro F1        0.3656  95 % interval 0.243 to 0.508
-  majority class  0.3333  accuracy of always predicting 'fr'
+  majority class  0.3333  always the most frequent class of training, 'fr'
 
 weakest classes  recall    F1  clips
 ru                 0.00  0.00     10

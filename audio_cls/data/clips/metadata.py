@@ -17,7 +17,7 @@ class ClipMetadata:
 
     seconds: NDArray[np.float64]  # (N,), rounded to milliseconds
     sampling_rates: NDArray[np.int64]  # (N,), Hz of the file before resampling; 0 if unknown
-    groups: NDArray[np.str_] | None  # (N,), the group column as text
+    groups: NDArray[np.str_] | None  # (N,), as text, '' for none; None where no clip has one
 
 
 def read_clip_metadata(clips: Clips) -> ClipMetadata:
@@ -26,5 +26,10 @@ def read_clip_metadata(clips: Clips) -> ClipMetadata:
     return ClipMetadata(
         seconds=(clips.lengths / clips.sampling_rate).round(3),
         sampling_rates=rates[clips.rows].astype(np.int64),
-        groups=clips.groups,
+        groups=keep_groups(clips.groups),
     )
+
+
+def keep_groups(groups: NDArray[np.str_] | None) -> NDArray[np.str_] | None:
+    """Return the groups of clips; None where no clip has one."""
+    return groups if groups is not None and (groups != "").any() else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.split_names import SPLIT_NAMES
@@ -86,8 +87,8 @@ def _remark_groups(
     """Warn where the test split is a grouped one with few groups."""
     if index.groups is None or methods["test"] != "grouped cut":
         return []
-    tested = len(np.unique(index.groups[parts["test"]]))
-    every = len(np.unique(index.groups[np.concatenate(list(parts.values()))]))
+    tested = _count_groups(index.groups[parts["test"]])
+    every = _count_groups(index.groups[np.concatenate(list(parts.values()))])
     if tested >= FEW_GROUPS:
         return []
     return [
@@ -96,6 +97,11 @@ def _remark_groups(
         f" ones they are. --folds {min(every, 5)} tests every group once, a larger --test-size"
         " tests more groups."
     ]
+
+
+def _count_groups(groups: NDArray[np.str_]) -> int:
+    """Count the different groups; clips without one (''), such as silence, are no group."""
+    return len(np.unique(groups[groups != ""]))
 
 
 def warn_of_classes(

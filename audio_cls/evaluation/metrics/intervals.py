@@ -7,7 +7,8 @@ a few groups may be chance, and is no evidence about other groups. No interval h
 all resamples have the same value, it is Wilson's or None. scikit-learn and scipy are used where
 they are fast enough: `scipy.stats.bootstrap` gives the same values as `bootstrap_values` and takes
 four times as long; `binomtest(...).proportion_ci` has no Wilson interval of a fractional count.
-Letters: N clips, G groups (without groups, each clip is one).
+A clip without a group (generated silence) is no group: such clips are drawn one by one next to the
+groups, and do not count as groups. Letters: N clips, G groups (without groups, each clip is one).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ BOOTSTRAP_SEED = 0  # so that the same predictions always have the same interval
 MIN_GROUPS = 5
 MIN_RUNS = 3  # with fewer seeds or folds there is no interval, for the same reason
 SAME = 1e-12  # values that differ by less differ by rounding alone
+NO_ROWS: Rows = np.zeros(0, dtype=np.int64)
 
 
 def wilson_interval(num_correct: float, num_clips: float) -> Interval:
@@ -60,14 +62,17 @@ def wilson_interval(num_correct: float, num_clips: float) -> Interval:
 def group_rows(num_clips: int, groups: Sequence[str] | NDArray[np.str_] | None) -> list[Rows]:
     """Return the rows of each group; without groups, each row by itself.
 
-    >>> [rows.tolist() for rows in group_rows(3, ["a", "b", "a"])]
+    Rows without a group ('') are left out.
+
+    >>> [rows.tolist() for rows in group_rows(4, ["a", "b", "a", ""])]
     [[0, 2], [1]]
     """
     if groups is None:
         return [np.array([row]) for row in range(num_clips)]
-    _, number = np.unique(np.asarray(groups), return_inverse=True)
+    names, number = np.unique(np.asarray(groups), return_inverse=True)
     order = np.argsort(number, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(number))[:-1])
+    parts = np.split(order, np.cumsum(np.bincount(number))[:-1])
+    return [rows for name, rows in zip(names, parts, strict=True) if name]
 
 
 def resampling_units(
@@ -79,7 +84,7 @@ def resampling_units(
         The rows of each group, or each row by itself; and a note where there are groups, but too
         few to draw, else None.
 
-    >>> resampling_units(3, ["a", "b", "a"])[1]
+    >>> resampling_units(4, ["a", "b", "a", ""])[1]
     'Only 2 groups were tested: the interval is over clips, other groups may score differently.'
     """
     units = group_rows(num_clips, groups)
@@ -92,12 +97,24 @@ def resampling_units(
     return group_rows(num_clips, None), note
 
 
-def bootstrap_values(function: Callable[[Rows], float], units: Sequence[Rows]) -> Floats:
+def list_ungrouped(groups: Sequence[str] | NDArray[np.str_] | None) -> Rows:
+    """Return the rows without a group, which `group_rows` leaves out.
+
+    >>> list_ungrouped(["a", "", "a"]).tolist(), list_ungrouped(None).tolist()
+    ([1], [])
+    """
+    return NO_ROWS if groups is None else np.flatnonzero(np.asarray(groups) == "")
+
+
+def bootstrap_values(
+    function: Callable[[Rows], float], units: Sequence[Rows], ungrouped: Rows = NO_ROWS
+) -> Floats:
     """Compute a metric on resamples: G groups each, drawn with replacement.
 
     Args:
         function: Rows of clips -> the metric on them; NaN where it is undefined.
         units: The rows of each group.
+        ungrouped: Rows without a group: as many are drawn one by one, as a stratum of their own.
 
     Returns:
         The defined values, at most `NUM_DRAWS`.
@@ -106,18 +123,26 @@ def bootstrap_values(function: Callable[[Rows], float], units: Sequence[Rows]) -
     has_single_rows = all(len(rows) == 1 for rows in units)
     all_rows = np.concatenate(units)
     values = []
+    num_ungrouped = len(ungrouped)
     for _ in show_progress(range(NUM_DRAWS), NUM_DRAWS, "Bootstrap intervals", logger):
         drawn = rng.integers(len(units), size=len(units))
         resample = (
             all_rows[drawn] if has_single_rows else np.concatenate([units[unit] for unit in drawn])
         )
+        if num_ungrouped:
+            others = ungrouped[rng.integers(num_ungrouped, size=num_ungrouped)]
+            resample = np.concatenate([resample, others])
         values.append(function(resample))
     found = np.array(values)
     return np.asarray(found[np.isfinite(found)])
 
 
 def bootstrap_interval(
-    function: Callable[[Rows], float], units: Sequence[Rows], *, is_share: bool = True
+    function: Callable[[Rows], float],
+    units: Sequence[Rows],
+    ungrouped: Rows = NO_ROWS,
+    *,
+    is_share: bool = True,
 ) -> Interval | None:
     """Return the 95 % interval of a metric by a bootstrap over groups.
 
@@ -130,17 +155,18 @@ def bootstrap_interval(
     Args:
         function: Rows of clips -> the metric on them; NaN where it is undefined.
         units: The rows of each group; without groups, each row by itself.
+        ungrouped: Rows without a group, see `bootstrap_values`.
         is_share: The metric is in [0, 1]; otherwise it is at least 0.
 
     Returns:
         The interval; None with fewer than two groups or without a value. Where all resamples have
         the same value, or the metric is 0 or 1: of a share, Wilson's for G clips; of a loss, None.
     """
-    value = function(np.concatenate(units))
+    value = function(np.concatenate([*units, ungrouped]))
     num_groups = len(units)
     if num_groups < 2 or not math.isfinite(value):
         return None
-    values = bootstrap_values(function, units)
+    values = bootstrap_values(function, units, ungrouped)
     if len(values) < NUM_DRAWS // 2:
         return None
     half = _half_width(values, num_groups)
@@ -173,19 +199,21 @@ def choose_wider(first: Interval | None, second: Interval | None) -> Interval | 
 
 
 def difference_interval(
-    function: Callable[[Rows], float], units: Sequence[Rows]
+    function: Callable[[Rows], float], units: Sequence[Rows], ungrouped: Rows = NO_ROWS
 ) -> Interval | None:
     """Return the 95 % interval of a difference of two runs on the same clips, by a bootstrap.
 
     Args:
         function: Rows of clips -> the difference on them, in [-1, 1].
         units: The rows of each group; without groups, each row by itself.
+        ungrouped: Rows without a group, see `bootstrap_values`.
 
     Returns:
         The interval; None with fewer than two groups, or where all resamples have the same value.
     """
     num_groups = len(units)
-    value, values = function(np.concatenate(units)), bootstrap_values(function, units)
+    value = function(np.concatenate([*units, ungrouped]))
+    values = bootstrap_values(function, units, ungrouped)
     if num_groups < 2 or len(values) < NUM_DRAWS // 2 or not math.isfinite(value):
         return None
     half = _half_width(values, num_groups)

@@ -112,7 +112,10 @@ def tabulate_labels(scores: Scores, names: Sequence[str]) -> dict[str, Row]:
 
 
 def accuracy_by_metadata(scores: Scores, metadata: ClipMetadata) -> dict[str, Any]:
-    """Return accuracy by duration, by sampling rate and, where there are groups, by group."""
+    """Return accuracy by duration, by sampling rate and, where there are groups, by group.
+
+    Clips without a group (''), such as generated silence, are no group.
+    """
     is_correct = scores.is_correct
     tables: dict[str, Any] = {
         "by_duration": _tabulate_durations(is_correct, metadata.seconds),
@@ -124,8 +127,9 @@ def accuracy_by_metadata(scores: Scores, metadata: ClipMetadata) -> dict[str, An
         },
     }
     if metadata.groups is not None:
-        tables["num_groups"] = len(np.unique(metadata.groups))
-        tables["by_group"] = _tabulate_groups(is_correct, metadata.groups)
+        has_group = metadata.groups != ""
+        tables["num_groups"] = len(np.unique(metadata.groups[has_group]))
+        tables["by_group"] = _tabulate_groups(is_correct[has_group], metadata.groups[has_group])
     return tables
 
 

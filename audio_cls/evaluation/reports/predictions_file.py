@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.data.clips.metadata import ClipMetadata
+from audio_cls.data.clips.metadata import ClipMetadata, keep_groups
 from audio_cls.data.labels.label_text import join_names, split_names
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.metrics.scores import Scores
@@ -149,7 +149,9 @@ def read_metadata(path: Path, scores: Scores) -> ClipMetadata | None:
         return ClipMetadata(
             seconds=np.array([float(row[1]) for row in ordered]),
             sampling_rates=np.array([int(row[2]) for row in ordered], dtype=np.int64),
-            groups=np.array([row[3] for row in ordered]) if rows[0][3:] == ["group"] else None,
+            groups=keep_groups(np.array([row[3] for row in ordered]))
+            if rows[0][3:] == ["group"]
+            else None,
         )
     except (KeyError, ValueError, IndexError) as error:
         raise RunFolderError(

@@ -17,11 +17,13 @@ from audio_cls.evaluation.metrics.baseline import (
 )
 from audio_cls.evaluation.metrics.external import load_metric
 from audio_cls.evaluation.metrics.intervals import (
+    NO_ROWS,
     Interval,
     Rows,
     bootstrap_interval,
     choose_wider,
     group_rows,
+    list_ungrouped,
     resampling_units,
     wilson_interval,
 )
@@ -154,7 +156,8 @@ def report_intervals(scores: Scores, chosen: str, metadata: ClipMetadata | None)
         else:
             interval = _bootstrap(metrics[key], scores, clips)
         if is_grouped:
-            interval = choose_wider(_bootstrap(metrics[key], scores, units), interval)
+            by_group = _bootstrap(metrics[key], scores, units, list_ungrouped(groups))
+            interval = choose_wider(by_group, interval)
         rounded = interval and [_round_metric(metrics[key], bound) for bound in interval]
         found[f"{key}_ci95"] = rounded
     method = {
@@ -168,14 +171,17 @@ def report_intervals(scores: Scores, chosen: str, metadata: ClipMetadata | None)
     return {**found, "intervals": method}
 
 
-def _bootstrap(metric: Metric, scores: Scores, units: Sequence[Rows]) -> Interval | None:
+def _bootstrap(
+    metric: Metric, scores: Scores, units: Sequence[Rows], ungrouped: Rows = NO_ROWS
+) -> Interval | None:
     """Return the bootstrap interval of a metric."""
     given: Any = scores.probabilities if metric.uses_probabilities else scores.predictions
 
     def compute(rows: Rows) -> float:
         return metric.function(scores.targets[rows], given[rows])
 
-    return bootstrap_interval(compute, units, is_share=find_metric_spec(metric.key).highest == 1)
+    is_share = find_metric_spec(metric.key).highest == 1
+    return bootstrap_interval(compute, units, ungrouped, is_share=is_share)
 
 
 def write_report(

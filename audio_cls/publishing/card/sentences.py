@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from audio_cls.errors import count_of
+from audio_cls.evaluation.metrics.baseline import FROM_THESE
 from audio_cls.publishing.card.front_matter import read_license
 from audio_cls.publishing.card.limitations import Sentences, are_duplicates_left_out
 from audio_cls.publishing.card.markdown import (
@@ -34,7 +35,10 @@ TASK_NAME = "Audio classification"
 NUM_CONFUSIONS = 5
 MAX_LABELS = 30  # labels in the first sentence
 BASELINES = {  # metric -> key in results.json, and the sentence with its value
-    "accuracy": ("majority_accuracy", "Always predicting the most frequent class: accuracy {}."),
+    "accuracy": (
+        "majority_accuracy",
+        "Always predicting the most frequent class of training: accuracy {}.",
+    ),
     "map": ("baseline_map", "Equal scores for all clips: mean average precision {}."),
 }
 THRESHOLDS = (
@@ -92,6 +96,8 @@ def make_metric_sentences(record: RunRecord) -> Sentences:
         sentences.append(to_text(note))
     key, text = BASELINES[record.results.headline_key]
     if to_number(test.get(key)):
+        if test.get("majority_from") == FROM_THESE:
+            text = text.replace("of training", f"of {FROM_THESE}")
         sentences.append(to_sentence(text, to_number(test[key])))
     if record.is_multilabel:
         sentences.append(Markdown(THRESHOLDS))

@@ -15,6 +15,7 @@ from audio_cls.evaluation.metrics.intervals import (
     choose_wider,
     difference_interval,
     group_rows,
+    list_ungrouped,
     mcnemar_test,
     paired_interval,
     resampling_units,
@@ -131,6 +132,30 @@ def test_fewer_than_five_groups_are_drawn_by_clip_and_say_so(
     if note:
         assert note.startswith(f"Only {num_groups} group")
     assert resampling_units(40, None)[1] is None
+
+
+def test_clips_without_a_group_are_drawn_one_by_one_and_are_no_group() -> None:
+    groups = [*(f"g{n % 6}" for n in range(30)), *[""] * 10]
+    units, note = resampling_units(40, groups)
+    assert (len(units), note) == (6, None)
+    assert resampling_units(4, ["a", "b", "", ""])[1] == resampling_units(2, ["a", "b"])[1]
+    others = list_ungrouped(groups)
+    drawn: list[NDArray[np.int64]] = []
+
+    def share(rows: NDArray[np.int64]) -> float:
+        drawn.append(rows)
+        return float((rows % 3 > 0).mean())
+
+    bootstrap_interval(share, units, others)
+    assert sorted(drawn[0].tolist()) == list(range(40))  # the metric itself: of all clips
+    assert all(len(rows) == 40 and (rows >= 30).sum() == 10 for rows in drawn)
+    # Six groups that are all right, and ten clips with 5 right: the variance of the binomial part
+    # alone, 10 / 40 * sqrt(0.5 * 0.5 / 10), times sqrt(6 / 5) and Student's t with 5 degrees.
+    right = np.array([1.0] * 30 + [0, 1] * 5)
+    interval = difference_interval(lambda rows: float(right[rows].mean()), units, others)
+    assert interval is not None
+    expected = 0.25 * (0.025**0.5) * 1.2**0.5 * 2.5706
+    assert (0.875 - interval[0]) == pytest.approx(expected, rel=0.1)
 
 
 def test_one_group_and_an_undefined_metric_have_no_interval() -> None:

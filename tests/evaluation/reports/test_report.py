@@ -146,3 +146,12 @@ def test_facts_of_other_clips_are_refused(tmp_path: Path) -> None:
     write_metadata(tmp_path / "clips.csv", make_scores(5), make_metadata(5))
     with pytest.raises(RunFolderError, match=r"does not match the predictions\.csv"):
         read_metadata(tmp_path / "clips.csv", make_scores(6))
+
+
+def test_generated_silence_without_a_group_is_no_group() -> None:
+    scores, metadata = make_scores(60), make_metadata(60, num_groups=2)
+    assert metadata.groups is not None
+    groups = np.where(np.arange(60) < 10, "", metadata.groups)
+    found = report_scores(scores, NAMES, EvalConfig(), replace(metadata, groups=groups))
+    assert found["num_groups"] == len(found["by_group"]) == 2
+    assert found["intervals"]["note"].startswith("Only 2 groups were tested")

@@ -204,7 +204,9 @@ def test_warnings_of_the_run_and_the_most_frequent_class_are_shown(tmp_path: Pat
     card = read_card(make_run(tmp_path / "run", results))
     warned = card.text.split("### Warnings of the training run\n\n")[1].split("\n\n##")[0]
     assert warned == "- 2 clips are \\<silent>.\n- Test is \\`small\\`."
-    assert "\n- Always predicting the most frequent class: accuracy 0.333.\n" in card.text
+    assert (
+        "\n- Always predicting the most frequent class of training: accuracy 0.333.\n" in card.text
+    )
     assert "majority" not in card.text.split("\n---\n")[0]
     assert "Warnings" not in read_card(make_run(tmp_path / "other")).text
 
