@@ -9,7 +9,7 @@ from typing import Any
 from audio_cls.command_names import format_command
 from audio_cls.config import select_metrics
 from audio_cls.errors import count_of
-from audio_cls.evaluation.metrics.baseline import FROM_THESE, FROM_TRAIN
+from audio_cls.evaluation.metrics.baseline import FROM_THESE
 from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.runs.results import RunResults
@@ -131,7 +131,7 @@ def _list_rows(results: RunResults) -> list[list[str]]:
         chance = format_number(test.get("baseline_map"))
         return [*rows, ["chance level", chance, f"{metric_title(main)} of random scores"]]
     if "majority_accuracy" in test:
-        place = "training" if test["majority_from"] == FROM_TRAIN else FROM_THESE
+        place = FROM_THESE if test.get("majority_from") == FROM_THESE else "training"
         shown = f"always the most frequent class of {place}, '{test['majority_class']}'"
         rows.append(["majority class", format_number(test["majority_accuracy"]), shown])
     return rows
