@@ -14,7 +14,7 @@ import click
 
 from audio_cls.errors import AudioClsError, Paused, redact_tokens
 from audio_cls.interrupts import EXIT_INTERRUPTED
-from audio_cls.text_table import TERMINAL_WIDTH, wrap_text
+from audio_cls.text_table import TERMINAL_WIDTH, drop_controls, to_line, wrap_text
 
 LAUNCHER_NOTE = (
     "(What follows is a traceback of accelerate launch without the error;"
@@ -40,8 +40,11 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
         """Keep nothing."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the text of a message; a warning is broken between words on a terminal."""
-        text = super().format(record)
+        """Return the text of a message; a warning is broken between words on a terminal.
+
+        Names in it come from data sets: no escape sequence reaches the terminal.
+        """
+        text = drop_controls(super().format(record))
         return _fit_terminal(text) if record.levelno >= logging.WARNING else text
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -123,7 +126,7 @@ def show_error(text: str) -> None:
     writes it. Later the reasons may differ, and each line has the number of its process.
     """
     _close_bars()
-    text = redact_tokens(" ".join(text.split()), (os.environ.get("HF_TOKEN", ""),))
+    text = redact_tokens(to_line(text), (os.environ.get("HF_TOKEN", ""),))
     if is_connected():
         rank, number = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         text = f"Error in process {rank} (of 0 to {int(number) - 1}): {text}"

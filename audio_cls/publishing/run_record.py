@@ -29,6 +29,7 @@ from audio_cls.runs.results import (
     RunResults,
     read_results,
 )
+from audio_cls.text_table import to_line
 
 MAX_FRONT_MATTER = 200  # characters of a value in YAML; the Hub shows it on one line
 COMMIT_SHA = re.compile(r"[0-9a-f]{40}")
@@ -190,6 +191,5 @@ def single_line(value: object, max_length: int) -> str:
     >>> single_line("a\n  b" + chr(0), 80)
     'a b'
     """
-    printable = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in str(value))
-    line = " ".join(printable.split())
+    line = to_line(str(value))
     return line if len(line) <= max_length else line[: max_length - 1] + "…"

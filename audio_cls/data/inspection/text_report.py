@@ -8,7 +8,7 @@ from typing import Any
 from audio_cls.data.inspection.duplicates import LISTED
 from audio_cls.data.inspection.suggestions import MIN_CLIPS, write_flags
 from audio_cls.errors import count_of, list_names
-from audio_cls.text_table import format_table, wrap_text
+from audio_cls.text_table import drop_controls, format_table, wrap_text
 
 MAX_ROWS = 20  # classes in the table; of more, the largest and smallest
 NUM_LARGEST, NUM_SMALLEST = 10, 5
@@ -37,7 +37,7 @@ def format_summary(summary: Mapping[str, Any], command: str = "") -> str:
     ]
     if summary["suggested"] and command:
         parts.append(_format_command(summary, command))
-    return "\n\n".join(part for part in parts if part)
+    return drop_controls("\n\n".join(part for part in parts if part))
 
 
 def _wrap(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audio_cls.run_warnings import warn
-from audio_cls.text_table import shorten
+from audio_cls.text_table import shorten, to_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,8 +77,8 @@ def add_legend(axes: Axes) -> None:
 
 
 def shorten_name(name: str) -> str:
-    """Return a label that fits on an axis."""
-    return shorten(name, MAX_NAME_LENGTH)
+    """Return a label that fits on an axis, on one line."""
+    return shorten(to_line(name), MAX_NAME_LENGTH)
 
 
 def save_figure(figure: Figure, path: Path) -> Path:

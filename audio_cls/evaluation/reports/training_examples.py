@@ -35,7 +35,7 @@ from audio_cls.evaluation.reports.figure_style import (
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.processor import InputSpec, WaveProcessor
 from audio_cls.runs.run_files import EXAMPLES_FIGURE
-from audio_cls.text_table import shorten
+from audio_cls.text_table import shorten, to_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def draw_examples(
             num_bands = _draw_features(axes, values, len(examples[place].wave), spec)
             sizes = {getattr(extractor, name, 0) for name in ("num_mel_bins", "feature_size")}
             y_label = "mel band" if num_bands in sizes else "feature"  # such as stacked frames
-        title = shorten(describe_label(examples[place].label, names), MAX_TITLE)
+        title = shorten(to_line(describe_label(examples[place].label, names)), MAX_TITLE)
         is_left, is_lowest = place % NUM_COLUMNS == 0, place + NUM_COLUMNS >= len(examples)
         label_axes(axes, title, "time (s)" if is_lowest else "", y_label if is_left else "")
         axes.title.set_fontsize(FONT_SIZE)

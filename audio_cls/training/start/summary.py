@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from audio_cls.errors import count_of
-from audio_cls.text_table import wrap_text
+from audio_cls.text_table import NO_BREAK, to_line, wrap_text
 
 LABEL_WIDTH = 12  # columns of the label at the start of a row
 NAMED_CLASSES = 8  # classes that are named
@@ -86,9 +86,9 @@ def wrap_rows(rows: Sequence[Row]) -> list[str]:
     lines = []
     for label, text in rows:
         # A flag stays on the line of its value.
-        words = re.sub("(?<!,) ", "\0", text) if label == "settings" else text
+        words = re.sub("(?<!,) ", NO_BREAK, text) if label == "settings" else text
         lines += wrap_text(words, " " * LABEL_WIDTH, label.ljust(LABEL_WIDTH))
-    return [line.replace("\0", " ") for line in lines]
+    return lines
 
 
 def format_resume(facts: StartFacts) -> str:
@@ -115,7 +115,7 @@ def _describe_classes(facts: StartFacts) -> str:
     names = facts.classes[:NAMED_CLASSES]
     rest = "" if len(names) == len(facts.classes) else ", ..."
     kind = " (multi-label)" if facts.is_multilabel else ""
-    return f"{len(facts.classes)}{kind}: {', '.join(names)}{rest}"
+    return f"{len(facts.classes)}{kind}: {', '.join(map(to_line, names))}{rest}"
 
 
 def _describe_clips(facts: StartFacts) -> str:
