@@ -12,6 +12,7 @@ from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError
 
 Wave = NDArray[np.float32]
+SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit audio
 
 
 def decode_wave(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,10 +80,51 @@ def list_windows(num_samples: int, cfg: AudioConfig, sampling_rate: Hertz) -> li
     >>> list_windows(3, AudioConfig(max_seconds=4, repeat_short=True), 1)
     [(0, 4)]
     """
-    window = seconds_to_samples(cfg.window_seconds or cfg.piece_seconds, sampling_rate)
-    hop = seconds_to_samples(cfg.hop_seconds, sampling_rate) if cfg.hop_seconds else window
+    window, hop = measure_window(cfg, sampling_rate)
     if num_samples <= window or cfg.aggregate == "first":
         return [(0, window if cfg.repeat_short else min(window, num_samples))]
     starts = list(range(0, num_samples - window, hop))
     starts.append(num_samples - window)
     return [(start, start + window) for start in starts]
+
+
+def measure_window(cfg: AudioConfig, sampling_rate: Hertz) -> tuple[int, int]:
+    """Return length and hop of the windows in samples."""
+    window = seconds_to_samples(cfg.window_seconds or cfg.piece_seconds, sampling_rate)
+    hop = seconds_to_samples(cfg.hop_seconds, sampling_rate) if cfg.hop_seconds else window
+    return window, hop
+
+
+class Window(NamedTuple):
+    """One window of a clip."""
+
+    start: int
+    stop: int  # with `repeat_short` perhaps after the clip's end
+    wave: NDArray[np.float32]  # (stop - start,)
+
+
+def cut_windows(
+    blocks: Iterable[NDArray[np.float32]], cfg: AudioConfig, sampling_rate: Hertz
+) -> Iterator[Window]:
+    """Cut the windows of `list_windows` out of a clip that comes in blocks (T,), in order.
+
+    Each window comes as soon as its samples are there. All blocks are read, also for
+    `aggregate="first"`. At most a window, a hop and a block are in memory.
+    """
+    window, hop = measure_window(cfg, sampling_rate)
+    buffer, offset = np.zeros(0, np.float32), 0  # `offset`: place in the clip of buffer[0]
+    start, last = 0, None  # of the next and the last window
+    for block in blocks:
+        buffer = np.concatenate([buffer, block])
+        while start + window <= offset + len(buffer):
+            if last is None or cfg.aggregate != "first":
+                yield Window(start, start + window, buffer[start - offset :][:window].copy())
+            start, last = start + hop, start
+        kept = max(0, min(start - offset, len(buffer) - window))
+        buffer, offset = buffer[kept:], offset + kept
+    length = offset + len(buffer)
+    if last is None:  # shorter than a window
+        stop = window if cfg.repeat_short else length
+        yield Window(0, stop, cut_wave(buffer, 0, stop))
+    elif last + window < length and cfg.aggregate != "first":
+        yield Window(length - window, length, buffer[-window:].copy())

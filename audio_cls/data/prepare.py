@@ -14,11 +14,11 @@ import pyarrow as pa
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from audio_cls.audio.waveform import SILENT_PEAK
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
 from audio_cls.data.clips.quality import (
-    SILENT_PEAK,
     enforce_bad_audio_limit,
     find_unusable_clips,
     warn_of_lost_frequencies,

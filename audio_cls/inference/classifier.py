@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from audio_cls.audio.waveform import Wave, decode_wave, peak
-from audio_cls.config import MIN_CROP_SECONDS, AudioConfig, Hertz
-from audio_cls.data.clips.quality import SILENT_PEAK
-from audio_cls.data.labels.label_text import join_names
-from audio_cls.data.loading.datasets import WindowDataset
-from audio_cls.errors import AudioError, ModelError
-from audio_cls.inference.aggregation import DECIMALS, apply_temperature
-from audio_cls.inference.scoring import ScoringSettings, WaveClip, score_windows
+from audio_cls.audio.waveform import Wave
+from audio_cls.inference.base_classifier import BaseClassifier
+from audio_cls.inference.batching import BATCH_SIZE, ModelInput, ModelOutput
+from audio_cls.inference.label_rule import LabelRule
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import (
     is_calibrated,
@@ -27,87 +22,46 @@ from audio_cls.models.inference_settings import (
 )
 from audio_cls.models.load import load_for_inference
 
-BATCH_SIZE = 16  # windows of one forward pass
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for one file, or the error that prevented it.
-
-    Multi-label: `labels` are those that reach their thresholds, the most probable first; `label` is
-    the same joined by `;` as in predictions.csv; `score` is the largest probability, even if no
-    label reaches its threshold.
-    """
-
-    file: str
-    label: str | None = None
-    score: float | None = None  # the largest probability
-    scores: dict[str, float] | None = None  # probability of every label
-    error: str | None = None
-    labels: list[str] | None = None  # multi-label: all predicted labels
-    remark: str | None = None  # why the prediction is not reliable, see `describe_waveform`
-
-    def to_row(self) -> dict[str, object]:
-        """Return `{"file", "label", "score", "scores"}`, or `{"file", "error"}`.
-
-        Multi-label: with `labels`, a list. With `remark` where there is one.
-        """
-        if self.error is not None:
-            return {"file": self.file, "error": self.error}
-        prediction = {"label": self.label, "score": self.score, "scores": self.scores}
-        labels = {} if self.labels is None else {"labels": self.labels}
-        remark = {} if self.remark is None else {"remark": self.remark}
-        return {"file": self.file, **prediction, **labels, **remark}
-
-
-def describe_waveform(wave: Wave, sampling_rate: Hertz) -> str | None:
-    """Return why the prediction for a waveform is not reliable, or None.
-
-    Args:
-        wave: Mono, shape (T,).
-        sampling_rate: In Hz.
-
-    >>> describe_waveform(np.zeros(160, np.float32), 16_000)
-    'digital silence; only 0.010 s long'
-    """
-    remarks = []
-    if peak(wave) < SILENT_PEAK:
-        remarks.append("digital silence")
-    if len(wave) < MIN_CROP_SECONDS * sampling_rate:
-        remarks.append(f"only {len(wave) / sampling_rate:.3f} s long")
-    return "; ".join(remarks) or None
-
-
-class Classifier:
+class Classifier(BaseClassifier):
     """A trained model that classifies files and waveforms.
 
     Example:
         >>> classifier = Classifier.from_pretrained("runs/demo")  # doctest: +SKIP
-        >>> [prediction.label for prediction in classifier(["hello.wav"])]  # doctest: +SKIP
-        ['it']
+        >>> classifier("hello.wav").label  # doctest: +SKIP
+        'it'
+        >>> [p.label for p in classifier(["a.wav", "b.flac"])]  # doctest: +SKIP
+        ['it', 'fr']
+        >>> for window in classifier.windows("long.wav"):  # doctest: +SKIP
+        ...     print(window.start, window.end, window.label, window.score)
     """
 
     def __init__(
         self,
         audio_model: AudioModel,
-        audio: AudioConfig,
+        model_input: ModelInput,
+        rule: LabelRule,
         device: torch.device,
-        temperature: float = 1.0,
+        num_workers: int | None = None,
     ) -> None:
+        """Move a model to a device; see `from_pretrained`."""
+        super().__init__(model_input, rule, num_workers)
         self.audio_model = audio_model
-        self.audio = audio
         self.device = device
-        self.temperature = temperature  # of the scores; 1: no temperature scaling
-        self.thresholds = read_thresholds(audio_model)  # (L,) before the temperature; None for 0.5
-        self.model = audio_model.model.to(device).eval()  # type: ignore[arg-type] # its own overload
+        self.model: Any = audio_model.model.to(device).eval()  # type: ignore[arg-type] # overload
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 (names of the public interface)
         cls,
         folder_or_id: str | Path,
         revision: str | None = None,
         *,
-        calibrate: bool = False,
+        calibrate: bool = True,
+        reject_below: float | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        batch_size: int = BATCH_SIZE,
+        num_workers: int | None = None,
         trust_remote_code: bool = False,
     ) -> Classifier:
         """Load a run folder or a Hub id. Downloads.
@@ -116,81 +70,59 @@ class Classifier:
             folder_or_id: A run folder, or the id of a model on the Hub.
             revision: Branch, tag or commit there.
             calibrate: Apply the temperature that training fitted on validation, so that scores are
-                close to the accuracy; other models have no temperature and are not changed.
+                close to the accuracy; other models have no temperature and are not changed. False
+                gives the scores of evaluation (predictions.csv) and of `transformers`.
+            reject_below: Where the largest score is below this, the label is "unknown".
+            device: Such as "cpu" or "cuda:1". Default: an accelerator if there is one.
+            dtype: "float32" (default), "bfloat16" or "float16".
+            batch_size: Windows of one forward pass, at most.
+            num_workers: Threads that decode. Default: 2.
             trust_remote_code: Run the code in the folder or repository; on the Hub, `revision` must
                 be a commit.
 
         Raises:
             ModelError: It is not a trained classifier, or cannot be read.
+            SettingError: A value is out of range.
         """
         audio_model = load_for_inference(
             folder_or_id, revision, trust_remote_code=trust_remote_code
         )
-        device = torch.device("cpu")
-        if torch.accelerator.is_available():
-            device = torch.accelerator.current_accelerator() or device
-        temperature = (
-            read_temperature(audio_model) if calibrate and is_calibrated(audio_model) else 1.0
+        spec = audio_model.processor.input_spec
+        model_input = ModelInput(
+            read_inference_settings(audio_model),
+            spec.sampling_rate,
+            equal_lengths=not spec.pads_safely,
+            max_samples=spec.max_samples,
+            batch_size=batch_size,
         )
-        return cls(audio_model, read_inference_settings(audio_model), device, temperature)
+        is_scaled = calibrate and is_calibrated(audio_model)
+        rule = LabelRule(
+            audio_model.labels,
+            audio_model.is_multilabel,
+            read_temperature(audio_model) if is_scaled else 1.0,
+            read_thresholds(audio_model),
+            reject_below,
+        )
+        if device is None:
+            device = torch.device("cpu")
+            if torch.accelerator.is_available():
+                device = torch.accelerator.current_accelerator() or device
+        return cls(audio_model, model_input, rule, torch.device(device), num_workers)
 
-    def __call__(self, paths: str | Path | Iterable[str | Path]) -> Iterator[Prediction]:
-        """Classify one file, or several one by one.
-
-        A file that cannot be read, or has scores that are not finite, gives a `Prediction.error`.
-        """
-        rate = self.audio_model.processor.input_spec.sampling_rate
-        for path in [paths] if isinstance(paths, str | Path) else paths:
-            try:
-                wave = decode_wave(None, str(path), rate)
-                scores = self.score_wave(wave)
-            except (AudioError, ModelError) as error:
-                yield Prediction(str(path), error=str(error))
-            else:
-                yield self._describe(str(path), scores, describe_waveform(wave, rate))
-
-    def score_wave(self, wave: Wave) -> NDArray[np.float64]:
-        """Return the probabilities of one clip.
-
-        Args:
-            wave: Mono, at the sampling rate of the model, shape (T,).
-
-        Returns:
-            Probabilities, shape (L,), rounded to six decimals as in predictions.csv.
-
-        Raises:
-            ModelError: The model's output is not finite.
-        """
-        settings = ScoringSettings.from_model(self.audio_model, self.audio, BATCH_SIZE)
-        clip = WaveClip(wave, self.audio_model.processor.input_spec.sampling_rate)
-        scores = score_windows(self.model, WindowDataset(clip, self.audio), settings)[0]
-        if not np.isfinite(scores).all():
-            raise ModelError("the model's scores for this clip are not finite")
-        if self.temperature != 1.0:
-            scores = apply_temperature(
-                scores, self.temperature, is_multilabel=settings.is_multilabel
-            )
-        return np.asarray(scores.round(DECIMALS))
-
-    def choose_labels(self, scores: NDArray[np.float64]) -> list[str]:
-        """Return the labels that reach their thresholds, for multi-label scores (L,).
-
-        The most probable label is first. The temperature is applied to the thresholds too, so that
-        it changes no prediction.
-        """
-        thresholds = np.full(len(scores), 0.5) if self.thresholds is None else self.thresholds
-        if self.temperature != 1.0:
-            scaled = apply_temperature(thresholds, self.temperature, is_multilabel=True)
-            thresholds = scaled.round(DECIMALS)
-        reached = np.flatnonzero(scores >= thresholds)
-        return [self.audio_model.labels[n] for n in sorted(reached, key=lambda n: (-scores[n], n))]
-
-    def _describe(self, file: str, scores: NDArray[np.float64], remark: str | None) -> Prediction:
-        """Return the prediction for the scores (L,) of a file."""
-        best = int(scores.argmax())
-        named = dict(zip(self.audio_model.labels, scores.tolist(), strict=True))
-        score = float(scores[best])
-        if not self.audio_model.is_multilabel:
-            return Prediction(file, self.audio_model.labels[best], score, named, remark=remark)
-        labels = self.choose_labels(scores)
-        return Prediction(file, join_names(labels), score, named, labels=labels, remark=remark)
+    def run_model(self, waves: Sequence[Wave], *, with_embeddings: bool = False) -> ModelOutput:
+        """Run the network; see the base class."""
+        inputs = self.audio_model.processor(waves)
+        inputs = {name: value.to(self.device) for name, value in inputs.items()}
+        rows: list[torch.Tensor] = []
+        handle = None
+        if with_embeddings:
+            layers = [m for m in self.model.classifier.modules() if isinstance(m, torch.nn.Linear)]
+            handle = layers[-1].register_forward_pre_hook(lambda _, args: rows.append(args[0]))
+        try:
+            with torch.inference_mode():
+                logits = self.model(**inputs).logits.float().cpu().numpy()
+        finally:
+            if handle is not None:
+                handle.remove()
+        embeddings = rows[0].float().cpu().numpy() if rows else None
+        return ModelOutput(logits.astype(np.float64), embeddings)

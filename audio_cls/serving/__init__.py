@@ -2,7 +2,8 @@
 
 import warnings
 
-from audio_cls.inference.classifier import Classifier, Prediction
+from audio_cls.inference.classifier import Classifier
+from audio_cls.inference.prediction import Prediction
 
 __all__ = ["Classifier", "Prediction"]
 

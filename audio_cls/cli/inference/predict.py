@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,7 +48,7 @@ def main(
     revision: str | None,
     as_jsonl: bool,  # noqa: FBT001 (click's own way)
     as_csv: bool,  # noqa: FBT001
-    **options: bool,
+    **options: Any,  # noqa: ANN401
 ) -> None:
     """Classify audio files with MODEL, a run folder or a Hub id.
 
@@ -65,7 +66,7 @@ def main(
         predictions = classifier(find_files(paths))
         rows = (prediction.to_row() for prediction in predictions)
         write = write_csv if as_csv else write_jsonl
-        num_rows, num_read = write(rows, classifier.audio_model.labels)
+        num_rows, num_read = write(rows, classifier.labels)
     if not num_rows:
         show_error(f"There is no audio file in {list_names(paths)}. Give audio files, or a folder.")
     sys.exit(0 if num_read else 1)

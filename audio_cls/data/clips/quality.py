@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from audio_cls.audio.waveform import SILENT_PEAK
 from audio_cls.config import DataConfig, Hertz
 from audio_cls.errors import MAX_LISTED, DatasetError, count_of
 from audio_cls.run_warnings import warn
 
 USUAL_RATE: Hertz = 48_000  # recordings at higher rates are often made for ultrasound
-SILENT_PEAK = 1e-4  # -80 dB of full scale: below the dither of 16-bit audio
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from audio_cls.data.clips.quality import SILENT_PEAK
+from audio_cls.audio.waveform import SILENT_PEAK
 from audio_cls.data.inspection.scan import DatasetScan
 from audio_cls.data.labels.label_text import join_names
 

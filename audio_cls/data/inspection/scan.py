@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from audio_cls.audio.decode import DecodedAudio, decode_file
 from audio_cls.audio.fingerprint import MAX_SECONDS, make_fingerprint
-from audio_cls.audio.waveform import Wave, mix_channels, peak, resample
+from audio_cls.audio.waveform import SILENT_PEAK, Wave, mix_channels, peak, resample
 from audio_cls.config import DataConfig, Hertz
-from audio_cls.data.clips.quality import SILENT_PEAK
 from audio_cls.data.duplicates.near import to_fingerprint
 from audio_cls.data.duplicates.similarity import (
     PAIRS_AT_ONCE,

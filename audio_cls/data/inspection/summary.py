@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from audio_cls.data.clips.quality import SILENT_PEAK
+from audio_cls.audio.waveform import SILENT_PEAK
 from audio_cls.data.inspection.duplicates import (
     LISTED,
     describe_duplicates,
