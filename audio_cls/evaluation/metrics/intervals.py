@@ -114,7 +114,8 @@ def bootstrap_values(
     Args:
         function: Rows of clips -> the metric on them; NaN where it is undefined.
         units: The rows of each group.
-        ungrouped: Rows without a group: as many are drawn one by one, as a stratum of their own.
+        ungrouped: Rows without a group: that number of them is drawn one by one, as a stratum
+            of their own.
 
     Returns:
         The defined values, at most `NUM_DRAWS`.
