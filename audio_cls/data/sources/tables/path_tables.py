@@ -77,7 +77,7 @@ def read_path_tables(
     unused: list[tuple[Path, int]] = []
     columns: list[str] = []
     problem = ""
-    for file, rows in _read_files(files, suffix, index):
+    for file, rows in read_table_files(files, suffix, index):
         columns += [name for name in rows.column_names if name not in columns]
         listing, first = list_clips(file, rows, index, root, cfg)
         if listing is not None:
@@ -102,7 +102,7 @@ def read_path_tables(
     return PathTables(tables, index.key, "", unused, recordings)
 
 
-def _read_files(
+def read_table_files(
     files: Sequence[Path], suffix: str | None, index: ClipIndex
 ) -> Iterator[tuple[Path, pa.Table]]:
     """Yield each table, and one table of all label files, with the path of the first of them."""

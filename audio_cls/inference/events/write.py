@@ -1,0 +1,103 @@
+"""Files of events: label tracks of Audacity, selection tables of Raven, CSV.
+
+`data/sources/tables/label_tracks.py` reads the first two, so that corrected files are training
+data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from audio_cls.config import Hertz, Seconds
+from audio_cls.inference.events.event import Event
+from audio_cls.storage.files import open_replaced, write_csv
+
+DECIMALS = 6  # of times in label files, as in Audacity
+AUDACITY_SUFFIX = ".txt"  # after the name of the recording without its suffix
+RAVEN_SUFFIX = ".Table.1.selections.txt"
+RAVEN_COLUMNS = (
+    *("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)"),
+    *("Low Freq (Hz)", "High Freq (Hz)"),
+)
+RAVEN_FILE_COLUMNS = ("Begin Path", "File Offset (s)")
+CSV_COLUMNS = ("file", "start", "end", "label", "score")
+
+
+def write_audacity(events: Iterable[Event], file: Path) -> None:
+    """Write a label track of Audacity: start, end and label, separated by tabs, without a header.
+
+    The format has no score. Audacity: File, Import, Labels.
+
+    Args:
+        events: Of one recording, in the order in which they are written.
+        file: The file; an existing one is replaced.
+    """
+    lines = [[_format(one.start), _format(one.end), one.label] for one in events]
+    _write_lines(file, lines)
+
+
+def write_raven(
+    events: Iterable[Event],
+    file: Path,
+    *,
+    high_frequency: Hertz,
+    durations: Mapping[str, Seconds] | None = None,
+) -> None:
+    """Write a selection table of Raven.
+
+    Args:
+        events: Of one recording, or of those in `durations`, in the order in which they are
+            written.
+        file: The file; an existing one is replaced.
+        high_frequency: Upper limit of every selection; the lower one is 0.
+        durations: Recordings in the order in which Raven opens them, and their exact durations, for
+            a table of several recordings: there, Begin and End Time are from the start of the first
+            recording, and File Offset is from the start of the selection's own recording.
+    """
+    is_combined = durations is not None
+    offsets: dict[str, Seconds] = {}
+    total = 0.0
+    for path, seconds in (durations or {}).items():
+        offsets[path] = total
+        total += seconds
+    own = RAVEN_FILE_COLUMNS if is_combined else ()
+    lines = [[*RAVEN_COLUMNS, *own, "Delta Time (s)", "Annotation", "Score"]]
+    for number, one in enumerate(events, start=1):
+        offset = offsets[one.file] if is_combined else 0.0
+        place = [one.file, _format(one.start)] if is_combined else []
+        times = [_format(offset + one.start), _format(offset + one.end)]
+        band = ["0", f"{high_frequency:g}"]
+        rest = [_format(one.end - one.start), one.label, _format_score(one.score)]
+        lines.append([str(number), "Spectrogram 1", "1", *times, *band, *place, *rest])
+    _write_lines(file, lines)
+
+
+def write_events_csv(events: Iterable[Event], file: Path) -> None:
+    """Write a table with the columns file, start, end, label and score.
+
+    It is a data set of segments (`--dataset events.csv`), with paths as in `Event.file`.
+    """
+    rows = (
+        (one.file, _format(one.start), _format(one.end), one.label, _format_score(one.score))
+        for one in events
+    )
+    write_csv(file, CSV_COLUMNS, rows)
+
+
+def _write_lines(file: Path, lines: Iterable[Iterable[str]]) -> None:
+    """Write lines of cells separated by tabs; a tab or line break in a cell becomes a blank."""
+    with open_replaced(file) as opened:
+        for cells in lines:
+            plain = (" ".join(cell.splitlines()).replace("\t", " ") for cell in cells)
+            opened.write("\t".join(plain) + "\n")
+
+
+def _format(seconds: Seconds) -> str:
+    """Format a time: six decimals, which are exact to the sample at up to 500 kHz."""
+    return f"{seconds:.{DECIMALS}f}"
+
+
+def _format_score(score: float | None) -> str:
+    """Format a score; an annotation has none."""
+    return "" if score is None else f"{score:g}"
