@@ -23,6 +23,7 @@ from audio_cls.storage.files import check_writable
 from audio_cls.storage.locks import FileLock
 
 LOCK_FILE = ".lock"
+START_FOLDERS = ("splits", "figures")  # what a run writes before its first step
 LOCK_SECONDS = 10.0  # to wait for a process that is ending and may be saving its state
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
         RunFolderError: Another process uses it, it is not writable, it has another run or other
             files, or the run in it was started with other settings.
     """
-    created = tuple(one for one in (path, *path.parents) if not one.exists())
+    created = tuple(one for one in (path, *path.parents) if not os.path.lexists(one))
     try:
         check_writable(path)
     except OSError as error:
@@ -57,9 +58,12 @@ def open_run_folder(path: Path, cfg: RunConfig) -> RunFolder:
         raise
     if not has_progress(path):
         (path / SETTINGS_FILE).unlink(missing_ok=True)  # of a run that ended before its first step
-        shutil.rmtree(path / "splits", ignore_errors=True)
-    kept = frozenset(entry.name for entry in path.iterdir())
-    return dataclasses.replace(folder, kept=kept)
+        for name in START_FOLDERS:
+            shutil.rmtree(path / name, ignore_errors=True)
+    kept = {entry.name for entry in path.iterdir()}
+    if cfg.train.overwrite and has_progress(path):  # then its files are removed before new ones
+        kept -= {entry.name for entry in _list_written(path)}
+    return dataclasses.replace(folder, kept=frozenset(kept))
 
 
 def discard_failed_start(folder: RunFolder) -> None:
@@ -70,13 +74,17 @@ def discard_failed_start(folder: RunFolder) -> None:
     """
     path = folder.path
     if not has_progress(path) and not (path / "logs").exists():
-        written = {PurePosixPath(one.name).parts[0] for one in RUN_FILES}
-        for entry in list(path.iterdir()):
-            if entry.name in folder.kept or not any(map(entry.match, written)):
-                continue
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for entry in _list_written(path):
+            if entry.name not in folder.kept:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     folder.close()
     _remove_empty(folder.created)
+
+
+def _list_written(path: Path) -> list[Path]:
+    """Return the files and sub-folders of a folder that have the names of those of a run."""
+    written = {PurePosixPath(one.name).parts[0] for one in RUN_FILES}
+    return [entry for entry in path.iterdir() if any(map(entry.match, written))]
 
 
 def _remove_empty(folders: Iterable[Path]) -> None:
@@ -130,10 +138,12 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
         RunFolderError: It cannot be written, it has another run or other files, the run in it was
             started with other settings, or `--resume` names no checkpoint.
     """
-    parent = next(one for one in (path, *path.absolute().parents) if one.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        code = errno.EACCES if parent.is_dir() else errno.ENOTDIR
-        raise RunFolderError(_describe_unwritable(path, OSError(code, os.strerror(code))))
+    try:  # lexists: a link to nothing cannot be made a folder
+        parent = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+        _check_parent(parent)
+        path.is_dir()  # a name that is too long, which lexists takes for a missing one
+    except OSError as error:
+        raise RunFolderError(_describe_unwritable(path, error)) from error
     find_resume_point(RunFolder(path), cfg.train.resume)
     source = find_source_run(path, cfg.train.resume)
     if source is not None:
@@ -157,11 +167,24 @@ def check_run_folder(path: Path, cfg: RunConfig) -> None:
         )
 
 
+def _check_parent(parent: Path) -> None:
+    """Check that a file or folder that exists is a folder that can be written.
+
+    Raises:
+        OSError: It is not.
+    """
+    if not parent.is_dir():
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def _describe_unwritable(path: Path, error: OSError) -> str:
     """Return the message for a run folder that cannot be made or written."""
+    is_denied = error.errno in (errno.EACCES, errno.EPERM)
     return (
         f"The run folder '{path}' cannot be written ({error.strerror}). Choose another"
-        " --output-dir, or change the permissions."
+        f" --output-dir{', or change the permissions' if is_denied else ''}."
     )
 
 

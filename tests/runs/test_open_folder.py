@@ -101,6 +101,45 @@ def test_a_failed_start_removes_what_it_wrote_and_nothing_else(tmp_path: Path) -
     assert [entry.name for entry in path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_replaced_run_that_fails_at_its_start_leaves_a_folder_that_can_be_used(
+    tmp_path: Path,
+) -> None:
+    for name in ("figures", "splits"):
+        (tmp_path / name).mkdir()
+    for name in ("model.safetensors", "README.md", "thesis.tex"):
+        (tmp_path / name).touch()
+    save_run_config(tmp_path, _config(), ResolvedRun(), {})
+    folder = open_run_folder(tmp_path, _config(overwrite=True))
+    clear_run_folder(tmp_path)
+    save_run_config(tmp_path, _config(), ResolvedRun(), {})
+    (tmp_path / "figures").mkdir()
+    discard_failed_start(folder)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_run_that_was_killed_at_its_start_leaves_a_folder_that_can_be_used(
+    tmp_path: Path,
+) -> None:
+    save_run_config(tmp_path, _config(), ResolvedRun(), {})
+    for name in ("figures", "splits"):
+        (tmp_path / name).mkdir()
+    discard_failed_start(open_run_folder(tmp_path, _config()))
+    check_run_folder(tmp_path, _config())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_cannot_be_a_folder_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    for name in ("link", "loop/run", "file/run", "a" * 300):
+        for check in (check_run_folder, open_run_folder):
+            with pytest.raises(RunFolderError, match="cannot be written") as caught:
+                check(tmp_path / name, _config())
+            assert str(caught.value).endswith("). Choose another --output-dir.")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"link", "loop", "file"}
+
+
 @pytest.mark.parametrize("trained", ["checkpoints/step-3", "logs"])
 def test_a_failed_run_that_has_trained_keeps_its_files(tmp_path: Path, trained: str) -> None:
     folder = open_run_folder(tmp_path, _config())
