@@ -106,6 +106,11 @@ def enforce_bad_audio_limit(reasons: dict[str, str], num_clips: int, cfg: DataCo
     summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
     first = f"first: {_list_examples(reasons)}"
     clips = count_of(num_clips, "clip")
+    if len(reasons) == num_clips:
+        raise DatasetError(
+            f"None of {clips} can be used ({summary}; {first}). Repair them, or check --dataset"
+            " and --audio-column."
+        )
     if cfg.bad_audio == "fail":
         raise DatasetError(
             f"{len(reasons):,} of {clips} cannot be used ({summary}; {first}). Repair or"

@@ -41,7 +41,7 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> LoadedT
         suffix: Type of the file where its name does not have it (a download), such as ".csv".
 
     Raises:
-        DatasetError: It is no table, or no column of it holds paths of clips.
+        DatasetError: It is no table, has no rows, or no column of it holds paths of clips.
     """
     key = content_key([path])
     suffix = suffix or path.suffix.lower()
@@ -54,6 +54,8 @@ def read_file(path: Path, cfg: DataConfig, suffix: str | None = None) -> LoadedT
             " the folder with one sub-folder per class."
         )
     listed = read_path_tables([path], path.parent, cfg, suffix, is_alone=True)
+    if not listed.splits and not any(num_rows for _, num_rows in listed.unused):
+        raise DatasetError(f"The table '{path}' has no rows: it needs one row for each clip.")
     if not listed.splits:
         raise DatasetError(
             f"'{path}' has no column of paths{listed.problem}. Name it by --audio-column."

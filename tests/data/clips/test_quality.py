@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,6 +73,13 @@ def test_too_many_unusable_clips_are_refused_with_the_ratio_that_would_allow_the
         enforce_bad_audio_limit(FAULTS, 29, DataConfig())
     enforce_bad_audio_limit(FAULTS, 29, DataConfig(max_bad_audio_ratio=0.11))
     enforce_bad_audio_limit(FAULTS, 30, DataConfig())
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_bad_audio_ratio": 1.0}, {"bad_audio": "fail"}])
+def test_no_setting_allows_a_data_set_without_a_usable_clip(settings: dict[str, Any]) -> None:
+    with pytest.raises(DatasetError, match=r"None of 3 clips can be used \(2 unr") as caught:
+        enforce_bad_audio_limit(FAULTS, 3, DataConfig(**settings))
+    assert "--bad-audio" not in str(caught.value) and "ratio" not in str(caught.value)
 
 
 def test_bad_audio_fail_refuses_a_single_one() -> None:

@@ -181,6 +181,13 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "1.wav")
 
 
+@pytest.mark.parametrize("content", ["", "path,label\n"])
+def test_a_table_without_rows_is_refused_as_such(tmp_path: Path, content: str) -> None:
+    (tmp_path / "labels.csv").write_text(content)
+    with pytest.raises(DatasetError, match=r"labels\.csv' has no rows: it needs one row for each"):
+        load(tmp_path / "labels.csv")
+
+
 def test_tables_that_do_not_fit_together_are_one_line(tmp_path: Path) -> None:
     write_parquet(tmp_path, ["x", "y"])
     other = make_parquet({"audio": make_sounds(2), "kind": [1, 2]})
