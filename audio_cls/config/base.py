@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -116,10 +117,11 @@ def find_errors(section: Any) -> list[str]:  # noqa: ANN401 (any of the dataclas
             for value in (given if isinstance(given, tuple) else (given,))
             if isinstance(value, int | float) and not isinstance(value, bool)
         ]
+        finite = "finite" if any(map(math.isinf, numbers)) else ""
         if not all(_is_allowed(value, allowed) for value in numbers):
             faults.append(
                 f"{flag_name(spec.name)} {shown} is not possible: "
-                f"it must be {describe_range(allowed)}."
+                f"it must be {' and '.join(filter(None, (describe_range(allowed), finite)))}."
             )
         elif "Range" in str(spec.type) and len(numbers) == 2 and numbers[0] > numbers[1]:
             faults.append(
@@ -133,7 +135,7 @@ def _is_allowed(value: float, allowed: Mapping[str, Any]) -> bool:
     too_low = allowed["minimum"] is not None and value < allowed["minimum"]
     too_high = allowed["maximum"] is not None and value > allowed["maximum"]
     not_above = allowed["above"] is not None and value <= allowed["above"]
-    return not (too_low or too_high or not_above or value != value)
+    return math.isfinite(value) and not (too_low or too_high or not_above)
 
 
 class Section:

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Frame length and hop in samples at 16 kHz: constants of ASTFeatureExtractor (25 and 10 ms).
 FRAME_SAMPLES, HOP_SAMPLES = 400, 160
+# Of AST, whose positions and attention grow with every second: longer input needs terabytes.
+MAX_PATCH_SECONDS: Seconds = 600.0
 
 
 def resize_positions(
@@ -146,6 +148,7 @@ def _cut_seconds(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # n
 
 def _fit_patches(model: Any, extractor: Any, max_seconds: Seconds) -> None:  # noqa: ANN401
     """Cut or interpolate the positions of AST: patches on a grid of frequency and time."""
+    _check_seconds(MAX_PATCH_SECONDS, max_seconds)
     config, embeddings = model.config, model.base_model.embeddings
     num_bands, old_steps = embeddings.get_shape(config)
     num_samples = round(max_seconds * extractor.sampling_rate)

@@ -31,6 +31,8 @@ def test_a_setting_has_one_name_in_all_sections_and_a_sentence() -> None:
         ("max_seconds", 0, "0.1 or more"),
         ("learning_rate", 0, "above 0"),
         ("learning_rate", float("nan"), "above 0"),
+        ("learning_rate", float("inf"), "above 0 and finite"),
+        ("max_seconds", float("inf"), "0.1 or more and finite"),
         ("epochs", 0, "1 or more"),
         ("validation_size", 1.5, "above 0 and 0.9 or less"),
         ("warmup_ratio", -0.1, "from 0 to 1"),

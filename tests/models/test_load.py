@@ -337,6 +337,8 @@ def test_clips_longer_than_the_input_of_whisper_are_refused(
 ) -> None:
     with pytest.raises(ModelError, match=r"--max-seconds 31 .* at most 30 s .* --max-seconds 30;"):
         load(checkpoint("whisper"), AudioConfig(max_seconds=31.0))
+    with pytest.raises(ModelError, match="takes at most 600 s"):  # not an allocation of terabytes
+        load(checkpoint("audio-spectrogram-transformer"), AudioConfig(max_seconds=1e9))
     load(checkpoint("whisper"), AudioConfig(max_seconds=2.0)).save(tmp_path)
     with pytest.raises(ModelError, match=r"Use --max-seconds 2; .* windows"):
         load(tmp_path, AudioConfig(max_seconds=3.0))
