@@ -49,7 +49,7 @@ def format_table(
     for row in rows:
         cells = [shorten(cell, size) for cell, size in zip(row, widths, strict=True)]
         padded = [
-            _pad(cell, size, is_right=side == "r")
+            pad_text(cell, size, is_right=side == "r")
             for cell, size, side in zip(cells, widths, align, strict=True)
         ]
         lines.append(GAP.join(padded).rstrip())
@@ -91,7 +91,7 @@ def shorten(text: str, size: int) -> str:
     return text + "…"
 
 
-def _pad(text: str, size: int, *, is_right: bool) -> str:
+def pad_text(text: str, size: int, *, is_right: bool = False) -> str:
     """Return a text with blanks before or after it, `size` columns wide."""
     blanks = " " * (size - count_columns(text))
     return blanks + text if is_right else text + blanks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -38,15 +39,16 @@ def is_audio_path(text: object) -> bool:
     return isinstance(text, str) and text.strip().lower().endswith(AUDIO_SUFFIXES)
 
 
-def list_files(folder: Path) -> list[Path]:
-    """List the files below a folder in sorted order, without hidden ones.
+def walk_folder(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the folders below a folder with the names of their files, hidden ones included.
 
-    Links to folders are followed, unless the target is listed already: the folder itself, a folder
-    that contains it, or the target of another link. A warning counts broken links to audio files.
+    Hidden folders are left out. Links to folders are followed, unless the target is listed already:
+    the folder itself, a folder that contains it, or the target of another link. A warning names a
+    folder that cannot be read.
     """
     root = Path(folder).resolve()
-    seen, files = {root}, []
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    seen = {root}
+    for parent, folders, names in os.walk(folder, onerror=_warn_of_folder, followlinks=True):
         kept = []
         for name in sorted(folders):
             path = Path(parent, name)
@@ -59,7 +61,25 @@ def list_files(folder: Path) -> list[Path]:
             if not name.startswith("."):
                 kept.append(name)
         folders[:] = kept
-        files += [Path(parent, name) for name in names if not name.startswith(".")]
+        yield parent, names
+
+
+def _warn_of_folder(error: OSError) -> None:
+    """Warn of a folder that cannot be read."""
+    warn(logger, f"A folder cannot be read: {error.strerror}.", names=[error.filename])
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List the files below a folder in sorted order, without hidden ones, see `walk_folder`.
+
+    A warning counts broken links to audio files.
+    """
+    files = [
+        Path(parent, name)
+        for parent, names in walk_folder(folder)
+        for name in names
+        if not name.startswith(".")
+    ]
     links = [path for path in files if path.is_symlink() and is_audio_path(path.name)]
     broken = [path for path in links if not path.exists()]
     if broken:

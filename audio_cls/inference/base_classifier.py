@@ -262,5 +262,9 @@ class BaseClassifier(abc.ABC):
             return Prediction(file, error=str(error))
         embedding = clip.mean_embedding() if clip.embeddings else None
         return Prediction(
-            file, **decision._asdict(), remark=clip.reader.describe(), embedding=embedding
+            file,
+            **decision._asdict(),
+            remark=clip.reader.describe(),
+            seconds=clip.reader.num_samples / self.sampling_rate,
+            embedding=embedding,
         )

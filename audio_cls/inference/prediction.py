@@ -29,6 +29,7 @@ class Prediction:
     error: str | None = None
     labels: list[str] | None = None  # multi-label: all predicted labels
     remark: str | None = None  # why the prediction is not reliable: silence, or too short
+    seconds: Seconds | None = None  # length of the input; None where it cannot be read
     embedding: NDArray[np.float32] | None = None  # (D,), where it was asked for
 
     def to_row(self) -> dict[str, object]:

@@ -86,7 +86,7 @@ def test_predict_as_csv_and_the_exit_code_when_nothing_was_read(run: Path, tmp_p
     assert "missing file" in json.loads(nothing.stdout)["error"]
     (tmp_path / "empty").mkdir()
     empty = CliRunner().invoke(main, [str(run), str(tmp_path / "empty")])
-    assert (empty.exit_code, empty.stdout) == (1, "")
+    assert (empty.exit_code, empty.stdout) == (2, "")
     assert f"There is no audio file in {tmp_path / 'empty'}" in " ".join(empty.stderr.split())
 
 

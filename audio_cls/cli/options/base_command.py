@@ -17,6 +17,7 @@ from audio_cls.interrupts import EXIT_INTERRUPTED, exit_on_interrupt
 FLAG_WIDTH = 23  # columns for the flags; a longer one has a line of its own
 HEADING = "Options"  # of options without another one
 HELP_HEADING = "Presets and help"
+NUM_HELP_OPTIONS = 2  # --help and --help-all
 TRAINER_NAMES = {  # options of transformers' example scripts -> options of train
     "lr": "learning-rate",
     "num-train-epochs": "epochs",
@@ -85,7 +86,8 @@ class BaseCommand(click.Command):
         sections[HELP_HEADING] = sections.pop(HELP_HEADING, [])
         for heading, records in sections.items():
             if records:
-                with formatter.section(heading):
+                is_help_alone = heading == HELP_HEADING and len(records) <= NUM_HELP_OPTIONS
+                with formatter.section("Help" if is_help_alone else heading):
                     write_options(formatter, records)
         if isinstance(self, click.Group):
             self.format_commands(ctx, formatter)
@@ -167,7 +169,9 @@ class HelpOption(click.Option):
                 del extra["default"]
         if "default" in extra:
             extra["default"] = extra["default"].removesuffix(".0")
-        if self.allowed and not is_short(ctx):
+        if is_short(ctx):
+            extra.pop("range", None)
+        elif self.allowed:
             extra["range"] = self.allowed
         return extra
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -22,7 +22,23 @@ _NOT_SAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # in names of files on Windows
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # of Windows
 
 
-def cut_segments(events: Iterable[Event], folder: Path) -> list[Path]:
+def name_recordings(recordings: Iterable[str]) -> dict[str, str]:
+    """Return path -> name in the names of segments: without suffix; a code where two are equal."""
+    paths = list(dict.fromkeys(recordings))
+    counts = Counter(Path(path).stem for path in {os.path.abspath(path) for path in paths})
+    return {path: _name_recording(path, counts) for path in paths}
+
+
+def _name_recording(path: str, counts: Counter[str]) -> str:
+    """Return the name of a recording."""
+    stem = Path(path).stem
+    code = xxhash.xxh32_hexdigest(os.path.abspath(path).encode("utf-8", "surrogateescape"))
+    return f"{stem}-{code}" if counts[stem] > 1 else stem
+
+
+def cut_segments(
+    events: Iterable[Event], folder: Path, names: Mapping[str, str] | None = None
+) -> list[Path]:
     """Cut events out of their recordings: `folder/LABEL/RECORDING_START-END.wav`.
 
     Samples, rate and channels are those of the recording. Train on them by `--dataset folder
@@ -33,6 +49,7 @@ def cut_segments(events: Iterable[Event], folder: Path) -> list[Path]:
         events: Those of one recording follow each other.
         folder: Made if needed. A file that is there already and has the same content is kept, so
             that an interrupted call can be repeated.
+        names: Names of the recordings, for recordings of several calls, see `name_recordings`.
 
     Returns:
         The files, in the order of the events of a recording by start.
@@ -42,13 +59,11 @@ def cut_segments(events: Iterable[Event], folder: Path) -> list[Path]:
         AudioError: A recording cannot be read, or an event is not inside it.
     """
     by_file = [(file, list(group)) for file, group in groupby(events, key=lambda one: one.file)]
-    paths = {os.path.abspath(file) for file, _ in by_file}
-    counts = Counter(Path(path).stem for path in paths)
+    if names is None:
+        names = name_recordings(file for file, _ in by_file)
     written = []
     for file, group in by_file:
-        stem = Path(file).stem
-        if counts[stem] > 1:
-            stem += f"-{xxhash.xxh32_hexdigest(os.path.abspath(file).encode())}"
+        stem = names[file]
         ordered = sorted(group, key=lambda one: (one.start, one.end))
         parts = [Segment(one.start, one.end) for one in ordered]
         for one, part, data in zip(ordered, parts, cut_recording(file, parts), strict=True):

@@ -1,0 +1,1 @@
+"""Prediction for many files: finding them, output formats, resuming, watching a folder."""

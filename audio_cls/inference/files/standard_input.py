@@ -1,0 +1,33 @@
+"""Sound on standard input: saved to a temporary file, or read in blocks as it comes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from audio_cls.audio.raw_samples import RawFormat, save_raw
+
+
+@contextmanager
+def saved_input(stream: BinaryIO, raw: RawFormat | None) -> Iterator[str]:
+    """Save sound to a temporary file, and yield its path; memory does not grow with its length.
+
+    Args:
+        stream: Standard input.
+        raw: The encoding of raw samples; None for the content of an audio file.
+
+    Raises:
+        AudioError: There are no samples.
+    """
+    with tempfile.TemporaryDirectory(prefix="audio_cls_stdin_") as folder:
+        path = Path(folder, "sound")
+        if raw is None:
+            with path.open("wb") as file:
+                shutil.copyfileobj(stream, file)
+        else:
+            save_raw(stream, raw, path)
+        yield str(path)

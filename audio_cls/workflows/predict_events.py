@@ -1,0 +1,85 @@
+"""Events of a prediction: merging of windows, label files and cut segments, as requested."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from audio_cls.config import Hertz
+from audio_cls.inference.events.event import Event
+from audio_cls.inference.events.merge import merge_windows
+from audio_cls.inference.events.segments import cut_segments, name_recordings
+from audio_cls.inference.events.write import (
+    AUDACITY_SUFFIX,
+    RAVEN_SUFFIX,
+    write_audacity,
+    write_raven,
+)
+from audio_cls.inference.files.event_rows import EventRows, HandleEvents, LabelFiles, find_root
+from audio_cls.inference.prediction import WindowPrediction
+from audio_cls.workflows.predict_request import PredictRequest
+
+SUFFIXES = {"audacity": AUDACITY_SUFFIX, "raven": RAVEN_SUFFIX}
+
+
+def make_label_files(request: PredictRequest, files: Sequence[str]) -> LabelFiles | None:
+    """Return where label files are written; None where none are.
+
+    Raises:
+        SettingError: There is no such format.
+    """
+    if request.labels_format is None:
+        return None
+    root = find_root(files) if request.watch is None else str(Path(request.watch).absolute())
+    label_files = LabelFiles(SUFFIXES[request.labels_format], request.output_dir, root)
+    for file in files:  # the names do not depend on which files are done
+        label_files.choose(file)
+    return label_files
+
+
+def make_event_rows(
+    request: PredictRequest,
+    sampling_rate: Hertz,
+    label_files: LabelFiles | None,
+    files: Sequence[str],
+) -> EventRows:
+    """Return what makes rows of events and writes label files and segments.
+
+    Args:
+        request: What is asked for.
+        sampling_rate: Of the model, in Hz.
+        label_files: See `make_label_files`.
+        files: All recordings, where they are known before.
+    """
+    handlers: list[HandleEvents] = []
+    if label_files is not None:
+        handlers.append(functools.partial(_write_labels, label_files, sampling_rate))
+    if request.cut_segments is not None:
+        handlers.append(functools.partial(_cut, request.cut_segments, name_recordings(files)))
+
+    def merge(windows: Iterable[WindowPrediction]) -> Iterable[Event]:
+        return merge_windows(
+            windows,
+            max_gap=request.max_gap or 0.0,
+            min_duration=request.min_duration or 0.0,
+        )
+
+    return EventRows(merge, request.kind == "window", handlers)
+
+
+def _write_labels(
+    label_files: LabelFiles, sampling_rate: Hertz, file: str, events: Sequence[Event]
+) -> None:
+    """Write the label file of a recording, also where it has no event."""
+    path = label_files.choose(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if label_files.suffix == AUDACITY_SUFFIX:
+        write_audacity(events, path)
+    else:
+        write_raven(events, path, high_frequency=sampling_rate // 2)
+
+
+def _cut(folder: Path, names: Mapping[str, str], file: str, events: Sequence[Event]) -> None:
+    """Cut the events of a recording into a folder per label."""
+    cut_segments(events, folder, names if file in names else None)
