@@ -83,6 +83,7 @@ HOMES = {  # library -> where it may be imported
     ],
     "jinja2": ["publishing/card", "data/inspection"],
     "click": ["cli"],
+    "gradio": ["demo"],
     "soundfile": ["audio", "benchmark", "data/clips/decode_key"],
     "soxr": ["audio", "benchmark", "data/clips/decode_key"],
     "peft": ["models/finetuning/lora"],

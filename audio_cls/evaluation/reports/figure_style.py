@@ -83,6 +83,16 @@ def shorten_name(name: str) -> str:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG; the same numbers give the same bytes."""
+    set_fonts(figure)
+    about = {"Software": "audio_cls"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # `choose_fonts` warns once
+        figure.savefig(path, dpi=DPI, bbox_inches="tight", facecolor=BACKGROUND, metadata=about)
+    return path
+
+
+def set_fonts(figure: Figure) -> None:
+    """Set fonts that have all characters of the figure, as far as they are installed."""
     from matplotlib.text import Text
 
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
@@ -90,11 +100,6 @@ def save_figure(figure: Figure, path: Path) -> Path:
     if fonts != [MAIN_FONT]:
         for text in texts:
             text.set_fontfamily(fonts)
-    about = {"Software": "audio_cls"}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # `choose_fonts` warns once
-        figure.savefig(path, dpi=DPI, bbox_inches="tight", facecolor=BACKGROUND, metadata=about)
-    return path
 
 
 def choose_fonts(characters: set[str]) -> list[str]:
