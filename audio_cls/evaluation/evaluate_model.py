@@ -18,6 +18,7 @@ from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.metrics.baseline import read_majority
 from audio_cls.evaluation.metrics.scores import Scores
+from audio_cls.evaluation.model_run import find_run_folder
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
@@ -51,9 +52,14 @@ def choose_output(
     if model is None:
         name = "eval-predictions" if files[0].suffix == ".csv" else "eval-aggregate"
         return files[0].parent / name
-    names = [name_dataset(dataset)] if dataset else []
+    home = find_run_folder(model)
+    is_checkpoint = home is not None and home != Path(model).expanduser().absolute()
+    names = [Path(model).parent.name] if is_checkpoint else []
+    names += [name_dataset(dataset)] if dataset else []
     names += [split] if split != "test" or not dataset else []
     end = "-".join(["eval", *(re.sub(r"[^\w.-]+", "_", name) for name in names)])
+    if home is not None and is_checkpoint:  # a checkpoint's folder is removed later
+        return home / end
     if Path(model).expanduser().is_dir():
         return Path(model).expanduser() / end
     return Path("runs") / f"{read_base_name(model)}-{end}"
@@ -97,8 +103,6 @@ def describe_evaluated_split(
     labels: Labels,
     clips: Clips,
     part: SplitDescription,
-    *,
-    is_whole: bool,
 ) -> DatasetDescription:
     """Return the `dataset` part of results.json for the evaluated split.
 
@@ -106,20 +110,10 @@ def describe_evaluated_split(
         source: The data set.
         labels: The labels of the data set, not those of the model.
         clips: The evaluated clips.
-        part: `name`: what `--split` asked for; `origin`: how the clips were selected, see
-            `select_rows`; `num_available`: their number before `--max-eval-samples`.
-        is_whole: No clip was left out by `--max-eval-samples` or for a label that the model does
-            not have.
-
-    Returns:
-        The data set and the split; `is_given`: the clips are a whole split of the data set.
+        part: `name` and `origin`: see `SelectedClips`; `num_available`: the number of clips before
+            `--max-eval-samples`; `is_given`: they are a whole split of the data set.
     """
-    test = dataclasses.replace(
-        part,
-        is_given=is_whole and re.fullmatch(r"split '.*'", part.origin or "") is not None,
-        num_examples=len(clips),
-        seconds=round(clips.seconds, 2),
-    )
+    test = dataclasses.replace(part, num_examples=len(clips), seconds=round(clips.seconds, 2))
     return dataclasses.replace(
         describe_source(source, labels), is_test_validation=False, split={"test": test}
     )

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -33,6 +33,7 @@ from audio_cls.errors import (
     suggest_name,
 )
 from audio_cls.run_warnings import warn
+from audio_cls.runs.config_file import SETTINGS_FILE
 from audio_cls.runs.resolved import read_settings
 from audio_cls.runs.results import RunResults, read_results
 
@@ -51,6 +52,28 @@ class SourceRun:
     test: Mapping[str, Any] = field(default_factory=dict)  # of results.json
     # role -> hashes of some of the listed clips, see `has_clips`; older runs have none
     fingerprints: Mapping[str, list[int]] = field(default_factory=dict)
+
+
+class SelectedClips(NamedTuple):
+    """The clips that are evaluated."""
+
+    rows: Rows  # of the index, with a usable label
+    origin: str  # how they were selected, for results.json
+    split: str  # the split of the data set that they are, else the role
+    is_whole: bool  # all clips of that split
+
+
+def find_run_folder(model: str) -> Path | None:
+    """Return the run folder of a model: its folder, or that of RUN/checkpoints/step-N/best.
+
+    None for other folders and for models of the Hub.
+    """
+    path = Path(model).expanduser().absolute()
+    for folder in (path, *path.parents[:3]) if path.is_dir() else ():
+        is_own = folder == path or path.relative_to(folder).parts[0] == "checkpoints"
+        if is_own and (folder / SETTINGS_FILE).is_file():
+            return folder
+    return None
 
 
 def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:
@@ -151,7 +174,7 @@ def keep_lists(run: SourceRun, source: LoadedDataset, index: ClipIndex) -> Sourc
 
 def select_rows(
     index: ClipIndex, split: str, run: SourceRun, cfg: RunConfig, *, is_same_dataset: bool
-) -> tuple[Rows, str]:
+) -> SelectedClips:
     """Return the clips to evaluate.
 
     A test that training made by itself (cut from a split, listed or a fold) is selected by its clip
@@ -165,9 +188,6 @@ def select_rows(
         cfg: The settings.
         is_same_dataset: The model was trained on this data set.
 
-    Returns:
-        Rows of the index with a usable label, and how they were selected, for results.json.
-
     Raises:
         DatasetError: There is no such split, or no clip of it is left.
     """
@@ -177,24 +197,23 @@ def select_rows(
     names = [split, named.get(split), *SPLIT_NAMES.get(split, ())]
     given = next((name for name in names if name in index.split_rows), None)
     wants_list = listed is not None and (given is None or (is_same_dataset and not was_given))
-    rows = None
+    rows, name = None, split
     if wants_list and listed:
         rows = _select_listed(listed, index, split, is_same_dataset=is_same_dataset)
     if rows is not None:
         _warn_of_unchecked(split, run, cfg)
         origin = run.origins.get(split, "listed")
-        if split != "test" or not origin.startswith("cut"):
+        if split != "test" or not is_same_dataset or not origin.startswith("cut"):
             origin = f"the run's own {split} clips ({origin})"
+        if not is_same_dataset and len(rows) < len(index.ids):
+            _warn_of_same_clips(split, len(rows))
     elif given is not None:
-        rows, origin = index.split_rows[given], f"split '{given}'"
+        rows, origin, name = index.split_rows[given], f"split '{given}'", given
     elif wants_list and len(index.split_rows) == 1:
         rows, origin = _select_only_split(index, split)
+        (name,) = index.split_rows
     else:
-        raise DatasetError(
-            f"There is no split '{split}': the data set has {list_names(index.split_rows)}, and"
-            " not the clips of that split of the model's run. Choose one with --split."
-            f"{suggest_name(split, index.split_rows)}"
-        )
+        raise _explain_unknown_split(split, index, run)
     usable = rows[index.labels[rows] != UNUSABLE]
     if len(usable) == 0:
         raise DatasetError(
@@ -202,7 +221,30 @@ def select_rows(
             " map the labels with --label-map."
         )
     _warn_of_trained(index.ids[usable], run.lists.get("train", ()))
-    return usable, origin
+    is_whole = name in index.split_rows and rows is index.split_rows[name]
+    return SelectedClips(usable, origin, name, is_whole)
+
+
+def _explain_unknown_split(split: str, index: ClipIndex, run: SourceRun) -> DatasetError:
+    """Return the error for a split that neither the data set nor the model's run has."""
+    listed = [role for role in ROLES if run.lists.get(role) and role not in index.split_rows]
+    own = f", the model's run also {list_names(listed)}" if listed and split not in ROLES else ""
+    lacks = ", and not the clips of that split of the model's run" if split in ROLES else ""
+    return DatasetError(
+        f"There is no split '{split}': the data set has {list_names(index.split_rows)}{own}"
+        f"{lacks}. Choose one with --split."
+        f"{suggest_name(split, [*index.split_rows, *listed])}"
+    )
+
+
+def _warn_of_same_clips(split: str, count: int) -> None:
+    """Warn where only a list of the run is evaluated on a data set of another name."""
+    text = (
+        "This data set has another name than that of the training, but the same clips: only the"
+        f" run's own {count_of(count, f'{split} clip')} of them"
+        f" {'is' if count == 1 else 'are'} evaluated, not those of its other splits."
+    )
+    warn(logger, text)
 
 
 def _select_listed(
@@ -233,8 +275,9 @@ def _warn_of_unchecked(split: str, run: SourceRun, cfg: RunConfig) -> None:
     dataset = cfg.data.dataset
     if split not in run.fingerprints and dataset and Path(dataset).expanduser().exists():
         text = (
-            f"The model's run is of an older version: its {split} clips were found by their ids"
-            " alone. Check that this data set is the one that the model was trained on."
+            f"The files of the model's run have no hashes of its clips: its {split} clips were"
+            " found by their ids alone. Check that this data set is the one that the model was"
+            " trained on."
         )
         warn(logger, text)
 

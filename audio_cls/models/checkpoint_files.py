@@ -20,7 +20,7 @@ from transformers.utils.hub import cached_file, extract_commit_hash
 
 from audio_cls.config import ModelConfig
 from audio_cls.demo_data import locate_builtin
-from audio_cls.errors import ModelError
+from audio_cls.errors import ModelError, list_names
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
     if "trust_remote_code" in str(error):
         text = explain_remote_code(cfg)
     elif Path(cfg.model).is_dir() and file.endswith(".json") and not Path(cfg.model, file).exists():
-        text = f"The folder {name} has no {file}, which an audio model needs. {other}"
+        text = _explain_missing_file(cfg.model, file)
     elif Path(cfg.model).is_dir():
         text = f"The folder {name} has no {file} that can be used: {reason} {other}"
     elif "HFValidationError" in kinds:
@@ -175,6 +175,18 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
     else:
         text = f"{name} has no {file} that can be used: {reason} {other}"
     return ModelError(text)
+
+
+def _explain_missing_file(folder: str, file: str) -> str:
+    """Return the message for a folder without a model, which may have folders with models."""
+    models = sorted(path.parent.name for path in Path(folder).glob(f"*/{file}"))
+    advice = f"Its folders {list_names(models)} have one: give one of them."
+    if len(models) == 1:
+        advice = f"Its folder {models[0]} has one: give '{Path(folder, models[0])}'."
+    return (
+        f"The folder '{folder}' has no {file}, which an audio model needs."
+        f" {advice if models else 'Choose another model.'}"
+    )
 
 
 def _list_types(error: BaseException | None) -> set[str]:

@@ -109,7 +109,7 @@ def name_part(origin: str, name: str, role: str = "test") -> str:
     >>> name_part("keywords with unknown words and silence by share, from: split 'test'", "test")
     'part of test'
     """
-    if re.fullmatch(r"split '.*'(?:, streamed)?", origin):
+    if re.fullmatch(r"(?:all of )?split '.*'(?:, streamed| \(another .*\))?", origin):
         return name
     fold = _FOLD.fullmatch(origin)
     if fold:

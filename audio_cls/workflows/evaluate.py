@@ -36,6 +36,7 @@ from audio_cls.evaluation.label_mapping import load_label_map, match_labels
 from audio_cls.evaluation.metrics.baseline import read_majority
 from audio_cls.evaluation.metrics.calibration import Calibration, calibrate, report_calibration
 from audio_cls.evaluation.model_run import (
+    find_run_folder,
     inherit_settings,
     keep_lists,
     read_source_run,
@@ -116,7 +117,8 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
 
     # --- 1. the model, and the settings of the run that it came from ---
     clock, warnings = Clock(), collect_warnings()
-    run = read_source_run(functools.partial(find_file, request.model, request.model_revision))
+    source = str(find_run_folder(request.model) or request.model)
+    run = read_source_run(functools.partial(find_file, source, request.model_revision))
     cfg, is_same_dataset = inherit_settings(typed, run, preset)
     accelerator = start_accelerator(cfg.train)
     output = request.choose_output(typed.get("dataset"))
@@ -142,7 +144,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
         mapping = load_label_map(request.label_map)
         match = match_labels(dataset_labels, audio_model.labels, mapping)
         index = build_clip_index(dataset, match.labels, cfg.data)
-        rows, origin = select_rows(
+        chosen = select_rows(
             index,
             request.split,
             keep_lists(run, dataset, index),
@@ -150,7 +152,7 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
             is_same_dataset=is_same_dataset,
         )
         clips, bad = prepare_split(
-            dataset, index, rows, audio_model.processor.input_spec.sampling_rate, cfg.data
+            dataset, index, chosen.rows, audio_model.processor.input_spec.sampling_rate, cfg.data
         )
 
     # --- 3. scores of every clip ---
@@ -169,8 +171,14 @@ def run_evaluation(request: EvaluateRequest, typed: dict[str, Any], preset: dict
                 dataset,
                 dataset_labels,
                 clips,
-                SplitDescription(name=request.split, origin=origin, num_available=len(rows)),
-                is_whole=len(clips) + len(bad) == len(rows) and not match.unmatched,
+                SplitDescription(
+                    name=chosen.split,
+                    origin=chosen.origin,
+                    num_available=len(chosen.rows),
+                    is_given=chosen.is_whole
+                    and len(clips) + len(bad) == len(chosen.rows)
+                    and not match.unmatched,
+                ),
             ),
             model=describe_model(cfg, audio_model),
             labels=list(audio_model.labels),

@@ -15,7 +15,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard
 
 from audio_cls.publishing.card.card import write_card
-from audio_cls.publishing.card.markdown import count, to_number, to_sentence
+from audio_cls.publishing.card.markdown import count, to_number, to_sentence, to_text
 from audio_cls.publishing.card.written_card import find_repository
 from audio_cls.publishing.eval_results import (
     make_eval_results,
@@ -111,7 +111,8 @@ def _add_line(text: str, evaluated: RunRecord) -> str:
         parts.append(to_sentence("95 % confidence interval {} to {}", *bounds))
     parts.append(to_sentence("macro F1 {}", to_number(test.get("f1_macro"))))
     clips = to_sentence("{}", count(test.get("num_examples"), "clip"))
-    numbers = f"{', '.join(parts)} on {clips}."
+    remarks = [f" {to_text(text)}" for text in evaluated.results.warnings or []]
+    numbers = f"{', '.join(parts)} on {clips}.{''.join(remarks)}"
     known = PARAGRAPH.search(text)
     lines = known.group("lines").splitlines() if known else []
     lines = [line for line in lines if not line.startswith(place)] + [f"{place} {numbers}"]
