@@ -74,8 +74,11 @@ def _compare(comparison: Mapping[str, Any]) -> list[str]:
     """Return the sentence about the other run that was compared, if any."""
     if not comparison:
         return []
+    bounds = comparison.get("accuracy_difference_ci95")
+    interval = f" (95 % interval {bounds[0]:+.3f} to {bounds[1]:+.3f})" if bounds else ""
     text = (
-        f"Against {comparison['other']}: accuracy {comparison['accuracy_difference']:+.4f}; only"
+        f"Against {comparison['other']}: accuracy {comparison['accuracy_difference']:+.4f}"
+        f"{interval}; only"
         f" this one correct: {count_of(comparison['only_this_right'], 'clip')}, only the other:"
         f" {comparison['only_other_right']}, McNemar p = {comparison['mcnemar_p']:.4g}"
     )

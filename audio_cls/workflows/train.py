@@ -112,8 +112,10 @@ def run_all(
                 if run not in unfinished:
                     close_finished(run)
         first = None
+        swept = describe_cases(cfg, runs)[0]
+        known = (origins or SettingOrigins()).with_sweep(swept)
         for run in unfinished:
-            report = StartReport(run, origins, title=titles[runs.index(run)], first=first)
+            report = StartReport(run, known, title=titles[runs.index(run)], first=first)
             report.announce_title()
             with explain_run_disk(run), explain_interrupt(run):
                 run_training(run, report)

@@ -129,8 +129,9 @@ def test_other_clips_of_the_same_ids_are_all_evaluated_and_a_moved_folder_keeps_
         texts = collect_warnings()
         own = keep_lists(run, _load(tmp_path / "moved" / "set"), index)
         rows, origin, *_ = select_rows(index, "test", own, cfg, is_same_dataset=is_same_dataset)
-        assert index.ids[rows].tolist() == listed and origin.endswith("cut from 'train'")
-        assert texts == []
+        assert index.ids[rows].tolist() == listed and "cut from 'train'" in origin
+        assert len(texts) == (0 if is_same_dataset else 1)  # the name of the folder has changed
+    texts = collect_warnings()
     older = dataclasses.replace(run, fingerprints={})
     older = keep_lists(older, _load(tmp_path / "other" / "set"), index)
     assert len(select_rows(index, "test", older, cfg, is_same_dataset=True)[0]) == len(listed)

@@ -217,7 +217,7 @@ def test_an_evaluation_says_which_clips_it_used(
 def test_an_evaluation_ends_with_its_clips_result_and_folder(run: Path) -> None:
     comparison = {
         "other": "older", "accuracy_difference": -0.1, "only_this_right": 1,
-        "only_other_right": 4, "mcnemar_p": 0.375,
+        "accuracy_difference_ci95": [-0.2491, 0.0616], "only_other_right": 4, "mcnemar_p": 0.375,
     }  # fmt: skip
     results = RunResults.from_json({**SINGLE, "comparison": comparison})
     lines = summarize_evaluation(results, run)
@@ -227,8 +227,8 @@ def test_an_evaluation_ends_with_its_clips_result_and_folder(run: Path) -> None:
         == """\
 Most frequent confusion: 'it' predicted as 'fr', 5 of 10 clips
 
-Against older: accuracy -0.1000; only this one correct: 1 clip, only the other:
-  4, McNemar p = 0.375
+Against older: accuracy -0.1000 (95 % interval -0.249 to +0.062); only this one
+  correct: 1 clip, only the other: 4, McNemar p = 0.375
 
 Folder: runs/a b
   README.md (model card), results.json (all metrics), predictions.csv, figures/"""

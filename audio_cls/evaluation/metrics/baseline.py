@@ -114,7 +114,8 @@ def warn_of_constant_predictions(scores: Scores, names: Sequence[str]) -> None:
     predicted = "the same labels" if scores.is_multilabel else f"'{names[int(predictions[0])]}'"
     text = (
         f"The model predicts {predicted} for all {len(predictions)} clips: it does not"
-        " distinguish the classes. Train for more epochs, try another --learning-rate, or use"
-        " --class-weights balanced."
+        " distinguish the classes. Train for more epochs, or try another --learning-rate; where"
+        " the classes have unequal numbers of clips, also --class-weights balanced or --sampler"
+        " balanced, if neither is on."
     )
     warn(logger, text)

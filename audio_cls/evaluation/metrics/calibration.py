@@ -16,6 +16,7 @@ bound, and every score would be 1.000. Two rules prevent that:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,10 +33,19 @@ from audio_cls.evaluation.metrics.probabilistic import (
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.thresholds import DEFAULT_THRESHOLD
 from audio_cls.inference.aggregation import DECIMALS, MIN_PROBABILITY, apply_temperature
+from audio_cls.run_warnings import warn
 
 MAX_TEMPERATURE = 20.0  # and 1/20 the smallest: beyond them, the model has learned nothing
 MIN_MISTAKES = 10  # of validation, below which the temperature is at least 1
+AT_LIMIT = 0.01  # relative distance from a limit at which the search has ended there
+LIMITS = {  # which limit the search ended at -> what that means
+    "highest": "the model hardly distinguishes the classes on validation, and its calibrated scores"
+    " are nearly equal",
+    "lowest": "the scores of the model are far too low for its accuracy on validation",
+}
 STEP = 10.0**-DECIMALS  # between two rounded probabilities
+
+logger = logging.getLogger(__name__)
 SHARED_CLIPS = (
     "Test clips are validation clips too: the temperature stays 1 (multi-label: every threshold"
     " stays 0.5), because fitting on the reported clips would make the reported scores too good."
@@ -53,14 +63,33 @@ class Calibration:
 
 def fit_calibration(scores: Scores) -> Calibration:
     """Return the temperature and, if multi-label, the thresholds that are best on validation."""
+    temperature = fit_temperature(scores)
+    limit = _find_limit(temperature)
+    if limit is not None:
+        text = (
+            f"The temperature was fitted to {temperature:.2f}, the {limit} that is tried:"
+            f" {LIMITS[limit]}. Do not rely on the calibrated scores."
+        )
+        warn(logger, text)
     origin = {
         "fitted_on": "validation",
         "num_examples": len(scores.targets),
         "num_mistakes": count_mistakes(scores),
         "lowest_temperature": find_min_temperature(scores),
+        "reached_limit": limit,
     }
     thresholds = scores.with_tuned_thresholds().thresholds
-    return Calibration(fit_temperature(scores), thresholds, origin)
+    return Calibration(temperature, thresholds, origin)
+
+
+def _find_limit(temperature: float) -> str | None:
+    """Return which limit of the search a temperature is at: "highest", "lowest" or None.
+
+    The limit 1 of a validation with few mistakes is no failed search.
+    """
+    if temperature > MAX_TEMPERATURE * (1 - AT_LIMIT):
+        return "highest"
+    return "lowest" if temperature < (1 + AT_LIMIT) / MAX_TEMPERATURE else None
 
 
 def count_mistakes(scores: Scores) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from audio_cls.config import AudioConfig
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
 from audio_cls.errors import count_of
+from audio_cls.evaluation.metrics.calibration import LIMITS
 from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.card.markdown import (
     Markdown,
@@ -18,12 +19,17 @@ from audio_cls.publishing.card.markdown import (
     to_text,
 )
 from audio_cls.publishing.card.tables import read_classes
+from audio_cls.publishing.metric_names import name_metric
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import is_cut_by_run, is_grouped
 
 WIDE_INTERVAL = 0.05  # half width from which the card warns of a small test set
 FEW_CLIPS = 10  # test clips of a class below which the card warns
 NUM_WEAKEST = 3
+DIFFERENCE = (  # McNemar's exact test: 2 * 0.5**5 = 0.06, 2 * 0.5**6 = 0.03
+    "Two models tested on these clips differ significantly (McNemar's exact test, p below 0.05)"
+    " only if one of them is right on at least 6 more clips than the other; often more are needed."
+)
 MAX_LIMITS = 2_000  # characters of --limits
 
 Sentences = list[Markdown]
@@ -32,7 +38,7 @@ Sentences = list[Markdown]
 def make_limitations(record: RunRecord) -> Sentences:
     """Return the sentences on the limitations of this run's data and results."""
     sentences = _limit_by_test_size(record) + _limit_by_class(record) + _limit_by_audio(record)
-    sentences += _limit_by_group(record) + _limit_by_leaks(record)
+    sentences += _limit_by_group(record) + _limit_by_leaks(record) + _limit_by_calibration(record)
     if is_cut_by_run(record) and not is_grouped(record):
         sentences.append(
             Markdown(
@@ -106,6 +112,16 @@ def _limit_by_group(record: RunRecord) -> Sentences:
     ]
 
 
+def _limit_by_calibration(record: RunRecord) -> Sentences:
+    """Warn of a temperature that is a limit of its search."""
+    calibration = record.results.calibration
+    limit = calibration.get("reached_limit")
+    if limit not in LIMITS:
+        return []
+    text = "The temperature of the calibration ({}) is the {} that was tried: {}."
+    return [to_sentence(text, to_number(calibration.get("temperature")), limit, LIMITS[limit])]
+
+
 def are_duplicates_left_out(record: RunRecord) -> bool:
     """Return whether duplicates were left out before training."""
     return bool(record.settings.get("data", {}).get("deduplicate"))
@@ -114,16 +130,15 @@ def are_duplicates_left_out(record: RunRecord) -> bool:
 def _limit_by_test_size(record: RunRecord) -> Sentences:
     """Warn of a wide interval, and of a test set that selected the model."""
     test, sentences = record.results.test, []
-    interval = test.get(f"{record.results.headline_key}_ci95")
+    key = record.results.headline_key
+    interval = test.get(f"{key}_ci95")
     if interval and (interval[1] - interval[0]) / 2 >= WIDE_INTERVAL:
-        sentences.append(
-            to_sentence(
-                "The test set is small ({}): a difference of less than {} points from another"
-                " model is within the uncertainty.",
-                count(test.get("num_examples"), "clip"),
-                f"{50 * (interval[1] - interval[0]):.0f}",
-            )
-        )
+        size, name = count(test.get("num_examples"), "clip"), name_metric(key).title.lower()
+        bounds = map(to_number, interval)
+        text = "The test set is small ({}): the {} on other such clips may be {} to {}."
+        sentences.append(to_sentence(text, size, name, *bounds))
+        if key == "accuracy":
+            sentences.append(Markdown(DIFFERENCE))
     if record.results.dataset.is_test_validation:
         sentences.append(
             Markdown("The test clips also selected the epoch: all results are optimistic.")

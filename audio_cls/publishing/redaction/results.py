@@ -38,7 +38,7 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     "test.weakest_classes": ("label", "taken_for"),
     "test.families.by_family.*": ("labels",),
     "comparison": ("note",),
-    "calibration": ("note", "fitted_on"),
+    "calibration": ("note", "fitted_on", "reached_limit"),
     "split_check": ("verdict", "checked"),
     "split_check.not_checked": ("*",),
     "timing.energy": ("country", "meter"),

@@ -135,3 +135,14 @@ def test_nothing_is_fitted_on_clips_that_are_reported(caplog: pytest.LogCaptureF
     calibration, _ = evaluate_test(Known(), None, other, scores)  # type: ignore[arg-type]
     assert calibration.temperature > 1
     assert report_calibration(found, calibration, is_applied=False)["fitted_on"] == "validation"
+
+
+@pytest.mark.parametrize(("confidence", "limit"), [(0.999, "highest"), (0.34, "lowest")])
+def test_a_temperature_at_a_limit_of_the_search_is_announced(confidence: float, limit: str) -> None:
+    texts = collect_warnings()
+    # As many right as by chance, but certain; or nearly all right, but uncertain.
+    scores = make_confident(300, 200 if limit == "highest" else 12, confidence)
+    calibration = fit_calibration(scores)
+    assert calibration.origin is not None and calibration.origin["reached_limit"] == limit
+    assert calibration.temperature == pytest.approx(20 if limit == "highest" else 0.05, rel=0.01)
+    assert len(texts) == 1 and f"the {limit} that is tried" in texts[0]

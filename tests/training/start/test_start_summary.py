@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from audio_cls.config import RunConfig
+from audio_cls.runs.setting_origins import SettingOrigins
 from audio_cls.training.start.summary import StartFacts, format_resume, format_start, wrap_rows
 
 GTZAN = StartFacts(
@@ -101,3 +103,11 @@ def test_a_resumed_run_has_one_line_and_a_new_one_none() -> None:
     resumed = dataclasses.replace(GTZAN, first_step=4, checkpoint="runs/a/checkpoints/step-4")
     assert format_resume(resumed) == ("Resuming from step 4 of 1,130 (runs/a/checkpoints/step-4)")
     assert format_resume(GTZAN) == ""
+
+
+def test_a_value_of_a_sweep_is_not_said_to_be_of_the_preset() -> None:
+    cfg = RunConfig.from_flat({"learning_rate": 0.004, "epochs": 3, "label_pattern": "a b$"})
+    origins = SettingOrigins(by_name={"learning_rate": "preset", "epochs": "preset"})
+    shown = origins.with_sweep(["learning_rate"]).list_changed(cfg)
+    assert shown["--learning-rate"] == "0.004 (sweep)" and shown["--epochs"] == "3 (preset)"
+    assert shown["--label-pattern"] == "'a b$'"  # as the shell takes it
