@@ -18,10 +18,10 @@ from audio_cls.errors import RunFolderError
 from audio_cls.evaluation.compare_runs import compare_runs
 from audio_cls.evaluation.metrics.baseline import read_majority
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.model_run import find_run_folder
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
 from audio_cls.evaluation.reports.report import report_scores, write_report
+from audio_cls.runs.config_file import find_run_folder
 from audio_cls.runs.results import (
     RESULTS_FILE,
     DatasetDescription,

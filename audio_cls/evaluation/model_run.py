@@ -33,7 +33,6 @@ from audio_cls.errors import (
     suggest_name,
 )
 from audio_cls.run_warnings import warn
-from audio_cls.runs.config_file import SETTINGS_FILE
 from audio_cls.runs.resolved import read_settings
 from audio_cls.runs.results import RunResults, read_results
 
@@ -61,19 +60,6 @@ class SelectedClips(NamedTuple):
     origin: str  # how they were selected, for results.json
     split: str  # the split of the data set that they are, else the role
     is_whole: bool  # all clips of that split
-
-
-def find_run_folder(model: str) -> Path | None:
-    """Return the run folder of a model: its folder, or that of RUN/checkpoints/step-N/best.
-
-    None for other folders and for models of the Hub.
-    """
-    path = Path(model).expanduser().absolute()
-    for folder in (path, *path.parents[:3]) if path.is_dir() else ():
-        is_own = folder == path or path.relative_to(folder).parts[0] == "checkpoints"
-        if is_own and (folder / SETTINGS_FILE).is_file():
-            return folder
-    return None
 
 
 def read_source_run(find_file: Callable[[str], Path | None]) -> SourceRun:

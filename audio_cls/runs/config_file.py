@@ -135,3 +135,16 @@ def list_other_steps(run: Path, cfg: RunConfig) -> list[str]:
         for name in names
         if name in old and old[name] != new[name]
     ]
+
+
+def find_run_folder(model: str) -> Path | None:
+    """Return the run folder of a model: its folder, or that of RUN/checkpoints/step-N/best.
+
+    None for other folders and for models of the Hub.
+    """
+    path = Path(model).expanduser().absolute()
+    for folder in (path, *path.parents[:3]) if path.is_dir() else ():
+        is_own = folder == path or path.relative_to(folder).parts[0] == "checkpoints"
+        if is_own and (folder / SETTINGS_FILE).is_file():
+            return folder
+    return None

@@ -36,7 +36,6 @@ from audio_cls.evaluation.label_mapping import load_label_map, match_labels
 from audio_cls.evaluation.metrics.baseline import read_majority
 from audio_cls.evaluation.metrics.calibration import Calibration, calibrate, report_calibration
 from audio_cls.evaluation.model_run import (
-    find_run_folder,
     inherit_settings,
     keep_lists,
     read_source_run,
@@ -52,6 +51,7 @@ from audio_cls.models.inference_settings import (
 from audio_cls.models.load import load_for_inference
 from audio_cls.publishing.card.update import update_card
 from audio_cls.run_warnings import collect_warnings
+from audio_cls.runs.config_file import find_run_folder
 from audio_cls.runs.provenance import (
     Clock,
     count_parameters,

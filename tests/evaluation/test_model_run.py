@@ -20,13 +20,13 @@ from audio_cls.errors import DatasetError
 from audio_cls.evaluation.evaluate_model import choose_output
 from audio_cls.evaluation.model_run import (
     SourceRun,
-    find_run_folder,
     inherit_settings,
     keep_lists,
     select_rows,
 )
 from audio_cls.publishing.split_description import name_part
 from audio_cls.run_warnings import collect_warnings
+from audio_cls.runs.config_file import find_run_folder
 
 NOTHING = SourceRun({}, {}, {})
 

@@ -44,6 +44,8 @@ def list_confusions(scores: Scores, names: Sequence[str]) -> list[Row]:
 def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
     """Return the most confident wrong predictions: their labels are worth a check.
 
+    `row` is the row of predictions.csv, from 1: an id may be replaced before publishing.
+
     Multi-label: one row for each wrong clip-label pair; `label` is a missed label, `prediction` a
     label that the clip does not have, and the other one is empty.
     """
@@ -55,6 +57,7 @@ def list_mistakes(scores: Scores, names: Sequence[str]) -> list[Row]:
     return [
         {
             "id": str(scores.ids[row]),
+            "row": int(row) + 1,
             "label": names[scores.targets[row]],
             "prediction": names[scores.predictions[row]],
             "confidence": float(confidence[row]),
@@ -74,6 +77,7 @@ def _list_wrong_pairs(scores: Scores, names: Sequence[str]) -> list[Row]:
     return [
         {
             "id": str(scores.ids[row]),
+            "row": int(row) + 1,
             "label": names[label] if scores.targets[row, label] else "",
             "prediction": "" if scores.targets[row, label] else names[label],
             "confidence": float(confidence[row, label]),

@@ -119,14 +119,15 @@ def _read_f1(scores: Mapping[str, Any]) -> float:
 
 
 def make_mistake_rows(record: RunRecord) -> list[Row]:
-    """Return the most confident wrong predictions: clip, true and predicted label, probability.
+    """Return the most confident wrong predictions: clip, row, both labels, probability.
 
-    The ids of the clips are those of the redacted record, as `--publish-ids` allows.
+    The row is that of predictions.csv; earlier versions did not record it. The ids of the clips are
+    those of the redacted record, as `--publish-ids` allows.
     """
     mistakes = record.results.test.get("confident_mistakes")
     rows = [one for one in mistakes if isinstance(one, Mapping)] if mistakes else []
     return [
-        [*(one.get(key) or "" for key in ("id", "label", "prediction")),
+        [*(one.get(key) or "" for key in ("id", "row", "label", "prediction")),
          to_number(one.get("confidence"))]
         for one in rows[:MAX_MISTAKES]
     ]  # fmt: skip
@@ -152,6 +153,8 @@ def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
         if is_hidden or spec.name not in section:
             continue
         value = section[spec.name]
+        if spec.name == "mixed_precision":  # auto and fp16 without a GPU are another one in use
+            value = record.results.hardware.mixed_precision or value
         if (spec.name, value) == ("metric", record.results.headline_key):
             continue  # the value of 'auto' for this task
         default = list(spec.default) if isinstance(spec.default, tuple) else spec.default

@@ -80,6 +80,8 @@ def test_confusions_are_sorted_and_mistakes_begin_with_the_most_confident() -> N
     ]
     assert [row["id"] for row in report["confident_mistakes"]] == ["a", "c", "d", "b"]
     assert report["confident_mistakes"][0]["confidence"] == 0.9
+    for mistake in report["confident_mistakes"]:  # the row of predictions.csv, from 1
+        assert scores.ids[mistake["row"] - 1] == mistake["id"]
 
 
 def test_tables_by_length_and_rate_count_every_clip_once() -> None:

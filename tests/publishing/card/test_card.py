@@ -558,7 +558,7 @@ def test_a_multi_label_model_has_its_metrics_and_an_example_for_all_labels(tmp_p
     assert [one.metric_name for one in card.results] == [
         "Mean average precision", "Macro F1", "Micro F1", "Hamming loss", "Log loss",
     ]  # fmt: skip
-    assert "| a.wav |  | rock | 0.900 |" in card.body
+    assert "| a.wav |  |  | rock | 0.900 |" in card.body  # of a version without rows
 
 
 TEXTS = {
@@ -604,14 +604,15 @@ def test_the_most_confident_errors_are_listed_with_the_ids_that_are_published(
     results, settings = make_results(), make_settings()
     names = ["jazz/00002.wav", *(f"jazz/9{n}.wav" for n in range(14))]
     results["test"]["confident_mistakes"] = [
-        {"id": name, "label": "jazz", "prediction": "_rock_", "confidence": 0.9} for name in names
+        {"id": name, "row": n, "label": "jazz", "prediction": "_rock_", "confidence": 0.9}
+        for n, name in enumerate(names, start=7)
     ]
     settings["hub"]["publish_ids"] = publish_ids
     card = read_card(make_run(tmp_path / "run", results, settings))
     table = card.body.split("### Most confident errors")[1].split("###")[0]
     assert table.count("\n|") == 2 + 10 and "| jazz | \\_rock\\_ | 0.900 |" in table
     assert ("jazz/" in card.text) is (publish_ids == "clips")
-    assert ("| clip 2 | jazz |" in table) is (publish_ids == "none")
+    assert ("| clip 2 | 7 | jazz |" in table) is (publish_ids == "none")
 
 
 def test_figures_have_titles_and_captions_and_only_existing_ones_are_shown(tmp_path: Path) -> None:
@@ -678,3 +679,11 @@ def test_a_keyword_spotter_lists_other_words_as_out_of_scope(tmp_path: Path) -> 
     assert "unlike the training clips of `_unknown_` and `_silence_`" in body
     assert "### Keyword detection" in body and "| 1 % |  | not reached |" in body
     assert "on 45 clips (45 s) without keywords" in body and "The sample is small" in body
+
+
+def test_the_precision_in_the_table_of_settings_is_the_one_in_use(tmp_path: Path) -> None:
+    results, settings = make_results(), make_settings()
+    settings.setdefault("train", {})["mixed_precision"] = "fp16"
+    results["hardware"]["mixed_precision"] = "bf16"
+    card = read_card(make_run(tmp_path / "run", results, settings))
+    assert "| `--mixed-precision` | `bf16` |" in card.body
