@@ -5,6 +5,7 @@ The blocks joined are bit for bit the waveform of `decode_wave`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,11 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from audio_cls.audio.decode import decode_file
+from audio_cls.audio.decode import BLOCK_FRAMES, decode_blocks
 from audio_cls.audio.waveform import Wave, mix_channels
 from audio_cls.config import Hertz
 from audio_cls.errors import AudioError
 
-BLOCK_FRAMES = 2**18  # read at once
 AudioInput = str | Path | bytes | tuple[NDArray[Any], Hertz]
 
 
@@ -38,14 +38,20 @@ def read_blocks(source: AudioInput, sampling_rate: Hertz) -> Iterator[Wave]:
     """
     if isinstance(source, tuple):
         samples, rate = to_samples(source[0]), check_rate(source[1])
-    else:
+        starts = range(0, len(samples), BLOCK_FRAMES)
+        blocks = (mix_channels(samples[start : start + BLOCK_FRAMES]) for start in starts)
+    elif isinstance(source, str | Path | bytes):
         is_bytes = isinstance(source, bytes)
-        audio = decode_file(
-            source if isinstance(source, bytes) else None, None if is_bytes else str(source)
+        decoded = decode_blocks(*((source, None) if is_bytes else (None, str(source))))
+        first = next(decoded)
+        rate = first.sampling_rate
+        blocks = (mix_channels(one.samples) for one in itertools.chain([first], decoded))
+    else:
+        raise AudioError(
+            "not an input",
+            f"{type(source).__name__}; give a path, bytes, or (samples, sampling_rate)",
         )
-        samples, rate = audio.samples, audio.sampling_rate
-    parts = (samples[n : n + BLOCK_FRAMES] for n in range(0, len(samples), BLOCK_FRAMES))
-    yield from resample_blocks((mix_channels(part) for part in parts), rate, sampling_rate)
+    yield from resample_blocks(blocks, rate, sampling_rate)
 
 
 def resample_blocks(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import io
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -23,10 +25,10 @@ from audio_cls.audio.pyav import decode_with_pyav
 from audio_cls.audio.segments import Segment, split_segment
 from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError
-from audio_cls.storage.keys import describe_file
+from audio_cls.storage.files import describe_file
 
 LARGE_BYTES = 2**26  # size from which a file's header is checked before the file is read: 64 MB
-BLOCK_FRAMES = 2**16  # read at once from a file of unknown length
+BLOCK_FRAMES = 2**17  # samples of each channel that are read at once: 3 s at 44.1 kHz
 # libsndfile 1.2.2 seeks exactly in these; in mp3 and Ogg it may land elsewhere (measured).
 EXACT_SEEK = ("WAV", "WAVEX", "FLAC", "AIFF", "AU", "CAF", "W64", "RF64")
 MAX_CACHED_SAMPLES = 2**26  # of a recording that is cached for its other segments: 256 MB
@@ -60,16 +62,14 @@ def decode_file(
             too long, or the segment is not inside the file.
     """
     segment = None
-    if bytes_ is None and path is not None:
-        path, segment = split_segment(path)
-    if bytes_ is None and not (path and os.path.isfile(path)):
-        raise AudioError(MISSING, str(path))
+    if bytes_ is None:
+        path, segment = _find_file(path)
     try:
         if segment is not None:
             audio = _read_segment(str(path), segment)
         else:
             content = _read_bytes(str(path), max_seconds) if bytes_ is None else bytes_
-            audio = _decode_bytes(content, max_seconds)
+            audio = _join(list(_decode_stream(io.BytesIO(content), max_seconds, None)))
     except OSError as error:
         raise AudioError(NOT_ACCESSIBLE, str(error)) from error
     if len(audio.samples) == 0:
@@ -78,6 +78,80 @@ def decode_file(
     if not np.isfinite(audio.samples).all():
         raise AudioError("not finite")
     return audio
+
+
+def decode_blocks(bytes_: bytes | None, path: str | None) -> Iterator[DecodedAudio]:
+    """Decode a file in blocks; their samples joined are those of `decode_file`.
+
+    Memory does not grow with the length of the file; a segment is one block.
+
+    Args:
+        bytes_: See `decode_file`.
+        path: See `decode_file`.
+
+    Raises:
+        AudioError: See `decode_file`; where data is missing at the end, after the last block.
+    """
+    segment = None
+    if bytes_ is None:
+        path, segment = _find_file(path)
+    if segment is not None:
+        yield decode_file(None, f"{path}#{segment}")
+        return
+    is_empty = True
+    try:
+        with _CheckedFile(str(path)) if bytes_ is None else io.BytesIO(bytes_) as file:
+            for block in _decode_stream(file, None, BLOCK_FRAMES):
+                if isinstance(file, _CheckedFile) and file.error is not None:
+                    raise file.error
+                if not np.isfinite(block.samples).all():
+                    raise AudioError("not finite")
+                is_empty = is_empty and len(block.samples) == 0
+                yield block
+    except OSError as error:
+        raise AudioError(NOT_ACCESSIBLE, str(error)) from error
+    if is_empty:
+        raise AudioError("empty")
+
+
+class _CheckedFile(io.FileIO):
+    """A file that keeps the error of a failed read, which libsndfile treats as the file's end."""
+
+    error: OSError | None = None
+
+    def readinto(self, buffer: Any, /) -> int | None:  # noqa: ANN401 (anything with writable bytes)
+        """Fill a buffer; 0 after an error."""
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            self.error = error
+            return 0
+
+
+def _find_file(path: str | None) -> tuple[str, Segment | None]:
+    """Split a path into that of a file and the segment.
+
+    Raises:
+        AudioError: There is no such file.
+    """
+    file, segment = split_segment(path or "")
+    if not os.path.isfile(file):
+        raise AudioError(MISSING, f"{file} is a folder" if os.path.isdir(file) else file)
+    return file, segment
+
+
+def _join(blocks: list[DecodedAudio]) -> DecodedAudio:
+    """Join the blocks of a file.
+
+    Raises:
+        AudioError: There is none.
+    """
+    if not blocks:
+        raise AudioError("empty")
+    if len(blocks) == 1:
+        return blocks[0]
+    samples = np.concatenate([block.samples for block in blocks])
+    return replace(blocks[0], samples=samples)
 
 
 def _read_bytes(path: str, max_seconds: Seconds | None) -> bytes:
@@ -95,23 +169,36 @@ def _read_bytes(path: str, max_seconds: Seconds | None) -> bytes:
         return file.read()
 
 
-def _decode_bytes(bytes_: bytes, max_seconds: Seconds | None) -> DecodedAudio:
-    """Decode a file's bytes with libsndfile, or with PyAV where the container needs it."""
-    if not bytes_:
+def _decode_stream(
+    file: BinaryIO, max_seconds: Seconds | None, block_frames: int | None
+) -> Iterator[DecodedAudio]:
+    """Decode a file with libsndfile, or with PyAV where the container needs it.
+
+    Args:
+        file: Open for reading.
+        max_seconds: See `decode_file`.
+        block_frames: Samples per block; None: one block where the header has the length.
+    """
+    head = file.read(12)
+    if not head:
         raise AudioError("empty")
-    container = detect_pyav_container(bytes_[:12])
+    container = detect_pyav_container(head)
     if container:
-        return DecodedAudio(*decode_with_pyav(bytes_, container))
-    missing = count_missing_bytes(io.BytesIO(bytes_))
+        file.seek(0)
+        yield from (DecodedAudio(*one) for one in decode_with_pyav(file, container, block_frames))
+        return
+    missing = count_missing_bytes(file)
     if missing > 1:  # one byte may be the padding of an odd chunk
         raise AudioError("truncated", f"{missing} bytes are missing")
-    if bytes_[:1] == b"\xff" or bytes_[:3] == b"ID3":
-        bytes_ = add_xing_header(bytes_)
+    file.seek(0)
+    if head[:1] == b"\xff" or head[:3] == b"ID3":
+        file = add_xing_header(file)
     try:
-        with soundfile.SoundFile(io.BytesIO(bytes_)) as file:
-            _check_length(file.frames, file.samplerate, max_seconds)
-            encoding = f"{file.format} {file.subtype}"
-            return DecodedAudio(_read_samples(file), file.samplerate, encoding)
+        with _ForwardFile(file) as sound:
+            _check_length(sound.frames, sound.samplerate, max_seconds)
+            encoding = f"{sound.format} {sound.subtype}"
+            for samples in _read_samples(sound, block_frames):
+                yield DecodedAudio(samples, sound.samplerate, encoding)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as error:
         if isinstance(error, AudioError):
             raise
@@ -166,29 +253,34 @@ def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:
     return seconds if segment is None else max(0.0, seconds - segment.start)
 
 
-def _read_samples(file: soundfile.SoundFile) -> NDArray[np.float32]:
-    """Read all samples, (T, C), and compare their number with the header."""
-    if file.seekable() and file.frames < 2**40:
-        samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
-        tolerance = MP3_TOLERANCE if file.format in ("MP3", "MPEG") else 0
-        if len(samples) + tolerance < file.frames:
-            raise AudioError("truncated", f"{len(samples)} of {file.frames} frames")
-        return samples
-    return _read_blocks(file)
+class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc] # the library has no types
+    """A file that is read from its start to its end.
+
+    soundfile seeks after each read of a file that can, which changes samples of MP3 and fails for a
+    file of unknown length.
+    """
+
+    def seekable(self) -> bool:
+        """Return False."""
+        return False
 
 
-def _read_blocks(file: soundfile.SoundFile) -> NDArray[np.float32]:
-    """Read a file that cannot seek (GSM) or has no length in its header (a FLAC from a pipe)."""
-    blocks = []
-    while True:
-        block = np.full((BLOCK_FRAMES, file.channels), np.nan, np.float32)
-        try:
-            num_read = len(file.read(BLOCK_FRAMES, out=block))
-        except soundfile.SoundFileError:  # all is read, and the seek afterwards fails
-            num_read = int(np.isfinite(block).all(axis=1).sum())
-        blocks.append(block[:num_read])
-        if num_read < BLOCK_FRAMES:
-            return np.concatenate(blocks)
+def _read_samples(
+    file: soundfile.SoundFile, block_frames: int | None
+) -> Iterator[NDArray[np.float32]]:
+    """Read all samples in blocks (T, C), and compare their number with the header."""
+    # Not of a FLAC from a pipe, nor of GSM.
+    is_known = soundfile.SoundFile.seekable(file) and file.frames < 2**40
+    wanted = block_frames or (file.frames if is_known else BLOCK_FRAMES)
+    num_read, is_over = 0, False
+    while not is_over:
+        samples: NDArray[np.float32] = file.read(wanted, dtype="float32", always_2d=True)
+        num_read += len(samples)
+        is_over = len(samples) < max(1, wanted) or (is_known and num_read >= file.frames)
+        yield samples
+    tolerance = MP3_TOLERANCE if file.format in ("MP3", "MPEG") else 0
+    if is_known and num_read + tolerance < file.frames:
+        raise AudioError("truncated", f"{num_read} of {file.frames} frames")
 
 
 def _check_length(num_frames: int, sampling_rate: Hertz, max_seconds: Seconds | None) -> None:

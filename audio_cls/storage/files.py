@@ -186,3 +186,13 @@ def explain_disk(folder: Folder) -> Iterator[None]:
             " some space, then resume: the same command with --resume auto --output-dir"
             f" {folder.path}"
         ) from error
+
+
+def describe_file(state: os.stat_result) -> tuple[int, int, int, int]:
+    """Return the state of a file for a key: size, mtime and ctime in ns, inode.
+
+    ctime and inode distinguish two files of equal size that are exchanged, with their mtime. Each
+    number fits into a signed 64-bit integer.
+    """
+    inode = state.st_ino & (2**63 - 1)
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,16 +34,6 @@ def make_key(**parts: object) -> str:
     digest = xxhash.xxh3_128()
     _add(digest, parts)
     return str(digest.hexdigest())
-
-
-def describe_file(state: os.stat_result) -> tuple[int, int, int, int]:
-    """Return the state of a file for a key: size, mtime and ctime in ns, inode.
-
-    ctime and inode distinguish two files of equal size that are exchanged, with their mtime. Each
-    number fits into a signed 64-bit integer.
-    """
-    inode = state.st_ino & (2**63 - 1)
-    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, inode
 
 
 def find_version(library: str) -> str | None:

@@ -19,7 +19,8 @@ from audio_cls.audio.files import PLAIN_SUFFIXES
 from audio_cls.audio.segments import split_segment
 from audio_cls.config import Hertz, Seconds
 from audio_cls.storage.arrow import copy_columns, measure_bytes
-from audio_cls.storage.keys import describe_file, find_version, make_key
+from audio_cls.storage.files import describe_file
+from audio_cls.storage.keys import find_version, make_key
 from audio_cls.storage.process_memory import ColumnPages, release_pages
 
 DECODER_VERSION = 7  # increase when decoding or the columns change, so that old caches are not used

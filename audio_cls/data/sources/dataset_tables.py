@@ -17,7 +17,8 @@ from datasets.table import CastError
 
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.storage.cache import CacheEntry
-from audio_cls.storage.keys import describe_file, make_key
+from audio_cls.storage.files import describe_file
+from audio_cls.storage.keys import make_key
 
 AUDIO_TABLES = (".parquet", ".arrow")  # with the audio inside
 PATH_TABLE = "metadata.parquet"  # a parquet file with paths instead of audio

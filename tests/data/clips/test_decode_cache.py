@@ -255,7 +255,7 @@ def test_an_installed_extra_is_used_at_once(
     assert str(first[0]).startswith("needs the extra 'formats'")
     assert decode_files(paths) == first
     wave = np.full((1_600, 1), 0.5, np.float32)
-    monkeypatch.setattr(sound, "decode_with_pyav", lambda *_: (wave, 16_000, "aac"))
+    monkeypatch.setattr(sound, "decode_with_pyav", lambda *_: iter([(wave, 16_000, "aac")]))
     assert decode_files(paths) == [None] * 3
 
 

@@ -18,7 +18,7 @@ from audio_cls.data.clips.decode_cache import decode_clips
 from audio_cls.data.clips.decode_key import make_decode_key, read_encoded_clips
 from audio_cls.data.sources.dataset_tables import content_key
 from audio_cls.data.sources.tables.clip_paths import ClipIndex
-from audio_cls.storage.keys import describe_file
+from audio_cls.storage.files import describe_file
 
 
 def key_of(table: Dataset, source: str = "source", rate: int = 16_000) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from audio_cls.audio.files import AUDIO_SUFFIXES, find_audio_files, is_audio_path
-from audio_cls.storage.keys import describe_file
+from audio_cls.storage.files import describe_file
 
 FORMS: tuple[Literal["NFC", "NFD"], ...] = (
     "NFC",
