@@ -53,6 +53,6 @@ def decode_with_pyav(
     except (av.error.FFmpegError, ValueError, RuntimeError) as error:
         if isinstance(error, AudioError):
             raise
-        raise AudioError("unreadable", str(error)) from error
+        raise AudioError("unreadable", getattr(error, "strerror", None) or str(error)) from error
     if parts:
         yield np.concatenate(parts, axis=1).T, sampling_rate, codec
