@@ -31,7 +31,7 @@ class Frame(NamedTuple):
 
 
 class PrefixedFile(io.RawIOBase):
-    """A file that starts with other bytes, then goes on from a position of another file."""
+    """Other bytes, followed by a file from a position in it to its end."""
 
     def __init__(self, prefix: bytes, file: BinaryIO, start: int) -> None:
         self.prefix = prefix
