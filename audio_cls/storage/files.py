@@ -152,6 +152,7 @@ def link_files(source: Path, target: Path) -> None:
         except OSError:  # other disk, or a file system without hard links
             shutil.copy2(file, partial)
         partial.replace(target / file.name)
+        partial.unlink(missing_ok=True)  # two links to one file: replacing has no effect
 
 
 def is_disk_full(error: BaseException) -> bool:

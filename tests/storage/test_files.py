@@ -18,6 +18,7 @@ from audio_cls.runs.folder import RunFolder
 from audio_cls.storage.files import (
     check_writable,
     explain_disk,
+    link_files,
     open_replaced,
     write_csv,
     write_json,
@@ -109,6 +110,16 @@ def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"Not a directory|File exists"):
         check_writable(tmp_path / "file" / "c")
+
+
+def test_files_that_are_linked_twice_leave_no_temporary_ones(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    (source / "model.safetensors").write_bytes(b"weights")
+    for _ in range(2):
+        link_files(source, target)
+    assert [entry.name for entry in target.iterdir()] == ["model.safetensors"]
+    assert (target / "model.safetensors").read_bytes() == b"weights"
 
 
 def test_other_errors_pass_through(tmp_path: Path) -> None:
