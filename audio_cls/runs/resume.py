@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from audio_cls.command_names import quote_words
 from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError, count_of, list_names
 from audio_cls.run_warnings import warn
@@ -14,6 +15,19 @@ from audio_cls.runs.trainer_state import TrainerState, find_state_file
 from audio_cls.training.optim.lr_schedule import learning_rate_factor
 
 logger = logging.getLogger(__name__)
+
+
+def describe_resume(cfg: RunConfig, path: Path) -> str:
+    """Return the sentence on how to continue the run in a folder, for the command of `cfg`.
+
+    >>> describe_resume(RunConfig(), Path("runs/a"))
+    'To continue, repeat the command with --resume auto --output-dir runs/a'
+    """
+    without = "without --overwrite, " if cfg.train.overwrite else ""
+    return (
+        f"To continue, repeat the command {without}with"
+        f" {quote_words(['--resume', 'auto', '--output-dir', path])}"
+    )
 
 
 def find_source_run(path: Path, resume: str) -> Path | None:

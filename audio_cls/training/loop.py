@@ -19,6 +19,7 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import is_sharded
 from audio_cls.errors import Paused
 from audio_cls.runs.folder import RunFolder
+from audio_cls.runs.resume import describe_resume
 from audio_cls.runs.trainer_state import Evaluation, TrainerState
 from audio_cls.storage.process_memory import retain_freed_memory
 from audio_cls.training.energy import EnergyMeter
@@ -160,8 +161,7 @@ def make_pause(run: TrainingRun) -> Paused:
     """Return the exception that ends the training of a run whose state is saved."""
     return Paused(
         f"Stopped by a signal after step {run.state.step} of {run.num_steps}; the state is"
-        " saved.\nTo continue, repeat the command with"
-        f" --resume auto --output-dir {run.folder.path}"
+        f" saved.\n{describe_resume(run.cfg, run.folder.path)}"
     )
 
 

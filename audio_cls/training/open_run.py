@@ -22,7 +22,7 @@ from audio_cls.runs.folder import RunFolder, choose_run_path
 from audio_cls.runs.open_folder import clear_run_folder, discard_failed_start, open_run_folder
 from audio_cls.runs.provenance import describe_command, describe_commit, describe_versions
 from audio_cls.runs.resolved import ResolvedRun
-from audio_cls.runs.resume import find_source_run
+from audio_cls.runs.resume import describe_resume, find_source_run
 from audio_cls.storage.files import explain_disk
 from audio_cls.training.energy import check_meter
 from audio_cls.training.loop import TrainingRun
@@ -96,9 +96,8 @@ def explain_interrupt(cfg: RunConfig) -> Iterator[None]:
         folder = RunFolder(choose_run_path(cfg))
         if is_main_process() and folder.find_checkpoints():
             logger.warning(
-                "The training so far is saved. To continue, repeat the command with"
-                " --resume auto\n--output-dir %s",
-                folder.path,
+                "The training so far is saved. %s",
+                describe_resume(cfg, folder.path),
             )
         raise
 

@@ -58,10 +58,11 @@ def test_a_signal_saves_the_state_logs_how_to_resume_and_restores_the_handlers(
     number: int,
 ) -> None:
     before = signal.getsignal(number)
-    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2)
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, overwrite=True)
     run = set_up(cfg)
     _signal_after(run, 7, number, monkeypatch)
-    with pytest.raises(Paused, match=r"(?s)step 7 of 24.*--resume auto --output-dir"):
+    expected = r"(?s)step 7 of 24.*without --overwrite, with --resume auto --output-dir"
+    with pytest.raises(Paused, match=expected):
         train(run)
     assert signal.getsignal(number) == before
     assert [path.name for path in run.folder.find_checkpoints()] == ["step-7"]
