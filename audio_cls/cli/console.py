@@ -57,6 +57,25 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
             super().emit(record)
 
 
+def prepare_streams() -> None:
+    """Make standard output and error usable, whatever the shell has set up.
+
+    A closed stream (`2>&-`) is opened on the null device: the next file would get its number, and
+    messages would be written into that file. A character that the encoding of standard output
+    lacks, as a name in Windows' code page, is written as its number instead of ending the program.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            device = os.open(os.devnull, os.O_WRONLY)
+            if device != number:
+                os.dup2(device, number)
+                os.close(device)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
+        elif getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 class one_line_errors:
     """Show an `AudioClsError` as one line and exit with code 2; other errors pass through.
 

@@ -28,6 +28,38 @@ def test_every_command_has_help_and_a_line_in_the_list(
     assert f"audio-cls {name}" in shown or "Usage: " in shown
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")
+@pytest.mark.parametrize(
+    ("line", "status", "expected"),
+    [
+        ("-m audio_cls --help > /dev/full", 1, "Error: The output cannot be written (No space"),
+        ("-m audio_cls nothing 2>&-", 2, ""),
+        ("-m audio_cls train 2>&- >&- <&-", 2, ""),
+        ("-m audio_cls --version >&-", 0, ""),
+        (
+            "-c 'import sys; from audio_cls.cli.console import prepare_streams; prepare_streams();"
+            ' print("rock \\u65e5 \\udcff"); print(open("/dev/null").fileno() > 2)\'',
+            0,
+            "rock \\u65e5 \\udcff\nTrue",
+        ),
+    ],
+)
+def test_a_closed_full_or_narrow_output_is_no_traceback(
+    line: str, status: int, expected: str
+) -> None:
+    result = subprocess.run(
+        ["sh", "-c", f'PYTHONIOENCODING=latin-1 "{sys.executable}" {line}'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = (result.stdout + result.stderr).strip()
+    assert result.returncode == status, output
+    assert output.startswith(expected) and "Traceback" not in output
+    assert expected or not output.replace("audio-cls", "").strip(), output
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import click
 from click.types import OptionHelpExtra
 
-from audio_cls.cli.console import is_first_process, show_error
+from audio_cls.cli.console import EXIT_FAILED, is_first_process, prepare_streams, show_error
 from audio_cls.command_names import format_command
 from audio_cls.interrupts import EXIT_INTERRUPTED, exit_on_interrupt
 
@@ -61,6 +62,7 @@ class BaseCommand(click.Command):
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """Run the command; a usage error is shown in one line, after the usage where it helps."""
         try:
+            prepare_streams()
             options["standalone_mode"] = False
             with exit_on_interrupt(is_shown=is_first_process()):
                 return super().main(*args, **options)
@@ -69,6 +71,11 @@ class BaseCommand(click.Command):
             raise SystemExit(2) from None
         except click.Abort:
             raise SystemExit(EXIT_INTERRUPTED) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            show_error(f"The output cannot be written ({error.strerror}). Free space on its disk.")
+            raise SystemExit(EXIT_FAILED) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, those for presets and help last."""
