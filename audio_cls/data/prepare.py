@@ -15,7 +15,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from audio_cls.audio.waveform import SILENT_PEAK
-from audio_cls.config import DataConfig, Hertz
+from audio_cls.config import AudioConfig, DataConfig, Hertz
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.decode_cache import decode_clips, read_clip_stats
 from audio_cls.data.clips.quality import (
@@ -44,6 +44,8 @@ from audio_cls.run_warnings import warn
 from audio_cls.storage.files import replace_file, write_csv
 from audio_cls.storage.keys import make_key
 from audio_cls.storage.process_memory import release_pages
+
+FEW_AUDIO = 0.1  # share of the training audio that an epoch uses, below which is a warning
 
 logger = logging.getLogger(__name__)
 
@@ -251,6 +253,27 @@ def _list_groups(index: ClipIndex, rows: Rows) -> list[tuple[str, str, str]]:
     columns = [index.ids, *(none if c is None else c for c in (index.groups, index.folds))]
     parts = zip(*(column[rows].tolist() for column in columns), strict=True)
     return [(clip, group, fold) for clip, group, fold in parts if group or fold]
+
+
+def warn_of_long_clips(clips: Clips | StreamClips, cfg: AudioConfig) -> None:
+    """Warn where an epoch uses a small part of the audio: one random crop of each long clip.
+
+    Args:
+        clips: The training clips.
+        cfg: Length and position of a crop.
+    """
+    if isinstance(clips, StreamClips) or cfg.crop != "random" or len(clips) == 0:
+        return
+    longest = cfg.piece_seconds * clips.sampling_rate
+    share = float(np.minimum(clips.lengths, longest).sum() / clips.lengths.sum())
+    if share < FEW_AUDIO:
+        hours = clips.lengths.sum() / clips.sampling_rate / 3600
+        text = (
+            f"An epoch uses one crop of at most {cfg.piece_seconds:g} s of each training clip:"
+            f" {share:.1%} of {hours:.1f} hours. Divide long clips into segments (a table with the"
+            " columns path, start, end and label), or train for more epochs."
+        )
+        warn(logger, text)
 
 
 def warn_of_short_clips(clips: PreparedClips, min_samples: int) -> None:

@@ -158,7 +158,9 @@ def pause(run: TrainingRun) -> None:
 
 
 def make_pause(run: TrainingRun) -> Paused:
-    """Return the exception that ends the training of a run whose state is saved."""
+    """Return the exception that ends the training; the state is saved, except of a dry run."""
+    if run.cfg.train.dry_run:
+        return Paused("The dry run was stopped by a signal; nothing is saved.")
     return Paused(
         f"Stopped by a signal after step {run.state.step} of {run.num_steps}; the state is"
         f" saved.\n{describe_resume(run.cfg, run.folder.path)}"

@@ -132,7 +132,9 @@ def set_up_training(
         state=state,
         ema=ema,
         nan_guard=NonFiniteGuard(accelerator, clips.ids, state),
-        stop_controller=StopController(accelerator, cfg.train.max_train_minutes),
+        stop_controller=StopController(
+            accelerator, cfg.train.max_train_minutes, is_saved=not cfg.train.dry_run
+        ),
         energy_meter=EnergyMeter(cfg.train, accelerator),
         checkpoint=checkpoint,
         before_epoch=frozen.set_epoch,

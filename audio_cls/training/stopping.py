@@ -45,8 +45,18 @@ class StopController:
     stays ignored.
     """
 
-    def __init__(self, accelerator: Accelerator, max_minutes: float | None) -> None:
+    def __init__(
+        self, accelerator: Accelerator, max_minutes: float | None, *, is_saved: bool = True
+    ) -> None:
+        """Make the controller.
+
+        Args:
+            accelerator: This run's processes.
+            max_minutes: The time limit of the training; None for none.
+            is_saved: The state is saved at a pause, as all runs but a dry run do.
+        """
         self.accelerator = accelerator
+        self.is_saved = is_saved
         self.max_seconds = None if max_minutes is None else 60 * max_minutes
         self.started = time.monotonic()
         self.request = StopRequest.CONTINUE
@@ -117,15 +127,24 @@ class StopController:
         if self.paused_at is None:
             self.paused_at, self.request = now, StopRequest.PAUSE
             if self.accelerator.is_main_process:
-                write_at_once(
-                    f"{signal.Signals(number).name}: stopping after this step or evaluation, then"
-                    " saving.\nTo stop at once without saving, press Ctrl-C again or:"
-                    f" kill -INT {os.getpid()}"
-                )
+                write_at_once(f"{signal.Signals(number).name}: {self._describe_pause()}")
         elif number == signal.SIGINT and now - self.paused_at >= REPEAT_SECONDS:
             if self.accelerator.is_main_process:
-                write_at_once("Stopped at once; the steps since the last checkpoint are not saved.")
+                lost = (
+                    "; the steps since the last checkpoint are not saved" if self.is_saved else ""
+                )
+                write_at_once(f"Stopped at once{lost}.")
             end_process(128 + number)
+
+    def _describe_pause(self) -> str:
+        """Return what happens at the first signal, and how to stop at once."""
+        again = f"press Ctrl-C again or: kill -INT {os.getpid()}"
+        if self.is_saved:
+            return (
+                "stopping after this step or evaluation, then saving.\nTo stop at once without"
+                f" saving, {again}"
+            )
+        return f"stopping after this step; a dry run saves nothing.\nTo stop at once, {again}"
 
 
 @contextmanager

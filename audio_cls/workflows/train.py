@@ -17,7 +17,7 @@ from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.keyword_spotting.sampling import take_epoch
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.load import load_dataset
-from audio_cls.data.prepare import prepare_clips
+from audio_cls.data.prepare import prepare_clips, warn_of_long_clips
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.data.unused_columns import warn_of_unused_columns
@@ -171,6 +171,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         index = build_clip_index(dataset, labels, cfg.data)
         splits = make_splits(index, cfg.data)
         clips = prepare_clips(dataset, labels, index, splits, resolved.sampling_rate, cfg.data)
+        warn_of_long_clips(clips.train, cfg.audio)
 
         # --- 2. checkpoint id -> model with a classification head ---
         audio_model = load_for_training(

@@ -9,8 +9,9 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from audio_cls.config import AudioConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.prepare import warn_of_short_clips
+from audio_cls.data.prepare import warn_of_long_clips, warn_of_short_clips
 from audio_cls.errors import list_names
 from audio_cls.run_warnings import collect_warnings
 
@@ -34,3 +35,15 @@ def test_clips_below_one_frame_are_counted_in_the_results_and_named_in_the_log(
     collect_warnings()
     warn_of_short_clips(clips, 10)
     assert len(caplog.records) == 2
+
+
+def test_training_clips_much_longer_than_a_crop_give_one_warning_with_the_share() -> None:
+    table: Any = None
+    lengths = np.array([7200 * 16_000, 16_000])  # two hours, and one second
+    clips = Clips(table, np.arange(2), np.zeros(2), np.array(["a", "b"]), lengths, 16_000)
+    texts = collect_warnings()
+    warn_of_long_clips(clips, AudioConfig(max_seconds=10))  # 11 of 7,201 seconds
+    assert len(texts) == 1 and "0.2% of 2.0 hours" in texts[0]
+    warn_of_long_clips(clips, AudioConfig(max_seconds=10, crop="start"))
+    warn_of_long_clips(clips, AudioConfig(max_seconds=3600))
+    assert len(texts) == 1

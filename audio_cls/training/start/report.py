@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 
+import numpy as np
+
 from audio_cls.config import RunConfig, flag_name
+from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips
@@ -140,7 +143,10 @@ class StartReport:
             clips={r: len(p) for r, p in parts.items() if not (is_streamed and r == "train")},
             is_streamed=is_streamed,
             is_test_validation=clips.splits.test_is_validation,
+            epoch_clips=_count_epoch(cfg, clips, audio_model),
             groups=_describe_groups(cfg, clips),
+            split_groups=_list_groups(clips),
+            is_dry_run=asked.train.dry_run,
             sampling_rate=clips.train.sampling_rate,
             max_seconds=cfg.audio.piece_seconds,
             model=cfg.model.model,
@@ -176,6 +182,26 @@ def _describe_groups(cfg: RunConfig, clips: PreparedClips) -> str | None:
     if "groups" not in clips.check["checked"]:
         return None
     return cfg.data.group_column or cfg.data.group_pattern or "recording"
+
+
+def _list_groups(clips: PreparedClips) -> dict[str, tuple[str, ...]]:
+    """Return the groups of validation and test by role, where no two splits share one."""
+    if "groups" not in clips.check["checked"]:
+        return {}
+    parts = {"validation": clips.validation.groups, "test": clips.test.groups}
+    return {
+        role: tuple(np.unique(groups[groups != ""]).tolist())
+        for role, groups in parts.items()
+        if groups is not None and (groups != "").any()
+    }
+
+
+def _count_epoch(cfg: RunConfig, clips: PreparedClips, audio_model: AudioModel) -> int | None:
+    """Return the number of training clips in an epoch; None where it has all."""
+    if isinstance(clips.train, StreamClips):
+        return None
+    subset = make_epoch_subset(clips.train.labels, audio_model.labels, cfg.data)
+    return None if subset is None or len(subset) == len(clips.train) else len(subset)
 
 
 def _describe_freezing(cfg: RunConfig) -> str:

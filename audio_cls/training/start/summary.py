@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from audio_cls.errors import count_of
-from audio_cls.text_table import NO_BREAK, to_line, wrap_text
+from audio_cls.text_table import NO_BREAK, TERMINAL_WIDTH, shorten, to_line, wrap_text
 
 LABEL_WIDTH = 12  # columns of the label at the start of a row
 NAMED_CLASSES = 8  # classes that are named
@@ -33,9 +33,13 @@ class StartFacts:
     classes: tuple[str, ...]
     is_multilabel: bool = False
     clips: dict[str, int]  # role -> clips
+    epoch_clips: int | None = None  # of training in one epoch, where that is a sample
     is_streamed: bool = False  # then the training clips are read as they are needed
     is_test_validation: bool = False
     groups: str | None = None  # what no two splits share: column or pattern
+    # role -> groups of validation and test, where no two splits share one
+    split_groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    is_dry_run: bool = False
     sampling_rate: int  # Hz
     max_seconds: float  # of a training crop
     model: str
@@ -64,6 +68,7 @@ def format_start(facts: StartFacts) -> list[Row]:
         ("preset", f"{facts.preset}: {facts.preset_reason}" if facts.preset else ""),
         ("classes", _describe_classes(facts)),
         ("clips", _describe_clips(facts)),
+        ("groups", _describe_groups(facts)),
         ("audio", f"{facts.sampling_rate:,} Hz, crops of at most {facts.max_seconds:g} s"),
         ("model", _describe_model(facts)),
         ("device", _describe_device(facts)),
@@ -92,7 +97,12 @@ def wrap_rows(rows: Sequence[Row]) -> list[str]:
 
 
 def format_resume(facts: StartFacts) -> str:
-    """Return the line of a run that is resumed; empty for a new one."""
+    """Return the line of a run that is resumed or of a dry run; empty for a new one."""
+    if facts.is_dry_run:
+        return (
+            "Dry run, to estimate the full run: the clips, epochs and steps below are those of the"
+            "\ndry run."
+        )
     if facts.checkpoint is None:
         return ""
     return f"Resuming from step {facts.first_step:,} of {facts.steps:,} ({facts.checkpoint})"
@@ -121,12 +131,28 @@ def _describe_classes(facts: StartFacts) -> str:
 def _describe_clips(facts: StartFacts) -> str:
     """Return the clips of each split, and what the splits share or do not."""
     train = "train streamed" if facts.is_streamed else f"{facts.clips['train']:,} train"
+    if facts.epoch_clips is not None:
+        train += f" ({facts.epoch_clips:,} in each epoch)"
     if facts.is_test_validation:
         parts = [train, f"{facts.clips['validation']:,} validation = test (the same clips)"]
     else:
         parts = [train, *(f"{facts.clips[role]:,} {role}" for role in ("validation", "test"))]
     groups = f"; split by group ({facts.groups})" if facts.groups else ""
     return ", ".join(parts) + groups
+
+
+def _describe_groups(facts: StartFacts) -> str:
+    """Return the groups of validation and test, each cut to one line."""
+    size = TERMINAL_WIDTH - LABEL_WIDTH
+    parts = {role: f"{role}: {', '.join(names)}" for role, names in facts.split_groups.items()}
+    if facts.is_test_validation:
+        parts.pop("validation", None)
+    if len("; ".join(parts.values())) <= size:
+        return "; ".join(parts.values())
+    size = size // 2 - len("; ")
+    counts = {role: f" ({len(facts.split_groups[role])})" for role in parts}
+    shown = [shorten(text, size - len(counts[role])) + counts[role] for role, text in parts.items()]
+    return "; ".join(shown)
 
 
 def _describe_model(facts: StartFacts) -> str:

@@ -111,3 +111,19 @@ def test_a_value_of_a_sweep_is_not_said_to_be_of_the_preset() -> None:
     shown = origins.with_sweep(["learning_rate"]).list_changed(cfg)
     assert shown["--learning-rate"] == "0.004 (sweep)" and shown["--epochs"] == "3 (preset)"
     assert shown["--label-pattern"] == "'a b$'"  # as the shell takes it
+
+
+def test_the_groups_of_validation_and_test_have_one_line() -> None:
+    apart = dataclasses.replace(GTZAN, is_test_validation=False)
+    some = dataclasses.replace(apart, split_groups={"validation": ("ann",), "test": ("bob", "cid")})
+    assert dict(format_start(some))["groups"] == "validation: ann; test: bob, cid"
+    names = tuple(f"speaker-{number}" for number in range(30))
+    many = dataclasses.replace(apart, split_groups={"validation": names, "test": names})
+    (line,) = wrap_rows([("groups", dict(format_start(many))["groups"])])
+    assert len(line) <= 80 and line.count("(30)") == 2
+
+
+def test_a_dry_run_and_the_clips_of_an_epoch_are_named() -> None:
+    assert format_resume(dataclasses.replace(GTZAN, is_dry_run=True)).startswith("Dry run")
+    sampled = dataclasses.replace(GTZAN, clips={**GTZAN.clips, "train": 124}, epoch_clips=44)
+    assert dict(format_start(sampled))["clips"].startswith("124 train (44 in each epoch), ")
