@@ -26,7 +26,7 @@ from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.processes import is_main_process, shutdown_processes
 from audio_cls.evaluation.aggregate_runs import report_runs
 from audio_cls.evaluation.metrics.baseline import find_majority
-from audio_cls.evaluation.metrics.calibration import report_calibration
+from audio_cls.evaluation.metrics.calibration import report_calibration, warn_of_limit
 from audio_cls.evaluation.metrics.external import check_metric
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.report import report_scores, write_report
@@ -201,6 +201,8 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     # --- 4. the best epoch on the test split; temperature and thresholds from validation ---
     best = restore_best(accelerator, inputs.audio_model, run.model, folder.path)
     calibration, scores = evaluate_test(scorer, best, inputs.validation, inputs.test)
+    if not cfg.train.dry_run:  # after a few steps, it is no finding
+        warn_of_limit(calibration)
     evaluate_seconds = clock.lap()
 
     # --- 5. results, model card, upload ---

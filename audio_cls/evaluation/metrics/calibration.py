@@ -64,22 +64,26 @@ class Calibration:
 def fit_calibration(scores: Scores) -> Calibration:
     """Return the temperature and, if multi-label, the thresholds that are best on validation."""
     temperature = fit_temperature(scores)
-    limit = _find_limit(temperature)
-    if limit is not None:
-        text = (
-            f"The temperature was fitted to {temperature:.2f}, the {limit} that is tried:"
-            f" {LIMITS[limit]}. Do not rely on the calibrated scores."
-        )
-        warn(logger, text)
     origin = {
         "fitted_on": "validation",
         "num_examples": len(scores.targets),
         "num_mistakes": count_mistakes(scores),
         "lowest_temperature": find_min_temperature(scores),
-        "reached_limit": limit,
+        "reached_limit": _find_limit(temperature),
     }
     thresholds = scores.with_tuned_thresholds().thresholds
     return Calibration(temperature, thresholds, origin)
+
+
+def warn_of_limit(calibration: Calibration) -> None:
+    """Warn where the fitted temperature is a limit of the search."""
+    limit = (calibration.origin or {}).get("reached_limit")
+    if limit is not None:
+        text = (
+            f"The temperature was fitted to {calibration.temperature:.2f}, the {limit} that is"
+            f" tried: {LIMITS[limit]}. Do not rely on the calibrated scores."
+        )
+        warn(logger, text)
 
 
 def _find_limit(temperature: float) -> str | None:

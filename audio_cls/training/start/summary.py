@@ -99,10 +99,7 @@ def wrap_rows(rows: Sequence[Row]) -> list[str]:
 def format_resume(facts: StartFacts) -> str:
     """Return the line of a run that is resumed or of a dry run; empty for a new one."""
     if facts.is_dry_run:
-        return (
-            "Dry run, to estimate the full run: the clips, epochs and steps below are those of the"
-            "\ndry run."
-        )
+        return "Dry run: the clips, epochs and steps below are not those of the full run."
     if facts.checkpoint is None:
         return ""
     return f"Resuming from step {facts.first_step:,} of {facts.steps:,} ({facts.checkpoint})"

@@ -10,9 +10,11 @@ from made_scores import make_scores
 
 from audio_cls.evaluation.metrics.calibration import (
     MIN_MISTAKES,
+    Calibration,
     calibrate,
     fit_temperature,
     report_calibration,
+    warn_of_limit,
 )
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.validate import evaluate_test, fit_calibration
@@ -145,4 +147,6 @@ def test_a_temperature_at_a_limit_of_the_search_is_announced(confidence: float, 
     calibration = fit_calibration(scores)
     assert calibration.origin is not None and calibration.origin["reached_limit"] == limit
     assert calibration.temperature == pytest.approx(20 if limit == "highest" else 0.05, rel=0.01)
+    warn_of_limit(calibration)
+    warn_of_limit(Calibration(origin={"reached_limit": None}))
     assert len(texts) == 1 and f"the {limit} that is tried" in texts[0]
