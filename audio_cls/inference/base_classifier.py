@@ -51,6 +51,7 @@ class BaseClassifier(abc.ABC):
         self.model_input = model_input
         self.rule = rule
         self.num_workers = NUM_WORKERS if num_workers is None else num_workers
+        check_count("num_workers", self.num_workers, 0)
 
     @abc.abstractmethod
     def run_model(self, waves: Sequence[Wave], *, with_embeddings: bool = False) -> ModelOutput:
@@ -156,7 +157,8 @@ class BaseClassifier(abc.ABC):
 
         Yields:
             The windows that `windows` gives for the same samples; `file` is "<stream>". The last
-            one comes when `blocks` ends.
+            one comes when `blocks` ends. Resampling delays a window by up to 0.04 s of 44.1 or
+            48 kHz sound.
 
         Raises:
             SettingError: See `windows`.
@@ -268,3 +270,13 @@ class BaseClassifier(abc.ABC):
             seconds=clip.reader.num_samples / self.sampling_rate,
             embedding=embedding,
         )
+
+
+def check_count(name: str, value: int, minimum: int) -> None:
+    """Check an integer setting.
+
+    Raises:
+        SettingError: It is not an integer, or below the minimum.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise SettingError(f"{name}={value!r} is not possible: give an integer from {minimum} on.")

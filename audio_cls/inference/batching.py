@@ -5,6 +5,7 @@ Letters: B windows, L labels, D embedding size, T samples.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class ModelInput:
     audio: AudioConfig  # windows, hop and aggregation, as in evaluation
     sampling_rate: Hertz
     equal_lengths: bool  # only windows of one length may share a batch
-    max_samples: int | None = None  # of a window; None: no limit
+    max_samples: int | None = None  # to which each window is padded; None: no fixed length
     batch_size: int = BATCH_SIZE
     max_batch_samples: int | None = None  # of a batch with its padding; None: no limit
 
@@ -90,9 +91,14 @@ def run_batches(
     Returns:
         Number of the window -> its logits (L,) and embedding (D,).
     """
-    lengths = [len(wave) for wave in waves]
+    batches = group_windows(
+        [settings.max_samples or len(wave) for wave in waves],
+        settings.batch_size,
+        equal_lengths=settings.equal_lengths,
+        max_samples=settings.max_batch_samples,
+    )
     outputs: dict[int, ModelOutput] = {}
-    for batch in group_windows(lengths, settings.batch_size, equal_lengths=settings.equal_lengths):
+    for batch in batches:
         found = run_model([waves[number] for number in batch])
         for row, number in enumerate(batch):
             embedding = None if found.embeddings is None else found.embeddings[row]
@@ -114,7 +120,9 @@ def score_parts(
         for window in part.windows if part.error is None else ():
             pool.append((clip, clip.num_windows, window.wave))
             clip.num_windows += 1
-        if len(pool) >= POOL_BATCHES * settings.batch_size:
+        num_samples = sum(len(wave) for _, _, wave in pool)
+        is_full = len(pool) >= POOL_BATCHES * settings.batch_size
+        if is_full or num_samples >= POOL_BATCHES * (settings.max_batch_samples or math.inf):
             _score_pool(run_model, settings, pool)
         while clips and clips[0].is_done:
             yield clips.popleft()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from audio_cls.audio.waveform import Wave
-from audio_cls.inference.base_classifier import BaseClassifier
+from audio_cls.config import MAX_CROP_SECONDS, Seconds
+from audio_cls.inference.base_classifier import BaseClassifier, check_count
 from audio_cls.inference.batching import BATCH_SIZE, ModelInput, ModelOutput
+from audio_cls.inference.forward import (
+    choose_device,
+    choose_dtype,
+    compute_logits,
+    find_last_layer,
+    record_input,
+)
 from audio_cls.inference.label_rule import LabelRule
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import (
@@ -21,6 +29,8 @@ from audio_cls.models.inference_settings import (
     read_thresholds,
 )
 from audio_cls.models.load import load_for_inference
+
+CPU_BATCH_SECONDS: Seconds = 30.0  # of one forward pass with its padding: larger is not faster
 
 
 class Classifier(BaseClassifier):
@@ -42,13 +52,16 @@ class Classifier(BaseClassifier):
         model_input: ModelInput,
         rule: LabelRule,
         device: torch.device,
+        dtype: torch.dtype = torch.float32,
         num_workers: int | None = None,
     ) -> None:
         """Move a model to a device; see `from_pretrained`."""
         super().__init__(model_input, rule, num_workers)
         self.audio_model = audio_model
         self.device = device
-        self.model: Any = audio_model.model.to(device).eval()  # type: ignore[arg-type] # overload
+        self.dtype = dtype
+        self.model: Any = audio_model.model.to(device, dtype).eval()  # type: ignore[arg-type] # wraps
+        self._lock = threading.Lock()  # of the model, which several threads may use
 
     @classmethod
     def from_pretrained(  # noqa: PLR0913 (names of the public interface)
@@ -84,16 +97,20 @@ class Classifier(BaseClassifier):
             ModelError: It is not a trained classifier, or cannot be read.
             SettingError: A value is out of range.
         """
+        check_count("batch_size", batch_size, 1)
+        target, number = choose_device(device), choose_dtype(dtype)
         audio_model = load_for_inference(
             folder_or_id, revision, trust_remote_code=trust_remote_code
         )
         spec = audio_model.processor.input_spec
+        seconds = CPU_BATCH_SECONDS if target.type == "cpu" else MAX_CROP_SECONDS * batch_size
         model_input = ModelInput(
             read_inference_settings(audio_model),
             spec.sampling_rate,
             equal_lengths=not spec.pads_safely,
             max_samples=spec.max_samples,
             batch_size=batch_size,
+            max_batch_samples=round(seconds * spec.sampling_rate),
         )
         is_scaled = calibrate and is_calibrated(audio_model)
         rule = LabelRule(
@@ -103,26 +120,17 @@ class Classifier(BaseClassifier):
             read_thresholds(audio_model),
             reject_below,
         )
-        if device is None:
-            device = torch.device("cpu")
-            if torch.accelerator.is_available():
-                device = torch.accelerator.current_accelerator() or device
-        return cls(audio_model, model_input, rule, torch.device(device), num_workers)
+        return cls(audio_model, model_input, rule, target, number, num_workers)
 
     def run_model(self, waves: Sequence[Wave], *, with_embeddings: bool = False) -> ModelOutput:
         """Run the network; see the base class."""
-        inputs = self.audio_model.processor(waves)
-        inputs = {name: value.to(self.device) for name, value in inputs.items()}
-        rows: list[torch.Tensor] = []
-        handle = None
-        if with_embeddings:
-            layers = [m for m in self.model.classifier.modules() if isinstance(m, torch.nn.Linear)]
-            handle = layers[-1].register_forward_pre_hook(lambda _, args: rows.append(args[0]))
-        try:
-            with torch.inference_mode():
-                logits = self.model(**inputs).logits.float().cpu().numpy()
-        finally:
-            if handle is not None:
-                handle.remove()
-        embeddings = rows[0].float().cpu().numpy() if rows else None
-        return ModelOutput(logits.astype(np.float64), embeddings)
+        inputs = {
+            name: value.to(self.device, self.dtype if value.is_floating_point() else None)
+            for name, value in self.audio_model.processor(waves).items()
+        }
+        with self._lock:
+            if not with_embeddings:
+                return ModelOutput(compute_logits(self.model, inputs))
+            with record_input(find_last_layer(self.model, len(self.labels))) as recorded:
+                logits = compute_logits(self.model, inputs)
+        return ModelOutput(logits, recorded[-1].float().cpu().numpy())

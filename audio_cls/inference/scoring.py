@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -28,6 +27,7 @@ from audio_cls.data.loading.loaders import make_evaluation_loader
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.processes import gather_rows
 from audio_cls.inference.aggregation import aggregate_windows
+from audio_cls.inference.forward import compute_logits
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.progress import show_progress
 
@@ -115,10 +115,9 @@ def score_windows(
         loader = show_progress(loader, len(batches), "Evaluation", logger)
         device = accelerator.device
     logits: dict[int, Floats] = {}  # window number -> (L,)
-    with torch.inference_mode():
-        for batch in loader:
-            output = model(**batch.to(device).inputs).logits.float().cpu().numpy()
-            logits.update(zip(batch.numbers.tolist(), output.astype(np.float64), strict=True))
+    for batch in loader:
+        output = compute_logits(model, batch.to(device).inputs)
+        logits.update(zip(batch.numbers.tolist(), output, strict=True))
     if accelerator is not None:
         logits = dict(gather_rows(list(logits.items())))
     return _aggregate_clips(windows, logits, settings)

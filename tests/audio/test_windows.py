@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 import numpy as np
 import pytest
 
 from audio_cls.audio.windows import (
     choose_crop,
     choose_length,
+    cut_wave,
+    cut_windows,
     list_windows,
     repeat_wave,
     seconds_to_samples,
@@ -112,3 +117,35 @@ def test_repeating_starts_from_the_start_and_ends_anywhere() -> None:
     assert repeat_wave(wave, 8).tolist() == [1, 2, 3, 1, 2, 3, 1, 2]
     assert repeat_wave(wave, 2).tolist() == [1, 2]
     assert repeat_wave(wave[:0], 2).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("aggregate", ["mean-logit", "first"])
+@pytest.mark.parametrize("repeat_short", [False, True])
+@pytest.mark.parametrize("hop", [None, 0.3, 0.7, 1.9])
+def test_windows_of_blocks_are_the_listed_ones(
+    aggregate: Literal["mean-logit", "first"], hop: float | None, *, repeat_short: bool
+) -> None:
+    rate, rng = 10, np.random.default_rng(0)
+    cfg = AudioConfig(
+        window_seconds=1.0, hop_seconds=hop, aggregate=aggregate, repeat_short=repeat_short
+    )
+    for length in range(1, 60):
+        wave = np.arange(length, dtype=np.float32)
+        places = np.sort(rng.integers(0, length + 1, rng.integers(0, 5)))
+        found = list(cut_windows(np.split(wave, places), cfg, rate))
+        assert [(one.start, one.stop) for one in found] == list_windows(length, cfg, rate)
+        for one in found:
+            assert np.array_equal(one.wave, cut_wave(wave, one.start, one.stop))
+
+
+def test_a_window_comes_as_soon_as_its_samples_are_there() -> None:
+    read: list[int] = []
+
+    def blocks() -> Iterator[np.ndarray]:
+        for number in range(8):
+            read.append(number)
+            yield np.zeros(1, np.float32)
+
+    cfg = AudioConfig(window_seconds=4, hop_seconds=2)
+    stops = [(one.stop, len(read)) for one in cut_windows(blocks(), cfg, 1)]
+    assert stops == [(4, 4), (6, 6), (8, 8)]

@@ -43,7 +43,11 @@ class Buckets:
 
 
 def group_windows(
-    lengths: Sequence[int], batch_size: int, *, equal_lengths: bool
+    lengths: Sequence[int],
+    batch_size: int,
+    *,
+    equal_lengths: bool,
+    max_samples: int | None = None,
 ) -> list[list[int]]:
     """Group windows of similar length; longest first, so that memory runs out at once or never.
 
@@ -52,17 +56,23 @@ def group_windows(
         batch_size: Maximum number of windows per batch.
         equal_lengths: Only windows of exactly the same length share a batch: for models whose
             scores change with padding.
+        max_samples: Maximum of a batch with its padding; a longer window is a batch of its own.
 
     Returns:
         Batches of window numbers; each window is in one batch.
 
     >>> group_windows([5, 9, 5, 5], 2, equal_lengths=True)
     [[1], [0, 2], [3]]
+    >>> group_windows([5, 9, 5, 5], 4, equal_lengths=False, max_samples=20)
+    [[1, 0], [2, 3]]
     """
     batches: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lambda n: (-lengths[n], n)):
-        is_full = not batches or len(batches[-1]) == batch_size
-        if is_full or (equal_lengths and lengths[batches[-1][0]] != lengths[number]):
+        batch = batches[-1] if batches else []
+        longest, size = (lengths[batch[0]] if batch else 0), len(batch) + 1
+        is_full = not batch or size > batch_size
+        is_full |= max_samples is not None and size * longest > max_samples
+        if is_full or (equal_lengths and longest != lengths[number]):
             batches.append([])
         batches[-1].append(number)
     return batches
