@@ -106,6 +106,9 @@ def _explain_unknown(section: str | None, key: str, value: object) -> str:
     owners = {one.name: one.section for one in iterate_settings()}
     if section is None and isinstance(value, Mapping):
         hint = suggest_name(key, SECTIONS)
+        if key in owners:
+            start = f"'{key}' must have one value, not lines 'name: value' (as a section: "
+            return f"{start}unknown section '{key}', they are {list_names(SECTIONS)})."
         return f"unknown section '{key}': the sections are {list_names(SECTIONS)}.{hint}"
     if key in owners and isinstance(value, Mapping):
         return f"'{section}.{key}' must have one value, not lines 'name: value'."

@@ -119,6 +119,7 @@ def test_gtzan_is_the_course_recipe_value_for_value() -> None:
         ("learning-rate: 1", r"'learning-rate'. Did you mean learning_rate \(section optim\)\?"),
         ("zzzz: 1", r"unknown setting 'zzzz'\.$"),
         ("optimizer: {x: 1}", "unknown section 'optimizer'.*optim"),
+        ("class_weights: {it: 2}", "'class_weights' must have one value, not lines"),
         ("train: {learning_rate: 1}", "not in section 'train' but in 'optim': move it there"),
         ("epochs: 3\ntrain: {epochs: 5}", "'epochs' is given twice"),
         ("- a\n- b", "must have lines 'setting: value'.*sections.*data, audio"),
