@@ -62,6 +62,8 @@ def train(cfg: RunConfig) -> Run:
         SettingError: The settings ask for several runs or for a dry run, which the command does.
         AudioClsError: The data set, the model or a setting cannot be used; the text has the reason.
     """
+    if not isinstance(cfg, RunConfig):
+        raise SettingError(f"cfg={cfg!r} is not possible: give RunConfig.from_flat({{...}}).")
     cfg.data.require_dataset()
     several = {"seeds": cfg.train.seeds, "sweep": cfg.train.sweep, "dry_run": cfg.train.dry_run}
     wanted = [name for name, value in several.items() if value]
@@ -111,7 +113,8 @@ def evaluate(
             )
     options |= {name: settings.pop(name) for name in list(settings) if name in options}
     for name in ("label_map", "compare"):
-        options[name] = None if options[name] is None else Path(options[name])
+        if options[name] is not None:
+            options[name] = Path(_check_text(name, options[name]))
     for name in flags:
         if not isinstance(options[name], bool):
             raise SettingError(f"{name}={options[name]!r} is not possible: give True or False.")

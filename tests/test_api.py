@@ -110,3 +110,13 @@ def test_names_that_do_not_exist_are_attribute_errors() -> None:
     assert set(audio_cls.__all__) <= set(dir(audio_cls))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         audio_cls.nothing  # noqa: B018
+
+
+def test_a_value_of_the_wrong_kind_is_a_setting_error() -> None:
+    with pytest.raises(SettingError, match=r"cfg=\{'epochs': 1\} .* give RunConfig\.from_flat"):
+        audio_cls.train({"epochs": 1})  # type: ignore[arg-type]
+    for name in ("label_map", "compare"):
+        with pytest.raises(
+            SettingError, match=f"{name}=\\{{'a': 'b'\\}} .*: give a string or a path"
+        ):
+            audio_cls.evaluate("runs/one", **{name: {"a": "b"}})
