@@ -14,14 +14,18 @@ from pathlib import Path
 SCRIPTS = {"evaluate": "evaluate_model.py", "inspect": "inspect_dataset.py"}
 
 
-def format_command(name: str, *words: object) -> str:
+def format_command(name: str, *words: object, is_launched: bool = False) -> str:
     """Return the line that runs a command, quoted for the shell of this system.
 
     Args:
         name: The command: train, evaluate, predict ...
         words: Its arguments.
+        is_launched: Whether `accelerate launch` starts it, if it is a script.
     """
-    return " ".join([_name_program(name, sys.argv[0]), quote_words(words)]).rstrip()
+    program = _name_program(name, sys.argv[0])
+    if is_launched and program[0] == "python" and program[1] != "-m":
+        program = ["accelerate", "launch", *program[1:]]
+    return quote_words([*program, *words])
 
 
 def quote_words(words: Sequence[object]) -> str:
@@ -30,7 +34,7 @@ def quote_words(words: Sequence[object]) -> str:
     return subprocess.list2cmdline(texts) if os.name == "nt" else shlex.join(texts)
 
 
-def _name_program(name: str, program: str) -> str:
+def _name_program(name: str, program: str) -> list[str]:
     """Return the words before the arguments, in the form in which `program` was started.
 
     That is a script of this repository, the module `audio_cls`, or `audio-cls`. A program that uses
@@ -38,14 +42,14 @@ def _name_program(name: str, program: str) -> str:
     """
     path = Path(program)
     if path.stem == "audio-cls":
-        return f"audio-cls {name}"
+        return ["audio-cls", name]
     script = path.with_name(SCRIPTS.get(name, f"{name}.py"))
     if path.absolute().parent.name == "scripts" and script.is_file():
-        return f"python {quote_words([script])}"
+        return ["python", str(script)]
     is_module = "audio_cls" in path.absolute().parts[-3:-1]
     if is_module or not _is_installed():
-        return f"python -m audio_cls {name}"
-    return f"audio-cls {name}"
+        return ["python", "-m", "audio_cls", name]
+    return ["audio-cls", name]
 
 
 def _is_installed() -> bool:

@@ -17,6 +17,7 @@ import click
 from click.core import ParameterSource
 
 from audio_cls.cli.console import one_line_errors, set_log_level
+from audio_cls.cli.options.base_command import HELP_ALL, HelpOption
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.config_options import make_option
 from audio_cls.config import iterate_settings
@@ -28,6 +29,7 @@ MEANINGS = {  # help texts of settings that have another effect here than in tra
     "group_column": "Column such as speaker or track; intervals are computed over its values.",
     "metric": "Main metric: a name such as f1_macro, or path or Hub id of an `evaluate` module.",
 }
+COMMON = ("dataset", "label_column", "label_pattern", "group_column", "metric", "log")
 EXAMPLES = (
     "--model runs/my_run",
     "--model USER/NAME --dataset clips",
@@ -42,9 +44,16 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--overwrite", is_flag=True, help="Replace the evaluation in --output-dir."),
     click.option("--model", help="Run folder or Hub id of a trained audio classifier."),
-    click.option("--model-revision", help="Branch, tag or commit of --model. Default: the newest."),
+    click.option(
+        "--model-revision",
+        cls=HelpOption,
+        is_common=False,
+        help="Branch, tag or commit of --model. Default: the newest.",
+    ),
     click.option(
         "--trust-remote-code",
+        cls=HelpOption,
+        is_common=False,
         is_flag=True,
         help="Run code from the model's repository; a Hub id needs --model-revision COMMIT.",
     ),
@@ -113,9 +122,9 @@ def make_command() -> click.Command:
     command: Any = run
     for one in reversed([one for one in iterate_settings() if one.name in SETTINGS]):
         meaning = MEANINGS.get(one.name, one.meaning)
-        option = make_option(dataclasses.replace(one, meaning=meaning), shows_default=False)
-        command = option(command)
-    for option in reversed(OPTIONS):
+        one = dataclasses.replace(one, meaning=meaning)
+        command = make_option(one, is_common=one.name in COMMON, shows_default=False)(command)
+    for option in reversed((*OPTIONS, HELP_ALL)):
         command = option(command)
     return click.command(
         "evaluate", cls=SettingsCommand, settings=SETTINGS, program="evaluate", examples=EXAMPLES

@@ -2,58 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from audio_cls.cli.options.base_command import HELP_ALL
 from audio_cls.cli.options.commands import PRESET_KEY
-from audio_cls.cli.options.config_options import settings_command
+from audio_cls.cli.options.config_options import read_config, settings_command
 from audio_cls.command_names import format_command
-from audio_cls.config import RunConfig, flag_name
-from audio_cls.errors import DatasetError
+from audio_cls.config import DataConfig, RunConfig, flag_name, iterate_settings
+from audio_cls.config.data.labels import KeywordSettings, LabelSettings
+from audio_cls.config.data.splits import SplitSettings
+from audio_cls.errors import AudioClsError, DatasetError
+from audio_cls.run_warnings import collect_warnings
+
+if TYPE_CHECKING:
+    from audio_cls.data.inspection.scan import DatasetScan
 
 logger = logging.getLogger(__name__)
 
-# Settings that decide which clips and labels there are, and which columns have a use.
+# Every setting of the data, and those of training that the printed command depends on.
 SETTINGS = (
-    "dataset",
-    "dataset_config",
-    "dataset_revision",
-    "allow_partial",
-    "audio_root",
-    "audio_column",
-    "start_column",
-    "end_column",
-    "duration_column",
-    "min_clip_seconds",
-    "max_clip_seconds",
-    "label_column",
-    "label_columns",
-    "label_level",
-    "label_pattern",
-    "label_separator",
-    "problem_type",
-    "keep_labels",
-    "drop_labels",
-    "min_clips_per_label",
-    "merge_rare_into",
-    "keywords",
-    "unknown_from",
-    "silence_from",
-    "silence_seconds",
-    "group_column",
-    "group_pattern",
-    "train_split",
-    "validation_split",
-    "test_split",
+    *(
+        one.name
+        for one in iterate_settings("data")
+        if one.name not in ("streaming", "shuffle_buffer")
+    ),
+    *("max_seconds", "model", "model_revision", "batch_size", "metric"),
 )
-# Accepted, from a preset above all: a column that they use is not reported as unused.
-HIDDEN = ("fold_column", "folds", "fold", "split_files", "split_method")
+COMMON = ("label_columns", "label_pattern", "group_pattern", "test_groups")
 OPTIONS = (
     click.option(
         "--report",
@@ -62,16 +45,17 @@ OPTIONS = (
         help="Also write a web page with histograms and clips to listen to.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    HELP_ALL,
 )
 
 
 @settings_command(
     SETTINGS,
-    hidden=HIDDEN,
+    common=COMMON,
     options=OPTIONS,
     program="inspect",
     examples=("--dataset my_clips", "--dataset marsyas/gtzan --report gtzan.html"),
-    settings=(*SETTINGS, *HIDDEN),
+    settings=SETTINGS,
 )
 def main(cfg: RunConfig) -> None:
     """Summarise a data set: classes, durations, unusable files, duplicates.
@@ -86,20 +70,23 @@ def main(cfg: RunConfig) -> None:
     from audio_cls.progress import ProgressReport
 
     dataset = cfg.data.require_dataset()
+    collect_warnings()  # so that each is shown once
     ctx = click.get_current_context()
     options, preset = ctx.params, ctx.meta.get(PRESET_KEY)
     typed = _list_typed(ctx)
     chosen = preset.choose_values(dataset) if preset is not None else {}
     scan = open_scan(cfg.data)
-    is_label_given = cfg.data.label_column or cfg.data.label_columns or cfg.data.label_pattern
-    if scan.label_error is not None and is_label_given:
-        raise DatasetError(scan.label_error)
+    check_settings(scan, cfg.data, typed)
     with ProgressReport("Reading", scan.num_clips, logger) as report:
         for done in scan.read():
             report.done = done
     with ProgressReport("Comparing", None, logger):
         summary = summarize(scan, {**chosen, **typed})
-    command = _make_command(ctx, summary, {**chosen, **typed}) if scan.labels else ""
+    command = ""
+    if scan.labels is not None:
+        words = _list_words(typed, summary, {**chosen, **typed})
+        command = format_command("train", *words, is_launched=True)
+        summary["train_error"] = _try_command(scan, words)
     if options["report"] is not None:
         write_html_report(options["report"], summary, scan)
         click.echo(f"Written: {options['report']}", err=True)
@@ -112,31 +99,63 @@ def main(cfg: RunConfig) -> None:
 def _list_typed(ctx: click.Context) -> dict[str, Any]:
     """Return the settings and the preset that were given on the command line."""
     source = click.core.ParameterSource.COMMANDLINE
-    names = ("preset", *SETTINGS, *HIDDEN)
-    return {n: ctx.params[n] for n in names if ctx.get_parameter_source(n) is source}
+    return {
+        n: ctx.params[n] for n in ("preset", *SETTINGS) if ctx.get_parameter_source(n) is source
+    }
 
 
-def _make_command(ctx: click.Context, summary: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
-    """Return the line that trains on the data set, with what was typed and what is suggested.
+def check_settings(scan: DatasetScan, cfg: DataConfig, typed: Collection[str]) -> None:
+    """Refuse settings of labels, keywords and splits that training would refuse.
+
+    An error about settings that the user did not type is in the report instead.
+
+    Raises:
+        DatasetError: They do not fit the data set.
+    """
+    is_label_given = cfg.label_column or cfg.label_columns or cfg.label_pattern
+    for error, section in (
+        (scan.keyword_error, KeywordSettings),
+        (scan.label_error, LabelSettings),
+        (scan.split_error, SplitSettings),
+    ):
+        is_typed = any(field.name in typed for field in dataclasses.fields(section))
+        if error is not None and (is_typed or (section is LabelSettings and is_label_given)):
+            raise DatasetError(error)
+
+
+def _list_words(
+    typed: Mapping[str, Any], summary: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> list[str]:
+    """Return the arguments of `train`: what was typed and what is suggested.
 
     Args:
-        ctx: The command's context.
+        typed: Settings and preset of the command line.
         summary: See `summarize`.
         chosen: Settings of the preset and the command line.
     """
     words: list[str] = []
-    for name, value in _list_typed(ctx).items():
-        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value or "")
-        is_switch = isinstance(value, bool)
-        words += [flag_name(name) if value else f"--no-{flag_name(name)[2:]}"] if is_switch else (
-            [flag_name(name), text]
-        )  # fmt: skip
+    for name, value in typed.items():
+        flag = flag_name(name)
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, tuple):
+            words += [flag, ",".join(map(str, value))]
+        else:
+            words += [flag, "" if value is None else str(value)]
     if not {"label_column", "label_columns", "label_pattern"} & chosen.keys():
         words += ["--label-column", str(summary["dataset"]["label_column"])]
-    words += shlex.split(summary["suggested"].get("flags", ""))
-    command = format_command("train", *words)
-    is_script = command.startswith("python ") and not command.startswith("python -m ")
-    return f"accelerate launch {command.removeprefix('python ')}" if is_script else command
+    return words + shlex.split(summary["suggested"].get("flags", ""))
+
+
+def _try_command(scan: DatasetScan, words: list[str]) -> str | None:
+    """Return why `train` would refuse these arguments before its first step; None if not."""
+    from audio_cls.cli.train import main as train
+
+    try:
+        with train.make_context("train", list(words)) as ctx:
+            return scan.find_train_error(read_config(ctx.params).data)
+    except AudioClsError as error:
+        return str(error)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ def main() -> None:
     """Train, evaluate and publish audio classifiers.
 
     Options of a command: `audio-cls COMMAND --help`. To train on several processes or GPUs:
-    `accelerate launch -m audio_cls.cli.train`.
+    `accelerate launch -m audio_cls.cli.train`. Ready-made recipes:
+    `audio-cls train --list-presets`.
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,18 @@ from numpy.typing import NDArray
 from audio_cls.data.labels.parse import LabelColumn
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.storage.cache import CacheEntry
+
+FROM_COLUMNS = "--label-columns"  # the column that this option makes
+FROM_PATTERN = "--label-pattern"  # the column that this option makes
+SILENCE_RECORDING = "silence_recording"  # recording of a piece that is assigned to a split later
+IS_SILENCE_PIECE = "is_silence_piece"  # whether a clip is silence that was synthesised or cut
+MADE_COLUMNS = (FROM_COLUMNS, FROM_PATTERN, SILENCE_RECORDING, IS_SILENCE_PIECE)
+
+
+def list_columns(splits: Mapping[str, Dataset]) -> list[str]:
+    """List the columns of all splits that a user can name: not those that a setting has made."""
+    names = dict.fromkeys(name for table in splits.values() for name in table.column_names)
+    return [name for name in names if name not in MADE_COLUMNS]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.loaded_dataset import LoadedDataset, list_columns
 from audio_cls.data.sources.naming_schemes import NAME_PARTS, NO_HASH, NUMBERED, SCHEMES, search_all
 from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.sources.tables.split_column import are_splits
@@ -83,11 +83,7 @@ def find_unused(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) 
     if cfg.streaming:
         return []
     used = {cfg.label_column, *cfg.label_columns, dataset.audio_column, labels and labels.column}
-    columns = [
-        name
-        for name in dict.fromkeys(n for t in dataset.splits.values() for n in t.column_names)
-        if name not in used
-    ]
+    columns = [name for name in list_columns(dataset.splits) if name not in used]
     found = _find_labels(dataset, labels, cfg)
     if cfg.fold_column or cfg.split_files:
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import click
@@ -46,14 +46,13 @@ METAVARS = {  # last word of a setting's name -> what --help shows for its value
 
 
 def make_option(
-    one: Setting, *, is_common: bool = True, is_hidden: bool = False, shows_default: bool = True
+    one: Setting, *, is_common: bool = True, shows_default: bool = True
 ) -> Callable[[Any], Any]:
     """Return the click option of a setting, with its default, range and help text.
 
     Args:
         one: The setting.
         is_common: Whether the short help shows it.
-        is_hidden: Whether no help shows it.
         shows_default: Whether the help shows its default.
     """
     flag = flag_name(one.name)
@@ -61,7 +60,6 @@ def make_option(
         "cls": HelpOption,
         "heading": one.group.heading,
         "is_common": is_common,
-        "hidden": is_hidden,
         "allowed": one.allowed,
         "help": one.meaning,
     }
@@ -101,10 +99,27 @@ def _choose_type(one: Setting) -> click.ParamType[Any]:
     return OrEmpty(click.types.convert_type(kind)) if one.is_optional else kind
 
 
+def read_config(typed: Mapping[str, Any]) -> RunConfig:
+    """Return the settings of the current command: its flags, else its preset, else the defaults.
+
+    Args:
+        typed: Its parameters as click converted them; others than settings are left out.
+
+    Raises:
+        SettingError: Settings contradict each other, or one would have no effect.
+    """
+    optional = {one.name for one in iterate_settings() if one.is_optional}
+    # --test-split "" removes a preset's value
+    given = {n: None if n in optional and value == "" else value for n, value in typed.items()}
+    values = drop_unused(given, keep=_list_typed(given))
+    names = {one.name for one in iterate_settings()}
+    return RunConfig.from_flat({n: v for n, v in values.items() if n in names})
+
+
 def settings_command(
     names: Collection[str] = (),
     *,
-    hidden: Collection[str] = (),
+    common: Collection[str] = (),
     options: Sequence[Callable[[Any], Any]] = (),
     **words: Any,  # noqa: ANN401
 ) -> Callable[[Callable[[RunConfig], None]], click.Command]:
@@ -114,31 +129,25 @@ def settings_command(
     one line on standard error and exit code 2.
 
     Args:
-        names: The settings; empty for all of them, which have a short help.
-        hidden: Further settings, which its help does not show.
+        names: The settings; empty for all of them.
+        common: Settings in the short help, in addition to those with `is_common`.
         options: Further options, before the settings; their values are in `click.Context.params`.
         words: See `SettingsCommand`.
     """
-    has_short = not names
 
     def decorate(function: Callable[[RunConfig], None]) -> click.Command:
         @functools.wraps(function)
         def run(**typed: Any) -> None:  # noqa: ANN401
-            optional = {one.name for one in iterate_settings() if one.is_optional}
-            for name in optional & typed.keys():  # --test-split "" removes a preset's value
-                typed[name] = None if typed[name] == "" else typed[name]
             with one_line_errors():
-                values = drop_unused(typed, keep=_list_typed(typed))
-                names = {one.name for one in iterate_settings()}
-                cfg = RunConfig.from_flat({n: v for n, v in values.items() if n in names})
+                cfg = read_config(typed)
                 set_log_level(cfg.train.log)
                 function(cfg)
 
         command: Any = run
         for one in reversed(list(iterate_settings())):
-            if not names or one.name in (*names, *hidden):
-                is_common, is_hidden = one.is_common or not has_short, one.name in hidden
-                command = make_option(one, is_common=is_common, is_hidden=is_hidden)(command)
+            if not names or one.name in names:
+                is_common = one.is_common or one.name in common
+                command = make_option(one, is_common=is_common)(command)
         for option in reversed([PRESET, *options]):
             command = option(command)
         return click.command(cls=SettingsCommand, **words)(command)

@@ -100,33 +100,50 @@ def enforce_bad_audio_limit(reasons: dict[str, str], num_clips: int, cfg: DataCo
         DatasetError: There are more than `cfg.max_bad_audio_ratio`, or any at all with
             `--bad-audio fail`.
     """
+    excess = describe_excess(reasons, num_clips, cfg)
+    if excess is not None:
+        raise DatasetError(excess)
+    if reasons:
+        clips = count_of(num_clips, "clip")
+        logger.warning(
+            "%s left out: %s (first: %s). Repair them to use them; bad_audio.csv in the run folder"
+            " and `audio-cls inspect` list them.",
+            count_of(len(reasons), f"of {clips} is", f"of {clips} are"),
+            _count_reasons(reasons),
+            _list_examples(reasons),
+        )
+
+
+def describe_excess(reasons: dict[str, str], num_clips: int, cfg: DataConfig) -> str | None:
+    """Return the error about too many unusable clips; None if they are few enough.
+
+    Args:
+        reasons: See `find_unusable_clips`.
+        num_clips: Number of clips, with those.
+        cfg: `bad_audio` and `max_bad_audio_ratio`.
+    """
     if not reasons:
-        return
-    kinds = Counter(text.split(":")[0] for text in reasons.values())
-    summary = ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
-    first = f"first: {_list_examples(reasons)}"
+        return None
     clips = count_of(num_clips, "clip")
+    why = f"({_count_reasons(reasons)}; first: {_list_examples(reasons)})"
     if len(reasons) == num_clips:
-        raise DatasetError(
-            f"None of {clips} can be used ({summary}; {first}). Repair them, or check --dataset"
-            " and --audio-column."
+        return (
+            f"None of {clips} can be used {why}. Repair them, or check --dataset and"
+            " --audio-column."
         )
+    text = f"{len(reasons):,} of {clips} cannot be used {why}. Repair or remove them, or"
     if cfg.bad_audio == "fail":
-        raise DatasetError(
-            f"{len(reasons):,} of {clips} cannot be used ({summary}; {first}). Repair or"
-            " remove them, or leave them out with --bad-audio skip."
-        )
+        return f"{text} leave them out with --bad-audio skip."
     if len(reasons) > cfg.max_bad_audio_ratio * num_clips:
         share = np.ceil(100 * len(reasons) / num_clips) / 100
-        raise DatasetError(
-            f"{len(reasons):,} of {clips} cannot be used ({summary}; {first}). Repair or"
-            f" remove them, or allow them with --max-bad-audio-ratio {share:.2f}"
-        )
-    logger.warning(
-        "%s left out: %s (%s). Repair them to use them; bad_audio.csv in the run folder and"
-        " `audio-cls inspect` list them.",
-        *(count_of(len(reasons), f"of {clips} is", f"of {clips} are"), summary, first),
-    )
+        return f"{text} allow them with --max-bad-audio-ratio {share:.2f}"
+    return None
+
+
+def _count_reasons(reasons: dict[str, str]) -> str:
+    """Return the number of unusable clips by reason, the most frequent first."""
+    kinds = Counter(text.split(":")[0] for text in reasons.values())
+    return ", ".join(f"{count} {reason}" for reason, count in kinds.most_common())
 
 
 def _list_examples(reasons: dict[str, str]) -> str:

@@ -21,6 +21,7 @@ from audio_cls.audio.decode import DecodedAudio, decode_file
 from audio_cls.audio.fingerprint import MAX_SECONDS, make_fingerprint
 from audio_cls.audio.waveform import SILENT_PEAK, Wave, mix_channels, peak, resample
 from audio_cls.config import DataConfig, Hertz
+from audio_cls.data.clips.quality import describe_excess
 from audio_cls.data.duplicates.near import to_fingerprint
 from audio_cls.data.duplicates.similarity import (
     PAIRS_AT_ONCE,
@@ -31,9 +32,11 @@ from audio_cls.data.duplicates.similarity import (
 from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.labels.labels import Labels, parse_labels
 from audio_cls.data.load import load_dataset
-from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.loaded_dataset import LoadedDataset, list_columns
+from audio_cls.data.splits.clip_index import build_clip_index
+from audio_cls.data.splits.splits import make_splits
 from audio_cls.data.unused_columns import GROUP_COLUMNS, Unused, find_unused, read_column
-from audio_cls.errors import AudioError, DatasetError, list_names, suggest_name
+from audio_cls.errors import AudioClsError, AudioError, DatasetError, list_names, suggest_name
 
 PRINT_RATE: Hertz = 16_000  # of the clip centres that are compared
 CLIPS_AT_ONCE = 20  # clips between two reports of progress
@@ -64,6 +67,8 @@ class DatasetScan:
     labels: Labels | None
     label_error: str | None  # why there are no labels
     keyword_error: str | None  # why the settings of keyword spotting are ignored
+    split_error: str | None  # why the clips cannot be split
+    loaded: LoadedDataset  # before keyword spotting
     table: Dataset  # the audio column of all splits
     split_of: NDArray[np.str_]  # (number of clips,), split of each clip
     groups: dict[str, list[str]]  # group column -> group of each clip as text
@@ -92,6 +97,21 @@ class DatasetScan:
         """Return the bytes and the path of one clip, each None if there is none."""
         clip = self.table[row].column(0)[0]
         return (clip["bytes"].as_py(), clip["path"].as_py()) if clip.is_valid else (None, None)
+
+    def find_train_error(self, cfg: DataConfig) -> str | None:
+        """Return why training by these settings would stop before its first step; None if not.
+
+        Args:
+            cfg: Settings with the same data set and columns as those of the scan.
+        """
+        bad = {str(self.ids[r]): one.error for r, one in sorted(self.stats.items()) if one.error}
+        try:
+            dataset = relabel_keywords(self.loaded, cfg)
+            labels = parse_labels(dataset, cfg)
+            make_splits(build_clip_index(dataset, labels, cfg), cfg)
+        except AudioClsError as error:
+            return str(error)
+        return describe_excess(bad, self.num_clips, cfg)
 
     def find_near_pairs(self) -> list[tuple[int, int, float]]:
         """List (row, row, similarity) of near duplicates among the clips that have been read.
@@ -129,7 +149,8 @@ def open_scan(cfg: DataConfig) -> DatasetScan:
     Raises:
         DatasetError: There is no such data set or audio column.
     """
-    dataset, cfg, keyword_fault = _load_dataset(cfg)
+    loaded = load_dataset(cfg)
+    dataset, cfg, keyword_fault = _relabel(loaded, cfg)
     labels, label_fault = None, None
     try:
         labels = parse_labels(dataset, cfg)
@@ -141,6 +162,8 @@ def open_scan(cfg: DataConfig) -> DatasetScan:
         labels=labels,
         label_error=label_fault,
         keyword_error=keyword_fault,
+        split_error=None if labels is None else _find_split_error(dataset, labels, cfg),
+        loaded=loaded,
         table=dataset.concatenate_audio().with_format("arrow"),
         split_of=np.repeat(list(dataset.splits), [len(table) for table in dataset.splits.values()]),
         groups=read_groups(dataset, cfg.group_column),
@@ -148,13 +171,23 @@ def open_scan(cfg: DataConfig) -> DatasetScan:
     )
 
 
-def _load_dataset(cfg: DataConfig) -> tuple[LoadedDataset, DataConfig, str | None]:
-    """Load the data set, without keyword spotting where its settings do not fit the labels.
+def _find_split_error(dataset: LoadedDataset, labels: Labels, cfg: DataConfig) -> str | None:
+    """Return why training could not split the clips by these settings; None if it could."""
+    try:
+        make_splits(build_clip_index(dataset, labels, cfg), cfg)
+    except AudioClsError as error:
+        return str(error)
+    return None
+
+
+def _relabel(
+    dataset: LoadedDataset, cfg: DataConfig
+) -> tuple[LoadedDataset, DataConfig, str | None]:
+    """Relabel the clips for keyword spotting, unless its settings do not fit the labels.
 
     Returns:
         The data set, the settings that apply to it, and why others were left out.
     """
-    dataset = load_dataset(cfg)
     try:
         return relabel_keywords(dataset, cfg), cfg, None
     except DatasetError as error:
@@ -229,7 +262,7 @@ def read_groups(dataset: LoadedDataset, wanted: str | None) -> dict[str, list[st
     Raises:
         DatasetError: There is no wanted column.
     """
-    columns = list(dict.fromkeys(name for t in dataset.splits.values() for name in t.column_names))
+    columns = list_columns(dataset.splits)
     if wanted is not None and wanted not in columns:
         raise DatasetError(
             f"There is no column '{wanted}' for --group-column: the columns are"

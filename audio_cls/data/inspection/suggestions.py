@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from audio_cls.config import MAX_CROP_SECONDS, Seconds, flag_name
+from audio_cls.config import MAX_CROP_SECONDS, ModelConfig, Seconds, flag_name
 from audio_cls.data.unused_columns import MIN_GROUPS, Unused
 
 BALANCED = 2.0  # largest ratio of two class counts for which accuracy is suggested
 MIN_CLIPS = 3  # of a class with clips in training, validation and test
 
+DEFAULT_MODEL = ModelConfig.model
 # Training memory of the default model, DistilHuBERT (23.7 million weights), in float32: weights,
 # gradients and the two moments of AdamW take 16 bytes per weight; the activations saved for the
 # backward pass take 42 to 60 MB per second of audio (measured with saved_tensors_hooks of torch).
@@ -46,7 +47,8 @@ def suggest_settings(
         unused: Columns and file names of folds, splits and groups.
 
     Returns:
-        The values and `flags`, the text for a shell; empty without durations.
+        The values and `flags`, the text for a shell; empty without durations. `memory_mb` is None
+        for another model than DistilHuBERT, whose batch size is not suggested.
     """
     if len(seconds) == 0:
         return {}
@@ -67,7 +69,11 @@ def suggest_settings(
         name: round(sum(kept.values()) / (len(kept) * count), 3) for name, count in kept.items()
     }
     metric = "map" if is_multilabel else "accuracy" if is_balanced else "f1_macro"
-    wanted: dict[str, Any] = {"max_seconds": f"{crop:g}", "batch_size": batch, "metric": metric}
+    model = str(chosen.get("model") or DEFAULT_MODEL)
+    is_default = model == DEFAULT_MODEL
+    wanted: dict[str, Any] = {"max_seconds": f"{crop:g}", "metric": metric}
+    if is_default:  # the memory that a batch of another model needs is not known
+        wanted = {"max_seconds": f"{crop:g}", "batch_size": batch, "metric": metric}
     if has_rare:
         wanted["min_clips_per_label"] = MIN_CLIPS
     if not is_balanced and not {"sampler", "class_weights", "pos_weight"} & chosen.keys():
@@ -75,7 +81,8 @@ def suggest_settings(
     return {
         "max_seconds": crop,
         "batch_size": batch,
-        "memory_mb": round(MODEL_MB + MB_PER_SECOND * crop * batch),
+        "model": model,
+        "memory_mb": round(MODEL_MB + MB_PER_SECOND * crop * batch) if is_default else None,
         "metric": metric,
         "class_weights": weights if "class_weights" in wanted else {},
         "flags": " ".join(

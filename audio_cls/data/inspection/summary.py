@@ -38,7 +38,7 @@ def summarize(scan: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dic
 
     Returns:
         A dictionary of JSON types. `is_complete` is true when every clip has been read; the counts
-        of classes and splits are always of all clips.
+        of classes and splits are always of all clips. `train_error` is why training would stop.
     """
     stats = scan.stats
     usable = [row for row in sorted(stats) if stats[row].error is None]
@@ -56,6 +56,7 @@ def summarize(scan: DatasetScan, chosen: Mapping[str, Any] | None = None) -> dic
             "label_fault": scan.label_error,
             "keyword_fault": scan.keyword_error,
         },
+        "train_error": scan.split_error,
         "num_clips": scan.num_clips,
         "num_read": len(stats),
         "is_complete": len(stats) == scan.num_clips,

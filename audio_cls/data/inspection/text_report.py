@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from audio_cls.data.inspection.duplicates import LISTED
-from audio_cls.data.inspection.suggestions import MIN_CLIPS, write_flags
+from audio_cls.data.inspection.suggestions import DEFAULT_MODEL, MIN_CLIPS, write_flags
 from audio_cls.errors import count_of, list_names
 from audio_cls.text_table import drop_controls, format_table, wrap_text
 
@@ -49,7 +49,9 @@ def _format_head(summary: Mapping[str, Any]) -> str:
     """Format the name of the data set, and a table of splits and classes."""
     known, splits = summary["dataset"], summary["splits"]
     clips = count_of(summary["num_clips"], "clip")
-    lines = [f"{known['id']}: {clips}, {summary['num_read']:,} read"]
+    num_bad = summary["bad_audio"]["num_clips"]
+    unusable = f", {num_bad:,} of them unusable" if num_bad else ""
+    lines = [f"{known['id']}: {clips}, {summary['num_read']:,} read{unusable}"]
     if known["keyword_fault"]:
         text = f"Keyword spotting is left out: {known['keyword_fault']} Give words with --keywords."
         lines.append(_wrap(text))
@@ -188,9 +190,14 @@ def _format_command(summary: Mapping[str, Any], command: str) -> str:
     lines = []
     if advice["class_weights"]:
         lines.append(_wrap(f"Class weights: {_format_counts(advice['class_weights'])}"))
-    memory = f"about {advice['memory_mb'] / 1000:.1f} GB of memory"
-    folds = "; one run per fold" if "--folds" in advice["flags"].split() else ""
-    return "\n".join([*lines, f"To train DistilHuBERT ({memory}{folds}):", command])
+    notes = ["one run per fold"] if "--folds" in command.split() else []
+    if advice["memory_mb"] is not None:
+        notes.insert(0, f"about {advice['memory_mb'] / 1000:.1f} GB of memory")
+    if summary["train_error"]:
+        lines.append(_wrap(f"The command below ends with an error: {summary['train_error']}"))
+    model = "DistilHuBERT" if advice["model"] == DEFAULT_MODEL else advice["model"]
+    lines.append(f"To train {model} ({'; '.join(notes)}):" if notes else f"To train {model}:")
+    return "\n".join([*lines, command])
 
 
 def _format_counts(counts: Mapping[str, Any]) -> str:

@@ -31,14 +31,12 @@ from audio_cls.data.labels.filter import check_known
 from audio_cls.data.labels.label_text import normalize_names
 from audio_cls.data.labels.labels import read_label_column
 from audio_cls.data.labels.parse import NULL, LabelColumn, Names
-from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.loaded_dataset import IS_SILENCE_PIECE, SILENCE_RECORDING, LoadedDataset
 from audio_cls.errors import DatasetError, list_names
 from audio_cls.storage.keys import make_key
 
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 SILENCE_LABELS = (SILENCE, "_background_noise_")  # the two names in Speech Commands
-RECORDING = "silence_recording"  # column: recording of a piece that is assigned to a split later
-IS_PIECE = "is_silence_piece"  # column: whether a clip is silence that was synthesised or cut
 AUTO = "auto"  # --silence-from: the label of silence, if there is one, else synthetic noise
 LONG = 1.5  # a clip of silence that is longer, in pieces, is a recording to be cut
 
@@ -236,11 +234,11 @@ def _find_folder(cfg: DataConfig) -> Path | None:
 
 def _set_ids(table: Dataset, ids: np.ndarray) -> Dataset:
     """Write the clip ids into a column `file`, and add the columns of silence pieces."""
-    added = ("file", RECORDING, IS_PIECE)
+    added = ("file", SILENCE_RECORDING, IS_SILENCE_PIECE)
     table = table.remove_columns([name for name in added if name in table.column_names])
     table = table.add_column("file", pa.array(ids.tolist(), pa.string()))
-    table = table.add_column(RECORDING, pa.array([""] * len(table), pa.string()))
-    return table.add_column(IS_PIECE, pa.array([False] * len(table)))
+    table = table.add_column(SILENCE_RECORDING, pa.array([""] * len(table), pa.string()))
+    return table.add_column(IS_SILENCE_PIECE, pa.array([False] * len(table)))
 
 
 def _make_rows(
@@ -261,8 +259,8 @@ def _make_rows(
     columns[audio_column] = pa.array(cells, schema.field(audio_column).type)
     columns["file"] = pa.array([one.id for one in pieces], schema.field("file").type)
     recordings = [one.recording if is_assigned_later else "" for one in pieces]
-    columns[RECORDING] = pa.array(recordings, schema.field(RECORDING).type)
-    columns[IS_PIECE] = pa.array([True] * len(pieces))
+    columns[SILENCE_RECORDING] = pa.array(recordings, schema.field(SILENCE_RECORDING).type)
+    columns[IS_SILENCE_PIECE] = pa.array([True] * len(pieces))
     return Dataset(pa.table(columns, schema=schema), info=DatasetInfo(features=table.features))
 
 

@@ -20,13 +20,11 @@ from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import largest_tables, list_fields
-from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.loaded_dataset import FROM_COLUMNS, FROM_PATTERN, LoadedDataset
 from audio_cls.errors import DatasetError, count_of, list_names, suggest_name
 from audio_cls.run_warnings import warn
 from audio_cls.storage.arrow import copy_columns
 
-FROM_COLUMNS = "label_from_columns"  # the column that --label-columns makes
-FROM_PATTERN = "label_from_pattern"  # the column that --label-pattern makes
 BINARY = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}  # text in lower case -> value
 
 Tables = dict[str, Dataset]

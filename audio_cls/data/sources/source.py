@@ -17,9 +17,12 @@ from audio_cls.config import DataConfig
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.data.sources.tables.segment_columns import WHOLE_FILES
 from audio_cls.demo_data import locate_builtin
-from audio_cls.errors import DatasetError
+from audio_cls.errors import DatasetError, suggest_name
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.short_names import TABLE_SUFFIXES
+
+# NAME or OWNER/NAME: letters, digits and _ . - (not at the start), as the Hub allows them.
+HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*(?:/[\w.-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,10 @@ def find_local_path(dataset: str) -> Path | None:
     if path.exists():
         return path
     if looks_like_path(dataset):
+        near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DatasetError(
             f"There is no folder or file '{dataset}'. Give one that exists, or a Hub id"
-            " (owner/name)."
+            f" (owner/name).{suggest_name(path.name, near)}"
         )
     return None
 
@@ -124,11 +128,15 @@ def find_local_path(dataset: str) -> Path | None:
 def looks_like_path(dataset: str) -> bool:
     """Return whether a data set id is written as a path, whether or not the path exists.
 
+    A text that cannot be a Hub id, such as one with a space or an equals sign, is a path.
+
     >>> looks_like_path("./clips"), looks_like_path("clips.csv"), looks_like_path("owner/set")
     (True, True, False)
+    >>> looks_like_path("my clips"), looks_like_path("rate=16k/clips")
+    (True, True)
     """
-    is_path = is_windows_path(dataset) or dataset.startswith((".", "/", "~"))
-    return is_path or dataset.count("/") > 1 or dataset.lower().endswith(TABLE_SUFFIXES)
+    is_path = is_windows_path(dataset) or HUB_ID.fullmatch(dataset) is None
+    return is_path or dataset.lower().endswith(TABLE_SUFFIXES)
 
 
 def is_windows_path(dataset: str) -> bool:

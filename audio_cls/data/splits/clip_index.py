@@ -12,10 +12,14 @@ from datasets import ClassLabel
 from numpy.typing import NDArray
 
 from audio_cls.config import DataConfig
-from audio_cls.data.keyword_spotting.relabel import IS_PIECE, RECORDING
 from audio_cls.data.labels.label_columns import compile_pattern, find_first
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.data.loaded_dataset import LoadedDataset
+from audio_cls.data.loaded_dataset import (
+    IS_SILENCE_PIECE,
+    SILENCE_RECORDING,
+    LoadedDataset,
+    list_columns,
+)
 from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.data.splits.kfold import with_folds
 from audio_cls.data.splits.train_test_split import Groups, Rows
@@ -139,7 +143,7 @@ def read_texts(dataset: LoadedDataset, column: str | None, flag: str) -> NDArray
     """
     if column is None:
         return None
-    columns = list(dict.fromkeys(name for t in dataset.splits.values() for name in t.column_names))
+    columns = list_columns(dataset.splits)
     if column not in columns:
         raise DatasetError(
             f"There is no column '{column}' for {flag}: the columns are"
@@ -160,9 +164,11 @@ def read_texts(dataset: LoadedDataset, column: str | None, flag: str) -> NDArray
 def _read_recordings(dataset: LoadedDataset) -> NDArray[np.str_] | None:
     """Return the recording that each piece of silence is cut from; None without such pieces."""
     tables = dataset.splits.values()
-    if not all(RECORDING in table.column_names for table in tables):
+    if not all(SILENCE_RECORDING in table.column_names for table in tables):
         return None
-    names = np.concatenate([np.array(table[RECORDING][:], dtype=np.str_) for table in tables])
+    names = np.concatenate(
+        [np.array(table[SILENCE_RECORDING][:], dtype=np.str_) for table in tables]
+    )
     return names if (names != "").any() else None
 
 
@@ -206,7 +212,9 @@ def _list_pieces(dataset: LoadedDataset) -> list[bool]:
         is_piece
         for table in dataset.splits.values()
         for is_piece in (
-            table[IS_PIECE][:] if IS_PIECE in table.column_names else [False] * len(table)
+            table[IS_SILENCE_PIECE][:]
+            if IS_SILENCE_PIECE in table.column_names
+            else [False] * len(table)
         )
     ]
 

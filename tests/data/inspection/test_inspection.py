@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from datasets import ClassLabel
 from sounds import encode_sound, make_noise, make_table, make_tone
 
-from audio_cls.cli.inspect import main
+from audio_cls.cli.inspect import check_settings, main
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.inspection.html_report import write_html_report
@@ -34,11 +34,12 @@ from audio_cls.data.inspection.scan import (
 from audio_cls.data.inspection.suggestions import LARGEST_BATCH, MEMORY_BUDGET_MB, suggest_settings
 from audio_cls.data.inspection.summary import describe_durations, summarize
 from audio_cls.data.inspection.text_report import format_summary
+from audio_cls.data.keyword_spotting.relabel import relabel_keywords
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.splits.splits import make_splits
-from audio_cls.errors import DatasetError
+from audio_cls.errors import AudioClsError, DatasetError
 
 ROOT = Path(__file__).parents[3]
 NAMES = ["tone <b>", "räuspern 🎵"]
@@ -195,7 +196,7 @@ def test_what_a_preset_sets_is_not_suggested_again(tmp_path: Path) -> None:
     preset = inspect_clips(tmp_path, clips, words, label=labels)
     assert preset["suggested"]["flags"] == "--min-clips-per-label 3"
     assert preset["suggested"]["max_seconds"] == 10
-    assert preset["suggested"]["memory_mb"] <= MEMORY_BUDGET_MB
+    assert preset["suggested"]["memory_mb"] is None  # the preset has another model
     assert preset["suggested"]["batch_size"] == 8
 
 
@@ -464,6 +465,70 @@ def test_a_label_column_that_is_not_there_ends_before_the_clips_are_read(folder:
     result = CliRunner().invoke(main, ["--dataset", str(folder), "--label-column", "kinds"])
     assert result.exit_code == 2 and result.stdout == ""
     assert "There is no column 'kinds'" in result.output and "Did you mean kind?" in result.output
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ("--group-pattern '(no match)'", "--group-pattern (no match) finds no group in 13 of 13"),
+        ("--group-pattern kind", "--group-pattern kind has no (...) group"),
+        ("--label-pattern '('", "--label-pattern ( is not a valid regular expression"),
+        ("--label-pattern '(zzz)'", "--label-pattern (zzz) finds no label in any of 13 clips"),
+        ("--keywords stop", "--keywords: there is no label 'stop'"),
+        ("--unknown-from stop", "--unknown-from: there is no label 'stop'"),
+        ("--silence-from stop", "--silence-from 'stop' is neither a folder nor a label"),
+        ("--drop-labels stop", "--drop-labels: there is no label 'stop'"),
+        ("--group-column speaker --test-groups s77", "--test-groups: there is no group 's77'"),
+        ("--train-split training", "'training'"),
+        ("--fold-column singer --folds 2", "There is no column 'singer' for --fold-column"),
+    ],
+)
+def test_inspect_refuses_the_settings_that_training_refuses(
+    folder: Path, settings: str, text: str
+) -> None:
+    words = [*shlex.split(settings), "--dataset", str(folder)]
+    with pytest.raises(SystemExit) as caught:
+        main.main(words)
+    assert caught.value.code == 2
+    cfg = DataConfig(**parse_settings(words))
+    with pytest.raises(AudioClsError, match=re.escape(text)):
+        dataset = relabel_keywords(load_dataset(cfg), cfg)
+        make_splits(build_clip_index(dataset, parse_labels(dataset, cfg), cfg), cfg)
+    with pytest.raises(DatasetError, match=re.escape(text)):
+        check_settings(open_scan(cfg), cfg, parse_settings(words))
+
+
+def parse_settings(words: list[str]) -> dict[str, Any]:
+    """Return the settings of the data that these words of a command line give."""
+    values = dict(zip(words[::2], words[1::2], strict=True))
+    lists = ("--keywords", "--unknown-from", "--drop-labels", "--test-groups")
+    return {
+        flag[2:].replace("-", "_"): (text,) if flag in lists else int(text) if text == "2" else text
+        for flag, text in values.items()
+    }
+
+
+def test_the_report_says_why_the_printed_command_would_stop(tmp_path: Path) -> None:
+    clips = [encode_sound(make_tone(300 + 9 * n, 0.3), 16_000) for n in range(12)] + [b"", b"x"]
+    found = inspect_clips(tmp_path, clips, label=["a", "b"] * 7)
+    text = " ".join(format_summary(found, found["command"]).split())
+    assert "14 clips, 14 read, 2 of them unusable" in text
+    assert "The command below ends with an error: 2 of 14 clips cannot be used" in text
+    assert "--max-bad-audio-ratio 0.15" in text
+    allowed = inspect_clips(tmp_path, clips, "--max-bad-audio-ratio 0.15", label=["a", "b"] * 7)
+    assert allowed["train_error"] is None and "--max-bad-audio-ratio 0.15" in allowed["command"]
+
+
+def test_the_command_is_for_the_given_model_and_keeps_what_was_typed(tmp_path: Path) -> None:
+    clips = [encode_sound(make_tone(300 + 9 * n, 0.3), 16_000) for n in range(12)]
+    typed = "--model openai/whisper-base --min-clip-seconds 0 --group-column who --test-groups x"
+    found = inspect_clips(tmp_path, clips, typed, label=["a", "b"] * 6, who=["x", "y", "z"] * 4)
+    assert found["train_error"] is None
+    for words in typed.split(" --")[1:]:
+        assert words in found["command"]
+    assert "--batch-size" not in found["command"]
+    text = format_summary(found, found["command"])
+    assert "To train openai/whisper-base:" in text and "DistilHuBERT" not in text
 
 
 def test_inspect_without_a_data_set_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,12 +19,13 @@ from word_sounds import WORDS, make_noise_wav, make_word_tables, spotting, write
 from audio_cls.audio.waveform import decode_wave
 from audio_cls.config import DataConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.keyword_spotting.relabel import RECORDING, SILENCE, UNKNOWN, relabel_keywords
+from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN, relabel_keywords
 from audio_cls.data.keyword_spotting.silence import make_silence
 from audio_cls.data.labels.find_column import find_label_column
 from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.labels.parse import parse_label_column
 from audio_cls.data.load import load_dataset
+from audio_cls.data.loaded_dataset import SILENCE_RECORDING
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.sources.columns.clip_ids import read_clip_ids
 from audio_cls.data.splits.clip_index import build_clip_index
@@ -70,8 +71,8 @@ def test_recordings_of_the_label_are_cut_where_the_data_set_put_them() -> None:
     rows = [row for row, label in enumerate(train["label"]) if label == 2]
     assert len(rows) >= 10 and len(tables["train"]) == 100 + len(rows)
     assert all("#" in train["file"][row] for row in rows)
-    assert {train[RECORDING][row] for row in rows} == {"train-hum0.wav", "train-hum1.wav"}
-    assert set(tables["validation"][RECORDING]) == {""}, "they stay in validation"
+    assert {train[SILENCE_RECORDING][row] for row in rows} == {"train-hum0.wav", "train-hum1.wav"}
+    assert set(tables["validation"][SILENCE_RECORDING]) == {""}, "they stay in validation"
     assert sum("#" in name for name in tables["validation"]["file"]) >= 5
     assert count_labels(tables["test"])[SILENCE] == 2, "short clips stay as they are"
 

@@ -26,11 +26,30 @@ def test_no_data_set_names_the_flag() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["./missing", "/missing/set", "~/missing-set", "a/b/c", "clips.csv"]
+    "name",
+    [
+        *("./missing", "/missing/set", "~/missing-set", "a/b/c", "clips.csv"),
+        *("no clips", "rate=16k", "data/no clips", "a/b=c", "klänge", "-clips"),
+    ],
 )
 def test_a_path_that_is_not_there_is_not_asked_of_the_hub(name: str) -> None:
     with pytest.raises(DatasetError, match="no folder or file"):
         load(name)
+
+
+@pytest.mark.parametrize("name", ["a=b", "my clips", "owner/set", "klänge", "x.csv", "sub/x, y"])
+def test_a_folder_that_exists_is_loaded_whatever_its_name_is(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clips(tmp_path / name, ["x/a.wav", "y/b.wav"])
+    assert len(load(name).ids) == 2 and load(name).is_local
+
+
+def test_the_nearest_name_of_the_folder_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "my clips").mkdir()
+    with pytest.raises(DatasetError, match=r"no folder or file .*Did you mean my clips\?"):
+        load(str(tmp_path / "my clisp"))
 
 
 def test_the_shipped_data_set_is_there() -> None:
