@@ -33,14 +33,17 @@ def main() -> None:
 
 @main.command("list")
 def list_cache() -> None:
-    """List the cached files: size, last use, kind and folder."""
+    """List the cached files: size, last use and kind, with the folder below."""
+    from audio_cls.storage.cache import cache_root
     from audio_cls.storage.inventory import list_items, list_unknown
 
-    items = [*list_items(), *list_unknown()]
+    items, root = [*list_items(), *list_unknown()], cache_root()
     for item in items:
         used = datetime.fromtimestamp(item.last_used).strftime("%Y-%m-%d %H:%M")
         mark = "  in use" if item.is_used else ""
-        click.echo(f"{format_bytes(item.num_bytes):>9}  {used}  {item.what}  {item.path}{mark}")
+        click.echo(f"{format_bytes(item.num_bytes):>9}  {used}  {item.what}{mark}")
+        is_below = item.path.is_relative_to(root)
+        click.echo(f"{'':>11}{item.path.relative_to(root) if is_below else item.path}")
     _show_total(sum(item.num_bytes for item in items))
 
 

@@ -40,12 +40,13 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
         """Keep nothing."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the text of a message; a warning is broken between words on a terminal.
+        """Return the text of a message; a warning is broken into lines between words.
 
         Names in it come from data sets: no escape sequence reaches the terminal.
         """
         text = drop_controls(super().format(record))
-        return _fit_terminal(text) if record.levelno >= logging.WARNING else text
+        is_long = record.levelno >= logging.WARNING and len(text) > TERMINAL_WIDTH
+        return "\n".join(wrap_text(text)) if is_long else text
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a message above the bars that are shown."""

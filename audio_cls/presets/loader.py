@@ -19,7 +19,7 @@ from typing import Any
 
 from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.presets.read_file import ABOUT, DATASETS, read_datasets, read_values, read_yaml
-from audio_cls.text_table import format_table
+from audio_cls.text_table import format_table, wrap_text
 
 MODEL_FILES = (
     "config.json",
@@ -121,8 +121,11 @@ def describe_presets() -> str:
     for one in map(load_preset, list_presets()):
         about = one.about
         rows.append([one.name, about["task"], one.values["dataset"], about["result"]])
-    note = "More, such as other data sets and where a result is from: --show-preset NAME."
-    return "\n".join([*format_table(rows), "", note])
+    note = (
+        "measured: by this code; published: by other code, for some presets with another model or"
+        " protocol. Sources and more: --show-preset NAME."
+    )
+    return "\n".join([*format_table(rows), "", *wrap_text(note)])
 
 
 def find_preset_for(dataset: str) -> Preset | None:

@@ -44,13 +44,14 @@ def test_the_list_has_what_folder_size_and_last_use(caches: Path) -> None:
     used.hold()
     os.utime(used.path, (stamp, stamp))
     lines = run("list").splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 7 and max(map(len, lines[:-1])) <= 80
     date = time.strftime("%Y-%m-%d", time.localtime(time.time() - 2 * 86_400))
     assert f"500 kB  {date}" in lines[0]
-    assert lines[0].endswith(f"decoded clips, 7 clips at 16000 Hz  {caches / 'waves' / 'aa'}")
-    assert lines[1].endswith(f"{caches / 'waves' / 'bb'}  in use")
-    assert "near duplicates that were found, 2 files" in lines[2]
-    assert lines[3].split("  in ")[1] == str(caches)
+    assert lines[0].endswith("decoded clips, 7 clips at 16000 Hz")
+    assert Path(lines[1].strip()) == Path("waves/aa")
+    assert lines[2].endswith("  in use") and Path(lines[3].strip()) == Path("waves/bb")
+    assert "near duplicates that were found, 2 files" in lines[4]
+    assert lines[6].split("  in ")[1] == str(caches)
     used.release()
 
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.main import main
+from audio_cls.cli.main import COMMANDS, main
 from audio_cls.cli.options.base_command import HelpOption
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.options.preset_options import LIST_PRESETS, SHOW_PRESET
@@ -144,6 +144,18 @@ def test_help_shows_ranges_and_whole_numbers_without_a_fraction() -> None:
     assert "Replace the run in --output-dir. [default: off]" in texts
 
 
+@pytest.mark.parametrize("name", [*COMMANDS, "cache list", "cache size", "cache clear", ""])
+def test_every_help_has_at_most_60_lines_of_80_columns(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["audio-cls"])
+    words = [*name.split(), "--help"]
+    shown = CliRunner().invoke(main, words, prog_name="audio-cls", terminal_width=80).output
+    lines = shown.splitlines()
+    assert 5 < len(lines) <= 60 and max(map(len, lines)) <= 80
+    assert name or "audio-cls train --list-presets" in shown
+
+
 def test_inspect_and_evaluate_list_only_options_that_apply() -> None:
     for name in ("inspect", "evaluate"):
         shown = CliRunner().invoke(main, [name, "--help"]).output
@@ -152,7 +164,6 @@ def test_inspect_and_evaluate_list_only_options_that_apply() -> None:
             "--shuffle-buffer",
             "--epochs",
             "--validation-size ",
-            "--folds",
         ):
             assert flag not in shown.replace("--validation-size of", ""), (name, flag)
         assert "--dataset TEXT" in shown and "--label-column COLUMN" in shown
@@ -244,8 +255,9 @@ def test_presets_are_listed_and_shown_without_a_heavy_import() -> None:
 
 def test_every_preset_has_a_line_in_the_table_and_is_shown_whole(command: click.Command) -> None:
     table = CliRunner().invoke(command, ["--list-presets"]).stdout.splitlines()
-    assert [line.split()[0] for line in table[:-2]] == ["preset", *list_presets()]
-    assert "--show-preset" in table[-1]
+    end = table.index("")
+    assert [line.split()[0] for line in table[:end]] == ["preset", *list_presets()]
+    assert "--show-preset" in table[-1] and max(map(len, table)) <= 80
     for name in list_presets():
         shown = CliRunner().invoke(command, ["--show-preset", name]).stdout
         assert shown.strip() == load_preset(name).text.strip()

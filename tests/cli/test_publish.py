@@ -204,3 +204,19 @@ def test_a_token_that_was_typed_is_not_repeated(run: Path) -> None:
     for words in (["--token", token], [f"--token={token}"]):
         done = _type(publish, run, *words)
         assert done.exit_code == 2 and token not in done.output
+
+
+def test_mistakes_on_this_machine_are_reported_before_the_login_is_checked(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    (tmp_path / "unfinished").mkdir()
+    for words, text in (
+        ([tmp_path / "nothing"], "'nothing' has no results.json"),
+        ([tmp_path / "unfinished"], "unfinished' has no results.json"),
+        ([run, "--hub-repo-id", "a/b/c"], "--hub-repo-id a/b/c is not valid"),
+    ):
+        done = _type(publish, *words)
+        assert done.exit_code == 2 and text.removeprefix("'") in done.stderr, done.output
+    (run / "model.safetensors").unlink()
+    assert "has no weights" in _type(publish, run).stderr

@@ -91,8 +91,11 @@ def test_every_shipped_preset_makes_a_valid_configuration_and_says_what_it_is(na
     assert preset.about.keys() == {"task", "result"}
     lines = [line for line in preset.text.splitlines() if "scripts/train.py" not in line]
     assert max(map(len, lines)) <= 80
-    is_measured = "not measured yet" not in preset.text.partition("# Expected")[2][:30]
-    assert (preset.about["result"] != "not measured yet") == is_measured
+    expected = preset.text.partition("# Expected")[2].partition("# Time")[0]
+    number, _, origin = preset.about["result"].partition(" ")
+    assert origin in ("(measured)", "(published)", "measured yet")
+    assert origin.strip("()").split()[0] in expected and number in expected
+    assert (number == "not") == ("published" not in expected and "not measured yet" in expected)
 
 
 def test_gtzan_is_the_course_recipe_value_for_value() -> None:

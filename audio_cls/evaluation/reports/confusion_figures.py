@@ -54,7 +54,9 @@ def draw_matrix(
     axes.set_yticks(range(size), short, fontsize=font, **PLAIN)
     _write_counts(axes, matrix, shares, side / size)
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, shrink=0.6)
-    label_axes(bar.ax, "", "", "share of the clips with the true label")
+    label_axes(
+        bar.ax, "", "", "share of the clips with the true label\n(colours by its square root)"
+    )
     return figure
 
 

@@ -76,6 +76,18 @@ def add_legend(axes: Axes) -> None:
     )
 
 
+def add_legend_below(axes: Axes) -> None:
+    """Add a legend below these axes of several, where it hides no line."""
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.18),
+        ncols=2,
+        frameon=False,
+        labelcolor=TEXT,
+        fontsize=SMALL_SIZE,
+    )
+
+
 def shorten_name(name: str) -> str:
     """Return a label that fits on an axis, on one line."""
     return shorten(to_line(name), MAX_NAME_LENGTH)

@@ -43,8 +43,8 @@ from audio_cls.evaluation.reports.figure_style import (
     PLAIN,
     RED,
     SMALL_SIZE,
-    TEXT,
     add_legend,
+    add_legend_below,
     label_axes,
     make_figure,
     save_figure,
@@ -219,7 +219,7 @@ def draw_curves(rows: Sequence[dict[str, str]], results: RunResults) -> Figure:
             axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=epochs[-1] - epochs[0] >= 2))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.ticklabel_format(axis="y", useOffset=False)
-        axes.legend(frameon=False, labelcolor=TEXT, fontsize=SMALL_SIZE)
+        add_legend_below(axes)
     label_axes(left, "Loss", "epoch", "loss per clip")
     label_axes(right, "Validation metrics", "epoch", "score")
     return figure

@@ -26,7 +26,7 @@ from audio_cls.errors import HubError, count_of
 from audio_cls.progress import ProgressReport
 from audio_cls.publishing.hub.files import find_stale, gather_files
 from audio_cls.publishing.hub.permissions import explain_refusal
-from audio_cls.publishing.hub.preflight import check_hub, check_texts
+from audio_cls.publishing.hub.preflight import check_hub, check_texts, make_repo_id
 from audio_cls.publishing.hub.retry import (
     ATTEMPTS,
     Failure,
@@ -224,6 +224,8 @@ def publish_finished_run(run: Path, typed: Mapping[str, object]) -> str | None:
     values |= {"hub_strategy": "end"} | {k: v for k, v in typed.items() if v is not None}
     cfg = HubConfig(**values)
     check_texts(cfg)
+    # Mistakes on this machine are reported before the Hub is asked for the user's name.
+    gather_files(run, make_repo_id(cfg.hub_repo_id, "USER", run.absolute().name), cfg)
     try:
         repo_id = check_hub(cfg, run.absolute().name)
     except HubError as error:
