@@ -12,7 +12,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz
-from audio_cls.errors import AudioError
 
 BLOCK_SECONDS = 0.25
 SAMPLE_FORMATS = ("u8", "s16le", "s24le", "s32le", "f32le")  # names of FFmpeg
@@ -71,17 +70,9 @@ def decode_raw(data: bytes, raw: RawFormat) -> NDArray[np.float32]:
 
 
 def save_raw(file: BinaryIO, raw: RawFormat, path: Path) -> None:
-    """Save raw samples as a WAV file (W64, which has no size limit), block by block.
-
-    Raises:
-        AudioError: There is no sample.
-    """
-    num_samples = 0
+    """Save raw samples as a W64 file (WAV without a limit of size), block by block."""
     with soundfile.SoundFile(
         path, "w", raw.sampling_rate, raw.num_channels, subtype="FLOAT", format="W64"
     ) as output:
         for block in read_raw_blocks(file, raw):
             output.write(block)
-            num_samples += len(block)
-    if not num_samples:
-        raise AudioError("empty", "no samples on standard input")

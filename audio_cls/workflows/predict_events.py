@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from audio_cls.audio.files import read_header
 from audio_cls.config import Hertz
 from audio_cls.inference.events.event import Event
 from audio_cls.inference.events.merge import merge_windows
@@ -77,7 +78,9 @@ def _write_labels(
     if label_files.suffix == AUDACITY_SUFFIX:
         write_audacity(events, path)
     else:
-        write_raven(events, path, high_frequency=sampling_rate // 2)
+        header = read_header(file)
+        rate = sampling_rate if header is None else header.sampling_rate
+        write_raven(events, path, high_frequency=rate // 2)
 
 
 def _cut(folder: Path, names: Mapping[str, str], file: str, events: Sequence[Event]) -> None:

@@ -77,9 +77,11 @@ class Report:
             parts.append(f"{num_hidden:,} hidden skipped")
         seconds = self._seconds
         if self.audio_seconds:
-            speed = f"{self.audio_seconds / max(seconds, 1e-9):,.3g} x real time"
-            spent = f"{_describe(self.audio_seconds)} of audio in {_describe(seconds)} ({speed})"
-            parts.append(spent)
+            speed = self.audio_seconds / max(seconds, 1e-9)
+            parts.append(
+                f"{_describe(self.audio_seconds)} of audio in {_describe(seconds)}"
+                f" ({speed:,.{0 if speed >= 10 else 1}f}x real time)"
+            )
         return ", ".join(parts)
 
 
@@ -92,7 +94,7 @@ def describe_scores(*, is_multilabel: bool, temperature: float) -> str:
     """Return which numbers the scores are.
 
     >>> describe_scores(is_multilabel=False, temperature=1.25)
-    'scores: softmax, temperature 1.25'
+    'softmax, temperature 1.25'
     """
     kind = "sigmoid" if is_multilabel else "softmax"
-    return f"scores: {kind}, temperature {temperature:.3g}"
+    return f"{kind}, temperature {temperature:.3g}"

@@ -202,10 +202,10 @@ class ResumableOutput:
 
     def commit(self, num_done: int, counts: dict[str, Any]) -> None:
         """Keep that the first `num_done` inputs are done; on disk at most once per second."""
-        self.num_done, self.counts = num_done, counts
         for number, rows in enumerate(self._waiting):
             if rows:
                 self._encode(number)
+        self.num_done, self.counts = num_done, counts
         self._sizes = [file.tell() for file in self._files]
         self._is_on_disk = False
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS:

@@ -19,9 +19,6 @@ def saved_input(stream: BinaryIO, raw: RawFormat | None) -> Iterator[str]:
     Args:
         stream: Standard input.
         raw: The encoding of raw samples; None for the content of an audio file.
-
-    Raises:
-        AudioError: There are no samples.
     """
     with tempfile.TemporaryDirectory(prefix="audio_cls_stdin_") as folder:
         path = Path(folder, "sound")
