@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 # Names in examples, of files that are not here.
 EXAMPLES = (
     "script.py",
+    "app.py",
     "my_augment.py",
     "my_score.py",
     "modeling_a.py",

@@ -40,10 +40,9 @@ def write_examples(
         if source is not None:
             paths.append(_name_example(folder, number, sample["label"]))
             shutil.copyfile(source, paths[-1])
-    dataset = read_source_run(find).settings.get("data", {}).get("dataset")
-    if paths or not str(dataset).startswith(BUILTIN):
+    if paths or not uses_builtin_data(model, revision):
         return paths
-    clips = load_clips(model, revision, {"dataset": dataset}, sampling_rate)
+    clips = load_clips(model, revision, {}, sampling_rate)
     firsts: dict[str, str] = {}
     for clip, label in zip(clips.ids, clips.labels, strict=True):
         if clip in clips.predictions or not clips.predictions:  # test clips
@@ -52,6 +51,12 @@ def write_examples(
         paths.append(_name_example(folder, number, label))
         paths[-1].write_bytes(encode_wav(clips.read_wave(clip), sampling_rate))
     return paths
+
+
+def uses_builtin_data(model: str, revision: str | None) -> bool:
+    """Return whether a model was trained on a data set that ships with this package."""
+    settings = read_source_run(functools.partial(find_file, model, revision)).settings
+    return str(settings.get("data", {}).get("dataset")).startswith(BUILTIN)
 
 
 def _name_example(folder: Path, number: int, label: str) -> Path:

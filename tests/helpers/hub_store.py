@@ -171,6 +171,7 @@ class HubStore:
         multipart_threshold: Large files above this many bytes are uploaded in parts.
         chunk_size: Bytes of a part.
         page_size: Entries on a page of a listing (models, tree, commits).
+        has_paid: Whether accounts may create a gradio Space on a CPU; others get a 402.
     """
 
     write_token = "write-token"
@@ -188,6 +189,7 @@ class HubStore:
         self.multipart_threshold = 64 * 2**20
         self.chunk_size = 16 * 2**20
         self.page_size = 1000
+        self.has_paid = True
         self.url = ""
         self.storage_url = ""
 

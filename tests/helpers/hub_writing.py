@@ -39,11 +39,15 @@ def _read_repo_name(hub: HubStore, call: Call) -> tuple[str, str]:
 def create_repo(hub: HubStore, call: Call) -> Answer:
     """Make a repository; where it is already, 409 with its address, which exist_ok reads."""
     kind, repo_id = _read_repo_name(hub, call)
+    asked = call.json()
+    is_free = asked.get("sdk") == "static" or str(asked.get("hardware")).startswith("zero-")
+    if kind == "spaces" and not hub.has_paid and not is_free:  # also where the Space exists
+        message = "Static Spaces are free for everyone, but hosting Gradio and Docker Spaces on"
+        raise HubError(402, f"{message} free cpu-basic requires a PRO subscription")
     if (kind, repo_id) in hub.repos:
         address = hub.repos[kind, repo_id].address
         message = f"You already created this {kind[:-1]} repo: {repo_id}"
         return to_json({"error": message, "url": f"{hub.url}/{address}"}, 409)
-    asked = call.json()
     is_private = asked.get("visibility") == "private" or asked.get("private") is True
     author = call.token.name if call.token else ""
     repo = hub.create(kind, repo_id, private=is_private, author=author)

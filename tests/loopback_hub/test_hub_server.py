@@ -56,6 +56,16 @@ def test_a_repository_is_created_once_configured_and_deleted(hub: HubServer, api
     assert not api.repo_exists("tester/run")
 
 
+def test_a_gradio_space_of_a_free_account_needs_payment(hub: HubServer, api: HfApi) -> None:
+    hub.has_paid = False
+    api.create_repo("tester/page", repo_type="space", space_sdk="static")
+    api.create_repo("tester/gpu", repo_type="space", space_sdk="gradio", space_hardware="zero-a10g")
+    for name in ("tester/new", "tester/page"):
+        with pytest.raises(HfHubHTTPError) as caught:
+            api.create_repo(name, repo_type="space", space_sdk="gradio")
+        assert caught.value.response.status_code == 402
+
+
 @pytest.mark.parametrize("num_parts", [0, 4])
 def test_a_folder_is_uploaded_and_comes_back_the_same(
     hub: HubServer, api: HfApi, tmp_path: Path, num_parts: int
