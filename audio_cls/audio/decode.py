@@ -248,9 +248,7 @@ def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:
     header = read_header(io.BytesIO(bytes_) if bytes_ is not None else str(path))
     if header is None:
         return 0.0
-    is_known = 0 < header.num_frames < 2**40
-    seconds = header.num_frames / header.sampling_rate if is_known else 0.0
-    return seconds if segment is None else max(0.0, seconds - segment.start)
+    return header.seconds if segment is None else max(0.0, header.seconds - segment.start)
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc] # the library has no types

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audio_cls.config import Hertz
+from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
@@ -28,6 +28,11 @@ class AudioHeader(NamedTuple):
 
     num_frames: int  # samples of one channel; 2**63 - 1 where the header has no length
     sampling_rate: Hertz
+
+    @property
+    def seconds(self) -> Seconds:
+        """Return the duration; 0 where the header has no length."""
+        return self.num_frames / self.sampling_rate if 0 < self.num_frames < 2**40 else 0.0
 
 
 def is_audio_path(text: object) -> bool:

@@ -35,11 +35,11 @@ def run(
     values["format"] = _choose_format(values["format"], as_csv=as_csv, as_jsonl=as_jsonl)
     with one_line_errors():
         # Not at the top of the file, so that --help need not wait for torch.
-        from audio_cls.workflows.predict_request import PredictRequest
+        from audio_cls.workflows.prediction.request import PredictRequest
 
         request = PredictRequest(**values)
         request.check()
-        from audio_cls.workflows.predict import run_prediction
+        from audio_cls.workflows.prediction.predict import run_prediction
 
         report = run_prediction(request, sys.stdin.buffer, sys.stdout.buffer)
     num_read = report.num_files - report.num_failed

@@ -11,7 +11,7 @@ import click
 from audio_cls.cli.options.base_command import HELP_ALL, HelpOption
 
 PATH = click.Path(path_type=Path)
-FORMATS = ("table", "csv", "jsonl", "parquet")
+FORMATS = ("table", "csv", "jsonl", "parquet", "raven")
 SAMPLE_FORMATS = ("u8", "s16le", "s24le", "s32le", "f32le")
 POSITIVE = click.IntRange(min=1)
 SHARE = click.FloatRange(0, 1)
@@ -36,7 +36,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         heading=OUTPUT,
         is_common=True,
         type=click.Choice(FORMATS),
-        help="Default: table on a terminal, jsonl in a pipe, else by the name of --output.",
+        help="raven: one selection table of all events. Default: table on a terminal, jsonl in a"
+        " pipe, else by the name of --output.",
     ),
     option(
         "--output",
@@ -140,7 +141,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         heading=LONG,
         is_common=True,
         type=click.Choice(("audacity", "raven")),
-        help="Write the events of each file to a label file next to it.",
+        help="Write the events of each file to a label file next to it or in --output-dir.",
     ),
     option(
         "--output-dir",

@@ -55,22 +55,41 @@ def write_raven(
             a table of several recordings: there, Begin and End Time are from the start of the first
             recording, and File Offset is from the start of the selection's own recording.
     """
-    is_combined = durations is not None
     offsets: dict[str, Seconds] = {}
     total = 0.0
     for path, seconds in (durations or {}).items():
         offsets[path] = total
         total += seconds
-    own = RAVEN_FILE_COLUMNS if is_combined else ()
-    lines = [[*RAVEN_COLUMNS, *own, "Delta Time (s)", "Annotation", "Score"]]
+    lines = [list_raven_columns(is_combined=durations is not None)]
     for number, one in enumerate(events, start=1):
-        offset = offsets[one.file] if is_combined else 0.0
-        place = [one.file, _format(one.start)] if is_combined else []
-        times = [_format(offset + one.start), _format(offset + one.end)]
-        band = ["0", f"{high_frequency:g}"]
-        rest = [_format(one.end - one.start), one.label, _format_score(one.score)]
-        lines.append([str(number), "Spectrogram 1", "1", *times, *band, *place, *rest])
+        offset = None if durations is None else offsets[one.file]
+        lines.append(make_raven_cells(one, number, high_frequency, offset))
     _write_lines(file, lines)
+
+
+def list_raven_columns(*, is_combined: bool) -> list[str]:
+    """Return the columns of a selection table, of one recording or of several."""
+    own = RAVEN_FILE_COLUMNS if is_combined else ()
+    return [*RAVEN_COLUMNS, *own, "Delta Time (s)", "Annotation", "Score"]
+
+
+def make_raven_cells(
+    event: Event, number: int, high_frequency: Hertz, offset: Seconds | None = None
+) -> list[str]:
+    """Return the cells of a selection.
+
+    Args:
+        event: The event.
+        number: Of the selection, from 1.
+        high_frequency: Upper limit of the selection.
+        offset: Duration of the recordings before that of the event; None for a table of one.
+    """
+    begin = offset or 0.0
+    place = [] if offset is None else [event.file, _format(event.start)]
+    times = [_format(begin + event.start), _format(begin + event.end)]
+    band = ["0", f"{high_frequency:g}"]
+    rest = [_format(event.end - event.start), event.label, _format_score(event.score)]
+    return [str(number), "Spectrogram 1", "1", *times, *band, *place, *rest]
 
 
 def write_events_csv(events: Iterable[Event], file: Path) -> None:
@@ -85,12 +104,15 @@ def write_events_csv(events: Iterable[Event], file: Path) -> None:
     write_csv(file, CSV_COLUMNS, rows)
 
 
+def join_cells(cells: Iterable[str]) -> str:
+    """Return a line of cells separated by tabs; a tab or line break in a cell becomes a blank."""
+    return "\t".join(" ".join(cell.splitlines()).replace("\t", " ") for cell in cells) + "\n"
+
+
 def _write_lines(file: Path, lines: Iterable[Iterable[str]]) -> None:
-    """Write lines of cells separated by tabs; a tab or line break in a cell becomes a blank."""
+    """Write lines of cells."""
     with open_replaced(file) as opened:
-        for cells in lines:
-            plain = (" ".join(cell.splitlines()).replace("\t", " ") for cell in cells)
-            opened.write("\t".join(plain) + "\n")
+        opened.writelines(map(join_cells, lines))
 
 
 def _format(seconds: Seconds) -> str:

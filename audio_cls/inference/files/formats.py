@@ -1,4 +1,4 @@
-"""Output formats: rows as bytes of a table, CSV, JSON lines or parquet.
+"""Output formats: rows as bytes of a table, CSV, JSON lines, parquet or a table of Raven.
 
 The bytes of all chunks of rows, one after the other, are the file, except for parquet: there they
 are Arrow streams, which `ParquetFormat.finish` converts. So every format can be continued after an
@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from audio_cls.inference.events.event import Event
+from audio_cls.inference.events.write import join_cells, list_raven_columns, make_raven_cells
 from audio_cls.inference.files.rows import NUMBERS, Row, RowLayout
 from audio_cls.storage.files import replacing
 from audio_cls.text_table import TERMINAL_WIDTH, count_columns, pad_text, shorten, to_line
@@ -23,7 +25,7 @@ from audio_cls.text_table import TERMINAL_WIDTH, count_columns, pad_text, shorte
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMATS = ("table", "csv", "jsonl", "parquet")
+FORMATS = ("table", "csv", "jsonl", "parquet", "raven")
 LABEL_WIDTH = 24  # columns of a label in a table, at most
 NUMBER_WIDTHS = {"start": 10, "end": 10, "score": 6}
 GROUP_ROWS = 10_000  # rows of a row group of a parquet file
@@ -170,6 +172,31 @@ class ParquetFormat:
         write_parquet(self.schema, partial, path)
 
 
+class RavenFormat(AppendedFormat):
+    """A selection table of Raven for all recordings, in the order in which Raven opens them.
+
+    Rows have also `number`, `offset` and `high_frequency`, see `TimelineJob`. A recording that
+    cannot be read has no row.
+    """
+
+    def __init__(self, layout: RowLayout) -> None:
+        self.layout = layout
+
+    def header(self) -> bytes:
+        """Return the line of column names."""
+        return join_cells(list_raven_columns(is_combined=True)).encode()
+
+    def encode(self, rows: Sequence[Row]) -> bytes:
+        """Return a line per event."""
+        lines = []
+        for row in rows:
+            if "error" not in row:
+                event = Event(*(row[name] for name in ("file", "start", "end", "label", "score")))
+                place = (row["number"], row["high_frequency"], row["offset"])
+                lines.append(join_cells(make_raven_cells(event, *place)))
+        return "".join(lines).encode("utf-8", "backslashreplace")
+
+
 def make_format(name: str, layout: RowLayout) -> RowFormat:
     """Return the format of a name in `FORMATS`."""
     makers: dict[str, Callable[[RowLayout], RowFormat]] = {
@@ -177,6 +204,7 @@ def make_format(name: str, layout: RowLayout) -> RowFormat:
         "csv": CsvFormat,
         "jsonl": JsonlFormat,
         "parquet": ParquetFormat,
+        "raven": RavenFormat,
     }
     return makers[name](layout)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
+from audio_cls.audio.files import read_header
 from audio_cls.data.labels.label_text import join_names
 from audio_cls.errors import AudioError, ModelError
 from audio_cls.inference.files.output import Output
@@ -79,6 +80,7 @@ class TimelineJob:
     read_windows: ReadWindows
     make_rows: MakeRows
     threshold: float | None = None  # see FileJob
+    is_numbered: bool = False  # rows have what a combined table of Raven needs
 
     def run(self, files: Sequence[str], output: Output, report: Report) -> Iterator[str]:
         """Write the rows of files, and commit them; yield each file when it is done."""
@@ -100,11 +102,24 @@ class TimelineJob:
         rows = iter(self.make_rows(file, measure()))
         try:
             for row in rows:  # each at once: windows of a live stream come slowly
-                output.write([row])
+                output.write([{**row, **self._number(file, report)}])
         except (AudioError, ModelError) as caught:
             error = str(caught)
             output.write([{"file": file, "error": error}])
         report.count(error, seconds)
+        if self.is_numbered:
+            header = read_header(file)
+            report.recording_seconds += seconds if header is None else header.seconds
+
+    def _number(self, file: str, report: Report) -> Row:
+        """Return the number of a row, the start of its recording and the upper frequency in it."""
+        if not self.is_numbered:
+            return {}
+        report.num_rows += 1
+        header = read_header(file)
+        frequency = 0 if header is None else header.sampling_rate // 2
+        place = {"number": report.num_rows, "offset": report.recording_seconds}
+        return {**place, "high_frequency": frequency}
 
 
 def window_rows(file: str, windows: Iterable[WindowPrediction]) -> Iterator[Row]:

@@ -20,6 +20,8 @@ class Report:
         self.failures: Counter[str] = Counter()  # reason -> number of files
         self.audio_seconds: Seconds = 0.0  # of the files that were read
         self.work_seconds: Seconds = 0.0  # of the calls before this one
+        self.num_rows = 0  # of events, where they are numbered
+        self.recording_seconds: Seconds = 0.0  # of the files of these rows, by their headers
         self._started = time.monotonic()
 
     @property
@@ -41,10 +43,8 @@ class Report:
 
     def restore(self, counts: Mapping[str, Any]) -> None:
         """Continue the counts of `to_json`."""
-        self.num_files = counts.get("num_files", 0)
-        self.failures = Counter(counts.get("failures", {}))
-        self.audio_seconds = counts.get("audio_seconds", 0.0)
-        self.work_seconds = counts.get("work_seconds", 0.0)
+        own = {name: counts[name] for name in self.to_json() if name in counts}
+        self.__dict__.update(own, failures=Counter(own.get("failures", {})))
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts as JSON."""
@@ -53,6 +53,8 @@ class Report:
             "failures": dict(self.failures),
             "audio_seconds": self.audio_seconds,
             "work_seconds": self._seconds,
+            "num_rows": self.num_rows,
+            "recording_seconds": self.recording_seconds,
         }
 
     @property

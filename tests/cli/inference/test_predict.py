@@ -183,6 +183,25 @@ def test_events_label_files_and_segments_are_the_tones(
     assert recording.with_suffix(".txt").exists()
 
 
+def test_the_combined_table_of_raven_has_offsets_within_and_across_files(
+    run: Path, recording: Path, clips: Path, tmp_path: Path
+) -> None:
+    day, night = tmp_path / "1.wav", tmp_path / "2.wav"
+    wave, rate = soundfile.read(recording)
+    soundfile.write(day, wave[: rate + 1], 16_000)  # 1.0000625 s
+    soundfile.write(night, wave, 16_000)
+    output = tmp_path / "all.txt"
+    words = (run, day, clips / "broken.wav", night, "--format", "raven", "--min-duration", 0.5)
+    predict(*words, "--output", output)
+    rows = list(csv.DictReader(output.open(), delimiter="\t"))
+    assert [row["Selection"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["Annotation"] for row in rows] == ["low", "low", "middle", "high"]
+    assert [Path(row["Begin Path"]).name for row in rows] == ["1.wav", *["2.wav"] * 3]
+    assert rows[2]["File Offset (s)"] == "1.000000"
+    assert rows[2]["Begin Time (s)"] == "2.000063" and rows[2]["End Time (s)"] == "3.000063"
+    assert {row["High Freq (Hz)"] for row in rows} == {"8000"}
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -198,7 +217,8 @@ def test_events_label_files_and_segments_are_the_tones(
         ("a.wav --watch x", "give no other files"),
         ("--watch /nowhere", "There is no folder '/nowhere' to watch"),
         ("--watch x --labels-format raven", "add --output-dir"),
-        ("--watch x --output x.parquet", "without --watch"),
+        ("--watch x --output x.parquet", "not as parquet"),
+        ("--watch x --format raven", "not as raven"),
         ("a.wav --output-dir x", "add --labels-format"),
         ("a.wav --embeddings x.parquet", "add --output FILE"),
         ("a.wav --embeddings x --output x", "are the same file"),

@@ -30,8 +30,8 @@ from audio_cls.inference.prediction import WindowPrediction
 from audio_cls.models.inference_settings import find_file
 from audio_cls.progress import show_progress
 from audio_cls.text_table import wrap_text
-from audio_cls.workflows.predict_events import make_event_rows, make_label_files
-from audio_cls.workflows.predict_request import PredictRequest
+from audio_cls.workflows.prediction.event_output import make_event_rows, make_label_files
+from audio_cls.workflows.prediction.request import PredictRequest
 
 # What changes no row, but by the rounding of floating-point numbers; the model and the files are
 # described by their content.
@@ -214,7 +214,8 @@ def make_job(
             return classifier.stream(blocks, raw.sampling_rate, **request.window_options)
         return classifier.windows(sources.get(file, file), **request.window_options)
 
-    return TimelineJob(read_windows, make_rows, threshold)
+    is_numbered = request.format == "raven"
+    return TimelineJob(read_windows, make_rows, threshold, is_numbered=is_numbered)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 from audio_cls.config import Seconds
 from audio_cls.errors import SettingError
 from audio_cls.inference.files.find_files import STDIN
-from audio_cls.inference.files.formats import FORMATS
 from audio_cls.inference.files.rows import Kind
 
 
@@ -51,12 +50,13 @@ class PredictRequest:
     @property
     def has_events(self) -> bool:
         """Return whether windows are merged to events, for rows or for files."""
-        return self.merge or self.labels_format is not None or self.cut_segments is not None
+        given = (self.labels_format, self.cut_segments)
+        return self.merge or self.format == "raven" or any(one is not None for one in given)
 
     @property
     def kind(self) -> Kind:
         """Return what a row is for."""
-        if self.merge or (self.has_events and not self.timeline):
+        if self.merge or self.format == "raven" or (self.has_events and not self.timeline):
             return "event"
         return "window" if self.timeline else "file"
 
@@ -75,7 +75,7 @@ class PredictRequest:
             return self.format
         if self.output is not None:
             suffix = self.output.suffix[1:].lower()
-            return suffix if suffix in FORMATS else "jsonl"
+            return suffix if suffix in ("csv", "parquet") else "jsonl"
         return "table" if is_terminal else "jsonl"
 
     def check(self) -> None:
@@ -118,10 +118,10 @@ class PredictRequest:
     def _check_output(self) -> None:
         """Check where the rows are written."""
         wanted = self.choose_format(is_terminal=False)
-        if wanted == "parquet" and (self.output is None or self.watch is not None):
-            raise SettingError(
-                "parquet is written to a finished file: give --output FILE, without --watch."
-            )
+        if wanted == "parquet" and self.output is None:
+            raise SettingError("parquet is not written to standard output: give --output FILE.")
+        if wanted in ("parquet", "raven") and self.watch is not None:
+            raise SettingError(f"--watch writes rows for ever, as csv or jsonl, not as {wanted}.")
         if wanted == "table" and self.output is not None:
             raise SettingError("The table is for terminals: write csv, jsonl or parquet to a file.")
         if self.embeddings is not None and (self.kind != "file" or self.watch is not None):

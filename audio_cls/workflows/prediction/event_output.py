@@ -19,7 +19,7 @@ from audio_cls.inference.events.write import (
 )
 from audio_cls.inference.files.event_rows import EventRows, HandleEvents, LabelFiles, find_root
 from audio_cls.inference.prediction import WindowPrediction
-from audio_cls.workflows.predict_request import PredictRequest
+from audio_cls.workflows.prediction.request import PredictRequest
 
 SUFFIXES = {"audacity": AUDACITY_SUFFIX, "raven": RAVEN_SUFFIX}
 

@@ -1,0 +1,1 @@
+"""Prediction of many files: request, events, the steps from files to rows."""
