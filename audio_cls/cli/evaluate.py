@@ -20,6 +20,7 @@ from audio_cls.cli.console import one_line_errors, set_log_level
 from audio_cls.cli.options.base_command import HELP_ALL, HelpOption
 from audio_cls.cli.options.commands import SettingsCommand
 from audio_cls.cli.options.config_options import make_option
+from audio_cls.cli.options.event_options import EVENT_OPTIONS, collect_event_values
 from audio_cls.config import iterate_settings
 from audio_cls.config.evaluation import EVALUATE_SETTINGS as SETTINGS
 
@@ -33,6 +34,7 @@ COMMON = ("dataset", "label_column", "label_pattern", "group_column", "metric", 
 EXAMPLES = (
     "--model runs/my_run",
     "--model USER/NAME --dataset clips",
+    "--model runs/my_run --events annotations.csv --audio-root recordings",
 )
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -91,18 +93,27 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Folder of a finished run; give it once per seed or fold. Reports mean, standard"
         " deviation and interval over the runs.",
     ),
+    *EVENT_OPTIONS,
 )
 
 
 def run(**values: Any) -> None:  # noqa: ANN401 (click passes every option by name)
     """Evaluate a classifier on a data set, or recompute metrics from predictions.csv.
 
-    Without --dataset, the data set and its settings are those of the model's run.
+    Without --dataset, the data set and its settings are those of the model's run. With --events,
+    predicted events in long recordings are compared with annotated ones.
     """
     # Only settings given on the command line are passed on: the others are those of the model's
     # run. The preset of the data set is passed separately, since the run's settings precede it.
     ctx = click.get_current_context()
+    for_events = collect_event_values(ctx, values)
     with one_line_errors():
+        if for_events is not None:
+            from audio_cls.workflows.evaluate_events import EventRequest, evaluate_events
+
+            set_log_level(values["log"])
+            evaluate_events(EventRequest(**for_events))
+            return
         # Not at the top of the file, so that --help need not wait for torch.
         from audio_cls.workflows.evaluate import EvaluateRequest, run_evaluation
 

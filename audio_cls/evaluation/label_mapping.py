@@ -49,24 +49,8 @@ def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str 
         SettingError: The mapping names a label that does not exist.
         DatasetError: No label matches.
     """
-    _check_map(mapping, given.names, known)
+    target = find_targets(given.names, known, mapping)
     exact = {name: number for number, name in enumerate(known)}
-    normalized: dict[str, int] = {}
-    for name, number in exact.items():
-        normalized[_normalize(name)] = UNUSABLE if _normalize(name) in normalized else number
-    target = []
-    for name in given.names:
-        wanted = mapping.get(name, name)
-        number = (
-            exact.get(wanted, normalized.get(_normalize(wanted), UNUSABLE)) if wanted else UNUSABLE
-        )
-        target.append(number)
-    if all(number == UNUSABLE for number in target):
-        raise DatasetError(
-            f"None of the data set's labels ({list_names(given.names)}) is one of the model's"
-            f" ({list_names(known)}). Write a file with one 'label of the data set: label of the"
-            " model' line per label, and give it with --label-map."
-        )
     free = [n for n, number in enumerate(target) if number == UNUSABLE]
     others = [n for n in free if given.targets is None and given.names[n] not in mapping]
     for number in others:
@@ -81,6 +65,44 @@ def match_labels(given: Labels, known: Sequence[str], mapping: Mapping[str, str 
         unmatched, as_unknown, [n for number, n in enumerate(known) if number not in target]
     )
     return Match(_translate(given, target, tuple(known)), unmatched, as_unknown)
+
+
+def find_targets(
+    given: Sequence[str], known: Sequence[str], mapping: Mapping[str, str | None]
+) -> list[int]:
+    """Return the number of the label of the model for each label of a data set.
+
+    Args:
+        given: The labels of the data set.
+        known: The labels of the model.
+        mapping: See `match_labels`.
+
+    Returns:
+        `UNUSABLE` for a label that the model does not have, or that the mapping leaves out.
+
+    Raises:
+        SettingError: The mapping names a label that does not exist.
+        DatasetError: No label matches.
+    """
+    _check_map(mapping, given, known)
+    exact = {name: number for number, name in enumerate(known)}
+    normalized: dict[str, int] = {}
+    for name, number in exact.items():
+        normalized[_normalize(name)] = UNUSABLE if _normalize(name) in normalized else number
+    target = []
+    for name in given:
+        wanted = mapping.get(name, name)
+        number = (
+            exact.get(wanted, normalized.get(_normalize(wanted), UNUSABLE)) if wanted else UNUSABLE
+        )
+        target.append(number)
+    if all(number == UNUSABLE for number in target):
+        raise DatasetError(
+            f"None of the data set's labels ({list_names(given)}) is one of the model's"
+            f" ({list_names(known)}). Write a file with one 'label of the data set: label of the"
+            " model' line per label, and give it with --label-map."
+        )
+    return target
 
 
 def _count_clips(given: Labels) -> NDArray[np.int64]:

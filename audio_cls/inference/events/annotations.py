@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 from datasets import Dataset
 
 from audio_cls.audio.files import list_files
@@ -14,11 +16,15 @@ from audio_cls.config import DataConfig
 from audio_cls.data.labels.find_column import LABEL_COLUMNS, find_label_column
 from audio_cls.data.sources.tables.clip_list import Listing, list_clips
 from audio_cls.data.sources.tables.clip_paths import ClipIndex
+from audio_cls.data.sources.tables.label_tracks import find_recording, is_label_file
 from audio_cls.data.sources.tables.path_tables import read_table_files
 from audio_cls.data.sources.tables.segment_columns import find_segment_columns
-from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES, TEXT_SUFFIX, read_head
+from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.inference.events.event import Event
+from audio_cls.run_warnings import warn
+
+logger = logging.getLogger(__name__)
 
 
 def read_annotations(
@@ -26,16 +32,18 @@ def read_annotations(
 ) -> dict[str, list[Event]]:
     """Read annotated events: label tracks of Audacity, selection tables of Raven, or tables.
 
+    Recordings below the folder that have no annotations are left out, with a warning.
+
     Args:
-        path: A file, or a folder of such files. Tables (CSV, TSV, JSON, JSONL, parquet) have
-            columns of paths, start and end (or duration), and labels. A label file has the name of
-            its recording.
+        path: A file, or a folder of such files: of label files where there are any, else of
+            tables. Tables (CSV, TSV, JSON, JSONL, parquet) have columns of paths, start and end (or
+            duration), and labels. A label file has the name of its recording.
         recordings: Folder of the recordings; None for that of `path`.
         label_column: None to find it.
 
     Returns:
-        Absolute path of each recording -> its events in order of start. A row without times and
-        label is for a recording without events.
+        Absolute path of each recording -> its events in order of start. A recording without events
+        has an empty label file, or a row of a table with its path only.
 
     Raises:
         DatasetError: A file cannot be read, has no times or no labels, or a recording is missing.
@@ -44,30 +52,16 @@ def read_annotations(
         raise DatasetError(f"There is no file or folder '{path}' of annotations.")
     files = [path] if path.is_file() else list_files(path)
     files = [file for file in files if file.suffix.lower() in ROW_SUFFIXES]
+    files = list(filter(_is_label_file, files)) or files
     root = path if path.is_dir() else path.parent
     index = ClipIndex(recordings or root, is_table_alone=path.is_file() and recordings is None)
     cfg = DataConfig(audio_root=None if recordings is None else str(recordings))
-    events: dict[str, list[Event]] = {}
+    events = _find_label_files(files, index)
+    is_labelled = bool(events)
     for file, rows in read_table_files(files, None, index):
-        times = find_segment_columns(rows.column_names, cfg)
-        if times is None:
-            raise DatasetError(
-                f"'{file}' has no columns of start and end times: its columns are"
-                f" {list_names(rows.column_names)}. Name them start and end, in seconds."
-            )
-        own = replace(
-            cfg,
-            start_column=times.start,
-            end_column=times.end,
-            duration_column=times.duration,
-        )
-        listing, first = list_clips(file, rows, index, root, own)
-        if listing is None:
-            raise DatasetError(
-                f"None of the recordings that '{file}' lists is below '{index.root}'"
-                f"{f', such as {first!r}' if first else ''}. Give the folder of the recordings."
-            )
-        for event in _iterate_events(listing, label_column):
+        if not len(rows):
+            continue
+        for event in _iterate_events(_list_rows(file, rows, index, root, cfg), label_column):
             known = events.setdefault(event.file, [])
             if event.label:
                 known.append(event)
@@ -77,9 +71,64 @@ def read_annotations(
             " selection table of Raven with the name of its recording, or a table with the columns"
             " file, start, end and label."
         )
-    return {
-        file: sorted(rows, key=lambda one: (one.start, one.end)) for file, rows in events.items()
-    }
+    num_others = 0 if is_labelled or path.is_file() else index.count_files() - len(events)
+    if num_others > 0:
+        warn(logger, f"Not used: {count_of(num_others, 'recording')} without annotations.")
+    for known in events.values():
+        known.sort(key=lambda one: (one.start, one.end))
+    return events
+
+
+def _is_label_file(file: Path) -> bool:
+    """Return whether a file is a label file, also an empty one: its recording has no events."""
+    is_empty = file.suffix.lower() == TEXT_SUFFIX and not read_head(file).strip()
+    return is_empty or is_label_file(file)
+
+
+def _find_label_files(files: Sequence[Path], index: ClipIndex) -> dict[str, list[Event]]:
+    """Return the recordings of label files, also of empty ones, each without events."""
+    found: dict[str, list[Event]] = {}
+    for file in files:
+        if _is_label_file(file):
+            recording = find_recording(file, index)
+            if recording is not None:
+                found[os.path.abspath(recording)] = []
+    return found
+
+
+def _list_rows(
+    file: Path, rows: pa.Table, index: ClipIndex, root: Path, cfg: DataConfig
+) -> Listing:
+    """Return a table with its recordings and times.
+
+    Raises:
+        DatasetError: It has no times, or none of its recordings exists.
+    """
+    times = find_segment_columns(rows.column_names, cfg)
+    if times is None:
+        raise DatasetError(
+            f"'{file}' has no columns of start and end times: its columns are"
+            f" {list_names(rows.column_names)}. Name them start and end, in seconds."
+        )
+    own = replace(
+        cfg,
+        start_column=times.start,
+        end_column=times.end,
+        duration_column=times.duration,
+    )
+    listing, first = list_clips(file, rows, index, root, own)
+    if listing is None:
+        raise DatasetError(
+            f"None of the recordings that '{file}' lists is below '{index.root}'"
+            f"{f', such as {first!r}' if first else ''}. --audio-root names their folder."
+        )
+    missing = {str(one) for one in listing.clips.paths if one and not one.is_file()}
+    if missing:
+        raise DatasetError(
+            f"'{file}' has annotations of recordings that are missing:"
+            f" {list_names(sorted(missing))}. Correct the paths, or remove these rows."
+        )
+    return listing
 
 
 def _iterate_events(listing: Listing, label_column: str | None) -> Iterator[Event]:
@@ -91,21 +140,16 @@ def _iterate_events(listing: Listing, label_column: str | None) -> Iterator[Even
         column = find_label_column({"train": Dataset(rows)}, label_column)
     labels = ["" if cell is None else str(cell).strip() for cell in rows.column(column).to_pylist()]
     segments = listing.segments or [None] * len(labels)
-    missing = {str(path) for path in listing.clips.paths if path and not path.is_file()}
-    if missing:
-        raise DatasetError(
-            f"'{listing.file}' has annotations of recordings that are missing:"
-            f" {list_names(sorted(missing))}. Correct the paths, or remove these rows."
-        )
-    for number, (path, part, label) in enumerate(
-        zip(listing.clips.paths, segments, labels, strict=True), start=1
-    ):
-        if path is None or (part is None) != (not label):
+    for path, part, label in zip(listing.clips.paths, segments, labels, strict=True):
+        if path is None:
+            raise DatasetError(f"A row of '{listing.file}' has no path of a recording.")
+        if part is None and not label:
+            yield Event(os.path.abspath(path), 0.0, 0.0, "")
+            continue
+        if part is None or part.end is None or part.end <= part.start or not label:
             raise DatasetError(
-                f"Row {number} of '{listing.file}' has no path, times or label. Complete it; a"
-                " recording without events has a row with its path only."
+                f"The annotation {label!r} of '{path}' ({part or 'without times'}) is not complete:"
+                " it needs a start, a later end, and a label. A recording without events has an"
+                " empty label file, or a row with its path only."
             )
-        start, end = (part.start, part.end) if part else (0.0, 0.0)
-        if end is None or (part and end <= start):
-            raise DatasetError(f"Row {number} of '{listing.file}' does not end after its start.")
-        yield Event(os.path.abspath(path), start, end, label)
+        yield Event(os.path.abspath(path), part.start, part.end, label)

@@ -57,7 +57,7 @@ def read_label_files(files: Sequence[Path], index: ClipIndex) -> pa.Table:
     rows: list[dict[str, Any]] = []
     alone, recordings = [], set()
     for file in files:
-        recording = index.find_named(file.parent, re.split(r"\.Table\.|\.selections", file.stem)[0])
+        recording = find_recording(file, index)
         if recording is None:
             alone.append(file)
             continue
@@ -75,6 +75,11 @@ def read_label_files(files: Sequence[Path], index: ClipIndex) -> pa.Table:
         warn(logger, f"Not used: {count_of(left, 'recording')} without a label file.")
     columns = dict.fromkeys(name for row in rows for name in row)
     return pa.table({name: pa.array([row.get(name) for row in rows]) for name in columns})
+
+
+def find_recording(file: Path, index: ClipIndex) -> Path | None:
+    """Return the recording of a label file, which has its name; None where there is none."""
+    return index.find_named(file.parent, re.split(r"\.Table\.|\.selections", file.stem)[0])
 
 
 def _is_raven(file: Path) -> bool:

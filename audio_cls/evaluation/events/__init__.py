@@ -1,0 +1,1 @@
+"""Evaluation of events: predicted events against annotated ones, matched by their onsets."""
