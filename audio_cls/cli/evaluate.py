@@ -109,7 +109,7 @@ def run(**values: Any) -> None:  # noqa: ANN401 (click passes every option by na
     for_events = collect_event_values(ctx, values)
     with one_line_errors():
         if for_events is not None:
-            from audio_cls.workflows.evaluate_events import EventRequest, evaluate_events
+            from audio_cls.workflows.events.evaluate import EventRequest, evaluate_events
 
             set_log_level(values["log"])
             evaluate_events(EventRequest(**for_events))

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from audio_cls.cli.evaluate import main
 from audio_cls.inference.prediction import WindowPrediction
-from audio_cls.workflows import evaluate_events
+from audio_cls.workflows.events import evaluate
 
 RATE = 8000
 TRUE = [(1, "dog"), (4, "dog"), (7, "cat")]  # start and label of events that last a second
@@ -52,9 +52,7 @@ def _evaluate(*arguments: object) -> str:
 def test_a_model_is_evaluated(
     field: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(
-        evaluate_events.Classifier, "from_pretrained", lambda *_, **__: _Classifier()
-    )
+    monkeypatch.setattr(evaluate.Classifier, "from_pretrained", lambda *_, **__: _Classifier())
     output = field / "result"
     options = ("--model", "m", "--no-event", "background", "--output-dir", output)
     _evaluate("--events", field, *options)
@@ -119,9 +117,7 @@ def test_options_that_do_not_fit_are_refused(arguments: list[str], message: str)
 def test_labels_that_the_model_lacks_are_stated_and_mapped(
     field: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(
-        evaluate_events.Classifier, "from_pretrained", lambda *_, **__: _Classifier()
-    )
+    monkeypatch.setattr(evaluate.Classifier, "from_pretrained", lambda *_, **__: _Classifier())
     (field / "a.txt").write_text("1\t2\thound\n4\t5\tDog\n7\t8\towl\n", "utf-8")
     options = ("--model", "m", "--no-event", "background", "--log", "quiet", "--overwrite")
     line = _evaluate("--events", field, "--output-dir", field / "r", *options)

@@ -1,0 +1,1 @@
+"""Workflows with events in recordings."""
