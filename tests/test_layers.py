@@ -86,6 +86,8 @@ HOMES = {  # library -> where it may be imported
     "gradio": ["demo"],
     "soundfile": ["audio", "benchmark", "data/clips/decode_key"],
     "soxr": ["audio", "benchmark", "data/clips/decode_key"],
+    "onnx": ["export"],
+    "onnxruntime": ["export", "inference/onnx"],
     "peft": ["models/finetuning/lora"],
 }
 MAX_LINES = 300

@@ -15,6 +15,7 @@ COMMANDS = {  # name -> its module in this package, and the line that --help sho
     "evaluate": ("evaluate", "Evaluate a model on a data set, or recompute its metrics."),
     "predict": ("inference.predict", "Classify audio files with a trained model."),
     "demo": ("inference.demo", "Show a page that classifies clips, or write it as a Space."),
+    "export": ("inference.export", "Export a model to ONNX, to run it without PyTorch."),
     "inspect": ("inspect", "Summarise a data set: classes, durations, duplicates."),
     "publish": ("publish", "Publish a finished run on the Hugging Face Hub."),
     "leaderboard": ("leaderboard", "Rank the Hub's models of a data set by their results."),

@@ -11,17 +11,12 @@ import torch
 from transformers import PreTrainedModel
 
 from audio_cls.models.checkpoint_files import quiet_transformers
+from audio_cls.models.inference_settings import PROBLEM_TYPES
 from audio_cls.models.pooled_head import choose_loader
 from audio_cls.models.processor import WaveProcessor
 
 HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all model families
 PEFT_ATTRIBUTE = "peft_config"  # set by peft on a model with adapters
-CONFIG_KEY = "audio_cls"  # of config.json: settings that evaluation shares with training
-INFERENCE_FIELDS = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
-PROBLEM_TYPES = {  # of this project -> of config.json
-    "single-label": "single_label_classification",
-    "multi-label": "multi_label_classification",
-}
 
 
 def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:

@@ -4,7 +4,7 @@ The entry is {max_seconds, window_seconds, hop_seconds, aggregate, repeat_short}
 temperature and, for multi-label, thresholds {label: probability}. transformers keeps keys that it
 does not know, so that the model still loads without this project. Evaluation and prediction read
 the entry and cut clips into the windows of validation. A checkpoint that was not trained with
-audio_cls has no entry: the defaults are used.
+audio_cls has no entry: the defaults are used. This module needs no torch.
 """
 
 from __future__ import annotations
@@ -12,37 +12,55 @@ from __future__ import annotations
 import json
 import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers.utils.hub import cached_file
 
-from audio_cls.config import MAX_CROP_SECONDS, AudioConfig
+from audio_cls.config import MAX_CROP_SECONDS, AudioConfig, Hertz
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError, SettingError, list_names
-from audio_cls.models.audio_model import CONFIG_KEY, INFERENCE_FIELDS, AudioModel
 from audio_cls.storage.files import replace_file
 
+if TYPE_CHECKING:
+    from audio_cls.models.audio_model import AudioModel
+
+CONFIG_KEY = "audio_cls"  # of config.json: settings that evaluation shares with training
+INFERENCE_FIELDS = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
+PROBLEM_TYPES = {  # of this project -> of config.json
+    "single-label": "single_label_classification",
+    "multi-label": "multi_label_classification",
+}
 AGGREGATES = typing.get_args(typing.get_type_hints(AudioConfig)["aggregate"])
 
 
 def read_inference_settings(audio_model: AudioModel) -> AudioConfig:
+    """Return the settings of training, see `parse_settings`."""
+    spec = audio_model.processor.input_spec
+    return parse_settings(_read_entry(audio_model), spec.max_samples, spec.sampling_rate)
+
+
+def parse_settings(
+    entry: Mapping[str, Any], max_samples: int | None, sampling_rate: Hertz
+) -> AudioConfig:
     """Return the settings of training; defaults for a checkpoint not trained with audio_cls.
 
     By default, the window is at most the model's fixed input length, so that nothing is cut off.
 
+    Args:
+        entry: Of config.json.
+        max_samples: The fixed input length; None where there is none.
+        sampling_rate: Of the model, in Hz.
+
     Raises:
         ModelError: The entry has a value that no setting can have.
     """
-    entry = _read_entry(audio_model)
-    input_spec = audio_model.processor.input_spec
     values = {name: entry[name] for name in INFERENCE_FIELDS if entry.get(name) is not None}
     if "max_seconds" not in values:
-        input_seconds = (input_spec.max_samples or math.inf) / input_spec.sampling_rate
-        values["max_seconds"] = min(MAX_CROP_SECONDS, input_seconds)
+        values["max_seconds"] = min(MAX_CROP_SECONDS, (max_samples or math.inf) / sampling_rate)
     choices = {"aggregate": AGGREGATES, "repeat_short": (False, True)}
     is_valid = all(
         value in choices[name] if name in choices else _is_number(value)
@@ -71,33 +89,52 @@ def read_temperature(audio_model: AudioModel) -> float:
     Raises:
         ModelError: None was fitted, or it is not a positive number.
     """
-    value = _read_entry(audio_model).get("temperature")
+    value = parse_temperature(_read_entry(audio_model))
     if value is None:
         raise ModelError(
             "This model has no fitted temperature: training with audio_cls fits one on"
             " validation. Remove --calibrate."
         )
-    if not _is_number(value) or not 0 < value < 1e6:
+    return value
+
+
+def parse_temperature(entry: Mapping[str, Any]) -> float | None:
+    """Return the temperature in an entry of config.json; None where none was fitted.
+
+    Raises:
+        ModelError: It is not a positive number.
+    """
+    value = entry.get("temperature")
+    if value is not None and not (_is_number(value) and 0 < value < 1e6):
         raise ModelError(
             f"config.json's '{CONFIG_KEY}' has the temperature {value!r}: it must be above 0."
             " Remove --calibrate, or train again."
         )
-    return float(value)
+    return None if value is None else float(value)
 
 
 def read_thresholds(audio_model: AudioModel) -> NDArray[np.float64] | None:
-    """Return the probability from which each label is predicted, (L,).
+    """Return the probability from which each label is predicted, (L,); None for single-label.
 
-    None where none were tuned: single-label, or a checkpoint not trained with audio_cls.
+    See `parse_thresholds`.
+    """
+    if not audio_model.is_multilabel:
+        return None
+    return parse_thresholds(_read_entry(audio_model), audio_model.labels)
+
+
+def parse_thresholds(entry: Mapping[str, Any], labels: Sequence[str]) -> NDArray[np.float64] | None:
+    """Return the probability from which each label is predicted, (L,), for a multi-label model.
+
+    None where none were tuned: a checkpoint not trained with audio_cls.
 
     Raises:
         ModelError: The entry has no number for one of the labels.
     """
-    entry = _read_entry(audio_model).get("thresholds")
-    if entry is None or not audio_model.is_multilabel:
+    given = entry.get("thresholds")
+    if given is None:
         return None
-    labels = audio_model.labels
-    values = [entry.get(label) if isinstance(entry, dict) else None for label in labels]
+    values = [given.get(label) if isinstance(given, dict) else None for label in labels]
     missing = [label for label, v in zip(labels, values, strict=True) if not _is_number(v)]
     if missing:
         raise ModelError(

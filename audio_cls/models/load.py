@@ -20,13 +20,7 @@ from transformers import AutoModelForAudioClassification, PreTrainedModel
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
 from audio_cls.models.attention_backend import choose_attention
-from audio_cls.models.audio_model import (
-    CONFIG_KEY,
-    HEAD_PREFIXES,
-    INFERENCE_FIELDS,
-    PROBLEM_TYPES,
-    AudioModel,
-)
+from audio_cls.models.audio_model import HEAD_PREFIXES, AudioModel
 from audio_cls.models.checkpoint import (
     Checkpoint,
     has_pooled_head,
@@ -34,6 +28,7 @@ from audio_cls.models.checkpoint import (
     set_extractor_options,
 )
 from audio_cls.models.checkpoint_files import explain_load_error, quiet_transformers
+from audio_cls.models.inference_settings import CONFIG_KEY, INFERENCE_FIELDS, PROBLEM_TYPES
 from audio_cls.models.input_length import resize_positions, resolve_max_seconds
 from audio_cls.models.kernels.install import install_fast_kernels
 from audio_cls.models.kernels.short_clip_masking import skip_masking_of_short_clips
