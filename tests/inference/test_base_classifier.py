@@ -194,7 +194,8 @@ def test_a_stream_gives_the_windows_of_the_whole_as_soon_as_they_are_complete() 
         stream = classify.stream(blocks(), rate, window_seconds=1.5, overlap=0.5)
         first = next(stream)
         assert (first.start_sample, first.stop_sample) == (0, 150)
-        assert len(read) <= 150 * rate / RATE / 50 + 3
+        delay = 0 if rate == RATE else 3_700  # samples that soxr keeps
+        assert 50 * len(read) < 150 * rate / RATE + delay + 50
         rest = list(stream)
         whole = list(classify.windows((wave, rate), window_seconds=1.5, overlap=0.5))
         assert [replace(one, file="<array>") for one in [first, *rest]] == whole
