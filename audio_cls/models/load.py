@@ -125,14 +125,20 @@ def load_for_inference(
             f" {', '.join(head)}. Train it first (audio-cls train --model ...), or give a run"
             " folder."
         )
-    return _assemble(checkpoint, model, use_mask=None, head="head of the checkpoint")
+    head_source = "head of the checkpoint"
+    return _assemble(checkpoint, model, use_mask=None, head=head_source, is_trained=False)
 
 
 def _assemble(
-    checkpoint: Checkpoint, model: PreTrainedModel, *, use_mask: bool | None, head: str
+    checkpoint: Checkpoint,
+    model: PreTrainedModel,
+    *,
+    use_mask: bool | None,
+    head: str,
+    is_trained: bool = True,
 ) -> AudioModel:
     """Install kernels and probe the input specification."""
-    install_fast_kernels(model)
+    install_fast_kernels(model, is_trained=is_trained)
     skip_masking_of_short_clips(model)
     extractor: Any = checkpoint.extractor
     input_spec = probe_input_spec(model, extractor, use_mask=use_mask)

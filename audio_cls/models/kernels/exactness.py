@@ -71,7 +71,13 @@ def draw_input(shape: Sequence[int], *, requires_grad: bool = True) -> Tensor:
     return values.requires_grad_(requires_grad)
 
 
-def gives_stock_numbers(module: nn.Module, forward: Callable[..., Tensor], inputs: Tensor) -> bool:
+def gives_stock_numbers(
+    module: nn.Module,
+    forward: Callable[..., Tensor],
+    inputs: Tensor,
+    *,
+    with_gradients: bool = True,
+) -> bool:
     """Compare a forward with that of a module's class: output, gradients of input and parameters.
 
     Args:
@@ -79,6 +85,7 @@ def gives_stock_numbers(module: nn.Module, forward: Callable[..., Tensor], input
             gradients are as before afterwards.
         forward: Takes the module and the input.
         inputs: The input.
+        with_gradients: False compares outputs only, for a model that is not trained.
 
     Returns:
         True if all are equal to `TOLERANCE`; False where one of the two raises an error.
@@ -86,8 +93,9 @@ def gives_stock_numbers(module: nn.Module, forward: Callable[..., Tensor], input
     modes = [(one, one.training) for one in module.modules()]
     module.train(mode=False)
     try:
-        stock = _compute_numbers(module, type(module).forward, inputs)
-        fast = _compute_numbers(module, forward, inputs)
+        with torch.set_grad_enabled(with_gradients):
+            stock = _compute_numbers(module, type(module).forward, inputs)
+            fast = _compute_numbers(module, forward, inputs)
     except (RuntimeError, TypeError, ValueError) as error:
         logger.info("%s keeps the stock forward: %s", type(module).__name__, error)
         return False
@@ -100,11 +108,10 @@ def gives_stock_numbers(module: nn.Module, forward: Callable[..., Tensor], input
 def _compute_numbers(
     module: nn.Module, forward: Callable[..., Any], inputs: Tensor
 ) -> list[Tensor | None]:
-    """Return the output and its gradients, see `find_gradients`."""
+    """Return the output and, where gradients are enabled, these, see `find_gradients`."""
     leaves = [one for one in (inputs, *module.parameters()) if one.requires_grad]
-    with torch.enable_grad():
-        out = forward(module, inputs)
-        return [out.detach(), *find_gradients(out, leaves)]
+    out = forward(module, inputs)
+    return [out.detach(), *(find_gradients(out, leaves) if torch.is_grad_enabled() else ())]
 
 
 def find_gradients(out: Tensor, leaves: Sequence[Tensor]) -> list[Tensor | None]:

@@ -41,11 +41,15 @@ TRIAL_FRAMES = 6  # of the input on which a forward is compared with the stock o
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
 
 
-def install_fast_kernels(model: nn.Module) -> int:
+def install_fast_kernels(model: nn.Module, *, is_trained: bool = True) -> int:
     """Replace the forward of a model's modules where a kernel is exact. In place.
 
     Modules of one kind (class and shape) are compared with the stock forward once; a kind with
     other results keeps the stock forward.
+
+    Args:
+        model: On the CPU, in float32.
+        is_trained: False: gradients are not compared, which takes most of the time.
 
     Returns:
         The number of modules that were changed.
@@ -58,7 +62,7 @@ def install_fast_kernels(model: nn.Module) -> int:
             continue
         kind = f"{type(module)} {module!r}"
         if kind not in is_same:
-            is_same[kind] = _is_stock(module, forward)
+            is_same[kind] = _is_stock(module, forward, is_trained=is_trained)
             if not is_same[kind]:
                 logger.info("stock forward kept, the kernel gives other results: %s", kind)
         if is_same[kind]:
@@ -92,7 +96,7 @@ def _choose_convolution(conv: nn.Conv1d) -> Callable[..., Tensor] | None:
     return _convolve_long if is_long and conv.groups < conv.in_channels else None
 
 
-def _is_stock(module: Any, forward: Callable[..., Tensor]) -> bool:  # noqa: ANN401
+def _is_stock(module: Any, forward: Callable[..., Tensor], *, is_trained: bool) -> bool:  # noqa: ANN401
     """Return True if a kernel gives the output and gradients of a module's forward."""
     if forward is _drop:
         return True  # random: there is nothing to compare
@@ -107,7 +111,7 @@ def _is_stock(module: Any, forward: Callable[..., Tensor]) -> bool:  # noqa: ANN
         num_frames = MANY_FRAMES // 2 if forward is _convolve_long else 0
         num_frames = max(num_frames, module.kernel_size[0] + TRIAL_FRAMES * module.stride[0])
         inputs = draw_input((2, module.in_channels, num_frames))
-    return gives_stock_numbers(module, forward, inputs)
+    return gives_stock_numbers(module, forward, inputs, with_gradients=is_trained)
 
 
 def _pads_zeros(conv: nn.Conv1d) -> bool:
