@@ -51,7 +51,6 @@ class BaseClassifier(abc.ABC):
         self.model_input = model_input
         self.rule = rule
         self.num_workers = NUM_WORKERS if num_workers is None else num_workers
-        check_count("num_workers", self.num_workers, 0)
 
     @abc.abstractmethod
     def run_model(self, waves: Sequence[Wave], *, with_embeddings: bool = False) -> ModelOutput:

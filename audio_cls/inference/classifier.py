@@ -11,7 +11,7 @@ import torch
 
 from audio_cls.audio.waveform import Wave
 from audio_cls.config import MAX_CROP_SECONDS, Seconds
-from audio_cls.inference.base_classifier import BaseClassifier, check_count
+from audio_cls.inference.base_classifier import NUM_WORKERS, BaseClassifier, check_count
 from audio_cls.inference.batching import BATCH_SIZE, ModelInput, ModelOutput
 from audio_cls.inference.forward import (
     choose_device,
@@ -20,7 +20,7 @@ from audio_cls.inference.forward import (
     find_last_layer,
     record_input,
 )
-from audio_cls.inference.label_rule import LabelRule
+from audio_cls.inference.label_rule import LabelRule, check_reject_threshold
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.inference_settings import (
     is_calibrated,
@@ -98,6 +98,8 @@ class Classifier(BaseClassifier):
             SettingError: A value is out of range.
         """
         check_count("batch_size", batch_size, 1)
+        check_count("num_workers", NUM_WORKERS if num_workers is None else num_workers, 0)
+        check_reject_threshold(reject_below)
         target, number = choose_device(device), choose_dtype(dtype)
         audio_model = load_for_inference(
             folder_or_id, revision, trust_remote_code=trust_remote_code

@@ -37,12 +37,7 @@ class LabelRule:
 
     def __post_init__(self) -> None:
         """Check the reject threshold."""
-        value = self.reject_below
-        if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
-            raise SettingError(
-                f"reject_below={value!r} is not possible: give a probability from 0 to 1, or None"
-                " to accept every label."
-            )
+        check_reject_threshold(self.reject_below)
 
     def decide(self, probabilities: Floats) -> Decision:
         """Return label and scores for the probabilities (L,) of an input or a window.
@@ -86,3 +81,16 @@ class LabelRule:
             thresholds = scaled.round(DECIMALS)
         reached = np.flatnonzero(scores >= thresholds)
         return [self.names[n] for n in sorted(reached, key=lambda n: (-scores[n], n))]
+
+
+def check_reject_threshold(value: float | None) -> None:
+    """Check a reject threshold.
+
+    Raises:
+        SettingError: It is neither None nor a probability.
+    """
+    if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+        raise SettingError(
+            f"reject_below={value!r} is not possible: give a probability from 0 to 1, or None to"
+            " accept every label."
+        )
