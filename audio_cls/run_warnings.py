@@ -6,9 +6,10 @@ split. What cannot be right is an error instead, see `audio_cls.errors`.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from audio_cls.errors import list_names
 
@@ -16,6 +17,7 @@ from audio_cls.errors import list_names
 _collected: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar(
     "collected", default=None
 )
+_is_muted: contextvars.ContextVar[bool] = contextvars.ContextVar("is_muted", default=False)
 
 
 def collect_warnings() -> list[str]:
@@ -23,6 +25,16 @@ def collect_warnings() -> list[str]:
     texts: list[str] = []
     _collected.set(texts)
     return texts
+
+
+@contextlib.contextmanager
+def mute_warnings() -> Iterator[None]:
+    """Ignore warnings within the block, such as those of settings that are only tried."""
+    token = _is_muted.set(True)
+    try:
+        yield
+    finally:
+        _is_muted.reset(token)
 
 
 def warn(logger: logging.Logger, text: str, names: Iterable[object] = ()) -> None:
@@ -39,6 +51,8 @@ def warn(logger: logging.Logger, text: str, names: Iterable[object] = ()) -> Non
     >>> texts
     ['2 clips are silent.']
     """
+    if _is_muted.get():
+        return
     texts = _collected.get()
     if texts is not None:
         if text in texts:

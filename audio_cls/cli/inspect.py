@@ -20,7 +20,7 @@ from audio_cls.config import DataConfig, RunConfig, flag_name, iterate_settings
 from audio_cls.config.data.labels import KeywordSettings, LabelSettings
 from audio_cls.config.data.splits import SplitSettings
 from audio_cls.errors import AudioClsError, DatasetError
-from audio_cls.run_warnings import collect_warnings
+from audio_cls.run_warnings import collect_warnings, mute_warnings
 
 if TYPE_CHECKING:
     from audio_cls.data.inspection.scan import DatasetScan
@@ -87,6 +87,7 @@ def main(cfg: RunConfig) -> None:
         words = _list_words(typed, summary, {**chosen, **typed})
         command = format_command("train", *words, is_launched=True)
         summary["train_error"] = _try_command(scan, words)
+        command = "" if summary["train_error"] else command
     if options["report"] is not None:
         write_html_report(options["report"], summary, scan)
         click.echo(f"Written: {options['report']}", err=True)
@@ -152,7 +153,7 @@ def _try_command(scan: DatasetScan, words: list[str]) -> str | None:
     from audio_cls.cli.train import main as train
 
     try:
-        with train.make_context("train", list(words)) as ctx:
+        with mute_warnings(), train.make_context("train", list(words)) as ctx:
             return scan.find_train_error(read_config(ctx.params).data)
     except AudioClsError as error:
         return str(error)

@@ -94,7 +94,7 @@ def find_unused(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) 
         return found
     if is_cut:
         found += _find_folds(columns, dataset)
-    label_ids = _join_labels(dataset, labels)
+    label_ids = join_labels(dataset, labels)
     for name in (name for name in columns if name.lower() in GROUP_COLUMNS):
         texts = read_column(dataset, name)
         if _can_group(texts, label_ids, dataset):
@@ -182,7 +182,7 @@ def _use_splits(column: str, values: set[str]) -> tuple[str, ...]:
     return ("--group-column", column, "--test-groups", test, "--validation-groups", validation)
 
 
-def _join_labels(dataset: LoadedDataset, labels: Labels | None) -> NDArray[np.int64] | None:
+def join_labels(dataset: LoadedDataset, labels: Labels | None) -> NDArray[np.int64] | None:
     """Return the label id of each clip of all splits."""
     return None if labels is None else np.concatenate([labels.ids[s] for s in dataset.splits])
 
@@ -209,8 +209,19 @@ def _can_group(
     is_shared = len({(t, int(p)) for t, p in zip(texts, places, strict=True) if t}) > len(groups)
     if len(dataset.splits) >= 3 and not is_shared:
         return False
-    if label_ids is None or not is_checked:
-        return True
+    return label_ids is None or not is_checked or have_several_groups(label_ids, texts)
+
+
+def have_several_groups(label_ids: NDArray[np.int64], texts: Sequence[str]) -> bool:
+    """Return whether most classes have several groups, so that a split by group is possible.
+
+    Args:
+        label_ids: Label id of each clip, (N,).
+        texts: Group of each clip, '' for none.
+
+    >>> have_several_groups(np.array([0, 0, 1, 1]), ["x", "x", "y", "y"])  # each is a class
+    False
+    """
     labelled = zip(label_ids, texts, strict=True)
     pairs = {(int(label), text) for label, text in labelled if label != UNUSABLE and text}
     counts = np.unique([label for label, _ in pairs], return_counts=True)[1]
@@ -226,7 +237,7 @@ def _find_labels(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig)
         texts = search_all(scheme.label_pattern, ids)
         if not texts or not search_all(scheme.group_pattern, ids) or len(set(texts)) < 2:
             continue
-        label_ids = _join_labels(dataset, labels)
+        label_ids = join_labels(dataset, labels)
         if label_ids is not None:
             num_pairs = len(set(zip(label_ids.tolist(), texts, strict=True)))
             if num_pairs in (len(set(texts)), len(set(label_ids.tolist()))):

@@ -24,6 +24,7 @@ from audio_cls.data.inspection.scan import PRINT_RATE, ClipStats, DatasetScan
 from audio_cls.data.inspection.suggestions import suggest_settings
 from audio_cls.data.keyword_spotting.relabel import SILENCE_LABELS
 from audio_cls.data.labels.labels import UNUSABLE
+from audio_cls.data.unused_columns import have_several_groups, join_labels
 
 NUM_BINS = 20  # of the histogram of durations
 LONG_SECONDS, LONG_RATIO = 60.0, 10.0  # a long clip: longer than both, times the median
@@ -201,13 +202,18 @@ def describe_lost(clips: Sequence[ClipStats]) -> dict[str, Any]:
 
 
 def _describe_groups(scan: DatasetScan, name: str) -> dict[str, Any]:
-    """Count the groups of a column, and list those that are in several splits."""
+    """Count the groups of a column, and list those that are in several splits.
+
+    `can_split` is false where most classes have only one group.
+    """
     splits: dict[str, set[str]] = {}
+    label_ids = join_labels(scan.dataset, scan.labels)
     for group, split in zip(scan.groups[name], scan.split_of, strict=True):
         if group:
             splits.setdefault(group, set()).add(str(split))
     return {
         "num_groups": len(splits),
         "num_splits": len(scan.dataset.splits),
+        "can_split": label_ids is None or have_several_groups(label_ids, scan.groups[name]),
         "shared": sorted(group for group, names in splits.items() if len(names) > 1),
     }

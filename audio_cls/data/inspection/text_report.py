@@ -35,7 +35,9 @@ def format_summary(summary: Mapping[str, Any], command: str = "") -> str:
         for one in summary["unused"]
         if one["flags"] and (one["kind"] != "group" or one["where"] not in listed)
     ]
-    if summary["suggested"] and command:
+    if summary["train_error"]:
+        parts.append(_wrap(f"No command, as training would stop: {summary['train_error']}"))
+    elif summary["suggested"] and command:
         parts.append(_format_command(summary, command))
     return drop_controls("\n\n".join(part for part in parts if part))
 
@@ -171,7 +173,9 @@ def _format_group(name: str, group: Mapping[str, Any]) -> str:
     """Format the groups of a column, and those that are in several splits."""
     flags = write_flags({"group_column": name})
     values = f"Groups: {count_of(group['num_groups'], 'value')} of '{name}'"
-    if group["shared"]:
+    if not group["can_split"]:
+        text = f"{values}. Most classes have only one of them: no split by group is possible."
+    elif group["shared"]:
         text = (
             f"{values}, {len(group['shared'])} of them in several splits"
             f" ({list_names(group['shared'])}), so that the test score is not for new values."
@@ -193,8 +197,6 @@ def _format_command(summary: Mapping[str, Any], command: str) -> str:
     notes = ["one run per fold"] if "--folds" in command.split() else []
     if advice["memory_mb"] is not None:
         notes.insert(0, f"about {advice['memory_mb'] / 1000:.1f} GB of memory")
-    if summary["train_error"]:
-        lines.append(_wrap(f"The command below ends with an error: {summary['train_error']}"))
     model = "DistilHuBERT" if advice["model"] == DEFAULT_MODEL else advice["model"]
     lines.append(f"To train {model} ({'; '.join(notes)}):" if notes else f"To train {model}:")
     return "\n".join([*lines, command])

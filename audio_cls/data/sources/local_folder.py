@@ -37,6 +37,7 @@ from audio_cls.data.sources.tables.path_tables import PathTables, read_path_tabl
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, count_of, list_names
 from audio_cls.run_warnings import warn
+from audio_cls.runs.run_files import WEIGHTS
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.short_names import TABLE_SUFFIXES
 
@@ -86,6 +87,7 @@ def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
             f"'{folder}' has no configurations, so none is called '{cfg.dataset_config}': leave"
             " --dataset-config out, or point --dataset at the sub-folder."
         )
+    _refuse_model(folder, files)
     if is_saved:
         return LoadedTables(_load_saved(folder), key)
     clips = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
@@ -107,6 +109,20 @@ def read_folder(folder: Path, cfg: DataConfig) -> LoadedTables:
         f" ({list_names(AUDIO_SUFFIXES)}){listed.problem}. Point --dataset at the folder that"
         " holds them."
     )
+
+
+def _refuse_model(folder: Path, files: Sequence[Path]) -> None:
+    """Refuse the folder of a run or of another model, whose tables are no data set.
+
+    Raises:
+        DatasetError: It holds the configuration and weights of a model, and no clips.
+    """
+    has_clips = any(path.suffix.lower() in AUDIO_SUFFIXES for path in files)
+    if (folder / "config.json").is_file() and any(folder.glob(WEIGHTS)) and not has_clips:
+        raise DatasetError(
+            f"'{folder}' is the folder of a model, not of a data set. Give a folder of clips, a"
+            " table or a Hub id with --dataset. The data set of a run is in its run_config.yaml."
+        )
 
 
 def _check_unused(folder: Path, listed: PathTables, files: Sequence[Path], num_clips: int) -> None:

@@ -245,7 +245,16 @@ def test_groups_in_several_splits_are_found_without_being_asked_for(
     inspection: DatasetScan,
 ) -> None:
     groups = summarize(inspection)["groups"]
-    assert groups == {"speaker": {"num_groups": 5, "num_splits": 2, "shared": ["s3"]}}
+    expected = {"num_groups": 5, "num_splits": 2, "can_split": True, "shared": ["s3"]}
+    assert groups == {"speaker": expected}
+
+
+def test_groups_that_are_classes_are_not_proposed(tmp_path: Path) -> None:
+    clips = [encode_sound(make_tone(300 + 9 * n, 0.3), 16_000) for n in range(12)]
+    found = inspect_clips(tmp_path, clips, label=["a", "b"] * 6, speaker=["x", "y"] * 6)
+    text = " ".join(format_summary(found, found["command"]).split())
+    assert "2 values of 'speaker'. Most classes have only one of them: no split by group" in text
+    assert "--group-column" not in text
 
 
 def test_a_group_column_that_is_not_there_is_refused(folder: Path) -> None:
@@ -508,13 +517,13 @@ def parse_settings(words: list[str]) -> dict[str, Any]:
     }
 
 
-def test_the_report_says_why_the_printed_command_would_stop(tmp_path: Path) -> None:
+def test_the_report_says_why_training_would_stop_instead_of_a_command(tmp_path: Path) -> None:
     clips = [encode_sound(make_tone(300 + 9 * n, 0.3), 16_000) for n in range(12)] + [b"", b"x"]
     found = inspect_clips(tmp_path, clips, label=["a", "b"] * 7)
     text = " ".join(format_summary(found, found["command"]).split())
     assert "14 clips, 14 read, 2 of them unusable" in text
-    assert "The command below ends with an error: 2 of 14 clips cannot be used" in text
-    assert "--max-bad-audio-ratio 0.15" in text
+    assert "No command, as training would stop: 2 of 14 clips cannot be used" in text
+    assert text.endswith("allow them with --max-bad-audio-ratio 0.15") and not found["command"]
     allowed = inspect_clips(tmp_path, clips, "--max-bad-audio-ratio 0.15", label=["a", "b"] * 7)
     assert allowed["train_error"] is None and "--max-bad-audio-ratio 0.15" in allowed["command"]
 

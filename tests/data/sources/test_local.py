@@ -92,6 +92,14 @@ def test_clips_without_folders_are_refused_with_the_layout(tmp_path: Path) -> No
         load(tmp_path)
 
 
+def test_the_folder_of_a_run_is_refused_as_a_model(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes(b"{}")
+    (tmp_path / "predictions.csv").write_text("id,label,prediction\n1.wav,a,b\n")
+    with pytest.raises(DatasetError, match="is the folder of a model, not of a data set"):
+        load(tmp_path)
+
+
 def test_an_empty_folder_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"neither tables.*nor clips"):
         load(tmp_path)
