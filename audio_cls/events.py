@@ -6,7 +6,10 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from errno import EDQUOT, ENOSPC
 from typing import Any
+
+from audio_cls.errors import AudioClsError
 
 
 def emit_event(log: str, event: str, **fields: Any) -> None:  # noqa: ANN401 (any JSON value)
@@ -19,11 +22,22 @@ def emit_event(log: str, event: str, **fields: Any) -> None:  # noqa: ANN401 (an
         log: Value of `--log`: text, json or quiet.
         event: Name of the event.
         fields: Further keys; a number that is not finite is written as null.
+
+    Raises:
+        AudioClsError: The disk of standard output is full.
     """
     if log != "json":
         return
-    sys.stdout.write(json.dumps({"event": event, **_replace_non_finite(fields)}) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps({"event": event, **_replace_non_finite(fields)}) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT):
+            raise
+        raise AudioClsError(
+            f"The events of --log json cannot be written to standard output ({error.strerror})."
+            " Free space on the disk of the file that it goes to, not of the run folder."
+        ) from error
 
 
 def _replace_non_finite(value: Any) -> Any:  # noqa: ANN401

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import click
 
+from audio_cls.cli.console import echo_stderr
 from audio_cls.cli.options.base_command import BaseCommand
 from audio_cls.errors import count_of
 
@@ -82,7 +83,7 @@ def clear_cache(*, older_than: float, yes: bool) -> None:
     freed = num_bytes - sum(item.num_bytes for item in kept)
     click.echo(f"Deleted {format_bytes(freed)}.")
     for item in kept:
-        click.echo(f"In use, not deleted: {item.path}", err=True)
+        echo_stderr(f"In use, not deleted: {item.path}")
 
 
 def format_bytes(num_bytes: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -103,7 +104,7 @@ class one_line_errors:
         if isinstance(error, Paused):
             if is_first_process():
                 _close_bars()
-                click.echo(str(error), err=True)
+                echo_stderr(str(error))
             raise SystemExit(EXIT_PAUSED) from None
         if isinstance(error, AudioClsError):
             show_error(str(error))
@@ -139,6 +140,12 @@ def is_connected() -> bool:
     return bool(torch.distributed.is_initialized())
 
 
+def echo_stderr(text: str) -> None:
+    """Write a line on standard error; one that is full changes neither course nor exit code."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
+
+
 def show_error(text: str) -> None:
     """Write one line on standard error.
 
@@ -153,7 +160,7 @@ def show_error(text: str) -> None:
     else:
         text = f"Error: {text}"
     if is_connected() or is_first_process():
-        click.echo(_fit_terminal(text), err=True)
+        echo_stderr(_fit_terminal(text))
     _pass_to_launcher(text)
 
 
@@ -174,7 +181,7 @@ def _pass_to_launcher(text: str) -> None:
         content = {"message": text, "extraInfo": {"timestamp": str(int(time.time()))}}
         Path(file).write_text(json.dumps({"message": content}), "utf-8")
     elif _will_launcher_raise():
-        click.echo(_fit_terminal(LAUNCHER_NOTE), err=True)
+        echo_stderr(_fit_terminal(LAUNCHER_NOTE))
 
 
 def _will_launcher_raise() -> bool:

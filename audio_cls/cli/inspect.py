@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from audio_cls.cli.console import echo_stderr
 from audio_cls.cli.options.base_command import HELP_ALL
 from audio_cls.cli.options.commands import PRESET_KEY
 from audio_cls.cli.options.config_options import read_config, settings_command
@@ -90,7 +91,7 @@ def main(cfg: RunConfig) -> None:
         command = "" if summary["train_error"] else command
     if options["report"] is not None:
         write_html_report(options["report"], summary, scan)
-        click.echo(f"Written: {options['report']}", err=True)
+        echo_stderr(f"Written: {options['report']}")
     if options["as_json"]:
         click.echo(json.dumps({**summary, "command": command}, ensure_ascii=False))
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.console import echo_stderr, one_line_errors
 from audio_cls.cli.options.base_command import BaseCommand
 from audio_cls.errors import count_of
 
@@ -60,7 +60,7 @@ def main(
         standing = build_leaderboard(dataset, metric, split=split, local_run=mine)
         if page is not None:
             save_page(standing, page)
-            click.echo(f"Wrote {page}: {count_of(len(standing.rows), 'model')}.", err=True)
+            echo_stderr(f"Wrote {page}: {count_of(len(standing.rows), 'model')}.")
         if form or page is None:
             click.echo(format_leaderboard(standing, form or "text"), nl=False)
 

@@ -94,7 +94,7 @@ def _count_step(cfg: RunConfig) -> int:
 def _remove_empty(path: Path) -> None:
     """Remove the default `runs` folder if only the dry run was in it."""
     parent = path.absolute().parent
-    if parent.name == "runs" and not any(parent.iterdir()):
+    if parent.name == "runs" and parent.is_dir() and not any(parent.iterdir()):
         parent.rmdir()
 
 

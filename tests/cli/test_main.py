@@ -34,6 +34,8 @@ def test_every_command_has_help_and_a_line_in_the_list(
     [
         ("-m audio_cls --help > /dev/full", 1, "Error: The output cannot be written (No space"),
         ("-m audio_cls nothing 2>&-", 2, ""),
+        ("-m audio_cls nothing 2> /dev/full", 2, ""),
+        ("-m audio_cls train 2> /dev/full", 2, ""),
         ("-m audio_cls train 2>&- >&- <&-", 2, ""),
         ("-m audio_cls --version >&-", 0, ""),
         (

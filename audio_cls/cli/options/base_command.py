@@ -11,7 +11,13 @@ from typing import Any
 import click
 from click.types import OptionHelpExtra
 
-from audio_cls.cli.console import EXIT_FAILED, is_first_process, prepare_streams, show_error
+from audio_cls.cli.console import (
+    EXIT_FAILED,
+    echo_stderr,
+    is_first_process,
+    prepare_streams,
+    show_error,
+)
 from audio_cls.command_names import format_command
 from audio_cls.interrupts import EXIT_INTERRUPTED, exit_on_interrupt
 
@@ -187,16 +193,16 @@ def show_usage_error(error: click.UsageError) -> None:
     """Write a usage error on standard error: a wrong or missing argument after the usage."""
     text, ctx = error.format_message(), error.ctx
     if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the help
-        click.echo(text, err=True)
+        echo_stderr(text)
         return
     if isinstance(error, click.NoSuchOption) and ctx is not None:
         text = f"There is no option {error.option_name}.{_suggest_flag(ctx, error.option_name)}"
     wrong_use = (click.NoSuchOption, click.NoSuchCommand, click.MissingParameter)
     is_wrong_use = isinstance(error, wrong_use) or text.startswith("Got unexpected extra")
     if is_wrong_use and ctx is not None and is_first_process():
-        click.echo(ctx.get_usage(), err=True)
+        echo_stderr(ctx.get_usage())
         show_error(text)
-        click.echo(f"For help: {ctx.command_path} --help", err=True)
+        echo_stderr(f"For help: {ctx.command_path} --help")
     else:
         show_error(text)
 

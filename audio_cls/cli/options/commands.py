@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from audio_cls.cli.console import is_first_process
+from audio_cls.cli.console import echo_stderr, is_first_process
 from audio_cls.cli.options.base_command import BaseCommand
 from audio_cls.config import RENAMED_SETTINGS, flag_name, iterate_settings
 from audio_cls.config.base import RENAMED_UNTIL
@@ -61,10 +61,9 @@ def _rename_flag(word: str) -> str:
     if not flag.startswith("--") or name is None:
         return word
     if is_first_process():
-        click.echo(
+        echo_stderr(
             f"Deprecated: {flag} is now {flag_name(name)}; release {RENAMED_UNTIL} removes the old"
-            " name.",
-            err=True,
+            " name."
         )
     return f"{flag_name(name)}{equals}{value}"
 
