@@ -84,6 +84,7 @@ HOMES = {  # library -> where it may be imported
     "jinja2": ["publishing/card", "data/inspection"],
     "click": ["cli"],
     "gradio": ["demo"],
+    "sounddevice": ["inference/microphone"],
     "soundfile": ["audio", "benchmark", "data/clips/decode_key"],
     "soxr": ["audio", "benchmark", "data/clips/decode_key"],
     "onnx": ["export"],

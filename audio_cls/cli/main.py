@@ -14,6 +14,7 @@ COMMANDS = {  # name -> its module in this package, and the line that --help sho
     "train": ("train", "Train an audio classifier and write its model card."),
     "evaluate": ("evaluate", "Evaluate a model on a data set, or recompute its metrics."),
     "predict": ("inference.predict", "Classify audio files with a trained model."),
+    "listen": ("inference.listen", "Detect sounds live: from a microphone, a file or a pipe."),
     "demo": ("inference.demo", "Show a page that classifies clips, or write it as a Space."),
     "export": ("inference.export", "Export a model to ONNX, to run it without PyTorch."),
     "inspect": ("inspect", "Summarise a data set: classes, durations, duplicates."),

@@ -86,7 +86,7 @@ def _merge_recording(
     done: list[Event] = []
     last: dict[str, Event] = {}  # of each label
     for window in windows:
-        for label, score in _choose_labels(window, threshold):
+        for label, score in choose_labels(window, threshold):
             if label in no_event:
                 continue
             event = last.get(label)
@@ -100,8 +100,13 @@ def _merge_recording(
     return [*done, *last.values()]
 
 
-def _choose_labels(window: Window, threshold: float | None) -> list[tuple[str, float]]:
-    """Return the labels of a window and their scores; none where it was not scored."""
+def choose_labels(window: Window, threshold: float | None) -> list[tuple[str, float]]:
+    """Return the labels of a window that can be events, and their scores.
+
+    Args:
+        window: None of its labels counts where it was not scored.
+        threshold: See `merge_windows`.
+    """
     if window.label is None or window.score is None:
         return []
     if window.labels is None:
