@@ -7,10 +7,11 @@ free, but for models of fixed length.
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -165,13 +166,13 @@ def _eager_attention(model: Any) -> Iterator[None]:  # noqa: ANN401
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Hide the logs and warnings of the exporters, which are for their developers."""
+    """Hide the logs, warnings and printed graphs of the exporters, for their developers."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
