@@ -55,6 +55,7 @@ class ExportRequest:
     int8: bool = False  # also a file with int8 weights
     clips: Path | None = None  # folder of audio files to compare on
     overwrite: bool = False  # replace an earlier export
+    repo_id: str | None = None  # repository of the model, which the README names
     trust_remote_code: bool = False
 
 
@@ -85,7 +86,7 @@ def export_model(request: ExportRequest) -> ExportReport:
         is_local = Path(request.model).is_dir()
         report = ExportReport(
             model=Path(request.model).resolve().name if is_local else request.model,
-            place=request.out.resolve().name if is_local else request.model,
+            place=request.repo_id or (request.out.resolve().name if is_local else request.model),
             family=str(audio_model.model.config.model_type),
             is_pooled=has_pooled_head(audio_model.model.config),
             num_labels=len(audio_model.labels),

@@ -8,6 +8,7 @@ import click
 
 from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.options.base_command import BaseCommand
+from audio_cls.errors import SettingError
 
 PATH = click.Path(path_type=Path)
 
@@ -15,7 +16,11 @@ PATH = click.Path(path_type=Path)
 @click.command(
     cls=BaseCommand,
     program="export",
-    examples=("runs/my_run exported", "USER/NAME exported --int8 --clips my_clips"),
+    examples=(
+        "runs/my_run exported",
+        "USER/NAME exported --int8 --clips my_clips",
+        "runs/my_run exported --push",
+    ),
 )
 @click.argument("model")
 @click.argument("out", type=PATH)
@@ -29,6 +34,15 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in OUT.")
 @click.option(
+    "--push",
+    is_flag=True,
+    help="Add the ONNX files to the model's repository on the Hub, which must have its weights.",
+)
+@click.option(
+    "--hub-repo-id",
+    help="With --push: the repository, USER/NAME. Default: that of the run, or MODEL.",
+)
+@click.option(
     "--trust-remote-code",
     is_flag=True,
     help="Run code from the model's repository; on the Hub, --revision must be a commit.",
@@ -41,6 +55,8 @@ def main(  # noqa: PLR0913 (click passes every option by name)
     int8: bool,
     clips: Path | None,
     overwrite: bool,
+    push: bool,
+    hub_repo_id: str | None,
     trust_remote_code: bool,
 ) -> None:
     """Export MODEL, a run folder or a Hub id, to ONNX in the folder OUT.
@@ -54,6 +70,7 @@ def main(  # noqa: PLR0913 (click passes every option by name)
 
         check_libraries()
         check_target(out, model, overwrite=overwrite)
+        repo_id = _check_push(model, revision, hub_repo_id) if push else None
         # Not at the top of the file, so that --help and errors need not wait for torch.
         from audio_cls.export.export_model import ExportRequest, export_model
         from audio_cls.export.readme import list_facts
@@ -66,12 +83,33 @@ def main(  # noqa: PLR0913 (click passes every option by name)
                 int8=int8,
                 clips=clips,
                 overwrite=overwrite,
+                repo_id=repo_id,
                 trust_remote_code=trust_remote_code,
             )
         )
         click.echo(f"Exported to {out}")
         for fact in list_facts(report):
             click.echo(f"  {fact}")
+        if repo_id is not None:
+            from audio_cls.publishing.hub.push_onnx import push_onnx
+
+            click.echo(push_onnx(out, repo_id))
+
+
+def _check_push(model: str, revision: str | None, hub_repo_id: str | None) -> str:
+    """Return the repository to upload to, after a check of login, access and weights.
+
+    Raises:
+        SettingError: The files of an older version would be added to the newest one.
+    """
+    from audio_cls.publishing.hub.push_onnx import check_onnx_target
+
+    if revision is not None:
+        raise SettingError(
+            "--push and --revision exclude each other: the files are added to the newest version of"
+            " the repository. Leave --revision out."
+        )
+    return check_onnx_target(model, hub_repo_id)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,7 +22,7 @@ from huggingface_hub import (
 
 from audio_cls.command_names import format_command
 from audio_cls.config import HubConfig, flag_name
-from audio_cls.errors import HubError, count_of
+from audio_cls.errors import HubError, count_of, list_names
 from audio_cls.progress import ProgressReport
 from audio_cls.publishing.hub.files import find_stale, gather_files
 from audio_cls.publishing.hub.permissions import explain_refusal
@@ -36,6 +36,7 @@ from audio_cls.publishing.hub.retry import (
     retry,
     to_reason,
 )
+from audio_cls.publishing.hub.weights import ONNX_FOLDER, find_other_weights
 from audio_cls.publishing.run_record import load_run
 
 logger = logging.getLogger(__name__)
@@ -150,10 +151,51 @@ def _commit(
 ) -> CommitInfo:
     """Upload what the repository does not have, and delete files of an earlier run, in one commit.
 
+    ONNX files are deleted where they are of other weights.
+    """
+    there = api.list_repo_files(repo_id, revision=revision)
+    stale = find_stale(there, files)
+    exported = [name for name in there if name.startswith(ONNX_FOLDER)]
+    if exported and find_other_weights(api, repo_id, files, revision):
+        logger.warning(
+            "The ONNX files in %s are of other weights and are removed: %s. Add them again with"
+            " audio-cls export --push.",
+            repo_id,
+            list_names(exported),
+        )
+        stale += exported
+    return send_commit(
+        api, repo_id, files, stale, title=TITLE, revision=revision, create_pr=create_pr
+    )
+
+
+def send_commit(  # noqa: PLR0913 (the options of create_commit)
+    api: HfApi,
+    repo_id: str,
+    files: Mapping[str, bytes | Path],
+    stale: Sequence[str],
+    *,
+    title: str,
+    revision: str = "main",
+    create_pr: bool = False,
+) -> CommitInfo:
+    """Upload files and delete others, in one commit.
+
     The operations are created again for each attempt: after a lost answer the client then finds the
     files in the repository, and makes no second commit.
+
+    Args:
+        api: The client.
+        repo_id: The repository.
+        files: Path in the repository -> content, or the file with it.
+        stale: Paths to delete.
+        title: Of the commit.
+        revision: Branch or pull request.
+        create_pr: Make a pull request instead.
+
+    Raises:
+        OSError, ValueError, HTTPError: Errors of the client.
     """
-    stale = find_stale(api.list_repo_files(repo_id, revision=revision), files)
 
     def send() -> CommitInfo:
         operations: list[CommitOperation] = [
@@ -163,7 +205,7 @@ def _commit(
         operations += [CommitOperationDelete(path) for path in stale]
         try:
             return api.create_commit(
-                repo_id, operations, commit_message=TITLE, revision=revision, create_pr=create_pr
+                repo_id, operations, commit_message=title, revision=revision, create_pr=create_pr
             )
         except RuntimeError as error:  # the client's error for a file that failed
             if isinstance(error.__cause__, Failure):
