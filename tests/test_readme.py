@@ -137,6 +137,13 @@ def test_each_preset_is_in_the_recipes_of_the_readme() -> None:
     assert {name for name in list_presets() if f"`{name}`" not in recipes} == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_lines_of_text_have_at_most_120_characters(page: Path) -> None:
+    text = re.sub(r"^```.*?^```|^ {4,}\S.*?$", "", page.read_text("utf-8"), flags=re.M | re.S)
+    long = [line for line in text.splitlines() if len(line) > 120 and line[0] not in "|#"]
+    assert not long
+
+
 def _run_examples(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> None:
     """Train the demo in a folder, then run README's first two blocks of Python there."""
     train = ["train", "--preset", "demo", "--output-dir", "runs/tiny_speech-tiny_model"]

@@ -52,10 +52,11 @@ def measure_preset(name: str, *, full: bool) -> dict[str, float]:
             cache=folder / "cache",
         )
         timing = read_results(folder / "run" / RESULTS_FILE).timing.to_json()
+    step_seconds = timing["train_seconds"] / timing["steps"]
     return {
         **{key: timing[key] for _, key, _ in COLUMNS if key in timing},
-        "step_seconds": timing["train_seconds"] / timing["steps"],
-        "epoch_minutes": recipe.train_clips / timing["train_clips_per_second"] / 60,
+        "step_seconds": step_seconds,
+        "epoch_minutes": recipe.train_clips / clips_per_step * step_seconds / 60,
     }
 
 

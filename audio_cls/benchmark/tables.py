@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 from audio_cls.benchmark.cases import CONTENDERS
 from audio_cls.errors import count_of
 
+WIDTH = 120  # of lines of text
 COLUMNS = (
     ("prepare s", "prepare_seconds", "{:.1f}"),
     ("train s", "train_seconds", "{:.1f}"),
@@ -57,7 +59,12 @@ def format_result(name: str, result: dict[str, Any]) -> str:
     if result["part"]:
         share, kind = result["part"]["share_of_matrix_product"], result["part"]["kind"]
         lines.append(f"Rate of the largest {kind}: {share:.0%} of the matrix product's.")
-    return "\n".join([*lines, ""])
+    return "\n".join([*map(_wrap, lines), ""])
+
+
+def _wrap(line: str) -> str:
+    """Break a line of text; headings and rows of a table stay as they are."""
+    return line if line.startswith(("#", "|")) else fill(line, WIDTH)
 
 
 def format_span(seconds: Sequence[float]) -> str:

@@ -158,6 +158,8 @@ def test_a_preset_is_measured_by_steps_and_over_an_epoch(monkeypatch: pytest.Mon
         numbers = preset_cost.measure_preset("keyword-spotting", full=full)
         assert numbers["clips_per_step"] == 32
         assert all(value > 0 for value in numbers.values())
+        minutes = small.train_clips / 32 * numbers["step_seconds"] / 60
+        assert numbers["epoch_minutes"] == pytest.approx(minutes)
         row = preset_cost.format_row("keyword-spotting", numbers)
         assert row.startswith("| keyword-spotting | tiny | 0.3 s | 32 | ")
         heading = preset_cost.format_heading(full=full)
