@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.config import Hertz, Seconds
-from audio_cls.errors import count_of
+from audio_cls.errors import count_of, suggest_name
 from audio_cls.run_warnings import warn
 
 PLAIN_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf")
@@ -67,6 +67,13 @@ def walk_folder(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
                 kept.append(name)
         folders[:] = kept
         yield parent, names
+
+
+def suggest_path(path: Path) -> str:
+    """Return " Did you mean X?" for the most similar name in the same folder, or ''."""
+    folder = path.absolute().parent
+    near = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    return suggest_name(path.name, near)
 
 
 def _warn_of_folder(error: OSError) -> None:

@@ -190,10 +190,14 @@ def _check_classes(labels: LabelColumn, splits: Mapping[str, Dataset]) -> None:
     present = [name for name in labels.classes if counts[name]]
     if len(present) < 2:
         only = list_names(present) or "nothing"
+        place = f"Column '{labels.name}'"
+        advice = "Choose another by --label-column, add clips of another class, or read every"
+        advice += f" configuration by --dataset-config all.{_suggest_pattern(splits)}"
+        if labels.name.startswith("--"):  # the labels are made by this option
+            place, advice = labels.name, "Change its value, or add clips of another class."
         raise DatasetError(
-            f"Column '{labels.name}' has {count_of(len(present), 'class')} ({only}): a classifier"
-            " needs two or more. Choose another by --label-column, add clips of another class, or"
-            f" read every configuration by --dataset-config all.{_suggest_pattern(splits)}"
+            f"{place} has {count_of(len(present), 'class')} ({only}): a classifier needs two or"
+            f" more. {advice}"
         )
     absent = [name for name in labels.classes if not counts[name]]
     if absent:

@@ -17,7 +17,7 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
-from audio_cls.audio.files import AUDIO_SUFFIXES, is_audio_path
+from audio_cls.audio.files import AUDIO_SUFFIXES, is_audio_path, suggest_path
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
@@ -95,7 +95,8 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
     except RepositoryNotFoundError as error:
         text = (
             f"There is no data set '{dataset}': neither a folder here nor a public id on the Hub."
-            f" Check the spelling; for a private one run: hf auth login.{suggest_copy(dataset)}"
+            f" Check the spelling; for a private one run: hf auth login."
+            f"{suggest_copy(dataset) or suggest_path(Path(dataset))}"
         )
         raise DatasetError(text) from error
     except (httpx.HTTPError, OSError) as error:
@@ -109,6 +110,7 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         text = (
             f"There is no folder '{dataset}', and the Hub cannot be reached"
             f" ({type(error).__name__}). Check the network, or give a folder."
+            f"{suggest_path(Path(dataset))}"
         )
         raise DatasetError(text) from error
     except ValueError as error:  # not of the form owner/name

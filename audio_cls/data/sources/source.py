@@ -13,11 +13,12 @@ from typing import Literal, Protocol
 
 from datasets import Dataset
 
+from audio_cls.audio.files import suggest_path
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.parquet.shards import Shards
 from audio_cls.data.sources.tables.segment_columns import WHOLE_FILES
 from audio_cls.demo_data import locate_builtin
-from audio_cls.errors import DatasetError, suggest_name
+from audio_cls.errors import DatasetError
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.short_names import TABLE_SUFFIXES
 
@@ -117,10 +118,9 @@ def find_local_path(dataset: str) -> Path | None:
     if path.exists():
         return path
     if looks_like_path(dataset):
-        near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DatasetError(
             f"There is no folder or file '{dataset}'. Give one that exists, or a Hub id"
-            f" (owner/name).{suggest_name(path.name, near)}"
+            f" (owner/name).{suggest_path(path)}"
         )
     return None
 

@@ -71,10 +71,15 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
         module = evaluate.load(cfg.metric, keep_in_memory=True)
     except (OSError, ImportError, ValueError, TypeError, AttributeError, SyntaxError) as error:
         reason = " ".join(str(error).split())[:200]
+        nearest = suggest_name(cfg.metric, metrics)
+        if nearest and not is_local:  # most likely a typing error
+            raise SettingError(
+                f"There is no --metric {cfg.metric}. Built-in are {', '.join(metrics)}.{nearest}"
+            ) from error
         place = "as an `evaluate` module" if is_local else "from the Hub, and is no file here"
         raise SettingError(
             f"--metric {cfg.metric} cannot be loaded {place} ({reason}). Built-in are"
-            f" {', '.join(metrics)}.{suggest_name(cfg.metric, metrics)}"
+            f" {', '.join(metrics)}.{nearest}"
         ) from error
 
     def compute(scores: Scores) -> float:

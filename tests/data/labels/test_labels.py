@@ -12,6 +12,7 @@ from hub_datasets import make_dataset, make_sounds, make_table
 
 from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.labels.find_column import find_label_column
+from audio_cls.data.labels.label_columns import add_columns
 from audio_cls.data.labels.labels import UNUSABLE, Labels, parse_labels
 from audio_cls.data.labels.parse import parse_label_column
 from audio_cls.errors import DatasetError, SettingError
@@ -252,6 +253,12 @@ def test_settings_that_contradict_each_other_are_refused(
 def test_fewer_than_two_classes_are_refused(cells: list[str | None]) -> None:
     with pytest.raises(DatasetError, match="a classifier needs two or more"):
         read(cells, Value("string"))
+
+
+def test_one_label_column_of_several_is_refused_by_its_option() -> None:
+    dataset = make_dataset({"train": make_table({"cat": [0, 1, 1], "id": [1, 2, 3]})})
+    with pytest.raises(DatasetError, match=r"^--label-columns has 1 class \(cat\).*Change its val"):
+        parse_labels(add_columns(dataset, cfg := DataConfig(label_columns=("cat",))), cfg)
 
 
 def test_a_split_without_the_column_has_no_labels() -> None:

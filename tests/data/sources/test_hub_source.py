@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -171,6 +172,15 @@ def test_a_hub_that_cannot_be_reached_is_no_traceback(
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(DatasetError, match=r"Hub cannot be reached.*Check the network"):
         load("any/set")
+
+
+def test_a_folder_with_a_similar_name_is_suggested(
+    data_hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_clips").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError, match=r"no data set 'my_clip'.*Did you mean my_clips\?"):
+        load("my_clip")
 
 
 @pytest.mark.parametrize("name", ["a b", "owner/na me", "-x-/--"])

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Audio, Dataset, concatenate_datasets
 
+from audio_cls.audio.files import suggest_path
 from audio_cls.audio.segments import join_segment
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.tables.clip_list import Listing, list_clips
@@ -72,6 +73,11 @@ def read_path_tables(
         DatasetError: A file cannot be parsed, a named column is missing, or a clip is listed twice.
     """
     audio_root = Path(cfg.audio_root).expanduser() if cfg.audio_root else None
+    if audio_root is not None and not audio_root.is_dir():
+        raise DatasetError(
+            f"--audio-root: there is no folder '{cfg.audio_root}'. Give the folder that the paths"
+            f" of the table start from.{suggest_path(audio_root)}"
+        )
     index = ClipIndex(audio_root or root, is_table_alone=is_alone and audio_root is None)
     listings: list[Listing] = []
     unused: list[tuple[Path, int]] = []

@@ -71,8 +71,11 @@ def test_a_table_without_one_clip_says_where_it_looked(tmp_path: Path) -> None:
         DatasetError, match=rf"none of the 4 clips.*below '{tmp_path}'.*--audio-root"
     ):
         load(tmp_path / "clips.csv")
-    with pytest.raises(DatasetError, match=r"None of the 4 clips.*below '/no/where'"):
-        load(tmp_path / "clips.csv", audio_root="/no/where")
+    (tmp_path / "wavs").mkdir()
+    with pytest.raises(DatasetError, match=r"None of the 4 clips.*below '.*wavs'"):
+        load(tmp_path / "clips.csv", audio_root=str(tmp_path / "wavs"))
+    with pytest.raises(DatasetError, match=r"--audio-root: there is no folder.*mean wavs\?"):
+        load(tmp_path / "clips.csv", audio_root=str(tmp_path / "wav"))
 
 
 def test_cells_keep_their_spelling(tmp_path: Path) -> None:
