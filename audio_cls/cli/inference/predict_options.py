@@ -137,6 +137,13 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Leave out shorter events. Default: 0.",
     ),
     option(
+        "--no-event",
+        heading=LONG,
+        multiple=True,
+        metavar="LABEL",
+        help="No events of this label, such as background noise. May be repeated.",
+    ),
+    option(
         "--labels-format",
         heading=LONG,
         is_common=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 from audio_cls.audio.files import read_header
 from audio_cls.config import Hertz
 from audio_cls.inference.events.event import Event
-from audio_cls.inference.events.merge import merge_windows
+from audio_cls.inference.events.merge import NO_EVENT, merge_windows
 from audio_cls.inference.events.segments import cut_segments, name_recordings
 from audio_cls.inference.events.write import (
     AUDACITY_SUFFIX,
@@ -64,6 +64,7 @@ def make_event_rows(
             windows,
             max_gap=request.max_gap or 0.0,
             min_duration=request.min_duration or 0.0,
+            no_event=(*NO_EVENT, *request.no_event),
         )
 
     return EventRows(merge, request.kind == "window", handlers)

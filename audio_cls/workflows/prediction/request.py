@@ -43,6 +43,7 @@ class PredictRequest:
     merge: bool = False
     max_gap: Seconds | None = None
     min_duration: Seconds | None = None
+    no_event: tuple[str, ...] = ()  # labels besides `NO_EVENT` that are no events
     labels_format: str | None = None  # audacity or raven
     output_dir: Path | None = None
     cut_segments: Path | None = None
@@ -143,6 +144,7 @@ class PredictRequest:
                 " event. Files are scored with the windows of evaluation."
             )
         events = self._list_given("max_gap", "min_duration")
+        events += ["--no-event"] if self.no_event else []
         if events and not self.has_events:
             raise SettingError(f"{events[0]} is for events: add --merge.")
         if self.output_dir is not None and self.labels_format is None:
