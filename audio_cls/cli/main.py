@@ -17,6 +17,8 @@ COMMANDS = {  # name -> its module in this package, and the line that --help sho
     "listen": ("inference.listen", "Detect sounds live: from a microphone, a file or a pipe."),
     "demo": ("inference.demo", "Show a page that classifies clips, or write it as a Space."),
     "export": ("inference.export", "Export a model to ONNX, to run it without PyTorch."),
+    "embed": ("inference.embed", "Write the embeddings of audio files to a parquet file."),
+    "search": ("inference.search", "Find the files that sound most like a clip."),
     "inspect": ("inspect", "Summarise a data set: classes, durations, duplicates."),
     "publish": ("publish", "Publish a finished run on the Hugging Face Hub."),
     "leaderboard": ("leaderboard", "Rank the Hub's models of a data set by their results."),

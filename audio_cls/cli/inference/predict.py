@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.inference.predict_options import OPTIONS
+from audio_cls.cli.inference.predict_options import OPTIONS, with_options
 from audio_cls.cli.options.base_command import BaseCommand
 
 EXAMPLES = (
@@ -56,9 +56,7 @@ def _choose_format(given: str | None, *, as_csv: bool, as_jsonl: bool) -> str | 
 
 def make_command() -> click.Command:
     """Return the command with `OPTIONS`."""
-    command: Any = run
-    for one in reversed(OPTIONS):
-        command = one(command)
+    command: Any = with_options(OPTIONS)(run)
     command = click.argument("paths", nargs=-1)(command)
     command = click.argument("model")(command)
     return click.command("predict", cls=BaseCommand, program="predict", examples=EXAMPLES)(command)

@@ -1,8 +1,8 @@
-"""Options of the command `predict`, by section."""
+"""Options of the command `predict`, by section; those of the model are those of `embed`, too."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,53 @@ def option(
     return click.option(*names, cls=HelpOption, heading=heading, is_common=is_common, **words)
 
 
+def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a decorator that adds options to a command, in their order in the help."""
+
+    def add(command: Any) -> Any:  # noqa: ANN401 (a function or a command)
+        for one in reversed(options):
+            command = one(command)
+        return command
+
+    return add
+
+
+MODEL_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    option(
+        "--batch-size",
+        heading=MODEL,
+        is_common=True,
+        type=POSITIVE,
+        metavar="N",
+        help="Windows of one forward pass, at most. Default: 16.",
+    ),
+    option(
+        "--device",
+        heading=MODEL,
+        is_common=True,
+        help="cpu, cuda, cuda:1, mps. Default: an accelerator if there is one.",
+    ),
+    option(
+        "--dtype",
+        heading=MODEL,
+        type=click.Choice(("float32", "bfloat16", "float16")),
+        help="Type of the numbers in the model. Default: float32.",
+    ),
+    option(
+        "--num-workers",
+        heading=MODEL,
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Threads that decode. Default: 2.",
+    ),
+    option("--revision", heading=MODEL, help="Branch, tag or commit on the Hub."),
+    option(
+        "--trust-remote-code",
+        heading=MODEL,
+        is_flag=True,
+        help="Run code from the model's repository; on the Hub, --revision must be a commit.",
+    ),
+)
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
         "--format",
@@ -200,46 +247,13 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="N",
         help="Their channels. Default: 1.",
     ),
-    option(
-        "--batch-size",
-        heading=MODEL,
-        is_common=True,
-        type=POSITIVE,
-        metavar="N",
-        help="Windows of one forward pass, at most. Default: 16.",
-    ),
-    option(
-        "--device",
-        heading=MODEL,
-        is_common=True,
-        help="cpu, cuda, cuda:1, mps. Default: an accelerator if there is one.",
-    ),
-    option(
-        "--dtype",
-        heading=MODEL,
-        type=click.Choice(("float32", "bfloat16", "float16")),
-        help="Type of the numbers in the model. Default: float32.",
-    ),
-    option(
-        "--num-workers",
-        heading=MODEL,
-        type=click.IntRange(min=0),
-        metavar="N",
-        help="Threads that decode. Default: 2.",
-    ),
-    option("--revision", heading=MODEL, help="Branch, tag or commit on the Hub."),
+    *MODEL_OPTIONS,
     option(
         "--calibrate/--no-calibrate",
         heading=MODEL,
         default=True,
         show_default=True,
         help="Apply the temperature fitted on validation to the scores.",
-    ),
-    option(
-        "--trust-remote-code",
-        heading=MODEL,
-        is_flag=True,
-        help="Run code from the model's repository; on the Hub, --revision must be a commit.",
     ),
     HELP_ALL,
 )

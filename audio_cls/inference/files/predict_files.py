@@ -45,6 +45,7 @@ class FileJob:
 
     classify: ClassifyFiles
     threshold: float | None = None  # of the labels of a multi-label model; None: its own
+    row_target: int | None = 0  # number of the output file of rows; None: no rows
     embedding_target: int | None = None  # number of the output file of embeddings
     is_streamed: bool = False  # rows are written as they come, for an output without resuming
     sources: Mapping[str, str] = field(default_factory=dict)  # name in the output -> file to read
@@ -67,10 +68,12 @@ class FileJob:
     def _write(self, prediction: Prediction, output: Output, report: Report) -> None:
         """Write the row of a file."""
         report.count(prediction.error, prediction.seconds)
-        output.write([choose_labels(prediction, self.threshold).to_row()])
+        if self.row_target is not None:
+            row = choose_labels(prediction, self.threshold).to_row()
+            output.write([row], self.row_target)
         if self.embedding_target is not None and prediction.embedding is not None:
-            row = {"file": prediction.file, "embedding": prediction.embedding}
-            output.write([row], self.embedding_target)
+            vector = {"file": prediction.file, "embedding": prediction.embedding}
+            output.write([vector], self.embedding_target)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from audio_cls.workflows.prediction.request import PredictRequest
 # What changes no row, but by the rounding of floating-point numbers; the model and the files are
 # described by their content.
 NO_ROW_SETTINGS = {
+    "has_rows",
     *("model", "paths", "revision", "trust_remote_code", "batch_size", "num_workers", "device"),
     *("files_from", "watch", "output", "overwrite", "strict", "output_dir", "cut_segments"),
 }
@@ -81,7 +82,7 @@ def run_prediction(request: PredictRequest, stdin: BinaryIO, stdout: BinaryIO) -
             rate = classifier.sampling_rate
             make_rows = make_event_rows(request, rate, label_files, found.paths)
         job = make_job(request, classifier, sources, stdin, make_rows)
-        stack.enter_context(closing_line(report, found, classifier))
+        stack.enter_context(closing_line(report, found, classifier, has_scores=request.has_rows))
         if request.watch is not None:
             watch(request, job, output, report)
         run_files(request, job, found.paths, output, report)
@@ -123,7 +124,7 @@ def find_request_files(request: PredictRequest, stdin: BinaryIO) -> FoundFiles:
 
 def list_settings(request: PredictRequest, files: Sequence[str]) -> dict[str, Any]:
     """Return what decides the rows, for `ResumableOutput`."""
-    if request.output is None:
+    if request.first_output is None:
         return {}
     given = {n: v for n, v in asdict(request).items() if n not in NO_ROW_SETTINGS}
     given = {n.replace("_", "-"): v if v is None else str(v) for n, v in given.items()}
@@ -145,8 +146,9 @@ def plan_output(
     if request.output is not None:
         rows = make_format(choose_format(request), layout)
         targets.append(Target(request.output, rows, is_endless=request.watch is not None))
-    if request.embeddings is not None and request.output is not None:
-        targets.append(Target(request.embeddings, EmbeddingFormat()))
+    if request.embeddings is not None:
+        embeddings = EmbeddingFormat(request.model, str(settings["model"]))
+        targets.append(Target(request.embeddings, embeddings))
     if not targets:
         return None
     return ResumableOutput(targets, settings, overwrite=request.overwrite)
@@ -202,8 +204,9 @@ def make_job(
         return FileJob(
             classifier,
             threshold,
-            embedding_target=None if request.embeddings is None else 1,
-            is_streamed=request.output is None,
+            row_target=0 if request.has_rows else None,
+            embedding_target=None if request.embeddings is None else int(request.has_rows),
+            is_streamed=request.first_output is None,
             sources=sources,
         )
 
@@ -219,17 +222,17 @@ def make_job(
 
 
 @contextlib.contextmanager
-def closing_line(report: Report, found: FoundFiles, classifier: Classifier) -> Iterator[None]:
+def closing_line(
+    report: Report, found: FoundFiles, classifier: Classifier, *, has_scores: bool
+) -> Iterator[None]:
     """Log the counts after the body, also when it is interrupted."""
-    scores = describe_scores(
-        is_multilabel=classifier.is_multilabel, temperature=classifier.temperature
-    )
+    is_multilabel, temperature = classifier.is_multilabel, classifier.temperature
+    kind = describe_scores(is_multilabel=is_multilabel, temperature=temperature)
     try:
         yield
-    except KeyboardInterrupt:
-        logger.info("%s", _wrap(f"{report.describe(found.num_hidden)}; {scores}"))
-        raise
-    logger.info("%s", _wrap(f"{report.describe(found.num_hidden)}; {scores}"))
+    finally:
+        counts = report.describe(found.num_hidden)
+        logger.info("%s", _wrap(f"{counts}; {kind}" if has_scores else counts))
 
 
 def _wrap(text: str) -> str:

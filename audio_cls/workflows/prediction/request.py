@@ -35,6 +35,7 @@ class PredictRequest:
     top_k: int | None = None
     threshold: float | None = None
     embeddings: Path | None = None
+    has_rows: bool = True  # False: embeddings alone
     strict: bool = False
     timeline: bool = False
     window_seconds: Seconds | None = None
@@ -47,6 +48,11 @@ class PredictRequest:
     labels_format: str | None = None  # audacity or raven
     output_dir: Path | None = None
     cut_segments: Path | None = None
+
+    @property
+    def first_output(self) -> Path | None:
+        """Return the file that is named when an interrupted call continues; None without files."""
+        return self.embeddings if self.output is None else self.output
 
     @property
     def has_events(self) -> bool:
@@ -132,7 +138,7 @@ class PredictRequest:
             )
         if self.embeddings is not None and self.embeddings == self.output:
             raise SettingError("--embeddings and --output are the same file: give two names.")
-        if self.embeddings is not None and self.output is None:
+        if self.embeddings is not None and self.output is None and self.has_rows:
             raise SettingError("--embeddings is written together with rows: add --output FILE.")
 
     def _check_timeline(self) -> None:

@@ -1,0 +1,58 @@
+"""Command `embed`: embeddings of audio files, for a search, clustering or another classifier."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.inference.predict_options import MODEL_OPTIONS, with_options
+from audio_cls.cli.options.base_command import HELP_ALL, BaseCommand
+
+
+@click.command(
+    cls=BaseCommand,
+    program="embed",
+    examples=("runs/my_run recordings --output recordings.parquet",),
+)
+@click.argument("model")
+@click.argument("paths", nargs=-1)
+@click.option(
+    "--output",
+    "embeddings",
+    required=True,
+    metavar="FILE.parquet",
+    type=click.Path(path_type=Path),
+    help="Write here. The same call continues the file after an interruption.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a finished file.")
+@click.option("--files-from", metavar="FILE", help="Read the list of files from FILE, or from -.")
+@click.option("--strict", is_flag=True, help="Exit with code 1 if any file could not be read.")
+@with_options((*MODEL_OPTIONS, HELP_ALL))
+def main(**values: Any) -> None:  # noqa: ANN401
+    """Write the embeddings of audio files to a parquet file: columns file, embedding.
+
+    PATHS are files, folders or patterns, as for `predict`. The embedding of a file is the input of
+    the model's last linear layer, float32, mean over its windows.
+
+    Exit code: 0 if at least one file was read (--strict: all), else 1; 2 for an error that you can
+    fix; 130 after Ctrl-C.
+    """
+    with one_line_errors():
+        # Not at the top of the file, so that --help need not wait for torch.
+        from audio_cls.workflows.prediction.request import PredictRequest
+
+        request = PredictRequest(**values, has_rows=False)
+        request.check()
+        from audio_cls.workflows.prediction.predict import run_prediction
+
+        report = run_prediction(request, sys.stdin.buffer, sys.stdout.buffer)
+    num_read = report.num_files - report.num_failed
+    sys.exit(1 if num_read == 0 or (request.strict and report.num_failed) else 0)
+
+
+if __name__ == "__main__":
+    main()
