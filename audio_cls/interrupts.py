@@ -62,7 +62,9 @@ class SignalWatcher:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self.previous[number] = signal.signal(number, self._run_handler)
         self._previous_fd = signal.set_wakeup_fd(self._pipe[1].fileno(), warn_on_full_buffer=False)
-        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+        threading.Thread(
+            target=self._watch, args=(self._pipe[0],), name="signals", daemon=True
+        ).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,10 +82,9 @@ class SignalWatcher:
         """Call `handle`, in the main thread."""
         self.handle(number)
 
-    def _watch(self) -> None:
-        """Act on each signal, until the pipe is closed. Runs in a thread."""
-        assert self._pipe is not None
-        with self._pipe[0] as end:
+    def _watch(self, end: socket.socket) -> None:
+        """Act on each signal, until the other end is closed, as a short body does before this."""
+        with end:
             while received := end.recv(1):
                 if received[0] in self.numbers:  # not such as SIGCHLD, which torch handles
                     self.act(received[0])

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -160,3 +161,15 @@ def _wait_for(acted: list[str], number: int) -> None:
     end = time.monotonic() + 5
     while len(acted) < number and time.monotonic() < end:
         time.sleep(0.01)
+
+
+def test_a_watcher_that_ends_before_its_thread_begins_raises_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", lambda self: threads.append(self))
+    with SignalWatcher((signal.SIGTERM,), lambda _: None):
+        pass
+    monkeypatch.undo()
+    (thread,) = threads
+    thread.run()  # an exception would be raised here

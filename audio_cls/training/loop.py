@@ -134,9 +134,12 @@ def train(run: TrainingRun) -> None:
                     save(run)
             evaluate(run)
             save(run)
-            stop = run.stop_controller.poll(run.state.step, seconds_before, is_due=True)
-            if stop == StopRequest.PAUSE:  # requested during the evaluation
+            request = run.stop_controller.poll(run.state.step, seconds_before, is_due=True)
+            if request == StopRequest.PAUSE:  # requested during the evaluation
                 raise make_pause(run)
+    # A signal since the last poll: from here on, the handlers of before answer it.
+    if run.stop_controller.poll(run.state.step, is_due=True) == StopRequest.PAUSE:
+        raise make_pause(run)
     run.progress.energy = run.energy_meter.read()
 
 

@@ -59,7 +59,7 @@ class StopController:
         self.is_saved = is_saved
         self.max_seconds = None if max_minutes is None else 60 * max_minutes
         self.started = time.monotonic()
-        self.request = StopRequest.CONTINUE
+        self.is_pause_requested = False  # set by a signal, never reset
         self.paused_at: float | None = None
         self.agreed_at = (0, self.started)  # step and time of the last agreement
         self.next_step = 1  # step of the next agreement
@@ -90,42 +90,44 @@ class StopController:
             is_due: Several processes agree now, whenever they last did.
         """
         used = seconds_before + self.seconds
-        if self.max_seconds is not None and used >= self.max_seconds:
-            self.request = max(self.request, StopRequest.FINISH)
+        is_late = self.max_seconds is not None and used >= self.max_seconds
+        request = StopRequest.FINISH if is_late else StopRequest.CONTINUE
+        if self.is_pause_requested:
+            request = StopRequest.PAUSE
         if self.accelerator.num_processes == 1:
-            return self.request
+            return request
         if step < self.next_step and not is_due:
             return StopRequest.CONTINUE
-        return self._agree(step)
+        return self._agree(step, request)
 
     @property
     def seconds(self) -> float:
         """Return the seconds since the context was entered."""
         return time.monotonic() - self.started
 
-    def _agree(self, step: int) -> StopRequest:
+    def _agree(self, step: int, own: StopRequest) -> StopRequest:
         """Return the largest request of all processes, and set the step of the next agreement."""
         before, then = self.agreed_at
         now = time.monotonic()
-        row = [self.request, (now - then) / max(1, step - before)]
+        row = [own, (now - then) / max(1, step - before)]
         device = self.accelerator.device
         rows = self.accelerator.gather(torch.tensor([row], dtype=torch.float32, device=device))
-        request, step_seconds = rows.max(dim=0).values.tolist()
+        largest, step_seconds = rows.max(dim=0).values.tolist()
         self.agreed_at = (step, now)
         self.next_step = step + max(
             1, min(AGREE_EVERY, int(AGREE_SECONDS / max(step_seconds, 1e-9)))
         )
-        return StopRequest(int(request))
+        return StopRequest(int(largest))
 
     def _request_pause(self, number: int) -> None:
         """Request a pause, in the main thread; the other thread does the rest."""
-        self.request = StopRequest.PAUSE
+        self.is_pause_requested = True
 
     def _act(self, number: int) -> None:
         """Request a pause, or end the process at the second Ctrl-C. Runs in a thread."""
         now = time.monotonic()
         if self.paused_at is None:
-            self.paused_at, self.request = now, StopRequest.PAUSE
+            self.paused_at, self.is_pause_requested = now, True
             if self.accelerator.is_main_process:
                 write_at_once(f"{signal.Signals(number).name}: {self._describe_pause()}")
         elif number == signal.SIGINT and now - self.paused_at >= REPEAT_SECONDS:

@@ -221,6 +221,30 @@ def test_a_stop_between_an_epoch_and_its_evaluation_loses_nothing(
     assert _read_rows(tmp_path / "run") == _read_rows(tmp_path / "whole")
 
 
+def test_a_signal_after_the_last_step_is_not_lost(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run"))
+    poll = run.stop_controller.poll
+
+    def signal_after(step: int, *args: float, is_due: bool = False) -> StopRequest:
+        found = poll(step, *args, is_due=is_due)
+        if is_due and args:  # the last poll of the loop
+            os.kill(os.getpid(), signal.SIGTERM)
+        return found
+
+    monkeypatch.setattr(run.stop_controller, "poll", signal_after)
+    with pytest.raises(Paused, match="after step 12 of 12"):
+        train(run)
+
+
+def test_a_pause_counts_more_than_the_time_limit_whichever_is_first() -> None:
+    with StopController(Accelerator(cpu=True), 0.0) as controller:
+        assert controller.poll(1) == StopRequest.FINISH
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert controller.poll(2) == controller.poll(3) == StopRequest.PAUSE
+
+
 TIMED = ("seconds", "data_share", "clips_per_second")
 
 
