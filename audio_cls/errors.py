@@ -88,6 +88,19 @@ def count_of(number: float, noun: str, plural: str = "") -> str:
     return f"{digits} {noun if number == 1 else plural}"
 
 
+def describe_error(error: BaseException) -> str:
+    r"""Return the cause of an error in one line; of the operating system's without number and path.
+
+    >>> describe_error(FileNotFoundError(2, "No such file or directory", "a.csv"))
+    'No such file or directory'
+    >>> describe_error(ValueError("two\nlines"))
+    'two lines'
+    """
+    inner = getattr(error, "reason", None)  # of urllib's URLError
+    cause = inner if isinstance(inner, OSError) else error
+    return " ".join(str(getattr(cause, "strerror", None) or cause).split())
+
+
 def suggest_name(given: str, names: Iterable[str]) -> str:
     """Return " Did you mean X?" for the nearest of `names`, or an empty string.
 

@@ -24,7 +24,7 @@ from audio_cls.audio.mp3 import add_xing_header
 from audio_cls.audio.pyav import decode_with_pyav
 from audio_cls.audio.segments import Segment, split_segment
 from audio_cls.config import Hertz, Seconds
-from audio_cls.errors import AudioError
+from audio_cls.errors import AudioError, describe_error
 from audio_cls.storage.files import describe_file
 
 LARGE_BYTES = 2**26  # size from which a file's header is checked before the file is read: 64 MB
@@ -71,7 +71,7 @@ def decode_file(
             content = _read_bytes(str(path), max_seconds) if bytes_ is None else bytes_
             audio = _join(list(_decode_stream(io.BytesIO(content), max_seconds, None)))
     except OSError as error:
-        raise AudioError(NOT_ACCESSIBLE, str(error)) from error
+        raise AudioError(NOT_ACCESSIBLE, describe_error(error)) from error
     if len(audio.samples) == 0:
         raise AudioError("empty")
     _check_length(len(audio.samples), audio.sampling_rate, max_seconds)
@@ -109,7 +109,7 @@ def decode_blocks(bytes_: bytes | None, path: str | None) -> Iterator[DecodedAud
                 is_empty = is_empty and len(block.samples) == 0
                 yield block
     except OSError as error:
-        raise AudioError(NOT_ACCESSIBLE, str(error)) from error
+        raise AudioError(NOT_ACCESSIBLE, describe_error(error)) from error
     if is_empty:
         raise AudioError("empty")
 

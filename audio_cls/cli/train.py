@@ -13,6 +13,7 @@ from audio_cls.cli.options.config_options import settings_command
 from audio_cls.cli.options.preset_options import LIST_PRESETS, SHOW_PRESET
 from audio_cls.cli.options.setting_origins import VERBOSE, read_origins
 from audio_cls.config import RunConfig
+from audio_cls.errors import RunFolderError
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
 
@@ -31,7 +32,15 @@ def main(cfg: RunConfig) -> None:
     cfg.data.require_dataset()
     has_several = bool(cfg.train.seeds or cfg.train.sweep or cfg.data.folds)
     if not (cfg.train.dry_run or has_several) and is_first_process():
-        check_run_folder(choose_run_path(cfg), cfg)
+        try:
+            check_run_folder(choose_run_path(cfg), cfg)
+        except RunFolderError:
+            # A mistake in a setting is shown first: another folder would not help against it.
+            from audio_cls.distributed.processes import count_processes
+            from audio_cls.training.open_run import check_settings
+
+            check_settings(cfg, count_processes())
+            raise
     # Not at the top of the file, so that --help and these checks need not wait for torch.
     from audio_cls.workflows.train import run_all
 

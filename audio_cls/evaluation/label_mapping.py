@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from audio_cls.data.keyword_spotting.relabel import SILENCE, SILENCE_LABELS, UNKNOWN
 from audio_cls.data.labels.label_text import normalize_name
 from audio_cls.data.labels.labels import UNUSABLE, Labels
-from audio_cls.errors import DatasetError, SettingError, count_of, list_names, suggest_name
+from audio_cls.errors import (
+    DatasetError,
+    SettingError,
+    count_of,
+    describe_error,
+    list_names,
+    suggest_name,
+)
 from audio_cls.run_warnings import warn
 
 logger = logging.getLogger(__name__)
@@ -143,7 +150,7 @@ def load_label_map(path: Path | None) -> dict[str, str | None]:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        text = " ".join(str(error).split())
+        text = describe_error(error)
         raise SettingError(f"--label-map {path} cannot be read: {text}. Check the file.") from error
     if not isinstance(content, dict) or not content:
         raise SettingError(

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from audio_cls.errors import ModelError, SettingError
+from audio_cls.errors import ModelError, SettingError, describe_error
 from audio_cls.models.kernels.attention import use_per_clip_attention
 from audio_cls.models.kernels.unpadded_conv import read_unpadded_encoder
 
@@ -100,9 +100,8 @@ def compile_model(model: PreTrainedModel) -> None:
     try:
         trial(torch.ones(8, device=device))
     except (RuntimeError, ImportError, OSError) as error:
-        reason = next(line for line in str(error).splitlines() if line.strip())
         raise SettingError(
-            f"--compile does not work here: {reason} Install a C++ compiler (and Triton, for a"
+            f"--compile does not work here ({describe_error(error)[:200]}). Install a C++ compiler (and Triton, for a"
             " GPU), or remove --compile."
         ) from error
     name = read_unpadded_encoder(model)

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from audio_cls.errors import SettingError, list_names, suggest_name
+from audio_cls.errors import SettingError, describe_error, list_names, suggest_name
 from audio_cls.presets.read_file import ABOUT, DATASETS, read_datasets, read_values, read_yaml
 from audio_cls.text_table import format_table, wrap_text
 
@@ -95,7 +95,7 @@ def load_preset(name: str) -> Preset:
         preset = parse_preset(name, path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
-            f"The preset file {name} cannot be read ({error}). Check the path."
+            f"The preset file {name} cannot be read ({describe_error(error)}). Check the path."
         ) from error
     folders = path.absolute().parents
     has_model = any(any(folder.glob(name)) for folder in folders for name in MODEL_FILES)

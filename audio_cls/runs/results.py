@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from audio_cls.config import select_metrics
-from audio_cls.errors import RunFolderError
+from audio_cls.errors import RunFolderError, describe_error
 from audio_cls.run_warnings import warn
 from audio_cls.runs.json_record import ALWAYS, JsonRecord, SchemaError, Table
 from audio_cls.storage.files import write_json
@@ -183,12 +183,16 @@ def read_results(path: Path) -> RunResults:
     Raises:
         RunFolderError: It cannot be read, or a value is of another type; the text names the key.
     """
+    advice = "Copy the run folder again, or repeat the evaluation."
     try:
         results = RunResults.from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError) as error:
+    except SchemaError as error:
+        raise RunFolderError(f"'{path}' does not fit: {error}. {advice}") from error
+    except OSError as error:
+        text = f"'{path}' cannot be read ({describe_error(error)}). {advice}"
+        raise RunFolderError(text) from error
+    except ValueError as error:
         cause = f"cannot be read ({type(error).__name__}): it must be json in UTF-8"
-        cause = f"does not fit: {error}" if isinstance(error, SchemaError) else cause
-        advice = "Copy the run folder again, or repeat the evaluation."
         raise RunFolderError(f"'{path}' {cause}. {advice}") from error
     if (version := results.schema_version) > SCHEMA_VERSION:
         text = f"'{path}' has schema_version {version}, newer than {SCHEMA_VERSION}: update it."

@@ -18,7 +18,7 @@ from typing import Protocol, TextIO
 
 from safetensors import SafetensorError
 
-from audio_cls.errors import RunFolderError
+from audio_cls.errors import RunFolderError, describe_error
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no space, quota or file size exceeded
 FULL_WORDS = ("No space left", "Disk quota", "File too large", "inline_container.cc")
@@ -183,7 +183,7 @@ def explain_disk(folder: Folder) -> Iterator[None]:
         )
         where = str(getattr(error, "filename", None) or folder.path)
         raise RunFolderError(
-            f"No space left on '{where}' ({' '.join(str(error).split())[:160]}); {last}. Free"
+            f"No space left on '{where}' ({describe_error(error)[:160]}); {last}. Free"
             " some space, then resume: the same command with --resume auto --output-dir"
             f" {folder.path}"
         ) from error

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from audio_cls.audio.augmentation.user_transforms import check_user_transforms
 from audio_cls.config import RunConfig
@@ -26,10 +27,36 @@ from audio_cls.runs.resume import describe_resume, find_source_run
 from audio_cls.storage.files import explain_disk
 from audio_cls.training.energy import check_meter
 from audio_cls.training.loop import TrainingRun
+from audio_cls.training.optim.class_weights import is_file, read_weights
 from audio_cls.training.optim.optimizer import import_adamw_8bit
 from audio_cls.training.sharding import check_sharded
 
 logger = logging.getLogger(__name__)
+
+
+def check_settings(cfg: RunConfig, num_processes: int) -> None:
+    """Check all that needs neither data nor model: paths, files and libraries of the settings.
+
+    Args:
+        cfg: The settings.
+        num_processes: Of the run.
+
+    Raises:
+        DatasetError: See `check_dataset`.
+        SettingError: The clips of a step cannot be split evenly between the processes, a library
+            is not installed, or see `check_meter`, `check_user_transforms` and `read_weights`.
+        ModelError: peft is not installed.
+    """
+    check_dataset(cfg.data)
+    check_meter(cfg.train)
+    check_user_transforms(cfg.augment.augment)
+    accumulation_steps(cfg.train, num_processes)  # raises if it is no whole number
+    if is_file(cfg.optim.class_weights):
+        read_weights(Path(cfg.optim.class_weights))
+    if cfg.model.lora_rank:
+        import_peft(cfg.model)
+    if cfg.optim.optimizer == "adamw-8bit":
+        import_adamw_8bit()
 
 
 def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
@@ -40,24 +67,14 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
 
     Raises:
         RunFolderError: See `open_run_folder`.
-        DatasetError: See `check_dataset`.
-        SettingError: The clips of a step cannot be split evenly between the processes, a sharded
-            model does not support a setting, a library is not installed, or see `check_meter`,
-            `check_user_transforms` and `check_precision`.
-        ModelError: peft is not installed.
+        AudioClsError: See `check_settings`.
+        SettingError: A sharded model does not support a setting, or see `check_precision`.
     """
-    check_dataset(cfg.data)
-    check_meter(cfg.train)
-    check_user_transforms(cfg.augment.augment)
+    check_settings(cfg, accelerator.num_processes)
     path = choose_run_path(cfg)
-    accumulation_steps(cfg.train, accelerator.num_processes)  # raises if it is no whole number
     if is_sharded(accelerator):
         check_sharded(accelerator, cfg)
     check_precision(cfg.model.attention, str(accelerator.mixed_precision))
-    if cfg.model.lora_rank:
-        import_peft(cfg.model)
-    if cfg.optim.optimizer == "adamw-8bit":
-        import_adamw_8bit()
     folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
     accelerator.wait_for_everyone()
     source = find_source_run(path, cfg.train.resume) or path

@@ -13,18 +13,16 @@ from typing import Any
 
 import yaml
 
-from audio_cls.audio.augmentation.user_transforms import check_user_transforms
 from audio_cls.command_names import format_command
 from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
-from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.accelerator import check_precisions, check_trackers
 from audio_cls.distributed.processes import count_processes, is_main_process
-from audio_cls.errors import SettingError, count_of, list_names, suggest_name
+from audio_cls.errors import SettingError, count_of, describe_error, list_names, suggest_name
 from audio_cls.runs.config_file import list_other_steps
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
 from audio_cls.runs.results import RESULTS_FILE, read_results
-from audio_cls.training.energy import check_meter
+from audio_cls.training.open_run import check_settings
 from audio_cls.workflows.finished_runs import check_longer, is_done
 
 NOT_SWEPT = {  # settings of output, repetition and model selection; all of the Hub, too
@@ -116,16 +114,14 @@ def check_runs(runs: Sequence[RunConfig]) -> None:
     """Check all runs before the first one starts. Call on every process.
 
     Raises:
-        SettingError: The clips of a step do not divide, or see `check_meter`, `check_trackers`,
-            `check_user_transforms` and `check_precisions`.
+        AudioClsError: See `check_precisions`, `check_trackers` and `check_settings`.
         RunFolderError: One of the folders cannot be used, see `check_run_folder`.
     """
     check_precisions([run.train.mixed_precision for run in runs])
     for run in runs:
-        check_meter(run.train)
-        check_user_transforms(run.augment.augment)
         check_trackers(run.train.report_to)
-        accumulation_steps(run.train, count_processes())
+        check_settings(run, count_processes())
+    for run in runs:
         if is_main_process():
             check_run_folder(choose_run_path(run), run)
 
@@ -179,7 +175,7 @@ def read_sweep(file: str) -> list[Case]:
     try:
         tree = yaml.safe_load(Path(file).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = describe_error(error)
         raise SettingError(f"--sweep {file} cannot be read ({reason}). Check the file.") from error
     is_grid = isinstance(tree, Mapping) and all(isinstance(v, list) and v for v in tree.values())
     if is_grid and tree:

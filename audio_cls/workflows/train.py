@@ -68,6 +68,7 @@ from audio_cls.training.open_run import (
     opened_run,
     save_settings,
 )
+from audio_cls.training.optim.class_weights import check_weights
 from audio_cls.training.setup import set_up_training
 from audio_cls.training.sharding import restore_best
 from audio_cls.training.start.report import StartReport
@@ -166,6 +167,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         resolved = resolve_run(resumed, dataset, labels, checkpoint)
         cfg = resolved.apply(resumed)
         check_metric(cfg.eval, len(labels.names), is_multilabel=labels.is_multilabel)
+        check_weights(cfg.optim, is_multilabel=labels.is_multilabel, names=labels.names)
         warn_if_pretrained_on(dataset, cfg.model)
         warn_of_unused_columns(dataset, labels, cfg.data)
         index = build_clip_index(dataset, labels, cfg.data)

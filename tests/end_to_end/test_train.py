@@ -263,6 +263,10 @@ def test_wrong_input_gets_one_line_and_exit_code_2(
         "There is no column 'gener'": ("--dataset", one_class, "--label-column", "gener"),
         "has 1 class (blues)": ("--dataset", one_class),
         "holds another run": ("--dataset", tone_folder, "--output-dir", run),
+        "./nowhere'": ("--dataset", "./nowhere", "--output-dir", run),  # before the folder
+        "w.csv cannot be read (No such file": (
+            *("--dataset", tone_folder, "--output-dir", run, "--class-weights", "w.csv"),
+        ),
         "cannot be written": ("--dataset", tone_folder, "--output-dir", tmp_path / "file" / "x"),
         "--max-seconds 0.0 is not possible": ("--dataset", tone_folder, "--max-seconds", 0),
         "No data set was given": (),

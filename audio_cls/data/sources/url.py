@@ -16,7 +16,7 @@ from audio_cls.data.sources.hub import HubSource, read_info
 from audio_cls.data.sources.local_file import read_file
 from audio_cls.data.sources.local_folder import read_folder
 from audio_cls.data.sources.source import LoadedTables
-from audio_cls.errors import DatasetError, list_names
+from audio_cls.errors import DatasetError, describe_error, list_names
 from audio_cls.storage.short_names import TABLE_SUFFIXES, is_url
 
 HUB_PAGES = ("https://huggingface.co", "https://hf.co")
@@ -129,7 +129,7 @@ def read_table_url(url: str, cfg: DataConfig) -> LoadedTables:
         fetched = Path(DownloadManager().download(url))  # cached by address and ETag
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"'{url}' cannot be fetched ({' '.join(str(error).split())}). Check the address."
+            f"'{url}' cannot be fetched ({describe_error(error)}). Check the address."
         ) from error
     if suffix not in AUDIO_TABLES and cfg.audio_root is None:
         raise DatasetError(

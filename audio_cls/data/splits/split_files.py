@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from audio_cls.audio.files import AUDIO_SUFFIXES
 from audio_cls.data.sources.split_names import SPLIT_NAMES, SPLIT_OF_NAME
 from audio_cls.data.splits.train_test_split import Rows
-from audio_cls.errors import DatasetError, count_of, list_names
+from audio_cls.errors import DatasetError, count_of, describe_error, list_names
 from audio_cls.run_warnings import warn
 
 PLACEHOLDER = "{split}"  # in a URL, replaced by the name of the split
@@ -185,7 +185,13 @@ def _read_lists(folder: Path) -> dict[str, str]:
                 " Remove one."
             )
         if role is not None:
-            texts[role] = file.read_text("utf-8")
+            try:
+                texts[role] = file.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise DatasetError(
+                    f"--split-files: '{file}' cannot be read ({describe_error(error)}). Give text"
+                    " files in UTF-8 with one clip per line."
+                ) from error
         else:
             unused.append(file)
     if unused:
@@ -215,7 +221,8 @@ def _fetch_lists(address: str) -> dict[str, str]:
                     ) from error
             except (OSError, ValueError) as error:
                 raise DatasetError(
-                    f"--split-files: {url} cannot be fetched ({error}). Check the address."
+                    f"--split-files: {url} cannot be fetched ({describe_error(error)}). Check the"
+                    " address."
                 ) from error
     return texts
 

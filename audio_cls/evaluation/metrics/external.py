@@ -13,7 +13,7 @@ import evaluate
 import numpy as np
 
 from audio_cls.config import EvalConfig
-from audio_cls.errors import SettingError, count_of, suggest_name
+from audio_cls.errors import SettingError, count_of, describe_error, suggest_name
 from audio_cls.evaluation.metrics.registry import compute_metrics, list_metrics
 from audio_cls.evaluation.metrics.scores import Scores
 
@@ -70,12 +70,12 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
     try:
         module = evaluate.load(cfg.metric, keep_in_memory=True)
     except (OSError, ImportError, ValueError, TypeError, AttributeError, SyntaxError) as error:
-        reason = " ".join(str(error).split())[:200]
         nearest = suggest_name(cfg.metric, metrics)
         if nearest and not is_local:  # most likely a typing error
             raise SettingError(
                 f"There is no --metric {cfg.metric}. Built-in are {', '.join(metrics)}.{nearest}"
             ) from error
+        reason = describe_error(error)[:200]
         place = "as an `evaluate` module" if is_local else "from the Hub, and is no file here"
         raise SettingError(
             f"--metric {cfg.metric} cannot be loaded {place} ({reason}). Built-in are"
@@ -97,7 +97,7 @@ def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> Me
     try:
         compute(Scores(labels.astype(np.str_), targets, one_hot))
     except (ValueError, TypeError, KeyError, IndexError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = describe_error(error)[:200]
         raise SettingError(
             f"--metric {cfg.metric} cannot be computed for {count_of(num_labels, 'label')}:"
             f" {reason} It must accept {'rows of 0 and 1' if is_multilabel else 'label ids'} as"

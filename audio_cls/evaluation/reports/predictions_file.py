@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from audio_cls.data.clips.metadata import ClipMetadata, keep_groups
 from audio_cls.data.labels.label_text import join_names, split_names
-from audio_cls.errors import RunFolderError, list_names
+from audio_cls.errors import RunFolderError, describe_error, list_names
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.storage.files import open_replaced, write_csv
@@ -168,7 +168,8 @@ def _read_rows(path: Path) -> list[list[str]]:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RunFolderError(
-            f"'{path}' cannot be read ({error}). Give the path of a predictions.csv."
+            f"'{path}' cannot be read ({describe_error(error)}). Give the path of a"
+            " predictions.csv."
         ) from error
     if len(rows) < 2:
         raise RunFolderError(

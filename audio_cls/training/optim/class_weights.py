@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from audio_cls.config import OptimConfig
 from audio_cls.data.splits.iterative_stratification import LabelArray, count_classes
-from audio_cls.errors import SettingError, count_of, list_names, suggest_name
+from audio_cls.errors import SettingError, count_of, describe_error, list_names, suggest_name
 from audio_cls.training.optim.losses import binary_cross_entropy_per_clip, cross_entropy_per_clip
 
 MAX_POS_WEIGHT = 20.0  # of `auto`: with more, one clip would outweigh whole batches
@@ -47,23 +47,55 @@ def make_loss(targets: LabelArray, names: Sequence[str], cfg: OptimConfig) -> Lo
         "label_smoothing": cfg.label_smoothing,
         "focal_gamma": cfg.focal_gamma if cfg.loss == "focal" else 0.0,
     }
+    check_weights(cfg, is_multilabel=targets.ndim > 1)
     if targets.ndim > 1:
-        if cfg.class_weights != "none":
-            raise SettingError(
-                f"--class-weights {cfg.class_weights} is for single-label tasks, and this task"
-                " is multi-label. Use --pos-weight auto instead."
-            )
         gain = compute_pos_weights(targets, names, cfg.pos_weight)
         return functools.partial(
             binary_cross_entropy_per_clip, pos_weight=_to_tensor(gain), **shared
         )
-    if cfg.pos_weight != "none":
-        raise SettingError(
-            f"--pos-weight {cfg.pos_weight} is for multi-label tasks, and each clip has one"
-            " label here. Use --class-weights balanced instead."
-        )
     weights = compute_class_weights(targets, names, cfg.class_weights)
     return functools.partial(cross_entropy_per_clip, class_weights=_to_tensor(weights), **shared)
+
+
+def check_weights(
+    cfg: OptimConfig, *, is_multilabel: bool, names: Sequence[str] | None = None
+) -> None:
+    """Check the weights of the loss against the task, before any long work.
+
+    Args:
+        cfg: The weights.
+        is_multilabel: A clip may have several labels.
+        names: The L labels; the file of weights is read if they are given, and the labels that it
+            does not name are logged.
+
+    Raises:
+        SettingError: A kind of weights that the task cannot use, or see `load_weights`.
+    """
+    if is_multilabel and cfg.class_weights != "none":
+        raise SettingError(
+            f"--class-weights {cfg.class_weights} is for single-label tasks, and this task is"
+            " multi-label. Use --pos-weight auto instead."
+        )
+    if not is_multilabel and cfg.pos_weight != "none":
+        raise SettingError(
+            f"--pos-weight {cfg.pos_weight} is for multi-label tasks, and each clip has one label"
+            " here. Use --class-weights balanced instead."
+        )
+    if names is None or not is_file(cfg.class_weights):
+        return
+    path = Path(cfg.class_weights)
+    load_weights(path, names)
+    given = read_weights(path)
+    if rest := [name for name in names if name not in given]:
+        logger.info(
+            "--class-weights %s: these labels are not in it and have weight 1: %s.",
+            *(path, list_names(rest)),
+        )
+
+
+def is_file(how: str) -> bool:
+    """Return whether `--class-weights` is the path of a file."""
+    return how not in ("none", "balanced")
 
 
 def compute_pos_weights(targets: LabelArray, names: Sequence[str], how: str) -> Floats | None:
@@ -119,7 +151,7 @@ def load_weights(path: Path, names: Sequence[str]) -> Floats:
         SettingError: The file cannot be read, names an unknown label, or has a weight that is not a
             number above 0.
     """
-    given = _read_pairs(path)
+    given = read_weights(path)
     weights = np.ones(len(names))
     index = {name: number for number, name in enumerate(names)}
     for label, weight in given.items():
@@ -134,18 +166,15 @@ def load_weights(path: Path, names: Sequence[str]) -> Floats:
                 " number above 0."
             )
         weights[index[label]] = float(str(weight))
-    rest = [name for name in names if name not in given]
-    if rest:
-        logger.info(
-            "--class-weights %s: these labels are not in it and have weight 1: %s.",
-            path,
-            list_names(rest),
-        )
     return weights
 
 
-def _read_pairs(path: Path) -> dict[str, object]:
-    """Read the label: weight pairs of a file; the weights are not checked yet."""
+def read_weights(path: Path) -> dict[str, object]:
+    """Read the label: weight pairs of a file; labels and weights are not checked yet.
+
+    Raises:
+        SettingError: The file cannot be read, or has no such pairs.
+    """
     try:
         text = path.read_text("utf-8")
         if path.suffix.lower() == ".csv":
@@ -158,7 +187,7 @@ def _read_pairs(path: Path) -> dict[str, object]:
             raise ValueError("it holds no 'label: weight' lines")
         return {str(label): weight for label, weight in tree.items()}
     except (OSError, ValueError, csv.Error, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+        reason = describe_error(error)
         raise SettingError(
             f"--class-weights {path} cannot be read ({reason}): it is none, balanced, or a .csv"
             " file of label,weight rows or a .yaml file of 'label: weight' lines."

@@ -240,7 +240,7 @@ def test_an_error_while_a_file_is_read_is_not_taken_for_its_content(
             raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(sound, "open", lambda path, _: FailingFile(path), raising=False)
-    assert str(decode_files(paths)[0]).startswith("not accessible: [Errno 5]")
+    assert str(decode_files(paths)[0]).startswith("not accessible: Input/output error")
     monkeypatch.delattr(sound, "open")
     assert decode_files(paths) == [None]
 

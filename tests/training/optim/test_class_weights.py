@@ -19,6 +19,7 @@ from audio_cls.data.keyword_spotting.sampling import make_epoch_subset, take_epo
 from audio_cls.data.loading.sampler import DistributedBatchSampler, SamplingSpec, StepShape
 from audio_cls.errors import SettingError
 from audio_cls.training.optim.class_weights import (
+    check_weights,
     compute_class_weights,
     compute_clip_weights,
     compute_pos_weights,
@@ -58,7 +59,7 @@ def test_weights_are_read_from_a_file_and_are_1_for_other_labels(
         ("w.yaml", "a: yes", "weight of 'a' is True"),
         ("w.csv", "a,1,2\n", "cannot be read"),
         ("w.yaml", "- a", "cannot be read"),
-        (None, "", "cannot be read"),
+        (None, "", r"cannot be read \(No such file or directory\)"),
     ],
 )
 def test_an_invalid_file_of_weights_is_refused(
@@ -69,6 +70,17 @@ def test_an_invalid_file_of_weights_is_refused(
         path.write_text(text)
     with pytest.raises(SettingError, match=fault):
         load_weights(path, NAMES)
+
+
+def test_labels_that_a_file_of_weights_lacks_are_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "w.yaml").write_text("b: 3")
+    cfg = OptimConfig(class_weights=str(tmp_path / "w.yaml"))
+    check_weights(cfg, is_multilabel=False, names=NAMES)
+    make_loss(IDS, NAMES, cfg)
+    assert caplog.text.count("have weight 1: a, c.") == 1
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])

@@ -20,7 +20,7 @@ from datasets import Features
 from huggingface_hub import HfFileSystem, constants
 from numpy.typing import NDArray
 
-from audio_cls.errors import DatasetError
+from audio_cls.errors import DatasetError, describe_error
 
 HUB = "hf://"
 FOOTERS_AT_ONCE = 8  # footers read in parallel
@@ -144,7 +144,7 @@ def _read_footer(file: str) -> pq.FileMetaData:
         opened.close(force=True)
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"'{file}' cannot be streamed ({' '.join(str(error).split())}). Check the network and"
+            f"'{file}' cannot be streamed ({describe_error(error)}). Check the network and"
             " the file, or leave --streaming out."
         ) from error
     return footer
