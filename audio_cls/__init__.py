@@ -10,13 +10,22 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from audio_cls.api import Run, evaluate, train
+    from audio_cls.api import Run, config_from_preset, evaluate, train
     from audio_cls.config import RunConfig
     from audio_cls.inference.classifier import Classifier
     from audio_cls.inference.prediction import Prediction, WindowPrediction
 
 __version__ = "0.1.0"
-__all__ = ["Classifier", "Prediction", "Run", "RunConfig", "WindowPrediction", "evaluate", "train"]
+__all__ = [
+    "Classifier",
+    "Prediction",
+    "Run",
+    "RunConfig",
+    "WindowPrediction",
+    "config_from_preset",
+    "evaluate",
+    "train",
+]
 
 _HOMES = {  # public name -> the module that defines it
     "Classifier": "audio_cls.inference.classifier",
@@ -24,6 +33,7 @@ _HOMES = {  # public name -> the module that defines it
     "Run": "audio_cls.api",
     "RunConfig": "audio_cls.config",
     "WindowPrediction": "audio_cls.inference.prediction",
+    "config_from_preset": "audio_cls.api",
     "evaluate": "audio_cls.api",
     "train": "audio_cls.api",
 }

@@ -14,15 +14,18 @@ a launcher: `accelerate launch script.py`, where the script calls `train`.
 
 from __future__ import annotations
 
+import inspect
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio_cls.config import RunConfig
+from audio_cls.config import RunConfig, drop_unused
 from audio_cls.config.evaluation import EVALUATE_SETTINGS
 from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.inference.classifier import Classifier
+from audio_cls.presets import load_preset
 from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
 from audio_cls.workflows.evaluate import EvaluateRequest, run_evaluation
 from audio_cls.workflows.train import run_all
@@ -33,6 +36,14 @@ class Run:
     """A finished training run: its folder, and what it holds."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        """Accept the path as a string, too.
+
+        Raises:
+            SettingError: It is neither.
+        """
+        object.__setattr__(self, "path", Path(_check_text("path", self.path)))
 
     @property
     def results(self) -> RunResults:
@@ -45,8 +56,45 @@ class Run:
         return self.results.metrics
 
     def load_classifier(self, **options: Any) -> Classifier:  # noqa: ANN401 (see from_pretrained)
-        """Load the model for inference; `options` are those of `Classifier.from_pretrained`."""
+        """Load the model for inference; `options` are those of `Classifier.from_pretrained`.
+
+        Raises:
+            SettingError: An unknown option.
+        """
+        known = list(inspect.signature(Classifier.from_pretrained).parameters)[1:]
+        for name in options:
+            if name not in known:
+                raise SettingError(
+                    f"load_classifier has no option '{name}': it takes {list_names(known)}."
+                    f"{suggest_name(name, known)}"
+                )
         return Classifier.from_pretrained(str(self.path), **options)
+
+
+def config_from_preset(preset: str | Path, values: Mapping[str, Any] | None = None) -> RunConfig:
+    """Return the settings of a preset with some of your own, as `audio-cls train --preset` has.
+
+    Args:
+        preset: Name of a shipped preset, or a YAML file.
+        values: `{setting name: value}`; they take precedence over those of the preset.
+
+    Raises:
+        SettingError: There is no such preset, a setting cannot be used, or the preset runs code
+            that `values` does not allow.
+    """
+    given = dict(values or {})
+    found = load_preset(str(_check_text("preset", preset)))
+    dataset = None if given.get("dataset") is None else str(given["dataset"])
+    chosen = found.choose_values(dataset) | found.choose_folder(given.get("resume"))
+    own = {n: v for n, v in chosen.items() if n not in found.list_unrelated(dataset)}
+    code = ["trust_remote_code", *(["augment"] if found.comes_with_model else [])]
+    for name in code:
+        if own.get(name) and name not in given:
+            raise SettingError(
+                f"{preset} sets {name}, which runs code; a preset cannot allow that. Read the code,"
+                f" then give {name} here."
+            )
+    return RunConfig.from_flat(drop_unused({**own, **given}, keep=given))
 
 
 def train(cfg: RunConfig) -> Run:

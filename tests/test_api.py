@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from tiny_runs import make_config, write_quiet_checkpoint
 
 import audio_cls
+from audio_cls.cli import train as train_command
+from audio_cls.cli.options.config_options import read_config
 from audio_cls.errors import SettingError
+from audio_cls.presets import list_presets
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,10 @@ def test_several_runs_are_left_to_the_command(tmp_path: Path) -> None:
             {"optimizer": "sgd"},
             "--optimizer 'sgd' is not possible: it must be 'adamw' or 'adamw-8bit'",
         ),
-        ({"learning_rate": "1e-3"}, "it must be a number"),
+        ({"learning_rate": "1e-3"}, "it must be a number without quotation marks"),
+        ({"learning_rate": "fast"}, r"it must be a number\.$"),
+        ({"preset": "demo"}, r"audio_cls\.config_from_preset\('demo', \{\.\.\.\}\)"),
+        (["epochs", 3], "give a mapping of settings"),
         ({"push_to_hub": 1}, "it must be true or false"),
         ({"epochs": None}, "it must be a whole number"),
     ],
@@ -104,6 +111,32 @@ def test_lists_whole_numbers_and_former_names_are_settings() -> None:
     )
     assert (cfg.data.keywords, cfg.optim.learning_rate) == (("up", "down"), 1)
     assert cfg.train.feature_cache_gb == 2
+
+
+def test_a_path_may_be_a_path_or_a_string(run: audio_cls.Run, tmp_path: Path) -> None:
+    cfg = audio_cls.RunConfig.from_flat({"dataset": tmp_path, "output_dir": tmp_path / "run"})
+    assert (cfg.data.dataset, cfg.train.output_dir) == (str(tmp_path), str(tmp_path / "run"))
+    assert audio_cls.Run(str(run.path)) == run  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"path=3 .* give a string or a path"):
+        audio_cls.Run(3)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"no option 'calibrat'.*Did you mean calibrate"):
+        run.load_classifier(calibrat=True)
+
+
+def test_a_preset_has_the_same_effect_as_in_the_command() -> None:
+    for name in list_presets():
+        with click.Context(train_command.main) as ctx:
+            train_command.main.parse_args(ctx, ["--preset", name, "--seed", "3"])
+            expected = read_config(ctx.params)
+        assert audio_cls.config_from_preset(name, {"seed": 3}) == expected
+
+
+def test_a_preset_allows_no_code(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("trust_remote_code: true\nmodel: a/b")
+    with pytest.raises(SettingError, match="which runs code"):
+        audio_cls.config_from_preset(tmp_path / "p.yaml")
+    cfg = audio_cls.config_from_preset(tmp_path / "p.yaml", {"trust_remote_code": False})
+    assert not cfg.model.trust_remote_code
 
 
 def test_names_that_do_not_exist_are_attribute_errors() -> None:

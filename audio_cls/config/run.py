@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
+import reprlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,11 +100,23 @@ class RunConfig:
     def from_flat(cls, values: Mapping[str, Any]) -> RunConfig:
         """Build the tree from `{setting name: value}`; names that are missing keep their default.
 
+        A path may be a `Path`. Presets are not applied: see `audio_cls.config_from_preset`.
+
         Raises:
             SettingError: Unknown names, values of another type, out of range or in contradiction;
                 the text has every error.
         """
-        values = {RENAMED_SETTINGS.get(name, name): value for name, value in values.items()}
+        if not isinstance(values, Mapping):
+            raise SettingError(
+                f"from_flat({reprlib.repr(values)}) is not possible: give a mapping of settings to"
+                ' values, such as {"dataset": "clips", "epochs": 10}.'
+            )
+        values = {
+            RENAMED_SETTINGS.get(name, name): os.fspath(value)
+            if isinstance(value, os.PathLike)
+            else value
+            for name, value in values.items()
+        }
         faults = _find_wrong_values(values)
         if faults:
             raise SettingError(" ".join(faults))
@@ -149,14 +164,30 @@ def _find_wrong_values(values: Mapping[str, Any]) -> list[str]:
     known = {one.name: one for one in iterate_settings()}
     faults = []
     for name, value in values.items():
-        if name not in known:
-            nearest = suggest_name(name.replace("-", "_"), known)
+        if name == "preset":
+            faults.append(
+                "A preset is no setting: call audio_cls.config_from_preset"
+                f"({value!r}, {{...}}), which gives it the same effect as --preset."
+            )
+        elif name not in known:
+            nearest = suggest_name(str(name).replace("-", "_"), known)
             faults.append(f"There is no setting '{name}'.{nearest}")
         elif not known[name].accepts(value):
+            hint = " without quotation marks" if _is_number(value) else ""
+            yaml = " (YAML reads 1e-3 as text, and 1.0e-3 as a number)" if hint else ""
             faults.append(
-                f"{flag_name(name)} {value!r} is not possible: it must be {known[name].type_name}."
+                f"{flag_name(name)} {value!r} is not possible: it must be"
+                f" {known[name].type_name}{hint}{yaml}."
             )
     return faults
+
+
+def _is_number(value: object) -> bool:
+    """Return whether a value is the text of a number."""
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _show(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -88,13 +89,16 @@ class Setting:
         return _has_type(value, self.type)
 
     def read_yaml(self, value: Any) -> Any:  # noqa: ANN401 (a setting may have any type)
-        """Return a value of a YAML file; YAML reads an unquoted `no` as false.
+        """Return a value of a YAML file, which reads `no` as false and 1e-3 as text.
 
         >>> [one.read_yaml(False) for one in iterate_settings() if one.name == "mixed_precision"]
         ['no']
         """
         if isinstance(value, bool) and "no" in self.choices:
             return "yes" if value else "no"
+        if self.type is float and isinstance(value, str):
+            with contextlib.suppress(ValueError):
+                return float(value)
         return value
 
 

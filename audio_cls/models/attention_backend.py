@@ -101,8 +101,8 @@ def compile_model(model: PreTrainedModel) -> None:
         trial(torch.ones(8, device=device))
     except (RuntimeError, ImportError, OSError) as error:
         raise SettingError(
-            f"--compile does not work here ({describe_error(error)[:200]}). Install a C++ compiler (and Triton, for a"
-            " GPU), or remove --compile."
+            f"--compile does not work here ({describe_error(error)[:200]}). Install a C++ compiler"
+            " (and Triton, for a GPU), or remove --compile."
         ) from error
     name = read_unpadded_encoder(model)
     if name is not None:  # its forward loops over clip lengths: only its submodules are compiled

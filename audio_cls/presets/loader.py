@@ -56,6 +56,19 @@ class Preset:
         names = (f"{self.run}-{number}" for number in itertools.count(2))
         return {"output_dir": next(name for name in names if not Path(name).exists())}
 
+    def list_unrelated(self, dataset: str | None) -> set[str]:
+        """Return the settings that apply only to the preset's data set, if another one is given.
+
+        Settings that the preset has for the given data set are kept.
+
+        Args:
+            dataset: The value of --dataset; None for that of the preset.
+        """
+        default = self.values.get("dataset")
+        is_other = default is not None and dataset not in (None, default)
+        special = self.datasets.get(str(dataset), {})
+        return {"dataset_config", "dataset_revision"} - special.keys() if is_other else set()
+
     def choose_values(self, dataset: str | None) -> dict[str, Any]:
         """Return the settings for a data set: those for all data sets, then those for this one.
 

@@ -45,7 +45,7 @@ class SettingsCommand(BaseCommand):
             values = preset.choose_values(typed.get("dataset"))
             values |= preset.choose_folder(typed.get("resume"))
             used = {param.name for param in self.params if param.name in self.settings}
-            used -= _list_unrelated(preset, typed)
+            used -= preset.list_unrelated(typed.get("dataset"))
             _check_typed(preset.name, values, typed, ctx)
             if preset.comes_with_model and "augment" in used:
                 _check_transforms(preset.name, values, typed, ctx)
@@ -104,14 +104,3 @@ def _find_preset(name: str | None, dataset: str | None) -> Preset | None:
     if name is not None:
         return load_preset(name)
     return find_preset_for(dataset) if dataset is not None else None
-
-
-def _list_unrelated(preset: Preset, typed: Mapping[str, Any]) -> set[str]:
-    """Return the settings of a preset that apply only to its data set, when another one is given.
-
-    Settings that the preset has for the given data set are kept.
-    """
-    default, chosen = preset.values.get("dataset"), typed.get("dataset")
-    is_other = default is not None and chosen not in (None, default)
-    special = preset.datasets.get(str(chosen), {})
-    return {"dataset_config", "dataset_revision"} - special.keys() if is_other else set()
