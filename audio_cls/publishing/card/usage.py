@@ -7,6 +7,7 @@ pipeline of transformers cannot load it.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,11 @@ from audio_cls import Classifier
 
 classifier = Classifier.from_pretrained({model}{trust})
 print([prediction.to_row() for prediction in classifier(["clip.wav"])])"""
+COMMANDS = """\
+audio-cls predict {model} clip.wav recordings/     # labels of files and folders
+audio-cls predict {model} long.wav --timeline      # a row for each window
+audio-cls demo {model}                             # a local page: upload, record
+audio-cls export {model} exported                  # ONNX, to run without PyTorch"""
 TRUST = ', revision="COMMIT", trust_remote_code=True'
 
 
@@ -49,6 +55,7 @@ class Usage:
     install: Markdown
     code: Markdown
     note: Markdown
+    commands: Markdown  # of audio_cls
 
 
 def make_usage(config: Mapping[str, Any], name: str) -> Usage:
@@ -59,6 +66,7 @@ def make_usage(config: Mapping[str, Any], name: str) -> Usage:
         name: Id on the Hub, or the run folder's name.
     """
     model = json.dumps(name)
+    commands = to_block(COMMANDS.format(model=shlex.quote(name)), "bash")
     is_multilabel = config.get("problem_type") == "multi_label_classification"
     if not config.get("pooled_head"):
         return Usage(
@@ -66,6 +74,7 @@ def make_usage(config: Mapping[str, Any], name: str) -> Usage:
             to_block("pip install transformers torch soundfile soxr", "bash"),
             to_block((MULTI_LABEL if is_multilabel else STOCK).format(model=model), "python"),
             Markdown('With FFmpeg installed, `classifier("clip.wav")` also decodes the file.'),
+            commands,
         )
     note = (
         "The classification head (mean pooling of the hidden states) is part of `audio_cls`. "
@@ -82,4 +91,5 @@ def make_usage(config: Mapping[str, Any], name: str) -> Usage:
         to_block("pip install audio-cls", "bash"),
         to_block(POOLED.format(model=model, trust=trust), "python"),
         Markdown(note),
+        commands,
     )
