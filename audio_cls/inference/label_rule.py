@@ -69,17 +69,25 @@ class LabelRule:
             )
         return np.asarray(probabilities.round(DECIMALS))
 
+    @property
+    def scaled_thresholds(self) -> Floats:
+        """Return the thresholds of multi-label scores, (L,).
+
+        The temperature is applied to them, too, so that it changes no prediction.
+        """
+        if self.thresholds is None:
+            return np.full(len(self.names), 0.5)
+        if self.temperature == 1.0:
+            return self.thresholds
+        scaled = apply_temperature(self.thresholds, self.temperature, is_multilabel=True)
+        return np.asarray(scaled.round(DECIMALS))
+
     def choose_labels(self, scores: Floats) -> list[str]:
         """Return the labels that reach their thresholds, for multi-label scores (L,).
 
-        The most probable label is first. The temperature is applied to the thresholds too, so that
-        it changes no prediction.
+        The most probable label is first.
         """
-        thresholds = np.full(len(scores), 0.5) if self.thresholds is None else self.thresholds
-        if self.temperature != 1.0:
-            scaled = apply_temperature(thresholds, self.temperature, is_multilabel=True)
-            thresholds = scaled.round(DECIMALS)
-        reached = np.flatnonzero(scores >= thresholds)
+        reached = np.flatnonzero(scores >= self.scaled_thresholds)
         return [self.names[n] for n in sorted(reached, key=lambda n: (-scores[n], n))]
 
 

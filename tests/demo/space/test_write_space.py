@@ -121,8 +121,10 @@ def test_a_folder_is_replaced_only_if_it_is_a_space_folder_and_asked_for(
 
 def test_options_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     for words, text in (
-        (["--push-space", "a/b"], "need --space"),
-        (["--space", str(tmp_path), "--dataset", "clips"], "no tab for a data set"),
+        (["--push-space", "a/b"], "need --space or --static"),
+        (["--space", str(tmp_path), "--dataset", "clips"], "for the local page only"),
+        (["--space", "a", "--static", "b"], "exclude each other"),
+        (["--int8"], "need --static"),
     ):
         done = CliRunner().invoke(main, ["run", *words])
         assert done.exit_code == 2 and text in " ".join(done.output.split())
