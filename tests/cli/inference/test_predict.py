@@ -13,27 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
-from tiny_runs import make_config, set_up, write_quiet_checkpoint
 from tones import make_tone
 
 from audio_cls.cli.inference.predict import main
 from audio_cls.inference.classifier import Classifier
-from audio_cls.training.loop import train
 
 ROOT = Path(__file__).parents[3]
 PITCHES = {"low": 300, "middle": 800, "high": 3000}  # Hz
-
-
-@pytest.fixture(scope="module")
-def run(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a finished run with windows of 0.25 s."""
-    root = tmp_path_factory.mktemp("predict")
-    checkpoint = write_quiet_checkpoint(root / "checkpoint")
-    cfg = make_config(
-        tone_folder, checkpoint, root / "run", epochs=6, learning_rate=3e-3, max_seconds=0.25
-    )
-    train(set_up(cfg))
-    return root / "run"
 
 
 @pytest.fixture(scope="module")
