@@ -30,7 +30,7 @@ MEANINGS = {  # help texts of settings that have another effect here than in tra
     "group_column": "Column such as speaker or track; intervals are computed over its values.",
     "metric": "Main metric: a name such as f1_macro, or path or Hub id of an `evaluate` module.",
 }
-COMMON = ("dataset", "label_column", "label_pattern", "group_column", "metric", "log")
+COMMON = ("dataset", "label_column", "group_column", "metric", "log")
 EXAMPLES = (
     "--model runs/my_run",
     "--model USER/NAME --dataset clips",

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from audio_cls.cli.options.base_command import HelpOption
+
 SECONDS = click.FloatRange(min=0)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
@@ -23,6 +25,8 @@ EVENT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--tolerance",
+        cls=HelpOption,
+        is_common=False,
         type=SECONDS,
         metavar="SECONDS",
         help="Events: largest difference of the starts of a predicted and an annotated event."
@@ -30,39 +34,56 @@ EVENT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option(
         "--threshold",
+        cls=HelpOption,
+        is_common=False,
         type=click.FloatRange(0, 1),
         metavar="SCORE",
         help="Events: least score of a window. Default: the label of every window.",
     ),
     click.option(
         "--max-gap",
+        cls=HelpOption,
+        is_common=False,
         type=SECONDS,
         metavar="SECONDS",
         help="Events: longest gap between windows of one event. Default: 0.",
     ),
     click.option(
         "--min-duration",
+        cls=HelpOption,
+        is_common=False,
         type=SECONDS,
         metavar="SECONDS",
         help="Events: leave out shorter ones. Default: 0.",
     ),
     click.option(
         "--no-event",
+        cls=HelpOption,
+        is_common=False,
         multiple=True,
         metavar="LABEL",
         help="Events: a label that is no event, such as background noise. May be repeated.",
     ),
     click.option(
-        "--window-seconds", type=POSITIVE, metavar="SECONDS", help="Events: length of a window."
+        "--window-seconds",
+        cls=HelpOption,
+        is_common=False,
+        type=POSITIVE,
+        metavar="SECONDS",
+        help="Events: length of a window.",
     ),
     click.option(
         "--hop-seconds",
+        cls=HelpOption,
+        is_common=False,
         type=POSITIVE,
         metavar="SECONDS",
         help="Events: from the start of a window to that of the next.",
     ),
     click.option(
         "--overlap",
+        cls=HelpOption,
+        is_common=False,
         type=click.FloatRange(0, 1, max_open=True),
         metavar="SHARE",
         help="Events: share of a window that the next one has, too; instead of --hop-seconds.",

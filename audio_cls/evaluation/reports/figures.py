@@ -216,7 +216,10 @@ def draw_curves(rows: Sequence[dict[str, str]], results: RunResults) -> Figure:
         if len(set(epochs)) == 1:
             axes.set_xticks([epochs[0]], [f"{epochs[0]:g}"])
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=epochs[-1] - epochs[0] >= 2))
+            is_whole = epochs[-1] - epochs[0] >= 2 or all(one.is_integer() for one in epochs)
+            axes.xaxis.set_major_locator(
+                MaxNLocator(nbins=8, integer=is_whole, min_n_ticks=2 if is_whole else 3)
+            )
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.ticklabel_format(axis="y", useOffset=False)
         add_legend_below(axes)

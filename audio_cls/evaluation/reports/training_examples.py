@@ -152,6 +152,7 @@ def _draw_features(
         if padded > 1.05 * seconds:
             note = f"padded to {padded:.3g} s"
             style: dict[str, Any] = {"color": "#ffffff", "fontsize": SMALL_SIZE - 1}
+            style["bbox"] = {"facecolor": "#00204d", "edgecolor": "none", "alpha": 0.7, "pad": 2}
             axes.text(0.98, 0.95, note, transform=axes.transAxes, ha="right", va="top", **style)
     extent = (0.0, seconds, 0.0, float(frames.shape[1]))
     axes.imshow(frames.T, aspect="auto", origin="lower", cmap="cividis", extent=extent)

@@ -13,6 +13,7 @@ from audio_cls.publishing.card.markdown import (
     Markdown,
     count,
     escape,
+    join_names,
     to_code,
     to_number,
     to_sentence,
@@ -119,7 +120,9 @@ def _limit_by_calibration(record: RunRecord) -> Sentences:
     if limit not in LIMITS:
         return []
     text = "The temperature of the calibration ({}) is the {} that was tried: {}."
-    return [to_sentence(text, to_number(calibration.get("temperature")), limit, LIMITS[limit])]
+    return [
+        to_sentence(text, to_number(calibration.get("temperature")), limit, to_text(LIMITS[limit]))
+    ]
 
 
 def are_duplicates_left_out(record: RunRecord) -> bool:
@@ -166,9 +169,7 @@ def _limit_by_class(record: RunRecord) -> Sentences:
         ),
     ):
         if lacking:
-            shown = ", ".join(escape(name) for name in lacking[:10])
-            rest = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
-            sentences.append(to_sentence(text, Markdown(shown + rest)))
+            sentences.append(to_sentence(text, join_names(lacking, 10)))
     return sentences
 
 

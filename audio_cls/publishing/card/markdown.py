@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from audio_cls.errors import count_of
 from audio_cls.publishing.run_record import single_line
@@ -65,6 +66,16 @@ def to_sentence(pattern: str, *values: object) -> Markdown:
     is_start = re.match(r"(?:- )?\{\}", pattern) is not None
     shown = [escape_line(v) if is_start and i == 0 else escape(v) for i, v in enumerate(values)]
     return Markdown(pattern.format(*shown))
+
+
+def join_names(names: Sequence[object], most: int) -> Markdown:
+    """Join the first names; one with a comma is in quotation marks, so that the list is clear.
+
+    >>> join_names(["bass", "drums, percussion", "voice"], 2)
+    "bass, 'drums, percussion' and 1 more"
+    """
+    shown = ", ".join(f"'{escape(n)}'" if "," in str(n) else escape(n) for n in names[:most])
+    return Markdown(shown + (f" and {len(names) - most} more" if len(names) > most else ""))
 
 
 def to_text(value: object, max_length: int = MAX_TEXT) -> Markdown:

@@ -12,6 +12,7 @@ from audio_cls.publishing.card.markdown import (
     Markdown,
     count,
     escape,
+    join_names,
     to_code,
     to_duration,
     to_number,
@@ -51,9 +52,7 @@ def make_summary(record: RunRecord) -> Markdown:
     """Return the task with the number of classes and their names."""
     task = "Audio tagging (several labels per clip)" if record.is_multilabel else TASK_NAME
     noun = "label" if record.is_multilabel else "class"
-    shown = ", ".join(map(escape, record.labels[:MAX_LABELS]))
-    rest = len(record.labels) - MAX_LABELS
-    names = Markdown(f"{shown} and {rest} more" if rest > 0 else shown)
+    names = join_names(record.labels, MAX_LABELS)
     return to_sentence("{}, {}: {}.", Markdown(task), count(len(record.labels), noun), names)
 
 

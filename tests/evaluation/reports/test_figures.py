@@ -94,6 +94,9 @@ def test_one_evaluation_has_one_tick_and_many_have_few() -> None:
     rows = list(csv.DictReader(SUMMARY.splitlines()))
     left = figures.draw_curves(rows[:1], RunResults()).axes[0]
     assert [text.get_text() for text in left.get_xticklabels()] == ["1"]
+    two = [{**rows[0], "epoch": str(epoch)} for epoch in (1, 2)]
+    ticks = figures.draw_curves(two, RunResults()).axes[0].get_xticks()
+    assert all(tick == round(tick) for tick in ticks) and {1, 2} <= set(ticks.tolist())
     many = [{**rows[0], "epoch": str(epoch)} for epoch in range(1, 201)]
     results = RunResults(metric="f1_macro", validation={"epoch": 150})
     figure = figures.draw_curves(many, results)

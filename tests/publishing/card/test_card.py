@@ -668,6 +668,15 @@ def test_accuracy_by_group_is_a_limitation(tmp_path: Path) -> None:
     assert "between groups" not in read_card(make_run(tmp_path / "many", results)).body
 
 
+def test_sentences_of_the_limitations_are_whole_and_lists_are_clear(tmp_path: Path) -> None:
+    results = make_results()
+    results["calibration"] = {"temperature": 20.0, "reached_limit": "highest"}
+    results["labels"][0] = "drums, percussion"
+    body = read_card(make_run(tmp_path / "run", results)).body
+    assert "its calibrated scores are nearly equal." in body and "…" not in body
+    assert "'drums, percussion'" in body.split("## Model details")[0]
+
+
 def test_a_keyword_spotter_lists_other_words_as_out_of_scope(tmp_path: Path) -> None:
     results = make_results()
     results["labels"] = ["yes", "_unknown_", "_silence_"]
