@@ -48,6 +48,7 @@ from audio_cls.models.feature_cache.store import (
 from audio_cls.models.finetuning.freeze import find_frozen
 from audio_cls.progress import show_progress
 from audio_cls.storage.process_memory import release_freed_memory, retain_freed_memory
+from audio_cls.text_table import wrap_text
 
 CPU_SECONDS = 10.0  # of audio in a batch on a CPU: larger batches need memory and are not faster
 
@@ -87,10 +88,9 @@ def precompute_frozen_features(
         None if obstacle else plan_partial_forward(audio_model.model, audio_model.processor, names)
     )
     if layout is None:
-        logger.info(
-            "feature cache: off, frozen layers run every epoch (%s)",
-            obstacle or "the layers after them need more than their output",
-        )
+        reason = obstacle or "the layers after them need more than their output"
+        text = f"feature cache: off, frozen layers run in every epoch ({reason})"
+        logger.info("%s", "\n".join(wrap_text(text)))
         return uncached
     splits = {name: list_split_windows(name, split, cfg.audio) for name, split in clips.items()}
     windows = [window for split in splits.values() for window in split]
@@ -116,7 +116,7 @@ def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) 
     if cfg.model.unfreeze_after_epochs is not None:
         return "--unfreeze-after-epochs trains them later"
     if cfg.train.compile:
-        return "--compile"
+        return "--compile is set"
     if is_sharded(accelerator):
         return "the model is sharded"
     if cfg.augment != AugmentConfig():
@@ -124,7 +124,7 @@ def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) 
     if cfg.audio.min_seconds is not None:
         return "crops have a random length (--min-seconds)"
     if cfg.audio.crop == "random" and int(train.lengths.max()) > longest:
-        return "longer clips are cropped at random positions; --crop start would allow it"
+        return "longer clips are cropped at random positions; --crop start allows the cache"
     if accelerator.num_processes > int(os.environ.get("LOCAL_WORLD_SIZE", "1")):
         return "the processes do not share a disk"
     return None
