@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,9 +11,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audio_cls.audio.containers import detect_pyav_container
-from audio_cls.audio.decode import EXACT_SEEK, decode_file
-from audio_cls.audio.segments import Segment
+from audio_cls.audio.decode import EXACT_SEEK, decode_blocks
+from audio_cls.audio.segments import Segment, to_sample
 from audio_cls.config import Hertz
 from audio_cls.errors import AudioError
 
@@ -25,16 +25,14 @@ COPIED = {
     "FLOAT": "float32",
     "DOUBLE": "float64",
 }
-SKIPPED_FRAMES = 2**16  # read at once on the way to a segment
 Samples = NDArray[Any]  # (T, C)
 
 
 def cut_segments(path: str, segments: Sequence[Segment]) -> Iterator[bytes]:
-    """Cut segments out of a recording.
+    """Cut segments out of a recording, which is never in memory as a whole.
 
     Args:
-        path: The recording; it is read forward once, and is never in memory as a whole, unless
-            PyAV decodes it.
+        path: The recording. Formats without exact seeking are decoded once, from the start.
         segments: In order of their starts; they may overlap. Their samples are those of
             `Segment.to_samples`.
 
@@ -45,43 +43,47 @@ def cut_segments(path: str, segments: Sequence[Segment]) -> Iterator[bytes]:
     Raises:
         AudioError: The recording cannot be read, or a segment is not inside it.
     """
-    with open(path, "rb") as head:
-        container = detect_pyav_container(head.read(12))
-    if container:
-        audio = decode_file(None, path)
-        for one in segments:
-            first, last = one.to_samples(len(audio.samples), audio.sampling_rate)
-            yield _encode(audio.samples[first:last], audio.sampling_rate, "PCM_16")
-        return
     try:
         with soundfile.SoundFile(path) as file:
-            subtype = file.subtype if file.subtype in COPIED else "PCM_16"
-            spans = [one.to_samples(file.frames, file.samplerate) for one in segments]
-            for samples in _read_spans(file, spans):
-                yield _encode(samples, file.samplerate, subtype)
-    except soundfile.SoundFileError as error:
-        raise AudioError("unreadable", str(error)) from error
+            is_exact = file.format in EXACT_SEEK and file.seekable() and file.frames < 2**40
+            if is_exact and file.subtype in COPIED:
+                for samples in _copy(file, segments):
+                    yield _encode(samples, file.samplerate, file.subtype)
+                return
+    except soundfile.SoundFileError:  # no audio, or a format for PyAV
+        pass
+    for samples, rate in _read_forward(path, segments):
+        yield _encode(samples, rate, "PCM_16")
 
 
-def _read_spans(file: soundfile.SoundFile, spans: Sequence[tuple[int, int]]) -> Iterator[Samples]:
-    """Yield the frames from start to stop of each span, (T, C); spans are in order of start."""
-    kind = COPIED.get(file.subtype, "float32")
-    can_seek = file.format in EXACT_SEEK and file.seekable()
-    kept: Samples = np.zeros((0, file.channels), kind)
-    start = 0  # of the kept frames
-    for first, last in spans:
-        kept, start = kept[max(0, first - start) :], max(start, min(first, start + len(kept)))
-        if can_seek and first > start:
-            start = file.seek(first)
-        while start < first:
-            start += len(file.read(min(SKIPPED_FRAMES, first - start), dtype=kind)) or first
-        missing = last - start - len(kept)
-        if missing > 0:
-            new = file.read(missing, dtype=kind, always_2d=True)
-            kept = np.concatenate([kept, new])
-        if len(kept) < last - first:
-            raise AudioError("truncated", f"{start + len(kept)} of {file.frames} frames")
-        yield kept[: last - first]
+def _copy(file: soundfile.SoundFile, segments: Sequence[Segment]) -> Iterator[Samples]:
+    """Yield the samples of segments, (T, C), in the type of the file."""
+    for one in segments:
+        first, last = one.to_samples(file.frames, file.samplerate)
+        file.seek(first)
+        samples = file.read(last - first, dtype=COPIED[file.subtype], always_2d=True)
+        if len(samples) < last - first:
+            raise AudioError("truncated", f"{first + len(samples)} of {file.frames} frames")
+        yield samples
+
+
+def _read_forward(path: str, segments: Sequence[Segment]) -> Iterator[tuple[Samples, Hertz]]:
+    """Decode a file block by block, and yield the samples of segments, (T, C), and their rate."""
+    blocks = decode_blocks(None, path)
+    block = next(blocks)
+    kept, start, rate = block.samples, 0, block.sampling_rate  # `start`: of the kept samples
+    for one in segments:
+        first = to_sample(one.start, rate)
+        last = math.inf if one.end is None else to_sample(one.end, rate)
+        while True:
+            dropped = min(max(0, first - start), len(kept))
+            kept, start = kept[dropped:], start + dropped
+            following = next(blocks, None) if start + len(kept) < last else None
+            if following is None:
+                break
+            kept = np.concatenate([kept, following.samples])
+        first, stop = one.to_samples(start + len(kept), rate)  # of all samples, or of enough
+        yield kept[first - start : stop - start], rate
 
 
 def _encode(samples: Samples, sampling_rate: Hertz, subtype: str) -> bytes:

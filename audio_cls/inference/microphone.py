@@ -49,6 +49,7 @@ class Microphone:
         self.sampling_rate = sampling_rate
         self._blocks: queue.Queue[NDArray[np.float32]] = queue.Queue()
         self._num_samples = 0  # taken out of the queue
+        self._has_lost = self._is_loss_stated = False
         try:
             found = self._library.query_devices(self.device, "input")
         except (ValueError, self._library.PortAudioError) as error:
@@ -120,11 +121,18 @@ class Microphone:
                     " another one with --input."
                 ) from None
             self._num_samples += len(block)
+            if self._has_lost and not self._is_loss_stated:
+                self._is_loss_stated = True
+                logger.warning(
+                    "The input device has lost sound, because this computer is busy: times that"
+                    " follow are too early."
+                )
             yield block
 
     def _put(self, samples: NDArray[np.float32], frames: int, time: Any, status: Any) -> None:  # noqa: ANN401
         """Take samples (T, 1) from PortAudio, in its thread."""
         self._blocks.put(samples[:, 0].copy())
+        self._has_lost |= bool(status and status.input_overflow)
 
     def _explain(self, error: Exception) -> str:
         """Return the message for a device that cannot be used."""

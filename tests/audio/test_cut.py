@@ -66,6 +66,28 @@ def test_compressed_sound_becomes_16_bits_by_rounding(
         assert np.abs(found / 2**15 - expected).max() <= 0.51 / 2**15
 
 
+def test_blocks_of_a_long_compressed_recording_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "field.ogg"
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 600_000)  # more than two blocks
+    soundfile.write(path, wave, RATE)
+    whole, _ = soundfile.read(path, dtype="float32")
+    parts = [Segment(1, 40), Segment(2, 3), Segment(60.5, 61), Segment(74)]
+    for part, data in zip(parts, cut_segments(str(path), parts), strict=True):
+        first, last = part.to_samples(len(whole), RATE)
+        found, _ = soundfile.read(io.BytesIO(data), dtype="float32")
+        assert np.abs(found - whole[first:last]).max() <= 0.51 / 2**15
+    with pytest.raises(AudioError, match="past the end"):
+        list(cut_segments(str(path), [Segment(74, 76)]))
+
+
+def test_8_bits_become_16_without_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "field.wav"
+    soundfile.write(path, np.linspace(-1, 1, 4 * RATE), RATE, subtype="ULAW")
+    whole, _ = soundfile.read(path, dtype="int16")
+    (data,) = cut_segments(str(path), PARTS[:1])
+    assert (soundfile.read(io.BytesIO(data), dtype="int16")[0] == whole[2000:12000]).all()
+
+
 def test_a_file_that_is_no_audio_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "field.wav").write_bytes(b"text" * 100)
     with pytest.raises(AudioError, match="unreadable"):

@@ -57,10 +57,10 @@ class FakeLibrary(SimpleNamespace):
         """Note that the stream is closed."""
         self.is_closed = True
 
-    def record(self, value: float, number: int = 1) -> None:
+    def record(self, value: float, number: int = 1, status: object = None) -> None:
         """Give blocks of 0.1 s to the callback."""
         for _ in range(number):
-            self.options["callback"](np.full((4800, 1), value, np.float32), 4800, None, None)
+            self.options["callback"](np.full((4800, 1), value, np.float32), 4800, None, status)
 
 
 @pytest.fixture
@@ -99,6 +99,17 @@ def test_sound_that_waits_too_long_is_skipped_with_a_warning(
         library.record(0.9)
         assert next(blocks)[0] == np.float32(0.9)
     assert "Skipped 10.1 s of sound" in caplog.text
+
+
+def test_lost_sound_is_stated_once(library: FakeLibrary, caplog: pytest.LogCaptureFixture) -> None:
+    with Microphone(None, 48_000) as microphone, caplog.at_level(logging.WARNING):
+        library.record(0.0, 2, SimpleNamespace(input_overflow=True))
+        _, blocks = next(microphone.read())
+        next(blocks)
+        next(blocks)
+    assert [record.getMessage()[:31] for record in caplog.records] == [
+        "The input device has lost sound"
+    ]
 
 
 def test_a_device_that_gives_no_sound_is_an_error(
