@@ -93,6 +93,7 @@ def test_several_runs_are_left_to_the_command(tmp_path: Path) -> None:
         ({"learning_rate": "1e-3"}, "it must be a number without quotation marks"),
         ({"learning_rate": "fast"}, r"it must be a number\.$"),
         ({"preset": "demo"}, r"audio_cls\.config_from_preset\('demo', \{\.\.\.\}\)"),
+        ({"output_dir": ""}, "--output-dir is empty: give a folder"),
         (["epochs", 3], "give a mapping of settings"),
         ({"push_to_hub": 1}, "it must be true or false"),
         ({"epochs": None}, "it must be a whole number"),

@@ -175,6 +175,8 @@ class TrainConfig(RunFolderSettings, TrainingSettings):
                 "--effective-batch-size and --gradient-accumulation-steps both set the clips per"
                 " step: give one of them."
             )
+        if self.output_dir == "":
+            faults.append("--output-dir is empty: give a folder, or leave it out for the default.")
         if faults:
             raise SettingError(" ".join(faults))
 

@@ -39,7 +39,13 @@ class EpochTable:
     """Header and lines of the evaluations of a run."""
 
     def __init__(
-        self, metric: str, metrics: Sequence[str], num_steps: int, steps_per_epoch: int
+        self,
+        metric: str,
+        metrics: Sequence[str],
+        num_steps: int,
+        steps_per_epoch: int,
+        *,
+        is_kept: bool = True,
     ) -> None:
         """Choose the columns.
 
@@ -48,7 +54,9 @@ class EpochTable:
             metrics: All metrics of an evaluation.
             num_steps: Steps of the run.
             steps_per_epoch: Steps of an epoch.
+            is_kept: summary.csv stays after the run, as it does except after a dry run.
         """
+        self.is_kept = is_kept
         self.metric = metric
         self.epochs = _write_epoch(num_steps / steps_per_epoch)
         self.epoch_width = max(len("epoch"), 2 * len(self.epochs) + 1)
@@ -69,10 +77,8 @@ class EpochTable:
         """Return the explanation of the mark, and the line of titles."""
         titles = [one.title.rjust(one.width) for one in self.columns]
         line = GAP.join(["epoch".rjust(self.epoch_width), *titles])
-        return (
-            f"{BEST_MARK} = best {shorten(self.metric, 20)} on validation (tie: lower loss)."
-            f" All: summary.csv\n{line}"
-        )
+        note = f"{BEST_MARK} = best {shorten(self.metric, 20)} on validation (tie: lower loss)."
+        return f"{note}{' All: summary.csv' if self.is_kept else ''}\n{line}"
 
     def format_row(self, row: Row, *, is_best: bool) -> str:
         """Return the line of an evaluation."""

@@ -131,11 +131,13 @@ class NonFiniteGuard:
             "Step %d is skipped: its loss or gradient is not finite (clips %s).", step, clips
         )
         if self.state.skipped_in_a_row >= MAX_SKIPPED_IN_A_ROW:
+            has_checkpoint = self.state.last_eval_step > 0  # each evaluation saves one
+            resume = ", or resume there from the last checkpoint (--resume CHECKPOINT)"
+            resume = resume if has_checkpoint else ""
             raise TrainingError(
                 f"The loss or gradient was not finite in {MAX_SKIPPED_IN_A_ROW} consecutive"
                 f" steps, last in step {step} (clips {clips}). Lower --learning-rate or raise"
-                " --warmup-ratio, then start again in a new --output-dir, or resume there from"
-                " the last checkpoint (--resume CHECKPOINT)."
+                f" --warmup-ratio, then start again in a new --output-dir{resume}."
             )
 
 

@@ -58,6 +58,7 @@ class Progress:
         self.metric = cfg.eval.metric_key  # chooses the best epoch
         self.read_learning_rate = read_learning_rate
         self.log = cfg.train.log
+        self.is_dry_run = cfg.train.dry_run
         exact = torch.float32 if accelerator.device.type == "mps" else torch.float64
         # Sum over the steps since the last evaluation, and their number.
         self.losses = torch.zeros((), device=accelerator.device, dtype=exact)
@@ -261,7 +262,8 @@ class Progress:
         if self._shows:
             if self.table is None:
                 self.table = EpochTable(
-                    self.metric, list(row), self.num_steps, self.steps_per_epoch
+                    *(self.metric, list(row), self.num_steps, self.steps_per_epoch),
+                    is_kept=not self.is_dry_run,
                 )
                 self._show_line(self.table.format_header())
             self._show_line(self.table.format_row(row, is_best=is_best))

@@ -19,6 +19,8 @@ def test_lines_are_aligned_and_the_best_is_marked() -> None:
     note, header = table.format_header().split("\n")
     best, other = (table.format_row(ROW, is_best=is_best) for is_best in (True, False))
     assert "accuracy" in note and "summary.csv" in note
+    dry = EpochTable("accuracy", list(ROW), 400, 40, is_kept=False).format_header()
+    assert "summary.csv" not in dry
     assert header == "epoch  step  train loss  val loss  accuracy  f1_macro        lr  clips/s"
     assert other == " 3/10   120      0.9877    1.2500    0.5000    0.1250  3.95e-03    267.9"
     assert best == f"{other}  *"

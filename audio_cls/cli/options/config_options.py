@@ -108,7 +108,7 @@ def read_config(typed: Mapping[str, Any]) -> RunConfig:
     Raises:
         SettingError: Settings contradict each other, or one would have no effect.
     """
-    optional = {one.name for one in iterate_settings() if one.is_optional}
+    optional = {one.name for one in iterate_settings() if one.is_optional} - {"output_dir"}
     # --test-split "" removes a preset's value
     given = {n: None if n in optional and value == "" else value for n, value in typed.items()}
     values = drop_unused(given, keep=_list_typed(given))

@@ -153,7 +153,7 @@ def warn_of_near_duplicates(pairs: Sequence[NearDuplicate]) -> None:
     first = min(pairs, key=lambda pair: not pair.is_leak)
     text = (
         f"{count_of(len(pairs), 'pair of clips is', 'pairs of clips are')} near-duplicate"
-        f" ({sum(p.is_leak for p in pairs)} across splits): one recording, encoded or cut in two"
+        f" ({sum(p.is_leak for p in pairs):,} across splits): one recording, encoded or cut in two"
         " ways? See near_duplicates.csv."
     )
     names = f"{first.id} in {first.split}, {first.similar_to} in {first.similar_to_split}"

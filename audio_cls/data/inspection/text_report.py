@@ -150,13 +150,13 @@ def _format_quality(summary: Mapping[str, Any]) -> str:
     text = f"Exact duplicates: {repeat} another one"
     if duplicates["num_clips"]:
         text += (
-            f", {duplicates['num_across_splits']} of them across splits,"
-            f" {duplicates['num_other_label']} with another label. --deduplicate leaves them out"
+            f", {duplicates['num_across_splits']:,} of them across splits,"
+            f" {duplicates['num_other_label']:,} with another label. --deduplicate leaves them out"
         )
     lines += [_wrap(text), *(f"  {_format_copies(group)}" for group in duplicates["groups"])]
     text = f"Near duplicates: {count_of(near['num_pairs'], 'pair')}"
     if near["num_pairs"]:
-        text += f", {near['num_across_splits']} of them across splits"
+        text += f", {near['num_across_splits']:,} of them across splits"
     lines += [text, *(f"  {one} ~ {two}" for one, two in (pair["ids"] for pair in near["pairs"]))]
     return "\n".join(lines)
 

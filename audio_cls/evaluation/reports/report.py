@@ -112,8 +112,8 @@ def _report_classes(scores: Scores, names: tuple[str, ...]) -> dict[str, Any]:
         of = f"of {count_of(len(names), 'class')}"
         text = count_of(
             len(untested),
-            f"{of} has no clip here and is not tested",
-            f"{of} have no clip here and are not tested",
+            f"{of} has no clip in the evaluated split and is not tested",
+            f"{of} have no clip in the evaluated split and are not tested",
         )
         warn(logger, f"{text}: {list_names(untested)}.")
     if scores.is_multilabel:

@@ -189,7 +189,7 @@ def _describe_duplicates(record: RunRecord) -> Sentences:
             to_sentence(
                 "{}, {} across splits (`near_duplicates.csv`).",
                 count(near.found, "near-duplicate pair"),
-                "?" if near.across_splits is None else near.across_splits,
+                "?" if near.across_splits is None else f"{near.across_splits:,}",
             )
         )
     return sentences

@@ -15,6 +15,7 @@ from audio_cls.errors import redact_tokens
 from audio_cls.publishing.card.markdown import Markdown, escape, to_code, to_duration, to_number
 from audio_cls.publishing.eval_results import read_main_metrics
 from audio_cls.publishing.metric_names import name_metric
+from audio_cls.publishing.redaction.settings import GROUPS
 from audio_cls.publishing.run_record import RunRecord
 from audio_cls.publishing.split_description import read_split_name
 from audio_cls.runs.run_files import SPEED_COLUMNS
@@ -151,6 +152,9 @@ def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
         section = record.settings.get(spec.section, {})
         is_hidden = spec.section in HIDDEN_SECTIONS or spec.name in HIDDEN_SETTINGS
         if is_hidden or spec.name not in section:
+            if section and spec.name in {*GROUPS, "fold"}:
+                withheld = "withheld (may contain names)"
+                rows.append([to_code(flag_name(spec.name)), withheld, to_code("none")])
             continue
         value = section[spec.name]
         if spec.name == "mixed_precision":  # auto and fp16 without a GPU are another one in use

@@ -44,7 +44,12 @@ BASE_NAMES = frozenset(
     {"audio_root", "noise_dir", "split_files", "silence_from", "class_weights", "metric"}
 )  # paths, addresses or words
 SOURCES = {"dataset": "dataset_revision", "model": "model_revision"}  # Hub ids, or paths as above
-GROUPS = frozenset({"test_groups", "validation_groups", "group_pattern"})  # contain group names
+GROUPS = frozenset({"test_groups", "validation_groups", "group_pattern"})  # may contain group names
+# What stands for any name in a regular expression: escapes, sets, the start of a group
+PATTERN_SYNTAX = re.compile(
+    r"\\.|\[(?:\\.|[^\]\\])*\]|\(\?(?:P<\w+>|[a-zA-Z]+|[:=!<]+)|\{\d*,?\d*\}"
+)
+LETTERS = re.compile(r"[^\W_]")
 WITHHELD = frozenset({"output_dir", "resume", "sweep", "hub_repo_id"})
 PLAIN_FOLD = re.compile(
     r"(?:fold|split|f)?[-_ ]?\d{1,4}(?: more)?", re.IGNORECASE
@@ -107,6 +112,8 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
         return redact_tokens(value)
     if one.name in BASE_NAMES:
         return to_base_name(value) if re.search(r"[\\/]", value) else value
+    if one.name == "group_pattern" and not LETTERS.search(PATTERN_SYNTAX.sub("", value)):
+        return value
     if one.name in GROUPS or (one.name == "fold" and not PLAIN_FOLD.fullmatch(value)):
         return value if with_groups else None
     return value if one.name in PATTERNS or one.name == "fold" else None

@@ -81,6 +81,6 @@ def test_classes_without_a_clip_have_no_scores_and_come_last() -> None:
     assert list(report["per_class"]) == ["a", "c", "b"]
     assert report["per_class"]["b"] == {"precision": None, "recall": None, "f1": None, "support": 0}
     assert report["untested_labels"] == ["b"]
-    assert texts == ["1 of 3 classes has no clip here and is not tested: b."]
+    assert texts == ["1 of 3 classes has no clip in the evaluated split and is not tested: b."]
     # scikit-learn's macro F1 counts a class that was predicted: (1 + 0 + 2/3) / 3.
     assert report["f1_macro"] == pytest.approx((1 + 0 + 2 / 3) / 3, abs=1e-6)

@@ -227,6 +227,24 @@ def test_a_hub_id_is_told_from_a_folder_of_that_shape(tmp_path: Path) -> None:
     assert public["data"]["dataset"] == "ann/clips"
 
 
+@pytest.mark.parametrize(
+    ("pattern", "is_public"),
+    [
+        (r"(?:^|/)([^/_]+)_", True),
+        (r"^(\w+?)[-_]\d+", True),
+        (r"(?P<speaker>[a-z]+)_", True),
+        (r"(ann\d+)_", False),
+        (r"(ann|bob)", False),
+        (r"(7)_", False),
+        (r"(\[ann\])", False),
+    ],
+)
+def test_a_group_pattern_without_literal_names_is_public(pattern: str, is_public: bool) -> None:  # noqa: FBT001
+    settings = {"data": {"dataset": "a/b", "group_pattern": pattern}}
+    public = public_settings.publish_settings(settings, (None, None), with_groups=False)
+    assert public["data"].get("group_pattern") == (pattern if is_public else None)
+
+
 WORDS = [
     "--group-pattern",
     r"(ann\d+)_",
