@@ -78,6 +78,10 @@ class SignalWatcher:
         self._pipe[1].close()  # ends the thread
         self._pipe = None
 
+    def handles(self, number: int) -> bool:
+        """Return whether the handler of a signal is still that of this watcher."""
+        return signal.getsignal(number) == self._run_handler
+
     def _run_handler(self, number: int, frame: FrameType | None) -> None:
         """Call `handle`, in the main thread."""
         self.handle(number)
@@ -107,6 +111,9 @@ if hasattr(os, "register_at_fork"):
 def exit_on_interrupt(*, is_shown: bool) -> Iterator[None]:
     """Answer Ctrl-C in the body by one line at once, and end the process with exit code 130.
 
+    SIGTERM is answered by one line, too, and ends the process at once with exit code 143, unless
+    the body has another handler for it, as training has.
+
     The body gets a KeyboardInterrupt, so that it can remove temporary files. If it has not ended
     after `STOP_SECONDS`, or at a second Ctrl-C, the process and its workers are ended.
 
@@ -114,7 +121,8 @@ def exit_on_interrupt(*, is_shown: bool) -> Iterator[None]:
         is_shown: Whether this process writes the line.
     """
     interrupt = _Interrupt(is_shown=is_shown)
-    with SignalWatcher((signal.SIGINT,), interrupt.act, interrupt.handle):
+    with SignalWatcher((signal.SIGINT, signal.SIGTERM), interrupt.act, interrupt.handle) as watcher:
+        interrupt.watcher = watcher
         try:
             yield
         except BaseException:
@@ -128,13 +136,20 @@ class _Interrupt:
 
     def __init__(self, *, is_shown: bool) -> None:
         self.is_shown = is_shown
+        self.watcher: SignalWatcher | None = None
         self.first = threading.Lock()  # taken once, by the thread or the main thread
         self.stopped_at = 0.0
         self.is_first_done = False
         self.is_raised = False
 
     def act(self, number: int) -> None:
-        """Write the line; at a second Ctrl-C, or if the process does not end, end it."""
+        """Write the line; at SIGTERM, a second Ctrl-C, or if the process does not end, end it."""
+        if number == signal.SIGTERM:
+            if self.watcher is not None and self.watcher.handles(number):
+                if self.is_shown:
+                    write_at_once("Stopped by SIGTERM.")
+                end_process(128 + number)
+            return
         now = time.monotonic()
         if self.first.acquire(blocking=False):
             self.stopped_at, self.is_first_done = now, True
@@ -149,7 +164,7 @@ class _Interrupt:
     def handle(self, number: int) -> None:
         """Interrupt the main thread once: a second time would interrupt the cleaning up."""
         self.act(number)  # the thread may not have had its turn
-        if not self.is_raised:
+        if number == signal.SIGINT and not self.is_raised:
             self.is_raised = True
             raise KeyboardInterrupt
 

@@ -8,6 +8,11 @@ import sys
 if os.path.abspath(sys.path[0]) == os.path.dirname(os.path.abspath(__file__)):
     sys.path[0] = os.path.dirname(sys.path[0])
 
+from audio_cls.cli.start import exit_on_early_interrupt
+
+if __name__ == "__main__":
+    exit_on_early_interrupt()  # before the imports, which take time
+
 from audio_cls.cli.benchmark import main
 
 if __name__ == "__main__":

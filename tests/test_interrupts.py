@@ -173,3 +173,24 @@ def test_a_watcher_that_ends_before_its_thread_begins_raises_nothing(
     monkeypatch.undo()
     (thread,) = threads
     thread.run()  # an exception would be raised here
+
+
+@pytest.mark.parametrize("program", ["scripts/train.py", "-m audio_cls"])
+def test_ctrl_c_during_the_imports_of_a_command_prints_no_traceback(
+    tmp_path: Path, program: str
+) -> None:
+    # A stand-in for click, which every command imports first, sends the signal.
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    command = [sys.executable, *program.split(), "--help"]
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (130, "")
+
+
+def test_sigterm_is_answered_by_one_line_and_exit_code_143() -> None:
+    process, child = _start("time.sleep(60)")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors.strip() == "Stopped by SIGTERM."
+    assert not _is_running(child)

@@ -39,7 +39,7 @@ from audio_cls.models.pooled_head import (
     log_pooled_head_notice,
     read_code,
 )
-from audio_cls.models.probe import probe_input_spec
+from audio_cls.models.probe import make_probe_noise, preserve_model_state, probe_input_spec
 from audio_cls.models.processor import WaveProcessor
 from audio_cls.progress import ProgressReport
 
@@ -148,7 +148,37 @@ def _assemble(
     log_pooled_head_notice(model)
     code = read_code(checkpoint, model)
     processor = WaveProcessor(extractor, input_spec)
+    if input_spec.max_samples is not None:  # the probe has not run the others
+        _check_features(checkpoint.cfg.model, model, processor)
     return AudioModel(model, processor, labels, checkpoint.commit, code, head)
+
+
+def _check_features(name: str, model: PreTrainedModel, processor: WaveProcessor) -> None:
+    """Check that a model of fixed input length takes the features of its feature extractor.
+
+    Only shapes are computed, which costs milliseconds; if that fails, the model is run once.
+
+    Raises:
+        ModelError: It does not take them.
+    """
+    inputs = processor([make_probe_noise(processor.input_spec.sampling_rate)])
+    weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    on_meta = [{n: t.to("meta") for n, t in tensors.items()} for tensors in (weights, inputs)]
+    with preserve_model_state(model):
+        model.eval()
+        try:
+            torch.func.functional_call(model, on_meta[0], (), on_meta[1])
+        except (RuntimeError, ValueError):
+            try:
+                model(**inputs)
+            except (RuntimeError, ValueError) as error:
+                shape = tuple(inputs[processor.input_spec.input_name].shape[1:])
+                raise ModelError(
+                    f"preprocessor_config.json of '{name}' does not fit its config.json: features"
+                    f" of shape {shape} are made, and the model refuses them"
+                    f" ({' '.join(str(error).split())[:120]}). Copy the file from the original"
+                    " checkpoint, or choose another --model."
+                ) from error
 
 
 def _read_labels(config: Any) -> tuple[str, ...]:  # noqa: ANN401

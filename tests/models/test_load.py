@@ -553,3 +553,20 @@ def test_errors_of_the_hub_are_one_sentence(kind: str, text: str) -> None:
     ):
         load_for_training(open_checkpoint(cfg), ONE_SECOND, LABELS)
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("family", sorted(FIXED))
+def test_a_feature_extractor_that_does_not_fit_the_model_is_named(
+    family: str, tmp_path: Path
+) -> None:
+    folder = write_tiny_checkpoint(family, tmp_path / "checkpoint")
+    load_for_training(  # the check passes
+        open_checkpoint(ModelConfig(model=str(folder))), ONE_SECOND, LABELS, is_multilabel=False
+    )
+    file = folder / "preprocessor_config.json"
+    kind = json.loads(file.read_text())["feature_extractor_type"]
+    wrong = {"feature_extractor_type": kind, "checkpoint": 3, "feature_size": 7, "num_mel_bins": 99}
+    file.write_text(json.dumps(wrong))
+    checkpoint = open_checkpoint(ModelConfig(model=str(folder)))
+    with pytest.raises(ModelError, match=r"preprocessor_config\.json of .* does not fit"):
+        load_for_training(checkpoint, ONE_SECOND, LABELS, is_multilabel=False)

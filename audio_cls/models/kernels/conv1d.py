@@ -99,7 +99,13 @@ class MatmulConv1d(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, stride: int) -> Tensor:  # noqa: ANN401
-        """Multiply S taps at a time, whose windows do not overlap."""
+        """Multiply S taps at a time, whose windows do not overlap.
+
+        Raises:
+            RuntimeError: Rows and weights differ in C, which the strides below would not notice.
+        """
+        if rows.shape[2] != weight.shape[1]:
+            raise RuntimeError(f"expected {weight.shape[1]} channels, got {rows.shape[2]}")
         rows, kernel = rows.contiguous(), Kernel.lay_out(weight, stride)
         ctx.save_for_backward(rows, weight)
         ctx.stride = stride

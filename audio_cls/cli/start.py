@@ -1,0 +1,25 @@
+"""Start of the program `audio-cls`: Ctrl-C while modules are imported ends it without a traceback.
+
+Nothing is imported here that takes time. `audio_cls.interrupts` answers Ctrl-C later.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+def exit_on_early_interrupt() -> None:
+    """End the process at Ctrl-C with exit code 130, until a command sets its own handler."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+
+
+def main() -> None:
+    """Run `audio-cls`."""
+    exit_on_early_interrupt()
+    from audio_cls.cli.main import main as run
+
+    run()
