@@ -165,7 +165,7 @@ def _check_features(name: str, model: PreTrainedModel, processor: WaveProcessor)
     weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     on_meta = [{n: t.to("meta") for n, t in tensors.items()} for tensors in (weights, inputs)]
     with preserve_model_state(model):
-        model.eval()
+        model.train(mode=False)
         try:
             torch.func.functional_call(model, on_meta[0], (), on_meta[1])
         except (RuntimeError, ValueError):
