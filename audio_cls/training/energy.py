@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import time
 from collections.abc import Mapping
 from importlib import metadata
 from types import TracebackType
@@ -42,14 +43,17 @@ class EnergyMeter:
         self.is_on = cfg.measure_energy
         self.country = read_country(cfg)
         self.num_machines = 0
+        self.start_seconds = 0.0
         self.latest = _Latest()
         is_reader = self.is_on and accelerator.is_local_main_process
         self.tracker = _make_tracker(self.country, self.latest) if is_reader else None
 
     def __enter__(self) -> EnergyMeter:
-        """Start."""
+        """Start, which takes some seconds: `start_seconds` has them."""
+        started = time.perf_counter()
         if self.tracker is not None:
             self.tracker.start()
+        self.start_seconds = time.perf_counter() - started
         return self
 
     def __exit__(

@@ -114,7 +114,7 @@ def train(run: TrainingRun) -> None:
         run.progress.show(run.state),
         explain_memory(run.sampler.shape.batch_size, run.cfg.audio.piece_seconds),
     ):
-        run.progress.start_clock()
+        run.progress.start_clock(run.energy_meter.start_seconds)
         request = StopRequest.CONTINUE
         while (
             not is_over(run.state, run.num_steps, run.cfg.train) and request == StopRequest.CONTINUE

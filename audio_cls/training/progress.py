@@ -99,8 +99,13 @@ class Progress:
             self.losses += state.loss_sum
             self.summary.remove_after(state.step)
 
-    def start_clock(self) -> None:
-        """Start to measure the training time: what was done since the set-up is not part of it."""
+    def start_clock(self, prepare_seconds: float = 0.0) -> None:
+        """Start to measure the training time: what was done since the set-up is not part of it.
+
+        Args:
+            prepare_seconds: Time since `prepare_seconds` was set, which is added to it.
+        """
+        self.prepare_seconds += prepare_seconds
         self.started = self.resumed_at = self.shown_at = time.perf_counter()
 
     @contextmanager

@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,6 +92,16 @@ def test_the_time_between_steps_is_the_overhead(
     assert lost >= 0.8
     assert times.compute_seconds + lost == pytest.approx(times.train_seconds, rel=1e-3)
     assert describe_timing(run, 0.0).overhead_share == times.overhead_share
+
+
+def test_the_start_of_the_energy_meter_is_preparation(tone_folder: Path, tmp_path: Path) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", max_steps=1))
+    run.progress.prepare_seconds = 2.0
+    run.energy_meter.tracker = SimpleNamespace(start=lambda: time.sleep(0.5), stop=lambda: None)
+    train(run)
+    prepare_seconds = describe_timing(run, 0.0).prepare_seconds
+    assert prepare_seconds is not None and 2.5 <= prepare_seconds < 3.5
 
 
 def test_time_between_set_up_and_training_is_not_training_time(
