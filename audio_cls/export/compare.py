@@ -100,6 +100,6 @@ def compare(
         differences[len(wave)] = float(np.abs(given - logits).max())
     table = np.stack(expected)
     spread = float(np.ptp(table, axis=0).max())
-    tolerance = max(TOLERANCE * min(1.0, spread), ROUNDING * float(np.abs(table).max()))
+    tolerance = max(TOLERANCE * spread, ROUNDING * float(np.abs(table).max()))
     rate = audio_model.processor.input_spec.sampling_rate
-    return Comparison(differences, tolerance, {n: n / rate for n in differences})
+    return Comparison(differences, min(TOLERANCE, tolerance), {n: n / rate for n in differences})

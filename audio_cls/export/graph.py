@@ -7,11 +7,10 @@ free, but for models of fixed length.
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +32,7 @@ AXES = ("batch", "length")  # names of the free axes
 FRAME_SECONDS, NUM_STEPS = 0.005, 20
 # Exceptions that the exporters raise for a model that they cannot trace.
 FAILURES = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)
+PRINT_GRAPH = "_jit_onnx_log"  # the function of torch that prints the graph of a failed export
 FRAMES_METHOD = "_get_feat_extract_output_lengths"  # of transformers: samples -> frames
 
 
@@ -141,13 +141,12 @@ def _run_exporter(
     }
     options: dict[str, Any] = {"input_names": names, "output_names": [OUTPUT]}
     options |= {"opset_version": OPSETS[exporter], "external_data": False}
+    options["verbose"] = False
     if exporter == "dynamo":
         dynamic: Any = torch.export.Dim.DYNAMIC
         shapes = tuple({number: dynamic for number in free[name]} for name in names)
         # A tuple in a tuple: of the arguments, of *inputs.
-        torch.onnx.export(
-            network, values, file, dynamo=True, dynamic_shapes=(shapes,), verbose=False, **options
-        )
+        torch.onnx.export(network, values, file, dynamo=True, dynamic_shapes=(shapes,), **options)
         return
     axes = {**free, OUTPUT: {0: AXES[0]}}
     torch.onnx.export(network, values, file, dynamo=False, dynamic_axes=axes, **options)
@@ -171,11 +170,17 @@ def _quiet_exporter() -> Iterator[None]:
     levels = [one.level for one in loggers]
     for one in loggers:
         one.setLevel(logging.ERROR)
+    internal: Any = torch._C
+    print_graph = getattr(internal, PRINT_GRAPH, None)  # to standard output, whatever is set
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        if print_graph is not None:
+            setattr(internal, PRINT_GRAPH, lambda *_: None)
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        if print_graph is not None:
+            setattr(internal, PRINT_GRAPH, print_graph)
         for one, level in zip(loggers, levels, strict=True):
             one.setLevel(level)
 

@@ -16,7 +16,7 @@ import torch
 from click.testing import CliRunner
 from exported import RATE, make_clips, write_classifier, write_family
 from tiny_models import FAMILIES
-from tiny_outside import write_tiny_outside
+from tiny_outside import OUTSIDE, write_tiny_outside
 
 from audio_cls.cli.inference.export import main
 from audio_cls.errors import ModelError, RunFolderError
@@ -113,6 +113,16 @@ def test_a_graph_that_is_wrong_for_odd_numbers_of_frames_is_refused(
     assert report.comparison.largest < 1e-4
 
 
+def test_a_failing_exporter_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skip_dynamo(monkeypatch)  # TorchScript cannot trace Moonshine, and would print its graph
+    run = write_classifier(write_tiny_outside("moonshine", tmp_path / "e"), tmp_path / "run")
+    with pytest.raises(ModelError, match=r"\(torchscript\): All tensors must have the same rank"):
+        export_model(ExportRequest(str(run), tmp_path / "out"))
+    assert capfd.readouterr().out == ""
+
+
 def test_the_second_exporter_is_used_where_the_first_one_fails(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +180,13 @@ def test_a_missing_library_is_named_at_once(
     assert "pip install 'audio-cls[onnx]'" in done.output
 
 
+def test_an_older_version_is_not_added_to_the_newest_one(tmp_path: Path) -> None:
+    words = ["USER/NAME", str(tmp_path / "out"), "--push", "--revision", "v1"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert "--push and --revision exclude each other" in done.output
+
+
 def test_differences_are_relative_to_the_spread_of_small_logits() -> None:
     seconds = {100: 0.1, 200: 0.2}
     wrong = Comparison({100: 1e-7, 200: 3e-5}, 1e-6, seconds)
@@ -178,11 +195,15 @@ def test_differences_are_relative_to_the_spread_of_small_logits() -> None:
     assert not dataclasses.replace(wrong, differences={100: np.nan}).is_equal
 
 
-@pytest.mark.parametrize("kind", ["speech_to_text"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=[] if kind == "clap" else pytest.mark.long) for kind in OUTSIDE],
+)
 def test_a_pooled_head_is_exported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    skip_dynamo(monkeypatch)
+    if kind == "clap":
+        skip_dynamo(monkeypatch)
     run = write_classifier(write_tiny_outside(kind, tmp_path / "encoder"), tmp_path / "run")
     report = export_model(ExportRequest(str(run), tmp_path / "out"))
     assert report.is_pooled
