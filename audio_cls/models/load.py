@@ -141,7 +141,7 @@ def _assemble(
     install_fast_kernels(model, is_trained=is_trained)
     skip_masking_of_short_clips(model)
     extractor: Any = checkpoint.extractor
-    input_spec = probe_input_spec(model, extractor, use_mask=use_mask)
+    input_spec = probe_input_spec(model, extractor, use_mask=use_mask, is_trained=is_trained)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = input_spec.has_mask
     labels = _read_labels(model.config)

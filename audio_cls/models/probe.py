@@ -41,7 +41,11 @@ PADDING_TOLERANCE = 1e-4  # of the largest pooled feature, and absolute
 
 
 def probe_input_spec(
-    model: PreTrainedModel, extractor: SequenceFeatureExtractor, *, use_mask: bool | None = None
+    model: PreTrainedModel,
+    extractor: SequenceFeatureExtractor,
+    *,
+    use_mask: bool | None = None,
+    is_trained: bool = True,
 ) -> InputSpec:
     """Find a model's input specification. Its state is as before afterwards.
 
@@ -51,6 +55,8 @@ def probe_input_spec(
         extractor: Its feature extractor.
         use_mask: Whether an attention mask is passed to a model that takes one. None: the
             extractor's setting, or the opposite if padding is harmless only then.
+        is_trained: False: no unpadded encoder is tried, because only clips of one length share a
+            batch in evaluation where padding is not harmless.
 
     Returns:
         The input specification. An extractor of fixed length pads safely by construction.
@@ -85,7 +91,7 @@ def probe_input_spec(
             trial = replace(input_spec, has_mask=choice, pads_safely=True)
             if _is_padding_harmless(model, WaveProcessor(extractor, trial)):
                 return trial
-        if takes_mask and use_mask is not False:
+        if is_trained and takes_mask and use_mask is not False:
             return _try_unpadded_encoder(model, WaveProcessor(extractor, input_spec))
     return input_spec
 

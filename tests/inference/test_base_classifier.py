@@ -24,7 +24,10 @@ from audio_cls.inference.label_rule import LabelRule
 from audio_cls.inference.prediction import Prediction
 
 RATE = 100
-HEAVY = ("torch", "transformers", "datasets", "sklearn", "scipy.stats", "pandas", "pyarrow")
+HEAVY = (
+    *("datasets", "sklearn", "scipy.stats", "pandas", "pyarrow", "matplotlib", "evaluate", "peft"),
+    *("gradio", "onnx", "onnxruntime", "sounddevice", "av"),
+)
 
 
 class SumClassifier(BaseClassifier):
@@ -255,12 +258,25 @@ def test_a_long_input_is_read_in_parts_that_later_inputs_do_not_wait_for(
         assert [one.seconds for one in found] == [40, 0.5, 25]
 
 
+def list_imported(code: str, names: tuple[str, ...]) -> list[str]:
+    """Run code in a new process; return which of the modules it imported."""
+    code += f"\nimport sys\nprint(*(name for name in {names} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
 def test_it_works_without_torch_and_imports_nothing_heavy() -> None:
-    code = f"""
+    code = """
 import sys
 sys.modules["torch"] = None
-from audio_cls.inference import BaseClassifier, Prediction, WindowPrediction
-print([name for name in {HEAVY[1:]} if name in sys.modules])
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+from audio_cls.inference import BaseClassifier, Prediction, WindowPrediction"""
+    assert list_imported(code, ("transformers", *HEAVY)) == []
+
+
+@pytest.mark.slow
+def test_predict_imports_torch_and_transformers_but_nothing_else_that_is_heavy() -> None:
+    code = """
+import audio_cls.workflows.prediction.predict
+from audio_cls import Classifier
+Classifier"""
+    assert list_imported(code, HEAVY) == []
