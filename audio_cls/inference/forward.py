@@ -47,11 +47,8 @@ def record_input(layer: nn.Module) -> Iterator[list[Tensor]]:
     def record(_layer: nn.Module, args: tuple[Any, ...]) -> None:
         inputs.append(args[0])
 
-    handle = layer.register_forward_pre_hook(record)
-    try:
+    with layer.register_forward_pre_hook(record):
         yield inputs
-    finally:
-        handle.remove()
 
 
 def choose_device(wanted: str | torch.device | None) -> torch.device:

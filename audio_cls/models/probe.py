@@ -33,8 +33,7 @@ from audio_cls.models.processor import InputSpec, WaveProcessor
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
 MAX_PROBE_SECONDS: Seconds = 6.4  # upper limit of the search
 # Lengths beyond the shortest, of the clips that test padding. The first three end on different
-# frames: SEW squeezes frames in pairs and drops an odd last one. The last two are far longer: they
-# show the effect of padding on SeamlessM4T.
+# frames (SEW squeezes pairs of frames); the last two show the effect of padding on SeamlessM4T.
 PADDING_TRIAL: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)
 SHORT_TRIAL = (0, 3)  # of them: enough to reject most models at little cost
 PADDING_TOLERANCE = 1e-4  # of the largest pooled feature, and absolute
@@ -55,8 +54,7 @@ def probe_input_spec(
         extractor: Its feature extractor.
         use_mask: Whether an attention mask is passed to a model that takes one. None: the
             extractor's setting, or the opposite if padding is harmless only then.
-        is_trained: False: no unpadded encoder is tried, because only clips of one length share a
-            batch in evaluation where padding is not harmless.
+        is_trained: False: an unpadded encoder, which evaluation does not use, is not tried.
 
     Returns:
         The input specification. An extractor of fixed length pads safely by construction.
@@ -171,9 +169,10 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
     """Return the input length of a fixed-length extractor; None where it follows the clip."""
     rate = extractor.sampling_rate
     waves = make_probe_noise(rate // 2), make_probe_noise(rate)
-    half, full = (extractor(wave, sampling_rate=rate, return_tensors="pt") for wave in waves)
-    is_fixed = half[input_name].shape == full[input_name].shape
-    return max_input_samples(extractor) if is_fixed else None
+    half, full = (extractor(one, sampling_rate=rate, return_tensors="pt") for one in waves)
+    return (
+        max_input_samples(extractor) if half[input_name].shape == full[input_name].shape else None
+    )
 
 
 def find_feature_layout(processor: WaveProcessor) -> FrameLayout | None:
@@ -231,8 +230,7 @@ def _search(
         ModelError: Seconds of noise are not enough.
     """
     rate = processor.input_spec.sampling_rate
-    enough, exact = steps
-    too_short = 0
+    (enough, exact), too_short = steps, 0
     while not _succeeds(works, model, processor, enough):
         if enough > MAX_PROBE_SECONDS * rate:
             works(model, processor, enough)  # raises the model's error, if that is the cause
@@ -297,9 +295,6 @@ def pooled_features(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: A
     Logits would not show a difference while the weights of that layer are zero.
     """
     seen: list[Tensor] = []
-    hook = model.classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    try:
+    with model.classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0])):
         model(**inputs)
-    finally:
-        hook.remove()
     return seen[0]
