@@ -115,8 +115,7 @@ class TableFormat(AppendedFormat):
         while count_columns(file) > self.file_width:
             file = "…" + file.lstrip("…")[1:]
         if "error" in row:
-            text = shorten(to_line(row["error"]), TERMINAL_WIDTH - self.file_width - 2)
-            yield f"{pad_text(file, self.file_width)}  {text}\n"
+            yield f"{file}\n  {shorten(to_line(row['error']), TERMINAL_WIDTH - 2)}\n"
             return
         yield self._line(file, {**row, "label": row["label"] or "-"})
         if row.get("remark"):
