@@ -24,6 +24,7 @@ from audio_cls.errors import ModelError
 from audio_cls.inference.onnx.session import METADATA_KEY, OUTPUT, OnnxInputSpec
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.probe import make_probe_noise
+from audio_cls.storage.files import is_disk_full
 
 Exporter = Literal["dynamo", "torchscript"]
 OPSETS: dict[Exporter, int] = {"dynamo": 20, "torchscript": 17}
@@ -112,6 +113,8 @@ def write_graph(audio_model: AudioModel, attempt: Attempt, file: Path) -> None:
         with _eager_attention(audio_model.model), _quiet_exporter(), torch.no_grad():
             _run_exporter(network, inputs, file, attempt.exporter, _find_length_axis(audio_model))
     except FAILURES as error:
+        if is_disk_full(error):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"torch.onnx.export failed ({attempt.exporter}): {reason}") from error
     _finish(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from audio_cls.errors import ModelError, RunFolderError, list_names
 from audio_cls.inference.onnx.classifier import MODEL_FILE
 from audio_cls.inference.onnx.session import INSTALL
-from audio_cls.storage.files import apply_umask
+from audio_cls.storage.files import apply_umask, is_disk_full
 
 LIBRARIES = ("onnx", "onnxruntime", "onnxscript")
 FILES = ("config.json", "preprocessor_config.json", "README.md", "onnx")  # of an export
@@ -35,8 +36,15 @@ def check_target(out: Path, model: str, *, overwrite: bool) -> None:
     """Check that an export may be written to a folder.
 
     Raises:
-        RunFolderError: There is something already, or it is the model's own folder.
+        RunFolderError: There is something already, it is the model's own folder, or it cannot be
+            written.
     """
+    parent = next(one for one in out.absolute().parents if one.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise RunFolderError(
+            f"OUT '{out}' cannot be written: '{parent}' is not a folder in which you may write."
+            " Give another folder."
+        )
     if out.resolve() == Path(model).resolve():
         raise RunFolderError(
             f"OUT is the folder of the model, '{model}', whose README.md would be replaced. Give"
@@ -62,6 +70,9 @@ def write_folder(out: Path) -> Iterator[Path]:
 
     Files of an earlier export are replaced or removed, other files in `out` stay. If the block
     fails, `out` is as before.
+
+    Raises:
+        RunFolderError: The disk is full.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
@@ -73,6 +84,13 @@ def write_folder(out: Path) -> Iterator[Path]:
         for name in FILES:
             _remove(out / name)
             (partial / name).replace(out / name)
+    except (OSError, RuntimeError) as error:
+        if not is_disk_full(error):
+            raise
+        raise RunFolderError(
+            f"No space left for the export in '{out.parent}'; '{out}' is as before. Free some"
+            " space, then repeat the command."
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -14,20 +15,30 @@ import pytest
 import soundfile
 import torch
 from click.testing import CliRunner
-from exported import RATE, make_clips, write_classifier, write_family
-from tiny_models import FAMILIES
+from exported import (
+    LABELS,
+    RATE,
+    make_clips,
+    spread_logits,
+    write_classifier,
+    write_family,
+)
+from tiny_models import FAMILIES, write_tiny_checkpoint
 from tiny_outside import OUTSIDE, write_tiny_outside
 
 from audio_cls.cli.inference.export import main
+from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError, RunFolderError
 from audio_cls.export import export_model as exporting
 from audio_cls.export import target
 from audio_cls.export.compare import Comparison, choose_lengths
 from audio_cls.export.export_model import ExportRequest, export_model
 from audio_cls.export.graph import Attempt, list_attempts
-from audio_cls.inference.onnx.classifier import INT8_FILE, MODEL_FILE
+from audio_cls.inference.onnx.classifier import INT8_FILE, MODEL_FILE, OnnxClassifier
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.models.load import load_for_inference
+from audio_cls.models.checkpoint import open_checkpoint
+from audio_cls.models.finetuning.lora import add_adapters
+from audio_cls.models.load import load_for_inference, load_for_training
 
 EXPORTED = ["README.md", "config.json", MODEL_FILE, "preprocessor_config.json"]
 
@@ -168,6 +179,44 @@ def test_a_taken_folder_is_refused_before_the_model_is_loaded(
     assert (out / INT8_FILE).is_file()
     export_model(ExportRequest(str(run), out, overwrite=True))
     assert list_files(out) == sorted([*EXPORTED, "thesis.txt"])
+
+
+def test_a_folder_that_cannot_be_written_is_refused_first(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="is not a folder in which you may write"):
+        export_model(ExportRequest("nowhere", tmp_path / "file" / "out"))
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch.onnx, "export", fill)
+    with pytest.raises(RunFolderError, match="No space left for the export"):
+        export_model(ExportRequest(str(run), tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_merged_adapters_are_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_dynamo(monkeypatch)
+    cfg = ModelConfig(model=str(write_tiny_checkpoint("hubert", tmp_path / "e")), lora_rank=2)
+    model = load_for_training(open_checkpoint(cfg), AudioConfig(max_seconds=1.0), LABELS)
+    add_adapters(model.model, model.processor, cfg)
+    with torch.no_grad():
+        for name, weight in model.model.named_parameters():
+            if "lora_B" in name:  # zeros, until trained
+                weight.normal_(std=0.5)
+    spread_logits(model)
+    wave = make_clips(1)[0]
+    with torch.inference_mode():
+        expected = model.model(**model.processor([wave])).logits[0].numpy()
+    model.save(tmp_path / "run")
+    export_model(ExportRequest(str(tmp_path / "run"), tmp_path / "out"))
+    onnx_classifier = OnnxClassifier.from_pretrained(tmp_path / "out")
+    given = onnx_classifier.run_model([wave]).logits[0]
+    np.testing.assert_allclose(given, expected, atol=1e-4)
 
 
 def test_a_missing_library_is_named_at_once(

@@ -8,6 +8,7 @@ Letters: T samples, F frames.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,15 +36,17 @@ class AstFilterbank:
         self.mean = float(settings.get("mean", -4.2677393))
         self.std = float(settings.get("std", 4.5689974))
         self.do_normalize = bool(settings.get("do_normalize", True))
-        self.filters = mel_filter_bank(
-            num_frequency_bins=POINTS // 2 + 1,
-            num_mel_filters=self.num_mel_bins,
-            min_frequency=LOWEST_HERTZ,
-            max_frequency=self.sampling_rate // 2,
-            sampling_rate=self.sampling_rate,
-            mel_scale="kaldi",
-            triangularize_in_mel_space=True,
-        )
+        with warnings.catch_warnings():  # some of the lowest 128 bands have no frequency
+            warnings.simplefilter("ignore")
+            self.filters = mel_filter_bank(
+                num_frequency_bins=POINTS // 2 + 1,
+                num_mel_filters=self.num_mel_bins,
+                min_frequency=LOWEST_HERTZ,
+                max_frequency=self.sampling_rate // 2,
+                sampling_rate=self.sampling_rate,
+                mel_scale="kaldi",
+                triangularize_in_mel_space=True,
+            )
 
     def __call__(
         self, waves: Sequence[Wave], *, sampling_rate: int, **_options: object
