@@ -81,7 +81,7 @@ def write_classifier(encoder: Path, folder: Path) -> None:
     checkpoint = open_checkpoint(ModelConfig(model=str(encoder)))
     audio_model = load_for_training(checkpoint, AudioConfig(max_seconds=SECONDS), LABELS)
     network: Any = audio_model.model.eval()  # type: ignore[no-untyped-call]
-    waves = read_check_clips(audio_model, "", None).waves[:8]
+    waves = read_check_clips(audio_model, "USER/NAME", None).waves[:8]
     with torch.no_grad():
         logits = torch.cat([network(**audio_model.processor([wave])).logits for wave in waves])
         *_, last = (m for m in network.classifier.modules() if isinstance(m, torch.nn.Linear))
