@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
+import time
 from typing import TYPE_CHECKING
 
 from audio_cls.demo.clip_result import MEGABYTE, Limits
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     import gradio as gr
 
 LOCAL = "127.0.0.1"
+WAIT_SECONDS = 0.2  # between two checks of whether the server runs
+logger = logging.getLogger(__name__)
+
 # The page of gradio asks for any microphone: gain control and noise suppression are then on.
 HEAD = """
 <script>
@@ -62,8 +67,8 @@ def serve_page(
             server_name=os.environ.get("GRADIO_SERVER_NAME", LOCAL),
             server_port=port,
             share=False,
-            quiet=is_blocking is False,
-            prevent_thread_lock=not is_blocking,
+            quiet=True,  # gradio's own line recommends share=True
+            prevent_thread_lock=True,
             footer_links=[],
             show_error=True,
             max_file_size=round(limits.max_megabytes * MEGABYTE),
@@ -74,4 +79,11 @@ def serve_page(
         raise AudioClsError(
             f"The page cannot be started ({error}). Choose another port with --port."
         ) from error
+    logger.info("The page is at %s (Ctrl-C ends it).", address)
+    try:
+        while is_blocking and page.is_running:
+            time.sleep(WAIT_SECONDS)
+    finally:
+        if is_blocking:
+            page.close(verbose=False)  # deletes the uploaded files
     return str(address)

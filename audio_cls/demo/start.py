@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,6 @@ from audio_cls.demo.options import DemoOptions
 from audio_cls.demo.server import prepare_gradio, serve_page
 from audio_cls.inference.classifier import Classifier
 from audio_cls.storage.short_names import read_base_name
-
-logger = logging.getLogger(__name__)
 
 
 def start_demo(model: str, revision: str | None, options: DemoOptions) -> None:
@@ -33,7 +30,6 @@ def start_demo(model: str, revision: str | None, options: DemoOptions) -> None:
     classifier = _load(model, revision, options)
     with tempfile.TemporaryDirectory(prefix="audio_cls_demo_") as temporary:
         examples = write_examples(model, revision, Path(temporary), classifier.sampling_rate)
-        logger.info("Ctrl-C ends the page.")
         _serve(classifier, model, revision, options, examples)
 
 
