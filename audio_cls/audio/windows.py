@@ -99,14 +99,16 @@ class Window(NamedTuple):
     """One window of a clip."""
 
     start: int
-    stop: int  # with `repeat_short` perhaps after the clip's end
-    wave: NDArray[np.float32]  # (stop - start,)
+    stop: int  # exclusive; at most the clip's end
+    wave: NDArray[np.float32]  # (stop - start,); longer with `repeat_short` where the clip is short
 
 
 def cut_windows(
     blocks: Iterable[NDArray[np.float32]], cfg: AudioConfig, sampling_rate: Hertz
 ) -> Iterator[Window]:
     """Cut the windows of `list_windows` out of a clip that comes in blocks (T,), in order.
+
+    With `cfg.repeat_short` the one window of a short clip has full length, but stops at its end.
 
     Each window comes as soon as its samples are there. All blocks are read, also for
     `aggregate="first"`. At most a window, a hop and a block are in memory.
@@ -125,6 +127,6 @@ def cut_windows(
     length = offset + len(buffer)
     if last is None:  # shorter than a window
         stop = window if cfg.repeat_short else length
-        yield Window(0, stop, cut_wave(buffer, 0, stop))
+        yield Window(0, length, cut_wave(buffer, 0, stop))
     elif last + window < length and cfg.aggregate != "first":
         yield Window(length - window, length, buffer[-window:].copy())
