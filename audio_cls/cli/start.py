@@ -1,12 +1,14 @@
-"""Start of the program `audio-cls`: Ctrl-C while modules are imported ends it without a traceback.
+"""Start of the program `audio-cls`: before its modules are imported, which takes time.
 
-Nothing is imported here that takes time. `audio_cls.interrupts` answers Ctrl-C later.
+Ctrl-C meanwhile ends it without a traceback, and closed standard streams are opened. Nothing is
+imported here that takes time. `audio_cls.interrupts` answers Ctrl-C later.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
@@ -17,8 +19,23 @@ def exit_on_early_interrupt() -> None:
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
 
 
+def open_closed_streams() -> None:
+    """Connect standard streams that are closed, as `<&-` does, to the null device.
+
+    Otherwise the next files that are opened would get their numbers.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            file = os.open(os.devnull, os.O_RDWR)
+            if file != number:
+                os.dup2(file, number)
+                os.close(file)
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115 (stays open)
+
+
 def main() -> None:
     """Run `audio-cls`."""
+    open_closed_streams()
     exit_on_early_interrupt()
     from audio_cls.cli.main import main as run
 
