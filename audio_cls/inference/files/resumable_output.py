@@ -2,7 +2,7 @@
 
 FILE.partial            the rows so far; FILE when it is finished
 FILE.partial.json       how many inputs are done, the sizes of the partial files, the settings
-FILE.partial.lock       while a process writes
+FILE.partial.lock       while a process writes, next to each file
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class ResumableOutput:
         self.num_done = 0
         self.counts: dict[str, Any] = {}
         self._files: list[BinaryIO] = []
-        self._lock = FileLock(self._state.with_suffix(".lock"))
+        self._locks = [FileLock(target.state.with_suffix(".lock")) for target in targets]
         self._sizes = [0] * len(targets)  # of the partial files with the rows that are done
         self._waiting: list[list[Row]] = [[] for _ in targets]
         self._committed_at = 0.0
@@ -148,11 +148,7 @@ class ResumableOutput:
 
     def __enter__(self) -> ResumableOutput:
         """Open the files, those of an interrupted call behind its last complete rows."""
-        with contextlib.suppress(OSError):  # a file system without locks
-            if not self._lock.acquire():
-                raise AudioClsError(
-                    f"'{self.targets[0].path}' is being written by {self._lock.read_holder()}."
-                )
+        self._acquire_locks()
         self.check()
         state = self._read_state()
         if state is not None and self._can_continue(state):
@@ -170,6 +166,25 @@ class ResumableOutput:
             for target, file in zip(self.targets, self._files, strict=True):
                 file.write(target.format.header())
         return self
+
+    def _acquire_locks(self) -> None:
+        """Keep other processes from writing any of the files.
+
+        Raises:
+            AudioClsError: One is being written.
+        """
+        for target, lock in zip(self.targets, self._locks, strict=True):
+            with contextlib.suppress(OSError):  # a file system without locks
+                if not lock.acquire():
+                    self._release_locks()
+                    raise AudioClsError(
+                        f"'{target.path}' is being written by {lock.read_holder()}."
+                    )
+
+    def _release_locks(self) -> None:
+        """Let other processes write the files."""
+        for lock in self._locks:
+            lock.release(remove=True)
 
     def _can_continue(self, state: Mapping[str, Any]) -> bool:
         """Return whether the partial files are those of this work."""
@@ -280,4 +295,4 @@ class ResumableOutput:
         for file in self._files:
             with contextlib.suppress(OSError):
                 file.close()
-        self._lock.release(remove=True)
+        self._release_locks()

@@ -34,11 +34,12 @@ from audio_cls.workflows.prediction.event_output import make_event_rows, make_la
 from audio_cls.workflows.prediction.request import PredictRequest
 
 # What changes no row, but by the rounding of floating-point numbers; the model and the files are
-# described by their content.
+# described by their content. The folders of label files and segments are not among these: a call
+# that continues in another folder would leave those of the files before it out.
 NO_ROW_SETTINGS = {
     "has_rows",
     *("model", "paths", "revision", "trust_remote_code", "batch_size", "num_workers", "device"),
-    *("files_from", "watch", "output", "overwrite", "strict", "output_dir", "cut_segments"),
+    *("files_from", "watch", "output", "overwrite", "strict"),
 }
 
 logger = logging.getLogger(__name__)

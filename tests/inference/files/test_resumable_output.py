@@ -139,6 +139,20 @@ def test_a_file_that_is_being_written_is_not_written_twice(tmp_path: Path) -> No
         pass
 
 
+def test_a_file_is_not_written_together_with_two_others(tmp_path: Path) -> None:
+    other = Target(tmp_path / "other.csv", CsvFormat(LAYOUT))
+    shared = Target(tmp_path / "b.parquet", ParquetFormat(LAYOUT))
+    with (
+        make_output(tmp_path),
+        pytest.raises(AudioClsError, match=r"b.parquet' is being written by process \d+"),
+        ResumableOutput([other, shared], {}),
+    ):
+        pass
+    assert not list(tmp_path.glob("*.lock"))
+    with ResumableOutput([other, shared], {}):  # the lock of the refused call is free
+        pass
+
+
 def test_a_folder_that_is_missing_or_a_folder_as_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AudioClsError, match="There is no folder"):
         make_output(tmp_path / "gone").check()
