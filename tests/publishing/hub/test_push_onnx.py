@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import huggingface_hub
 import pytest
+from click.testing import CliRunner
+from exported import RATE, make_clips, write_family
 from fake_run import REPO, count_commits
 from hub_server import HubServer
+from huggingface_hub import HfApi
 
+from audio_cls.cli.inference.export import main
 from audio_cls.config import HubConfig
 from audio_cls.errors import HubError
+from audio_cls.export import export_model as exporting
+from audio_cls.export.graph import list_attempts
+from audio_cls.inference.classifier import Classifier
+from audio_cls.inference.onnx import OnnxClassifier
 from audio_cls.publishing.hub.push import push_run
 from audio_cls.publishing.hub.push_onnx import check_onnx_target, push_onnx
 
@@ -87,3 +96,22 @@ def test_an_outage_keeps_the_export_and_is_told(hub: HubServer, run: Path, out: 
     (out / "README.md").write_text("# other\n")
     with pytest.raises(HubError, match=r"cannot be reached.*The export in .* is complete"):
         push_onnx(out, REPO)
+
+
+def test_a_model_of_the_hub_is_exported_into_its_repository(
+    hub: HubServer, api: HfApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "list_attempts", lambda model: list_attempts(model)[1:])
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    run = write_family("hubert", tmp_path)
+    api.create_repo(REPO)
+    api.upload_folder(repo_id=REPO, folder_path=run)
+    done = CliRunner().invoke(main, [REPO, str(tmp_path / "exported"), "--push"])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1] == f"{hub.url}/{REPO}/tree/main/onnx"
+    assert f'from_pretrained("{REPO}")' in hub.files("models", REPO)["onnx/README.md"].decode()
+    clip = (make_clips(1)[0], RATE)
+    expected = Classifier.from_pretrained(run)(clip)
+    assert OnnxClassifier.from_pretrained(REPO)(clip).scores == pytest.approx(
+        expected.scores, abs=1e-4
+    )
