@@ -1,7 +1,7 @@
 """Measure `audio-cls predict` against the pipeline of transformers, and its memory.
 
-    python measure.py speed MODEL     60 mixed clips, whole processes in turn
-    python measure.py memory MODEL    recordings of 10 and 60 minutes
+    python measure.py speed MODEL [REPEATS]     60 mixed clips, whole processes in turn
+    python measure.py memory MODEL              recordings of 10 and 60 minutes
 
 Clips are generated: wav, flac, mp3, ogg; 16, 22.05 and 44.1 kHz; mono and stereo; 0.3 to 12 s. The
 pipeline gets waveforms from soundfile and soxr, so that it needs neither ffmpeg nor torchaudio, and
@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-REPEATS = 3
 PIPELINE = """
 import sys
 import soundfile, soxr
@@ -88,7 +87,7 @@ def predict(model: str, *arguments: str) -> list[str]:
 
 def main() -> None:
     """Measure one of the two."""
-    what, model = sys.argv[1:]
+    what, model, *rest = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if what == "memory":
@@ -106,7 +105,7 @@ def main() -> None:
             "pipeline": [sys.executable, "-c", PIPELINE, model, *paths],
         }
         best = dict.fromkeys(commands, (float("inf"), float("inf")))
-        for _ in range(REPEATS):
+        for _ in range(int(rest[0]) if rest else 3):
             for name, command in commands.items():
                 cpu, wall, memory = run(command)
                 show(f"{name}: {cpu:.1f} s CPU, {wall:.1f} s, {memory:.0f} MB")
