@@ -86,9 +86,9 @@ def is_single_input(value: object) -> bool:
     """
     if isinstance(value, tuple):
         return len(value) == 2 and isinstance(value[1], int | float | np.number)
-    return isinstance(value, str | Path | bytes | np.ndarray | dict) or not isinstance(
-        value, Iterable
-    )
+    is_single = isinstance(value, str | Path | np.ndarray | dict | bytes | bytearray | memoryview)
+    is_open_file = hasattr(value, "read")  # its lines are no inputs
+    return is_single or is_open_file or not isinstance(value, Iterable)
 
 
 def name_input(source: object) -> str:
