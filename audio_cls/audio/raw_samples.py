@@ -70,9 +70,16 @@ def decode_raw(data: bytes, raw: RawFormat) -> NDArray[np.float32]:
 
 
 def save_raw(file: BinaryIO, raw: RawFormat, path: Path) -> None:
-    """Save raw samples as a W64 file (WAV without a limit of size), block by block."""
-    with soundfile.SoundFile(
-        path, "w", raw.sampling_rate, raw.num_channels, subtype="FLOAT", format="W64"
-    ) as output:
-        for block in read_raw_blocks(file, raw):
-            output.write(block)
+    """Save raw samples as a W64 file (WAV without a limit of size), block by block.
+
+    Raises:
+        OSError: The file cannot be written, such as on a full disk.
+    """
+    try:
+        with soundfile.SoundFile(
+            path, "w", raw.sampling_rate, raw.num_channels, subtype="FLOAT", format="W64"
+        ) as output:
+            for block in read_raw_blocks(file, raw):
+                output.write(block)
+    except soundfile.SoundFileError as error:
+        raise OSError(f"the samples cannot be written: {error}") from error

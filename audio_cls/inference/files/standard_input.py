@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from audio_cls.audio.raw_samples import RawFormat, save_raw
+from audio_cls.errors import AudioClsError, describe_error
 
 
 @contextmanager
@@ -19,12 +20,21 @@ def saved_input(stream: BinaryIO, raw: RawFormat | None) -> Iterator[str]:
     Args:
         stream: Standard input.
         raw: The encoding of raw samples; None for the content of an audio file.
+
+    Raises:
+        AudioClsError: The sound cannot be saved, such as on a full disk.
     """
     with tempfile.TemporaryDirectory(prefix="audio_cls_stdin_") as folder:
         path = Path(folder, "sound")
-        if raw is None:
-            with path.open("wb") as file:
-                shutil.copyfileobj(stream, file)
-        else:
-            save_raw(stream, raw, path)
+        try:
+            if raw is None:
+                with path.open("wb") as file:
+                    shutil.copyfileobj(stream, file)
+            else:
+                save_raw(stream, raw, path)
+        except OSError as error:
+            raise AudioClsError(
+                f"Standard input cannot be saved in '{folder}' ({describe_error(error)}). Free some"
+                " space there, or name another folder by the environment variable TMPDIR."
+            ) from error
         yield str(path)
