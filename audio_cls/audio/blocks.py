@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from audio_cls.audio.decode import BLOCK_FRAMES, decode_blocks
 from audio_cls.audio.waveform import Wave, mix_channels
 from audio_cls.config import Hertz
-from audio_cls.errors import AudioError
+from audio_cls.errors import AudioError, list_names
 
-AudioInput = str | Path | bytes | tuple[NDArray[Any], Hertz]
+AudioInput = str | Path | bytes | tuple[NDArray[Any], Hertz] | dict[str, Any]
+ARRAY_KEYS = ("array", "raw")  # of datasets, and of transformers' pipeline
+RATE_KEY = "sampling_rate"
 
 
 def read_blocks(source: AudioInput, sampling_rate: Hertz) -> Iterator[Wave]:
@@ -27,7 +29,7 @@ def read_blocks(source: AudioInput, sampling_rate: Hertz) -> Iterator[Wave]:
 
     Args:
         source: A path (or `FILE#START-END`), the bytes of an encoded file, or samples and their
-            rate, see `to_samples`.
+            rate, see `split_samples`.
         sampling_rate: Of the blocks, in Hz.
 
     Yields:
@@ -36,8 +38,9 @@ def read_blocks(source: AudioInput, sampling_rate: Hertz) -> Iterator[Wave]:
     Raises:
         AudioError: As `decode_file` does; some only after the last block, such as "truncated".
     """
-    if isinstance(source, tuple):
-        samples, rate = to_samples(source[0]), check_rate(source[1])
+    if isinstance(source, tuple | dict):
+        array, given_rate = split_samples(source)
+        samples, rate = to_samples(array), check_rate(given_rate)
         starts = range(0, len(samples), BLOCK_FRAMES)
         blocks = (mix_channels(samples[start : start + BLOCK_FRAMES]) for start in starts)
     elif isinstance(source, str | Path | bytes):
@@ -82,6 +85,38 @@ def resample_blocks(
         raise AudioError("empty")
 
 
+def split_samples(source: tuple[Any, ...] | dict[str, Any]) -> tuple[Any, Any]:
+    """Return the array and the sampling rate of an input that is no file; neither is checked.
+
+    Args:
+        source: `(samples, sampling_rate)`, see `to_samples`; or a dictionary with `sampling_rate`,
+            and the samples in `array` (as in datasets) or `raw` (as in transformers' pipeline).
+
+    Raises:
+        AudioError: The rate comes first, or a key is missing.
+    """
+    if isinstance(source, dict):
+        keys = [key for key in ARRAY_KEYS if source.get(key) is not None]
+        if len(keys) != 1 or RATE_KEY not in source:
+            raise AudioError(
+                "not an input",
+                f"a dictionary with the keys {list_names(map(repr, source)) or 'none'}; give"
+                " {'array': samples, 'sampling_rate': rate} ('raw' is the same as 'array')",
+            )
+        return source[keys[0]], source[RATE_KEY]
+    if len(source) != 2 or is_number(source[0]):
+        found = f"of {len(source)}" if len(source) != 2 else "with the sampling rate first"
+        raise AudioError(
+            "not an input", f"a tuple {found}; give (samples, sampling_rate), in this order"
+        )
+    return source[0], source[1]
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is one number, such as a sampling rate."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
 def to_samples(array: Any) -> NDArray[np.float32]:  # noqa: ANN401 (what a caller gave)
     """Return samples of any numeric type as float32 in [-1, 1], shape (T, C).
 
@@ -121,7 +156,6 @@ def check_rate(rate: Any) -> Hertz:  # noqa: ANN401 (what a caller gave)
     Raises:
         AudioError: It is not a positive integer.
     """
-    is_number = isinstance(rate, int | float | np.number) and not isinstance(rate, bool)
-    if not is_number or not np.isfinite(rate) or rate <= 0 or rate != int(rate):
+    if not is_number(rate) or not np.isfinite(rate) or rate <= 0 or rate != int(rate):
         raise AudioError("wrong sampling rate", f"{rate!r}; give a positive integer in Hz")
     return int(rate)

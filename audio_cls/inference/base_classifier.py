@@ -89,7 +89,8 @@ class BaseClassifier(abc.ABC):
 
         Args:
             inputs: A path, the bytes of a file, (samples, sampling rate) with samples of shape (T,)
-                or (T, C), or an iterable of these.
+                or (T, C), {"array" or "raw": samples, "sampling_rate": rate}, or an iterable of
+                these.
             with_embeddings: Set `Prediction.embedding`, see `embed`.
 
         Returns:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_cls.audio.blocks import AudioInput, read_blocks
+from audio_cls.audio.blocks import AudioInput, is_number, read_blocks
 from audio_cls.audio.waveform import SILENT_PEAK, Wave, peak
 from audio_cls.audio.windows import Window, cut_windows
 from audio_cls.config import MIN_CROP_SECONDS, AudioConfig, Hertz
@@ -85,7 +85,7 @@ def is_single_input(value: object) -> bool:
     (True, False, True)
     """
     if isinstance(value, tuple):
-        return len(value) == 2 and isinstance(value[1], int | float | np.number)
+        return len(value) == 2 and any(map(is_number, value))
     is_single = isinstance(value, str | Path | np.ndarray | dict | bytes | bytearray | memoryview)
     is_open_file = hasattr(value, "read")  # its lines are no inputs
     return is_single or is_open_file or not isinstance(value, Iterable)

@@ -75,6 +75,33 @@ def test_one_input_gives_one_prediction_in_every_form(tmp_path: Path) -> None:
         assert found.score == pytest.approx(share(0.5), abs=1e-6)
 
 
+@pytest.mark.parametrize("key", ["array", "raw"])
+def test_the_dictionary_of_datasets_and_of_pipelines_is_one_input(key: str) -> None:
+    samples, rate = make(0.01, 2.5)
+    source = {"path": None, key: samples, "sampling_rate": rate}
+    classifier = SumClassifier()
+    assert classifier(source) == classifier((samples, rate))
+    assert classifier([source]) == [classifier((samples, rate))]
+    assert list(classifier.windows(source)) == list(classifier.windows((samples, rate)))
+    with pytest.raises(AudioError, match="'path', 'sampling_rate'; give"):
+        classifier({"path": "a.wav", "sampling_rate": rate})
+
+
+@pytest.mark.parametrize("number", [RATE, float(RATE), np.int64(RATE)])
+def test_a_sampling_rate_that_comes_first_is_an_error_with_the_order(number: Any) -> None:  # noqa: ANN401
+    samples, _ = make(0.01, 2.5)
+    message = r"sampling rate first; give \(samples, sampling_rate\), in this order"
+    for call in (
+        SumClassifier(),
+        SumClassifier().embed,
+        lambda x: list(SumClassifier().windows(x)),
+    ):
+        with pytest.raises(AudioError, match=message):
+            call((number, samples))
+    (prediction,) = SumClassifier()([(samples, RATE, "name")])
+    assert "a tuple of 3; give (samples" in str(prediction.error)
+
+
 def test_a_list_gives_a_list_and_a_generator_an_iterator_in_order() -> None:
     inputs = [make(0.001 * n, 0.1 + 0.17 * (n % 7)) for n in range(100)]
     for workers in (0, 1, 3):
@@ -134,7 +161,7 @@ def test_among_several_a_bad_input_has_an_error_and_no_other_is_lost(tmp_path: P
     [
         (None, "NoneType; give a path"),
         (np.zeros(100), "ndarray; give a path"),
-        ({"array": np.zeros(100)}, "dict; give a path"),
+        ({"array": np.zeros(100)}, "keys .array.; give"),
         ((np.zeros(100), -1), "wrong sampling rate"),
         ((np.zeros(0), RATE), "empty"),
         ("missing.wav", "missing file: missing.wav"),

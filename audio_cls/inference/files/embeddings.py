@@ -20,7 +20,7 @@ from audio_cls.inference.files.rows import Row
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MODEL_KEY = b"audio_cls.model"  # what the embeddings were made with: a folder or a Hub id
+MODEL_KEY = b"audio_cls.model"  # of the embeddings: the absolute path of a folder, or a Hub id
 FINGERPRINT_KEY = b"audio_cls.model_fingerprint"
 
 
@@ -28,7 +28,7 @@ FINGERPRINT_KEY = b"audio_cls.model_fingerprint"
 class EmbeddingFormat:
     """Rows `{"file", "embedding"}`, the embeddings of shape (D,), float32."""
 
-    model: str = ""  # run folder or Hub id
+    model: str = ""  # absolute path of a folder, or Hub id
     fingerprint: str = ""  # see model_fingerprint.py
 
     def header(self) -> bytes:

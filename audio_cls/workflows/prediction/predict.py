@@ -148,7 +148,9 @@ def plan_output(
         rows = make_format(choose_format(request), layout)
         targets.append(Target(request.output, rows, is_endless=request.watch is not None))
     if request.embeddings is not None:
-        embeddings = EmbeddingFormat(request.model, str(settings["model"]))
+        is_folder = os.path.isdir(request.model)  # search may run in another folder
+        model = os.path.abspath(request.model) if is_folder else request.model
+        embeddings = EmbeddingFormat(model, str(settings["model"]))
         targets.append(Target(request.embeddings, embeddings))
     if not targets:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.errors import AudioClsError
+from audio_cls.errors import AudioClsError, ModelError
 from audio_cls.inference.files.embeddings import EmbeddingFile
 from audio_cls.inference.nearest import Neighbour, find_nearest, find_vector
 
@@ -51,7 +51,8 @@ def _embed(
             " of them."
         )
     options = {name: value for name, value in model_options.items() if value is not None}
-    model = options.pop("model", None) or table.model
+    given = options.pop("model", None)
+    model = given or table.model
     if not model:
         raise AudioClsError(f"'{table.path}' does not name its model: give --model.")
     from audio_cls.inference.classifier import Classifier
@@ -66,5 +67,14 @@ def _embed(
             " version of it): their similarity to the query would have no meaning. Write them"
             f" again with `audio-cls embed`, or give their model, '{table.model}', by --model."
         )
-    vector: NDArray[np.float32] = Classifier.from_pretrained(model, **options).embed(query)
+    try:
+        classifier = Classifier.from_pretrained(model, **options)
+    except ModelError as error:
+        if given or config is not None:
+            raise
+        raise ModelError(
+            f"The embeddings in '{table.path}' are of the model '{model}', which is not found:"
+            f" --model PATH names the place where it is now. {error}"
+        ) from error
+    vector: NDArray[np.float32] = classifier.embed(query)
     return vector

@@ -105,6 +105,25 @@ def test_another_model_is_refused(model: Path, clips: Path, table: Path, tmp_pat
     )
 
 
+def test_a_table_is_searched_from_another_folder(
+    model: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    (tmp_path / "other").mkdir()
+    shutil.copy(clips / "400.wav", tmp_path / "other" / "copy.wav")
+    monkeypatch.chdir(tmp_path)
+    assert call("embed", "model", clips, "--output", "t.parquet").exit_code == 0
+    monkeypatch.chdir(tmp_path / "other")
+    result = call("search", "../t.parquet", "copy.wav", "--top-k", 1)
+    assert json.loads(result.stdout)["file"] == str(clips / "400.wav"), result.stderr
+    (tmp_path / "model").rename(tmp_path / "moved")
+    result = call("search", "../t.parquet", "copy.wav")
+    assert result.exit_code == 2
+    text = " ".join(result.stderr.split())
+    assert f"are of the model '{tmp_path / 'model'}', which is not found: --model PATH" in text
+    assert call("search", "../t.parquet", "copy.wav", "--model", "../moved").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("query", "text"), [("nothing.wav", "neither an audio file nor the name"), ("", "neither")]
 )
