@@ -42,7 +42,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--output-dir",
         type=PATH,
         help="Folder to write the results to. Default: MODEL/eval-DATASET; for a model of the Hub"
-        " runs/MODEL-eval-DATASET.",
+        " runs/MODEL-eval-DATASET; with --predictions eval-EVENTS next to that file.",
     ),
     click.option("--overwrite", is_flag=True, help="Replace the evaluation in --output-dir."),
     click.option("--model", help="Run folder or Hub id of a trained audio classifier."),

@@ -54,6 +54,8 @@ def describe_command() -> str:
     path, arguments = Path(sys.argv[0]).absolute(), sys.argv[1:]
     if path.name == "audio-cls":
         return shlex.join(["audio-cls", *arguments])
+    if path.parts[-2:] == ("audio_cls", "__main__.py"):
+        return shlex.join(["python", "-m", "audio_cls", *arguments])
     if path.parts[-3:-1] == ("audio_cls", "cli"):
         return shlex.join(["accelerate", "launch", "-m", f"audio_cls.cli.{path.stem}", *arguments])
     if path.parent.name == "scripts":

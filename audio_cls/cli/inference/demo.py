@@ -92,7 +92,7 @@ PUSH_OPTIONS = ("push_space", "space_hardware", "private")
     help="Hardware of a new Space: zero-a10g for ZeroGPU. Default: the CPU.",
 )
 @click.option("--private", is_flag=True, help="Make a new Space private.")
-@click.option("--overwrite", is_flag=True, help="Replace an earlier folder of --space.")
+@click.option("--overwrite", is_flag=True, help="Replace an earlier folder of --space or --static.")
 def main(
     *,
     model: str,

@@ -43,7 +43,8 @@ def draw_classes(classes: Mapping[str, EventCounts], tolerance: float) -> Figure
     for name, colour, marker in (("precision", RED, "D"), ("recall", GREEN, "o")):
         values = [getattr(one, name) for _, one in ranked]
         known = [(value, place) for place, value in enumerate(values) if value is not None]
-        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 5}
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 6}
+        style["markeredgecolor"] = "white"  # visible on a bar of F1
         axes.plot(*zip(*known, strict=True), linestyle="none", label=name, **style)
     few = f", the {len(ranked)} lowest of {len(classes)}" if len(ranked) < len(classes) else ""
     title = f"Events found within {tolerance:g} s{few}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class EventReport:
     curve: Sequence[CurvePoint]
     rule: EventRule
     num_recordings: int
+    names: Mapping[str, str] = field(default_factory=dict)  # of recordings in events.csv, by path
 
     @property
     def classes(self) -> dict[str, EventCounts]:
@@ -75,7 +76,11 @@ def write_report(folder: Path, report: EventReport, about: dict[str, Any]) -> No
         about: Further keys of event_results.json: the model, the annotations, warnings.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    write_csv(folder / EVENTS_FILE, EVENT_COLUMNS, map(_list_cells, report.matches))
+    write_csv(
+        folder / EVENTS_FILE,
+        EVENT_COLUMNS,
+        (_list_cells(one, report.names) for one in report.matches),
+    )
     figure = draw_classes(report.classes, report.rule.tolerance)
     save_figure(figure, folder / "figures" / "events.png")
     save_figure(draw_curve(report.curve, report.point), folder / "figures" / "thresholds.png")
@@ -105,9 +110,10 @@ def describe_report(report: EventReport) -> list[str]:
     ]
 
 
-def _list_cells(match: EventMatch) -> list[object]:
+def _list_cells(match: EventMatch, names: Mapping[str, str]) -> list[object]:
     """Return the cells of an event's row in events.csv."""
-    cells: list[object] = [match.event.file, match.event.label, match.result]
+    file = match.event.file
+    cells: list[object] = [names.get(file, file), match.event.label, match.result]
     for one in (match.annotated, match.predicted):
         cells += ["", ""] if one is None else [f"{one.start:.6f}", f"{one.end:.6f}"]
     return [*cells, "" if match.predicted is None else match.predicted.score]

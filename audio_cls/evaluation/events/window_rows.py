@@ -30,6 +30,7 @@ class WindowRow:
     score: float
     scores: Mapping[str, float]  # empty for an event
     labels: Sequence[str] | None = None  # multi-label
+    name: str = ""  # the path as the timeline has it
 
 
 def read_window_rows(path: Path, recordings: Collection[str]) -> dict[str, list[WindowRow]]:
@@ -92,4 +93,4 @@ def _parse_row(row: Mapping[str, Any], file: str) -> WindowRow:
     if labels is None and scores and label not in (*scores, "unknown"):
         labels = split_names(label)
     times = float(row["start"]), float(row["end"])
-    return WindowRow(file, *times, label, float(row["score"]), scores, labels)
+    return WindowRow(file, *times, label, float(row["score"]), scores, labels, row["file"])

@@ -116,7 +116,7 @@ def _list_rows(
         end_column=times.end,
         duration_column=times.duration,
     )
-    listing, first = list_clips(file, rows, index, root, own)
+    listing, first = list_clips(file, rows, index, root, own, is_cut=False)
     if listing is None:
         raise DatasetError(
             f"None of the recordings that '{file}' lists is below '{index.root}'"

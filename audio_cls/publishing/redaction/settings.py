@@ -189,6 +189,8 @@ def _split_program(words: Sequence[str]) -> tuple[list[str], Sequence[str]]:
             return ["accelerate", "launch", f"scripts/{to_base_name(word)}"], words[place + 1 :]
         if word == "-m" and words[place + 1 : place + 2]:
             module = words[place + 1]
+            if module == "audio_cls":
+                return ["python", "-m", module, *words[place + 2 : place + 3]], words[place + 3 :]
             if module.startswith("audio_cls.cli."):
                 return ["accelerate", "launch", "-m", module], words[place + 2 :]
     return [], words

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,7 @@ def evaluate_events(request: EventRequest) -> EventReport:
         sweep_thresholds(rule, rows, events, hours),
         rule,
         len(windows),
+        _name_recordings(request, windows),
     )
     about: dict[str, Any] = {
         "model": request.model,
@@ -164,6 +166,20 @@ def _read_windows(
         except AudioError as error:
             raise AudioError(error.reason, f"the recording '{file}' cannot be read") from error
     return found, classifier.labels
+
+
+def _name_recordings(
+    request: EventRequest, windows: Mapping[str, Sequence[Window]]
+) -> dict[str, str]:
+    """Return absolute path -> name of each recording: that of the timeline, where it has one.
+
+    Else, the path is relative to the current folder where the folder of the recordings was given
+    so, as `audio-cls predict` names the files of a folder.
+    """
+    is_relative = not Path(request.audio_root or request.events).expanduser().is_absolute()
+    names = {file: os.path.relpath(file) if is_relative else file for file in windows}
+    given = {file: getattr(rows[0], "name", "") for file, rows in windows.items() if rows}
+    return {file: given.get(file) or name for file, name in names.items()}
 
 
 def _shrink(window: WindowPrediction) -> WindowPrediction:

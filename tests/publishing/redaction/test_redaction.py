@@ -260,6 +260,10 @@ WORDS = [
     [
         (["/usr/bin/audio-cls", "train", "--epochs", "3"], "audio-cls train --epochs 3"),
         (
+            ["/x/site-packages/audio_cls/__main__.py", "train", "--epochs", "3"],
+            "python -m audio_cls train --epochs 3",
+        ),
+        (
             ["/x/site-packages/audio_cls/cli/train.py", "--epochs", "3"],
             "accelerate launch -m audio_cls.cli.train --epochs 3",
         ),

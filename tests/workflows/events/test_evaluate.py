@@ -100,6 +100,37 @@ def test_a_written_timeline_gives_the_same_result(field: Path) -> None:
     assert (field / "eval-annotated" / "event_results.json").is_file()
 
 
+def test_events_have_the_names_that_were_given(
+    field: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(evaluate.Classifier, "from_pretrained", lambda *_, **__: _Classifier())
+    monkeypatch.chdir(field)
+    (field / "a.txt").unlink()
+    rows = [f"a.wav,{start},{start + 1},{label}" for start, label in TRUE]
+    (field / "events.csv").write_text("\n".join(["file,start,end,label", *rows]), "utf-8")
+    options = ("--no-event", "background", "--overwrite", "--output-dir", "r")
+    with caplog.at_level("INFO"):
+        _evaluate("--events", "events.csv", "--model", "m", *options)
+    assert " cut " not in caplog.text  # events are no clips
+    assert _list_files(field / "r") == {"a.wav"}
+    _evaluate("--events", field / "events.csv", "--model", "m", *options)
+    assert _list_files(field / "r") == {str(field / "a.wav")}
+    windows = [
+        f"./a.wav,{one.start},{one.end},{one.label},{one.score},0,0,0"
+        for one in _Classifier().windows("a.wav")
+    ]
+    head = "file,start,end,label,score,background,cat,dog"
+    (field / "w.csv").write_text("\n".join([head, *windows]), "utf-8")
+    _evaluate("--events", field / "events.csv", "--predictions", "w.csv", *options)
+    assert _list_files(field / "r") == {"./a.wav"}
+
+
+def _list_files(folder: Path) -> set[str]:
+    """Return the files in events.csv."""
+    with (folder / "events.csv").open(newline="", encoding="utf-8") as file:
+        return {row["file"] for row in csv.DictReader(file)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -39,7 +39,13 @@ class Listing:
 
 
 def list_clips(
-    file: Path, rows: pa.Table, index: ClipIndex, root: Path, cfg: DataConfig
+    file: Path,
+    rows: pa.Table,
+    index: ClipIndex,
+    root: Path,
+    cfg: DataConfig,
+    *,
+    is_cut: bool = True,
 ) -> tuple[Listing | None, str | None]:
     """Find the column of a table that names clips, and the clips.
 
@@ -49,6 +55,7 @@ def list_clips(
         index: The audio files.
         root: The folder of the data set.
         cfg: Settings.
+        is_cut: See `take_segments`.
 
     Returns:
         The table with its clips; or None, and the first path in it if it lists paths.
@@ -59,7 +66,7 @@ def list_clips(
         cells = rows.column(column).to_pylist()
         clips = index.locate(cells, file, audio_root)
         if clips.num_found:
-            segments, rows = take_segments(rows, clips.paths, file, cfg)
+            segments, rows = take_segments(rows, clips.paths, file, cfg, is_cut=is_cut)
             splits, rows = take_row_splits(rows, clips.names, cfg)
             splits = splits or [_read_split_name(file, root)] * len(rows)
             return Listing(file, rows, column, clips, segments, splits), None

@@ -95,7 +95,12 @@ def find_segment_columns(columns: Sequence[str], cfg: DataConfig) -> SegmentColu
 
 
 def take_segments(
-    rows: pa.Table, paths: Sequence[Path | None], file: Path, cfg: DataConfig
+    rows: pa.Table,
+    paths: Sequence[Path | None],
+    file: Path,
+    cfg: DataConfig,
+    *,
+    is_cut: bool = True,
 ) -> tuple[list[Segment | None] | None, pa.Table]:
     """Read the segment of each row, and remove the columns of times from the table.
 
@@ -104,6 +109,7 @@ def take_segments(
         paths: The file of each row.
         file: Path of the table, for messages.
         cfg: `start_column`, `end_column` and `duration_column`.
+        is_cut: The segments will be clips, which a line states; False: they are events.
 
     Returns:
         The segment of each row, None for a whole file (a row without start and end), and the table
@@ -136,11 +142,12 @@ def take_segments(
     if not any(segments) or (not is_named and _are_files_cut(segments, paths, columns)):
         return None, rows
     used = {columns.start, columns.end, columns.duration}
-    logger.info(
-        "The columns %s cut %s from %s.",
-        *(columns, count_of(sum(one is not None for one in segments), "segment")),
-        count_of(len(set(paths)), "file"),
-    )
+    if is_cut:
+        logger.info(
+            "The columns %s cut %s from %s.",
+            *(columns, count_of(sum(one is not None for one in segments), "segment")),
+            count_of(len(set(paths)), "file"),
+        )
     return segments, rows.select([name for name in rows.column_names if name not in used])
 
 
