@@ -40,10 +40,10 @@ def draw_classes(classes: Mapping[str, EventCounts], tolerance: float) -> Figure
     axes = figure.add_subplot()
     places = range(len(ranked))
     axes.barh(places, [one.f1 or 0.0 for _, one in ranked], color=BLUE, height=0.6, label="F1")
-    for name, colour, marker in (("precision", RED, "D"), ("recall", GREEN, "o")):
+    for name, colour, marker, size in (("precision", RED, "D", 8), ("recall", GREEN, "o", 6)):
         values = [getattr(one, name) for _, one in ranked]
         known = [(value, place) for place, value in enumerate(values) if value is not None]
-        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 6}
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": size}
         style["markeredgecolor"] = "white"  # visible on a bar of F1
         axes.plot(*zip(*known, strict=True), linestyle="none", label=name, **style)
     few = f", the {len(ranked)} lowest of {len(classes)}" if len(ranked) < len(classes) else ""
