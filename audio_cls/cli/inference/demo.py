@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.base_command import BaseCommand
+from audio_cls.cli.options.base_command import BaseCommand, HelpOption
 
 PUSH_OPTIONS = ("push_space", "space_hardware", "private")
 
@@ -52,6 +52,7 @@ PUSH_OPTIONS = ("push_space", "space_hardware", "private")
 )
 @click.option(
     "--calibrate/--no-calibrate",
+    cls=HelpOption,
     default=True,
     show_default=True,
     help="Apply the temperature fitted on validation to the scores.",

@@ -12,9 +12,9 @@ import click
 
 from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.inference.predict_options import SAMPLE_FORMATS
-from audio_cls.cli.options.base_command import BaseCommand
+from audio_cls.cli.options.base_command import BaseCommand, HelpOption
 from audio_cls.errors import AudioError, count_of
-from audio_cls.text_table import TERMINAL_WIDTH, shorten
+from audio_cls.text_table import TERMINAL_WIDTH, count_columns, pad_text, shorten, to_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 OVERLAP = 0.5  # of windows, where neither overlap nor hop is given
 BAR_WIDTH = 20
+LABEL_WIDTH = 30  # columns of a label, at most
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
@@ -77,7 +78,12 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     metavar="SECONDS",
     help="From the start of a window to that of the next. Default: half a window.",
 )
-@click.option("--scores", is_flag=True, help="Print every window with the scores of all labels.")
+@click.option(
+    "--scores",
+    is_flag=True,
+    help="Print every window instead of the detections: all scores in a pipe, on a terminal the"
+    " largest ones that fit the line.",
+)
 @click.option(
     "--raw-rate",
     type=click.IntRange(min=1),
@@ -105,6 +111,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option("--revision", help="Branch, tag or commit of MODEL on the Hub. Default: the newest.")
 @click.option(
     "--calibrate/--no-calibrate",
+    cls=HelpOption,
     default=True,
     show_default=True,
     help="Apply the temperature fitted on validation to the scores.",
@@ -118,7 +125,8 @@ def main(**values: Any) -> None:  # noqa: ANN401 (click passes every option by n
     """Detect sounds live with MODEL, a run folder or a Hub id.
 
     SOURCE is an audio file, or - for raw samples on standard input; without it, the microphone. One
-    line per detection: start, end, label and score; in a pipe JSON lines. Ctrl-C ends.
+    line per detection: start, end, label and score; in a pipe JSON lines. On a terminal the last
+    line shows the present window. Ctrl-C ends.
     """
     with one_line_errors():
         check_source(values["source"])
@@ -196,22 +204,20 @@ class Printer:
         self.output = output
         self.has_scores = has_scores
         self.is_json = not output.isatty()
-        self.has_live_line = sys.stderr.isatty()
+        # The next program of a pipe writes to the same terminal: its lines would be mixed with it.
+        self.has_live_line = sys.stderr.isatty() and not self.is_json
         self.num_windows = self.num_detections = 0
 
     def show(self, window: WindowPrediction, detections: Sequence[Event]) -> None:
         """Print the lines of a window."""
         self.num_windows += 1
         self.num_detections += len(detections)
-        if self.has_scores:
-            self._print(window, {"scores": window.scores})
-        for one in [] if self.has_scores else detections:
-            self._print(one, {})
+        for one in [window] if self.has_scores else detections:
+            self._print(one)
         if self.has_live_line:
             bar = "#" * round(window.score * BAR_WIDTH)
-            label = shorten(window.label or "-", 30)
-            line = f"{window.end:10.2f} s  {label:30}  {window.score:.2f}  {bar}"
-            self._write_live(line)
+            label = format_label(window.label)
+            self._write_live(f"{window.end:10.2f} s  {label}  {window.score:.3f}  {bar}")
 
     def close(self) -> None:
         """Print how much was found, on standard error."""
@@ -220,20 +226,42 @@ class Printer:
         windows = count_of(self.num_windows, "window")
         click.echo(f"{windows}, {count_of(self.num_detections, 'detection')}.", err=True)
 
-    def _print(self, one: WindowPrediction | Event, more: dict[str, Any]) -> None:
+    def _print(self, one: WindowPrediction | Event) -> None:
         """Print a detection or a window."""
         if self.has_live_line:
             self._write_live("")
-        row = {"start": one.start, "end": one.end, "label": one.label, "score": one.score}
-        if self.is_json:
-            text = json.dumps({**row, **more}, ensure_ascii=False)
-        else:
-            label = shorten(one.label or "-", 40)
-            text = f"{one.start:10.2f} {one.end:10.2f} s  {label:40}  {one.score:.2f}"
+        text = to_json(one) if self.is_json else format_line(one)
         self.output.write(f"{text}\n")
         self.output.flush()
 
     def _write_live(self, line: str) -> None:
         """Replace the last line of the terminal."""
-        sys.stderr.write(f"\r{line:{TERMINAL_WIDTH - 1}}\r{line}")
+        sys.stderr.write(f"\r{'':{TERMINAL_WIDTH - 1}}\r{line}")
         sys.stderr.flush()
+
+
+def to_json(one: WindowPrediction | Event) -> str:
+    """Return a detection, or a window with its scores, as a JSON object."""
+    row: dict[str, Any] = {name: getattr(one, name) for name in ("start", "end", "label", "score")}
+    scores = getattr(one, "scores", None)  # a detection has none
+    return json.dumps(row if scores is None else {**row, "scores": scores}, ensure_ascii=False)
+
+
+def format_line(one: WindowPrediction | Event) -> str:
+    """Return the line of a detection, or of a window with the largest scores that fit it."""
+    times = f"{one.start:10.2f} {one.end:10.2f} s"
+    scores: dict[str, float] | None = getattr(one, "scores", None)
+    if scores is None:
+        return f"{times}  detected  {format_label(one.label)}  {one.score:.3f}"
+    line = f"{times}  window"
+    for label, score in sorted(scores.items(), key=lambda pair: -pair[1]):
+        more = f"  {shorten(to_line(label), LABEL_WIDTH)} {score:.3f}"
+        if count_columns(line + more) > TERMINAL_WIDTH:
+            break
+        line += more
+    return line
+
+
+def format_label(label: str | None) -> str:
+    """Return the cell of a label."""
+    return pad_text(shorten(to_line(label or "-"), LABEL_WIDTH), LABEL_WIDTH)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from audio_cls.cli.inference.listen import main
+from audio_cls.cli.inference.listen import Printer, format_line, main
 from audio_cls.inference.classifier import Classifier
+from audio_cls.inference.events.event import Event
+from audio_cls.inference.prediction import WindowPrediction
 from tests.inference.test_live import RATE, LoudnessClassifier
 
 OPTIONS = ("--no-event", "quiet", "--debounce", "0.5")
@@ -57,3 +61,37 @@ def test_scores_of_every_window(tmp_path: Path) -> None:
 def test_a_missing_file_is_named_before_the_model_is_loaded() -> None:
     result = CliRunner().invoke(main, ["m", "no.wav"])
     assert result.exit_code == 2 and "missing file: no.wav" in result.output
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _make_window(**scores: float) -> WindowPrediction:
+    label, score = max(scores.items(), key=lambda pair: pair[1])
+    return WindowPrediction("a.wav", 0, RATE, RATE, label, score, scores)
+
+
+def test_a_terminal_has_detections_that_differ_from_windows_with_all_scores_that_fit() -> None:
+    detected = format_line(Event("a.wav", 0.0, 1.0, "dog", 0.75))
+    assert detected.split() == ["0.00", "1.00", "s", "detected", "dog", "0.750"]
+    window = format_line(_make_window(dog=0.25, cat=0.7, cow=0.05))
+    assert window.split()[3:] == ["window", "cat", "0.700", "dog", "0.250", "cow", "0.050"]
+    many = {f"label number {n}": n / 100 for n in range(10)}
+    for line in (format_line(_make_window(**many)), format_line(_make_window(**{"鳥" * 60: 1.0}))):
+        assert 40 < len(line) <= 80
+    assert format_line(_make_window(**many)).count("label number") == 2
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_the_present_window_is_not_mixed_with_the_lines_of_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool
+) -> None:
+    errors = _Terminal()
+    monkeypatch.setattr(sys, "stderr", errors)
+    output = _Terminal() if is_terminal else io.StringIO()
+    printer = Printer(output, has_scores=False)
+    printer.show(_make_window(dog=0.75), [Event("a.wav", 0.0, 1.0, "dog", 0.75)])
+    assert ("dog" in errors.getvalue()) is is_terminal
+    assert ("detected" in output.getvalue()) is is_terminal
