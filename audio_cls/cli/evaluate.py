@@ -69,7 +69,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--calibrate",
         is_flag=True,
-        help="Apply the temperature fitted on validation to the scores.",
+        help="Apply the temperature fitted on validation.",
     ),
     click.option(
         "--compare",
@@ -79,7 +79,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--update-card",
         is_flag=True,
-        help="Add the results to the model card in the --model folder.",
+        help="Add the results to the card of --model, a folder.",
     ),
     click.option(
         "--predictions",

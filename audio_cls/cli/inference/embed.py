@@ -26,7 +26,8 @@ from audio_cls.cli.options.base_command import HELP_ALL, BaseCommand
     required=True,
     metavar="FILE.parquet",
     type=click.Path(path_type=Path),
-    help="Write here. The same call continues the file after an interruption.",
+    help="Write here. The same call continues the file after an interruption; a finished file is an"
+    " error (exit code 2) without --overwrite.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a finished file.")
 @click.option("--files-from", metavar="FILE", help="Read the list of files from FILE, or from -.")

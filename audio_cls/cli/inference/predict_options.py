@@ -91,7 +91,8 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         heading=OUTPUT,
         is_common=True,
         type=PATH,
-        help="Write the rows to this file. The same call continues it after an interruption.",
+        help="Write the rows to this file. The same call continues it after an interruption; a"
+        " finished file is an error (exit code 2) without --overwrite.",
     ),
     option(
         "--overwrite",
@@ -106,7 +107,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         is_common=True,
         type=POSITIVE,
         metavar="N",
-        help="Scores per row, the largest ones. Default: all.",
+        help="Scores per row, the largest ones. Default: all; in the table one.",
     ),
     option(
         "--threshold",
@@ -143,6 +144,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
         "--window-seconds",
         heading=LONG,
+        is_common=True,
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
         help="Length of a window. Default: as in evaluation.",
@@ -158,6 +160,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
         "--overlap",
         heading=LONG,
+        is_common=True,
         type=click.FloatRange(0, 1, max_open=True),
         metavar="SHARE",
         help="Share of a window that the next one has, too; instead of --hop-seconds.",
@@ -179,6 +182,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
         "--min-duration",
         heading=LONG,
+        is_common=True,
         type=SECONDS,
         metavar="SECONDS",
         help="Leave out shorter events. Default: 0.",
@@ -200,6 +204,7 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
         "--output-dir",
         heading=LONG,
+        is_common=True,
         type=PATH,
         metavar="FOLDER",
         help="Folder for the label files.",

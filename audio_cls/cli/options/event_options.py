@@ -18,24 +18,20 @@ EVENT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--events",
         type=click.Path(path_type=Path),
         metavar="ANNOTATIONS",
-        help="Evaluate events in long recordings: label tracks of Audacity, selection tables of"
-        " Raven, a folder of them, or a table with file, start, end and label. --predictions is"
-        " then a timeline that `predict --timeline` wrote, and --audio-root the folder of the"
-        " recordings.",
+        help="Evaluate events: label tracks of Audacity, selection tables of Raven, a folder of"
+        " them, or a table with file, start, end and label. --predictions is then the output of"
+        " `predict --timeline`, --audio-root the folder of the recordings.",
     ),
     click.option(
         "--tolerance",
         cls=HelpOption,
-        is_common=False,
         type=SECONDS,
         metavar="SECONDS",
-        help="Events: largest difference of the starts of a predicted and an annotated event."
-        " Default: 1.",
+        help="Events: largest difference of the starts of two events that match. Default: 1.",
     ),
     click.option(
         "--threshold",
         cls=HelpOption,
-        is_common=False,
         type=click.FloatRange(0, 1),
         metavar="SCORE",
         help="Events: least score of a window. Default: the label of every window.",

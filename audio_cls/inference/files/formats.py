@@ -20,7 +20,14 @@ from audio_cls.inference.events.event import Event
 from audio_cls.inference.events.write import join_cells, list_raven_columns, make_raven_cells
 from audio_cls.inference.files.rows import NUMBERS, Row, RowLayout
 from audio_cls.storage.files import replacing
-from audio_cls.text_table import TERMINAL_WIDTH, count_columns, pad_text, shorten, to_line
+from audio_cls.text_table import (
+    TERMINAL_WIDTH,
+    count_columns,
+    pad_text,
+    shorten,
+    to_line,
+    wrap_text,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,11 +122,12 @@ class TableFormat(AppendedFormat):
         while count_columns(file) > self.file_width:
             file = "…" + file.lstrip("…")[1:]
         if "error" in row:
-            yield f"{file}\n  {shorten(to_line(row['error']), TERMINAL_WIDTH - 2)}\n"
+            lines = wrap_text(to_line(row["error"]), "  ", label="  ")
+            yield "\n".join([file, *lines]) + "\n"
             return
         yield self._line(file, {**row, "label": row["label"] or "-"})
         if row.get("remark"):
-            yield f"{'':{self.file_width}}  ({row['remark']})\n"
+            yield f"  ({row['remark']})\n"
         scores = self.layout.shorten(row).get("scores") if self.layout.top_k else None
         for label, score in (scores or {}).items():
             if label != row["label"]:
@@ -132,7 +140,7 @@ class TableFormat(AppendedFormat):
         cells += [self._format_number(name, values[name], 3) for name in self.numbers]
         label = shorten(to_line(str(values["label"])), self.label_width)
         cells.append(pad_text(label, self.label_width))
-        cells.append(self._format_number("score", values["score"], 2))
+        cells.append(self._format_number("score", values["score"], 3))
         return "  ".join(cells).rstrip() + "\n"
 
     def _format_number(self, name: str, value: object, decimals: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from audio_cls.audio.files import read_header
@@ -22,6 +23,14 @@ from audio_cls.inference.prediction import WindowPrediction
 from audio_cls.workflows.prediction.request import PredictRequest
 
 SUFFIXES = {"audacity": AUDACITY_SUFFIX, "raven": RAVEN_SUFFIX}
+
+
+@dataclass
+class EventFiles:
+    """Numbers of the files that a call has written."""
+
+    num_labels: int = 0  # label files
+    num_segments: int = 0
 
 
 def make_label_files(request: PredictRequest, files: Sequence[str]) -> LabelFiles | None:
@@ -44,6 +53,7 @@ def make_event_rows(
     sampling_rate: Hertz,
     label_files: LabelFiles | None,
     files: Sequence[str],
+    written: EventFiles,
 ) -> EventRows:
     """Return what makes rows of events and writes label files and segments.
 
@@ -52,12 +62,14 @@ def make_event_rows(
         sampling_rate: Of the model, in Hz.
         label_files: See `make_label_files`.
         files: All recordings, where they are known before.
+        written: Counts the files.
     """
     handlers: list[HandleEvents] = []
     if label_files is not None:
-        handlers.append(functools.partial(_write_labels, label_files, sampling_rate))
+        handlers.append(functools.partial(_write_labels, label_files, sampling_rate, written))
     if request.cut_segments is not None:
-        handlers.append(functools.partial(_cut, request.cut_segments, name_recordings(files)))
+        names = name_recordings(files)
+        handlers.append(functools.partial(_cut, request.cut_segments, names, written))
 
     def merge(windows: Iterable[WindowPrediction]) -> Iterable[Event]:
         return merge_windows(
@@ -71,7 +83,11 @@ def make_event_rows(
 
 
 def _write_labels(
-    label_files: LabelFiles, sampling_rate: Hertz, file: str, events: Sequence[Event]
+    label_files: LabelFiles,
+    sampling_rate: Hertz,
+    written: EventFiles,
+    file: str,
+    events: Sequence[Event],
 ) -> None:
     """Write the label file of a recording, also where it has no event."""
     path = label_files.choose(file)
@@ -82,8 +98,16 @@ def _write_labels(
         header = read_header(file)
         rate = sampling_rate if header is None else header.sampling_rate
         write_raven(events, path, high_frequency=rate // 2)
+    written.num_labels += 1
 
 
-def _cut(folder: Path, names: Mapping[str, str], file: str, events: Sequence[Event]) -> None:
+def _cut(
+    folder: Path,
+    names: Mapping[str, str],
+    written: EventFiles,
+    file: str,
+    events: Sequence[Event],
+) -> None:
     """Cut the events of a recording into a folder per label."""
-    cut_segments(events, folder, names if file in names else None)
+    paths = cut_segments(events, folder, names if file in names else None)
+    written.num_segments += len(paths)

@@ -9,29 +9,34 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from audio_cls import __version__
 from audio_cls.audio.raw_samples import RawFormat, read_raw_blocks
 from audio_cls.errors import SettingError, count_of
-from audio_cls.inference.classifier import Classifier
 from audio_cls.inference.files.embeddings import EmbeddingFormat
 from audio_cls.inference.files.find_files import STDIN, FoundFiles, find_files, read_file_list
 from audio_cls.inference.files.formats import make_format
 from audio_cls.inference.files.model_fingerprint import fingerprint_model, fingerprint_names
 from audio_cls.inference.files.output import Output, StreamOutput, Target
 from audio_cls.inference.files.predict_files import FileJob, Job, MakeRows, TimelineJob, window_rows
-from audio_cls.inference.files.report import Report, describe_scores
+from audio_cls.inference.files.report import Report
 from audio_cls.inference.files.resumable_output import ResumableOutput
 from audio_cls.inference.files.rows import RowLayout
 from audio_cls.inference.files.standard_input import saved_input
 from audio_cls.inference.files.watch import read_done, watch_folder
 from audio_cls.inference.prediction import WindowPrediction
-from audio_cls.models.inference_settings import find_file
 from audio_cls.progress import show_progress
-from audio_cls.text_table import wrap_text
-from audio_cls.workflows.prediction.event_output import make_event_rows, make_label_files
+from audio_cls.workflows.prediction.closing import closing_line, continue_hint, log_written
+from audio_cls.workflows.prediction.event_output import (
+    EventFiles,
+    make_event_rows,
+    make_label_files,
+)
 from audio_cls.workflows.prediction.request import PredictRequest
+
+if TYPE_CHECKING:
+    from audio_cls.inference.classifier import Classifier
 
 # What changes no row, but by the rounding of floating-point numbers; the model and the files are
 # described by their content. The folders of label files and segments are not among these: a call
@@ -70,24 +75,27 @@ def run_prediction(request: PredictRequest, stdin: BinaryIO, stdout: BinaryIO) -
         label_files.check(found.paths)
     classifier = load_classifier(request)
     layout = RowLayout(request.kind, classifier.labels, classifier.is_multilabel, request.top_k)
-    report = Report()
+    report, written = Report(), EventFiles()
     with ExitStack() as stack:
         plan = plan_output(request, settings, layout)
         output: Output = StreamOutput(stdout, make_format(choose_format(request), layout))
         if plan is not None:
             output = stack.enter_context(plan)
+            if request.watch is None:
+                stack.enter_context(continue_hint(plan, len(found.paths)))
         report.restore(output.counts)
         sources = stack.enter_context(saved_sources(request, found.paths, stdin))
         make_rows: MakeRows = window_rows
         if request.has_events:
             rate = classifier.sampling_rate
-            make_rows = make_event_rows(request, rate, label_files, found.paths)
+            make_rows = make_event_rows(request, rate, label_files, found.paths, written)
         job = make_job(request, classifier, sources, stdin, make_rows)
         stack.enter_context(closing_line(report, found, classifier, has_scores=request.has_rows))
         if request.watch is not None:
             watch(request, job, output, report)
         run_files(request, job, found.paths, output, report)
         output.finish()
+    log_written(request, written)
     return report
 
 
@@ -127,6 +135,9 @@ def list_settings(request: PredictRequest, files: Sequence[str]) -> dict[str, An
     """Return what decides the rows, for `ResumableOutput`."""
     if request.first_output is None:
         return {}
+    # Not at the top of the file, so that other errors need not wait for transformers.
+    from audio_cls.models.inference_settings import find_file
+
     given = {n: v for n, v in asdict(request).items() if n not in NO_ROW_SETTINGS}
     given = {n.replace("_", "-"): v if v is None else str(v) for n, v in given.items()}
     config = find_file(request.model, request.revision, "config.json")
@@ -159,6 +170,9 @@ def plan_output(
 
 def load_classifier(request: PredictRequest) -> Classifier:
     """Load the model."""
+    # Not at the top of the file, so that errors of the files need not wait for torch.
+    from audio_cls.inference.classifier import Classifier
+
     given = {"batch_size": request.batch_size, "num_workers": request.num_workers}
     classifier = Classifier.from_pretrained(
         request.model,
@@ -222,25 +236,6 @@ def make_job(
 
     is_numbered = request.format == "raven"
     return TimelineJob(read_windows, make_rows, threshold, is_numbered=is_numbered)
-
-
-@contextlib.contextmanager
-def closing_line(
-    report: Report, found: FoundFiles, classifier: Classifier, *, has_scores: bool
-) -> Iterator[None]:
-    """Log the counts after the body, also when it is interrupted."""
-    is_multilabel, temperature = classifier.is_multilabel, classifier.temperature
-    kind = describe_scores(is_multilabel=is_multilabel, temperature=temperature)
-    try:
-        yield
-    finally:
-        counts = report.describe(found.num_hidden)
-        logger.info("%s", _wrap(f"{counts}; {kind}" if has_scores else counts))
-
-
-def _wrap(text: str) -> str:
-    """Return a text in lines of at most 80 columns."""
-    return "\n".join(wrap_text(text))
 
 
 def run_files(

@@ -46,7 +46,8 @@ def predict(*words: object, code: int = 0, stdin: bytes | None = None) -> Result
     """Call the command, and check its exit code."""
     result = CliRunner().invoke(main, [str(word) for word in words], input=stdin)
     assert result.exit_code == code, (result.output, result.exception)
-    assert max(map(len, result.stderr.splitlines()), default=0) <= 80 or code
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("Wrote ")]
+    assert max(map(len, lines), default=0) <= 80 or code
     return result
 
 
@@ -88,7 +89,9 @@ def test_formats_have_the_same_scores_and_output_follows_its_suffix(
 
 
 def test_embeddings_are_those_of_the_classifier(run: Path, clips: Path, tmp_path: Path) -> None:
-    predict(run, clips, "--output", tmp_path / "a.csv", "--embeddings", tmp_path / "e.parquet")
+    names = [tmp_path / "a.csv", tmp_path / "e.parquet"]
+    result = predict(run, clips, "--output", names[0], "--embeddings", names[1])
+    assert result.stderr.splitlines()[-2:] == [f"Wrote {name}" for name in names]
     table = pq.read_table(tmp_path / "e.parquet")
     files = table["file"].to_pylist()
     assert [Path(file).stem for file in files] == ["high", "low", "middle"]
@@ -151,7 +154,9 @@ def test_events_label_files_and_segments_are_the_tones(
     run: Path, recording: Path, tmp_path: Path
 ) -> None:
     words = (recording, "--merge", "--csv", "--min-duration", 0.5)
-    rows = read_rows(predict(run, *words, "--cut-segments", tmp_path / "cut"))
+    result = predict(run, *words, "--cut-segments", tmp_path / "cut")
+    assert result.stderr.endswith(f"\nWrote 3 segments in {tmp_path / 'cut'}\n")
+    rows = read_rows(result)
     spans = [(float(row["start"]), float(row["end"]), row["label"]) for row in rows]
     assert spans == [(0.0, 1.0, "low"), (1.0, 2.0, "middle"), (2.0, 3.0, "high")]
     assert [path.parent.name for path in sorted((tmp_path / "cut").rglob("*.wav"))] == [
@@ -159,7 +164,8 @@ def test_events_label_files_and_segments_are_the_tones(
     ]  # fmt: skip
     for name in ("audacity", "raven"):
         folder = tmp_path / name
-        predict(run, *words, "--labels-format", name, "--output-dir", folder)
+        result = predict(run, *words, "--labels-format", name, "--output-dir", folder)
+        assert result.stderr.endswith(f"\nWrote 1 label file in {folder}\n")
         (file,) = folder.iterdir()
         lines = file.read_text().splitlines()[name == "raven" :]
         assert len(lines) == 3 and "1.000000\t2.000000" in lines[1] and "middle" in lines[1]
@@ -222,6 +228,8 @@ def test_options_that_do_not_fit_together_are_one_line(words: str, expected: str
 def test_the_short_help_has_the_common_options_first() -> None:
     text = predict("--help").stdout
     assert len(text.splitlines()) < 60 and "--help-all" in text
+    for name in ("--window-seconds", "--overlap", "--min-duration", "--output-dir"):
+        assert f"\n  {name}" in text
     everything = predict("--help-all").stdout
     for heading in ("Output:", "Long recordings:", "Input:", "Model and speed:", "Help:"):
         assert f"\n{heading}\n" in everything

@@ -95,13 +95,16 @@ def test_no_line_of_the_table_is_wider_than_80_columns(kind: Any, top_k: int | N
     row: Row = {"file": "/a/" + "長い" * 60 + "end.wav", "label": labels[0], "score": 0.98765}
     row |= {"start": 0.0, "end": 86_400.5, "scores": dict.fromkeys(labels, 0.3)}
     one = make_format("table", RowLayout(kind, labels, top_k=top_k))
-    rows = [row, {**row, "label": "", "remark": "only 0.010 s long"}, ROWS[1]]
+    rows = [row, {**row, "label": "", "remark": "digital silence; only 0.010 s long"}, ROWS[1]]
     lines = (one.header() + one.encode(rows)).decode().splitlines()
     assert len(lines) == 1 + 3 + 2 + (0 if top_k is None else 2 + 3)
     assert max(map(count_columns, lines)) <= 80
     assert all(line.isprintable() for line in lines)
-    assert lines[1].startswith("…") and "end.wav " in lines[1] and lines[1].endswith("  0.99")
+    assert lines[1].startswith("…") and "end.wav " in lines[1] and lines[1].endswith("  0.988")
     assert lines[-1] == "  unreadable: no header"
+    error = f"missing file: there is no such file or folder, {'long ' * 20}end"
+    (_, *lines) = one.encode([{"file": "a", "error": error}]).decode().splitlines()
+    assert max(map(len, lines)) <= 80 and " ".join(" ".join(lines).split()) == error
 
 
 def test_times_are_written_without_rounding() -> None:

@@ -1,0 +1,62 @@
+"""Closing lines: counts where they are true, and how an interrupted output is continued."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audio_cls.inference.files.find_files import FoundFiles
+from audio_cls.inference.files.formats import make_format
+from audio_cls.inference.files.output import Target
+from audio_cls.inference.files.report import Report
+from audio_cls.inference.files.resumable_output import ResumableOutput
+from audio_cls.inference.files.rows import RowLayout
+from audio_cls.workflows.prediction.closing import closing_line, continue_hint
+
+
+class _Classifier:
+    is_multilabel = False
+    temperature = 1.0
+
+
+@pytest.fixture(autouse=True)
+def _level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "audio_cls")
+
+
+def test_after_ctrl_c_a_line_says_what_is_done_and_that_the_same_command_continues(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = make_format("csv", RowLayout("file", ("a",)))
+    path = tmp_path / "big file.csv"
+    with ResumableOutput([Target(path, rows)], {}) as output:
+        output.commit(128, {})
+        with pytest.raises(KeyboardInterrupt), continue_hint(output, 1440):
+            raise KeyboardInterrupt
+        with continue_hint(output, 1440):
+            pass
+    (text,) = caplog.messages
+    assert f"{path}.partial" in text
+    assert " ".join(text.split()) == (
+        f"128 of 1,440 files are in {path}.partial; the same command continues."
+    )
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError])
+def test_counts_are_shown_after_ctrl_c_but_not_for_a_pipe_without_a_reader(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier: Any = _Classifier()
+    with pytest.raises(error), closing_line(Report(), FoundFiles(), classifier, has_scores=True):
+        raise error
+    assert bool(caplog.messages) is (error is KeyboardInterrupt)
+
+
+def test_errors_of_files_need_not_wait_for_torch() -> None:
+    code = "import sys, audio_cls.workflows.prediction.predict; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=100, check=False).returncode == 0
