@@ -28,6 +28,9 @@ class Agreement:
 def quantize(source: Path, target: Path) -> None:
     """Write a file whose matrix products have int8 weights, with a scale per output channel.
 
+    Weights are from -64 to 64 (7 bits): processors without the instructions VNNI add pairs of
+    products in 16 bits, and would cut the sums of larger ones off without an error.
+
     Args:
         source: A float32 ONNX file.
         target: Where to write.
@@ -43,6 +46,7 @@ def quantize(source: Path, target: Path) -> None:
             target,
             weight_type=QuantType.QInt8,
             per_channel=True,
+            reduce_range=True,
             op_types_to_quantize=QUANTIZED,
         )
     finally:
