@@ -157,6 +157,12 @@ class PredictRequest:
             raise SettingError("--output-dir is for label files: add --labels-format.")
         if self.labels_format is not None and self.watch is not None and self.output_dir is None:
             raise SettingError("--watch writes label files to another folder: add --output-dir.")
+        writes_files = self.labels_format is not None or self.cut_segments is not None
+        if self.watch is not None and writes_files and self.output is None:
+            raise SettingError(
+                "--watch with --labels-format or --cut-segments needs --output FILE: after a"
+                " restart, recordings that have rows there keep their files."
+            )
 
     def _list_given(self, *names: str) -> list[str]:
         """Return the flags among some options that were given."""

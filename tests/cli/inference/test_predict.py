@@ -209,6 +209,7 @@ def test_the_combined_table_of_raven_has_offsets_within_and_across_files(
         ("a.wav --watch x", "give no other files"),
         ("--watch /nowhere", "There is no folder '/nowhere' to watch"),
         ("--watch x --labels-format raven", "add --output-dir"),
+        ("--watch x --labels-format raven --output-dir y", "needs --output"),
         ("--watch x --output x.parquet", "not as parquet"),
         ("--watch x --format raven", "not as raven"),
         ("a.wav --output-dir x", "add --labels-format"),
