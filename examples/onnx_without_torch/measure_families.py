@@ -53,7 +53,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 HEADER = (
     "| family | exporter | parameters | largest difference | float32 MB | int8 MB | PyTorch ms"
-    " | ONNX Runtime ms | int8 ms | int8: same label |\n|---|---|" + "---:|" * 8
+    " | ONNX Runtime ms | int8 ms | int8: same label | int8: probability |\n|---|---|" + "---:|" * 9
 )
 
 
@@ -140,6 +140,7 @@ def measure_family(family: str, folder: Path) -> str:
         f"{measure(run_torch(audio_model, wave)):.0f}",
         *(f"{measure(run_onnx(out, wave, int8=int8)):.0f}" for int8 in (False, True)),
         f"{agreement.num_equal} of {agreement.num_clips}",
+        f"{agreement.largest:.3f}",
     ]
     return f"| {' | '.join(cells)} |"
 
