@@ -137,6 +137,7 @@ class _Interrupt:
     def __init__(self, *, is_shown: bool) -> None:
         self.is_shown = is_shown
         self.watcher: SignalWatcher | None = None
+        self.terminated = threading.Lock()  # as `first`, at SIGTERM
         self.first = threading.Lock()  # taken once, by the thread or the main thread
         self.stopped_at = 0.0
         self.is_first_done = False
@@ -145,7 +146,8 @@ class _Interrupt:
     def act(self, number: int) -> None:
         """Write the line; at SIGTERM, a second Ctrl-C, or if the process does not end, end it."""
         if number == signal.SIGTERM:
-            if self.watcher is not None and self.watcher.handles(number):
+            is_own = self.watcher is not None and self.watcher.handles(number)
+            if is_own and self.terminated.acquire(blocking=False):
                 if self.is_shown:
                     write_at_once("Stopped by SIGTERM.")
                 end_process(128 + number)

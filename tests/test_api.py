@@ -48,7 +48,7 @@ def test_another_data_set_and_split_are_settings(run: audio_cls.Run, tone_folder
 def test_a_run_classifies(run: audio_cls.Run, tone_folder: Path) -> None:
     classifier = run.load_classifier()
     path = next(tone_folder.rglob("*.wav"))
-    (prediction,), (alone,) = classifier([str(path)]), classifier(path)
+    (prediction,), alone = classifier([str(path)]), classifier(path)
     assert prediction == alone and prediction.label in run.results.labels
 
 

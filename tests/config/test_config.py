@@ -140,12 +140,12 @@ def test_settings_of_a_preset_may_be_without_sections_or_mixed_with_them() -> No
     text += "mixed_precision: no\ntrain: {batch_size: auto}\ndatasets: {a/c: {label_column: x}}"
     preset = parse_preset("mine.yaml", text)
     assert preset.values == {
-        "model": "a/b", "learning_rate": "1e-3", "feature_cache_gb": 2, "augment": ["my:reverb"],
+        "model": "a/b", "learning_rate": 1e-3, "feature_cache_gb": 2, "augment": ["my:reverb"],
         "mixed_precision": "no", "batch_size": "auto",
     }  # fmt: skip
     assert preset.datasets == {"a/c": {"label_column": "x"}}
     in_sections = "model: {model: a/b}\noptim: {learning_rate: 1e-3}"
-    assert parse_preset("p", in_sections).values == {"model": "a/b", "learning_rate": "1e-3"}
+    assert parse_preset("p", in_sections).values == {"model": "a/b", "learning_rate": 1e-3}
 
 
 def test_the_preset_files_in_the_documentation_are_read() -> None:
@@ -153,7 +153,7 @@ def test_the_preset_files_in_the_documentation_are_read() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
     flat, in_sections = (parse_preset("p.yaml", block).values for block in blocks)
     assert len(flat) == 10 and flat["dataset"] == "my_clips" and flat["deduplicate"] is True
-    assert in_sections == {"dataset": "my_clips", "label_column": "genre", "learning_rate": "1e-4"}
+    assert in_sections == {"dataset": "my_clips", "label_column": "genre", "learning_rate": 1e-4}
 
 
 def test_an_unknown_preset_is_answered_with_the_known_ones() -> None:

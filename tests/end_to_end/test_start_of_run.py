@@ -106,7 +106,7 @@ def test_a_later_run_shows_its_title_and_only_what_differs(
     start = second.partition("  epoch  step")[0]
     assert "classes  " not in start and "clips  " not in start
     assert "run folder" not in result.stderr  # the title names it
-    assert "settings    --learning-rate 0.002\n" in start
+    assert "settings    --learning-rate 0.002 (sweep)\n" in start
 
 
 def test_verbose_prints_every_setting(train: Any) -> None:  # noqa: ANN401

@@ -7,7 +7,6 @@ pipeline of transformers cannot load it.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +39,11 @@ from audio_cls import Classifier
 classifier = Classifier.from_pretrained({model}{trust})
 print([prediction.to_row() for prediction in classifier(["clip.wav"])])"""
 COMMANDS = """\
-audio-cls predict {model} clip.wav recordings/     # labels of files and folders
-audio-cls predict {model} long.wav --timeline      # a row for each window
-audio-cls demo {model}                             # a local page: upload, record
-audio-cls export {model} exported                  # ONNX, to run without PyTorch"""
+model={model}
+audio-cls predict "$model" clip.wav recordings/     # labels of files and folders
+audio-cls predict "$model" long.wav --timeline      # a row for each window
+audio-cls demo "$model"                             # a local page: upload, record
+audio-cls export "$model" exported                  # ONNX, to run without PyTorch"""
 TRUST = ', revision="COMMIT", trust_remote_code=True'
 
 
@@ -66,7 +66,7 @@ def make_usage(config: Mapping[str, Any], name: str) -> Usage:
         name: Id on the Hub, or the run folder's name.
     """
     model = json.dumps(name)
-    commands = to_block(COMMANDS.format(model=shlex.quote(name)), "bash")
+    commands = to_block(COMMANDS.format(model=model), "bash")
     is_multilabel = config.get("problem_type") == "multi_label_classification"
     if not config.get("pooled_head"):
         return Usage(

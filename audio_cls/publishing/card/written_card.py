@@ -31,7 +31,8 @@ from audio_cls.publishing.run_record import RunRecord, Tree, is_repo_id
 # Patterns of the repository's id or name in a card of `render_card`.
 _ID = r"[\w.-]+/[\w.-]+"
 _EXAMPLE = re.compile(
-    r"(?P<before>pipeline\(\"audio-classification\", model=|Classifier\.from_pretrained\()"
+    r"(?P<before>pipeline\(\"audio-classification\", model=|Classifier\.from_pretrained\("
+    r"|(?m:^model=))"
     r"\"(?P<name>(?:[^\"\\]|\\.)*)\""
 )
 _ADDRESS = re.compile(

@@ -185,7 +185,7 @@ def test_a_folder_with_a_similar_name_is_suggested(
 
 @pytest.mark.parametrize("name", ["a b", "owner/na me", "-x-/--"])
 def test_what_can_be_no_id_is_refused_as_such(name: str) -> None:
-    with pytest.raises(DatasetError, match="Check the spelling"):
+    with pytest.raises(DatasetError, match=r"There is no folder or file .* or a Hub id"):
         load(name)
 
 
