@@ -193,4 +193,7 @@ def test_sigterm_is_answered_by_one_line_and_exit_code_143() -> None:
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 128 + signal.SIGTERM
     assert errors.strip() == "Stopped by SIGTERM."
+    end = time.monotonic() + 5  # a killed process ends after the call that kills it
+    while _is_running(child) and time.monotonic() < end:
+        time.sleep(0.05)
     assert not _is_running(child)
