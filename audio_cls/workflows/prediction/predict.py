@@ -245,9 +245,9 @@ def run_files(
     rest = files[output.num_done :]
     if output.num_done:
         done, number = f"{output.num_done:,}", count_of(len(files), "file")
-        logger.info("Continuing %s: %s of %s are done.", request.output, done, number)
+        logger.info("Continuing %s: %s of %s are done.", request.first_output, done, number)
     work = job.run(rest, output, report)
-    if request.output is None and sys.stdout.isatty():  # the rows show the progress
+    if request.first_output is None and sys.stdout.isatty():  # the rows show the progress
         for _ in work:
             pass
     else:

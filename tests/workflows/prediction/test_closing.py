@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -17,6 +18,8 @@ from audio_cls.inference.files.report import Report
 from audio_cls.inference.files.resumable_output import ResumableOutput
 from audio_cls.inference.files.rows import RowLayout
 from audio_cls.workflows.prediction.closing import closing_line, continue_hint
+from audio_cls.workflows.prediction.predict import run_files
+from audio_cls.workflows.prediction.request import PredictRequest
 
 
 class _Classifier:
@@ -60,3 +63,18 @@ def test_counts_are_shown_after_ctrl_c_but_not_for_a_pipe_without_a_reader(
 def test_errors_of_files_need_not_wait_for_torch() -> None:
     code = "import sys, audio_cls.workflows.prediction.predict; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=100, check=False).returncode == 0
+
+
+def test_a_continued_file_of_embeddings_is_named_and_its_progress_shown(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown: list[str] = []
+    show = mock.Mock(side_effect=lambda work, *_: shown.extend(work) or [])
+    request = PredictRequest("m", ("a", "b"), embeddings=tmp_path / "e.parquet", has_rows=False)
+    job, output = mock.Mock(), mock.Mock(num_done=1)
+    job.run.side_effect = lambda files, *_: iter(files)
+    with mock.patch("audio_cls.workflows.prediction.predict.show_progress", show):
+        run_files(request, job, ["a", "b"], output, Report())
+    assert caplog.messages == [f"Continuing {request.embeddings}: 1 of 2 files are done."]
+    assert shown == ["b"]
