@@ -66,6 +66,7 @@ LAYERS = [
     ["workflows"],
     ["api"],
     ["benchmark"],
+    ["cli/streams"],
     ["cli/console"],
     ["cli/options"],
     ["cli"],

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 import click
 
+from audio_cls.cli.streams import open_closed_streams
 from audio_cls.errors import AudioClsError, Paused, redact_tokens
 from audio_cls.interrupts import EXIT_INTERRUPTED
 from audio_cls.text_table import TERMINAL_WIDTH, drop_controls, to_line, wrap_text
@@ -60,21 +61,15 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
 
 
 def prepare_streams() -> None:
-    """Make standard output and error usable, whatever the shell has set up.
+    """Make the standard streams usable, whatever the shell has set up.
 
-    A closed stream (`2>&-`) is opened on the null device: the next file would get its number, and
-    messages would be written into that file. A character that the encoding of standard output
-    lacks, as a name in Windows' code page, is written as its number instead of ending the program.
+    Closed ones are opened, see `open_closed_streams`. A character that the encoding of standard
+    output lacks, as a name in Windows' code page, is written as its number instead of ending the
+    program.
     """
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = getattr(sys, name)
-        if stream is None:
-            device = os.open(os.devnull, os.O_WRONLY)
-            if device != number:
-                os.dup2(device, number)
-                os.close(device)
-            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
-        elif getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
+    open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", "") == "strict" and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+
+from audio_cls.cli.streams import open_closed_streams
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
@@ -17,20 +18,6 @@ def exit_on_early_interrupt() -> None:
     """End the process at Ctrl-C with exit code 130, until a command sets its own handler."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
-
-
-def open_closed_streams() -> None:
-    """Connect standard streams that are closed, as `<&-` does, to the null device.
-
-    Otherwise the next files that are opened would get their numbers.
-    """
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            file = os.open(os.devnull, os.O_RDWR)
-            if file != number:
-                os.dup2(file, number)
-                os.close(file)
-            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115 (stays open)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CODE = """
 import os, sys
-from audio_cls.cli.start import open_closed_streams
+from audio_cls.cli.streams import open_closed_streams
 open_closed_streams()
 sys.stdin.buffer.read(); sys.stdout.write(""); sys.stderr.write("")
 assert os.open(os.devnull, os.O_RDONLY) > 2
