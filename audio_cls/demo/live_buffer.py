@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_cls.audio.blocks import to_samples
 from audio_cls.audio.waveform import Wave, mix_channels
 from audio_cls.config import Hertz, Seconds
 
@@ -51,9 +52,11 @@ class LiveBuffer:
 
         Args:
             sampling_rate: In Hz; another one than before empties the buffer.
-            block: Shape (T,) or (T, C), integers in their full range, or floats in [-1, 1].
+            block: Shape (T,) or (T, C), see `to_samples`.
         """
-        wave = to_float(block)
+        if len(block) == 0:
+            return
+        wave = mix_channels(to_samples(block))
         if sampling_rate != self.sampling_rate:
             self.clear()
         with self._lock:
@@ -72,15 +75,3 @@ class LiveBuffer:
             count = min(round(seconds * self.sampling_rate), self.num_received, size)
             places = np.arange(self.num_received - count, self.num_received) % max(1, size)
             return self._samples[places]
-
-
-def to_float(block: NDArray[Any]) -> Wave:
-    """Return samples as a mono float wave: (T,) or (T, C) -> (T,).
-
-    >>> to_float(np.array([[-32768, 0], [16384, 16384]], np.int16)).tolist()
-    [-0.5, 0.5]
-    """
-    samples = block[:, None] if block.ndim == 1 else block
-    if np.issubdtype(block.dtype, np.integer):
-        samples = samples / -float(np.iinfo(block.dtype).min)
-    return mix_channels(samples.astype(np.float32))

@@ -19,7 +19,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from audio_cls.audio.windows import seconds_to_samples
+from audio_cls.audio.windows import measure_window
 from audio_cls.demo.examples import uses_builtin_data, write_examples
 from audio_cls.demo.options import DemoOptions
 from audio_cls.demo.space.front_matter import SpaceTexts, read_license, render_readme
@@ -27,6 +27,7 @@ from audio_cls.demo.space.write_space import ATTRIBUTION, empty_folder
 from audio_cls.demo.static.npm_packages import write_npm_files
 from audio_cls.errors import ModelError, list_names
 from audio_cls.export.export_model import ExportRequest, export_model
+from audio_cls.export.readme import BROWSER_FAMILIES
 from audio_cls.inference.classifier import Classifier
 from audio_cls.inference.onnx.classifier import INT8_FILE, MODEL_FILE
 from audio_cls.inference.onnx.session import OnnxSession
@@ -35,11 +36,6 @@ from audio_cls.models.inference_settings import find_file
 from audio_cls.storage.short_names import read_base_name
 
 PAGE = Path(__file__).parent / "page"
-# `model_type` of the families that transformers.js classifies audio with.
-FAMILIES = (
-    *("audio-spectrogram-transformer", "hubert", "unispeech", "unispeech-sat"),
-    *("wav2vec2", "wav2vec2-bert", "wavlm"),
-)
 
 
 def write_static(
@@ -110,19 +106,18 @@ def check_family(classifier: Classifier, model: str) -> None:
     """
     config = classifier.audio_model.model.config
     family, is_pooled = str(config.model_type), has_pooled_head(config)
-    if family not in FAMILIES or is_pooled:
+    if family not in BROWSER_FAMILIES or is_pooled:
         kind = f"{family} with a pooled head" if is_pooled else family
         raise ModelError(
             f"transformers.js cannot classify audio with '{model}' ({kind}), only with"
-            f" {list_names(FAMILIES)}. Use --space instead of --static."
+            f" {list_names(BROWSER_FAMILIES)}. Use --space instead of --static."
         )
 
 
 def make_settings(classifier: Classifier, options: DemoOptions) -> dict[str, Any]:
     """Return what the page has to know of windows, labels and scores."""
     audio, rate = classifier.model_input.audio, classifier.sampling_rate
-    window = seconds_to_samples(audio.window_seconds or audio.piece_seconds, rate)
-    hop = seconds_to_samples(audio.hop_seconds, rate) if audio.hop_seconds else window
+    window, hop = measure_window(audio, rate)
     thresholds = None
     if classifier.is_multilabel:
         thresholds = classifier.rule.scaled_thresholds.tolist()

@@ -16,8 +16,7 @@ from scipy.sparse.csgraph import (  # type: ignore[import-untyped]
 
 from audio_cls.config import Seconds
 from audio_cls.inference.events.event import Event
-
-ROUNDING: Seconds = 1e-6  # times in files are rounded to six decimals
+from audio_cls.inference.events.merge import TIME_NOISE
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _list_distances(
 ) -> Sequence[tuple[int, int, Seconds]]:
     """List (annotated, predicted, distance) of all pairs within the tolerance."""
     order = np.argsort(predicted, kind="stable")
-    limit = tolerance + ROUNDING
+    limit = tolerance + TIME_NOISE
     first = np.searchsorted(predicted[order], annotated - limit, side="left")
     last = np.searchsorted(predicted[order], annotated + limit, side="right")
     return [

@@ -13,10 +13,11 @@ from audio_cls.config import Seconds
 from audio_cls.data.labels.label_text import split_names
 from audio_cls.data.sources.tables.table_files import read_rows
 from audio_cls.errors import DatasetError, list_names
+from audio_cls.inference.files.rows import CLASS_PREFIX
+from audio_cls.inference.prediction import UNKNOWN
 
 COLUMNS = ("file", "start", "end", "label", "score")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
-CLASS_PREFIX = "class:"  # of the column of a class that has the name of another column
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _parse_row(row: Mapping[str, Any], file: str) -> WindowRow:
         scores.pop("labels", None)
     scores = {name: float(cell) for name, cell in scores.items() if cell not in (None, "")}
     labels = row.get("labels")
-    if labels is None and scores and label not in (*scores, "unknown"):
+    if labels is None and scores and label not in (*scores, UNKNOWN):
         labels = split_names(label)
     times = float(row["start"]), float(row["end"])
     return WindowRow(file, *times, label, float(row["score"]), scores, labels, row["file"])

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from audio_cls.config import Seconds
 from audio_cls.inference.events.event import Event
+from audio_cls.inference.prediction import UNKNOWN
 
-NO_EVENT = ("unknown", "_unknown_", "_silence_")  # rejected; other words and noise of a spotter
+NO_EVENT = (UNKNOWN, "_unknown_", "_silence_")  # rejected; other words and noise of a spotter
 TIME_NOISE: Seconds = 1e-6  # times in files have six decimals or more
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from audio_cls.audio.waveform import Wave
-from audio_cls.errors import ModelError, SettingError
-from audio_cls.inference.base_classifier import BaseClassifier
+from audio_cls.errors import ModelError
+from audio_cls.inference.base_classifier import NUM_WORKERS, BaseClassifier, check_count
 from audio_cls.inference.batching import BATCH_SIZE, ModelInput, ModelOutput
 from audio_cls.inference.label_rule import LabelRule
 from audio_cls.inference.onnx.features import PREPROCESSOR, NumpyProcessor, load_extractor
@@ -77,6 +77,8 @@ class OnnxClassifier(BaseClassifier):
             ModelError: A file is missing or cannot be read, or onnxruntime is not installed.
             SettingError: A value is out of range.
         """
+        check_count("batch_size", batch_size, 1)
+        check_count("num_workers", NUM_WORKERS if num_workers is None else num_workers, 0)
         name = INT8_FILE if int8 else MODEL_FILE
         files = {
             one: find_file(str(folder_or_id), revision, one)
@@ -134,13 +136,7 @@ def _entry(config: Mapping[str, Any]) -> dict[str, Any]:
 def _make_model_input(
     config: Mapping[str, Any], processor: NumpyProcessor, batch_size: int
 ) -> ModelInput:
-    """Return what the network takes.
-
-    Raises:
-        SettingError: The batch size is out of range.
-    """
-    if batch_size < 1:
-        raise SettingError(f"batch_size={batch_size!r} is not possible: give 1 or more.")
+    """Return what the network takes."""
     spec, rate = processor.input_spec, int(processor.extractor.sampling_rate)
     audio = parse_settings(_entry(config), spec.max_samples, rate)
     return ModelInput(
