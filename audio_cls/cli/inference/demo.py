@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from audio_cls.cli.console import one_line_errors
-from audio_cls.cli.options.base_command import BaseCommand, HelpOption
+from audio_cls.cli.options import model_options
+from audio_cls.cli.options.base_command import BaseCommand
 
 PUSH_OPTIONS = ("push_space", "space_hardware", "private")
 
@@ -23,7 +24,7 @@ PUSH_OPTIONS = ("push_space", "space_hardware", "private")
     ),
 )
 @click.argument("model")
-@click.option("--revision", help="Branch, tag or commit of MODEL on the Hub. Default: the newest.")
+@model_options.revision()
 @click.option(
     "--dataset",
     help="Also list the clips of this data set and the model's mistakes, to listen to: a folder, a"
@@ -50,18 +51,8 @@ PUSH_OPTIONS = ("push_space", "space_hardware", "private")
     show_default=True,
     help="Largest file that the page accepts.",
 )
-@click.option(
-    "--calibrate/--no-calibrate",
-    cls=HelpOption,
-    default=True,
-    show_default=True,
-    help="Apply the temperature fitted on validation to the scores.",
-)
-@click.option(
-    "--trust-remote-code",
-    is_flag=True,
-    help="Run code from the model's repository; on the Hub, --revision must be a commit.",
-)
+@model_options.calibrate()
+@model_options.trust_remote_code()
 @click.option(
     "--space",
     type=click.Path(path_type=Path),

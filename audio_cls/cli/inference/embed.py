@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.inference.predict import classify
 from audio_cls.cli.inference.predict_options import MODEL_OPTIONS, with_options
 from audio_cls.cli.options.base_command import HELP_ALL, BaseCommand
 
@@ -42,17 +41,7 @@ def main(**values: Any) -> None:  # noqa: ANN401
     Exit code: 0 if at least one file was read (--strict: all), else 1; 2 for an error that you can
     fix; 130 after Ctrl-C.
     """
-    with one_line_errors():
-        # Not at the top of the file, so that --help need not wait for torch.
-        from audio_cls.workflows.prediction.request import PredictRequest
-
-        request = PredictRequest(**values, has_rows=False)
-        request.check()
-        from audio_cls.workflows.prediction.predict import run_prediction
-
-        report = run_prediction(request, sys.stdin.buffer, sys.stdout.buffer)
-    num_read = report.num_files - report.num_failed
-    sys.exit(1 if num_read == 0 or (request.strict and report.num_failed) else 0)
+    classify({**values, "has_rows": False})
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from audio_cls.cli.console import one_line_errors
+from audio_cls.cli.options import model_options
 from audio_cls.cli.options.base_command import BaseCommand
 from audio_cls.errors import SettingError
 
@@ -24,7 +25,7 @@ PATH = click.Path(path_type=Path)
 )
 @click.argument("model")
 @click.argument("out", type=PATH)
-@click.option("--revision", help="Branch, tag or commit of MODEL on the Hub. Default: the newest.")
+@model_options.revision()
 @click.option("--int8", is_flag=True, help="Also write onnx/model_quantized.onnx, int8 weights.")
 @click.option(
     "--clips",
@@ -42,11 +43,7 @@ PATH = click.Path(path_type=Path)
     "--hub-repo-id",
     help="With --push: the repository, USER/NAME. Default: that of the run, or MODEL.",
 )
-@click.option(
-    "--trust-remote-code",
-    is_flag=True,
-    help="Run code from the model's repository; on the Hub, --revision must be a commit.",
-)
+@model_options.trust_remote_code()
 def main(  # noqa: PLR0913 (click passes every option by name)
     model: str,
     out: Path,

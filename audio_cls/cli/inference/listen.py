@@ -12,7 +12,8 @@ import click
 
 from audio_cls.cli.console import one_line_errors
 from audio_cls.cli.inference.predict_options import SAMPLE_FORMATS
-from audio_cls.cli.options.base_command import BaseCommand, HelpOption
+from audio_cls.cli.options import model_options
+from audio_cls.cli.options.base_command import BaseCommand
 from audio_cls.errors import AudioError, count_of
 from audio_cls.text_table import TERMINAL_WIDTH, count_columns, pad_text, shorten, to_line
 
@@ -107,20 +108,10 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     metavar="N",
     help="SOURCE -: their channels.",
 )
-@click.option("--device", help="cpu, cuda, mps. Default: an accelerator if there is one.")
-@click.option("--revision", help="Branch, tag or commit of MODEL on the Hub. Default: the newest.")
-@click.option(
-    "--calibrate/--no-calibrate",
-    cls=HelpOption,
-    default=True,
-    show_default=True,
-    help="Apply the temperature fitted on validation to the scores.",
-)
-@click.option(
-    "--trust-remote-code",
-    is_flag=True,
-    help="Run code from the model's repository; on the Hub, --revision must be a commit.",
-)
+@model_options.device()
+@model_options.revision()
+@model_options.calibrate()
+@model_options.trust_remote_code()
 def main(**values: Any) -> None:  # noqa: ANN401 (click passes every option by name)
     """Detect sounds live with MODEL, a run folder or a Hub id.
 

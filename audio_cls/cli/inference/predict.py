@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -33,6 +33,15 @@ def run(
     fix; 130 after Ctrl-C.
     """
     values["format"] = _choose_format(values["format"], as_csv=as_csv, as_jsonl=as_jsonl)
+    classify(values)
+
+
+def classify(values: dict[str, Any]) -> NoReturn:
+    """Classify or embed files, and exit with the code for them.
+
+    Args:
+        values: Of a `PredictRequest`.
+    """
     with one_line_errors():
         # Not at the top of the file, so that --help need not wait for torch.
         from audio_cls.workflows.prediction.request import PredictRequest

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from audio_cls.cli.options import model_options
 from audio_cls.cli.options.base_command import HELP_ALL, HelpOption
 
 PATH = click.Path(path_type=Path)
@@ -50,12 +51,7 @@ MODEL_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="N",
         help="Windows of one forward pass, at most. Default: 16.",
     ),
-    option(
-        "--device",
-        heading=MODEL,
-        is_common=True,
-        help="cpu, cuda, cuda:1, mps. Default: an accelerator if there is one.",
-    ),
+    model_options.device(heading=MODEL, is_common=True),
     option(
         "--dtype",
         heading=MODEL,
@@ -69,13 +65,8 @@ MODEL_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="N",
         help="Threads that decode. Default: 2.",
     ),
-    option("--revision", heading=MODEL, help="Branch, tag or commit on the Hub."),
-    option(
-        "--trust-remote-code",
-        heading=MODEL,
-        is_flag=True,
-        help="Run code from the model's repository; on the Hub, --revision must be a commit.",
-    ),
+    model_options.revision(heading=MODEL, is_common=False),
+    model_options.trust_remote_code(heading=MODEL, is_common=False),
 )
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     option(
@@ -253,12 +244,6 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Their channels. Default: 1.",
     ),
     *MODEL_OPTIONS,
-    option(
-        "--calibrate/--no-calibrate",
-        heading=MODEL,
-        default=True,
-        show_default=True,
-        help="Apply the temperature fitted on validation to the scores.",
-    ),
+    model_options.calibrate(heading=MODEL, is_common=False),
     HELP_ALL,
 )
