@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from audio_cls.audio.augmentation.spec_augment import Encode
-from audio_cls.audio.waveform import Wave
-from audio_cls.audio.windows import cut_wave
-from audio_cls.config import AudioConfig, Hertz
-from audio_cls.data.clips.clips import Label
+from audio_cls.config import AudioConfig
 from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.data.loading.length_buckets import group_windows
@@ -61,27 +58,6 @@ class ScoringSettings:
             is_multilabel=audio_model.is_multilabel,
             num_workers=num_workers,
         )
-
-
-@dataclass(frozen=True)
-class WaveClip:
-    """One waveform in memory, in the form of a data set with one clip."""
-
-    wave: Wave  # (T,)
-    sampling_rate: Hertz
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Return the number of samples, (1,)."""
-        return np.array([len(self.wave)])
-
-    def read_label(self, number: int) -> Label:
-        """Return 0: the label is not known, and no score depends on it."""
-        return 0
-
-    def read_wave(self, number: int, start: int, stop: int) -> Wave:
-        """Copy samples start to stop; past its end the wave is repeated."""
-        return cut_wave(self.wave, start, stop)
 
 
 def score_windows(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from tiny_runs import make_config, set_up, write_quiet_checkpoint
 
 from audio_cls.audio.waveform import Wave
-from audio_cls.config import AudioConfig
+from audio_cls.audio.windows import cut_wave
+from audio_cls.config import AudioConfig, Hertz
+from audio_cls.data.clips.clips import Label
 from audio_cls.data.loading.datasets import WindowDataset
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.inference.classifier import Classifier
-from audio_cls.inference.scoring import ScoringSettings, WaveClip, score_windows
+from audio_cls.inference.scoring import ScoringSettings, score_windows
 from audio_cls.models.inference_settings import AGGREGATES
 from audio_cls.training.loop import train
 
@@ -41,6 +44,27 @@ def encode(waves: list[Wave]) -> dict[str, torch.Tensor]:
     return {
         "waves": torch.nn.utils.rnn.pad_sequence([torch.as_tensor(w) for w in waves]).T.contiguous()
     }
+
+
+@dataclass(frozen=True)
+class WaveClip:
+    """One waveform in memory, in the form of a data set with one clip."""
+
+    wave: Wave  # (T,)
+    sampling_rate: Hertz
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Return the number of samples, (1,)."""
+        return np.array([len(self.wave)])
+
+    def read_label(self, number: int) -> Label:
+        """Return 0: the label is not known, and no score depends on it."""
+        return 0
+
+    def read_wave(self, number: int, start: int, stop: int) -> Wave:
+        """Copy samples start to stop; past its end the wave is repeated."""
+        return cut_wave(self.wave, start, stop)
 
 
 @pytest.mark.parametrize("equal_lengths", [True, False])
