@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-EXIT_INTERRUPTED = 128 + signal.SIGINT
+from audio_cls.exit_codes import EXIT_INTERRUPTED
+
 # A launcher may pass on a Ctrl-C that the terminal has sent to all: that is no second one.
 REPEAT_SECONDS = 1.0
 STOP_SECONDS = 3.0  # after Ctrl-C; then the process is ended, whatever it does
@@ -127,6 +128,10 @@ def exit_on_interrupt(*, is_shown: bool) -> Iterator[None]:
             yield
         except BaseException:
             if interrupt.is_first_done:  # also an error that cleaning up has raised
+                # CPython remembers a KeyboardInterrupt that ended code given as text, such as the
+                # methods of a dataclass, and then ends `python -m` by SIGINT; the next text resets
+                # that (run_eval_code_obj in pythonrun.c).
+                exec("")
                 raise SystemExit(EXIT_INTERRUPTED) from None
             raise
 

@@ -134,6 +134,16 @@ def test_an_error_of_the_cleaning_up_does_not_hide_the_interrupt(
     assert caught.value.code == 130
 
 
+def test_ctrl_c_in_code_given_as_text_has_the_exit_code_too(tmp_path: Path) -> None:
+    text = "signal.raise_signal(2)\ntime.sleep(9)"
+    lines = ["from audio_cls.interrupts import *", "with exit_on_interrupt(is_shown=False):"]
+    (tmp_path / "module.py").write_text("\n".join([*lines, f"    exec({text!r})"]))
+    command = [sys.executable, "-m", "module"]  # only -m: elsewhere CPython forgets the interrupt
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, timeout=60, check=False)
+    assert done.returncode == 130
+
+
 def _fail() -> None:
     raise TimeoutError
 

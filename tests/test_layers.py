@@ -14,6 +14,7 @@ LAYERS = [
     [
         "__init__",
         "errors",
+        "exit_codes",
         "run_warnings",
         "progress",
         "events",
@@ -212,6 +213,7 @@ def test_help_of_every_command_needs_no_heavy_import() -> None:
     heavy = {"torch", "transformers", "datasets", "accelerate", "evaluate", "sklearn", "numpy"}
     light = ("__init__", "errors", "run_warnings", "progress", "config", "demo_data", "presets")
     light += (
+        "exit_codes",
         "interrupts",
         "command_names",
         "text_table",

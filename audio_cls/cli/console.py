@@ -15,14 +15,13 @@ import click
 
 from audio_cls.cli.streams import open_closed_streams
 from audio_cls.errors import AudioClsError, Paused, redact_tokens
-from audio_cls.interrupts import EXIT_INTERRUPTED
+from audio_cls.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PAUSED, EXIT_REFUSED
 from audio_cls.text_table import TERMINAL_WIDTH, drop_controls, to_line, wrap_text
 
 LAUNCHER_NOTE = (
     "(What follows is a traceback of accelerate launch without the error;"
     " `accelerate launch --quiet` leaves it out.)"
 )
-EXIT_FAILED, EXIT_REFUSED, EXIT_PAUSED = 1, 2, 3
 # Messages of libraries after another process has ended: the cause is in that process's error.
 LOST = ("Connection closed by peer", "Connection reset by peer", "ncclRemoteError")
 

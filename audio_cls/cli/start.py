@@ -10,8 +10,7 @@ import os
 import signal
 
 from audio_cls.cli.streams import open_closed_streams
-
-EXIT_INTERRUPTED = 128 + signal.SIGINT
+from audio_cls.exit_codes import EXIT_INTERRUPTED
 
 
 def exit_on_early_interrupt() -> None:

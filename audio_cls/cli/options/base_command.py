@@ -12,14 +12,14 @@ import click
 from click.types import OptionHelpExtra
 
 from audio_cls.cli.console import (
-    EXIT_FAILED,
     echo_stderr,
     is_first_process,
     prepare_streams,
     show_error,
 )
 from audio_cls.command_names import format_command
-from audio_cls.interrupts import EXIT_INTERRUPTED, exit_on_interrupt
+from audio_cls.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
+from audio_cls.interrupts import exit_on_interrupt
 
 FLAG_WIDTH = 23  # columns for the flags; a longer one has a line of its own
 HEADING = "Options"  # of options without another one
