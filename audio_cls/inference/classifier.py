@@ -10,15 +10,14 @@ from typing import Any
 import torch
 
 from audio_cls.audio.waveform import Wave
-from audio_cls.config import MAX_CROP_SECONDS, Seconds
+from audio_cls.config import MAX_CROP_SECONDS
 from audio_cls.inference.base_classifier import NUM_WORKERS, BaseClassifier, check_count
-from audio_cls.inference.batching import BATCH_SIZE, ModelInput, ModelOutput
+from audio_cls.inference.batching import BATCH_SIZE, CPU_BATCH_SECONDS, ModelInput, ModelOutput
 from audio_cls.inference.forward import (
     choose_device,
     choose_dtype,
     compute_logits,
     find_last_layer,
-    record_input,
 )
 from audio_cls.inference.label_rule import LabelRule, check_reject_threshold
 from audio_cls.models.audio_model import AudioModel
@@ -29,8 +28,7 @@ from audio_cls.models.inference_settings import (
     read_thresholds,
 )
 from audio_cls.models.load import load_for_inference
-
-CPU_BATCH_SECONDS: Seconds = 30.0  # of one forward pass with its padding: larger is not faster
+from audio_cls.models.probe import record_input
 
 
 class Classifier(BaseClassifier):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,18 +33,6 @@ def find_last_layer(model: nn.Module, num_labels: int) -> nn.Linear:
             " the input of that layer. Use a model of another family."
         )
     return fitting[-1]
-
-
-@contextmanager
-def record_input(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """Yield a list that gets the input of a layer in each forward pass of the block."""
-    inputs: list[Tensor] = []
-
-    def record(_layer: nn.Module, args: tuple[Any, ...]) -> None:
-        inputs.append(args[0])
-
-    with layer.register_forward_pre_hook(record):
-        yield inputs
 
 
 def choose_device(wanted: str | torch.device | None) -> torch.device:

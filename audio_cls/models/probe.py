@@ -10,7 +10,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -65,18 +65,15 @@ def probe_input_spec(
     input_name, rate = str(model.main_input_name), int(extractor.sampling_rate)
     default = bool(getattr(extractor, "return_attention_mask", False))
     with preserve_model_state(model):
-        max_samples = _find_max_samples(extractor, input_name)
-        is_fixed = max_samples is not None
-        takes_mask = (
-            not is_fixed and "attention_mask" in inspect.signature(model.forward).parameters
-        )
+        limit = _find_max_samples(extractor, input_name)
+        is_fixed = limit is not None
+        names = inspect.signature(model.forward).parameters
+        takes_mask = not is_fixed and "attention_mask" in names
         has_mask = takes_mask and (default if use_mask is None else use_mask)
-        input_spec = InputSpec(
-            input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=max_samples
-        )
-        processor = WaveProcessor(extractor, input_spec)
+        spec = InputSpec(input_name, rate, has_mask, is_fixed, min_samples=1, max_samples=limit)
+        processor = WaveProcessor(extractor, spec)
         input_spec = replace(
-            input_spec,
+            spec,
             min_samples=_find_min_samples(model, processor),
             feature_layout=find_feature_layout(processor),
         )
@@ -150,13 +147,9 @@ def stop_forward(module: nn.Module, *, after: bool) -> Iterator[list[Any]]:
         outputs.extend(output)
         raise _Reached
 
-    hook = (module.register_forward_hook if after else module.register_forward_pre_hook)(stop)
-    try:
+    register = module.register_forward_hook if after else module.register_forward_pre_hook
+    with register(stop), suppress(_Reached):
         yield outputs
-    except _Reached:
-        pass
-    finally:
-        hook.remove()
 
 
 def make_probe_noise(num_samples: int) -> np.ndarray:
@@ -170,9 +163,8 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
     rate = extractor.sampling_rate
     waves = make_probe_noise(rate // 2), make_probe_noise(rate)
     half, full = (extractor(one, sampling_rate=rate, return_tensors="pt") for one in waves)
-    return (
-        max_input_samples(extractor) if half[input_name].shape == full[input_name].shape else None
-    )
+    is_fixed = half[input_name].shape == full[input_name].shape
+    return max_input_samples(extractor) if is_fixed else None
 
 
 def find_feature_layout(processor: WaveProcessor) -> FrameLayout | None:
@@ -294,7 +286,14 @@ def pooled_features(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: A
 
     Logits would not show a difference while the weights of that layer are zero.
     """
-    seen: list[Tensor] = []
-    with model.classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0])):
+    with record_input(model.classifier) as seen:
         model(**inputs)
     return seen[0]
+
+
+@contextmanager
+def record_input(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """Yield a list that gets the input of a layer in each forward pass of the block."""
+    inputs: list[Tensor] = []
+    with layer.register_forward_pre_hook(lambda _, args: inputs.append(args[0])):
+        yield inputs
