@@ -1,17 +1,16 @@
-"""Files of events: label tracks of Audacity, selection tables of Raven, CSV.
+"""Files of events: label tracks of Audacity and selection tables of Raven.
 
-`data/sources/tables/label_tracks.py` reads the first two, so that corrected files are training
-data.
+`data/sources/tables/label_tracks.py` reads them, so that corrected files are training data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from audio_cls.config import Hertz, Seconds
 from audio_cls.inference.events.event import Event
-from audio_cls.storage.files import open_replaced, write_csv
+from audio_cls.storage.files import open_replaced
 
 DECIMALS = 6  # of times in label files, as in Audacity
 AUDACITY_SUFFIX = ".txt"  # after the name of the recording without its suffix
@@ -21,7 +20,6 @@ RAVEN_COLUMNS = (
     *("Low Freq (Hz)", "High Freq (Hz)"),
 )
 RAVEN_FILE_COLUMNS = ("Begin Path", "File Offset (s)")
-CSV_COLUMNS = ("file", "start", "end", "label", "score")
 
 
 def write_audacity(events: Iterable[Event], file: Path) -> None:
@@ -37,33 +35,17 @@ def write_audacity(events: Iterable[Event], file: Path) -> None:
     _write_lines(file, lines)
 
 
-def write_raven(
-    events: Iterable[Event],
-    file: Path,
-    *,
-    high_frequency: Hertz,
-    durations: Mapping[str, Seconds] | None = None,
-) -> None:
+def write_raven(events: Iterable[Event], file: Path, *, high_frequency: Hertz) -> None:
     """Write a selection table of Raven.
 
     Args:
-        events: Of one recording, or of those in `durations`, in the order in which they are
-            written.
+        events: Of one recording, in the order in which they are written.
         file: The file; an existing one is replaced.
         high_frequency: Upper limit of every selection; the lower one is 0.
-        durations: Recordings in the order in which Raven opens them, and their exact durations, for
-            a table of several recordings: there, Begin and End Time are from the start of the first
-            recording, and File Offset is from the start of the selection's own recording.
     """
-    offsets: dict[str, Seconds] = {}
-    total = 0.0
-    for path, seconds in (durations or {}).items():
-        offsets[path] = total
-        total += seconds
-    lines = [list_raven_columns(is_combined=durations is not None)]
+    lines = [list_raven_columns(is_combined=False)]
     for number, one in enumerate(events, start=1):
-        offset = None if durations is None else offsets[one.file]
-        lines.append(make_raven_cells(one, number, high_frequency, offset))
+        lines.append(make_raven_cells(one, number, high_frequency))
     _write_lines(file, lines)
 
 
@@ -90,18 +72,6 @@ def make_raven_cells(
     band = ["0", f"{high_frequency:g}"]
     rest = [_format(event.end - event.start), event.label, _format_score(event.score)]
     return [str(number), "Spectrogram 1", "1", *times, *band, *place, *rest]
-
-
-def write_events_csv(events: Iterable[Event], file: Path) -> None:
-    """Write a table with the columns file, start, end, label and score.
-
-    It is a data set of segments (`--dataset events.csv`), with paths as in `Event.file`.
-    """
-    rows = (
-        (one.file, _format(one.start), _format(one.end), one.label, _format_score(one.score))
-        for one in events
-    )
-    write_csv(file, CSV_COLUMNS, rows)
 
 
 def join_cells(cells: Iterable[str]) -> str:

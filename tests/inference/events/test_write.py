@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,9 @@ from audio_cls.data.labels.labels import parse_labels
 from audio_cls.data.load import load_dataset
 from audio_cls.inference.events.annotations import read_annotations
 from audio_cls.inference.events.event import Event
-from audio_cls.inference.events.write import (
-    RAVEN_SUFFIX,
-    write_audacity,
-    write_events_csv,
-    write_raven,
-)
+from audio_cls.inference.events.write import RAVEN_SUFFIX, write_audacity, write_raven
+from audio_cls.inference.files.formats import make_format
+from audio_cls.inference.files.rows import RowLayout
 
 RATE = 8000
 DURATIONS = {"a.wav": 5.123375, "b.wav": 4.0}  # the first is not a round number of milliseconds
@@ -36,6 +34,17 @@ def events(tmp_path: Path) -> list[Event]:
         Event(str(tmp_path / "a.wav"), 1 / 3, 2.0, "tab\tand\nline", 0.123456),
         Event(str(tmp_path / "b.wav"), 3.0, 4.0, "dog", 1.0),
     ]
+
+
+def write_combined(events: list[Event], file: Path) -> None:
+    """Write one table of both recordings, as `predict --format raven` does."""
+    offsets = {"a.wav": 0.0, "b.wav": DURATIONS["a.wav"]}
+    rows = [
+        {**asdict(one), "number": number, "offset": offsets[Path(one.file).name]}
+        for number, one in enumerate(events, start=1)
+    ]
+    table = make_format("raven", RowLayout("event", ("dog", "cat")))
+    file.write_bytes(table.header() + table.encode([{**r, "high_frequency": 4000} for r in rows]))
 
 
 def test_audacity_has_start_end_and_label_without_a_header(
@@ -73,8 +82,7 @@ def test_raven_has_the_columns_of_a_selection_table(tmp_path: Path, events: list
 def test_begin_time_of_a_combined_table_counts_all_recordings_and_file_offset_one(
     tmp_path: Path, events: list[Event]
 ) -> None:
-    durations = {str(tmp_path / name): seconds for name, seconds in DURATIONS.items()}
-    write_raven(events, tmp_path / "all.txt", high_frequency=4000, durations=durations)
+    write_combined(events, tmp_path / "all.txt")
     lines = [line.split("\t") for line in (tmp_path / "all.txt").read_text("utf-8").splitlines()]
     place = {name: number for number, name in enumerate(lines[0])}
     last = lines[3]
@@ -85,7 +93,7 @@ def test_begin_time_of_a_combined_table_counts_all_recordings_and_file_offset_on
     assert [line[0] for line in lines[1:]] == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize("form", ["audacity", "raven", "combined", "csv"])
+@pytest.mark.parametrize("form", ["audacity", "raven", "combined"])
 def test_every_form_is_read_as_annotations_and_as_training_data(
     tmp_path: Path, events: list[Event], form: str
 ) -> None:
@@ -100,10 +108,7 @@ def test_every_form_is_read_as_annotations_and_as_training_data(
             file = tmp_path / name.replace(".wav", RAVEN_SUFFIX)
             write_raven(own, file, high_frequency=4000)
     if form == "combined":
-        durations = {str(tmp_path / name): seconds for name, seconds in DURATIONS.items()}
-        write_raven(events, tmp_path / "all.txt", high_frequency=4000, durations=durations)
-    elif form == "csv":
-        write_events_csv(events, tmp_path / "events.csv")
+        write_combined(events, tmp_path / "all.txt")
     found = read_annotations(tmp_path)
     expected = [(one.file, one.start, one.end, one.label) for one in events]
     rows = [one for own in found.values() for one in own]
