@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from audio_cls.inference.events.event import Event
 from audio_cls.inference.events.write import join_cells, list_raven_columns, make_raven_cells
 from audio_cls.inference.files.rows import NUMBERS, Row, RowLayout
+from audio_cls.inference.prediction import UNKNOWN
 from audio_cls.storage.files import replacing
 from audio_cls.text_table import (
     TERMINAL_WIDTH,
@@ -125,14 +126,18 @@ class TableFormat(AppendedFormat):
             lines = wrap_text(to_line(row["error"]), "  ", label="  ")
             yield "\n".join([file, *lines]) + "\n"
             return
-        yield self._line(file, {**row, "label": row["label"] or "-"})
+        label = row["label"] or "-"
+        is_accepted = row["label"] not in ("", UNKNOWN)
+        yield self._line(file, {**row, "label": label, "score": _show(row["score"], is_accepted)})
         if row.get("remark"):
             yield f"  ({row['remark']})\n"
         scores = self.layout.shorten(row).get("scores") if self.layout.top_k else None
+        accepted = row.get("labels", self.layout.labels if is_accepted else ())
         for label, score in (scores or {}).items():
             if label != row["label"]:
                 times = dict.fromkeys(self.numbers, "")
-                yield self._line("", {**times, "label": label, "score": score})
+                shown = _show(score, label in accepted)
+                yield self._line("", {**times, "label": label, "score": shown})
 
     def _line(self, file: str, values: Row) -> str:
         """Return a line: file, times, label, score."""
@@ -147,6 +152,17 @@ class TableFormat(AppendedFormat):
         """Return the cell of a number, or of its name."""
         text = f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
         return text.rjust(NUMBER_WIDTHS[name])
+
+
+def _show(score: float, is_accepted: bool) -> float:  # noqa: FBT001 (no public function)
+    """Return a score with the decimals of a table.
+
+    One below a threshold is not rounded up: it would seem to have reached the threshold.
+
+    >>> _show(0.94996, True), _show(0.94996, False)
+    (0.95, 0.949)
+    """
+    return round(score, 3) if is_accepted else round(score * 1e6) // 1000 / 1000
 
 
 class ParquetFormat:

@@ -111,3 +111,18 @@ def test_times_are_written_without_rounding() -> None:
     layout = RowLayout("window", ("rock",))
     assert json.loads(make_format("jsonl", layout).encode([WINDOW]))["end"] == 1 / 3
     assert str(1 / 3) in make_format("csv", layout).encode([WINDOW]).decode()
+
+
+def test_a_score_below_the_threshold_does_not_look_like_one_that_reaches_it() -> None:
+    scores = {"file": 0.949_96, "rock": 0.049_96}
+    row: Row = {"file": "a", "label": "unknown", "score": 0.949_96, "scores": scores}
+    table = make_format("table", RowLayout("file", tuple(scores), top_k=2))
+
+    def read(row: Row) -> list[str]:
+        return [line.split()[-1] for line in table.encode([row]).decode().splitlines()]
+
+    assert read(row) == ["0.949", "0.949", "0.049"]
+    assert read({**row, "label": "file"}) == ["0.950", "0.050"]
+    assert read({**row, "label": "", "labels": []})[0] == "0.949"
+    reached = {"label": "file", "labels": ["file"], "scores": {"file": 0.951, "rock": 0.949_96}}
+    assert read({**row, **reached, "score": 0.951}) == ["0.951", "0.949"]
