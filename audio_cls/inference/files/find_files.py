@@ -21,7 +21,7 @@ class FoundFiles:
 
     paths: list[str] = field(default_factory=list)
     num_hidden: int = 0  # audio files that were skipped: their names start with a dot
-    without_audio: list[str] = field(default_factory=list)  # folders and patterns
+    without_audio: list[str] = field(default_factory=list)  # folders; patterns with the reason
 
     def add(self, other: FoundFiles) -> None:
         """Add other files after these."""
@@ -48,8 +48,8 @@ def find_files(paths: Iterable[str]) -> FoundFiles:
 
     Args:
         paths: Files, `-`, folders that are searched for audio files, and patterns such as
-            `clips/**/*.wav`, whose matches are audio files and folders. A path that does not exist
-            is kept: reading it gives the reason.
+            `clips/**/*.wav`, whose matches are audio files and folders. A file that has the name of
+            a pattern is a file. A path that does not exist is kept: reading it gives the reason.
 
     Returns:
         The files in the order of `paths`, those of a folder or pattern sorted. Hidden files in
@@ -59,7 +59,7 @@ def find_files(paths: Iterable[str]) -> FoundFiles:
     for path in paths:
         if os.path.isdir(path):
             found.add(_search_folder(path))
-        elif glob.has_magic(path) and not os.path.exists(path):
+        elif glob.has_magic(path) and not os.path.lexists(path):
             found.add(_expand_pattern(path))
         else:
             found.paths.append(path)
@@ -99,7 +99,10 @@ def _expand_pattern(pattern: str) -> FoundFiles:
             found.paths += [path] if is_audio_path(path) else []
         elif "**" not in pattern:  # else the pattern matches the files of the folder, too
             found.add(_search_folder(path))
-    found.without_audio = [] if found.paths else [pattern]
+    if not found.paths:
+        found.without_audio = [
+            f"{pattern} (there is no file of this name, and no audio file matches it as a pattern)"
+        ]
     return found
 
 

@@ -54,12 +54,17 @@ def test_a_pattern_gives_audio_files_and_the_files_of_folders(
 ) -> None:
     found = find_files([str(folder / pattern)])
     assert [os.path.relpath(path, folder) for path in found.paths] == names
-    assert found.without_audio == ([] if names else [str(folder / pattern)])
+    assert bool(found.without_audio) is not bool(names)
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "a[1].wav").touch()
-    assert find_files([str(tmp_path / "a[1].wav")]).paths == [str(tmp_path / "a[1].wav")]
+    (tmp_path / "b[1].wav").symlink_to(tmp_path / "gone.wav")  # an error in its row
+    (tmp_path / "a1.wav").touch()
+    for name in ("a[1].wav", "b[1].wav"):
+        assert find_files([str(tmp_path / name)]).paths == [str(tmp_path / name)]
+    with pytest.raises(AudioClsError, match=r"c\[1\].wav \(there is no file of this name, and no"):
+        find_files([str(tmp_path / "c[1].wav")]).check()
 
 
 def test_an_empty_folder_alone_is_an_error_and_among_others_it_is_listed(folder: Path) -> None:
