@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from audio_cls.inference.prediction import UNKNOWN
 
 COLUMNS = ("file", "start", "end", "label", "score")
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+SCORE_NOISE = 1e-6  # scores have six decimals
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,9 @@ def read_window_rows(path: Path, recordings: Collection[str]) -> dict[str, list[
         if row.get("error"):
             failed += [file] if file in recordings else []
             continue
+        if row["start"] in (None, ""):  # a recording without events
+            found.setdefault(file, [])
+            continue
         one = _parse_row(row, file)
         is_windows |= bool(one.scores)
         if file in recordings:
@@ -78,7 +82,11 @@ def read_window_rows(path: Path, recordings: Collection[str]) -> dict[str, list[
             " or leave their annotations out. Relative paths in it are relative to the current"
             " folder."
         )
-    return {file: sorted(found.get(file, []), key=lambda one: one.start) for file in recordings}
+    ordered = {file: sorted(found.get(file, []), key=lambda one: one.start) for file in recordings}
+    rows = [one for own in ordered.values() for one in own]
+    if not any(map(_is_multilabel, rows)):
+        return ordered
+    return {file: [_split_label(one) for one in own] for file, own in ordered.items()}
 
 
 def _parse_row(row: Mapping[str, Any], file: str) -> WindowRow:
@@ -90,8 +98,22 @@ def _parse_row(row: Mapping[str, Any], file: str) -> WindowRow:
         scores = {name.removeprefix(CLASS_PREFIX): cell for name, cell in others.items()}
         scores.pop("labels", None)
     scores = {name: float(cell) for name, cell in scores.items() if cell not in (None, "")}
-    labels = row.get("labels")
-    if labels is None and scores and label not in (*scores, UNKNOWN):
-        labels = split_names(label)
     times = float(row["start"]), float(row["end"])
-    return WindowRow(file, *times, label, float(row["score"]), scores, labels, row["file"])
+    score, labels = float(row["score"]), row.get("labels")
+    return WindowRow(file, *times, label, score, scores, labels, row["file"])
+
+
+def _is_multilabel(row: WindowRow) -> bool:
+    """Return whether a row can only be of a multi-label model: softmax scores have the sum 1."""
+    if row.labels is not None or not row.scores:
+        return row.labels is not None
+    is_joined = row.label not in (*row.scores, UNKNOWN)
+    rounding = SCORE_NOISE * (1 + len(row.scores))
+    return is_joined or abs(sum(row.scores.values()) - 1) > rounding
+
+
+def _split_label(row: WindowRow) -> WindowRow:
+    """Return a row of a multi-label model with its labels, also where it has one or none."""
+    if row.labels is not None or not row.scores:
+        return row
+    return replace(row, labels=[row.label] if row.label in row.scores else split_names(row.label))

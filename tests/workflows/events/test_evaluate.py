@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,12 @@ class _Classifier:
         for second in range(12):
             label, score = found.get(second, "background"), 0.9 if second < 10 else 0.6
             span = (source, second * RATE, (second + 1) * RATE, RATE)
-            yield WindowPrediction(*span, label, score, dict.fromkeys(self.labels, 0.0))
+            scores = {name: score if name == label else (1 - score) / 2 for name in self.labels}
+            yield WindowPrediction(*span, label, score, scores)
+
+
+def _join(scores: Mapping[str, float]) -> str:
+    return ",".join(map(str, scores.values()))
 
 
 def _evaluate(*arguments: object) -> str:
@@ -85,7 +90,7 @@ def test_a_model_is_evaluated(
 
 def test_a_written_timeline_gives_the_same_result(field: Path) -> None:
     rows = [
-        f"{one.file},{one.start},{one.end},{one.label},{one.score},0,0,0"
+        f"{one.file},{one.start},{one.end},{one.label},{one.score},{_join(one.scores)}"
         for one in _Classifier().windows(str(field / "a.wav"))
     ]
     (field / "annotated").mkdir()
@@ -116,7 +121,7 @@ def test_events_have_the_names_that_were_given(
     _evaluate("--events", field / "events.csv", "--model", "m", *options)
     assert _list_files(field / "r") == {str(field / "a.wav")}
     windows = [
-        f"./a.wav,{one.start},{one.end},{one.label},{one.score},0,0,0"
+        f"./a.wav,{one.start},{one.end},{one.label},{one.score},{_join(one.scores)}"
         for one in _Classifier().windows("a.wav")
     ]
     head = "file,start,end,label,score,background,cat,dog"
