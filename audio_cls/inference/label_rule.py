@@ -46,13 +46,14 @@ class LabelRule:
             ModelError: They are not finite.
         """
         scores = self.scale(probabilities)
-        best = int(scores.argmax())
+        plain = probabilities.round(DECIMALS)  # the temperature may make them equal
+        best = int(plain.argmax())
         score = float(scores[best])
         named = dict(zip(self.names, scores.tolist(), strict=True))
         is_rejected = self.reject_below is not None and score < self.reject_below
         if not self.is_multilabel:
             return Decision(UNKNOWN if is_rejected else self.names[best], score, named, None)
-        labels = [] if is_rejected else self.choose_labels(scores)
+        labels = [] if is_rejected else self.choose_labels(plain)
         return Decision(UNKNOWN if is_rejected else join_names(labels), score, named, labels)
 
     def scale(self, probabilities: Floats) -> Floats:
@@ -82,13 +83,16 @@ class LabelRule:
         scaled = apply_temperature(self.thresholds, self.temperature, is_multilabel=True)
         return np.asarray(scaled.round(DECIMALS))
 
-    def choose_labels(self, scores: Floats) -> list[str]:
-        """Return the labels that reach their thresholds, for multi-label scores (L,).
+    def choose_labels(self, probabilities: Floats) -> list[str]:
+        """Return the labels that reach their thresholds, the most probable one first.
 
-        The most probable label is first.
+        Args:
+            probabilities: Multi-label, before the temperature, with six decimals, (L,).
         """
-        reached = np.flatnonzero(scores >= self.scaled_thresholds)
-        return [self.names[n] for n in sorted(reached, key=lambda n: (-scores[n], n))]
+        reached = np.flatnonzero(
+            probabilities >= (0.5 if self.thresholds is None else self.thresholds)
+        )
+        return [self.names[n] for n in sorted(reached, key=lambda n: (-probabilities[n], n))]
 
 
 def check_reject_threshold(value: float | None) -> None:
