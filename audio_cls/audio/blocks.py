@@ -121,13 +121,18 @@ def to_samples(array: Any) -> NDArray[np.float32]:  # noqa: ANN401 (what a calle
     """Return samples of any numeric type as float32 in [-1, 1], shape (T, C).
 
     Args:
-        array: Shape (T,) or (T, C). Integers are divided by the largest magnitude of their type
-            (int16: 32768); uint8 is centred at 128, as in WAV files.
+        array: Shape (T,) or (T, C); also a tensor of PyTorch on the CPU. Integers are divided by
+            the largest magnitude of their type (int16: 32768); uint8 is centred at 128, as in WAV
+            files.
 
     Raises:
         AudioError: It has another shape or type, or no samples.
     """
-    samples = np.asarray(array)
+    try:
+        samples = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of several lengths; of a GPU
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise AudioError("not an array of samples", reason) from error
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fiu" or samples.dtype == np.int64:
         raise AudioError(
             "not an array of samples",

@@ -6,7 +6,12 @@ stay flat: `optim.learning_rate` is `--learning-rate`. Nothing here reads a file
 mutates; values that a checkpoint decides are `None` here.
 """
 
-from audio_cls.config.audio import MAX_CROP_SECONDS, MIN_CROP_SECONDS, AudioConfig
+from audio_cls.config.audio import (
+    MAX_CROP_SECONDS,
+    MIN_CROP_SECONDS,
+    MIN_HOP_SECONDS,
+    AudioConfig,
+)
 from audio_cls.config.augmentation import AugmentConfig
 from audio_cls.config.base import (
     RENAMED_SETTINGS,
@@ -34,6 +39,7 @@ __all__ = [
     "MAX_CROP_SECONDS",
     "METRIC_SPECS",
     "MIN_CROP_SECONDS",
+    "MIN_HOP_SECONDS",
     "RENAMED_SETTINGS",
     "SECTIONS",
     "AudioConfig",

@@ -12,6 +12,7 @@ MAX_CROP_SECONDS: Seconds = (
     30.0  # longest model input, unless the checkpoint or the user gives less
 )
 MIN_CROP_SECONDS: Seconds = 0.1  # shortest clip or window for any model
+MIN_HOP_SECONDS: Seconds = 0.05  # shortest step from one window to the next
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class AudioConfig(Section):
         None,
         "Step from one evaluation window to the next, in seconds. Default:"
         " --window-seconds, without overlap.",
-        minimum=0.05,
+        minimum=MIN_HOP_SECONDS,
     )
     aggregate: Literal["mean-logit", "mean-probability", "max", "vote", "first"] = setting(
         "mean-logit",

@@ -65,12 +65,11 @@ def classify_clip(
     rate = classifier.sampling_rate
     try:
         wave = read_clip(path, rate, limits)
-        prediction = classifier((wave, rate))
-        windows = _classify_windows(classifier, wave, report)
+        total = len(wave) / rate
+        prediction, windows = classifier.with_windows((wave, rate), lambda s: report(s / total))
     except (AudioError, ModelError) as error:
         return ClipResult(explain_refusal(error, limits))
-    seconds = f"{len(wave) / rate:.2f} s"
-    message = f"{seconds} of audio, {count_of(len(windows), 'window')}."
+    message = f"{total:.2f} s of audio, {count_of(len(windows), 'window')}."
     if classifier.is_multilabel:
         message += f" Labels that reach their thresholds: {prediction.label or 'none'}."
     if prediction.remark is not None:
@@ -105,14 +104,3 @@ def explain_refusal(error: Exception, limits: Limits) -> str:
 def to_row(window: WindowPrediction) -> list[object]:
     """Return the row of a window, see TIMELINE."""
     return [f"{window.start:.2f}", f"{window.end:.2f}", window.label, f"{window.score:.3f}"]
-
-
-def _classify_windows(
-    classifier: BaseClassifier, wave: Wave, report: Callable[[float], object]
-) -> list[WindowPrediction]:
-    """Classify the windows of a waveform one after the other."""
-    windows: list[WindowPrediction] = []
-    for window in classifier.windows((wave, classifier.sampling_rate)):
-        windows.append(window)
-        report(min(1.0, window.stop_sample / len(wave)))
-    return windows

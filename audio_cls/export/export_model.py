@@ -59,8 +59,12 @@ class ExportRequest:
     trust_remote_code: bool = False
 
 
-def export_model(request: ExportRequest) -> ExportReport:
+def export_model(request: ExportRequest, audio_model: AudioModel | None = None) -> ExportReport:
     """Export a model and compare it with PyTorch; a folder that exists is left as it was on errors.
+
+    Args:
+        request: What is exported.
+        audio_model: The model, on the CPU, where it is loaded already.
 
     Raises:
         ModelError: The extra `onnx` is not installed, the model cannot be loaded, or the exported
@@ -69,9 +73,10 @@ def export_model(request: ExportRequest) -> ExportReport:
     """
     check_libraries()
     check_target(request.out, request.model, overwrite=request.overwrite)
-    audio_model = load_for_inference(
-        request.model, request.revision, trust_remote_code=request.trust_remote_code
-    )
+    if audio_model is None:
+        audio_model = load_for_inference(
+            request.model, request.revision, trust_remote_code=request.trust_remote_code
+        )
     audio_model.model.eval()  # type: ignore[no-untyped-call]
     clips = read_check_clips(audio_model, request.model, request.clips)
     with write_folder(request.out) as folder:

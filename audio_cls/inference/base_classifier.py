@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from audio_cls.audio.blocks import AudioInput, check_rate, resample_blocks, to_samples
 from audio_cls.audio.waveform import Wave, mix_channels
 from audio_cls.audio.windows import Window, cut_windows
-from audio_cls.config import AudioConfig, Hertz, Seconds
+from audio_cls.config import Hertz, Seconds
 from audio_cls.errors import AudioError, ModelError, SettingError
 from audio_cls.inference.aggregation import aggregate_windows
 from audio_cls.inference.batching import (
@@ -30,7 +30,7 @@ from audio_cls.inference.batching import (
 )
 from audio_cls.inference.label_rule import LabelRule
 from audio_cls.inference.prediction import Prediction, WindowPrediction
-from audio_cls.inference.reading import InputReader, is_single_input, read_ahead
+from audio_cls.inference.reading import InputReader, Part, is_single_input, read_ahead
 
 NUM_WORKERS = 2  # threads that decode
 
@@ -51,6 +51,7 @@ class BaseClassifier(abc.ABC):
         self.model_input = model_input
         self.rule = rule
         self.num_workers = NUM_WORKERS if num_workers is None else num_workers
+        self.audio_seconds: Seconds = 0.0  # of the inputs so far, for the progress of a call
 
     @abc.abstractmethod
     def run_model(self, waves: Sequence[Wave], *, with_embeddings: bool = False) -> ModelOutput:
@@ -134,8 +135,34 @@ class BaseClassifier(abc.ABC):
             SettingError: The window is too long for the model, or a value is out of range.
             AudioError: The input cannot be read; perhaps after some windows.
         """
-        audio = self._window_settings(window_seconds, overlap, hop_seconds)
+        audio = self.model_input.choose_windows(window_seconds, overlap, hop_seconds)
         return self._read_windows(InputReader(source, audio, self.sampling_rate))
+
+    def with_windows(
+        self, source: AudioInput, report: Callable[[Seconds], object] = lambda _: None
+    ) -> tuple[Prediction, list[WindowPrediction]]:
+        """Classify one input and each of its windows of evaluation; each window is scored once.
+
+        Args:
+            source: A path, bytes or (samples, sampling rate), see `__call__`.
+            report: Is called with the number of seconds that are done.
+
+        Raises:
+            AudioError: The input cannot be read.
+            ModelError: The model's scores are not finite.
+        """
+        audio = self.model_input.choose_windows(None, None, None)
+        reader = InputReader(source, audio, self.sampling_rate)
+        logits: list[NDArray[np.float64]] = []
+        windows = []
+        for part in self._read([reader]):
+            if part.error is not None:
+                raise part.error
+            for row, window in self._score_windows(reader.file, part.windows):
+                logits.append(row)
+                windows.append(window)
+            report(part.num_samples / self.sampling_rate)
+        return self._describe(reader, np.stack(logits)), windows
 
     def stream(
         self,
@@ -164,12 +191,12 @@ class BaseClassifier(abc.ABC):
             SettingError: See `windows`.
             AudioError: A block has the wrong shape, or there is no sample at all.
         """
-        audio = self._window_settings(window_seconds, overlap, hop_seconds)
+        audio = self.model_input.choose_windows(window_seconds, overlap, hop_seconds)
         rate = check_rate(sampling_rate)
         waves = (mix_channels(to_samples(block)) for block in blocks if len(block))
         resampled = resample_blocks(waves, rate, self.sampling_rate)
         windows = cut_windows(resampled, audio, self.sampling_rate)
-        return (self._describe_windows("<stream>", [window])[0] for window in windows)
+        return (self._score_windows("<stream>", [window])[0][1] for window in windows)
 
     def embed(self, inputs: Any) -> NDArray[np.float32]:  # noqa: ANN401 (see `__call__`)
         """Return embeddings: the input of the last linear layer, mean over the windows.
@@ -194,82 +221,61 @@ class BaseClassifier(abc.ABC):
             return rows[0]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
 
-    def _window_settings(
-        self, window_seconds: Seconds | None, overlap: float | None, hop_seconds: Seconds | None
-    ) -> AudioConfig:
-        """Return the window settings of a timeline.
-
-        Raises:
-            SettingError: A value is out of range.
-        """
-        audio = replace(self.model_input.audio, aggregate="mean-logit")  # all windows
-        if window_seconds is not None:
-            audio = replace(audio, window_seconds=window_seconds, hop_seconds=None)
-        window = audio.window_seconds or audio.piece_seconds
-        limit = self.model_input.max_samples
-        if limit is not None and window * self.sampling_rate > limit:
-            raise SettingError(
-                f"A window of {window:g} s is too long: the input of this model is"
-                f" {limit / self.sampling_rate:g} s long. Give a shorter window."
-            )
-        if overlap is not None:
-            if hop_seconds is not None:
-                raise SettingError("overlap and hop_seconds exclude each other: give one of them.")
-            if not 0 <= overlap < 1:
-                raise SettingError(
-                    f"overlap={overlap!r} is not possible: it is a share of the window, from 0 to"
-                    " below 1. For a step in seconds give hop_seconds."
-                )
-            hop_seconds = window * (1 - overlap)
-        return audio if hop_seconds is None else replace(audio, hop_seconds=hop_seconds)
+    def _read(self, readers: Iterable[InputReader]) -> Iterator[Part]:
+        """Yield the parts of inputs, and count the seconds that are done."""
+        before = self.audio_seconds
+        for part in read_ahead(readers, self.num_workers):
+            yield part
+            self.audio_seconds = before + part.num_samples / self.sampling_rate
+            before = self.audio_seconds if part.is_last else before
 
     def _read_windows(self, reader: InputReader) -> Iterator[WindowPrediction]:
         """Read and classify the windows of one input."""
-        for part in read_ahead([reader], self.num_workers):
-            yield from self._describe_windows(reader.file, part.windows)
+        for part in self._read([reader]):
+            yield from (window for _, window in self._score_windows(reader.file, part.windows))
             if part.error is not None:
                 raise part.error
 
-    def _describe_windows(self, file: str, windows: Sequence[Window]) -> list[WindowPrediction]:
-        """Classify windows of one input."""
+    def _score_windows(
+        self, file: str, windows: Sequence[Window]
+    ) -> list[tuple[NDArray[np.float64], WindowPrediction]]:
+        """Return the logits (L,) and the prediction of each window of an input."""
         outputs = run_batches(self.run_model, self.model_input, [w.wave for w in windows])
-        predictions = []
+        found = []
         for number, window in enumerate(windows):
-            logits = outputs[number].logits[None]
-            found = aggregate_windows(logits, "first", is_multilabel=self.is_multilabel)
+            logits = outputs[number].logits
+            scores = aggregate_windows(logits[None], "first", is_multilabel=self.is_multilabel)
             place = (file, window.start, window.stop, self.sampling_rate)
-            predictions.append(WindowPrediction(*place, *self.rule.decide(found)))
-        return predictions
+            found.append((logits, WindowPrediction(*place, *self.rule.decide(scores))))
+        return found
 
     def _score(
         self, inputs: Iterable[AudioInput], *, with_embeddings: bool
     ) -> Iterator[ClipScores]:
         """Read and score inputs, in order."""
         readers = (InputReader(one, self.model_input.audio, self.sampling_rate) for one in inputs)
-        parts = read_ahead(readers, self.num_workers)
         run = functools.partial(self.run_model, with_embeddings=with_embeddings)
-        return score_parts(run, self.model_input, parts)
+        return score_parts(run, self.model_input, self._read(readers))
 
     def _predict(self, clip: ClipScores, *, is_single: bool) -> Prediction:
         """Aggregate the windows of an input; its error is raised, or becomes `Prediction.error`."""
-        file = clip.reader.file
         try:
             clip.raise_error()
-            how = self.model_input.audio.aggregate
-            found = aggregate_windows(clip.stack_logits(), how, is_multilabel=self.is_multilabel)
-            decision = self.rule.decide(found)
+            prediction = self._describe(clip.reader, clip.stack_logits())
         except (AudioError, ModelError) as error:
             if is_single:
                 raise
-            return Prediction(file, error=str(error))
+            return Prediction(clip.reader.file, error=str(error))
         embedding = clip.mean_embedding() if clip.embeddings else None
-        return Prediction(
-            file,
-            **decision._asdict(),
-            remark=clip.reader.describe(),
-            seconds=clip.reader.num_samples / self.sampling_rate,
-            embedding=embedding,
-        )
+        return replace(prediction, embedding=embedding)
+
+    def _describe(self, reader: InputReader, logits: NDArray[np.float64]) -> Prediction:
+        """Return the prediction of an input for the logits (number of windows, L)."""
+        how = self.model_input.audio.aggregate
+        scores = aggregate_windows(logits, how, is_multilabel=self.is_multilabel)
+        seconds = reader.num_samples / self.sampling_rate
+        remark, decision = reader.describe(), self.rule.decide(scores)
+        return Prediction(reader.file, **decision._asdict(), remark=remark, seconds=seconds)
 
 
 def check_count(name: str, value: int, minimum: int) -> None:

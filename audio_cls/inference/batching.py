@@ -8,19 +8,20 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audio_cls.audio.waveform import Wave
-from audio_cls.config import AudioConfig, Hertz
+from audio_cls.config import MIN_HOP_SECONDS, AudioConfig, Hertz, Seconds
 from audio_cls.data.loading.length_buckets import group_windows
-from audio_cls.errors import AudioClsError
+from audio_cls.errors import AudioClsError, SettingError
 from audio_cls.inference.reading import InputReader, Part
 
 BATCH_SIZE = 16  # windows of one forward pass, at most
+CPU_BATCH_SECONDS: Seconds = 30.0  # of one forward pass with its padding: larger is not faster
 POOL_BATCHES = 4  # full batches of windows that are collected before they are sorted by length
 
 
@@ -41,6 +42,54 @@ class ModelInput:
     max_samples: int | None = None  # to which each window is padded; None: no fixed length
     batch_size: int = BATCH_SIZE
     max_batch_samples: int | None = None  # of a batch with its padding; None: no limit
+
+    def choose_windows(
+        self, window_seconds: Seconds | None, overlap: float | None, hop_seconds: Seconds | None
+    ) -> AudioConfig:
+        """Return the settings of all windows of an input, see `BaseClassifier.windows`.
+
+        Raises:
+            SettingError: A window is too long for the model, or a value is out of range.
+        """
+        audio = replace(self.audio, aggregate="mean-logit")  # all windows
+        if window_seconds is not None:
+            audio = replace(audio, window_seconds=window_seconds, hop_seconds=None)
+        window = audio.window_seconds or audio.piece_seconds
+        limit = self.max_samples
+        if limit is not None and window * self.sampling_rate > limit:
+            raise SettingError(
+                f"A window of {window:g} s is too long: the input of this model is"
+                f" {limit / self.sampling_rate:g} s long. Give a shorter window."
+            )
+        if overlap is not None:
+            if hop_seconds is not None:
+                raise SettingError("overlap and hop_seconds exclude each other: give one of them.")
+            hop_seconds = overlap_to_hop(overlap, window)
+        return audio if hop_seconds is None else replace(audio, hop_seconds=hop_seconds)
+
+
+def overlap_to_hop(overlap: float, window: Seconds) -> Seconds:
+    """Return the step from one window to the next.
+
+    Raises:
+        SettingError: The overlap is no share below 1, or the step is below `MIN_HOP_SECONDS`.
+
+    >>> overlap_to_hop(0.25, 2.0)
+    1.5
+    """
+    if not 0 <= overlap < 1:
+        raise SettingError(
+            f"overlap={overlap!r} is not possible: it is a share of the window, from 0 to below 1."
+            " For a step in seconds give hop_seconds."
+        )
+    hop = window * (1 - overlap)
+    if hop < MIN_HOP_SECONDS - 1e-9:
+        most = math.floor((1 - MIN_HOP_SECONDS / window) * 1000 + 1e-6) / 1000
+        raise SettingError(
+            f"overlap={overlap!r} is too large for windows of {window:g} s, which would start every"
+            f" {hop:.3g} s; the shortest step is {MIN_HOP_SECONDS:g} s. Give at most {most:g}."
+        )
+    return max(hop, MIN_HOP_SECONDS)
 
 
 @dataclass

@@ -26,6 +26,7 @@ class Part:
 
     reader: InputReader
     windows: list[Window]
+    num_samples: int  # of the input, up to the end of these windows
     is_last: bool
     error: AudioError | None = None  # the input cannot be read on; is_last is True
 
@@ -56,10 +57,10 @@ class InputReader:
                 windows.append(window)
                 num_samples += len(window.wave)
                 if num_samples >= PART_SAMPLES:
-                    return Part(self, windows, is_last=False)
+                    return Part(self, windows, window.stop, is_last=False)
         except AudioError as error:
-            return Part(self, windows, is_last=True, error=error)
-        return Part(self, windows, is_last=True)
+            return Part(self, windows, self.num_samples, is_last=True, error=error)
+        return Part(self, windows, self.num_samples, is_last=True)
 
     def describe(self) -> str | None:
         """Return why the prediction for the whole input is not reliable, or None."""
@@ -88,7 +89,8 @@ def is_single_input(value: object) -> bool:
         return len(value) == 2 and any(map(is_number, value))
     is_single = isinstance(value, str | Path | np.ndarray | dict | bytes | bytearray | memoryview)
     is_open_file = hasattr(value, "read")  # its lines are no inputs
-    return is_single or is_open_file or not isinstance(value, Iterable)
+    is_tensor = hasattr(value, "__array__") and hasattr(value, "device")  # its rows are none
+    return is_single or is_open_file or is_tensor or not isinstance(value, Iterable)
 
 
 def name_input(source: object) -> str:

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from audio_cls.audio.waveform import Wave
 from audio_cls.audio.windows import list_windows
@@ -85,6 +86,54 @@ def test_the_dictionary_of_datasets_and_of_pipelines_is_one_input(key: str) -> N
     assert list(classifier.windows(source)) == list(classifier.windows((samples, rate)))
     with pytest.raises(AudioError, match="'path', 'sampling_rate'; give"):
         classifier({"path": "a.wav", "sampling_rate": rate})
+
+
+def test_a_tensor_needs_its_rate_and_is_never_several_inputs() -> None:
+    samples, rate = make(0.01, 2.5)
+    classify = SumClassifier()
+    tensor = torch.from_numpy(samples)
+    with pytest.raises(
+        AudioError, match=r"Tensor; give a path, bytes, or \(samples, sampling_rate"
+    ):
+        classify(tensor)
+    (found,) = classify([tensor])
+    assert "Tensor; give" in str(found.error)
+    assert classify((tensor, rate)) == classify((samples, rate))
+    for bad in (tensor.clone().requires_grad_(), tensor.bfloat16(), [samples, samples[1:]]):
+        with pytest.raises(AudioError, match="not an array of samples: "):
+            classify((bad, rate))
+
+
+@pytest.mark.parametrize("how", ["mean-logit", "first", "vote"])
+def test_a_clip_and_its_windows_are_scored_once(
+    monkeypatch: pytest.MonkeyPatch, how: Literal["mean-logit", "first", "vote"]
+) -> None:
+    monkeypatch.setattr(reading, "PART_SAMPLES", 300)
+    ramp = (np.arange(1_005, dtype=np.float32) / 1e5, RATE)
+    audio = AudioConfig(max_seconds=1.0, hop_seconds=0.5, aggregate=how)
+    classify, other = SumClassifier(audio=audio), SumClassifier(audio=audio)
+    done: list[float] = []
+    prediction, windows = classify.with_windows(ramp, done.append)
+    assert sum(map(len, classify.batches)) == len(windows) == 20
+    assert (prediction, windows) == (other(ramp), list(other.windows(ramp)))
+    assert done == sorted(done) and len(done) > 2 and done[-1] == 10.05
+    with pytest.raises(AudioError, match="missing file"):
+        classify.with_windows("missing.wav")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_seconds_that_are_done_are_counted(
+    monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(reading, "PART_SAMPLES", 300)
+    classify = SumClassifier(workers)
+    windows = classify.windows(make(0.1, 20))
+    for _ in range(7):
+        next(windows)
+    assert classify.audio_seconds == 6.0  # two parts of three windows
+    list(windows)
+    classify([make(0.1, 1.5), None, make(0.1, 0.5)])
+    assert classify.audio_seconds == 22.0
 
 
 @pytest.mark.parametrize("number", [RATE, float(RATE), np.int64(RATE)])
@@ -237,6 +286,7 @@ def test_a_stream_gives_the_windows_of_the_whole_as_soon_as_they_are_complete() 
     ("options", "reason"),
     [
         ({"overlap": 1.0}, "share of the window"),
+        ({"overlap": 0.96}, "every 0.04 s; the shortest step is 0.05 s. Give at most 0.95"),
         ({"overlap": 0.5, "hop_seconds": 0.5}, "exclude each other"),
         ({"window_seconds": 2.0}, "input of this model is 1 s long"),
         ({"hop_seconds": 0.0}, "hop-seconds"),

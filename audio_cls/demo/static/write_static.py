@@ -28,6 +28,7 @@ from audio_cls.demo.static.npm_packages import write_npm_files
 from audio_cls.errors import ModelError, list_names
 from audio_cls.export.export_model import ExportRequest, export_model
 from audio_cls.export.readme import BROWSER_FAMILIES
+from audio_cls.export.target import check_libraries
 from audio_cls.inference.classifier import Classifier
 from audio_cls.inference.onnx.classifier import INT8_FILE, MODEL_FILE
 from audio_cls.inference.onnx.session import OnnxSession
@@ -58,20 +59,25 @@ def write_static(
         npm_packages: See `write_npm_files`.
 
     Raises:
-        ModelError: transformers.js cannot run the model, or the export fails.
+        ModelError: transformers.js cannot run the model, the extra `onnx` is not installed, or the
+            export fails.
         RunFolderError: The folder is taken.
     """
+    check_libraries()
     classifier = Classifier.from_pretrained(
         model,
         revision,
         calibrate=options.calibrate,
+        device="cpu",
         trust_remote_code=options.trust_remote_code,
     )
     check_family(classifier, model)
     empty_folder(folder, overwrite=options.overwrite)
     write_npm_files(folder / "lib", npm_packages)
     shutil.copytree(PAGE, folder, dirs_exist_ok=True)
-    export_model(ExportRequest(model, folder / "model", revision, int8=int8))
+    export_model(
+        ExportRequest(model, folder / "model", revision, int8=int8), classifier.audio_model
+    )
     min_samples = OnnxSession(folder / "model" / MODEL_FILE).input_spec.min_samples
     if int8:
         (folder / "model" / MODEL_FILE).unlink()

@@ -10,7 +10,7 @@ from typing import Any
 from audio_cls.audio.waveform import Wave
 from audio_cls.errors import ModelError
 from audio_cls.inference.base_classifier import NUM_WORKERS, BaseClassifier, check_count
-from audio_cls.inference.batching import BATCH_SIZE, ModelInput, ModelOutput
+from audio_cls.inference.batching import BATCH_SIZE, CPU_BATCH_SECONDS, ModelInput, ModelOutput
 from audio_cls.inference.label_rule import LabelRule
 from audio_cls.inference.onnx.features import PREPROCESSOR, NumpyProcessor, load_extractor
 from audio_cls.inference.onnx.session import OnnxSession
@@ -145,6 +145,7 @@ def _make_model_input(
         equal_lengths=not spec.pads_safely,
         max_samples=spec.max_samples,
         batch_size=batch_size,
+        max_batch_samples=round(CPU_BATCH_SECONDS * rate),
     )
 
 

@@ -22,7 +22,7 @@ from audio_cls.errors import ModelError
 def quick_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """Export by one exporter without comparisons, and take no npm packages."""
     monkeypatch.setattr(
-        module, "export_model", lambda request: export_quickly(Path(request.model), request.out)
+        module, "export_model", lambda request, _: export_quickly(Path(request.model), request.out)
     )
 
     def write(target: Path, source: Path | None) -> None:
