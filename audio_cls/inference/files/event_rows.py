@@ -24,6 +24,7 @@ class EventRows:
     merge: Merge
     has_window_rows: bool  # a row per window; False: a row per event
     handlers: Sequence[HandleEvents] = ()
+    has_empty_rows: bool = False  # a recording without events has a row with its name only
 
     def __call__(self, file: str, windows: Iterable[WindowPrediction]) -> Iterator[Row]:
         """Yield the rows of a recording; then its events are handled."""
@@ -34,6 +35,8 @@ class EventRows:
         else:
             events = list(self.merge(windows))
             yield from map(event_row, events)
+            if self.has_empty_rows and not events:
+                yield {"file": file}
         for handle in self.handlers:
             handle(file, events)
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 from audio_cls.inference.files.formats import RowFormat
 from audio_cls.inference.files.rows import Row
+from audio_cls.progress import close_bars
 
 
 class Output(Protocol):
@@ -62,7 +63,9 @@ class StreamOutput:
         self._has_header = False
 
     def write(self, rows: Sequence[Row], target: int = 0) -> None:
-        """Write rows at once."""
+        """Write rows at once; on a terminal they replace the progress bar."""
+        if self.stream.isatty():
+            close_bars()
         header = b"" if self._has_header else self.format.header()
         self._has_header = True
         self.stream.write(header + self.format.encode(rows))

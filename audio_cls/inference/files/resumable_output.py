@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from audio_cls.errors import AudioClsError, list_names
+from audio_cls.errors import AudioClsError, describe_error, list_names
 from audio_cls.inference.files.output import Target
 from audio_cls.inference.files.rows import Row
 from audio_cls.storage.files import is_disk_full, write_json
@@ -161,7 +161,7 @@ class ResumableOutput:
         for target in self.targets:
             target.partial.unlink(missing_ok=True)
         self._write_state()
-        with self._explain_full_disk():
+        with self._explain_failure():
             self._files = [target.partial.open("wb") for target in self.targets]
             for target, file in zip(self.targets, self._files, strict=True):
                 file.write(target.format.header())
@@ -212,7 +212,7 @@ class ResumableOutput:
     def _encode(self, target: int) -> None:
         """Write the rows that wait."""
         rows, self._waiting[target] = self._waiting[target], []
-        with self._explain_full_disk():
+        with self._explain_failure():
             self._files[target].write(self.targets[target].format.encode(rows))
 
     def commit(self, num_done: int, counts: dict[str, Any]) -> None:
@@ -235,7 +235,7 @@ class ResumableOutput:
 
     def _write_state(self) -> None:
         """Write rows and state to disk, in this order."""
-        with self._explain_full_disk():
+        with self._explain_failure():
             for file in self._files:
                 file.flush()
                 with contextlib.suppress(OSError):  # the null device
@@ -253,27 +253,29 @@ class ResumableOutput:
         }
 
     @contextlib.contextmanager
-    def _explain_full_disk(self) -> Iterator[None]:
-        """Turn a full-disk error into a message.
+    def _explain_failure(self) -> Iterator[None]:
+        """Turn an error of the disk into a message.
 
         Raises:
-            AudioClsError: The disk is full.
+            AudioClsError: The disk is full, or does not accept the file.
         """
         try:
             yield
         except OSError as error:
-            if not is_disk_full(error):
-                raise
-            raise AudioClsError(
-                f"No space left for '{self.targets[0].partial}' ({error.strerror}). Free some"
-                " space, then give the same command: it continues after the last rows on disk."
-            ) from error
+            partial, reason = self.targets[0].partial, describe_error(error)
+            text = f"'{partial}' cannot be written ({reason}). Give another folder."
+            if is_disk_full(error):
+                text = (
+                    f"No space left for '{partial}' ({reason}). Free some space, then give the same"
+                    " command: it continues after the last rows on disk."
+                )
+            raise AudioClsError(text) from error
 
     def finish(self) -> None:
         """Give the files their names; the first one comes last, then all of them are there."""
         self._is_complete = True
         self._write_state()
-        with self._explain_full_disk():
+        with self._explain_failure():
             for file in self._files:
                 file.close()
             for target in reversed(self.targets):

@@ -35,6 +35,7 @@ def saved_input(stream: BinaryIO, raw: RawFormat | None) -> Iterator[str]:
         except OSError as error:
             raise AudioClsError(
                 f"Standard input cannot be saved in '{folder}' ({describe_error(error)}). Free some"
-                " space there, or name another folder by the environment variable TMPDIR."
+                " space there, or name another folder by the environment variable TMPDIR. For sound"
+                " without an end give --timeline and --raw-rate."
             ) from error
         yield str(path)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from audio_cls.audio.files import read_header
 from audio_cls.config import Hertz
+from audio_cls.errors import AudioClsError, describe_error
 from audio_cls.inference.events.event import Event
 from audio_cls.inference.events.merge import NO_EVENT, merge_windows
 from audio_cls.inference.events.segments import cut_segments, name_recordings
@@ -79,7 +81,8 @@ def make_event_rows(
             no_event=(*NO_EVENT, *request.no_event),
         )
 
-    return EventRows(merge, request.kind == "window", handlers)
+    is_list = request.watch is not None and request.output is not None  # of what is done
+    return EventRows(merge, request.kind == "window", handlers, has_empty_rows=is_list)
 
 
 def _write_labels(
@@ -91,13 +94,14 @@ def _write_labels(
 ) -> None:
     """Write the label file of a recording, also where it has no event."""
     path = label_files.choose(file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if label_files.suffix == AUDACITY_SUFFIX:
-        write_audacity(events, path)
-    else:
-        header = read_header(file)
-        rate = sampling_rate if header is None else header.sampling_rate
-        write_raven(events, path, high_frequency=rate // 2)
+    header = read_header(file)
+    rate = sampling_rate if header is None else header.sampling_rate
+    with _explain_failure(path, "--output-dir"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if label_files.suffix == AUDACITY_SUFFIX:
+            write_audacity(events, path)
+        else:
+            write_raven(events, path, high_frequency=rate // 2)
     written.num_labels += 1
 
 
@@ -109,5 +113,26 @@ def _cut(
     events: Sequence[Event],
 ) -> None:
     """Cut the events of a recording into a folder per label."""
-    paths = cut_segments(events, folder, names if file in names else None)
+    with _explain_failure(folder, "--cut-segments"):
+        paths = cut_segments(events, folder, names if file in names else None)
     written.num_segments += len(paths)
+
+
+@contextlib.contextmanager
+def _explain_failure(path: Path, flag: str) -> Iterator[None]:
+    """Turn an error of the disk into a message.
+
+    Args:
+        path: What is written.
+        flag: Names its folder.
+
+    Raises:
+        AudioClsError: The disk is full, or does not accept the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise AudioClsError(
+            f"'{path}' cannot be written ({describe_error(error)}). Free some space there, or name"
+            f" another folder by {flag}."
+        ) from error

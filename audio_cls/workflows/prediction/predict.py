@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from audio_cls import __version__
+from audio_cls.audio.files import read_header
 from audio_cls.audio.raw_samples import RawFormat, read_raw_blocks
+from audio_cls.config import Seconds
 from audio_cls.errors import SettingError, count_of
 from audio_cls.inference.files.embeddings import EmbeddingFormat
 from audio_cls.inference.files.find_files import STDIN, FoundFiles, find_files, read_file_list
@@ -26,7 +30,8 @@ from audio_cls.inference.files.rows import RowLayout
 from audio_cls.inference.files.standard_input import saved_input
 from audio_cls.inference.files.watch import read_done, watch_folder
 from audio_cls.inference.prediction import WindowPrediction
-from audio_cls.progress import show_progress
+from audio_cls.progress import ProgressReport, show_progress
+from audio_cls.run_warnings import collect_warnings
 from audio_cls.workflows.prediction.closing import closing_line, continue_hint, log_written
 from audio_cls.workflows.prediction.event_output import (
     EventFiles,
@@ -36,6 +41,7 @@ from audio_cls.workflows.prediction.event_output import (
 from audio_cls.workflows.prediction.request import PredictRequest
 
 if TYPE_CHECKING:
+    from audio_cls.inference.base_classifier import BaseClassifier
     from audio_cls.inference.classifier import Classifier
 
 # What changes no row, but by the rounding of floating-point numbers; the model and the files are
@@ -46,6 +52,8 @@ NO_ROW_SETTINGS = {
     *("model", "paths", "revision", "trust_remote_code", "batch_size", "num_workers", "device"),
     *("files_from", "watch", "output", "overwrite", "strict"),
 }
+
+MAX_MEASURED = 128  # files whose progress is shown in seconds, for which their headers are read
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +101,7 @@ def run_prediction(request: PredictRequest, stdin: BinaryIO, stdout: BinaryIO) -
         stack.enter_context(closing_line(report, found, classifier, has_scores=request.has_rows))
         if request.watch is not None:
             watch(request, job, output, report)
-        run_files(request, job, found.paths, output, report)
+        run_files(request, job, found.paths, output, report, classifier)
         output.finish()
     log_written(request, written)
     return report
@@ -239,25 +247,40 @@ def make_job(
 
 
 def run_files(
-    request: PredictRequest, job: Job, files: Sequence[str], output: Output, report: Report
+    request: PredictRequest,
+    job: Job,
+    files: Sequence[str],
+    output: Output,
+    report: Report,
+    classifier: BaseClassifier,
 ) -> None:
-    """Classify the files that are not done."""
+    """Classify the files that are not done, and show how many seconds or files are done."""
     rest = files[output.num_done :]
     if output.num_done:
         done, number = f"{output.num_done:,}", count_of(len(files), "file")
         logger.info("Continuing %s: %s of %s are done.", request.first_output, done, number)
     work = job.run(rest, output, report)
-    if request.first_output is None and sys.stdout.isatty():  # the rows show the progress
-        for _ in work:
-            pass
+    seconds = add_durations(rest) if len(rest) <= MAX_MEASURED else None
+    if seconds is None:
+        deque(show_progress(work, len(rest), "Classifying", logger), 0)
     else:
-        for _ in show_progress(work, len(rest), "Classifying", logger):
-            pass
+        before = classifier.audio_seconds
+        name, total = "Classifying (seconds of audio)", math.ceil(seconds)
+        with ProgressReport(name, total, logger, lambda: round(classifier.audio_seconds - before)):
+            deque(work, 0)
+
+
+def add_durations(files: Sequence[str]) -> Seconds | None:
+    """Return the duration of all files by their headers; None where one has none."""
+    headers = [read_header(file) if os.path.isfile(file) else None for file in files]
+    durations = [0.0 if one is None else one.seconds for one in headers]
+    return sum(durations) if durations and all(durations) else None
 
 
 def watch(request: PredictRequest, job: Job, output: Output, report: Report) -> None:
     """Classify each new file of a folder, until the process is interrupted."""
     assert request.watch is not None
+    collect_warnings()  # so that one that comes at each look at the folder is shown once
     done: set[str] = set()
     if request.output is not None:
         done = read_done(request.output, choose_format(request))
@@ -265,6 +288,5 @@ def watch(request: PredictRequest, job: Job, output: Output, report: Report) -> 
         "Watching %s; %s done. Stop with Ctrl-C.", request.watch, count_of(len(done), "file")
     )
     for files in watch_folder(request.watch, done):
-        for _ in job.run(files, output, report):
-            pass
+        deque(job.run(files, output, report), 0)
         output.sync()

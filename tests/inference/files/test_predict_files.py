@@ -34,6 +34,7 @@ from audio_cls.inference.files.predict_files import (
 from audio_cls.inference.files.report import Report
 from audio_cls.inference.files.resumable_output import ResumableOutput
 from audio_cls.inference.files.rows import RowLayout
+from audio_cls.inference.files.watch import read_done
 from audio_cls.inference.prediction import Prediction, WindowPrediction
 
 LAYOUT = RowLayout("file", LABELS)
@@ -189,6 +190,20 @@ def test_events_are_rows_or_go_with_the_rows_of_windows(
     assert len(rows) == (8 if has_window_rows else 3)
     assert ("scores" in rows[0]) == has_window_rows
     assert rows[-1] == {"file": recordings[1], "error": "truncated: bytes are missing"}
+
+
+def test_a_recording_without_events_has_a_row_where_rows_list_what_is_done(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    file.write_text("uu")
+    assert run_timeline([str(file)], EventRows(merge, has_window_rows=False))[0] == []
+    rows, _ = run_timeline(
+        [str(file)], EventRows(merge, has_window_rows=False, has_empty_rows=True)
+    )
+    assert rows == [{"file": str(file)}]
+    for name in ("csv", "jsonl"):
+        one = make_format(name, RowLayout("event", LABELS))
+        (tmp_path / "out").write_bytes(one.header() + one.encode(rows))
+        assert read_done(tmp_path / "out", name) == {str(file)}
 
 
 def test_label_files_have_the_names_of_their_recordings(tmp_path: Path) -> None:

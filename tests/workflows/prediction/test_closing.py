@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
+import soundfile
 
 from audio_cls.inference.files.find_files import FoundFiles
 from audio_cls.inference.files.formats import make_format
@@ -18,7 +22,7 @@ from audio_cls.inference.files.report import Report
 from audio_cls.inference.files.resumable_output import ResumableOutput
 from audio_cls.inference.files.rows import RowLayout
 from audio_cls.workflows.prediction.closing import closing_line, continue_hint
-from audio_cls.workflows.prediction.predict import run_files
+from audio_cls.workflows.prediction.predict import add_durations, run_files
 from audio_cls.workflows.prediction.request import PredictRequest
 
 
@@ -75,6 +79,28 @@ def test_a_continued_file_of_embeddings_is_named_and_its_progress_shown(
     job, output = mock.Mock(), mock.Mock(num_done=1)
     job.run.side_effect = lambda files, *_: iter(files)
     with mock.patch("audio_cls.workflows.prediction.predict.show_progress", show):
-        run_files(request, job, ["a", "b"], output, Report())
+        run_files(request, job, ["a", "b"], output, Report(), mock.Mock())
     assert caplog.messages == [f"Continuing {request.embeddings}: 1 of 2 files are done."]
     assert shown == ["b"]
+
+
+def test_the_progress_of_few_files_is_in_seconds_of_audio(tmp_path: Path) -> None:
+    paths = [str(tmp_path / f"{name}.wav") for name in "ab"]
+    for path, seconds in zip(paths, (0.5, 2.0), strict=True):
+        soundfile.write(path, np.zeros(round(8000 * seconds)), 8000)
+    job, classifier, shown = mock.Mock(), mock.Mock(audio_seconds=7.0), []
+
+    def work(files: list[str], *_: object) -> Iterator[str]:
+        for file in files:
+            classifier.audio_seconds += 1.25
+            shown.append(report.call_args.args[3]())
+            yield file
+
+    job.run.side_effect = work
+    request = PredictRequest("m", tuple(paths))
+    with mock.patch("audio_cls.workflows.prediction.predict.ProgressReport") as report:
+        report.return_value = contextlib.nullcontext()
+        run_files(request, job, paths, mock.Mock(num_done=0), Report(), classifier)
+    assert report.call_args.args[:2] == ("Classifying (seconds of audio)", 3)
+    assert shown == [1, 2]
+    assert add_durations([*paths, str(tmp_path / "missing.wav")]) is None
