@@ -53,6 +53,7 @@ LAYERS = [
     ["training/optim"],
     ["evaluation/metrics"],
     ["evaluation/reports"],
+    ["evaluation/baseline"],
     ["runs"],
     ["evaluation"],
     ["training"],

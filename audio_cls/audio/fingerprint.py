@@ -27,7 +27,9 @@ def make_fingerprint(wave: NDArray[np.float32], sampling_rate: Hertz) -> Fingerp
         return np.zeros((0, BANDS), np.uint8)
     frames = np.lib.stride_tricks.sliding_window_view(middle, FRAME)[::HOP]
     spectrum = np.fft.rfft(frames * _make_window(), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2) @ _make_filters(rate)
+    power = (spectrum.real**2 + spectrum.imag**2) @ make_mel_filters(
+        rate, FRAME, BANDS, MIN_HZ, MAX_HZ
+    )
     max_power = float(power.max())
     if max_power <= 0:
         return np.zeros((0, BANDS), np.uint8)
@@ -55,11 +57,24 @@ def _make_window() -> NDArray[np.float32]:
 
 
 @functools.cache
-def _make_filters(rate: Hertz) -> NDArray[np.float32]:
-    """Return the mel filter bank, (FRAME // 2 + 1, BANDS)."""
-    low, high = (2595 * np.log10(1 + hz / 700) for hz in (MIN_HZ, MAX_HZ))
-    edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
-    bins = np.fft.rfftfreq(FRAME, 1 / rate)[:, None]
+def make_mel_filters(
+    rate: Hertz, num_fft: int, num_bands: int, min_hz: float, max_hz: float
+) -> NDArray[np.float32]:
+    """Return a mel filter bank of overlapping triangles, (num_fft // 2 + 1, num_bands).
+
+    The mel scale is 2595 log10(1 + f / 700), as in HTK; the peak of each triangle is 1 (between
+    two frequencies of the transform: less).
+
+    Args:
+        rate: Sampling rate in Hz.
+        num_fft: Samples of the Fourier transform.
+        num_bands: Number of triangles.
+        min_hz: Lower end of the first triangle, in Hz.
+        max_hz: Upper end of the last one, in Hz.
+    """
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (min_hz, max_hz))
+    edges = 700 * (10 ** (np.linspace(low, high, num_bands + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(num_fft, 1 / rate)[:, None]
     rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     return np.asarray(np.clip(np.minimum(rise, fall), 0, None), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Settings of the evaluation: metric, its goal, batch size."""
+"""Settings of the evaluation: metric, its goal, batch size, baseline."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EVALUATE_SETTINGS = (  # settings that `audio-cls evaluate` and `audio_cls.evalu
 
 @dataclass(frozen=True)
 class EvalConfig(Section):
-    """The metric that selects the best epoch, and the batch size of evaluation."""
+    """The metric that selects the best epoch, batch size of evaluation, and plain baseline."""
 
     heading: ClassVar[str] = "Evaluation"
 
@@ -59,6 +59,12 @@ class EvalConfig(Section):
         16,
         "Clips or windows per process and forward pass in evaluation.",
         minimum=1,
+        affects_training=False,
+    )
+    baseline: Literal["yes", "no"] = setting(
+        "yes",
+        "Compare the model with a plain baseline: logistic regression on log-mel statistics of the"
+        " same clips. It takes seconds and does not change the training.",
         affects_training=False,
     )
 

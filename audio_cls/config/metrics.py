@@ -43,6 +43,10 @@ METRIC_SPECS: Mapping[str, MetricSpec] = {
 BASELINE_SPECS: Mapping[str, MetricSpec] = {
     "majority_accuracy": MetricSpec(),
     "baseline_map": MetricSpec(),
+    # Of logistic regression on log-mel statistics, and what the trained model gains over it.
+    "log_mel_accuracy": MetricSpec(),
+    "log_mel_map": MetricSpec(),
+    "log_mel_difference": MetricSpec(lowest=-1.0),
 }
 UNKNOWN_METRIC = MetricSpec(lowest=-math.inf, highest=math.inf)  # of an `evaluate` module
 

@@ -15,7 +15,7 @@ from audio_cls.config import EvalConfig, select_metrics
 from audio_cls.errors import RunFolderError, list_names
 from audio_cls.evaluation.metrics.intervals import summarize_runs
 from audio_cls.inference.aggregation import DECIMALS
-from audio_cls.runs.results import RESULTS_FILE, read_results
+from audio_cls.runs.results import RESULTS_FILE, Baseline, read_results
 from audio_cls.storage.files import open_replaced, write_json
 
 ROLES = ("validation", "test")
@@ -121,7 +121,19 @@ def read_run(folder: Path, roles: Sequence[str] = ROLES) -> FinishedRun:
         role: select_metrics(part, results.metric, with_baselines=True)
         for role, part in parts.items()
     }
+    if "test" in numbers:
+        numbers["test"] |= _read_baseline(results.baseline)
     return FinishedRun(folder.name, results.metric, tuple(results.labels), numbers)
+
+
+def _read_baseline(baseline: Baseline) -> dict[str, float]:
+    """Return the test result of the plain baseline and the difference of the model from it."""
+    if baseline.test is None or baseline.difference is None:
+        return {}
+    return {
+        f"log_mel_{baseline.metric}": baseline.test,
+        "log_mel_difference": baseline.difference,
+    }
 
 
 def aggregate_numbers(runs: Sequence[FinishedRun], role: str) -> Numbers:

@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.data.labels.label_text import join_names
 from audio_cls.errors import RunFolderError, count_of, list_names
-from audio_cls.evaluation.metrics.intervals import (
-    Interval,
-    Rows,
-    choose_wider,
-    difference_interval,
-    group_rows,
-    list_ungrouped,
-    mcnemar_test,
-    paired_interval,
-    resampling_units,
-)
+from audio_cls.evaluation.metrics.intervals import mcnemar_test, resampling_units
+from audio_cls.evaluation.metrics.paired import Difference, compare_accuracy, compare_precision
 from audio_cls.evaluation.metrics.probabilistic import mean_average_precision
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.predictions_file import read_predictions, select_names
@@ -48,59 +39,36 @@ def compare_runs(
     path = other / "predictions.csv" if other.is_dir() else other
     other_scores = _read_same_clips(path, scores, names)
     this_correct, other_correct = scores.is_correct, other_scores.is_correct
-    difference = this_correct.astype(np.float64) - other_correct
     groups = None if metadata is None else metadata.groups
-    units, note = resampling_units(len(difference), groups)
-    group_units = None if groups is None or note is not None else units
-    ungrouped = list_ungrouped(groups)
-    counts = [int((difference > 0).sum()), int((difference < 0).sum())]
-    interval: Interval | None = paired_interval(counts[0], counts[1], len(difference))
-    if group_units is not None:
-        by_group = difference_interval(
-            lambda rows: float(difference[rows].mean()), group_units, ungrouped
-        )
-        interval = choose_wider(by_group, interval)
-    return {
+    _, note = resampling_units(len(this_correct), groups)
+    counts = [
+        int((this_correct & ~other_correct).sum()),
+        int((~this_correct & other_correct).sum()),
+    ]
+    found = {
         "other": path.parent.name if path.name == "predictions.csv" else path.name,
         "accuracy_other": round(float(other_correct.mean()), DECIMALS),
-        "accuracy_difference": round(float(difference.mean()), DECIMALS),
-        "accuracy_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
+        **_report(compare_accuracy(scores, other_scores, groups), "accuracy"),
         "only_this_right": counts[0],
         "only_other_right": counts[1],
         "both_right": int((this_correct & other_correct).sum()),
         "both_wrong": int((~this_correct & ~other_correct).sum()),
         "mcnemar_p": round(mcnemar_test(*counts), DECIMALS),
         **({"note": note} if note else {}),
-        **(
-            _compare_rankings(scores, other_scores, group_units, ungrouped)
-            if scores.is_multilabel
-            else {}
-        ),
     }
+    if scores.is_multilabel:
+        map_other = mean_average_precision(other_scores.targets, other_scores.probabilities)
+        found["map_other"] = round(map_other, DECIMALS)
+        found |= _report(compare_precision(scores, other_scores, groups), "map")
+    return found
 
 
-def _compare_rankings(
-    scores: Scores, other_scores: Scores, group_units: Sequence[Rows] | None, ungrouped: Rows
-) -> dict[str, Any]:
-    """Return the difference in mean average precision, if multi-label."""
-
-    def compute_difference(rows: Rows) -> float:
-        this, other = (
-            mean_average_precision(part.targets[rows], part.probabilities[rows])
-            for part in (scores, other_scores)
-        )
-        return this - other
-
-    all_rows = np.arange(len(scores.targets))
-    interval = difference_interval(compute_difference, group_rows(len(all_rows), None))
-    if group_units is not None:
-        by_group = difference_interval(compute_difference, group_units, ungrouped)
-        interval = choose_wider(by_group, interval)
-    map_other = mean_average_precision(other_scores.targets, other_scores.probabilities)
+def _report(difference: Difference, key: str) -> dict[str, Any]:
+    """Return the rounded difference in a metric and its interval, for results.json."""
+    interval = difference.interval
     return {
-        "map_other": round(map_other, DECIMALS),
-        "map_difference": round(compute_difference(all_rows), DECIMALS),
-        "map_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
+        f"{key}_difference": round(difference.value, DECIMALS),
+        f"{key}_difference_ci95": interval and [round(bound, DECIMALS) for bound in interval],
     }
 
 

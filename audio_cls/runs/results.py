@@ -131,6 +131,28 @@ class Hardware(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baseline(JsonRecord):
+    """Logistic regression on log-mel statistics on the same splits, see `fit_baseline`.
+
+    Empty with `--baseline no`, for streamed clips, and for an evaluation.
+    """
+
+    name: str | None = None
+    metric: str | None = None  # of the values below: "accuracy"; multi-label: "map"
+    test: float | None = field(default=None, metadata=ALWAYS)
+    test_ci95: list[float] | None = field(default=None, metadata=ALWAYS)
+    test_f1_macro: float | None = None
+    validation: float | None = field(default=None, metadata=ALWAYS)
+    # The trained model minus the baseline, on the same test clips.
+    difference: float | None = field(default=None, metadata=ALWAYS)
+    difference_ci95: list[float] | None = field(default=None, metadata=ALWAYS)
+    c: float | None = None  # chosen on validation
+    num_train: int | None = None  # training clips that were used
+    num_available: int | None = None  # training clips of an epoch
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunResults(JsonRecord):
     """Everything in results.json; an evaluation leaves out what only a training has."""
 
@@ -145,6 +167,7 @@ class RunResults(JsonRecord):
     user_transforms: list[str] | None = None  # names in --augment
     validation: Table = field(default_factory=dict)  # of the best epoch, see `report_best`
     test: Table = field(default_factory=dict)  # see `report_scores`
+    baseline: Baseline = Baseline()
     calibration: Table = field(default_factory=dict)  # see `report_calibration`
     timing: Timing = Timing()
     bad_audio: dict[str, int] = field(default_factory=dict)  # "skipped": unusable clips

@@ -27,11 +27,12 @@ import datasets
 from audio_cls.storage.files import replace_file
 from audio_cls.storage.locks import FileLock
 
-Kind = Literal["waves", "tables", "features", "near", "hub", "model_cards"]
+Kind = Literal["waves", "tables", "features", "log_mel", "near", "hub", "model_cards"]
 KINDS: dict[Kind, str] = {
     "waves": "decoded clips",
     "tables": "tables of parquet files",
     "features": "output of frozen layers",
+    "log_mel": "log-mel statistics",
     "near": "near duplicates that were found",
     "hub": "answers of the Hub about data sets",
     "model_cards": "model cards of a leaderboard",

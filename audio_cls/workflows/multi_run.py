@@ -27,7 +27,7 @@ from audio_cls.workflows.finished_runs import check_longer, is_done
 
 NOT_SWEPT = {  # settings of output, repetition and model selection; all of the Hub, too
     "output_dir", "overwrite", "resume", "seeds", "sweep", "dry_run", "log", "report_to", "folds",
-    "fold", "metric", "metric_goal",
+    "fold", "metric", "metric_goal", "baseline",
 }  # fmt: skip
 MAX_NAME_LENGTH = 80  # characters of the folder name of a case
 

@@ -12,7 +12,7 @@ from audio_cls.errors import count_of
 from audio_cls.evaluation.metrics.baseline import FROM_THESE
 from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.metric_names import name_metric
-from audio_cls.runs.results import RunResults
+from audio_cls.runs.results import Baseline, RunResults
 from audio_cls.text_table import TERMINAL_WIDTH, format_table, wrap_text
 
 NUM_WEAKEST = 3
@@ -127,6 +127,8 @@ def _list_rows(results: RunResults) -> list[list[str]]:
         for key in keys
         if key is not None
     ]
+    if results.baseline.test is not None:
+        rows.append(["log-mel + LR", *_describe_baseline(results.baseline)])
     if results.is_multilabel:
         chance = format_number(test.get("baseline_map"))
         return [*rows, ["chance level", chance, f"{metric_title(main)} of random scores"]]
@@ -135,6 +137,14 @@ def _list_rows(results: RunResults) -> list[list[str]]:
         shown = f"always the most frequent class of {place}, '{test['majority_class']}'"
         rows.append(["majority class", format_number(test["majority_accuracy"]), shown])
     return rows
+
+
+def _describe_baseline(baseline: Baseline) -> tuple[str, str]:
+    """Return the value of the plain baseline, and the difference of the model from it."""
+    interval = _format_interval(baseline.difference_ci95)
+    difference = baseline.difference
+    shown = "" if difference is None else f"model {difference:+.4f}, {interval}".rstrip(", ")
+    return format_number(baseline.test), shown
 
 
 def describe_classes(results: RunResults) -> list[str]:
@@ -223,5 +233,6 @@ def make_test_event(results: RunResults, folder: Path) -> dict[str, Any]:
         "num_examples": test["num_examples"],
         "metrics": select_metrics(test, results.metric, with_baselines=True),
         "ci95": ends,
+        **({"baseline": results.baseline.to_json()} if results.baseline.name else {}),
         **({**chosen, **where} if best else {}),
     }

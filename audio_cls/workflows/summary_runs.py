@@ -137,6 +137,9 @@ def _tabulate_means(found: Found) -> list[str]:
         keys = [key for key in keys if key != "map" or key == metric]
     rows = [["test", "mean", "sd", "95 % interval"]]
     rows += [[_title(found, key), *_format_spread(test[key])] for key in keys]
+    names = {f"log_mel_{key}": "log-mel + LR" for key in ("map", "accuracy")}
+    names |= {"log_mel_difference": "difference"}
+    rows += [[name, *_format_spread(test[key])] for key, name in names.items() if key in test]
     if "majority_accuracy" in test:
         rows.append(["majority class", *_format_spread(test["majority_accuracy"])])
     note = f"No interval: it needs {MIN_RUNS} runs, whose values differ."

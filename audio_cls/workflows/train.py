@@ -25,6 +25,7 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.processes import is_main_process, shutdown_processes
 from audio_cls.evaluation.aggregate_runs import report_runs
+from audio_cls.evaluation.baseline.report import fit_run_baseline, report_baseline
 from audio_cls.evaluation.metrics.baseline import find_majority
 from audio_cls.evaluation.metrics.calibration import report_calibration, warn_of_limit
 from audio_cls.evaluation.metrics.external import check_metric
@@ -182,6 +183,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     resolved = find_batch_size(resolved, cfg, accelerator, audio_model, clips.train)
     cfg = resolved.apply(resumed)
     save_settings(folder, given, resolved, accelerator, clips)
+    plain = fit_run_baseline(cfg, accelerator, clips, labels.names)
 
     # --- 3. training; validation selects the best epoch ---
     inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
@@ -223,6 +225,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             test=report_scores(
                 scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)
             ),
+            baseline=report_baseline(plain, scores, metadata.groups, cfg.model),
             calibration=report_calibration(scores, calibration, is_applied=False),
             timing=describe_timing(run, evaluate_seconds),
             bad_audio={"skipped": len(clips.read_bad(folder.path))},

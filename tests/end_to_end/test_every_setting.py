@@ -197,6 +197,7 @@ CASES = {
     "metric": Case("log_loss", "training"),
     "metric_goal": Case("max", "weights", "--metric log_loss --epochs 4 --max-steps="),
     "eval_batch_size": Case("2", "loaders"),
+    "baseline": Case("no", "output"),
     # --- card ---
     "license": Case("mit", "card"),
     "language": Case("en", "card"),

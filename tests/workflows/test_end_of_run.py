@@ -32,6 +32,13 @@ def test_a_run_without_kept_checkpoints_ends_and_is_finished(
     assert test["best_epoch"] == results.validation["epoch"]
     assert test["output_dir"] == end["output_dir"] == str(path)
     assert end["published"] is None
+    assert test["baseline"] == results.baseline.to_json() and test["baseline"]["test"] > 0.5
+
+    without = tmp_path / "without"  # the baseline changes nothing in the model
+    run_all(make_config(tone_folder, checkpoint, without, **changes, baseline="no"))
+    assert "baseline" not in json.loads(capsys.readouterr().out.splitlines()[-2])
+    for name in ("predictions.csv", "model.safetensors"):
+        assert (without / name).read_bytes() == (path / name).read_bytes()
     assert (path / "model.safetensors").is_file() and not (path / "checkpoints").exists()
 
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}

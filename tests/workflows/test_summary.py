@@ -29,6 +29,7 @@ SINGLE: dict[str, Any] = {
     "metric": "accuracy",
     "validation": {"accuracy": 0.56666, "num_examples": 30, "epoch": 7.0, "step": 42},
     "timing": {"steps": 60},
+    "baseline": {"test": 0.4, "difference": 0.066667, "difference_ci95": [-0.1, 0.233]},
     "test": {
         "accuracy": 0.466667,
         "accuracy_ci95": [0.302324, 0.638577],
@@ -51,6 +52,7 @@ MULTI: dict[str, Any] = {
     "metric": "map",
     "validation": {"map": 0.5, "num_examples": 9, "epoch": 0.4286, "step": 6},
     "timing": {"steps": 14},
+    "baseline": {"metric": "map", "test": 0.5, "difference": -0.1, "difference_ci95": [-0.3, 0.1]},
     "test": {
         "map": 0.4,
         "map_ci95": [0.3, 0.5],
@@ -93,6 +95,7 @@ Best epoch 7 of 10: validation accuracy 0.5667 on 30 clips
 Test on 30 clips (split 'test')
   accuracy        0.4667  95 % interval 0.302 to 0.639
   macro F1        0.3656  95 % interval 0.243 to 0.508
+  log-mel + LR    0.4000  model +0.0667, 95 % interval -0.100 to 0.233
   majority class  0.3333  always the most frequent class of training, 'fr'
 
 weakest classes  recall    F1  clips
@@ -114,7 +117,7 @@ Classify files, evaluate on other data, publish:
 def test_a_multi_label_run_ends_with_its_mean_average_precision(run: Path) -> None:
     lines = summarize_training(RunResults.from_json(MULTI), run)
     assert (
-        "\n".join(lines[:11])
+        "\n".join(lines[:12])
         == """\
 Best step 6 of 14 (epoch 0.43): validation mean average precision 0.5000 on 9 clips
 Validation and test are the same clips: the test score is that of the best
@@ -123,6 +126,7 @@ Validation and test are the same clips: the test score is that of the best
 Test on 9 clips (test split)
   mean average precision  0.4000  95 % interval 0.300 to 0.500
   macro F1                0.3000
+  log-mel + LR            0.5000  model -0.1000, 95 % interval -0.300 to 0.100
   chance level            0.2500  mean average precision of random scores
 
 weakest classes  average precision    F1  clips
@@ -132,7 +136,7 @@ wind                          0.21  0.20      5"""
 
 def test_one_of_several_runs_ends_with_its_scores_alone() -> None:
     lines = summarize_scores(RunResults.from_json(SINGLE))
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert lines[0].startswith("Best epoch 7 of 10") and lines[-1].startswith("  majority class")
 
 

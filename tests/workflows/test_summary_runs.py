@@ -33,6 +33,7 @@ def _write_runs(base: Path, values: dict[str, tuple[float, float]]) -> list[Path
             "validation": part,
             "timing": {"steps": 12},
             "test": {**numbers, "majority_accuracy": 0.5},
+            "baseline": {"metric": "accuracy", "test": 0.75, "difference": test - 0.75},
         }
         (base / name / RESULTS_FILE).write_text(json.dumps(tree))
     return [base / name for name in values]
@@ -66,6 +67,8 @@ def test_seeds_end_with_a_table_and_their_mean(base: Path) -> None:
 test              mean      sd  95 % interval
 accuracy        0.8000  0.1000  0.552 to 1.000
 macro F1        0.4000  0.0500  0.276 to 0.524
+log-mel + LR    0.7500  0.0000  -
+difference      0.0500  0.1000  -0.198 to 0.298
 majority class  0.5000  0.0000  -
 
 Folder: runs/x

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audio_cls.config import EvalConfig, find_metric_spec
 from audio_cls.data.clips.metadata import ClipMetadata
 from audio_cls.errors import count_of, list_names
@@ -141,25 +144,15 @@ def report_intervals(scores: Scores, chosen: str, metadata: ClipMetadata | None)
 
     With groups, the interval is the wider one of that by group and that by clips.
     """
-    num_clips = len(scores.targets)
     groups = metadata.groups if metadata is not None else None
-    clips = group_rows(num_clips, None)
-    units, note = resampling_units(num_clips, groups)
+    units, note = resampling_units(len(scores.targets), groups)
     is_grouped = groups is not None and note is None
     metrics = list_metrics(is_multilabel=scores.is_multilabel)
-    found: dict[str, Any] = {}
-    for key in dict.fromkeys((*list_headlines(scores), chosen)):
-        if key not in metrics:
-            continue
-        if key == "accuracy":
-            interval: Interval | None = wilson_interval(int(scores.is_correct.sum()), num_clips)
-        else:
-            interval = _bootstrap(metrics[key], scores, clips)
-        if is_grouped:
-            by_group = _bootstrap(metrics[key], scores, units, list_ungrouped(groups))
-            interval = choose_wider(by_group, interval)
-        rounded = interval and [_round_metric(metrics[key], bound) for bound in interval]
-        found[f"{key}_ci95"] = rounded
+    found = {
+        f"{key}_ci95": report_interval(scores, key, groups)
+        for key in dict.fromkeys((*list_headlines(scores), chosen))
+        if key in metrics
+    }
     method = {
         "drawn": "groups" if is_grouped else "clips",
         "num_drawn": len(units),
@@ -169,6 +162,30 @@ def report_intervals(scores: Scores, chosen: str, metadata: ClipMetadata | None)
         **({"note": note} if note else {}),
     }
     return {**found, "intervals": method}
+
+
+def report_interval(
+    scores: Scores, key: str, groups: NDArray[np.str_] | None
+) -> list[float] | None:
+    """Return the rounded 95 % interval of a metric of this package; None where it has none.
+
+    Args:
+        scores: Of the test clips.
+        key: Of the metric.
+        groups: Of the clips, (N,), '' for none. With enough of them, the interval is the wider one
+            of that by group and that by clips.
+    """
+    metric = list_metrics(is_multilabel=scores.is_multilabel)[key]
+    num_clips = len(scores.targets)
+    if key == "accuracy":
+        interval: Interval | None = wilson_interval(int(scores.is_correct.sum()), num_clips)
+    else:
+        interval = _bootstrap(metric, scores, group_rows(num_clips, None))
+    units, note = resampling_units(num_clips, groups)
+    if groups is not None and note is None:
+        by_group = _bootstrap(metric, scores, units, list_ungrouped(groups))
+        interval = choose_wider(by_group, interval)
+    return None if interval is None else [_round_metric(metric, bound) for bound in interval]
 
 
 def _bootstrap(

@@ -98,9 +98,33 @@ def make_metric_sentences(record: RunRecord) -> Sentences:
         if test.get("majority_from") == FROM_THESE:
             text = text.replace("of training", f"of {FROM_THESE}")
         sentences.append(to_sentence(text, to_number(test[key])))
+    sentences += _describe_baseline(record)
     if record.is_multilabel:
         sentences.append(Markdown(THRESHOLDS))
     return [*sentences, Markdown("Further metrics: `results.json`.")]
+
+
+def _describe_baseline(record: RunRecord) -> Sentences:
+    """Return the result of the plain baseline, and the difference of the model from it."""
+    baseline = record.results.baseline
+    if baseline.test is None or baseline.difference is None:
+        return []
+    used = ""
+    if (baseline.num_train or 0) < (baseline.num_available or 0):
+        used = f" (fitted on {baseline.num_train:,} of {baseline.num_available:,} training clips)"
+    bounds = baseline.difference_ci95
+    interval = f" (95 % interval {bounds[0]:+.3f} to {bounds[1]:+.3f})" if bounds else ""
+    return [
+        to_sentence(
+            "Plain baseline, logistic regression on log-mel statistics of the same clips{}: {} {}."
+            " Difference of the model: {}{}.",
+            Markdown(used),
+            name_metric(baseline.metric or "accuracy").title.lower(),
+            to_number(baseline.test),
+            f"{baseline.difference:+.3f}",
+            Markdown(interval),
+        )
+    ]
 
 
 def make_detection_note(record: RunRecord) -> Markdown:

@@ -201,12 +201,21 @@ def test_warnings_of_the_run_and_the_most_frequent_class_are_shown(tmp_path: Pat
     results = make_results()
     results["warnings"] = ["2 clips are <silent>.", "Test is `small`."]
     results["test"]["majority_accuracy"] = 1 / 3
+    results["baseline"] = {
+        "name": "log-mel", "metric": "accuracy", "test": 0.8, "difference": 1 / 30,
+        "difference_ci95": [-0.05, 0.12], "num_train": 100, "num_available": 120,
+    }  # fmt: skip
     card = read_card(make_run(tmp_path / "run", results))
     warned = card.text.split("### Warnings of the training run\n\n")[1].split("\n\n##")[0]
     assert warned == "- 2 clips are \\<silent>.\n- Test is \\`small\\`."
     assert (
         "\n- Always predicting the most frequent class of training: accuracy 0.333.\n" in card.text
     )
+    assert (
+        "- Plain baseline, logistic regression on log-mel statistics of the same clips (fitted on"
+        " 100 of 120 training clips): accuracy 0.800. Difference of the model: +0.033 (95 %"
+        " interval -0.050 to +0.120).\n"
+    ) in card.text
     assert "majority" not in card.text.split("\n---\n")[0]
     assert "Warnings" not in read_card(make_run(tmp_path / "other")).text
 
