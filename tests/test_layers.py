@@ -56,6 +56,7 @@ LAYERS = [
     ["evaluation/baseline"],
     ["runs"],
     ["evaluation"],
+    ["linear_probe"],
     ["training"],
     ["publishing/run_record", "publishing/metric_names", "publishing/split_description"],
     ["publishing/redaction"],

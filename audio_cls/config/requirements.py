@@ -42,7 +42,7 @@ def _make_groups() -> list[Requirement]:
         ),
         (
             "feature_cache_gb",
-            lambda v: v["freeze"] != "none",
+            lambda v: v["freeze"] != "none" or v["method"] == "probe",
             "it limits what is stored of frozen layers; add --freeze features or backbone",
         ),
         (
@@ -165,7 +165,30 @@ def _make_data() -> list[Requirement]:
     return requirements
 
 
-REQUIREMENTS = (*_make_groups(), *_make_augmentation(), *_make_data())
+# Settings of gradient steps and of training crops, which a linear probe does not have.
+STEP_SETTINGS = """
+epochs max_steps max_train_minutes early_stopping_patience batch_size effective_batch_size
+length_buckets gradient_accumulation_steps mixed_precision gradient_checkpointing compile
+save_every_steps keep_checkpoints report_to hub_strategy
+optimizer learning_rate head_learning_rate layer_decay warmup_ratio weight_decay scheduler
+decay_ratio ema_decay loss focal_gamma label_smoothing sampler max_grad_norm
+freeze unfreeze_after_epochs lora_rank lora_alpha lora_dropout weighted_layer_sum
+min_seconds crop gain_db shift_seconds speed_range polarity_probability noise_snr_db
+noise_color noise_dir time_masks time_mask_seconds frequency_masks frequency_mask_share mixup_alpha
+cutmix_alpha augment augment_p
+"""
+
+
+def _make_probe() -> list[Requirement]:
+    """Return the requirements of the settings that a linear probe does not use."""
+    advice = "--method probe fits on the frozen encoder without gradient steps; leave it out"
+    return [
+        Requirement(name, lambda v: v["method"] != "probe", advice)
+        for name in STEP_SETTINGS.split()
+    ]
+
+
+REQUIREMENTS = (*_make_probe(), *_make_groups(), *_make_augmentation(), *_make_data())
 
 
 def find_unused(values: Values, defaults: Values) -> dict[str, str]:

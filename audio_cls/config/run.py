@@ -87,6 +87,7 @@ class RunConfig:
             "--sampler balanced": self.optim.sampler == "balanced",
             "--batch-size auto": self.train.batch_size == "auto",
             "--length-buckets": self.train.length_buckets is not None,
+            "--method probe": self.train.method == "probe",
         }
         needs_all = [flag for flag, is_wanted in wants.items() if is_wanted]
         if needs_all:

@@ -15,6 +15,12 @@ class TrainingSettings(Section):
 
     heading: ClassVar[str] = "Training"
 
+    method: Literal["fine-tune", "probe"] = setting(
+        "fine-tune",
+        "fine-tune: gradient steps on the whole model; probe: logistic regression on the best"
+        " layer of the frozen encoder, in a small part of the time.",
+        is_common=True,
+    )
     epochs: int = setting(10, "Passes over the training clips.", minimum=1, is_common=True)
     max_steps: int | None = setting(
         None,

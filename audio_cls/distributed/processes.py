@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, PartialState
-from accelerate.utils import broadcast, gather_object
+from accelerate.utils import broadcast, broadcast_object_list, gather_object
 
 Row = TypeVar("Row")
 
@@ -42,6 +42,16 @@ def shutdown_processes() -> None:
 def gather_rows(rows: list[Row]) -> list[Row]:
     """Return the rows of all processes, in process order. Call on every process."""
     return list(gather_object(rows))
+
+
+def share_from_main(value: Row | None) -> Row:
+    """Return the object of the main process, on every process. Call on every process.
+
+    Args:
+        value: Any object that can be pickled; used on the main process alone.
+    """
+    shared: list[Row] = broadcast_object_list([value])
+    return shared[0]
 
 
 def all_agree(accelerator: Accelerator, *, agrees: bool) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,17 +58,31 @@ def make_validator(
     Raises:
         SettingError: `--metric` names no metric, or one that is not defined for this task.
     """
-    is_multilabel = scorer.settings.is_multilabel
-    metric = load_metric(cfg, len(scorer.labels), is_multilabel=is_multilabel)
+    summarize = make_summarizer(cfg, scorer.labels, clips, train_labels)
+    return lambda model: summarize(scorer.score(model, clips))
+
+
+def make_summarizer(
+    cfg: EvalConfig, labels: Sequence[str], clips: Clips, train_labels: LabelArray | None = None
+) -> Callable[[Scores], dict[str, float]]:
+    """Return the function that computes the validation metrics of scores; see `make_validator`.
+
+    Args:
+        cfg: The metric that chooses the best epoch.
+        labels: Names of the labels.
+        clips: Of validation, which the scores are of.
+        train_labels: Of the training clips.
+    """
+    is_multilabel = clips.labels.ndim > 1
+    metric = load_metric(cfg, len(labels), is_multilabel=is_multilabel)
     key = cfg.choose_metric(is_multilabel=is_multilabel).metric_key
     majority = None if train_labels is None else find_majority(train_labels)
     baselines = compute_baselines(clips.labels.astype(np.int64), majority)
 
-    def validate(model: nn.Module) -> dict[str, float]:
-        scores = scorer.score(model, clips).with_tuned_thresholds()
-        return {**summarize_scores(scores, key, metric), **baselines}
+    def summarize(scores: Scores) -> dict[str, float]:
+        return {**summarize_scores(scores.with_tuned_thresholds(), key, metric), **baselines}
 
-    return validate
+    return summarize
 
 
 def summarize_scores(scores: Scores, key: str, metric: MetricFunction) -> dict[str, float]:

@@ -104,7 +104,7 @@ def _to_json(value: Any) -> Any:  # noqa: ANN401 (a field's value)
         return value.to_json()
     if isinstance(value, dict):
         return {name: _to_json(one) for name, one in value.items()}
-    return value
+    return [_to_json(one) for one in value] if isinstance(value, list) else value
 
 
 def _shorten(value: object) -> str:

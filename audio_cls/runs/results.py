@@ -153,6 +153,46 @@ class Baseline(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbedLayer(JsonRecord):
+    """A candidate of `--method probe`: a layer, and the regression on its output."""
+
+    layer: int | None = None  # whose output the head gets, counted from 1
+    num_layers: int | None = None  # that the encoder keeps; more than `layer`: without final norm
+    c: float | None = None  # scikit-learn's C, the best of a grid
+    log_loss: float | None = None  # of the clips of `ProbeResults.scored_on`
+    score: float | None = None  # of the same clips, by `ProbeResults.metric`
+    is_chosen: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """The layer, and what of it the head gets.
+
+        >>> ProbedLayer(layer=3, num_layers=4).name
+        '3 without final norm'
+        """
+        is_raw = (self.num_layers or 0) > (self.layer or 0)
+        return f"{self.layer}{' without final norm' if is_raw else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResults(JsonRecord):
+    """The layers that `--method probe` compared."""
+
+    layers: list[ProbedLayer] = field(default_factory=list)
+    total_layers: int | None = None  # of the encoder before it was cut
+    metric: str | None = None  # "accuracy", or "map" where a clip may have several labels
+    scored_on: str | None = None  # the clips, such as "180 validation clips"
+    num_windows: int | None = None  # whose layer outputs were computed, or read from the cache
+    feature_seconds: float | None = None
+    fit_seconds: float | None = None
+
+    @property
+    def chosen(self) -> ProbedLayer:
+        """The candidate that was saved."""
+        return next((one for one in self.layers if one.is_chosen), ProbedLayer())
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunResults(JsonRecord):
     """Everything in results.json; an evaluation leaves out what only a training has."""
 
@@ -165,7 +205,8 @@ class RunResults(JsonRecord):
     labels_as_unknown: dict[str, int] | None = None
     metric: str | None = None  # that chose the best epoch
     user_transforms: list[str] | None = None  # names in --augment
-    validation: Table = field(default_factory=dict)  # of the best epoch, see `report_best`
+    validation: Table = field(default_factory=dict)  # of the saved model, see `report_best`
+    probe: ProbeResults | None = None  # with `--method probe`
     test: Table = field(default_factory=dict)  # see `report_scores`
     baseline: Baseline = Baseline()
     calibration: Table = field(default_factory=dict)  # see `report_calibration`

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from audio_cls.runs.results import Energy, Timing
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.hardware import read_peak_memory
+from audio_cls.runs.results import Energy, ProbeResults, Timing
 from audio_cls.training.loop import TrainingRun
 
 
@@ -33,4 +35,32 @@ def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:
         train_clips_per_second=round(num_clips / seconds, 2) if seconds else 0.0,
         peak_memory_mb=times.peak_memory_mb,
         energy=None if energy is None else Energy(**energy),
+    )
+
+
+def describe_probe_timing(
+    accelerator: Accelerator,
+    results: ProbeResults,
+    prepare_seconds: float,
+    test_seconds: float,
+    *,
+    energy: Energy | None = None,
+) -> Timing:
+    """Return the `timing` part of results.json of a linear probe, which has no steps.
+
+    Args:
+        accelerator: This run's processes.
+        results: The seconds of the encoder's pass and of the fits.
+        prepare_seconds: From the start to the pass of the encoder.
+        test_seconds: Of the evaluation on the test split.
+        energy: If it was measured.
+    """
+    seconds = (results.feature_seconds or 0.0) + (results.fit_seconds or 0.0)
+    return Timing(
+        starts=1,
+        prepare_seconds=round(prepare_seconds, 2),
+        train_seconds=round(seconds, 2),
+        evaluate_seconds=round(test_seconds, 2),
+        peak_memory_mb=read_peak_memory(accelerator),
+        energy=energy,
     )

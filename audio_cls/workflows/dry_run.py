@@ -10,9 +10,10 @@ import dataclasses
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from audio_cls.config import RunConfig
 from audio_cls.config.training import DEFAULT_BATCH_SIZE
@@ -22,7 +23,7 @@ from audio_cls.progress import describe_seconds
 from audio_cls.runs.config_file import SETTINGS_FILE
 from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.open_folder import check_run_folder
-from audio_cls.runs.results import RESULTS_FILE, read_results
+from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
 from audio_cls.storage.cache import measure_path
 
 logger = logging.getLogger(__name__)
@@ -65,14 +66,14 @@ def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
         max_bad_audio_ratio=1.0,  # one clip may be a tenth of them
     )
     train = dataclasses.replace(
-        cfg.train,
-        output_dir=str(folder),
-        max_steps=min(cfg.train.max_steps or STEPS, STEPS),
-        resume="never",
-        keep_checkpoints=max(1, cfg.train.keep_checkpoints),  # one is measured
-        overwrite=True,
-        report_to=(),
+        cfg.train, output_dir=str(folder), resume="never", overwrite=True, report_to=()
     )
+    if cfg.train.method == "fine-tune":
+        train = dataclasses.replace(
+            train,
+            max_steps=min(cfg.train.max_steps or STEPS, STEPS),
+            keep_checkpoints=max(1, cfg.train.keep_checkpoints),  # one is measured
+        )
     hub = dataclasses.replace(cfg.hub, hub_strategy="end")
     try:
         yield dataclasses.replace(cfg, data=data, train=train, hub=hub)
@@ -98,14 +99,16 @@ def _remove_empty(path: Path) -> None:
         parent.rmdir()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
     """Estimated time, memory and disk of the full run."""
 
-    steps: int
-    step_seconds: float
-    evaluations: int
+    steps: int = 0
+    step_seconds: float = 0.0
+    evaluations: int = 0
     evaluation_seconds: float  # of validation, once
+    windows: int = 0  # of a linear probe, whose layer outputs are computed and compared
+    window_seconds: float = 0.0
     seconds: float  # total of one run
     runs: int  # number of runs
     memory_mb: int  # peak of the dry run, on the main process
@@ -115,11 +118,16 @@ class Estimate:
     def __str__(self) -> str:
         """Return one line per number."""
         times = f" x {self.runs} runs" if self.runs > 1 else ""
+        work = [
+            f"  steps        {self.steps} of {self.step_seconds:.3g} s",
+            f"  evaluations  {self.evaluations} of {self.evaluation_seconds:.3g} s",
+        ]
+        if self.windows:
+            work = [f"  layers       of {self.windows} windows, {self.window_seconds:.3g} s each"]
         return "\n".join(
             [
                 "Dry run: everything works.",
-                f"  steps        {self.steps} of {self.step_seconds:.3g} s",
-                f"  evaluations  {self.evaluations} of {self.evaluation_seconds:.3g} s",
+                *work,
                 f"  total        about {describe_seconds(self.seconds)}{times}",
                 f"  memory       {self.memory_mb} MB at most in the dry run",
                 f"  disk         {self.disk_mb:.0f} MB in the run folder{times},"
@@ -149,31 +157,15 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
         )
         for role, part in split.items()
     }
-    prepare_seconds, train_seconds, validation_seconds = found.timing.require(
-        "prepare_seconds", "train_seconds", "validation_seconds"
-    )
-    clips_per_step, steps_done, evaluations_done, memory_mb = found.timing.require(
-        "clips_per_step", "steps", "evaluations", "peak_memory_mb"
-    )
+    prepare_seconds, memory_mb = found.timing.require("prepare_seconds", "peak_memory_mb")
     decoding, sampling_rate = found.dataset.require("decode_seconds", "sampling_rate")
-    per_epoch = math.ceil(clips["train"] / clips_per_step)
-    steps = cfg.train.max_steps or cfg.train.epochs * per_epoch
-    step_seconds = train_seconds / steps_done
-    clip_seconds = validation_seconds / evaluations_done / num_used["validation"]
-    evaluations = math.ceil(steps / per_epoch)
-    evaluated = (evaluations + 1) * clips["validation"] + clips["test"]
     decoded = {role: part.seconds for role, part in split.items() if part.seconds is not None}
     share = sum(clips[role] for role in decoded) / sum(num_used[role] for role in decoded)
     audio_seconds = sum(decoded.values()) * share
+    count = _estimate_steps if found.probe is None else _estimate_windows
+    work = count(cfg, found, clips, num_used)
     estimate = Estimate(
-        steps=steps,
-        step_seconds=step_seconds,
-        evaluations=evaluations,
-        evaluation_seconds=clip_seconds * clips["validation"],
-        seconds=prepare_seconds
-        + decoding * (share - 1)
-        + steps * step_seconds
-        + evaluated * clip_seconds,
+        **{**work, "seconds": prepare_seconds + decoding * (share - 1) + work["seconds"]},
         runs=len(runs),
         memory_mb=memory_mb,
         disk_mb=_measure_disk(folder, max(1, cfg.train.keep_checkpoints)),
@@ -189,8 +181,54 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
     return estimate
 
 
+def _estimate_steps(
+    cfg: RunConfig, found: RunResults, clips: Mapping[str, float], num_used: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the fields of `Estimate` on steps and evaluations; `seconds` of all of them."""
+    train_seconds, validation_seconds = found.timing.require("train_seconds", "validation_seconds")
+    clips_per_step, steps_done, evaluations_done = found.timing.require(
+        "clips_per_step", "steps", "evaluations"
+    )
+    per_epoch = math.ceil(clips["train"] / clips_per_step)
+    steps = cfg.train.max_steps or cfg.train.epochs * per_epoch
+    step_seconds = train_seconds / steps_done
+    clip_seconds = validation_seconds / evaluations_done / num_used["validation"]
+    evaluations = math.ceil(steps / per_epoch)
+    evaluated = (evaluations + 1) * clips["validation"] + clips["test"]
+    return {
+        "steps": steps,
+        "step_seconds": step_seconds,
+        "evaluations": evaluations,
+        "evaluation_seconds": clip_seconds * clips["validation"],
+        "seconds": steps * step_seconds + evaluated * clip_seconds,
+    }
+
+
+def _estimate_windows(
+    _cfg: RunConfig, found: RunResults, clips: Mapping[str, float], num_used: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the fields of `Estimate` on the windows of a linear probe, and on its evaluations.
+
+    The regressions count as if their time were proportional to the number of windows.
+    """
+    assert found.probe is not None
+    (num_windows,) = found.probe.require("num_windows")
+    train_seconds, evaluate_seconds = found.timing.require("train_seconds", "evaluate_seconds")
+    used, tested = num_used["train"] + num_used["validation"], ("validation", "test")
+    share = (clips["train"] + clips["validation"]) / used
+    clip_seconds = evaluate_seconds / sum(num_used[role] for role in tested)
+    return {
+        "windows": round(num_windows * share),
+        "window_seconds": train_seconds / num_windows,
+        "evaluation_seconds": clip_seconds * clips["validation"],
+        "seconds": train_seconds * share + clip_seconds * sum(clips[role] for role in tested),
+    }
+
+
 def _measure_disk(folder: Path, keep: int) -> float:
     """Return the MB of a run folder with its kept checkpoints, the best one and a partial one."""
     checkpoints = folder / "checkpoints"
-    one = max(map(measure_path, checkpoints.glob("step-*")))  # each may have another best model
+    one = max(
+        map(measure_path, checkpoints.glob("step-*")), default=0
+    )  # each may have another best model
     return (measure_path(folder) - measure_path(checkpoints) + (keep + 2) * one) / 1e6

@@ -89,6 +89,8 @@ def describe_best(results: RunResults) -> str:
     title = metric_title(metric, multi=results.is_multilabel)
     value = f"validation {title} {format_number(best.get(metric))}"
     clips = count_of(best["num_examples"], "clip")
+    if (probe := results.probe) is not None:
+        return f"Layer {probe.chosen.name} of {probe.total_layers}: {value} on {clips}"
     return f"Best {describe_epoch(results)}: {value} on {clips}"
 
 

@@ -31,18 +31,14 @@ from audio_cls.evaluation.metrics.calibration import report_calibration, warn_of
 from audio_cls.evaluation.metrics.external import check_metric
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.report import report_scores, write_report
-from audio_cls.evaluation.reports.training_examples import save_training_examples
-from audio_cls.evaluation.scorer import make_scorer
-from audio_cls.evaluation.validate import evaluate_test, make_validator
+from audio_cls.evaluation.validate import evaluate_test
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.contamination import warn_if_pretrained_on
-from audio_cls.models.feature_cache.precompute import precompute_frozen_features
 from audio_cls.models.inference_settings import save_calibration
 from audio_cls.models.load import load_for_training
 from audio_cls.publishing.audio_samples import save_samples
 from audio_cls.publishing.card.card import write_card
 from audio_cls.publishing.eval_results import write_eval_results
-from audio_cls.publishing.hub.background import upload_during_training
 from audio_cls.publishing.hub.preflight import run_preflight
 from audio_cls.publishing.hub.publish import publish_run
 from audio_cls.publishing.hub.source_metadata import add_languages, add_license
@@ -59,24 +55,20 @@ from audio_cls.runs.provenance import (
 from audio_cls.runs.resolve_run import resolve_run
 from audio_cls.runs.results import RunResults
 from audio_cls.runs.setting_origins import SettingOrigins
-from audio_cls.runs.trainer_state import report_best
 from audio_cls.training.auto_batch_size import find_batch_size
-from audio_cls.training.loop import train
 from audio_cls.training.open_run import (
-    close_run,
     explain_interrupt,
     explain_run_disk,
     opened_run,
     save_settings,
 )
 from audio_cls.training.optim.class_weights import check_weights
-from audio_cls.training.setup import set_up_training
-from audio_cls.training.sharding import restore_best
+from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.report import StartReport
 from audio_cls.training.stopping import end_with_launcher
-from audio_cls.training.timing import describe_timing
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished
+from audio_cls.workflows.methods import METHODS
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs, title_runs
 from audio_cls.workflows.show_results import emit_end, show_estimate, show_runs, show_training
 
@@ -185,26 +177,17 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     save_settings(folder, given, resolved, accelerator, clips)
     plain = fit_run_baseline(cfg, accelerator, clips, labels.names)
 
-    # --- 3. training; validation selects the best epoch ---
-    inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
-    scorer = make_scorer(inputs.audio_model, cfg, accelerator)
+    # --- 3. training by --method; validation selects the best model ---
     epoch_labels = take_epoch(clips.train.labels, labels.names, cfg.data)
-    validate = make_validator(scorer, inputs.validation, cfg.eval, epoch_labels)
-    with upload_during_training(folder.path, cfg.hub, repo_id) as callbacks:
-        run = set_up_training(cfg, accelerator, folder, inputs, validate, callbacks)
-        if accelerator.is_main_process and not cfg.train.dry_run:
-            save_training_examples(
-                *(folder.path, run.loader, run.sampler, clips.train, audio_model),
-                is_resumed=run.checkpoint is not None,
-            )
-        report.announce(run, dataset, labels, clips, audio_model)
-        run.progress.prepare_seconds = clock.lap()
-        train(run)
+    inputs = MethodInputs(
+        *(cfg, accelerator, folder, dataset, labels, clips, audio_model, epoch_labels, clock),
+        repo_id=repo_id,
+    )
+    fitted = METHODS[cfg.train.method](inputs, report)
     clock.lap()
 
-    # --- 4. the best epoch on the test split; temperature and thresholds from validation ---
-    best = restore_best(accelerator, inputs.audio_model, run.model, folder.path)
-    calibration, scores = evaluate_test(scorer, best, inputs.validation, inputs.test)
+    # --- 4. the best model on the test split; temperature and thresholds from validation ---
+    calibration, scores = evaluate_test(fitted.scorer, fitted.model, fitted.validation, fitted.test)
     if not cfg.train.dry_run:  # after a few steps, it is no finding
         warn_of_limit(calibration)
     evaluate_seconds = clock.lap()
@@ -221,13 +204,14 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             labels=list(labels.names),
             metric=cfg.eval.metric_key,
             user_transforms=list(cfg.augment.augment) or None,
-            validation=report_best(run.state, len(clips.validation)),
+            validation=fitted.validation_metrics,
+            probe=fitted.probe,
             test=report_scores(
                 scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)
             ),
             baseline=report_baseline(plain, scores, metadata.groups, cfg.model),
             calibration=report_calibration(scores, calibration, is_applied=False),
-            timing=describe_timing(run, evaluate_seconds),
+            timing=fitted.describe_timing(evaluate_seconds),
             bad_audio={"skipped": len(clips.read_bad(folder.path))},
             samples=save_samples(folder.path, clips.test, labels.names, dataset.license),
             hardware=describe_hardware(accelerator),
@@ -245,5 +229,5 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         show_training(folder.path, cfg.train, is_single=not report.title)
         address = publish_run(folder.path, cfg, repo_id)
         emit_end(folder.path, cfg.train, address)
-    close_run(run)
+    fitted.close()
     return folder.path

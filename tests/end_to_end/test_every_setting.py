@@ -211,6 +211,7 @@ CLOCK_COLUMNS = ("seconds", "data_share", "clips_per_second")  # of summary.csv
 
 # Settings with tests of their own: they need a Hub, a second start or process, or an extra.
 ELSEWHERE = {
+    "method": "tests/linear_probe/test_run.py",
     "dataset_config": "tests/data/sources/test_hub_source.py",
     "dataset_revision": "tests/data/sources/test_hub_source.py",
     "streaming": "tests/training/test_streaming.py",

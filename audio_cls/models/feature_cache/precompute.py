@@ -170,9 +170,9 @@ def compute_missing_features(
     )
     sample = next(forward.run([windows[0]]))[1]
     precision, device = accelerator.mixed_precision, accelerator.device
-    store = FeatureStore(
-        make_store_key(audio_model, layout, hash_audio(clips), precision, device), sample.shape[1]
-    )
+    audio = hash_audio(clips)
+    key = make_store_key(audio_model, layout.names, repr(layout), audio, precision, device)
+    store = FeatureStore(key, sample.shape[1])
     missing = store.find_missing(windows)
     accelerator.wait_for_everyone()  # until all processes know what is missing
     samples = windows[0][2] - windows[0][1] if layout.has_time else 1

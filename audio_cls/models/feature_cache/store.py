@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 from audio_cls import __version__
 from audio_cls.data.clips.clips import Clips
 from audio_cls.models.audio_model import AudioModel
-from audio_cls.models.feature_cache.output_layout import FrozenOutputLayout
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.inventory import list_items
 from audio_cls.storage.keys import find_version, make_key
@@ -50,7 +49,8 @@ NOT_COMPUTED = (
 
 def make_store_key(
     audio_model: AudioModel,
-    layout: FrozenOutputLayout,
+    names: Sequence[str],
+    layout: str,
     audio: str,
     precision: str,
     device: torch.device,
@@ -60,7 +60,8 @@ def make_store_key(
     Args:
         audio_model: The classifier; its frozen weights, configuration, code and feature extractor
             count, its labels and head do not.
-        layout: Of the output of the frozen modules.
+        names: The frozen modules.
+        layout: Description of what is stored of their output.
         audio: Key of the waveforms, in the order of the rows that windows refer to.
         precision: Mixed precision of the forward pass.
         device: Of the forward pass; its type counts.
@@ -73,9 +74,9 @@ def make_store_key(
         torchaudio=find_version("torchaudio"),  # feature extractors use it where it is installed
         config=json.dumps(computed, sort_keys=True, default=str),
         attention=str(config._attn_implementation),
-        weights=_hash_weights(audio_model, layout.names),
+        weights=_hash_weights(audio_model, names),
         code=audio_model.code,
-        layout=repr(layout),
+        layout=layout,
         extractor=audio_model.processor.extractor.to_json_string(),
         input_spec=repr(audio_model.processor.input_spec),
         audio=audio,
@@ -130,10 +131,19 @@ class FeatureStore:
 
     def read(self, window: Window) -> Rows:
         """Read the rows of a window, (F, D)."""
-        name, offset, frames, _ = self.places[window]
-        count = frames * self.width
-        flat = np.fromfile(self.path / name, np.float32, count=count, offset=offset)
-        return flat.reshape(frames, self.width)
+        return self._read(window, 0, self.places[window][2])
+
+    def read_row(self, window: Window, number: int) -> Rows:
+        """Read one row of a window, (D,)."""
+        return self._read(window, number, 1).reshape(self.width)
+
+    def _read(self, window: Window, start: int, count: int) -> Rows:
+        """Read `count` rows of a window, from row `start`, (count, D)."""
+        name, offset, _, _ = self.places[window]
+        place = offset + start * self.width * np.dtype(np.float32).itemsize
+        size = count * self.width
+        flat = np.fromfile(self.path / name, np.float32, count=size, offset=place)
+        return flat.reshape(count, self.width)
 
     def find_lengths(self, windows: Iterable[Window]) -> dict[int, int]:
         """Return, for each F that occurs, a length of the model's input that gives F frames."""

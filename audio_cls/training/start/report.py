@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import Any
 
 import numpy as np
 
 from audio_cls.config import RunConfig, flag_name
 from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
-from audio_cls.data.labels.labels import Labels
-from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.distributed.accelerator import explain_precision
@@ -22,6 +21,7 @@ from audio_cls.runs.folder import choose_run_path
 from audio_cls.runs.provenance import count_parameters, describe_hardware
 from audio_cls.runs.setting_origins import SettingOrigins
 from audio_cls.training.loop import TrainingRun
+from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.summary import (
     Row,
     StartFacts,
@@ -73,30 +73,23 @@ class StartReport:
         if self.title and is_main_process():
             logger.info("--- %s (%s) ---", self.title, choose_run_path(self.asked))
 
-    def announce(
-        self,
-        run: TrainingRun,
-        dataset: LoadedDataset,
-        labels: Labels,
-        clips: PreparedClips,
-        audio_model: AudioModel,
-    ) -> None:
+    def announce(self, inputs: MethodInputs, run: TrainingRun | None = None) -> None:
         """Show what is trained on what, where and for how long. Only the main process does.
 
         Args:
-            run: The run, before its first step.
-            dataset: Its data set.
-            labels: The labels of that.
-            clips: The clips of all splits.
-            audio_model: The whole model, with the frozen part.
+            inputs: Data set, clips and the whole model, with the frozen part.
+            run: The fine-tuning, before its first step; None for a method without steps.
         """
-        if not run.accelerator.is_main_process:
+        if not inputs.accelerator.is_main_process:
             return
-        self.facts = self._collect(run, dataset, labels, clips, audio_model)
-        emit_event(run.cfg.train.log, "start", **dataclasses.asdict(self.facts))
+        self.facts = self._collect(inputs)
+        if run is not None:
+            self.facts = dataclasses.replace(self.facts, **_describe_steps(run))
+        cfg = inputs.cfg
+        emit_event(cfg.train.log, "start", **dataclasses.asdict(self.facts))
         lines = [format_resume(self.facts), *wrap_rows(self._choose_rows(self.facts))]
         if self.origins.is_verbose:
-            lines += self._list_settings(run.cfg)
+            lines += self._list_settings(cfg)
         text = "\n".join(line for line in lines if line)
         if text:
             logger.info("%s", text)
@@ -116,17 +109,11 @@ class StartReport:
         every = ", ".join(f"{f} {v}".rstrip() for f, v in self.origins.list_all(cfg).items())
         return ["All settings:", *wrap_rows([("settings", every)])]
 
-    def _collect(
-        self,
-        run: TrainingRun,
-        dataset: LoadedDataset,
-        labels: Labels,
-        clips: PreparedClips,
-        audio_model: AudioModel,
-    ) -> StartFacts:
+    def _collect(self, inputs: MethodInputs) -> StartFacts:
         """Collect the facts, see `announce`."""
-        asked, cfg, steps_per_epoch = self.asked, run.cfg, run.sampler.steps_per_epoch
-        hardware = describe_hardware(run.accelerator)
+        asked, cfg, clips = self.asked, inputs.cfg, inputs.clips
+        dataset, labels, audio_model = inputs.dataset, inputs.labels, inputs.audio_model
+        hardware = describe_hardware(inputs.accelerator)
         precision = str(hardware.mixed_precision)
         is_streamed = isinstance(clips.train, StreamClips)
         parts = {"train": clips.train, "validation": clips.validation, "test": clips.test}
@@ -147,24 +134,19 @@ class StartReport:
             groups=_describe_groups(cfg, clips),
             split_groups=_list_groups(clips),
             is_dry_run=asked.train.dry_run,
+            method=cfg.train.method,
             sampling_rate=clips.train.sampling_rate,
             max_seconds=cfg.audio.piece_seconds,
             model=cfg.model.model,
             head=audio_model.head,
             parameters=count_parameters(audio_model),
-            trainable_parameters=_count_trainable(run),
+            trainable_parameters=0,
             freeze=_describe_freezing(cfg),
             device=str(hardware.device),
             processes=hardware.num_processes or 1,
             precision=PRECISIONS.get(precision, precision),
             precision_reason=explain_precision(cfg.train.mixed_precision),
-            epochs=run.num_steps / steps_per_epoch,
-            steps_per_epoch=steps_per_epoch,
-            steps=run.num_steps,
-            clips_per_step=run.sampler.shape.clips,
-            first_step=run.state.step,
-            checkpoint=None if run.checkpoint is None else str(run.checkpoint),
-            output_dir=None if asked.train.dry_run else str(run.folder.path),
+            output_dir=None if asked.train.dry_run else str(inputs.folder.path),
             settings=self._list_changed(),
         )
 
@@ -175,6 +157,19 @@ class StartReport:
             hidden |= {"--fold", "--seed"}
         changed = self.origins.list_changed(self.asked)
         return {flag: value for flag, value in changed.items() if flag not in hidden}
+
+
+def _describe_steps(run: TrainingRun) -> dict[str, Any]:
+    """Return the facts of a fine-tuning: its steps, and the parameters that they change."""
+    return {
+        "trainable_parameters": _count_trainable(run),
+        "epochs": run.num_steps / run.sampler.steps_per_epoch,
+        "steps_per_epoch": run.sampler.steps_per_epoch,
+        "steps": run.num_steps,
+        "clips_per_step": run.sampler.shape.clips,
+        "first_step": run.state.step,
+        "checkpoint": None if run.checkpoint is None else str(run.checkpoint),
+    }
 
 
 def _describe_groups(cfg: RunConfig, clips: PreparedClips) -> str | None:
@@ -206,7 +201,7 @@ def _count_epoch(cfg: RunConfig, clips: PreparedClips, audio_model: AudioModel) 
 
 def _describe_freezing(cfg: RunConfig) -> str:
     """Return what is not trained, or trained by adapters only."""
-    parts = []
+    parts = ["--method probe"] if cfg.train.method == "probe" else []
     if cfg.model.freeze != "none":
         epochs = cfg.model.unfreeze_after_epochs
         until = f" for the first {count_of(epochs, 'epoch')}" if epochs is not None else ""

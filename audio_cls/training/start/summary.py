@@ -40,6 +40,7 @@ class StartFacts:
     # role -> groups of validation and test, where no two splits share one
     split_groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     is_dry_run: bool = False
+    method: str = "fine-tune"  # value of --method
     sampling_rate: int  # Hz
     max_seconds: float  # of a training crop
     model: str
@@ -51,10 +52,10 @@ class StartFacts:
     processes: int = 1
     precision: str = "float32"
     precision_reason: str = ""
-    epochs: float
-    steps_per_epoch: int
-    steps: int
-    clips_per_step: int
+    epochs: float = 0
+    steps_per_epoch: int = 0
+    steps: int = 0  # none without gradient steps
+    clips_per_step: int = 0
     first_step: int = 0  # steps that are done, of a run that is resumed
     checkpoint: str | None = None  # that it is resumed from
     output_dir: str | None  # None: a dry run, which keeps no files
@@ -178,6 +179,8 @@ def _describe_folder(facts: StartFacts) -> str:
 
 def _describe_steps(facts: StartFacts) -> str:
     """Return the number of steps as epochs and steps per epoch, and the clips of a step."""
+    if facts.method == "probe":
+        return "linear probe: logistic regression on each layer of the frozen encoder"
     clips = f"{count_of(facts.clips_per_step, 'clip')} per step"
     steps, per_epoch = count_of(facts.steps, "step"), count_of(facts.steps_per_epoch, "step")
     if facts.is_streamed:

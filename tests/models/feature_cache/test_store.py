@@ -48,7 +48,8 @@ def find(audio_model: AudioModel, what: str = "backbone") -> FrozenOutputLayout:
 
 def key_of(audio_model: AudioModel, layout: FrozenOutputLayout | None = None) -> str:
     """Return the key for some sound on a CPU."""
-    return make_store_key(audio_model, layout or find(audio_model), "sound", "no", CPU)
+    found = layout or find(audio_model)
+    return make_store_key(audio_model, found.names, repr(found), "sound", "no", CPU)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_other_audio_precision_device_layout_and_versions_have_other_keys(
     layout = find(audio_model)
     keys = {
         f"{sound} {precision} {device}": make_store_key(
-            audio_model, layout, sound, precision, device
+            audio_model, layout.names, repr(layout), sound, precision, device
         )
         for sound, precision, device in (
             ("sound", "no", CPU),

@@ -1,0 +1,194 @@
+"""Linear probe of a run: layer outputs, choice of the layer, and the checkpoint with its head.
+
+Letters: M validation clips, L labels.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit, softmax  # type: ignore[import-untyped]
+
+from audio_cls.config import RunConfig
+from audio_cls.data.clips.clips import Clips
+from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
+from audio_cls.data.prepare import PreparedClips, warn_of_short_clips
+from audio_cls.data.splits.train_test_split import Rows
+from audio_cls.distributed import Accelerator
+from audio_cls.distributed.hardware import configure_cpu
+from audio_cls.distributed.processes import share_from_main
+from audio_cls.inference.aggregation import DECIMALS
+from audio_cls.inference.forward import compute_logits
+from audio_cls.linear_probe.checkpoint import apply_probe, check_probabilities
+from audio_cls.linear_probe.choose import (
+    CandidateScore,
+    ProbeTask,
+    choose_candidate,
+    compare_candidates,
+)
+from audio_cls.linear_probe.cut import Candidate
+from audio_cls.linear_probe.features import LayerFeatures, compute_layer_features
+from audio_cls.linear_probe.folds import ChoiceFolds, choose_folds
+from audio_cls.linear_probe.layers import LayerReader
+from audio_cls.linear_probe.regression import Floats, LinearLayer
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.progress import ProgressReport
+from audio_cls.runs.provenance import count_parameters
+from audio_cls.runs.results import ProbedLayer, ProbeResults
+from audio_cls.training.optim.class_weights import compute_clip_weights, compute_pos_weights
+
+CHECKED_WINDOWS = 8  # whose probabilities are compared after the model is cut
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """What `run_linear_probe` found; the model that it was given is the checkpoint."""
+
+    candidate: Candidate
+    layer: LinearLayer  # the regression
+    results: ProbeResults
+    validation: Floats  # probabilities of the validation clips, (M, L), not rounded
+
+
+def run_linear_probe(
+    cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: PreparedClips
+) -> LinearProbe:
+    """Choose a layer of the frozen encoder, and make the regression on it the model's head.
+
+    Call on every process: they share the pass of the encoder, and the main process fits. Changes
+    the model in place: it is on the accelerator's device, in evaluation mode, and cut.
+
+    Args:
+        cfg: The settings.
+        accelerator: This run's processes.
+        audio_model: The classifier.
+        clips: Of all splits, decoded; those of the test are not used.
+
+    Raises:
+        ModelError: The model family does not allow it.
+        SettingError: The layer outputs exceed the disk limit.
+    """
+    assert isinstance(clips.train, Clips)  # a stream was refused with the settings
+    started = time.monotonic()
+    warn_of_short_clips(clips, audio_model.processor.input_spec.min_samples)
+    configure_cpu(accelerator, count_parameters(audio_model))
+    audio_model.model.to(accelerator.device).train(mode=False)
+    reader = LayerReader(audio_model.model, audio_model.processor)
+    parts = [clips.train, clips.validation]
+    features = compute_layer_features(cfg, accelerator, audio_model, reader, parts)
+    seconds = time.monotonic() - started
+    found = None
+    if accelerator.is_main_process:
+        data = _ProbeData(cfg, clips.train, clips.validation, audio_model.labels, features)
+        are_shared = bool(np.isin(clips.validation.ids, clips.test.ids).any())
+        found = _choose(data, reader, seconds, may_use_validation=not are_shared)
+    probe = share_from_main(found)
+    apply_probe(audio_model, probe.candidate, probe.layer)
+    if accelerator.is_main_process:
+        _check_model(audio_model, clips.train, features, probe, reader)
+    return probe
+
+
+@dataclass(frozen=True)
+class _ProbeData:
+    """Clips and the vectors of their windows; validation clips are numbered after training."""
+
+    cfg: RunConfig
+    train: Clips
+    validation: Clips
+    names: tuple[str, ...]  # the L labels
+    features: LayerFeatures
+
+    @property
+    def used(self) -> Rows:
+        """Return the numbers of the training clips of an epoch, ascending."""
+        subset = make_epoch_subset(self.train.labels, self.names, self.cfg.data)
+        return np.arange(len(self.train)) if subset is None else np.sort(subset.draw(0, 0))
+
+    def make_task(self) -> ProbeTask:
+        """Return the labels and weights of the clips of both splits."""
+        labels, epoch, cfg = self.train.labels, self.train.labels[self.used], self.cfg.optim
+        weights = np.ones(len(self.train) + len(self.validation))
+        given = compute_clip_weights(labels, self.names, cfg, epoch)
+        if given is not None:
+            weights[: len(self.train)] = given
+        gain = compute_pos_weights(epoch, self.names, cfg.pos_weight) if labels.ndim > 1 else None
+        every = np.concatenate([labels, self.validation.labels])
+        return ProbeTask(every, len(self.names), self.cfg.audio.aggregate, weights, gain)
+
+    def make_folds(self, *, may_use_validation: bool) -> ChoiceFolds:
+        """Return the clips that candidates are compared on."""
+        train, used, validation = self.train, self.used, self.validation.labels
+        groups = None if train.groups is None else train.groups[used]
+        given = validation if may_use_validation else validation[:0]
+        folds = choose_folds(
+            train.labels[used], given, len(self.names), groups, self.cfg.train.seed
+        )
+        numbers = np.concatenate([used, len(train) + np.arange(len(validation))])
+        pairs = tuple((numbers[fit], numbers[scored]) for fit, scored in folds.pairs)
+        return replace(folds, pairs=pairs)
+
+
+def _choose(
+    data: _ProbeData, reader: LayerReader, feature_seconds: float, *, may_use_validation: bool
+) -> LinearProbe:
+    """Compare the candidates, and fit the best one on the training clips."""
+    started, features = time.monotonic(), data.features
+    task, folds = data.make_task(), data.make_folds(may_use_validation=may_use_validation)
+    with ProgressReport("Layers", len(reader.candidates), logger) as report:
+        scores = compare_candidates(features, reader.candidates, task, folds, report)
+    best = choose_candidate(scores)
+    vectors = features.read(reader.candidates.index(best.candidate))
+    layer = task.make_regression(vectors, features, data.used).fit(best.c)
+    rows = features.clips >= len(data.train)
+    predicted = task.predict(layer, vectors[rows], features.clips[rows])
+    results = ProbeResults(
+        layers=[_describe_score(one, best) for one in scores],
+        total_layers=len(reader.layers),
+        metric=task.metric,
+        scored_on=folds.description,
+        num_windows=len(features.windows),
+        feature_seconds=round(feature_seconds, 2),
+        fit_seconds=round(time.monotonic() - started, 2),
+    )
+    return LinearProbe(best.candidate, layer, results, predicted)
+
+
+def _describe_score(score: CandidateScore, best: CandidateScore) -> ProbedLayer:
+    """Return a candidate's part of results.json."""
+    return ProbedLayer(
+        layer=score.candidate.layer,
+        num_layers=score.candidate.num_layers,
+        c=score.c,
+        log_loss=score.loss,
+        score=round(score.value, DECIMALS),
+        is_chosen=True if score is best else None,
+    )
+
+
+def _check_model(
+    audio_model: AudioModel,
+    clips: Clips,
+    features: LayerFeatures,
+    probe: LinearProbe,
+    reader: LayerReader,
+) -> None:
+    """Compare the probabilities of the cut model and of the regression, on a few real windows.
+
+    Raises:
+        ModelError: They differ.
+    """
+    number = reader.candidates.index(probe.candidate)
+    table = replace(clips, rows=np.arange(len(clips.table)))
+    to_probabilities = expit if audio_model.is_multilabel else softmax
+    for window in features.windows[:: max(1, len(features.windows) // CHECKED_WINDOWS)]:
+        inputs = audio_model.processor([table.read_wave(*window)])
+        on_device = {name: value.to(audio_model.model.device) for name, value in inputs.items()}
+        found = compute_logits(audio_model.model, on_device)
+        expected = probe.layer(features.store.read_row(window, number)[None])
+        check_probabilities(to_probabilities(found), to_probabilities(expected))

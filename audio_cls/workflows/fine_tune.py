@@ -1,0 +1,52 @@
+"""Fine-tuning: `--method fine-tune`."""
+
+from __future__ import annotations
+
+import functools
+
+from audio_cls.evaluation.reports.training_examples import save_training_examples
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.evaluation.validate import make_validator
+from audio_cls.models.feature_cache.precompute import precompute_frozen_features
+from audio_cls.publishing.hub.background import upload_during_training
+from audio_cls.runs.trainer_state import report_best
+from audio_cls.training.loop import train
+from audio_cls.training.open_run import close_run
+from audio_cls.training.setup import set_up_training
+from audio_cls.training.sharding import restore_best
+from audio_cls.training.start.inputs import MethodInputs
+from audio_cls.training.start.report import StartReport
+from audio_cls.training.timing import describe_timing
+from audio_cls.workflows.fitted_model import FittedModel
+
+
+def fine_tune(given: MethodInputs, report: StartReport) -> FittedModel:
+    """Train the model by gradient steps; validation selects the epoch. Call on every process.
+
+    Args:
+        given: Settings, clips and model.
+        report: Shows what starts.
+    """
+    cfg, accelerator, folder, clips = given.cfg, given.accelerator, given.folder, given.clips
+    inputs = precompute_frozen_features(cfg, accelerator, given.audio_model, clips)
+    scorer = make_scorer(inputs.audio_model, cfg, accelerator)
+    validate = make_validator(scorer, inputs.validation, cfg.eval, given.epoch_labels)
+    with upload_during_training(folder.path, cfg.hub, given.repo_id) as callbacks:
+        run = set_up_training(cfg, accelerator, folder, inputs, validate, callbacks)
+        if accelerator.is_main_process and not cfg.train.dry_run:
+            save_training_examples(
+                *(folder.path, run.loader, run.sampler, clips.train, given.audio_model),
+                is_resumed=run.checkpoint is not None,
+            )
+        report.announce(given, run)
+        run.progress.prepare_seconds = given.clock.lap()
+        train(run)
+    return FittedModel(
+        model=restore_best(accelerator, inputs.audio_model, run.model, folder.path),
+        scorer=scorer,
+        validation=inputs.validation,
+        test=inputs.test,
+        validation_metrics=report_best(run.state, len(clips.validation)),
+        describe_timing=functools.partial(describe_timing, run),
+        close=functools.partial(close_run, run),
+    )

@@ -1,0 +1,27 @@
+"""FittedModel: the classifier that a method of training chose, and what results.json says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from audio_cls.data.clips.clips import Clips
+from audio_cls.evaluation.scorer import Scorer
+from audio_cls.runs.json_record import Table
+from audio_cls.runs.results import ProbeResults, Timing
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A classifier that is saved in the run folder, ready for the test."""
+
+    model: nn.Module  # on the accelerator's device
+    scorer: Scorer
+    validation: Clips  # as the model takes them, such as the output of frozen layers
+    test: Clips
+    validation_metrics: Table  # the `validation` part of results.json
+    describe_timing: Callable[[float], Timing]  # seconds of the test -> the `timing` part
+    close: Callable[[], None]  # closes bar, trackers and run folder; call on every process
+    probe: ProbeResults | None = None

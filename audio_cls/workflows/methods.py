@@ -1,0 +1,15 @@
+"""Methods of training (`--method`): clips and a model in, a fitted classifier out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from audio_cls.training.start.inputs import MethodInputs
+from audio_cls.training.start.report import StartReport
+from audio_cls.workflows.fine_tune import fine_tune
+from audio_cls.workflows.fitted_model import FittedModel
+from audio_cls.workflows.probe import fit_probe
+
+Method = Callable[[MethodInputs, StartReport], FittedModel]
+
+METHODS: Mapping[str, Method] = {"fine-tune": fine_tune, "probe": fit_probe}

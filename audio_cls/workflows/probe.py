@@ -1,0 +1,74 @@
+"""Linear probe: `--method probe`."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+from audio_cls.config import TrainConfig
+from audio_cls.evaluation.metrics.scores import Scores
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.evaluation.validate import make_summarizer
+from audio_cls.events import emit_event
+from audio_cls.inference.aggregation import DECIMALS
+from audio_cls.linear_probe.run import run_linear_probe
+from audio_cls.runs.json_record import Table
+from audio_cls.runs.results import Energy, ProbeResults
+from audio_cls.training.energy import EnergyMeter
+from audio_cls.training.start.inputs import MethodInputs
+from audio_cls.training.start.report import StartReport
+from audio_cls.training.timing import describe_probe_timing
+from audio_cls.workflows.fitted_model import FittedModel
+from audio_cls.workflows.summary_layers import format_layers
+
+logger = logging.getLogger(__name__)
+
+
+def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
+    """Fit a logistic regression on each layer of the frozen encoder; the best becomes the model.
+
+    Call on every process. Changes the model in place, and writes it into the run folder.
+
+    Args:
+        given: Settings, clips and model.
+        report: Shows what starts.
+    """
+    cfg, accelerator, audio_model = given.cfg, given.accelerator, given.audio_model
+    report.announce(given)
+    prepare_seconds = given.clock.lap()
+    with EnergyMeter(cfg.train, accelerator) as meter:
+        probe = run_linear_probe(cfg, accelerator, audio_model, given.clips)
+        energy = meter.describe(meter.read())
+    if accelerator.is_main_process:
+        given.folder.save_model(audio_model.save)
+        given.folder.remove_checkpoints()  # there is nothing to resume
+        show_layers(probe.results, cfg.train)
+    accelerator.wait_for_everyone()
+    clips = given.clips.validation
+    metrics: Table = {"num_examples": len(clips)}
+    if len(clips):
+        summarize = make_summarizer(cfg.eval, audio_model.labels, clips, given.epoch_labels)
+        rounded = probe.validation.round(DECIMALS)
+        scores = Scores(clips.ids, clips.labels.astype(int), rounded)
+        metrics = {**summarize(scores), **metrics}
+    return FittedModel(
+        model=audio_model.model,
+        scorer=make_scorer(audio_model, cfg, accelerator),
+        validation=clips,
+        test=given.clips.test,
+        validation_metrics=metrics,
+        describe_timing=functools.partial(
+            describe_probe_timing,
+            *(accelerator, probe.results, prepare_seconds),
+            energy=None if energy is None else Energy(**energy),
+        ),
+        close=given.folder.close,
+        probe=probe.results,
+    )
+
+
+def show_layers(results: ProbeResults, cfg: TrainConfig) -> None:
+    """Show the table of the layers, and which one was chosen; with json the event `layers`."""
+    emit_event(cfg.log, "layers", **results.to_json())
+    if cfg.log == "text":
+        logger.info("%s", "\n".join(["", *format_layers(results)]))

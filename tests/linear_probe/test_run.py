@@ -1,0 +1,116 @@
+"""A whole run of `--method probe`: results, stock pipeline, refused settings, finished runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import transformers
+from tiny_models import write_tiny_checkpoint
+from tiny_runs import write_quiet_checkpoint
+
+import audio_cls
+from audio_cls.config import RunConfig
+from audio_cls.errors import SettingError
+from audio_cls.runs.results import RESULTS_FILE, read_results
+from audio_cls.workflows.train import run_all
+
+
+@pytest.fixture(scope="module")
+def run(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run on tones."""
+    root = tmp_path_factory.mktemp("probe")
+    cfg = make_config(tone_folder, write_tiny_checkpoint("whisper", root / "given"), root / "run")
+    return run_all(cfg)[0]
+
+
+def make_config(dataset: Path, checkpoint: Path, run: Path, **changes: object) -> RunConfig:
+    """Return the settings of a run of `--method probe`."""
+    values = {"dataset": dataset, "model": checkpoint, "output_dir": run, "max_seconds": 1.0}
+    return RunConfig.from_flat({**values, "method": "probe", **changes})
+
+
+def test_predictions_are_those_of_a_stock_pipeline(run: Path, tone_folder: Path) -> None:
+    classify = transformers.pipeline("audio-classification", str(run), device="cpu")
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    for row in rows:
+        wave, rate = soundfile.read(tone_folder / row["id"], dtype="float32")
+        scores = classify({"raw": wave, "sampling_rate": rate}, top_k=None)
+        for one in scores:
+            assert float(row[one["label"]]) == pytest.approx(one["score"], abs=1e-4)
+
+
+def test_results_json_has_the_layers(run: Path) -> None:
+    results = read_results(run / RESULTS_FILE)
+    assert results.probe is not None
+    layers = results.probe.layers
+    assert [(one.num_layers, one.layer) for one in layers] == [(1, 1), (2, 1), (2, 2)]
+    best = min(one.log_loss for one in layers if one.log_loss is not None)
+    assert results.probe.chosen.log_loss == best
+    assert results.probe.scored_on == "5-fold cross-validation of 48 training clips"
+    assert results.validation["num_examples"] == 6
+    assert 0 <= results.validation["accuracy"] <= 1
+    assert json.loads((run / "config.json").read_text())["encoder_layers"] == (
+        results.probe.chosen.num_layers
+    )
+    assert not (run / "checkpoints").exists()
+    assert not (run / "summary.csv").exists()
+
+
+def test_the_same_features_are_read_by_a_second_run(
+    run: Path, tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audio_cls.linear_probe import features
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(features, "_run_windows", refuse)
+    cfg = make_config(tone_folder, run.parent / "given", tmp_path / "again", seed=1)
+    assert read_results(run_all(cfg)[0] / RESULTS_FILE).test["num_examples"] == 6
+
+
+def test_settings_of_gradient_steps_are_refused() -> None:
+    with pytest.raises(SettingError, match=r"--epochs 3 has no effect.*--freeze backbone"):
+        RunConfig.from_flat({"method": "probe", "epochs": 3, "freeze": "backbone"})
+    with pytest.raises(SettingError, match="--streaming cannot be used with --method probe"):
+        RunConfig.from_flat({"method": "probe", "streaming": True})
+    audio_cls.config_from_preset("gtzan", {"method": "probe"})  # a preset's are dropped
+
+
+def test_a_dry_run_estimates_and_leaves_nothing(
+    tone_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = write_quiet_checkpoint(tmp_path / "given")
+    found: list[object] = []
+    cfg = make_config(tone_folder, given, tmp_path / "run", dry_run=True)
+    assert run_all(cfg, after_dry_run=found.append) == []
+    assert not (tmp_path / "run").exists()
+    assert str(found[0]).startswith("Dry run: everything works.")
+
+
+def test_probabilities_of_several_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["path,labels"]
+    for number in range(40):
+        has = rng.random(2) < 0.5
+        time = np.arange(4_800) / 16_000
+        wave = 0.3 * has @ np.sin(2 * np.pi * np.outer((300, 2_000), time))
+        soundfile.write(tmp_path / f"{number}.wav", wave + rng.normal(0, 0.01, 4_800), 16_000)
+        names = ";".join(name for name, h in zip(("low", "high"), has, strict=True) if h)
+        lines.append(f"{number}.wav,{names}")
+    (tmp_path / "clips.csv").write_text("\n".join(lines))
+    given = write_tiny_checkpoint("wav2vec2", tmp_path / "given")
+    cfg = make_config(
+        tmp_path / "clips.csv", given, tmp_path / "run", label_column="labels", label_separator=";"
+    )
+    results = read_results(run_all(cfg)[0] / RESULTS_FILE)
+    assert results.probe is not None
+    assert results.probe.metric == "map"
+    assert results.is_multilabel
