@@ -45,7 +45,9 @@ def read_vectors(audio_model: AudioModel) -> tuple[LayerReader, torch.Tensor]:
     """Return the reader of the layers, and the vectors of two clips, each alone: (2, C, H)."""
     reader = LayerReader(audio_model.model, audio_model.processor)
     audio_model.model.train(mode=False)
-    inputs = [audio_model.processor([make_probe_noise(length)]) for length in LENGTHS]
+    rate = audio_model.processor.input_spec.sampling_rate
+    noises = [make_probe_noise(length * rate // 16_000) for length in LENGTHS]
+    inputs = [audio_model.processor([noise]) for noise in noises]
     return reader, torch.cat([reader.read(one) for one in inputs])
 
 
@@ -97,7 +99,8 @@ def test_families_with_a_pooled_head(family: str, tmp_path: Path) -> None:
     rate = audio_model.processor.input_spec.sampling_rate
     expected = torch.tensor(layer(vectors[:, 0].numpy())).softmax(1)
     for row, length in enumerate(LENGTHS):
-        found = classifier({"raw": make_probe_noise(length), "sampling_rate": rate})
+        noise = make_probe_noise(length * rate // 16_000)
+        found = classifier({"raw": noise, "sampling_rate": rate})
         assert [found.scores[name] for name in LABELS] == pytest.approx(
             expected[row].tolist(), abs=1e-4
         )
