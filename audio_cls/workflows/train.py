@@ -68,7 +68,7 @@ from audio_cls.training.start.report import StartReport
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished
-from audio_cls.workflows.methods import METHODS
+from audio_cls.workflows.methods.table import METHODS
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs, title_runs
 from audio_cls.workflows.show_results import emit_end, show_estimate, show_runs, show_training
 

@@ -18,8 +18,8 @@ from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.report import StartReport
 from audio_cls.training.timing import describe_probe_timing
-from audio_cls.workflows.fitted_model import FittedModel
-from audio_cls.workflows.summary_layers import format_layers
+from audio_cls.workflows.methods.fitted_model import FittedModel
+from audio_cls.workflows.methods.summary_layers import format_layers
 
 logger = logging.getLogger(__name__)
 

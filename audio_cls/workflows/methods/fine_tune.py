@@ -17,7 +17,7 @@ from audio_cls.training.sharding import restore_best
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.report import StartReport
 from audio_cls.training.timing import describe_timing
-from audio_cls.workflows.fitted_model import FittedModel
+from audio_cls.workflows.methods.fitted_model import FittedModel
 
 
 def fine_tune(given: MethodInputs, report: StartReport) -> FittedModel:

@@ -1,4 +1,4 @@
-"""Methods of training (`--method`): clips and a model in, a fitted classifier out."""
+"""Table of the methods of training (`--method`)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.report import StartReport
-from audio_cls.workflows.fine_tune import fine_tune
-from audio_cls.workflows.fitted_model import FittedModel
-from audio_cls.workflows.probe import fit_probe
+from audio_cls.workflows.methods.fine_tune import fine_tune
+from audio_cls.workflows.methods.fitted_model import FittedModel
+from audio_cls.workflows.methods.probe import fit_probe
 
 Method = Callable[[MethodInputs, StartReport], FittedModel]
 

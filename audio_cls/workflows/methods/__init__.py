@@ -1,0 +1,1 @@
+"""Methods of training, `--method`: clips and a model in, a fitted classifier out."""
