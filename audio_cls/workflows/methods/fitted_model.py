@@ -1,4 +1,4 @@
-"""FittedModel: the classifier that a method of training chose, and what results.json says of it."""
+"""FittedModel: the classifier that a method of training chose, with its part of results.json."""
 
 from __future__ import annotations
 
