@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -115,7 +116,7 @@ def read_ahead(readers: Iterable[InputReader], num_workers: int) -> Iterator[Par
                 part = reader.read_part()
             yield part
         return
-    rest = iter(readers)
+    rest, is_ending = iter(readers), sys.is_finalizing
     waiting: deque[Future[Part]] = deque()
     pool = ThreadPoolExecutor(num_workers, thread_name_prefix="audio_cls_decode")
     try:
@@ -132,4 +133,5 @@ def read_ahead(readers: Iterable[InputReader], num_workers: int) -> Iterator[Par
                 waiting.appendleft(pool.submit(part.reader.read_part))
             yield part
     finally:
-        pool.shutdown(cancel_futures=True)
+        if not is_ending():  # else the threads have ended, and `threading` is being cleared
+            pool.shutdown(cancel_futures=True)
