@@ -142,6 +142,7 @@ class ProgressReport:
         """Keep a bar up to date, until the work is over. Runs in a thread."""
         assert self.total is not None
         with make_bar(self.name, self.total, delay=BAR_SECONDS) as bar:
+            bar.smoothing = 0  # the mean speed: refreshes without progress distort tqdm's other one
             while not self._is_over.wait(REFRESH_SECONDS):
                 bar.update(self._read() - bar.n)
 

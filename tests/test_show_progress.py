@@ -88,6 +88,25 @@ def test_on_a_terminal_a_bar_shows_the_count_and_is_removed(
     assert caplog.messages == []
 
 
+@pytest.mark.usefixtures("fast")
+def test_the_speed_of_a_bar_is_the_mean_also_where_items_take_longer_than_a_refresh(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    bars = []
+    monkeypatch.setattr(
+        progress, "make_bar", lambda *a, **b: bars.append(make_bar(*a, **b)) or bars[0]
+    )
+    with caplog.at_level(logging.INFO, logger.name), ProgressReport("Decoding", 9, logger) as it:
+        for _ in range(2):
+            time.sleep(0.1)
+            it.advance(2)
+        time.sleep(0.1)
+        shown = bars[0].format_dict
+    speed = shown["rate"] or shown["n"] / shown["elapsed"]
+    assert shown["n"] == 4 and speed < 4 / 0.3
+
+
 def test_open_bars_are_removed_before_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
