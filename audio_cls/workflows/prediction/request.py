@@ -163,6 +163,19 @@ class PredictRequest:
                 "--watch with --labels-format or --cut-segments needs --output FILE: after a"
                 " restart, recordings that have rows there keep their files."
             )
+        self._check_segments()
+
+    def _check_segments(self) -> None:
+        """Check that segments are not among the files that are searched for recordings."""
+        if self.cut_segments is None:
+            return
+        target = self.cut_segments.resolve()
+        for folder in (*self.paths, *([] if self.watch is None else [self.watch])):
+            if Path(folder).is_dir() and target.is_relative_to(Path(folder).resolve()):
+                raise SettingError(
+                    f"--cut-segments '{self.cut_segments}' is inside '{folder}': the segments would"
+                    " be recordings themselves. Give a folder outside of it."
+                )
 
     def _list_given(self, *names: str) -> list[str]:
         """Return the flags among some options that were given."""

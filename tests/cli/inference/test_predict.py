@@ -213,6 +213,8 @@ def test_the_combined_table_of_raven_has_offsets_within_and_across_files(
         ("--watch x --output x.parquet", "not as parquet"),
         ("--watch x --format raven", "not as raven"),
         ("a.wav --output-dir x", "add --labels-format"),
+        (". --merge --cut-segments ./x", "inside '.': the segments would be recordings"),
+        ("--watch . --merge --cut-segments . --output x", "is inside '.'"),
         ("a.wav --embeddings x.parquet", "add --output FILE"),
         ("a.wav --embeddings x --output x", "are the same file"),
         ("a.wav --timeline --embeddings x --output y", "one embedding per file"),
