@@ -53,6 +53,7 @@ LAYERS = [
     ["training/optim"],
     ["evaluation/metrics"],
     ["evaluation/reports"],
+    ["linear_probe/regression"],
     ["evaluation/baseline"],
     ["runs"],
     ["evaluation"],

@@ -209,7 +209,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             test=report_scores(
                 scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)
             ),
-            baseline=report_baseline(plain, scores, metadata.groups, cfg.model),
+            baseline=report_baseline(plain, scores, metadata.groups, cfg),
             calibration=report_calibration(scores, calibration, is_applied=False),
             timing=fitted.describe_timing(evaluate_seconds),
             bad_audio={"skipped": len(clips.read_bad(folder.path))},

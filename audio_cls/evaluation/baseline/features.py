@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from audio_cls.data.clips.clips import Clips, hash_audio
 from audio_cls.errors import count_of
@@ -53,7 +54,8 @@ def read_statistics(clips: Clips, numbers: Rows | None = None) -> Table:
             order = np.argsort(clips.rows, kind="stable")
             places = order[np.searchsorted(clips.rows, missing, sorter=order)]
             shown = show_progress(places, len(places), "Log-mel statistics", logger)
-            found = [_measure(clips, int(place)) for place in shown]
+            with threadpool_limits(1, user_api="blas"):  # more are slower for small products
+                found = [_measure(clips, int(place)) for place in shown]
             rows, values = np.concatenate([rows, missing]), np.vstack([values, *found])
             _save(entry, rows, values)
     order = np.argsort(rows, kind="stable")

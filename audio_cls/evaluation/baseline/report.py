@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.config import ModelConfig, RunConfig
+from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.distributed import Accelerator
@@ -91,7 +91,7 @@ def report_baseline(
     fitted: FittedBaseline | None,
     scores: Scores,
     groups: NDArray[np.str_] | None,
-    cfg: ModelConfig,
+    cfg: RunConfig,
 ) -> Baseline:
     """Return the `baseline` part of results.json; warn if the model is not better.
 
@@ -132,7 +132,7 @@ def _round(value: float) -> float | None:
     return round(value, DECIMALS) if math.isfinite(value) else None
 
 
-def warn_if_not_better(baseline: Baseline, num_clips: int, cfg: ModelConfig) -> None:
+def warn_if_not_better(baseline: Baseline, num_clips: int, cfg: RunConfig) -> None:
     """Warn where the test does not show that the model is better than the baseline.
 
     The 95 % interval of the difference then includes 0 or is below it. A model that predicts all
@@ -156,11 +156,20 @@ def warn_if_not_better(baseline: Baseline, num_clips: int, cfg: ModelConfig) -> 
         if is_better
         else "The model is not"
     )
-    freeze = "--freeze backbone, " if cfg.freeze == "none" else ""
     text = (
         f"{first} better than a plain baseline, {NAME}: {title} {test + difference:.4f} against"
         f" {test:.4f}, difference {difference:+.4f}, 95 % interval {low:+.3f} to {high:+.3f}. Try"
-        f" {freeze}another --learning-rate, more --epochs or another --model"
-        f"{', or test on more clips' if is_better else ''}."
+        f" {_advise(cfg)}{', or test on more clips' if is_better else ''}."
     )
     warn(logger, text)
+
+
+def _advise(cfg: RunConfig) -> str:
+    """Return what may give a better model: other settings than those of the run."""
+    if cfg.train.method != "fine-tune":
+        return "another --model"
+    freeze = "--freeze backbone, " if cfg.model.freeze == "none" else ""
+    return (
+        f"--method probe (best with few clips), {freeze}another --learning-rate, more --epochs or"
+        " another --model"
+    )

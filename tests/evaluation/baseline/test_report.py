@@ -13,7 +13,7 @@ import pytest
 from made_scores import make_metadata, make_scores
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
-from audio_cls.config import ModelConfig, RunConfig
+from audio_cls.config import RunConfig
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.evaluation.baseline.fit import FittedBaseline
 from audio_cls.evaluation.baseline.report import (
@@ -27,7 +27,7 @@ from audio_cls.evaluation.reports.predictions_file import write_predictions
 from audio_cls.run_warnings import collect_warnings
 from audio_cls.runs.results import Baseline, RunResults
 
-MODEL = ModelConfig()
+CFG = RunConfig.from_flat({"dataset": "x"})
 NAMES = ("a", "b", "c")
 
 
@@ -51,7 +51,7 @@ def test_the_difference_is_that_of_two_compared_runs(
     scores = make_scores()
     other = replace(scores, probabilities=np.roll(scores.probabilities, 7, axis=0))
     metadata = make_metadata(num_groups=num_groups)
-    found = report_baseline(make_fitted(other, other), scores, metadata.groups, MODEL)
+    found = report_baseline(make_fitted(other, other), scores, metadata.groups, CFG)
     write_predictions(tmp_path / "predictions.csv", other, NAMES)
     compared = compare_runs(scores, NAMES, tmp_path, metadata)
     assert found.difference == compared["accuracy_difference"]
@@ -70,7 +70,7 @@ def test_the_difference_is_that_of_two_compared_runs(
 
 def test_several_labels_are_compared_by_mean_average_precision() -> None:
     scores, other = make_multilabel(1), make_multilabel(2)
-    found = report_baseline(make_fitted(other), scores, None, MODEL)
+    found = report_baseline(make_fitted(other), scores, None, CFG)
     both = [average_precision_score(s.targets, s.probabilities) for s in (scores, other)]
     assert found.metric == "map" and found.validation is None
     assert found.test == pytest.approx(both[1], abs=1e-6)
@@ -78,7 +78,7 @@ def test_several_labels_are_compared_by_mean_average_precision() -> None:
     assert found.difference_ci95 is not None
     assert found.difference_ci95[0] < found.difference < found.difference_ci95[1]
     none = replace(other, targets=np.zeros_like(other.targets))
-    untested = report_baseline(make_fitted(none), none, None, MODEL)
+    untested = report_baseline(make_fitted(none), none, None, CFG)
     assert (untested.test, untested.difference) == (None, None)
 
 
@@ -101,12 +101,18 @@ def test_a_model_that_is_not_better_has_one_warning(
         metric="accuracy", test=0.5, difference=difference, difference_ci95=interval
     )
     for _ in range(2):
-        warn_if_not_better(baseline, 60, MODEL)
+        warn_if_not_better(baseline, 60, CFG)
     assert len(texts) == (text is not None)
     if text is not None:
         assert texts[0].startswith(text) and "--freeze backbone" in texts[0]
-        warn_if_not_better(baseline, 60, replace(MODEL, freeze="backbone"))
+        assert "--method probe" in texts[0]
+        for changes in ({"freeze": "backbone"}, {"method": "probe"}):
+            cfg = RunConfig.from_flat({"dataset": "x", **changes})
+            warn_if_not_better(baseline, 60, cfg)
         assert "--freeze backbone" not in texts[1] and "--learning-rate" in texts[1]
+        assert texts[2].endswith(
+            ("Try another --model.", "another --model, or test on more clips.")
+        )
 
 
 def fit(caplog: pytest.LogCaptureFixture, *, is_main: bool = True, **settings: Any) -> object:  # noqa: ANN401
@@ -126,4 +132,4 @@ def test_no_baseline_of_streamed_clips_in_a_dry_run_or_if_switched_off(
     assert caplog.messages == []
     assert fit(caplog) is None
     assert caplog.messages == ["baseline: none, because the training clips are streamed"]
-    assert report_baseline(None, make_scores(), None, MODEL) == Baseline()
+    assert report_baseline(None, make_scores(), None, CFG) == Baseline()
