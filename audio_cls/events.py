@@ -16,7 +16,8 @@ def emit_event(log: str, event: str, **fields: Any) -> None:  # noqa: ANN401 (an
     """Write one event, an object on one line; nothing unless the log format is json.
 
     Call on the main process only. Events of a training run are, in this order, `start`, `epoch`
-    (one per evaluation during training), `test` and `end`; warnings stay on standard error.
+    (one per evaluation during training) or `layers` (of a linear probe), `test` and `end`; warnings
+    stay on standard error.
 
     Args:
         log: Value of `--log`: text, json or quiet.

@@ -76,7 +76,7 @@ def identify_run(record: RunRecord) -> str | None:
 def _make_dataset_args(record: RunRecord) -> dict[str, Any] | None:
     """Return model-index's `args` of the data set: origin of the test clips and id of the run."""
     args: dict[str, Any] = {} if is_given(record) else {"origin": describe_part(record)}
-    if record.results.dataset.is_test_validation:
+    if record.results.is_chosen_on_test:
         args[SAME_CLIPS_ARG] = True
     run_id = identify_run(record)
     return (args | ({"run_id": run_id} if run_id else {})) or None
@@ -131,7 +131,7 @@ def make_notes(record: RunRecord) -> str:
     interval = test.get(f"{record.results.headline_key}_ci95")
     if interval and metric == record.results.headline_key:
         parts.append(f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}")
-    if record.results.dataset.is_test_validation:
+    if record.results.is_chosen_on_test:
         parts.append(SAME_CLIPS)
     return single_line("; ".join(parts), MAX_FRONT_MATTER)
 

@@ -170,8 +170,12 @@ class ProbedLayer(JsonRecord):
         >>> ProbedLayer(layer=3, num_layers=4).name
         '3 without final norm'
         """
-        is_raw = (self.num_layers or 0) > (self.layer or 0)
-        return f"{self.layer}{' without final norm' if is_raw else ''}"
+        return f"{self.layer}{' without final norm' if self.is_raw else ''}"
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the output of the layer is used as it is, without the encoder's final norm."""
+        return (self.num_layers or 0) > (self.layer or 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +228,11 @@ class RunResults(JsonRecord):
     def is_multilabel(self) -> bool:
         """Whether a clip may have several labels; metrics computed again have no data set."""
         return self.dataset.problem_type == "multi-label" or "map_micro" in self.test
+
+    @property
+    def is_chosen_on_test(self) -> bool:
+        """Whether the test clips, which are the validation clips too, chose the saved model."""
+        return bool(self.dataset.is_test_validation) and self.probe is None
 
     @property
     def headline_key(self) -> str:

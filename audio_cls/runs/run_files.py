@@ -61,7 +61,7 @@ RUN_FILES = (
     RunFile(
         "figures/*.png",
         "confusion matrix (most confused pairs for more than 40 classes), reliability diagram,"
-        " durations, learning curves",
+        " durations, learning curves, layers of a linear probe",
         published=True,
     ),
     RunFile(

@@ -71,7 +71,7 @@ def summarize_scores(results: RunResults) -> list[str]:
     clips = count_of(results.test["num_examples"], "clip")
     return [
         describe_best(results),
-        *(wrap_text(SAME_CLIPS) if results.dataset.is_test_validation else []),
+        *(wrap_text(SAME_CLIPS) if results.is_chosen_on_test else []),
         "",
         *describe_test(results, f"Test on {clips} ({origin})"),
     ]
@@ -89,13 +89,16 @@ def describe_best(results: RunResults) -> str:
     title = metric_title(metric, multi=results.is_multilabel)
     value = f"validation {title} {format_number(best.get(metric))}"
     clips = count_of(best["num_examples"], "clip")
-    if (probe := results.probe) is not None:
-        return f"Layer {probe.chosen.name} of {probe.total_layers}: {value} on {clips}"
     return f"Best {describe_epoch(results)}: {value} on {clips}"
 
 
 def describe_epoch(results: RunResults) -> str:
-    """Return the best epoch and the number of trained epochs; steps where they are not whole."""
+    """Return the best epoch and the number of trained epochs; steps where they are not whole.
+
+    Of a linear probe, the layer.
+    """
+    if (probe := results.probe) is not None:
+        return f"layer {probe.chosen.name} of {probe.total_layers}"
     best, steps = results.validation, results.timing.steps or 0
     epoch, step = best.get("epoch"), best.get("step")
     if not epoch or not step:

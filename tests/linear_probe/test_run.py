@@ -16,6 +16,7 @@ from tiny_runs import write_quiet_checkpoint
 import audio_cls
 from audio_cls.config import RunConfig
 from audio_cls.errors import SettingError
+from audio_cls.publishing.redaction.results import load_public_run
 from audio_cls.runs.results import RESULTS_FILE, read_results
 from audio_cls.workflows.train import run_all
 
@@ -114,3 +115,17 @@ def test_probabilities_of_several_labels(tmp_path: Path) -> None:
     assert results.probe is not None
     assert results.probe.metric == "map"
     assert results.is_multilabel
+
+
+def test_card_and_figure_have_the_layers(run: Path) -> None:
+    card = (run / "README.md").read_text("utf-8")
+    results = read_results(run / RESULTS_FILE)
+    assert results.probe is not None
+    assert card.split("\n# ")[1].startswith("given with a linear probe on tones")
+    assert "#### Layers" in card
+    assert "Chosen by log loss on 5-fold cross-validation of 48 training clips." in card
+    assert card.count(f"**{results.probe.chosen.name}**") == 1
+    assert "figures/probe_layers.png" in card
+    assert (run / "figures" / "probe_layers.png").is_file()
+    public = load_public_run(run).results.to_json()
+    assert public["probe"] == json.loads((run / RESULTS_FILE).read_text())["probe"]

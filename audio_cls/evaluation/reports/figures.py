@@ -10,6 +10,7 @@ They are drawn from predictions.csv and, where they exist, results.json, clips.c
       reliability.png                             accuracy by confidence
       durations.png                               correct and wrong clips by duration
       curves.png                                  losses and metrics of the training
+      probe_layers.png                            metric by layer, of a linear probe
       training_examples.png                       see `training_examples`
 """
 
@@ -52,6 +53,7 @@ from audio_cls.evaluation.reports.figure_style import (
 )
 from audio_cls.evaluation.reports.language_families import find_families
 from audio_cls.evaluation.reports.predictions_file import read_metadata, read_predictions
+from audio_cls.evaluation.reports.probe_figure import draw_probe_layers
 from audio_cls.evaluation.reports.weakest_classes import count_families
 from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
 from audio_cls.storage.files import write_csv
@@ -83,6 +85,8 @@ def draw_figures(folder: Path) -> list[Path]:
         figures["labels"] = draw_labels(scores, names)
     else:
         figures |= _draw_confusions(folder, scores, names)
+    if results.probe is not None:
+        figures["probe_layers"] = draw_probe_layers(results.probe)
     metadata = read_metadata(folder / "clips.csv", scores)
     if metadata is not None and np.ptp(metadata.seconds) >= MIN_SPREAD:
         figures["durations"] = draw_durations(metadata.seconds, scores.is_correct)

@@ -52,6 +52,10 @@ class CardData:
     provenance: list[Markdown]
     changed: list[tables.Row]
     command: Markdown
+    origin: Markdown
+    layers: list[tables.Row]
+    layers_metric: str
+    layers_note: Markdown
     log_header: list[object]
     log_rule: Markdown
     log: list[tables.Row]
@@ -157,7 +161,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         num_labels=len(record.labels),
         is_multilabel=record.is_multilabel,
         is_from_scratch=record.is_from_scratch,
-        is_test_validation=bool(record.results.dataset.is_test_validation),
+        is_test_validation=bool(record.results.is_chosen_on_test),
         base_model=provenance.link(record.model_hub_id, record.results.model.id),
         dataset=provenance.link(record.dataset_hub_id, record.dataset_name, "datasets/"),
         headline=sentences.make_headline(record),
@@ -173,6 +177,10 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         provenance=provenance.make_provenance(record),
         changed=tables.make_hyperparameter_rows(record),
         command=to_block(command, "bash") if command else Markdown(""),
+        origin=sentences.describe_origin(record),
+        layers=tables.make_layer_rows(record),
+        layers_metric=tables.name_layer_metric(record),
+        layers_note=sentences.make_layers_note(record),
         log_header=header,
         log_rule=Markdown("---:|" * len(header)),
         log=log,

@@ -16,6 +16,10 @@ CAPTIONS = {
         "Six training examples as the model receives them, with their labels.",
     ),
     "curves": ("Training curves", "Loss and validation metrics by epoch."),
+    "probe_layers": (
+        "Layers",
+        "The clips that the layer was chosen on, classified from each layer of the encoder.",
+    ),
     "confusion_matrix": (
         "Confusion matrix",
         "Test clips by true and predicted class; the colour is the share of the true class.",
@@ -35,7 +39,7 @@ CAPTIONS = {
     ),
     "durations": ("Duration", "Correct and wrong test clips by duration."),
 }
-TRAINING = ("curves",)
+TRAINING = ("curves", "probe_layers")
 DATA = ("training_examples",)
 
 

@@ -142,7 +142,7 @@ def _limit_by_test_size(record: RunRecord) -> Sentences:
         sentences.append(to_sentence(text, size, name, *bounds))
         if key == "accuracy":
             sentences.append(Markdown(DIFFERENCE))
-    if record.results.dataset.is_test_validation:
+    if record.results.is_chosen_on_test:
         sentences.append(
             Markdown("The test clips also selected the epoch: all results are optimistic.")
         )

@@ -117,15 +117,7 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
     """Return what is needed to repeat the run: metric, seeds, commits, versions, settings."""
     train, data = record.settings.get("train", {}), record.settings.get("data", {})
     versions = record.record.get("versions") or record.results.versions
-    validation = record.results.validation
-    sentences = [
-        to_sentence(
-            "Saved checkpoint: epoch {} (step {}), selected by {} on validation.",
-            _to_count(validation.get("epoch")),
-            _to_count(validation.get("step")),
-            name_metric(record.results.metric or "accuracy").title.lower(),
-        )
-    ]
+    sentences = [_describe_choice(record)]
     for text, value in (
         ("Seed: {}.", train.get("seed")),
         ("Seed of the split: {}.", data.get("split_seed")),
@@ -150,6 +142,28 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
         )
     )
     return sentences
+
+
+def _describe_choice(record: RunRecord) -> Markdown:
+    """Return which epoch, or which layer of a linear probe, is saved, and how it was chosen."""
+    validation, probe = record.results.validation, record.results.probe
+    if probe is None:
+        return to_sentence(
+            "Saved checkpoint: epoch {} (step {}), selected by {} on validation.",
+            _to_count(validation.get("epoch")),
+            _to_count(validation.get("step")),
+            name_metric(record.results.metric or "accuracy").title.lower(),
+        )
+    chosen = probe.chosen
+    return to_sentence(
+        "Linear probe: the encoder was not trained. A logistic regression (C = {}) on the mean over"
+        " time of layer {} of {} is the head; the encoder keeps {}. Chosen by log loss on {}.",
+        _to_count(chosen.c),
+        chosen.name,
+        probe.total_layers,
+        count(chosen.num_layers, "layer"),
+        probe.scored_on,
+    )
 
 
 def _to_count(value: object) -> str:

@@ -56,6 +56,29 @@ def make_summary(record: RunRecord) -> Markdown:
     return to_sentence("{}, {}: {}.", Markdown(task), count(len(record.labels), noun), names)
 
 
+def describe_origin(record: RunRecord) -> Markdown:
+    """Return how the model was made from the base model, whose name follows."""
+    if record.results.probe is not None:
+        return Markdown("Linear probe (logistic regression on one layer) of")
+    if record.is_from_scratch:
+        return Markdown("Trained from random weights, with the architecture of")
+    return Markdown("Fine-tuned from")
+
+
+def make_layers_note(record: RunRecord) -> Markdown:
+    """Return which clips the layers of a linear probe were compared on, and the time it took."""
+    probe = record.results.probe
+    if probe is None:
+        return Markdown("")
+    return to_sentence(
+        "Measured on {}. Outputs of all layers for {}: {}; regressions: {}.",
+        probe.scored_on,
+        count(probe.num_windows, "window"),
+        to_duration(probe.feature_seconds),
+        to_duration(probe.fit_seconds),
+    )
+
+
 def make_headline(record: RunRecord) -> Markdown:
     """Return the value of the metric that selected the epoch, its clips and its interval."""
     test, metric = record.results.test, record.results.metric or "accuracy"

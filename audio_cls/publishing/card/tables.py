@@ -179,6 +179,23 @@ def _show_value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else redact_tokens(str(value))
 
 
+def make_layer_rows(record: RunRecord) -> list[Row]:
+    """Return one row per layer that a linear probe compared; none for other runs."""
+    probe = record.results.probe
+    rows: list[Row] = []
+    for one in probe.layers if probe is not None else ():
+        cells = [one.name, to_number(one.score), to_number(one.log_loss), _show_value(one.c)]
+        shown = [escape(cell) for cell in cells]
+        rows.append([Markdown(f"**{cell}**" if one.is_chosen else cell) for cell in shown])
+    return rows
+
+
+def name_layer_metric(record: RunRecord) -> str:
+    """Return the title of the metric in the table of layers; empty without one."""
+    probe = record.results.probe
+    return "" if probe is None else name_metric(probe.metric or "accuracy").title
+
+
 def make_log(record: RunRecord) -> tuple[list[object], list[Row], str]:
     """Return the training log's header, rows and a note on rows that are left out."""
     rows = record.summary

@@ -40,7 +40,9 @@ _ADDRESS = re.compile(
 )
 _INDEX = re.compile(r"^(?P<before>model-index:\n- name: )(?P<name>.*)$", re.MULTILINE)
 _HEADING = re.compile(r"^# (?P<title>.*)$", re.MULTILINE)
-_TITLE = re.compile(r" (?:fine-tuned|trained from scratch) on ")  # see `make_title`
+_TITLE = re.compile(
+    r" (?:fine-tuned|trained from scratch|with a linear probe) on "
+)  # see `make_title`
 
 
 def find_repository(card: str) -> str | None:

@@ -216,7 +216,7 @@ def make_local_entry(
     ends, count = test.get(f"{key}_ci95"), test.get("num_examples")
     base = () if run.is_from_scratch or not run.model_hub_id else (run.model_hub_id,)
     reasons = _find_contamination(Card({"base_model": list(base)}, None), snapshot)
-    if run.results.dataset.is_test_validation:
+    if run.results.is_chosen_on_test:
         reasons += (CHOSEN_ON_TEST,)
     return LeaderboardEntry(
         name,
