@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 import audio_cls
 from audio_cls.cli.main import COMMANDS, main
+from audio_cls.cli.options.base_command import BaseCommand
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = {"evaluate": "evaluate_model", "inspect": "inspect_dataset"}  # else as the command
@@ -26,6 +28,20 @@ def test_every_command_has_help_and_a_line_in_the_list(
     shown = capsys.readouterr().out
     assert f"\n  {name} " in shown
     assert f"audio-cls {name}" in shown or "Usage: " in shown
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_one_line(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command(cls=BaseCommand)
+    def write() -> None:
+        raise OSError(number, "no space")
+
+    with pytest.raises(SystemExit) as caught:
+        write.main([])
+    shown = capsys.readouterr().err
+    assert caught.value.code == 1 and shown.endswith(
+        "written (no space). Free space on its disk.\n"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="redirections of a POSIX shell")

@@ -78,7 +78,7 @@ class BaseCommand(click.Command):
         except click.Abort:
             raise SystemExit(EXIT_INTERRUPTED) from None
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             show_error(f"The output cannot be written ({error.strerror}). Free space on its disk.")
             raise SystemExit(EXIT_FAILED) from None
