@@ -25,11 +25,22 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_test(
-    scorer: Scorer, model: nn.Module, validation: Clips, test: Clips
+    scorer: Scorer,
+    model: nn.Module,
+    validation: Clips,
+    test: Clips,
+    validation_scores: Scores | None = None,
 ) -> tuple[Calibration, Scores]:
     """Score the test clips, with thresholds fitted on validation. Call on every process.
 
     Where a clip is in both, nothing is fitted: the temperature is 1 and the thresholds are 0.5.
+
+    Args:
+        scorer: Runs the model.
+        model: The classifier.
+        validation: Clips to fit on.
+        test: Clips to score.
+        validation_scores: Those of the model for the validation clips; None: they are computed.
 
     Returns:
         The calibration, whose temperature is not applied, and the scores with their thresholds.
@@ -37,7 +48,7 @@ def evaluate_test(
     if np.isin(test.ids, validation.ids).any():
         warn(logger, SHARED_CLIPS)
         return Calibration(origin={"fitted_on": None}), scorer.score(model, test)
-    calibration = fit_calibration(scorer.score(model, validation))
+    calibration = fit_calibration(validation_scores or scorer.score(model, validation))
     return calibration, replace(scorer.score(model, test), thresholds=calibration.thresholds)
 
 

@@ -187,7 +187,9 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     clock.lap()
 
     # --- 4. the best model on the test split; temperature and thresholds from validation ---
-    calibration, scores = evaluate_test(fitted.scorer, fitted.model, fitted.validation, fitted.test)
+    calibration, scores = evaluate_test(
+        *(fitted.scorer, fitted.model, fitted.validation, fitted.test, fitted.validation_scores)
+    )
     if not cfg.train.dry_run:  # after a few steps, it is no finding
         warn_of_limit(calibration)
     evaluate_seconds = clock.lap()

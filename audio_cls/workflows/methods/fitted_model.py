@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from audio_cls.data.clips.clips import Clips
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.scorer import Scorer
 from audio_cls.runs.json_record import Table
 from audio_cls.runs.results import ProbeResults, Timing
@@ -24,4 +25,5 @@ class FittedModel:
     validation_metrics: Table  # the `validation` part of results.json
     describe_timing: Callable[[float], Timing]  # seconds of the test -> the `timing` part
     close: Callable[[], None]  # closes bar, trackers and run folder; call on every process
+    validation_scores: Scores | None = None  # where they are known
     probe: ProbeResults | None = None

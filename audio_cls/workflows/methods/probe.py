@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 
+import numpy as np
+
 from audio_cls.config import TrainConfig
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.scorer import make_scorer
@@ -46,10 +48,10 @@ def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
     accelerator.wait_for_everyone()
     clips = given.clips.validation
     metrics: Table = {"num_examples": len(clips)}
-    if len(clips):
+    labels = clips.labels.astype(np.int64)
+    scores = Scores(clips.ids, labels, probe.validation.round(DECIMALS)) if len(clips) else None
+    if scores is not None:
         summarize = make_summarizer(cfg.eval, audio_model.labels, clips, given.epoch_labels)
-        rounded = probe.validation.round(DECIMALS)
-        scores = Scores(clips.ids, clips.labels.astype(int), rounded)
         metrics = {**summarize(scores), **metrics}
     return FittedModel(
         model=audio_model.model,
@@ -63,6 +65,7 @@ def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
             energy=None if energy is None else Energy(**energy),
         ),
         close=given.folder.close,
+        validation_scores=scores,
         probe=probe.results,
     )
 
