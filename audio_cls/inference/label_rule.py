@@ -48,6 +48,8 @@ class LabelRule:
         scores = self.scale(probabilities)
         plain = probabilities.round(DECIMALS)  # the temperature may make them equal
         best = int(plain.argmax())
+        if scores.argmax() != best:  # the label has the largest score, as in evaluation
+            scores[best] = (scores.max() + 10.0**-DECIMALS).round(DECIMALS)
         score = float(scores[best])
         named = dict(zip(self.names, scores.tolist(), strict=True))
         is_rejected = self.reject_below is not None and score < self.reject_below

@@ -43,7 +43,7 @@ def test_the_temperature_changes_scores_and_no_label() -> None:
 
 def test_labels_are_those_of_evaluation_where_the_temperature_makes_scores_equal() -> None:
     found = LabelRule(NAMES, temperature=4.0).decide(np.array([0.333333, 0.333334, 0.333333]))
-    assert (found.label, found.score, found.scores["a"]) == ("b;c", 0.333333, 0.333333)
+    assert (found.label, found.score, found.scores["a"]) == ("b;c", 0.333334, 0.333333)
     thresholds = np.array([0.500001, 0.5, 0.499999])
     rule = LabelRule(NAMES, is_multilabel=True, temperature=4.0, thresholds=thresholds)
     assert rule.decide(np.array([0.5, 0.5, 0.5])).labels == ["b;c", "d"]
