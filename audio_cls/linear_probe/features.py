@@ -45,6 +45,7 @@ class LayerFeatures:
     store: FeatureStore
     windows: list[Window]  # W
     clips: NDArray[np.int64]  # number of each window's clip, (W,)
+    num_computed: int  # windows that were not in the cache
 
     def read(self, candidate: int) -> Vectors:
         """Read the vectors of one candidate, by its number, (W, H)."""
@@ -114,7 +115,7 @@ def compute_layer_features(
         release_freed_memory()
     accelerator.wait_for_everyone()
     store.reload()
-    return LayerFeatures(store, windows, numbers)
+    return LayerFeatures(store, windows, numbers, len(missing))
 
 
 def _list_fixed(audio_model: AudioModel, reader: LayerReader) -> set[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,12 +80,13 @@ def run_linear_probe(
     configure_cpu(accelerator, count_parameters(audio_model))
     audio_model.model.to(accelerator.device).train(mode=False)
     reader = LayerReader(audio_model.model, audio_model.processor)
-    parts = [clips.train, clips.validation]
+    train = take_epoch_clips(clips.train, audio_model.labels, cfg)
+    parts = [train, clips.validation]
     features = compute_layer_features(cfg, accelerator, audio_model, reader, parts)
     seconds = time.monotonic() - started
     found = None
     if accelerator.is_main_process:
-        data = _ProbeData(cfg, clips.train, clips.validation, audio_model.labels, features)
+        data = _ProbeData(cfg, train, clips.validation, audio_model.labels, features)
         are_shared = bool(np.isin(clips.validation.ids, clips.test.ids).any())
         found = _choose(data, reader, seconds, may_use_validation=not are_shared)
     probe = share_from_main(found)
@@ -106,32 +108,48 @@ class _ProbeData:
 
     @property
     def used(self) -> Rows:
-        """Return the numbers of the training clips of an epoch, ascending."""
-        subset = make_epoch_subset(self.train.labels, self.names, self.cfg.data)
-        return np.arange(len(self.train)) if subset is None else np.sort(subset.draw(0, 0))
+        """Return the numbers of the training clips."""
+        return np.arange(len(self.train))
 
     def make_task(self) -> ProbeTask:
         """Return the labels and weights of the clips of both splits."""
-        labels, epoch, cfg = self.train.labels, self.train.labels[self.used], self.cfg.optim
+        labels, cfg = self.train.labels, self.cfg.optim
         weights = np.ones(len(self.train) + len(self.validation))
-        given = compute_clip_weights(labels, self.names, cfg, epoch)
+        given = compute_clip_weights(labels, self.names, cfg)
         if given is not None:
             weights[: len(self.train)] = given
-        gain = compute_pos_weights(epoch, self.names, cfg.pos_weight) if labels.ndim > 1 else None
+        gain = compute_pos_weights(labels, self.names, cfg.pos_weight) if labels.ndim > 1 else None
         every = np.concatenate([labels, self.validation.labels])
         return ProbeTask(every, len(self.names), self.cfg.audio.aggregate, weights, gain)
 
     def make_folds(self, *, may_use_validation: bool) -> ChoiceFolds:
         """Return the clips that candidates are compared on."""
-        train, used, validation = self.train, self.used, self.validation.labels
-        groups = None if train.groups is None else train.groups[used]
+        train, validation = self.train, self.validation.labels
         given = validation if may_use_validation else validation[:0]
-        folds = choose_folds(
-            train.labels[used], given, len(self.names), groups, self.cfg.train.seed
-        )
-        numbers = np.concatenate([used, len(train) + np.arange(len(validation))])
-        pairs = tuple((numbers[fit], numbers[scored]) for fit, scored in folds.pairs)
-        return replace(folds, pairs=pairs)
+        seed = self.cfg.train.seed
+        return choose_folds(train.labels, given, len(self.names), train.groups, seed)
+
+
+def take_epoch_clips(clips: Clips, names: Sequence[str], cfg: RunConfig) -> Clips:
+    """Return the training clips that the first epoch would use: all, except for keyword spotting.
+
+    Args:
+        clips: Of training.
+        names: The L labels.
+        cfg: Shares of the clips that are no keywords.
+    """
+    subset = make_epoch_subset(clips.labels, names, cfg.data)
+    if subset is None:
+        return clips
+    used = np.sort(subset.draw(0, 0))
+    return replace(
+        clips,
+        rows=clips.rows[used],
+        labels=clips.labels[used],
+        ids=clips.ids[used],
+        lengths=clips.lengths[used],
+        groups=None if clips.groups is None else clips.groups[used],
+    )
 
 
 def _choose(
@@ -153,6 +171,7 @@ def _choose(
         metric=task.metric,
         scored_on=folds.description,
         num_windows=len(features.windows),
+        num_computed=features.num_computed,
         feature_seconds=round(feature_seconds, 2),
         fit_seconds=round(time.monotonic() - started, 2),
     )

@@ -29,15 +29,20 @@ def describe_versions() -> dict[str, str]:
     return {"audio_cls": __version__, "python": platform.python_version(), **found}
 
 
-def describe_hardware(accelerator: Accelerator) -> Hardware:
-    """Return the `hardware` part of results.json."""
+def describe_hardware(accelerator: Accelerator, method: str = "fine-tune") -> Hardware:
+    """Return the `hardware` part of results.json.
+
+    Args:
+        accelerator: This run's processes.
+        method: Value of `--method`; a linear probe computes in float32 always.
+    """
     device = accelerator.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Hardware(
         device=name,
         num_processes=accelerator.num_processes,
         num_threads=torch.get_num_threads(),
-        mixed_precision=str(accelerator.mixed_precision),
+        mixed_precision="no" if method == "probe" else str(accelerator.mixed_precision),
     )
 
 

@@ -186,7 +186,8 @@ class ProbeResults(JsonRecord):
     total_layers: int | None = None  # of the encoder before it was cut
     metric: str | None = None  # "accuracy", or "map" where a clip may have several labels
     scored_on: str | None = None  # the clips, such as "180 validation clips"
-    num_windows: int | None = None  # whose layer outputs were computed, or read from the cache
+    num_windows: int | None = None  # whose layer outputs were used
+    num_computed: int | None = None  # of them by this run; the others were in the cache
     feature_seconds: float | None = None
     fit_seconds: float | None = None
 

@@ -216,7 +216,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             timing=fitted.describe_timing(evaluate_seconds),
             bad_audio={"skipped": len(clips.read_bad(folder.path))},
             samples=save_samples(folder.path, clips.test, labels.names, dataset.license),
-            hardware=describe_hardware(accelerator),
+            hardware=describe_hardware(accelerator, cfg.train.method),
             command=describe_command(),
             versions=describe_versions(),
             date=describe_date(),

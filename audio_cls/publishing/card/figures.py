@@ -17,7 +17,7 @@ CAPTIONS = {
     ),
     "curves": ("Training curves", "Loss and validation metrics by epoch."),
     "probe_layers": (
-        "Layers",
+        "Score by layer",
         "The clips that the layer was chosen on, classified from each layer of the encoder.",
     ),
     "confusion_matrix": (

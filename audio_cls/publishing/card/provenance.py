@@ -156,8 +156,8 @@ def _describe_choice(record: RunRecord) -> Markdown:
         )
     chosen = probe.chosen
     return to_sentence(
-        "Linear probe: the encoder was not trained. A logistic regression (C = {}) on the mean over"
-        " time of layer {} of {} is the head; the encoder keeps {}. Chosen by log loss on {}.",
+        "Linear probe: the encoder was not trained. A logistic regression (C = {}) on the pooled"
+        " output of layer {} of {} is the head; the encoder keeps {}. Chosen by log loss on {}.",
         _to_count(chosen.c),
         chosen.name,
         probe.total_layers,

@@ -71,10 +71,11 @@ def make_layers_note(record: RunRecord) -> Markdown:
     if probe is None:
         return Markdown("")
     return to_sentence(
-        "Measured on {}. Outputs of all layers for {}: {}; regressions: {}.",
+        "Measured on {}. Outputs of all layers for {}: {}{}; regressions: {}.",
         probe.scored_on,
         count(probe.num_windows, "window"),
         to_duration(probe.feature_seconds),
+        "" if probe.num_computed else " (from the cache)",
         to_duration(probe.fit_seconds),
     )
 

@@ -113,7 +113,7 @@ class StartReport:
         """Collect the facts, see `announce`."""
         asked, cfg, clips = self.asked, inputs.cfg, inputs.clips
         dataset, labels, audio_model = inputs.dataset, inputs.labels, inputs.audio_model
-        hardware = describe_hardware(inputs.accelerator)
+        hardware = describe_hardware(inputs.accelerator, cfg.train.method)
         precision = str(hardware.mixed_precision)
         is_streamed = isinstance(clips.train, StreamClips)
         parts = {"train": clips.train, "validation": clips.validation, "test": clips.test}

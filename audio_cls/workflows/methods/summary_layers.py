@@ -22,7 +22,8 @@ def format_layers(results: ProbeResults) -> list[str]:
         *(f"  {line}" for line in format_table(rows, "llrrr")),
         *wrap_text(
             f"* saved, as it has the smallest log loss: {describe_choice(results)}. Outputs of all"
-            f" layers: {features}; regressions: {fits}."
+            f" layers: {features}{'' if results.num_computed else ' (from the cache)'};"
+            f" regressions: {fits}."
         ),
     ]
 
