@@ -17,10 +17,12 @@ from sklearn.model_selection import (
 )
 
 from audio_cls.data.splits.iterative_stratification import LabelArray
+from audio_cls.data.splits.train_test_split import limit_rows
 from audio_cls.errors import count_of
 
 MIN_CLIPS = 10  # validation clips per class, below which training clips are cross-validated
 NUM_FOLDS = 5
+MAX_TRAIN_CLIPS = 5000  # that candidates are fitted on; the chosen one is fitted on all clips
 
 Numbers = NDArray[np.int64]
 
@@ -58,13 +60,21 @@ def choose_folds(
 
     Returns:
         The validation clips; or where they are fewer than `MIN_CLIPS` per class, folds of the
-        training clips, which share no group.
+        training clips, which share no group. Of more than `MAX_TRAIN_CLIPS` training clips, a
+        stratified sample is used.
     """
-    numbers = np.arange(len(train))
+    numbers = np.sort(limit_rows(np.arange(len(train)), train, MAX_TRAIN_CLIPS, seed))
+    available, train = len(train), train[numbers]
+    groups = None if groups is None else groups[numbers]
+    used = count_of(len(train), "training clip")
+    if len(train) < available:
+        used = f"{len(train):,} of {count_of(available, 'training clip')}"
     count = len(validation) if validation.ndim == 1 else float(validation.sum())
     if count >= MIN_CLIPS * num_labels:
-        scored = np.arange(len(validation)) + len(train)
-        text = f"{count_of(len(validation), 'validation clip')}"
+        scored = np.arange(len(validation)) + available
+        text = count_of(len(validation), "validation clip")
+        if len(train) < available:
+            text = f"{text}, fitted on {used}"
         return ChoiceFolds(((numbers, scored),), text)
     is_grouped = groups is not None and len(np.unique(groups[groups != ""])) > 1
     keys = numbers.astype(str) if groups is None else groups
@@ -80,7 +90,7 @@ def choose_folds(
         splitter = StratifiedKFold(**shuffled) if is_possible else KFold(**shuffled)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of a class with fewer clips than folds
-        pairs = tuple(splitter.split(numbers, train, keys))
+        folds = list(splitter.split(numbers, train, keys))
+    pairs = tuple((numbers[fit], numbers[scored]) for fit, scored in folds)
     by = " by group" if is_grouped else ""
-    text = f"{num_folds}-fold cross-validation{by} of {count_of(len(train), 'training clip')}"
-    return ChoiceFolds(pairs, text)
+    return ChoiceFolds(pairs, f"{num_folds}-fold cross-validation{by} of {used}")

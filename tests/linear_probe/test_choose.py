@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax  # type: ignore[import-untyped]
 
+from audio_cls.linear_probe import folds as folds_module
 from audio_cls.linear_probe.choose import (
     C_GRID,
     CandidateScore,
@@ -47,6 +48,20 @@ def test_few_validation_clips_lead_to_folds_without_a_shared_group() -> None:
     assert {int(labels[scored].sum()) for _, scored in plain.pairs} == {6}  # stratified
     multi = choose_folds(np.eye(2)[labels], np.eye(2)[labels[:19]], 2, groups, seed=0)
     assert multi.description == "5-fold cross-validation by group of 60 training clips"
+
+
+def test_of_many_training_clips_a_stratified_sample_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folds_module, "MAX_TRAIN_CLIPS", 20)
+    labels = np.tile([0, 1], 30)
+    folds = choose_folds(labels, labels[:19], 2, None, seed=0)
+    assert folds.description == "5-fold cross-validation of 20 of 60 training clips"
+    assert labels[folds.scored].sum() == 10
+    assert len(set(folds.scored.tolist())) == 20
+    ((used, scored),) = choose_folds(labels, labels[:40], 2, None, seed=0).pairs
+    assert len(used) == 20
+    assert scored.tolist() == list(range(60, 100))
 
 
 def test_classes_of_one_clip_do_not_prevent_folds() -> None:
