@@ -29,7 +29,7 @@ LAYERS = [
     ["distributed"],
     ["audio"],
     ["audio/augmentation"],
-    ["runs/json_record", "runs/results", "runs/run_files"],
+    ["runs/json_record", "runs/records", "runs/results", "runs/run_files"],
     ["data/sources/dataset_tables"],
     ["data/sources/naming_schemes", "data/sources/split_names", "data/sources/hub_info"],
     ["data/sources/columns"],

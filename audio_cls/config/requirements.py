@@ -42,7 +42,7 @@ def _make_groups() -> list[Requirement]:
         ),
         (
             "feature_cache_gb",
-            lambda v: v["freeze"] != "none" or v["method"] == "probe",
+            lambda v: v["freeze"] != "none" or v["method"] != "fine-tune",
             "it limits what is stored of frozen layers; add --freeze features or backbone",
         ),
         (
@@ -188,7 +188,37 @@ def _make_probe() -> list[Requirement]:
     ]
 
 
-REQUIREMENTS = (*_make_probe(), *_make_groups(), *_make_augmentation(), *_make_data())
+def _make_auto() -> list[Requirement]:
+    """Return the requirements of the settings that `--method auto` does not use."""
+    advice = {
+        "keep_checkpoints": "--method auto removes the checkpoints of its candidates at its end",
+        "hub_strategy": "--method auto uploads the model that it chooses at its end",
+        "weighted_layer_sum": "--method auto chooses the layer",
+    }
+    return [
+        *(
+            Requirement(name, lambda v: v["method"] != "auto", f"{text}; leave it out")
+            for name, text in advice.items()
+        ),
+        Requirement(
+            "freeze",
+            lambda v: (
+                v["method"] != "auto"
+                or v["freeze"] != "backbone"
+                or v["unfreeze_after_epochs"] is not None
+            ),
+            "--method auto also trains the layers; use --method probe, which trains the head alone",
+        ),
+    ]
+
+
+REQUIREMENTS = (
+    *_make_probe(),
+    *_make_auto(),
+    *_make_groups(),
+    *_make_augmentation(),
+    *_make_data(),
+)
 
 
 def find_unused(values: Values, defaults: Values) -> dict[str, str]:

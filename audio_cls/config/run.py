@@ -68,6 +68,11 @@ class RunConfig:
             f"{flag_name(name)} {_show(values[name])} has no effect: {advice}."
             for name, advice in find_unused(values, list_defaults()).items()
         ]
+        if self.train.method == "auto" and self.train.resume not in ("never", "auto"):
+            faults.append(
+                f"--resume {self.train.resume} names a checkpoint, and --method auto has several"
+                " candidates: give --resume auto."
+            )
         if self.data.streaming:
             faults.extend(self._find_stream_faults())
         if faults:
@@ -87,7 +92,7 @@ class RunConfig:
             "--sampler balanced": self.optim.sampler == "balanced",
             "--batch-size auto": self.train.batch_size == "auto",
             "--length-buckets": self.train.length_buckets is not None,
-            "--method probe": self.train.method == "probe",
+            f"--method {self.train.method}": self.train.method != "fine-tune",
         }
         needs_all = [flag for flag, is_wanted in wants.items() if is_wanted]
         if needs_all:

@@ -15,10 +15,11 @@ class TrainingSettings(Section):
 
     heading: ClassVar[str] = "Training"
 
-    method: Literal["fine-tune", "probe"] = setting(
+    method: Literal["fine-tune", "probe", "auto"] = setting(
         "fine-tune",
         "fine-tune: gradient steps on the whole model; probe: logistic regression on the best"
-        " layer of the frozen encoder, in a small part of the time.",
+        " layer of the frozen encoder, in a small part of the time; auto: both, and averages"
+        " of their weights, of which the best on validation is kept.",
         is_common=True,
     )
     epochs: int = setting(10, "Passes over the training clips.", minimum=1, is_common=True)

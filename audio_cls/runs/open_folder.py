@@ -24,6 +24,7 @@ from audio_cls.storage.locks import FileLock
 
 LOCK_FILE = ".lock"
 START_FOLDERS = ("splits", "figures")  # what a run writes before its first step
+FINISHED_CANDIDATES = "candidates/*/validation.json"  # of --method auto
 LOCK_SECONDS = 10.0  # to wait for a process that is ending and may be saving its state
 
 logger = logging.getLogger(__name__)
@@ -190,7 +191,7 @@ def _describe_unwritable(path: Path, error: OSError) -> str:
 
 def has_progress(path: Path) -> bool:
     """Return whether a run folder has results of training: a model, checkpoint or results."""
-    names = (WEIGHTS, RESULTS_FILE, "checkpoints/step-*")
+    names = (WEIGHTS, RESULTS_FILE, "checkpoints/step-*", FINISHED_CANDIDATES)
     return any(True for name in names for _ in path.glob(name))
 
 

@@ -19,6 +19,7 @@ from audio_cls.config import select_metrics
 from audio_cls.errors import RunFolderError, describe_error
 from audio_cls.run_warnings import warn
 from audio_cls.runs.json_record import ALWAYS, JsonRecord, SchemaError, Table
+from audio_cls.runs.records.candidates import Candidates
 from audio_cls.storage.files import write_json
 
 RESULTS_FILE = "results.json"
@@ -211,7 +212,8 @@ class RunResults(JsonRecord):
     metric: str | None = None  # that chose the best epoch
     user_transforms: list[str] | None = None  # names in --augment
     validation: Table = field(default_factory=dict)  # of the saved model, see `report_best`
-    probe: ProbeResults | None = None  # with `--method probe`
+    probe: ProbeResults | None = None  # with `--method probe` and `--method auto`
+    candidates: Candidates | None = None  # with `--method auto`
     test: Table = field(default_factory=dict)  # see `report_scores`
     baseline: Baseline = Baseline()
     calibration: Table = field(default_factory=dict)  # see `report_calibration`
@@ -234,6 +236,12 @@ class RunResults(JsonRecord):
     def is_chosen_on_test(self) -> bool:
         """Whether the test clips, which are the validation clips too, chose the saved model."""
         return bool(self.dataset.is_test_validation) and self.probe is None
+
+    @property
+    def is_linear_probe(self) -> bool:
+        """Whether the model is a probe: by `--method probe`, or kept by `--method auto`."""
+        is_kept = self.candidates is None or self.candidates.kept.name == "probe"
+        return self.probe is not None and is_kept
 
     @property
     def headline_key(self) -> str:

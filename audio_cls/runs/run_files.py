@@ -80,6 +80,11 @@ RUN_FILES = (
     RunFile("logs/*", "files of the trackers (`--report-to`)", published=False),
     RunFile("streamed/*", "clips that a streamed run left out, per process", published=False),
     RunFile("eval-*/*", "evaluation on another data set (`audio-cls evaluate`)", published=False),
+    RunFile(
+        "candidates/NAME/*",
+        "settings and summary.csv of each candidate of `--method auto`, and the probe's model",
+        published=False,
+    ),
     RunFile("checkpoints/step-N/", "state to resume from", published=False),
 )
 

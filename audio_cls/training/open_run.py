@@ -20,7 +20,12 @@ from audio_cls.models.attention_backend import check_precision
 from audio_cls.models.finetuning.lora import import_peft
 from audio_cls.runs.config_file import DATA_HASH, check_same_data, load_resolved, save_run_config
 from audio_cls.runs.folder import RunFolder, choose_run_path
-from audio_cls.runs.open_folder import clear_run_folder, discard_failed_start, open_run_folder
+from audio_cls.runs.open_folder import (
+    FINISHED_CANDIDATES,
+    clear_run_folder,
+    discard_failed_start,
+    open_run_folder,
+)
 from audio_cls.runs.provenance import describe_command, describe_commit, describe_versions
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.runs.resume import describe_resume, find_source_run
@@ -111,7 +116,8 @@ def explain_interrupt(cfg: RunConfig) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         folder = RunFolder(choose_run_path(cfg))
-        if is_main_process() and folder.find_checkpoints():
+        is_started = folder.find_checkpoints() or any(folder.path.glob(FINISHED_CANDIDATES))
+        if is_main_process() and is_started:
             logger.warning(
                 "The training so far is saved. %s",
                 describe_resume(cfg, folder.path),

@@ -105,6 +105,11 @@ def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
             f"--optimizer {cfg.optim.optimizer} needs whole weights, and this model is sharded."
             " Use --optimizer adamw, or launch with DDP (examples/multi_gpu/ddp.yaml)."
         )
+    if cfg.train.method != "fine-tune":
+        raise SettingError(
+            f"--method {cfg.train.method} needs whole weights, and this model is sharded. Launch"
+            " with DDP (examples/multi_gpu/ddp.yaml), or use --method fine-tune."
+        )
     if cfg.model.lora_rank:
         raise SettingError(
             f"--lora-rank {cfg.model.lora_rank} needs whole weights to merge the adapters, and"

@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 STEPS = 3  # the first, slower one counts: the estimate is rather too long than too short
 MIN_CLIPS = 32  # training clips
+AUTO_FACTOR = 1.5  # longest time of --method auto, in times of one fine-tuning
+# As much disk as that many take the candidates of --method auto: two each, and models of epochs.
+AUTO_CHECKPOINTS = 10
 EVAL_CLIPS = 16  # clips of validation and of test, or a batch if that is more
 
 
@@ -68,7 +71,9 @@ def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
     train = dataclasses.replace(
         cfg.train, output_dir=str(folder), resume="never", overwrite=True, report_to=()
     )
-    if cfg.train.method == "fine-tune":
+    if cfg.train.method == "auto":  # the trial is one fine-tuning
+        train = dataclasses.replace(train, method="fine-tune")
+    if train.method == "fine-tune":
         train = dataclasses.replace(
             train,
             max_steps=min(cfg.train.max_steps or STEPS, STEPS),
@@ -168,7 +173,7 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
         **{**work, "seconds": prepare_seconds + decoding * (share - 1) + work["seconds"]},
         runs=len(runs),
         memory_mb=memory_mb,
-        disk_mb=_measure_disk(folder, max(1, cfg.train.keep_checkpoints)),
+        disk_mb=_measure_disk(folder, _count_checkpoints(cfg)),
         cache_mb=audio_seconds * sampling_rate * 4 / 1e6,
     )
     free = shutil.disk_usage(folder).free / 1e6
@@ -179,6 +184,11 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
             " or lower --keep-checkpoints."
         )
     return estimate
+
+
+def _count_checkpoints(cfg: RunConfig) -> int:
+    """Return how many checkpoints the run folder holds at most, besides two that come and go."""
+    return AUTO_CHECKPOINTS if cfg.train.method == "auto" else max(1, cfg.train.keep_checkpoints)
 
 
 def _estimate_steps(
@@ -195,12 +205,13 @@ def _estimate_steps(
     clip_seconds = validation_seconds / evaluations_done / num_used["validation"]
     evaluations = math.ceil(steps / per_epoch)
     evaluated = (evaluations + 1) * clips["validation"] + clips["test"]
+    factor = AUTO_FACTOR if cfg.train.method == "auto" else 1
     return {
         "steps": steps,
         "step_seconds": step_seconds,
         "evaluations": evaluations,
         "evaluation_seconds": clip_seconds * clips["validation"],
-        "seconds": steps * step_seconds + evaluated * clip_seconds,
+        "seconds": factor * (steps * step_seconds + evaluated * clip_seconds),
     }
 
 

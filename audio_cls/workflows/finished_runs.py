@@ -40,8 +40,9 @@ def check_longer(cfg: RunConfig) -> None:
         return
     changed = list_other_lengths(cfg)
     if changed and not RunFolder(path).find_checkpoints():
+        reason = "--method auto" if cfg.train.method == "auto" else "--keep-checkpoints 0"
         raise RunFolderError(
-            f"The run in '{path}' is finished and has no checkpoints (--keep-checkpoints 0), so"
+            f"The run in '{path}' is finished and has no checkpoints ({reason}), so"
             f" that it cannot be trained longer ({'; '.join(changed)}). Use the old values, or"
             f" train its model further in a new run: --model {path} --output-dir NEW."
         )

@@ -89,6 +89,8 @@ def describe_best(results: RunResults) -> str:
     title = metric_title(metric, multi=results.is_multilabel)
     value = f"validation {title} {format_number(best.get(metric))}"
     clips = count_of(best["num_examples"], "clip")
+    if results.candidates is not None:
+        return f"Kept {results.candidates.kept.name}: {value} on {clips}"
     return f"Best {describe_epoch(results)}: {value} on {clips}"
 
 

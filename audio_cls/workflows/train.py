@@ -208,6 +208,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             user_transforms=list(cfg.augment.augment) or None,
             validation=fitted.validation_metrics,
             probe=fitted.probe,
+            candidates=fitted.candidates,
             test=report_scores(
                 scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)
             ),

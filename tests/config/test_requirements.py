@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from audio_cls.cli.options.config_options import settings_command
 from audio_cls.config import RunConfig, drop_unused, flag_name
-from audio_cls.config.requirements import REQUIREMENTS
+from audio_cls.config.requirements import REQUIREMENTS, STEP_SETTINGS
 from audio_cls.errors import SettingError
 
 # setting -> a value, the settings with which it has no effect, those with which it has one
@@ -31,6 +31,13 @@ CASES: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("lora_dropout", 0.5, {}, {"lora_rank": 2}),
     ("unfreeze_after_epochs", 1, {}, {"freeze": "features"}),
     ("feature_cache_gb", 1.0, {}, {"freeze": "backbone"}),
+    ("weighted_layer_sum", True, {"method": "auto"}, {}),
+    ("keep_checkpoints", 3, {"method": "auto"}, {}),
+    ("freeze", "backbone", {"method": "auto"}, {"method": "fine-tune"}),
+    ("freeze", "backbone", {"method": "auto"}, {"method": "auto", "unfreeze_after_epochs": 1}),
+    ("hub_strategy", "best", {"method": "auto", "push_to_hub": True}, {"push_to_hub": True}),
+    ("epochs", 3, {"method": "probe"}, {"method": "auto"}),
+    ("mixup_alpha", 0.2, {"method": "probe"}, {"method": "auto"}),
     ("layer_decay", 0.5, {"freeze": "backbone"}, {}),
     ("layer_decay", 0.5, {"freeze": "backbone"},
      {"freeze": "backbone", "unfreeze_after_epochs": 1}),
@@ -84,7 +91,8 @@ def test_a_setting_without_effect_is_refused_and_one_with_effect_is_not(
 
 
 def test_every_requirement_has_its_case() -> None:
-    assert {one.setting for one in REQUIREMENTS} == {name for name, *_ in CASES}
+    names = {name for name, *_ in CASES} | set(STEP_SETTINGS.split())
+    assert {one.setting for one in REQUIREMENTS} == names
 
 
 def test_what_a_preset_left_without_effect_is_reset_and_what_was_typed_is_not() -> None:

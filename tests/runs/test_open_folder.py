@@ -185,7 +185,8 @@ def test_overwrite_removes_every_file_of_the_table_and_no_other(tmp_path: Path) 
 def test_what_is_published_is_in_the_table_and_private_files_are_not_among_it() -> None:
     assert {one.name for one in RUN_FILES if not one.published} == {
         *("clips.csv", "splits/groups.csv", "logs/*", "streamed/*", "checkpoints/step-N/"),
-        *("figures/*.csv", "eval-*/*"),
+        *("figures/*.csv", "eval-*/*", "candidates/NAME/*"),
     }
     assert is_public("splits/test.txt") and not is_public("splits/groups.csv")
     assert not is_public("checkpoints/step-3/trainer_state.json")
+    assert not is_public("candidates/probe/model.safetensors")

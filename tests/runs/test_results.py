@@ -53,7 +53,28 @@ GOLDEN: dict[str, Any] = {  # every key that training or evaluation writes
     "metric": "accuracy",
     "user_transforms": ["my_augment:reverb"],
     "validation": {"accuracy": 0.5, "num_examples": 7, "epoch": 1.0, "step": 4},
+    "probe": {
+        "layers": [{
+            "layer": 1, "num_layers": 2, "c": 0.1, "log_loss": 0.5, "score": 0.9, "is_chosen": True,
+        }],
+        "total_layers": 2, "metric": "accuracy", "scored_on": "7 validation clips",
+        "num_windows": 15, "num_computed": 9, "feature_seconds": 1.5, "fit_seconds": 0.5,
+    },
+    "candidates": {
+        "reason": "It has the lowest validation log loss.",
+        "rows": [{
+            "name": "fine-tune-1", "is_kept": True, "log_loss": 0.5, "difference": 0.1,
+            "standard_error": 0.2, "metrics": {"accuracy": 0.5}, "seconds": 3.5, "epoch": 2.0,
+            "note": "mean of 2 epochs", "settings": {"learning_rate": 1e-4},
+        }],
+    },
     "test": {"accuracy": 0.75, "accuracy_ci95": [0.2, 0.9], "per_class": {"no": {"f1": None}}},
+    "baseline": {
+        "name": "log-mel statistics", "metric": "accuracy", "test": 0.5, "test_ci95": [0.2, 0.8],
+        "test_f1_macro": 0.4, "validation": 0.6, "difference": 0.25,
+        "difference_ci95": [-0.1, 0.6], "c": 1.0, "num_train": 7, "num_available": 8,
+        "seconds": 0.5,
+    },
     "calibration": {"temperature": 1.5, "fitted_on": "validation", "is_applied": False},
     "timing": {
         "starts": 1, "prepare_seconds": 0.5, "train_seconds": 2, "evaluate_seconds": 1.0,
@@ -91,7 +112,8 @@ def iterate_records(record: JsonRecord) -> Iterator[JsonRecord]:
     """Yield a record and all records in it."""
     yield record
     for value in vars(record).values():
-        for part in value.values() if isinstance(value, dict) else [value]:
+        parts = value.values() if isinstance(value, dict) else value
+        for part in parts if isinstance(value, dict | list) else [value]:
             if isinstance(part, JsonRecord):
                 yield from iterate_records(part)
 
@@ -100,7 +122,7 @@ def test_every_field_is_in_the_golden_file() -> None:
     records = list(iterate_records(RunResults.from_json(GOLDEN)))
     known = {(type(one), spec.name) for one in records for spec in fields(one)}
     written = {(type(one), name) for one in records for name in one.to_json()}
-    assert len(records) == 11 and known == written | {(type(one), "unknown") for one in records}
+    assert len(records) == 16 and known == written | {(type(one), "unknown") for one in records}
 
 
 def test_an_older_file_and_keys_of_a_newer_one_are_read() -> None:

@@ -56,6 +56,8 @@ class CardData:
     layers: list[tables.Row]
     layers_metric: str
     layers_note: Markdown
+    choice: Markdown
+    candidates: list[tables.Row]
     log_header: list[object]
     log_rule: Markdown
     log: list[tables.Row]
@@ -181,6 +183,8 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         layers=tables.make_layer_rows(record),
         layers_metric=tables.name_layer_metric(record),
         layers_note=sentences.make_layers_note(record),
+        choice=sentences.make_choice(record),
+        candidates=tables.make_candidate_rows(record),
         log_header=header,
         log_rule=Markdown("---:|" * len(header)),
         log=log,

@@ -57,7 +57,7 @@ def make_title(record: RunRecord) -> str:
     names = (record.results.model.id, dataset.name or dataset.id)
     model, data = (path_basename(name.removeprefix(BUILTIN)) if name else "" for name in names)
     how = "trained from scratch" if record.is_from_scratch else "fine-tuned"
-    if record.results.probe is not None:
+    if record.results.is_linear_probe:
         how = "with a linear probe"
     return f"{model or 'Audio classifier'} {how} on {data or 'unnamed data set'}"
 

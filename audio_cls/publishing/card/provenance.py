@@ -147,6 +147,10 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
 def _describe_choice(record: RunRecord) -> Markdown:
     """Return which epoch, or which layer of a linear probe, is saved, and how it was chosen."""
     validation, probe = record.results.validation, record.results.probe
+    if record.results.candidates is not None and not record.results.is_linear_probe:
+        return to_sentence(
+            "Saved model: {}, one of the candidates below.", record.results.candidates.kept.name
+        )
     if probe is None:
         return to_sentence(
             "Saved checkpoint: epoch {} (step {}), selected by {} on validation.",

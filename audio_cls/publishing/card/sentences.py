@@ -58,7 +58,7 @@ def make_summary(record: RunRecord) -> Markdown:
 
 def describe_origin(record: RunRecord) -> Markdown:
     """Return how the model was made from the base model, whose name follows."""
-    if record.results.probe is not None:
+    if record.results.is_linear_probe:
         return Markdown("Linear probe (logistic regression on one layer) of")
     if record.is_from_scratch:
         return Markdown("Trained from random weights, with the architecture of")
@@ -99,6 +99,18 @@ def make_headline(record: RunRecord) -> Markdown:
         count(test.get("num_examples"), "clip"),
         describe_test(record),
         bounds,
+    )
+
+
+def make_choice(record: RunRecord) -> Markdown:
+    """Return which candidate of `--method auto` was kept, and why; empty for other methods."""
+    found = record.results.candidates
+    if found is None:
+        return Markdown("")
+    return to_sentence(
+        "`--method auto` kept **{}**. {} The test clips were scored by this model alone.",
+        found.kept.name,
+        to_text(found.reason or ""),
     )
 
 

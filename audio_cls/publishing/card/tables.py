@@ -168,6 +168,23 @@ def make_hyperparameter_rows(record: RunRecord) -> list[Row]:
     return rows
 
 
+def make_candidate_rows(record: RunRecord) -> list[Row]:
+    """Return one row per candidate of `--method auto`; none for other methods."""
+    found = record.results.candidates
+    rows: list[Row] = []
+    for one in found.rows if found is not None else ():
+        settings = ", ".join(
+            f"{to_code(f'{flag_name(name)} {_show_value(value)}')}"
+            for name, value in one.settings.items()
+        )
+        what = "; ".join(part for part in (settings, escape(one.note or "")) if part)
+        name = Markdown(f"**{escape(one.name)}**") if one.is_kept else one.name
+        metric = to_number(one.metrics.get(record.results.headline_key))
+        minutes = to_number((one.seconds or 0.0) / 60, 1)
+        rows.append([name, to_number(one.log_loss), metric, minutes, Markdown(what)])
+    return rows
+
+
 def _show_value(value: object) -> str:
     """Return a setting's value as on the command line."""
     if isinstance(value, list):

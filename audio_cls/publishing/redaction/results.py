@@ -31,6 +31,8 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
         "revision",
     ),
     "model": ("revision", "license"),
+    "candidates": ("reason",),
+    "candidates.rows": ("name", "note"),
     "test": ("untested_labels", "majority_class", "majority_from"),
     "test.intervals": ("drawn", "accuracy", "others", "note", "at_least"),
     "test.top_confusions": ("label", "prediction"),
@@ -53,6 +55,7 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
 TABLES = frozenset(
     {
         "dataset", "dataset.duplicates", "dataset.near_duplicates", "model",
+        "candidates", "candidates.rows", "candidates.rows.metrics", "candidates.rows.settings",
         "validation", "test", "test.per_class", "test.per_class.*", "test.intervals",
         "test.top_confusions", "test.confident_mistakes", "test.weakest_classes", "test.families",
         "test.families.by_family", "test.families.by_family.*",

@@ -140,7 +140,9 @@ class StartReport:
             model=cfg.model.model,
             head=audio_model.head,
             parameters=count_parameters(audio_model),
-            trainable_parameters=0,
+            trainable_parameters=0
+            if cfg.train.method == "probe"
+            else count_parameters(audio_model),
             freeze=_describe_freezing(cfg),
             device=str(hardware.device),
             processes=hardware.num_processes or 1,

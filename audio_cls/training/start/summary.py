@@ -181,6 +181,8 @@ def _describe_steps(facts: StartFacts) -> str:
     """Return the number of steps as epochs and steps per epoch, and the clips of a step."""
     if facts.method == "probe":
         return "linear probe: logistic regression on each layer of the frozen encoder"
+    if facts.method == "auto":
+        return "auto: linear probe, fine-tuning from it, averages of weights; one is kept"
     clips = f"{count_of(facts.clips_per_step, 'clip')} per step"
     steps, per_epoch = count_of(facts.steps, "step"), count_of(facts.steps_per_epoch, "step")
     if facts.is_streamed:

@@ -11,6 +11,7 @@ from audio_cls.data.clips.clips import Clips
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.scorer import Scorer
 from audio_cls.runs.json_record import Table
+from audio_cls.runs.records.candidates import Candidates
 from audio_cls.runs.results import ProbeResults, Timing
 
 
@@ -27,3 +28,4 @@ class FittedModel:
     close: Callable[[], None]  # closes bar, trackers and run folder; call on every process
     validation_scores: Scores | None = None  # where they are known
     probe: ProbeResults | None = None
+    candidates: Candidates | None = None  # of --method auto

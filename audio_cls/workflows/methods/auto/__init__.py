@@ -1,0 +1,1 @@
+"""The method auto: probe, fine-tuning from it, averages of weights, and the choice."""

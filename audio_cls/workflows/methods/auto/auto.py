@@ -1,0 +1,213 @@
+"""`--method auto`: tries probe, fine-tuning and averages of weights, and keeps what validates best.
+
+Every candidate has a folder in RUN/candidates. A run that is resumed continues the one that was
+interrupted; finished ones have validation.json and are not repeated. No candidate reads the test
+clips.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from audio_cls.data.clips.metadata import keep_groups
+from audio_cls.distributed.hardware import read_peak_memory
+from audio_cls.distributed.processes import is_main_process, wait_for_processes
+from audio_cls.errors import Paused
+from audio_cls.evaluation.candidates import Candidate, choose_candidate
+from audio_cls.events import emit_event
+from audio_cls.linear_probe.run import run_linear_probe
+from audio_cls.runs.records.candidates import Candidates
+from audio_cls.runs.results import Energy, ProbeResults, Timing
+from audio_cls.runs.resume import describe_resume
+from audio_cls.storage.files import write_json, write_whole
+from audio_cls.training.energy import EnergyMeter
+from audio_cls.training.start.inputs import MethodInputs
+from audio_cls.training.start.report import StartReport
+from audio_cls.workflows.methods.auto.candidate import (
+    discard_training,
+    list_best_epochs,
+    remove_weights,
+)
+from audio_cls.workflows.methods.auto.combine import average_epochs, interpolate
+from audio_cls.workflows.methods.auto.halving import CANDIDATES, FineTuned, run_halving
+from audio_cls.workflows.methods.auto.outcome import CandidateScorer, Outcome, load_outcome
+from audio_cls.workflows.methods.auto.rows import make_rows
+from audio_cls.workflows.methods.auto.table import format_candidates
+from audio_cls.workflows.methods.fitted_model import FittedModel
+
+PROBE, INTERPOLATION, AVERAGE = "probe", "interpolation", "average"  # folders of candidates
+LAYERS_FILE = "layers.json"  # of the probe: the layers that it compared
+SIMPLE, TUNED = 0, 2  # complexity of the probe and of a fine-tuned model
+
+logger = logging.getLogger(__name__)
+
+
+def fit_auto(given: MethodInputs, report: StartReport) -> FittedModel:
+    """Make all candidates, and keep one by its validation log loss. Call on every process.
+
+    Args:
+        given: Settings, clips and model, which is replaced by the chosen one.
+        report: Shows what starts.
+
+    Raises:
+        Paused: A signal requested it; what is done is kept.
+    """
+    report.announce(given)
+    prepare_seconds = given.clock.lap()
+    with EnergyMeter(given.cfg.train, given.accelerator) as meter:
+        outcomes, tuned = _make_candidates(given)
+        energy = meter.describe(meter.read())
+    groups = keep_groups(given.clips.validation.groups)
+    number, compared, reason = choose_candidate(
+        [Candidate(one.name, one.complexity, np.array(one.losses)) for one in outcomes], groups
+    )
+    chosen = outcomes[number]
+    candidates = Candidates(reason=reason, rows=make_rows(outcomes, compared, tuned, chosen))
+    best = CandidateScorer(given, chosen.folder)
+    given.audio_model.model = best.audio_model.model
+    if is_main_process():
+        write_whole(given.folder.path, best.audio_model.save)
+        show_candidates(candidates, given)
+    wait_for_processes()
+    layers = given.folder.path / CANDIDATES / PROBE / LAYERS_FILE
+    return FittedModel(
+        model=best.prepared,
+        scorer=best.scorer,
+        validation=given.clips.validation,
+        test=given.clips.test,
+        validation_metrics={**chosen.metrics, "num_examples": len(chosen.losses)},
+        describe_timing=functools.partial(
+            _describe_timing,
+            *(given, candidates, prepare_seconds),
+            None if energy is None else Energy(**energy),
+        ),
+        close=functools.partial(_close, given),
+        probe=ProbeResults.from_json(json.loads(layers.read_text("utf-8"))),
+        candidates=candidates,
+    )
+
+
+def _make_candidates(given: MethodInputs) -> tuple[list[Outcome], list[FineTuned]]:
+    """Return the candidates to choose from, and all fine-tunings. Call on every process."""
+    base = given.folder.path / CANDIDATES
+    probe = _finish(base / PROBE, functools.partial(_make_probe, given))
+    assert probe is not None
+    try:
+        tuned = run_halving(given, probe.folder, probe.seconds)
+    except Paused as error:
+        resume = describe_resume(given.cfg, given.folder.path)
+        text = f"Stopped by a signal; the state of all candidates is saved.\n{resume}"
+        raise Paused(text) from error
+    return [probe, *_list_tuned(given, probe, tuned[0])], tuned
+
+
+def show_candidates(candidates: Candidates, given: MethodInputs) -> None:
+    """Show the table of the candidates; with json the event `candidates`."""
+    log, multi = given.cfg.train.log, given.labels.is_multilabel
+    emit_event(log, "candidates", **candidates.to_json())
+    if log == "text":
+        lines = format_candidates(candidates, "map" if multi else "accuracy")
+        logger.info("%s", "\n".join(["", *lines]))
+
+
+def _finish(path: Path, make: Callable[[Path], Outcome | None]) -> Outcome | None:
+    """Return the outcome of a candidate, made now unless a former start finished it."""
+    outcome = load_outcome(path)
+    wait_for_processes()  # until all have looked
+    if outcome is None:
+        outcome = make(path)
+        if outcome is not None and is_main_process():
+            outcome.save(path)
+        wait_for_processes()
+    return outcome
+
+
+def _make_probe(given: MethodInputs, path: Path) -> Outcome:
+    """Fit the probe, write its model into a folder, and score it."""
+    started = time.perf_counter()
+    probe = run_linear_probe(given.cfg, given.accelerator, given.audio_model, given.clips)
+    if is_main_process():
+        write_whole(path, given.audio_model.save)
+        write_json(path / LAYERS_FILE, probe.results.to_json())
+    wait_for_processes()
+    scorer = CandidateScorer(given, path)
+    best = probe.results.chosen
+    return scorer.make_outcome(
+        scorer.score(),
+        name=PROBE,
+        complexity=SIMPLE,
+        folder=path,
+        seconds=time.perf_counter() - started,
+        note=f"layer {best.layer} of {probe.results.total_layers}, C {best.c:g}",
+    )
+
+
+def _list_tuned(given: MethodInputs, probe: Outcome, tuned: FineTuned) -> list[Outcome]:
+    """Return the outcomes of the best fine-tuning and of those made of its weights.
+
+    None where every fine-tuning failed.
+    """
+    if not math.isfinite(tuned.progress.loss):
+        return []
+    base = given.folder.path / CANDIDATES
+    scorer = CandidateScorer(given, probe.folder)
+    best = list_best_epochs(tuned.path)[0]
+    found = [
+        _finish(base / INTERPOLATION, lambda path: interpolate(scorer, probe.folder, best, path)),
+        _finish(base / AVERAGE, lambda path: average_epochs(scorer, tuned, path)),
+        _finish(tuned.path, lambda _: _score_tuned(scorer, tuned, best)),
+    ]
+    return [one for one in found if one is not None]
+
+
+def _score_tuned(scorer: CandidateScorer, tuned: FineTuned, folder: Path) -> Outcome:
+    """Score the best epoch of the fine-tuning that was trained to the end, from its folder."""
+    scores = scorer.score(scorer.audio_model.read_state(folder))
+    return scorer.make_outcome(
+        scores,
+        name=tuned.name,
+        complexity=TUNED,
+        folder=folder,
+        seconds=tuned.progress.seconds,
+        settings=tuned.settings,
+        epoch=tuned.progress.epoch,
+    )
+
+
+def _describe_timing(
+    given: MethodInputs,
+    candidates: Candidates,
+    prepare_seconds: float,
+    energy: Energy | None,
+    test_seconds: float,
+) -> Timing:
+    """Return the `timing` part of results.json; training seconds are those of all candidates."""
+    return Timing(
+        starts=1,
+        prepare_seconds=round(prepare_seconds, 2),
+        train_seconds=round(sum(one.seconds or 0.0 for one in candidates.rows), 2),
+        evaluate_seconds=round(test_seconds, 2),
+        peak_memory_mb=read_peak_memory(given.accelerator),
+        energy=energy,
+    )
+
+
+def _close(given: MethodInputs) -> None:
+    """Remove weights and checkpoints of the candidates, except of the probe; close the run folder.
+
+    Their settings and tables stay, by which each can be repeated. Call on every process.
+    """
+    if is_main_process():
+        for path in (given.folder.path / CANDIDATES).glob("*"):
+            discard_training(path)
+            if path.name != PROBE:
+                remove_weights(path)
+    given.folder.close()

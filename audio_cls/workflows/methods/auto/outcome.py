@@ -1,0 +1,104 @@
+"""Result of a candidate on the validation clips, kept in its folder for a run that is resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from audio_cls.data.clips.metadata import keep_groups
+from audio_cls.evaluation.candidates import Groups, clip_losses, mean_loss
+from audio_cls.evaluation.metrics.external import load_metric
+from audio_cls.evaluation.metrics.scores import Scores
+from audio_cls.evaluation.scorer import make_scorer
+from audio_cls.evaluation.validate import summarize_scores
+from audio_cls.models.audio_model import AudioModel
+from audio_cls.storage.files import write_json
+from audio_cls.training.start.inputs import MethodInputs
+from audio_cls.workflows.methods.auto.candidate import load_candidate
+
+OUTCOME_FILE = "validation.json"  # of a candidate that is finished
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished candidate."""
+
+    name: str
+    complexity: int  # a smaller one is preferred, see `choose_candidate`
+    folder: Path  # of its model
+    losses: list[float]  # log loss of each validation clip
+    metrics: dict[str, float]  # of validation
+    seconds: float  # that it took
+    note: str = ""  # what was chosen for it
+    settings: dict[str, Any] = field(default_factory=dict)  # in which cases of a grid differ
+    epoch: float | None = None  # of fine-tuning
+
+    def save(self, path: Path) -> None:
+        """Write PATH/validation.json. Main process only."""
+        path.mkdir(parents=True, exist_ok=True)
+        tree = {**dataclasses.asdict(self), "folder": os.path.relpath(self.folder, path)}
+        write_json(path / OUTCOME_FILE, tree)
+
+
+def load_outcome(path: Path) -> Outcome | None:
+    """Return the outcome of the candidate in a folder; None if it is not finished."""
+    file = path / OUTCOME_FILE
+    if not file.is_file():
+        return None
+    tree = json.loads(file.read_text("utf-8"))
+    return Outcome(**{**tree, "folder": path / tree["folder"]})
+
+
+class CandidateScorer:
+    """Scores the validation clips by the models of one architecture."""
+
+    def __init__(self, shared: MethodInputs, folder: Path) -> None:
+        """Load the model in a folder. Call on every process.
+
+        Args:
+            shared: What all candidates share.
+            folder: Of a model with the labels of the run.
+        """
+        cfg = shared.cfg
+        model = dataclasses.replace(
+            cfg.model,
+            model=str(folder),
+            model_revision=None,
+            from_scratch=False,
+            weighted_layer_sum=None,
+        )
+        cfg = dataclasses.replace(cfg, model=model)
+        self.audio_model: AudioModel = load_candidate(cfg, shared.labels)
+        accelerator = shared.accelerator
+        self.prepared = accelerator.prepare_model(self.audio_model.model, evaluation_mode=True)
+        self.scorer = make_scorer(self.audio_model, cfg, accelerator)
+        self.clips = shared.clips.validation
+        self.groups: Groups = keep_groups(self.clips.groups)
+        self.metric_key = cfg.eval.metric_key
+        self.metric = load_metric(
+            cfg.eval, len(shared.labels.names), is_multilabel=shared.labels.is_multilabel
+        )
+
+    def score(self, state: Mapping[str, Tensor] | None = None) -> Scores:
+        """Score all validation clips, by the loaded weights or by those given."""
+        if state is not None:
+            self.audio_model.model.load_state_dict(state)
+        return self.scorer.score(self.prepared, self.clips)
+
+    def loss(self, scores: Scores) -> float:
+        """Return the mean log loss by group."""
+        return mean_loss(clip_losses(scores), self.groups)
+
+    def make_outcome(self, scores: Scores, **values: Any) -> Outcome:  # noqa: ANN401
+        """Return the outcome for scores; `values` are its other fields."""
+        metrics = summarize_scores(scores.with_tuned_thresholds(), self.metric_key, self.metric)
+        losses = np.round(clip_losses(scores), 6).tolist()
+        return Outcome(losses=losses, metrics=metrics, **values)
