@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import logging
 import os
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 _PREFIX = "audio_cls_tests_"
 for _left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):  # by a run that was killed
@@ -71,8 +73,13 @@ def plain_figures(request: pytest.FixtureRequest) -> Iterator[None]:
     if "evaluation/reports" in request.path.as_posix():
         yield
         return
+
+    def save(_: Figure, file: Path | io.BytesIO, **__: Any) -> None:  # noqa: ANN401
+        write = file.write_bytes if isinstance(file, Path) else file.write
+        write(WHITE_PIXEL)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(WHITE_PIXEL))
+        patch.setattr(Figure, "savefig", save)
         yield
 
 
