@@ -110,22 +110,26 @@ def _try_unpadded_encoder(model: PreTrainedModel, processor: WaveProcessor) -> I
 
 @contextmanager
 def preserve_model_state(model: PreTrainedModel) -> Iterator[None]:
-    """Restore random states, training modes and buffers (batch norm's) afterwards; no gradients."""
+    """Keep random states, modes and buffers (batch norm's); fix the seed; use all layers."""
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # several threads are slower on inputs as short as these
     numpy_state = np.random.get_state()  # SpecAugment draws from numpy's global generator
+    drops = {n: share for n, share in vars(model.config).items() if n.endswith("layerdrop")}
+    vars(model.config).update(dict.fromkeys(drops, 0.0))  # a skipped layer cannot fail
     try:
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.no_grad():
             warnings.simplefilter("ignore")  # of the mean of a waveform that is too short
+            torch.manual_seed(0)
+            np.random.seed(0)
             yield
     finally:
         torch.set_num_threads(threads)
         np.random.set_state(numpy_state)
-        with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+        vars(model.config).update(drops)
+        for buffer, before in buffers:
+            buffer.copy_(before)
         for module, mode in modes:
             module.training = mode
 
@@ -282,10 +286,7 @@ def _is_same_alone(
 
 
 def pooled_features(model: Any, inputs: dict[str, Tensor]) -> Tensor:  # noqa: ANN401
-    """Return the input of the classification layer, (B, H).
-
-    Logits would not show a difference while the weights of that layer are zero.
-    """
+    """Return the input of the last layer, (B, H); zero weights there would hide it in logits."""
     with record_input(model.classifier) as seen:
         model(**inputs)
     return seen[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_models import FAMILIES, write_tiny_checkpoint
 from tiny_outside import OUTSIDE, write_tiny_outside
 
@@ -12,6 +13,7 @@ from audio_cls.audio.augmentation.spec_augment import FrameLayout
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_training
+from audio_cls.models.probe import probe_input_spec
 
 LAYOUTS = {  # kind -> input name, time axis, frames per second; the others take waves
     "audio-spectrogram-transformer": ("input_values", 1, 100),
@@ -51,3 +53,18 @@ def test_frames_are_counted_where_the_input_is_shorter_than_two_seconds(
     layout = find_layout("audio-spectrogram-transformer", tmp_path, seconds)
     assert layout is not None
     assert layout.frames_per_second == pytest.approx(100, rel=0.06)
+
+
+def test_the_shortest_waveform_does_not_depend_on_random_numbers(tmp_path: Path) -> None:
+    opened = open_checkpoint(
+        ModelConfig(model=str(write_tiny_checkpoint("wav2vec2-conformer", tmp_path)))
+    )
+    loaded = load_for_training(opened, AudioConfig(max_seconds=1.0), ("a", "b"))
+    network, extractor = loaded.model, loaded.processor.extractor
+    network.config.layerdrop = 0.9  # nearly always, none of the layers runs
+    found = set()
+    for seed in range(3):
+        torch.manual_seed(seed)
+        found.add(probe_input_spec(network, extractor, is_trained=False).min_samples)
+    assert found == {720}  # two frames: batch norm cannot train on one
+    assert network.config.layerdrop == 0.9
