@@ -17,7 +17,8 @@ from audio_cls.linear_probe.regression import Floats, LinearLayer, ProbeRegressi
 from audio_cls.progress import ProgressReport
 
 C_GRID = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # of scikit-learn's C, on standardised vectors
-LOSS_DECIMALS = 4  # a difference below them is a tie, which the smaller model wins
+LOSS_DECIMALS = 4  # that are reported
+TIE_DECIMALS = 3  # losses that are equal in these are a tie, which the smaller model wins
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def compare_candidates(
 
 def choose_candidate(scores: Sequence[CandidateScore]) -> CandidateScore:
     """Return the candidate with the smallest log loss; on a tie the one with fewer layers."""
-    return min(scores, key=lambda one: (one.loss, one.candidate))
+    return min(scores, key=lambda one: (round(one.loss, TIE_DECIMALS), one.candidate))
 
 
 def _find_c(

@@ -235,7 +235,8 @@ class RunResults(JsonRecord):
     @property
     def is_chosen_on_test(self) -> bool:
         """Whether the test clips, which are the validation clips too, chose the saved model."""
-        return bool(self.dataset.is_test_validation) and self.probe is None
+        is_probe = self.probe is not None and self.candidates is None  # cross-validates instead
+        return bool(self.dataset.is_test_validation) and not is_probe
 
     @property
     def is_linear_probe(self) -> bool:

@@ -84,7 +84,7 @@ def test_a_tie_is_won_by_the_smaller_model() -> None:
     rows = [
         CandidateScore(Candidate(3, 3), 0.1, 0.2, 0.9),
         CandidateScore(Candidate(2, 1), 0.1, 0.1, 0.9),
-        CandidateScore(Candidate(1, 1), 1.0, 0.1, 0.8),
+        CandidateScore(Candidate(1, 1), 1.0, 0.1003, 0.8),
     ]
     assert choose_candidate(rows) is rows[2]
 

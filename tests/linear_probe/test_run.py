@@ -17,7 +17,14 @@ import audio_cls
 from audio_cls.config import RunConfig
 from audio_cls.errors import SettingError
 from audio_cls.publishing.redaction.results import load_public_run
-from audio_cls.runs.results import RESULTS_FILE, read_results
+from audio_cls.runs.records.candidates import Candidates
+from audio_cls.runs.results import (
+    RESULTS_FILE,
+    DatasetDescription,
+    ProbeResults,
+    RunResults,
+    read_results,
+)
 from audio_cls.workflows.train import run_all
 
 
@@ -62,6 +69,14 @@ def test_results_json_has_the_layers(run: Path) -> None:
     )
     assert not (run / "checkpoints").exists()
     assert not (run / "summary.csv").exists()
+
+
+def test_the_test_clips_choose_no_layer_even_if_they_are_the_validation_clips() -> None:
+    shared = DatasetDescription(is_test_validation=True)
+    assert RunResults(dataset=shared).is_chosen_on_test
+    assert not RunResults(dataset=shared, probe=ProbeResults()).is_chosen_on_test
+    auto = RunResults(dataset=shared, probe=ProbeResults(), candidates=Candidates())
+    assert auto.is_chosen_on_test  # it compares candidates on validation
 
 
 def test_the_same_features_are_read_by_a_second_run(
