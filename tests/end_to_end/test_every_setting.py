@@ -33,6 +33,7 @@ from torch.utils.data import DataLoader
 from audio_cls.config import flag_name, iterate_settings
 from audio_cls.runs.results import RunResults
 from audio_cls.workflows import train as workflow
+from audio_cls.workflows.methods import fine_tune
 
 ROOT = Path(__file__).parents[2]
 RATE = 16_000
@@ -319,10 +320,11 @@ def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., d
         words = tuple(word.replace("{root}", str(root)) for word in words)
         own = ["--dataset", root / "data", "--model", root / "model", "--output-dir", folder]
         AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
-        no_figures = mock.patch.multiple(  # half of the time of a run
-            workflow, draw_figures=mock.DEFAULT, save_training_examples=mock.DEFAULT
-        )
-        with _watch() as seen, no_figures:
+        with (  # figures are half of the time of a run
+            _watch() as seen,
+            mock.patch.object(workflow, "draw_figures"),
+            mock.patch.object(fine_tune, "save_training_examples"),
+        ):
             answer = CliRunner().invoke(main, [*map(str, own), *COMMON, *words])
         assert answer.exit_code in (0, 2), answer.output
         return {**_describe(folder), "loaders": sorted(seen), "exit": answer.exit_code,
