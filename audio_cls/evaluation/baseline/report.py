@@ -166,10 +166,12 @@ def warn_if_not_better(baseline: Baseline, num_clips: int, cfg: RunConfig) -> No
 
 def _advise(cfg: RunConfig) -> str:
     """Return what may give a better model: other settings than those of the run."""
-    if cfg.train.method != "fine-tune":
+    if cfg.train.method == "auto":
         return "another --model"
+    if cfg.train.method == "probe":
+        return "--method auto or another --model"
     freeze = "--freeze backbone, " if cfg.model.freeze == "none" else ""
     return (
-        f"--method probe (best with few clips), {freeze}another --learning-rate, more --epochs or"
-        " another --model"
+        f"--method auto (a probe and fine-tuning), {freeze}another --learning-rate, more --epochs"
+        " or another --model"
     )
