@@ -45,7 +45,7 @@ LAYERS = [
     ["data/streaming"],
     ["data"],
     ["data/inspection"],
-    ["models/kernels"],
+    ["models/kernels", "models/pooling"],
     ["models"],
     ["models/finetuning"],
     ["models/feature_cache"],

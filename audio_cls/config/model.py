@@ -44,6 +44,12 @@ class ModelConfig(Section):
         "Classify a learned weighted sum of all hidden layers, as in SUPERB."
         " Default: the checkpoint's setting.",
     )
+    pooling: Literal["auto", "mean", "mean_std", "attention"] = setting(
+        "auto",
+        "What a pooled head classifies: the mean over the frames, mean and standard deviation, or a"
+        " mean with learned weights (attention). auto: the checkpoint's, else mean. Models with a"
+        " head in transformers take mean only.",
+    )
     freeze: Literal["none", "features", "backbone"] = setting(
         "none",
         "Weights not to train: the front end's (features), or all but the head's (backbone).",

@@ -97,6 +97,23 @@ def _is_folded(values: Values) -> bool:
     return values["fold"] is not None or values["folds"] is not None
 
 
+def _has_validation(values: Values) -> bool:
+    """Return whether a run has validation clips: only `--fold-validation none` has none."""
+    return not _is_folded(values) or values["fold_validation"] != "none"
+
+
+NO_VALIDATION = (
+    "--fold-validation none leaves no validation clips, which it needs; leave it out, or use"
+    " --fold-validation next or cut"
+)
+
+
+def _make_validated() -> list[Requirement]:
+    """Return the requirements of the settings that choose by validation."""
+    names = ("early_stopping_patience", "metric_goal", "sweep", "refit")
+    return [Requirement(name, _has_validation, NO_VALIDATION) for name in names]
+
+
 def _make_data() -> list[Requirement]:
     """Return the requirements of the settings of clips, labels and splits."""
     keywords = "add --keywords or --unknown-from, which define the keywords"
@@ -149,9 +166,10 @@ def _make_data() -> list[Requirement]:
         ),
         Requirement(
             "validation_size",
-            lambda v: not _is_folded(v) or v["fold_validation"] == "cut",
+            lambda v: not _is_folded(v) or v["fold_validation"] != "next",
             "the next fold is the validation split; add --fold-validation cut",
         ),
+        Requirement("validation_size", _has_validation, NO_VALIDATION),
         Requirement(
             "validation_size",
             lambda v: v["validation_split"] is None and not v["validation_groups"],
@@ -169,7 +187,7 @@ def _make_data() -> list[Requirement]:
 STEP_SETTINGS = """
 epochs max_steps max_train_minutes early_stopping_patience batch_size effective_batch_size
 length_buckets gradient_accumulation_steps mixed_precision gradient_checkpointing compile
-save_every_steps keep_checkpoints report_to hub_strategy
+save_every_steps keep_checkpoints report_to hub_strategy refit
 optimizer learning_rate head_learning_rate layer_decay warmup_ratio weight_decay scheduler
 decay_ratio ema_decay loss focal_gamma label_smoothing sampler max_grad_norm
 freeze unfreeze_after_epochs lora_rank lora_alpha lora_dropout weighted_layer_sum
@@ -182,9 +200,13 @@ cutmix_alpha augment augment_p
 def _make_probe() -> list[Requirement]:
     """Return the requirements of the settings that a linear probe does not use."""
     advice = "--method probe fits on the frozen encoder without gradient steps; leave it out"
+    mean = "--method probe takes the mean over the frames; leave it out"
     return [
-        Requirement(name, lambda v: v["method"] != "probe", advice)
-        for name in STEP_SETTINGS.split()
+        Requirement("pooling", lambda v: v["method"] != "probe", mean),
+        *(
+            Requirement(name, lambda v: v["method"] != "probe", advice)
+            for name in STEP_SETTINGS.split()
+        ),
     ]
 
 
@@ -194,6 +216,7 @@ def _make_auto() -> list[Requirement]:
         "keep_checkpoints": "--method auto removes the checkpoints of its candidates at its end",
         "hub_strategy": "--method auto uploads the model that it chooses at its end",
         "weighted_layer_sum": "--method auto chooses the layer",
+        "refit": "--method auto chooses among several models; use --method fine-tune",
     }
     return [
         *(
@@ -218,6 +241,7 @@ REQUIREMENTS = (
     *_make_groups(),
     *_make_augmentation(),
     *_make_data(),
+    *_make_validated(),
 )
 
 

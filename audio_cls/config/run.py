@@ -73,6 +73,12 @@ class RunConfig:
                 f"--resume {self.train.resume} names a checkpoint, and --method auto has several"
                 " candidates: give --resume auto."
             )
+        is_validated = self.data.fold_validation != "none"
+        if self.train.method == "auto" and not is_validated:
+            faults.append(
+                "--method auto chooses by validation, and --fold-validation none leaves no"
+                " validation clips: give --fold-validation cut, or another --method."
+            )
         if self.data.streaming:
             faults.extend(self._find_stream_faults())
         if faults:
@@ -93,6 +99,7 @@ class RunConfig:
             "--batch-size auto": self.train.batch_size == "auto",
             "--length-buckets": self.train.length_buckets is not None,
             f"--method {self.train.method}": self.train.method != "fine-tune",
+            "--refit": self.train.refit,
         }
         needs_all = [flag for flag, is_wanted in wants.items() if is_wanted]
         if needs_all:

@@ -41,6 +41,11 @@ class TrainingSettings(Section):
         minimum=1,
         affects_training=False,
     )
+    refit: bool = setting(
+        default=False,
+        meaning="After validation has chosen the epoch, train again on training and validation"
+        " clips together, for the same number of steps.",
+    )
     batch_size: CountOrAuto = setting(
         8,
         "Training clips per process and forward pass; auto: the most that fit in memory.",
@@ -181,6 +186,16 @@ class TrainConfig(RunFolderSettings, TrainingSettings):
             faults.append(
                 "--effective-batch-size and --gradient-accumulation-steps both set the clips per"
                 " step: give one of them."
+            )
+        if self.refit and self.max_train_minutes is not None:
+            faults.append(
+                "--refit repeats the steps that validation chose, which --max-train-minutes would"
+                " cut short: give one of them, or a smaller --epochs."
+            )
+        if self.refit and self.resume not in ("never", "auto"):
+            faults.append(
+                f"--refit has two trainings, and --resume {self.resume} names the checkpoint of"
+                " one: give --resume auto."
             )
         if self.output_dir == "":
             faults.append("--output-dir is empty: give a folder, or leave it out for the default.")

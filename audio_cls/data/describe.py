@@ -39,7 +39,7 @@ def describe_data(
     `is_given`, whether they are exactly the clips of a split, fold or list that the data set or a
     published protocol supplies, except for unusable clips; `num_available`, its clips before caps
     and the removal of duplicates; `num_examples`, those that were used; `fingerprint`, see
-    `make_dataset_fingerprint`.
+    `make_dataset_fingerprint`. It has no `validation` with `--fold-validation none`.
     """
     splits = clips.splits
     roles = (("train", clips.train), ("validation", clips.validation), ("test", clips.test))
@@ -72,5 +72,6 @@ def describe_data(
                 seconds=None if math.isnan(part.seconds) else round(part.seconds, 2),
             )
             for role, part in roles
+            if role != "validation" or splits.has_validation
         },
     )

@@ -90,9 +90,9 @@ def finalize_splits(
     usable = {role: split_rows[result.is_usable[split_rows]] for role, split_rows in rows.items()}
     used, duplicates = _handle_duplicates(usable, splits, index, result.audio_ids, cfg)
     is_streamed = index.streamed_split is not None
-    decoded = {
-        role: split_rows for role, split_rows in used.items() if role != "train" or not is_streamed
-    }
+    left_out = {"train"} if is_streamed else set()
+    left_out |= set() if splits.has_validation else {"validation"}
+    decoded = {role: split_rows for role, split_rows in used.items() if role not in left_out}
     _check_not_empty(decoded, result.bad)
     if not is_streamed:
         for text in warn_of_classes(used, splits.methods, index):

@@ -55,7 +55,7 @@ class PreparedClips:
     """The clips of training, validation and test, and the clips left out."""
 
     train: Clips | StreamClips
-    validation: Clips
+    validation: Clips  # without any clip if `splits.has_validation` is false
     test: Clips
     splits: Splits  # how they were chosen
     num_available: dict[str, int]  # see `FinalSplits`
@@ -70,9 +70,9 @@ class PreparedClips:
     fingerprints: dict[str, list[int]] = field(default_factory=dict)
 
     def items(self) -> list[tuple[str, Clips]]:
-        """Return (role, clips) of the decoded splits: all three, unless training is streamed."""
+        """Return (role, clips) of the splits that are decoded and have clips."""
         parts = [("train", self.train), ("validation", self.validation), ("test", self.test)]
-        return [(role, clips) for role, clips in parts if isinstance(clips, Clips)]
+        return [(role, clips) for role, clips in parts if isinstance(clips, Clips) and len(clips)]
 
     def read_bad(self, folder: Path) -> dict[str, str]:
         """Return the unusable clips, including streamed ones logged by the run in `folder`."""

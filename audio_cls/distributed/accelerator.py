@@ -70,6 +70,17 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
     return accelerator
 
 
+def restart_accelerator(accelerator: Accelerator, seed: int) -> None:
+    """Forget models, optimizers and registered objects, and set the seeds as at the start.
+
+    For a second training in the same processes. Call on every process.
+    """
+    accelerator.free_memory()
+    accelerator._custom_objects.clear()
+    accelerator.trackers = []
+    set_seed(seed, device_specific=True)
+
+
 def check_trackers(names: Sequence[str]) -> None:
     """Check that Accelerate has these trackers, and that they are installed.
 

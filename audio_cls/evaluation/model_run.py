@@ -206,7 +206,10 @@ def select_rows(
             f"No clip of '{split}' has a label that the model knows. Check --label-column, or"
             " map the labels with --label-map."
         )
-    _warn_of_trained(index.ids[usable], run.lists.get("train", ()))
+    trained = [*run.lists.get("train", ())]
+    if run.settings.get("train", {}).get("refit"):
+        trained += run.lists.get("validation", ())
+    _warn_of_trained(index.ids[usable], trained)
     is_whole = name in index.split_rows and rows is index.split_rows[name]
     return SelectedClips(usable, origin, name, is_whole)
 

@@ -24,38 +24,48 @@ from audio_cls.run_warnings import warn
 logger = logging.getLogger(__name__)
 
 
-def evaluate_test(
+def calibrate_model(
     scorer: Scorer,
     model: nn.Module,
     validation: Clips,
     test: Clips,
     validation_scores: Scores | None = None,
-) -> tuple[Calibration, Scores]:
-    """Score the test clips, with thresholds fitted on validation. Call on every process.
+) -> Calibration:
+    """Fit temperature and thresholds on validation; nothing is scored on test. On every process.
 
-    Where a clip is in both, nothing is fitted: the temperature is 1 and the thresholds are 0.5.
+    Where a clip is in both, or without validation clips, nothing is fitted: the temperature is 1
+    and the thresholds are 0.5.
 
     Args:
         scorer: Runs the model.
         model: The classifier.
         validation: Clips to fit on.
-        test: Clips to score.
+        test: Clips that will be scored.
         validation_scores: Those of the model for the validation clips; None: they are computed.
-
-    Returns:
-        The calibration, whose temperature is not applied, and the scores with their thresholds.
     """
-    if np.isin(test.ids, validation.ids).any():
-        warn(logger, SHARED_CLIPS)
-        return Calibration(origin={"fitted_on": None}), scorer.score(model, test)
-    calibration = fit_calibration(validation_scores or scorer.score(model, validation))
-    return calibration, replace(scorer.score(model, test), thresholds=calibration.thresholds)
+    is_shared = bool(np.isin(test.ids, validation.ids).any())
+    if is_shared or len(validation.ids) == 0:
+        if is_shared:
+            warn(logger, SHARED_CLIPS)
+        return Calibration(origin={"fitted_on": None})
+    return fit_calibration(validation_scores or scorer.score(model, validation))
+
+
+def score_test(scorer: Scorer, model: nn.Module, test: Clips, calibration: Calibration) -> Scores:
+    """Score the test clips, with the thresholds of a calibration. Call on every process.
+
+    The temperature is not applied.
+    """
+    scores, thresholds = scorer.score(model, test), calibration.thresholds
+    return scores if thresholds is None else replace(scores, thresholds=thresholds)
 
 
 def make_validator(
     scorer: Scorer, clips: Clips, cfg: EvalConfig, train_labels: LabelArray | None = None
 ) -> Callable[[nn.Module], dict[str, float]]:
     """Return the function that computes the validation metrics of a model, on every process.
+
+    Without validation clips it returns no metrics.
 
     Multi-label: the thresholds are those that are best on these very clips.
 
@@ -69,6 +79,8 @@ def make_validator(
     Raises:
         SettingError: `--metric` names no metric, or one that is not defined for this task.
     """
+    if len(clips.ids) == 0:
+        return lambda _: {}
     summarize = make_summarizer(cfg, scorer.labels, clips, train_labels)
     return lambda model: summarize(scorer.score(model, clips))
 

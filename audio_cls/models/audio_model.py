@@ -15,7 +15,8 @@ from audio_cls.models.inference_settings import PROBLEM_TYPES
 from audio_cls.models.pooled_head import choose_loader
 from audio_cls.models.processor import WaveProcessor
 
-HEAD_PREFIXES = ("classifier.", "projector.", "layer_weights")  # the same in all model families
+# Of the head's weights, the same in all model families; pooling: of a pooled head.
+HEAD_PREFIXES = ("classifier.", "projector.", "pooling.", "layer_weights")
 PEFT_ATTRIBUTE = "peft_config"  # set by peft on a model with adapters
 
 

@@ -36,6 +36,7 @@ from audio_cls.models.pooled_head import (
     PooledAudioClassifier,
     build_pooled_classifier,
     choose_loader,
+    choose_pooling,
     log_pooled_head_notice,
     read_code,
 )
@@ -81,6 +82,7 @@ def load_for_training(
         config.use_weighted_layer_sum = cfg.weighted_layer_sum
     if getattr(config, "use_weighted_layer_sum", False):
         keep_all_layers(config)
+    choose_pooling(checkpoint)
     if cfg.from_scratch:
         model, is_kept = build_model(checkpoint), False
     else:

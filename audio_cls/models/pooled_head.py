@@ -1,16 +1,19 @@
-"""Pooled head: mean pooling and one linear layer on encoders that have no head in transformers.
+"""Pooled head: pooling and one linear layer on encoders that have no head in transformers.
 
 For a checkpoint that `AutoModel` loads and that has an audio feature extractor: hidden states
-(B, F, H) -> mean over the F frames of audio -> dropout -> `classifier` -> logits (B, L). Of a model
-with a decoder, only the encoder is kept. config.json of a saved model has an entry `pooled_head`,
-which only audio_cls reads: transformers alone cannot load such a model.
+(B, F, H) -> pooling over the F frames of audio -> dropout -> `classifier` -> logits (B, L). Of a
+model with a decoder, only the encoder is kept. config.json of a saved model has an entry
+`pooled_head`, which only audio_cls reads: transformers alone cannot load such a model.
+
+`--pooling`: "mean"; "mean_std", mean and standard deviation, (B, 2H), as in x-vectors (Snyder and
+others 2018); "attention", a mean with weights softmax(w h + b) over the frames, where the layer
+`pooling` has w and b. They are 0 at first, which is the mean.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +28,21 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
+from audio_cls.errors import ModelError
 from audio_cls.models.checkpoint import POOLED_HEAD, Checkpoint, has_pooled_head
 from audio_cls.models.checkpoint_files import list_code, quiet_transformers
 from audio_cls.models.encoder_search import find_audio_encoder, find_prefix, to_frames
+from audio_cls.models.pooling.frame_mask import find_frame_mask
+from audio_cls.models.pooling.pool import pool_by_attention, pool_frames, pool_mean_std
 
 logger = logging.getLogger(__name__)
 
 DROPOUT = 0.1  # before the last layer, as in most heads of transformers
 KEPT_FIELDS = ("id2label", "label2id", "problem_type", "use_weighted_layer_sum", "audio_cls")
-# Methods of encoders that turn an input mask into a frame mask, by name in transformers.
-FRAME_MASK_METHODS: dict[str, Callable[[Any, Tensor, int], Tensor]] = {
-    "_get_feature_vector_attention_mask": lambda method, mask, count: method(count, mask),
-    "_get_output_attention_mask": lambda method, mask, count: method(mask, count),
-}
 
 
 class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """An encoder, the mean over its frames of audio, and one linear layer.
+    """An encoder, a pooling over its frames of audio, and one linear layer.
 
     Saved as config.json (of the encoder, with the entry `pooled_head`) and model.safetensors.
     """
@@ -76,8 +77,12 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         self.takes_mask = "attention_mask" in inspect.signature(encoder.forward).parameters
         if getattr(config, "use_weighted_layer_sum", False) and head["states"]:
             self.layer_weights = nn.Parameter(torch.ones(head["states"]) / head["states"])
+        self.pooling_kind = head.get("pooling", "mean")  # of earlier versions, always the mean
+        if self.pooling_kind == "attention":
+            self.pooling = nn.Linear(head["width"], 1)
         self.dropout = nn.Dropout(head["dropout"])
-        self.classifier = nn.Linear(head["width"], config.num_labels)
+        width = head["width"] * (2 if self.pooling_kind == "mean_std" else 1)
+        self.classifier = nn.Linear(width, config.num_labels)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -85,6 +90,9 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         if module is getattr(self, "classifier", None):
             nn.init.normal_(self.classifier.weight, std=0.02)
             nn.init.zeros_(self.classifier.bias)
+        if module is getattr(self, "pooling", None):
+            nn.init.zeros_(self.pooling.weight)
+            nn.init.zeros_(self.pooling.bias)
 
     def forward(
         self, attention_mask: Tensor | None = None, **inputs: Tensor
@@ -113,54 +121,16 @@ class PooledAudioClassifier(PreTrainedModel):  # type: ignore[no-untyped-call]
         mask = None
         if attention_mask is not None:
             mask = find_frame_mask(self.encoder, output, attention_mask, states.shape[1])
-        pooled = pool_frames(states, mask)
+        pooled = self._pool(states, mask)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
 
-
-def pool_frames(states: Tensor, mask: Tensor | None) -> Tensor:
-    """Average hidden states over the frames of audio.
-
-    Args:
-        states: Shape (B, F, H).
-        mask: Shape (B, F), true = audio; None: no padding. A clip without any frame gives zeros.
-
-    Returns:
-        Shape (B, H).
-
-    >>> pool_frames(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[1, 1, 0]])).tolist()
-    [[2.0]]
-    """
-    if mask is None:
-        return states.mean(dim=1)
-    kept = mask.bool()[..., None]
-    return states.masked_fill(~kept, 0).sum(dim=1) / kept.sum(dim=1).clamp(min=1)
-
-
-def find_frame_mask(
-    encoder: nn.Module,
-    output: Any,  # noqa: ANN401 (each encoder has its own class)
-    mask: Tensor,
-    num_frames: int,
-) -> Tensor | None:
-    """Return the mask of an encoder's frames, (B, F), 1 = audio; None where it is not known.
-
-    Without it padding changes the mean: `probe_input_spec` finds this, and batches of equal length
-    are formed.
-
-    Args:
-        encoder: Of the classifier.
-        output: Of the encoder.
-        mask: Of the input, (B, T) or (B, F).
-        num_frames: F of the output.
-    """
-    known = getattr(output, "attention_mask", None)
-    if isinstance(known, Tensor) and known.shape == (len(mask), num_frames):
-        return known
-    for module in encoder.modules():
-        for name, apply in FRAME_MASK_METHODS.items():
-            if hasattr(module, name):
-                return apply(getattr(module, name), mask, num_frames)
-    return mask if mask.shape[1] == num_frames else None
+    def _pool(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        """Pool hidden states (B, F, H) over the frames of a mask (B, F); None: over all."""
+        if self.pooling_kind == "attention":
+            return pool_by_attention(states, mask, self.pooling(states).squeeze(2))
+        if self.pooling_kind == "mean_std":
+            return pool_mean_std(states, mask)
+        return pool_frames(states, mask)
 
 
 def read_code(checkpoint: Checkpoint, model: PreTrainedModel) -> dict[str, bytes]:
@@ -208,14 +178,33 @@ def build_pooled_classifier(checkpoint: Checkpoint) -> tuple[PooledAudioClassifi
             whole, missing = checkpoint.load(AutoModel, trust_remote_code=trust)
     path, encoder, shape = find_audio_encoder(cfg, whole, checkpoint.extractor)
     config, path = _choose_config(config, path, encoder)
-    setattr(config, POOLED_HEAD, {"encoder": path, "dropout": DROPOUT, **shape})
+    pooling = "mean" if cfg.pooling == "auto" else cfg.pooling
+    setattr(config, POOLED_HEAD, {"encoder": path, "dropout": DROPOUT, "pooling": pooling, **shape})
     model = PooledAudioClassifier(config, encoder)
+    model.train(mode=False)
     prefix = find_prefix(whole, encoder)
     of_encoder = {key.removeprefix(prefix) for key in missing if key.startswith(prefix)}
-    return model, {f"encoder.{key}" for key in of_encoder} | {
-        "classifier.weight",
-        "classifier.bias",
-    }
+    of_head = {key for key in model.state_dict() if not key.startswith("encoder.")}
+    return model, {f"encoder.{key}" for key in of_encoder} | of_head - {"layer_weights"}
+
+
+def choose_pooling(checkpoint: Checkpoint) -> None:
+    """Write `--pooling` into the configuration of a checkpoint with a pooled head. In place.
+
+    A layer that then has another size, or that the checkpoint lacks, is initialised.
+
+    Raises:
+        ModelError: The model has a head in transformers, which takes the mean only.
+    """
+    cfg, config = checkpoint.cfg, checkpoint.config
+    if cfg.pooling not in ("auto", "mean") and not checkpoint.needs_pooled_head:
+        raise ModelError(
+            f"--pooling {cfg.pooling} is not possible: {config.model_type} has a classifier in"
+            " transformers, which could not load such a head. Leave it out, or choose a model"
+            " without one (docs/models.md)."
+        )
+    if cfg.pooling != "auto" and has_pooled_head(config):
+        setattr(config, POOLED_HEAD, {**getattr(config, POOLED_HEAD), "pooling": cfg.pooling})
 
 
 def choose_loader(config: Any, *, may_run_code: bool) -> tuple[Any, dict[str, bool]]:  # noqa: ANN401

@@ -54,13 +54,15 @@ def identify_run(record: RunRecord) -> str | None:
     """Return an id that is the same for a run and its published copy.
 
     It is a hash of the data set, the base model, the labels, the seed and the validation results
-    of the saved epoch. None for a record without validation results, such as that of
-    `audio-cls evaluate`.
+    of the saved epoch; the test results of a run without validation clips. None for a record of no
+    training, such as that of `audio-cls evaluate`.
     """
-    if not read_metrics(record, "validation"):
+    if not record.results.validation:
         return None
     dataset, model, none = record.results.dataset, record.results.model, SplitDescription()
     roles, validation = ("train", "validation", "test"), record.results.validation
+    if not read_metrics(record, "validation"):
+        validation = {**validation, **read_metrics(record)}
     content = [
         [dataset.id, dataset.config, dataset.revision, dataset.label_column],
         [model.id, model.revision],

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # torch is not imported to check a run folder
     from audio_cls.distributed import Accelerator
 
 BEST_FOLDER = "best"  # of a checkpoint: the best model so far
+REFIT_FOLDER, REFIT_MODEL = "refit", "model"  # of a run: its second training; of that: the model
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,22 @@ class RunFolder:
     resolved: ResolvedRun = NOT_RESOLVED  # by the run that is resumed, when it began
     created: tuple[Path, ...] = ()  # folders that this start made, the innermost first
     kept: frozenset[str] = frozenset()  # names in the folder that were there before this start
+    is_refit: bool = False  # the sub-folder of the second training of `--refit`
 
     def close(self) -> None:
         """Release the lock: other processes may write to the folder."""
         if self.lock is not None:
             self.lock.release(remove=True)
+
+    @property
+    def run_path(self) -> Path:
+        """Return the run folder that this is, or is in."""
+        return self.path.parent if self.is_refit else self.path
+
+    @property
+    def model_path(self) -> Path:
+        """Return the folder of the best model so far."""
+        return self.path / REFIT_MODEL if self.is_refit else self.path
 
     @property
     def checkpoints(self) -> Path:
@@ -58,7 +70,7 @@ class RunFolder:
         """Let `write` save the best model so far; the next checkpoints get it, too."""
         best = self.checkpoints / f".{BEST_FOLDER}"
         write_whole(best, write)
-        link_files(best, self.path)
+        link_files(best, self.model_path)
 
     def save_checkpoint(self, accelerator: Accelerator, state: TrainerState, keep: int) -> None:
         """Write `checkpoints/step-N`, then remove old ones. Call on every process.
@@ -137,7 +149,7 @@ class RunFolder:
             )
         if state.best is not None and accelerator.is_main_process:
             link_files(checkpoint / BEST_FOLDER, self.checkpoints / f".{BEST_FOLDER}")
-            link_files(checkpoint / BEST_FOLDER, self.path)
+            link_files(checkpoint / BEST_FOLDER, self.model_path)
         accelerator.wait_for_everyone()
         return state
 

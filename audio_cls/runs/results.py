@@ -212,6 +212,7 @@ class RunResults(JsonRecord):
     metric: str | None = None  # that chose the best epoch
     user_transforms: list[str] | None = None  # names in --augment
     validation: Table = field(default_factory=dict)  # of the saved model, see `report_best`
+    refit: Table = field(default_factory=dict)  # of `--refit`, see `FittedModel`
     probe: ProbeResults | None = None  # with `--method probe` and `--method auto`
     candidates: Candidates | None = None  # with `--method auto`
     test: Table = field(default_factory=dict)  # see `report_scores`

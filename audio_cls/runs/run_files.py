@@ -86,6 +86,9 @@ RUN_FILES = (
         published=False,
     ),
     RunFile("checkpoints/step-N/", "state to resume from", published=False),
+    RunFile("refit/summary.csv", "one row per epoch of the refit (`--refit`)", published=False),
+    RunFile("refit/plan.json", "steps and clips of the refit", published=False),
+    RunFile("refit/checkpoints/step-N/", "its state, until the run is finished", published=False),
 )
 
 

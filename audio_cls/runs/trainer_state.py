@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from audio_cls.config import EvalConfig
+
 STATE_FILE = "trainer_state.json"  # of a checkpoint
 FORMER_FILE = "position.json"  # its name in earlier versions
 FORMER_NAMES = {  # and the names of its keys
@@ -60,13 +62,26 @@ class Times:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation on validation."""
+    """An evaluation on validation; without validation clips, only the place of it."""
 
     value: float  # objective: larger is better
     loss: float  # validation loss: the smaller one breaks a tie
     epoch: float  # epochs done, such as 1.0 after the first
     step: int
-    metrics: dict[str, float]
+    metrics: dict[str, float]  # empty without validation clips
+
+    @classmethod
+    def make(
+        cls, metrics: dict[str, float], cfg: EvalConfig, *, epoch: float, step: int
+    ) -> Evaluation:
+        """Make the evaluation of a model; without metrics, a later model is better.
+
+        >>> one, two = (Evaluation.make({}, EvalConfig(), epoch=n, step=9 * n) for n in (1, 2))
+        >>> two.beats(one)
+        True
+        """
+        value = cfg.to_objective(metrics) if metrics else float(step)
+        return cls(value, metrics.get("loss", 0.0), epoch, step, metrics)
 
     def beats(self, other: Evaluation) -> bool:
         """Return whether this evaluation is better; an exact tie goes to the earlier one."""
@@ -117,6 +132,8 @@ def find_state_file(checkpoint: Path) -> Path | None:
 
 def report_best(state: TrainerState, num_clips: int) -> dict[str, Any]:
     """Return the `validation` part of results.json: the evaluation of the best model.
+
+    Without validation clips it has no metrics, only where the model was saved.
 
     Args:
         state: The state at the end of the run.

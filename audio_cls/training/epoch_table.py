@@ -46,6 +46,7 @@ class EpochTable:
         steps_per_epoch: int,
         *,
         is_kept: bool = True,
+        is_validated: bool = True,
     ) -> None:
         """Choose the columns.
 
@@ -55,15 +56,18 @@ class EpochTable:
             num_steps: Steps of the run.
             steps_per_epoch: Steps of an epoch.
             is_kept: summary.csv stays after the run, as it does except after a dry run.
+            is_validated: There are validation clips; without, a line has neither loss nor metrics
+                of them.
         """
         self.is_kept = is_kept
+        self.is_validated = is_validated
         self.metric = metric
         self.epochs = _write_epoch(num_steps / steps_per_epoch)
         self.epoch_width = max(len("epoch"), 2 * len(self.epochs) + 1)
         first = [
             Column("step", "step", ".0f", len(str(num_steps))),
             Column("train_loss", "train loss", ".4f"),
-            Column("validation_loss", "val loss", ".4f"),
+            *([Column("validation_loss", "val loss", ".4f")] if is_validated else []),
         ]
         last = [
             Column("learning_rate", "lr", ".2e", 8),
@@ -71,13 +75,16 @@ class EpochTable:
         ]
         widths = [self.epoch_width, *(one.width for one in first + last), len(BEST_MARK)]
         space = TERMINAL_WIDTH - sum(widths) - len(GAP) * (len(widths) - 1)
-        self.columns = [*first, *_choose_metric_columns(metric, metrics, space), *last]
+        chosen = _choose_metric_columns(metric, metrics, space) if is_validated else []
+        self.columns = [*first, *chosen, *last]
 
     def format_header(self) -> str:
         """Return the explanation of the mark, and the line of titles."""
         titles = [one.title.rjust(one.width) for one in self.columns]
         line = GAP.join(["epoch".rjust(self.epoch_width), *titles])
         note = f"{BEST_MARK} = best {shorten(self.metric, 20)} on validation (tie: lower loss)."
+        if not self.is_validated:
+            note = "No validation clips: the last epoch is kept."
         return f"{note}{' All: summary.csv' if self.is_kept else ''}\n{line}"
 
     def format_row(self, row: Row, *, is_best: bool) -> str:

@@ -40,7 +40,8 @@ from audio_cls.training.optim.optimizer import step_if_finite, supports_found_in
 from audio_cls.training.progress import Progress
 from audio_cls.training.stopping import StopController, StopRequest
 
-Validator = Callable[[nn.Module], dict[str, float]]  # model -> validation metrics, on every process
+# Model -> validation metrics, none without validation clips; on every process.
+Validator = Callable[[nn.Module], dict[str, float]]
 
 
 class Callbacks(Protocol):
@@ -84,13 +85,24 @@ class TrainingRun:
     stop_controller: StopController
     energy_meter: EnergyMeter
     checkpoint: Path | None = None  # that it is resumed from
+    stop_step: int | None = None  # see `stop_after`
     before_epoch: Callable[[int], None] = lambda _: None  # is given the epoch, counted from 0
     callbacks: Callbacks = field(default_factory=NoCallbacks)
 
     @property
     def num_steps(self) -> int:
-        """Return the number of optimizer steps of the whole run."""
+        """Return the number of optimizer steps that the learning rate is planned for."""
         return count_steps(self.cfg, self.sampler)
+
+    @property
+    def last_step(self) -> int:
+        """Return the number of optimizer steps of the whole run."""
+        return self.stop_step or self.num_steps
+
+    def stop_after(self, step: int) -> None:
+        """End the training after a step; the learning rates stay those of the whole schedule."""
+        self.stop_step = step
+        self.progress.end_after(step, self.state)
 
 
 def count_steps(cfg: RunConfig, sampler: DistributedBatchSampler) -> int:
@@ -117,7 +129,7 @@ def train(run: TrainingRun) -> None:
         run.progress.start_clock(run.energy_meter.start_seconds)
         request = StopRequest.CONTINUE
         while (
-            not is_over(run.state, run.num_steps, run.cfg.train) and request == StopRequest.CONTINUE
+            not is_over(run.state, run.last_step, run.cfg.train) and request == StopRequest.CONTINUE
         ):
             for batches in run.progress.measure_waiting(_steps_of_epoch(run)):
                 with run.progress.computing():
@@ -165,8 +177,8 @@ def make_pause(run: TrainingRun) -> Paused:
     if run.cfg.train.dry_run:
         return Paused("The dry run was stopped by a signal; nothing is saved.")
     return Paused(
-        f"Stopped by a signal after step {run.state.step} of {run.num_steps}; the state is"
-        f" saved.\n{describe_resume(run.cfg, run.folder.path)}"
+        f"Stopped by a signal after step {run.state.step} of {run.last_step}; the state is"
+        f" saved.\n{describe_resume(run.cfg, run.folder.run_path)}"
     )
 
 
@@ -223,13 +235,15 @@ def update_weights(run: TrainingRun, found_inf: torch.Tensor) -> None:
 
 
 def evaluate(run: TrainingRun) -> None:
-    """Validate the model, log the metrics, and save the model if it is the best so far."""
+    """Validate the model, log the metrics, and save the model if it is the best so far.
+
+    Without validation clips the latest model is the best.
+    """
     run.nan_guard.resolve()
     run.progress.before_evaluation()
     metrics = run.validate(run.ema.module)
     epoch = run.state.step / run.sampler.steps_per_epoch
-    value = run.cfg.eval.to_objective(metrics)
-    latest = Evaluation(value, metrics["loss"], epoch, run.state.step, metrics)
+    latest = Evaluation.make(metrics, run.cfg.eval, epoch=epoch, step=run.state.step)
     run.state.evals_without_improvement += 1
     run.state.last_eval_step = run.state.step
     if run.state.best is None or latest.beats(run.state.best):
@@ -255,7 +269,7 @@ def _steps_of_epoch(run: TrainingRun) -> Iterator[list[Batch]]:
     None is left in a run that was stopped between the last step of an epoch and its evaluation.
     """
     epoch, step = divmod(run.state.step, run.sampler.steps_per_epoch)
-    is_at_end = step == 0 or run.state.step == run.num_steps
+    is_at_end = step == 0 or run.state.step == run.last_step
     if run.state.step and is_at_end and run.state.last_eval_step != run.state.step:
         return
     run.before_epoch(epoch)
@@ -266,7 +280,7 @@ def _steps_of_epoch(run: TrainingRun) -> Iterator[list[Batch]]:
 def _is_end_of_epoch(run: TrainingRun) -> bool:
     """Return whether the last step was the last of its epoch or of the run."""
     end_of_epoch = (run.sampler.epoch + 1) * run.sampler.steps_per_epoch
-    return run.state.step in (run.num_steps, end_of_epoch)
+    return run.state.step in (run.last_step, end_of_epoch)
 
 
 def _is_save_due(run: TrainingRun) -> bool:

@@ -77,13 +77,17 @@ class Progress:
         self.paused_at = 0.0  # training, for an evaluation
         self.shown_at = self.started  # the last log line
         self.shown_step = state.step  # its step
-        self.num_steps = state.num_steps
         self.bar: tqdm[Any] | None = None
         self.table: EpochTable | None = None
-        self.estimate = TimeEstimate(
-            state.num_steps - state.step, accelerator.device, self._read_train_seconds
-        )
+        self.end_after(state.num_steps, state)
         self._restore(state)
+
+    def end_after(self, last_step: int, state: TrainerState) -> None:
+        """Set the last step of the training, up to which progress is shown."""
+        self.num_steps = last_step
+        self.estimate = TimeEstimate(
+            last_step - state.step, self.accelerator.device, self._read_train_seconds
+        )
 
     def _read_train_seconds(self) -> float:
         """Return the training time of this start, during training."""
@@ -216,7 +220,7 @@ class Progress:
         self.evaluate_seconds += self.resumed_at - self.paused_at
         self.evaluations += 1
         if self.accelerator.is_main_process:
-            self._write(row, is_best=state.best is latest)
+            self._write(row, is_best=state.best is latest, is_validated=bool(latest.metrics))
             known = {name: value for name, value in row.items() if value is not None}
             self.accelerator.log(known, step=latest.step)
 
@@ -239,7 +243,7 @@ class Progress:
             "epoch": round(latest.epoch, 4),
             "step": latest.step,
             "train_loss": round(self.sum_losses() / max(1, self.steps), 6),
-            "validation_loss": round(latest.loss, 6),
+            "validation_loss": round(latest.loss, 6) if latest.metrics else None,
             **{name: value for name, value in latest.metrics.items() if name != "loss"},
             "learning_rate": float(f"{learning_rate:.6g}"),
             "grad_norm": float(f"{state.grad_norm_sum / norm_steps:.6g}") if norm_steps else None,
@@ -259,7 +263,7 @@ class Progress:
             self.bar.close()
             self.bar = None
 
-    def _write(self, row: dict[str, float | None], *, is_best: bool) -> None:
+    def _write(self, row: dict[str, float | None], *, is_best: bool, is_validated: bool) -> None:
         """Append a row to summary.csv and show it."""
         self.shown_at, self.shown_step = time.perf_counter(), int(row["step"] or 0)
         self.summary.append(row)
@@ -269,9 +273,10 @@ class Progress:
                 self.table = EpochTable(
                     *(self.metric, list(row), self.num_steps, self.steps_per_epoch),
                     is_kept=not self.is_dry_run,
+                    is_validated=is_validated,
                 )
                 self._show_line(self.table.format_header())
-            self._show_line(self.table.format_row(row, is_best=is_best))
+            self._show_line(self.table.format_row(row, is_best=is_best and is_validated))
 
     def _show_line(self, text: str) -> None:
         """Write a line above the bar, or log it."""

@@ -116,6 +116,11 @@ def check_sharded(accelerator: Accelerator, cfg: RunConfig) -> None:
             " this model is sharded. Remove it, or launch with DDP"
             " (examples/multi_gpu/ddp.yaml)."
         )
+    if cfg.train.refit:
+        raise SettingError(
+            "--refit trains a second model in the same processes, which is not supported where the"
+            " model is sharded. Remove it, or launch with DDP (examples/multi_gpu/ddp.yaml)."
+        )
     if is_fsdp(accelerator) and not accelerator.is_fsdp2:
         raise SettingError(
             "FSDP 1 does not support evaluation during training: set fsdp_version: 2 in the"

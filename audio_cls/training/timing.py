@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import read_peak_memory
 from audio_cls.runs.results import Energy, ProbeResults, Timing
 from audio_cls.training.loop import TrainingRun
 
 
-def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:
+def describe_timing(
+    run: TrainingRun, test_seconds: float, refit: TrainingRun | None = None
+) -> Timing:
     """Return the `timing` part of results.json, summed over all starts of the run.
 
     Training seconds do not include evaluation; `energy`, if measured, is that of training and its
@@ -17,9 +21,14 @@ def describe_timing(run: TrainingRun, test_seconds: float) -> Timing:
     Args:
         run: The training run, at its end.
         test_seconds: Duration of the evaluation on the test split.
+        refit: The second training of `--refit`: its times are added, its steps are not.
     """
     times = run.progress.sum_times()
-    seconds, num_clips = times.train_seconds, run.state.step * run.sampler.shape.clips
+    num_steps = run.state.step
+    if refit is not None:
+        times = replace(times.add(refit.progress.sum_times()), starts=times.starts)
+        num_steps += refit.state.step
+    seconds, num_clips = times.train_seconds, num_steps * run.sampler.shape.clips
     energy = run.energy_meter.describe(times.energy)
     return Timing(
         starts=times.starts,

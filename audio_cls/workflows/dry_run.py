@@ -69,7 +69,12 @@ def start_dry_run(cfg: RunConfig) -> Iterator[RunConfig]:
         max_bad_audio_ratio=1.0,  # one clip may be a tenth of them
     )
     train = dataclasses.replace(
-        cfg.train, output_dir=str(folder), resume="never", overwrite=True, report_to=()
+        cfg.train,
+        output_dir=str(folder),
+        resume="never",
+        overwrite=True,
+        report_to=(),
+        refit=False,  # which trains as often again, see `_estimate_steps`
     )
     if cfg.train.method == "auto":  # the trial is one fine-tuning
         train = dataclasses.replace(train, method="fine-tune")
@@ -173,7 +178,7 @@ def estimate_run(runs: Sequence[RunConfig], folder: Path) -> Estimate:
         **{**work, "seconds": prepare_seconds + decoding * (share - 1) + work["seconds"]},
         runs=len(runs),
         memory_mb=memory_mb,
-        disk_mb=_measure_disk(folder, _count_checkpoints(cfg)),
+        disk_mb=_measure_disk(folder, _count_checkpoints(cfg) + 2 * cfg.train.refit),
         cache_mb=audio_seconds * sampling_rate * 4 / 1e6,
     )
     free = shutil.disk_usage(folder).free / 1e6
@@ -202,15 +207,21 @@ def _estimate_steps(
     per_epoch = math.ceil(clips["train"] / clips_per_step)
     steps = cfg.train.max_steps or cfg.train.epochs * per_epoch
     step_seconds = train_seconds / steps_done
-    clip_seconds = validation_seconds / evaluations_done / num_used["validation"]
-    evaluations = math.ceil(steps / per_epoch)
-    evaluated = (evaluations + 1) * clips["validation"] + clips["test"]
+    validated = clips.get("validation", 0)
+    if validated:
+        clip_seconds = validation_seconds / evaluations_done / num_used["validation"]
+    else:  # of the test alone
+        (evaluate_seconds,) = found.timing.require("evaluate_seconds")
+        clip_seconds = (evaluate_seconds - validation_seconds) / num_used["test"]
+    evaluations = math.ceil(steps / per_epoch) if validated else 0
+    evaluated = (evaluations + 1) * validated + clips["test"]
+    steps *= 2 if cfg.train.refit else 1  # the second training is at most as long
     factor = AUTO_FACTOR if cfg.train.method == "auto" else 1
     return {
         "steps": steps,
         "step_seconds": step_seconds,
         "evaluations": evaluations,
-        "evaluation_seconds": clip_seconds * clips["validation"],
+        "evaluation_seconds": clip_seconds * validated,
         "seconds": factor * (steps * step_seconds + evaluated * clip_seconds),
     }
 
@@ -225,13 +236,14 @@ def _estimate_windows(
     assert found.probe is not None
     (num_windows,) = found.probe.require("num_windows")
     train_seconds, evaluate_seconds = found.timing.require("train_seconds", "evaluate_seconds")
-    used, tested = num_used["train"] + num_used["validation"], ("validation", "test")
-    share = (clips["train"] + clips["validation"]) / used
+    fitted = [role for role in ("train", "validation") if role in clips]
+    tested = [role for role in ("validation", "test") if role in clips]
+    share = sum(clips[role] for role in fitted) / sum(num_used[role] for role in fitted)
     clip_seconds = evaluate_seconds / sum(num_used[role] for role in tested)
     return {
         "windows": round(num_windows * share),
         "window_seconds": train_seconds / num_windows,
-        "evaluation_seconds": clip_seconds * clips["validation"],
+        "evaluation_seconds": clip_seconds * clips.get("validation", 0),
         "seconds": train_seconds * share + clip_seconds * sum(clips[role] for role in tested),
     }
 

@@ -71,6 +71,7 @@ def summarize_scores(results: RunResults) -> list[str]:
     clips = count_of(results.test["num_examples"], "clip")
     return [
         describe_best(results),
+        *describe_refit(results),
         *(wrap_text(SAME_CLIPS) if results.is_chosen_on_test else []),
         "",
         *describe_test(results, f"Test on {clips} ({origin})"),
@@ -78,7 +79,7 @@ def summarize_scores(results: RunResults) -> list[str]:
 
 
 def describe_best(results: RunResults) -> str:
-    """Return the line with the best epoch and its validation metric.
+    """Return the line with the best epoch and its validation metric; without any, the last epoch.
 
     >>> best = {"accuracy": 0.5, "epoch": 7.0, "step": 14, "num_examples": 9}
     >>> results = RunResults.from_json({"validation": best, "timing": {"steps": 20}})
@@ -86,12 +87,24 @@ def describe_best(results: RunResults) -> str:
     'Best epoch 7 of 10: validation accuracy 0.5000 on 9 clips'
     """
     best, metric = results.validation, results.metric or "accuracy"
+    if not best["num_examples"]:
+        kept = "Best" if results.probe else "Last"
+        return f"{kept} {describe_epoch(results)} is kept: there are no validation clips"
     title = metric_title(metric, multi=results.is_multilabel)
     value = f"validation {title} {format_number(best.get(metric))}"
     clips = count_of(best["num_examples"], "clip")
     if results.candidates is not None:
         return f"Kept {results.candidates.kept.name}: {value} on {clips}"
     return f"Best {describe_epoch(results)}: {value} on {clips}"
+
+
+def describe_refit(results: RunResults) -> list[str]:
+    """Return the line of the second training of `--refit`; none without it."""
+    if not results.refit:
+        return []
+    clips = count_of(results.refit["num_examples"], "clip")
+    steps = count_of(results.refit["step"], "step")
+    return [f"Refit on {clips} of training and validation for {steps}: tested and saved"]
 
 
 def describe_epoch(results: RunResults) -> str:

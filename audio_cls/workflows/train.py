@@ -7,6 +7,7 @@ runs that --seeds, --folds and --sweep ask for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from audio_cls.evaluation.metrics.calibration import report_calibration, warn_of
 from audio_cls.evaluation.metrics.external import check_metric
 from audio_cls.evaluation.reports.figures import draw_figures
 from audio_cls.evaluation.reports.report import report_scores, write_report
-from audio_cls.evaluation.validate import evaluate_test
+from audio_cls.evaluation.validate import calibrate_model, score_test
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.contamination import warn_if_pretrained_on
 from audio_cls.models.inference_settings import save_calibration
@@ -68,6 +69,7 @@ from audio_cls.training.start.report import StartReport
 from audio_cls.training.stopping import end_with_launcher
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished
+from audio_cls.workflows.methods.refit import check_refit, merge_validation, remove_refit_state
 from audio_cls.workflows.methods.table import METHODS
 from audio_cls.workflows.multi_run import describe_cases, list_unfinished, plan_runs, title_runs
 from audio_cls.workflows.show_results import emit_end, show_estimate, show_runs, show_training
@@ -165,13 +167,17 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         warn_of_unused_columns(dataset, labels, cfg.data)
         index = build_clip_index(dataset, labels, cfg.data)
         splits = make_splits(index, cfg.data)
+        check_refit(cfg, splits)
         clips = prepare_clips(dataset, labels, index, splits, resolved.sampling_rate, cfg.data)
         warn_of_long_clips(clips.train, cfg.audio)
 
         # --- 2. checkpoint id -> model with a classification head ---
-        audio_model = load_for_training(
-            checkpoint, cfg.audio, labels.names, is_multilabel=labels.is_multilabel
+        load_model = functools.partial(
+            load_for_training,
+            *(checkpoint, cfg.audio, labels.names),
+            is_multilabel=labels.is_multilabel,
         )
+        audio_model = load_model()
     resolved = find_batch_size(resolved, cfg, accelerator, audio_model, clips.train)
     cfg = resolved.apply(resumed)
     save_settings(folder, given, resolved, accelerator, clips)
@@ -181,18 +187,26 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     epoch_labels = take_epoch(clips.train.labels, labels.names, cfg.data)
     inputs = MethodInputs(
         *(cfg, accelerator, folder, dataset, labels, clips, audio_model, epoch_labels, clock),
+        load_model=load_model,
         repo_id=repo_id,
     )
     fitted = METHODS[cfg.train.method](inputs, report)
     clock.lap()
 
-    # --- 4. the best model on the test split; temperature and thresholds from validation ---
-    calibration, scores = evaluate_test(
+    # --- 4. temperature and thresholds from validation; the best model, or a refit, on test ---
+    calibration = calibrate_model(
         *(fitted.scorer, fitted.model, fitted.validation, fitted.test, fitted.validation_scores)
     )
     if not cfg.train.dry_run:  # after a few steps, it is no finding
         warn_of_limit(calibration)
     evaluate_seconds = clock.lap()
+    if fitted.refit is not None and cfg.train.refit:
+        fitted = fitted.refit(fitted)
+        merged = merge_validation(clips)
+        epoch_labels = take_epoch(merged.train.labels, labels.names, cfg.data)
+    clock.lap()
+    scores = score_test(fitted.scorer, fitted.model, fitted.test, calibration)
+    evaluate_seconds += clock.lap()
 
     # --- 5. results, model card, upload ---
     if accelerator.is_main_process:
@@ -207,6 +221,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             metric=cfg.eval.metric_key,
             user_transforms=list(cfg.augment.augment) or None,
             validation=fitted.validation_metrics,
+            refit=fitted.refit_metrics,
             probe=fitted.probe,
             candidates=fitted.candidates,
             test=report_scores(
@@ -227,6 +242,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         draw_figures(folder.path)
         write_eval_results(folder.path)
         write_card(folder.path, repo_id)  # the last: with it, the run is finished
+        remove_refit_state(folder.path)
         if cfg.train.keep_checkpoints == 0:
             folder.remove_checkpoints()
         show_training(folder.path, cfg.train, is_single=not report.title)

@@ -26,6 +26,7 @@ from click.testing import CliRunner
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Features, Value
 from safetensors.torch import load_file
 from tiny_models import write_tiny_checkpoint
+from tiny_outside import write_tiny_outside
 from tiny_runs import QUIET, write_quiet_checkpoint
 from tones import encode_sound, make_tone
 from torch.utils.data import DataLoader
@@ -150,6 +151,7 @@ CASES = {
     "model": Case("{root}/masked"),
     "from_scratch": Case("--from-scratch"),
     "weighted_layer_sum": Case("--weighted-layer-sum", "keys"),
+    "pooling": Case("mean_std", "weights", "--model {root}/pooled"),
     "freeze": Case("features"),
     "unfreeze_after_epochs": Case("1", "weights", "--freeze backbone --epochs 2 --max-steps="),
     "lora_rank": Case("2"),
@@ -178,6 +180,7 @@ CASES = {
     "early_stopping_patience": Case(
         "1", "training", "--epochs 6 --max-steps= --learning-rate 1e-9"
     ),
+    "refit": Case("--refit"),
     "batch_size": Case("2"),
     "effective_batch_size": Case("8"),
     "length_buckets": Case("8"),
@@ -284,6 +287,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     DatasetDict(splits).save_to_disk(folder / "splits")
     write_quiet_checkpoint(folder / "model")
     write_tiny_checkpoint("wav2vec2", folder / "masked", feat_extract_norm="layer", **QUIET)
+    write_tiny_outside("moonshine", folder / "pooled")
     (folder / "sounds" / "a").mkdir(parents=True)
     (folder / "own" / "a").mkdir(parents=True)
     lines, others = ["file_name,label"], _make_rows(3)["audio"]

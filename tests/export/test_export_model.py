@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from exported import (
     LABELS,
     RATE,
+    Pooling,
     make_clips,
     spread_logits,
     write_classifier,
@@ -270,6 +271,16 @@ def test_a_pooled_head_is_exported(
     assert report.is_pooled
     assert not report.runs_in_browser
     assert report.comparison.largest < 1e-4
+
+
+@pytest.mark.parametrize("pooling", ["mean_std", "attention"])
+def test_every_pooling_is_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pooling: Pooling
+) -> None:
+    skip_dynamo(monkeypatch)
+    encoder = write_tiny_outside("clap", tmp_path / "encoder")
+    run = write_classifier(encoder, tmp_path / "run", pooling=pooling)
+    assert export_model(ExportRequest(str(run), tmp_path / "out")).comparison.largest < 1e-4
 
 
 def test_a_weighted_sum_of_layers_is_exported(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_inference, load_for_training
 
+Pooling = Literal["auto", "mean", "mean_std", "attention"]
 LABELS = ("cat", "dog", "owl")
 RATE = 16_000
 
@@ -29,6 +30,7 @@ def write_classifier(
     entry: dict[str, Any] | None = None,
     is_multilabel: bool = False,
     use_weighted_layer_sum: bool = False,
+    pooling: Pooling = "auto",
     **audio: Any,  # noqa: ANN401
 ) -> Path:
     """Write a classifier with random weights and logits of a spread near 1.
@@ -39,15 +41,19 @@ def write_classifier(
         entry: Added to config.json's `audio_cls`: temperature, thresholds.
         is_multilabel: Each label has a probability of its own.
         use_weighted_layer_sum: The head gets a weighted sum of all layers.
+        pooling: Of a pooled head; the weights of attention are drawn at random.
         audio: Of `AudioConfig`; clips of 1 s by default.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         weighted = True if use_weighted_layer_sum else None
-        cfg = ModelConfig(model=str(checkpoint), weighted_layer_sum=weighted)
+        cfg = ModelConfig(model=str(checkpoint), weighted_layer_sum=weighted, pooling=pooling)
         opened = open_checkpoint(cfg)
         settings = AudioConfig(**{"max_seconds": 1.0, **audio})
         model = load_for_training(opened, settings, LABELS, is_multilabel=is_multilabel)
+        for name, weight in model.model.named_parameters():
+            if name == "pooling.weight":
+                torch.nn.init.normal_(weight)
     spread_logits(model)
     model.save(folder)
     config = json.loads((folder / "config.json").read_text("utf-8"))

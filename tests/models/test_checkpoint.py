@@ -68,13 +68,13 @@ def test_a_run_opens_and_probes_its_checkpoint_once_and_tests_the_best_weights(
     write = write_tiny_outside if case == "pooled head" else write_tiny_checkpoint
     folder = write("moonshine" if case == "pooled head" else "hubert", tmp_path / "given")
     tested: dict[str, torch.Tensor] = {}
-    evaluate_test = workflow.evaluate_test
+    score_test = workflow.score_test
 
-    def spy(scorer: Any, model: Any, *splits: Any) -> Any:  # noqa: ANN401
+    def spy(scorer: Any, model: Any, *others: Any) -> Any:  # noqa: ANN401
         tested.update({name: value.clone() for name, value in model.state_dict().items()})
-        return evaluate_test(scorer, model, *splits)
+        return score_test(scorer, model, *others)
 
-    monkeypatch.setattr(workflow, "evaluate_test", spy)
+    monkeypatch.setattr(workflow, "score_test", spy)
     cfg = make_config(
         tone_folder, folder, tmp_path / "run", epochs=3, learning_rate=0.1,
         max_train_samples=12, max_eval_samples=8, num_workers=0, **CASES[case],

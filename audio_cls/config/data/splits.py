@@ -83,10 +83,11 @@ class SplitSettings(Section):
         "Train one run, tested on this fold: a value of --fold-column, or with --folds a number"
         " from 1.",
     )
-    fold_validation: Literal["next", "cut"] = setting(
+    fold_validation: Literal["next", "cut", "none"] = setting(
         "next",
-        "Validation clips of a run with folds: the fold after the test fold (next), or"
-        " --validation-size of the training folds (cut).",
+        "Validation clips of a run with folds: the fold after the test fold (next),"
+        " --validation-size of the training folds (cut), or none: all other folds are trained on,"
+        " the last epoch is kept and nothing is calibrated.",
     )
     split_files: str | None = setting(
         None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,35 @@ class Clips:
     def __getstate__(self) -> dict[str, Any]:
         """Leave the mapped file out of what is sent to a loader worker, which maps it again."""
         return {name: value for name, value in self.__dict__.items() if name != "_waves"}
+
+
+def merge_clips(one: Clips, other: Clips) -> Clips:
+    """Return the clips of two splits of one decoded table, in the order of its rows."""
+    rows = np.concatenate([one.rows, other.rows])
+    order = np.argsort(rows, kind="stable")
+    groups = None
+    if one.groups is not None and other.groups is not None:
+        groups = np.concatenate([one.groups, other.groups])[order]
+    return replace(
+        one,
+        rows=rows[order],
+        labels=np.concatenate([one.labels, other.labels])[order],
+        ids=np.concatenate([one.ids, other.ids])[order],
+        lengths=np.concatenate([one.lengths, other.lengths])[order],
+        groups=groups,
+    )
+
+
+def select_clips(clips: Clips, places: NDArray[np.int64]) -> Clips:
+    """Return some clips of a split, by their places in it."""
+    return replace(
+        clips,
+        rows=clips.rows[places],
+        labels=clips.labels[places],
+        ids=clips.ids[places],
+        lengths=clips.lengths[places],
+        groups=None if clips.groups is None else clips.groups[places],
+    )
 
 
 def hash_audio(clips: Clips, rows: NDArray[np.int64] | None = None) -> str:

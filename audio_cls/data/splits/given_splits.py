@@ -21,6 +21,12 @@ from audio_cls.data.splits.split_files import (
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, count_of, list_names
 
+NO_VALIDATION = (
+    "There are no validation clips (--fold-validation none): the last epoch is kept (with"
+    " --method probe, cross-validation of the training clips chooses the layer), and the"
+    " temperature stays 1 (multi-label: every threshold stays 0.5)."
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -34,6 +40,7 @@ class GivenSplits:
     method: str  # how the clips were chosen, see `Splits.methods`
     official: frozenset[str] = frozenset()  # roles that the data set or a published list has
     is_test_validation: bool = False  # the test clips are the validation clips
+    has_validation: bool = True  # False: none are split off from train either
     remarks: list[str] = field(default_factory=list)  # warnings
 
 
@@ -134,7 +141,8 @@ def _take_listed(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
 def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     """Return one fold for test, the next one for validation, and the others for training.
 
-    With `--fold-validation cut`, validation is split off from train later.
+    With `--fold-validation cut`, validation is split off from train later; with `none` there are no
+    validation clips.
     """
     assert index.folds is not None
     folds = index.folds
@@ -154,7 +162,7 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
                 f"Of {count_of(len(known), 'fold')}, one for test and one for validation leave"
                 " none for"
                 " training. Use --fold-validation cut, which takes validation from the training"
-                " folds."
+                " folds, or none."
             )
         held["validation"] = known[(known.index(test) + 1) % len(known)]
     train = [fold for fold in known if fold not in held.values()]
@@ -164,13 +172,16 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     source = f"column '{cfg.fold_column}'" if cfg.fold_column is not None else assigned
     kind = "stratified folds" if index.groups is None else "grouped folds"
     without = int((folds[rows] == "").sum())
+    has_validation = cfg.fold_validation != "none"
+    remarks = [f"Left out: {count_of(without, 'clip')} without a fold."] if without else []
     return GivenSplits(
         parts=parts,
         names=dict.fromkeys(parts, "+".join(index.split_rows)),
         origins={role: f"fold {list_names(names)} of {source}" for role, names in chosen.items()},
         method=kind if cfg.fold_column is None else "fold column",
         official=frozenset(() if cfg.fold_column is None else parts),
-        remarks=[f"Left out: {count_of(without, 'clip')} without a fold."] if without else [],
+        has_validation=has_validation,
+        remarks=remarks if has_validation else [*remarks, NO_VALIDATION],
     )
 
 

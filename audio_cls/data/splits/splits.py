@@ -22,6 +22,8 @@ from audio_cls.data.splits.train_test_split import Rows, split_rows
 from audio_cls.errors import DatasetError, SettingError, count_of, list_names
 from audio_cls.run_warnings import warn
 
+NO_CLIPS = "none"  # method and origin of a validation split without clips
+
 logger = logging.getLogger(__name__)
 
 
@@ -30,14 +32,14 @@ class Splits:
     """The rows of train, validation and test, and how they were chosen."""
 
     train: Rows
-    validation: Rows
+    validation: Rows  # empty with `--fold-validation none` only
     test: Rows
     names: dict[str, str]  # role -> split of the data set that its clips are from
     origins: dict[str, str]  # role -> description: "split 'test'" or "cut from 'train' (...)"
     test_is_validation: bool  # the test clips are the validation clips, as the settings ask
     # Role -> how its clips were chosen: given split, rest of a given split, id list, fold column,
     # stratified folds, grouped folds, named groups, stratified cut, shuffled cut, hash cut, or
-    # grouped cut.
+    # grouped cut; "none" for validation with `--fold-validation none`.
     methods: dict[str, str]
     official: frozenset[str]  # roles with exactly the clips of a split or a published list
     remarks: tuple[str, ...]  # warnings, see `announce_splits`
@@ -45,6 +47,11 @@ class Splits:
     def items(self) -> list[tuple[str, Rows]]:
         """Return (role, rows) of the three splits."""
         return [("train", self.train), ("validation", self.validation), ("test", self.test)]
+
+    @property
+    def has_validation(self) -> bool:
+        """Return whether there are validation clips."""
+        return self.methods["validation"] != NO_CLIPS
 
     @property
     def is_cut(self) -> bool:
@@ -84,12 +91,15 @@ def make_splits(index: ClipIndex, cfg: DataConfig) -> Splits:
         origins["train"] = f"the rest of {origins['train']}"
         methods["train"] = "rest of a given split"
     parts, origins = add_silence_and_unknown(parts, origins, whole, cfg)
+    if not draft.has_validation:
+        parts["validation"] = np.zeros(0, np.int64)
+        origins["validation"] = methods["validation"] = NO_CLIPS
     official = _list_official(draft, parts, cfg)
     if draft.is_test_validation:
         parts["test"], origins["test"] = parts["validation"], "the validation clips again"
         names["test"], methods["test"] = names["validation"], methods["validation"]
         official |= {"test"} if "validation" in official else set()
-    _check_parts(parts, whole)
+    _check_parts(parts, methods, whole)
     remarks = list_split_warnings(parts, methods, draft, whole) + warn_of_sizes(methods, draft, cfg)
     return Splits(
         **{role: parts[role] for role in ROLES},
@@ -117,6 +127,8 @@ def _list_sizes(draft: GivenSplits, cfg: DataConfig) -> dict[str, float]:
     sizes = {"test": cfg.test_size, "validation": cfg.validation_size}
     if draft.is_test_validation:
         del sizes["test"]
+    if not draft.has_validation:
+        del sizes["validation"]
     sizes = {role: share for role, share in sizes.items() if role not in draft.parts}
     if sum(sizes.values()) > 1 - 1e-9:
         raise SettingError(
@@ -156,11 +168,11 @@ def _split_off(rows: Rows, index: ClipIndex, share: float, cfg: DataConfig) -> t
     )
 
 
-def _check_parts(parts: dict[str, Rows], index: ClipIndex) -> None:
-    """Refuse empty splits."""
+def _check_parts(parts: dict[str, Rows], methods: dict[str, str], index: ClipIndex) -> None:
+    """Refuse empty splits, except those that are to have no clips."""
     is_streamed = index.streamed_split is not None
     here = {role: rows for role, rows in parts.items() if role != "train" or not is_streamed}
-    empty = [role for role, rows in here.items() if len(rows) == 0]
+    empty = [r for r, rows in here.items() if len(rows) == 0 and methods[r] != NO_CLIPS]
     if empty:
         raise DatasetError(
             f"The split for {list_names(empty)} has no clip with a usable label. Check"

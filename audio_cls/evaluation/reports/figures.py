@@ -196,21 +196,27 @@ def draw_durations(seconds: NDArray[np.float64], is_correct: NDArray[np.bool_]) 
 def draw_curves(rows: Sequence[dict[str, str]], results: RunResults) -> Figure:
     """Draw losses (left) and validation metrics (right) by epoch, from the rows of summary.csv.
 
+    Without validation clips there is only the loss of training.
+
     Args:
         rows: One per evaluation, at least one.
         results: Of the run: the metric that selected the best epoch, and that epoch.
     """
     from matplotlib.ticker import MaxNLocator
 
-    figure = make_figure(MAX_WIDTH, 3.2)
-    left, right = figure.subplots(1, 2)
     epochs = [float(row["epoch"]) for row in rows]
-    best = results.validation.get("epoch")
     metrics = find_curves(rows, results.metric)
-    for axes, columns in ((left, ("train_loss", "validation_loss")), (right, metrics)):
+    panels: list[tuple[str, Sequence[str]]] = [("Loss", ["train_loss"])]
+    best = None
+    if metrics:
+        best = results.validation.get("epoch")
+        panels = [("Loss", ["train_loss", "validation_loss"]), ("Validation metrics", metrics)]
+    figure = make_figure(MAX_WIDTH if metrics else MAX_WIDTH / 2, 3.2)
+    all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, columns) in zip(all_axes, panels, strict=True):
         for column, style in zip(columns, CURVES, strict=False):
             values = [_parse_number(row.get(column)) for row in rows]
-            name = column.removesuffix("_loss") if axes is left else column
+            name = column.removesuffix("_loss") if title == "Loss" else column
             (line,) = axes.plot(epochs, values, label=name, markersize=4, linewidth=1.5, **style)
             if len(rows) > MAX_MARKERS:
                 line.set_marker("")
@@ -227,8 +233,7 @@ def draw_curves(rows: Sequence[dict[str, str]], results: RunResults) -> Figure:
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.ticklabel_format(axis="y", useOffset=False)
         add_legend_below(axes)
-    label_axes(left, "Loss", "epoch", "loss per clip")
-    label_axes(right, "Validation metrics", "epoch", "score")
+        label_axes(axes, title, "epoch", "loss per clip" if title == "Loss" else "score")
     return figure
 
 

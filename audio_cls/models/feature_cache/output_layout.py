@@ -43,7 +43,8 @@ class FrozenOutputLayout:
         for place, shape, order in zip(self.places, self.shapes, self.orders, strict=True):
             tensor = found[place].float()
             if -1 in shape:
-                tensor = tensor.movedim(1 + shape.index(-1), 1).flatten(2)
+                tensor = tensor.movedim(1 + shape.index(-1), 1)
+                tensor = tensor.reshape(*tensor.shape[:2], -1)
             else:
                 tensor = tensor.permute(0, *(1 + axis for axis in order)).flatten(1)[:, None]
             parts.append(tensor)

@@ -39,7 +39,8 @@ from audio_cls.models.processor import WaveProcessor
 
 CACHED_FEATURES = "cached_features"  # name of the model's argument
 TOLERANCE = 1e-4  # of the largest pooled feature: differences by rounding are smaller
-TRIALS: tuple[Seconds, Seconds] = (0.1, 0.15)  # beyond the shortest; two lengths show the time axis
+# Beyond the shortest; two lengths show the time axis, also of encoders with 0.1 s per frame.
+TRIALS: tuple[Seconds, Seconds] = (0.1, 0.35)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ def plan_partial_forward(
             trials.append({name: value.to(model.device) for name, value in inputs.items()})
         outputs = [run_frozen(model, names, trial) for trial in trials]
         layout = _describe_output(names, processor.input_spec.input_name, trials[0], outputs)
-        used = [p for p in layout.places if _is_used(model, layout, trials[0], outputs[0], p)]
+        try:
+            used = [p for p in layout.places if _is_used(model, layout, trials[0], outputs[0], p)]
+        except (RuntimeError, ValueError):  # what runs besides the frozen modules needs the audio
+            return None
         kept = [layout.places.index(place) for place in used]
         shapes = tuple(layout.shapes[number] for number in kept)
         if not used or len({-1 in shape for shape in shapes}) > 1:
@@ -226,11 +230,18 @@ def _is_used(
     output: Any,  # noqa: ANN401
     place: Place,
 ) -> bool:
-    """Return True if the logits depend on a tensor of the output: NaN in it spreads to them."""
+    """Return True if the logits depend on a tensor of the output: NaN in it spreads to them.
+
+    Of a mask, which cannot be NaN, they depend if they change with a mask of zeros.
+    """
     found = list_tensors(output)
-    found[place] = torch.full_like(found[place], torch.nan)
+    is_number = found[place].is_floating_point()
+    found[place] = torch.full_like(found[place], torch.nan if is_number else 0)
     with _replaced_output(model, whole.names, build_output(whole.kind, found, whole.all_places)):
-        return bool(model(**inputs).logits.isnan().any())
+        logits = model(**inputs).logits
+    if is_number:
+        return bool(logits.isnan().any())
+    return not torch.allclose(logits, model(**inputs).logits)
 
 
 @contextmanager

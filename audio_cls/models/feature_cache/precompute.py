@@ -104,8 +104,8 @@ def precompute_frozen_features(
         lengths=store.find_lengths(windows),
     )
     enable_partial_forward(audio_model.model, layout)
-    cached = {name: _to_cached_clips(split, store) for name, split in clips.items()}
-    return TrainingInputs(replace(audio_model, processor=processor), **cached)
+    parts = [_to_cached_clips(part, store) for part in (clips.train, clips.validation, clips.test)]
+    return TrainingInputs(replace(audio_model, processor=processor), *parts)
 
 
 def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from audio_cls import __version__
 from audio_cls.data.clips.clips import Clips
 from audio_cls.models.audio_model import AudioModel
+from audio_cls.models.checkpoint import POOLED_HEAD, has_pooled_head
 from audio_cls.storage.cache import CacheEntry
 from audio_cls.storage.inventory import list_items
 from audio_cls.storage.keys import find_version, make_key
@@ -68,6 +69,9 @@ def make_store_key(
     """
     config = audio_model.model.config
     computed = {k: v for k, v in config.to_dict().items() if k not in NOT_COMPUTED}
+    if has_pooled_head(config):  # the encoder's output does not depend on what follows it
+        head = computed[POOLED_HEAD]
+        computed[POOLED_HEAD] = {k: v for k, v in head.items() if k not in ("pooling", "dropout")}
     return make_key(
         version=STORE_VERSION,
         libraries=[__version__, torch.__version__, transformers.__version__, np.__version__],

@@ -37,6 +37,8 @@ class CardData:
     is_multilabel: bool
     is_from_scratch: bool
     is_test_validation: bool
+    is_validated: bool
+    is_refitted: bool
     base_model: Markdown
     dataset: Markdown
     headline: Markdown
@@ -164,6 +166,8 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         is_multilabel=record.is_multilabel,
         is_from_scratch=record.is_from_scratch,
         is_test_validation=bool(record.results.is_chosen_on_test),
+        is_validated=tables.is_validated(record),
+        is_refitted=bool(record.results.refit),
         base_model=provenance.link(record.model_hub_id, record.results.model.id),
         dataset=provenance.link(record.dataset_hub_id, record.dataset_name, "datasets/"),
         headline=sentences.make_headline(record),

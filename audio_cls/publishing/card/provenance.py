@@ -117,7 +117,7 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
     """Return what is needed to repeat the run: metric, seeds, commits, versions, settings."""
     train, data = record.settings.get("train", {}), record.settings.get("data", {})
     versions = record.record.get("versions") or record.results.versions
-    sentences = [_describe_choice(record)]
+    sentences = [_describe_choice(record), *_describe_refit(record)]
     for text, value in (
         ("Seed: {}.", train.get("seed")),
         ("Seed of the split: {}.", data.get("split_seed")),
@@ -146,18 +146,13 @@ def make_provenance(record: RunRecord) -> list[Markdown]:
 
 def _describe_choice(record: RunRecord) -> Markdown:
     """Return which epoch, or which layer of a linear probe, is saved, and how it was chosen."""
-    validation, probe = record.results.validation, record.results.probe
+    probe = record.results.probe
     if record.results.candidates is not None and not record.results.is_linear_probe:
         return to_sentence(
             "Saved model: {}, one of the candidates below.", record.results.candidates.kept.name
         )
     if probe is None:
-        return to_sentence(
-            "Saved checkpoint: epoch {} (step {}), selected by {} on validation.",
-            _to_count(validation.get("epoch")),
-            _to_count(validation.get("step")),
-            name_metric(record.results.metric or "accuracy").title.lower(),
-        )
+        return _describe_checkpoint(record)
     chosen = probe.chosen
     return to_sentence(
         "Linear probe: the encoder was not trained. A logistic regression (C = {}) on the pooled"
@@ -168,6 +163,40 @@ def _describe_choice(record: RunRecord) -> Markdown:
         count(chosen.num_layers, "layer"),
         probe.scored_on,
     )
+
+
+def _describe_checkpoint(record: RunRecord) -> Markdown:
+    """Return which epoch was saved, and what chose it."""
+    validation = record.results.validation
+    epoch, step = (_to_count(validation.get(name)) for name in ("epoch", "step"))
+    if validation.get("num_examples") == 0:
+        text = "Saved checkpoint: epoch {} (step {}), the last one: there was no validation."
+        return to_sentence(text, epoch, step)
+    metric = name_metric(record.results.metric or "accuracy").title.lower()
+    what = "Selected" if record.results.refit else "Saved"
+    text = f"{what} checkpoint: epoch {{}} (step {{}}), selected by {{}} on validation."
+    return to_sentence(text, epoch, step, metric)
+
+
+def _describe_refit(record: RunRecord) -> list[Markdown]:
+    """Return what the second training of `--refit` did; nothing without it."""
+    refit, best = record.results.refit, record.results.validation
+    if not refit:
+        return []
+    metric = record.results.metric or "accuracy"
+    return [
+        to_sentence(
+            "Refit: after this choice ({} {} on {} of validation), the saved model was trained from"
+            " the start on training and validation clips together ({}), for the same {} with the"
+            " same learning rates; temperature and thresholds are those of the selected"
+            " checkpoint.",
+            name_metric(metric, is_multilabel=record.is_multilabel).title.lower(),
+            to_number(best.get(metric)),
+            count(best.get("num_examples"), "clip"),
+            count(refit.get("num_examples"), "clip"),
+            count(refit.get("step"), "step"),
+        )
+    ]
 
 
 def _to_count(value: object) -> str:

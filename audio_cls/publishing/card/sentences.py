@@ -124,6 +124,8 @@ def make_metric_sentences(record: RunRecord) -> Sentences:
     test = record.results.test
     clips = count(test.get("num_examples"), "clip")
     sentences = [to_sentence("Test: {} of {}.", clips, describe_test(record))]
+    if record.results.refit:
+        sentences.append(Markdown("Validation: of the selected checkpoint, before the refit."))
     if any(key.endswith("_ci95") and value for key, value in test.items()):
         sentences.append(Markdown("In brackets: 95 % confidence interval."))
     note = (test.get("intervals") or {}).get("note")
@@ -135,7 +137,7 @@ def make_metric_sentences(record: RunRecord) -> Sentences:
             text = text.replace("of training", f"of {FROM_THESE}")
         sentences.append(to_sentence(text, to_number(test[key])))
     sentences += _describe_baseline(record)
-    if record.is_multilabel:
+    if record.is_multilabel and record.results.calibration.get("fitted_on", "validation"):
         sentences.append(Markdown(THRESHOLDS))
     return [*sentences, Markdown("Further metrics: `results.json`.")]
 

@@ -54,7 +54,7 @@ def read_classes(record: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def make_metric_rows(record: RunRecord) -> list[Row]:
-    """Return one row per main metric: name, test with interval, validation."""
+    """Return one row per main metric: name, test with interval, validation if there was any."""
     tested, validated = read_main_metrics(record), read_main_metrics(record, "validation")
     rows: list[Row] = []
     for key in {**tested, **validated}:
@@ -63,8 +63,13 @@ def make_metric_rows(record: RunRecord) -> list[Row]:
         if interval and cell:
             cell += f" ({to_number(interval[0])} to {to_number(interval[1])})"
         title = name_metric(key, is_multilabel=record.is_multilabel).title
-        rows.append([title, cell, to_number(validated.get(key))])
+        rows.append([title, cell, *([to_number(validated.get(key))] * is_validated(record))])
     return rows
+
+
+def is_validated(record: RunRecord) -> bool:
+    """Return whether the run had validation clips."""
+    return bool(record.results.validation.get("num_examples") != 0)
 
 
 def make_detection_rows(record: RunRecord) -> list[Row]:

@@ -56,7 +56,7 @@ TABLES = frozenset(
     {
         "dataset", "dataset.duplicates", "dataset.near_duplicates", "model",
         "candidates", "candidates.rows", "candidates.rows.metrics", "candidates.rows.settings",
-        "validation", "test", "test.per_class", "test.per_class.*", "test.intervals",
+        "validation", "refit", "test", "test.per_class", "test.per_class.*", "test.intervals",
         "test.top_confusions", "test.confident_mistakes", "test.weakest_classes", "test.families",
         "test.families.by_family", "test.families.by_family.*",
         "test.families.by_family.*.taken_for", "test.by_duration", "test.by_duration.*",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from audio_cls.config import RunConfig
@@ -28,4 +29,5 @@ class MethodInputs:
     audio_model: AudioModel
     epoch_labels: LabelArray  # of the training clips of one epoch
     clock: Clock  # since the start of the run
+    load_model: Callable[[], AudioModel]  # loads the checkpoint again, with a new head
     repo_id: str | None = None  # where the run is uploaded

@@ -134,7 +134,12 @@ def _describe_clips(facts: StartFacts) -> str:
     if facts.is_test_validation:
         parts = [train, f"{facts.clips['validation']:,} validation = test (the same clips)"]
     else:
-        parts = [train, *(f"{facts.clips[role]:,} {role}" for role in ("validation", "test"))]
+        validation = facts.clips.get("validation")
+        parts = [
+            train,
+            f"{validation:,} validation" if validation else "no validation",
+            f"{facts.clips['test']:,} test",
+        ]
     groups = f"; split by group ({facts.groups})" if facts.groups else ""
     return ", ".join(parts) + groups
 

@@ -18,6 +18,7 @@ from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.report import StartReport
 from audio_cls.training.timing import describe_timing
 from audio_cls.workflows.methods.fitted_model import FittedModel
+from audio_cls.workflows.methods.refit import refit_fine_tuned
 
 
 def fine_tune(given: MethodInputs, report: StartReport) -> FittedModel:
@@ -49,4 +50,5 @@ def fine_tune(given: MethodInputs, report: StartReport) -> FittedModel:
         validation_metrics=report_best(run.state, len(clips.validation)),
         describe_timing=functools.partial(describe_timing, run),
         close=functools.partial(close_run, run),
+        refit=functools.partial(refit_fine_tuned, given, run),
     )

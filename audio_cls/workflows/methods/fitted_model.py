@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -29,3 +29,5 @@ class FittedModel:
     validation_scores: Scores | None = None  # where they are known
     probe: ProbeResults | None = None
     candidates: Candidates | None = None  # of --method auto
+    refit: Callable[[FittedModel], FittedModel] | None = None  # trains again, with `--refit`
+    refit_metrics: Table = field(default_factory=dict)  # the `refit` part: clips, epochs, steps

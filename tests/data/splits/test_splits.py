@@ -15,6 +15,7 @@ from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.sources.split_names import resolve_roles
 from audio_cls.data.splits.clip_index import ClipIndex
+from audio_cls.data.splits.given_splits import NO_VALIDATION
 from audio_cls.data.splits.split_warnings import warn_of_classes
 from audio_cls.data.splits.splits import Splits, announce_splits, make_splits
 from audio_cls.errors import DatasetError, SettingError
@@ -233,6 +234,17 @@ def test_validation_can_be_cut_from_the_training_folds() -> None:
     check_disjoint(splits, set(range(100)))
     assert set(folds[splits.test]) == {3} and len(splits.validation) == 8
     assert set(folds[splits.train]) == {1, 2, 4, 5}
+
+
+def test_all_other_folds_are_trained_on_without_validation() -> None:
+    splits, folds = take_fold("3", fold_validation="none")
+    assert set(folds[splits.test]) == {3} and len(splits.test) == 20
+    assert set(folds[splits.train]) == {1, 2, 4, 5} and len(splits.train) == 80
+    assert len(splits.validation) == 0 and not splits.has_validation
+    assert splits.remarks == (NO_VALIDATION,)
+    pool = make_pool(np.arange(40) % 2, folds=np.arange(40) // 20)
+    two = make_splits(pool, DataConfig(fold_column="fold", fold="1", fold_validation="none"))
+    assert (len(two.train), len(two.test)) == (20, 20)
 
 
 def test_folds_go_by_number_and_clips_without_one_are_left_out() -> None:

@@ -17,7 +17,7 @@ from audio_cls.evaluation.metrics.calibration import (
     warn_of_limit,
 )
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.validate import evaluate_test, fit_calibration
+from audio_cls.evaluation.validate import calibrate_model, fit_calibration
 from audio_cls.inference.aggregation import apply_temperature
 from audio_cls.run_warnings import collect_warnings
 
@@ -128,15 +128,15 @@ def test_nothing_is_fitted_on_clips_that_are_reported(caplog: pytest.LogCaptureF
             """Return them."""
             return clips
 
-    calibration, found = evaluate_test(Known(), None, scores, scores)  # type: ignore[arg-type]
+    calibration = calibrate_model(Known(), None, scores, scores)  # type: ignore[arg-type]
     assert (calibration.temperature, calibration.thresholds) == (1, None)
-    report = report_calibration(found, calibration, is_applied=False)
+    report = report_calibration(scores, calibration, is_applied=False)
     assert report["fitted_on"] is None and report["ece_after"] == report["ece_before"]
     assert len(texts) == 1 and "stays 1" in texts[0]
     other = replace(scores, ids=np.array([f"x{n}" for n in range(60)]))
-    calibration, _ = evaluate_test(Known(), None, other, scores)  # type: ignore[arg-type]
+    calibration = calibrate_model(Known(), None, other, scores)  # type: ignore[arg-type]
     assert calibration.temperature > 1
-    assert report_calibration(found, calibration, is_applied=False)["fitted_on"] == "validation"
+    assert report_calibration(scores, calibration, is_applied=False)["fitted_on"] == "validation"
 
 
 @pytest.mark.parametrize(("confidence", "limit"), [(0.999, "highest"), (0.34, "lowest")])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_models import FAMILIES, write_tiny_checkpoint
+from tiny_outside import OUTSIDE, write_tiny_outside
 from torch import nn
 
 from audio_cls.config import AudioConfig, ModelConfig
@@ -27,8 +28,11 @@ from audio_cls.models.probe import make_probe_noise
 
 
 def load(family: str, folder: Path, **changes: Any) -> AudioModel:  # noqa: ANN401
-    """Load a tiny classifier of three labels."""
-    write_tiny_checkpoint(family, folder, **changes)
+    """Load a tiny classifier of three labels, with or without a head in transformers."""
+    if family in OUTSIDE:
+        write_tiny_outside(family, folder)
+    else:
+        write_tiny_checkpoint(family, folder, **changes)
     audio_model = load_for_training(
         open_checkpoint(ModelConfig(model=str(folder))),
         AudioConfig(max_seconds=1.0),
@@ -73,7 +77,13 @@ def test_of_ast_the_pooled_vector_is_kept(tmp_path: Path) -> None:
     assert not layout.has_time
 
 
-@pytest.mark.parametrize("family", ["wavlm", "whisper", "sew"])
+def test_a_front_end_whose_output_is_not_all_that_is_needed_is_not_cached(tmp_path: Path) -> None:
+    audio_model = load("clap", tmp_path)
+    names = find_frozen(audio_model.model, audio_model.processor, "features")
+    assert plan_partial_forward(audio_model.model, audio_model.processor, names) is None
+
+
+@pytest.mark.parametrize("family", ["wavlm", "whisper", "sew", "parakeet_ctc"])
 @pytest.mark.parametrize("what", ["features", "backbone"])
 def test_a_model_and_its_copy_take_audio_or_cached_features(
     family: str, what: str, tmp_path: Path

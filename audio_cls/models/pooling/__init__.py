@@ -1,0 +1,1 @@
+"""Pooling of hidden states over the frames of audio."""
