@@ -9,6 +9,7 @@ from audio_cls.data.clips.clips import Clips
 from audio_cls.data.labels.labels import Labels
 from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips
+from audio_cls.data.splits.split_check import is_split_by_group
 from audio_cls.runs.results import DatasetDescription, DuplicateCounts, SplitDescription
 
 MAX_NAMED = 20  # pairs of near duplicates named in results.json
@@ -49,7 +50,7 @@ def describe_data(
         sampling_rate=clips.train.sampling_rate,
         decode_seconds=round(clips.decode_seconds, 2),
         is_test_validation=splits.test_is_validation,
-        is_split_by_group="groups" in clips.check["checked"],
+        is_split_by_group=is_split_by_group(clips.check),
         duplicates=DuplicateCounts(
             found=len(clips.duplicates),
             across_splits=sum(one.is_leak for one in clips.duplicates),

@@ -17,6 +17,7 @@ from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.prepare import PreparedClips, warn_of_short_clips
+from audio_cls.data.splits.split_check import SHARED_GROUPS
 from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.hardware import configure_cpu
@@ -88,7 +89,9 @@ def run_linear_probe(
     if accelerator.is_main_process:
         data = _ProbeData(cfg, train, clips.validation, audio_model.labels, features)
         are_shared = bool(np.isin(clips.validation.ids, clips.test.ids).any())
-        found = _choose(data, reader, seconds, may_use_validation=not are_shared)
+        flatters = SHARED_GROUPS in clips.check["verdict"]  # then folds by group choose
+        may_use_validation = not (are_shared or flatters)
+        found = _choose(data, reader, seconds, may_use_validation=may_use_validation)
     probe = share_from_main(found)
     apply_probe(audio_model, probe.candidate, probe.layer)
     if accelerator.is_main_process:

@@ -26,6 +26,7 @@ from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.distributed.processes import is_main_process, shutdown_processes
 from audio_cls.evaluation.aggregate_runs import report_runs
+from audio_cls.evaluation.baseline.grouped import measure_shared_groups
 from audio_cls.evaluation.baseline.report import fit_run_baseline, report_baseline
 from audio_cls.evaluation.metrics.baseline import find_majority
 from audio_cls.evaluation.metrics.calibration import report_calibration, warn_of_limit
@@ -182,6 +183,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     cfg = resolved.apply(resumed)
     save_settings(folder, given, resolved, accelerator, clips)
     plain = fit_run_baseline(cfg, accelerator, clips, labels.names)
+    shared = measure_shared_groups(cfg, accelerator, clips, labels.names)
 
     # --- 3. training by --method; validation selects the best model ---
     epoch_labels = take_epoch(clips.train.labels, labels.names, cfg.data)
@@ -216,7 +218,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         results = RunResults(
             dataset=add_languages(describe_data(dataset, labels, clips)),
             model=add_license(describe_model(cfg, audio_model)),
-            split_check=clips.check,
+            split_check=clips.check | ({"grouped_estimate": shared} if shared else {}),
             labels=list(labels.names),
             metric=cfg.eval.metric_key,
             user_transforms=list(cfg.augment.augment) or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,7 +71,11 @@ def restrict_index(index: ClipIndex, is_usable: NDArray[np.bool_]) -> ClipIndex:
 def merge_splits_sharing_groups(
     roles: dict[str, str], split_rows: Mapping[str, Rows], groups: Groups
 ) -> tuple[dict[str, str], dict[str, Rows]]:
-    """Merge splits of the data set that share groups into one for training.
+    """Merge the training split and the splits of the data set that share groups with it.
+
+    A split that shares no group with another is kept, such as the test split where validation and
+    training share groups. Splits that share groups with each other only are merged with training,
+    too, since all that is missing is split off from there.
 
     Args:
         roles: Role -> name of its split.
@@ -80,20 +85,30 @@ def merge_splits_sharing_groups(
     Returns:
         Both, unchanged where no two splits share a group.
     """
-    seen: dict[str, str] = {}
-    shared: set[str] = set()
     names = list(dict.fromkeys(roles.values()))
-    for name in names:
-        for group in np.unique(groups[split_rows[name]]):
-            if group and seen.setdefault(str(group), name) != name:
-                shared.add(str(group))
-    if not shared:
+    found = {name: set(groups[split_rows[name]].tolist()) - {""} for name in names}
+    pairs = {
+        pair: common
+        for pair in itertools.combinations(names, 2)
+        if (common := found[pair[0]] & found[pair[1]])
+    }
+    if not pairs:
         return roles, dict(split_rows)
+    linked = {roles["train"], *itertools.chain.from_iterable(pairs)}
+    shared = set.union(*pairs.values())
+    kept = [name for name in names if name not in linked]
     number = count_of(len(shared), "group")
-    text = f"The given splits share {number}: they are merged and split again by group."
+    which = f"splits {list_names(n for n in names if n in linked)}" if kept else "given splits"
+    text = f"The {which} share {number}: they are merged and split again by group."
+    if kept:
+        text += f" {list_names(kept)} is used as it is given."
     warn(logger, text, names=sorted(shared))
-    merged = "+".join(names)
-    return {"train": merged}, {merged: np.sort(np.concatenate([split_rows[n] for n in names]))}
+    merged = "+".join(name for name in names if name in linked)
+    rows = {merged: np.sort(np.concatenate([split_rows[n] for n in names if n in linked]))}
+    return (
+        {"train": merged, **{role: name for role, name in roles.items() if name in kept}},
+        {**rows, **{name: split_rows[name] for name in kept}},
+    )
 
 
 def build_clip_index(dataset: LoadedDataset, labels: Labels, cfg: DataConfig) -> ClipIndex:

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE
 from audio_cls.data.splits.iterative_stratification import count_classes, stratify_multilabel
-from audio_cls.data.splits.train_test_split import Groups, Rows
+from audio_cls.data.splits.train_test_split import Groups, Rows, separate_ungrouped
 from audio_cls.errors import DatasetError, count_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def assign_folds(index: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_
     """
     rows = np.flatnonzero(index.labels != UNUSABLE)
     labels = index.stratify_targets[rows]
-    groups = None if index.groups is None else index.groups[rows]
+    groups = None if index.groups is None else separate_ungrouped(index.groups[rows])
     most = int(count_classes(labels).max()) if len(rows) else 0
     available = most if groups is None else min(most, len(np.unique(groups)))
     if available < num_folds:

@@ -1,5 +1,8 @@
 """Split check: no two splits of a run share a clip or a group; equal audio is counted.
 
+Training and validation may share groups where lists or folds are given and test shares none: that
+is reported, and measured by `audio_cls.evaluation.grouped_estimate`.
+
 The clips that training, validation and test use are checked, after all steps that choose clips:
 lists, folds, groups, splitting, keyword settings, limits, unusable clips, removed duplicates.
 """
@@ -21,6 +24,7 @@ from audio_cls.errors import DatasetError, count_of, list_names
 Codes = NDArray[np.int64]
 
 STREAMED = "streamed: its clips and their sound are not known before training"
+SHARED_GROUPS = "validation shares groups with training"  # in a verdict
 NO_GROUPS = "no --group-column or --group-pattern was given"
 
 
@@ -42,7 +46,7 @@ def check_splits(
     Returns:
         The `split_check` part of results.json::
 
-            {"verdict": "disjoint",  # or "equal audio in two splits", "test is validation"
+            {"verdict": "disjoint",  # or SHARED_GROUPS, "equal audio in two splits", ...
              "checked": ["ids", "groups", "audio"], "not_checked": {what: reason},
              "num_clips": {role: clips}, "repeated_in_split": {role: clips that occur again},
              "shared": {"train+test": {"ids": 0, "groups": 0, "audio": 0}, ...}}
@@ -50,7 +54,8 @@ def check_splits(
         `shared` counts distinct clip ids, groups, recordings of silence, and audio ids.
 
     Raises:
-        DatasetError: A clip or a group is in two splits, or a clip twice in one.
+        DatasetError: A clip is in two splits, or twice in one; or a group is in two splits, except
+            in training and validation where test shares none (`SHARED_GROUPS` is in the verdict).
     """
     kinds = {"ids": _encode(index.ids), "audio": audio_ids}
     if index.groups is not None:
@@ -69,8 +74,12 @@ def check_splits(
     }
     _refuse_repeated(repeated)
     apart = [name for name in found if not (is_test_validation and name == "validation+test")]
-    _refuse_shared({name: found[name] for name in apart}, kinds, index)
+    flatters = _finds_flattering(found)
+    kept = kinds.keys() - ({"groups"} if flatters else set())
+    refused = {pair: {kind: found[pair][kind] for kind in kept} for pair in apart}
+    _refuse_shared(refused, kinds, index)
     remarks = ["test is validation"] if is_test_validation else []
+    remarks += [SHARED_GROUPS] if flatters else []
     if any(len(found[name]["audio"]) for name in apart):
         remarks.append("equal audio in two splits")
     return {
@@ -87,6 +96,17 @@ def check_splits(
             for pair, kinds in found.items()
         },
     }
+
+
+def is_split_by_group(check: Mapping[str, Any]) -> bool:
+    """Return whether groups are known, and none is in two splits."""
+    return "groups" in check["checked"] and SHARED_GROUPS not in check["verdict"]
+
+
+def _finds_flattering(found: Mapping[str, Mapping[str, Codes]]) -> bool:
+    """Return whether validation shares groups with training, and test with neither of them."""
+    with_groups = {pair for pair, codes in found.items() if len(codes.get("groups", ()))}
+    return with_groups == {"train+validation"}
 
 
 def _encode(texts: NDArray[np.str_]) -> Codes:

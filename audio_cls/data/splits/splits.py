@@ -18,7 +18,7 @@ from audio_cls.data.splits.given_splits import GivenSplits, take_given
 from audio_cls.data.splits.hash_split import split_by_hash
 from audio_cls.data.splits.keyword_splits import add_silence_and_unknown, mask_silence_pieces
 from audio_cls.data.splits.split_warnings import list_split_warnings, warn_of_sizes
-from audio_cls.data.splits.train_test_split import Rows, split_rows
+from audio_cls.data.splits.train_test_split import Rows, separate_ungrouped, split_rows
 from audio_cls.errors import DatasetError, SettingError, count_of, list_names
 from audio_cls.run_warnings import warn
 
@@ -157,7 +157,7 @@ def _split_off(rows: Rows, index: ClipIndex, share: float, cfg: DataConfig) -> t
             " --label-column and the split names, or give smaller --validation-size and"
             " --test-size."
         )
-    groups = index.groups[rows] if index.groups is not None else None
+    groups = separate_ungrouped(index.groups[rows]) if index.groups is not None else None
     return split_rows(
         rows,
         index.stratify_targets[rows],

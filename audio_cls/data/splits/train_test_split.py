@@ -65,6 +65,16 @@ def split_rows(
     return np.sort(kept), np.sort(cut)
 
 
+def separate_ungrouped(groups: Groups) -> Groups:
+    """Return groups in which each clip without one ('') is a group of its own.
+
+    >>> separate_ungrouped(np.array(["a", "", "", "a"])).tolist() == ["a", "/1", "/2", "a"]
+    True
+    """
+    own = np.char.add("/", np.arange(len(groups)).astype(np.str_))
+    return np.where(groups == "", own, groups)
+
+
 def limit_rows(rows: Rows, labels: LabelArray, limit: int | None, seed: int) -> Rows:
     """Keep at most `limit` rows, stratified where that is possible.
 

@@ -211,7 +211,7 @@ def make_split_sentences(record: RunRecord) -> Sentences:
     if record.results.dataset.is_test_validation:
         sentences.append(Markdown("**Validation and test are the same clips.**"))
     sentences += _describe_test_clips(record)
-    if data.get("group_column"):
+    if data.get("group_column") and is_grouped(record):
         sentences.append(
             to_sentence("All clips of one {} are in the same split.", to_code(data["group_column"]))
         )

@@ -65,7 +65,7 @@ TABLES = frozenset(
         "comparison", "timing", "timing.energy", "bad_audio", "samples", "hardware", "versions",
         "split_check", "split_check.not_checked",
         "split_check.num_clips", "split_check.repeated_in_split", "split_check.shared",
-        "split_check.shared.*",
+        "split_check.shared.*", "split_check.grouped_estimate",
     }
 )  # fmt: skip
 ANY_KEY = frozenset(

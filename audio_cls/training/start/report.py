@@ -11,6 +11,7 @@ import numpy as np
 from audio_cls.config import RunConfig, flag_name
 from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.prepare import PreparedClips
+from audio_cls.data.splits.split_check import is_split_by_group
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.distributed.accelerator import explain_precision
 from audio_cls.distributed.processes import is_main_process
@@ -176,14 +177,14 @@ def _describe_steps(run: TrainingRun) -> dict[str, Any]:
 
 def _describe_groups(cfg: RunConfig, clips: PreparedClips) -> str | None:
     """Return the column or pattern of the groups that no two splits share."""
-    if "groups" not in clips.check["checked"]:
+    if not is_split_by_group(clips.check):
         return None
     return cfg.data.group_column or cfg.data.group_pattern or "recording"
 
 
 def _list_groups(clips: PreparedClips) -> dict[str, tuple[str, ...]]:
     """Return the groups of validation and test by role, where no two splits share one."""
-    if "groups" not in clips.check["checked"]:
+    if not is_split_by_group(clips.check):
         return {}
     parts = {"validation": clips.validation.groups, "test": clips.test.groups}
     return {

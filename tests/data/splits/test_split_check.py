@@ -20,7 +20,7 @@ from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
 from audio_cls.data.splits.kfold import with_folds
-from audio_cls.data.splits.split_check import check_splits
+from audio_cls.data.splits.split_check import check_splits, is_split_by_group
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import AudioClsError, DatasetError
 
@@ -76,6 +76,16 @@ def test_a_group_in_two_splits_stops_the_run_and_clips_without_one_do_not() -> N
     with pytest.raises(DatasetError, match=r"1 group is in both train and test \(b\).*leave"):
         check(pool, train=[0, 1, 4], validation=[2], test=[3, 5])
     assert check(pool, train=[0, 4], validation=[2], test=[3, 5])["verdict"] == "disjoint"
+
+
+def test_groups_that_only_training_and_validation_share_are_reported() -> None:
+    pool = make_pool(6, groups=np.array(["a", "b", "a", "b", "c", ""]))
+    found = check(pool, train=[0, 1, 5], validation=[2], test=[4])
+    assert found["verdict"] == "validation shares groups with training"
+    assert found["shared"]["train+validation"]["groups"] == 1
+    assert not is_split_by_group(found)
+    with pytest.raises(DatasetError, match=r"1 group is in both train and validation \(a\)"):
+        check(pool, train=[0, 1], validation=[2], test=[3])  # test shares one, too
 
 
 def test_equal_sounds_and_recordings_are_counted() -> None:

@@ -247,6 +247,28 @@ def test_all_other_folds_are_trained_on_without_validation() -> None:
     assert (len(two.train), len(two.test)) == (20, 20)
 
 
+def test_a_test_split_of_other_groups_is_kept_and_validation_is_cut_by_group() -> None:
+    groups = np.array([f"s{n % 10}" for n in range(80)] + [f"t{n % 4}" for n in range(20)])
+    rows = np.split(np.arange(100), [60, 80])
+    given = dict(zip(("train", "validation", "test"), rows, strict=True))
+    pool = dataclasses.replace(make_pool(np.arange(100) // 10 % 2, groups=groups), split_rows=given)
+    splits = make_splits(pool, DataConfig(group_column="g"))
+    assert splits.test.tolist() == given["test"].tolist() and "test" in splits.official
+    assert splits.methods["validation"] == "grouped cut"
+    assert splits.origins["train"] == "the rest of split 'train+validation'"
+    assert set(groups[splits.train]).isdisjoint(groups[splits.validation])
+    assert len(splits.train) + len(splits.validation) == 80
+
+
+def test_clips_without_a_group_are_not_kept_together() -> None:
+    groups = np.array(["", "a", "", "b"] * 25)
+    splits = make_splits(make_pool(np.arange(100) % 2, groups=groups), DataConfig(group_column="g"))
+    cut = make_pool(np.arange(100) % 2, groups=np.where(groups == "", "one", groups))
+    assert all((groups[rows] == "").any() for _, rows in splits.items())
+    whole = make_splits(cut, DataConfig(group_column="g"))
+    assert [len(rows) for _, rows in splits.items()] != [len(rows) for _, rows in whole.items()]
+
+
 def test_folds_go_by_number_and_clips_without_one_are_left_out() -> None:
     folds = np.array([str(n % 10 + 1) for n in range(100)] + [""] * 5)
     pool = make_pool(np.arange(105) % 3, folds=folds)
