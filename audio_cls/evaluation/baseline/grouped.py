@@ -88,12 +88,13 @@ def grouped_estimate(
     options: dict[str, Any] = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
     whole: Any = (GroupKFold if is_multilabel else StratifiedGroupKFold)(**options)
     parted: Any = (KFold if is_multilabel else StratifiedKFold)(**options)
-    scores = []
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore", UserWarning)  # classes of fewer clips than folds
-        for folds in (parted.split(features, targets), whole.split(features, targets, groups)):
-            scores.append(_cross_validate(features, targets, list(folds), num_labels, c))
-    return GroupedEstimate(*scores, num_groups=len(names), num_folds=num_folds)
+        shared, grouped = (
+            _cross_validate(features, targets, list(folds), num_labels, c)
+            for folds in (parted.split(features, targets), whole.split(features, targets, groups))
+        )
+    return GroupedEstimate(shared, grouped, num_groups=len(names), num_folds=num_folds)
 
 
 def _cross_validate(
