@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
@@ -27,10 +26,11 @@ from audio_cls.data.splits.train_test_split import Groups, limit_rows
 from audio_cls.distributed import Accelerator
 from audio_cls.errors import count_of
 from audio_cls.evaluation.baseline.features import read_statistics
-from audio_cls.evaluation.baseline.fit import DEFAULT_C, fit_classifiers
+from audio_cls.evaluation.baseline.fit import DEFAULT_C
 from audio_cls.evaluation.metrics.base import Floats, Ids
 from audio_cls.evaluation.metrics.probabilistic import mean_average_precision
 from audio_cls.inference.aggregation import DECIMALS
+from audio_cls.linear_probe.regression import ProbeRegression
 from audio_cls.run_warnings import warn
 
 MAX_CLIPS = 5000  # of more training clips, a stratified sample
@@ -88,7 +88,7 @@ def grouped_estimate(
     options: dict[str, Any] = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
     whole: Any = (GroupKFold if is_multilabel else StratifiedGroupKFold)(**options)
     parted: Any = (KFold if is_multilabel else StratifiedKFold)(**options)
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # classes of fewer clips than folds
         shared, grouped = (
             _cross_validate(features, targets, list(folds), num_labels, c)
@@ -108,8 +108,9 @@ def _cross_validate(
     predicted: Floats = np.zeros((len(targets), num_labels))
     for fitted, scored in folds:
         if len(fitted) and len(scored):
-            (model,) = fit_classifiers(features[fitted], targets[fitted], num_labels, (c,))
-            predicted[scored] = model.predict(features[scored])
+            weights = np.ones(len(fitted))
+            layer = ProbeRegression(features[fitted], targets[fitted], num_labels, weights).fit(c)
+            predicted[scored] = layer(features[scored])
     if targets.ndim > 1:
         return float(mean_average_precision(targets, predicted))
     return float((predicted.argmax(axis=1) == targets).mean())

@@ -20,8 +20,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tiny_runs import make_config, write_quiet_checkpoint
 
-from audio_cls.evaluation.baseline.fit import DEFAULT_C, MAX_ITERATIONS
+from audio_cls.evaluation.baseline.fit import DEFAULT_C
 from audio_cls.evaluation.baseline.grouped import grouped_estimate
+from audio_cls.linear_probe.regression import MAX_ITERATIONS
 from audio_cls.runs.results import read_results
 from audio_cls.workflows.train import run_all
 
