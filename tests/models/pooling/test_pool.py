@@ -120,7 +120,7 @@ def test_a_frozen_encoder_is_cached_once_and_the_pooling_is_trained(
         changes = {"freeze": "backbone", "crop": "start", "pooling": pooling}
         run = tmp_path / pooling
         run_all(make_config(tone_folder, encoder, run, learning_rate=1e-2, **changes))
-    assert caplog.text.count("feature cache: computing 60 of 60 windows") == 1
-    assert caplog.text.count("feature cache: computing 0 of 60 windows") == 1
+    assert caplog.text.count("feature cache: computing") == 2
+    assert caplog.text.count("feature cache: computing 0 of") == 1
     model: Any = load_for_inference(tmp_path / "attention").model
     assert float(model.pooling.weight.abs().max()) > 0
