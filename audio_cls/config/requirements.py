@@ -187,7 +187,7 @@ def _make_data() -> list[Requirement]:
 STEP_SETTINGS = """
 epochs max_steps max_train_minutes early_stopping_patience batch_size effective_batch_size
 length_buckets gradient_accumulation_steps mixed_precision gradient_checkpointing compile
-save_every_steps keep_checkpoints report_to hub_strategy refit
+save_every_steps keep_checkpoints report_to hub_strategy
 optimizer learning_rate head_learning_rate layer_decay warmup_ratio weight_decay scheduler
 decay_ratio ema_decay loss focal_gamma label_smoothing sampler max_grad_norm
 freeze unfreeze_after_epochs lora_rank lora_alpha lora_dropout weighted_layer_sum

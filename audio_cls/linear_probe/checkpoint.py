@@ -46,6 +46,12 @@ def apply_probe(audio_model: AudioModel, candidate: Candidate, layer: LinearLaye
         keep_all_layers(model.config)
         if has_pooled_head(model.config):
             getattr(model.config, POOLED_HEAD)["states"] = candidate.num_layers + 1
+    set_head(model, layer)
+    _check_loadable(audio_model)
+
+
+def set_head(model: Any, layer: LinearLayer) -> None:  # noqa: ANN401 (of any family)
+    """Make a regression the head of a model that is cut. In place; see `apply_probe`."""
     weight = torch.tensor(layer.weight, dtype=torch.float32)
     bias = torch.tensor(layer.bias, dtype=torch.float32)
     last = find_last_layer(model, model.config.num_labels)
@@ -54,7 +60,6 @@ def apply_probe(audio_model: AudioModel, candidate: Candidate, layer: LinearLaye
         weight = torch.eye(len(weight))
         model.config.classifier_proj_size = len(weight)
     _set_layer(last, weight, bias)
-    _check_loadable(audio_model)
 
 
 def _set_layer(layer: nn.Linear, weight: torch.Tensor, bias: torch.Tensor) -> None:

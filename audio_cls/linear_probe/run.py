@@ -55,6 +55,8 @@ class LinearProbe:
     layer: LinearLayer  # the regression
     results: ProbeResults
     validation: Floats  # probabilities of the validation clips, (M, L), not rounded
+    refitted: LinearLayer | None = None  # fitted on validation clips too, with `--refit`
+    num_refitted: int = 0  # clips of that
 
 
 def run_linear_probe(
@@ -114,15 +116,19 @@ class _ProbeData:
         """Return the numbers of the training clips."""
         return np.arange(len(self.train))
 
-    def make_task(self) -> ProbeTask:
-        """Return the labels and weights of the clips of both splits."""
-        labels, cfg = self.train.labels, self.cfg.optim
-        weights = np.ones(len(self.train) + len(self.validation))
+    def make_task(self, *, is_refit: bool = False) -> ProbeTask:
+        """Return the labels and weights of the clips of both splits.
+
+        Args:
+            is_refit: Validation clips are fitted on, too: they count for the class weights.
+        """
+        every, cfg = np.concatenate([self.train.labels, self.validation.labels]), self.cfg.optim
+        labels = every if is_refit else self.train.labels
+        weights = np.ones(len(every))
         given = compute_clip_weights(labels, self.names, cfg)
         if given is not None:
-            weights[: len(self.train)] = given
+            weights[: len(labels)] = given
         gain = compute_pos_weights(labels, self.names, cfg.pos_weight) if labels.ndim > 1 else None
-        every = np.concatenate([labels, self.validation.labels])
         return ProbeTask(every, len(self.names), self.cfg.audio.aggregate, weights, gain)
 
     def make_folds(self, *, may_use_validation: bool) -> ChoiceFolds:
@@ -178,7 +184,11 @@ def _choose(
         feature_seconds=round(feature_seconds, 2),
         fit_seconds=round(time.monotonic() - started, 2),
     )
-    return LinearProbe(best.candidate, layer, results, predicted)
+    refitted, count = None, len(data.train) + len(data.validation)
+    if data.cfg.train.refit:
+        task = data.make_task(is_refit=True)
+        refitted = task.make_regression(vectors, features, np.arange(count)).fit(best.c)
+    return LinearProbe(best.candidate, layer, results, predicted, refitted, count)
 
 
 def _describe_score(score: CandidateScore, best: CandidateScore) -> ProbedLayer:

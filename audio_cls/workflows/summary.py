@@ -102,9 +102,9 @@ def describe_refit(results: RunResults) -> list[str]:
     """Return the line of the second training of `--refit`; none without it."""
     if not results.refit:
         return []
-    clips = count_of(results.refit["num_examples"], "clip")
-    steps = count_of(results.refit["step"], "step")
-    return [f"Refit on {clips} of training and validation for {steps}: tested and saved"]
+    clips, step = count_of(results.refit["num_examples"], "clip"), results.refit.get("step")
+    steps = "" if step is None else f" for {count_of(step, 'step')}"  # a linear probe has none
+    return [f"Refit on {clips} of training and validation{steps}: tested and saved"]
 
 
 def describe_epoch(results: RunResults) -> str:

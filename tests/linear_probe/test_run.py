@@ -5,17 +5,23 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 import transformers
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import write_quiet_checkpoint
 
 import audio_cls
 from audio_cls.config import RunConfig
 from audio_cls.errors import SettingError
+from audio_cls.models.load import load_for_inference
 from audio_cls.publishing.redaction.results import load_public_run
 from audio_cls.runs.records.candidates import Candidates
 from audio_cls.runs.results import (
@@ -90,6 +96,41 @@ def test_the_same_features_are_read_by_a_second_run(
     monkeypatch.setattr(features, "_run_windows", refuse)
     cfg = make_config(tone_folder, run.parent / "given", tmp_path / "again", seed=1)
     assert read_results(run_all(cfg)[0] / RESULTS_FILE).test["num_examples"] == 6
+
+
+def test_a_refit_is_the_regression_of_the_chosen_layer_on_both_splits(
+    run: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    cfg = make_config(tone_folder, run.parent / "given", tmp_path / "run", refit=True)
+    folder = run_all(cfg)[0]
+    results, before = (read_results(one / RESULTS_FILE) for one in (folder, run))
+    assert results.probe is not None and before.probe is not None
+    assert results.refit == {"num_examples": 54}
+    assert results.probe.chosen == before.probe.chosen
+    assert results.validation == before.validation
+    assert results.calibration["temperature"] == before.calibration["temperature"]
+    assert "clips together (54 clips), with the same layer and C;" in (
+        (folder / "README.md").read_text("utf-8")
+    )
+    audio_model = load_for_inference(folder)
+    model: Any = audio_model.model.eval()  # type: ignore[no-untyped-call]
+    vectors, seen = {}, []
+    model.projector.register_forward_pre_hook(lambda _, args: seen.append(args[0].mean(dim=1)))
+    for path in tone_folder.rglob("*.wav"):
+        wave, _ = soundfile.read(path, dtype="float32")
+        with torch.inference_mode():
+            model(**audio_model.processor([wave]))
+        vectors[path.relative_to(tone_folder).as_posix()] = seen.pop()[0].double().numpy()
+    lists = {p.stem: p.read_text("utf-8").split() for p in folder.glob("splits/*.txt")}
+    both = lists["train"] + lists["validation"]
+    expected = make_pipeline(
+        StandardScaler(), LogisticRegression(C=results.probe.chosen.c, max_iter=1000)
+    ).fit([vectors[clip] for clip in both], [clip.split("/")[0] for clip in both])
+    with (folder / "predictions.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            (scores,) = expected.predict_proba([vectors[row["id"]]])
+            found = [float(row[label]) for label in expected.classes_]
+            assert found == pytest.approx(scores.tolist(), abs=2e-3)
 
 
 def test_settings_of_gradient_steps_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 
@@ -13,7 +14,8 @@ from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import make_summarizer
 from audio_cls.events import emit_event
 from audio_cls.inference.aggregation import DECIMALS
-from audio_cls.linear_probe.run import run_linear_probe
+from audio_cls.linear_probe.checkpoint import set_head
+from audio_cls.linear_probe.run import LinearProbe, run_linear_probe
 from audio_cls.runs.json_record import Table
 from audio_cls.runs.results import Energy, ProbeResults
 from audio_cls.training.energy import EnergyMeter
@@ -67,7 +69,26 @@ def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
         close=given.folder.close,
         validation_scores=scores,
         probe=probe.results,
+        refit=functools.partial(refit_probe, given, probe),
     )
+
+
+def refit_probe(given: MethodInputs, probe: LinearProbe, fitted: FittedModel) -> FittedModel:
+    """Fit layer and C that were chosen on training and validation clips. Call on every process.
+
+    Args:
+        given: Settings, clips and model, whose head is replaced.
+        probe: With the regression on the clips of both splits.
+        fitted: The model before.
+    """
+    assert probe.refitted is not None
+    set_head(given.audio_model.model, probe.refitted)
+    if given.accelerator.is_main_process:
+        given.folder.save_model(given.audio_model.save)
+        given.folder.remove_checkpoints()
+    given.accelerator.wait_for_everyone()
+    metrics = {"num_examples": probe.num_refitted}
+    return dataclasses.replace(fitted, validation_scores=None, refit=None, refit_metrics=metrics)
 
 
 def show_layers(results: ProbeResults, cfg: TrainConfig) -> None:
