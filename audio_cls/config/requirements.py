@@ -200,9 +200,9 @@ cutmix_alpha augment augment_p
 def _make_probe() -> list[Requirement]:
     """Return the requirements of the settings that a linear probe does not use."""
     advice = "--method probe fits on the frozen encoder without gradient steps; leave it out"
-    mean = "--method probe takes the mean over the frames; leave it out"
+    mean = "--method probe and auto take the mean over the frames; leave it out"
     return [
-        Requirement("pooling", lambda v: v["method"] != "probe", mean),
+        Requirement("pooling", lambda v: v["method"] == "fine-tune", mean),
         *(
             Requirement(name, lambda v: v["method"] != "probe", advice)
             for name in STEP_SETTINGS.split()

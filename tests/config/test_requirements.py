@@ -14,6 +14,7 @@ from audio_cls.config import RunConfig, drop_unused, flag_name
 from audio_cls.config.requirements import REQUIREMENTS, STEP_SETTINGS
 from audio_cls.errors import SettingError
 
+UNVALIDATED = {"folds": 3, "fold_validation": "none"}
 # setting -> a value, the settings with which it has no effect, those with which it has one
 CASES: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("hub_repo_id", "ann/run", {}, {"push_to_hub": True}),
@@ -73,6 +74,14 @@ CASES: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("validation_size", 0.2, {"folds": 3}, {"folds": 3, "fold_validation": "cut"}),
     ("validation_size", 0.2, {"validation_split": "dev"}, {}),
     ("train_split", "all", {"folds": 3}, {}),
+    ("validation_size", 0.2, UNVALIDATED, {"folds": 3, "fold_validation": "cut"}),
+    ("early_stopping_patience", 2, UNVALIDATED, {"folds": 3}),
+    ("metric_goal", "min", UNVALIDATED, {"folds": 3}),
+    ("sweep", "sweep.yaml", UNVALIDATED, {"folds": 3}),
+    ("refit", True, UNVALIDATED, {"folds": 3}),
+    ("refit", True, {"method": "auto"}, {"method": "probe"}),
+    ("pooling", "attention", {"method": "probe"}, {}),
+    ("pooling", "mean_std", {"method": "auto"}, {}),
     ("validation_split", "dev", {"split_files": "lists"}, {}),
     ("test_split", "validation", {"fold_column": "fold", "fold": "1"}, {}),
 ]  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -72,16 +71,8 @@ def test_output_and_card_say_it_once(runs: list[Path]) -> None:
     assert "Best on validation" not in text and "fold-2" in text
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"early_stopping_patience": 2},
-        {"metric_goal": "min"},
-        {"sweep": "sweep.yaml"},
-        {"validation_size": 0.3},
-    ],
-)
-def test_what_chooses_by_validation_is_refused(other: dict[str, Any]) -> None:
-    with pytest.raises(SettingError, match="--fold-validation none leaves no validation clips"):
-        RunConfig.from_flat({"dataset": "a/b", "folds": 3, "fold_validation": "none", **other})
-    RunConfig.from_flat({"dataset": "a/b", "folds": 3, "fold_validation": "cut", **other})
+def test_auto_which_chooses_by_validation_is_refused() -> None:
+    values = {"dataset": "a/b", "folds": 3, "fold_validation": "none", "method": "auto"}
+    with pytest.raises(SettingError, match="--method auto chooses by validation"):
+        RunConfig.from_flat(values)
+    RunConfig.from_flat({**values, "method": "probe"})

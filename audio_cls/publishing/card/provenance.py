@@ -185,16 +185,16 @@ def _describe_refit(record: RunRecord) -> list[Markdown]:
         return []
     metric = record.results.metric or "accuracy"
     how = (
-        " with the same layer and C"
+        "with the same layer and C"
         if refit.get("step") is None
         else to_sentence(
-            " for the same {} with the same learning rates", count(refit["step"], "step")
+            "for the same {} with the same learning rates", count(refit["step"], "step")
         )
     )
     return [
         to_sentence(
             "Refit: after this choice ({} {} on {} of validation), the saved model was trained from"
-            " the start on training and validation clips together ({}),{}; temperature and"
+            " the start on training and validation clips together ({}), {}; temperature and"
             " thresholds are those of the selected model.",
             name_metric(metric, is_multilabel=record.is_multilabel).title.lower(),
             to_number(best.get(metric)),
