@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from torch import nn
+from torch.nn.utils.parametrize import ParametrizationList
 from transformers import PreTrainedModel
 
 from audio_cls.models.audio_model import HEAD_PREFIXES
@@ -31,7 +32,9 @@ def find_transformer_layers(model: PreTrainedModel) -> tuple[str, nn.ModuleList]
     found = [
         (name, module)
         for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and len(module)
+        if isinstance(module, nn.ModuleList)
+        and not isinstance(module, ParametrizationList)  # weight norm of the positions
+        and len(module)
     ]
     for key in ("num_hidden_layers", "encoder_layers", "encoder_num_hidden_layers"):
         count = getattr(config, key, None)

@@ -46,6 +46,16 @@ def test_depth_counts_the_layers_between_the_input_and_the_head(
     assert depths.keys() - body == {n for n in depths if n.startswith(("classifier", "projector"))}
 
 
+def test_the_layers_of_an_encoder_that_was_cut_to_one_are_found(tmp_path: Path) -> None:
+    """Weight norm of its positions is a module list of length 1, too, with more parameters."""
+    folder = write_tiny_checkpoint("hubert", tmp_path, num_hidden_layers=1)
+    audio_model = load_for_training(
+        open_checkpoint(ModelConfig(model=str(folder))), AudioConfig(max_seconds=1.0), ("a", "b")
+    )
+    assert find_transformer_layers(audio_model.model)[0] == "hubert.encoder.layers"
+    assert set(layer_depths(audio_model.model, audio_model.processor).values()) == {0, 1, 2}
+
+
 def test_looking_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     folder = write_tiny_checkpoint("wav2vec2-conformer", tmp_path)
     audio_model = load_for_training(
