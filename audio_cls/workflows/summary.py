@@ -110,8 +110,10 @@ def describe_refit(results: RunResults) -> list[str]:
 def describe_epoch(results: RunResults) -> str:
     """Return the best epoch and the number of trained epochs; steps where they are not whole.
 
-    Of a linear probe, the layer.
+    Of a linear probe, the layer; of `--method auto`, the candidate that was kept.
     """
+    if results.candidates is not None:
+        return str(results.candidates.kept.name)
     if (probe := results.probe) is not None:
         return f"layer {probe.chosen.name} of {probe.total_layers}"
     best, steps = results.validation, results.timing.steps or 0

@@ -8,8 +8,9 @@ from fake_run import make_results, make_run
 
 from audio_cls.publishing.card.card import write_card
 from audio_cls.runs.records.candidates import CandidateRow, Candidates
-from audio_cls.runs.results import RunResults
+from audio_cls.runs.results import ProbeResults, RunResults
 from audio_cls.workflows.methods.auto.table import format_candidates
+from audio_cls.workflows.summary import describe_best, describe_epoch
 
 CANDIDATES = Candidates(
     reason="It has the lowest validation log loss.",
@@ -47,6 +48,13 @@ def test_table_of_the_terminal() -> None:
         "probe: layer 3 of 6, C 0.01",
         "fine-tune-1: --learning-rate 0.0001 --mixup-alpha 0.3; left behind",
     ]
+
+
+def test_the_lines_of_the_terminal_name_the_kept_candidate() -> None:
+    best = {"accuracy": 0.9, "num_examples": 20}
+    results = RunResults(candidates=CANDIDATES, probe=ProbeResults(), validation=best)
+    assert describe_best(results) == "Kept probe: validation accuracy 0.9000 on 20 clips"
+    assert describe_epoch(results) == "probe"
 
 
 def test_the_card_has_all_candidates_and_results_json_is_read_again(tmp_path: Path) -> None:
