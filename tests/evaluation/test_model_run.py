@@ -148,6 +148,15 @@ def test_clips_that_were_trained_on_are_counted_in_a_warning() -> None:
     assert len(texts) == 1
 
 
+def test_validation_clips_of_a_refit_were_trained_on() -> None:
+    lists = {"train": ["train/0"], "validation": ["train/1", "train/2"]}
+    for is_refit in (False, True):
+        texts = collect_warnings()
+        run = SourceRun({"train": {"refit": is_refit}}, {}, lists)
+        select_rows(make_index(train=4), "validation", run, RunConfig(), is_same_dataset=True)
+        assert any(text.startswith("2 of the 2 evaluated clips") for text in texts) == is_refit
+
+
 def test_a_split_of_another_usual_name_and_the_name_in_the_run_are_found() -> None:
     index = make_index(train=3, dev=2, held_out=3)
     rows, origin, *_ = select_rows(index, "validation", NOTHING, RunConfig(), is_same_dataset=False)
