@@ -125,6 +125,7 @@ def make_candidate_config(
             max_steps=num_steps,
             max_train_minutes=None,
             keep_checkpoints=1,
+            feature_cache_gb=None if cfg.model.freeze == "none" else cfg.train.feature_cache_gb,
             log="quiet" if cfg.train.log == "json" else cfg.train.log,
             measure_energy=False,
             energy_country=None,

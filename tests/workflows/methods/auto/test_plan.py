@@ -58,7 +58,7 @@ def test_first_case_has_the_rate_of_the_user_and_stronger_values_stay() -> None:
 def test_a_candidate_is_an_ordinary_run_from_the_probe() -> None:
     cfg = RunConfig.from_flat(
         {"dataset": "clips", "method": "auto", "model": "a/b", "overwrite": True, "epochs": 8,
-         "max_train_minutes": 5.0, "max_seconds": 2.0}
+         "max_train_minutes": 5.0, "max_seconds": 2.0, "feature_cache_gb": 1.0}
     )  # fmt: skip
     case = list_cases(cfg, 2)[1]
     found = make_candidate_config(cfg, case, "run/candidates/probe", "run/candidates/x", 40)
