@@ -46,7 +46,11 @@ RUN_FILES = (
         " RUN-2",
         published=True,
     ),
-    RunFile("summary.csv", "one row per evaluation on validation (not of probe and auto)", published=True),
+    RunFile(
+        "summary.csv",
+        "one row per evaluation on validation (not of probe and auto)",
+        published=True,
+    ),
     RunFile("predictions.csv", "one row per test clip: label, prediction, scores", published=True),
     RunFile("clips.csv", "length, sampling rate and group of each test clip", published=False),
     RunFile("bad_audio.csv", "one row per clip that was left out, with the reason", published=True),
