@@ -186,6 +186,7 @@ def test_what_is_published_is_in_the_table_and_private_files_are_not_among_it() 
     assert {one.name for one in RUN_FILES if not one.published} == {
         *("clips.csv", "splits/groups.csv", "logs/*", "streamed/*", "checkpoints/step-N/"),
         *("figures/*.csv", "eval-*/*", "candidates/NAME/*"),
+        *("refit/plan.json", "refit/summary.csv", "refit/checkpoints/step-N/"),
     }
     assert is_public("splits/test.txt") and not is_public("splits/groups.csv")
     assert not is_public("checkpoints/step-3/trainer_state.json")
