@@ -17,9 +17,8 @@ class TrainingSettings(Section):
 
     method: Literal["fine-tune", "probe", "auto"] = setting(
         "fine-tune",
-        "fine-tune: gradient steps on the whole model; probe: logistic regression on the best"
-        " layer of the frozen encoder, in a small part of the time; auto: both, and averages"
-        " of their weights, of which the best on validation is kept.",
+        "fine-tune: train the network; probe: logistic regression on its best layer; auto: the"
+        " best of both on validation.",
         is_common=True,
     )
     epochs: int = setting(10, "Passes over the training clips.", minimum=1, is_common=True)
@@ -70,7 +69,6 @@ class TrainingSettings(Section):
     mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
         "launcher",
         "Precision; launcher: that of accelerate launch. On a CPU fp16 becomes no.",
-        is_common=True,
     )
     gradient_checkpointing: bool = setting(
         default=False, meaning="Recompute each layer in the backward pass: less memory, slower."

@@ -53,6 +53,7 @@ GOLDEN: dict[str, Any] = {  # every key that training or evaluation writes
     "metric": "accuracy",
     "user_transforms": ["my_augment:reverb"],
     "validation": {"accuracy": 0.5, "num_examples": 7, "epoch": 1.0, "step": 4},
+    "refit": {"num_examples": 9, "epoch": 2.0, "step": 8},
     "probe": {
         "layers": [{
             "layer": 1, "num_layers": 2, "c": 0.1, "log_loss": 0.5, "score": 0.9, "is_chosen": True,

@@ -16,8 +16,8 @@ class ClipSettings(Section):
 
     dataset: str | None = setting(
         None,
-        "Hub id, folder with one sub-folder per class, folder of parquet files, or CSV, TSV or JSON"
-        " table of paths and labels.",
+        "Hub id, folder of class folders or parquet files, or CSV, TSV or JSON table of paths and"
+        " labels.",
         is_common=True,
     )
     dataset_config: str | None = setting(

@@ -40,7 +40,7 @@ REQUIREMENTS = (
     *("accelerate>=1.10", "click>=8.4", "datasets>=5.1,<6", "evaluate>=0.4.6"),
     *("huggingface_hub>=2.2,<3", "jinja2>=3.1", "matplotlib>=3.9", "numpy>=2.0", "pyarrow>=21"),
     *("pyyaml>=6.0", "scikit-learn>=1.5", "scipy>=1.11", "soundfile>=0.13", "soxr>=0.5"),
-    *("torch>=2.6", "tqdm>=4.66", "transformers>=5.18,<6", "xxhash>=3"),
+    *("threadpoolctl>=3.1", "torch>=2.6", "tqdm>=4.66", "transformers>=5.18,<6", "xxhash>=3"),
 )  # install_requires of setup.cfg
 # ZeroGPU has some versions of torch; a CPU does not need the 2 GB of CUDA libraries.
 ZERO_GPU = "torch>=2.8,<2.12"

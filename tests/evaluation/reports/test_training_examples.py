@@ -26,6 +26,7 @@ from audio_cls.models.processor import InputSpec, WaveProcessor
 from audio_cls.runs.run_files import EXAMPLES_FIGURE
 from audio_cls.training.loop import TrainingRun
 from audio_cls.workflows import train as workflow
+from audio_cls.workflows.methods import fine_tune
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "hubert": {**QUIET, "hidden_dropout": 0.1},  # some, so that a changed random state shows
@@ -128,7 +129,7 @@ def test_drawing_does_not_change_the_training(
             if name == "with":
                 workflow.run_training(cfg)
             else:
-                with mock.patch.object(workflow, "save_training_examples"):
+                with mock.patch.object(fine_tune, "save_training_examples"):
                     workflow.run_training(cfg)
         weights.append((tmp_path / name / "model.safetensors").read_bytes())
         assert (tmp_path / name / EXAMPLES_FIGURE).exists() == (name == "with")
@@ -162,7 +163,7 @@ def test_a_resumed_run_keeps_the_figure_of_its_first_start(
 def test_a_dry_run_does_not_draw(clips: Path, checkpoints: dict[str, Path], tmp_path: Path) -> None:
     cfg = configure(clips, checkpoints["hubert"], tmp_path / "run", dry_run=True)
     with (
-        mock.patch.object(workflow, "save_training_examples") as draw,
+        mock.patch.object(fine_tune, "save_training_examples") as draw,
         mock.patch.object(workflow, "draw_figures"),
     ):
         workflow.run_all(cfg)
