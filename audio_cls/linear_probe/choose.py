@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from audio_cls.linear_probe.regression import Floats, LinearLayer, ProbeRegressi
 from audio_cls.progress import ProgressReport
 
 C_GRID = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # of scikit-learn's C, on standardised vectors
+DEFAULT_C = 1.0  # where no clips can be scored: scikit-learn's default
 LOSS_DECIMALS = 4  # that are reported
 TIE_DECIMALS = 3  # losses that are equal in these are a tie, which the smaller model wins
 
@@ -126,6 +128,12 @@ def compare_candidates(
 def choose_candidate(scores: Sequence[CandidateScore]) -> CandidateScore:
     """Return the candidate with the smallest log loss; on a tie the one with fewer layers."""
     return min(scores, key=lambda one: (round(one.loss, TIE_DECIMALS), one.candidate))
+
+
+def take_default(candidates: Sequence[Candidate]) -> CandidateScore:
+    """Return the whole encoder with `DEFAULT_C`, for training clips that allow no comparison."""
+    whole = max(candidates, key=lambda one: (one.layer, one.num_layers))
+    return CandidateScore(whole, DEFAULT_C, math.nan, math.nan)
 
 
 def _find_c(

@@ -156,7 +156,9 @@ def _run_windows(
     lengths = [stop - start for _, start, stop in windows]
     is_equal = not processor.input_spec.pads_safely
     logger.info(
-        "layer outputs: %d candidates, %s", len(reader.candidates), count_of(len(windows), "window")
+        "encoder: %s, %s",
+        count_of(len(reader.candidates), "layer output"),
+        count_of(len(windows), "window"),
     )
     for numbers in group_windows(lengths, batch_size, equal_lengths=is_equal):
         batch = [windows[number] for number in numbers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,10 @@ from sklearn.model_selection import (
 from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.data.splits.train_test_split import limit_rows
 from audio_cls.errors import count_of
+from audio_cls.run_warnings import warn
 
-MIN_CLIPS = 10  # validation clips per class, below which training clips are cross-validated
-NUM_FOLDS = 5
+MIN_CLIPS = 10  # validation clips of each class, below which training clips are cross-validated
+MIN_FOLDS, MAX_FOLDS = 2, 5
 MAX_TRAIN_CLIPS = 5000  # that candidates are fitted on; the chosen one is fitted on all clips
 
 Numbers = NDArray[np.int64]
@@ -31,7 +33,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ChoiceFolds:
-    """Pairs of clips to fit on and to score; no clip is scored twice."""
+    """Pairs of clips to fit on and to score; no clip is scored twice.
+
+    There are none where every class has one training clip: no choice is possible then.
+    """
 
     pairs: tuple[tuple[Numbers, Numbers], ...]  # clip numbers
     description: str  # "180 validation clips"
@@ -59,38 +64,101 @@ def choose_folds(
         seed: Shuffles the clips of the folds.
 
     Returns:
-        The validation clips; or where they are fewer than `MIN_CLIPS` per class, folds of the
-        training clips, which share no group. Of more than `MAX_TRAIN_CLIPS` training clips, a
-        stratified sample is used.
+        The validation clips; or where a class that training has, or a label, has fewer than
+        `MIN_CLIPS` of them, folds of the training clips, which share no group. Of more than
+        `MAX_TRAIN_CLIPS` training clips, a stratified sample is used.
     """
     numbers = np.sort(limit_rows(np.arange(len(train)), train, MAX_TRAIN_CLIPS, seed))
-    available, train = len(train), train[numbers]
-    groups = None if groups is None else groups[numbers]
+    available, is_trained = len(train), _count_clips(train, num_labels) > 0
+    train = train[numbers]
     used = count_of(len(train), "training clip")
     if len(train) < available:
         used = f"{len(train):,} of {count_of(available, 'training clip')}"
-    count = len(validation) if validation.ndim == 1 else float(validation.sum())
-    if count >= MIN_CLIPS * num_labels:
+    if _count_clips(validation, num_labels)[is_trained].min(initial=len(validation)) >= MIN_CLIPS:
         scored = np.arange(len(validation)) + available
         text = count_of(len(validation), "validation clip")
         if len(train) < available:
             text = f"{text}, fitted on {used}"
         return ChoiceFolds(((numbers, scored),), text)
-    is_grouped = groups is not None and len(np.unique(groups[groups != ""])) > 1
-    keys = numbers.astype(str) if groups is None else groups
-    keys = np.where(keys == "", np.char.add("clip ", numbers.astype(str)), keys)
-    num_folds = min(NUM_FOLDS, len(np.unique(keys)))
-    shuffled: dict[str, Any] = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
+    clips = np.char.add("clip ", numbers.astype(str))
+    keys = clips if groups is None else np.where(groups[numbers] == "", clips, groups[numbers])
+    is_grouped = groups is not None and len(np.unique(groups[numbers][groups[numbers] != ""])) > 1
     if train.ndim > 1:
-        splitter = GroupKFold(**shuffled) if is_grouped else KFold(**shuffled)
-    elif is_grouped:
-        splitter = StratifiedGroupKFold(**shuffled)
+        folds = _split_targets(keys, seed, is_grouped=is_grouped)
     else:
-        is_possible = int(np.bincount(train.astype(np.int64)).max()) >= num_folds
-        splitter = StratifiedKFold(**shuffled) if is_possible else KFold(**shuffled)
+        labels = train.astype(np.int64)
+        if is_grouped and _count_keys(labels, keys).max() < MIN_FOLDS:
+            is_grouped, keys = False, clips  # each class has one group
+        folds = _split_classes(labels, keys, seed, is_grouped=is_grouped)
+    pairs = tuple((numbers[fit], numbers[scored]) for fit, scored in folds if len(scored))
+    by = " by group" if is_grouped else ""
+    return ChoiceFolds(pairs, f"{len(pairs)}-fold cross-validation{by} of {used}")
+
+
+def _count_clips(labels: LabelArray, num_labels: int) -> Numbers:
+    """Return the number of clips of each class or label, (L,)."""
+    if labels.ndim > 1:
+        return np.asarray(labels.sum(axis=0), np.int64)
+    return np.bincount(labels.astype(np.int64), minlength=num_labels)
+
+
+def _count_keys(labels: Numbers, keys: NDArray[np.str_]) -> Numbers:
+    """Return the number of different keys of the clips of each class id."""
+    pairs = set(zip(labels.tolist(), keys.tolist(), strict=True))
+    return np.bincount([label for label, _ in pairs])
+
+
+def _split_targets(
+    keys: NDArray[np.str_], seed: int, *, is_grouped: bool
+) -> Iterable[tuple[Numbers, Numbers]]:
+    """Return folds of clips with several labels, which are not stratified; see `_split_classes`."""
+    num_folds = min(MAX_FOLDS, len(np.unique(keys)))
+    if num_folds < MIN_FOLDS:
+        return []
+    shuffled: dict[str, Any] = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
+    if is_grouped:
+        return list(GroupKFold(**shuffled).split(keys, groups=keys))
+    return list(KFold(**shuffled).split(keys))
+
+
+def _split_classes(
+    labels: Numbers, keys: NDArray[np.str_], seed: int, *, is_grouped: bool
+) -> list[tuple[Numbers, Numbers]]:
+    """Return stratified folds, as many as the smallest class has keys, but 2 to 5.
+
+    A class that is scored is fitted on, too: otherwise the smallest C would have the smallest loss.
+    Classes with one key are therefore not scored, and there are no folds if all are such.
+
+    Args:
+        labels: Class id of each clip, (N,).
+        keys: Its group, or a name of its own, (N,); clips of one key are in one fold.
+        seed: Shuffles the clips.
+        is_grouped: Whether a key may have several clips.
+
+    Returns:
+        Places of the clips to fit on and to score, for each fold.
+    """
+    counts = _count_keys(labels, keys)
+    rows = np.flatnonzero(counts[labels] >= MIN_FOLDS)
+    if not len(rows):
+        return []
+    single = int((counts == 1).sum())
+    if single:
+        what = "group" if is_grouped else "clip"
+        text = count_of(
+            single,
+            f"class has one training {what} and is",
+            f"classes have one training {what} and are",
+        )
+        warn(logger, f"{text} not scored where cross-validation compares the layers of the probe.")
+    num_folds = min(MAX_FOLDS, int(counts[counts >= MIN_FOLDS].min()))
+    kind = StratifiedGroupKFold if is_grouped else StratifiedKFold
+    splitter = kind(n_splits=num_folds, shuffle=True, random_state=seed)
+    folds = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of a class with fewer clips than folds
-        folds = list(splitter.split(numbers, train, keys))
-    pairs = tuple((numbers[fit], numbers[scored]) for fit, scored in folds)
-    by = " by group" if is_grouped else ""
-    return ChoiceFolds(pairs, f"{num_folds}-fold cross-validation{by} of {used}")
+        for _, places in splitter.split(rows, labels[rows], keys[rows]):
+            scored = rows[places]
+            fit = np.flatnonzero(~np.isin(keys, keys[scored]))
+            folds.append((fit, scored[np.isin(labels[scored], labels[fit])]))
+    return folds

@@ -6,6 +6,7 @@ Letters: M validation clips, L labels.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from audio_cls.linear_probe.choose import (
     ProbeTask,
     choose_candidate,
     compare_candidates,
+    take_default,
 )
 from audio_cls.linear_probe.cut import Candidate
 from audio_cls.linear_probe.features import LayerFeatures, compute_layer_features
@@ -38,11 +40,16 @@ from audio_cls.linear_probe.layers import LayerReader
 from audio_cls.linear_probe.regression import Floats, LinearLayer
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.progress import ProgressReport
+from audio_cls.run_warnings import warn
 from audio_cls.runs.provenance import count_parameters
 from audio_cls.runs.results import ProbedLayer, ProbeResults
 from audio_cls.training.optim.class_weights import compute_clip_weights, compute_pos_weights
 
 CHECKED_WINDOWS = 8  # whose probabilities are compared after the model is cut
+NO_CHOICE = (
+    "No class has two training clips, so that the layers of the probe cannot be compared: the last"
+    " layer and C = 1 are used. Add training clips, or validation clips (10 of each class)."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -167,8 +174,12 @@ def _choose(
     """Compare the candidates, and fit the best one on the training clips."""
     started, features = time.monotonic(), data.features
     task, folds = data.make_task(), data.make_folds(may_use_validation=may_use_validation)
-    with ProgressReport("Layers", len(reader.candidates), logger) as report:
-        scores = compare_candidates(features, reader.candidates, task, folds, report)
+    if folds.pairs:
+        with ProgressReport("Layers", len(reader.candidates), logger) as report:
+            scores = compare_candidates(features, reader.candidates, task, folds, report)
+    else:
+        scores = [take_default(reader.candidates)]
+        warn(logger, NO_CHOICE)
     best = choose_candidate(scores)
     vectors = features.read(reader.candidates.index(best.candidate))
     layer = task.make_regression(vectors, features, data.used).fit(best.c)
@@ -178,7 +189,7 @@ def _choose(
         layers=[_describe_score(one, best) for one in scores],
         total_layers=len(reader.layers),
         metric=task.metric,
-        scored_on=folds.description,
+        scored_on=folds.description if folds.pairs else None,
         num_windows=len(features.windows),
         num_computed=features.num_computed,
         feature_seconds=round(feature_seconds, 2),
@@ -197,8 +208,8 @@ def _describe_score(score: CandidateScore, best: CandidateScore) -> ProbedLayer:
         layer=score.candidate.layer,
         num_layers=score.candidate.num_layers,
         c=score.c,
-        log_loss=score.loss,
-        score=round(score.value, DECIMALS),
+        log_loss=score.loss if math.isfinite(score.loss) else None,
+        score=round(score.value, DECIMALS) if math.isfinite(score.value) else None,
         is_chosen=True if score is best else None,
     )
 

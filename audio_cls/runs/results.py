@@ -186,7 +186,7 @@ class ProbeResults(JsonRecord):
     layers: list[ProbedLayer] = field(default_factory=list)
     total_layers: int | None = None  # of the encoder before it was cut
     metric: str | None = None  # "accuracy", or "map" where a clip may have several labels
-    scored_on: str | None = None  # the clips, such as "180 validation clips"
+    scored_on: str | None = None  # the clips, "180 validation clips"; None: no comparison
     num_windows: int | None = None  # whose layer outputs were used
     num_computed: int | None = None  # of them by this run; the others were in the cache
     feature_seconds: float | None = None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.special import softmax  # type: ignore[import-untyped]
+from sklearn.model_selection import StratifiedKFold
 
 from audio_cls.linear_probe import folds as folds_module
 from audio_cls.linear_probe.choose import (
@@ -17,6 +18,7 @@ from audio_cls.linear_probe.choose import (
     ProbeTask,
     choose_candidate,
     compare_candidates,
+    take_default,
 )
 from audio_cls.linear_probe.cut import Candidate
 from audio_cls.linear_probe.folds import choose_folds
@@ -64,9 +66,55 @@ def test_of_many_training_clips_a_stratified_sample_is_used(
     assert scored.tolist() == list(range(60, 100))
 
 
-def test_classes_of_one_clip_do_not_prevent_folds() -> None:
-    folds = choose_folds(np.arange(7), np.arange(7), 7, None, seed=0)
-    assert sorted(folds.scored.tolist()) == list(range(7))
+def test_folds_are_those_of_scikit_learn_for_the_smallest_class() -> None:
+    for smallest, expected in ((2, 2), (3, 3), (7, 5)):
+        labels = np.concatenate([np.repeat([0, 1], 10), np.full(smallest, 2)])
+        folds = choose_folds(labels, labels[:0], 3, None, seed=3)
+        splitter = StratifiedKFold(expected, shuffle=True, random_state=3)
+        wanted = [(f.tolist(), s.tolist()) for f, s in splitter.split(labels, labels)]
+        assert [(f.tolist(), s.tolist()) for f, s in folds.pairs] == wanted
+        assert folds.description.startswith(f"{expected}-fold cross-validation of ")
+
+
+def test_a_class_with_one_clip_is_fitted_on_and_not_scored(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1, 2])
+    folds = choose_folds(labels, labels[:0], 3, None, seed=0)
+    assert sorted(folds.scored.tolist()) == [0, 1, 2, 3, 4, 5]
+    assert all(6 in fit for fit, _ in folds.pairs)
+    splitter = StratifiedKFold(3, shuffle=True, random_state=0)
+    wanted = [scored.tolist() for _, scored in splitter.split(labels[:6], labels[:6])]
+    assert [scored.tolist() for _, scored in folds.pairs] == wanted
+    assert caplog.text.count("1 class has one training clip and is not scored") == 1
+
+
+def test_a_scored_class_is_always_fitted_on_with_groups() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
+    groups = np.array(["a", "a", "b", "c", "a", "b", "b", "c", "c", "c"])  # class 2: one group
+    folds = choose_folds(labels, labels[:0], 3, groups, seed=0)
+    assert sorted(folds.scored.tolist()) == list(range(8))
+    for fit, scored in folds.pairs:
+        assert set(labels[scored]) <= set(labels[fit])
+        assert not set(groups[scored]) & set(groups[fit])
+    alone = choose_folds(labels[:8], labels[:0], 2, np.repeat(["a", "b"], 4), seed=0)
+    assert alone.description == "4-fold cross-validation of 8 training clips"  # not by group
+
+
+def test_without_a_class_of_two_clips_the_last_layer_is_used() -> None:
+    assert choose_folds(np.arange(7), np.arange(7), 7, None, seed=0).pairs == ()
+    taken = take_default([Candidate(1, 1), Candidate(3, 2), Candidate(2, 2), Candidate(3, 3)])
+    assert (taken.candidate, taken.c) == (Candidate(3, 3), 1.0)
+
+
+def test_validation_is_used_if_it_has_ten_clips_of_each_class_that_training_has() -> None:
+    train = np.repeat([0, 1, 2], [30, 30, 5])
+    for counts, is_used in (([60, 10, 10], True), ([60, 60, 9], False), ([60, 60, 0], False)):
+        validation = np.repeat([0, 1, 2], counts)
+        folds = choose_folds(train, validation, 4, None, seed=0)  # class 3 has no training clip
+        assert folds.description.endswith("validation clips") == is_used
+        targets = choose_folds(np.eye(4)[train], np.eye(4)[validation], 4, None, seed=0)
+        assert targets.description == folds.description
 
 
 def test_windows_of_a_clip_are_aggregated_as_in_evaluation() -> None:

@@ -31,6 +31,7 @@ from audio_cls.runs.results import (
     RunResults,
     read_results,
 )
+from audio_cls.workflows.methods.summary_layers import format_layers
 from audio_cls.workflows.train import run_all
 
 
@@ -185,3 +186,24 @@ def test_card_and_figure_have_the_layers(run: Path) -> None:
     assert (run / "figures" / "probe_layers.png").is_file()
     public = load_public_run(run).results.to_json()
     assert public["probe"] == json.loads((run / RESULTS_FILE).read_text())["probe"]
+
+
+def test_with_one_training_clip_per_class_the_last_layer_is_saved_unscored(
+    run: Path, tone_folder: Path, tmp_path: Path
+) -> None:
+    lines = ["path,label,split"]
+    for label in ("high", "low"):
+        files = sorted((tone_folder / label).glob("*.wav"))[:3]
+        parts = zip(files, ("train", "validation", "test"), strict=True)
+        lines += [f"{file},{label},{part}" for file, part in parts]
+    (tmp_path / "clips.csv").write_text("\n".join(lines))
+    cfg = make_config(tmp_path / "clips.csv", run.parent / "given", tmp_path / "run", baseline="no")
+    folder = run_all(cfg)[0]
+    results = read_results(folder / RESULTS_FILE)
+    assert results.probe is not None
+    (layer,) = results.probe.layers
+    assert (layer.layer, layer.num_layers, layer.c) == (2, 2, 1.0)
+    assert (layer.log_loss, layer.score, results.probe.scored_on) == (None, None, None)
+    assert any(text.startswith("No class has two training clips") for text in results.warnings)
+    assert "Not measured: no class has two training clips." in (folder / "README.md").read_text()
+    assert "without a comparison: layer 2 of 2" in " ".join(format_layers(results.probe))

@@ -156,12 +156,14 @@ def _describe_choice(record: RunRecord) -> Markdown:
     chosen = probe.chosen
     return to_sentence(
         "Linear probe: the encoder was not trained. A logistic regression (C = {}) on the pooled"
-        " output of layer {} of {} is the head; the encoder keeps {}. Chosen by log loss on {}.",
+        " output of layer {} of {} is the head; the encoder keeps {}. {}.",
         _to_count(chosen.c),
         chosen.name,
         probe.total_layers,
         count(chosen.num_layers, "layer"),
-        probe.scored_on,
+        to_sentence("Chosen by log loss on {}", probe.scored_on)
+        if probe.scored_on is not None
+        else Markdown("Both are defaults: no class has two training clips to compare others on"),
     )
 
 

@@ -71,8 +71,10 @@ def make_layers_note(record: RunRecord) -> Markdown:
     if probe is None:
         return Markdown("")
     return to_sentence(
-        "Measured on {}. Outputs of all layers for {}: {}{}; regressions: {}.",
-        probe.scored_on,
+        "{}. Outputs of all layers for {}: {}{}; regressions: {}.",
+        to_sentence("Measured on {}", probe.scored_on)
+        if probe.scored_on is not None
+        else Markdown("Not measured: no class has two training clips"),
         count(probe.num_windows, "window"),
         to_duration(probe.feature_seconds),
         "" if probe.num_computed else " (from the cache)",

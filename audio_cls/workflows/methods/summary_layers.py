@@ -17,11 +17,15 @@ def format_layers(results: ProbeResults) -> list[str]:
     for one in results.layers:
         mark, loss = "*" if one.is_chosen else "", format_number(one.log_loss)
         rows.append([mark, one.name, format_number(one.score), loss, f"{one.c:g}"])
+    heading = f"Layers of the encoder, scored on {results.scored_on}"
+    reason = "as it has the smallest log loss"
+    if results.scored_on is None:
+        heading, reason = "Layer of the encoder", "without a comparison"
     return [
-        *wrap_text(f"Layers of the encoder, scored on {results.scored_on}"),
+        *wrap_text(heading),
         *(f"  {line}" for line in format_table(rows, "llrrr")),
         *wrap_text(
-            f"* saved, as it has the smallest log loss: {describe_choice(results)}. Outputs of all"
+            f"* saved, {reason}: {describe_choice(results)}. Outputs of all"
             f" layers: {features}{'' if results.num_computed else ' (from the cache)'};"
             f" regressions: {fits}."
         ),
