@@ -213,14 +213,16 @@ def _make_probe() -> list[Requirement]:
 def _make_auto() -> list[Requirement]:
     """Return the requirements of the settings that `--method auto` does not use."""
     advice = {
-        "keep_checkpoints": "--method auto removes the checkpoints of its candidates at its end",
-        "hub_strategy": "--method auto uploads the model that it chooses at its end",
-        "weighted_layer_sum": "--method auto chooses the layer",
-        "refit": "--method auto chooses among several models; use --method fine-tune",
+        "keep_checkpoints": "--method auto removes the checkpoints of its candidates at its end;"
+        " leave it out",
+        "hub_strategy": "--method auto uploads the model that it chooses at its end; leave it out",
+        "weighted_layer_sum": "--method auto chooses the layer; leave it out",
+        "refit": "--method auto does not train its model again; use --method probe or --method"
+        " fine-tune",
     }
     return [
         *(
-            Requirement(name, lambda v: v["method"] != "auto", f"{text}; leave it out")
+            Requirement(name, lambda v: v["method"] != "auto", text)
             for name, text in advice.items()
         ),
         Requirement(

@@ -65,24 +65,36 @@ class RunConfig:
             )
         values = {name: value for part in self.to_sections() for name, value in part.items()}
         faults += [
-            f"{flag_name(name)} {_show(values[name])} has no effect: {advice}."
+            f"{_show(name, values[name])} has no effect: {advice}."
             for name, advice in find_unused(values, list_defaults()).items()
         ]
-        if self.train.method == "auto" and self.train.resume not in ("never", "auto"):
-            faults.append(
-                f"--resume {self.train.resume} names a checkpoint, and --method auto has several"
-                " candidates: give --resume auto."
-            )
-        is_validated = self.data.fold_validation != "none"
-        if self.train.method == "auto" and not is_validated:
-            faults.append(
-                "--method auto chooses by validation, and --fold-validation none leaves no"
-                " validation clips: give --fold-validation cut, or another --method."
-            )
+        if self.train.method == "auto":
+            faults.extend(self._find_auto_faults())
         if self.data.streaming:
             faults.extend(self._find_stream_faults())
         if faults:
             raise SettingError(" ".join(faults))
+
+    def _find_auto_faults(self) -> list[str]:
+        """List the settings that exclude --method auto."""
+        faults = []
+        if self.model.from_scratch:
+            faults.append(
+                "--method auto needs a pretrained --model, because it starts from a linear probe,"
+                " which learns little from the random weights of --from-scratch (a preset may set"
+                " it, as demo does): give --method fine-tune."
+            )
+        if self.train.resume not in ("never", "auto"):
+            faults.append(
+                f"--resume {self.train.resume} names a checkpoint, and --method auto has several"
+                " candidates: give --resume auto."
+            )
+        if self.data.fold_validation == "none":
+            faults.append(
+                "--method auto chooses by validation, and --fold-validation none leaves no"
+                " validation clips: give --fold-validation cut, or another --method."
+            )
+        return faults
 
     def _find_stream_faults(self) -> list[str]:
         """List the settings that --streaming needs, and those that exclude it."""
@@ -203,6 +215,13 @@ def _is_number(value: object) -> bool:
         return False
 
 
-def _show(value: object) -> str:
-    """Return a value as it is typed."""
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _show(name: str, value: object) -> str:
+    """Return a setting as it is typed.
+
+    >>> _show("refit", True), _show("time_masks", 2), _show("report_to", ("csv", "wandb"))
+    ('--refit', '--time-masks 2', '--report-to csv,wandb')
+    """
+    flag = flag_name(name)
+    if isinstance(value, bool):
+        return flag if value else f"--no-{flag[2:]}"
+    return f"{flag} {','.join(map(str, value)) if isinstance(value, tuple) else value}"

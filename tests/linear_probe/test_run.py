@@ -31,6 +31,7 @@ from audio_cls.runs.results import (
     RunResults,
     read_results,
 )
+from audio_cls.workflows.methods.probe import RANDOM_WEIGHTS
 from audio_cls.workflows.methods.summary_layers import format_layers
 from audio_cls.workflows.train import run_all
 
@@ -143,12 +144,17 @@ def test_settings_of_gradient_steps_are_refused() -> None:
 
 
 def test_a_dry_run_estimates_and_leaves_nothing(
-    tone_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tone_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Of random weights, which have a warning."""
     given = write_quiet_checkpoint(tmp_path / "given")
     found: list[object] = []
-    cfg = make_config(tone_folder, given, tmp_path / "run", dry_run=True)
+    cfg = make_config(tone_folder, given, tmp_path / "run", dry_run=True, from_scratch=True)
     assert run_all(cfg, after_dry_run=found.append) == []
+    assert RANDOM_WEIGHTS in caplog.messages
     assert not (tmp_path / "run").exists()
     assert str(found[0]).startswith("Dry run: everything works.")
 

@@ -16,6 +16,7 @@ from audio_cls.events import emit_event
 from audio_cls.inference.aggregation import DECIMALS
 from audio_cls.linear_probe.checkpoint import set_head
 from audio_cls.linear_probe.run import LinearProbe, run_linear_probe
+from audio_cls.run_warnings import warn
 from audio_cls.runs.json_record import Table
 from audio_cls.runs.results import Energy, ProbeResults
 from audio_cls.training.energy import EnergyMeter
@@ -24,6 +25,11 @@ from audio_cls.training.start.report import StartReport
 from audio_cls.training.timing import describe_probe_timing
 from audio_cls.workflows.methods.fitted_model import FittedModel
 from audio_cls.workflows.methods.summary_layers import format_layers
+
+RANDOM_WEIGHTS = (
+    "--from-scratch gives the encoder random weights, which --method probe does not train: the"
+    " probe learns little from them. Use --method fine-tune, or a pretrained --model."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +44,8 @@ def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
         report: Shows what starts.
     """
     cfg, accelerator, audio_model = given.cfg, given.accelerator, given.audio_model
+    if cfg.model.from_scratch:
+        warn(logger, RANDOM_WEIGHTS)
     report.announce(given)
     prepare_seconds = given.clock.lap()
     with EnergyMeter(cfg.train, accelerator) as meter:
