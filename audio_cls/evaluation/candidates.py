@@ -127,11 +127,9 @@ def choose_candidate(
     close = [n for n, one in enumerate(compared) if one.difference <= one.standard_error]
     chosen = min(close, key=lambda n: (candidates[n].complexity, losses[n]))
     if chosen == best:
-        return (
-            chosen,
-            compared,
-            "It has the lowest validation log loss; no simpler one is within one standard error.",
-        )
+        is_simplest = all(one.complexity >= candidates[best].complexity for one in candidates)
+        end = "" if is_simplest else "; no simpler one is within one standard error"
+        return chosen, compared, f"It has the lowest validation log loss{end}."
     one = compared[chosen]
     reason = (
         f"It is the simplest within one standard error: its validation log loss is"

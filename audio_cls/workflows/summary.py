@@ -17,7 +17,7 @@ from audio_cls.text_table import TERMINAL_WIDTH, format_table, wrap_text
 
 NUM_WEAKEST = 3
 SAME_CLIPS = (
-    "Validation and test are the same clips: the test score is that of the best epoch, and is too"
+    "Validation and test are the same clips: they chose the saved model, and its test score is too"
     " high for new clips."
 )
 # The main files of a run or an evaluation, and how they are named.
@@ -163,7 +163,7 @@ def _list_rows(results: RunResults) -> list[list[str]]:
 
 def _describe_baseline(baseline: Baseline) -> tuple[str, str]:
     """Return the value of the plain baseline, and the difference of the model from it."""
-    interval = _format_interval(baseline.difference_ci95)
+    interval = _format_interval(baseline.difference_ci95, "+")
     difference = baseline.difference
     shown = "" if difference is None else f"model {difference:+.4f}, {interval}".rstrip(", ")
     return format_number(baseline.test), shown
@@ -238,9 +238,13 @@ def format_number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _format_interval(bounds: Sequence[float] | None) -> str:
-    """Return the text of a 95 % interval; empty where there is none."""
-    return f"95 % interval {bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else ""
+def _format_interval(bounds: Sequence[float] | None, sign: str = "") -> str:
+    """Return the text of a 95 % interval; empty where there is none. `sign` "+" is for differences.
+
+    >>> _format_interval([-0.2, 0.1], "+")
+    '95 % interval -0.200 to +0.100'
+    """
+    return "95 % interval {:{s}.3f} to {:{s}.3f}".format(*bounds, s=sign) if bounds else ""
 
 
 def make_test_event(results: RunResults, folder: Path) -> dict[str, Any]:

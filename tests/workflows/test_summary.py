@@ -95,7 +95,7 @@ Best epoch 7 of 10: validation accuracy 0.5667 on 30 clips
 Test on 30 clips (split 'test')
   accuracy        0.4667  95 % interval 0.302 to 0.639
   macro F1        0.3656  95 % interval 0.243 to 0.508
-  log-mel + LR    0.4000  model +0.0667, 95 % interval -0.100 to 0.233
+  log-mel + LR    0.4000  model +0.0667, 95 % interval -0.100 to +0.233
   majority class  0.3333  always the most frequent class of training, 'fr'
 
 weakest classes  recall    F1  clips
@@ -120,13 +120,13 @@ def test_a_multi_label_run_ends_with_its_mean_average_precision(run: Path) -> No
         "\n".join(lines[:12])
         == """\
 Best step 6 of 14 (epoch 0.43): validation mean average precision 0.5000 on 9 clips
-Validation and test are the same clips: the test score is that of the best
-  epoch, and is too high for new clips.
+Validation and test are the same clips: they chose the saved model, and its test
+  score is too high for new clips.
 
 Test on 9 clips (test split)
   mean average precision  0.4000  95 % interval 0.300 to 0.500
   macro F1                0.3000
-  log-mel + LR            0.5000  model -0.1000, 95 % interval -0.300 to 0.100
+  log-mel + LR            0.5000  model -0.1000, 95 % interval -0.300 to +0.100
   chance level            0.2500  mean average precision of random scores
 
 weakest classes  average precision    F1  clips

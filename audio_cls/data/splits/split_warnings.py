@@ -36,8 +36,9 @@ def list_split_warnings(
     remarks = [*draft.remarks, *_remark_names(methods, index)]
     if draft.is_test_validation:
         remarks.append(
-            "Validation and test are the same clips, as --test-split validation asks: the"
-            " best epoch is chosen on the test clips, so the test result is inflated."
+            "Validation and test are the same clips, as --test-split validation asks:"
+            " what is chosen on validation is chosen on the test clips, so that the test result is"
+            " inflated."
         )
     if index.streamed_split is not None:
         return remarks

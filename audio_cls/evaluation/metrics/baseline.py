@@ -105,6 +105,46 @@ def read_majority(test: Mapping[str, Any], names: Sequence[str]) -> Ids | None:
     return np.asarray(targets.argmax() if isinstance(named, str) else targets, dtype=np.int64)
 
 
+def compute_chance_loss(labels: LabelArray, train_labels: LabelArray) -> float:
+    """Return the log loss of always predicting the class shares of the training clips.
+
+    Args:
+        labels: Of the evaluated clips: ids (N,), or targets (N, L); at least one.
+        train_labels: Of the training clips, of the same kind.
+    """
+    targets = labels.astype(np.int64)
+    if labels.ndim > 1:
+        shares = train_labels.mean(axis=0)
+    else:
+        num_labels = 1 + int(max(labels.max(), train_labels.max()))
+        shares = np.bincount(train_labels.astype(np.int64), minlength=num_labels)
+        shares = shares / len(train_labels)
+    ids = np.arange(len(labels)).astype(np.str_)
+    return Scores(ids, targets, np.tile(shares, (len(labels), 1))).loss
+
+
+def warn_if_above_chance(loss: float, labels: LabelArray, train_labels: LabelArray) -> None:
+    """Warn where the validation log loss of a model is above that of the class shares.
+
+    Args:
+        loss: Of the model, the mean over the validation clips.
+        labels: Of the validation clips.
+        train_labels: Of the training clips.
+    """
+    chance = compute_chance_loss(labels, train_labels)
+    if loss <= chance:
+        return
+    text = (
+        f"The validation log loss of the model, {loss:.4f}, is above {chance:.4f}, that of a model"
+        " that gives each class its share of the training clips and does not use the audio: its"
+        " probabilities are not reliable. The validation clips may differ from the training"
+        " clips, for example in speakers or recordings: train on clips of more of them, and give"
+        " --group-column, so that --method auto and probe choose by groups. Also check the labels,"
+        " or try another --model."
+    )
+    warn(logger, text)
+
+
 def warn_of_constant_predictions(scores: Scores, names: Sequence[str]) -> None:
     """Warn where the predictions are the same for all clips although their labels differ."""
     predictions = scores.predictions

@@ -144,7 +144,7 @@ def _limit_by_test_size(record: RunRecord) -> Sentences:
             sentences.append(Markdown(DIFFERENCE))
     if record.results.is_chosen_on_test:
         sentences.append(
-            Markdown("The test clips also selected the epoch: all results are optimistic.")
+            Markdown("The test clips also selected the model: all results are optimistic.")
         )
     return sentences
 

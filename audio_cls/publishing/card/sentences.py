@@ -109,11 +109,10 @@ def make_choice(record: RunRecord) -> Markdown:
     found = record.results.candidates
     if found is None:
         return Markdown("")
-    return to_sentence(
-        "`--method auto` kept **{}**. {} The test clips were scored by this model alone.",
-        found.kept.name,
-        to_text(found.reason or ""),
-    )
+    text = "`--method auto` kept **{}**. {} The test clips were scored by this model alone."
+    if record.results.is_chosen_on_test:
+        text = "`--method auto` kept **{}**. {} All candidates were scored on the test clips."
+    return to_sentence(text, found.kept.name, to_text(found.reason or ""))
 
 
 def make_warnings(record: RunRecord) -> Sentences:

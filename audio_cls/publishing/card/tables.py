@@ -185,7 +185,7 @@ def make_candidate_rows(record: RunRecord) -> list[Row]:
         what = "; ".join(part for part in (settings, escape(one.note or "")) if part)
         name = Markdown(f"**{escape(one.name)}**") if one.is_kept else one.name
         metric = to_number(one.metrics.get(record.results.headline_key))
-        minutes = to_number((one.seconds or 0.0) / 60, 1)
+        minutes = to_number((one.seconds or 0.0) / 60, 2)
         rows.append([name, to_number(one.log_loss), metric, minutes, Markdown(what)])
     return rows
 

@@ -9,6 +9,7 @@ import logging
 import numpy as np
 
 from audio_cls.config import TrainConfig
+from audio_cls.evaluation.metrics.baseline import warn_if_above_chance
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import make_summarizer
@@ -63,6 +64,8 @@ def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
     if scores is not None:
         summarize = make_summarizer(cfg.eval, audio_model.labels, clips, given.epoch_labels)
         metrics = {**summarize(scores), **metrics}
+        if not cfg.train.dry_run:  # of a few clips, it is no finding
+            warn_if_above_chance(metrics["loss"], labels, given.epoch_labels)
     return FittedModel(
         model=audio_model.model,
         scorer=make_scorer(audio_model, cfg, accelerator),

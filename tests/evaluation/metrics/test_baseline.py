@@ -9,7 +9,13 @@ from sklearn import metrics as reference
 from sklearn.dummy import DummyClassifier
 
 from audio_cls.config import EvalConfig
-from audio_cls.evaluation.metrics.baseline import compute_baselines, find_majority, read_majority
+from audio_cls.evaluation.metrics.baseline import (
+    compute_baselines,
+    compute_chance_loss,
+    find_majority,
+    read_majority,
+    warn_if_above_chance,
+)
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.reports.report import report_scores
 from audio_cls.run_warnings import collect_warnings
@@ -84,3 +90,23 @@ def test_classes_without_a_clip_have_no_scores_and_come_last() -> None:
     assert texts == ["1 of 3 classes has no clip in the evaluated split and is not tested: b."]
     # scikit-learn's macro F1 counts a class that was predicted: (1 + 0 + 2/3) / 3.
     assert report["f1_macro"] == pytest.approx((1 + 0 + 2 / 3) / 3, abs=1e-6)
+
+
+def test_log_loss_of_the_class_shares_is_that_of_the_prior_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    train, test = rng.permutation([0, 1, 1, 2, 2, 2, 2]), rng.integers(3, size=20)
+    prior = DummyClassifier(strategy="prior").fit(np.zeros((7, 1)), train)
+    expected = reference.log_loss(test, prior.predict_proba(np.zeros((20, 1))), labels=[0, 1, 2])
+    assert compute_chance_loss(test, train) == pytest.approx(expected, abs=1e-6)
+    targets = np.array([[1, 0], [1, 1], [0, 0], [1, 0]], np.float32)  # shares 0.75 and 0.25
+    expected = -np.log([0.75, 0.75, 0.25, 0.75, 0.75, 0.25, 0.75, 0.75]).mean()
+    assert compute_chance_loss(targets, targets) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_log_loss_above_that_of_the_class_shares_has_a_warning() -> None:
+    texts, labels = collect_warnings(), np.array([0, 1])
+    warn_if_above_chance(0.69, labels, labels)
+    assert texts == []
+    warn_if_above_chance(0.7, labels, labels)
+    assert "0.7000, is above 0.6931" in texts[0]
+    assert "--group-column" in texts[0]

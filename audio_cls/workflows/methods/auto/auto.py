@@ -22,6 +22,7 @@ from audio_cls.distributed.hardware import read_peak_memory
 from audio_cls.distributed.processes import is_main_process, wait_for_processes
 from audio_cls.errors import Paused
 from audio_cls.evaluation.candidates import Candidate, choose_candidate
+from audio_cls.evaluation.metrics.baseline import warn_if_above_chance
 from audio_cls.events import emit_event
 from audio_cls.linear_probe.run import run_linear_probe
 from audio_cls.runs.records.candidates import Candidates
@@ -77,6 +78,9 @@ def fit_auto(given: MethodInputs, report: StartReport) -> FittedModel:
         write_whole(given.folder.path, best.audio_model.save)
         show_candidates(candidates, given)
     wait_for_processes()
+    if not given.cfg.train.dry_run:  # of a few clips, it is no finding
+        labels = given.clips.validation.labels
+        warn_if_above_chance(chosen.metrics["loss"], labels, given.epoch_labels)
     layers = given.folder.path / CANDIDATES / PROBE / LAYERS_FILE
     return FittedModel(
         model=best.prepared,

@@ -21,7 +21,7 @@ def format_candidates(candidates: Candidates, metric: str) -> list[str]:
     rows = [["", "candidate", "log loss", metric_title(metric), "minutes"]]
     for one in candidates.rows:
         values = format_number(one.log_loss), format_number(one.metrics.get(metric))
-        minutes = f"{(one.seconds or 0.0) / 60:.1f}"
+        minutes = f"{(one.seconds or 0.0) / 60:.2f}"
         rows.append(["*" if one.is_kept else "", one.name or "", *values, minutes])
     notes = [f"{one.name}: {describe_candidate(one)}" for one in candidates.rows]
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from fake_run import make_results, make_run
@@ -42,8 +43,8 @@ def test_table_of_the_terminal() -> None:
     assert format_candidates(CANDIDATES, "accuracy") == [
         "Candidates on validation",
         "     candidate    log loss  accuracy  minutes",
-        "  *  probe          0.2500    0.9000      1.5",
-        "     fine-tune-1    0.5000    0.8000      5.0",
+        "  *  probe          0.2500    0.9000     1.50",
+        "     fine-tune-1    0.5000    0.8000     5.00",
         "* kept: probe. It has the lowest validation log loss.",
         "probe: layer 3 of 6, C 0.01",
         "fine-tune-1: --learning-rate 0.0001 --mixup-alpha 0.3; left behind",
@@ -55,6 +56,9 @@ def test_the_lines_of_the_terminal_name_the_kept_candidate() -> None:
     results = RunResults(candidates=CANDIDATES, probe=ProbeResults(), validation=best)
     assert describe_best(results) == "Kept probe: validation accuracy 0.9000 on 20 clips"
     assert describe_epoch(results) == "probe"
+    rows = [replace(one, is_kept=one.name != "probe") for one in CANDIDATES.rows]
+    other = replace(results, candidates=replace(CANDIDATES, rows=rows))
+    assert describe_epoch(other) == "fine-tune-1"  # not the layer of the probe
 
 
 def test_the_card_has_all_candidates_and_results_json_is_read_again(tmp_path: Path) -> None:
@@ -64,8 +68,20 @@ def test_the_card_has_all_candidates_and_results_json_is_read_again(tmp_path: Pa
     assert results.to_json()["candidates"] == tree["candidates"]
     body = write_card(make_run(tmp_path / "run", tree)).read_text("utf-8")
     assert "`--method auto` kept **probe**. It has the lowest validation log loss." in body
-    assert "| **probe** | 0.250 | 0.900 | 1.5 | layer 3 of 6, C 0.01 |" in body
+    assert "| **probe** | 0.250 | 0.900 | 1.50 | layer 3 of 6, C 0.01 |" in body
     settings = "`--learning-rate 0.0001`, `--mixup-alpha 0.3`; left behind"
-    assert f"| fine-tune-1 | 0.500 | 0.800 | 5.0 | {settings} |" in body
+    assert f"| fine-tune-1 | 0.500 | 0.800 | 5.00 | {settings} |" in body
     assert "Saved checkpoint: epoch" not in body
     assert "Fine-tuned from" in body
+    assert "The test clips were scored by this model alone." in body
+
+
+def test_the_card_does_not_call_test_clips_unseen_that_are_the_validation_clips(
+    tmp_path: Path,
+) -> None:
+    tree = {**make_results(), "candidates": CANDIDATES.to_json()}
+    tree["dataset"] = {**tree["dataset"], "is_test_validation": True}
+    body = write_card(make_run(tmp_path / "run", tree)).read_text("utf-8")
+    assert "All candidates were scored on the test clips." in body
+    assert "by this model alone" not in body
+    assert "epoch, so the results" not in body
