@@ -73,7 +73,8 @@ def find_unused(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) 
     """List likely columns of folds, groups and splits, and likely file names, that are not used.
 
     Columns are found by their names, those of splits by their values. Groups are left out where the
-    splits of the data set keep them apart, or where most classes have only one group.
+    splits of the data set are used as they are and keep them apart, or where most classes have only
+    one group.
 
     Args:
         dataset: The data set.
@@ -92,16 +93,16 @@ def find_unused(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig) 
         found += _find_splits([name for name in columns if name != cfg.group_column], dataset)
     if cfg.group_column or cfg.group_pattern or cfg.split_method == "hash":
         return found
-    if is_cut:
+    if is_cut or cfg.folds is not None:
         found += _find_folds(columns, dataset)
     label_ids = join_labels(dataset, labels)
     for name in (name for name in columns if name.lower() in GROUP_COLUMNS):
         texts = read_column(dataset, name)
-        if _can_group(texts, label_ids, dataset):
+        if _can_group(texts, label_ids, dataset, cfg):
             flags = ("--group-column", name)
             found.append(Unused("group", f"column '{name}'", len(set(texts) - {""}), flags))
     if not any(one.kind == "group" for one in found):
-        found += _find_group_names(label_ids, dataset, has_label=bool(found))
+        found += _find_group_names(label_ids, dataset, cfg, has_label=bool(found))
     return found
 
 
@@ -187,10 +188,21 @@ def join_labels(dataset: LoadedDataset, labels: Labels | None) -> NDArray[np.int
     return None if labels is None else np.concatenate([labels.ids[s] for s in dataset.splits])
 
 
+def _has_kept_splits(dataset: LoadedDataset, cfg: DataConfig) -> bool:
+    """Return whether the data set has a split for each role, and no new folds are made."""
+    is_given = (
+        getattr(cfg, f"{role}_split") in dataset.splits
+        or not set(SPLIT_NAMES[role]).isdisjoint(dataset.splits)
+        for role in SPLIT_NAMES
+    )
+    return cfg.folds is None and len(dataset.splits) >= 3 and all(is_given)
+
+
 def _can_group(
     texts: Sequence[str],
     label_ids: NDArray[np.int64] | None,
     dataset: LoadedDataset,
+    cfg: DataConfig,
     *,
     is_checked: bool = True,
 ) -> bool:
@@ -200,6 +212,7 @@ def _can_group(
         texts: Group of each clip, '' for none.
         label_ids: Label id of each clip.
         dataset: The data set, whose splits may keep the groups apart.
+        cfg: Whether these splits are used as they are.
         is_checked: Whether most classes must have several groups.
     """
     groups = set(texts) - {""}
@@ -207,7 +220,7 @@ def _can_group(
         return False
     places = np.repeat(np.arange(len(dataset.splits)), [len(t) for t in dataset.splits.values()])
     is_shared = len({(t, int(p)) for t, p in zip(texts, places, strict=True) if t}) > len(groups)
-    if len(dataset.splits) >= 3 and not is_shared:
+    if _has_kept_splits(dataset, cfg) and not is_shared:
         return False
     return label_ids is None or not is_checked or have_several_groups(label_ids, texts)
 
@@ -248,7 +261,11 @@ def _find_labels(dataset: LoadedDataset, labels: Labels | None, cfg: DataConfig)
 
 
 def _find_group_names(
-    label_ids: NDArray[np.int64] | None, dataset: LoadedDataset, *, has_label: bool
+    label_ids: NDArray[np.int64] | None,
+    dataset: LoadedDataset,
+    cfg: DataConfig,
+    *,
+    has_label: bool,
 ) -> list[Unused]:
     """Return the group in all file names, by a known scheme or a numbered word."""
     ids = dataset.ids.tolist()
@@ -259,12 +276,12 @@ def _find_group_names(
     names = {scheme.group_pattern: f" as in {scheme.name}" for scheme in SCHEMES}
     for pattern, known in {**names, NUMBERED: ""}.items():
         texts = search_all(pattern, ids)
-        if texts and _can_group(texts, label_ids, dataset, is_checked=not has_label):
+        if texts and _can_group(texts, label_ids, dataset, cfg, is_checked=not has_label):
             flags = ("--group-pattern", pattern)
             return [Unused("group", f"file names{known}", len(set(texts)), flags)]
     for pattern in NAME_PARTS:
         texts = search_all(pattern, ids)
-        if _are_speakers(texts) and _can_group(texts, label_ids, dataset):
+        if _are_speakers(texts) and _can_group(texts, label_ids, dataset, cfg):
             return [Unused("group", "file names", len(set(texts)), ("--group-pattern", pattern))]
     return []
 

@@ -13,6 +13,7 @@ from hub_datasets import load, make_rows, make_table, write_clips
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE, parse_labels
+from audio_cls.data.sources.split_names import SPLIT_NAMES
 from audio_cls.data.splits.clip_index import build_clip_index
 from audio_cls.data.unused_columns import (
     Unused,
@@ -236,3 +237,19 @@ def test_a_stream_is_not_searched(tmp_path: Path) -> None:
     source = load(write_table(tmp_path, splits))
     cfg = DataConfig(streaming=True)
     assert find_unused(source, None, cfg) == []
+
+
+def test_groups_that_given_splits_keep_apart_are_named_if_splits_are_made_anew(
+    tmp_path: Path,
+) -> None:
+    parts = {name: {"speaker": [f"{name}-{n}" for n in (0, 0, 1, 1)]} for name in SPLIT_NAMES}
+    table = write_table(tmp_path, parts)
+    assert find(table, label_column="label") == {}
+    assert find(table, label_column="label", folds=3)["group"].flags == (
+        "--group-column",
+        "speaker",
+    )
+    (tmp_path / "other").mkdir()
+    other = write_table(tmp_path / "other", {**parts, "extra": parts["train"]})
+    (other / "validation-00000-of-00001.parquet").unlink()  # it is cut from train then
+    assert find(other, label_column="label")["group"].flags == ("--group-column", "speaker")

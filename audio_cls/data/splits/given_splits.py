@@ -174,6 +174,8 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
     without = int((folds[rows] == "").sum())
     has_validation = cfg.fold_validation != "none"
     remarks = [f"Left out: {count_of(without, 'clip')} without a fold."] if without else []
+    if cfg.fold_column is None and len(index.split_rows) > 1:
+        remarks.append(_warn_of_new_folds(index, cfg))
     return GivenSplits(
         parts=parts,
         names=dict.fromkeys(parts, "+".join(index.split_rows)),
@@ -182,6 +184,21 @@ def _take_fold(index: ClipIndex, cfg: DataConfig) -> GivenSplits:
         official=frozenset(() if cfg.fold_column is None else parts),
         has_validation=has_validation,
         remarks=remarks if has_validation else [*remarks, NO_VALIDATION],
+    )
+
+
+def _warn_of_new_folds(index: ClipIndex, cfg: DataConfig) -> str:
+    """Return that folds replace the splits of the data set, and what this can mix."""
+    text = (
+        f"--folds {cfg.folds} does not use the splits of the data set"
+        f" ({list_names(index.split_rows)}): all their clips are assigned to new folds."
+        " Leave --folds out to use the splits."
+    )
+    if index.groups is not None:
+        return text
+    return (
+        f"{text} Clips of one speaker or recording can be in training and in test, although the"
+        " splits may keep them apart: --group-column or --group-pattern keeps them in one fold."
     )
 
 

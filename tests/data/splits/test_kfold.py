@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,16 @@ def test_a_fold_keeps_its_number_when_another_one_has_no_usable_clip() -> None:
     pool = restrict_index(with_folds(pool, cfg), folds != "b")
     splits = make_splits(pool, cfg)
     assert set(folds[splits.test].tolist()) == {"c"}
+
+
+def test_new_folds_of_given_splits_are_warned_of() -> None:
+    for groups, is_mixed in ((None, True), ([f"g{number // 6}" for number in range(120)], False)):
+        pool = make_pool(groups)
+        given = {"train": np.arange(80), "validation": np.arange(80, 100)}
+        given["test"] = np.arange(100, 120)
+        assert list_folds(pool, 3)[0].remarks == ()  # one split
+        (remark,) = list_folds(dataclasses.replace(pool, split_rows=given), 3)[0].remarks
+        assert remark.startswith(
+            "--folds 3 does not use the splits of the data set (train, validation, test):"
+        )
+        assert ("Clips of one speaker" in remark) == is_mixed
