@@ -168,6 +168,10 @@ def _advise(cfg: RunConfig) -> str:
     """Return what may give a better model: other settings than those of the run."""
     if cfg.train.method == "auto":
         return "another --model"
+    if cfg.model.from_scratch:  # which --method auto refuses
+        is_probe = cfg.train.method == "probe"
+        other = "--method fine-tune" if is_probe else "another --learning-rate, more --epochs"
+        return f"a pretrained --model without --from-scratch, or {other}"
     if cfg.train.method == "probe":
         return "--method auto or another --model"
     freeze = "--freeze backbone, " if cfg.model.freeze == "none" else ""

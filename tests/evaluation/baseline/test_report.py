@@ -111,6 +111,10 @@ def test_a_model_that_is_not_better_has_one_warning(
         assert "--freeze backbone" not in texts[1] and "--learning-rate" in texts[1]
         assert "Try --method auto or another --model" in texts[2]
         assert "Try another --model" in texts[3]
+        for method in ("probe", "fine-tune"):
+            random = RunConfig.from_flat({"dataset": "x", "method": method, "from_scratch": True})
+            warn_if_not_better(baseline, 60, random)
+            assert "a pretrained --model" in texts[-1] and "--method auto" not in texts[-1]
 
 
 def fit(caplog: pytest.LogCaptureFixture, *, is_main: bool = True, **settings: Any) -> object:  # noqa: ANN401
