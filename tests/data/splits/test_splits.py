@@ -65,6 +65,7 @@ def test_the_course_recipe_gives_exactly_its_rows(caplog: pytest.LogCaptureFixtu
     assert splits.origins["test"] == "the validation clips again"
     announce_splits(splits)
     assert "Validation and test are the same clips, as --test-split validation asks" in caplog.text
+    assert "what is chosen on validation is chosen on the test clips" in caplog.text
 
 
 def test_missing_splits_are_cut_stratified() -> None:
