@@ -154,6 +154,7 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
         text = _explain_missing_file(cfg.model, file)
     elif Path(cfg.model).is_dir():
         text = f"The folder {name} has no {file} that can be used: {reason} {other}"
+        text = _explain_missing_weights(Path(cfg.model), file) or text
     elif "HFValidationError" in kinds:
         text = f"There is no folder {name}, and a Hub id looks like 'name/model'. Check the name."
     elif "GatedRepoError" in kinds:
@@ -175,6 +176,16 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
     else:
         text = f"{name} has no {file} that can be used: {reason} {other}"
     return ModelError(text)
+
+
+def _explain_missing_weights(folder: Path, file: str) -> str:
+    """Return the message for a folder with a config.json alone; empty where it has weights."""
+    if file.endswith(".json") or any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
+        return ""
+    return (
+        f"The folder '{folder}' has a config.json and no weights (model.safetensors). Give the"
+        " folder of a finished run, or another model with weights."
+    )
 
 
 def _explain_missing_file(folder: str, file: str) -> str:

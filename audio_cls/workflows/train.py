@@ -215,6 +215,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         clips.save(folder.path)
         save_calibration(folder.path, calibration.temperature, labels.names, calibration.thresholds)
         metadata = read_clip_metadata(clips.test)
+        kept = RunResults(probe=fitted.probe, candidates=fitted.candidates)
         results = RunResults(
             dataset=add_languages(describe_data(dataset, labels, clips)),
             model=add_license(describe_model(cfg, audio_model)),
@@ -227,7 +228,8 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             probe=fitted.probe,
             candidates=fitted.candidates,
             test=report_scores(
-                scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)
+                *(scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)),
+                is_probe=kept.is_linear_probe,
             ),
             baseline=report_baseline(plain, scores, metadata.groups, cfg),
             calibration=report_calibration(scores, calibration, is_applied=False),

@@ -15,6 +15,7 @@ from tiny_runs import make_config
 from transformers import AutoConfig, AutoFeatureExtractor
 
 from audio_cls.config import AudioConfig, ModelConfig
+from audio_cls.errors import ModelError
 from audio_cls.models import checkpoint as checkpoint_module
 from audio_cls.models import checkpoint_files
 from audio_cls.models import load as load_module
@@ -125,3 +126,11 @@ def test_causes_of_an_error_that_form_a_circle_are_listed_once() -> None:
     first, second = OSError("one"), ValueError("two")
     first.__cause__, second.__cause__ = second, first
     assert checkpoint_files._list_types(first) == {"OSError", "ValueError"}
+
+
+def test_a_folder_with_a_configuration_and_no_weights_is_one_clear_line(tmp_path: Path) -> None:
+    folder = write_tiny_checkpoint("wav2vec2", tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"has a config\.json and no weights") as caught:
+        load_for_inference(folder)
+    assert "\n" not in str(caught.value) and "Error no file" not in str(caught.value)

@@ -145,17 +145,29 @@ def warn_if_above_chance(loss: float, labels: LabelArray, train_labels: LabelArr
     warn(logger, text)
 
 
-def warn_of_constant_predictions(scores: Scores, names: Sequence[str]) -> None:
-    """Warn where the predictions are the same for all clips although their labels differ."""
+def warn_of_constant_predictions(
+    scores: Scores, names: Sequence[str], *, is_probe: bool = False
+) -> None:
+    """Warn where the predictions are the same for all clips although their labels differ.
+
+    Args:
+        scores: Of a model.
+        names: Names of the L labels.
+        is_probe: The model is a linear probe: settings of gradient steps do not apply.
+    """
     predictions = scores.predictions
     is_constant = len(predictions) > 1 and (predictions == predictions[0]).all()
     if not is_constant or (scores.targets == scores.targets[0]).all():
         return
     predicted = "the same labels" if scores.is_multilabel else f"'{names[int(predictions[0])]}'"
+    advice = (
+        "Train for more epochs, or try another --learning-rate; where the classes have unequal"
+        " numbers of clips, also --class-weights balanced or --sampler balanced, if neither is on."
+    )
+    if is_probe:
+        advice = "Try another --model, or add training clips."
     text = (
         f"The model predicts {predicted} for all {len(predictions)} clips: it does not"
-        " distinguish the classes. Train for more epochs, or try another --learning-rate; where"
-        " the classes have unequal numbers of clips, also --class-weights balanced or --sampler"
-        " balanced, if neither is on."
+        f" distinguish the classes. {advice}"
     )
     warn(logger, text)

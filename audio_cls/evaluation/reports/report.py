@@ -70,6 +70,8 @@ def report_scores(
     cfg: EvalConfig,
     metadata: ClipMetadata | None,
     majority: Ids | None = None,
+    *,
+    is_probe: bool = False,
 ) -> dict[str, Any]:
     """Return the `test` part of results.json.
 
@@ -85,8 +87,9 @@ def report_scores(
         metadata: Durations, sampling rates and groups of the clips; None where they are not known.
         majority: The most frequent label in training, see `find_majority`; None where it is not
             known: that of these clips is used.
+        is_probe: The model is a linear probe, for what a warning advises.
     """
-    warn_of_constant_predictions(scores, names)
+    warn_of_constant_predictions(scores, names, is_probe=is_probe)
     cfg = cfg.choose_metric(is_multilabel=scores.is_multilabel)
     values = compute_metrics(scores)
     if cfg.metric_key not in (*values, "loss"):
