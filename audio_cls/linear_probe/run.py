@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import expit, softmax  # type: ignore[import-untyped]
 
 from audio_cls.config import RunConfig
-from audio_cls.data.clips.clips import Clips
+from audio_cls.data.clips.clips import Clips, select_clips
 from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.prepare import PreparedClips, warn_of_short_clips
 from audio_cls.data.splits.split_check import SHARED_GROUPS
@@ -157,15 +157,7 @@ def take_epoch_clips(clips: Clips, names: Sequence[str], cfg: RunConfig) -> Clip
     subset = make_epoch_subset(clips.labels, names, cfg.data)
     if subset is None:
         return clips
-    used = np.sort(subset.draw(0, 0))
-    return replace(
-        clips,
-        rows=clips.rows[used],
-        labels=clips.labels[used],
-        ids=clips.ids[used],
-        lengths=clips.lengths[used],
-        groups=None if clips.groups is None else clips.groups[used],
-    )
+    return select_clips(clips, np.sort(subset.draw(0, 0)))
 
 
 def _choose(

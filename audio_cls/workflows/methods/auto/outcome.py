@@ -23,6 +23,7 @@ from audio_cls.models.audio_model import AudioModel
 from audio_cls.storage.files import write_json
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.workflows.methods.auto.candidate import load_candidate
+from audio_cls.workflows.methods.auto.plan import use_saved_model
 
 OUTCOME_FILE = "validation.json"  # of a candidate that is finished
 
@@ -67,15 +68,8 @@ class CandidateScorer:
             shared: What all candidates share.
             folder: Of a model with the labels of the run.
         """
-        cfg = shared.cfg
-        model = dataclasses.replace(
-            cfg.model,
-            model=str(folder),
-            model_revision=None,
-            from_scratch=False,
-            weighted_layer_sum=None,
-        )
-        cfg = dataclasses.replace(cfg, model=model)
+        model = use_saved_model(shared.cfg.model, str(folder))
+        cfg = dataclasses.replace(shared.cfg, model=model)
         self.audio_model: AudioModel = load_candidate(cfg, shared.labels)
         accelerator = shared.accelerator
         self.prepared = accelerator.prepare_model(self.audio_model.model, evaluation_mode=True)

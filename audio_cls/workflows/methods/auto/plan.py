@@ -12,7 +12,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from audio_cls.config import HubConfig, RunConfig
+from audio_cls.config import HubConfig, ModelConfig, RunConfig
 
 # Epochs of all candidates together, as a multiple of --epochs. The rest of the 1.5 times that auto
 # may take is for the probe and for the validation of averages.
@@ -92,6 +92,13 @@ def list_cases(cfg: RunConfig, num_cases: int) -> list[dict[str, Any]]:
     return [{**given, **case} for case in cases[:num_cases]]
 
 
+def use_saved_model(cfg: ModelConfig, folder: str) -> ModelConfig:
+    """Return the settings of a model that starts from the weights and the head in a folder."""
+    return dataclasses.replace(
+        cfg, model=folder, model_revision=None, from_scratch=False, weighted_layer_sum=None
+    )
+
+
 def make_candidate_config(
     cfg: RunConfig, case: dict[str, Any], probe: str, folder: str, num_steps: int
 ) -> RunConfig:
@@ -107,13 +114,7 @@ def make_candidate_config(
     optim = {name: value for name, value in case.items() if name != "mixup_alpha"}
     return dataclasses.replace(
         cfg,
-        model=dataclasses.replace(
-            cfg.model,
-            model=probe,
-            model_revision=None,
-            from_scratch=False,
-            weighted_layer_sum=None,
-        ),
+        model=use_saved_model(cfg.model, probe),
         optim=dataclasses.replace(cfg.optim, **optim),
         augment=dataclasses.replace(cfg.augment, mixup_alpha=case["mixup_alpha"]),
         train=dataclasses.replace(
