@@ -53,17 +53,6 @@ def plan_halving(num_epochs: int) -> list[Rung]:
     return [Rung(1, num_epochs)]
 
 
-def count_epochs(rungs: list[Rung]) -> int:
-    """Return the epochs that all candidates train together.
-
-    >>> count_epochs(plan_halving(10)), count_epochs(plan_halving(4))
-    (12, 5)
-    """
-    starts = [0, *(rung.epoch for rung in rungs)]
-    pairs = zip(rungs, starts, strict=False)
-    return sum(rung.num_cases * (rung.epoch - start) for rung, start in pairs)
-
-
 def list_cases(cfg: RunConfig, num_cases: int) -> list[dict[str, Any]]:
     """Return the settings of each case: {setting: value}, what the user gave being the first one.
 

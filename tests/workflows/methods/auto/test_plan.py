@@ -7,11 +7,22 @@ import pytest
 from audio_cls.config import RunConfig
 from audio_cls.workflows.methods.auto.halving import share_of_plan
 from audio_cls.workflows.methods.auto.plan import (
-    count_epochs,
+    Rung,
     list_cases,
     make_candidate_config,
     plan_halving,
 )
+
+
+def count_epochs(rungs: list[Rung]) -> int:
+    """Return the epochs that all candidates train together."""
+    starts = [0, *(rung.epoch for rung in rungs)]
+    pairs = zip(rungs, starts, strict=False)
+    return sum(rung.num_cases * (rung.epoch - start) for rung, start in pairs)
+
+
+def test_epochs_of_all_candidates() -> None:
+    assert (count_epochs(plan_halving(10)), count_epochs(plan_halving(4))) == (12, 5)
 
 
 @pytest.mark.parametrize("epochs", [*range(1, 30), 50, 100])
