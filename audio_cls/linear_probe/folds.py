@@ -22,7 +22,8 @@ from audio_cls.data.splits.train_test_split import limit_rows
 from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
-MIN_CLIPS = 10  # validation clips of each class, below which training clips are cross-validated
+MIN_CLIPS = 10  # validation clips per class, below which training clips are cross-validated
+MIN_GROUPED = 0.5  # of the clips are of a class with several groups; else folds are not by group
 MIN_FOLDS, MAX_FOLDS = 2, 5
 MAX_TRAIN_CLIPS = 5000  # that candidates are fitted on; the chosen one is fitted on all clips
 
@@ -64,9 +65,9 @@ def choose_folds(
         seed: Shuffles the clips of the folds.
 
     Returns:
-        The validation clips; or where a class that training has, or a label, has fewer than
-        `MIN_CLIPS` of them, folds of the training clips, which share no group. Of more than
-        `MAX_TRAIN_CLIPS` training clips, a stratified sample is used.
+        The validation clips; or where the median class of training has fewer than `MIN_CLIPS` of
+        them, folds of the training clips. These share no group, unless most clips are of a class
+        with one group. Of more than `MAX_TRAIN_CLIPS` training clips, a stratified sample is used.
     """
     numbers = np.sort(limit_rows(np.arange(len(train)), train, MAX_TRAIN_CLIPS, seed))
     available, is_trained = len(train), _count_clips(train, num_labels) > 0
@@ -74,7 +75,8 @@ def choose_folds(
     used = count_of(len(train), "training clip")
     if len(train) < available:
         used = f"{len(train):,} of {count_of(available, 'training clip')}"
-    if _count_clips(validation, num_labels)[is_trained].min(initial=len(validation)) >= MIN_CLIPS:
+    per_class = _count_clips(validation, num_labels)[is_trained]
+    if np.median(per_class) >= MIN_CLIPS:
         scored = np.arange(len(validation)) + available
         text = count_of(len(validation), "validation clip")
         if len(train) < available:
@@ -82,14 +84,13 @@ def choose_folds(
         return ChoiceFolds(((numbers, scored),), text)
     clips = np.char.add("clip ", numbers.astype(str))
     keys = clips if groups is None else np.where(groups[numbers] == "", clips, groups[numbers])
-    is_grouped = groups is not None and len(np.unique(groups[numbers][groups[numbers] != ""])) > 1
+    is_grouped = groups is not None and _can_be_grouped(train, groups[numbers], keys)
+    if not is_grouped:
+        keys = clips
     if train.ndim > 1:
         folds = _split_targets(keys, seed, is_grouped=is_grouped)
     else:
-        labels = train.astype(np.int64)
-        if is_grouped and _count_keys(labels, keys).max() < MIN_FOLDS:
-            is_grouped, keys = False, clips  # each class has one group
-        folds = _split_classes(labels, keys, seed, is_grouped=is_grouped)
+        folds = _split_classes(train.astype(np.int64), keys, seed, is_grouped=is_grouped)
     pairs = tuple((numbers[fit], numbers[scored]) for fit, scored in folds if len(scored))
     by = " by group" if is_grouped else ""
     return ChoiceFolds(pairs, f"{len(pairs)}-fold cross-validation{by} of {used}")
@@ -100,6 +101,22 @@ def _count_clips(labels: LabelArray, num_labels: int) -> Numbers:
     if labels.ndim > 1:
         return np.asarray(labels.sum(axis=0), np.int64)
     return np.bincount(labels.astype(np.int64), minlength=num_labels)
+
+
+def _can_be_grouped(train: LabelArray, groups: NDArray[np.str_], keys: NDArray[np.str_]) -> bool:
+    """Return whether folds by group can score most clips.
+
+    Args:
+        train: Labels of the N clips.
+        groups: Their groups, (N,), "" for none.
+        keys: Their groups, (N,), a name of its own for none.
+    """
+    if len(np.unique(groups[groups != ""])) < MIN_FOLDS:
+        return False
+    if train.ndim > 1:
+        return True
+    labels = train.astype(np.int64)
+    return bool((_count_keys(labels, keys)[labels] >= MIN_FOLDS).mean() >= MIN_GROUPED)
 
 
 def _count_keys(labels: Numbers, keys: NDArray[np.str_]) -> Numbers:

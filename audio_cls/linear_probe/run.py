@@ -48,7 +48,7 @@ from audio_cls.training.optim.class_weights import compute_clip_weights, compute
 CHECKED_WINDOWS = 8  # whose probabilities are compared after the model is cut
 NO_CHOICE = (
     "No class has two training clips, so that the layers of the probe cannot be compared: the last"
-    " layer and C = 1 are used. Add training clips, or validation clips (10 of each class)."
+    " layer and C = 1 are used. Add training clips, or validation clips (10 of most classes)."
 )
 
 logger = logging.getLogger(__name__)

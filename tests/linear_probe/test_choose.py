@@ -38,7 +38,7 @@ def test_few_validation_clips_lead_to_folds_without_a_shared_group() -> None:
     labels = np.tile([0, 1], 30)
     groups = np.array([f"speaker {number // 6}" for number in range(60)])
     groups[:2] = ""
-    folds = choose_folds(labels, labels[:19], 2, groups, seed=0)
+    folds = choose_folds(labels, labels[:18], 2, groups, seed=0)
     assert folds.description == "5-fold cross-validation by group of 60 training clips"
     assert sorted(folds.scored.tolist()) == list(range(60))
     for used, scored in folds.pairs:
@@ -48,7 +48,7 @@ def test_few_validation_clips_lead_to_folds_without_a_shared_group() -> None:
     plain = choose_folds(labels, labels[:0], 2, None, seed=0)
     assert plain.description == "5-fold cross-validation of 60 training clips"
     assert {int(labels[scored].sum()) for _, scored in plain.pairs} == {6}  # stratified
-    multi = choose_folds(np.eye(2)[labels], np.eye(2)[labels[:19]], 2, groups, seed=0)
+    multi = choose_folds(np.eye(2)[labels], np.eye(2)[labels[:18]], 2, groups, seed=0)
     assert multi.description == "5-fold cross-validation by group of 60 training clips"
 
 
@@ -57,7 +57,7 @@ def test_of_many_training_clips_a_stratified_sample_is_used(
 ) -> None:
     monkeypatch.setattr(folds_module, "MAX_TRAIN_CLIPS", 20)
     labels = np.tile([0, 1], 30)
-    folds = choose_folds(labels, labels[:19], 2, None, seed=0)
+    folds = choose_folds(labels, labels[:18], 2, None, seed=0)
     assert folds.description == "5-fold cross-validation of 20 of 60 training clips"
     assert labels[folds.scored].sum() == 10
     assert len(set(folds.scored.tolist())) == 20
@@ -101,15 +101,25 @@ def test_a_scored_class_is_always_fitted_on_with_groups() -> None:
     assert alone.description == "4-fold cross-validation of 8 training clips"  # not by group
 
 
+def test_groups_are_ignored_where_only_a_small_class_has_several() -> None:
+    # Speakers are one group, the split of the authors; each recording of silence is one.
+    labels = np.concatenate([np.repeat([0, 1], 20), [2, 2, 2, 2]])
+    one, recordings = np.full(40, "train"), np.array(["boiler", "boiler", "fan", "fan"])
+    for silence in (recordings, np.array([""] * 4)):
+        folds = choose_folds(labels, labels[:0], 3, np.concatenate([one, silence]), seed=0)
+        assert sorted(folds.scored.tolist()) == list(range(44))
+        assert folds.description == "4-fold cross-validation of 44 training clips"
+
+
 def test_without_a_class_of_two_clips_the_last_layer_is_used() -> None:
     assert choose_folds(np.arange(7), np.arange(7), 7, None, seed=0).pairs == ()
     taken = take_default([Candidate(1, 1), Candidate(3, 2), Candidate(2, 2), Candidate(3, 3)])
     assert (taken.candidate, taken.c) == (Candidate(3, 3), 1.0)
 
 
-def test_validation_is_used_if_it_has_ten_clips_of_each_class_that_training_has() -> None:
+def test_validation_is_used_if_it_has_ten_clips_of_the_median_class_of_training() -> None:
     train = np.repeat([0, 1, 2], [30, 30, 5])
-    for counts, is_used in (([60, 10, 10], True), ([60, 60, 9], False), ([60, 60, 0], False)):
+    for counts, is_used in (([60, 10, 0], True), ([9, 10, 60], True), ([60, 9, 9], False)):
         validation = np.repeat([0, 1, 2], counts)
         folds = choose_folds(train, validation, 4, None, seed=0)  # class 3 has no training clip
         assert folds.description.endswith("validation clips") == is_used
