@@ -217,8 +217,6 @@ def _make_auto() -> list[Requirement]:
         " leave it out",
         "hub_strategy": "--method auto uploads the model that it chooses at its end; leave it out",
         "weighted_layer_sum": "--method auto chooses the layer; leave it out",
-        "refit": "--method auto does not train its model again; use --method probe or --method"
-        " fine-tune",
     }
     return [
         *(

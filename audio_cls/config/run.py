@@ -89,11 +89,6 @@ class RunConfig:
                 f"--resume {self.train.resume} names a checkpoint, and --method auto has several"
                 " candidates: give --resume auto."
             )
-        if self.data.fold_validation == "none":
-            faults.append(
-                "--method auto chooses by validation, and --fold-validation none leaves no"
-                " validation clips: give --fold-validation cut, or another --method."
-            )
         return faults
 
     def _find_stream_faults(self) -> list[str]:

@@ -42,8 +42,8 @@ class TrainingSettings(Section):
     )
     refit: bool = setting(
         default=False,
-        meaning="After validation has chosen the epoch, train again on training and validation"
-        " clips together, for the same number of steps.",
+        meaning="After validation has chosen the epoch, layer or candidate, train again on training"
+        " and validation clips together, for the same number of steps.",
     )
     batch_size: CountOrAuto = setting(
         8,

@@ -30,6 +30,8 @@ def calibrate_model(
     validation: Clips,
     test: Clips,
     validation_scores: Scores | None = None,
+    *,
+    fitted_on: str = "validation",
 ) -> Calibration:
     """Fit temperature and thresholds on validation; nothing is scored on test. On every process.
 
@@ -42,13 +44,15 @@ def calibrate_model(
         validation: Clips to fit on.
         test: Clips that will be scored.
         validation_scores: Those of the model for the validation clips; None: they are computed.
+        fitted_on: Name of the clips to fit on.
     """
     is_shared = bool(np.isin(test.ids, validation.ids).any())
     if is_shared or len(validation.ids) == 0:
         if is_shared:
             warn(logger, SHARED_CLIPS)
         return Calibration(origin={"fitted_on": None})
-    return fit_calibration(validation_scores or scorer.score(model, validation))
+    found = fit_calibration(validation_scores or scorer.score(model, validation))
+    return replace(found, origin={**(found.origin or {}), "fitted_on": fitted_on})
 
 
 def score_test(scorer: Scorer, model: nn.Module, test: Clips, calibration: Calibration) -> Scores:

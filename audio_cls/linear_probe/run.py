@@ -62,12 +62,17 @@ class LinearProbe:
     layer: LinearLayer  # the regression
     results: ProbeResults
     validation: Floats  # probabilities of the validation clips, (M, L), not rounded
-    refitted: LinearLayer | None = None  # fitted on validation clips too, with `--refit`
+    refitted: LinearLayer | None = None  # fitted on validation clips too
     num_refitted: int = 0  # clips of that
 
 
 def run_linear_probe(
-    cfg: RunConfig, accelerator: Accelerator, audio_model: AudioModel, clips: PreparedClips
+    cfg: RunConfig,
+    accelerator: Accelerator,
+    audio_model: AudioModel,
+    clips: PreparedClips,
+    *,
+    is_refit: bool = False,
 ) -> LinearProbe:
     """Choose a layer of the frozen encoder, and make the regression on it the model's head.
 
@@ -79,6 +84,7 @@ def run_linear_probe(
         accelerator: This run's processes.
         audio_model: The classifier.
         clips: Of all splits, decoded; those of the test are not used.
+        is_refit: The chosen layer and C are also fitted on training and validation clips.
 
     Raises:
         ModelError: The model family does not allow it.
@@ -100,7 +106,9 @@ def run_linear_probe(
         are_shared = bool(np.isin(clips.validation.ids, clips.test.ids).any())
         flatters = SHARED_GROUPS in clips.check["verdict"]  # then folds by group choose
         may_use_validation = not (are_shared or flatters)
-        found = _choose(data, reader, seconds, may_use_validation=may_use_validation)
+        found = _choose(
+            data, reader, seconds, may_use_validation=may_use_validation, is_refit=is_refit
+        )
     probe = share_from_main(found)
     apply_probe(audio_model, probe.candidate, probe.layer)
     if accelerator.is_main_process:
@@ -161,7 +169,12 @@ def take_epoch_clips(clips: Clips, names: Sequence[str], cfg: RunConfig) -> Clip
 
 
 def _choose(
-    data: _ProbeData, reader: LayerReader, feature_seconds: float, *, may_use_validation: bool
+    data: _ProbeData,
+    reader: LayerReader,
+    feature_seconds: float,
+    *,
+    may_use_validation: bool,
+    is_refit: bool,
 ) -> LinearProbe:
     """Compare the candidates, and fit the best one on the training clips."""
     started, features = time.monotonic(), data.features
@@ -188,7 +201,7 @@ def _choose(
         fit_seconds=round(time.monotonic() - started, 2),
     )
     refitted, count = None, len(data.train) + len(data.validation)
-    if data.cfg.train.refit:
+    if is_refit:
         task = data.make_task(is_refit=True)
         refitted = task.make_regression(vectors, features, np.arange(count)).fit(best.c)
     return LinearProbe(best.candidate, layer, results, predicted, refitted, count)

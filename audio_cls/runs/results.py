@@ -212,7 +212,7 @@ class RunResults(JsonRecord):
     metric: str | None = None  # that chose the best epoch
     user_transforms: list[str] | None = None  # names in --augment
     validation: Table = field(default_factory=dict)  # of the saved model, see `report_best`
-    refit: Table = field(default_factory=dict)  # of `--refit`, see `FittedModel`
+    refit: Table = field(default_factory=dict)  # second training, see `FittedModel`
     probe: ProbeResults | None = None  # with `--method probe` and `--method auto`
     candidates: Candidates | None = None  # with `--method auto`
     test: Table = field(default_factory=dict)  # see `report_scores`
@@ -244,6 +244,11 @@ class RunResults(JsonRecord):
         """Whether the model is a probe: by `--method probe`, or kept by `--method auto`."""
         is_kept = self.candidates is None or self.candidates.kept.name == "probe"
         return self.probe is not None and is_kept
+
+    @property
+    def held_out(self) -> str | None:
+        """The training clips that `--method auto` chose on; None: validation clips."""
+        return self.candidates.chosen_on if self.candidates is not None else None
 
     @property
     def headline_key(self) -> str:

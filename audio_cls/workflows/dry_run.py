@@ -215,8 +215,9 @@ def _estimate_steps(
         clip_seconds = (evaluate_seconds - validation_seconds) / num_used["test"]
     evaluations = math.ceil(steps / per_epoch) if validated else 0
     evaluated = (evaluations + 1) * validated + clips["test"]
-    steps *= 2 if cfg.train.refit else 1  # the second training is at most as long
-    factor = AUTO_FACTOR if cfg.train.method == "auto" else 1
+    is_auto = cfg.train.method == "auto"
+    steps *= 2 if cfg.train.refit or (is_auto and not validated) else 1  # as long again at most
+    factor = AUTO_FACTOR if is_auto else 1
     return {
         "steps": steps,
         "step_seconds": step_seconds,

@@ -91,20 +91,26 @@ def describe_best(results: RunResults) -> str:
         kept = "Best" if results.probe else "Last"
         return f"{kept} {describe_epoch(results)} is kept: there are no validation clips"
     title = metric_title(metric, multi=results.is_multilabel)
-    value = f"validation {title} {format_number(best.get(metric))}"
+    value = f"{title} {format_number(best.get(metric))}"
     clips = count_of(best["num_examples"], "clip")
-    if results.candidates is not None:
-        return f"Kept {results.candidates.kept.name}: {value} on {clips}"
-    return f"Best {describe_epoch(results)}: {value} on {clips}"
+    found = results.candidates
+    if found is not None and results.held_out:
+        return f"Kept {found.kept.name}: {value} on {results.held_out}"
+    if found is not None:
+        return f"Kept {found.kept.name}: validation {value} on {clips}"
+    return f"Best {describe_epoch(results)}: validation {value} on {clips}"
 
 
 def describe_refit(results: RunResults) -> list[str]:
-    """Return the line of the second training of `--refit`; none without it."""
+    """Return the line of the second training, on all clips; none without it."""
     if not results.refit:
         return []
     clips, step = count_of(results.refit["num_examples"], "clip"), results.refit.get("step")
     steps = "" if step is None else f" for {count_of(step, 'step')}"  # a linear probe has none
-    return [f"Refit on {clips} of training and validation{steps}: tested and saved"]
+    train = results.dataset.split.get("train")
+    is_train = train is not None and train.num_examples == results.refit["num_examples"]
+    where = "training" if is_train else "training and validation"
+    return [f"Refit on {clips} of {where}{steps}: tested and saved"]
 
 
 def describe_epoch(results: RunResults) -> str:

@@ -197,13 +197,15 @@ def run_steps(  # noqa: PLR0915 (one line per step)
 
     # --- 4. temperature and thresholds from validation; the best model, or a refit, on test ---
     calibration = calibrate_model(
-        *(fitted.scorer, fitted.model, fitted.validation, fitted.test, fitted.validation_scores)
+        *(fitted.scorer, fitted.model, fitted.validation, fitted.test, fitted.validation_scores),
+        fitted_on=fitted.fitted_on,
     )
     if not cfg.train.dry_run:  # after a few steps, it is no finding
         warn_of_limit(calibration)
     evaluate_seconds = clock.lap()
-    if fitted.refit is not None and cfg.train.refit:
+    if fitted.refit is not None:
         fitted = fitted.refit(fitted)
+    if cfg.train.refit:
         merged = merge_validation(clips)
         epoch_labels = take_epoch(merged.train.labels, labels.names, cfg.data)
     clock.lap()

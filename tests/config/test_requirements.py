@@ -79,7 +79,6 @@ CASES: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
     ("metric_goal", "min", UNVALIDATED, {"folds": 3}),
     ("sweep", "sweep.yaml", UNVALIDATED, {"folds": 3}),
     ("refit", True, UNVALIDATED, {"folds": 3}),
-    ("refit", True, {"method": "auto"}, {"method": "probe"}),
     ("pooling", "attention", {"method": "probe"}, {}),
     ("pooling", "mean_std", {"method": "auto"}, {}),
     ("validation_split", "dev", {"split_files": "lists"}, {}),

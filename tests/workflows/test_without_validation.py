@@ -10,8 +10,6 @@ import pytest
 from safetensors.torch import load_file
 from tiny_runs import make_config, write_quiet_checkpoint
 
-from audio_cls.config import RunConfig
-from audio_cls.errors import SettingError
 from audio_cls.runs.results import RunResults, read_results
 from audio_cls.workflows.summary import summarize_training
 from audio_cls.workflows.summary_runs import summarize_runs
@@ -69,10 +67,3 @@ def test_output_and_card_say_it_once(runs: list[Path]) -> None:
         summarize_runs({"metric": "accuracy", "test": {"accuracy": numbers}}, found, runs[0].parent)
     )
     assert "Best on validation" not in text and "fold-2" in text
-
-
-def test_auto_which_chooses_by_validation_is_refused() -> None:
-    values = {"dataset": "a/b", "folds": 3, "fold_validation": "none", "method": "auto"}
-    with pytest.raises(SettingError, match="--method auto chooses by validation"):
-        RunConfig.from_flat(values)
-    RunConfig.from_flat({**values, "method": "probe"})

@@ -87,7 +87,8 @@ class SplitSettings(Section):
         "next",
         "Validation clips of a run with folds: the fold after the test fold (next),"
         " --validation-size of the training folds (cut), or none: all other folds are trained on,"
-        " the last epoch is kept and nothing is calibrated.",
+        " the last epoch is kept and nothing is calibrated (--method auto holds some training clips"
+        " out for both).",
     )
     split_files: str | None = setting(
         None,

@@ -22,9 +22,10 @@ from audio_cls.data.splits.train_test_split import Rows
 from audio_cls.errors import DatasetError, count_of, list_names
 
 NO_VALIDATION = (
-    "There are no validation clips (--fold-validation none): the last epoch is kept (with"
-    " --method probe, cross-validation of the training clips chooses the layer), and the"
-    " temperature stays 1 (multi-label: every threshold stays 0.5)."
+    "There are no validation clips (--fold-validation none): the last epoch is kept, and the"
+    " temperature stays 1 (multi-label: every threshold stays 0.5). --method probe chooses the"
+    " layer by cross-validation of the training clips; --method auto holds some of them out to"
+    " choose and to calibrate on."
 )
 
 logger = logging.getLogger(__name__)

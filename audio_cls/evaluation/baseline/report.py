@@ -172,9 +172,10 @@ def _advise(cfg: RunConfig) -> str:
         is_probe = cfg.train.method == "probe"
         other = "--method fine-tune" if is_probe else "another --learning-rate, more --epochs"
         return f"a pretrained --model without --from-scratch, or {other}"
-    auto = cfg.data.fold_validation != "none"  # --method auto needs validation clips
     if cfg.train.method == "probe":
-        return f"{'--method auto or ' if auto else ''}another --model"
+        return "--method auto or another --model"
     freeze = "--freeze backbone, " if cfg.model.freeze == "none" else ""
-    first = "--method auto (a probe and fine-tuning), " if auto else ""
-    return f"{first}{freeze}another --learning-rate, more --epochs or another --model"
+    return (
+        f"--method auto (a probe and fine-tuning), {freeze}another --learning-rate, more --epochs"
+        " or another --model"
+    )

@@ -39,6 +39,15 @@ def interpolate_weights(first: State, second: State, alpha: float) -> dict[str, 
     }
 
 
+def average_weights(states: Iterable[State]) -> dict[str, Tensor]:
+    """Return the mean of some weights of the same names and shapes, of which two are in memory.
+
+    Raises:
+        ValueError: There are none, or see `interpolate_weights`.
+    """
+    return average_greedily(states, lambda _: 0.0)[0]
+
+
 def average_greedily(
     states: Iterable[State], compute_loss: Callable[[State], float]
 ) -> tuple[dict[str, Tensor], list[int]]:

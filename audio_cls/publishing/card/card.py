@@ -60,6 +60,7 @@ class CardData:
     layers_note: Markdown
     choice: Markdown
     candidates: list[tables.Row]
+    chosen_on: str  # the clips that candidates were compared on
     log_header: list[object]
     log_rule: Markdown
     log: list[tables.Row]
@@ -189,6 +190,7 @@ def make_card_data(record: RunRecord, repo_id: str | None = None) -> CardData:
         layers_note=sentences.make_layers_note(record),
         choice=sentences.make_choice(record),
         candidates=tables.make_candidate_rows(record),
+        chosen_on=tables.name_chosen_on(record),
         log_header=header,
         log_rule=Markdown("---:|" * len(header)),
         log=log,

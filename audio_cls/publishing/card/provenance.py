@@ -181,7 +181,7 @@ def _describe_checkpoint(record: RunRecord) -> Markdown:
 
 
 def _describe_refit(record: RunRecord) -> list[Markdown]:
-    """Return what the second training of `--refit` did; nothing without it."""
+    """Return what the second training, on all clips, did; nothing without it."""
     refit, best = record.results.refit, record.results.validation
     if not refit:
         return []
@@ -195,16 +195,30 @@ def _describe_refit(record: RunRecord) -> list[Markdown]:
     )
     return [
         to_sentence(
-            "Refit: after this choice ({} {} on {} of validation), the saved model was trained from"
-            " the start on training and validation clips together ({}), {}; temperature and"
-            " thresholds are those of the selected model.",
+            "Refit: after this choice ({} {} on {}), the saved model was trained from the start on"
+            " {} ({}), {}; temperature and thresholds are those of the selected model.",
             name_metric(metric, is_multilabel=record.is_multilabel).title.lower(),
             to_number(best.get(metric)),
-            count(best.get("num_examples"), "clip"),
+            _describe_scored(record),
+            _describe_trained(record),
             count(refit.get("num_examples"), "clip"),
             how,
         )
     ]
+
+
+def _describe_scored(record: RunRecord) -> Markdown:
+    """Return the clips that the choice before a second training was made on."""
+    if record.results.held_out:
+        return to_sentence("{}", record.results.held_out)
+    return to_sentence("{} of validation", count(record.results.validation["num_examples"], "clip"))
+
+
+def _describe_trained(record: RunRecord) -> str:
+    """Return the clips of the second training."""
+    if record.settings.get("train", {}).get("refit", True):
+        return "training and validation clips together"
+    return "all training clips"
 
 
 def _to_count(value: object) -> str:

@@ -126,11 +126,12 @@ def make_metric_sentences(record: RunRecord) -> Sentences:
     clips = count(test.get("num_examples"), "clip")
     sentences = [to_sentence("Test: {} of {}.", clips, describe_test(record))]
     if record.results.refit:
-        sentences.append(Markdown("Validation: of the selected checkpoint, before the refit."))
+        place = f", on {record.results.held_out}" if record.results.held_out else ""
+        text = "Validation: of the selected checkpoint{}, before the refit."
+        sentences.append(to_sentence(text, place))
     if any(key.endswith("_ci95") and value for key, value in test.items()):
         sentences.append(Markdown("In brackets: 95 % confidence interval."))
-    note = (test.get("intervals") or {}).get("note")
-    if note:  # with few groups the interval does not hold for other groups
+    if note := (test.get("intervals") or {}).get("note"):  # it may not hold for other groups
         sentences.append(to_text(note))
     key, text = BASELINES[record.results.headline_key]
     if to_number(test.get(key)):

@@ -190,6 +190,11 @@ def make_candidate_rows(record: RunRecord) -> list[Row]:
     return rows
 
 
+def name_chosen_on(record: RunRecord) -> str:
+    """Return the clips that the candidates of `--method auto` were compared on."""
+    return record.results.held_out or "validation"
+
+
 def _show_value(value: object) -> str:
     """Return a setting's value as on the command line."""
     if isinstance(value, list):

@@ -31,7 +31,7 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
         "revision",
     ),
     "model": ("revision", "license"),
-    "candidates": ("reason",),
+    "candidates": ("reason", "chosen_on"),
     "candidates.rows": ("name", "note"),
     "test": ("untested_labels", "majority_class", "majority_from"),
     "test.intervals": ("drawn", "accuracy", "others", "note", "at_least"),

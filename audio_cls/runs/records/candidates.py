@@ -28,6 +28,7 @@ class Candidates(JsonRecord):
     """All models that `--method auto` made, and why one of them was kept."""
 
     reason: str | None = None
+    chosen_on: str | None = None  # clips held out of training; None: validation
     rows: list[CandidateRow] = field(default_factory=list)
 
     @property

@@ -50,5 +50,5 @@ def fine_tune(given: MethodInputs, report: StartReport) -> FittedModel:
         validation_metrics=report_best(run.state, len(clips.validation)),
         describe_timing=functools.partial(describe_timing, run),
         close=functools.partial(close_run, run),
-        refit=functools.partial(refit_fine_tuned, given, run),
+        refit=functools.partial(refit_fine_tuned, given, run) if cfg.train.refit else None,
     )

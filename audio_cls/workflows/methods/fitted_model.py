@@ -29,5 +29,6 @@ class FittedModel:
     validation_scores: Scores | None = None  # where they are known
     probe: ProbeResults | None = None
     candidates: Candidates | None = None  # of --method auto
-    refit: Callable[[FittedModel], FittedModel] | None = None  # trains again, with `--refit`
+    fitted_on: str = "validation"  # clips of the calibration
+    refit: Callable[[FittedModel], FittedModel] | None = None  # trains again, where that is to do
     refit_metrics: Table = field(default_factory=dict)  # the `refit` part: clips, epochs, steps

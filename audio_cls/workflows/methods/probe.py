@@ -50,7 +50,9 @@ def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
     report.announce(given)
     prepare_seconds = given.clock.lap()
     with EnergyMeter(cfg.train, accelerator) as meter:
-        probe = run_linear_probe(cfg, accelerator, audio_model, given.clips)
+        probe = run_linear_probe(
+            *(cfg, accelerator, audio_model, given.clips), is_refit=cfg.train.refit
+        )
         energy = meter.describe(meter.read())
     if accelerator.is_main_process:
         given.folder.save_model(audio_model.save)
@@ -80,7 +82,7 @@ def fit_probe(given: MethodInputs, report: StartReport) -> FittedModel:
         close=given.folder.close,
         validation_scores=scores,
         probe=probe.results,
-        refit=functools.partial(refit_probe, given, probe),
+        refit=functools.partial(refit_probe, given, probe) if cfg.train.refit else None,
     )
 
 

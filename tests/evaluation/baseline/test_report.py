@@ -117,15 +117,6 @@ def test_a_model_that_is_not_better_has_one_warning(
             assert "a pretrained --model" in texts[-1] and "--method auto" not in texts[-1]
 
 
-@pytest.mark.parametrize("method", ["probe", "fine-tune"])
-def test_without_validation_the_warning_names_no_method_that_needs_it(method: str) -> None:
-    texts = collect_warnings()
-    baseline = Baseline(metric="accuracy", test=0.5, difference=-0.1)
-    settings = {"dataset": "x", "method": method, "folds": 5, "fold_validation": "none"}
-    warn_if_not_better(baseline, 60, RunConfig.from_flat(settings))
-    assert "--method auto" not in texts[0] and "another --model" in texts[0]
-
-
 def fit(caplog: pytest.LogCaptureFixture, *, is_main: bool = True, **settings: Any) -> object:  # noqa: ANN401
     """Call with streamed training clips."""
     accelerator: Any = SimpleNamespace(is_main_process=is_main, wait_for_everyone=lambda: None)

@@ -2,18 +2,21 @@
 
 Every candidate has a folder in RUN/candidates. A run that is resumed continues the one that was
 interrupted; finished ones have validation.json and are not repeated. No candidate reads the test
-clips.
+clips. A kept candidate is trained again on all clips with `--refit`, and where clips were held out
+to choose on.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +27,7 @@ from audio_cls.errors import Paused
 from audio_cls.evaluation.candidates import Candidate, choose_candidate
 from audio_cls.evaluation.metrics.baseline import warn_if_above_chance
 from audio_cls.events import emit_event
+from audio_cls.linear_probe.checkpoint import set_head
 from audio_cls.linear_probe.run import run_linear_probe
 from audio_cls.runs.records.candidates import Candidates
 from audio_cls.runs.results import Energy, ProbeResults, Timing
@@ -35,11 +39,19 @@ from audio_cls.training.start.report import StartReport
 from audio_cls.workflows.methods.auto.candidate import (
     discard_training,
     list_best_epochs,
+    read_step,
     remove_weights,
 )
 from audio_cls.workflows.methods.auto.combine import average_epochs, interpolate
-from audio_cls.workflows.methods.auto.halving import CANDIDATES, FineTuned, run_halving
+from audio_cls.workflows.methods.auto.halving import (
+    CANDIDATES,
+    FineTuned,
+    make_schedule,
+    run_halving,
+)
+from audio_cls.workflows.methods.auto.hold_out import Choice, plan_choice
 from audio_cls.workflows.methods.auto.outcome import CandidateScorer, Outcome, load_outcome
+from audio_cls.workflows.methods.auto.retrain import REFIT_PROBE, retrain
 from audio_cls.workflows.methods.auto.rows import make_rows
 from audio_cls.workflows.methods.auto.table import format_candidates
 from audio_cls.workflows.methods.fitted_model import FittedModel
@@ -63,30 +75,39 @@ def fit_auto(given: MethodInputs, report: StartReport) -> FittedModel:
     """
     report.announce(given)
     prepare_seconds = given.clock.lap()
+    choice = plan_choice(given)
+    if choice.held_out is not None and is_main_process():
+        logger.info("Candidates are compared on %s.", choice.held_out)
     with EnergyMeter(given.cfg.train, given.accelerator) as meter:
-        outcomes, tuned = _make_candidates(given)
+        outcomes, tuned = _make_candidates(choice)
         energy = meter.describe(meter.read())
-    groups = keep_groups(given.clips.validation.groups)
+    shared, again = choice.inputs, choice.again
+    validation = shared.clips.validation
+    groups = keep_groups(validation.groups)
     number, compared, reason = choose_candidate(
         [Candidate(one.name, one.complexity, np.array(one.losses)) for one in outcomes], groups
     )
     chosen = outcomes[number]
-    candidates = Candidates(reason=reason, rows=make_rows(outcomes, compared, tuned, chosen))
-    best = CandidateScorer(given, chosen.folder)
+    candidates = Candidates(
+        reason=reason,
+        chosen_on=choice.held_out,
+        rows=make_rows(outcomes, compared, tuned, chosen),
+    )
+    best = CandidateScorer(shared, chosen.folder)
     given.audio_model.model = best.audio_model.model
     if is_main_process():
         write_whole(given.folder.path, best.audio_model.save)
         show_candidates(candidates, given)
     wait_for_processes()
     if not given.cfg.train.dry_run:  # of a few clips, it is no finding
-        labels = given.clips.validation.labels
-        warn_if_above_chance(chosen.metrics["loss"], labels, given.epoch_labels)
+        warn_if_above_chance(chosen.metrics["loss"], validation.labels, shared.epoch_labels)
     layers = given.folder.path / CANDIDATES / PROBE / LAYERS_FILE
     return FittedModel(
         model=best.prepared,
         scorer=best.scorer,
-        validation=given.clips.validation,
+        validation=validation,
         test=given.clips.test,
+        fitted_on="validation" if choice.held_out is None else "held-out training clips",
         validation_metrics={**chosen.metrics, "num_examples": len(chosen.losses)},
         describe_timing=functools.partial(
             _describe_timing,
@@ -96,13 +117,49 @@ def fit_auto(given: MethodInputs, report: StartReport) -> FittedModel:
         close=functools.partial(_close, given),
         probe=ProbeResults.from_json(json.loads(layers.read_text("utf-8"))),
         candidates=candidates,
+        refit=None
+        if again is None
+        else functools.partial(
+            _refit,
+            dataclasses.replace(shared, clips=again),
+            chosen,
+            tuned[0].settings,
+            make_schedule(shared).num_steps,
+        ),
     )
 
 
-def _make_candidates(given: MethodInputs) -> tuple[list[Outcome], list[FineTuned]]:
+def _refit(
+    shared: MethodInputs,
+    chosen: Outcome,
+    settings: Mapping[str, Any],
+    num_steps: int,
+    fitted: FittedModel,
+) -> FittedModel:
+    """Return the kept candidate, trained again; see `retrain`. Call on every process."""
+    best, metrics, seconds = retrain(shared, chosen, settings, num_steps)
+    shared.audio_model.model = best.audio_model.model
+
+    def describe_timing(test_seconds: float) -> Timing:
+        timing = fitted.describe_timing(test_seconds)
+        total = round((timing.train_seconds or 0.0) + seconds, 2)
+        return dataclasses.replace(timing, train_seconds=total)
+
+    return dataclasses.replace(
+        fitted,
+        model=best.prepared,
+        scorer=best.scorer,
+        describe_timing=describe_timing,
+        refit=None,
+        refit_metrics=metrics,
+    )
+
+
+def _make_candidates(choice: Choice) -> tuple[list[Outcome], list[FineTuned]]:
     """Return the candidates to choose from, and all fine-tunings. Call on every process."""
+    given = choice.inputs
     base = given.folder.path / CANDIDATES
-    probe = _finish(base / PROBE, functools.partial(_make_probe, given))
+    probe = _finish(base / PROBE, functools.partial(_make_probe, choice))
     assert probe is not None
     try:
         tuned = run_halving(given, probe.folder, probe.seconds)
@@ -134,13 +191,26 @@ def _finish(path: Path, make: Callable[[Path], Outcome | None]) -> Outcome | Non
     return outcome
 
 
-def _make_probe(given: MethodInputs, path: Path) -> Outcome:
-    """Fit the probe, write its model into a folder, and score it."""
-    started = time.perf_counter()
-    probe = run_linear_probe(given.cfg, given.accelerator, given.audio_model, given.clips)
+def _make_probe(choice: Choice, path: Path) -> Outcome:
+    """Fit the probe, write its model into a folder, and score it.
+
+    If the kept candidate is trained again, the probe that is fitted on all clips is written, too.
+    """
+    given, started = choice.inputs, time.perf_counter()
+    probe = run_linear_probe(
+        *(given.cfg, given.accelerator, given.audio_model, given.clips),
+        is_refit=choice.again is not None,
+    )
     if is_main_process():
         write_whole(path, given.audio_model.save)
-        write_json(path / LAYERS_FILE, probe.results.to_json())
+        scored_on = probe.results.scored_on
+        if scored_on is not None and choice.held_out is not None:
+            scored_on = scored_on.replace("validation", "held-out training")
+        results = dataclasses.replace(probe.results, scored_on=scored_on)
+        write_json(path / LAYERS_FILE, results.to_json())
+        if probe.refitted is not None:
+            set_head(given.audio_model.model, probe.refitted)
+            write_whole(path.with_name(REFIT_PROBE), given.audio_model.save)
     wait_for_processes()
     scorer = CandidateScorer(given, path)
     best = probe.results.chosen
@@ -165,7 +235,9 @@ def _list_tuned(given: MethodInputs, probe: Outcome, tuned: FineTuned) -> list[O
     scorer = CandidateScorer(given, probe.folder)
     best = list_best_epochs(tuned.path)[0]
     found = [
-        _finish(base / INTERPOLATION, lambda path: interpolate(scorer, probe.folder, best, path)),
+        _finish(
+            base / INTERPOLATION, lambda path: interpolate(scorer, probe.folder, tuned, best, path)
+        ),
         _finish(base / AVERAGE, lambda path: average_epochs(scorer, tuned, path)),
         _finish(tuned.path, lambda _: _score_tuned(scorer, tuned, best)),
     ]
@@ -183,6 +255,8 @@ def _score_tuned(scorer: CandidateScorer, tuned: FineTuned, folder: Path) -> Out
         seconds=tuned.progress.seconds,
         settings=tuned.settings,
         epoch=tuned.progress.epoch,
+        steps=[read_step(folder)],
+        share=1.0,
     )
 
 

@@ -16,6 +16,7 @@ import json
 import logging
 import math
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from audio_cls.training.loop import TrainingRun, Validator, train
 from audio_cls.training.open_run import close_run, opened_run, save_settings
 from audio_cls.training.setup import set_up_training
 from audio_cls.training.start.inputs import MethodInputs
-from audio_cls.training.stopping import StopController, StopRequest
+from audio_cls.training.stopping import StopController
 
 KEPT_EPOCHS = 5  # models of the best epochs that are kept for averaging
 EPOCHS = "epochs"  # their folder
@@ -65,20 +66,6 @@ class Progress:
         return self.metrics.get("loss", math.inf)
 
 
-class StageController(StopController):
-    """Stop controller that also ends the training at the last step of a stage."""
-
-    def __init__(self, accelerator: Accelerator, max_minutes: float | None, last_step: int) -> None:
-        """Make the controller; `last_step` is the step after which the training ends."""
-        super().__init__(accelerator, max_minutes)
-        self.last_step = last_step
-
-    def poll(self, step: int, seconds_before: float = 0.0, *, is_due: bool = False) -> StopRequest:
-        """Return whether to continue after a step. Call on every process."""
-        request = super().poll(step, seconds_before, is_due=is_due)
-        return max(request, StopRequest.FINISH) if step >= self.last_step else request
-
-
 def train_candidate(
     cfg: RunConfig,
     shared: MethodInputs,
@@ -86,6 +73,7 @@ def train_candidate(
     max_minutes: float | None = None,
     *,
     title: str = "",
+    keep_steps: Collection[int] = (),
 ) -> Progress:
     """Train a candidate up to a step, from where it is in its folder. Call on every process.
 
@@ -95,6 +83,7 @@ def train_candidate(
         last_step: Step after which this stage ends.
         max_minutes: Of its training in all stages; None for no limit.
         title: Is logged unless nothing is left to do.
+        keep_steps: Without validation clips, the steps after which the model is kept.
 
     Raises:
         Paused: A signal requested it; the state is saved.
@@ -109,8 +98,9 @@ def train_candidate(
     if accelerator.is_main_process:
         logger.info("%s", title)
     with opened_run(cfg, accelerator) as folder:
-        run = _set_up(cfg, accelerator, folder, shared)
-        run.stop_controller = StageController(accelerator, max_minutes, last_step)
+        run = _set_up(cfg, accelerator, folder, shared, keep_steps)
+        run.stop_controller = StopController(accelerator, max_minutes)
+        run.stop_after(last_step)
         train(run)
         close_run(run)
     accelerator.free_memory()
@@ -158,7 +148,11 @@ def remove_weights(path: Path) -> None:
 
 
 def _set_up(
-    cfg: RunConfig, accelerator: Accelerator, folder: RunFolder, shared: MethodInputs
+    cfg: RunConfig,
+    accelerator: Accelerator,
+    folder: RunFolder,
+    shared: MethodInputs,
+    keep_steps: Collection[int],
 ) -> TrainingRun:
     """Put the run of a candidate together up to its next step."""
     clips = shared.clips
@@ -168,7 +162,7 @@ def _set_up(
     inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
     scorer = make_scorer(inputs.audio_model, cfg, accelerator)
     validate = make_validator(scorer, inputs.validation, cfg.eval, shared.epoch_labels)
-    keeper = _EpochKeeper(accelerator, audio_model, folder.path, validate)
+    keeper = _EpochKeeper(accelerator, audio_model, folder.path, validate, keep_steps)
     run = set_up_training(cfg, accelerator, folder, inputs, keeper)
     keeper.state = run.state
     return run
@@ -183,29 +177,37 @@ def load_candidate(cfg: RunConfig, labels: Labels) -> AudioModel:
 
 
 class _EpochKeeper:
-    """Validator that also keeps the models of the best epochs."""
+    """Validator that also keeps the models of the best epochs; without validation, given ones."""
 
     def __init__(
-        self, accelerator: Accelerator, audio_model: AudioModel, path: Path, validate: Validator
+        self,
+        accelerator: Accelerator,
+        audio_model: AudioModel,
+        path: Path,
+        validate: Validator,
+        keep_steps: Collection[int],
     ) -> None:
         self.accelerator = accelerator
         self.audio_model = audio_model
         self.path = path
         self.validate = validate
+        self.keep_steps = keep_steps
         self.state = TrainerState()  # of the run, set when it is made
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
         """Return the validation metrics, and save the model if it is one of the best."""
         metrics = self.validate(model)
         if self.accelerator.is_main_process:
-            losses = {**read_losses(self.path), self.state.step: metrics["loss"]}
-            kept = sorted(losses, key=lambda step: losses[step])[:KEPT_EPOCHS]
+            kept = self.keep_steps
+            if metrics:
+                losses = {**read_losses(self.path), self.state.step: metrics["loss"]}
+                kept = sorted(losses, key=lambda step: losses[step])[:KEPT_EPOCHS]
             if self.state.step in kept:
                 unwrapped: Any = self.accelerator.unwrap_model(model)
                 whole = dataclasses.replace(self.audio_model, model=unwrapped)
                 write_whole(epoch_folder(self.path, self.state.step), whole.save)
             for folder in (self.path / EPOCHS).glob("step-*"):
-                if int(folder.name.removeprefix("step-")) not in kept:
+                if read_step(folder) not in kept:
                     shutil.rmtree(folder)
         self.accelerator.wait_for_everyone()
         return metrics
@@ -225,6 +227,11 @@ def list_best_epochs(path: Path) -> list[Path]:
     losses = read_losses(path)
     steps = sorted(losses, key=lambda step: losses[step])
     return [folder for folder in (epoch_folder(path, step) for step in steps) if folder.is_dir()]
+
+
+def read_step(folder: Path) -> int:
+    """Return the step in the name of a kept model's folder."""
+    return int(folder.name.removeprefix("step-"))
 
 
 def epoch_folder(path: Path, step: int) -> Path:

@@ -13,7 +13,7 @@ from audio_cls.errors import count_of
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.models.finetuning.weight_average import average_greedily, interpolate_weights
 from audio_cls.storage.files import write_whole
-from audio_cls.workflows.methods.auto.candidate import list_best_epochs
+from audio_cls.workflows.methods.auto.candidate import list_best_epochs, read_step
 from audio_cls.workflows.methods.auto.halving import FineTuned
 from audio_cls.workflows.methods.auto.outcome import CandidateScorer, Outcome
 
@@ -21,7 +21,9 @@ ALPHAS = (0.25, 0.5, 0.75)  # share of the fine-tuned weights
 COMBINED = 1  # complexity: between the probe and a fine-tuned model
 
 
-def interpolate(scorer: CandidateScorer, probe: Path, tuned: Path, path: Path) -> Outcome:
+def interpolate(
+    scorer: CandidateScorer, probe: Path, tuned: FineTuned, epoch: Path, path: Path
+) -> Outcome:
     """Interpolate between the probe and a fine-tuned model, and keep the best share.
 
     Call on every process. Writes the model into the folder `path`.
@@ -29,12 +31,13 @@ def interpolate(scorer: CandidateScorer, probe: Path, tuned: Path, path: Path) -
     Args:
         scorer: Of models of this architecture.
         probe: Folder of the probe's model.
-        tuned: Folder of the fine-tuned model.
+        tuned: The fine-tuning.
+        epoch: Folder of its best model.
         path: Folder of the candidate.
     """
     started = time.perf_counter()
     first = scorer.audio_model.read_state(probe)
-    second = scorer.audio_model.read_state(tuned)
+    second = scorer.audio_model.read_state(epoch)
     scores: dict[float, Scores] = {
         alpha: scorer.score(interpolate_weights(first, second, alpha)) for alpha in ALPHAS
     }
@@ -46,7 +49,9 @@ def interpolate(scorer: CandidateScorer, probe: Path, tuned: Path, path: Path) -
         complexity=COMBINED,
         folder=path,
         seconds=time.perf_counter() - started,
-        note=f"{best:g} of the fine-tuned weights, {1 - best:g} of the probe's",
+        note=f"{best:g} of the weights of {tuned.name}, {1 - best:g} of the probe's",
+        steps=[read_step(epoch)],
+        share=best,
     )
 
 
@@ -83,6 +88,8 @@ def average_epochs(scorer: CandidateScorer, tuned: FineTuned, path: Path) -> Out
         folder=path,
         seconds=time.perf_counter() - started,
         note=f"mean of {count_of(len(joined), 'epoch')} of {tuned.name}",
+        steps=[read_step(folders[place]) for place in joined],
+        share=1.0,
     )
 
 

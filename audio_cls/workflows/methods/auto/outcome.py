@@ -41,6 +41,8 @@ class Outcome:
     note: str = ""  # what was chosen for it
     settings: dict[str, Any] = field(default_factory=dict)  # in which cases of a grid differ
     epoch: float | None = None  # of fine-tuning
+    steps: list[int] = field(default_factory=list)  # of it, whose weights are averaged
+    share: float = 0.0  # of that average in the model; the rest is the probe's
 
     def save(self, path: Path) -> None:
         """Write PATH/validation.json. Main process only."""

@@ -9,6 +9,7 @@ same candidates on every machine.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from audio_cls.config import HubConfig, ModelConfig, RunConfig
 EPOCH_BUDGET = 1.25
 MANY_EPOCHS, SOME_EPOCHS = 8, 3  # from which 4 and 2 cases are tried; with fewer epochs it is one
 LAYER_DECAY = 0.75  # where --layer-decay is not given
-LARGER_RATE = 3.0  # multiple of --learning-rate
+SMALLER_RATE = 1 / 3  # multiple of --learning-rate
 STRONGER = {"weight_decay": 0.05, "mixup_alpha": 0.3}  # the stronger regularisation
 
 
@@ -56,21 +57,21 @@ def plan_halving(num_epochs: int) -> list[Rung]:
 def list_cases(cfg: RunConfig, num_cases: int) -> list[dict[str, Any]]:
     """Return the settings of each case: {setting: value}, what the user gave being the first one.
 
-    A larger learning rate and a stronger regularisation are tried, alone and together. A value that
-    the user gave and that is stronger stays.
+    A third of the learning rate is the second one; the third and the fourth are these two with a
+    stronger regularisation. A value that the user gave and that is stronger stays.
 
     Args:
         cfg: The settings of the run.
         num_cases: 1 to 4.
     """
-    larger = {"learning_rate": LARGER_RATE * cfg.optim.learning_rate}
+    smaller = {"learning_rate": SMALLER_RATE * cfg.optim.learning_rate}
     stronger = {
         "weight_decay": max(cfg.optim.weight_decay, STRONGER["weight_decay"]),
         "mixup_alpha": max(cfg.augment.mixup_alpha, STRONGER["mixup_alpha"]),
     }
     if cfg.optim.head_learning_rate is not None:
-        larger["head_learning_rate"] = LARGER_RATE * cfg.optim.head_learning_rate
-    cases: list[dict[str, Any]] = [{}, {**larger, **stronger}, larger, stronger]
+        smaller["head_learning_rate"] = SMALLER_RATE * cfg.optim.head_learning_rate
+    cases: list[dict[str, Any]] = [{}, smaller, stronger, {**smaller, **stronger}]
     decay = LAYER_DECAY if cfg.optim.layer_decay == 1 else cfg.optim.layer_decay
     given = {
         "learning_rate": cfg.optim.learning_rate,
@@ -89,7 +90,7 @@ def use_saved_model(cfg: ModelConfig, folder: str) -> ModelConfig:
 
 
 def make_candidate_config(
-    cfg: RunConfig, case: dict[str, Any], probe: str, folder: str, num_steps: int
+    cfg: RunConfig, case: Mapping[str, Any], probe: str, folder: str, num_steps: int
 ) -> RunConfig:
     """Return the settings of one fine-tuning: an ordinary run that starts from the probe's model.
 
@@ -111,6 +112,7 @@ def make_candidate_config(
             method="fine-tune",
             output_dir=folder,
             overwrite=False,
+            refit=False,
             resume="auto",
             max_steps=num_steps,
             max_train_minutes=None,

@@ -25,7 +25,7 @@ def format_candidates(candidates: Candidates, metric: str) -> list[str]:
         rows.append(["*" if one.is_kept else "", one.name or "", *values, minutes])
     notes = [f"{one.name}: {describe_candidate(one)}" for one in candidates.rows]
     return [
-        "Candidates on validation",
+        f"Candidates on {candidates.chosen_on or 'validation'}",
         *(f"  {line}" for line in format_table(rows, "llrrr", TERMINAL_WIDTH - 2)),
         *wrap_text(f"* kept: {candidates.kept.name}. {candidates.reason}"),
         *(line for note in notes for line in wrap_text(note)),

@@ -179,7 +179,7 @@ def test_the_losses_in_its_folder_are_those_of_the_table(scored: tuple[Path, lis
     ("changes", "text"),
     [
         ({"from_scratch": True}, "needs a pretrained --model.*: give --method fine-tune"),
-        ({"refit": True}, "^--refit has no effect: .*use --method probe or --method fine-tune.$"),
+        ({"refit": True, "folds": 3, "fold_validation": "none"}, "leaves no validation clips"),
         ({"freeze": "backbone"}, "--method probe, which trains the head alone"),
         ({"keep_checkpoints": 3}, "--keep-checkpoints 3 has no effect"),
         ({"resume": "run/checkpoints/step-3"}, "give --resume auto"),

@@ -59,9 +59,9 @@ def test_first_case_has_the_rate_of_the_user_and_stronger_values_stay() -> None:
         "mixup_alpha": 0.0,
     }
     assert [one["learning_rate"] for one in (second, third, fourth)] == pytest.approx(
-        [3e-4, 3e-4, 1e-4]
+        [1e-4 / 3, 1e-4, 1e-4 / 3]
     )
-    assert [one["mixup_alpha"] for one in (second, third, fourth)] == [0.3, 0.0, 0.3]
+    assert [one["mixup_alpha"] for one in (second, third, fourth)] == [0.0, 0.3, 0.3]
     assert fourth["weight_decay"] == 0.2
     assert list_cases(RunConfig(), 1)[0]["layer_decay"] == 0.75
 
@@ -81,7 +81,7 @@ def test_a_candidate_is_an_ordinary_run_from_the_probe() -> None:
     assert (found.train.resume, found.train.overwrite, found.train.max_steps) == ("auto", False, 40)
     assert found.train.max_train_minutes is None
     assert found.eval.metric == "log_loss"
-    assert found.optim.learning_rate == pytest.approx(1.5e-4)
-    assert found.augment.mixup_alpha == 0.3
+    assert found.optim.learning_rate == pytest.approx(5e-5 / 3)
+    assert found.augment.mixup_alpha == 0.0
     assert found.data == cfg.data
     assert found.audio == cfg.audio

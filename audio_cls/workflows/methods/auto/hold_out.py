@@ -1,0 +1,91 @@
+"""Clips that candidates are compared on: validation, or a part of training that is held out.
+
+A part is held out where there are no validation clips (`--fold-validation none`), and where those
+share groups with training and test does not: they would prefer a model that knows the groups.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audio_cls.data.clips.clips import Clips, select_clips
+from audio_cls.data.keyword_spotting.sampling import take_epoch
+from audio_cls.data.prepare import PreparedClips
+from audio_cls.data.splits.split_check import SHARED_GROUPS
+from audio_cls.data.splits.train_test_split import separate_ungrouped, split_rows
+from audio_cls.errors import count_of
+from audio_cls.training.start.inputs import MethodInputs
+from audio_cls.workflows.methods.refit import merge_validation
+
+HELD_OUT = 0.2  # share of the training clips
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What candidates are trained and compared on, and what the kept one is trained on again."""
+
+    inputs: MethodInputs
+    again: PreparedClips | None = None  # no validation; None: the kept model is not trained again
+    held_out: str | None = None  # "48 held-out training clips (by group)"; None: validation clips
+
+
+def plan_choice(given: MethodInputs) -> Choice:
+    """Return the clips to choose on, and those to train on again.
+
+    Args:
+        given: Settings and clips of the run. With `--refit`, the kept candidate is trained again on
+            training and validation clips; where clips are held out, on all training clips.
+    """
+    clips, cfg = given.clips, given.cfg
+    assert isinstance(clips.train, Clips)  # a stream was refused with the settings
+    merged = merge_validation(clips)
+    flatters = SHARED_GROUPS in clips.check["verdict"]
+    if not cfg.train.refit:
+        merged = dataclasses.replace(merged, train=clips.train)
+    pool = merged.train
+    assert isinstance(pool, Clips)
+    groups, kind = _find_groups(pool, clips)
+    if len(clips.validation) and not (flatters and kind == "group"):
+        return Choice(given, merged if cfg.train.refit else None)
+    rest, held = split_rows(
+        *(np.arange(len(pool)), pool.labels, groups),
+        share=HELD_OUT,
+        method="stratified",
+        seed=cfg.data.split_seed,
+    )
+    if pool.labels.ndim == 1:  # a class that is scored is trained
+        held = held[np.isin(pool.labels[held], pool.labels[rest])]
+    parts = dataclasses.replace(
+        clips,
+        train=select_clips(pool, rest),
+        validation=select_clips(pool, held),
+        check={**clips.check, "verdict": "disjoint"},
+    )
+    if (minutes := cfg.train.max_train_minutes) is not None:  # training again takes as long
+        train = dataclasses.replace(cfg.train, max_train_minutes=minutes / 2)
+        cfg = dataclasses.replace(cfg, train=train)
+    labels = take_epoch(parts.train.labels, given.labels.names, cfg.data)
+    text = f"{len(held):,} held-out {count_of(len(held), 'training clip').split(' ', 1)[1]}"
+    return Choice(
+        dataclasses.replace(given, cfg=cfg, clips=parts, epoch_labels=labels),
+        merged,
+        f"{text} (by {kind})" if kind else text,
+    )
+
+
+def _find_groups(pool: Clips, clips: PreparedClips) -> tuple[NDArray[np.str_] | None, str]:
+    """Return what is held out as a whole, and its name: groups, else the folds of a fold column.
+
+    Returns:
+        (N,) and "group" or "fold"; None and "" where there are not two of them.
+    """
+    folds = {clip: fold for clip, _, fold in clips.groups}
+    of_fold = np.array([folds.get(clip, "") for clip in pool.ids.tolist()], dtype=np.str_)
+    for names, kind in ((pool.groups, "group"), (of_fold, "fold")):
+        if names is not None and len(np.unique(names[names != ""])) > 1:
+            return separate_ungrouped(names), kind
+    return None, ""
