@@ -97,9 +97,10 @@ class EpochTable:
 def _choose_metric_columns(metric: str, metrics: Sequence[str], space: int) -> list[Column]:
     """Return the columns of the chosen metric and of others, as many as there is space for.
 
-    The metric `loss` is the column of the validation loss, which the table has anyway.
+    The metrics `loss` and `log_loss` are the validation loss, a column that the table has anyway.
     """
-    columns = [] if metric == "loss" else [_make_metric_column(metric, space - len(GAP))]
+    is_shown = metric in ("loss", "log_loss")
+    columns = [] if is_shown else [_make_metric_column(metric, space - len(GAP))]
     for name in FIRST_EXTRAS:
         space_left = space - sum(one.width + len(GAP) for one in columns)
         if name != metric and name in metrics and len(GAP) + len(name) <= space_left:

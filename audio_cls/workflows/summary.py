@@ -87,8 +87,10 @@ def describe_best(results: RunResults) -> str:
     'Best epoch 7 of 10: validation accuracy 0.5000 on 9 clips'
     """
     best, metric = results.validation, results.metric or "accuracy"
-    if not best["num_examples"]:
-        kept = "Best" if results.probe else "Last"
+    probe, is_validated = results.probe, best["num_examples"] > 0
+    is_chosen = is_validated if probe is None else probe.scored_on is not None
+    kept = "Best" if is_chosen else "Last"  # the last layer, where a probe could compare none
+    if not is_validated:
         return f"{kept} {describe_epoch(results)} is kept: there are no validation clips"
     title = metric_title(metric, multi=results.is_multilabel)
     value = f"{title} {format_number(best.get(metric))}"
@@ -98,7 +100,7 @@ def describe_best(results: RunResults) -> str:
         return f"Kept {found.kept.name}: {value} on {results.held_out}"
     if found is not None:
         return f"Kept {found.kept.name}: validation {value} on {clips}"
-    return f"Best {describe_epoch(results)}: validation {value} on {clips}"
+    return f"{kept} {describe_epoch(results)}: validation {value} on {clips}"
 
 
 def describe_refit(results: RunResults) -> list[str]:

@@ -190,6 +190,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     inputs = MethodInputs(
         *(cfg, accelerator, folder, dataset, labels, clips, audio_model, epoch_labels, clock),
         load_model=load_model,
+        baseline=plain,
         repo_id=repo_id,
     )
     fitted = METHODS[cfg.train.method](inputs, report)

@@ -26,10 +26,11 @@ def test_lines_are_aligned_and_the_best_is_marked() -> None:
     assert best == f"{other}  *"
 
 
-def test_the_metric_loss_is_the_column_of_the_validation_loss() -> None:
-    table = EpochTable("loss", list(ROW), 400, 40)
+@pytest.mark.parametrize("metric", ["loss", "log_loss"])
+def test_the_metric_loss_is_the_column_of_the_validation_loss(metric: str) -> None:
+    table = EpochTable(metric, list(ROW), 400, 40)
     note, header = table.format_header().split("\n")
-    assert note.startswith("* = best loss on validation (tie: lower loss).")
+    assert note.startswith(f"* = best {metric} on validation (tie: lower loss).")
     assert header.split() == [
         *("epoch", "step", "train", "loss", "val", "loss"),
         *("f1_macro", "accuracy", "lr", "clips/s"),
@@ -42,7 +43,7 @@ def test_the_metric_loss_is_the_column_of_the_validation_loss() -> None:
 @pytest.mark.parametrize("metric", [*METRIC_SPECS, "a_metric_of_the_user_with_a_very_long_name"])
 @pytest.mark.parametrize(("steps", "steps_per_epoch"), [(400, 40), (1_234_567, 4321), (5, 40)])
 def test_every_line_fits_80_columns(metric: str, steps: int, steps_per_epoch: int) -> None:
-    key = "validation_loss" if metric == "loss" else metric
+    key = "validation_loss" if metric in ("loss", "log_loss") else metric
     row = {**ROW, key: 0.75, "epoch": steps / steps_per_epoch, "step": steps}
     table = EpochTable(metric, list(row), steps, steps_per_epoch)
     lines = [*table.format_header().split("\n"), table.format_row(row, is_best=True)]

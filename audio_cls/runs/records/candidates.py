@@ -13,6 +13,7 @@ class CandidateRow(JsonRecord):
 
     name: str | None = None
     is_kept: bool | None = None
+    is_baseline: bool | None = None  # the plain baseline, which is never kept
     log_loss: float | None = None  # the mean over groups, where clips have groups
     difference: float | None = None  # to the lowest log loss
     standard_error: float | None = None  # of the difference

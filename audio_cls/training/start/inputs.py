@@ -11,6 +11,7 @@ from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.splits.iterative_stratification import LabelArray
 from audio_cls.distributed import Accelerator
+from audio_cls.evaluation.baseline.fit import FittedBaseline
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.provenance import Clock
@@ -30,4 +31,5 @@ class MethodInputs:
     epoch_labels: LabelArray  # of the training clips of one epoch
     clock: Clock  # since the start of the run
     load_model: Callable[[], AudioModel]  # loads the checkpoint again, with a new head
+    baseline: FittedBaseline | None = None  # of these clips, on the main process
     repo_id: str | None = None  # where the run is uploaded

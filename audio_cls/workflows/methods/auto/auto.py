@@ -14,9 +14,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,6 +35,10 @@ from audio_cls.storage.files import write_json, write_whole
 from audio_cls.training.energy import EnergyMeter
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.report import StartReport
+from audio_cls.workflows.methods.auto.baseline import (
+    make_baseline_row,
+    warn_if_baseline_is_better,
+)
 from audio_cls.workflows.methods.auto.candidate import (
     discard_training,
     list_best_epochs,
@@ -50,8 +53,13 @@ from audio_cls.workflows.methods.auto.halving import (
     run_halving,
 )
 from audio_cls.workflows.methods.auto.hold_out import Choice, plan_choice
-from audio_cls.workflows.methods.auto.outcome import CandidateScorer, Outcome, load_outcome
-from audio_cls.workflows.methods.auto.retrain import REFIT_PROBE, retrain
+from audio_cls.workflows.methods.auto.outcome import (
+    CandidateScorer,
+    Outcome,
+    load_outcome,
+    load_scorer,
+)
+from audio_cls.workflows.methods.auto.retrain import REFIT_PROBE, refit_kept
 from audio_cls.workflows.methods.auto.rows import make_rows
 from audio_cls.workflows.methods.auto.table import format_candidates
 from audio_cls.workflows.methods.fitted_model import FittedModel
@@ -88,16 +96,19 @@ def fit_auto(given: MethodInputs, report: StartReport) -> FittedModel:
         [Candidate(one.name, one.complexity, np.array(one.losses)) for one in outcomes], groups
     )
     chosen = outcomes[number]
+    rows, plain = make_rows(outcomes, compared, tuned, chosen), make_baseline_row(choice)
     candidates = Candidates(
         reason=reason,
         chosen_on=choice.held_out,
-        rows=make_rows(outcomes, compared, tuned, chosen),
+        rows=[*rows, *([] if plain is None else [plain])],
     )
-    best = CandidateScorer(shared, chosen.folder)
+    best = load_scorer(shared, chosen.folder)
     given.audio_model.model = best.audio_model.model
     if is_main_process():
         write_whole(given.folder.path, best.audio_model.save)
         show_candidates(candidates, given)
+        if plain is not None:
+            warn_if_baseline_is_better(candidates.kept, plain, choice.held_out or "validation")
     wait_for_processes()
     if not given.cfg.train.dry_run:  # of a few clips, it is no finding
         warn_if_above_chance(chosen.metrics["loss"], validation.labels, shared.epoch_labels)
@@ -120,38 +131,12 @@ def fit_auto(given: MethodInputs, report: StartReport) -> FittedModel:
         refit=None
         if again is None
         else functools.partial(
-            _refit,
+            refit_kept,
             dataclasses.replace(shared, clips=again),
             chosen,
             tuned[0].settings,
             make_schedule(shared).num_steps,
         ),
-    )
-
-
-def _refit(
-    shared: MethodInputs,
-    chosen: Outcome,
-    settings: Mapping[str, Any],
-    num_steps: int,
-    fitted: FittedModel,
-) -> FittedModel:
-    """Return the kept candidate, trained again; see `retrain`. Call on every process."""
-    best, metrics, seconds = retrain(shared, chosen, settings, num_steps)
-    shared.audio_model.model = best.audio_model.model
-
-    def describe_timing(test_seconds: float) -> Timing:
-        timing = fitted.describe_timing(test_seconds)
-        total = round((timing.train_seconds or 0.0) + seconds, 2)
-        return dataclasses.replace(timing, train_seconds=total)
-
-    return dataclasses.replace(
-        fitted,
-        model=best.prepared,
-        scorer=best.scorer,
-        describe_timing=describe_timing,
-        refit=None,
-        refit_metrics=metrics,
     )
 
 
@@ -212,7 +197,7 @@ def _make_probe(choice: Choice, path: Path) -> Outcome:
             set_head(given.audio_model.model, probe.refitted)
             write_whole(path.with_name(REFIT_PROBE), given.audio_model.save)
     wait_for_processes()
-    scorer = CandidateScorer(given, path)
+    scorer = load_scorer(given, path)
     best = probe.results.chosen
     return scorer.make_outcome(
         scorer.score(),
@@ -232,7 +217,7 @@ def _list_tuned(given: MethodInputs, probe: Outcome, tuned: FineTuned) -> list[O
     if not math.isfinite(tuned.progress.loss):
         return []
     base = given.folder.path / CANDIDATES
-    scorer = CandidateScorer(given, probe.folder)
+    scorer = load_scorer(given, probe.folder)
     best = list_best_epochs(tuned.path)[0]
     found = [
         _finish(
@@ -268,10 +253,11 @@ def _describe_timing(
     test_seconds: float,
 ) -> Timing:
     """Return the `timing` part of results.json; training seconds are those of all candidates."""
+    seconds = sum(one.seconds or 0.0 for one in candidates.rows if not one.is_baseline)
     return Timing(
         starts=1,
         prepare_seconds=round(prepare_seconds, 2),
-        train_seconds=round(sum(one.seconds or 0.0 for one in candidates.rows), 2),
+        train_seconds=round(seconds, 2),
         evaluate_seconds=round(test_seconds, 2),
         peak_memory_mb=read_peak_memory(given.accelerator),
         energy=energy,

@@ -16,7 +16,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from audio_cls.config import RunConfig
 from audio_cls.data.labels.labels import Labels
 from audio_cls.distributed import Accelerator
 from audio_cls.distributed.accelerator import start_accelerator
+from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.scorer import make_scorer
-from audio_cls.evaluation.validate import make_validator
+from audio_cls.evaluation.validate import make_summarizer
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.feature_cache.precompute import precompute_frozen_features
@@ -161,11 +162,26 @@ def _set_up(
     save_settings(folder, cfg, ResolvedRun(), accelerator, clips)
     inputs = precompute_frozen_features(cfg, accelerator, audio_model, clips)
     scorer = make_scorer(inputs.audio_model, cfg, accelerator)
-    validate = make_validator(scorer, inputs.validation, cfg.eval, shared.epoch_labels)
-    keeper = _EpochKeeper(accelerator, audio_model, folder.path, validate, keep_steps)
+    keeper = _EpochKeeper(accelerator, audio_model, folder.path, keep_steps)
+    if len(inputs.validation):
+        compute = make_metrics(shared)
+        keeper.validate = lambda model: compute(scorer.score(model, inputs.validation))
     run = set_up_training(cfg, accelerator, folder, inputs, keeper)
     keeper.state = run.state
     return run
+
+
+def make_metrics(shared: MethodInputs) -> Callable[[Scores], dict[str, float]]:
+    """Return the function that computes the validation metrics of any candidate."""
+    summarize = make_summarizer(
+        shared.cfg.eval, shared.labels.names, shared.clips.validation, shared.epoch_labels
+    )
+
+    def compute(scores: Scores) -> dict[str, float]:
+        metrics = summarize(scores)
+        return {**metrics, "log_loss": metrics["loss"]}  # which chooses the epoch
+
+    return compute
 
 
 def load_candidate(cfg: RunConfig, labels: Labels) -> AudioModel:
@@ -184,13 +200,12 @@ class _EpochKeeper:
         accelerator: Accelerator,
         audio_model: AudioModel,
         path: Path,
-        validate: Validator,
         keep_steps: Collection[int],
     ) -> None:
         self.accelerator = accelerator
         self.audio_model = audio_model
         self.path = path
-        self.validate = validate
+        self.validate: Validator = lambda _: {}  # set where there are validation clips
         self.keep_steps = keep_steps
         self.state = TrainerState()  # of the run, set when it is made
 

@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from audio_cls.data.clips.metadata import keep_groups
-from audio_cls.evaluation.candidates import Groups, clip_losses, mean_loss
-from audio_cls.evaluation.metrics.external import load_metric
+from audio_cls.evaluation.candidates import clip_losses, mean_loss
 from audio_cls.evaluation.metrics.scores import Scores
-from audio_cls.evaluation.scorer import make_scorer
-from audio_cls.evaluation.validate import summarize_scores
+from audio_cls.evaluation.scorer import Scorer, make_scorer
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.storage.files import write_json
 from audio_cls.training.start.inputs import MethodInputs
-from audio_cls.workflows.methods.auto.candidate import load_candidate
+from audio_cls.workflows.methods.auto.candidate import load_candidate, make_metrics
 from audio_cls.workflows.methods.auto.plan import use_saved_model
 
 OUTCOME_FILE = "validation.json"  # of a candidate that is finished
@@ -60,41 +58,40 @@ def load_outcome(path: Path) -> Outcome | None:
     return Outcome(**{**tree, "folder": path / tree["folder"]})
 
 
+@dataclass(frozen=True)
 class CandidateScorer:
     """Scores the validation clips by the models of one architecture."""
 
-    def __init__(self, shared: MethodInputs, folder: Path) -> None:
-        """Load the model in a folder. Call on every process.
-
-        Args:
-            shared: What all candidates share.
-            folder: Of a model with the labels of the run.
-        """
-        model = use_saved_model(shared.cfg.model, str(folder))
-        cfg = dataclasses.replace(shared.cfg, model=model)
-        self.audio_model: AudioModel = load_candidate(cfg, shared.labels)
-        accelerator = shared.accelerator
-        self.prepared = accelerator.prepare_model(self.audio_model.model, evaluation_mode=True)
-        self.scorer = make_scorer(self.audio_model, cfg, accelerator)
-        self.clips = shared.clips.validation
-        self.groups: Groups = keep_groups(self.clips.groups)
-        self.metric_key = cfg.eval.metric_key
-        self.metric = load_metric(
-            cfg.eval, len(shared.labels.names), is_multilabel=shared.labels.is_multilabel
-        )
+    shared: MethodInputs  # what all candidates share
+    audio_model: AudioModel
+    prepared: nn.Module  # the model, as Accelerate prepared it
+    scorer: Scorer
 
     def score(self, state: Mapping[str, Tensor] | None = None) -> Scores:
         """Score all validation clips, by the loaded weights or by those given."""
         if state is not None:
             self.audio_model.model.load_state_dict(state)
-        return self.scorer.score(self.prepared, self.clips)
+        return self.scorer.score(self.prepared, self.shared.clips.validation)
 
     def loss(self, scores: Scores) -> float:
         """Return the mean log loss by group."""
-        return mean_loss(clip_losses(scores), self.groups)
+        return mean_loss(clip_losses(scores), keep_groups(self.shared.clips.validation.groups))
 
     def make_outcome(self, scores: Scores, **values: Any) -> Outcome:  # noqa: ANN401
         """Return the outcome for scores; `values` are its other fields."""
-        metrics = summarize_scores(scores.with_tuned_thresholds(), self.metric_key, self.metric)
         losses = np.round(clip_losses(scores), 6).tolist()
-        return Outcome(losses=losses, metrics=metrics, **values)
+        return Outcome(losses=losses, metrics=make_metrics(self.shared)(scores), **values)
+
+
+def load_scorer(shared: MethodInputs, folder: Path) -> CandidateScorer:
+    """Load the model in a folder, to score by it. Call on every process.
+
+    Args:
+        shared: What all candidates share.
+        folder: Of a model with the labels of the run.
+    """
+    cfg = dataclasses.replace(shared.cfg, model=use_saved_model(shared.cfg.model, str(folder)))
+    audio_model = load_candidate(cfg, shared.labels)
+    prepared = shared.accelerator.prepare_model(audio_model.model, evaluation_mode=True)
+    scorer = make_scorer(audio_model, cfg, shared.accelerator)
+    return CandidateScorer(shared, audio_model, prepared, scorer)

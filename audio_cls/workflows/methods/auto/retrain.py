@@ -20,13 +20,15 @@ from audio_cls.errors import Paused, count_of
 from audio_cls.events import emit_event
 from audio_cls.models.finetuning.weight_average import average_weights, interpolate_weights
 from audio_cls.runs.json_record import Table
+from audio_cls.runs.results import Timing
 from audio_cls.runs.resume import describe_resume
 from audio_cls.storage.files import write_whole
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.workflows.methods.auto.candidate import epoch_folder, train_candidate
 from audio_cls.workflows.methods.auto.halving import CANDIDATES
-from audio_cls.workflows.methods.auto.outcome import CandidateScorer, Outcome
+from audio_cls.workflows.methods.auto.outcome import Outcome, load_scorer
 from audio_cls.workflows.methods.auto.plan import make_candidate_config
+from audio_cls.workflows.methods.fitted_model import FittedModel
 
 REFIT = "refit"  # folder of the fine-tuning in RUN/candidates
 REFIT_PROBE = "probe-refit"  # and of the probe, fitted on all clips
@@ -34,9 +36,13 @@ REFIT_PROBE = "probe-refit"  # and of the probe, fitted on all clips
 logger = logging.getLogger(__name__)
 
 
-def retrain(
-    shared: MethodInputs, chosen: Outcome, settings: Mapping[str, Any], num_steps: int
-) -> tuple[CandidateScorer, Table, float]:
+def refit_kept(
+    shared: MethodInputs,
+    chosen: Outcome,
+    settings: Mapping[str, Any],
+    num_steps: int,
+    fitted: FittedModel,
+) -> FittedModel:
     """Make the kept candidate again, and write it into the run folder. Call on every process.
 
     Args:
@@ -44,9 +50,7 @@ def retrain(
         chosen: The candidate.
         settings: Of the fine-tuning that it has weights of, see `list_cases`.
         num_steps: Length of the learning-rate schedule of the fine-tuning.
-
-    Returns:
-        The scorer with the model; the `refit` part of results.json; the seconds of the training.
+        fitted: The candidate as it was chosen.
 
     Raises:
         Paused: A signal requested it; the state is saved.
@@ -54,7 +58,7 @@ def retrain(
     """
     count, base = len(shared.clips.train), shared.folder.path / CANDIDATES
     metrics: Table = {"num_examples": count}
-    scorer = CandidateScorer(shared, base / REFIT_PROBE)
+    scorer = load_scorer(shared, base / REFIT_PROBE)
     state: Mapping[str, Tensor] = scorer.audio_model.read_state(base / REFIT_PROBE)
     seconds = 0.0
     if chosen.steps:
@@ -71,7 +75,21 @@ def retrain(
     if is_main_process():
         write_whole(shared.folder.path, scorer.audio_model.save)
     wait_for_processes()
-    return scorer, metrics, seconds
+    shared.audio_model.model = scorer.audio_model.model
+
+    def describe_timing(test_seconds: float) -> Timing:
+        timing = fitted.describe_timing(test_seconds)
+        total = round((timing.train_seconds or 0.0) + seconds, 2)
+        return dataclasses.replace(timing, train_seconds=total)
+
+    return dataclasses.replace(
+        fitted,
+        model=scorer.prepared,
+        scorer=scorer.scorer,
+        describe_timing=describe_timing,
+        refit=None,
+        refit_metrics=metrics,
+    )
 
 
 def _fine_tune(cfg: RunConfig, shared: MethodInputs, steps: list[int]) -> float:

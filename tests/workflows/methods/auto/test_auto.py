@@ -16,12 +16,16 @@ from tiny_runs import make_config, write_quiet_checkpoint
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.errors import SettingError, TrainingError
+from audio_cls.evaluation.baseline.report import NAME
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.scorer import Scorer
+from audio_cls.run_warnings import collect_warnings
 from audio_cls.runs.open_folder import is_finished
+from audio_cls.runs.records.candidates import CandidateRow
 from audio_cls.runs.results import RunResults, read_results
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.workflows.methods.auto import halving
+from audio_cls.workflows.methods.auto.baseline import warn_if_baseline_is_better
 from audio_cls.workflows.methods.auto.candidate import Progress, train_candidate
 from audio_cls.workflows.train import run_training
 
@@ -99,7 +103,7 @@ def test_every_candidate_is_listed_with_its_validation_figures(
     for one in rows.values():
         assert one.log_loss is not None
         assert one.seconds is not None
-        assert "accuracy" in one.metrics
+        assert one.metrics.keys() == rows["probe"].metrics.keys() >= {"accuracy", "log_loss"}
     compared = [one for one in rows.values() if one.difference is not None]
     assert min(one.difference or 0.0 for one in compared) == 0
     kept = results.candidates.kept
@@ -107,8 +111,27 @@ def test_every_candidate_is_listed_with_its_validation_figures(
     assert kept.difference <= (kept.standard_error or 0.0)
     assert results.validation["accuracy"] == kept.metrics["accuracy"]
     assert results.timing.train_seconds == pytest.approx(
-        sum(one.seconds or 0.0 for one in rows.values()), abs=0.05
+        sum(one.seconds or 0.0 for one in rows.values() if not one.is_baseline), abs=0.05
     )
+
+
+def test_the_plain_baseline_of_the_run_is_a_row(scored: tuple[Path, list[int]]) -> None:
+    results = _read(scored[0])
+    assert results.candidates is not None
+    row = results.candidates.rows[-1]
+    assert (row.name, row.is_baseline, row.is_kept) == ("log-mel + LR", True, False)
+    assert row.metrics["accuracy"] == results.baseline.validation
+    assert row.log_loss == pytest.approx(row.metrics["loss"], abs=1e-5)  # there are no groups
+    assert row.note == f"baseline, is never kept: {NAME}, C {results.baseline.c:g}"
+
+
+def test_a_warning_says_that_the_baseline_has_the_lower_loss() -> None:
+    texts = collect_warnings()
+    kept, plain = CandidateRow(log_loss=0.5), CandidateRow(log_loss=0.6)
+    warn_if_baseline_is_better(kept, plain, "validation")
+    assert texts == []
+    warn_if_baseline_is_better(plain, plain, "8 held-out training clips")
+    assert texts[0].startswith("The log loss of the kept model on 8 held-out training clips, 0.60")
 
 
 def test_the_test_clips_are_scored_once(scored: tuple[Path, list[int]]) -> None:
@@ -155,7 +178,7 @@ def test_a_candidate_that_fails_costs_no_other(
     def fail(*_: object, **__: object) -> Progress:
         raise TrainingError("The loss is NaN.")
 
-    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", **SETTINGS)
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", baseline="no", **SETTINGS)
     with (
         mock.patch("audio_cls.workflows.train.draw_figures"),
         mock.patch.object(halving, "train_candidate", fail),

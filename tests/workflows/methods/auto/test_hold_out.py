@@ -224,6 +224,7 @@ def test_results_output_and_card_say_what_was_done(
     assert scored.count(tuple(_list_ids(folder, "test"))) == 1
     lines = summarize_training(results, folder)
     assert lines[0].endswith(" on 6 held-out training clips")
+    assert results.candidates.rows[-1].is_baseline
     assert lines[1].startswith(f"Refit on {len(train)} clips of training for {tree['steps'][0]} st")
     card = (folder / "README.md").read_text("utf-8")
     assert (

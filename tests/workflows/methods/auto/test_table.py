@@ -56,6 +56,8 @@ def test_the_lines_of_the_terminal_name_the_kept_candidate() -> None:
     results = RunResults(candidates=CANDIDATES, probe=ProbeResults(), validation=best)
     assert describe_best(results) == "Kept probe: validation accuracy 0.9000 on 20 clips"
     assert describe_epoch(results) == "probe"
+    alone = RunResults(probe=ProbeResults(), validation={"num_examples": 0})  # compared no layer
+    assert describe_best(alone).startswith("Last layer")
     rows = [replace(one, is_kept=one.name != "probe") for one in CANDIDATES.rows]
     other = replace(results, candidates=replace(CANDIDATES, rows=rows))
     assert describe_epoch(other) == "fine-tune-1"  # not the layer of the probe
