@@ -16,7 +16,7 @@ from scipy.special import expit, softmax  # type: ignore[import-untyped]
 
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips, select_clips
-from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
+from audio_cls.data.keyword_spotting.sampling import draw_first_epoch
 from audio_cls.data.prepare import PreparedClips, warn_of_short_clips
 from audio_cls.data.splits.split_check import SHARED_GROUPS
 from audio_cls.data.splits.train_test_split import Rows
@@ -160,12 +160,10 @@ def take_epoch_clips(clips: Clips, names: Sequence[str], cfg: RunConfig) -> Clip
     Args:
         clips: Of training.
         names: The L labels.
-        cfg: Shares of the clips that are no keywords.
+        cfg: Shares of the clips that are no keywords, and the seed.
     """
-    subset = make_epoch_subset(clips.labels, names, cfg.data)
-    if subset is None:
-        return clips
-    return select_clips(clips, np.sort(subset.draw(0, 0)))
+    numbers = draw_first_epoch(clips.labels, names, cfg.data, cfg.train.seed)
+    return clips if numbers is None else select_clips(clips, np.sort(numbers))
 
 
 def _choose(

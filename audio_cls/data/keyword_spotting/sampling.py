@@ -131,6 +131,23 @@ def take_epoch(labels: LabelArray, names: Sequence[str], cfg: DataConfig) -> Lab
     return labels if subset is None else labels[subset.draw(0, 0)]
 
 
+def draw_first_epoch(
+    labels: LabelArray, names: Sequence[str], cfg: DataConfig, seed: int
+) -> Rows | None:
+    """Return the training clips of the first epoch of a run; None where an epoch has all.
+
+    Keyword spotting draws other clips without a keyword in each epoch.
+
+    Args:
+        labels: Class of each training clip, (N,), or targets (N, L).
+        names: The classes.
+        cfg: The keyword settings.
+        seed: Of the run.
+    """
+    subset = make_epoch_subset(labels, names, cfg)
+    return None if subset is None else subset.draw(seed, 0)
+
+
 def make_epoch_subset(
     labels: LabelArray, names: Sequence[str], cfg: DataConfig
 ) -> EpochSubset | None:

@@ -7,15 +7,12 @@ compared with it. Letters: N clips, D statistics, L labels.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, softmax  # type: ignore[import-untyped]
 
-from audio_cls.config import DataConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.splits.train_test_split import limit_rows
 from audio_cls.evaluation.baseline.features import Rows, Table, read_statistics
 from audio_cls.evaluation.metrics.scores import Scores
@@ -63,7 +60,7 @@ def fit_baseline(
         validation: The validation clips; None or none in it: C is `DEFAULT_C`, thresholds are 0.5.
         test: The test clips; they may be those of validation. Thresholds are 0.5 then.
         num_labels: L.
-        numbers: Which training clips to use, see `choose_training`; None: all. More than
+        numbers: Which training clips to use, see `draw_first_epoch`; None: all. More than
             `MAX_TRAIN_CLIPS` are sampled, stratified by label.
         seed: Chooses that sample.
     """
@@ -95,18 +92,3 @@ def _score(layer: LinearLayer, clips: Clips, statistics: Table) -> Scores:
     logits = layer(statistics)
     probabilities = softmax(logits, axis=1) if clips.labels.ndim == 1 else expit(logits)
     return Scores(clips.ids, clips.labels.astype(np.int64), probabilities.round(DECIMALS))
-
-
-def choose_training(train: Clips, names: Sequence[str], cfg: DataConfig, seed: int) -> Rows | None:
-    """Return the training clips of the first epoch of a run; None where an epoch has all.
-
-    Keyword spotting draws other clips without a keyword in each epoch.
-
-    Args:
-        train: The training clips.
-        names: The classes.
-        cfg: The keyword settings.
-        seed: Of the run.
-    """
-    subset = make_epoch_subset(train.labels, names, cfg)
-    return None if subset is None else subset.draw(seed, 0)

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
+from audio_cls.data.keyword_spotting.sampling import draw_first_epoch
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.distributed import Accelerator
 from audio_cls.errors import count_of
-from audio_cls.evaluation.baseline.fit import FittedBaseline, choose_training, fit_baseline
+from audio_cls.evaluation.baseline.fit import FittedBaseline, fit_baseline
 from audio_cls.evaluation.metrics.paired import compare_accuracy, compare_precision
 from audio_cls.evaluation.metrics.registry import list_metrics
 from audio_cls.evaluation.metrics.scores import Scores
@@ -61,7 +62,7 @@ def _fit(cfg: RunConfig, clips: PreparedClips, names: Sequence[str]) -> FittedBa
         logger.info("baseline: none, because the training clips are streamed")
         return None
     seed = cfg.train.seed
-    numbers = choose_training(clips.train, names, cfg.data, seed)
+    numbers = draw_first_epoch(clips.train.labels, names, cfg.data, seed)
     parts = (clips.train, clips.validation, clips.test)
     fitted = fit_baseline(*parts, len(names), numbers, seed)
     if fitted.validation is not None:

@@ -14,18 +14,18 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from audio_cls.config import DataConfig
+from audio_cls.config import DataConfig, RunConfig, TrainConfig
 from audio_cls.data.clips.clips import Clips
-from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
+from audio_cls.data.keyword_spotting.sampling import draw_first_epoch, make_epoch_subset
 from audio_cls.evaluation.baseline import fit
 from audio_cls.evaluation.baseline.fit import (
     DEFAULT_C,
     GRID,
     FittedBaseline,
-    choose_training,
     fit_baseline,
 )
 from audio_cls.evaluation.metrics.thresholds import tune_thresholds
+from audio_cls.linear_probe.run import take_epoch_clips
 
 RNG = np.random.default_rng(3)
 STATISTICS = RNG.normal(size=(400, 12)).astype(np.float32)
@@ -135,8 +135,11 @@ def test_keyword_spotting_uses_the_clips_of_the_first_epoch() -> None:
     cfg = DataConfig(dataset="x", keywords=("go", "stop"), unknown_share=0.2)
     train = make_part(0, 200, np.minimum(CLASSES, 2))
     subset = make_epoch_subset(train.labels, names, cfg)
-    used = choose_training(train, names, cfg, 7)
+    used = draw_first_epoch(train.labels, names, cfg, 7)
     assert subset is not None and used is not None
     np.testing.assert_array_equal(used, subset.draw(7, 0))
     assert (train.labels[used] == 2).sum() < (train.labels == 2).sum()
-    assert choose_training(train, names, DataConfig(dataset="x"), 7) is None
+    settings = RunConfig(data=cfg, train=TrainConfig(seed=7))
+    probed = take_epoch_clips(train, names, settings)  # the linear probe has the same clips
+    assert probed.ids.tolist() == train.ids[np.sort(used)].tolist()
+    assert draw_first_epoch(train.labels, names, DataConfig(dataset="x"), 7) is None

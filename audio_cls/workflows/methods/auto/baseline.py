@@ -6,8 +6,9 @@ import logging
 
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.clips.metadata import keep_groups
+from audio_cls.data.keyword_spotting.sampling import draw_first_epoch
 from audio_cls.distributed.processes import is_main_process
-from audio_cls.evaluation.baseline.fit import choose_training, fit_baseline
+from audio_cls.evaluation.baseline.fit import fit_baseline
 from audio_cls.evaluation.baseline.report import NAME
 from audio_cls.evaluation.candidates import clip_losses, mean_loss
 from audio_cls.run_warnings import warn
@@ -36,7 +37,7 @@ def make_baseline_row(choice: Choice) -> CandidateRow | None:
     assert isinstance(train, Clips)  # a stream was refused with the settings
     fitted, names = given.baseline, given.labels.names
     if fitted is None or choice.held_out is not None:
-        numbers = choose_training(train, names, cfg.data, cfg.train.seed)
+        numbers = draw_first_epoch(train.labels, names, cfg.data, cfg.train.seed)
         fitted = fit_baseline(train, held, held, len(names), numbers, cfg.train.seed)
     assert fitted.validation is not None
     return CandidateRow(
