@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import (
-    GroupKFold,
-    KFold,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-)
 
 from audio_cls.data.splits.iterative_stratification import LabelArray
-from audio_cls.data.splits.train_test_split import limit_rows
+from audio_cls.data.splits.train_test_split import limit_rows, stratified_folds
 from audio_cls.errors import count_of
 from audio_cls.run_warnings import warn
 
@@ -84,11 +75,11 @@ def choose_folds(
         return ChoiceFolds(((numbers, scored),), text)
     clips = np.char.add("clip ", numbers.astype(str))
     keys = clips if groups is None else np.where(groups[numbers] == "", clips, groups[numbers])
-    is_grouped = groups is not None and _can_be_grouped(train, groups[numbers], keys)
+    is_grouped = groups is not None and can_be_grouped(train, groups[numbers], keys)
     if not is_grouped:
         keys = clips
     if train.ndim > 1:
-        folds = _split_targets(keys, seed, is_grouped=is_grouped)
+        folds = _split_targets(train, keys, seed, is_grouped=is_grouped)
     else:
         folds = _split_classes(train.astype(np.int64), keys, seed, is_grouped=is_grouped)
     pairs = tuple((numbers[fit], numbers[scored]) for fit, scored in folds if len(scored))
@@ -103,7 +94,7 @@ def _count_clips(labels: LabelArray, num_labels: int) -> Numbers:
     return np.bincount(labels.astype(np.int64), minlength=num_labels)
 
 
-def _can_be_grouped(train: LabelArray, groups: NDArray[np.str_], keys: NDArray[np.str_]) -> bool:
+def can_be_grouped(train: LabelArray, groups: NDArray[np.str_], keys: NDArray[np.str_]) -> bool:
     """Return whether folds by group can score most clips.
 
     Args:
@@ -126,16 +117,15 @@ def _count_keys(labels: Numbers, keys: NDArray[np.str_]) -> Numbers:
 
 
 def _split_targets(
-    keys: NDArray[np.str_], seed: int, *, is_grouped: bool
-) -> Iterable[tuple[Numbers, Numbers]]:
-    """Return folds of clips with several labels, which are not stratified; see `_split_classes`."""
+    targets: LabelArray, keys: NDArray[np.str_], seed: int, *, is_grouped: bool
+) -> list[tuple[Numbers, Numbers]]:
+    """Return stratified folds of clips with several labels, (N, L); see `_split_classes`."""
     num_folds = min(MAX_FOLDS, len(np.unique(keys)))
     if num_folds < MIN_FOLDS:
         return []
-    shuffled: dict[str, Any] = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
-    if is_grouped:
-        return list(GroupKFold(**shuffled).split(keys, groups=keys))
-    return list(KFold(**shuffled).split(keys))
+    fold_of = stratified_folds(targets, keys if is_grouped else None, num_folds, seed)
+    folds = (fold_of == number for number in range(num_folds))
+    return [(np.flatnonzero(~is_scored), np.flatnonzero(is_scored)) for is_scored in folds]
 
 
 def _split_classes(
@@ -169,13 +159,10 @@ def _split_classes(
         )
         warn(logger, f"{text} not scored where cross-validation compares the layers of the probe.")
     num_folds = min(MAX_FOLDS, int(counts[counts >= MIN_FOLDS].min()))
-    kind = StratifiedGroupKFold if is_grouped else StratifiedKFold
-    splitter = kind(n_splits=num_folds, shuffle=True, random_state=seed)
+    fold_of = stratified_folds(labels[rows], keys[rows] if is_grouped else None, num_folds, seed)
     folds = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of a class with fewer clips than folds
-        for _, places in splitter.split(rows, labels[rows], keys[rows]):
-            scored = rows[places]
-            fit = np.flatnonzero(~np.isin(keys, keys[scored]))
-            folds.append((fit, scored[np.isin(labels[scored], labels[fit])]))
+    for number in range(num_folds):
+        scored = rows[fold_of == number]
+        fit = np.flatnonzero(~np.isin(keys, keys[scored]))
+        folds.append((fit, scored[np.isin(labels[scored], labels[fit])]))
     return folds

@@ -52,6 +52,19 @@ def test_few_validation_clips_lead_to_folds_without_a_shared_group() -> None:
     assert multi.description == "5-fold cross-validation by group of 60 training clips"
 
 
+def test_folds_of_clips_with_several_labels_have_their_shares_of_each_label() -> None:
+    targets = np.zeros((60, 3))
+    targets[:30, 0], targets[20:40, 1], targets[55:, 2] = 1, 1, 1  # 30, 20 and 5 clips
+    groups = np.array([f"speaker {number // 2}" for number in range(60)])
+    plain, grouped = (choose_folds(targets, targets[:0], 3, by, seed=0) for by in (None, groups))
+    counts = np.array([targets[scored].sum(axis=0) for _, scored in plain.pairs])
+    assert counts[:, 1:].tolist() == [[4, 1]] * 5  # exact for the rare labels
+    assert abs(counts[:, 0] - 6).max() <= 2
+    for used, scored in grouped.pairs:
+        assert not set(groups[used]) & set(groups[scored])
+        assert abs(targets[scored].sum(axis=0) - [6, 4, 1]).max() <= 2
+
+
 def test_of_many_training_clips_a_stratified_sample_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

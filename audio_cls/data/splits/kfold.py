@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold
 
 from audio_cls.config import DataConfig
 from audio_cls.data.labels.labels import UNUSABLE
-from audio_cls.data.splits.iterative_stratification import count_classes, stratify_multilabel
-from audio_cls.data.splits.train_test_split import Groups, Rows, separate_ungrouped
+from audio_cls.data.splits.iterative_stratification import count_classes
+from audio_cls.data.splits.train_test_split import separate_ungrouped, stratified_folds
 from audio_cls.errors import DatasetError, count_of
 
 if TYPE_CHECKING:
@@ -63,27 +62,10 @@ def assign_folds(index: ClipIndex, num_folds: int, seed: int) -> NDArray[np.str_
             f"{num_folds} folds need at least {num_folds} {what}, and there are {available}."
             " Use a smaller --folds."
         )
-    numbers = _assign_rows(rows, index, groups, num_folds, seed)
+    numbers = stratified_folds(labels, groups, num_folds, seed)
     if groups is not None and len(np.unique(numbers)) < num_folds:  # a fold has no group
         for number, (_, places) in enumerate(GroupKFold(num_folds).split(rows, groups=groups)):
             numbers[places] = number
     folds = np.full(len(index.labels), "", dtype=f"U{len(str(num_folds))}")
     folds[rows] = (numbers + 1).astype(np.str_)
     return folds
-
-
-def _assign_rows(
-    rows: Rows, index: ClipIndex, groups: Groups | None, num_folds: int, seed: int
-) -> NDArray[np.int64]:
-    """Return the fold of each of these rows, from 0, stratified by class or label."""
-    labels = index.stratify_targets[rows]
-    if index.targets is not None:
-        return stratify_multilabel(labels, [1 / num_folds] * num_folds, groups, seed)
-    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-    splitter = kind(n_splits=num_folds, shuffle=True, random_state=seed)
-    numbers = np.zeros(len(rows), dtype=np.int64)
-    with warnings.catch_warnings():  # a class of fewer clips than folds is missing in some
-        warnings.simplefilter("ignore", UserWarning)
-        for number, (_, places) in enumerate(splitter.split(rows, labels, groups)):
-            numbers[places] = number
-    return numbers

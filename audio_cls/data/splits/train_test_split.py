@@ -12,7 +12,11 @@ from typing import Literal
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import (
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    train_test_split,
+)
 
 from audio_cls.data.splits.iterative_stratification import (
     LabelArray,
@@ -158,6 +162,29 @@ def _split_multilabel(
     return rows[part_of == 0], rows[part_of == 1]
 
 
+def stratified_folds(
+    labels: LabelArray, groups: Groups | None, num_folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Return the fold of each clip, from 0: of similar size and class or label shares.
+
+    Args:
+        labels: Class of each clip (N,), or its targets (N, L).
+        groups: Group of each clip, (N,); a group is in one fold. A fold may be empty then.
+        num_folds: Number of folds, at most the number of clips of the largest class.
+        seed: Equal seeds give equal folds.
+    """
+    if labels.ndim > 1:
+        return stratify_multilabel(labels, [1 / num_folds] * num_folds, groups, seed)
+    kind = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splitter = kind(n_splits=num_folds, shuffle=True, random_state=seed)
+    numbers = np.zeros(len(labels), dtype=np.int64)
+    with warnings.catch_warnings():  # a class of fewer clips than folds is missing in some
+        warnings.simplefilter("ignore", UserWarning)
+        for number, (_, places) in enumerate(splitter.split(labels, labels, groups)):
+            numbers[places] = number
+    return numbers
+
+
 def _split_by_group(
     rows: Rows, labels: LabelArray, groups: Groups, share: float, seed: int
 ) -> tuple[Rows, Rows]:
@@ -173,7 +200,7 @@ def _split_by_group(
         )
     most = max(2, int(count_classes(labels).max(initial=0)))
     num_folds, num_cut = _choose_num_folds(share, min(num_groups, MAX_FOLDS, most))
-    folds = _make_folds(rows, labels, groups, num_folds, seed)
+    folds = _list_folds(labels, groups, num_folds, seed)
     choices = [
         np.concatenate([folds[(first + step) % num_folds] for step in range(num_cut)])
         for first in range(num_folds)
@@ -197,19 +224,12 @@ def _measure_error(labels: LabelArray, places: Rows, share: float) -> float:
     return error
 
 
-def _make_folds(
-    rows: Rows, labels: LabelArray, groups: Groups, num_folds: int, seed: int
-) -> list[Rows]:
-    """Return the positions of the rows of each fold; a group is in one fold."""
-    if labels.ndim > 1:
-        fold_of = stratify_multilabel(labels, [1 / num_folds] * num_folds, groups, seed)
-        return [np.flatnonzero(fold_of == fold) for fold in range(num_folds)]
-    if count_classes(labels).max(initial=0) < num_folds:
-        return [np.zeros(0, np.int64)] * num_folds  # no class has a clip for every fold
-    splitter = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():  # classes of fewer clips than folds are accepted
-        warnings.simplefilter("ignore", UserWarning)
-        return [places for _, places in splitter.split(rows, labels, groups)]
+def _list_folds(labels: LabelArray, groups: Groups, num_folds: int, seed: int) -> list[Rows]:
+    """Return the positions of the rows of each fold; none where no class has enough clips."""
+    if labels.ndim == 1 and count_classes(labels).max(initial=0) < num_folds:
+        return [np.zeros(0, np.int64)] * num_folds
+    fold_of = stratified_folds(labels, groups, num_folds, seed)
+    return [np.flatnonzero(fold_of == fold) for fold in range(num_folds)]
 
 
 def _draw_groups(groups: Groups, share: float, seed: int) -> Rows:

@@ -8,21 +8,19 @@ seconds. Letters: N clips, D features, L labels.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from audio_cls.config import RunConfig
 from audio_cls.data.clips.clips import Clips
 from audio_cls.data.keyword_spotting.relabel import SILENCE_LABELS
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.splits.split_check import SHARED_GROUPS
-from audio_cls.data.splits.train_test_split import Groups, limit_rows
+from audio_cls.data.splits.train_test_split import Groups, limit_rows, stratified_folds
 from audio_cls.distributed import Accelerator
 from audio_cls.errors import count_of
 from audio_cls.evaluation.baseline.features import read_statistics
@@ -85,29 +83,27 @@ def grouped_estimate(
     num_folds = min(NUM_FOLDS, len(names), most)
     if num_folds < 2:
         return None
-    options: dict[str, Any] = {"n_splits": num_folds, "shuffle": True, "random_state": seed}
-    whole: Any = (GroupKFold if is_multilabel else StratifiedGroupKFold)(**options)
-    parted: Any = (KFold if is_multilabel else StratifiedKFold)(**options)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # classes of fewer clips than folds
-        shared, grouped = (
-            _cross_validate(features, targets, list(folds), num_labels, c)
-            for folds in (parted.split(features, targets), whole.split(features, targets, groups))
+    shared, grouped = (
+        _cross_validate(
+            features, targets, stratified_folds(targets, by, num_folds, seed), num_labels, c
         )
+        for by in (None, groups)
+    )
     return GroupedEstimate(shared, grouped, num_groups=len(names), num_folds=num_folds)
 
 
 def _cross_validate(
     features: NDArray[Any],
     targets: Ids,
-    folds: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    fold_of: Ids,
     num_labels: int,
     c: float,
 ) -> float:
     """Return the score of the predictions for all clips, each made without its fold."""
     predicted: Floats = np.zeros((len(targets), num_labels))
-    for fitted, scored in folds:
-        if len(fitted) and len(scored):
+    for number in np.unique(fold_of):
+        fitted, scored = np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)
+        if len(fitted):
             weights = np.ones(len(fitted))
             layer = ProbeRegression(features[fitted], targets[fitted], num_labels, weights).fit(c)
             predicted[scored] = layer(features[scored])

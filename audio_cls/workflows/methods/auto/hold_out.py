@@ -10,14 +10,14 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audio_cls.data.clips.clips import Clips, select_clips
 from audio_cls.data.keyword_spotting.sampling import take_epoch
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.splits.split_check import SHARED_GROUPS
-from audio_cls.data.splits.train_test_split import separate_ungrouped, split_rows
+from audio_cls.data.splits.train_test_split import Groups, Rows, separate_ungrouped, split_rows
 from audio_cls.errors import count_of
+from audio_cls.linear_probe.folds import can_be_grouped
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.workflows.methods.refit import merge_validation
 
@@ -51,14 +51,9 @@ def plan_choice(given: MethodInputs) -> Choice:
     groups, kind = _find_groups(pool, clips)
     if len(clips.validation) and not (flatters and kind == "group"):
         return Choice(given, merged if cfg.train.refit else None)
-    rest, held = split_rows(
-        *(np.arange(len(pool)), pool.labels, groups),
-        share=HELD_OUT,
-        method="stratified",
-        seed=cfg.data.split_seed,
-    )
-    if pool.labels.ndim == 1:  # a class that is scored is trained
-        held = held[np.isin(pool.labels[held], pool.labels[rest])]
+    rest, held = _split(pool, groups, cfg.data.split_seed)
+    if not len(held):  # each class has one group
+        (rest, held), kind = _split(pool, None, cfg.data.split_seed), ""
     parts = dataclasses.replace(
         clips,
         train=select_clips(pool, rest),
@@ -77,15 +72,29 @@ def plan_choice(given: MethodInputs) -> Choice:
     )
 
 
-def _find_groups(pool: Clips, clips: PreparedClips) -> tuple[NDArray[np.str_] | None, str]:
+def _split(pool: Clips, groups: Groups | None, seed: int) -> tuple[Rows, Rows]:
+    """Return the places of the clips to train on, and of those held out."""
+    places = np.arange(len(pool))
+    rest, held = split_rows(
+        places, pool.labels, groups, share=HELD_OUT, method="stratified", seed=seed
+    )
+    if pool.labels.ndim == 1:  # a class that is scored is trained
+        held = held[np.isin(pool.labels[held], pool.labels[rest])]
+    return rest, held
+
+
+def _find_groups(pool: Clips, clips: PreparedClips) -> tuple[Groups | None, str]:
     """Return what is held out as a whole, and its name: groups, else the folds of a fold column.
 
     Returns:
-        (N,) and "group" or "fold"; None and "" where there are not two of them.
+        (N,) and "group" or "fold"; None and "" where most clips are of a class that has one.
     """
     folds = {clip: fold for clip, _, fold in clips.groups}
     of_fold = np.array([folds.get(clip, "") for clip in pool.ids.tolist()], dtype=np.str_)
     for names, kind in ((pool.groups, "group"), (of_fold, "fold")):
-        if names is not None and len(np.unique(names[names != ""])) > 1:
-            return separate_ungrouped(names), kind
+        if names is None:
+            continue
+        apart = separate_ungrouped(names)
+        if can_be_grouped(pool.labels, names, apart):
+            return apart, kind
     return None, ""

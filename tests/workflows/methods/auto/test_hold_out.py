@@ -129,6 +129,12 @@ def test_a_fold_is_held_out_where_there_are_no_groups() -> None:
     assert choice.held_out == "10 held-out training clips (by fold)"
 
 
+def test_classes_of_one_group_are_not_held_out_as_a_whole() -> None:
+    choice = _choose(groups=["a", "b"] * 20)  # the two classes alternate, too
+    assert choice.held_out == "8 held-out training clips"
+    assert np.bincount(choice.inputs.clips.validation.labels).tolist() == [4, 4]
+
+
 @pytest.fixture(scope="module")
 def run(
     tone_folder: Path, tmp_path_factory: pytest.TempPathFactory
