@@ -1,10 +1,10 @@
 """Feature cache: the output of frozen modules, computed once before training.
 
 With `--freeze features` or `--freeze backbone` the output of the frozen modules for a window is the
-same in every epoch, unless the audio is augmented. It is computed once for the windows of all three
-splits, stored on disk (store.py), and used by every epoch, fold, seed and later run with the same
-audio, frozen weights and settings. It is float32, so that the trained result is that of a run
-without the cache.
+same in every epoch. It is computed once for the windows of all three splits, or of validation and
+test where training crops are augmented or random. It is stored on disk (store.py), and used by
+every epoch, fold, seed and later run with the same audio, frozen weights and settings. It is
+float32, so that the trained result is that of a run without the cache.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def precompute_frozen_features(
 
     Returns:
         Clips and model to train with. They are the given ones where nothing is frozen in all
-        epochs, or where the output of the frozen modules is not constant or too large.
+        epochs, or where the output of the frozen modules is too large. The training clips are the
+        given ones where their crops change from epoch to epoch.
     """
     warn_of_short_clips(clips, audio_model.processor.input_spec.min_samples)
     uncached = TrainingInputs(audio_model, clips.train, clips.validation, clips.test)
@@ -83,17 +84,25 @@ def precompute_frozen_features(
     assert isinstance(clips.train, Clips)
     configure_cpu(accelerator, sum(weight.numel() for weight in audio_model.model.parameters()))
     names = find_frozen(audio_model.model, audio_model.processor, cfg.model.freeze)
-    obstacle = find_cache_obstacle(cfg, accelerator, clips.train)
+    obstacle = find_cache_obstacle(cfg, accelerator)
     layout = (
         None if obstacle else plan_partial_forward(audio_model.model, audio_model.processor, names)
     )
     if layout is None:
         reason = obstacle or "the layers after them need more than their output"
-        text = f"feature cache: off, frozen layers run in every epoch ({reason})"
-        logger.info("%s", "\n".join(wrap_text(text)))
+        _log_wrapped(f"feature cache: off, frozen layers run in every epoch ({reason})")
         return uncached
-    splits = {name: list_split_windows(name, split, cfg.audio) for name, split in clips.items()}
-    windows = [window for split in splits.values() for window in split]
+    change = find_changing_crops(cfg, clips.train)
+    if change is not None:
+        _log_wrapped(f"feature cache: of validation and test only ({change})")
+    cached = {name: split for name, split in clips.items() if name != "train" or change is None}
+    windows = [
+        window
+        for name, split in cached.items()
+        for window in list_split_windows(name, split, cfg.audio)
+    ]
+    if not windows:
+        return uncached
     store = compute_missing_features(cfg, accelerator, audio_model, clips.train, layout, windows)
     if store is None:
         return uncached
@@ -104,13 +113,17 @@ def precompute_frozen_features(
         lengths=store.find_lengths(windows),
     )
     enable_partial_forward(audio_model.model, layout)
-    parts = [_to_cached_clips(part, store) for part in (clips.train, clips.validation, clips.test)]
-    return TrainingInputs(replace(audio_model, processor=processor), *parts)
+    parts = {name: _to_cached_clips(split, store) for name, split in cached.items()}
+    return replace(uncached, audio_model=replace(audio_model, processor=processor), **parts)
 
 
-def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) -> str | None:
+def _log_wrapped(text: str) -> None:
+    """Log a text in lines of a terminal."""
+    logger.info("%s", "\n".join(wrap_text(text)))
+
+
+def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator) -> str | None:
     """Return why the output of the frozen modules cannot be cached; None where it can."""
-    longest = seconds_to_samples(cfg.audio.piece_seconds, train.sampling_rate)
     if cfg.train.feature_cache_gb == 0:
         return "--feature-cache-gb is 0"
     if cfg.model.unfreeze_after_epochs is not None:
@@ -119,14 +132,20 @@ def find_cache_obstacle(cfg: RunConfig, accelerator: Accelerator, train: Clips) 
         return "--compile is set"
     if is_sharded(accelerator):
         return "the model is sharded"
+    if accelerator.num_processes > int(os.environ.get("LOCAL_WORLD_SIZE", "1")):
+        return "the processes do not share a disk"
+    return None
+
+
+def find_changing_crops(cfg: RunConfig, train: Clips) -> str | None:
+    """Return why the training crops differ from epoch to epoch; None where they do not."""
+    longest = seconds_to_samples(cfg.audio.piece_seconds, train.sampling_rate)
     if cfg.augment != AugmentConfig():
         return "training clips are augmented"
     if cfg.audio.min_seconds is not None:
         return "crops have a random length (--min-seconds)"
     if cfg.audio.crop == "random" and int(train.lengths.max()) > longest:
-        return "longer clips are cropped at random positions; --crop start allows the cache"
-    if accelerator.num_processes > int(os.environ.get("LOCAL_WORLD_SIZE", "1")):
-        return "the processes do not share a disk"
+        return "training clips are cropped at random positions; --crop start caches them, too"
     return None
 
 

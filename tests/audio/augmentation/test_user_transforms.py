@@ -30,9 +30,8 @@ from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.loaders import make_training_loader
 from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
-from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import RunFolderError, SettingError, TransformError
-from audio_cls.models.feature_cache.precompute import find_cache_obstacle
+from audio_cls.models.feature_cache.precompute import find_changing_crops
 from audio_cls.publishing.hub.files import gather_files
 from audio_cls.runs.config_file import check_same_settings
 from audio_cls.training.loop import train
@@ -324,7 +323,7 @@ def test_a_finished_run_names_its_transforms_and_keeps_no_code(
     assert f"- Not published: the code of `{name}:fade`." in card
 
 
-def test_a_transform_forbids_the_feature_cache(
+def test_a_transform_forbids_the_feature_cache_of_training_clips(
     name: str, tone_folder: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     reasons = []
@@ -334,7 +333,7 @@ def test_a_transform_forbids_the_feature_cache(
             augment=augment,
         )  # fmt: skip
         clips, _ = prepare(cfg)
-        reasons.append(find_cache_obstacle(cfg, start_accelerator(cfg.train), clips.train))
+        reasons.append(find_changing_crops(cfg, clips.train))
     assert [reason is None for reason in reasons] == [True, False]
 
 

@@ -21,7 +21,11 @@ from audio_cls.evaluation.scorer import make_scorer
 from audio_cls.evaluation.validate import make_validator
 from audio_cls.models.feature_cache import store as store_module
 from audio_cls.models.feature_cache.partial_forward import CachedFeatureProcessor
-from audio_cls.models.feature_cache.precompute import TrainingInputs, precompute_frozen_features
+from audio_cls.models.feature_cache.precompute import (
+    TrainingInputs,
+    list_split_windows,
+    precompute_frozen_features,
+)
 from audio_cls.models.feature_cache.store import CachedClips, FeatureStore
 from audio_cls.storage import cache
 from audio_cls.training.loop import train
@@ -147,8 +151,6 @@ def test_other_weights_settings_or_audio_get_another_store(
     ("changes", "reason"),
     [
         ({"feature_cache_gb": 0}, "--feature-cache-gb is 0"),
-        ({"gain_db": 3.0}, "training clips are augmented"),
-        ({"crop": "random"}, "cropped at random positions"),
         ({"unfreeze_after_epochs": 1}, "--unfreeze-after-epochs trains them later"),
         ({"feature_cache_gb": 1e-6}, "GB exceed the limit"),
     ],
@@ -170,6 +172,41 @@ def test_features_that_change_or_do_not_fit_are_not_cached_and_this_is_logged(
     assert len(said) == 1
     assert max(map(len, said[0].splitlines())) <= 80 or "exceed" in said[0]  # a wrapped warning
     assert not list(stores.glob("*/*.rows"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ({"gain_db": 3.0}, "training clips are augmented"),
+        ({"crop": "random"}, "cropped at random positions"),
+        ({"min_seconds": 0.3}, "crops have a random length"),
+    ],
+)
+def test_evaluation_windows_are_cached_where_training_crops_change(
+    changed: tuple[dict[str, Any], str],
+    tone_folder: Path,
+    checkpoints: Path,
+    stores: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    changes, reason = changed
+    values = {"freeze": "features", "crop": "start", "max_seconds": 0.5, **changes}
+    pair = make_pair(tone_folder, checkpoints / "wav2vec2", tmp_path, **values)
+    (_, uncached), (inputs, cached) = (run(cfg) for cfg in pair)
+    assert reason in " ".join(caplog.text.split())
+    assert not isinstance(inputs.train, CachedClips)
+    assert isinstance(inputs.validation, CachedClips)
+    assert isinstance(inputs.test, CachedClips)
+    (counted,) = re.findall(r"feature cache: computing (\d+) of", caplog.text)
+    assert int(counted) == sum(
+        len(list_split_windows(name, clips, pair[0].audio))
+        for name, clips in (("validation", inputs.validation), ("test", inputs.test))
+    )
+    for key, value in uncached["weights"].items():
+        torch.testing.assert_close(cached["weights"][key], value, rtol=0, atol=0)
+    assert abs(uncached["scores"] - cached["scores"]).max() < 1e-4
 
 
 def test_a_run_killed_while_it_computes_leaves_nothing_that_is_read(
