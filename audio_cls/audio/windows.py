@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from audio_cls.config import AudioConfig, Hertz, Seconds
 
+SHARE_OF_REST = 20  # the end of a clip is used if it is at least 1 / 20 of a window
+
 
 def seconds_to_samples(seconds: Seconds, sampling_rate: Hertz) -> int:
     """Return the number of samples, rounded to the nearest, at least 1.
@@ -71,7 +73,8 @@ def cut_wave(wave: NDArray[np.float32], start: int, stop: int) -> NDArray[np.flo
 def list_windows(num_samples: int, cfg: AudioConfig, sampling_rate: Hertz) -> list[tuple[int, int]]:
     """List start and stop of the windows of a clip in evaluation.
 
-    Windows start every hop; the last one ends at the clip's end, so that every sample is used. A
+    Windows start every hop; the last one ends at the clip's end. It is left out where less than
+    1 / `SHARE_OF_REST` of it follows the window before: a clip of 5.005 s is one window of 5 s. A
     clip no longer than a window is one window. With `cfg.repeat_short` that window has full length:
     past the clip's end the clip is repeated, see `cut_wave`.
 
@@ -83,9 +86,19 @@ def list_windows(num_samples: int, cfg: AudioConfig, sampling_rate: Hertz) -> li
     window, hop = measure_window(cfg, sampling_rate)
     if num_samples <= window or cfg.aggregate == "first":
         return [(0, window if cfg.repeat_short else min(window, num_samples))]
-    starts = list(range(0, num_samples - window, hop))
-    starts.append(num_samples - window)
+    starts = list(range(0, num_samples - window + 1, hop))
+    if is_rest_used(num_samples - window - starts[-1], window):
+        starts.append(num_samples - window)
     return [(start, start + window) for start in starts]
+
+
+def is_rest_used(num_samples: int, window: int) -> bool:
+    """Return whether samples after the last whole window are scored, in a window that they end.
+
+    >>> is_rest_used(4, 100), is_rest_used(5, 100), is_rest_used(0, 4)
+    (False, True, False)
+    """
+    return num_samples > 0 and SHARE_OF_REST * num_samples >= window
 
 
 def measure_window(cfg: AudioConfig, sampling_rate: Hertz) -> tuple[int, int]:
@@ -128,5 +141,5 @@ def cut_windows(
     if last is None:  # shorter than a window
         stop = window if cfg.repeat_short else length
         yield Window(0, length, cut_wave(buffer, 0, stop))
-    elif last + window < length and cfg.aggregate != "first":
+    elif is_rest_used(length - last - window, window) and cfg.aggregate != "first":
         yield Window(length - window, length, buffer[-window:].copy())

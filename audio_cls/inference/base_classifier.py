@@ -129,7 +129,8 @@ class BaseClassifier(abc.ABC):
                 window's length where `window_seconds` is given.
 
         Yields:
-            The windows of `audio.windows.list_windows`: the last one ends at the input's end.
+            The windows of `audio.windows.list_windows`: the last one ends at the input's end, or
+            less than a twentieth of a window before it.
 
         Raises:
             SettingError: The window is too long for the model, or a value is out of range.

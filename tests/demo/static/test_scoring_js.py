@@ -44,8 +44,8 @@ def run_node(cases: list[dict[str, Any]], tmp_path: Path) -> list[Any]:
 
 def test_windows_are_the_same(tmp_path: Path) -> None:
     cases, expected = [], []
-    for length in (1, 399, 400, 401, 800, 1234, 5000):
-        for hop in (None, 0.4, 0.15):
+    for length in (1, 399, 400, 401, 419, 420, 800, 1234, 5000):
+        for hop in (None, 0.4, 0.15, 0.05):
             for how in ("mean-logit", "first"):
                 for repeat_short in (False, True):
                     cfg = AudioConfig(

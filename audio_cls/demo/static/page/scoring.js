@@ -2,14 +2,17 @@
 
 const MIN_PROBABILITY = 5e-7;
 
+const SHARE_OF_REST = 20; // the end of a clip is used if it is at least 1 / 20 of a window
+
 // Start and stop of the windows of a clip of `length` samples; the last one ends with the clip.
 export function listWindows(length, { window, hop, aggregate, repeat_short }) {
   if (length <= window || aggregate === "first") {
     return [[0, repeat_short ? window : Math.min(window, length)]];
   }
   const starts = [];
-  for (let start = 0; start < length - window; start += hop) starts.push(start);
-  starts.push(length - window);
+  for (let start = 0; start <= length - window; start += hop) starts.push(start);
+  const rest = length - window - starts[starts.length - 1];
+  if (rest > 0 && SHARE_OF_REST * rest >= window) starts.push(length - window);
   return starts.map((start) => [start, start + window]);
 }
 
