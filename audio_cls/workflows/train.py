@@ -232,7 +232,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             candidates=fitted.candidates,
             test=report_scores(
                 *(scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)),
-                is_probe=kept.is_linear_probe,
+                trained="probe" if kept.is_linear_probe else "fine-tune",
             ),
             baseline=report_baseline(plain, scores, metadata.groups, cfg),
             calibration=report_calibration(scores, calibration, is_applied=False),

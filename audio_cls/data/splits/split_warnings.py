@@ -37,8 +37,8 @@ def list_split_warnings(
     if draft.is_test_validation:
         remarks.append(
             "Validation and test are the same clips, as --test-split validation asks:"
-            " what is chosen on validation is chosen on the test clips, so that the test result is"
-            " inflated."
+            " --method fine-tune and auto choose the model on the test clips, so that the test"
+            " result is inflated; --method probe chooses the layer inside training."
         )
     if index.streamed_split is not None:
         return remarks

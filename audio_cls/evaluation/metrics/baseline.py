@@ -146,14 +146,14 @@ def warn_if_above_chance(loss: float, labels: LabelArray, train_labels: LabelArr
 
 
 def warn_of_constant_predictions(
-    scores: Scores, names: Sequence[str], *, is_probe: bool = False
+    scores: Scores, names: Sequence[str], trained: str | None = None
 ) -> None:
     """Warn where the predictions are the same for all clips although their labels differ.
 
     Args:
         scores: Of a model.
         names: Names of the L labels.
-        is_probe: The model is a linear probe: settings of gradient steps do not apply.
+        trained: "fine-tune" or "probe": how the model was trained now; None: it was evaluated.
     """
     predictions = scores.predictions
     is_constant = len(predictions) > 1 and (predictions == predictions[0]).all()
@@ -161,10 +161,16 @@ def warn_of_constant_predictions(
         return
     predicted = "the same labels" if scores.is_multilabel else f"'{names[int(predictions[0])]}'"
     advice = (
-        "Train for more epochs, or try another --learning-rate; where the classes have unequal"
-        " numbers of clips, also --class-weights balanced or --sampler balanced, if neither is on."
+        "Check that these clips and their labels are like those that it was trained on; if they"
+        " are, use another model."
     )
-    if is_probe:
+    if trained == "fine-tune":
+        advice = (
+            "Train for more epochs, or try another --learning-rate; where the classes have unequal"
+            " numbers of clips, also --class-weights balanced or --sampler balanced, if neither is"
+            " on."
+        )
+    if trained == "probe":
         advice = "Try another --model, or add training clips."
     text = (
         f"The model predicts {predicted} for all {len(predictions)} clips: it does not"

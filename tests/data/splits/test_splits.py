@@ -65,7 +65,8 @@ def test_the_course_recipe_gives_exactly_its_rows(caplog: pytest.LogCaptureFixtu
     assert splits.origins["test"] == "the validation clips again"
     announce_splits(splits)
     assert "Validation and test are the same clips, as --test-split validation asks" in caplog.text
-    assert "what is chosen on validation is chosen on the test clips" in caplog.text
+    assert "--method fine-tune and auto choose the model on the test clips" in caplog.text
+    assert "--method probe chooses the layer inside training" in caplog.text
 
 
 def test_missing_splits_are_cut_stratified() -> None:

@@ -75,10 +75,12 @@ def test_a_model_that_always_predicts_one_class_is_warned_of() -> None:
     targets = (np.arange(12).reshape(4, 3) % 2).astype(np.int64)
     report_scores(Scores(stuck.ids, targets, stuck.probabilities), NAMES, EvalConfig(), None)
     assert len(texts) == 2 and "the same labels for all 4 clips" in texts[1]
-    assert "--learning-rate" in texts[0]
+    assert texts[0].endswith("if they are, use another model.")  # of an evaluation
     del texts[:]
-    report_scores(stuck, NAMES, EvalConfig(), None, is_probe=True)
-    assert texts[0].endswith("Try another --model, or add training clips.")
+    report_scores(stuck, NAMES, EvalConfig(), None, trained="fine-tune")
+    assert "--learning-rate" in texts[0]
+    report_scores(stuck, NAMES, EvalConfig(), None, trained="probe")
+    assert texts[1].endswith("Try another --model, or add training clips.")
     del texts[:]
     report_scores(make_scores(), NAMES, EvalConfig(), None)
     assert texts == []
