@@ -129,10 +129,10 @@ def choose_candidate(
     if chosen == best:
         is_simplest = all(one.complexity >= candidates[best].complexity for one in candidates)
         end = "" if is_simplest else "; no simpler one is within one standard error"
-        return chosen, compared, f"It has the lowest validation log loss{end}."
+        return chosen, compared, f"It has the lowest log loss of the candidates{end}."
     one = compared[chosen]
     reason = (
-        f"It is the simplest within one standard error: its validation log loss is"
+        f"It is the simplest within one standard error: its log loss is"
         f" {one.difference:.4f} above the lowest ({candidates[best].name}), with a standard error"
         f" of {one.standard_error:.4f}."
     )

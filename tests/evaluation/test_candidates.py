@@ -79,9 +79,9 @@ def test_a_simpler_candidate_outside_of_it_is_not() -> None:
     assert number == 2
     assert errors[0] == pytest.approx(0.0866, abs=1e-4)
     assert reason == (
-        "It has the lowest validation log loss; no simpler one is within one standard error."
+        "It has the lowest log loss of the candidates; no simpler one is within one standard error."
     )
-    assert _choose([1.0, 1.0], [1.4, 1.4])[2] == "It has the lowest validation log loss."
+    assert _choose([1.0, 1.0], [1.4, 1.4])[2] == "It has the lowest log loss of the candidates."
 
 
 def test_of_equally_simple_ones_the_better_is_chosen() -> None:

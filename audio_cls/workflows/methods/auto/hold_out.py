@@ -30,7 +30,7 @@ class Choice:
 
     inputs: MethodInputs
     again: PreparedClips | None = None  # no validation; None: the kept model is not trained again
-    held_out: str | None = None  # "48 held-out training clips (by group)"; None: validation clips
+    held_out: str | None = None  # "48 held-out training clips"; None: validation clips
 
 
 def plan_choice(given: MethodInputs) -> Choice:
@@ -64,7 +64,9 @@ def plan_choice(given: MethodInputs) -> Choice:
         train = dataclasses.replace(cfg.train, max_train_minutes=minutes / 2)
         cfg = dataclasses.replace(cfg, train=train)
     labels = take_epoch(parts.train.labels, given.labels.names, cfg.data)
-    text = f"{len(held):,} held-out {count_of(len(held), 'training clip').split(' ', 1)[1]}"
+    where = " of training and validation" if len(clips.validation) and cfg.train.refit else ""
+    what = "held-out clip" if where else "held-out training clip"
+    text = f"{count_of(len(held), what)}{where}"
     return Choice(
         dataclasses.replace(given, cfg=cfg, clips=parts, epoch_labels=labels),
         merged,

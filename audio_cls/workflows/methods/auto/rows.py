@@ -9,7 +9,7 @@ from audio_cls.runs.records.candidates import CandidateRow
 from audio_cls.workflows.methods.auto.halving import FineTuned
 from audio_cls.workflows.methods.auto.outcome import Outcome
 
-LEFT_BEHIND = "left behind: a higher validation log loss after the same number of epochs"
+LEFT_BEHIND = "left behind: a higher log loss after the same number of epochs"
 FAILED = "left out: its training failed"
 
 

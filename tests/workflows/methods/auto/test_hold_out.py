@@ -116,7 +116,8 @@ def test_groups_that_validation_shares_are_held_out_of_training() -> None:
         assert isinstance(rest, Clips) and rest.groups is not None and held.groups is not None
         assert not set(rest.groups) & set(held.groups)
         assert len(rest) + len(held) == total
-        assert choice.held_out == f"{len(held)} held-out training clips (by group)"
+        of = "clips of training and validation" if refit else "training clips"
+        assert choice.held_out == f"{len(held)} held-out {of} (by group)"
         assert choice.inputs.clips.check["verdict"] == "disjoint"
         assert choice.again is not None and len(choice.again.train) == total
 
