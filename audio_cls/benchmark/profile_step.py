@@ -1,7 +1,7 @@
 """Profile of one training step and of its largest matrix product, in its own process.
 
-Three kinds of modules consist of matrix products and the operations between them: convolutions over
-the waveform, feed-forward blocks and single linear layers. The rate of a kind is the FLOP of
+Two kinds of modules consist of matrix products and the operations between them: convolutions over
+the waveform and single linear layers. The rate of a kind is the FLOP of
 PyTorch's modules, forward and backward, per second: what is recomputed to save memory adds to the
 time, not to the FLOP.
 """
@@ -23,11 +23,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from audio_cls.benchmark.cases import SEED, Case
 from audio_cls.benchmark.machine import REPEATS, measure_matrix_product
-from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, FEED_FORWARDS, is_named
+from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, is_named
 
 KINDS: dict[str, Callable[[nn.Module], bool]] = {
     "convolutions over the waveform": lambda module: is_named(module, FEATURE_ENCODERS),
-    "feed-forward blocks": lambda module: is_named(module, FEED_FORWARDS),
     "linear layers": lambda module: isinstance(module, nn.Linear),
 }
 ROWS = 25  # of the profile

@@ -13,7 +13,6 @@ from transformers import PreTrainedModel
 from transformers.utils.import_utils import is_flash_attn_2_available
 
 from audio_cls.errors import ModelError, SettingError, describe_error
-from audio_cls.models.kernels.attention import use_per_clip_attention
 from audio_cls.models.kernels.unpadded_conv import read_unpadded_encoder
 
 SUPPORT = {"sdpa": "_supports_sdpa", "flash_attention_2": "_supports_flash_attn"}
@@ -24,14 +23,12 @@ def choose_attention(model: PreTrainedModel, wanted: str) -> None:
 
     Args:
         model: A classifier, after the probe: flash attention does not run on a CPU.
-        wanted: "auto" (the default of transformers; on a CPU see `use_per_clip_attention`), "sdpa",
-            "eager" or "flash_attention_2".
+        wanted: "auto" (the default of transformers), "sdpa", "eager" or "flash_attention_2".
 
     Raises:
         ModelError: The model family or the machine does not support it.
     """
     if wanted == "auto":
-        use_per_clip_attention(model)
         return
     family = model.config.model_type
     advice = "Use --attention eager, or leave it out."

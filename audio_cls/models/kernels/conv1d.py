@@ -1,139 +1,25 @@
-"""Conv1d as matrix products over rows: frames (B, T, C), the channels last.
+"""Grouped convolution with a long kernel, computed in the frequency domain.
 
-Replaces: the computation of `torch.nn.Conv1d`, where install.py and conv_stack.py use it: plain
-convolutions by `MatmulConv1d`, grouped ones with a long kernel by `fft_grouped_conv1d`.
-Active: in float32, on a CPU; the grouped one on a GPU, too (see install.py).
-Why: PyTorch's convolutions over time reach about half the speed of a matrix product on a CPU, less
-in the backward pass, and less again with groups. In rows, a convolution of stride S is a product of
-overlapping rows, which BLAS reads without a copy. A grouped convolution with a long kernel is a
-product in the frequency domain, block by block; its Fourier transforms are matrix products as well.
+Replaces: the computation of `torch.nn.Conv1d` over positions in wav2vec 2.0 and its relatives (128
+taps, 16 groups), where install.py uses it.
+Active: in float32 on a CPU, and on a GPU (see install.py).
+Why: PyTorch computes one small product per group and tap. In the frequency domain a long kernel is
+one product per frequency, and the Fourier transforms are matrix products as well: a training step
+of DistilHuBERT with a frozen feature encoder takes a quarter less time (docs/benchmarks.md).
 Results: equal to `torch.nn.functional.conv1d` except for rounding; tests in
 tests/models/kernels/test_conv1d.py.
 Letters: B clips, C input channels, O output channels, T input frames, F output frames, K taps of
-the kernel, S stride, G groups.
+the kernel, G groups.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-SMALL_ROW = 64  # C * K: up to here, the windows are copied, which takes little time
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """The weights of a convolution as a matrix, for products with rows."""
-
-    matrix: Tensor  # (K * C, O), ordered by tap, then channel
-    num_taps: int  # K
-    stride: int  # S
-
-    @classmethod
-    def lay_out(cls, weight: Tensor, stride: int) -> Kernel:
-        """Copy weights (O, C, K) into the order of the rows."""
-        num_out, num_channels, num_taps = weight.shape
-        matrix = weight.permute(2, 1, 0).reshape(num_taps * num_channels, num_out)
-        return cls(matrix, num_taps, stride)
-
-    def restore(self, matrix: Tensor) -> Tensor:
-        """Return a matrix of this kernel's shape, such as a gradient, in the order (O, C, K)."""
-        return matrix.view(self.num_taps, -1, matrix.shape[1]).permute(2, 1, 0)
-
-    def count_frames(self, num_rows: int) -> int:
-        """Return the number of output frames F for T input frames."""
-        return (num_rows - self.num_taps) // self.stride + 1
-
-    def convolve(self, rows: Tensor, out: Tensor) -> None:
-        """Convolve contiguous rows (B, T, C) into `out`, (B, F, O)."""
-        for part, views in self._pair_taps(rows, out.shape[1]):
-            for clip, view in zip(out, views, strict=True):
-                torch.addmm(clip, view, self.matrix[part], beta=float(part.start > 0), out=clip)
-
-    def correlate(self, rows: Tensor, grad: Tensor, total: Tensor) -> None:
-        """Add the gradient of `matrix` to `total`, from the rows and the output's gradient."""
-        for part, views in self._pair_taps(rows, grad.shape[1]):
-            rows_of_total = total[part]
-            for clip, view in zip(grad, views, strict=True):
-                torch.addmm(rows_of_total, view.t(), clip, out=rows_of_total)
-
-    def spread(self, grad: Tensor, num_rows: int) -> Tensor:
-        """Return the gradient of T input rows, from the output's gradient."""
-        num_channels = len(self.matrix) // self.num_taps
-        d_rows = grad.new_empty(len(grad), num_rows, num_channels)
-        # The first `stride` taps write to all rows up to here, if their windows are adjacent.
-        written = self.stride * grad.shape[1] if self.num_taps >= self.stride else 0
-        d_rows[:, written:].zero_()
-        for part, views in self._split_taps(d_rows, grad.shape[1]):
-            for view, clip in zip(views, grad, strict=True):
-                beta = float(part.start > 0 or written == 0)
-                torch.addmm(view, clip, self.matrix[part].t(), beta=beta, out=view)
-        return d_rows
-
-    def _pair_taps(self, rows: Tensor, num_frames: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows of the matrix, and the input values that they multiply, (B, F, _)."""
-        if len(self.matrix) > SMALL_ROW:
-            yield from self._split_taps(rows, num_frames)
-            return
-        views = _view_rows(rows, num_frames, self.stride, 0, self.num_taps)
-        yield slice(0, len(self.matrix)), views.contiguous()
-
-    def _split_taps(self, rows: Tensor, num_frames: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield the same for `stride` taps at a time, whose windows do not overlap: no copy."""
-        num_channels = rows.shape[2]
-        for first in range(0, self.num_taps, self.stride):
-            end = min(self.num_taps, first + self.stride)
-            part = slice(first * num_channels, end * num_channels)
-            yield part, _view_rows(rows, num_frames, self.stride, first, end - first)
-
-
-class MatmulConv1d(torch.autograd.Function):
-    """Convolve rows (B, T, C) with weights (O, C, K): (B, (T - K) // S + 1, O)."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, stride: int) -> Tensor:  # noqa: ANN401
-        """Multiply S taps at a time, whose windows do not overlap.
-
-        Raises:
-            RuntimeError: Rows and weights differ in C, which the strides below would not notice.
-        """
-        if rows.shape[2] != weight.shape[1]:
-            raise RuntimeError(f"expected {weight.shape[1]} channels, got {rows.shape[2]}")
-        rows, kernel = rows.contiguous(), Kernel.lay_out(weight, stride)
-        ctx.save_for_backward(rows, weight)
-        ctx.stride = stride
-        out = rows.new_empty(len(rows), kernel.count_frames(rows.shape[1]), weight.shape[0])
-        kernel.convolve(rows, out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        """Return the gradients of rows and weights."""
-        rows, weight = ctx.saved_tensors
-        grad, kernel = grads[0].contiguous(), Kernel.lay_out(weight, ctx.stride)
-        d_rows = d_weight = None
-        if ctx.needs_input_grad[0]:
-            d_rows = kernel.spread(grad, rows.shape[1])
-        if ctx.needs_input_grad[1]:
-            total = torch.zeros_like(kernel.matrix)
-            kernel.correlate(rows, grad, total)
-            d_weight = kernel.restore(total)
-        return d_rows, d_weight, None
-
-
-def _view_rows(rows: Tensor, num_frames: int, stride: int, first: int, taps: int) -> Tensor:
-    """Return the windows of `taps` taps from `first` on, of rows (B, T, C): (B, F, taps * C)."""
-    num_clips, num_rows, num_channels = rows.shape
-    size = (num_clips, num_frames, taps * num_channels)
-    strides = (num_rows * num_channels, stride * num_channels, 1)
-    return rows.as_strided(size, strides, rows.storage_offset() + first * num_channels)
 
 
 def fft_grouped_conv1d(rows: Tensor, weight: Tensor, groups: int, padding: int) -> Tensor:

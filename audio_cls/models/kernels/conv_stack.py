@@ -1,38 +1,40 @@
-"""Stack of convolutions over the waveform, computed in blocks that fit into the CPU's cache.
+"""Stack of convolutions over the waveform, computed and recomputed in pieces of the clips.
 
 Replaces: the forward of the feature encoders of wav2vec 2.0, HuBERT and their relatives
 (`exactness.FEATURE_ENCODERS`): layers of a convolution, an optional norm, and an activation.
-Active: in float32 on a CPU, without autocast.
+Active: where gradients are computed, in float32 on a CPU, without autocast.
 Why: the outputs of these layers are the most memory of a training step: 260 MB for 10 s of audio.
-Here about a thousand frames at a time go through norm and activation of a layer and the convolution
-of the next, and only the output of that convolution is saved; the backward pass computes norms and
-activations again, which takes little time, and the first convolution, which has one channel. Short
-clips are processed together (`Block`). A group norm over time is folded into the first convolution
-(`fold_norm`).
+A frame of the last layer depends on 400 samples only, so that the layers can be run on one piece
+of a clip after the other. Each piece is a `torch.utils.checkpoint`: the outputs of convolutions are
+kept, norms and activations, which are most of the memory, are computed again in the backward pass.
+A piece stays in the processor's cache, and a convolution is a matrix product over rows (B, T, C),
+which is faster than PyTorch's on a processor without AVX-512. A group norm over time is folded into
+the first convolution (`fold_norm`), since it needs the whole clip.
 Results: equal to the stock forward and its gradients except for rounding; tests in
-tests/models/kernels/test_conv1d.py.
+tests/models/kernels/test_conv_stack.py.
 Letters: B clips, C and O channels, K taps, T and F frames, S stride.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import (
+    CheckpointPolicy,
+    checkpoint,
+    create_selective_checkpoint_contexts,
+)
 
-from audio_cls.models.kernels.conv1d import Kernel
 from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, is_named
 
 PARTS = {"conv", "layer_norm", "activation"}  # of a layer; some have no norm
-FRAMES_AT_ONCE = 1024  # of a convolution's output; their input is 4 MB at 512 channels
-Inner = Callable[..., Tensor]  # (B, T, C'), parameters -> (B, T, C), row by row
+FRAMES_AT_ONCE = 4096  # of the first convolution's output: 8 MB at 512 channels
+KEPT = {torch.ops.aten.mm.default, torch.ops.aten.addmm.default}  # see `_multiply`
 
 
 def is_stack(module: nn.Module) -> bool:
@@ -67,53 +69,101 @@ def _is_known_norm(layer: Any, *, is_first: bool) -> bool:  # noqa: ANN401
     norm = getattr(layer, "layer_norm", None)
     if type(norm) is nn.GroupNorm:
         return is_first and norm.affine and norm.num_groups == norm.num_channels
-    if type(norm) is nn.LayerNorm:
-        return norm.weight is not None and norm.bias is not None
-    return norm is None
+    return norm is None or type(norm) is nn.LayerNorm
 
 
 def run_conv_stack(layers: Sequence[Any], waves: Tensor) -> Tensor:
-    """Run the layers of a stack: (B, T) -> (B, C, F), the channels last in memory."""
+    """Run the layers of a stack: (B, T) -> (B, O, F), the channels last in memory."""
+    taps, bias = _start(layers[0], waves)
+    run = partial(
+        checkpoint,
+        partial(_run_piece, layers),
+        use_reentrant=False,
+        preserve_rng_state=False,  # nothing here is random
+        context_fn=partial(create_selective_checkpoint_contexts, _choose_kept),
+    )
+    rows = []
+    for clips, pieces in _split(layers, *waves.shape):
+        given = (taps[clips], None if bias is None else bias[clips])
+        outputs: list[Tensor] = [run(waves[clips, piece], *given) for piece in pieces]
+        rows.append(torch.cat(outputs, dim=1))
+    return torch.cat(rows).transpose(1, 2)
+
+
+def _choose_kept(_context: object, operator: object, *_: object, **__: object) -> CheckpointPolicy:
+    """Return whether the output of an operator is kept for the backward pass."""
+    is_kept = operator in KEPT
+    return CheckpointPolicy.MUST_SAVE if is_kept else CheckpointPolicy.PREFER_RECOMPUTE
+
+
+def _split(
+    layers: Sequence[Any], num_clips: int, num_samples: int
+) -> Iterator[tuple[slice, list[slice]]]:
+    """Yield groups of clips, with the samples of their pieces, in order of time.
+
+    A group is one clip, or short clips that have about `FRAMES_AT_ONCE` frames together. Pieces
+    overlap by what the last frame of one needs.
+    """
+    hop, field = 1, 1  # samples from one frame of the output to the next; that a frame needs
+    for layer in layers:
+        field += (layer.conv.kernel_size[0] - 1) * hop
+        hop *= layer.conv.stride[0]
+    num_frames = max(0, num_samples - field) // hop + 1
+    per_frame = hop // layers[0].conv.stride[0]  # frames of the first layer
+    at_once = max(1, FRAMES_AT_ONCE // per_frame)
+    pieces = [
+        slice(first * hop, (min(first + at_once, num_frames) - 1) * hop + field)
+        for first in range(0, num_frames, at_once)
+    ]
+    together = max(1, at_once // num_frames)
+    for clip in range(0, num_clips, together):
+        yield slice(clip, clip + together), pieces
+
+
+def _run_piece(layers: Sequence[Any], waves: Tensor, taps: Tensor, bias: Tensor | None) -> Tensor:
+    """Run the layers on a piece, (B, T) -> (B, F, O).
+
+    Args:
+        layers: All layers.
+        waves: The samples.
+        taps: Weights of the first convolution for each clip, (B, K, C).
+        bias: Its biases, (B, 1, C), or None.
+    """
     first = layers[0]
-    rows = waves.unfold(1, first.conv.kernel_size[0], first.conv.stride[0])  # (B, F, K), no copy
-    inner, params = _start(first, rows)
-    for before, layer in itertools.pairwise(layers):
-        if before is not first:
-            inner, params = partial(_finish, before), _list_params(before)
-        stage: Any = RecomputedConv.apply
-        rows = stage(rows, layer.conv.weight, layer.conv.stride[0], inner, *params)
-    return _finish(layers[-1], rows, *_list_params(layers[-1])).transpose(1, 2)
+    # No operator in `KEPT`: with one input channel, this output is wide and soon computed.
+    rows = torch.bmm(_unfold(waves[:, :, None], first.conv), taps)
+    rows = rows if bias is None else rows + bias
+    if type(getattr(first, "layer_norm", None)) is nn.LayerNorm:
+        rows = first.layer_norm(rows)
+    rows = first.activation(rows)
+    for layer in layers[1:]:
+        rows = _multiply(rows, layer.conv)
+        rows = layer.activation(getattr(layer, "layer_norm", nn.Identity())(rows))
+    output: Tensor = rows
+    return output
 
 
-def _list_params(layer: Any) -> list[Tensor]:  # noqa: ANN401
-    """Return a layer's parameters without its convolution's weights, each of shape (C,)."""
-    params = [layer.conv.bias, *getattr(layer, "layer_norm", nn.Module()).parameters()]
-    return [param for param in params if param is not None]
+def _unfold(rows: Tensor, conv: nn.Conv1d) -> Tensor:
+    """Return what each frame of a convolution's output is computed from: (B, F, C * K)."""
+    return rows.unfold(1, conv.kernel_size[0], conv.stride[0]).flatten(2)
 
 
-def _finish(layer: Any, rows: Tensor, *params: Tensor) -> Tensor:  # noqa: ANN401
-    """Apply bias, norm and activation of a layer to its convolution's output, (B, F, C)."""
-    rest = list(params)
-    if layer.conv.bias is not None:
-        rows = rows + rest.pop(0)
-    if rest:
-        weight, bias = rest
-        rows = functional.layer_norm(rows, rows.shape[-1:], weight, bias, layer.layer_norm.eps)
-    activated: Tensor = layer.activation(rows)
-    return activated
+def _multiply(rows: Tensor, conv: nn.Conv1d) -> Tensor:
+    """Convolve rows (B, T, C) by one matrix product: (B, F, O)."""
+    return functional.linear(_unfold(rows, conv), conv.weight.flatten(1), conv.bias)
 
 
-def _start(layer: Any, windows: Tensor) -> tuple[Inner, list[Tensor]]:  # noqa: ANN401
-    """Return the first layer as a function of windows (B, F, K), and its parameters."""
-    weight = layer.conv.weight[:, 0]
-    if isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
-        params = fold_norm(weight, layer.layer_norm, windows)
-        return lambda rows, taps, bias: layer.activation(torch.baddbmm(bias, rows, taps)), params
-    params = [weight.t(), *_list_params(layer)]
-    return lambda rows, taps, *rest: _finish(layer, rows @ taps, *rest), params
+def _start(layer: Any, waves: Tensor) -> tuple[Tensor, Tensor | None]:  # noqa: ANN401
+    """Return weights (B, K, C) and biases (B, 1, C) of the first convolution, with a group norm."""
+    conv, norm = layer.conv, getattr(layer, "layer_norm", None)
+    if isinstance(norm, nn.GroupNorm):
+        windows = waves.unfold(1, conv.kernel_size[0], conv.stride[0])
+        return fold_norm(conv.weight[:, 0], norm, windows)
+    taps = conv.weight[:, 0].t().expand(len(waves), -1, -1)
+    return taps, None if conv.bias is None else conv.bias.expand(len(waves), 1, -1)
 
 
-def fold_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> list[Tensor]:
+def fold_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> tuple[Tensor, Tensor]:
     """Fold a norm over time into the convolution before it, for each clip.
 
     Mean and variance of a channel follow from the mean m and the covariance S of the K samples of
@@ -139,140 +189,4 @@ def fold_norm(weight: Tensor, norm: nn.GroupNorm, windows: Tensor) -> list[Tenso
     variance = ((taps @ torch.stack(covariances)) * taps).sum(dim=2)
     scale = norm.weight * torch.rsqrt(variance + norm.eps)
     folded = (taps * scale[:, :, None]).transpose(1, 2)
-    return [folded.to(windows.dtype), (norm.bias - mean * scale)[:, None].to(windows.dtype)]
-
-
-class RecomputedConv(torch.autograd.Function):
-    """A convolution of an inner function of rows, which is recomputed in the backward pass."""
-
-    @staticmethod
-    def forward(  # noqa: D417
-        ctx: Any,  # noqa: ANN401
-        rows: Tensor,
-        weight: Tensor,
-        stride: int,
-        inner: Inner,
-        *params: Tensor,
-    ) -> Tensor:
-        """Save the rows, not the output of the inner function.
-
-        Args:
-            rows: Shape (B, T, C').
-            weight: Shape (O, C, K).
-            stride: Of the convolution.
-            inner: (B', T', C') and its params -> (B', T', C), row by row.
-            *params: Of `inner`: three dimensions, (B, _, C), if they differ per clip.
-        """
-        ctx.save_for_backward(rows, weight, *params)
-        ctx.stride, ctx.inner = stride, inner
-        kernel = Kernel.lay_out(weight, stride)
-        out = rows.new_empty(len(rows), kernel.count_frames(rows.shape[1]), len(weight))
-        for block in _split(kernel, out):
-            activations = inner(block.take_rows(rows), *map(block.choose, params))
-            block.convolve(activations, out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
-        """Return the gradients of rows, weights and the inner function's parameters."""
-        rows, weight, *params = ctx.saved_tensors
-        has_rows, has_weight, _, _, *has_params = ctx.needs_input_grad
-        kernel = Kernel.lay_out(weight, ctx.stride)
-        d_matrix = torch.zeros_like(kernel.matrix) if has_weight else None
-        d_rows = torch.zeros_like(rows) if has_rows else None
-        pairs = zip(params, has_params, strict=True)
-        d_params = [torch.zeros_like(param) if needed else None for param, needed in pairs]
-        for block in _split(kernel, grads[0]):
-            inputs = [block.take_rows(rows), *map(block.choose, params)]
-            needs = (has_rows, *has_params)
-            leaves = [v.detach().requires_grad_(n) for v, n in zip(inputs, needs, strict=True)]
-            with torch.enable_grad():
-                activations = ctx.inner(*leaves)
-            grad = block.take_frames(grads[0])
-            if d_matrix is not None:
-                flat = activations.detach().view(1, -1, activations.shape[2])
-                kernel.correlate(flat, grad, d_matrix)
-            if not activations.requires_grad:
-                continue
-            wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            d_activations = kernel.spread(grad, len(activations) * block.length)
-            d_leaves = list(
-                torch.autograd.grad(activations, wanted, d_activations.view_as(activations))
-            )
-            if d_rows is not None:
-                block.add_rows(d_leaves.pop(0), d_rows)
-            for total in d_params:
-                if total is not None:
-                    block.choose(total).add_(d_leaves.pop(0))
-        d_weight = None if d_matrix is None else kernel.restore(d_matrix)
-        return d_rows, d_weight, None, None, *d_params
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of a convolution's output frames, (B, F, O), and their input rows, (B, T, C).
-
-    Either consecutive frames of one clip, or all frames of several short clips. Rows of short clips
-    are concatenated, each padded to a multiple of the stride, so that one product covers all of
-    them. Frames that straddle two clips are dropped.
-    """
-
-    kernel: Kernel
-    clips: slice
-    frames: slice
-    seen: slice  # the input rows
-    length: int  # of a clip's rows, padded
-
-    def choose(self, param: Tensor) -> Tensor:
-        """Return the values of a parameter for these clips, if they differ per clip."""
-        return param[self.clips] if param.ndim == 3 else param
-
-    def take_rows(self, rows: Tensor) -> Tensor:
-        """Return the block's rows of (B, T, C): (B', length, C), contiguous."""
-        seen = rows[self.clips, self.seen]
-        missing = self.length - seen.shape[1]  # padding by 0 rows would copy, too
-        return functional.pad(seen, (0, 0, 0, missing)) if missing else seen.contiguous()
-
-    def add_rows(self, new: Tensor, total: Tensor) -> None:
-        """Add rows as `take_rows` returns them to the block's rows of (B, T, C)."""
-        seen = total[self.clips, self.seen]
-        seen += new[:, : seen.shape[1]]
-
-    def convolve(self, rows: Tensor, out: Tensor) -> None:
-        """Convolve rows (B', length, C) into the block's frames of `out`, (B, F, O)."""
-        frames = out[self.clips, self.frames]
-        if len(rows) == 1:
-            self.kernel.convolve(rows, frames)
-            return
-        padded = rows.new_empty(len(rows), self.length // self.kernel.stride, frames.shape[2])
-        num_frames = self.kernel.count_frames(len(rows) * self.length)
-        concatenated = padded.view(1, -1, frames.shape[2])[:, :num_frames]
-        self.kernel.convolve(rows.view(1, -1, rows.shape[2]), concatenated)
-        frames.copy_(padded[:, : frames.shape[1]])
-
-    def take_frames(self, grad: Tensor) -> Tensor:
-        """Concatenate the block's frames of (B, F, O): (1, F', O), zero where one was dropped."""
-        frames = grad[self.clips, self.frames]
-        if len(frames) == 1:
-            return frames.contiguous()
-        num_frames = self.kernel.count_frames(len(frames) * self.length)
-        missing = self.length // self.kernel.stride - frames.shape[1]
-        padded = functional.pad(frames, (0, 0, 0, missing))
-        return padded.reshape(1, -1, frames.shape[2])[:, :num_frames]
-
-
-def _split(kernel: Kernel, out: Tensor) -> Iterator[Block]:
-    """Yield the blocks of a convolution's output (B, F, O)."""
-    num_clips, num_frames, _ = out.shape
-    stride, overlap = kernel.stride, kernel.num_taps - kernel.stride
-    together = max(1, FRAMES_AT_ONCE // max(1, num_frames))  # clips; 0 frames if they are too short
-    for clip, first in itertools.product(
-        range(0, num_clips, together), range(0, num_frames, FRAMES_AT_ONCE)
-    ):
-        clips = slice(clip, min(clip + together, num_clips))
-        frames = slice(first, min(first + FRAMES_AT_ONCE, num_frames))
-        seen = slice(frames.start * stride, frames.stop * stride + overlap)
-        is_alone = clips.stop - clips.start == 1
-        length = seen.stop - seen.start
-        length = length if is_alone else math.ceil(length / stride) * stride
-        yield Block(kernel, clips, frames, seen, length)
+    return folded.to(windows.dtype), (norm.bias - mean * scale)[:, None].to(windows.dtype)

@@ -30,25 +30,10 @@ FAMILIES = {  # file of transformers.models -> prefix of its classes
     "wav2vec2_conformer.modeling_wav2vec2_conformer": "Wav2Vec2Conformer",
     "wavlm.modeling_wavlm": "WavLM",
 }
-OTHER_ATTENTIONS = {
-    "audio_spectrogram_transformer.modeling_audio_spectrogram_transformer.ASTAttention",
-    "speech_to_text.modeling_speech_to_text.Speech2TextAttention",
-    "whisper.modeling_whisper.WhisperAttention",
-}
-
-
-def _name_classes(part: str) -> frozenset[str]:
-    """Return the full names of the classes of all model families for one kind of module."""
-    return frozenset(
-        f"transformers.models.{file}.{prefix}{part}" for file, prefix in FAMILIES.items()
-    )
-
-
-FEATURE_ENCODERS = _name_classes("FeatureEncoder")  # convolutions over the waveform
-FEED_FORWARDS = _name_classes("FeedForward")
-ATTENTIONS = _name_classes("Attention") | {
-    f"transformers.models.{name}" for name in OTHER_ATTENTIONS
-}  # scaled dot products without a trainable bias
+# Convolutions over the waveform of all model families.
+FEATURE_ENCODERS = frozenset(
+    f"transformers.models.{file}.{prefix}FeatureEncoder" for file, prefix in FAMILIES.items()
+)
 
 TOLERANCE = 1e-3  # of the largest value of a tensor; rounding is far below
 SMALL_SHARE = 1e-3  # of the largest of all gradients: the least reference for a tensor's gradient

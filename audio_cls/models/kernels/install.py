@@ -1,16 +1,16 @@
 """Installation of the fast kernels in a model.
 
-Replaces: the forward of `torch.nn.Conv1d`, `torch.nn.Dropout`, and of the stacks of convolutions
-and feed-forward blocks of wav2vec 2.0 and its relatives, in modules whose class is exactly known.
-A convolution returns (B, C, T) as before, but with the channels last in memory, as the next
-convolution, layer norm or projection needs them.
+Replaces: the forward of convolutions over positions (conv1d.py) and of the stack of convolutions
+over the waveform (conv_stack.py) of wav2vec 2.0 and its relatives, in modules whose class is
+exactly known. Nothing else: a kernel stays here if it makes a training step 1.3 times as fast in
+the precision that is used on a machine (docs/benchmarks.md).
 Active: in float32 on a CPU, without autocast, not while a graph is traced or compiled; else the
-stock forward runs. One kernel is for a GPU, too: for a convolution over positions, with a long
-kernel and many groups, cuDNN computes one product per group without matrix units, which is three
-quarters of a step with a frozen feature encoder (H200, bf16).
+stock forward runs. A convolution over positions is replaced on a GPU, too: cuDNN computes one
+product per group without matrix units, which was three quarters of a step with a frozen feature
+encoder (H200, bf16).
 Results: equal to the stock forward except for rounding. Before a forward is replaced, its output
-and gradients are compared (exactness.py); tests in tests/models/kernels/test_conv1d.py and
-test_exactness.py. Weights, their names and saved models do not change.
+and gradients are compared (exactness.py); tests in tests/models/kernels/. Weights, their names and
+saved models do not change.
 """
 
 from __future__ import annotations
@@ -26,16 +26,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from audio_cls.models.kernels.conv1d import MatmulConv1d, fft_grouped_conv1d
+from audio_cls.models.kernels.conv1d import fft_grouped_conv1d
 from audio_cls.models.kernels.conv_stack import is_stack, run_conv_stack
-from audio_cls.models.kernels.dropout import SeededDropout, is_plain, is_traced
 from audio_cls.models.kernels.exactness import draw_input, gives_stock_numbers, is_exactly
-from audio_cls.models.kernels.feed_forward import is_feed_forward, run_feed_forward
 
 logger = logging.getLogger(__name__)
 
 MANY_FRAMES = 400  # in a batch: below, a convolution by spectra is slower (measured)
-MANY_VALUES = 2**16  # of a tensor: below, PyTorch's dropout is as fast
 GROUPS_AT_ONCE = 2  # of a grouped convolution, which limits the memory of its spectra
 TRIAL_FRAMES = 6  # of the input on which a forward is compared with the stock one
 LONG_KERNEL = 32  # taps from which a grouped convolution is cheaper in the frequency domain
@@ -49,7 +46,8 @@ def install_fast_kernels(model: nn.Module, *, is_trained: bool = True) -> int:
 
     Args:
         model: On the CPU, in float32.
-        is_trained: False: gradients are not compared, which takes most of the time.
+        is_trained: False: the stack of convolutions, whose kernel saves memory and time in the
+            backward pass, is left, and gradients are not compared.
 
     Returns:
         The number of modules that were changed.
@@ -58,7 +56,7 @@ def install_fast_kernels(model: nn.Module, *, is_trained: bool = True) -> int:
     is_same: dict[str, bool] = {}  # by kind
     for module in model.modules():
         forward = _choose_forward(module)
-        if forward is None:
+        if forward is None or (forward is _run_conv_stack and not is_trained):
             continue
         kind = f"{type(module)} {module!r}"
         if kind not in is_same:
@@ -77,70 +75,49 @@ def _choose_forward(module: nn.Module) -> Callable[..., Tensor] | None:
     if "forward" in vars(module):
         return None  # it was replaced by other code
     if isinstance(module, nn.Conv1d):
-        return _choose_convolution(module) if is_exactly(module, nn.Conv1d) else None
-    if is_exactly(module, nn.Dropout):
-        assert isinstance(module, nn.Dropout)
-        return _drop if 0 < module.p < 1 and not module.inplace else None
-    if is_stack(module):
-        return _run_conv_stack
-    return run_feed_forward if is_feed_forward(module) else None
+        return _convolve_long if _is_long(module) else None
+    return _run_conv_stack if is_stack(module) else None
 
 
-def _choose_convolution(conv: nn.Conv1d) -> Callable[..., Tensor] | None:
-    """Return the kernel that can replace a convolution's forward."""
-    if conv.dilation != (1,) or not _pads_zeros(conv):
-        return None
-    if conv.groups == 1:
-        return _convolve
-    is_long = conv.kernel_size[0] >= LONG_KERNEL and conv.stride == (1,)
-    return _convolve_long if is_long and conv.groups < conv.in_channels else None
+def _is_long(conv: nn.Conv1d) -> bool:
+    """Return True if a convolution is grouped and has a long kernel, as one over positions has."""
+    if not is_exactly(conv, nn.Conv1d) or conv.padding_mode != "zeros":
+        return False
+    is_plain = (conv.dilation, conv.stride) == ((1,), (1,)) and not isinstance(conv.padding, str)
+    is_grouped = 1 < conv.groups < conv.in_channels
+    return is_plain and is_grouped and conv.kernel_size[0] >= LONG_KERNEL
 
 
 def _is_stock(module: Any, forward: Callable[..., Tensor], *, is_trained: bool) -> bool:  # noqa: ANN401
     """Return True if a kernel gives the output and gradients of a module's forward."""
-    if forward is _drop:
-        return True  # random: there is nothing to compare
     if any(one.device.type != "cpu" or one.dtype != torch.float32 for one in module.parameters()):
         return False
     if forward is _run_conv_stack:
         samples = math.prod(layer.conv.stride[0] for layer in module.conv_layers)
         inputs = draw_input((2, TRIAL_FRAMES * samples), requires_grad=False)
-    elif forward is run_feed_forward:
-        inputs = draw_input((2, TRIAL_FRAMES, module.intermediate_dense.in_features))
     else:
-        num_frames = MANY_FRAMES // 2 if forward is _convolve_long else 0
-        num_frames = max(num_frames, module.kernel_size[0] + TRIAL_FRAMES * module.stride[0])
+        num_frames = max(MANY_FRAMES // 2, module.kernel_size[0] + TRIAL_FRAMES)
         inputs = draw_input((2, module.in_channels, num_frames))
     return gives_stock_numbers(module, forward, inputs, with_gradients=is_trained)
 
 
-def _pads_zeros(conv: nn.Conv1d) -> bool:
-    """Return True if a convolution pads with a number of zeros, or not at all."""
-    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+def _is_plain(values: Tensor) -> bool:
+    """Return True if a tensor is float32 on a CPU, without autocast, and no graph is recorded."""
+    is_float32 = values.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return values.device.type == "cpu" and is_float32 and not _is_traced()
 
 
-def _is_supported(frames: Tensor) -> bool:
-    """Return True if frames (B, C, T) can be convolved as rows."""
-    return frames.ndim == 3 and is_plain(frames) and not torch.is_autocast_enabled("cpu")
-
-
-def _convolve(self: nn.Conv1d, frames: Tensor) -> Tensor:
-    """Replace the forward of an ungrouped convolution: (B, C, T) -> (B, O, F)."""
-    if not _is_supported(frames):
-        return type(self).forward(self, frames)
-    rows, padding = frames.transpose(1, 2), int(self.padding[0])
-    if padding:
-        rows = nn.functional.pad(rows, (0, 0, padding, padding))
-    product: Any = MatmulConv1d.apply
-    return _add_bias(product(rows, self.weight, self.stride[0]), self.bias)
+def _is_traced() -> bool:
+    """Return True if a graph is traced or compiled."""
+    return bool(torch.jit.is_tracing() or torch.compiler.is_compiling())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _convolve_long(self: nn.Conv1d, frames: Tensor) -> Tensor:
     """Replace the forward of a grouped convolution with a long kernel: (B, C, T) -> (B, O, F)."""
     is_short = frames.ndim != 3 or len(frames) * frames.shape[2] < MANY_FRAMES
-    if not is_short and frames.device.type == "cuda" and not is_traced():
+    if not is_short and frames.device.type == "cuda" and not _is_traced():
         return convolve_exactly(self, frames)
-    if is_short or not _is_supported(frames):
+    if is_short or not _is_plain(frames):
         return type(self).forward(self, frames)
     rows, num_chunks = frames.transpose(1, 2), max(1, self.groups // GROUPS_AT_ONCE)
     if self.groups % num_chunks:
@@ -179,16 +156,8 @@ def _add_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _run_conv_stack(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
-    """Replace the forward of a stack of convolutions: (B, T) -> (B, C, F)."""
-    is_stock = waves.ndim != 2 or not is_plain(waves) or waves.requires_grad
-    if is_stock or torch.is_autocast_enabled("cpu"):
+    """Replace the forward of a stack of convolutions that is trained: (B, T) -> (B, C, F)."""
+    is_trained = torch.is_grad_enabled() and any(one.requires_grad for one in self.parameters())
+    if waves.ndim != 2 or waves.requires_grad or not is_trained or not _is_plain(waves):
         return type(self).forward(self, waves)  # type: ignore[no-any-return]
     return run_conv_stack(self.conv_layers, waves)
-
-
-def _drop(self: nn.Dropout, values: Tensor) -> Tensor:
-    """Replace the forward of dropout, for any shape."""
-    if not self.training or values.numel() < MANY_VALUES or not is_plain(values):
-        return type(self).forward(self, values)
-    drop: Any = SeededDropout.apply
-    return drop(values, self.p)  # type: ignore[no-any-return]
