@@ -33,7 +33,7 @@ from torch.utils.checkpoint import (
 from audio_cls.models.kernels.exactness import FEATURE_ENCODERS, is_named
 
 PARTS = {"conv", "layer_norm", "activation"}  # of a layer; some have no norm
-FRAMES_AT_ONCE = 4096  # of the first convolution's output: 8 MB at 512 channels
+FRAMES_AT_ONCE = 2048  # of the first convolution's output: 4 MB at 512 channels
 KEPT = {torch.ops.aten.mm.default, torch.ops.aten.addmm.default}  # see `_multiply`
 
 
