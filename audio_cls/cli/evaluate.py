@@ -29,6 +29,8 @@ MEANINGS = {  # help texts of settings that have another effect here than in tra
     "log": "Output: text, json (the events test and end) or quiet (one line with the result).",
     "group_column": "Column such as speaker or track; intervals are computed over its values.",
     "metric": "Main metric: a name such as f1_macro, or path or Hub id of an `evaluate` module.",
+    "mixed_precision": "Number format of matrix products. Default: no (float32), as in predict and"
+    " transformers' pipeline.",
 }
 COMMON = ("dataset", "label_column", "group_column", "metric", "log")
 EXAMPLES = (

@@ -66,9 +66,10 @@ class TrainingSettings(Section):
     gradient_accumulation_steps: int = setting(
         1, "Forward passes per optimizer step: larger steps without more memory.", minimum=1
     )
-    mixed_precision: Literal["launcher", "no", "fp16", "bf16"] = setting(
-        "launcher",
-        "Precision; launcher: that of accelerate launch. On a CPU fp16 becomes no.",
+    mixed_precision: Literal["auto", "launcher", "no", "fp16", "bf16"] = setting(
+        "auto",
+        "Number format of matrix products. auto: bf16 where the device computes it natively, fp16"
+        " on older GPUs, else no (float32); launcher: that of accelerate launch.",
     )
     gradient_checkpointing: bool = setting(
         default=False, meaning="Recompute each layer in the backward pass: less memory, slower."

@@ -1,4 +1,4 @@
-"""Accelerate: the Accelerator of a run, its number format, random states and trackers.
+"""Accelerate: the Accelerator of a run, random states and trackers.
 
 Accelerate places the model, wraps it for the number of processes (DDP, FSDP, DeepSpeed), scales
 fp16 losses and saves states. It does not distribute the clips to processes and micro-batches:
@@ -30,6 +30,8 @@ from accelerate.utils import (
 
 from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.distributed.hardware import has_accelerator
+from audio_cls.distributed.precision import choose_precision, computes_bf16, is_deepspeed
+from audio_cls.distributed.processes import gather_rows
 from audio_cls.errors import SettingError, list_names, suggest_name
 
 # A process waits so long for another, which may prepare clips or publish. The launcher ends all
@@ -51,7 +53,8 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
     check_trackers(cfg.report_to)
     if os.environ.get("ACCELERATE_USE_FSDP") == "true" and not has_accelerator():
         logger.warning("FSDP needs GPUs: on CPUs every process has the whole model (DDP).")
-    precision = choose_precision(cfg.mixed_precision)
+    precision = choose_precision(cfg.mixed_precision).name
+    _warn_if_emulated(precision)
     if not is_deepspeed():  # an earlier run of this process may have had another number format
         AcceleratorState._reset_state()
     try:
@@ -66,8 +69,32 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
         )
     except (ValueError, ImportError) as error:
         raise SettingError(f"Accelerate cannot start with these settings: {error}") from error
+    _check_same_precision(accelerator)
     set_seed(cfg.seed, device_specific=True)
     return accelerator
+
+
+def _warn_if_emulated(precision: str) -> None:
+    """Warn of a format that the processor computes many times slower than float32."""
+    if precision == "bf16" and not has_accelerator() and not computes_bf16():
+        logger.warning(
+            "This processor has no native bfloat16: a step in bf16 takes many times as long as with"
+            " --mixed-precision no."
+        )
+
+
+def _check_same_precision(accelerator: Accelerator) -> None:
+    """Check that all processes, which may run on different machines, have one number format.
+
+    Raises:
+        SettingError: They have not.
+    """
+    names = sorted(set(gather_rows([str(accelerator.mixed_precision)])))
+    if len(names) > 1:
+        raise SettingError(
+            f"The machines of this run would use different number formats ({list_names(names)})."
+            " Choose one for all with --mixed-precision."
+        )
 
 
 def restart_accelerator(accelerator: Accelerator, seed: int) -> None:
@@ -120,36 +147,6 @@ def start_trackers(accelerator: Accelerator, folder: Path, cfg: RunConfig) -> No
     }
     accelerator.log_with = filter_trackers(list(cfg.train.report_to), accelerator.logging_dir)
     accelerator.init_trackers(folder.name, config=settings)
-
-
-def choose_precision(wanted: str) -> str | None:
-    """Return Accelerate's `mixed_precision`: None is the launcher's; on a CPU fp16 becomes no."""
-    if wanted == "launcher":
-        return None
-    return "no" if explain_precision(wanted) else wanted
-
-
-def explain_precision(wanted: str) -> str:
-    """Return why a run has another number format than the wanted one; empty if it has that one."""
-    return "fp16 needs a GPU" if wanted == "fp16" and not has_accelerator() else ""
-
-
-def check_precisions(wanted: Sequence[str]) -> None:
-    """Check that runs of one command have one number format, if they use DeepSpeed.
-
-    Raises:
-        SettingError: DeepSpeed has the number format of the launcher's configuration.
-    """
-    if len(set(wanted)) > 1 and is_deepspeed():
-        raise SettingError(
-            f"--sweep of mixed_precision ({list_names(dict.fromkeys(wanted))}) is not possible with"
-            " DeepSpeed, which has one number format. Start a command for each."
-        )
-
-
-def is_deepspeed() -> bool:
-    """Return whether the launcher is configured for DeepSpeed."""
-    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
 @contextmanager

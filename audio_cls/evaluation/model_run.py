@@ -103,7 +103,7 @@ def inherit_settings(
     """Return the settings: those that were typed, else those of the model's run or a preset.
 
     The run's data settings are used on the data set that it was trained on, the preset on another
-    one. The run's metric is used on both.
+    one. The run's metric is used on both. The number format is float32 unless it was typed.
 
     Args:
         typed: Setting name -> value, of those that the user gave.
@@ -129,9 +129,7 @@ def inherit_settings(
         for key, value in run_data.items()
         if is_same_dataset and key in known and key not in CAPS
     }
-    precision = run.settings.get("train", {}).get("mixed_precision")
-    if precision is not None:
-        adopted["mixed_precision"] = precision
+    adopted["mixed_precision"] = "no"  # whatever the training had: as transformers' pipeline
     metric = {key: v for key, v in run.settings.get("eval", {}).items() if key.startswith("metric")}
     base = {} if is_same_dataset else dict(preset or {})
     values = drop_unused({**base, **adopted, **metric, **typed, "dataset": dataset}, keep=typed)

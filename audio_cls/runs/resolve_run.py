@@ -11,7 +11,11 @@ from audio_cls.runs.resolved import ResolvedRun
 
 
 def resolve_run(
-    cfg: RunConfig, source: LoadedDataset, labels: Labels, checkpoint: Checkpoint
+    cfg: RunConfig,
+    source: LoadedDataset,
+    labels: Labels,
+    checkpoint: Checkpoint,
+    precision: str,
 ) -> ResolvedRun:
     """Resolve what is known before the clips are prepared: all but the size of a step.
 
@@ -20,6 +24,7 @@ def resolve_run(
         source: The data set.
         labels: Its labels.
         checkpoint: The model that is fine-tuned.
+        precision: Accelerate's name of the number format that is in use.
     """
     return ResolvedRun(
         dataset_revision=None if source.is_local else source.revision,
@@ -29,4 +34,5 @@ def resolve_run(
         max_seconds=resolve_audio_settings(cfg.audio, checkpoint).max_seconds,
         sampling_rate=checkpoint.sampling_rate,
         metric=cfg.eval.choose_metric(is_multilabel=labels.is_multilabel).metric,
+        mixed_precision=precision,
     )

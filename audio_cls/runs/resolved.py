@@ -18,6 +18,7 @@ OPEN = {
     "model_revision": None,
     "max_seconds": None,
     "metric": "auto",
+    "mixed_precision": "auto",
 }
 STEP_SIZE = ("batch_size", "gradient_accumulation_steps", "effective_batch_size")
 
@@ -26,7 +27,7 @@ Settings = Mapping[str, Mapping[str, Any]]  # section -> setting -> value
 
 @dataclass(frozen=True)
 class ResolvedRun:
-    """What a run found in its data set, its checkpoint and its memory; None: not found yet.
+    """What a run found in its data set, its checkpoint and its machine; None: not found yet.
 
     `resolve_run` makes it from data set and checkpoint, `find_batch_size` adds the size of a step.
     run_config.yaml has it under `resolved`, and a run that is resumed takes it from there: a data
@@ -40,6 +41,7 @@ class ResolvedRun:
     max_seconds: Seconds | None = None  # of a training crop
     sampling_rate: Hertz = 0  # of the model's input; 0: not found yet
     metric: str | None = None  # that chooses the best checkpoint
+    mixed_precision: str | None = None  # Accelerate's name of the number format
     batch_size: int | None = None  # clips of a forward pass on each process
     accumulation_steps: int | None = None  # forward passes of an optimizer step on each process
     effective_batch_size: int | None = None  # clips of an optimizer step over all processes
@@ -90,7 +92,12 @@ def read_resolved(tree: Mapping[str, Any]) -> ResolvedRun:
     """
     names = {one.name for one in dataclasses.fields(ResolvedRun)}
     if isinstance(tree.get(RESOLVED), Mapping):
-        return ResolvedRun(**{k: v for k, v in tree[RESOLVED].items() if k in names})
+        # Earlier versions did not resolve the number format: it was that of the setting.
+        found: dict[str, Any] = {
+            "mixed_precision": (tree.get("train") or {}).get("mixed_precision")
+        }
+        found |= {k: v for k, v in tree[RESOLVED].items() if k in names}
+        return ResolvedRun(**found)
     values = {
         name: value
         for section in SECTIONS

@@ -82,8 +82,13 @@ def open_run(cfg: RunConfig, accelerator: Accelerator) -> RunFolder:
     check_precision(cfg.model.attention, str(accelerator.mixed_precision))
     folder = open_run_folder(path, cfg) if accelerator.is_main_process else RunFolder(path)
     accelerator.wait_for_everyone()
-    source = find_source_run(path, cfg.train.resume) or path
-    return dataclasses.replace(folder, resolved=load_resolved(source, cfg))
+    return dataclasses.replace(folder, resolved=load_first_start(cfg))
+
+
+def load_first_start(cfg: RunConfig) -> ResolvedRun:
+    """Return what the run that is resumed resolved when it began; nothing for a new run."""
+    path = choose_run_path(cfg)
+    return load_resolved(find_source_run(path, cfg.train.resume) or path, cfg)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import yaml
 
 from audio_cls.command_names import format_command
 from audio_cls.config import CountOrAuto, RunConfig, Setting, flag_name, iterate_settings
-from audio_cls.distributed.accelerator import check_precisions, check_trackers
+from audio_cls.distributed.accelerator import check_trackers
+from audio_cls.distributed.precision import check_precisions
 from audio_cls.distributed.processes import count_processes, is_main_process
 from audio_cls.errors import SettingError, count_of, describe_error, list_names, suggest_name
 from audio_cls.runs.config_file import list_other_steps

@@ -61,6 +61,7 @@ from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.open_run import (
     explain_interrupt,
     explain_run_disk,
+    load_first_start,
     opened_run,
     save_settings,
 )
@@ -133,7 +134,7 @@ def run_training(given: RunConfig, report: StartReport | None = None) -> Path:
         report: Shows what starts; default: without the origins of the settings.
     """
     clock, warnings = Clock(), collect_warnings()
-    accelerator = start_accelerator(given.train)
+    accelerator = start_accelerator(load_first_start(given).apply(given).train)
     with opened_run(given, accelerator) as folder:
         return run_steps(given, accelerator, folder, report or StartReport(given), clock, warnings)
 
@@ -160,7 +161,8 @@ def run_steps(  # noqa: PLR0915 (one line per step)
         checkpoint = open_checkpoint(resumed.model)  # first: an unknown model costs no download
         dataset = relabel_keywords(load_dataset(resumed.data), resumed.data)
         labels = parse_labels(dataset, resumed.data)
-        resolved = resolve_run(resumed, dataset, labels, checkpoint)
+        precision = str(accelerator.mixed_precision)
+        resolved = resolve_run(resumed, dataset, labels, checkpoint, precision)
         cfg = resolved.apply(resumed)
         check_metric(cfg.eval, len(labels.names), is_multilabel=labels.is_multilabel)
         check_weights(cfg.optim, is_multilabel=labels.is_multilabel, names=labels.names)

@@ -10,12 +10,8 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from audio_cls.config import TrainConfig
 from audio_cls.distributed import accelerator as module
-from audio_cls.distributed.accelerator import (
-    check_precisions,
-    choose_precision,
-    explain_precision,
-    start_accelerator,
-)
+from audio_cls.distributed import precision
+from audio_cls.distributed.accelerator import start_accelerator
 from audio_cls.errors import SettingError
 
 
@@ -23,19 +19,29 @@ def test_runs_of_one_process_can_have_different_number_formats(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
-    wanted = ["bf16", "no", "launcher"]
+    monkeypatch.setattr(precision, "computes_bf16", lambda: True)
+    wanted = ["bf16", "no", "auto", "launcher"]
     found = [start_accelerator(TrainConfig(mixed_precision=one)).mixed_precision for one in wanted]
-    assert found == ["bf16", "no", "no"]
+    assert found == ["bf16", "no", "bf16", "no"]
 
 
-def test_number_formats_of_a_sweep_are_refused_with_deepspeed_before_the_first_run(
+def test_bf16_on_a_processor_that_emulates_it_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for is_native in (True, False):
+        monkeypatch.setattr(module, "computes_bf16", lambda is_native=is_native: is_native)
+        caplog.clear()
+        start_accelerator(TrainConfig(mixed_precision="bf16"))
+        assert ("no native bfloat16" in caplog.text) != is_native
+
+
+def test_machines_that_would_choose_different_formats_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    check_precisions(["no", "bf16"])
-    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    check_precisions(["bf16", "bf16"])
-    with pytest.raises(SettingError, match=r"mixed_precision \(no, bf16\).*DeepSpeed"):
-        check_precisions(["no", "bf16"])
+    monkeypatch.setattr(module, "gather_rows", lambda names: [*names, "bf16"])
+    start_accelerator(TrainConfig(mixed_precision="bf16"))
+    with pytest.raises(SettingError, match=r"different number formats \(bf16, no\)"):
+        start_accelerator(TrainConfig(mixed_precision="no"))
 
 
 def test_processes_wait_for_one_that_prepares_or_publishes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,14 +56,3 @@ def test_processes_wait_for_one_that_prepares_or_publishes(monkeypatch: pytest.M
     start_accelerator(TrainConfig())
     (group,) = [one for one in given["kwargs_handlers"] if isinstance(one, InitProcessGroupKwargs)]
     assert group.timeout >= timedelta(hours=12)  # torch: 30 minutes, with NCCL 10
-
-
-def test_the_summary_explains_every_precision_that_is_replaced(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for has_gpu in (False, True):
-        monkeypatch.setattr(module, "has_accelerator", lambda has_gpu=has_gpu: has_gpu)
-        for wanted in ("no", "fp16", "bf16"):
-            is_replaced = choose_precision(wanted) != wanted
-            assert is_replaced == (explain_precision(wanted) != "")
-            assert is_replaced == (wanted == "fp16" and not has_gpu)

@@ -174,11 +174,13 @@ def test_settings_of_the_run_are_used_on_its_data_set_only() -> None:
         "group_column": "artist",
         "max_eval_samples": 5,
     }
-    run = SourceRun({"data": own, "eval": {"metric": "uar"}}, {}, {})
+    train = {"mixed_precision": "bf16"}  # of the training only
+    run = SourceRun({"data": own, "train": train, "eval": {"metric": "uar"}}, {}, {})
     cfg, is_same_dataset = inherit_settings({"group_column": "album"}, run)
     assert (is_same_dataset, cfg.data.dataset, cfg.data.label_column) == (True, "a/b", "genre")
     assert (cfg.data.group_column, cfg.data.max_eval_samples) == ("album", None)
     assert cfg.eval.metric == "uar"
+    assert cfg.train.mixed_precision == "no"
     cfg, is_same_dataset = inherit_settings({"dataset": "c/d"}, run)
     assert (is_same_dataset, cfg.data.label_column) == (False, None)
 

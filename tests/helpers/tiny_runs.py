@@ -26,7 +26,7 @@ from audio_cls.runs.resolve_run import resolve_run
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.training.auto_batch_size import find_batch_size
 from audio_cls.training.loop import Callbacks, TrainingRun
-from audio_cls.training.open_run import open_run, save_settings
+from audio_cls.training.open_run import load_first_start, open_run, save_settings
 from audio_cls.training.setup import set_up_training
 
 QUIET = {  # no dropout of any kind: what is left is the same in every program
@@ -60,12 +60,14 @@ def prepare(cfg: RunConfig) -> tuple[PreparedClips, AudioModel]:
     return prepare_resolved(cfg)[:2]
 
 
-def prepare_resolved(cfg: RunConfig) -> tuple[PreparedClips, AudioModel, ResolvedRun]:
+def prepare_resolved(
+    cfg: RunConfig, precision: str = "no"
+) -> tuple[PreparedClips, AudioModel, ResolvedRun]:
     """Do the same, and return also what the run resolved."""
     source = relabel_keywords(load_dataset(cfg.data), cfg.data)
     labels = parse_labels(source, cfg.data)
     checkpoint = open_checkpoint(cfg.model)
-    resolved = resolve_run(cfg, source, labels, checkpoint)
+    resolved = resolve_run(cfg, source, labels, checkpoint, precision)
     cfg = resolved.apply(cfg)
     pool = build_clip_index(source, labels, cfg.data)
     splits = make_splits(pool, cfg.data)
@@ -78,10 +80,10 @@ def prepare_resolved(cfg: RunConfig) -> tuple[PreparedClips, AudioModel, Resolve
 
 def set_up(cfg: RunConfig, callbacks: Callbacks | None = None) -> TrainingRun:
     """Put a run together up to the first step."""
-    accelerator: Accelerator = start_accelerator(cfg.train)
+    accelerator: Accelerator = start_accelerator(load_first_start(cfg).apply(cfg).train)
     folder = open_run(cfg, accelerator)
     known = folder.resolved.apply(cfg)
-    clips, audio_model, resolved = prepare_resolved(known)
+    clips, audio_model, resolved = prepare_resolved(known, str(accelerator.mixed_precision))
     settings = resolved.apply(known)
     resolved = find_batch_size(resolved, settings, accelerator, audio_model, clips.train)
     settings = resolved.apply(known)

@@ -25,6 +25,7 @@ from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.load import load_for_training
 
 RATE = 16_000
+BFLOAT16 = 0.05  # tolerance: each value is rounded by up to 1 / 512
 SECONDS = (1.0, 2.0, 10.0)
 NO_DROPOUT = {  # no dropout of any kind, in any family
     "hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
@@ -101,7 +102,27 @@ def train(audio_model: AudioModel, waves: list[np.ndarray]) -> tuple[torch.Tenso
     return torch.stack([rows[number] for number in range(len(waves))]), gradients
 
 
-def check_alone_and_together(audio_model: AudioModel, seconds: tuple[float, ...] = SECONDS) -> None:
+def check_gradients(
+    found: dict[str, Any], expected: dict[str, torch.Tensor], *, is_bf16: bool = False
+) -> None:
+    """Compare the gradients of all weights: each value, in bfloat16 the norm of the difference."""
+    assert found.keys() == expected.keys()
+    if is_bf16:
+        pairs = [(found[name], grad) for name, grad in expected.items()]
+        squares = [((one - grad).square().sum(), grad.square().sum()) for one, grad in pairs]
+        difference, size = (float(sum(part)) ** 0.5 for part in zip(*squares, strict=True))
+        assert difference < BFLOAT16 * size
+        return
+    largest = max(float(grad.abs().max()) for grad in expected.values())
+    assert largest > 0
+    for name, grad in expected.items():
+        scale = max(float(grad.abs().max()), 1e-3 * largest)
+        assert float((found[name] - grad).abs().max()) < 2e-3 * scale, name
+
+
+def check_alone_and_together(
+    audio_model: AudioModel, seconds: tuple[float, ...] = SECONDS, *, is_bf16: bool = False
+) -> None:
     """Compare three clips, each alone, with the three in one pass."""
     waves = make_waves(seconds)
     together, gradients = train(audio_model, waves)
@@ -111,17 +132,22 @@ def check_alone_and_together(audio_model: AudioModel, seconds: tuple[float, ...]
         (part,) = collate(labelled, audio_model.processor)
         audio_model.model.zero_grad()
         logits = audio_model.model(**part.inputs).logits
-        torch.testing.assert_close(together[number], logits[0].detach(), rtol=1e-4, atol=1e-4)
+        within = BFLOAT16 if is_bf16 else 1e-4
+        torch.testing.assert_close(together[number], logits[0].detach(), rtol=within, atol=within)
         loss = nn.functional.cross_entropy(logits, part.labels) * part.weights[0]
         loss.backward()
         for name, weight in audio_model.model.named_parameters():
             if weight.grad is not None:
                 total[name] = total.get(name, torch.zeros_like(weight)) + weight.grad
-    largest = max(float(grad.abs().max()) for grad in total.values())
-    assert largest > 0
-    for name, grad in total.items():
-        scale = max(float(grad.abs().max()), 1e-3 * largest)
-        assert float((gradients[name] - grad).abs().max()) < 2e-3 * scale, name
+    check_gradients(gradients, total, is_bf16=is_bf16)
+
+
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_so_it_has_in_bfloat16_within_its_rounding(norm: str, tmp_path: Path) -> None:
+    changes = {**NO_DROPOUT, "feat_extract_norm": norm}
+    audio_model = load(write_tiny_checkpoint("wav2vec2", tmp_path, **changes))
+    with torch.autocast("cpu", torch.bfloat16):
+        check_alone_and_together(audio_model, (0.3, 0.5, 0.8), is_bf16=True)
 
 
 @pytest.mark.parametrize(("family", "norm"), NORMS)
@@ -147,12 +173,14 @@ def test_so_it_does_below_a_pooled_head(kind: str, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("family", ["hubert", "sew"])
+@pytest.mark.parametrize("family", ["hubert", "sew", "hubert in bfloat16"])
 def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
     family: str, tmp_path: Path
 ) -> None:
+    family, _, precision = family.partition(" in ")
+    longest = 0.5 if precision else 3.0  # most processors emulate it
     audio_model = load(write_tiny_checkpoint(family, tmp_path, **NO_DROPOUT))
-    waves = make_waves(tuple(np.random.default_rng(1).uniform(0.03, 3.0, 16)))
+    waves = make_waves(tuple(np.random.default_rng(1).uniform(0.03, longest, 16)))
     table = Dataset.from_dict({"wave": waves}, features=Features({"wave": List(Value("float32"))}))
     rows = np.arange(16)
     lengths = np.array([len(wave) for wave in waves])
@@ -169,20 +197,18 @@ def test_sixteen_clips_of_one_process_are_the_step_of_two_with_eight(
                 dataset, order, audio_model.processor, 0, equal_lengths=spec.equal_lengths
             )
             for batch in next(order.group_steps(loader)):
-                logits = audio_model.model(**batch.inputs).logits
-                losses = nn.functional.cross_entropy(logits, batch.labels, reduction="none")
+                with torch.autocast("cpu", torch.bfloat16, enabled=bool(precision)):
+                    logits = audio_model.model(**batch.inputs).logits
+                losses = nn.functional.cross_entropy(logits.float(), batch.labels, reduction="none")
                 loss = (losses * batch.weights).sum()
                 loss.backward()
                 total += float(loss.detach())
         steps.append((total, {n: w.grad.clone() for n, w in audio_model.model.named_parameters()
                               if w.grad is not None}))  # fmt: skip
     loss, gradients = steps[0]
-    largest = max(float(grad.abs().max()) for grad in gradients.values())
     for other, found in steps[1:]:
-        assert other == pytest.approx(loss, abs=1e-5)
-        for name, grad in gradients.items():
-            scale = max(float(grad.abs().max()), 1e-3 * largest)
-            assert float((found[name] - grad).abs().max()) < 2e-3 * scale, name
+        assert other == pytest.approx(loss, abs=BFLOAT16 / 10 if precision else 1e-5)
+        check_gradients(found, gradients, is_bf16=bool(precision))
 
 
 def test_a_batch_of_one_length_needs_no_mask_and_one_of_several_does(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ FOUND = ResolvedRun(
     max_seconds=10.24,
     sampling_rate=16_000,
     metric="map",
+    mixed_precision="bf16",
     batch_size=4,
     accumulation_steps=3,
     effective_batch_size=24,
@@ -47,7 +48,12 @@ OLD_SECTIONS = {
     "data": {"dataset_revision": OLD, "group_column": "recording", "problem_type": "multi-label"},
     "model": {"model_revision": NEW},
     "audio": {"max_seconds": 10.24},
-    "train": {"batch_size": 4, "gradient_accumulation_steps": 1, "effective_batch_size": 24},
+    "train": {
+        "batch_size": 4,
+        "gradient_accumulation_steps": 1,
+        "effective_batch_size": 24,
+        "mixed_precision": "bf16",
+    },
     "eval": {"metric": "map"},
 }
 
@@ -106,7 +112,8 @@ def test_a_file_of_an_earlier_version_reads_as_the_same_run(tmp_path: Path) -> N
     presets = [load_preset(str(run / "run_config.yaml")) for run in (new, old)]
     assert presets[0].values == presets[1].values
     assert presets[0].values["dataset_revision"] == OLD
-    assert RunConfig.from_flat(presets[0].values).train.batch_size == 4
+    train = RunConfig.from_flat(presets[0].values).train
+    assert (train.batch_size, train.mixed_precision) == (4, "bf16")
     evaluated = [read_source_run(lambda name, run=run: _find(run, name)) for run in (new, old)]
     assert evaluated[0].settings == evaluated[1].settings
     published = [load_run(run, is_finished=False).settings for run in (new, old)]
@@ -128,6 +135,8 @@ def test_a_resumed_run_has_the_same_settings_if_given_or_left_open(
     check_same_settings(run, _config(resume="auto", dataset_revision=OLD))
     with pytest.raises(RunFolderError, match=rf"--dataset-revision {OLD} is now {NEW}"):
         check_same_settings(run, _config(resume="auto", dataset_revision=NEW))
+    with pytest.raises(RunFolderError, match="--mixed-precision bf16 is now no"):
+        check_same_settings(run, _config(resume="auto", mixed_precision="no"))
     with pytest.raises(RunFolderError, match="--metric map is now accuracy"):
         check_same_settings(run, _config(resume="auto", metric="accuracy"))
     assert list_other_steps(run, _config(resume="auto")) == []

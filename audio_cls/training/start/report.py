@@ -13,7 +13,7 @@ from audio_cls.data.keyword_spotting.sampling import make_epoch_subset
 from audio_cls.data.prepare import PreparedClips
 from audio_cls.data.splits.split_check import is_split_by_group
 from audio_cls.data.streaming.clips import StreamClips
-from audio_cls.distributed.accelerator import explain_precision
+from audio_cls.distributed.precision import explain_precision
 from audio_cls.distributed.processes import is_main_process
 from audio_cls.errors import count_of
 from audio_cls.events import emit_event
@@ -148,7 +148,9 @@ class StartReport:
             device=str(hardware.device),
             processes=hardware.num_processes or 1,
             precision=PRECISIONS.get(precision, precision),
-            precision_reason=explain_precision(cfg.train.mixed_precision),
+            precision_reason=""
+            if cfg.train.method == "probe"
+            else explain_precision(asked.train.mixed_precision, precision),
             output_dir=None if asked.train.dry_run else str(inputs.folder.path),
             settings=self._list_changed(),
         )
