@@ -99,6 +99,7 @@ class CandidateScore:
     c: float
     loss: float
     value: float  # of the task's metric
+    start_c: float = DEFAULT_C  # of a head to fine-tune from, see `find_start`
 
 
 def compare_candidates(
@@ -136,10 +137,29 @@ def take_default(candidates: Sequence[Candidate]) -> CandidateScore:
     return CandidateScore(whole, DEFAULT_C, math.nan, math.nan)
 
 
+def find_start(tried: Sequence[tuple[float, float]], num_scored: int) -> float:
+    """Return the smallest C whose metric is within one standard error of that of the best C.
+
+    Its head has small weights and a training loss above 0. Fine-tuning from the head with the
+    smallest validation loss can fail: where that has a training loss near 0, there is nothing to
+    learn, and its large weights multiply the gradients of the encoder.
+
+    Args:
+        tried: C and metric, with ascending C; the last one is the best C.
+        num_scored: Clips that the metric is of; its standard error is that of a proportion.
+
+    >>> find_start([(0.001, 0.5), (0.01, 0.89), (0.1, 0.91), (1.0, 0.9)], 100)
+    0.01
+    """
+    value = tried[-1][1]
+    error = math.sqrt(max(0.0, value * (1 - value)) / num_scored)
+    return next(c for c, found in tried if found >= value - error)
+
+
 def _find_c(
     vectors: Vectors, features: LayerFeatures, task: ProbeTask, folds: ChoiceFolds
-) -> tuple[float, float, float]:
-    """Return the best C with its log loss and metric.
+) -> tuple[float, float, float, float]:
+    """Return the best C with its log loss and metric, and the C to fine-tune from.
 
     C rises from its smallest value until the loss does: a larger one takes longer to fit.
     """
@@ -147,6 +167,7 @@ def _find_c(
     tests = [np.isin(features.clips, scored) for _, scored in folds.pairs]
     order = np.concatenate([np.sort(scored) for _, scored in folds.pairs])
     best: tuple[float, float, float] | None = None
+    tried: list[tuple[float, float]] = []
     for c in C_GRID:
         parts = [
             task.predict(fit.fit(c), vectors[rows], features.clips[rows])
@@ -156,5 +177,6 @@ def _find_c(
         if best is not None and loss >= best[1]:
             break
         best = (c, loss, value)
+        tried.append((c, value))
     assert best is not None
-    return best
+    return *best, find_start(tried, len(order))

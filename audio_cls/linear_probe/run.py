@@ -62,7 +62,9 @@ class LinearProbe:
     layer: LinearLayer  # the regression
     results: ProbeResults
     validation: Floats  # probabilities of the validation clips, (M, L), not rounded
+    start: LinearLayer  # a more strongly regularised one, to fine-tune from
     refitted: LinearLayer | None = None  # fitted on validation clips too
+    refitted_start: LinearLayer | None = None
     num_refitted: int = 0  # clips of that
 
 
@@ -185,7 +187,8 @@ def _choose(
         warn(logger, NO_CHOICE)
     best = choose_candidate(scores)
     vectors = features.read(reader.candidates.index(best.candidate))
-    layer = task.make_regression(vectors, features, data.used).fit(best.c)
+    regression = task.make_regression(vectors, features, data.used)
+    layer, start = regression.fit(best.c), regression.fit(best.start_c)
     rows = features.clips >= len(data.train)
     predicted = task.predict(layer, vectors[rows], features.clips[rows])
     results = ProbeResults(
@@ -198,11 +201,14 @@ def _choose(
         feature_seconds=round(feature_seconds, 2),
         fit_seconds=round(time.monotonic() - started, 2),
     )
-    refitted, count = None, len(data.train) + len(data.validation)
-    if is_refit:
-        task = data.make_task(is_refit=True)
-        refitted = task.make_regression(vectors, features, np.arange(count)).fit(best.c)
-    return LinearProbe(best.candidate, layer, results, predicted, refitted, count)
+    found = LinearProbe(best.candidate, layer, results, predicted, start)
+    if not is_refit:
+        return found
+    count = len(data.train) + len(data.validation)
+    task = data.make_task(is_refit=True)
+    regression = task.make_regression(vectors, features, np.arange(count))
+    layers = regression.fit(best.c), regression.fit(best.start_c)
+    return replace(found, refitted=layers[0], refitted_start=layers[1], num_refitted=count)
 
 
 def _describe_score(score: CandidateScore, best: CandidateScore) -> ProbedLayer:

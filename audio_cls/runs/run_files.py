@@ -86,7 +86,8 @@ RUN_FILES = (
     RunFile("eval-*/*", "evaluation on another data set (`audio-cls evaluate`)", published=False),
     RunFile(
         "candidates/NAME/*",
-        "settings and summary.csv of each candidate of `--method auto`, and the probe's model",
+        "settings and summary.csv of each candidate of `--method auto`, and the model"
+        " that fine-tuning started from",
         published=False,
     ),
     RunFile("checkpoints/step-N/", "state to resume from", published=False),

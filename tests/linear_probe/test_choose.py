@@ -176,4 +176,13 @@ def test_the_layer_that_separates_the_classes_is_chosen() -> None:
     assert best.candidate == Candidate(2, 2)
     assert best.value > 0.8
     assert best.c in C_GRID
+    assert best.start_c in C_GRID[: C_GRID.index(best.c) + 1]
+    # The head to fine-tune from separates as well, and has a training loss to learn from.
+    fits = task.make_regression(vectors[1], features, np.arange(60))
+    (loss, value), (start_loss, start_value) = (
+        task.score(task.predict(fits.fit(c), vectors[1], features.clips), np.arange(60))
+        for c in (best.c, best.start_c)
+    )
+    assert start_loss >= loss
+    assert start_value > value - 0.1
     assert scores[0].loss >= round(np.log(3), 1) - 0.1  # noise: no better than chance

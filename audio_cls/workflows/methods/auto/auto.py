@@ -59,12 +59,13 @@ from audio_cls.workflows.methods.auto.outcome import (
     load_outcome,
     load_scorer,
 )
-from audio_cls.workflows.methods.auto.retrain import REFIT_PROBE, refit_kept
+from audio_cls.workflows.methods.auto.retrain import REFIT_PROBE, REFIT_START, refit_kept
 from audio_cls.workflows.methods.auto.rows import make_rows
 from audio_cls.workflows.methods.auto.table import format_candidates
 from audio_cls.workflows.methods.fitted_model import FittedModel
 
 PROBE, INTERPOLATION, AVERAGE = "probe", "interpolation", "average"  # folders of candidates
+START = "start"  # of the model that fine-tuning starts from: the probe with smaller weights
 LAYERS_FILE = "layers.json"  # of the probe: the layers that it compared
 SIMPLE, TUNED = 0, 2  # complexity of the probe and of a fine-tuned model
 
@@ -147,7 +148,7 @@ def _make_candidates(choice: Choice) -> tuple[list[Outcome], list[FineTuned]]:
     probe = _finish(base / PROBE, functools.partial(_make_probe, choice))
     assert probe is not None
     try:
-        tuned = run_halving(given, probe.folder, probe.seconds)
+        tuned = run_halving(given, base / START, probe.seconds)
     except Paused as error:
         resume = describe_resume(given.cfg, given.folder.path)
         text = f"Stopped by a signal; the state of all candidates is saved.\n{resume}"
@@ -179,7 +180,8 @@ def _finish(path: Path, make: Callable[[Path], Outcome | None]) -> Outcome | Non
 def _make_probe(choice: Choice, path: Path) -> Outcome:
     """Fit the probe, write its model into a folder, and score it.
 
-    If the kept candidate is trained again, the probe that is fitted on all clips is written, too.
+    The model that fine-tuning starts from is written, too; and if the kept candidate is trained
+    again, both with heads that are fitted on all clips.
     """
     given, started = choice.inputs, time.perf_counter()
     probe = run_linear_probe(
@@ -193,9 +195,11 @@ def _make_probe(choice: Choice, path: Path) -> Outcome:
             scored_on = scored_on.replace("validation", "held-out training")
         results = dataclasses.replace(probe.results, scored_on=scored_on)
         write_json(path / LAYERS_FILE, results.to_json())
-        if probe.refitted is not None:
-            set_head(given.audio_model.model, probe.refitted)
-            write_whole(path.with_name(REFIT_PROBE), given.audio_model.save)
+        heads = {START: probe.start, REFIT_PROBE: probe.refitted, REFIT_START: probe.refitted_start}
+        for name, head in heads.items():
+            if head is not None:
+                set_head(given.audio_model.model, head)
+                write_whole(path.with_name(name), given.audio_model.save)
     wait_for_processes()
     scorer = load_scorer(given, path)
     best = probe.results.chosen
@@ -217,12 +221,10 @@ def _list_tuned(given: MethodInputs, probe: Outcome, tuned: FineTuned) -> list[O
     if not math.isfinite(tuned.progress.loss):
         return []
     base = given.folder.path / CANDIDATES
-    scorer = load_scorer(given, probe.folder)
+    scorer, start = load_scorer(given, probe.folder), base / START
     best = list_best_epochs(tuned.path)[0]
     found = [
-        _finish(
-            base / INTERPOLATION, lambda path: interpolate(scorer, probe.folder, tuned, best, path)
-        ),
+        _finish(base / INTERPOLATION, lambda path: interpolate(scorer, start, tuned, best, path)),
         _finish(base / AVERAGE, lambda path: average_epochs(scorer, tuned, path)),
         _finish(tuned.path, lambda _: _score_tuned(scorer, tuned, best)),
     ]
@@ -265,13 +267,14 @@ def _describe_timing(
 
 
 def _close(given: MethodInputs) -> None:
-    """Remove weights and checkpoints of the candidates, except of the probe; close the run folder.
+    """Remove weights and checkpoints of the candidates; close the run folder.
 
-    Their settings and tables stay, by which each can be repeated. Call on every process.
+    Their settings and tables stay, and the model that fine-tuning started from: with them each can
+    be repeated. Call on every process.
     """
     if is_main_process():
         for path in (given.folder.path / CANDIDATES).glob("*"):
             discard_training(path)
-            if path.name != PROBE:
+            if path.name != START:
                 remove_weights(path)
     given.folder.close()

@@ -1,4 +1,4 @@
-"""Candidates made of the weights of others: interpolation with the probe, average of epochs."""
+"""Candidates made of the weights of others: interpolation with the start, average of epochs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ COMBINED = 1  # complexity: between the probe and a fine-tuned model
 
 
 def interpolate(
-    scorer: CandidateScorer, probe: Path, tuned: FineTuned, epoch: Path, path: Path
+    scorer: CandidateScorer, start: Path, tuned: FineTuned, epoch: Path, path: Path
 ) -> Outcome:
-    """Interpolate between the probe and a fine-tuned model, and keep the best share.
+    """Interpolate between a fine-tuned model and the one it started from; keep the best share.
 
     Call on every process. Writes the model into the folder `path`.
 
     Args:
         scorer: Of models of this architecture.
-        probe: Folder of the probe's model.
+        start: Folder of the model that fine-tuning started from.
         tuned: The fine-tuning.
         epoch: Folder of its best model.
         path: Folder of the candidate.
     """
     started = time.perf_counter()
-    first = scorer.audio_model.read_state(probe)
+    first = scorer.audio_model.read_state(start)
     second = scorer.audio_model.read_state(epoch)
     scores: dict[float, Scores] = {
         alpha: scorer.score(interpolate_weights(first, second, alpha)) for alpha in ALPHAS
@@ -49,7 +49,7 @@ def interpolate(
         complexity=COMBINED,
         folder=path,
         seconds=time.perf_counter() - started,
-        note=f"{best:g} of the weights of {tuned.name}, {1 - best:g} of the probe's",
+        note=f"{best:g} of the weights of {tuned.name}, {1 - best:g} of its start",
         steps=[read_step(epoch)],
         share=best,
     )

@@ -75,21 +75,21 @@ def make_schedule(shared: MethodInputs) -> Schedule:
     return Schedule(rungs, per_epoch, num_steps if is_short else None)
 
 
-def run_halving(shared: MethodInputs, probe: Path, seconds_used: float) -> list[FineTuned]:
+def run_halving(shared: MethodInputs, begin_with: Path, seconds_used: float) -> list[FineTuned]:
     """Train the candidates stage by stage. Call on every process.
 
     One that is left behind loses its checkpoints; its settings and summary.csv stay.
 
     Args:
         shared: What all candidates share.
-        probe: Folder of the probe's model, from which all start.
+        begin_with: Folder of the model that all start from.
         seconds_used: Of `--max-train-minutes`, so far.
 
     Returns:
         All candidates, the one with the lowest validation log loss of the last stage first.
     """
     schedule = make_schedule(shared)
-    configs = _make_configs(shared, schedule, probe)
+    configs = _make_configs(shared, schedule, begin_with)
     alive, last = list(configs), schedule.rungs[-1].epoch
     found: dict[str, FineTuned] = {}
     start = 0
@@ -136,7 +136,7 @@ def _stop(one: FineTuned) -> None:
 
 
 def _make_configs(
-    shared: MethodInputs, schedule: Schedule, probe: Path
+    shared: MethodInputs, schedule: Schedule, begin_with: Path
 ) -> dict[str, tuple[RunConfig, dict[str, Any]]]:
     """Return name -> (settings of the run, those in which the cases differ) of each candidate."""
     cases = list_cases(shared.cfg, schedule.rungs[0].num_cases)
@@ -145,7 +145,7 @@ def _make_configs(
         name = f"{FINE_TUNED}-{number}"
         folder = shared.folder.path / CANDIDATES / name
         cfg = make_candidate_config(
-            shared.cfg, case, str(probe), str(folder), num_steps=schedule.num_steps
+            shared.cfg, case, str(begin_with), str(folder), num_steps=schedule.num_steps
         )
         configs[name] = (cfg, case)
     return configs

@@ -90,21 +90,21 @@ def use_saved_model(cfg: ModelConfig, folder: str) -> ModelConfig:
 
 
 def make_candidate_config(
-    cfg: RunConfig, case: Mapping[str, Any], probe: str, folder: str, num_steps: int
+    cfg: RunConfig, case: Mapping[str, Any], start: str, folder: str, num_steps: int
 ) -> RunConfig:
-    """Return the settings of one fine-tuning: an ordinary run that starts from the probe's model.
+    """Return the settings of one fine-tuning: an ordinary run that starts from a saved model.
 
     Args:
         cfg: The settings of the run, with what was resolved.
         case: Settings of the case, see `list_cases`.
-        probe: Folder of the probe's model.
+        start: Folder of the model to start from.
         folder: The candidate's run folder.
         num_steps: Length of its learning-rate schedule.
     """
     optim = {name: value for name, value in case.items() if name != "mixup_alpha"}
     return dataclasses.replace(
         cfg,
-        model=use_saved_model(cfg.model, probe),
+        model=use_saved_model(cfg.model, start),
         optim=dataclasses.replace(cfg.optim, **optim),
         augment=dataclasses.replace(cfg.augment, mixup_alpha=case["mixup_alpha"]),
         train=dataclasses.replace(

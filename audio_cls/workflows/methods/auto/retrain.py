@@ -31,7 +31,8 @@ from audio_cls.workflows.methods.auto.plan import make_candidate_config
 from audio_cls.workflows.methods.fitted_model import FittedModel
 
 REFIT = "refit"  # folder of the fine-tuning in RUN/candidates
-REFIT_PROBE = "probe-refit"  # and of the probe, fitted on all clips
+# And of the probe and of the model that fine-tuning starts from, fitted on all clips.
+REFIT_PROBE, REFIT_START = "probe-refit", "start-refit"
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,14 @@ def refit_kept(
     """
     count, base = len(shared.clips.train), shared.folder.path / CANDIDATES
     metrics: Table = {"num_examples": count}
-    scorer = load_scorer(shared, base / REFIT_PROBE)
-    state: Mapping[str, Tensor] = scorer.audio_model.read_state(base / REFIT_PROBE)
+    first = base / (REFIT_START if chosen.steps else REFIT_PROBE)
+    scorer = load_scorer(shared, first)
+    state: Mapping[str, Tensor] = scorer.audio_model.read_state(first)
     seconds = 0.0
     if chosen.steps:
         metrics["step"] = max(chosen.steps)
         cfg = make_candidate_config(
-            *(shared.cfg, settings, str(base / REFIT_PROBE), str(base / REFIT)),
+            *(shared.cfg, settings, str(first), str(base / REFIT)),
             num_steps=num_steps,
         )
         seconds = _fine_tune(cfg, shared, chosen.steps)

@@ -146,15 +146,19 @@ def test_the_test_clips_are_scored_once(scored: tuple[Path, list[int]]) -> None:
 
 
 def test_the_saved_model_is_the_kept_candidate(scored: tuple[Path, list[int]]) -> None:
-    """Of the combinations, the weights are those of the formula, from the probe's and the best."""
+    """Its encoder is that of the start if it is the probe; fine-tuning begins with that model."""
     folder = scored[0]
     kept = (_read(folder).candidates or pytest.fail("none")).kept.name
     assert is_finished(folder)
     weights = load_file(folder / "model.safetensors")
-    probe = load_file(folder / "candidates" / "probe" / "model.safetensors")
-    assert weights.keys() == probe.keys()
-    same = all(torch.equal(weights[name], probe[name]) for name in weights)
+    start = load_file(folder / "candidates" / "start" / "model.safetensors")
+    assert weights.keys() == start.keys()
+    encoder = [name for name in weights if not name.startswith(("projector", "classifier"))]
+    assert len(encoder) > 10
+    same = all(torch.equal(weights[name], start[name]) for name in encoder)
     assert same == (kept == "probe")
+    settings = (folder / "candidates" / "fine-tune-1" / "run_config.yaml").read_text()
+    assert f"{folder.name}/candidates/start" in settings
 
 
 def test_candidates_keep_settings_and_tables_but_no_weights(

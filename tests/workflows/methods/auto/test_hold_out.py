@@ -188,7 +188,7 @@ def _list_ids(folder: Path, role: str) -> list[str]:
 def test_the_saved_model_is_made_again_of_all_training_clips(
     run: tuple[Path, list[tuple[str, ...]]], tone_folder: Path, tmp_path: Path
 ) -> None:
-    """The fine-tuning is that of an ordinary run on these clips, from the probe of all clips."""
+    """The fine-tuning is that of an ordinary run on these clips, from the start of all clips."""
     base, train = run[0] / "candidates", _list_ids(run[0], "train")
     tree = json.loads((base / "interpolation" / "validation.json").read_text())
     first = _list_ids(base / "fine-tune-1", "train")
@@ -199,19 +199,19 @@ def test_the_saved_model_is_made_again_of_all_training_clips(
         (tmp_path / "lists" / f"{role}.txt").write_text("\n".join(names))
     num_steps = 2 * -(-len(first) // 4)
     cfg = make_config(
-        *(tone_folder, base / "probe-refit", tmp_path / "run"),
+        *(tone_folder, base / "start-refit", tmp_path / "run"),
         split_files=str(tmp_path / "lists"), layer_decay=0.75, max_steps=num_steps,
         save_every_steps=1, keep_checkpoints=99, log="quiet",
     )  # fmt: skip
     with mock.patch("audio_cls.workflows.train.draw_figures"):
         run_training(cfg)
     checkpoint = tmp_path / "run" / "checkpoints" / f"step-{tree['steps'][0]}"
-    probe, tuned, saved = (
+    start, tuned, saved = (
         load_file(folder / "model.safetensors")
-        for folder in (base / "probe-refit", checkpoint, run[0])
+        for folder in (base / "start-refit", checkpoint, run[0])
     )
     for name, weight in saved.items():
-        expected = (1 - tree["share"]) * probe[name].double() + tree["share"] * tuned[name].double()
+        expected = (1 - tree["share"]) * start[name].double() + tree["share"] * tuned[name].double()
         assert torch.equal(weight, expected.float()), name
 
 
