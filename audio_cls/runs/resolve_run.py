@@ -34,5 +34,6 @@ def resolve_run(
         max_seconds=resolve_audio_settings(cfg.audio, checkpoint).max_seconds,
         sampling_rate=checkpoint.sampling_rate,
         metric=cfg.eval.choose_metric(is_multilabel=labels.is_multilabel).metric,
-        mixed_precision=precision,
+        # A probe runs the encoder in float32 whatever the setting is.
+        mixed_precision=None if cfg.train.method == "probe" else precision,
     )
