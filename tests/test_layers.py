@@ -239,3 +239,35 @@ def test_help_of_every_command_needs_no_heavy_import() -> None:
             package = module.split(".")[0]
             is_own = package == "audio_cls" and not is_light(_to_place(module), (*light, "storage"))
             assert not (at_top and (package in heavy or is_own)), f"{path}: {module}"
+
+
+def _reach_libraries(*names: str) -> set[str]:
+    """Return the libraries that importing some modules imports, directly and through others."""
+    libraries, waiting, seen = set(), list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        path = (ROOT / name).with_suffix(".py")
+        if name in seen:
+            continue
+        seen.add(name)
+        folders = [folder.as_posix() for folder in Path(name).parents if folder.name]
+        waiting += [f"{folder}/__init__" for folder in folders]
+        for module, at_top in _iterate_imports(
+            path if path.is_file() else ROOT / name / "__init__.py"
+        ):
+            if at_top and module.split(".")[0] == "audio_cls":
+                waiting.append(_to_place(module))
+            elif at_top:
+                libraries.add(module.split(".")[0])
+    return libraries
+
+
+def test_a_command_imports_at_its_start_only_the_libraries_that_it_uses() -> None:
+    predict = _reach_libraries("workflows/prediction/predict", "inference/classifier")
+    assert {"torch", "transformers", "numpy"} <= predict  # the search finds what is imported
+    unused = {"datasets", "pyarrow", "pandas", "sklearn", "accelerate", "evaluate", "matplotlib"}
+    assert not predict & unused
+    train = _reach_libraries("workflows/train")
+    assert {"torch", "transformers", "accelerate", "datasets", "sklearn"} <= train
+    # `evaluate` imports all pipelines of transformers, and only a module of --metric needs it.
+    assert not train & {"evaluate", "matplotlib", "peft", "gradio", "onnxruntime"}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import evaluate
 import numpy as np
 
 from audio_cls.config import EvalConfig
@@ -66,6 +65,8 @@ def check_metric(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> No
 
 def _load_module(cfg: EvalConfig, num_labels: int, *, is_multilabel: bool) -> MetricFunction:
     """Load an `evaluate` module, and try it."""
+    import evaluate  # not at the top of the file: it imports all pipelines of transformers
+
     is_local, metrics = Path(cfg.metric).exists(), list_metrics(is_multilabel=is_multilabel)
     try:
         module = evaluate.load(cfg.metric, keep_in_memory=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import evaluate
-
-from audio_cls.evaluation.metrics.base import Metric, OfflineMetric
+from audio_cls.evaluation.metrics.base import Metric
 from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import SINGLE_LABEL_METRICS
@@ -24,14 +22,12 @@ def compute_metrics(scores: Scores, keys: Sequence[str] | None = None) -> dict[s
         scores: Of a split.
         keys: Which metrics; None for all of the task.
     """
-    is_multilabel = scores.is_multilabel
-    metrics = list_metrics(is_multilabel=is_multilabel)
+    metrics = list_metrics(is_multilabel=scores.is_multilabel)
     num_labels = scores.probabilities.shape[1]
     suited = [metrics[key] for key in keys or metrics if metrics[key].suits(num_labels)]
-    modules = [OfflineMetric(metric, is_multilabel=is_multilabel) for metric in suited]
-    values = evaluate.combine(modules).compute(
-        predictions=scores.predictions.tolist(),
-        references=scores.targets.tolist(),
-        prediction_scores=scores.probabilities.tolist(),
-    )
-    return {metric.key: float(values[metric.key]) for metric in suited}
+    predictions = scores.predictions
+    found = {}
+    for metric in suited:
+        given = scores.probabilities if metric.uses_probabilities else predictions
+        found[metric.key] = float(metric.function(scores.targets, given))
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-import evaluate
 import numpy as np
 import pytest
 from made_scores import make_probabilities
@@ -15,7 +14,6 @@ from sklearn import metrics as reference
 
 from audio_cls.config import METRIC_SPECS, select_metrics
 from audio_cls.evaluation.metrics import registry
-from audio_cls.evaluation.metrics.base import OfflineMetric
 from audio_cls.evaluation.metrics.multi_label import MULTI_LABEL_METRICS
 from audio_cls.evaluation.metrics.scores import Scores
 from audio_cls.evaluation.metrics.single_label import (
@@ -162,19 +160,6 @@ def make_three() -> tuple[Ids, Floats]:
     """Return six clips of three labels."""
     labels = np.array([0, 1, 2, 0, 1, 2])
     return labels, make_probabilities(np.random.default_rng(0), labels, 3)
-
-
-def test_classes_combine_with_evaluate_and_take_batches() -> None:
-    true, scores = make_case("random")
-    predicted = scores.argmax(axis=1).tolist()
-    combined = evaluate.combine(
-        [OfflineMetric(SINGLE_LABEL_METRICS[key]) for key in ("accuracy", "f1_macro")]
-    )
-    combined.add_batch(references=true[:30].tolist(), predictions=predicted[:30])
-    combined.add_batch(references=true[30:].tolist(), predictions=predicted[30:])
-    found = combined.compute()
-    assert found["accuracy"] == pytest.approx(reference.accuracy_score(true, predicted))
-    assert found["f1_macro"] == pytest.approx(reference.f1_score(true, predicted, average="macro"))
 
 
 def test_calibration_error_is_the_mean_gap_on_paper() -> None:
