@@ -1,10 +1,10 @@
 """Inference settings and calibration, saved under the key `audio_cls` of config.json.
 
-The entry is {max_seconds, window_seconds, hop_seconds, aggregate, repeat_short} and, once fitted,
-temperature and, for multi-label, thresholds {label: probability}. transformers keeps keys that it
-does not know, so that the model still loads without this project. Evaluation and prediction read
-the entry and cut clips into the windows of validation. A checkpoint that was not trained with
-audio_cls has no entry: the defaults are used. This module needs no torch.
+The entry is {max_seconds, window_seconds, hop_seconds, aggregate, repeat_short, input_spec} and,
+once fitted, temperature and, for multi-label, thresholds {label: probability}. transformers keeps
+keys that it does not know, so that the model still loads without this project. Evaluation and
+prediction read the entry and cut clips into the windows of validation. A checkpoint that was not
+trained with audio_cls has no entry: the defaults are used. This module needs no torch.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from audio_cls.models.audio_model import AudioModel
 
 CONFIG_KEY = "audio_cls"  # of config.json: settings that evaluation shares with training
+INPUT_KEY = "input_spec"  # of them: what `probe.py` found, so that a model loads faster
 INFERENCE_FIELDS = ("max_seconds", "window_seconds", "hop_seconds", "aggregate", "repeat_short")
 PROBLEM_TYPES = {  # of this project -> of config.json
     "single-label": "single_label_classification",

@@ -28,7 +28,12 @@ from audio_cls.models.checkpoint import (
     set_extractor_options,
 )
 from audio_cls.models.checkpoint_files import explain_load_error, quiet_transformers
-from audio_cls.models.inference_settings import CONFIG_KEY, INFERENCE_FIELDS, PROBLEM_TYPES
+from audio_cls.models.inference_settings import (
+    CONFIG_KEY,
+    INFERENCE_FIELDS,
+    INPUT_KEY,
+    PROBLEM_TYPES,
+)
 from audio_cls.models.input_length import resize_positions, resolve_max_seconds
 from audio_cls.models.kernels.install import install_fast_kernels
 from audio_cls.models.kernels.short_clip_masking import skip_masking_of_short_clips
@@ -41,7 +46,7 @@ from audio_cls.models.pooled_head import (
     read_code,
 )
 from audio_cls.models.probe import make_probe_noise, preserve_model_state, probe_input_spec
-from audio_cls.models.processor import WaveProcessor
+from audio_cls.models.processor import WaveProcessor, recall_input_spec, record_input_spec
 from audio_cls.progress import ProgressReport
 
 logger = logging.getLogger(__name__)
@@ -98,6 +103,8 @@ def load_for_training(
         head = "random weights"
     audio_model = _assemble(checkpoint, model, use_mask=audio.attention_mask, head=head)
     choose_attention(model, cfg.attention)
+    settings = getattr(model.config, CONFIG_KEY)
+    settings[INPUT_KEY] = record_input_spec(audio_model.processor.input_spec)
     return audio_model
 
 
@@ -139,11 +146,16 @@ def _assemble(
     head: str,
     is_trained: bool = True,
 ) -> AudioModel:
-    """Install kernels and probe the input specification."""
+    """Install kernels and find the input specification."""
     install_fast_kernels(model, is_trained=is_trained)
     skip_masking_of_short_clips(model)
     extractor: Any = checkpoint.extractor
-    input_spec = probe_input_spec(model, extractor, use_mask=use_mask, is_trained=is_trained)
+    settings = getattr(model.config, CONFIG_KEY, None)
+    input_spec = None
+    if isinstance(settings, dict) and not is_trained and not checkpoint.cfg.trust_remote_code:
+        input_spec = recall_input_spec(settings.get(INPUT_KEY), model, extractor)
+    if input_spec is None:
+        input_spec = probe_input_spec(model, extractor, use_mask=use_mask, is_trained=is_trained)
     if hasattr(extractor, "return_attention_mask"):
         extractor.return_attention_mask = input_spec.has_mask
     labels = _read_labels(model.config)

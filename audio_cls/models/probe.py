@@ -7,7 +7,6 @@ F feature frames, H hidden size.
 from __future__ import annotations
 
 import inspect
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, SequenceFeatureExtractor
 
-from audio_cls.audio.augmentation.spec_augment import FrameLayout
 from audio_cls.config import Seconds
 from audio_cls.errors import ModelError
 from audio_cls.models.input_length import max_input_samples
@@ -28,10 +26,14 @@ from audio_cls.models.kernels.unpadded_conv import (
     read_unpadded_encoder,
     run_by_length,
 )
-from audio_cls.models.processor import InputSpec, WaveProcessor
+from audio_cls.models.processor import (
+    MAX_PROBE_SECONDS,
+    InputSpec,
+    WaveProcessor,
+    find_feature_layout,
+)
 
 STEP_SECONDS: Seconds = 0.005  # resolution of the search for the shortest wave
-MAX_PROBE_SECONDS: Seconds = 6.4  # upper limit of the search
 # Lengths beyond the shortest, of the clips that test padding. The first three end on different
 # frames (SEW squeezes pairs of frames); the last two show the effect of padding on SeamlessM4T.
 PADDING_TRIAL: tuple[Seconds, ...] = (0.0, 0.01, 0.02, 0.12, 0.475, 1.31)
@@ -169,28 +171,6 @@ def _find_max_samples(extractor: Any, input_name: str) -> int | None:  # noqa: A
     half, full = (extractor(one, sampling_rate=rate, return_tensors="pt") for one in waves)
     is_fixed = half[input_name].shape == full[input_name].shape
     return max_input_samples(extractor) if is_fixed else None
-
-
-def find_feature_layout(processor: WaveProcessor) -> FrameLayout | None:
-    """Find the time axis of a processor's features; None where its output is waveforms.
-
-    Two waveforms are compared: a second of noise followed by a second of silence, and the reverse.
-    Along time their difference is first positive, then negative; along frequency it cancels out. A
-    model whose input is shorter than two seconds gets shorter waveforms.
-    """
-    spec = processor.input_spec
-    half = min(spec.sampling_rate, (spec.max_samples or math.inf) // 2)
-    noise = np.random.default_rng(0).normal(0, 0.1, int(half)).astype(np.float32)
-    silence = np.zeros_like(noise)
-    waves = [np.concatenate([noise, silence]), np.concatenate([silence, noise])]
-    features = processor(waves)[spec.input_name]
-    if features.ndim != 3:
-        return None
-    difference = (features[0] - features[1]).double().numpy()
-    profiles = [difference.mean(axis=1), difference.mean(axis=0)]
-    axis = int(np.argmax([profile.var() for profile in profiles]))
-    num_frames = int(np.abs(np.cumsum(profiles[axis])).argmax()) + 1  # of the first half
-    return FrameLayout(spec.input_name, 1 + axis, num_frames * spec.sampling_rate / len(noise))
 
 
 Trial = Callable[[PreTrainedModel, WaveProcessor, int], bool]

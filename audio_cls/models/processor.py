@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
-from transformers import SequenceFeatureExtractor
+from transformers import PreTrainedModel, SequenceFeatureExtractor
+from transformers import __version__ as transformers_version
 
+from audio_cls import __version__
 from audio_cls.audio.augmentation.spec_augment import FrameLayout
-from audio_cls.config import Hertz
+from audio_cls.config import Hertz, Seconds
+
+MAX_PROBE_SECONDS: Seconds = 6.4  # the shortest waveform of a model is searched up to this length
+RECORDED = ("has_mask", "pads_safely", "min_samples")  # fields that need runs of the model
 
 
 @dataclass(frozen=True)
@@ -79,3 +86,73 @@ def _pad_to_minimum(wave: np.ndarray, min_samples: int) -> np.ndarray:
     """Append zeros to a waveform (T,) that is shorter than `min_samples`."""
     wave = np.asarray(wave, dtype=np.float32)
     return np.pad(wave, (0, min_samples - len(wave))) if len(wave) < min_samples else wave
+
+
+def find_feature_layout(processor: WaveProcessor) -> FrameLayout | None:
+    """Find the time axis of a processor's features; None where its output is waveforms.
+
+    Two waveforms are compared: a second of noise followed by a second of silence, and the reverse.
+    Along time their difference is first positive, then negative; along frequency it cancels out. A
+    model whose input is shorter than two seconds gets shorter waveforms.
+    """
+    spec = processor.input_spec
+    half = min(spec.sampling_rate, (spec.max_samples or math.inf) // 2)
+    noise = np.random.default_rng(0).normal(0, 0.1, int(half)).astype(np.float32)
+    silence = np.zeros_like(noise)
+    waves = [np.concatenate([noise, silence]), np.concatenate([silence, noise])]
+    features = processor(waves)[spec.input_name]
+    if features.ndim != 3:
+        return None
+    difference = (features[0] - features[1]).double().numpy()
+    profiles = [difference.mean(axis=1), difference.mean(axis=0)]
+    axis = int(np.argmax([profile.var() for profile in profiles]))
+    num_frames = int(np.abs(np.cumsum(profiles[axis])).argmax()) + 1  # of the first half
+    return FrameLayout(spec.input_name, 1 + axis, num_frames * spec.sampling_rate / len(noise))
+
+
+def record_input_spec(spec: InputSpec) -> dict[str, Any] | None:
+    """Return what a probe found by running the model, for config.json; see `recall_input_spec`.
+
+    None for a model of fixed input length, which a probe need not run.
+    """
+    if spec.max_samples is not None:
+        return None
+    return {"found_by": _list_versions(), **{name: getattr(spec, name) for name in RECORDED}}
+
+
+def recall_input_spec(
+    record: object, model: PreTrainedModel, extractor: SequenceFeatureExtractor
+) -> InputSpec | None:
+    """Return the input specification that training recorded: the one of its evaluation.
+
+    Args:
+        record: Of config.json, made by `record_input_spec`.
+        model: The classifier.
+        extractor: Its feature extractor.
+
+    Returns:
+        None, so that the model is probed, where there is no record, or one of other versions of the
+        libraries or of another feature extractor.
+    """
+    if not isinstance(record, Mapping) or record.get("found_by") != _list_versions():
+        return None
+    values: list[Any] = [record.get(name) for name in RECORDED]
+    has_mask, pads_safely, min_samples = values
+    longest = 2 * MAX_PROBE_SECONDS * extractor.sampling_rate
+    is_valid = (
+        has_mask is bool(getattr(extractor, "return_attention_mask", False))
+        and isinstance(pads_safely, bool)
+        and isinstance(min_samples, int)
+        and 0 < min_samples <= longest
+    )
+    if not is_valid:
+        return None
+    name, rate = str(model.main_input_name), int(extractor.sampling_rate)
+    spec = InputSpec(name, rate, has_mask, pads_safely, min_samples, max_samples=None)
+    return replace(spec, feature_layout=find_feature_layout(WaveProcessor(extractor, spec)))
+
+
+def _list_versions() -> str:
+    """Return the versions on which the result of a probe depends."""
+    torch_version = torch.__version__.partition("+")[0]  # without the kind of device
+    return f"audio_cls {__version__}, transformers {transformers_version}, torch {torch_version}"

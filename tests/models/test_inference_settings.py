@@ -12,6 +12,7 @@ from transformers import pipeline
 
 from audio_cls.config import AudioConfig, ModelConfig
 from audio_cls.errors import ModelError
+from audio_cls.models import load as load_module
 from audio_cls.models.audio_model import AudioModel
 from audio_cls.models.checkpoint import open_checkpoint
 from audio_cls.models.inference_settings import (
@@ -105,3 +106,38 @@ def test_a_note_that_cannot_be_is_refused(folder: Path, change: dict[str, object
 def test_a_temperature_that_cannot_be_is_refused(folder: Path, value: object) -> None:
     with pytest.raises(ModelError, match="above 0"):
         read_temperature(load_with(folder, temperature=value))
+
+
+def test_a_trained_model_is_loaded_without_a_probe_with_the_inputs_of_its_evaluation(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(load_module, "probe_input_spec", None)  # a call would fail
+        found = load_for_inference(folder).processor.input_spec
+    assert found == load_with(folder, input_spec=None).processor.input_spec  # by a probe
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"found_by": "audio_cls 0.0.1, transformers 5.0.0, torch 2.6.0"},
+        {"min_samples": 0},
+        {"min_samples": 10**12},
+        {"pads_safely": "yes"},
+        {"has_mask": True},  # unlike the setting of the feature extractor
+    ],
+)
+def test_a_record_of_other_versions_or_values_is_not_used(
+    change: dict[str, object], folder: Path
+) -> None:
+    right = load_for_inference(folder)
+    record = right.model.config.audio_cls["input_spec"]
+    found = load_with(folder, input_spec={**record, "pads_safely": True, **change})
+    assert found.processor.input_spec == right.processor.input_spec
+
+
+def test_a_model_of_fixed_input_length_needs_no_record(tmp_path: Path) -> None:
+    checkpoint = write_tiny_checkpoint("whisper", tmp_path / "checkpoint")
+    cfg = ModelConfig(model=str(checkpoint))
+    audio_model = load_for_training(open_checkpoint(cfg), AudioConfig(max_seconds=1.0), ("a", "b"))
+    assert audio_model.model.config.audio_cls["input_spec"] is None
