@@ -55,6 +55,17 @@ class EvalConfig(Section):
         "Whether the largest (max) or smallest value (min) of --metric is best;"
         " auto: min for log_loss, ece, eer, hamming_loss and loss, else max.",
     )
+    eval_windows: Literal["one", "all"] = setting(
+        "one",
+        "Windows of each validation clip that are scored after an epoch, to find the best one: one"
+        " (the middle one of its windows) or all. The metrics of the best epoch and of the test are"
+        " of all windows.",
+    )
+    eval_every: int = setting(
+        1,
+        "Epochs from one evaluation on validation to the next; the last epoch is always evaluated.",
+        minimum=1,
+    )
     eval_batch_size: int = setting(
         16,
         "Clips or windows per process and forward pass in evaluation.",

@@ -110,7 +110,10 @@ NO_VALIDATION = (
 
 def _make_validated() -> list[Requirement]:
     """Return the requirements of the settings that choose by validation."""
-    names = ("early_stopping_patience", "metric_goal", "sweep", "refit")
+    names = (
+        *("early_stopping_patience", "metric_goal", "sweep", "refit"),
+        *("eval_windows", "eval_every"),
+    )
     return [Requirement(name, _has_validation, NO_VALIDATION) for name in names]
 
 
@@ -187,7 +190,7 @@ def _make_data() -> list[Requirement]:
 STEP_SETTINGS = """
 epochs max_steps max_train_minutes early_stopping_patience batch_size effective_batch_size
 length_buckets gradient_accumulation_steps mixed_precision gradient_checkpointing compile
-save_every_steps keep_checkpoints report_to hub_strategy
+save_every_steps keep_checkpoints report_to hub_strategy eval_windows eval_every
 optimizer learning_rate head_learning_rate layer_decay warmup_ratio weight_decay scheduler
 decay_ratio ema_decay loss focal_gamma label_smoothing sampler max_grad_norm
 freeze unfreeze_after_epochs lora_rank lora_alpha lora_dropout weighted_layer_sum
@@ -216,6 +219,7 @@ def _make_auto() -> list[Requirement]:
         "keep_checkpoints": "--method auto removes the checkpoints of its candidates at its end;"
         " leave it out",
         "hub_strategy": "--method auto uploads the model that it chooses at its end; leave it out",
+        "eval_windows": "--method auto compares all windows; leave it out",
         "weighted_layer_sum": "--method auto chooses the layer; leave it out",
     }
     return [

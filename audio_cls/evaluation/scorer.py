@@ -8,6 +8,7 @@ them, so that predictions.csv holds exactly what the metrics are computed from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,28 +28,35 @@ from audio_cls.models.inference_settings import read_thresholds
 
 @dataclass(frozen=True)
 class Scorer:
-    """Runs a model over all windows of a split and aggregates them for each clip."""
+    """Runs a model over the windows of a split and aggregates them for each clip."""
 
     accelerator: Accelerator
     settings: ScoringSettings
     labels: tuple[str, ...]  # names of the L logits
     thresholds: NDArray[np.float64] | None = None  # of the labels, (L,), where some were tuned
 
-    def score(self, model: nn.Module, clips: Clips) -> Scores:
+    def score(
+        self, model: nn.Module, clips: Clips, *, windows: Literal["one", "all"] = "all"
+    ) -> Scores:
         """Score every clip once. Call on every process; each gets the whole result.
 
         Args:
             model: The classifier, on the accelerator's device, prepared or not.
             clips: The clips of one split.
+            windows: Of each clip: all, or the middle one alone.
         """
         unwrapped = self.accelerator.unwrap_model(model, keep_fp32_wrapper=True)
         was_training = unwrapped.training
         unwrapped.eval()
-        windows = WindowDataset(clips, self.settings.audio)
-        probabilities = score_windows(unwrapped, windows, self.settings, self.accelerator)
+        dataset = WindowDataset(clips, self.settings.audio, is_only_middle=windows == "one")
+        probabilities = score_windows(unwrapped, dataset, self.settings, self.accelerator)
         unwrapped.train(was_training)
         labels = clips.labels.astype(np.int64)
         return Scores(clips.ids, labels, probabilities.round(DECIMALS), self.thresholds)
+
+    def has_long_clips(self, clips: Clips) -> bool:
+        """Return whether a clip has more than one window."""
+        return len(WindowDataset(clips, self.settings.audio)) > len(clips)
 
 
 def make_scorer(audio_model: AudioModel, cfg: RunConfig, accelerator: Accelerator) -> Scorer:

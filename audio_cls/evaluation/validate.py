@@ -69,14 +69,15 @@ def make_validator(
 ) -> Callable[[nn.Module], dict[str, float]]:
     """Return the function that computes the validation metrics of a model, on every process.
 
-    Without validation clips it returns no metrics.
+    They are of the windows that `--eval-windows` asks for. Without validation clips it returns no
+    metrics.
 
     Multi-label: the thresholds are those that are best on these very clips.
 
     Args:
         scorer: Runs the model.
         clips: Of validation.
-        cfg: The metric that chooses the best epoch.
+        cfg: The metric that chooses the best epoch, and the windows that it is computed of.
         train_labels: Of the training clips: the accuracy of always predicting their most frequent
             label is one of the metrics. None: that of the validation clips.
 
@@ -86,7 +87,7 @@ def make_validator(
     if len(clips.ids) == 0:
         return lambda _: {}
     summarize = make_summarizer(cfg, scorer.labels, clips, train_labels)
-    return lambda model: summarize(scorer.score(model, clips))
+    return lambda model: summarize(scorer.score(model, clips, windows=cfg.eval_windows))
 
 
 def make_summarizer(

@@ -110,6 +110,7 @@ class Timing(JsonRecord):
     prepare_seconds: float | None = None
     train_seconds: float | None = None  # without evaluations
     evaluate_seconds: float | None = None
+    evaluate_share: float | None = None  # in the seconds of preparation, training and evaluation
     steps: int | None = None
     clips_per_step: int | None = None
     overhead_share: float | None = None

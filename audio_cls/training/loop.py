@@ -92,7 +92,7 @@ class TrainingRun:
     @property
     def num_steps(self) -> int:
         """Return the number of optimizer steps that the learning rate is planned for."""
-        return count_steps(self.cfg, self.sampler)
+        return self.state.num_steps
 
     @property
     def last_step(self) -> int:
@@ -103,11 +103,6 @@ class TrainingRun:
         """End the training after a step; the learning rates stay those of the whole schedule."""
         self.stop_step = step
         self.progress.end_after(step, self.state)
-
-
-def count_steps(cfg: RunConfig, sampler: DistributedBatchSampler) -> int:
-    """Return `--max-steps` if given, else the number of steps of all epochs."""
-    return cfg.train.max_steps or cfg.train.epochs * sampler.steps_per_epoch
 
 
 def train(run: TrainingRun) -> None:
@@ -144,11 +139,11 @@ def train(run: TrainingRun) -> None:
                     break
                 if _is_save_due(run):
                     save(run)
-            evaluate(run)
-            save(run)
+            complete_epoch(run, is_last=request == StopRequest.FINISH)
             request = run.stop_controller.poll(run.state.step, seconds_before, is_due=True)
             if request == StopRequest.PAUSE:  # requested during the evaluation
                 raise make_pause(run)
+        complete_epoch(run, is_last=True)
     # A signal since the last poll: from here on, the handlers of before answer it.
     if run.stop_controller.poll(run.state.step, is_due=True) == StopRequest.PAUSE:
         raise make_pause(run)
@@ -234,6 +229,15 @@ def update_weights(run: TrainingRun, found_inf: torch.Tensor) -> None:
         run.ema.update()
 
 
+def complete_epoch(run: TrainingRun, *, is_last: bool) -> None:
+    """Evaluate if `--eval-every` asks for it or the training ends here, and save; once a step."""
+    if run.state.last_eval_step == run.state.step:
+        return
+    if is_last or _is_evaluation_due(run):
+        evaluate(run)
+    save(run)
+
+
 def evaluate(run: TrainingRun) -> None:
     """Validate the model, log the metrics, and save the model if it is the best so far.
 
@@ -269,8 +273,9 @@ def _steps_of_epoch(run: TrainingRun) -> Iterator[list[Batch]]:
     None is left in a run that was stopped between the last step of an epoch and its evaluation.
     """
     epoch, step = divmod(run.state.step, run.sampler.steps_per_epoch)
-    is_at_end = step == 0 or run.state.step == run.last_step
-    if run.state.step and is_at_end and run.state.last_eval_step != run.state.step:
+    is_at_end = run.state.step > 0 and (step == 0 or run.state.step == run.last_step)
+    is_evaluated = run.state.last_eval_step == run.state.step
+    if is_at_end and not is_evaluated and _is_evaluation_due(run):
         return
     run.before_epoch(epoch)
     run.sampler.load_state_dict({"epoch": epoch, "step": step})
@@ -281,6 +286,12 @@ def _is_end_of_epoch(run: TrainingRun) -> bool:
     """Return whether the last step was the last of its epoch or of the run."""
     end_of_epoch = (run.sampler.epoch + 1) * run.sampler.steps_per_epoch
     return run.state.step in (run.last_step, end_of_epoch)
+
+
+def _is_evaluation_due(run: TrainingRun) -> bool:
+    """Return whether `--eval-every` asks for an evaluation at the end of this epoch."""
+    epochs = -(-run.state.step // run.sampler.steps_per_epoch)
+    return run.state.step == run.last_step or epochs % run.cfg.eval.eval_every == 0
 
 
 def _is_save_due(run: TrainingRun) -> bool:

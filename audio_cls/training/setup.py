@@ -44,7 +44,7 @@ from audio_cls.runs.resume import (
 )
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training.energy import EnergyMeter
-from audio_cls.training.loop import Callbacks, NoCallbacks, TrainingRun, Validator, count_steps
+from audio_cls.training.loop import Callbacks, NoCallbacks, TrainingRun, Validator
 from audio_cls.training.nan_guard import NonFiniteGuard
 from audio_cls.training.optim.class_weights import (
     compute_clip_weights,
@@ -97,7 +97,7 @@ def set_up_training(
     )
     ema = ModelEma(accelerator.unwrap_model(model), cfg.optim.ema_decay)
     accelerator.register_for_checkpointing(ema)
-    num_steps = count_steps(cfg, train_loader.sampler)
+    num_steps = cfg.train.max_steps or cfg.train.epochs * train_loader.sampler.steps_per_epoch
     clips_per_step = train_loader.sampler.shape.clips
     checkpoint = find_resume_point(folder, cfg.train.resume)
     state = _restore_state(cfg, accelerator, folder, checkpoint)

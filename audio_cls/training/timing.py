@@ -20,7 +20,7 @@ def describe_timing(
 
     Args:
         run: The training run, at its end.
-        test_seconds: Duration of the evaluation on the test split.
+        test_seconds: Duration of the evaluations after the training: of the best epoch, on test.
         refit: The second training of `--refit`: its times are added, its steps are not.
     """
     times = run.progress.sum_times()
@@ -30,11 +30,14 @@ def describe_timing(
         num_steps += refit.state.step
     seconds, num_clips = times.train_seconds, num_steps * run.sampler.shape.clips
     energy = run.energy_meter.describe(times.energy)
+    evaluate_seconds = times.evaluate_seconds + test_seconds
+    total = times.prepare_seconds + seconds + evaluate_seconds
     return Timing(
         starts=times.starts,
         prepare_seconds=round(times.prepare_seconds, 2),
         train_seconds=round(seconds, 2),
-        evaluate_seconds=round(times.evaluate_seconds + test_seconds, 2),
+        evaluate_seconds=round(evaluate_seconds, 2),
+        evaluate_share=round(evaluate_seconds / total, 4) if total else None,
         steps=run.state.step,
         clips_per_step=run.sampler.shape.clips,
         overhead_share=times.overhead_share,

@@ -207,14 +207,17 @@ def _estimate_steps(
     per_epoch = math.ceil(clips["train"] / clips_per_step)
     steps = cfg.train.max_steps or cfg.train.epochs * per_epoch
     step_seconds = train_seconds / steps_done
-    validated = clips.get("validation", 0)
+    (evaluate_seconds,) = found.timing.require("evaluate_seconds")
+    validated, evaluations, evaluation_seconds = clips.get("validation", 0), 0, 0.0
     if validated:
         clip_seconds = validation_seconds / evaluations_done / num_used["validation"]
-    else:  # of the test alone
-        (evaluate_seconds,) = found.timing.require("evaluate_seconds")
-        clip_seconds = (evaluate_seconds - validation_seconds) / num_used["test"]
-    evaluations = math.ceil(steps / per_epoch) if validated else 0
-    evaluated = (evaluations + 1) * validated + clips["test"]
+        evaluation_seconds = clip_seconds * validated
+        evaluations = math.ceil(steps / per_epoch / cfg.eval.eval_every)
+    tested = [role for role in ("validation", "test") if clips.get(role)]
+    if found.is_chosen_on_test:
+        tested = ["test"]
+    clip_seconds = (evaluate_seconds - validation_seconds) / sum(num_used[one] for one in tested)
+    final_seconds = clip_seconds * sum(clips[one] for one in tested)
     is_auto = cfg.train.method == "auto"
     steps *= 2 if cfg.train.refit or (is_auto and not validated) else 1  # as long again at most
     factor = AUTO_FACTOR if is_auto else 1
@@ -222,8 +225,9 @@ def _estimate_steps(
         "steps": steps,
         "step_seconds": step_seconds,
         "evaluations": evaluations,
-        "evaluation_seconds": clip_seconds * validated,
-        "seconds": factor * (steps * step_seconds + evaluated * clip_seconds),
+        "evaluation_seconds": evaluation_seconds,
+        "seconds": factor
+        * (steps * step_seconds + evaluations * evaluation_seconds + final_seconds),
     }
 
 

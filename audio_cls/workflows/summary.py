@@ -11,6 +11,7 @@ from audio_cls.config import select_metrics
 from audio_cls.errors import count_of
 from audio_cls.evaluation.metrics.baseline import FROM_THESE
 from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
+from audio_cls.progress import describe_seconds
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.runs.results import Baseline, RunResults
 from audio_cls.text_table import TERMINAL_WIDTH, format_table, wrap_text
@@ -58,6 +59,7 @@ def summarize_training(results: RunResults, folder: Path) -> list[str]:
         "",
         *describe_classes(results),
         "",
+        *describe_time(results),
         *describe_folder("Run folder", folder),
         "",
         *suggest_commands(folder),
@@ -113,6 +115,22 @@ def describe_refit(results: RunResults) -> list[str]:
     is_train = train is not None and train.num_examples == results.refit["num_examples"]
     where = "training" if is_train else "training and validation"
     return [f"Refit on {clips} of {where}{steps}: tested and saved"]
+
+
+def describe_time(results: RunResults) -> list[str]:
+    """Return the seconds of a fine-tuning by part, and an empty line; nothing where not measured.
+
+    >>> timing = {"prepare_seconds": 8.0, "train_seconds": 70.0, "evaluate_seconds": 2.0}
+    >>> describe_time(RunResults.from_json({"timing": {**timing, "evaluate_share": 0.025}}))[0]
+    'Time: 8 s preparation, 1 min 10 s training, 2 s evaluation (2.5 %)'
+    """
+    timing = results.timing
+    if timing.evaluate_share is None:
+        return []
+    seconds = timing.require("prepare_seconds", "train_seconds", "evaluate_seconds")
+    prepare, train, evaluate = map(describe_seconds, seconds)
+    share = f"{100 * timing.evaluate_share:.2g} %"
+    return [f"Time: {prepare} preparation, {train} training, {evaluate} evaluation ({share})", ""]
 
 
 def describe_epoch(results: RunResults) -> str:

@@ -197,6 +197,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
     )
     fitted = METHODS[cfg.train.method](inputs, report)
     clock.lap()
+    fitted = fitted.score_validation()
 
     # --- 4. temperature and thresholds from validation; the best model, or a refit, on test ---
     calibration = calibrate_model(

@@ -200,6 +200,8 @@ CASES = {
     # --- evaluation ---
     "metric": Case("log_loss", "training"),
     "metric_goal": Case("max", "weights", "--metric log_loss --epochs 4 --max-steps="),
+    "eval_windows": Case("all", "training"),
+    "eval_every": Case("2", "training", "--epochs 2 --max-steps="),
     "eval_batch_size": Case("2", "loaders"),
     "baseline": Case("no", "output"),
     # --- card ---

@@ -19,6 +19,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
 from audio_cls.training.loop import TrainingRun, train, training_step
+from audio_cls.training.stopping import StopRequest
 
 
 class InOurOrder(Dataset[dict[str, Tensor]]):
@@ -197,6 +198,56 @@ def _assert_equal(one: nn.Module, other: nn.Module) -> None:
     pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
     for (name, left), (_, right) in pairs:
         assert torch.equal(left, right), name
+
+
+def _list_epochs(folder: Path) -> list[float]:
+    """Return the epochs of summary.csv."""
+    with (folder / "summary.csv").open(newline="", encoding="utf-8") as rows:
+        return [float(row["epoch"]) for row in csv.DictReader(rows)]
+
+
+def test_every_second_epoch_and_the_last_are_evaluated_also_after_a_resume(
+    tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    values: dict[str, Any] = {"epochs": 5, "eval_every": 2, "max_seconds": 0.3}
+    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **values))
+    train(whole)
+    assert _list_epochs(tmp_path / "whole") == [2, 4, 5]
+
+    cut = set_up(make_config(tone_folder, checkpoint, tmp_path / "cut", **values))
+    after_checkpoint = mock.Mock(side_effect=[None, None, Cut])  # after the third epoch
+    monkeypatch.setattr(cut.callbacks, "after_checkpoint", after_checkpoint, raising=False)
+    with pytest.raises(Cut):
+        train(cut)
+    assert _list_epochs(tmp_path / "cut") == [2]
+    resumed = set_up(
+        make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **values)
+    )
+    assert resumed.state.step == 3 * whole.sampler.steps_per_epoch
+    train(resumed)
+    _assert_equal(whole.model, resumed.model)
+    assert _list_epochs(tmp_path / "cut") == [2, 4, 5]
+
+
+def test_a_training_that_ends_by_its_time_limit_is_evaluated_where_it_ends(
+    tone_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
+    values: dict[str, Any] = {"epochs": 5, "eval_every": 4, "max_seconds": 0.3}
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **values))
+    end = run.sampler.steps_per_epoch
+    poll = run.stop_controller.poll
+
+    def finish(step: int, *args: Any, is_due: bool = False) -> StopRequest:  # noqa: ANN401
+        """Ask for the end after the first epoch, which `--eval-every` does not evaluate."""
+        found = poll(step, *args, is_due=is_due)
+        return StopRequest.FINISH if is_due and step == end else found
+
+    with mock.patch.object(run.stop_controller, "poll", finish):
+        train(run)
+    assert _list_epochs(tmp_path / "run") == [1]
+    assert run.state.best is not None
 
 
 def test_random_crops_do_not_depend_on_the_number_of_workers(

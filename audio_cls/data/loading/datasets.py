@@ -96,15 +96,21 @@ class WindowSource(Protocol):
 
 
 class WindowDataset(torch.utils.data.Dataset[Example]):
-    """Every window of every clip."""
+    """Every window of every clip, or the middle one of each clip's windows.
 
-    def __init__(self, clips: WindowSource, cfg: AudioConfig) -> None:
+    Of an even number of windows, the earlier one of the two in the middle is taken.
+    """
+
+    def __init__(
+        self, clips: WindowSource, cfg: AudioConfig, *, is_only_middle: bool = False
+    ) -> None:
         self.clips = clips
-        self.windows = [
-            (number, start, stop)
-            for number, length in enumerate(clips.lengths)
-            for start, stop in list_windows(int(length), cfg, clips.sampling_rate)
-        ]
+        self.windows: list[tuple[int, int, int]] = []  # clip, start, stop
+        for number, length in enumerate(clips.lengths):
+            windows = list_windows(int(length), cfg, clips.sampling_rate)
+            if is_only_middle:
+                windows = [windows[(len(windows) - 1) // 2]]
+            self.windows += [(number, start, stop) for start, stop in windows]
 
     def __len__(self) -> int:
         """Return the number of windows."""

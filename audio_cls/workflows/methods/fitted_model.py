@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
@@ -26,9 +26,19 @@ class FittedModel:
     validation_metrics: Table  # the `validation` part of results.json
     describe_timing: Callable[[float], Timing]  # seconds of the test -> the `timing` part
     close: Callable[[], None]  # closes bar, trackers and run folder; call on every process
-    validation_scores: Scores | None = None  # where they are known
+    validation_scores: Scores | None = None  # of all windows, where they are known
+    # Scores -> metrics, where those of `validation_metrics` are of one window of each clip.
+    summarize: Callable[[Scores], dict[str, float]] | None = None
     probe: ProbeResults | None = None
     candidates: Candidates | None = None  # of --method auto
     fitted_on: str = "validation"  # clips of the calibration
     refit: Callable[[FittedModel], FittedModel] | None = None  # trains again, where that is to do
     refit_metrics: Table = field(default_factory=dict)  # the `refit` part: clips, epochs, steps
+
+    def score_validation(self) -> FittedModel:
+        """Return this with the validation metrics of all windows. Call on every process."""
+        if self.summarize is None:
+            return self
+        scores = self.scorer.score(self.model, self.validation)
+        metrics = {**self.validation_metrics, **self.summarize(scores)}
+        return replace(self, validation_scores=scores, validation_metrics=metrics)

@@ -239,6 +239,19 @@ def test_repeat_short_fills_training_crops_and_windows_equally(crop: str) -> Non
     assert WindowDataset(clips, without)[0].wave.tolist() == [0, 1, 2, 3]
 
 
+def test_the_middle_window_of_a_clip_is_one_of_its_windows() -> None:
+    clips = make_clips([25, 4, 20])
+    cfg = AudioConfig(max_seconds=1.0)  # 10 samples
+    assert WindowDataset(clips, cfg).windows == [
+        *[(0, 0, 10), (0, 10, 20), (0, 15, 25)],
+        (1, 0, 4),
+        *[(2, 0, 10), (2, 10, 20)],
+    ]
+    middle = WindowDataset(clips, cfg, is_only_middle=True)
+    assert middle.windows == [(0, 10, 20), (1, 0, 4), (2, 0, 10)]
+    assert [middle[number].number for number in range(3)] == [0, 1, 2]
+
+
 def test_clips_are_read_from_any_chunk_of_the_table() -> None:
     clips = make_clips([5, 0, 4, 3, 6, 2, 7], rows=[6, 2, 0, 4])
     for number, row in enumerate([6, 2, 0, 4]):

@@ -122,6 +122,8 @@ def make_candidate_config(
             measure_energy=False,
             energy_country=None,
         ),
-        eval=dataclasses.replace(cfg.eval, metric="log_loss", metric_goal="auto"),
+        eval=dataclasses.replace(
+            cfg.eval, metric="log_loss", metric_goal="auto", eval_windows="all"
+        ),
         hub=HubConfig(),
     )
