@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import soundfile
 from hub_datasets import make_dataset, make_table, make_wav, write_clips
 from prepared import ids_of, prepare
 
+from audio_cls.audio import decode
 from audio_cls.config import DataConfig
 from audio_cls.data.describe import describe_data
 from audio_cls.data.labels.labels import parse_labels
@@ -45,6 +47,24 @@ def test_waves_belong_to_their_ids(folder: Path) -> None:
     for number, name in enumerate(clips.train.ids):
         wave = clips.train.read_wave(number, 0, int(clips.train.lengths[number]))
         np.testing.assert_array_equal(wave, soundfile.read(folder / str(name), dtype="float32")[0])
+
+
+def test_a_file_is_read_once_for_all_epochs_and_later_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: Counter[str] = Counter()
+    read_bytes = decode._read_bytes
+
+    def count(path: str, *others: Any) -> bytes:  # noqa: ANN401
+        reads[path] += 1
+        return read_bytes(path, *others)
+
+    monkeypatch.setattr(decode, "_read_bytes", count)
+    for _ in range(2):  # runs
+        for _, part in 2 * prepare(folder).clips.items():  # epochs
+            for number, length in enumerate(part.lengths.tolist()):
+                assert len(part.read_wave(number, 0, length)) == length
+    assert reads == {str(folder / name): 1 for name in NAMES}
 
 
 def test_caps_count_train_and_each_of_validation_and_test(folder: Path) -> None:
