@@ -46,9 +46,9 @@ def refitted(
     """Train with a refit, and note the clips of every evaluation."""
     score = Scorer.score
 
-    def note(self: Scorer, model: Any, clips: Any) -> Any:  # noqa: ANN401
+    def note(self: Scorer, model: Any, clips: Any, **options: Any) -> Any:  # noqa: ANN401
         scored.append(tuple(clips.ids))
-        return score(self, model, clips)
+        return score(self, model, clips, **options)
 
     path = tmp_path_factory.mktemp("refit") / "run"
     with pytest.MonkeyPatch.context() as patch:
