@@ -79,7 +79,8 @@ def test_the_estimate_scales_to_all_clips_and_refuses_a_disk_that_is_too_small(
         "dataset": {"split": dict.fromkeys(("train", "validation", "test"), part),
                     "sampling_rate": 16_000, "decode_seconds": 0.3},
         "timing": {"train_seconds": 6.0, "steps": 3, "clips_per_step": 8, "prepare_seconds": 5.3,
-                   "validation_seconds": 1.0, "evaluations": 1, "peak_memory_mb": 700},
+                   "validation_seconds": 1.0, "evaluations": 1, "peak_memory_mb": 700,
+                   "evaluate_seconds": 4.0},  # 3 s at the end, for 10 + 10 clips
     }  # fmt: skip
     (tmp_path / "checkpoints" / "step-3").mkdir(parents=True)
     (tmp_path / "checkpoints" / "step-3" / "x").write_bytes(bytes(2_000_000))
@@ -87,7 +88,7 @@ def test_the_estimate_scales_to_all_clips_and_refuses_a_disk_that_is_too_small(
     found = estimate_run([cfg], tmp_path)
     assert (found.steps, found.step_seconds, found.evaluations) == (1250, 2.0, 10)
     assert found.evaluation_seconds == pytest.approx(100)
-    assert found.seconds == pytest.approx(5.0 + 30 + 2500 + 12 * 100)
+    assert found.seconds == pytest.approx(5.0 + 30 + 2500 + 10 * 100 + 300)
     assert found.disk_mb == pytest.approx(10, abs=0.01)
     assert found.cache_mb == pytest.approx(6000 * 16_000 * 4 / 1e6)
     usage = dry_run.shutil.disk_usage(tmp_path)
