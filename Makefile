@@ -1,5 +1,5 @@
 # make = check + test
-.PHONY: default style check test docs smoke dist
+.PHONY: default style check test docs site smoke dist
 default: check test
 
 style:
@@ -14,8 +14,13 @@ test:
 docs: # the tables of settings and of run files
 	python -m audio_cls.cli.options.settings_table docs/settings.md docs/run_folder.md
 
+site: # the pages of docs/, README and examples as a web site in site/; a broken link is an error
+	mkdocs build --strict
+
 smoke:
 	accelerate launch --config_file examples/accelerate/one.yaml scripts/train.py --preset demo --overwrite
 
-dist: # a wheel in dist/
-	pip wheel --no-deps --wheel-dir dist .
+dist: # wheel and sdist in dist/, checked
+	rm -rf dist
+	python -m build
+	twine check --strict dist/*
