@@ -22,11 +22,19 @@ from audio_cls.config import flag_name, iterate_settings
 from audio_cls.presets import list_presets
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("README*.md")),
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 PAGES += sorted((ROOT / "examples").glob("*/README.md"))
 IDS = [page.relative_to(ROOT).as_posix() for page in PAGES]
 SCRIPTS = {"evaluate_model.py": "evaluate", "inspect_dataset.py": "inspect"}
 NO_COMMANDS = {
+    "architecture.md",
+    "file_formats.md",
+    "python_api.md",
+    "results_json.md",
     "CONTRIBUTING.md",
     "benchmarks.md",
     "models.md",
@@ -175,3 +183,22 @@ def test_the_python_examples_print_what_the_readme_shows(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     _run_examples(tmp_path, capsys)
+
+
+def read_structure(text: str) -> tuple[list[str], list[tuple[int, str]], list[int]]:
+    """Return the fenced blocks, cells and code of each table row, and the levels of headings."""
+    blocks = re.findall(r"^```.*?^```", text, flags=re.M | re.S)
+    plain = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    rows = re.findall(r"^\|.*$", plain, flags=re.M)
+    cells = [
+        (len(re.findall(r"(?<!\\)\|", row)), "".join(re.findall("`.*?`", row))) for row in rows
+    ]
+    return blocks, cells, [len(level) for level in re.findall(r"^(#+) ", plain, flags=re.M)]
+
+
+def test_the_translation_has_the_commands_tables_and_links_of_the_readme() -> None:
+    texts = [(ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md")]
+    blocks, rows, levels = read_structure(texts[0])
+    assert read_structure(texts[1]) == (blocks, rows, levels)
+    links = [set(re.findall(r"\]\(((?:docs|examples)/[^)]+)\)", text)) for text in texts]
+    assert links[0] - links[1] == {"docs/tutorial.md"}

@@ -1,0 +1,35 @@
+"""Hook of mkdocs: the pages of the site are the Markdown files of the repository, where they are.
+
+A page has its path below the root of the repository, so that the links between README.md, docs/ and
+examples/ are the same on the site and in the repository. Other files that a page links to, such as
+scripts and figures, are copied.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README*.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "examples/*/*.md")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Return the files of the theme, the pages, and the files that the pages link to."""
+    own = [file for file in files if not str(file.abs_src_path).startswith(config.docs_dir)]
+    pages = sorted({path for pattern in PAGES for path in ROOT.glob(pattern)})
+    linked = {path for page in pages for path in _list_linked(page) if path.suffix != ".md"}
+    for path in [*pages, *sorted(linked)]:
+        name = path.relative_to(ROOT).as_posix()
+        own.append(File.generated(config, name, abs_src_path=str(path)))
+    return Files(own)
+
+
+def _list_linked(page: Path) -> set[Path]:
+    """Return the files of the repository that a page links to."""
+    targets = re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text("utf-8"))
+    paths = {(page.parent / target).resolve() for target in targets if "://" not in target}
+    return {path for path in paths if path.is_file()}
