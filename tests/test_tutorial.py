@@ -31,6 +31,7 @@ def run_line(line: str) -> None:
         assert done.exit_code == 0, done.output
 
 
+@pytest.mark.long
 def test_the_blocks_of_the_tutorial_run_and_print_what_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
