@@ -191,7 +191,9 @@ def _find_wrong_values(values: Mapping[str, Any]) -> list[str]:
             )
         elif name not in known:
             nearest = suggest_name(str(name).replace("-", "_"), known)
-            faults.append(f"There is no setting '{name}'.{nearest}")
+            faults.append(
+                f"There is no setting '{name}': docs/settings.md has all of them.{nearest}"
+            )
         elif not known[name].accepts(value):
             hint = " without quotation marks" if _is_number(value) else ""
             yaml = " (YAML reads 1e-3 as text, and 1.0e-3 as a number)" if hint else ""

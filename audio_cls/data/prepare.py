@@ -222,7 +222,9 @@ def prepare_split(
     usable = decoded.find_usable()
     if len(usable) == 0:
         raise DatasetError(
-            f"No usable clip is left; first reasons: {list_names(decoded.bad.items())}"
+            f"None of {count_of(len(capped), 'clip')} can be used; first reasons:"
+            f" {list_names(f'{clip}, {reason}' for clip, reason in decoded.bad.items())}. Repair"
+            " them, or check --dataset and --audio-column."
         )
     return decoded.select(usable), decoded.bad
 

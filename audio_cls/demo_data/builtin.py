@@ -24,7 +24,7 @@ def locate_builtin(name: str) -> Path | None:
     folder = Path(__file__).parent / name.removeprefix(BUILTIN)
     if not folder.is_dir() or folder.parent != Path(__file__).parent:
         raise AudioClsError(
-            f"'{name}' does not ship with the package: builtin:tiny_speech (a data set) and"
-            " builtin:tiny_model (a model) do."
+            f"'{name}' does not ship with the package: give builtin:tiny_speech (a data set) or"
+            " builtin:tiny_model (a model)."
         )
     return folder

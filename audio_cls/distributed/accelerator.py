@@ -32,7 +32,7 @@ from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.distributed.hardware import has_accelerator
 from audio_cls.distributed.precision import choose_precision, computes_bf16, is_deepspeed
 from audio_cls.distributed.processes import gather_rows
-from audio_cls.errors import SettingError, list_names, suggest_name
+from audio_cls.errors import SettingError, describe_error, list_names, suggest_name
 
 # A process waits so long for another, which may prepare clips or publish. The launcher ends all
 # processes when one ends with an error.
@@ -68,7 +68,11 @@ def start_accelerator(cfg: TrainConfig) -> Accelerator:
             ],
         )
     except (ValueError, ImportError) as error:
-        raise SettingError(f"Accelerate cannot start with these settings: {error}") from error
+        raise SettingError(
+            f"Accelerate cannot start with --mixed-precision {cfg.mixed_precision}"
+            f" ({describe_error(error)}). Choose another precision, or correct the configuration of"
+            " accelerate launch."
+        ) from error
     _check_same_precision(accelerator)
     set_seed(cfg.seed, device_specific=True)
     return accelerator
@@ -126,7 +130,7 @@ def check_trackers(names: Sequence[str]) -> None:
             )
         if name not in installed:
             raise SettingError(
-                f"--report-to {name} is not installed (pip install {name}); {shown}."
+                f"--report-to {name} is not installed; {shown}. Run: pip install {name}"
             )
 
 

@@ -114,8 +114,8 @@ def read_run(folder: Path, roles: Sequence[str] = ROLES) -> FinishedRun:
         parts = dict(zip(roles, results.require(*roles), strict=True))
     except RunFolderError as error:
         raise RunFolderError(
-            f"'{folder}' is not the folder of a finished run: {error} A run that is not finished"
-            " continues with --resume auto."
+            f"'{folder}' is not the folder of a finished run: {error} Finish a run that was stopped"
+            " with --resume auto, or remove it from --aggregate."
         ) from error
     numbers = {
         role: select_metrics(part, results.metric, with_baselines=True)

@@ -116,7 +116,10 @@ def write_graph(audio_model: AudioModel, attempt: Attempt, file: Path) -> None:
         if is_disk_full(error):
             raise
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"torch.onnx.export failed ({attempt.exporter}): {reason}") from error
+        raise ModelError(
+            f"torch.onnx.export failed ({attempt.exporter}): {reason}. Use the model with PyTorch"
+            " (audio_cls.Classifier)."
+        ) from error
     _finish(
         file,
         OnnxInputSpec(

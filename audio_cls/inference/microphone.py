@@ -147,9 +147,9 @@ class Microphone:
                 "There is no input device: connect a microphone, or give a file or - for sound on"
                 " standard input instead."
             )
-        name = "the default device" if self.device is None else f"--input {self.device}"
+        name = "The default input device" if self.device is None else f"--input {self.device}"
         reason = str(error).splitlines()[0]
-        return f"{name} cannot be used ({reason}). Input devices: {list_names(inputs)}."
+        return f"{name} cannot be used ({reason}). Give one of {list_names(inputs)} as --input."
 
 
 def import_sounddevice() -> ModuleType:

@@ -22,7 +22,7 @@ from transformers.utils.hub import cached_file
 
 from audio_cls.config import MAX_CROP_SECONDS, AudioConfig, Hertz
 from audio_cls.demo_data import locate_builtin
-from audio_cls.errors import ModelError, SettingError, list_names
+from audio_cls.errors import ModelError, list_names
 from audio_cls.storage.files import replace_file
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def parse_settings(
     )
     try:
         if not is_valid:
-            raise SettingError("one of them is not a number or not a known word.")
+            raise ValueError("one of them is not a number or not a known word.")
         return AudioConfig(**values)
-    except SettingError as error:
+    except ValueError as error:  # also SettingError
         raise ModelError(
             f"config.json's '{CONFIG_KEY}' is {entry}, which is not valid: {error} It must hold"
             f" {', '.join(INFERENCE_FIELDS)} as training wrote them. Restore the file, or save"

@@ -117,4 +117,4 @@ def _explain_unknown(section: str | None, key: str, value: object) -> str:
     shown = key if section is None else f"{section}.{key}"
     nearest = difflib.get_close_matches(key.replace("-", "_"), owners, n=1)
     hint = "".join(f" Did you mean {name} (section {owners[name]})?" for name in nearest)
-    return f"unknown setting '{shown}'.{hint}"
+    return f"unknown setting '{shown}': docs/settings.md has all of them.{hint}"

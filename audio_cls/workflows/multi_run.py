@@ -202,8 +202,12 @@ def read_sweep(file: str) -> list[Case]:
 
 def _check_names(file: str, names: Sequence[str], known: Mapping[str, Setting]) -> None:
     """Check that the settings exist and can be swept; the error names all that do not."""
-    faults = [f"there is no setting '{name}'.{suggest_name(str(name), known)}" for name in names
-              if name not in known]  # fmt: skip
+    faults = [
+        f"there is no setting '{name}': docs/settings.md has all of them."
+        f"{suggest_name(str(name), known)}"
+        for name in names
+        if name not in known
+    ]
     fixed = [name for name in names if name in known
              and (name in NOT_SWEPT or known[name].section == "hub")]  # fmt: skip
     if fixed:

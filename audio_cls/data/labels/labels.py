@@ -191,8 +191,10 @@ def _check_classes(labels: LabelColumn, splits: Mapping[str, Dataset]) -> None:
     if len(present) < 2:
         only = list_names(present) or "nothing"
         place = f"Column '{labels.name}'"
-        advice = "Choose another by --label-column, add clips of another class, or read every"
-        advice += f" configuration by --dataset-config all.{_suggest_pattern(splits)}"
+        advice = (
+            "Choose another by --label-column, add clips of another class, or read every"
+            f" configuration by --dataset-config all.{_suggest_pattern(splits)}"
+        )
         if labels.name.startswith("--"):  # the labels are made by this option
             place, advice = labels.name, "Change its value, or add clips of another class."
         raise DatasetError(

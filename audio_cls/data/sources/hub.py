@@ -89,7 +89,8 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
         raise DatasetError(text) from error
     except RevisionNotFoundError as error:
         text = (
-            f"'{dataset}' has no revision '{revision}'. Its branches are listed at {page}/tree/main"
+            f"'{dataset}' has no revision '{revision}'. Choose a branch, tag or commit of"
+            f" {page}/tree/main"
         )
         raise DatasetError(text) from error
     except RepositoryNotFoundError as error:

@@ -49,7 +49,7 @@ def read_annotations(
         DatasetError: A file cannot be read, has no times or no labels, or a recording is missing.
     """
     if not path.exists():
-        raise DatasetError(f"There is no file or folder '{path}' of annotations.")
+        raise DatasetError(f"There is no file or folder '{path}' of annotations. Correct the path.")
     files = [path] if path.is_file() else list_files(path)
     files = [file for file in files if file.suffix.lower() in ROW_SUFFIXES]
     files = list(filter(_is_label_file, files)) or files
@@ -120,7 +120,7 @@ def _list_rows(
     if listing is None:
         raise DatasetError(
             f"None of the recordings that '{file}' lists is below '{index.root}'"
-            f"{f', such as {first!r}' if first else ''}. --audio-root names their folder."
+            f"{f', such as {first!r}' if first else ''}. Give their folder as --audio-root."
         )
     missing = {str(one) for one in listing.clips.paths if one and not one.is_file()}
     if missing:
@@ -142,7 +142,9 @@ def _iterate_events(listing: Listing, label_column: str | None) -> Iterator[Even
     segments = listing.segments or [None] * len(labels)
     for path, part, label in zip(listing.clips.paths, segments, labels, strict=True):
         if path is None:
-            raise DatasetError(f"A row of '{listing.file}' has no path of a recording.")
+            raise DatasetError(
+                f"A row of '{listing.file}' has no path of a recording. Add it, or remove the row."
+            )
         if part is None and not label:
             yield Event(os.path.abspath(path), 0.0, 0.0, "")
             continue

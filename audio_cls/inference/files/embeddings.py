@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from audio_cls.errors import AudioClsError
+from audio_cls.errors import AudioClsError, describe_error, list_names
 from audio_cls.inference.files.formats import encode_arrow, to_utf8, write_parquet
 from audio_cls.inference.files.rows import Row
 
@@ -71,19 +71,22 @@ class EmbeddingFile:
 
         if not path.is_file():
             raise AudioClsError(
-                f"There is no file '{path}'. `audio-cls embed MODEL FOLDER --output {path.name}`"
-                " writes one."
+                f"There is no file '{path}'. Write one:"
+                f" audio-cls embed MODEL FOLDER --output {path.name}"
             )
         self.path = path
         try:
             self._file = pq.ParquetFile(path)
         except (pa.ArrowException, OSError) as error:
-            raise AudioClsError(f"'{path}' is not a parquet file: {error}.") from error
+            raise AudioClsError(
+                f"'{path}' is not a parquet file ({describe_error(error)}). Give a file that"
+                " `audio-cls embed` wrote."
+            ) from error
         schema = self._file.schema_arrow
         if not {"file", "embedding"} <= set(schema.names):
             raise AudioClsError(
-                f"'{path}' has the columns {', '.join(schema.names)}: a file of embeddings has"
-                " the columns file and embedding, as `audio-cls embed` writes them."
+                f"'{path}' has the columns {list_names(schema.names)}: a file of embeddings must"
+                " have the columns file and embedding. Give a file that `audio-cls embed` wrote."
             )
         metadata = schema.metadata or {}
         self.model = metadata.get(MODEL_KEY, b"").decode()

@@ -90,7 +90,7 @@ class ResumableOutput:
         for target in self.targets:
             path = target.path
             if not path.parent.is_dir():
-                raise AudioClsError(f"There is no folder '{path.parent}' for '{path.name}'.")
+                raise AudioClsError(f"There is no folder '{path.parent}' ('{path.name}'): make it.")
             if path.is_dir():
                 raise AudioClsError(f"'{path}' is a folder: give the name of a file.")
             is_unfinished = target.is_endless or target is not first
@@ -178,7 +178,7 @@ class ResumableOutput:
                 if not lock.acquire():
                     self._release_locks()
                     raise AudioClsError(
-                        f"'{target.path}' is being written by {lock.read_holder()}."
+                        f"'{target.path}' is being written by {lock.read_holder()}. Wait for it."
                     )
 
     def _release_locks(self) -> None:

@@ -115,6 +115,7 @@ class OnnxSession:
             shapes = {name: value.shape for name, value in inputs.items()}
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
-                f"ONNX Runtime failed for inputs of shape {shapes}: {reason}"
+                f"ONNX Runtime failed for inputs of shape {shapes}: {reason}. Export the model"
+                " again, or use it with PyTorch (audio_cls.Classifier)."
             ) from error
         return np.asarray(logits, dtype=np.float32)

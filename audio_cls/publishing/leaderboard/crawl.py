@@ -94,7 +94,10 @@ def crawl_hub(dataset: str, base_models: Sequence[str] = ()) -> HubSnapshot:
         raise
     except Failure as error:
         if not is_outage(error):
-            raise HubError(f"The Hub refuses the request: {to_reason(error)}.") from error
+            raise HubError(
+                f"The Hub refuses the request for '{dataset}': {to_reason(error)}. Log in (hf auth"
+                " login), or choose another --dataset."
+            ) from error
         raise HubError(
             f"The Hub stopped responding after {reader.num_read} cards ({to_reason(error)}). They"
             " are cached: run the same command to continue."

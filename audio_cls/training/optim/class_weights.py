@@ -189,8 +189,8 @@ def read_weights(path: Path) -> dict[str, object]:
     except (OSError, ValueError, csv.Error, yaml.YAMLError) as error:
         reason = describe_error(error)
         raise SettingError(
-            f"--class-weights {path} cannot be read ({reason}): it is none, balanced, or a .csv"
-            " file of label,weight rows or a .yaml file of 'label: weight' lines."
+            f"--class-weights {path} cannot be read ({reason}): give none, balanced, a .csv file"
+            " of label,weight rows or a .yaml file of 'label: weight' lines."
         ) from error
 
 

@@ -84,7 +84,7 @@ class EventRequest:
         if self.predictions is not None and any(value is not None for value in windows):
             raise SettingError(
                 "--window-seconds, --hop-seconds and --overlap are for --model: a timeline in"
-                " --predictions has its windows already."
+                " --predictions has its windows already. Leave them out."
             )
 
     def choose_output(self) -> Path:

@@ -17,7 +17,7 @@ from audio_cls import __version__
 from audio_cls.audio.files import read_header
 from audio_cls.audio.raw_samples import RawFormat, read_raw_blocks
 from audio_cls.config import Seconds
-from audio_cls.errors import SettingError, count_of
+from audio_cls.errors import SettingError, count_of, describe_error
 from audio_cls.inference.files.embeddings import EmbeddingFormat
 from audio_cls.inference.files.find_files import STDIN, FoundFiles, find_files, read_file_list
 from audio_cls.inference.files.formats import make_format
@@ -120,7 +120,9 @@ def find_request_files(request: PredictRequest, stdin: BinaryIO) -> FoundFiles:
     """
     if request.watch is not None:
         if not os.path.isdir(request.watch):
-            raise SettingError(f"There is no folder '{request.watch}' to watch.")
+            raise SettingError(
+                f"There is no folder '{request.watch}' to watch. Make it, or give another --watch."
+            )
         return FoundFiles()
     found = find_files(request.paths)
     if request.files_from == STDIN:
@@ -131,7 +133,8 @@ def find_request_files(request: PredictRequest, stdin: BinaryIO) -> FoundFiles:
                 found.add(read_file_list(file))
         except OSError as error:
             raise SettingError(
-                f"--files-from '{request.files_from}' cannot be read: {error.strerror}."
+                f"--files-from '{request.files_from}' cannot be read ({describe_error(error)})."
+                " Give a text file with one path per line."
             ) from error
     found.check()
     for place in found.without_audio:

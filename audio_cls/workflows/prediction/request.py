@@ -108,7 +108,8 @@ class PredictRequest:
         has_sound = STDIN in self.paths
         if has_sound and self.files_from == "-":
             raise SettingError(
-                "Standard input cannot have both sound (-) and a list of files (--files-from -)."
+                "Standard input cannot have both sound (-) and a list of files (--files-from -):"
+                " give one of them."
             )
         is_raw = any(v is not None for v in (self.raw_rate, self.raw_format, self.raw_channels))
         if is_raw and (self.raw_rate is None or not has_sound):
@@ -128,7 +129,9 @@ class PredictRequest:
         if wanted == "parquet" and self.output is None:
             raise SettingError("parquet is not written to standard output: give --output FILE.")
         if wanted in ("parquet", "raven") and self.watch is not None:
-            raise SettingError(f"--watch writes rows for ever, as csv or jsonl, not as {wanted}.")
+            raise SettingError(
+                f"--watch adds rows as files arrive, which {wanted} cannot: write csv or jsonl."
+            )
         if wanted == "table" and self.output is not None:
             raise SettingError("The table is for terminals: write csv, jsonl or parquet to a file.")
         if self.embeddings is not None and (self.kind != "file" or self.watch is not None):

@@ -33,7 +33,10 @@ def search(path: Path, query: str, top_k: int, model_options: Mapping[str, Any])
     """
     table = EmbeddingFile(path)
     if not table.num_files:
-        raise AudioClsError(f"'{path}' has no embeddings: no file could be read when it was made.")
+        raise AudioClsError(
+            f"'{path}' has no embeddings: no file could be read when it was made. Write it again"
+            " with `audio-cls embed`."
+        )
     vector = find_vector(table.read_parts(), query)
     exclude = None if vector is None else query
     if vector is None:
@@ -74,7 +77,7 @@ def _embed(
             raise
         raise ModelError(
             f"The embeddings in '{table.path}' are of the model '{model}', which is not found:"
-            f" --model PATH names the place where it is now. {error}"
+            f" give the place where it is now as --model. {error}"
         ) from error
     vector: NDArray[np.float32] = classifier.embed(query)
     return vector

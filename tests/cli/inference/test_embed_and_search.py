@@ -120,7 +120,7 @@ def test_a_table_is_searched_from_another_folder(
     result = call("search", "../t.parquet", "copy.wav")
     assert result.exit_code == 2
     text = " ".join(result.stderr.split())
-    assert f"are of the model '{tmp_path / 'model'}', which is not found: --model PATH" in text
+    assert f"are of the model '{tmp_path / 'model'}', which is not found: give the place" in text
     assert call("search", "../t.parquet", "copy.wav", "--model", "../moved").exit_code == 0
 
 

@@ -178,7 +178,8 @@ def _choose_converted(
         return [ALL_CONFIGS]
     if not names:
         raise DatasetError(
-            f"The Hub's parquet copy of '{dataset}' is empty.{suggest_copy(dataset)}"
+            f"The Hub's parquet copy of '{dataset}' is empty. Choose another --dataset."
+            f"{suggest_copy(dataset)}"
         )
     return others
 

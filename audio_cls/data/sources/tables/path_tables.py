@@ -138,7 +138,10 @@ def _explain_nothing(
     """Return no tables and the reason; an error where the settings name a column or a folder."""
     if problem and (cfg.audio_root is not None or cfg.audio_column is not None):
         text = problem.removeprefix("; ")
-        raise DatasetError(f"{text[0].upper()}{text[1:]}.")
+        raise DatasetError(
+            f"{text[0].upper()}{text[1:]}. Correct --audio-root and --audio-column, or leave them"
+            " out."
+        )
     if cfg.audio_column is not None:
         raise DatasetError(
             f"There is no column '{cfg.audio_column}' of paths in {list_names(files)}: the"
