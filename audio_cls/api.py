@@ -27,6 +27,7 @@ from audio_cls.errors import SettingError, list_names, suggest_name
 from audio_cls.inference.classifier import Classifier
 from audio_cls.presets import load_preset
 from audio_cls.runs.results import RESULTS_FILE, RunResults, read_results
+from audio_cls.versions import warn_other_versions
 from audio_cls.workflows.evaluate import EvaluateRequest, run_evaluation
 from audio_cls.workflows.train import run_all
 
@@ -86,6 +87,8 @@ def config_from_preset(preset: str | Path, values: Mapping[str, Any] | None = No
     found = load_preset(str(_check_text("preset", preset)))
     dataset = None if given.get("dataset") is None else str(given["dataset"])
     chosen = found.choose_values(dataset) | found.choose_folder(given.get("resume"))
+    if given.get("resume", "never") == "never":
+        warn_other_versions(found.record)
     own = {n: v for n, v in chosen.items() if n not in found.list_unrelated(dataset)}
     code = ["trust_remote_code", *(["augment"] if found.comes_with_model else [])]
     for name in code:

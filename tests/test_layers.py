@@ -21,6 +21,7 @@ LAYERS = [
         "interrupts",
         "text_table",
         "command_names",
+        "versions",
     ],
     ["config", "demo_data"],
     ["runs/resolved"],
@@ -214,7 +215,10 @@ def test_folders_and_files_are_small() -> None:
 
 def test_help_of_every_command_needs_no_heavy_import() -> None:
     heavy = {"torch", "transformers", "datasets", "accelerate", "evaluate", "sklearn", "numpy"}
-    light = ("__init__", "errors", "run_warnings", "progress", "config", "demo_data", "presets")
+    light = (
+        "__init__", "errors", "run_warnings", "progress", "versions", "config", "demo_data",
+        "presets",
+    )  # fmt: skip
     light += (
         "exit_codes",
         "interrupts",

@@ -41,6 +41,7 @@ class Preset:
     is_of_run: bool = False  # it is the run_config.yaml of a run
     run: Path | None = None  # the folder of that run, if it is on this machine
     comes_with_model: bool = False  # somebody else may have written it
+    record: Mapping[str, Any] = field(default_factory=dict)  # of that run: its versions
 
     def choose_folder(self, resume: str | None) -> dict[str, str]:
         """Return the run folder for a preset that is a run's own run_config.yaml, else nothing.
@@ -162,4 +163,5 @@ def parse_preset(name: str, text: str) -> Preset:
         text,
         about={str(k): str(v) for k, v in about.items()} if isinstance(about, dict) else {},
         is_of_run="record" in tree,
+        record=tree["record"] if isinstance(tree.get("record"), dict) else {},
     )

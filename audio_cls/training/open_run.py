@@ -18,7 +18,13 @@ from audio_cls.distributed.accelerator import is_sharded
 from audio_cls.distributed.processes import is_main_process
 from audio_cls.models.attention_backend import check_precision
 from audio_cls.models.finetuning.lora import import_peft
-from audio_cls.runs.config_file import DATA_HASH, check_same_data, load_resolved, save_run_config
+from audio_cls.runs.config_file import (
+    DATA_HASH,
+    check_same_data,
+    load_resolved,
+    load_run_config,
+    save_run_config,
+)
 from audio_cls.runs.folder import RunFolder, choose_run_path
 from audio_cls.runs.open_folder import (
     FINISHED_CANDIDATES,
@@ -26,7 +32,7 @@ from audio_cls.runs.open_folder import (
     discard_failed_start,
     open_run_folder,
 )
-from audio_cls.runs.provenance import describe_command, describe_commit, describe_versions
+from audio_cls.runs.provenance import describe_command, describe_commit
 from audio_cls.runs.resolved import ResolvedRun
 from audio_cls.runs.resume import describe_resume, find_source_run
 from audio_cls.storage.files import explain_disk
@@ -35,6 +41,7 @@ from audio_cls.training.loop import TrainingRun
 from audio_cls.training.optim.class_weights import is_file, read_weights
 from audio_cls.training.optim.optimizer import import_adamw_8bit
 from audio_cls.training.sharding import check_sharded
+from audio_cls.versions import describe_versions, warn_other_versions
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +144,9 @@ def save_settings(
     accelerator: Accelerator,
     clips: PreparedClips,
 ) -> None:
-    """Write run_config.yaml and the clip ids of the splits. Call on every process.
+    """Write run_config.yaml and the clip ids of the splits; warn of other versions than before.
+
+    Call on every process.
 
     With `--overwrite` the run that was in the folder is removed first.
 
@@ -153,7 +162,9 @@ def save_settings(
     """
     data_hash = clips.hash_rows()
     if cfg.train.resume != "never":
-        check_same_data(find_source_run(folder.path, cfg.train.resume) or folder.path, data_hash)
+        source = find_source_run(folder.path, cfg.train.resume) or folder.path
+        check_same_data(source, data_hash)
+        warn_other_versions(load_run_config(source).get("record"))
     accelerator.wait_for_everyone()  # until all have compared
     if accelerator.is_main_process:
         if cfg.train.overwrite:

@@ -58,9 +58,9 @@ from audio_cls.runs.provenance import (
     describe_command,
     describe_hardware,
     describe_model,
-    describe_versions,
 )
 from audio_cls.runs.results import RunResults, SplitDescription, Timing
+from audio_cls.versions import describe_versions
 from audio_cls.workflows.show_results import show_aggregate, show_evaluation
 
 

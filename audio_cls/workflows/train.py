@@ -52,7 +52,6 @@ from audio_cls.runs.provenance import (
     describe_date,
     describe_hardware,
     describe_model,
-    describe_versions,
 )
 from audio_cls.runs.resolve_run import resolve_run
 from audio_cls.runs.results import RunResults
@@ -69,6 +68,7 @@ from audio_cls.training.optim.class_weights import check_weights
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.training.start.report import StartReport
 from audio_cls.training.stopping import end_with_launcher
+from audio_cls.versions import describe_versions
 from audio_cls.workflows.dry_run import estimate_run, start_dry_run
 from audio_cls.workflows.finished_runs import close_finished
 from audio_cls.workflows.methods.refit import check_refit, merge_validation, remove_refit_state

@@ -210,7 +210,7 @@ def test_times_and_steps_are_summed_over_all_starts(
 
 
 def test_a_run_whose_data_set_has_changed_is_not_resumed(
-    tone_folder: Path, checkpoint: Path, tmp_path: Path
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tones, path = tmp_path / "tones", tmp_path / "run"
     shutil.copytree(tone_folder, tones)
@@ -223,6 +223,12 @@ def test_a_run_whose_data_set_has_changed_is_not_resumed(
     clips, _ = prepare(cfg)
     accelerator = start_accelerator(cfg.train)
     save_settings(run.folder, cfg, ResolvedRun(), accelerator, clips)  # nothing has changed
+    assert "other versions" not in caplog.text
+    file, own = path / "run_config.yaml", f"torch: {torch.__version__}"
+    file.write_text(file.read_text().replace(own, "torch: 2.6.0"))
+    for _ in range(2):  # the second start finds the versions of the first
+        save_settings(run.folder, cfg, ResolvedRun(), accelerator, clips)
+    assert caplog.text.count(f"other versions: torch 2.6.0 is now {torch.__version__}.") == 1
     for one, other in (("low", "away"), ("high", "low"), ("away", "high")):
         (tones / one).rename(tones / other)
     settings = (path / "run_config.yaml").read_text()

@@ -36,7 +36,8 @@ from audio_cls.inference.events.merge import NO_EVENT, Window
 from audio_cls.inference.prediction import WindowPrediction
 from audio_cls.progress import show_progress
 from audio_cls.run_warnings import collect_warnings, warn
-from audio_cls.runs.provenance import describe_command, describe_versions
+from audio_cls.runs.provenance import describe_command
+from audio_cls.versions import describe_versions
 from audio_cls.workflows.show_results import show_lines
 
 TOLERANCE: Seconds = 1.0
