@@ -8,13 +8,21 @@ any other exception keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 
 MAX_LISTED = 10  # names shown in a message before "and N more"
-TOKEN_MARK = "<token>"
+TOKEN_MARK = "<token>"  # nosec B105 # written in place of one
 
 _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
+_LOGIN = re.compile(r"(?<=://)[^\s/?#'\"<>]+@")  # user:password@ of an address
+# The parameters of an address, where one of them signs it or lets its holder in.
+_SIGNED = re.compile(
+    r"(?<=://)([^\s?'\"<>]*)\?(?=[^\s'\"<>]*"
+    r"(?:sig|token|credential|passw|secret|key|auth|policy|access)[\w.%-]*=)[^\s'\"<>]*",
+    re.IGNORECASE,
+)
 
 
 class AudioClsError(ValueError):
@@ -112,12 +120,24 @@ def suggest_name(given: str, names: Iterable[str]) -> str:
 
 
 def redact_tokens(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Replace everything that looks like a Hub token, and every one of `secrets`.
+    """Replace Hub tokens, logins and signatures in addresses, and every one of `secrets`.
 
     >>> redact_tokens("login hf_" + "a" * 34)
     'login <token>'
+    >>> redact_tokens("https://ann:pw@host/a.csv?X-Amz-Signature=1f&part=2 and s3://b/c?part=2")
+    'https://<token>@host/a.csv?<token> and s3://b/c?part=2'
     """
     for secret in secrets:
         if secret:
             text = text.replace(secret, TOKEN_MARK)
+    if "://" in text:
+        text = _LOGIN.sub(f"{TOKEN_MARK}@", _SIGNED.sub(rf"\1?{TOKEN_MARK}", text))
     return _TOKEN.sub(TOKEN_MARK, text)
+
+
+def hide_home(text: str) -> str:
+    """Write the home folder at the start of a path as ~, which does not name its owner."""
+    home = os.path.expanduser("~").rstrip("/\\")
+    if not home:
+        return text
+    return re.sub(rf"(?<![\w./\\-]){re.escape(home)}(?![\w.-])", "~", text)

@@ -45,7 +45,7 @@ class _CurrentStandardError(logging.StreamHandler[TextIO]):
 
         Names in it come from data sets: no escape sequence reaches the terminal.
         """
-        text = drop_controls(super().format(record))
+        text = _redact(drop_controls(super().format(record)))
         is_long = record.levelno >= logging.WARNING and len(text) > TERMINAL_WIDTH
         return "\n".join(wrap_text(text)) if is_long else text
 
@@ -98,7 +98,7 @@ class one_line_errors:
         if isinstance(error, Paused):
             if is_first_process():
                 _close_bars()
-                echo_stderr(str(error))
+                echo_stderr(_redact(str(error)))
             raise SystemExit(EXIT_PAUSED) from None
         if isinstance(error, AudioClsError):
             show_error(str(error))
@@ -147,7 +147,7 @@ def show_error(text: str) -> None:
     writes it. Later the reasons may differ, and each line has the number of its process.
     """
     _close_bars()
-    text = redact_tokens(to_line(text), (os.environ.get("HF_TOKEN", ""),))
+    text = _redact(to_line(text))
     if is_connected():
         rank, number = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         text = f"Error in process {rank} (of 0 to {int(number) - 1}): {text}"
@@ -156,6 +156,11 @@ def show_error(text: str) -> None:
     if is_connected() or is_first_process():
         echo_stderr(_fit_terminal(text))
     _pass_to_launcher(text)
+
+
+def _redact(text: str) -> str:
+    """Remove tokens, and logins and signatures of addresses."""
+    return redact_tokens(text, (os.environ.get("HF_TOKEN", ""),))
 
 
 def _fit_terminal(text: str) -> str:

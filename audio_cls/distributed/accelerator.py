@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,14 @@ from audio_cls.config import RunConfig, TrainConfig
 from audio_cls.distributed.hardware import has_accelerator
 from audio_cls.distributed.precision import choose_precision, computes_bf16, is_deepspeed
 from audio_cls.distributed.processes import gather_rows
-from audio_cls.errors import SettingError, describe_error, list_names, suggest_name
+from audio_cls.errors import (
+    SettingError,
+    describe_error,
+    hide_home,
+    list_names,
+    redact_tokens,
+    suggest_name,
+)
 
 # A process waits so long for another, which may prepare clips or publish. The launcher ends all
 # processes when one ends with an error.
@@ -137,20 +145,27 @@ def check_trackers(names: Sequence[str]) -> None:
 def start_trackers(accelerator: Accelerator, folder: Path, cfg: RunConfig) -> None:
     """Start the trackers of `--report-to`, which write to RUN/logs. Call on every process.
 
-    They log every setting that has a value, as `section.name`.
+    They log every setting that has a value, as `section.name`; without tokens, logins and
+    signatures of addresses, and with ~ for the home folder.
     """
     accelerator.project_configuration.set_directories(str(folder))
     accelerator.project_configuration.logging_dir = str(folder / "logs")
     if not cfg.train.report_to:
         return
     settings = {
-        f"{section}.{name}": ",".join(map(str, value)) if isinstance(value, list) else value
+        f"{section}.{name}": _to_logged(value)
         for section, values in cfg.to_nested().items()
         for name, value in values.items()
         if value not in (None, [])
     }
     accelerator.log_with = filter_trackers(list(cfg.train.report_to), accelerator.logging_dir)
     accelerator.init_trackers(folder.name, config=settings)
+
+
+def _to_logged(value: Any) -> Any:  # noqa: ANN401 (a setting may have any type)
+    """Return the value of a setting as trackers log it; a list as one text."""
+    text = ",".join(map(str, value)) if isinstance(value, list) else value
+    return hide_home(redact_tokens(text)) if isinstance(text, str) else text
 
 
 @contextmanager

@@ -110,6 +110,14 @@ def test_the_run_folder_is_complete_and_its_numbers_agree(run: Path, tone_folder
     assert kept == {f"step-{results['validation']['step']}", "step-36"}  # the best and the last
 
 
+def test_the_group_can_read_every_file_of_a_run(run: Path) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    modes = {path: path.stat().st_mode for path in run.rglob("*")}
+    assert len(modes) > 10
+    assert not [path for path, mode in modes.items() if 0o044 & ~mask & ~mode]
+
+
 def test_every_file_of_a_run_is_in_the_table(run: Path) -> None:
     patterns = [one.name for one in RUN_FILES if one.folder != "checkpoints"]
     for file in run.rglob("*"):

@@ -102,6 +102,7 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
         return shown if None not in shown else None
     if not isinstance(value, str):
         return value if isinstance(value, int | float) else None
+    value = redact_tokens(value)
     if value in one.choices:
         return value
     if one.type in (int, float, Range, CountOrAuto, tuple[int, ...]):
@@ -109,7 +110,7 @@ def publish_value(one: Setting, value: Any, *, with_groups: bool) -> Any:  # noq
     if one.name in TEXTS:
         return redact_text(value)
     if one.name in CARD_TEXTS:
-        return redact_tokens(value)
+        return value
     if one.name in BASE_NAMES:
         return to_base_name(value) if re.search(r"[\\/]", value) else value
     if one.name == "group_pattern" and not LETTERS.search(PATTERN_SYNTAX.sub("", value)):
@@ -124,6 +125,7 @@ def _publish_source(name: str, revision: object, hub_ids: Sequence[str | None]) 
 
     Before there are results, an id counts as one of the Hub if its commit is known.
     """
+    name = redact_tokens(name)
     is_pinned = COMMIT_SHA.fullmatch(str(revision)) is not None
     if name in hub_ids or name.startswith(BUILTIN) or (is_pinned and is_repo_id(name)):
         return name
