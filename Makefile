@@ -1,12 +1,17 @@
 # make = check + test
-.PHONY: default style check test docs site smoke dist
+.PHONY: default style check audit test docs site smoke dist
 default: check test
 
 style:
 	ruff check --fix . && ruff format .
 
-check:
-	ruff check . && ruff format --check . && mypy
+check: audit
+	ruff check . && ruff format --check . && mypy && bandit -q -c pyproject.toml -r audio_cls scripts
+
+audit: # known vulnerabilities of the tested versions; says so where their list cannot be reached
+	@if python -c 'import urllib.request as r; r.urlopen("https://pypi.org/pypi/pip/json", timeout=10)' 2>/dev/null; \
+	then pip-audit --no-deps --disable-pip -r constraints.txt; \
+	else echo 'pip-audit: not run, because https://pypi.org/pypi cannot be reached'; fi
 
 test:
 	python -m pytest -q -n logical

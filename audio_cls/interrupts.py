@@ -131,7 +131,7 @@ def exit_on_interrupt(*, is_shown: bool) -> Iterator[None]:
                 # CPython remembers a KeyboardInterrupt that ended code given as text, such as the
                 # methods of a dataclass, and then ends `python -m` by SIGINT; the next text resets
                 # that (run_eval_code_obj in pythonrun.c).
-                exec("")
+                exec("")  # nosec B102 # no code
                 raise SystemExit(EXIT_INTERRUPTED) from None
             raise
 

@@ -171,7 +171,8 @@ def _make_tracker(country: str | None, latest: _Latest) -> Any:  # noqa: ANN401 
         region=None,
         cloud_provider=None,
         cloud_region=None,
-        electricitymaps_api_token="",  # not None, which would look for one in a configuration file
+        # Not None, which would look for one in a configuration file.
+        electricitymaps_api_token="",  # nosec B106
         emissions_endpoint=None,
         output_methods=[],
         output_handlers=[latest],

@@ -150,7 +150,8 @@ def load_files(kind: str, data_files: dict[str, list[str]], entry: CacheEntry) -
         DatasetError: They cannot be read.
     """
     try:
-        return load_dataset(kind, data_files=data_files, cache_dir=str(entry.path))
+        # Files that are on this machine.
+        return load_dataset(kind, data_files=data_files, cache_dir=str(entry.path))  # nosec B615
     except LOAD_ERRORS as error:
         raise explain_load_error(list_names(data_files), None, error) from error
 

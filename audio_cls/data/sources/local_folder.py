@@ -189,9 +189,10 @@ def _load_parquet(folder: Path, cfg: DataConfig, entry: CacheEntry) -> dict[str,
         if wanted == ALL_CONFIGS and ALL_CONFIGS not in (names := get_dataset_config_names(path)):
             for name in names:
                 check_folder_classes(path, name, cache)
-            return merge_configs({n: load_dataset(path, n, cache_dir=cache) for n in names})
+            tables = {n: load_dataset(path, n, cache_dir=cache) for n in names}  # nosec B615
+            return merge_configs(tables)
         check_folder_classes(path, wanted, cache)
-        return dict(load_dataset(path, wanted, cache_dir=cache))
+        return dict(load_dataset(path, wanted, cache_dir=cache))  # nosec B615 # a folder
     except DatasetError:
         raise
     except LOAD_ERRORS as error:

