@@ -19,7 +19,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.audio.containers import count_missing_bytes, detect_pyav_container
-from audio_cls.audio.files import read_header
+from audio_cls.audio.files import EncodedBytes, read_header
 from audio_cls.audio.mp3 import add_xing_header
 from audio_cls.audio.pyav import decode_with_pyav
 from audio_cls.audio.segments import Segment, split_segment
@@ -69,7 +69,7 @@ def decode_file(
             audio = _read_segment(str(path), segment)
         else:
             content = _read_bytes(str(path), max_seconds) if bytes_ is None else bytes_
-            audio = _join(list(_decode_stream(io.BytesIO(content), max_seconds, None)))
+            audio = _join(list(_decode_stream(EncodedBytes(content), max_seconds, None)))
     except OSError as error:
         raise AudioError(NOT_ACCESSIBLE, describe_error(error)) from error
     if len(audio.samples) == 0:
@@ -100,7 +100,7 @@ def decode_blocks(bytes_: bytes | None, path: str | None) -> Iterator[DecodedAud
         return
     is_empty = True
     try:
-        with _CheckedFile(str(path)) if bytes_ is None else io.BytesIO(bytes_) as file:
+        with _CheckedFile(str(path)) if bytes_ is None else EncodedBytes(bytes_) as file:
             for block in _decode_stream(file, None, BLOCK_FRAMES):
                 if isinstance(file, _CheckedFile) and file.error is not None:
                     raise file.error
@@ -126,6 +126,13 @@ class _CheckedFile(io.FileIO):
         except OSError as error:
             self.error = error
             return 0
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place; stay where a damaged header names one before the start."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            return self.tell()
 
 
 def _find_file(path: str | None) -> tuple[str, Segment | None]:
@@ -245,7 +252,7 @@ def measure_seconds(bytes_: bytes | None, path: str | None) -> Seconds:
         path, segment = split_segment(path)
     if segment is not None and segment.end is not None:
         return max(0.0, segment.end - segment.start)
-    header = read_header(io.BytesIO(bytes_) if bytes_ is not None else str(path))
+    header = read_header(EncodedBytes(bytes_) if bytes_ is not None else str(path))
     if header is None:
         return 0.0
     return header.seconds if segment is None else max(0.0, header.seconds - segment.start)

@@ -23,6 +23,20 @@ AUDIO_SUFFIXES = (*PLAIN_SUFFIXES, ".m4a", ".webm", ".wma", ".aac")  # these nee
 logger = logging.getLogger(__name__)
 
 
+class EncodedBytes(io.BytesIO):
+    """An encoded file in memory, for libsndfile."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a place; stay where a damaged header names one before the start.
+
+        An error would be printed with a traceback by cffi, which called this function.
+        """
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()
+
+
 class AudioHeader(NamedTuple):
     """Length and rate, as the header of an audio file declares them."""
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from audio_cls.config import RunConfig, flag_name, iterate_settings, rename_settings
-from audio_cls.errors import RunFolderError
+from audio_cls.config import SECTIONS, RunConfig, flag_name, iterate_settings, rename_settings
+from audio_cls.errors import RunFolderError, describe_error
 from audio_cls.runs.resolved import (
     NOT_RESOLVED,
     OPEN,
@@ -52,9 +52,24 @@ def save_run_config(
 
 
 def load_run_config(run: Path) -> dict[str, Any]:
-    """Return the content of a run folder's run_config.yaml; empty where there is none."""
+    """Return the content of a run folder's run_config.yaml; empty where there is none.
+
+    Raises:
+        RunFolderError: It cannot be read, or is not sections of settings.
+    """
     file = run / SETTINGS_FILE
-    tree = yaml.safe_load(file.read_text("utf-8")) if file.is_file() else None
+    try:
+        tree = yaml.safe_load(file.read_text("utf-8")) if file.is_file() else None
+        sections = (
+            [] if tree is None else [tree, *(tree.get(n) or {} for n in (*SECTIONS, "record"))]
+        )
+        if not all(isinstance(section, dict) for section in sections):
+            raise ValueError("it must have sections of 'setting: value' lines")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise RunFolderError(
+            f"'{file}' cannot be read ({describe_error(error)}). Copy the run folder again, or"
+            " choose another --output-dir."
+        ) from error
     return rename_settings(tree or {})
 
 
