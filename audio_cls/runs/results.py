@@ -285,9 +285,7 @@ def read_results(path: Path) -> RunResults:
         cause = f"cannot be read ({type(error).__name__}): it must be json in UTF-8"
         raise RunFolderError(f"'{path}' {cause}. {advice}") from error
     if (version := results.schema_version) > SCHEMA_VERSION:
-        text = (
-            f"'{path}' has schema_version {version}, newer than {SCHEMA_VERSION}: update audio_cls."
-        )
+        text = f"'{path}' has schema_version {version}, newer than {SCHEMA_VERSION}: update it."
         warn(logging.getLogger(__name__), text)
     return results
 
