@@ -2,7 +2,7 @@
 
 Replaces: the forward of the feature encoders of wav2vec 2.0, HuBERT and their relatives
 (`exactness.FEATURE_ENCODERS`): layers of a convolution, an optional norm, and an activation.
-Active: where gradients are computed, in float32 on a CPU, without autocast.
+Active: in float32 on a CPU, without autocast; in training and in inference.
 Why: the outputs of these layers are the most memory of a training step: 260 MB for 10 s of audio.
 A frame of the last layer depends on 400 samples only, so that the layers can be run on one piece
 of a clip after the other. Each piece is a `torch.utils.checkpoint`: the outputs of convolutions are

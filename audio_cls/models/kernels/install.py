@@ -46,8 +46,7 @@ def install_fast_kernels(model: nn.Module, *, is_trained: bool = True) -> int:
 
     Args:
         model: On the CPU, in float32.
-        is_trained: False: the stack of convolutions, whose kernel saves memory and time in the
-            backward pass, is left, and gradients are not compared.
+        is_trained: False: gradients are not compared.
 
     Returns:
         The number of modules that were changed.
@@ -56,7 +55,7 @@ def install_fast_kernels(model: nn.Module, *, is_trained: bool = True) -> int:
     is_same: dict[str, bool] = {}  # by kind
     for module in model.modules():
         forward = _choose_forward(module)
-        if forward is None or (forward is _run_conv_stack and not is_trained):
+        if forward is None:
             continue
         kind = f"{type(module)} {module!r}"
         if kind not in is_same:
@@ -156,8 +155,7 @@ def _add_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _run_conv_stack(self: Any, waves: Tensor) -> Tensor:  # noqa: ANN401
-    """Replace the forward of a stack of convolutions that is trained: (B, T) -> (B, C, F)."""
-    is_trained = torch.is_grad_enabled() and any(one.requires_grad for one in self.parameters())
-    if waves.ndim != 2 or waves.requires_grad or not is_trained or not _is_plain(waves):
+    """Replace the forward of a stack of convolutions: (B, T) -> (B, C, F)."""
+    if waves.ndim != 2 or waves.requires_grad or not _is_plain(waves):
         return type(self).forward(self, waves)  # type: ignore[no-any-return]
     return run_conv_stack(self.conv_layers, waves)

@@ -75,7 +75,7 @@ def test_a_copy_of_a_classifier_uses_the_weights_of_the_copy(tmp_path: Path) -> 
     assert model.hubert.feature_extractor(waves).abs().max() > 0
 
 
-def test_what_is_not_trained_in_float32_runs_the_stock_forward(
+def test_what_is_not_in_float32_runs_the_stock_forward(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_tiny_checkpoint("hubert", tmp_path)
@@ -85,15 +85,21 @@ def test_what_is_not_trained_in_float32_runs_the_stock_forward(
     monkeypatch.setattr(install, "run_conv_stack", None)  # would raise if it were called
     with torch.autocast("cpu", torch.bfloat16):
         encoder(waves)
-    with torch.no_grad():
-        encoder(waves)
     with pytest.raises(TypeError):
         encoder(waves)
-    encoder.requires_grad_(requires_grad=False)
-    encoder(waves)
-    model = load(tmp_path)
-    install_fast_kernels(model, is_trained=False)
-    assert "forward" not in vars(model.hubert.feature_extractor)
+
+
+def test_inference_has_the_stock_numbers(tmp_path: Path) -> None:
+    write_tiny_checkpoint("hubert", tmp_path)
+    model, waves = load(tmp_path).eval(), torch.randn(3, 9000)
+    encoder = model.hubert.feature_extractor
+    with torch.inference_mode():
+        expected = encoder(waves)
+        install_fast_kernels(model, is_trained=False)
+        assert "forward" in vars(encoder)
+        found = encoder(waves)
+    assert not found.requires_grad
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 def count_kept_bytes(model: Any, waves: Tensor) -> int:  # noqa: ANN401
