@@ -34,6 +34,7 @@ NO_COMMANDS = {
     "architecture.md",
     "file_formats.md",
     "python_api.md",
+    "reliability.md",
     "results_json.md",
     "CONTRIBUTING.md",
     "benchmarks.md",
