@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -13,7 +12,7 @@ from typing import Any, TextIO
 
 import click
 
-from audio_cls.cli.streams import open_closed_streams
+from audio_cls.cli.streams import discard_unwritable, open_closed_streams
 from audio_cls.errors import AudioClsError, Paused, redact_tokens
 from audio_cls.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PAUSED, EXIT_REFUSED
 from audio_cls.text_table import TERMINAL_WIDTH, drop_controls, to_line, wrap_text
@@ -136,8 +135,10 @@ def is_connected() -> bool:
 
 def echo_stderr(text: str) -> None:
     """Write a line on standard error; one that is full changes neither course nor exit code."""
-    with contextlib.suppress(OSError):
+    try:
         click.echo(text, err=True)
+    except OSError:
+        discard_unwritable(sys.stderr)
 
 
 def show_error(text: str) -> None:

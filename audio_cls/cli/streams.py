@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 
 def open_closed_streams() -> None:
@@ -18,3 +19,16 @@ def open_closed_streams() -> None:
                 os.dup2(file, number)
                 os.close(file)
             setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115 (stays open)
+
+
+def discard_unwritable(stream: TextIO) -> None:
+    """Connect a standard stream whose buffer cannot be written to the null device.
+
+    The buffer would fail again when the process ends, and change its exit code to 120.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(file, stream.fileno())
+        os.close(file)

@@ -110,10 +110,7 @@ NO_VALIDATION = (
 
 def _make_validated() -> list[Requirement]:
     """Return the requirements of the settings that choose by validation."""
-    names = (
-        *("early_stopping_patience", "metric_goal", "sweep", "refit"),
-        *("eval_windows", "eval_every"),
-    )
+    names = ("early_stopping_patience", "metric_goal", "sweep", "refit", "eval_every")
     return [Requirement(name, _has_validation, NO_VALIDATION) for name in names]
 
 

@@ -5,7 +5,8 @@
 Random weights in the shapes of well-known checkpoints, noise as audio, one thread, on Linux. A row
 has CPU seconds of a step (forward, backward, AdamW; the least of all rounds) and peak memory of the
 process. `checkpointed` is PyTorch with each layer of the feature encoder as a checkpoint. `--bf16`
-adds rows under autocast to bfloat16, for processors that have it. Each measurement is a process of
+adds rows under autocast to bfloat16, for processors that have it; with `--inference`, a step is a
+forward without gradients. Each measurement is a process of
 its own; the ways of computing alternate.
 """
 
@@ -96,7 +97,15 @@ def train_step(model: Any, optimizer: Any, inputs: list[Tensor]) -> None:  # noq
     optimizer.zero_grad()
 
 
+@torch.inference_mode()
+def infer(model: Any, _: object, inputs: list[Tensor]) -> None:  # noqa: ANN401
+    """Compute the logits of all batches."""
+    for batch in inputs:
+        model.eval()(batch)
+
+
 def measure(
+    step: Callable[[Any, Any, list[Tensor]], None],
     model: Any,  # noqa: ANN401
     change: Callable[[Any], Any],
     inputs: list[Tensor],
@@ -116,7 +125,7 @@ def measure(
         for _ in range(steps + 1):  # the first one allocates memory
             started = time.process_time()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-                train_step(model, optimizer, inputs)
+                step(model, optimizer, inputs)
             seconds.append(time.process_time() - started)
         os.write(write, json.dumps([min(seconds[1:]), read_peak_memory()]).encode())
         os._exit(0)
@@ -128,9 +137,10 @@ def measure(
     return seconds_of_step, megabytes
 
 
-def measure_case(name: str, rounds: int, steps: int, precisions: list[torch.dtype]) -> None:
+def measure_case(name: str, options: Any, precisions: list[torch.dtype]) -> None:  # noqa: ANN401
     """Print the rows of a case."""
     shape, seconds, is_frozen = CASES[name]
+    step = infer if options.inference else train_step
     model = make_model(shape, seconds)
     inputs = make_inputs(SHAPES[shape][0], seconds)
     ways: dict[str, Callable[[Any], Any]] = {
@@ -139,18 +149,19 @@ def measure_case(name: str, rounds: int, steps: int, precisions: list[torch.dtyp
     }
     if is_frozen:
         freeze_encoder(model, inputs)
-    elif hasattr(model.base_model, "feature_extractor"):
+    elif not options.inference and hasattr(model.base_model, "feature_extractor"):
         ways["checkpointed"] = checkpoint_encoder
     for precision in precisions:
         found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             for way, change in ways.items():
-                found[way].append(measure(model, change, inputs, precision, steps))
+                cost = measure(step, model, change, inputs, precision, options.steps)
+                found[way].append(cost)
         best = {way: [min(values) for values in zip(*rows)] for way, rows in found.items()}  # noqa: B905
         base = best["PyTorch"]
-        for way, (cost, memory) in best.items():
+        for way, (least, memory) in best.items():
             sys.stdout.write(
-                f"| {name} | {precision} | {way} | {cost:.2f} | {base[0] / cost:.2f} |"
+                f"| {name} | {precision} | {way} | {least:.2f} | {base[0] / least:.2f} |"
                 f" {memory:.0f} | {memory / base[1]:.2f} |\n"
             )
             sys.stdout.flush()
@@ -163,12 +174,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--inference", action="store_true")
     options = parser.parse_args()
     precisions = [torch.float32, torch.bfloat16] if options.bf16 else [torch.float32]
     torch.set_num_threads(1)
     sys.stdout.write(f"{describe_machine()}\n\n{HEADER}\n")
     for name in options.case or CASES:
-        measure_case(name, options.rounds, options.steps, precisions)
+        measure_case(name, options, precisions)
 
 
 if __name__ == "__main__":

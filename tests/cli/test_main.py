@@ -66,7 +66,7 @@ def test_a_closed_full_or_narrow_output_is_no_traceback(
     line: str, status: int, expected: str
 ) -> None:
     result = subprocess.run(
-        ["sh", "-c", f'PYTHONIOENCODING=latin-1 "{sys.executable}" {line}'],
+        ["sh", "-c", f'PYTHONIOENCODING=latin-1 PYTHONUNBUFFERED= "{sys.executable}" {line}'],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -63,10 +63,11 @@ GOLDEN: dict[str, Any] = {  # every key that training or evaluation writes
     },
     "candidates": {
         "reason": "It has the lowest validation log loss.",
+        "chosen_on": "6 held-out training clips",
         "rows": [{
-            "name": "fine-tune-1", "is_kept": True, "log_loss": 0.5, "difference": 0.1,
-            "standard_error": 0.2, "metrics": {"accuracy": 0.5}, "seconds": 3.5, "epoch": 2.0,
-            "note": "mean of 2 epochs", "settings": {"learning_rate": 1e-4},
+            "name": "fine-tune-1", "is_kept": True, "is_baseline": False, "log_loss": 0.5,
+            "difference": 0.1, "standard_error": 0.2, "metrics": {"accuracy": 0.5},
+            "seconds": 3.5, "epoch": 2.0, "note": "mean of 2 epochs", "settings": {"learning_rate": 1e-4},
         }],
     },
     "test": {"accuracy": 0.75, "accuracy_ci95": [0.2, 0.9], "per_class": {"no": {"f1": None}}},
@@ -79,6 +80,7 @@ GOLDEN: dict[str, Any] = {  # every key that training or evaluation writes
     "calibration": {"temperature": 1.5, "fitted_on": "validation", "is_applied": False},
     "timing": {
         "starts": 1, "prepare_seconds": 0.5, "train_seconds": 2, "evaluate_seconds": 1.0,
+        "evaluate_share": 0.2,
         "steps": 8, "clips_per_step": 4, "overhead_share": 0.0, "skipped_steps": 0,
         "evaluations": 2, "validation_seconds": 0.25, "train_clips_per_second": 16.0,
         "peak_memory_mb": 500,

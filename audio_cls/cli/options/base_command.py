@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from audio_cls.cli.console import (
     prepare_streams,
     show_error,
 )
+from audio_cls.cli.streams import discard_unwritable
 from audio_cls.command_names import format_command
 from audio_cls.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from audio_cls.interrupts import exit_on_interrupt
@@ -80,6 +82,7 @@ class BaseCommand(click.Command):
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
+            discard_unwritable(sys.stdout)
             show_error(f"The output cannot be written ({error.strerror}). Free space on its disk.")
             raise SystemExit(EXIT_FAILED) from None
 

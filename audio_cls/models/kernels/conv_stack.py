@@ -5,8 +5,9 @@ Replaces: the forward of the feature encoders of wav2vec 2.0, HuBERT and their r
 Active: in float32 on a CPU, without autocast; in training and in inference.
 Why: the outputs of these layers are the most memory of a training step: 260 MB for 10 s of audio.
 A frame of the last layer depends on 400 samples only, so that the layers can be run on one piece
-of a clip after the other. Each piece is a `torch.utils.checkpoint`: the outputs of convolutions are
-kept, norms and activations, which are most of the memory, are computed again in the backward pass.
+of a clip after the other. In training, each piece is a `torch.utils.checkpoint`: the outputs of
+convolutions are kept, norms and activations, which are most of the memory, are computed again in
+the backward pass.
 A piece stays in the processor's cache, and a convolution is a matrix product over rows (B, T, C),
 which is faster than PyTorch's on a processor without AVX-512. A group norm over time is folded into
 the first convolution (`fold_norm`), since it needs the whole clip.
@@ -17,7 +18,7 @@ Letters: B clips, C and O channels, K taps, T and F frames, S stride.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -75,13 +76,16 @@ def _is_known_norm(layer: Any, *, is_first: bool) -> bool:  # noqa: ANN401
 def run_conv_stack(layers: Sequence[Any], waves: Tensor) -> Tensor:
     """Run the layers of a stack: (B, T) -> (B, O, F), the channels last in memory."""
     taps, bias = _start(layers[0], waves)
-    run = partial(
-        checkpoint,
-        partial(_run_piece, layers),
-        use_reentrant=False,
-        preserve_rng_state=False,  # nothing here is random
-        context_fn=partial(create_selective_checkpoint_contexts, _choose_kept),
-    )
+    run: Callable[..., Tensor] = partial(_run_piece, layers)
+    weights = (weight for layer in layers for weight in layer.parameters())
+    if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
+        run = partial(
+            checkpoint,
+            run,
+            use_reentrant=False,
+            preserve_rng_state=False,  # nothing here is random
+            context_fn=partial(create_selective_checkpoint_contexts, _choose_kept),
+        )
     rows = []
     for clips, pieces in _split(layers, *waves.shape):
         given = (taps[clips], None if bias is None else bias[clips])
