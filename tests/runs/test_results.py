@@ -67,7 +67,8 @@ GOLDEN: dict[str, Any] = {  # every key that training or evaluation writes
         "rows": [{
             "name": "fine-tune-1", "is_kept": True, "is_baseline": False, "log_loss": 0.5,
             "difference": 0.1, "standard_error": 0.2, "metrics": {"accuracy": 0.5},
-            "seconds": 3.5, "epoch": 2.0, "note": "mean of 2 epochs", "settings": {"learning_rate": 1e-4},
+            "seconds": 3.5, "epoch": 2.0, "note": "mean of 2 epochs",
+            "settings": {"learning_rate": 1e-4},
         }],
     },
     "test": {"accuracy": 0.75, "accuracy_ci95": [0.2, 0.9], "per_class": {"no": {"f1": None}}},
