@@ -66,7 +66,7 @@ def count_missing_bytes(file: BinaryIO) -> int:
 def _iterate_chunks(file: BinaryIO, head: bytes, size: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, first byte and length of the chunks of a RIFF, RIFX, RF64, W64 or FORM file.
 
-    Stops at a chunk of unknown length.
+    Stops at a chunk of unknown length, or of an impossible one.
     """
     if head[:4] == b"riff":  # W64: names of 16 bytes, lengths of 8, which include these 24 bytes
         layout, position, included, alignment = "<16sQ", 40, 24, 8
@@ -81,6 +81,8 @@ def _iterate_chunks(file: BinaryIO, head: bytes, size: int) -> Iterator[tuple[by
         file.seek(position)
         name, length = struct.unpack(layout, file.read(width))
         start, length = position + width, length - included
+        if length < 0:  # a damaged W64: the next chunk would be this one again
+            return
         if name == b"ds64":  # RF64 keeps the real length of `data` here (EBU Tech 3306)
             long_length = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))[1]
         if name == b"data" and long_length is not None:

@@ -43,6 +43,8 @@ def decode_with_pyav(
             if not file.streams.audio:
                 raise AudioError("unreadable", f"the {container} file contains no audio stream")
             stream = file.streams.audio[0]
+            if stream.codec_context is None:
+                raise AudioError("unreadable", f"the codec in the {container} file is unknown")
             sampling_rate, codec = int(stream.rate), str(stream.codec_context.name)
             planar = av.AudioResampler(format="fltp")
             for frame in itertools.chain(file.decode(stream), [None]):

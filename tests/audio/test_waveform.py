@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import struct
@@ -138,6 +139,14 @@ def test_chunks_after_the_sound_and_odd_sizes_are_no_cut() -> None:
     assert len(decode_wave(data[:-1], None, 16_000)) == 7_999  # the padding byte
 
 
+def test_a_w64_whose_chunk_ends_before_its_start_is_refused() -> None:
+    """Found by tests/faults/fuzz_decode.py: the reader of chunks never ended."""
+    data = encode_sound(make_tone(440, 0.01), 16_000, format="W64")
+    place = data.index(b"fmt ") + 16  # the length, of 8 bytes, includes the 24 of name and length
+    with contextlib.suppress(AudioError):
+        decode_wave(data[:place] + bytes(8) + data[place + 8 :], None, 16_000)
+
+
 def test_a_flac_of_unknown_length_is_read_whole() -> None:
     wave = make_tone(440, 6.0)
     data = bytearray(encode_sound(wave, 16_000, format="FLAC"))
@@ -240,6 +249,14 @@ def test_pyav_reads_what_libsndfile_does_not(
         assert measure_hz(wave, 16_000) == pytest.approx(440, abs=2)
     with pytest.raises(AudioError, match=r"unreadable|empty"):
         decode_wave(data[:60], None, 16_000)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")
+def test_a_codec_that_pyav_does_not_know_is_unreadable() -> None:
+    """Found by tests/faults/fuzz_decode.py: such a stream has no sampling rate."""
+    data = encode_by_pyav(make_tone(440, 0.1, 48_000), "matroska", "aac", 1)
+    with pytest.raises(AudioError, match=r"unreadable: the codec .* is unknown"):
+        decode_wave(data.replace(b"A_AAC", b"A_AAX"), None, 16_000)
 
 
 def test_clips_are_named_by_their_files_where_those_are_unique() -> None:
