@@ -17,10 +17,10 @@ TOKEN_MARK = "<token>"  # nosec B105 # written in place of one
 
 _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}\b")
 _LOGIN = re.compile(r"(?<=://)[^\s/?#'\"<>]+@")  # user:password@ of an address
-# The parameters of an address, where one of them signs it or lets its holder in.
-_SIGNED = re.compile(
-    r"(?<=://)([^\s?'\"<>]*)\?(?=[^\s'\"<>]*"
-    r"(?:sig|token|credential|passw|secret|key|auth|policy|access)[\w.%-]*=)[^\s'\"<>]*",
+# A parameter of an address that signs it or lets its holder in; its value.
+_PARAMETER = re.compile(
+    r"([?&;#](?=[^\s'\"<>=&;#?]*"
+    r"(?:sig|token|credential|passw|secret|key|auth|policy|access))[^\s'\"<>=&;#?]*=)[^\s'\"<>&#]+",
     re.IGNORECASE,
 )
 
@@ -125,13 +125,13 @@ def redact_tokens(text: str, secrets: tuple[str, ...] = ()) -> str:
     >>> redact_tokens("login hf_" + "a" * 34)
     'login <token>'
     >>> redact_tokens("https://ann:pw@host/a.csv?X-Amz-Signature=1f&part=2 and s3://b/c?part=2")
-    'https://<token>@host/a.csv?<token> and s3://b/c?part=2'
+    'https://<token>@host/a.csv?X-Amz-Signature=<token>&part=2 and s3://b/c?part=2'
     """
     for secret in secrets:
         if secret:
             text = text.replace(secret, TOKEN_MARK)
     if "://" in text:
-        text = _LOGIN.sub(f"{TOKEN_MARK}@", _SIGNED.sub(rf"\1?{TOKEN_MARK}", text))
+        text = _LOGIN.sub(f"{TOKEN_MARK}@", _PARAMETER.sub(rf"\1{TOKEN_MARK}", text))
     return _TOKEN.sub(TOKEN_MARK, text)
 
 
