@@ -19,6 +19,7 @@ from audio_cls.config import RunConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.runs.resolved import NOT_RESOLVED, ResolvedRun
 from audio_cls.runs.trainer_state import TrainerState
+from audio_cls.storage.checksums import write_checksums
 from audio_cls.storage.files import apply_umask, flush_to_disk, link_files, write_whole
 from audio_cls.storage.locks import FileLock
 from audio_cls.storage.short_names import name_dataset, read_base_name
@@ -85,6 +86,7 @@ class RunFolder:
               random_states_R.pkl                         one per process
               trainer_state.json                          step, best evaluation so far
               best/                                       the best model so far
+              checksums.json                              of all these files
         """
         target = self.checkpoints / f"step-{state.step}"
         partial = self.checkpoints / f".partial-{state.step}"
@@ -99,6 +101,7 @@ class RunFolder:
                 state.save(partial)
                 if state.best is not None:
                     link_files(self.checkpoints / f".{BEST_FOLDER}", partial / BEST_FOLDER)
+                write_checksums(partial)
                 apply_umask(partial)
                 flush_to_disk(partial)
         except BaseException:

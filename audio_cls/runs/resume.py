@@ -12,6 +12,7 @@ from audio_cls.run_warnings import warn
 from audio_cls.runs.config_file import SETTINGS_FILE, list_other_settings
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.trainer_state import TrainerState, find_state_file
+from audio_cls.storage.checksums import find_damaged
 from audio_cls.training.optim.lr_schedule import learning_rate_factor
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,44 @@ def find_resume_point(folder: RunFolder, resume: str) -> Path | None:
             f" '{folder.path}': {choices}. Give one of them, another run's, or --resume auto."
         )
     return path
+
+
+def find_whole_checkpoint(folder: RunFolder, resume: str) -> Path | None:
+    """Return the checkpoint to start from, whose files all have their checksums.
+
+    With `--resume auto` it is the newest one of those; a warning names newer ones that are damaged.
+
+    Returns:
+        None for a new run.
+
+    Raises:
+        RunFolderError: The checkpoint that was named, or every one of the run, is damaged.
+    """
+    point = find_resume_point(folder, resume)
+    if point is None:
+        return None
+    damaged: dict[str, list[str]] = {}
+    for path in reversed(folder.find_checkpoints()) if resume == "auto" else [point]:
+        files = find_damaged(path)
+        if not files:
+            if damaged:
+                count = count_of(len(damaged), "newer checkpoint is", "newer checkpoints are")
+                text = f"{count} damaged: training continues from {path.name}."
+                warn(logger, text, names=_name_files(damaged))
+            return path
+        damaged[str(path)] = files
+    others = [path for path in folder.find_checkpoints() if str(path) not in damaged]
+    raise RunFolderError(
+        f"--resume {resume}: files of the checkpoint are damaged, their checksums differ"
+        f" ({list_names(_name_files(damaged))}). Copy the checkpoint again from where it is whole,"
+        f" {'give another one with --resume, ' if others else ''}or start the run again with"
+        " --overwrite."
+    )
+
+
+def _name_files(damaged: dict[str, list[str]]) -> list[Path]:
+    """List the paths of the files, by checkpoint."""
+    return [Path(checkpoint, name) for checkpoint, names in damaged.items() for name in names]
 
 
 def check_steps(state: TrainerState, clips_per_step: int, num_steps: int, cfg: RunConfig) -> None:

@@ -40,7 +40,7 @@ from audio_cls.runs.provenance import (
 from audio_cls.runs.resume import (
     check_same_processes,
     check_steps,
-    find_resume_point,
+    find_whole_checkpoint,
 )
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.training.energy import EnergyMeter
@@ -99,7 +99,7 @@ def set_up_training(
     accelerator.register_for_checkpointing(ema)
     num_steps = cfg.train.max_steps or cfg.train.epochs * train_loader.sampler.steps_per_epoch
     clips_per_step = train_loader.sampler.shape.clips
-    checkpoint = find_resume_point(folder, cfg.train.resume)
+    checkpoint = find_whole_checkpoint(folder, cfg.train.resume)
     state = _restore_state(cfg, accelerator, folder, checkpoint)
     if state is not None:
         check_steps(state, clips_per_step, num_steps, cfg)

@@ -19,8 +19,8 @@ from audio_cls.errors import Paused, RunFolderError
 from audio_cls.run_warnings import collect_warnings
 from audio_cls.runs.config_file import check_same_settings, save_run_config
 from audio_cls.runs.resolved import ResolvedRun
-from audio_cls.runs.resume import check_steps
-from audio_cls.runs.trainer_state import TrainerState
+from audio_cls.runs.resume import check_steps, find_whole_checkpoint
+from audio_cls.runs.trainer_state import Evaluation, TrainerState
 from audio_cls.training import loop
 from audio_cls.training.loop import TrainingRun
 from audio_cls.training.open_run import close_run, save_settings
@@ -94,6 +94,39 @@ def test_a_run_resumed_at_an_earlier_step_has_the_best_model_of_that_step(
     assert again.state.step == 12
     found = load_file(tmp_path / "run" / "model.safetensors")
     assert all(torch.equal(found[name], best[name]) for name in best)
+
+
+def test_a_damaged_checkpoint_is_found_and_the_one_before_is_used(
+    tone_folder: Path, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", keep_checkpoints=2)
+    run = set_up(cfg)
+    for step in (1, 2):
+        run.state.step = step
+        run.save_model(run.model)
+        run.state.best = Evaluation(0.5, 0.5, 1.0, 1, {})
+        run.folder.save_checkpoint(run.accelerator, run.state, keep=2)
+    first, second = run.folder.find_checkpoints()
+    caplog.clear()
+    assert find_whole_checkpoint(run.folder, "auto") == second and not caplog.messages
+    files = [path for path in second.rglob("*") if path.is_file()]
+    assert len(files) == 9  # state, best model and checksums
+    for file in files:
+        whole = file.read_bytes()
+        file.unlink()  # the best model is a link to that of the run folder
+        for content in (whole[:-1] + bytes([whole[-1] ^ 4]), whole[: len(whole) // 2]):
+            caplog.clear()
+            file.write_bytes(content)
+            assert find_whole_checkpoint(run.folder, "auto") == first
+            assert len(caplog.messages) == 1 and "training continues from step-1" in caplog.text
+            assert str(file.relative_to(second)) in caplog.text
+            with pytest.raises(RunFolderError, match=r"damaged.*give another one"):
+                find_whole_checkpoint(run.folder, str(second))
+        file.write_bytes(whole)
+    for path in (first, second):
+        (path / "optimizer.bin").write_bytes(b"")
+    with pytest.raises(RunFolderError, match="start the run again with --overwrite"):
+        find_whole_checkpoint(run.folder, "auto")
 
 
 def test_a_run_is_resumed_for_more_epochs_if_the_schedule_stays_the_same(

@@ -36,6 +36,7 @@ from audio_cls.models.feature_cache.precompute import precompute_frozen_features
 from audio_cls.models.load import load_for_training
 from audio_cls.runs.folder import RunFolder
 from audio_cls.runs.resolved import ResolvedRun
+from audio_cls.runs.resume import find_whole_checkpoint
 from audio_cls.runs.run_files import WEIGHTS
 from audio_cls.runs.trainer_state import TrainerState
 from audio_cls.storage.files import write_json, write_whole
@@ -114,10 +115,10 @@ def read_progress(path: Path) -> Progress | None:
     """Return how far the candidate in a folder is trained; None before its first validation."""
     if (path / STOPPED_FILE).is_file():
         return Progress(**json.loads((path / STOPPED_FILE).read_text("utf-8")))
-    checkpoints = RunFolder(path).find_checkpoints()
-    if not checkpoints:
+    checkpoint = find_whole_checkpoint(RunFolder(path), "auto")
+    if checkpoint is None:
         return None
-    state = TrainerState.load(checkpoints[-1])
+    state = TrainerState.load(checkpoint)
     if state.best is None:
         return None
     times = state.times
