@@ -233,9 +233,15 @@ def _succeeds(trial: Trial, model: PreTrainedModel, processor: WaveProcessor, co
 
 
 def _has_score(model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
-    """Return True if the logits of a clip of `count` samples are finite, in the current mode."""
-    logits: Tensor = model(**processor([make_probe_noise(count)])).logits
-    return bool(logits.isfinite().all())
+    """Return True if features and logits of `count` samples are finite, in the current mode.
+
+    A model can mask a frame that is not finite: its gradient is still not finite.
+    """
+    inputs = processor([make_probe_noise(count)])
+    logits: Tensor = model(**inputs).logits
+    return all(
+        bool(one.isfinite().all()) for one in (inputs[processor.input_spec.input_name], logits)
+    )
 
 
 def _has_features(_model: PreTrainedModel, processor: WaveProcessor, count: int) -> bool:
