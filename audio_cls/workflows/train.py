@@ -28,7 +28,7 @@ from audio_cls.distributed.processes import is_main_process, shutdown_processes
 from audio_cls.evaluation.aggregate_runs import report_runs
 from audio_cls.evaluation.baseline.grouped import measure_shared_groups
 from audio_cls.evaluation.baseline.report import fit_run_baseline, report_baseline
-from audio_cls.evaluation.metrics.baseline import find_majority
+from audio_cls.evaluation.metrics.baseline import advise_training, find_majority
 from audio_cls.evaluation.metrics.calibration import report_calibration, warn_of_limit
 from audio_cls.evaluation.metrics.external import check_metric
 from audio_cls.evaluation.reports.figures import draw_figures
@@ -235,7 +235,7 @@ def run_steps(  # noqa: PLR0915 (one line per step)
             candidates=fitted.candidates,
             test=report_scores(
                 *(scores, labels.names, cfg.eval, metadata, find_majority(epoch_labels)),
-                trained="probe" if kept.is_linear_probe else "fine-tune",
+                advice=advise_training(cfg.optim, epoch_labels, is_probe=kept.is_linear_probe),
             ),
             baseline=report_baseline(plain, scores, metadata.groups, cfg),
             calibration=report_calibration(scores, calibration, is_applied=False),

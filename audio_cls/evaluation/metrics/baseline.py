@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audio_cls.config import OptimConfig
+from audio_cls.data.inspection.suggestions import BALANCED
 from audio_cls.evaluation.metrics.base import Ids
 from audio_cls.evaluation.metrics.probabilistic import mean_average_precision
 from audio_cls.evaluation.metrics.scores import Scores
@@ -145,33 +147,49 @@ def warn_if_above_chance(loss: float, labels: LabelArray, train_labels: LabelArr
     warn(logger, text)
 
 
+def advise_training(optim: OptimConfig, labels: LabelArray, *, is_probe: bool) -> str:
+    """Return what to try where a trained model predicts the same for all clips.
+
+    Only options that the training did not have are named.
+
+    Args:
+        optim: Of the training.
+        labels: Of the training clips: ids (N,), or targets (N, L).
+        is_probe: The model is a linear probe.
+    """
+    if is_probe:
+        return "Try another --model, or add training clips."
+    is_multilabel = labels.ndim > 1
+    counts = labels.sum(axis=0) if is_multilabel else np.bincount(labels.astype(np.int64))
+    counts = counts[counts > 0]
+    is_unequal = len(counts) and counts.max() > BALANCED * counts.min()
+    settings = (optim.sampler, optim.class_weights, optim.pos_weight)
+    advice = "Train for more epochs, or try another --learning-rate"
+    if is_unequal and settings == ("uniform", "none", "none"):
+        option = "--pos-weight auto" if is_multilabel else "--class-weights balanced"
+        advice += f" or {option}, since the numbers of clips of the classes are unequal"
+    return f"{advice}."
+
+
 def warn_of_constant_predictions(
-    scores: Scores, names: Sequence[str], trained: str | None = None
+    scores: Scores, names: Sequence[str], advice: str | None = None
 ) -> None:
     """Warn where the predictions are the same for all clips although their labels differ.
 
     Args:
         scores: Of a model.
         names: Names of the L labels.
-        trained: "fine-tune" or "probe": how the model was trained now; None: it was evaluated.
+        advice: What to try, see `advise_training`; None: the model was evaluated, not trained.
     """
     predictions = scores.predictions
     is_constant = len(predictions) > 1 and (predictions == predictions[0]).all()
     if not is_constant or (scores.targets == scores.targets[0]).all():
         return
     predicted = "the same labels" if scores.is_multilabel else f"'{names[int(predictions[0])]}'"
-    advice = (
+    advice = advice or (
         "Check that these clips and their labels are like those that it was trained on; if they"
         " are, use another model."
     )
-    if trained == "fine-tune":
-        advice = (
-            "Train for more epochs, or try another --learning-rate; where the classes have unequal"
-            " numbers of clips, also --class-weights balanced or --sampler balanced, if neither is"
-            " on."
-        )
-    if trained == "probe":
-        advice = "Try another --model, or add training clips."
     text = (
         f"The model predicts {predicted} for all {len(predictions)} clips: it does not"
         f" distinguish the classes. {advice}"

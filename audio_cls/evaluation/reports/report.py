@@ -71,7 +71,7 @@ def report_scores(
     metadata: ClipMetadata | None,
     majority: Ids | None = None,
     *,
-    trained: str | None = None,
+    advice: str | None = None,
 ) -> dict[str, Any]:
     """Return the `test` part of results.json.
 
@@ -87,9 +87,9 @@ def report_scores(
         metadata: Durations, sampling rates and groups of the clips; None where they are not known.
         majority: The most frequent label in training, see `find_majority`; None where it is not
             known: that of these clips is used.
-        trained: "fine-tune" or "probe": how the model was trained now, for what a warning advises.
+        advice: What to try where all predictions are the same, see `advise_training`.
     """
-    warn_of_constant_predictions(scores, names, trained)
+    warn_of_constant_predictions(scores, names, advice)
     cfg = cfg.choose_metric(is_multilabel=scores.is_multilabel)
     values = compute_metrics(scores)
     if cfg.metric_key not in (*values, "loss"):

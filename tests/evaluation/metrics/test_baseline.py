@@ -8,8 +8,9 @@ from made_scores import make_scores
 from sklearn import metrics as reference
 from sklearn.dummy import DummyClassifier
 
-from audio_cls.config import EvalConfig
+from audio_cls.config import EvalConfig, OptimConfig
 from audio_cls.evaluation.metrics.baseline import (
+    advise_training,
     compute_baselines,
     compute_chance_loss,
     find_majority,
@@ -77,13 +78,32 @@ def test_a_model_that_always_predicts_one_class_is_warned_of() -> None:
     assert len(texts) == 2 and "the same labels for all 4 clips" in texts[1]
     assert texts[0].endswith("if they are, use another model.")  # of an evaluation
     del texts[:]
-    report_scores(stuck, NAMES, EvalConfig(), None, trained="fine-tune")
-    assert "--learning-rate" in texts[0]
-    report_scores(stuck, NAMES, EvalConfig(), None, trained="probe")
-    assert texts[1].endswith("Try another --model, or add training clips.")
+    report_scores(stuck, NAMES, EvalConfig(), None, advice="Try another --model.")
+    assert texts[0].endswith("the classes. Try another --model.")
     del texts[:]
     report_scores(make_scores(), NAMES, EvalConfig(), None)
     assert texts == []
+
+
+def test_only_options_that_the_training_did_not_have_are_advised() -> None:
+    unequal, equal = np.array([0, 0, 0, 1]), np.array([0, 0, 1])
+    targets = np.array([[1, 0], [1, 0], [1, 1]])
+    advice = [
+        advise_training(optim, labels, is_probe=False)
+        for optim, labels in (
+            (OptimConfig(), unequal),
+            (OptimConfig(), targets),
+            (OptimConfig(), equal),
+            (OptimConfig(class_weights="balanced"), unequal),
+            (OptimConfig(sampler="balanced"), unequal),
+            (OptimConfig(pos_weight="auto"), targets),
+        )
+    ]
+    end = "since the numbers of clips of the classes are unequal."
+    assert advice[0].endswith(f"--learning-rate or --class-weights balanced, {end}")
+    assert advice[1].endswith(f"--learning-rate or --pos-weight auto, {end}")
+    assert set(advice[2:]) == {"Train for more epochs, or try another --learning-rate."}
+    assert "--learning-rate" not in advise_training(OptimConfig(), unequal, is_probe=True)
 
 
 def test_classes_without_a_clip_have_no_scores_and_come_last() -> None:
