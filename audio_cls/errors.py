@@ -74,13 +74,22 @@ class HubError(AudioClsError):
     """The Hub refused, or could not be reached."""
 
 
+def quote_comma(name: object) -> str:
+    """Return a name for a list with commas: in quotation marks if it has a comma itself.
+
+    >>> quote_comma("dog"), quote_comma("drums, percussion")
+    ('dog', "'drums, percussion'")
+    """
+    return f"'{name}'" if "," in str(name) else str(name)
+
+
 def list_names(names: Iterable[object]) -> str:
     """Join names for a message, the first ten of them.
 
-    >>> list_names(["a", "b"])
-    'a, b'
+    >>> list_names(["a", "b, c"])
+    "a, 'b, c'"
     """
-    shown = [str(name) for name in names]
+    shown = [quote_comma(name) for name in names]
     rest = len(shown) - MAX_LISTED
     return ", ".join(shown[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 

@@ -223,7 +223,7 @@ def prepare_split(
     if len(usable) == 0:
         raise DatasetError(
             f"None of {count_of(len(capped), 'clip')} can be used; first reasons:"
-            f" {list_names(f'{clip}, {reason}' for clip, reason in decoded.bad.items())}. Repair"
+            f" {list_names(f'{clip} ({reason})' for clip, reason in decoded.bad.items())}. Repair"
             " them, or check --dataset and --audio-column."
         )
     return decoded.select(usable), decoded.bad

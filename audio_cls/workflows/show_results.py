@@ -41,7 +41,7 @@ def show_training(folder: Path, cfg: TrainConfig, *, is_single: bool = True) -> 
     if cfg.dry_run:
         return
     results = read_results(folder / RESULTS_FILE)
-    block = summarize_training(results, folder) if is_single else [*summarize_scores(results), ""]
+    block = summarize_training(results, folder) if is_single else summarize_scores(results)
     show_lines(cfg.log, describe_result(results, folder), block)
     emit_event(cfg.log, "test", **make_test_event(results, folder))
 

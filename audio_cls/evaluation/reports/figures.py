@@ -85,8 +85,9 @@ def draw_figures(folder: Path) -> list[Path]:
         figures["labels"] = draw_labels(scores, names)
     else:
         figures |= _draw_confusions(folder, scores, names)
-    if results.probe is not None and results.probe.scored_on is not None:
-        figures["probe_layers"] = draw_probe_layers(results.probe)
+    probe = results.probe
+    if probe is not None and probe.scored_on is not None and len(probe.layers) > 1:
+        figures["probe_layers"] = draw_probe_layers(probe)
     metadata = read_metadata(folder / "clips.csv", scores)
     if metadata is not None and np.ptp(metadata.seconds) >= MIN_SPREAD:
         figures["durations"] = draw_durations(metadata.seconds, scores.is_correct)

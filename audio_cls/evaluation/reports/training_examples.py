@@ -21,6 +21,7 @@ from audio_cls.data.loading.batch import Batch
 from audio_cls.data.loading.sampler import DistributedBatchSampler
 from audio_cls.data.streaming.clips import StreamClips
 from audio_cls.data.training_loader import DrawnExample, read_first_examples
+from audio_cls.errors import quote_comma
 from audio_cls.evaluation.reports.figure_style import (
     BLUE,
     FONT_SIZE,
@@ -122,8 +123,8 @@ def describe_label(label: Label, names: Sequence[str]) -> str:
         return names[int(label)]
     shown = [int(n) for n in np.argsort(-label, kind="stable") if label[n] >= MIN_SHARE]
     if all(label[number] == 1 for number in shown):
-        return ", ".join(names[number] for number in shown) or "no label"
-    return ", ".join(f"{names[number]} {label[number]:.2f}" for number in shown)
+        return ", ".join(quote_comma(names[number]) for number in shown) or "no label"
+    return ", ".join(f"{quote_comma(names[number])} {label[number]:.2f}" for number in shown)
 
 
 def _draw_wave(axes: Axes, wave: NDArray[np.float32], spec: InputSpec) -> None:

@@ -39,6 +39,10 @@ CAPTIONS = {
     ),
     "durations": ("Duration", "Correct and wrong test clips by duration."),
 }
+MULTI_LABEL_CAPTIONS = {
+    "reliability": "Share of test clips with a label by its predicted probability, and the number"
+    " of clip-label pairs below.",
+}
 TRAINING = ("curves", "probe_layers")
 DATA = ("training_examples",)
 
@@ -65,11 +69,13 @@ def list_figures(record: RunRecord, names: Collection[str] | None = None) -> lis
         names = there - {*TRAINING, *DATA}
     ranks = {name: place for place, name in enumerate(CAPTIONS)}
     shown = sorted(there & {*names}, key=lambda name: (ranks.get(name, len(ranks)), name))
-    return [_make_figure(name) for name in shown]
+    captions = MULTI_LABEL_CAPTIONS if record.is_multilabel else {}
+    return [_make_figure(name, captions.get(name)) for name in shown]
 
 
-def _make_figure(name: str) -> CardFigure:
-    """Return one figure."""
+def _make_figure(name: str, given: str | None) -> CardFigure:
+    """Return one figure, with another caption than the usual one if it is given."""
     title, caption = CAPTIONS.get(name, (name.replace("_", " ").capitalize(), ""))
+    caption = given or caption
     image = f"![{title}](figures/{name}.png)"
     return CardFigure(title, Markdown(f"{image}\n\n*{caption}*" if caption else image))

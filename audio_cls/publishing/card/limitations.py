@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from audio_cls.config import AudioConfig
 from audio_cls.data.keyword_spotting.relabel import SILENCE, UNKNOWN
-from audio_cls.errors import count_of
+from audio_cls.errors import count_of, quote_comma
 from audio_cls.evaluation.metrics.calibration import LIMITS
 from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
 from audio_cls.publishing.card.markdown import (
@@ -155,7 +155,9 @@ def _limit_by_class(record: RunRecord) -> Sentences:
     key = choose_class_score(is_multilabel=record.is_multilabel)
     title, sentences = key.replace("_", " "), []
     if weakest := rank_weakest(classes, key)[:NUM_WEAKEST]:
-        names = ", ".join(f"{escape(n)} ({title} {to_number(row[key])})" for n, row in weakest)
+        names = ", ".join(
+            f"{quote_comma(escape(n))} ({title} {to_number(row[key])})" for n, row in weakest
+        )
         sentences.append(Markdown(f"Weakest classes: {names}."))
     clips = {name: int(row.get("support") or 0) for name, row in classes}
     for lacking, text in (

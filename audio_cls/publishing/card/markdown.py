@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from audio_cls.errors import count_of
+from audio_cls.errors import count_of, quote_comma
 from audio_cls.publishing.run_record import single_line
 
 MAX_CELL = 80  # characters of a name in a table; a longer one ends in an ellipsis
@@ -74,7 +74,7 @@ def join_names(names: Sequence[object], most: int) -> Markdown:
     >>> join_names(["bass", "drums, percussion", "voice"], 2)
     "bass, 'drums, percussion' and 1 more"
     """
-    shown = ", ".join(f"'{escape(n)}'" if "," in str(n) else escape(n) for n in names[:most])
+    shown = ", ".join(quote_comma(escape(name)) for name in names[:most])
     return Markdown(shown + (f" and {len(names) - most} more" if len(names) > most else ""))
 
 

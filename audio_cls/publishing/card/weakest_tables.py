@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from audio_cls.errors import quote_comma
 from audio_cls.publishing.card.markdown import Markdown, escape, to_number, to_sentence
 from audio_cls.publishing.run_record import RunRecord
 
@@ -51,7 +52,9 @@ def make_family_rows(record: RunRecord) -> list[Row]:
             continue
         labels, taken = one.get("labels"), one.get("taken_for")
         others = list(taken.items())[:NUM_CONFUSED] if isinstance(taken, Mapping) else []
-        shown = ", ".join(f"{escape(other)} ({escape(count)})" for other, count in others)
+        shown = ", ".join(
+            f"{quote_comma(escape(other))} ({escape(count)})" for other, count in others
+        )
         rows.append(
             [
                 name,

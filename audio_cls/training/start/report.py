@@ -28,6 +28,7 @@ from audio_cls.training.start.summary import (
     StartFacts,
     format_resume,
     format_start,
+    join_settings,
     wrap_rows,
 )
 
@@ -72,7 +73,8 @@ class StartReport:
     def announce_title(self) -> None:
         """Log which of several runs starts; nothing for a single one."""
         if self.title and is_main_process():
-            logger.info("--- %s (%s) ---", self.title, choose_run_path(self.asked))
+            gap = "" if self.first is None else "\n"  # after the result of the run before
+            logger.info("%s--- %s (%s) ---", gap, self.title, choose_run_path(self.asked))
 
     def announce(self, inputs: MethodInputs, run: TrainingRun | None = None) -> None:
         """Show what is trained on what, where and for how long. Only the main process does.
@@ -107,7 +109,7 @@ class StartReport:
 
     def _list_settings(self, cfg: RunConfig) -> list[str]:
         """Return the lines of `--verbose`: every setting, with what the run resolved."""
-        every = ", ".join(f"{f} {v}".rstrip() for f, v in self.origins.list_all(cfg).items())
+        every = join_settings(self.origins.list_all(cfg))
         return ["All settings:", *wrap_rows([("settings", every)])]
 
     def _collect(self, inputs: MethodInputs) -> StartFacts:

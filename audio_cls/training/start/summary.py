@@ -6,11 +6,10 @@ the lines of the log from them.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audio_cls.errors import count_of
+from audio_cls.errors import count_of, quote_comma
 from audio_cls.text_table import NO_BREAK, TERMINAL_WIDTH, shorten, to_line, wrap_text
 
 LABEL_WIDTH = 12  # columns of the label at the start of a row
@@ -75,12 +74,16 @@ def format_start(facts: StartFacts) -> list[Row]:
         ("device", _describe_device(facts)),
         ("training", _describe_steps(facts)),
         ("run folder", _describe_folder(facts)),
-        (
-            "settings",
-            ", ".join(f"{flag} {value}".rstrip() for flag, value in facts.settings.items()),
-        ),
+        ("settings", join_settings(facts.settings)),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def join_settings(settings: Mapping[str, str]) -> str:
+    """Return settings, flag -> value, as a list in which no flag is parted from its value."""
+    return ", ".join(
+        f"{flag} {value}".rstrip().replace(" ", NO_BREAK) for flag, value in settings.items()
+    )
 
 
 def wrap_rows(rows: Sequence[Row]) -> list[str]:
@@ -91,9 +94,7 @@ def wrap_rows(rows: Sequence[Row]) -> list[str]:
     """
     lines = []
     for label, text in rows:
-        # A flag stays on the line of its value.
-        words = re.sub("(?<!,) ", NO_BREAK, text) if label == "settings" else text
-        lines += wrap_text(words, " " * LABEL_WIDTH, label.ljust(LABEL_WIDTH))
+        lines += wrap_text(text, " " * LABEL_WIDTH, label.ljust(LABEL_WIDTH))
     return lines
 
 
@@ -120,10 +121,10 @@ def _describe_dataset(facts: StartFacts) -> str:
 
 def _describe_classes(facts: StartFacts) -> str:
     """Return the number of classes and the first names."""
-    names = facts.classes[:NAMED_CLASSES]
+    names = [quote_comma(to_line(name)) for name in facts.classes[:NAMED_CLASSES]]
     rest = "" if len(names) == len(facts.classes) else ", ..."
     kind = " (multi-label)" if facts.is_multilabel else ""
-    return f"{len(facts.classes)}{kind}: {', '.join(map(to_line, names))}{rest}"
+    return f"{len(facts.classes)}{kind}: {', '.join(names)}{rest}"
 
 
 def _describe_clips(facts: StartFacts) -> str:
@@ -147,7 +148,10 @@ def _describe_clips(facts: StartFacts) -> str:
 def _describe_groups(facts: StartFacts) -> str:
     """Return the groups of validation and test, each cut to one line."""
     size = TERMINAL_WIDTH - LABEL_WIDTH
-    parts = {role: f"{role}: {', '.join(names)}" for role, names in facts.split_groups.items()}
+    parts = {
+        role: f"{role}: {', '.join(map(quote_comma, names))}"
+        for role, names in facts.split_groups.items()
+    }
     if facts.is_test_validation:
         parts.pop("validation", None)
     if len("; ".join(parts.values())) <= size:

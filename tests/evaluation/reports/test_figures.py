@@ -18,7 +18,7 @@ from audio_cls.evaluation.reports import figure_style, figures
 from audio_cls.evaluation.reports.confusion_figures import draw_confused_pairs, draw_matrix
 from audio_cls.evaluation.reports.predictions_file import write_metadata, write_predictions
 from audio_cls.run_warnings import collect_warnings
-from audio_cls.runs.results import RunResults
+from audio_cls.runs.results import ProbedLayer, ProbeResults, RunResults, write_results
 
 SUMMARY = """epoch,step,train_loss,validation_loss,accuracy,f1_macro,roc_auc,learning_rate,seconds
 1,10,1.1,1.0,0.5,0.4,,1e-4,3
@@ -174,9 +174,11 @@ def test_lines_and_text_are_legible_on_their_background() -> None:
 def test_one_clip_without_a_training_is_drawn_to_the_same_bytes_each_time(tmp_path: Path) -> None:
     write_run(tmp_path, 3, num_clips=1)
     (tmp_path / "summary.csv").unlink()
+    layers = [ProbedLayer(layer=1, score=0.5, is_chosen=True)]
+    write_results(tmp_path, RunResults(probe=ProbeResults(layers=layers, scored_on="9 clips")))
     first = [path.read_bytes() for path in figures.draw_figures(tmp_path)]
     names = sorted(path.stem for path in tmp_path.glob("figures/*.png"))
-    assert names == ["confusion_matrix", "reliability"]  # no durations: all are equal
+    assert names == ["confusion_matrix", "reliability"]  # one duration, one layer
     assert [path.read_bytes() for path in figures.draw_figures(tmp_path)] == first
 
 

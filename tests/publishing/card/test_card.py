@@ -17,6 +17,7 @@ from audio_cls.config import HubConfig
 from audio_cls.errors import RunFolderError
 from audio_cls.publishing.card import provenance
 from audio_cls.publishing.card.card import write_card
+from audio_cls.publishing.card.figures import list_figures
 from audio_cls.publishing.card.written_card import choose_card
 from audio_cls.publishing.redaction.names import NameMasker
 from audio_cls.publishing.run_record import load_run, single_line
@@ -636,6 +637,16 @@ def test_figures_have_titles_and_captions_and_only_existing_ones_are_shown(tmp_p
     assert figure in training
     titles = ["### Confusion matrix", "### Calibration", "### Mine too"]
     assert [line for line in evaluation.splitlines() if line in titles] == titles
+    assert "*Accuracy by predicted probability" in evaluation
+
+
+def test_the_reliability_of_labels_is_the_share_of_clips_with_them(tmp_path: Path) -> None:
+    results = make_results()
+    results["dataset"]["problem_type"] = "multi-label"
+    run = make_run(tmp_path / "run", results)
+    (run / "figures" / "reliability.png").write_text("not really a picture")
+    (figure,) = list_figures(load_run(run), ["reliability"])
+    assert "*Share of test clips with a label by its predicted probability" in figure.image
 
 
 def test_the_code_is_linked_with_its_commit(

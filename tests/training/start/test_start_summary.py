@@ -65,6 +65,20 @@ def test_a_flag_and_its_value_are_on_one_line() -> None:
     assert all(line[12:].startswith("--flag-") for line in lines)
 
 
+def test_a_name_or_a_value_with_a_comma_is_one_item() -> None:
+    classes = ("bird, singing", "dog")
+    pattern = "'" + "a, b " * 8 + "'"
+    settings = {"--label-pattern": pattern, "--epochs": "3"}
+    facts = dataclasses.replace(
+        GTZAN, classes=classes, settings=settings, split_groups={"test": ("Lee, Ann", "Roe")}
+    )
+    rows = dict(format_start(facts))
+    assert rows["classes"] == "2: 'bird, singing', dog"
+    assert rows["groups"] == "test: 'Lee, Ann', Roe"
+    first, second = wrap_rows([("settings", rows["settings"])])
+    assert (first, second) == (f"settings    --label-pattern {pattern},", f"{'':12}--epochs 3")
+
+
 def test_groups_streams_frozen_parts_and_short_runs_are_named() -> None:
     facts = dataclasses.replace(
         GTZAN,

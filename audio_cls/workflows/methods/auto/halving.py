@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audio_cls.config import RunConfig, flag_name
+from audio_cls.config import RunConfig
 from audio_cls.config.training import accumulation_steps
 from audio_cls.distributed.processes import is_main_process, wait_for_processes
 from audio_cls.errors import TrainingError
 from audio_cls.run_warnings import warn
+from audio_cls.text_table import wrap_text
 from audio_cls.training.start.inputs import MethodInputs
 from audio_cls.workflows.methods.auto.candidate import (
     Progress,
@@ -26,6 +27,7 @@ from audio_cls.workflows.methods.auto.plan import (
     make_candidate_config,
     plan_halving,
 )
+from audio_cls.workflows.methods.auto.table import format_settings
 
 CANDIDATES = "candidates"  # folder of a run
 FINE_TUNED = "fine-tune"  # start of the names of fine-tuned candidates
@@ -101,7 +103,7 @@ def run_halving(shared: MethodInputs, begin_with: Path, seconds_used: float) -> 
             cfg, settings = configs[name]
             share = share_of_plan(schedule.rungs, rung, start, place)
             limit = _limit_minutes(shared.cfg, found, name, seconds_used, share)
-            title = _describe(name, settings, f"epochs {start + 1} to {rung.epoch} of {last}")
+            title = describe_stage(name, settings, f"epochs {start + 1} to {rung.epoch} of {last}")
             progress = _train(title, cfg, shared, schedule.last_step(rung), limit)
             found[name] = FineTuned(name, Path(str(cfg.train.output_dir)), settings, progress)
         alive = [one for one in alive if math.isfinite(found[one].progress.loss)]
@@ -184,7 +186,6 @@ def _limit_minutes(
     return (own + share * left) / 60
 
 
-def _describe(name: str, settings: dict[str, Any], epochs: str) -> str:
-    """Return the line that is logged when a stage of a candidate begins."""
-    values = ", ".join(f"{flag_name(key)} {value:g}" for key, value in settings.items())
-    return f"--- {name}: {epochs} ({values}) ---"
+def describe_stage(name: str, settings: dict[str, Any], epochs: str) -> str:
+    """Return the lines that are logged when a stage of a candidate begins."""
+    return "\n".join([f"--- {name}: {epochs} ---", *wrap_text(format_settings(settings), "  ")])

@@ -10,7 +10,8 @@ from fake_run import make_results, make_run
 from audio_cls.publishing.card.card import write_card
 from audio_cls.runs.records.candidates import CandidateRow, Candidates
 from audio_cls.runs.results import ProbeResults, RunResults
-from audio_cls.workflows.methods.auto.table import format_candidates
+from audio_cls.workflows.methods.auto.halving import describe_stage
+from audio_cls.workflows.methods.auto.table import format_candidates, format_settings
 from audio_cls.workflows.summary import describe_best, describe_epoch
 
 CANDIDATES = Candidates(
@@ -49,6 +50,14 @@ def test_table_of_the_terminal() -> None:
         "probe: layer 3 of 6, C 0.01",
         "fine-tune-1: --learning-rate 0.0001 --mixup-alpha 0.3; left behind",
     ]
+
+
+def test_the_lines_of_a_stage_fit_the_terminal() -> None:
+    settings = {"learning_rate": 5e-5 / 3, "layer_decay": 0.75, "weight_decay": 0, "mixup_alpha": 0}
+    first, *others = describe_stage("fine-tune-1", settings, "epochs 2 to 6 of 6").split("\n")
+    assert first == "--- fine-tune-1: epochs 2 to 6 of 6 ---"
+    assert " ".join("".join(others).split()) == format_settings(settings)
+    assert all(len(line) <= 80 for line in others)
 
 
 def test_the_lines_of_the_terminal_name_the_kept_candidate() -> None:
