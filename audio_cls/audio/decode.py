@@ -19,7 +19,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from audio_cls.audio.containers import count_missing_bytes, detect_pyav_container
-from audio_cls.audio.files import EncodedBytes, read_header
+from audio_cls.audio.files import EncodedBytes, SafeSeek, read_header
 from audio_cls.audio.mp3 import add_xing_header
 from audio_cls.audio.pyav import decode_with_pyav
 from audio_cls.audio.segments import Segment, split_segment
@@ -114,7 +114,7 @@ def decode_blocks(bytes_: bytes | None, path: str | None) -> Iterator[DecodedAud
         raise AudioError("empty")
 
 
-class _CheckedFile(io.FileIO):
+class _CheckedFile(SafeSeek, io.FileIO):
     """A file that keeps the error of a failed read, which libsndfile treats as the file's end."""
 
     error: OSError | None = None
@@ -126,13 +126,6 @@ class _CheckedFile(io.FileIO):
         except OSError as error:
             self.error = error
             return 0
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place; stay where a damaged header names one before the start."""
-        try:
-            return super().seek(offset, whence)
-        except (OSError, OverflowError):
-            return self.tell()
 
 
 def _find_file(path: str | None) -> tuple[str, Segment | None]:

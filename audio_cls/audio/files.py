@@ -23,18 +23,23 @@ AUDIO_SUFFIXES = (*PLAIN_SUFFIXES, ".m4a", ".webm", ".wma", ".aac")  # these nee
 logger = logging.getLogger(__name__)
 
 
-class EncodedBytes(io.BytesIO):
-    """An encoded file in memory, for libsndfile."""
+class SafeSeek(io.IOBase):
+    """Mixin of binary files for libsndfile: a seek that is not possible changes nothing.
+
+    A damaged header can name a place before the start. An error would be printed with a traceback
+    by cffi, which called this function.
+    """
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place; stay where a damaged header names one before the start.
-
-        An error would be printed with a traceback by cffi, which called this function.
-        """
+        """Go to a place, and return it; the current one where the given one is not possible."""
         try:
             return super().seek(offset, whence)
-        except (ValueError, OverflowError):
+        except (OSError, ValueError, OverflowError):
             return self.tell()
+
+
+class EncodedBytes(SafeSeek, io.BytesIO):
+    """An encoded file in memory, for libsndfile."""
 
 
 class AudioHeader(NamedTuple):
