@@ -82,7 +82,7 @@ class EpochTable:
         """Return the explanation of the mark, and the line of titles."""
         titles = [one.title.rjust(one.width) for one in self.columns]
         line = GAP.join(["epoch".rjust(self.epoch_width), *titles])
-        note = f"{BEST_MARK} = best {shorten(self.metric, 20)} on validation (tie: lower loss)."
+        note = f"{BEST_MARK} = best validation {shorten(self.metric, 20)} (tie: lower loss)."
         if not self.is_validated:
             note = "No validation clips: the last epoch is kept."
         return f"{note}{' All: summary.csv' if self.is_kept else ''}\n{line}"

@@ -30,7 +30,7 @@ def test_lines_are_aligned_and_the_best_is_marked() -> None:
 def test_the_metric_loss_is_the_column_of_the_validation_loss(metric: str) -> None:
     table = EpochTable(metric, list(ROW), 400, 40)
     note, header = table.format_header().split("\n")
-    assert note.startswith(f"* = best {metric} on validation (tie: lower loss).")
+    assert note.startswith(f"* = best validation {metric} (tie: lower loss).")
     assert header.split() == [
         *("epoch", "step", "train", "loss", "val", "loss"),
         *("f1_macro", "accuracy", "lr", "clips/s"),
