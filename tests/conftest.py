@@ -28,6 +28,7 @@ os.environ.update(
     HF_HUB_DISABLE_XET="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     HF_DATASETS_DISABLE_PROGRESS_BARS="1",
+    OMP_NUM_THREADS="1",  # tests run side by side, and results do not depend on the machine
     ONEDNN_MAX_CPU_ISA="AVX2",  # float32 by default: results do not depend on the processor
 )
 for _name in ("HF_TOKEN", "HF_ENDPOINT", "HUGGING_FACE_HUB_TOKEN"):

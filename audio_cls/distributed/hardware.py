@@ -43,16 +43,39 @@ def choose_num_workers(wanted: int | None) -> int:
     return min(MAX_WORKERS, os.cpu_count() or 1) if has_accelerator() else 0
 
 
+def is_launched() -> bool:
+    """Return whether `accelerate launch` or torchrun started this process, by their variables."""
+    return any(name in os.environ for name in ("ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID"))
+
+
 def configure_cpu(accelerator: Accelerator, num_parameters: int) -> None:
     """Set the number of CPU threads, and release the memory that was freed so far.
 
-    `accelerate launch` sets one thread per process: here each gets its share of the cores. A model
-    of fewer than a million parameters gets one thread, since threads cost more than they save for
-    small operations, many times more if another program uses the cores, too.
+    Args:
+        accelerator: This run's processes.
+        num_parameters: Of the model, see `choose_num_threads`.
     """
-    if accelerator.device.type != "cpu":
-        return
-    release_freed_memory()
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    share = max(1, (os.cpu_count() or 1) // local_processes)
-    torch.set_num_threads(share if num_parameters >= ONE_THREAD_BELOW else 1)
+    if accelerator.device.type == "cpu":
+        release_freed_memory()
+        torch.set_num_threads(choose_num_threads(num_parameters))
+
+
+def choose_num_threads(num_parameters: int) -> int:
+    """Return the number of CPU threads of this process.
+
+    It is `OMP_NUM_THREADS`; without it, this process's share of the cores that it may use.
+    `accelerate launch` and torchrun set the variable to 1 if the user did not: their 1 is no wish.
+    A model of fewer than a million parameters gets one thread, since threads cost more than they
+    save for small operations, many times more if another program uses the cores, too.
+
+    Args:
+        num_parameters: Of the model.
+    """
+    if num_parameters < ONE_THREAD_BELOW:
+        return 1
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given) > (1 if is_launched() else 0):
+        return int(given)
+    usable = getattr(os, "sched_getaffinity", None)  # Linux: less than all in a container or job
+    cores = len(usable(0)) if usable is not None else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

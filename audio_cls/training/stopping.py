@@ -15,6 +15,7 @@ from types import TracebackType
 import torch
 
 from audio_cls.distributed import Accelerator
+from audio_cls.distributed.hardware import is_launched
 from audio_cls.interrupts import REPEAT_SECONDS, SignalWatcher, end_process, write_at_once
 
 # Several processes agree at least once in this number of steps, and of seconds if steps are long.
@@ -176,8 +177,3 @@ def end_with_launcher() -> Iterator[None]:
         yield
     finally:
         is_over.set()
-
-
-def is_launched() -> bool:
-    """Return whether `accelerate launch` or torchrun started this process, by their variables."""
-    return any(name in os.environ for name in ("ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID"))
