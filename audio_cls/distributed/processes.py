@@ -31,10 +31,12 @@ def wait_for_processes() -> None:
 def shutdown_processes() -> None:
     """Destroy the process group, after the last run. Call on every process.
 
-    Wrapped models are freed first: a wrapper that outlives its group can wait forever.
+    Models that several processes share are freed first: a wrapper that outlives its group can wait
+    forever.
     """
-    gc.collect()
     state = PartialState()
+    if state.num_processes > 1:
+        gc.collect()
     state.wait_for_everyone()
     state.destroy_process_group()
 

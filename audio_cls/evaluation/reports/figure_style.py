@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,7 @@ def choose_fonts(characters: set[str]) -> list[str]:
     >>> choose_fonts(set("rock ñ"))
     ['DejaVu Sans']
     """
-    from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+    from matplotlib.font_manager import fontManager
 
     installed = {entry.name for entry in fontManager.ttflist}
     missing = {ord(character) for character in characters if character.isprintable()}
@@ -128,7 +129,7 @@ def choose_fonts(characters: set[str]) -> list[str]:
     for name in (MAIN_FONT, *FALLBACK_FONTS):
         if name not in installed or (fonts and not missing):
             continue
-        glyphs = get_font(findfont(FontProperties(family=[name]))).get_charmap().keys()
+        glyphs = _read_glyphs(name)
         if not fonts or missing & glyphs:
             fonts.append(name)
         missing -= glyphs
@@ -140,3 +141,11 @@ def choose_fonts(characters: set[str]) -> list[str]:
             " fonts-noto-core), delete matplotlib's font cache and draw the figures again.",
         )
     return fonts
+
+
+@cache
+def _read_glyphs(name: str) -> frozenset[int]:
+    """Return the characters that an installed font has, read once per process."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    return frozenset(get_font(findfont(FontProperties(family=[name]))).get_charmap())
