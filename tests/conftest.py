@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gc
 import io
 import logging
 import os
@@ -44,12 +45,20 @@ from matplotlib.figure import Figure  # noqa: E402
 from tones import Wave, make_tone  # noqa: E402
 
 from audio_cls import run_warnings  # noqa: E402
+from audio_cls.evaluation.metrics import intervals  # noqa: E402
+from audio_cls.evaluation.reports import figure_style  # noqa: E402
 
 pytest_plugins = ("hub_fixtures",)
 WHITE_PIXEL = base64.b64decode(  # PNG
     b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
 )
 torch.set_num_threads(1)  # tiny networks are faster so, and results do not depend on the machine
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported out of all later collections of garbage, which take a second each."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +91,26 @@ def plain_figures(request: pytest.FixtureRequest) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", save)
+        patch.setattr(figure_style, "set_fonts", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_runs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take out of runs what costs time and no test can see.
+
+    An interval takes 100 resamples instead of 1000, a tenth of the time of a small run, and files
+    are written without waiting for the disk, which counts only when a machine loses its power.
+    Tests of the metrics, of what documents show, of files, and runs in processes of their own do
+    both.
+    """
+    root, *folders = request.path.relative_to(Path(__file__).parents[1]).parts[:-1]
+    if root != "tests" or not folders or folders[0] in ("evaluation", "storage"):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intervals, "NUM_DRAWS", 100)
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 

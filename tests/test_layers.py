@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -106,8 +107,13 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).with_suffix("").as_posix()
 
 
+@cache
+def _list_imports(path: Path) -> tuple[tuple[str, bool], ...]:
+    """Return (module, is_at_import_time) for every import; those for type checkers are left out."""
+    return tuple(_iterate_imports(path))
+
+
 def _iterate_imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield (module, is_at_import_time) for every import; those for type checkers are left out."""
     tree = ast.parse(path.read_text("utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -144,7 +150,7 @@ def _to_place(module: str) -> str:
 def test_imports_point_to_the_same_layer_or_a_lower_one() -> None:
     upward = set()
     for path in sorted(ROOT.rglob("*.py")):
-        for module, _ in _iterate_imports(path):
+        for module, _ in _list_imports(path):
             if module.split(".")[0] == "audio_cls":
                 own, other = _name(path), _to_place(module)
                 if _find_layer(other) > _find_layer(own):
@@ -172,7 +178,7 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
     graph = {
         _name(path): {
             place
-            for module, at_top in _iterate_imports(path)
+            for module, at_top in _list_imports(path)
             if at_top and module.startswith("audio_cls.")
             for place in [_to_place(module)]
         }
@@ -195,7 +201,7 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
 def test_every_library_has_one_home() -> None:
     seen = set()
     for path in sorted(ROOT.rglob("*.py")):
-        for module, _ in _iterate_imports(path):
+        for module, _ in _list_imports(path):
             library = module.split(".")[0]
             if library in HOMES:
                 seen.add(library)
@@ -239,7 +245,7 @@ def test_help_of_every_command_needs_no_heavy_import() -> None:
     paths = [path for path in sorted(ROOT.rglob("*.py")) if is_light(_name(path), light)]
     assert len(paths) > 20
     for path in paths:
-        for module, at_top in _iterate_imports(path):
+        for module, at_top in _list_imports(path):
             package = module.split(".")[0]
             is_own = package == "audio_cls" and not is_light(_to_place(module), (*light, "storage"))
             assert not (at_top and (package in heavy or is_own)), f"{path}: {module}"
@@ -256,7 +262,7 @@ def _reach_libraries(*names: str) -> set[str]:
         seen.add(name)
         folders = [folder.as_posix() for folder in Path(name).parents if folder.name]
         waiting += [f"{folder}/__init__" for folder in folders]
-        for module, at_top in _iterate_imports(
+        for module, at_top in _list_imports(
             path if path.is_file() else ROOT / name / "__init__.py"
         ):
             if at_top and module.split(".")[0] == "audio_cls":

@@ -13,6 +13,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -118,6 +119,7 @@ def read_help(command: str) -> str:
     return shown.output
 
 
+@cache
 def find_all() -> dict[str, list[str]]:
     """Return the findings: of each file that has one, and of the help of each command."""
     python = [*ROOT.glob("audio_cls/**/*.py"), *ROOT.glob("scripts/*.py")]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from forked import Forked
 from transformers import AutoModelForAudioClassification
 
 from audio_cls.benchmark import (
@@ -23,6 +24,16 @@ from audio_cls.benchmark import (
 from audio_cls.benchmark import tables as table
 from audio_cls.models.kernels.install import install_fast_kernels
 from audio_cls.presets import list_presets
+
+
+@pytest.fixture
+def forked_children(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run the children in forks; `test_every_contender_...` starts real ones."""
+
+    def run_python(_: str, module: str, spec: str, *, cache: Path) -> None:
+        Forked(f"{module.replace('.', '/')}.py", [spec], tmp_path / "log").finish()
+
+    monkeypatch.setattr(runner, "run_python", run_python)
 
 
 def test_clips_are_the_same_each_time_and_split_by_class(tmp_path: Path) -> None:
@@ -121,6 +132,7 @@ def test_growth_has_a_row_for_every_number_of_clips() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("forked_children")
 def test_growth_is_measured_decoded_again_and_streamed() -> None:
     (row,) = scaling.measure_growth((128,), gpu=False)
     assert row["clips"] == 128
@@ -150,6 +162,7 @@ def test_every_preset_that_needs_a_download_can_be_measured() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("forked_children")
 def test_a_preset_is_measured_by_steps_and_over_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     flags = cases.RECIPES["keyword-spotting"].flags
     small = cases.Recipe("tiny", (0.3, 0.3), 64, 8, flags)

@@ -18,24 +18,18 @@ import soundfile
 import soxr
 from datasets import Audio, ClassLabel, Dataset, Features, Value
 from hub_cards import check_card
+from hub_fixtures import use_hub
 from hub_server import HubServer
 from huggingface_hub import ModelCard, ModelCardData
 from tiny_runs import write_quiet_checkpoint
 from tones import encode_sound, make_tone
+from transformers import pipeline
 
 from audio_cls.publishing.eval_results import MAIN_METRICS
 
 ROOT = Path(__file__).parents[2]
 GENRES = ["blues", "classical", "country"]
 CARD = "---\nlicense: unknown\n---\nGTZAN\n"
-LOAD = """
-import json, sys
-from transformers import pipeline
-import soundfile
-classify = pipeline("audio-classification", model=sys.argv[1])
-wave, rate = soundfile.read(sys.argv[2], dtype="float32")
-print(json.dumps(classify({"raw": wave, "sampling_rate": rate}, top_k=None)))
-"""
 
 
 def _make_gtzan() -> tuple[bytes, dict[str, bytes]]:
@@ -91,9 +85,9 @@ def _seed(hub: HubServer, folder: Path) -> tuple[str, dict[str, bytes]]:
     return sha, clips
 
 
-def _launch(environment: dict[str, str], *words: object) -> str:
-    """Run `accelerate launch WORDS` and return what it said."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", *map(str, words)]
+def _run(environment: dict[str, str], *words: object) -> str:
+    """Run Python with these words and return what it said."""
+    command = [sys.executable, *map(str, words)]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -111,10 +105,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
             **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": hub.write_token,
             "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1",
         }  # fmt: skip
-        said = _launch(
-            environment, "scripts/train.py", "--dataset", "marsyas/gtzan", "--epochs", 3,
-            "--learning-rate", 0.003, "--max-seconds", 0.5, "--output-dir", folder / "my-gtzan",
-            "--push-to-hub",
+        said = _run(
+            environment, "-m", "accelerate.commands.launch", "scripts/train.py", "--dataset",
+            "marsyas/gtzan", "--epochs", 3, "--learning-rate", 0.003, "--max-seconds", 0.5,
+            "--output-dir", folder / "my-gtzan", "--push-to-hub",
         )  # fmt: skip
         yield Published(hub, folder / "my-gtzan", said, sha, clips, environment)
 
@@ -163,19 +157,18 @@ def test_its_card_is_valid_and_has_the_main_metrics(
 
 @pytest.mark.slow
 def test_stock_pipeline_loads_it_from_the_hub_with_equal_scores(
-    published: Published, tmp_path: Path
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_client: None
 ) -> None:
     with (published.run / "predictions.csv").open(newline="") as file:
         row = next(iter(csv.DictReader(file)))
     clip = published.clips[Path(row["id"]).name]
     wave, rate = soundfile.read(io.BytesIO(clip), dtype="float32")
     own = soxr.resample(wave, rate, 16_000)
-    soundfile.write(tmp_path / "clip.wav", own, 16_000, subtype="FLOAT")
-    loaded = subprocess.run(
-        [sys.executable, "-c", LOAD, "tester/my-gtzan", str(tmp_path / "clip.wav")],
-        env=published.environment, capture_output=True, text=True, check=True, cwd=tmp_path,
-    )  # fmt: skip
-    scores = {one["label"]: one["score"] for one in json.loads(loaded.stdout)}
+    use_hub(monkeypatch, published.hub.url, tmp_path)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    classify = pipeline("audio-classification", "tester/my-gtzan", device="cpu")
+    answers = classify({"raw": own, "sampling_rate": 16_000}, top_k=None)
+    scores = {one["label"]: one["score"] for one in answers}
     for genre in GENRES:
         assert scores[genre] == pytest.approx(float(row[genre]), abs=2e-5)
 
@@ -185,7 +178,7 @@ def test_evaluate_loads_it_from_the_hub_and_finds_the_same_numbers(
     published: Published, tmp_path: Path
 ) -> None:
     environment = published.environment | {"HF_HOME": str(tmp_path / "another-machine")}
-    _launch(
+    _run(
         environment, "scripts/evaluate_model.py", "--model", "tester/my-gtzan", "--dataset",
         "marsyas/gtzan", "--output-dir", tmp_path / "again",
     )  # fmt: skip

@@ -9,41 +9,27 @@ from __future__ import annotations
 import csv
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
 from safetensors.torch import load_file
 from tiny_models import write_tiny_checkpoint
 
-ROOT = Path(__file__).parents[2]
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
 KILLS = int(os.environ.get("AUDIO_CLS_KILLS", "0"))
 STEPS = 36  # 48 clips, 4 a step, 3 epochs
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start a run in a process group of its own."""
-    return subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-def _kill_after(command: list[str], run: Path, step: int, pause: float) -> bool:
+def _kill_after(process: Forked, run: Path, step: int, pause: float) -> bool:
     """Kill a run and all its processes a moment after it reached a step; tell whether it lived."""
-    process = _start(command)
     end = time.monotonic() + 120
-    while not _has_reached(run, step) and process.poll() is None and time.monotonic() < end:
+    while not _has_reached(run, step) and process.is_alive() and time.monotonic() < end:
         time.sleep(0.01)
     time.sleep(pause)
-    lived = process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    lived = process.is_alive()
+    process.kill()
     return lived
 
 
@@ -63,24 +49,26 @@ def test_sigkill_at_random_moments_then_resume_gives_the_same_weights(
 ) -> None:
     # With dropout and random crops: their random states must come back as well.
     write_tiny_checkpoint("hubert", tmp_path / "m")
-    launcher = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
     common = [
-        *LAUNCH, *(launcher if processes == 2 else []), "scripts/train.py", "--dataset",
-        str(tone_folder), "--model", str(tmp_path / "m"), "--max-seconds", "0.3", "--epochs", "3",
-        "--batch-size", str(2 // processes), "--gradient-accumulation-steps", "2", "--ema-decay",
-        "0.9", "--learning-rate", "0.001", "--save-every-steps", "2", "--num-workers", "2",
+        "--dataset", tone_folder, "--model", tmp_path / "m", "--max-seconds", 0.3, "--epochs", 3,
+        "--batch-size", 2 // processes, "--gradient-accumulation-steps", 2, "--ema-decay", 0.9,
+        "--learning-rate", 0.001, "--save-every-steps", 2, "--num-workers", 2,
     ]  # fmt: skip
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert _start([*common, "--output-dir", str(whole)]).wait(timeout=180) == 0
-    command = [*common, "--output-dir", str(cut)]
+
+    def start(*words: object) -> Forked:
+        return Forked("scripts/train.py", [*common, *words], tmp_path / "log", processes)
+
+    start("--output-dir", whole).finish()
+    words = ["--output-dir", cut]
     rng = random.Random(processes)
     steps = sorted(rng.randrange(STEPS) for _ in range(kills))
     lived = 0
     for step in steps:
-        lived += _kill_after(command, cut, step, rng.uniform(0, 0.3))
-        command = [*common, "--output-dir", str(cut), "--resume", "auto"]
+        lived += _kill_after(start(*words), cut, step, rng.uniform(0, 0.3))
+        words = ["--output-dir", cut, "--resume", "auto"]
     assert lived >= kills - 1  # the kills met running processes
-    assert _start(command).wait(timeout=180) == 0
+    start(*words).finish()
     one, other = load_file(whole / "model.safetensors"), load_file(cut / "model.safetensors")
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert (whole / "predictions.csv").read_bytes() == (cut / "predictions.csv").read_bytes()

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from tiny_runs import write_quiet_checkpoint
 
 from audio_cls.storage.locks import FileLock
@@ -46,12 +47,10 @@ def test_training_saves_and_ends_when_its_launcher_is_killed_and_nobody_else_wri
         _wait_for("checkpoints/step-*", run, 120)
         holder = FileLock(run / ".lock").read_holder()
         assert holder is not None and holder.pid != launcher.pid
-        second = subprocess.run(
-            [sys.executable, *train, "--resume", "auto"], cwd=ROOT, env=ENVIRONMENT,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert second.returncode == 2
-        assert f"is in use by process {holder.pid} on {holder.host}" in second.stderr
+        second = Forked(train[0], [*train[1:], "--resume", "auto"], tmp_path / "second")
+        assert second.wait() == 2
+        expected = f"is in use by process {holder.pid} on {holder.host}"
+        assert expected in " ".join((tmp_path / "second").read_text().split())
         launcher.send_signal(signal.SIGKILL)
         started = time.monotonic()
         _, said = launcher.communicate(timeout=60)  # until the last process has ended

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import Forked
 from tiny_runs import write_quiet_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -51,11 +52,11 @@ def test_loader_workers_that_are_spawned_give_the_run_without_workers(
     tone_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "spawn.py").write_text(SPAWN)
-    environment = ["-c", "import runpy, sys; sys.argv = sys.argv[1:];"
-                   " runpy.run_path(sys.argv[0], run_name='__main__')"]  # fmt: skip
-    (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    alone = _train([*environment, "scripts/train.py"], tone_folder, tmp_path / "a")
+    words = ["--dataset", tone_folder, "--model", write_quiet_checkpoint(tmp_path / "checkpoint"),
+             "--max-seconds", 0.5, "--max-steps", 2, "--output-dir", tmp_path / "a"]  # fmt: skip
+    Forked("scripts/train.py", words, tmp_path / "log").finish()
+    alone = tmp_path / "a"
     spawned = _train(
         [str(tmp_path / "spawn.py")], tone_folder, tmp_path / "b", "--num-workers", "1"
     )

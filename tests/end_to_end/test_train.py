@@ -1,14 +1,11 @@
-"""scripts/train.py as a user runs it: real processes, real sound, stock transformers afterwards."""
+"""scripts/train.py as a user runs it: real sound, two processes, stock transformers afterwards."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
 import runpy
-import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +16,10 @@ import pytest
 import soundfile
 import torch
 import yaml
+from accelerate.state import AcceleratorState
 from click.testing import CliRunner
 from datasets import Audio, ClassLabel, Dataset, Features, Value
+from forked import Forked
 from safetensors.torch import load_file
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, write_quiet_checkpoint
@@ -30,31 +29,13 @@ from audio_cls.runs.results import RunResults
 from audio_cls.runs.run_files import RUN_FILES
 
 ROOT = Path(__file__).parents[2]
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
 
 
-def _find_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def launch(*arguments: object, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """Run `accelerate launch scripts/train.py ARGUMENTS`; the output is shown when it fails."""
-    command = [*LAUNCH, *launcher, "scripts/train.py", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_PORT": str(_find_port())}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, errors = process.communicate(timeout=120)
-    finally:  # a launcher that is killed leaves its processes behind
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, errors[-3000:]
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+def _train(*arguments: object) -> Any:  # noqa: ANN401 (click's result)
+    """Call the script in this process."""
+    AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
+    main = runpy.run_path(str(ROOT / "scripts" / "train.py"))["main"]
+    return CliRunner().invoke(main, [str(word) for word in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +48,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tone_folder: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a run on the tones."""
     path = tmp_path_factory.mktemp("runs") / "tones"
-    launch(
+    result = _train(
         "--dataset", tone_folder, "--model", checkpoint, "--max-seconds", 0.5, "--epochs", 6,
         "--batch-size", 8, "--learning-rate", 3e-3, "--output-dir", path,
     )  # fmt: skip
+    assert result.exit_code == 0, result.output
     return path
 
 
@@ -155,7 +137,8 @@ def test_stock_pipeline_gives_the_same_scores_without_this_package(
 
 
 def test_run_config_repeats_the_run_to_the_letter(run: Path, tmp_path: Path) -> None:
-    launch("--preset", run / "run_config.yaml", "--output-dir", tmp_path / "again")
+    result = _train("--preset", run / "run_config.yaml", "--output-dir", tmp_path / "again")
+    assert result.exit_code == 0, result.output
     again = (tmp_path / "again" / "predictions.csv").read_bytes()
     assert again == (run / "predictions.csv").read_bytes()
 
@@ -172,9 +155,10 @@ def test_a_backbone_that_wakes_in_the_second_epoch_wakes_on_both_processes(
         "--learning-rate", 1e-3, "--max-train-samples", 24, "--max-eval-samples", 3,
         "--freeze", "backbone", "--unfreeze-after-epochs", 1, "--layer-decay", 0.9,
     )  # fmt: skip
-    launch(*common, "--batch-size", 8, "--output-dir", tmp_path / "one")
-    pair = ("--multi_gpu", "--num_processes", "2")
-    launch(*common, "--batch-size", 4, "--output-dir", tmp_path / "two", launcher=pair)
+    result = _train(*common, "--batch-size", 8, "--output-dir", tmp_path / "one")
+    assert result.exit_code == 0, result.output
+    two = [*common, "--batch-size", 4, "--output-dir", tmp_path / "two"]
+    Forked("scripts/train.py", two, tmp_path / "log", count=2).finish()
     name = "hubert.encoder.layers.0.attention.k_proj.weight"
     given = load_file(checkpoint / "model.safetensors")[name.removeprefix("hubert.")]
     ends = [
@@ -196,9 +180,10 @@ def test_two_processes_train_and_judge_like_one(tone_folder: Path, tmp_path: Pat
         "--dataset", tone_folder, "--model", checkpoint, "--max-seconds", 0.5, "--epochs", 2,
         "--learning-rate", 1e-3, "--max-train-samples", 47, "--max-eval-samples", 5,
     )  # fmt: skip
-    launch(*common, "--batch-size", 8, "--output-dir", tmp_path / "one")
-    pair = ("--multi_gpu", "--num_processes", "2")
-    launch(*common, "--batch-size", 4, "--output-dir", tmp_path / "two", launcher=pair)
+    result = _train(*common, "--batch-size", 8, "--output-dir", tmp_path / "one")
+    assert result.exit_code == 0, result.output
+    two = [*common, "--batch-size", 4, "--output-dir", tmp_path / "two"]
+    Forked("scripts/train.py", two, tmp_path / "log", count=2).finish()
     one, two = (_read_csv(tmp_path / name / "summary.csv") for name in ("one", "two"))
     for left, right in zip(one, two, strict=True):
         assert float(left["train_loss"]) == pytest.approx(float(right["train_loss"]), rel=1e-5)
@@ -237,12 +222,13 @@ def test_the_reference_recipe_runs_on_its_columns_and_says_what_its_number_is(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     folder = _write_parquet(tmp_path / "genres", [0, 1] * 20, ["blues", "jazz"])
-    done = launch(
+    result = _train(
         "--preset", "gtzan", "--dataset", folder, "--model", checkpoint, "--max-seconds", 0.3,
         "--epochs", 1, "--output-dir", tmp_path / "run",
     )  # fmt: skip
+    assert result.exit_code == 0, result.output
     said = "alidation and test are the same clips"
-    assert said in done.stderr
+    assert said in result.stderr
     assert said in (tmp_path / "run" / "README.md").read_text()
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["dataset"]["is_test_validation"] is True
@@ -252,12 +238,6 @@ def test_the_reference_recipe_runs_on_its_columns_and_says_what_its_number_is(
     assert (splits / "test.txt").read_text() == (splits / "validation.txt").read_text()
     extractor = json.loads((tmp_path / "run" / "preprocessor_config.json").read_text())
     assert extractor["do_normalize"] is True
-
-
-def _train(*arguments: object) -> Any:  # noqa: ANN401 (click's result)
-    """Call the script in this process."""
-    main = runpy.run_path(str(ROOT / "scripts" / "train.py"))["main"]
-    return CliRunner().invoke(main, [str(word) for word in arguments])
 
 
 def test_wrong_input_gets_one_line_and_exit_code_2(

@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import functools
 import json
-import os
 import runpy
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 
 import pytest
 import soundfile
+from forked import Forked
 from hub_fixtures import use_hub
 from hub_server import HubServer
 from tiny_models import write_tiny_checkpoint
@@ -142,14 +140,8 @@ def test_a_run_on_the_hub_is_evaluated_on_its_test_clips(
 
 @pytest.mark.long
 def test_two_processes_give_the_same_numbers(run: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command += ["--master_port", "29533", "scripts/evaluate_model.py", "--model", str(run)]
-    command += ["--output-dir", str(tmp_path), "--eval-batch-size", "7"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=200
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    words = ["--model", run, "--output-dir", tmp_path, "--eval-batch-size", 7]
+    Forked("scripts/evaluate_model.py", words, tmp_path / "log", count=2).finish()
     found = read_results(tmp_path)
     assert found["hardware"]["num_processes"] == 2
     assert found["test"] == read_results(run)["test"]

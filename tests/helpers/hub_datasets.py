@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import soundfile
 from datasets import Audio, ClassLabel, Dataset, Features
+from datasets.table import InMemoryTable, table_cast
 from hub_server import HubServer
 
 from audio_cls.config import DataConfig
@@ -46,21 +47,24 @@ def make_table(columns: Mapping[str, Sequence[Any]], **kinds: Any) -> Dataset:  
 
     A list of strings as a kind means a ClassLabel of those names.
     """
-    table = Dataset.from_dict(dict(columns))
+    plain = Dataset.from_dict(dict(columns))
+    features = plain.features.copy()
     if "audio" in columns:
-        table = table.cast_column("audio", Audio(decode=False))
+        features["audio"] = Audio(decode=False)
     for name, kind in kinds.items():
-        table = table.cast_column(name, ClassLabel(names=kind) if isinstance(kind, list) else kind)
-    return table
+        features[name] = ClassLabel(names=kind) if isinstance(kind, list) else kind
+    # Dataset.cast() gives the same by a map over the rows, in ten times as long.
+    return Dataset(InMemoryTable(table_cast(plain.data.table, features.arrow_schema)))
 
 
 def make_parquet(columns: Mapping[str, Sequence[Any]], **kinds: Any) -> bytes:  # noqa: ANN401
     """Return the bytes of a parquet file as `push_to_hub` writes it, its features inside."""
     table = make_table(columns, **kinds)
+    features = table.features.copy()
     if "audio" in columns:
-        table = table.cast_column("audio", Audio())
+        features["audio"] = Audio()
     buffer = io.BytesIO()
-    pq.write_table(table.data.table.replace_schema_metadata(_metadata(table.features)), buffer)
+    pq.write_table(table.data.table.replace_schema_metadata(_metadata(features)), buffer)
     return buffer.getvalue()
 
 

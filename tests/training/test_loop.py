@@ -11,7 +11,8 @@ from unittest import mock
 
 import pytest
 import torch
-from tiny_runs import make_config, prepare, set_up, write_quiet_checkpoint
+from tiny_models import write_tiny_checkpoint
+from tiny_runs import THREE_CONVOLUTIONS, make_config, prepare, set_up, write_quiet_checkpoint
 from torch import Tensor, nn
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -20,6 +21,8 @@ from audio_cls.data.loading.datasets import TrainingDataset
 from audio_cls.data.loading.sampler import DistributedBatchSampler, StepShape
 from audio_cls.training.loop import TrainingRun, train, training_step
 from audio_cls.training.stopping import StopRequest
+
+NUM_STEPS = 14  # the first epoch has 12
 
 
 class InOurOrder(Dataset[dict[str, Tensor]]):
@@ -79,7 +82,7 @@ def test_losses_of_each_step_are_those_of_transformers_trainer(
         tone_folder,
         checkpoint,
         tmp_path / "run",
-        max_steps=20,
+        max_steps=NUM_STEPS,
         gradient_accumulation_steps=accumulation,
         scheduler=scheduler,
         label_smoothing=smoothing,
@@ -88,7 +91,7 @@ def test_losses_of_each_step_are_those_of_transformers_trainer(
     )
     run = set_up(cfg)
     start = {name: value.clone() for name, value in run.model.state_dict().items()}
-    epochs = -(-20 // run.sampler.steps_per_epoch)
+    epochs = -(-NUM_STEPS // run.sampler.steps_per_epoch)
     rows = InOurOrder(run, epochs)
     ours = [float(loss) for loss in _iterate_losses(run)]
 
@@ -99,7 +102,7 @@ def test_losses_of_each_step_are_those_of_transformers_trainer(
         model=audio_model.model,
         args=TrainingArguments(
             output_dir=str(tmp_path / "trainer"),
-            max_steps=20,
+            max_steps=NUM_STEPS,
             per_device_train_batch_size=4,
             gradient_accumulation_steps=accumulation,
             learning_rate=1e-3,
@@ -125,7 +128,7 @@ def test_losses_of_each_step_are_those_of_transformers_trainer(
     )
     trainer.train()
     theirs = recorder.losses
-    assert len(ours) == len(theirs) == 20
+    assert len(ours) == len(theirs) == NUM_STEPS
     assert ours[0] != ours[-1]
     for step, (own, other) in enumerate(zip(ours, theirs, strict=True)):
         assert own == pytest.approx(other, rel=1e-5), f"step {step}"
@@ -158,20 +161,30 @@ class Cut(Exception):
     """Simulates a kill."""
 
 
+CHANGES: dict[str, Any] = {"epochs": 2, "save_every_steps": 3, "max_seconds": 0.3}
+
+
+@pytest.fixture(scope="module")
+def varied(tone_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingRun]:
+    """Return a checkpoint with dropout and its run with random crops, which nothing stopped."""
+    folder = tmp_path_factory.mktemp("varied")
+    checkpoint = write_tiny_checkpoint("hubert", folder / "checkpoint", **THREE_CONVOLUTIONS)
+    run = set_up(make_config(tone_folder, checkpoint, folder / "whole", **CHANGES))
+    train(run)
+    return checkpoint, run
+
+
 @pytest.mark.parametrize("cut_at", [5, 17])  # in the first and in the second epoch of 12 steps
 def test_a_resumed_run_equals_one_without_a_stop_bit_for_bit(
-    tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_at: int
+    tone_folder: Path,
+    varied: tuple[Path, TrainingRun],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cut_at: int,
 ) -> None:
     # With dropout and random crops: their random states must come back as well.
-    from tiny_models import write_tiny_checkpoint
-
-    checkpoint = tmp_path / "checkpoint"
-    write_tiny_checkpoint("hubert", checkpoint)
-    changes: dict[str, Any] = {"epochs": 2, "save_every_steps": 3, "max_seconds": 0.3}
-    whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **changes))
-    train(whole)
-
-    cut = set_up(make_config(tone_folder, checkpoint, tmp_path / "cut", **changes))
+    checkpoint, whole = varied
+    cut = set_up(make_config(tone_folder, checkpoint, tmp_path / "cut", **CHANGES))
     after_step = cut.progress.after_step
 
     def stop(step: int, loss: Tensor) -> None:
@@ -183,7 +196,7 @@ def test_a_resumed_run_equals_one_without_a_stop_bit_for_bit(
     with pytest.raises(Cut):
         train(cut)
     resumed = set_up(
-        make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **changes)
+        make_config(tone_folder, checkpoint, tmp_path / "cut", resume="auto", **CHANGES)
     )
     assert resumed.state.step == cut_at - cut_at % 3
     train(resumed)
@@ -210,7 +223,9 @@ def test_every_second_epoch_and_the_last_are_evaluated_also_after_a_resume(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
-    values: dict[str, Any] = {"epochs": 5, "eval_every": 2, "max_seconds": 0.3}
+    values: dict[str, Any] = {
+        "epochs": 5, "eval_every": 2, "max_seconds": 0.3, "max_train_samples": 16,
+    }  # fmt: skip
     whole = set_up(make_config(tone_folder, checkpoint, tmp_path / "whole", **values))
     train(whole)
     assert _list_epochs(tmp_path / "whole") == [2, 4, 5]
@@ -234,7 +249,9 @@ def test_a_training_that_ends_by_its_time_limit_is_evaluated_where_it_ends(
     tone_folder: Path, tmp_path: Path
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
-    values: dict[str, Any] = {"epochs": 5, "eval_every": 4, "max_seconds": 0.3}
+    values: dict[str, Any] = {
+        "epochs": 5, "eval_every": 4, "max_seconds": 0.3, "max_train_samples": 16,
+    }  # fmt: skip
     run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **values))
     end = run.sampler.steps_per_epoch
     poll = run.stop_controller.poll

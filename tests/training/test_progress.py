@@ -27,6 +27,8 @@ from audio_cls.training.nan_guard import NonFiniteGuard
 from audio_cls.training.stopping import StopRequest
 from audio_cls.training.timing import describe_timing
 
+SMALL: dict[str, Any] = {"epochs": 2, "max_train_samples": 16}  # two epochs of four steps
+
 
 def test_tensorboard_logs_metrics_and_settings(tone_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
@@ -34,14 +36,14 @@ def test_tensorboard_logs_metrics_and_settings(tone_folder: Path, tmp_path: Path
 
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
     cfg = make_config(
-        tone_folder, checkpoint, tmp_path / "run", epochs=2, report_to=("tensorboard",)
+        tone_folder, checkpoint, tmp_path / "run", **SMALL, report_to=("tensorboard",)
     )
     run = set_up(cfg)
     train(run)
     run.progress.close()
     events = EventAccumulator(str(tmp_path / "run" / "logs" / "run"))
     events.Reload()
-    assert [event.step for event in events.Scalars("accuracy")] == [12, 24]
+    assert [event.step for event in events.Scalars("accuracy")] == [4, 8]
     names = {"train_loss", "validation_loss", "learning_rate", "grad_norm", "data_share"}
     assert names <= set(events.Tags()["scalars"])
     (settings,) = (tmp_path / "run" / "logs" / "run").glob("*/hparams.yml")
@@ -110,7 +112,7 @@ def test_time_between_set_up_and_training_is_not_training_time(
     checkpoint, wait = write_quiet_checkpoint(tmp_path / "checkpoint"), 10_000.0
 
     def start_late(**changes: Any) -> TrainingRun:  # noqa: ANN401
-        run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, **changes))
+        run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **SMALL, **changes))
         run.progress.started -= wait
         run.progress.resumed_at -= wait
         run.progress.shown_at -= wait
@@ -149,7 +151,7 @@ def test_summary_has_the_mean_gradient_norm_and_the_share_of_waiting(
 
     monkeypatch.setattr(loop, "clip_gradient", clip)
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
-    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2))
+    run = set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **SMALL))
     batches = run.sampler.group_steps
 
     def slow(loader: Any) -> Any:  # noqa: ANN401
@@ -161,7 +163,7 @@ def test_summary_has_the_mean_gradient_norm_and_the_share_of_waiting(
     train(run)
     rows = _read_rows(tmp_path / "run")
     for number, row in enumerate(rows):
-        mean = float(torch.stack(norms[12 * number : 12 * (number + 1)]).mean())
+        mean = float(torch.stack(norms[4 * number : 4 * (number + 1)]).mean())
         assert float(row["grad_norm"]) == pytest.approx(mean, rel=1e-4)
         assert 0.3 < float(row["data_share"]) < 1
         assert 0 < float(row["clips_per_second"]) < 4 / 0.2
@@ -180,13 +182,13 @@ def test_a_run_of_a_version_with_fewer_columns_is_resumed(
     tone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
-    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2)
+    cfg = make_config(tone_folder, checkpoint, tmp_path / "run", **SMALL)
     run = set_up(cfg)
     after_step = run.progress.after_step
 
     def stop(step: int, loss: torch.Tensor) -> None:
         after_step(step, loss)
-        if step == 15:
+        if step == 5:
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(run.progress, "after_step", stop)
@@ -198,14 +200,14 @@ def test_a_run_of_a_version_with_fewer_columns_is_resumed(
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(old)
-    (state,) = (tmp_path / "run").glob("checkpoints/step-15/trainer_state.json")
+    (state,) = (tmp_path / "run").glob("checkpoints/step-5/trainer_state.json")
     tree = json.loads(state.read_text())
     new = ("grad_norm_sum", "grad_norm_steps", "eval_train_seconds", "eval_data_seconds")
     for name in new:
         del tree[name]
     del tree["times"]["data_seconds"]
     state.write_text(json.dumps(tree))
-    train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, resume="auto")))
+    train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **SMALL, resume="auto")))
     first, second = _read_rows(tmp_path / "run")
     assert {name: first[name] for name in names} == {name: old[0][name] for name in names}
     assert [first[name] for name in SPEED_COLUMNS] == ["", "", ""]
@@ -217,18 +219,18 @@ def test_json_events_are_one_line_per_evaluation_on_standard_output(
     tone_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
-    train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2, log="json")))
+    train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **SMALL, log="json")))
     captured = capsys.readouterr()
     events = [json.loads(line) for line in captured.out.splitlines()]
     assert [event["event"] for event in events] == ["epoch", "epoch"]
-    assert [event["step"] for event in events] == [12, 24]
+    assert [event["step"] for event in events] == [4, 8]
     assert events[0]["is_best"] is True
     rows = _read_rows(tmp_path / "run")
     assert str(events[1]["grad_norm"]) == rows[1]["grad_norm"]
     assert captured.err == ""
 
 
-@pytest.mark.parametrize("rule", [(5, 0.0, 4), (5, 1e9, 0), (1000, 0.0, 0)])
+@pytest.mark.parametrize("rule", [(3, 0.0, 2), (3, 1e9, 0), (1000, 0.0, 0)])
 def test_without_a_terminal_a_line_comes_after_some_steps_but_not_too_often(
     tone_folder: Path,
     tmp_path: Path,
@@ -241,11 +243,11 @@ def test_without_a_terminal_a_line_comes_after_some_steps_but_not_too_often(
     monkeypatch.setattr(progress_module, "MIN_LINE_SECONDS", seconds)
     checkpoint = write_quiet_checkpoint(tmp_path / "checkpoint")
     with caplog.at_level(logging.INFO, "audio_cls.training.progress"):
-        train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", epochs=2)))
+        train(set_up(make_config(tone_folder, checkpoint, tmp_path / "run", **SMALL)))
     shown = [text for text in caplog.messages if "clips/s, " in text]
     assert len(shown) == lines
     if lines:
-        assert shown[0].startswith("  step 5/24, loss ")
+        assert shown[0].startswith("  step 3/8, loss ")
         assert shown[0].endswith(" left")
     headers = [text for text in caplog.messages if "train loss" in text]
     assert len(headers) == 1

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from forked import Forked
 from recorded import VARIED, Heard, record
 from tiny_models import write_tiny_checkpoint
 from tiny_runs import QUIET, make_config
 from tones import write_split_tones
 
-ROOT = Path(__file__).parents[2]
 STEPS_PER_EPOCH = 3  # 18 clips, 8 a step: the last step is short, and uneven on two processes
 SHARED: dict[str, Any] = {"epochs": 2, "max_seconds": 0.3, "learning_rate": 1e-3}
 FAMILIES = {"hubert": QUIET, "whisper": {"dropout": 0.0, "max_source_positions": 1500}}
@@ -44,27 +40,13 @@ def runs(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, lis
 
 
 @pytest.fixture(scope="module")
-def of_two(runs: dict[str, list[dict[str, Any]]]) -> dict[str, list[tuple[Heard, Any]]]:
+def of_two(
+    runs: dict[str, list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[tuple[Heard, Any]]]:
     """Return the inputs and weights of each of two processes with two workers."""
     wanted = [{**own[1], **SHARED, "batch_size": 4, "num_workers": 2} for own in runs.values()]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    paths = [ROOT, ROOT / "tests/helpers", os.environ.get("PYTHONPATH", "")]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MASTER_PORT": port,
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-    }
-    words = [
-        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-        str(ROOT / "tests/helpers/recorded.py"), json.dumps(wanted),
-    ]  # fmt: skip
-    done = subprocess.run(
-        words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    log = tmp_path_factory.mktemp("log") / "of_two"
+    Forked("tests/helpers/recorded.py", [json.dumps(wanted)], log, count=2).finish()
     return {
         family: [torch.load(f"{own[1]['run']}/heard-{rank}.pt") for rank in (0, 1)]
         for family, own in runs.items()

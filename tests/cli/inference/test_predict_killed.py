@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import soundfile
+from forked import Forked
 from tones import make_tone
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -29,10 +27,9 @@ def clips(tmp_path: Path) -> Path:
     return folder
 
 
-def start(*words: object) -> subprocess.Popen[bytes]:
+def start(*words: object) -> Forked:
     """Start the command."""
-    command = [sys.executable, "-m", "audio_cls", "predict", *map(str, words)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    return Forked("audio_cls/__main__.py", ["predict", *words], Path(os.devnull))
 
 
 def wait_for(path: Path, text: str, seconds: float = 120) -> None:
@@ -45,7 +42,7 @@ def wait_for(path: Path, text: str, seconds: float = 120) -> None:
 
 @pytest.mark.long
 def test_output_after_kills_equals_that_of_one_call(run: Path, clips: Path, tmp_path: Path) -> None:
-    def call(name: str) -> subprocess.Popen[bytes]:
+    def call(name: str) -> Forked:
         embeddings = tmp_path / f"{name}.embeddings"
         return start(run, clips, "--output", tmp_path / name, "--embeddings", embeddings)
 
@@ -55,8 +52,7 @@ def test_output_after_kills_equals_that_of_one_call(run: Path, clips: Path, tmp_
         process = call("killed.parquet")
         wait_for(tmp_path / "killed.parquet.partial.lock", f'"pid": {process.pid}')
         time.sleep(rng.uniform(0, 1.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
     call("killed.parquet").wait()
     for suffix in ("", ".embeddings"):
         killed, whole = (tmp_path / f"{name}.parquet{suffix}" for name in ("killed", "whole"))
@@ -73,8 +69,7 @@ def test_a_watched_folder_continues_after_a_kill(run: Path, clips: Path, tmp_pat
         for name in part:
             shutil.copy(clips / name, folder / name)
         wait_for(output, part[-1])
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
     process = start(run, "--watch", folder, "--output", output)
     wait_for(output.with_name("rows.csv.partial.lock"), f'"pid": {process.pid}')
     time.sleep(5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -18,12 +17,14 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from accelerate.state import AcceleratorState
 from click.testing import CliRunner
 from datasets import ClassLabel
 from sounds import encode_sound, make_noise, make_table, make_tone
 
 from audio_cls.cli.inspect import check_settings, main
 from audio_cls.cli.options.config_options import settings_command
+from audio_cls.cli.train import main as train_command
 from audio_cls.config import DataConfig, RunConfig
 from audio_cls.data.inspection.html_report import write_html_report
 from audio_cls.data.inspection.scan import (
@@ -566,11 +567,9 @@ def test_the_printed_command_runs(case: str, tmp_path: Path) -> None:
     words = command[command.index("train") + 1 :]
     words += ["--model", "builtin:tiny_model", "--from-scratch", "--max-steps", "1"]
     words += ["--output-dir", str(tmp_path / "run"), "--log", "quiet", "--eval-batch-size", "4"]
-    done = subprocess.run(
-        [sys.executable, "-m", "audio_cls", "train", *words], capture_output=True, text=True,
-        check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
+    done = CliRunner().invoke(train_command, words)
+    assert done.exit_code == 0, done.output
     assert list((tmp_path / "run").rglob("results.json"))
 
 

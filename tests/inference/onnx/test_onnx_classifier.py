@@ -22,19 +22,19 @@ WITHOUT_TORCH = """
 import json, sys
 sys.modules["torch"] = None
 from audio_cls.inference.onnx import OnnxClassifier
-classifier = OnnxClassifier.from_pretrained(sys.argv[1])
-print(json.dumps([prediction.to_row() for prediction in classifier(sys.argv[2:])]))
+for folder in sys.argv[1:]:
+    classifier = OnnxClassifier.from_pretrained(folder + "/out")
+    paths = [f"{folder}/clips/{number}.wav" for number in range(4)]
+    print(json.dumps([prediction.to_row() for prediction in classifier(paths)]))
 """
 
 
-def write_files(folder: Path) -> list[str]:
-    """Write clips that differ in length and sampling rate."""
+def write_files(folder: Path) -> None:
+    """Write clips 0.wav to 3.wav that differ in length and sampling rate."""
     folder.mkdir()
-    paths = []
     for number, wave in enumerate(make_clips(4, 3 * RATE)):
-        paths.append(str(folder / f"{number}.wav"))
-        soundfile.write(paths[-1], wave[: (number + 1) * 9000], (RATE, 22_050)[number % 2])
-    return paths
+        path = folder / f"{number}.wav"
+        soundfile.write(path, wave[: (number + 1) * 9000], (RATE, 22_050)[number % 2])
 
 
 def assert_same(given: Any, expected: Any) -> None:  # noqa: ANN401
@@ -47,25 +47,33 @@ def assert_same(given: Any, expected: Any) -> None:  # noqa: ANN401
     assert given.scores == pytest.approx(expected.scores, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("family", "settings"),
-    [
-        ("audio-spectrogram-transformer", {"entry": {"temperature": 1.7}}),
-        ("wav2vec2-bert", {"aggregate": "mean-probability"}),
-        ("hubert", {"is_multilabel": True, "entry": {"thresholds": dict.fromkeys(LABELS, 0.4)}}),
-    ],
-)
-def test_predictions_are_those_of_the_classifier(
-    tmp_path: Path, family: str, settings: dict[str, Any]
-) -> None:
-    run = write_family(family, tmp_path, **settings)
-    export_quickly(run, tmp_path / "out")
-    files = write_files(tmp_path / "clips")
-    stock, onnx = Classifier.from_pretrained(run), OnnxClassifier.from_pretrained(tmp_path / "out")
+CASES: dict[str, dict[str, Any]] = {
+    "audio-spectrogram-transformer": {"entry": {"temperature": 1.7}},
+    "wav2vec2-bert": {"aggregate": "mean-probability"},
+    "hubert": {"is_multilabel": True, "entry": {"thresholds": dict.fromkeys(LABELS, 0.4)}},
+}
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with FAMILY/run, FAMILY/out (its export) and FAMILY/clips."""
+    root = tmp_path_factory.mktemp("exports")
+    for family, settings in CASES.items():
+        export_quickly(write_family(family, root / family, **settings), root / family / "out")
+        write_files(root / family / "clips")
+    return root
+
+
+@pytest.mark.parametrize("family", CASES)
+def test_predictions_are_those_of_the_classifier(exports: Path, family: str) -> None:
+    folder = exports / family
+    files = sorted(map(str, (folder / "clips").iterdir()))
+    stock = Classifier.from_pretrained(folder / "run")
+    onnx = OnnxClassifier.from_pretrained(folder / "out")
     assert (onnx.labels, onnx.sampling_rate) == (LABELS, RATE)
-    assert onnx.temperature == stock.temperature == settings.get("entry", {}).get("temperature", 1)
-    expected = stock(files)
-    for given, wanted in zip(onnx(files), expected, strict=True):
+    temperature = CASES[family].get("entry", {}).get("temperature", 1)
+    assert onnx.temperature == stock.temperature == temperature
+    for given, wanted in zip(onnx(files), stock(files), strict=True):
         assert_same(given, wanted)
     windows = zip(onnx.windows(files[3]), stock.windows(files[3]), strict=True)
     for window, wanted_window in windows:
@@ -73,12 +81,19 @@ def test_predictions_are_those_of_the_classifier(
         assert window.scores == pytest.approx(wanted_window.scores, abs=1e-4)
     with pytest.raises(ModelError, match="no embeddings"):
         onnx.embed(files[0])
-    # The same numbers in a process that cannot import torch.
-    command = [sys.executable, "-c", WITHOUT_TORCH, str(tmp_path / "out"), *files]
+
+
+def test_a_process_that_cannot_import_torch_gives_the_same_numbers(exports: Path) -> None:
+    folders = [exports / family for family in CASES]
+    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, folders)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    for row, wanted in zip(json.loads(done.stdout), expected, strict=True):
-        assert row["label"] == wanted.label
-        assert row["scores"] == pytest.approx(wanted.scores, abs=1e-4)
+    for folder, line in zip(folders, done.stdout.splitlines(), strict=True):
+        expected = Classifier.from_pretrained(folder / "run")(
+            sorted(map(str, (folder / "clips").iterdir()))
+        )
+        for row, wanted in zip(json.loads(line), expected, strict=True):
+            assert row["label"] == wanted.label
+            assert row["scores"] == pytest.approx(wanted.scores, abs=1e-4)
 
 
 def test_what_is_missing_or_broken_is_named(tmp_path: Path) -> None:
