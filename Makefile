@@ -1,5 +1,5 @@
 # make = check + test
-.PHONY: default style check audit test docs site smoke dist
+.PHONY: default style check audit test coverage docs site smoke dist
 default: check test
 
 style:
@@ -15,6 +15,11 @@ audit: # known vulnerabilities of the tested versions; says so where their list 
 
 test:
 	python -m pytest -q -n logical
+
+coverage: # of lines and branches, by all tests
+	coverage erase
+	coverage run -m pytest -q -n logical -m ""
+	coverage combine -q && coverage report
 
 docs: # the tables of settings and of run files
 	python -m audio_cls.cli.options.settings_table docs/settings.md docs/run_folder.md
