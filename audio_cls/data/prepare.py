@@ -272,8 +272,8 @@ def warn_of_long_clips(clips: Clips | StreamClips, cfg: AudioConfig) -> None:
         hours = clips.lengths.sum() / clips.sampling_rate / 3600
         text = (
             f"An epoch uses one crop of at most {cfg.piece_seconds:g} s of each training clip:"
-            f" {share:.1%} of {hours:.1f} hours. Divide long clips into segments (a table with the"
-            " columns path, start, end and label), or train for more epochs."
+            f" {100 * share:.1f} % of {hours:.1f} hours. Divide long clips into segments (a"
+            " table with the columns path, start, end and label), or train for more epochs."
         )
         warn(logger, text)
 

@@ -141,6 +141,19 @@ KNOWN_CAUSES = {
 }
 
 
+def _explain_no_network(cfg: ModelConfig, file: str) -> str:
+    """Return the text for a checkpoint that is neither here nor in the cache, without a network."""
+    if cfg.model == ModelConfig.model:  # it may not have been given
+        return (
+            f"The default of --model, '{cfg.model}', is not in the cache, and the Hub cannot be"
+            f" reached for its {file}. Check the network, or give a local checkpoint as --model."
+        )
+    return (
+        f"There is no folder '{cfg.model}', and the Hub cannot be reached for its {file}, which is"
+        " not in the cache. Check the name and the network."
+    )
+
+
 def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelError:
     """Turn an error of transformers into one sentence, by the exception types in its chain."""
     name, kinds = f"'{cfg.model}'", _list_types(error)
@@ -169,10 +182,7 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
             "if it is private, run 'hf auth login' first."
         )
     elif kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError"}:
-        text = (
-            f"There is no folder {name}, and the Hub cannot be reached for its {file}, which is "
-            "not in the cache. Check the name and the network."
-        )
+        text = _explain_no_network(cfg, file)
     else:
         text = f"{name} has no {file} that can be used: {reason} {other}"
     return ModelError(text)

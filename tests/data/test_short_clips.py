@@ -43,7 +43,7 @@ def test_training_clips_much_longer_than_a_crop_give_one_warning_with_the_share(
     clips = Clips(table, np.arange(2), np.zeros(2), np.array(["a", "b"]), lengths, 16_000)
     texts = collect_warnings()
     warn_of_long_clips(clips, AudioConfig(max_seconds=10))  # 11 of 7,201 seconds
-    assert len(texts) == 1 and "0.2% of 2.0 hours" in texts[0]
+    assert len(texts) == 1 and "0.2 % of 2.0 hours" in texts[0]
     warn_of_long_clips(clips, AudioConfig(max_seconds=10, crop="start"))
     warn_of_long_clips(clips, AudioConfig(max_seconds=3600))
     assert len(texts) == 1

@@ -559,6 +559,17 @@ def test_errors_of_the_hub_are_one_sentence(kind: str, text: str) -> None:
     assert caught.value.__cause__ is not None
 
 
+def test_without_a_network_the_default_model_is_named_as_such() -> None:
+    with (
+        mock.patch(
+            "transformers.utils.hub.hf_hub_download",
+            side_effect=hub_errors.LocalEntryNotFoundError("no"),
+        ),
+        pytest.raises(ModelError, match=r"The default of --model, '.*give a local checkpoint"),
+    ):
+        open_checkpoint(ModelConfig())
+
+
 @pytest.mark.parametrize("family", sorted(FIXED))
 def test_a_feature_extractor_that_does_not_fit_the_model_is_named(
     family: str, tmp_path: Path

@@ -119,16 +119,16 @@ def _format_files(summary: Mapping[str, Any]) -> str:
     if lost:
         lines.append(
             f"Above {lost['hz']} Hz, which a model at {2 * lost['hz']} Hz does not get:"
-            f" {lost['median_share']:.0%} of the energy (median of"
+            f" {100 * lost['median_share']:.0f} % of the energy (median of"
             f" {count_of(lost['num_clips'], 'clip')}),"
             f" more than half of it in {count_of(lost['num_most'], 'clip')}"
         )
     if long["num_clips"]:
         shown = list_names(f"{clip['id']} ({clip['seconds']:g} s)" for clip in long["clips"][:5])
         lines.append(
-            f"Long clips: {long['num_clips']:,} with {long['share']:.0%} of all audio: {shown}."
-            " An epoch trains on one crop of --max-seconds of each clip. To train on all of it,"
-            " list segments in a CSV with the columns path, start, end and label."
+            f"Long clips: {long['num_clips']:,} with {100 * long['share']:.0f} % of all audio:"
+            f" {shown}. An epoch trains on one crop of --max-seconds of each clip. To train on all"
+            " of it, list segments in a CSV with the columns path, start, end and label."
         )
     return "\n".join(map(_wrap, lines))
 

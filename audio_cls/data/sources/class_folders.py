@@ -153,10 +153,12 @@ def _explain_no_label(
             f" there are no class folders in them.{arrange} If the files' names have the label,"
             " give --label-pattern; if the folders' names are the classes, --label-level -1."
         )
+    scheme = suggest_label_pattern(["/".join(parts) for parts in paths])
+    example = "" if scheme else ", such as '_([a-z]+)_[0-9]+' for SPEAKER_word_1.wav"
     return (
         f"The clips of '{folder}' are not in sub-folders, and a clip's folder is its"
         f" label.{arrange} If the files' names have the label, give"
-        f" --label-pattern.{suggest_label_pattern(['/'.join(parts) for parts in paths])}"
+        f" --label-pattern{example}.{scheme}"
     )
 
 

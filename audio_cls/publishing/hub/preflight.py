@@ -262,12 +262,18 @@ def make_repo_id(given: str | None, user: str, run_name: str) -> str:
     Raises:
         HubError: `given` is not a valid id.
     """
-    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", run_name.removesuffix(".git"))
-    slug = re.sub(r"-*\.{2,}-*|-{2,}", "-", slug)[:96].strip("-.") or "audio-classifier"
-    repo_id = f"{user}/{slug}" if given is None else given if "/" in given else f"{user}/{given}"
+    name = _make_name(run_name) if given is None else given
+    repo_id = name if "/" in name else f"{user}/{name}"
     if not is_repo_id(repo_id):
         raise HubError(
             f"--hub-repo-id {single_line(given, 120)} is not valid: it must be OWNER/NAME of"
-            f" letters, digits, '-', '_' and '.'. Try --hub-repo-id {user}/{slug}"
+            " letters, digits, '-', '_' and '.'. Try --hub-repo-id"
+            f" {user}/{_make_name(name.rpartition('/')[2] or run_name)}"
         )
     return repo_id
+
+
+def _make_name(text: str) -> str:
+    """Return the name of a repository that the Hub allows, from any text."""
+    slug = re.sub(r"[^A-Za-z0-9_.]+", "-", text.removesuffix(".git"))
+    return re.sub(r"-*\.{2,}-*|-{2,}", "-", slug)[:96].strip("-.") or "audio-classifier"

@@ -460,7 +460,7 @@ def test_one_very_long_recording_is_named(tmp_path: Path) -> None:
     found = inspect_clips(tmp_path, clips, label=["a", "b", "a", "b", "a", "b", "a", "b", "a"])
     assert found["long_clips"]["clips"] == [{"id": "train/8", "seconds": 90.0}]
     assert found["long_clips"]["share"] == pytest.approx(90 / 94, abs=1e-4)
-    assert "Long clips: 1 with 96% of all audio: train/8 (90 s)." in format_summary(found)
+    assert "Long clips: 1 with 96 % of all audio: train/8 (90 s)." in format_summary(found)
 
 
 def test_folds_come_before_groups_in_the_command(tmp_path: Path) -> None:

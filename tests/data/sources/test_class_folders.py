@@ -24,6 +24,14 @@ def test_split_folders_without_classes_are_refused(tmp_path: Path) -> None:
     assert table["label"][:] == ["test", "train", "train"]
 
 
+def test_a_folder_without_sub_folders_is_refused_with_an_example_of_a_pattern(
+    tmp_path: Path,
+) -> None:
+    write_clips(tmp_path, ["ann_yes_1.wav", "ann_no_1.wav"])
+    with pytest.raises(DatasetError, match=r"such as '_\(\[a-z\]\+\)_\[0-9\]\+' for SPEAKER"):
+        load(tmp_path)
+
+
 def test_an_unlabelled_test_folder_is_no_class(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

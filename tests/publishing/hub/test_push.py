@@ -222,6 +222,8 @@ def test_the_licence_of_a_base_model_is_recorded_and_a_folders_is_not(hub: HubSe
 
 def test_names_are_cut_to_what_the_hub_allows() -> None:
     assert make_repo_id(None, "ann", "-" * 5 + "a" * 95 + "---b") == "ann/" + "a" * 95
+    with pytest.raises(HubError, match=r"Try --hub-repo-id ann/lr-1-my-model$"):
+        make_repo_id("lr=1 (my model)", "ann", "run")
 
 
 def test_with_xet_on_a_hub_without_it_gets_the_files_all_the_same(
