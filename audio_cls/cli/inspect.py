@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +145,7 @@ def _list_words(
             words += [flag, "" if value is None else str(value)]
     if not {"label_column", "label_columns", "label_pattern"} & chosen.keys():
         words += ["--label-column", str(summary["dataset"]["label_column"])]
-    return words + shlex.split(summary["suggested"].get("flags", ""))
+    return [*words, *summary["suggested"].get("arguments", [])]
 
 
 def _try_command(scan: DatasetScan, words: list[str]) -> str | None:

@@ -47,8 +47,9 @@ def suggest_settings(
         unused: Columns and file names of folds, splits and groups.
 
     Returns:
-        The values and `flags`, the text for a shell; empty without durations. `memory_mb` is None
-        for another model than DistilHuBERT, whose batch size is not suggested.
+        The values, `arguments` of `train`, and `flags`, these as text for a shell; empty without
+        durations. `memory_mb` is None for another model than DistilHuBERT, whose batch size is not
+        suggested.
     """
     if len(seconds) == 0:
         return {}
@@ -78,6 +79,8 @@ def suggest_settings(
         wanted["min_clips_per_label"] = MIN_CLIPS
     if not is_balanced and not {"sampler", "class_weights", "pos_weight"} & chosen.keys():
         wanted |= {"pos_weight": "auto"} if is_multilabel else {"class_weights": "balanced"}
+    arguments = list_arguments({k: v for k, v in wanted.items() if k not in chosen})
+    arguments += choose_splits(unused, len(seconds))
     return {
         "max_seconds": crop,
         "batch_size": batch,
@@ -85,12 +88,8 @@ def suggest_settings(
         "memory_mb": round(MODEL_MB + MB_PER_SECOND * crop * batch) if is_default else None,
         "metric": metric,
         "class_weights": weights if "class_weights" in wanted else {},
-        "flags": " ".join(
-            [
-                write_flags({k: v for k, v in wanted.items() if k not in chosen}),
-                shlex.join(choose_splits(unused, len(seconds))),
-            ]
-        ).strip(),
+        "arguments": arguments,
+        "flags": shlex.join(arguments),
     }
 
 
@@ -108,14 +107,13 @@ def choose_splits(unused: Sequence[Unused], num_clips: int) -> tuple[str, ...]:
     return ()
 
 
-def write_flags(settings: Mapping[str, object]) -> str:
-    """Return settings as flags for a shell.
+def list_arguments(settings: Mapping[str, object]) -> list[str]:
+    """Return settings as arguments of a command.
 
-    >>> write_flags({"group_column": "my speaker", "batch_size": 8})
-    "--group-column 'my speaker' --batch-size 8"
+    >>> list_arguments({"group_column": "my speaker", "batch_size": 8})
+    ['--group-column', 'my speaker', '--batch-size', '8']
     """
-    pairs = [(flag_name(name), str(value)) for name, value in settings.items()]
-    return shlex.join(word for pair in pairs for word in pair)
+    return [word for name, value in settings.items() for word in (flag_name(name), str(value))]
 
 
 def _choose_crop(seconds: np.ndarray) -> Seconds:

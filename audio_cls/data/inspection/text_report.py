@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from audio_cls.data.inspection.duplicates import LISTED
-from audio_cls.data.inspection.suggestions import DEFAULT_MODEL, MIN_CLIPS, write_flags
+from audio_cls.data.inspection.suggestions import DEFAULT_MODEL, MIN_CLIPS, list_arguments
 from audio_cls.errors import count_of, list_names
 from audio_cls.text_table import drop_controls, format_table, wrap_text
 
@@ -171,7 +172,7 @@ def _format_copies(group: Mapping[str, Any]) -> str:
 
 def _format_group(name: str, group: Mapping[str, Any]) -> str:
     """Format the groups of a column, and those that are in several splits."""
-    flags = write_flags({"group_column": name})
+    flags = shlex.join(list_arguments({"group_column": name}))
     values = f"Groups: {count_of(group['num_groups'], 'value')} of '{name}'"
     if not group["can_split"]:
         text = f"{values}. Most classes have only one of them: no split by group is possible."
