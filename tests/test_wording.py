@@ -69,6 +69,7 @@ ALLOWED = (  # standard terms and names that hold one of these words
 # removed with its last finding; `test_the_list_of_what_is_left_is_short` fails otherwise.
 NOT_YET: tuple[str, ...] = ()
 MARKDOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "examples/**/*.md")
+NOTEBOOKS = "examples/*.ipynb"
 PATTERN = re.compile("|".join(rf"\b(?P<w{i}>{p})\b" for i, p in enumerate(BANNED)), re.IGNORECASE)
 
 
@@ -124,7 +125,7 @@ def find_all() -> dict[str, list[str]]:
     """Return the findings: of each file that has one, and of the help of each command."""
     python = [*ROOT.glob("audio_cls/**/*.py"), *ROOT.glob("scripts/*.py")]
     plain = [*ROOT.glob("audio_cls/**/*.jinja"), *ROOT.glob("audio_cls/presets/*.yaml")]
-    plain += [path for pattern in MARKDOWN for path in ROOT.glob(pattern)]
+    plain += [path for pattern in (*MARKDOWN, NOTEBOOKS) for path in ROOT.glob(pattern)]
     assert len(python) > 200 and len(plain) > 15
     found = {}
     for path in [*python, *plain]:

@@ -87,6 +87,8 @@ def predict(model: str, *arguments: str) -> list[str]:
 
 def main() -> None:
     """Measure one of the two."""
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     what, model, *rest = sys.argv[1:]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
