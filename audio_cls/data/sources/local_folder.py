@@ -1,7 +1,7 @@
 """LocalFolderSource: a folder of audio files or tables.
 
-`datasets` reads parquet, arrow and `save_to_disk`; class folders (class_folders.py) and tables with
-a column of paths (tables/) are read here, since `datasets` 5 needs torchcodec for audio files.
+`datasets` reads parquet, arrow and `save_to_disk`; class folders and tables with a column of paths
+are read by `tables/`, since `datasets` 5 needs torchcodec for audio files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from datasets import (
 
 from audio_cls.audio.files import AUDIO_SUFFIXES, list_files
 from audio_cls.config import DataConfig
-from audio_cls.data.sources.class_folders import read_class_folders, read_clip_files
 from audio_cls.data.sources.dataset_tables import (
     ALL_CONFIGS,
     LOAD_ERRORS,
@@ -33,6 +32,7 @@ from audio_cls.data.sources.dataset_tables import (
 )
 from audio_cls.data.sources.parquet.class_labels import check_folder_classes
 from audio_cls.data.sources.source import LoadedTables, find_local_path, looks_like_path
+from audio_cls.data.sources.tables.class_folders import read_class_folders, read_clip_files
 from audio_cls.data.sources.tables.path_tables import PathTables, read_path_tables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError, count_of, list_names
