@@ -1,5 +1,5 @@
 # make = check + test
-.PHONY: default style check audit test coverage docs site smoke dist
+.PHONY: default style check audit test coverage faults docs site smoke dist
 default: check test
 
 style:
@@ -20,6 +20,9 @@ coverage: # of lines and branches, by all tests
 	coverage erase
 	coverage run -m pytest -q -n logical -m ""
 	coverage combine -q && coverage report
+
+faults: # failures made on purpose; AUDIO_CLS_FAULTS=50 is the number of cases of each test
+	python -m pytest -q -m faults tests/faults
 
 docs: # the tables of settings and of run files
 	python -m audio_cls.cli.options.settings_table docs/settings.md docs/run_folder.md

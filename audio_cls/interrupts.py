@@ -8,6 +8,7 @@ that delay.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from audio_cls.exit_codes import EXIT_INTERRUPTED
 
 # A launcher may pass on a Ctrl-C that the terminal has sent to all: that is no second one.
 REPEAT_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1  # of Linux: a signal at the end of the parent
 STOP_SECONDS = 3.0  # after Ctrl-C; then the process is ended, whatever it does
 
 
@@ -96,9 +98,16 @@ class SignalWatcher:
 
 
 def _reset_in_child() -> None:
-    """Leave the parent's watcher in a forked child: SIGINT is ignored, others act as usual."""
+    """Leave the parent's watcher in a forked child: SIGINT is ignored, others act as usual.
+
+    On Linux the child ends with its parent, also where that is killed: the workers and the manager
+    of a multiprocessing pool would wait for it for ever.
+    """
     watcher = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
     if isinstance(watcher, SignalWatcher):
+        # The end of the thread that forked counts as that of the parent; other threads may end.
+        if sys.platform == "linux" and threading.current_thread().name == "MainThread":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         for number in watcher.previous:
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)

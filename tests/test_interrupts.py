@@ -88,6 +88,18 @@ def test_the_first_ctrl_c_writes_one_line_at_once_and_ends_the_process_and_its_c
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="a signal at the end of the parent is Linux'")
+def test_the_children_of_a_process_that_is_killed_end_with_it() -> None:
+    process, child = _start("time.sleep(60)")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=15)
+    deadline = time.monotonic() + 5
+    while _is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _is_running(child)
+
+
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_a_process_that_does_not_clean_up() -> None:
     work = "hold()"
     process, _ = _start(work)

@@ -17,6 +17,7 @@ from audio_cls.config import AudioConfig, Hertz, ModelConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError
 from audio_cls.models.checkpoint_files import (
+    LOAD_ERRORS,
     explain_load_error,
     explain_remote_code,
     locate_checkpoint,
@@ -111,7 +112,7 @@ def _load(loader: Any, file: str, cfg: ModelConfig, path: str) -> Any:  # noqa: 
             return loader.from_pretrained(
                 path, revision=cfg.model_revision, trust_remote_code=cfg.trust_remote_code
             )
-    except (OSError, ValueError, ImportError) as error:
+    except LOAD_ERRORS as error:
         raise explain_load_error(error, cfg, file) from error
 
 

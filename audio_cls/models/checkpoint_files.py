@@ -13,7 +13,9 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported lazily
     are_progress_bars_disabled,
     enable_progress_bars,
+    httpx,  # of its own version
 )
+from safetensors import SafetensorError
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.utils import logging as transformers_logging
 from transformers.utils.hub import cached_file, extract_commit_hash
@@ -22,6 +24,9 @@ from audio_cls.config import ModelConfig
 from audio_cls.demo_data import locate_builtin
 from audio_cls.errors import ModelError, list_names
 from audio_cls.run_warnings import warn
+
+# Raised by transformers for files that it cannot read, and by the client of the Hub.
+LOAD_ERRORS = (OSError, ValueError, ImportError, SafetensorError, httpx.HTTPError)
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ def locate_checkpoint(cfg: ModelConfig) -> str:
             with quiet_transformers():
                 wanted = ["*.json", "*.py", *weights]
                 place = snapshot_download(place, revision=cfg.model_revision, allow_patterns=wanted)
-        except (OSError, ValueError) as error:
+        except LOAD_ERRORS as error:
             raise explain_load_error(error, cfg, "config.json") from error
     _refuse_foreign_code(cfg, Path(place))
     return place
@@ -110,7 +115,7 @@ def pin_commit(cfg: ModelConfig) -> tuple[ModelConfig, str | None]:
     try:
         with quiet_transformers():
             file = cached_file(place, "config.json", revision=cfg.model_revision)
-    except (OSError, ValueError) as error:
+    except LOAD_ERRORS as error:
         raise explain_load_error(error, cfg, "config.json") from error
     commit = extract_commit_hash(file, None)
     return replace(cfg, model_revision=commit or cfg.model_revision), commit
@@ -181,7 +186,9 @@ def explain_load_error(error: Exception, cfg: ModelConfig, file: str) -> ModelEr
             f"{name} is neither a folder nor on the Hub. Check the name; "
             "if it is private, run 'hf auth login' first."
         )
-    elif kinds & {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError"}:
+    elif isinstance(error, httpx.HTTPError) or kinds & {
+        *("LocalEntryNotFoundError", "OfflineModeIsEnabled", "HfHubHTTPError")
+    }:
         text = _explain_no_network(cfg, file)
     else:
         text = f"{name} has no {file} that can be used: {reason} {other}"
@@ -226,7 +233,7 @@ def _fetch_again(cfg: ModelConfig, file: str) -> Exception | None:
     try:
         with quiet_transformers():
             cached_file(cfg.model, file, revision=cfg.model_revision)
-    except (OSError, ValueError) as error:
+    except LOAD_ERRORS as error:
         return error
     return None
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForAudioClassification, PreTrainedModel
 
@@ -27,7 +26,7 @@ from audio_cls.models.checkpoint import (
     open_checkpoint,
     set_extractor_options,
 )
-from audio_cls.models.checkpoint_files import explain_load_error, quiet_transformers
+from audio_cls.models.checkpoint_files import LOAD_ERRORS, explain_load_error, quiet_transformers
 from audio_cls.models.inference_settings import (
     CONFIG_KEY,
     INFERENCE_FIELDS,
@@ -231,7 +230,7 @@ def load_weights(checkpoint: Checkpoint) -> tuple[PreTrainedModel, set[str]]:
             else:
                 loader, options = choose_loader(config, may_run_code=cfg.trust_remote_code)
                 model, missing = checkpoint.load(loader, **options)
-    except (OSError, ValueError, SafetensorError) as error:
+    except LOAD_ERRORS as error:
         if isinstance(error, ModelError):
             raise
         raise explain_load_error(error, cfg, "model.safetensors") from error

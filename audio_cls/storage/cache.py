@@ -11,6 +11,7 @@ Transient errors (network, missing file or library) are never cached.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ from typing import Any, Literal, TypeVar
 
 import datasets
 
+from audio_cls.errors import SettingError, describe_error
 from audio_cls.storage.files import replace_file
 from audio_cls.storage.locks import FileLock
 
@@ -41,6 +43,8 @@ LOCKS = "locks"  # folder of the lock files
 ABOUT = "entry.json"  # description of an entry, in its folder
 REMOVED = ".removed-"  # prefix of folders that are being deleted
 POLL_SECONDS = 0.2  # between two attempts to acquire a lock
+
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)  # errors of a folder that cannot be written
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -64,10 +68,15 @@ def read_cached_json(kind: Kind, key: str) -> Any:  # noqa: ANN401 (what JSON ho
 
 
 def cache_json(kind: Kind, key: str, value: object) -> None:
-    """Cache a value."""
+    """Cache a value; without effect where the folder of the caches cannot be written."""
     path = cache_path(kind, f"{key}.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, json.dumps(value, ensure_ascii=False))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, json.dumps(value, ensure_ascii=False))
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        logger.debug("%s is not cached: %s", path, error)
 
 
 class CacheEntry:
@@ -166,16 +175,37 @@ def load_or_make(entry: CacheEntry, load: Callable[[], T | None], make: Callable
         entry: The entry; it is held afterwards.
         load: Opens the content of the folder; None if it is missing or outdated.
         make: Fills the folder; no other process does so at the same time.
+
+    Raises:
+        SettingError: The folder of the caches cannot be written.
     """
     while True:
-        entry.hold()
+        with _explain_refused():
+            entry.hold()
         found = load()
         if found is not None:
             return found
         entry.release()
-        with entry.filling():
+        with _explain_refused(), entry.filling():
             if load() is None:
                 make()
+
+
+@contextmanager
+def _explain_refused() -> Iterator[None]:
+    """Turn an error of a cache folder that cannot be written into one line."""
+    try:
+        yield
+    except OSError as error:
+        root, place = cache_root(), str(error.filename)
+        is_here = place.startswith(str(root)) or str(root).startswith(place)
+        if error.errno not in REFUSED or not is_here:
+            raise
+        raise SettingError(
+            f"The folder of the caches '{root}' cannot be written ({describe_error(error)})."
+            " Change its permissions, or set the environment variable HF_DATASETS_CACHE to a"
+            " folder that can be written."
+        ) from error
 
 
 def delete_path(path: Path) -> None:

@@ -159,7 +159,8 @@ class Fault:
     Attributes:
         kind: "status" answers with `status` and does nothing; "drop" closes the connection in the
             middle of the request; "lose" does the work, then closes it without an answer; "cut"
-            promises the whole body and sends half; "slow" waits `seconds` before it answers.
+            promises the whole body and sends half; "slow" waits `seconds` before it answers;
+            "trickle" sends `seconds` bytes per second.
         method: The request's method, several as "POST|PUT", or "*" for any.
         path_part: What the address must contain.
         times: How many requests it hits; None for all.

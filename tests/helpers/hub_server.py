@@ -114,7 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.kind == "lose":
             return self._hang_up()
         hub.requests.append(Logged(self.command, target, answer.status))
-        return self._send(answer, is_cut=bool(fault and fault.kind == "cut"))
+        rate = fault.seconds if fault and fault.kind == "trickle" else 0.0
+        return self._send(answer, is_cut=bool(fault and fault.kind == "cut"), bytes_per_second=rate)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = serve
 
@@ -145,14 +146,19 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _send(self, answer: Answer, *, is_cut: bool) -> None:
+    def _send(self, answer: Answer, *, is_cut: bool, bytes_per_second: float) -> None:
         body = b"" if self.command == "HEAD" else answer.body
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if is_cut else body)
+        body = body[: len(body) // 2] if is_cut else body
+        size = max(1, round(bytes_per_second / 10)) if bytes_per_second else max(1, len(body))
+        for start in range(0, len(body), size):
+            self.wfile.write(body[start : start + size])
+            if bytes_per_second:
+                self.server.hub.stopping.wait(0.1)
         self.close_connection = self.close_connection or is_cut
 
 
@@ -163,7 +169,8 @@ class HubServer(HubStore):
     `hub.files(...)` reads it back; see `HubStore`.
 
     Attributes:
-        faults: What goes wrong; `fail`, `fail_randomly`, `drop`, `lose`, `cut`, `slow` add to it.
+        faults: What goes wrong; `fail`, `fail_randomly`, `drop`, `lose`, `cut`, `slow`,
+            `trickle` add to it.
         requests: Every request with the status it got, oldest first.
         crashes: Tracebacks of the server's own mistakes; leaving the block with one raises.
     """
@@ -242,6 +249,12 @@ class HubServer(HubStore):
     def slow(self, seconds: float, *, path_part: str = "", times: int | None = 1) -> Fault:
         """Wait before the next fitting answers; the end of the block ends the wait."""
         return self.faults.add(Fault("slow", "*", path_part, times, seconds=seconds))
+
+    def trickle(
+        self, bytes_per_second: float, *, path_part: str = "", times: int | None = 1
+    ) -> Fault:
+        """Send the next fitting answers slowly."""
+        return self.faults.add(Fault("trickle", "*", path_part, times, seconds=bytes_per_second))
 
     def seed_folder(self, root: Path) -> list[str]:
         """Seed from a tree root/{models,datasets,spaces}/OWNER/NAME[@BRANCH]/...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import pickle
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from audio_cls.errors import SettingError
 from audio_cls.storage import cache
 from audio_cls.storage.cache import (
     CacheEntry,
@@ -112,3 +114,23 @@ def test_sizes_are_of_all_files_below(tmp_path: Path) -> None:
     assert measure_path(tmp_path / "x") == 17
     assert measure_path(tmp_path / "x" / "two") == 7
     assert measure_path(tmp_path / "absent") == 0
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_values_are_not_cached(
+    caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse)
+        cache_json("near", "a", 1)
+        with pytest.raises(SettingError, match=r"cannot be written \(Permission denied\)"):
+            load_or_make(CacheEntry("waves", "a"), lambda: None, lambda: None)
+    assert read_cached_json("near", "a") is None
+
+    def fail() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/clips/a.wav")
+
+    with pytest.raises(PermissionError, match=r"a\.wav"):  # not a folder of the caches
+        load_or_make(CacheEntry("waves", "a"), lambda: None, fail)

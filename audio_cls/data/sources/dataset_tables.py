@@ -14,6 +14,8 @@ import yaml
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset
 from datasets.exceptions import DatasetsError
 from datasets.table import CastError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
 from audio_cls.errors import DatasetError, list_names, suggest_name
 from audio_cls.storage.cache import CacheEntry
@@ -23,8 +25,11 @@ from audio_cls.storage.keys import make_key
 AUDIO_TABLES = (".parquet", ".arrow")  # with the audio inside
 PATH_TABLE = "metadata.parquet"  # a parquet file with paths instead of audio
 ALL_CONFIGS = "all"  # --dataset-config all: all configurations, one after the other
-# Raised by `datasets` for files or cards that it cannot read.
-LOAD_ERRORS = (ValueError, OSError, RuntimeError, DatasetsError, yaml.YAMLError)
+# Raised by `datasets` for files or cards that it cannot read, and by the client of the Hub.
+LOAD_ERRORS = (
+    *(ValueError, OSError, RuntimeError, DatasetsError, yaml.YAMLError, httpx.HTTPError),
+)
+HUB_ERRORS = (httpx.HTTPError, HfHubHTTPError, LocalEntryNotFoundError)
 CONFIG_COLUMN = "config"  # column with the name of the configuration then
 
 logger = logging.getLogger(__name__)
@@ -114,6 +119,13 @@ def explain_load_error(dataset: str, wanted: str | None, error: Exception) -> Da
             " of them."
         )
     text = " ".join(str(cause).split())
+    is_hidden = "LocalEntryNotFoundError" in text  # `datasets` then says that there is no file
+    if is_hidden or any(isinstance(one, HUB_ERRORS) for one in (error, cause)):
+        text = text.rpartition("LocalEntryNotFoundError: ")[2]
+        return DatasetError(
+            f"'{dataset}' cannot be downloaded from the Hub: {text[:300].rstrip('.')}. Check the"
+            " network, and repeat the command: what has arrived is kept."
+        )
     listed = re.search(r"available(?: configs)?: (\[.*?\])", text, flags=re.IGNORECASE)
     if listed:
         try:

@@ -8,13 +8,19 @@ copy on the repository's convert branch.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, get_dataset_config_names, load_dataset
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    GatedRepoError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined] # of its own version
 
 from audio_cls.audio.files import AUDIO_SUFFIXES, is_audio_path, suggest_path
@@ -38,6 +44,8 @@ from audio_cls.data.sources.parquet.hub_copy import find_parquet_copy, read_conv
 from audio_cls.data.sources.source import LoadedTables
 from audio_cls.data.sources.tables.table_files import ROW_SUFFIXES
 from audio_cls.errors import DatasetError
+
+ATTEMPTS = 3  # of a download; the client itself repeats some of its requests
 
 logger = logging.getLogger(__name__)
 
@@ -123,10 +131,33 @@ def read_info(dataset: str, revision: str | None) -> Any:  # noqa: ANN401 (untyp
 def _download_clips(dataset: str, revision: str) -> Path:
     """Download the audio files of a repository, and tables that list them."""
     patterns = [f"*{suffix}" for suffix in (*AUDIO_SUFFIXES, *ROW_SUFFIXES)]
-    patterns += [pattern.upper() for pattern in patterns]
-    return Path(
-        snapshot_download(dataset, repo_type="dataset", revision=revision, allow_patterns=patterns)
-    )
+    return download_files(dataset, revision, [*patterns, *(one.upper() for one in patterns)])
+
+
+def download_files(dataset: str, revision: str | None, patterns: list[str]) -> Path:
+    """Download files of a repository, at most `ATTEMPTS` times; return their folder.
+
+    Files that have arrived are kept and not asked for again.
+
+    Raises:
+        DatasetError: The Hub refuses, or failed at each attempt.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return Path(
+                snapshot_download(
+                    dataset, repo_type="dataset", revision=revision, allow_patterns=patterns
+                )
+            )
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            if attempt == ATTEMPTS or isinstance(error, OfflineModeIsEnabled):
+                raise explain_load_error(dataset, None, error) from error
+            logger.info(
+                "'%s' could not be downloaded completely (%s); it is tried again.",
+                *(dataset, type(error).__name__),
+            )
+            time.sleep(2**attempt)
+    raise AssertionError("unreachable")
 
 
 def _load_tables(dataset: str, sha: str, cfg: DataConfig) -> dict[str, Dataset]:

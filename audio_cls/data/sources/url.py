@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlparse
 
 from datasets import DownloadManager
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants
 
 from audio_cls.config import DataConfig
 from audio_cls.data.sources.dataset_tables import AUDIO_TABLES
-from audio_cls.data.sources.hub import HubSource, read_info
+from audio_cls.data.sources.hub import HubSource, download_files, read_info
 from audio_cls.data.sources.local_file import read_file
 from audio_cls.data.sources.local_folder import read_folder
 from audio_cls.data.sources.source import LoadedTables
@@ -105,10 +105,7 @@ def read_hub_path(place: HubPath, cfg: DataConfig) -> LoadedTables:
             f" {list_names(sorted({name.split('/')[0] for name in names}))}."
         )
     patterns = [path] if path in names else [f"{path}/**"]
-    root = snapshot_download(
-        place.id, repo_type="dataset", revision=info.sha, allow_patterns=patterns
-    )
-    local = Path(root) / path
+    local = download_files(place.id, info.sha, patterns) / path
     tables = read_folder(local, cfg) if local.is_dir() else read_file(local, cfg)
     return replace(tables, revision=info.sha, key=f"{info.sha}/{path}/{tables.revision}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from hub_datasets import CONVERT, TRAIN, languages, load, one_file, seed_main, seed_script
+from hub_datasets import CONVERT, TRAIN, languages, load, make_wav, one_file, seed_main, seed_script
 from hub_layouts import COMMON_VOICE, GENRES, GTZAN_FILE, LAYOUTS, MINDS, VOICE_CARD
 from hub_server import HubServer
 from hub_table import CASES, Case
@@ -202,3 +202,33 @@ def test_the_label_that_was_not_asked_for_is_told(
     with caplog.at_level(logging.INFO):
         assert find_label_column(load("told/minds").splits, None) == "intent_class"
     assert "--label-column could also be lang_id" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["status", "drop", "cut"])
+def test_a_download_of_clips_goes_on_where_the_hub_failed(
+    data_hub: HubServer, quick_retries: None, kind: str
+) -> None:
+    clips = {f"{label}/{n}.wav": make_wav(n) for n, label in enumerate(["dog", "cat"] * 2)}
+    data_hub.seed("datasets", f"fails/{kind}", clips)
+    data_hub.fail(method="GET", path_part="resolve", status=412, times=2).kind = kind
+    try:
+        assert load(f"fails/{kind}").splits["train"].num_rows == 4
+    finally:
+        data_hub.faults.clear()
+
+
+@pytest.mark.parametrize("kind", ["status", "drop"])
+def test_a_hub_that_fails_at_every_download_is_one_line(
+    data_hub: HubServer, quick_retries: None, kind: str
+) -> None:
+    seed_main({TRAIN: one_file(label=["x", "y"])})(data_hub, f"down/table-{kind}")
+    data_hub.seed("datasets", f"down/clips-{kind}", {"dog/0.wav": make_wav(0)})
+    for name in ("table", "clips"):
+        fault = data_hub.fail(path_part="/resolve/", status=409, times=None)
+        fault.kind = kind
+        try:
+            with pytest.raises(DatasetError, match=r"from the Hub: .*repeat the command"):
+                load(f"down/{name}-{kind}")
+        finally:
+            data_hub.faults.clear()
+        assert load(f"down/{name}-{kind}").splits["train"].num_rows
