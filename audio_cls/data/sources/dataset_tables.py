@@ -119,7 +119,7 @@ def explain_load_error(dataset: str, wanted: str | None, error: Exception) -> Da
             " of them."
         )
     text = " ".join(str(cause).split())
-    is_hidden = "LocalEntryNotFoundError" in text  # `datasets` then says that there is no file
+    is_hidden = "LocalEntryNotFoundError" in text  # `datasets` then reports no file
     if is_hidden or any(isinstance(one, HUB_ERRORS) for one in (error, cause)):
         text = text.rpartition("LocalEntryNotFoundError: ")[2]
         return DatasetError(
