@@ -57,7 +57,7 @@ def list_options(name: str) -> set[str]:
 OPTIONS = {name: list_options(name) for name in COMMANDS}
 SCRIPTED = {
     option
-    for path in (ROOT / "examples").glob("*/*.py")
+    for path in [*ROOT.glob("examples/*/*.py"), *ROOT.glob("tests/faults/*.py")]
     for option in re.findall(r'add_argument\("(--[\w-]+)"', path.read_text("utf-8"))
 }
 LAUNCH = {text for action in launch_command_parser()._actions for text in action.option_strings}
