@@ -13,6 +13,7 @@ from audio_cls.data.loaded_dataset import LoadedDataset
 from audio_cls.data.sources.builtin import BuiltinSource
 from audio_cls.data.sources.columns.audio_column import find_audio_column
 from audio_cls.data.sources.columns.clip_ids import read_clip_ids
+from audio_cls.data.sources.columns.foreign_paths import check_foreign_paths
 from audio_cls.data.sources.columns.sample_arrays import encode_arrays
 from audio_cls.data.sources.hub import HubSource
 from audio_cls.data.sources.local_file import LocalFileSource
@@ -62,7 +63,8 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
     Raises:
         SettingError: No data set is given.
         DatasetError: There is no such data set, configuration or audio column, the Hub refuses
-            access, or a setting does not apply to this kind of data set.
+            access, a data set from the network names files of this computer, or a setting does not
+            apply to this kind of data set.
     """
     given = cfg.require_dataset()
     source = next(source for source in sources if source.matches(given, cfg))
@@ -74,6 +76,8 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
         splits = encode_arrays(tables.splits, column, is_streamed=tables.shards is not None)
     undecoded = Audio(decode=False)
     splits = {split: table.cast_column(column, undecoded) for split, table in splits.items()}
+    if not tables.is_local or is_url(given):
+        check_foreign_paths(splits, column, name)
     ids = read_clip_ids(splits, column)
     for table in splits.values():
         release_pages(table.data.column(column))  # mapped while the tables were opened

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+from datasets import Dataset
 from hub_datasets import CONVERT, TRAIN, languages, load, make_wav, one_file, seed_main, seed_script
 from hub_layouts import COMMON_VOICE, GENRES, GTZAN_FILE, LAYOUTS, MINDS, VOICE_CARD
 from hub_server import HubServer
@@ -181,6 +182,31 @@ def test_a_folder_with_a_similar_name_is_suggested(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DatasetError, match=r"no data set 'my_clip'.*Did you mean my_clips\?"):
         load("my_clip")
+
+
+@pytest.mark.parametrize("form", ["absolute", "parent", "parquet"])
+def test_a_repository_that_lists_files_of_this_computer_is_refused(
+    form: str, data_hub: HubServer, tmp_path: Path
+) -> None:
+    private = tmp_path / "private.wav"
+    private.write_bytes(make_wav(9))
+    paths = {
+        "absolute": str(private),
+        "parent": "../" * 40 + str(private)[1:],
+        "parquet": str(private),
+    }
+    if form == "parquet":
+        table = Dataset.from_dict(
+            {"audio": [{"bytes": None, "path": str(private)}], "label": ["a"]}
+        )
+        table.to_parquet(tmp_path / "0.parquet")
+        seed_main({"train.parquet": tmp_path / "0.parquet"})(data_hub, f"bad/{form}")
+    else:
+        rows = f"file,label\nown.wav,a\n{paths[form]},b\n"
+        files = {"metadata.csv": rows, "own.wav": make_wav(1)}
+        seed_main(files)(data_hub, f"bad/{form}")
+    with pytest.raises(DatasetError, match="a file of this computer: it is not read"):
+        load(f"bad/{form}")
 
 
 @pytest.mark.parametrize("name", ["a b", "owner/na me", "-x-/--"])
