@@ -45,7 +45,7 @@ def test_a_start_shows_data_model_and_steps_and_a_resume_its_step(
     assert rows["classes"] == "3: high, low, middle"
     assert rows["clips"] == "48 train, 6 validation, 6 test"
     assert rows["training"] == "2 steps (0.17 epochs, 12 steps per epoch), 4 clips per step"
-    assert "26,707 parameters, all trainable, new classification head" in " ".join(
+    assert "25,683 parameters, all trainable, new classification head" in " ".join(
         result.stderr.split()
     )
     assert rows["run folder"] == str(tmp_path / "run")

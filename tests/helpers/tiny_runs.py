@@ -32,11 +32,11 @@ from audio_cls.training.setup import set_up_training
 THREE_CONVOLUTIONS = {  # instead of seven, and also a frame each 20 ms: half the time of a step
     "conv_dim": (16,) * 3, "conv_kernel": (10, 8, 4), "conv_stride": (10, 8, 4),
 }  # fmt: skip
-QUIET = {  # no dropout of any kind: what is left is the same in every program
+NO_DROPOUT = {  # of any kind: what is left is the same in every program
     "hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
     "feat_proj_dropout": 0.0, "final_dropout": 0.0, "layerdrop": 0.0, "apply_spec_augment": False,
-    **THREE_CONVOLUTIONS,
 }  # fmt: skip
+QUIET = {**NO_DROPOUT, **THREE_CONVOLUTIONS}
 
 
 def write_quiet_checkpoint(folder: Path) -> Path:

@@ -158,6 +158,7 @@ def _rename_state(checkpoint: Path) -> None:
         tree[old] = tree.pop(new)
     (checkpoint / "position.json").write_text(json.dumps(tree))
     (checkpoint / "trainer_state.json").unlink()
+    (checkpoint / "checksums.json").unlink()
 
 
 def test_a_run_that_an_earlier_version_began_is_resumed_exactly(
