@@ -8,9 +8,13 @@ from typing import Any
 
 from audio_cls.command_names import format_command
 from audio_cls.config import select_metrics
-from audio_cls.errors import count_of
+from audio_cls.errors import count_of, list_names
 from audio_cls.evaluation.metrics.baseline import FROM_THESE
-from audio_cls.evaluation.reports.class_ranking import choose_class_score, rank_weakest
+from audio_cls.evaluation.reports.class_ranking import (
+    choose_class_score,
+    list_untested,
+    rank_weakest,
+)
 from audio_cls.progress import describe_seconds
 from audio_cls.publishing.metric_names import name_metric
 from audio_cls.runs.results import Baseline, RunResults
@@ -183,6 +187,8 @@ def _list_rows(results: RunResults) -> list[list[str]]:
     if "majority_accuracy" in test:
         place = FROM_THESE if test.get("majority_from") == FROM_THESE else "training"
         shown = f"always the most frequent class of {place}, '{test['majority_class']}'"
+        if test["majority_class"] in list_untested(results.test):
+            shown = f"no test clips of the most frequent one, '{test['majority_class']}'"
         rows.append(["majority class", format_number(test["majority_accuracy"]), shown])
     return rows
 
@@ -196,11 +202,13 @@ def _describe_baseline(baseline: Baseline) -> tuple[str, str]:
 
 
 def describe_classes(results: RunResults) -> list[str]:
-    """Return the weakest classes as a table, and the most frequent confusion."""
+    """Return the weakest classes as a table, the most frequent confusion, and untested classes."""
+    untested = list_names(list_untested(results.test))
+    last = wrap_text(f"Without test clips, so in no score: {untested}") if untested else []
     key = choose_class_score(is_multilabel=results.is_multilabel)
     rows = rank_weakest(results.test.get("per_class", {}).items(), key)[:NUM_WEAKEST]
     if not rows:
-        return [_describe_no_weakness(results)]
+        return [_describe_no_weakness(results), *last]
     head = ["weakest classes", key.replace("_", " "), "F1", "clips"]
     cells = [
         [name, f"{row[key]:.2f}", f"{row['f1']:.2f}", str(row["support"])] for name, row in rows
@@ -209,13 +217,15 @@ def describe_classes(results: RunResults) -> list[str]:
     return [
         *format_table([head, *cells], "lrrr"),
         *(line for one in confused for line in wrap_text(_describe_confusion(results, one))),
+        *last,
     ]
 
 
 def _describe_no_weakness(results: RunResults) -> str:
     """Return what is true where no tested class has a score below 1."""
     if results.test.get("accuracy") == 1:
-        return "All classes: every test clip is predicted correctly."
+        which = "All tested classes" if list_untested(results.test) else "All classes"
+        return f"{which}: every test clip is predicted correctly."
     if results.is_multilabel:
         return "Every tested label has average precision 1.00; some decisions are wrong."
     return "There are no scores by class."

@@ -103,6 +103,7 @@ ru                 0.00  0.00     10
 it                 0.50  0.48     10
 fr                 0.90  0.62     10
 Most frequent confusion: 'it' predicted as 'fr', 5 of 10 clips
+Without test clips, so in no score: de
 
 Run folder: runs/a b
   README.md (model card), results.json (all metrics), predictions.csv, figures/
@@ -148,16 +149,32 @@ def test_a_run_without_mistakes_says_so(run: Path) -> None:
     assert "weakest" not in text and "confusion" not in text
 
 
+def test_a_majority_class_without_test_clips_explains_its_accuracy(run: Path) -> None:
+    row = {"precision": None, "recall": None, "f1": None, "support": 0}
+    test = SINGLE["test"]
+    classes = {**test["per_class"], test["majority_class"]: row}
+    text = "\n".join(
+        summarize_training(
+            RunResults.from_json({**SINGLE, "test": {**test, "per_class": classes}}), run
+        )
+    )
+    assert f"no test clips of the most frequent one, '{test['majority_class']}'\n" in text
+    assert f"Without test clips, so in no score: {test['majority_class']}" in text
+
+
 def test_perfect_rankings_of_labels_are_not_called_correct_predictions() -> None:
     row = {"recall": 0.5, "f1": 0.67, "average_precision": 1.0, "support": 4}
     untested = {"recall": None, "f1": None, "support": 0}
     test = {**MULTI["test"], "per_class": {"rain": row, "hail": untested}}
     wrong = RunResults.from_json({**MULTI, "test": {**test, "accuracy": 0.5}})
+    without = "Without test clips, so in no score: hail"
     assert describe_classes(wrong) == [
-        "Every tested label has average precision 1.00; some decisions are wrong."
+        *("Every tested label has average precision 1.00; some decisions are wrong.", without)
     ]
     right = RunResults.from_json({**MULTI, "test": {**test, "accuracy": 1.0}})
-    assert describe_classes(right) == ["All classes: every test clip is predicted correctly."]
+    assert describe_classes(right) == [
+        *("All tested classes: every test clip is predicted correctly.", without)
+    ]
     none = RunResults.from_json({**SINGLE, "test": {**SINGLE["test"], "per_class": {}}})
     assert describe_classes(none) == ["There are no scores by class."]
 
@@ -227,9 +244,10 @@ def test_an_evaluation_ends_with_its_clips_result_and_folder(run: Path) -> None:
     lines = summarize_evaluation(results, run)
     assert lines[0] == "Evaluated on 30 clips: all clips of split 'test' of languages"
     assert (
-        "\n".join(lines[-7:])
+        "\n".join(lines[-8:])
         == """\
 Most frequent confusion: 'it' predicted as 'fr', 5 of 10 clips
+Without test clips, so in no score: de
 
 Against older: accuracy -0.1000 (95 % interval -0.249 to +0.062); only this one
   correct: 1 clip, only the other: 4, McNemar p = 0.375

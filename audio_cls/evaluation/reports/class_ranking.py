@@ -33,3 +33,12 @@ def rank_weakest(classes: Iterable[Scored], key: str) -> list[Scored]:
         if row.get("support") and isinstance(row.get(key), int | float) and row[key] < 1
     ]
     return sorted(weak, key=lambda pair: (pair[1][key], -pair[1]["support"]))
+
+
+def list_untested(test: Mapping[str, Any]) -> list[str]:
+    """Return the classes without clips.
+
+    Args:
+        test: Part `test` of results.json.
+    """
+    return [name for name, row in test.get("per_class", {}).items() if row.get("support") == 0]
