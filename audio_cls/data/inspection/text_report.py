@@ -99,10 +99,13 @@ def _format_rare(classes: Mapping[str, Mapping[str, int]]) -> str:
         return ""
     least = 1 if max(c for c in counts.values() if c < MIN_CLIPS) == 0 else MIN_CLIPS
     left_out = [count for count in counts.values() if count < least]
-    lines.append(
-        f"--min-clips-per-label {least} leaves out {len(left_out)} of {of}"
-        f" ({sum(left_out)} of {count_of(sum(counts.values()), 'clip')})."
-    )
+    if len(counts) - len(left_out) < 2:
+        lines.append("These are too few clips to train and test a classifier: add clips.")
+    else:
+        lines.append(
+            f"--min-clips-per-label {least} leaves out {len(left_out)} of {of}"
+            f" ({sum(left_out)} of {count_of(sum(counts.values()), 'clip')})."
+        )
     return _wrap(" ".join(lines))
 
 

@@ -22,6 +22,8 @@ def test_rare_classes_are_left_out_only_where_most_classes_stay() -> None:
 
 
 def test_the_report_states_what_the_option_would_leave_out() -> None:
-    classes = {"a": {"train": 5}, "b": {"train": 1, "test": 1}, "c": {"train": 1}}
-    text = " ".join(_format_rare(classes).split())
-    assert text.endswith("--min-clips-per-label 3 leaves out 2 of 3 classes (3 of 8 clips).")
+    rare = {"b": {"train": 1, "test": 1}, "c": {"train": 1}}
+    text = " ".join(_format_rare({"a": {"train": 5}, "d": {"train": 3}, **rare}).split())
+    assert text.endswith("--min-clips-per-label 3 leaves out 2 of 4 classes (3 of 11 clips).")
+    text = " ".join(_format_rare({"a": {"train": 5}, **rare}).split())  # one class would be left
+    assert text.endswith("These are too few clips to train and test a classifier: add clips.")
