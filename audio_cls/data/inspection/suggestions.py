@@ -23,6 +23,10 @@ MODEL_MB = 380
 MB_PER_SECOND = 50
 MEMORY_BUDGET_MB = 8_000  # of a small GPU
 LARGEST_BATCH = 32
+SMALL_BATCH = 8  # that of the audio course, for sets that are too small for `STEPS_PER_EPOCH`
+STEPS_PER_EPOCH = 20  # at least, so that a few epochs are enough
+MOST_FOR_AUTO = 5_000  # clips; with more, its passes take long, and fine-tuning is rarely worse
+RECIPE = {"method", "epochs", "max_steps", "learning_rate", "freeze", "from_scratch", "sweep"}
 
 
 def suggest_settings(
@@ -36,8 +40,10 @@ def suggest_settings(
     """Suggest training settings.
 
     The crop is as long as 95 % of the clips, at most 30 s. The batch size is the largest power of
-    two that trains DistilHuBERT in 8 GB. Where a class has more than twice the clips of another,
-    classes are weighted. Classes of one or two clips cannot be in all three splits.
+    two that trains DistilHuBERT in 8 GB, smaller for few clips (8 below 320). Where a class has
+    more than twice the clips of another, classes are weighted. Classes of one or two clips cannot
+    be in all three splits. `--method auto` is suggested for up to `MOST_FOR_AUTO` clips, unless a
+    preset or flag has a recipe.
 
     Args:
         seconds: Durations, (N,).
@@ -56,7 +62,8 @@ def suggest_settings(
     chosen = chosen or {}
     crop = float(chosen.get("max_seconds") or _choose_crop(seconds))
     most = (MEMORY_BUDGET_MB - MODEL_MB) / (MB_PER_SECOND * crop)
-    batch = int(min(LARGEST_BATCH, 2 ** math.floor(math.log2(max(1.0, most)))))
+    most = min(most, LARGEST_BATCH, max(SMALL_BATCH, len(seconds) / STEPS_PER_EPOCH))
+    batch = 2 ** math.floor(math.log2(max(1.0, most)))
     if isinstance(chosen.get("batch_size"), int):
         batch = chosen["batch_size"]
     present = {name: count for name, count in classes.items() if count}
@@ -75,6 +82,8 @@ def suggest_settings(
     wanted: dict[str, Any] = {"max_seconds": f"{crop:g}", "metric": metric}
     if is_default:  # the memory that a batch of another model needs is not known
         wanted = {"max_seconds": f"{crop:g}", "batch_size": batch, "metric": metric}
+    if len(seconds) <= MOST_FOR_AUTO and not RECIPE & chosen.keys():
+        wanted = {"method": "auto", **wanted}
     if has_rare:
         wanted["min_clips_per_label"] = MIN_CLIPS
     if not is_balanced and not {"sampler", "class_weights", "pos_weight"} & chosen.keys():

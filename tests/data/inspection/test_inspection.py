@@ -191,7 +191,7 @@ def test_what_a_preset_sets_is_not_suggested_again(tmp_path: Path) -> None:
     labels = ["de"] * 5 + ["fr"] * 5 + ["la"]
     plain = inspect_clips(tmp_path, clips, label=labels)["suggested"]
     assert plain["flags"] == (
-        "--max-seconds 0.5 --batch-size 32 --metric accuracy --min-clips-per-label 3"
+        "--method auto --max-seconds 0.5 --batch-size 8 --metric accuracy --min-clips-per-label 3"
     )
     words = "--preset language-id --label-column label"
     preset = inspect_clips(tmp_path, clips, words, label=labels)
@@ -205,7 +205,7 @@ def test_nothing_is_suggested_for_a_class_of_recordings_of_silence(tmp_path: Pat
     clips = [encode_sound(make_tone(300 + 9 * n, 0.4), 16_000) for n in range(9)]
     labels = ["yes"] * 4 + ["no"] * 4 + ["_background_noise_"]
     flags = inspect_clips(tmp_path, clips, label=labels)["suggested"]["flags"]
-    assert flags == "--max-seconds 0.5 --batch-size 32 --metric accuracy"
+    assert flags == "--method auto --max-seconds 0.5 --batch-size 8 --metric accuracy"
 
 
 def test_a_column_name_with_a_blank_is_quoted_for_the_shell(tmp_path: Path) -> None:
@@ -303,6 +303,17 @@ def test_the_suggested_piece_holds_95_percent_of_the_clips(p95: float, piece: fl
     assert 1 <= advice["batch_size"] <= LARGEST_BATCH
     assert advice["memory_mb"] <= MEMORY_BUDGET_MB
     assert f"--max-seconds {piece:g} --batch-size {advice['batch_size']}" in advice["flags"]
+
+
+@pytest.mark.parametrize(
+    ("num_clips", "batch"), [(4, 8), (319, 8), (320, 16), (640, 32), (10**5, 32)]
+)
+def test_few_clips_get_a_small_batch_and_the_method_auto(num_clips: int, batch: int) -> None:
+    advice = suggest_settings(np.ones(num_clips), {"a": num_clips // 2, "b": num_clips // 2})
+    assert advice["batch_size"] == batch
+    assert ("--method auto" in advice["flags"]) is (num_clips <= 5000)
+    recipe = suggest_settings(np.ones(num_clips), {"a": 2, "b": 2}, chosen={"epochs": 3})
+    assert "--method" not in recipe["flags"]
 
 
 def test_unbalanced_classes_get_another_metric_and_weights() -> None:
@@ -567,6 +578,7 @@ def test_the_printed_command_runs(case: str, tmp_path: Path) -> None:
     words = command[command.index("train") + 1 :]
     words += ["--model", "builtin:tiny_model", "--from-scratch", "--max-steps", "1"]
     words += ["--output-dir", str(tmp_path / "run"), "--log", "quiet", "--eval-batch-size", "4"]
+    words += ["--method", "fine-tune"]  # auto needs a pretrained model
     AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[no-untyped-call]
     done = CliRunner().invoke(train_command, words)
     assert done.exit_code == 0, done.output

@@ -13,7 +13,7 @@ def test_rare_classes_are_left_out_only_where_most_classes_stay() -> None:
     seconds = np.ones(100)
     few = {"a": 40, "b": 40, "c": 2}
     assert "--min-clips-per-label 3" in suggest_settings(seconds, few)["flags"]
-    given = {"max_seconds": 3.0, "batch_size": 8, "metric": "accuracy"}
+    given = {"max_seconds": 3.0, "batch_size": 8, "metric": "accuracy", "method": "probe"}
     column = Unused("group", "column 'a b'", 30, ("--group-column", "a b"))
     arguments = suggest_settings(seconds, few, chosen=given, unused=[column])["arguments"]
     assert arguments == ["--min-clips-per-label", "3", "--group-column", "a b"]
