@@ -63,8 +63,8 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
     Raises:
         SettingError: No data set is given.
         DatasetError: There is no such data set, configuration or audio column, the Hub refuses
-            access, a data set from the network names files of this computer, or a setting does not
-            apply to this kind of data set.
+            access, a data set of the Hub names files of this computer, or a setting does not apply
+            to this kind of data set.
     """
     given = cfg.require_dataset()
     source = next(source for source in sources if source.matches(given, cfg))
@@ -76,8 +76,8 @@ def load_dataset(cfg: DataConfig, sources: Sequence[Source] = SOURCES) -> Loaded
         splits = encode_arrays(tables.splits, column, is_streamed=tables.shards is not None)
     undecoded = Audio(decode=False)
     splits = {split: table.cast_column(column, undecoded) for split, table in splits.items()}
-    if not tables.is_local or is_url(given):
-        check_foreign_paths(splits, column, name)
+    if not tables.is_local:
+        check_foreign_paths(splits, column, name, cfg.audio_root)
     ids = read_clip_ids(splits, column)
     for table in splits.values():
         release_pages(table.data.column(column))  # mapped while the tables were opened

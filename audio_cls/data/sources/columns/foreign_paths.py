@@ -1,4 +1,4 @@
-"""Clips of a data set from the network that name a file of this computer."""
+"""Clips of a data set of the Hub that name a file of this computer."""
 
 from __future__ import annotations
 
@@ -15,29 +15,35 @@ from audio_cls.audio.segments import split_segment
 from audio_cls.errors import DatasetError
 
 
-def check_foreign_paths(splits: Mapping[str, Dataset], column: str, dataset: str) -> None:
-    """Refuse a data set from the network whose rows lead to files outside of the caches.
+def check_foreign_paths(
+    splits: Mapping[str, Dataset], column: str, dataset: str, audio_root: str | None = None
+) -> None:
+    """Refuse a data set of the Hub whose rows lead to files outside of the caches.
 
     Such a file is the reader's own: it would be trained on, drawn and published. The files of the
-    data set are in the caches of `datasets` and `huggingface_hub`.
+    data set are in the caches of `datasets` and `huggingface_hub`. (A table at a web address may
+    list local clips, see `--audio-root`: it was chosen for that.)
 
     Args:
         splits: Tables with an undecoded audio column, as it is stored: `{"bytes", "path"}`.
         column: The audio column.
-        dataset: Its id or address, for the error.
+        dataset: Its id, for the error.
+        audio_root: A folder whose files the reader allows, `--audio-root`.
 
     Raises:
         DatasetError: A row has no bytes, and its path is that of an existing file elsewhere.
     """
     roots = _list_caches()
+    if audio_root is not None:
+        roots += (_with_separator(Path(audio_root).expanduser()),)
     for table in splits.values():
         for path in _list_paths(table, column):
             file = os.path.abspath(split_segment(path)[0])
             if not file.startswith(roots) and os.path.isfile(file):
                 raise DatasetError(
-                    f"'{dataset}' comes from the network, and one of its clips is '{path}', a file"
-                    " of this computer: it is not read. Only files that the data set itself has"
-                    " can be its clips. If the file is yours to use, list it in a local table."
+                    f"'{dataset}' is a data set of the Hub, but one of its clips is '{path}', a"
+                    " file of this computer: it is not read. Choose another data set, or give a"
+                    " local table that lists it if it is yours to use."
                 )
 
 
@@ -49,7 +55,12 @@ def _list_caches() -> tuple[str, ...]:
         datasets.config.DOWNLOADED_DATASETS_PATH,
         datasets.config.EXTRACTED_DATASETS_PATH,
     )
-    return tuple(f"{Path(os.path.abspath(cache))}{os.sep}" for cache in caches)
+    return tuple(map(_with_separator, caches))
+
+
+def _with_separator(folder: str | Path) -> str:
+    """Return an absolute path that ends with a separator, to compare starts of paths."""
+    return os.path.join(os.path.abspath(folder), "")
 
 
 def _list_paths(table: Dataset, column: str) -> Iterator[str]:
