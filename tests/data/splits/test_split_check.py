@@ -20,7 +20,7 @@ from audio_cls.data.load import load_dataset
 from audio_cls.data.prepare import prepare_clips
 from audio_cls.data.splits.clip_index import ClipIndex, build_clip_index
 from audio_cls.data.splits.kfold import with_folds
-from audio_cls.data.splits.split_check import check_splits, is_split_by_group
+from audio_cls.data.splits.split_check import SHARED_GROUPS, check_splits, is_split_by_group
 from audio_cls.data.splits.splits import make_splits
 from audio_cls.errors import AudioClsError, DatasetError
 
@@ -40,6 +40,17 @@ def check(pool: ClipIndex, *, again: bool = False, **parts: list[int]) -> dict[s
     rows = {role: np.array(own, dtype=np.int64) for role, own in parts.items()}
     sounds = np.arange(len(pool.ids)) if "sounds" not in parts else rows.pop("sounds")
     return check_splits(rows, pool, sounds, is_test_validation=again)
+
+
+@pytest.mark.parametrize(
+    ("checked", "verdict", "expected"),
+    [(["groups", "ids"], "disjoint", True), (["ids"], "disjoint", False),
+     (["groups"], f"{SHARED_GROUPS}: 2", False)],
+)  # fmt: skip
+def test_a_split_is_by_group_where_groups_are_known_and_not_shared(
+    checked: list[str], verdict: str, *, expected: bool
+) -> None:
+    assert is_split_by_group({"checked": checked, "verdict": verdict}) is expected
 
 
 def test_disjoint_splits_pass_and_the_record_says_what_was_checked() -> None:

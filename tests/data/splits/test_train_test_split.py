@@ -70,3 +70,12 @@ def test_groups_without_two_clips_of_a_class_are_cut() -> None:
         np.arange(3), np.arange(3), groups, share=0.3, method="stratified", seed=0
     )
     assert len(kept) == 2 and len(cut) == 1
+
+
+@pytest.mark.parametrize(("share", "num_cut"), [(0.3, 12), (0.01, 4), (0.99, 36)])
+def test_a_share_of_the_groups_is_cut_where_each_class_has_one_clip(
+    share: float, num_cut: int
+) -> None:
+    rows, groups = np.arange(40), np.repeat([f"speaker {n}" for n in range(10)], 4)
+    kept, cut = split_rows(rows, rows, groups, share=share, method="stratified", seed=0)
+    assert len(cut) == num_cut and not set(groups[kept]) & set(groups[cut])
