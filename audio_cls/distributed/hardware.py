@@ -64,7 +64,7 @@ def choose_num_threads(num_parameters: int) -> int:
     """Return the number of CPU threads of this process.
 
     It is `OMP_NUM_THREADS`; without it, this process's share of the cores that it may use.
-    `accelerate launch` and torchrun set the variable to 1 if the user did not: their 1 is no wish.
+    `accelerate launch` and torchrun set the variable to 1 if the user did not: it is ignored then.
     A model of fewer than a million parameters gets one thread, since threads cost more than they
     save for small operations, many times more if another program uses the cores, too.
 

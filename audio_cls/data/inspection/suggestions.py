@@ -79,11 +79,13 @@ def suggest_settings(
     metric = "map" if is_multilabel else "accuracy" if is_balanced else "f1_macro"
     model = str(chosen.get("model") or DEFAULT_MODEL)
     is_default = model == DEFAULT_MODEL
-    wanted: dict[str, Any] = {"max_seconds": f"{crop:g}", "metric": metric}
-    if is_default:  # the memory that a batch of another model needs is not known
-        wanted = {"max_seconds": f"{crop:g}", "batch_size": batch, "metric": metric}
+    wanted: dict[str, Any] = {}
     if len(seconds) <= MOST_FOR_AUTO and not RECIPE & chosen.keys():
-        wanted = {"method": "auto", **wanted}
+        wanted["method"] = "auto"
+    wanted["max_seconds"] = f"{crop:g}"
+    if is_default:  # the memory that a batch of another model needs is not known
+        wanted["batch_size"] = batch
+    wanted["metric"] = metric
     if has_rare:
         wanted["min_clips_per_label"] = MIN_CLIPS
     if not is_balanced and not {"sampler", "class_weights", "pos_weight"} & chosen.keys():
